@@ -1,0 +1,58 @@
+# Two commands matter: `make demo` and `make test`. Each does all its own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help test demo lint types unit contract e2e controlplane crds lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+test: lint types unit contract e2e ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
+
+demo: $(STAMP) controlplane ## The whole product on a real control plane with live traffic (KEEP=1 leaves it up)
+	$(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
+
+lint: $(STAMP) ## ruff, import contracts, generated files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m medley_operator.api.crdgen --check
+
+types: $(STAMP) ## mypy --strict
+	$(BIN)/mypy planner/medley_planner operator/medley_operator e2e tests
+
+unit: $(STAMP) ## Unit, property and golden tests: no control plane
+	$(BIN)/pytest tests/unit tests/property tests/golden
+
+contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus and helm
+	$(BIN)/pytest tests/contract
+
+e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged from the outside
+	$(BIN)/pytest e2e
+
+controlplane: $(STAMP) ## Build, or find, the control plane's binaries
+	$(BIN)/python -m e2e.controlplane build
+
+crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
+	$(BIN)/python -m medley_operator.api.crdgen
+
+lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Medley needs Python 3.11 or newer; $(PYTHON) is older. Way out: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Setting up $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+clean: ## Remove the virtual environment and tool caches (the control plane's cache stays)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

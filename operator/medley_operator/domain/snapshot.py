@@ -1,0 +1,203 @@
+"""What one round of the fleet loop sees and what it decides, as values.
+
+`fleet.observe` does all the I/O and fills one `Snapshot`; `domain.prepare` and `domain.conclude` turn it into a planner
+problem and then into a `Decision`; `fleet.publish` carries that out. Between rounds only a `Memory` is kept. Nothing in
+here touches the world, so every decision can be tested without a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_planner.model import Demand, Plan, ServicePlan
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectKey:
+    """Identity of an object. `namespace` is empty for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An object of ours that the API server holds but that does not parse; `message` names field, value, way out."""
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    message: str
+    status: Manifest
+    """The status it has now, so that an equal one is not written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A Ready, schedulable node. `allocatable` holds whole counts of extended resources by name."""
+
+    name: str
+    labels: Mapping[str, str]
+    allocatable: Mapping[str, int]
+
+
+class MetricsReason(StrEnum):
+    """Stable reasons of the condition MetricsAvailable."""
+
+    FOUND = "MetricsFound"
+    STATIC = "StaticWorkload"
+    MISSING = "MetricsMissing"
+    """Prometheus answers, but has no series of this service's pods."""
+    STALE = "MetricsStale"
+    """There were series, and now there are none, or no new samples."""
+    UNAVAILABLE = "PrometheusUnavailable"
+    INVALID = "MetricsInvalid"
+    """The series are there but make no sense (NaN, negative, decreasing histogram)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What Prometheus says of one service: a demand, or why there is none.
+
+    `samples` is the number of requests that the figures rest on; `message` says what was asked and answered.
+    """
+
+    reason: MetricsReason
+    demand: Demand | None = None
+    samples: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Complete input of one round. `gateways` is None where the cluster has no Gateway API."""
+
+    services: tuple[LLMService, ...]
+    pools: tuple[GPUPool, ...]
+    profiles: tuple[RuntimeProfile, ...]
+    rejected: tuple[Rejected, ...]
+    nodes: tuple[NodeView, ...]
+    children: Mapping[ObjectKey, Manifest]
+    """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
+    gateways: frozenset[tuple[str, str]] | None
+    """(namespace, name) of each Gateway."""
+    observations: Mapping[tuple[str, str], Observation]
+    """By (namespace, name) of the LLMService."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMemory:
+    """What is kept of one service between rounds: the demand that its plan was made for, and that plan."""
+
+    uid: str
+    demand: Demand | None = None
+    plan: ServicePlan | None = None
+    had_metrics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is kept between rounds, by (namespace, name). Losing it costs nothing but one fresh plan."""
+
+    services: Mapping[tuple[str, str], ServiceMemory] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFailure:
+    """The worker gave no plan: `reason` is stable (SolverTimeout, SolverCrashed, PlanRejected)."""
+
+    reason: str
+    message: str
+
+
+PlanOutcome = Plan | PlanFailure
+
+
+class EventType(StrEnum):
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class EventNote:
+    """An Event to publish about one of our objects."""
+
+    regarding: ObjectKey
+    uid: str
+    type: EventType
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWrite:
+    """The whole status of one of our objects, to be applied on the status subresource."""
+
+    key: ObjectKey
+    uid: str
+    status: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A child object to server-side apply. `service` is the (namespace, name) of the LLMService it belongs to."""
+
+    service: tuple[str, str]
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A child object to delete, if it still has this uid."""
+
+    service: tuple[str, str]
+    key: ObjectKey
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantGauge:
+    variant: str
+    pool: str
+    gpu: str
+    desired: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGauges:
+    """Figures of one service for the exporter; rates in requests per second, money in US dollars per hour."""
+
+    namespace: str
+    name: str
+    rate_rps: float
+    prompt_tokens_mean: float
+    generation_tokens_mean: float
+    cost_per_hour: float
+    best_single_cost_per_hour: float | None
+    unserved_rps: float
+    held: bool
+    variants: tuple[VariantGauge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All that one round does to the world. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written."""
+
+    applies: tuple[Apply, ...]
+    deletes: tuple[Delete, ...]
+    statuses: tuple[StatusWrite, ...]
+    events: tuple[EventNote, ...]
+    gauges: tuple[ServiceGauges, ...]
+    memory: Memory
