@@ -1,0 +1,183 @@
+"""The three kinds: the objects as they are read, and what the API server is told of each (names, scope, columns)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import BaseModel, Field
+
+from medley_operator.api.v1alpha1.base import ObservedModel, Rule
+from medley_operator.api.v1alpha1.fields import (
+    DNS_LABEL_PATTERN,
+    MAX_POOL_NAME_LENGTH,
+    MAX_SERVICE_NAME_LENGTH,
+    SERVICE_NAME_PATTERN,
+)
+from medley_operator.api.v1alpha1.pool import GPUPoolSpec
+from medley_operator.api.v1alpha1.profile import RuntimeProfileSpec
+from medley_operator.api.v1alpha1.service import LLMServiceSpec
+from medley_operator.api.v1alpha1.status import GPUPoolStatus, LLMServiceStatus, RuntimeProfileStatus
+
+
+class ObjectMeta(ObservedModel):
+    """What is read of an object's metadata."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+
+
+def _named(matches: str, at_most: int, message: str) -> Rule:
+    """Children are named after this object, so that its name must leave room and be legal in theirs."""
+    pattern = re.compile(matches)
+
+    def holds(self: LLMService | GPUPool) -> bool:
+        name = self.metadata.name
+        return len(name) <= at_most and pattern.fullmatch(name) is not None
+
+    rule = f"self.metadata.name.size() <= {at_most} && self.metadata.name.matches('{matches}')"
+    return Rule(cel=rule, message=message, holds=holds)
+
+
+class LLMService(ObservedModel):
+    """One model served at a latency target."""
+
+    metadata: ObjectMeta
+    spec: LLMServiceSpec
+    status: LLMServiceStatus = Field(default_factory=LLMServiceStatus)
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _named(
+            SERVICE_NAME_PATTERN,
+            MAX_SERVICE_NAME_LENGTH,
+            f"metadata.name must have at most {MAX_SERVICE_NAME_LENGTH} of a-z, 0-9 and -, begin with a letter and "
+            "not end with -, since Services are named after it",
+        ),
+    )
+
+
+class GPUPool(ObservedModel):
+    """GPUs of one type and price."""
+
+    metadata: ObjectMeta
+    spec: GPUPoolSpec
+    status: GPUPoolStatus = Field(default_factory=GPUPoolStatus)
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _named(
+            DNS_LABEL_PATTERN,
+            MAX_POOL_NAME_LENGTH,
+            f"metadata.name must have at most {MAX_POOL_NAME_LENGTH} of a-z, 0-9 and -, and not begin or end with -, "
+            "since Deployments are named after it",
+        ),
+    )
+
+
+class RuntimeProfile(ObservedModel):
+    """An engine image and how it may be used."""
+
+    metadata: ObjectMeta
+    spec: RuntimeProfileSpec
+    status: RuntimeProfileStatus = Field(default_factory=RuntimeProfileStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One printer column."""
+
+    name: str
+    type: str
+    json_path: str
+    description: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A custom resource: names, scope and columns beside its spec and status models."""
+
+    kind: str
+    plural: str
+    short_names: tuple[str, ...]
+    namespaced: bool
+    spec: type[BaseModel]
+    status: type[BaseModel]
+    columns: tuple[Column, ...]
+    description: str
+    rules: tuple[Rule, ...] = ()
+    """Rules on metadata; those on fields stand at their models."""
+
+
+def _condition_column(condition: str, *, name: str = "", field: str = "status", priority: int = 0) -> Column:
+    path = f'.status.conditions[?(@.type=="{condition}")].{field}'
+    return Column(name=name or condition, type="string", json_path=path, priority=priority)
+
+
+_AGE = Column(name="Age", type="date", json_path=".metadata.creationTimestamp")
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        kind="LLMService",
+        plural="llmservices",
+        short_names=("llms",),
+        namespaced=True,
+        spec=LLMServiceSpec,
+        status=LLMServiceStatus,
+        description="A model served at a latency target on the cheapest mix of GPU types.",
+        columns=(
+            _condition_column("Ready"),
+            Column(name="Mix", type="string", json_path=".status.mix", description="Ready/desired replicas by variant"),
+            Column(name="Cost/h", type="string", json_path=".status.costPerHour", description="US dollars per hour"),
+            Column(name="Req/s", type="string", json_path=".status.load.requestsPerSecond"),
+            _condition_column("PlanReady", name="Plan", field="reason"),
+            Column(name="Savings%", type="string", json_path=".status.plan.savingsPercent", priority=1),
+            _condition_column("Ready", name="Message", field="message", priority=1),
+            _AGE,
+        ),
+        rules=LLMService.rules,
+    ),
+    Kind(
+        kind="GPUPool",
+        plural="gpupools",
+        short_names=("gpool",),
+        namespaced=False,
+        spec=GPUPoolSpec,
+        status=GPUPoolStatus,
+        description="GPUs of one type that engines may run on, with their price and stock.",
+        columns=(
+            Column(name="GPU", type="string", json_path=".spec.gpu"),
+            Column(name="Capacity", type="string", json_path=".spec.capacity.type"),
+            Column(
+                name="Price/h", type="string", json_path=".spec.cost.perHour", description="US dollars per GPU-hour"
+            ),
+            Column(name="Nodes", type="integer", json_path=".status.readyNodes"),
+            Column(name="Stock", type="integer", json_path=".status.stockGpus", description="GPUs that may be used"),
+            Column(
+                name="Planned", type="integer", json_path=".status.plannedGpus", description="GPUs that the plan uses"
+            ),
+            _condition_column("Ready"),
+            _AGE,
+        ),
+        rules=GPUPool.rules,
+    ),
+    Kind(
+        kind="RuntimeProfile",
+        plural="runtimeprofiles",
+        short_names=("rtp",),
+        namespaced=False,
+        spec=RuntimeProfileSpec,
+        status=RuntimeProfileStatus,
+        description="An engine image with the arguments and resources that it is run with.",
+        columns=(
+            Column(name="Image", type="string", json_path=".spec.image"),
+            Column(name="Version", type="string", json_path=".spec.version"),
+            _condition_column("Ready"),
+            _AGE,
+        ),
+    ),
+)

@@ -1,0 +1,47 @@
+"""`RuntimeProfile`: an engine image with the arguments and resources that the platform team allows for it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from medley_operator.api.v1alpha1.base import ApiModel
+from medley_operator.api.v1alpha1.fields import BinaryQuantity, CpuQuantity, Duration, EngineArgument, EngineFlag
+
+
+class ProfileResources(ApiModel):
+    """CPU and memory requests of one engine pod, per GPU of the replica."""
+
+    cpu: CpuQuantity = "4"
+    memory: BinaryQuantity = "16Gi"
+
+
+class RuntimeProfileSpec(ApiModel):
+    """How an engine is run."""
+
+    image: str = Field(
+        min_length=1,
+        max_length=512,
+        pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]*$",
+        description="Engine image, pinned by tag or digest.",
+    )
+    version: str = Field(
+        pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
+        max_length=16,
+        description='Version of vLLM in the image ("0.32.0"); engine flags are chosen by it.',
+    )
+    args: list[EngineArgument] = Field(
+        default_factory=list, max_length=64, description="Engine arguments of every pod, as --flag=value."
+    )
+    allowed_args: list[EngineFlag] = Field(
+        default_factory=list, max_length=64, description="Flags that an LLMService may set in spec.runtime.args."
+    )
+    token_budget: int = Field(
+        2048, ge=256, le=131072, description="Tokens in one engine step (--max-num-batched-tokens)."
+    )
+    max_sequences: int = Field(256, ge=1, le=4096, description="Requests in one engine step (--max-num-seqs).")
+    gpu_memory_utilization_percent: int = Field(
+        90, ge=10, le=99, description="Share of each GPU's memory that the engine takes, in percent."
+    )
+    startup_timeout: Duration = Field("30m", description="How long an engine may take from start to healthy.")
+    shared_memory: BinaryQuantity = Field("8Gi", description="Size of /dev/shm.")
+    resources: ProfileResources = Field(default_factory=ProfileResources)

@@ -1,0 +1,240 @@
+"""`LLMService`: a model, its latency targets and its bounds, as an application team writes them.
+
+Closed: no pod template, no free URL, no PromQL and no reference into another namespace, since tenants write it and the
+operator acts on it with its own rights.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
+
+from medley_operator.api.v1alpha1.base import ApiModel, Rule
+from medley_operator.api.v1alpha1.fields import (
+    MAX_VARIANTS,
+    Dns1123Label,
+    Dns1123Subdomain,
+    Duration,
+    EngineArgument,
+    PoolName,
+    Rate,
+    VariantName,
+    duration_seconds,
+)
+
+
+class SecretKeyRef(ApiModel):
+    """A key of a Secret in the LLMService's own namespace."""
+
+    name: Dns1123Subdomain
+    key: str = Field("HF_TOKEN", pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
+
+
+class Precision(StrEnum):
+    BF16 = "BF16"
+    FP8 = "FP8"
+
+
+class ModelSpec(ApiModel):
+    """The model that is served."""
+
+    uri: str = Field(
+        pattern=r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=256,
+        description="Where the weights are: hf://organisation/model.",
+    )
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        max_length=128,
+        description="Name that clients ask for; the object's name where absent.",
+    )
+    precision: Precision = Precision.BF16
+    max_model_len: int = Field(16384, ge=128, le=1048576, description="Longest prompt plus generation, in tokens.")
+    token_secret_ref: SecretKeyRef | None = Field(None, description="Hugging Face token for gated models.")
+    config_json: str | None = Field(
+        None,
+        max_length=32768,
+        description="Content of the model's config.json, needed where Medley does not know the model's shape.",
+    )
+
+
+class RuntimeRef(ApiModel):
+    """The engine that runs the model."""
+
+    profile_ref: Dns1123Label = Field("vllm", description="Name of the RuntimeProfile.")
+    args: list[EngineArgument] = Field(
+        default_factory=list, max_length=64, description="Further engine arguments, of the profile's allowedArgs."
+    )
+
+
+class SloSpec(ApiModel):
+    """Latency targets."""
+
+    ttft: Duration = Field("1s", description="Time to first token.")
+    tpot: Duration = Field("50ms", description="Time per output token after the first.")
+    percentile: int = Field(95, ge=50, le=99, description="Share of requests that must meet both targets, in percent.")
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="duration(self.ttft) > duration('0s') && duration(self.tpot) > duration('0s')",
+            message="ttft and tpot must be more than 0",
+            holds=lambda self: duration_seconds(self.ttft) > 0 and duration_seconds(self.tpot) > 0,
+        ),
+    )
+
+
+class VariantSpec(ApiModel):
+    """One explicit way to run the model; without any, every pool that fits is used."""
+
+    name: VariantName | None = Field(None, description="Name of the variant; the pool's name (with -tpN) where absent.")
+    pool_ref: PoolName = Field(description="Name of the GPUPool.")
+    tensor_parallel: int | None = Field(
+        None, ge=1, le=64, description="GPUs of one replica; the fewest that fit if absent."
+    )
+    min_replicas: int = Field(0, ge=0, le=1000, description="Replicas of this variant that are always kept.")
+    max_replicas: int | None = Field(
+        None, ge=0, le=1000, description="Replicas of this variant that are never exceeded."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+            message="minReplicas must not exceed maxReplicas",
+            holds=lambda self: self.max_replicas is None or self.min_replicas <= self.max_replicas,
+        ),
+    )
+
+
+class StaticWorkload(ApiModel):
+    """The load to plan for while there is no data: a rate and the mean sizes of a request."""
+
+    requests_per_second: Rate
+    prompt_tokens: int = Field(ge=1, le=1048576, description="Mean prompt length, in tokens.")
+    generation_tokens: int = Field(ge=1, le=1048576, description="Mean generation length, in tokens.")
+
+
+class WorkloadSource(StrEnum):
+    PROMETHEUS = "Prometheus"
+    STATIC = "Static"
+
+
+class WorkloadSpec(ApiModel):
+    """Where the load to plan for is taken from."""
+
+    source: WorkloadSource = Field(
+        WorkloadSource.PROMETHEUS,
+        description="Prometheus: live metrics, `static` until there are any. Static: always `static`.",
+    )
+    window: Duration = Field("5m", description="Time over which rates and sizes are taken; 10s to 24h.")
+    static: StaticWorkload | None = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.source != 'Static' || has(self.static)",
+            message="source Static needs workload.static",
+            holds=lambda self: self.source != WorkloadSource.STATIC or self.static is not None,
+        ),
+        Rule(
+            cel="duration(self.window) >= duration('10s') && duration(self.window) <= duration('24h')",
+            message="window must be between 10s and 24h",
+            holds=lambda self: 10 <= duration_seconds(self.window) <= 86400,
+        ),
+    )
+
+
+class ScalingSpec(ApiModel):
+    """Bounds over all variants."""
+
+    min_replicas: int = Field(1, ge=0, le=1000, description="Replicas in all that are always kept.")
+    max_replicas: int = Field(64, ge=1, le=1000, description="Replicas in all that are never exceeded.")
+    headroom_percent: int = Field(10, ge=0, le=200, description="Capacity kept free above the observed load.")
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.minReplicas <= self.maxReplicas",
+            message="minReplicas must not exceed maxReplicas",
+            holds=lambda self: self.min_replicas <= self.max_replicas,
+        ),
+    )
+
+
+class ServiceRoutingMode(StrEnum):
+    SERVICE = "Service"
+    HTTP_ROUTE = "HTTPRoute"
+
+
+class GatewayRef(ApiModel):
+    """A Gateway in the LLMService's own namespace."""
+
+    name: Dns1123Subdomain
+
+
+class RoutingSpec(ApiModel):
+    """How requests reach the variants."""
+
+    mode: ServiceRoutingMode | None = Field(
+        None, description="Service: equal by pod. HTTPRoute: weighted by variant. Default: HTTPRoute with gatewayRef."
+    )
+    gateway_ref: GatewayRef | None = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.mode) || self.mode != 'HTTPRoute' || has(self.gatewayRef)",
+            message="mode HTTPRoute needs routing.gatewayRef",
+            holds=lambda self: self.mode != ServiceRoutingMode.HTTP_ROUTE or self.gateway_ref is not None,
+        ),
+    )
+
+    def effective_mode(self) -> ServiceRoutingMode:
+        """The mode where `mode` is given, else what `gatewayRef` implies."""
+        if self.mode is not None:
+            return self.mode
+        return ServiceRoutingMode.HTTP_ROUTE if self.gateway_ref else ServiceRoutingMode.SERVICE
+
+
+class DrainSpec(ApiModel):
+    """How a replica is taken away."""
+
+    pre_stop: Duration = Field("15s", description="Wait before SIGTERM, so that endpoints leave first.")
+    timeout: Duration = Field("120s", description="How long running requests may take to finish after SIGTERM.")
+
+
+class LLMServiceSpec(ApiModel):
+    """What is to be served, how well, and within which bounds."""
+
+    model: ModelSpec
+    runtime: RuntimeRef = Field(default_factory=RuntimeRef)
+    slo: SloSpec = Field(default_factory=SloSpec)
+    variants: list[VariantSpec] = Field(
+        default_factory=list,
+        max_length=MAX_VARIANTS,
+        description="Explicit variants; empty: every GPUPool that the model fits.",
+    )
+    workload: WorkloadSpec = Field(default_factory=WorkloadSpec)
+    scaling: ScalingSpec = Field(default_factory=ScalingSpec)
+    routing: RoutingSpec = Field(default_factory=RoutingSpec)
+    drain: DrainSpec = Field(default_factory=DrainSpec)
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.variants) || self.variants.all(a, !has(a.name) || "
+            "self.variants.exists_one(b, has(b.name) && b.name == a.name))",
+            message="variants: each name may be used once",
+            holds=lambda self: _unique([v.name for v in self.variants if v.name is not None]),
+        ),
+        Rule(
+            cel="!has(self.variants) || self.variants.all(a, has(a.name) || "
+            "self.variants.exists_one(b, !has(b.name) && b.poolRef == a.poolRef && "
+            "has(b.tensorParallel) == has(a.tensorParallel) && "
+            "(!has(a.tensorParallel) || b.tensorParallel == a.tensorParallel)))",
+            message="variants: two of the same poolRef and tensorParallel need a name each",
+            holds=lambda self: _unique([(v.pool_ref, v.tensor_parallel) for v in self.variants if v.name is None]),
+        ),
+    )
+
+
+def _unique(values: list[object]) -> bool:
+    return len(set(values)) == len(values)

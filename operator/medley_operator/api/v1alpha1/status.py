@@ -1,0 +1,131 @@
+"""What the operator writes about an object: conditions, and the status of each kind.
+
+Written by the operator alone, so no field has a server-side default, and no rule is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from medley_operator.api.v1alpha1.base import ObservedModel
+
+
+class Condition(ObservedModel):
+    """A condition in the form of KEP-1623."""
+
+    type: str
+    status: str = Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})
+    reason: str
+    message: str = ""
+    observed_generation: int = 0
+    last_transition_time: str = Field(json_schema_extra={"format": "date-time"})
+
+
+Conditions = Annotated[
+    list[Condition],
+    Field(
+        default_factory=list,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    ),
+]
+
+
+class GPUPoolStatus(ObservedModel):
+    """What Medley sees and uses of a pool."""
+
+    observed_generation: int = 0
+    ready_nodes: int = Field(0, description="Ready, schedulable nodes that match nodeSelector.")
+    stock_gpus: int | None = Field(None, description="GPUs that the planner may use; absent: no limit.")
+    planned_gpus: int = Field(0, description="GPUs that the current plan uses.")
+    conditions: Conditions
+
+
+class RuntimeProfileStatus(ObservedModel):
+    """Whether Medley can use a profile."""
+
+    observed_generation: int = 0
+    conditions: Conditions
+
+
+class LoadStatus(ObservedModel):
+    """The load that the current plan was made for."""
+
+    source: str = Field(description="Prometheus, Static, or MinReplicas where nothing is known.")
+    requests_per_second: str = "0"
+    prompt_tokens: int = Field(0, description="Mean prompt length, in tokens.")
+    generation_tokens: int = Field(0, description="Mean generation length, in tokens.")
+    size_source: str = Field("", description="Independent: product of the engine's histograms. Static: from the spec.")
+
+
+class VariantStatus(ObservedModel):
+    """One variant of the plan, and what runs of it."""
+
+    name: str
+    pool: str
+    gpu: str
+    tensor_parallel: int = 1
+    desired: int = Field(0, description="Replicas of the plan.")
+    ready: int = Field(0, description="Ready replicas.")
+    weight: int = Field(0, description="Weight of the variant behind the route, 0 to 1000.")
+    cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
+    capacity_rps: str = Field("0", description="Rate of this load that one replica is planned to serve.")
+    provenance: str = Field("estimated", description="Where the capacity figure comes from.")
+
+
+class BestSingleStatus(ObservedModel):
+    """The cheapest fleet of one GPU type that serves the load."""
+
+    variant: str
+    replicas: int
+    cost_per_hour: str
+
+
+class UnusedStatus(ObservedModel):
+    """A variant that the plan does not use, and why."""
+
+    variant: str
+    reason: str
+    message: str
+
+
+class UnservedStatus(ObservedModel):
+    """A part of the load that the plan does not serve."""
+
+    prompt_tokens: int
+    generation_tokens: int
+    requests_per_second: str
+    reason: str
+
+
+class PlanStateStatus(ObservedModel):
+    """The plan in force, with its proof and what it is compared with."""
+
+    id: str
+    state: str = Field(description="Optimal, Feasible, Partial, Infeasible or Held.")
+    cost_per_hour: str
+    lower_bound_per_hour: str
+    gap: str = Field(description="Proven distance to the optimum of the planned group, as a fraction.")
+    best_single: BestSingleStatus | None = None
+    savings_percent: str | None = Field(None, description="Against the best single GPU type.")
+    unused: list[UnusedStatus] = Field(default_factory=list)
+    unserved: list[UnservedStatus] = Field(default_factory=list)
+
+
+class LLMServiceStatus(ObservedModel):
+    """The plan of a service, and how far it is carried out."""
+
+    observed_generation: int = 0
+    mix: str = Field("", description='Ready/desired replicas by variant, such as "l4:5/5 h100:1/2".')
+    desired_replicas: int = 0
+    ready_replicas: int = 0
+    cost_per_hour: str = ""
+    url: str | None = None
+    load: LoadStatus | None = None
+    variants: list[VariantStatus] = Field(
+        default_factory=list,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    plan: PlanStateStatus | None = None
+    conditions: Conditions

@@ -1,0 +1,143 @@
+"""Wiring: makes the parts of the operator, runs them until SIGTERM or SIGINT, and ends them in order.
+
+Nothing is decided here. The end is quick on purpose: every write is complete in itself and the next start looks anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+
+from medley_operator import handlers
+from medley_operator.domain.conclude import conclude
+from medley_operator.domain.prepare import prepare
+from medley_operator.fleet.debounce import Debounce
+from medley_operator.fleet.health import Heartbeat
+from medley_operator.fleet.loop import FleetLoop, Parts
+from medley_operator.fleet.observe import MetricsSource, Observer
+from medley_operator.fleet.publish import Publisher
+from medley_operator.fleet.worker import PlanWorker
+from medley_operator.kube.credentials import load_configuration
+from medley_operator.kube.errors import KubeError
+from medley_operator.kube.official import OfficialKubeClient
+from medley_operator.metrics.exporter import Exporter
+from medley_operator.metrics.server import MetricsServer
+from medley_operator.settings import Settings
+
+EXIT_OK, EXIT_FAILED, EXIT_BAD_SETTINGS = 0, 1, 2
+WATCHER_EXIT_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: Settings) -> int:
+    """Run the operator; returns the exit status."""
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await load_configuration()
+    except KubeError as error:
+        log.error("cannot start", extra={"reason": error.reason, "error": error.message})
+        return EXIT_BAD_SETTINGS
+    async with AsyncExitStack() as stack:
+        try:
+            fleet = await _assemble(settings, stack)
+        except OSError as error:
+            log.error("cannot start", extra={"error": f"cannot listen on {_place(settings)}: {error}; set --port"})
+            return EXIT_BAD_SETTINGS
+        running = asyncio.create_task(fleet.run(), name="fleet loop")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        log.info("started", extra={"listening": _place(settings), "prometheus": settings.prometheus_url or "none"})
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await _end(running, stopping)
+
+
+async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
+    """The parts, with their ends on the stack. Raises `OSError` where the port is taken."""
+    loop = asyncio.get_running_loop()
+    exporter = Exporter()
+    heartbeat = Heartbeat(resync_seconds=settings.resync_seconds, clock=time.monotonic)
+    server = MetricsServer(
+        address=settings.bind_address,
+        port=settings.port,
+        registry=exporter.registry,
+        healthy=heartbeat.healthy,
+        ready=heartbeat.ready,
+    )
+    server.start()
+    stack.callback(server.stop)
+    client = await stack.enter_async_context(OfficialKubeClient())
+    worker = PlanWorker()
+    stack.push_async_callback(worker.close)
+    await worker.start()
+
+    def from_watcher(kind: str, at: float) -> None:
+        handlers.call_in(loop, partial(fleet.mark_dirty, kind, at=at))
+
+    watcher = handlers.Watcher(from_watcher)
+    stack.callback(watcher.close, timeout_seconds=WATCHER_EXIT_SECONDS)
+    publisher = Publisher(
+        client=client,
+        counter=exporter,
+        instance=os.environ.get("HOSTNAME") or socket.gethostname(),
+        timestamp=_timestamp,
+    )
+    fleet = FleetLoop(
+        Parts(
+            observer=Observer(client=client, metrics=await _metrics(settings, stack)),
+            prepare=prepare,
+            solver=worker,
+            conclude=conclude,
+            publisher=publisher,
+            exporter=exporter,
+            heartbeat=heartbeat,
+            on_available=watcher.ensure,
+        ),
+        debounce=Debounce(
+            idle_seconds=settings.debounce_idle_seconds,
+            max_seconds=settings.debounce_max_seconds,
+            resync_seconds=settings.resync_seconds,
+            started_at=time.monotonic(),
+        ),
+        deadline_seconds=settings.solve_deadline_seconds,
+    )
+    return fleet
+
+
+async def _metrics(settings: Settings, stack: AsyncExitStack) -> MetricsSource | None:
+    if settings.prometheus_url is None:
+        return None
+    raise NotImplementedError
+
+
+async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:
+    """The loop ends only when it is told to; an end of its own is a fault of ours."""
+    if running.done():
+        stopping.cancel()
+        log.critical("the fleet loop ended", exc_info=running.exception())
+        return EXIT_FAILED
+    log.info("stopping")
+    running.cancel()
+    await asyncio.wait({running})
+    return EXIT_OK
+
+
+def _place(settings: Settings) -> str:
+    return f"{settings.bind_address}:{settings.port}"
+
+
+def _timestamp() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

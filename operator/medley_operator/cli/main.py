@@ -1,0 +1,81 @@
+"""The command `medley` (and `kubectl medley`): finds the subcommand and hands over to it.
+
+Each subcommand is imported only when it is asked for, so that `medley plan` and `medley solve` never load kopf or the
+Kubernetes client.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as distribution_version
+from typing import cast
+
+DISTRIBUTION = "medley-operator"
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+DESCRIPTION = """\
+Medley plans and runs the cheapest mix of GPU types that keeps the latency targets of LLM services.
+
+  medley plan -f examples/quickstart/      what would run and cost, from the same YAML that kubectl applies
+  medley solve instance.json               solve a bare instance with your own capacity table
+  medley operator                          the operator itself, in a cluster or against $KUBECONFIG
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A subcommand: the module with its `add_parser` and `run`, and one line of help."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "plan": _Command("medley_operator.cli.plan", "plan from YAML files, without a cluster"),
+    "solve": _Command("medley_planner.cli.solve", "solve one bare instance (JSON)"),
+    "operator": _Command("medley_operator.cli.operator", "run the operator"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: that of the subcommand, or 2 for a command line that cannot be used."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    asked = words[0] if words else ""
+    try:
+        return _run(_parser(asked), asked, words)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _run(parser: argparse.ArgumentParser, asked: str, words: list[str]) -> int:
+    parsed = parser.parse_args(words)
+    if asked == "version" or parsed.version:
+        print(f"medley {distribution_version(DISTRIBUTION)}")
+        return 0
+    if asked not in COMMANDS:
+        parser.print_help(sys.stderr)
+        return EXIT_BAD_INPUT
+    return cast(int, importlib.import_module(COMMANDS[asked].module).run(parsed))
+
+
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """All subcommands by name; only the one that is asked for with its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="medley",
+        description=DESCRIPTION,
+        epilog="medley COMMAND --help tells more of each command",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    subparsers = parser.add_subparsers(metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        if name == asked:
+            importlib.import_module(command.module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=command.help)
+    subparsers.add_parser("version", help="print the version and exit")
+    return parser

@@ -1,0 +1,74 @@
+"""What runs of each service now, read from the children in the snapshot. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from medley_operator.domain import labels
+from medley_operator.domain.snapshot import Manifest, ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class RunningVariant:
+    """The Deployment of one variant. `drained`: it asks for no replica and has no pod left."""
+
+    name: str
+    pool: str
+    replicas: int
+    ready: int
+    gpus_per_replica: int
+    drained: bool
+
+
+def owned(children: Mapping[ObjectKey, Manifest], *, uid: str, kind: str) -> dict[ObjectKey, Manifest]:
+    """Children of one kind whose controller has this uid."""
+    return {
+        key: manifest
+        for key, manifest in sorted(children.items())
+        if key.kind == kind and uid and labels.owner_uid(manifest) == uid
+    }
+
+
+def running_variants(children: Mapping[ObjectKey, Manifest], *, uid: str) -> dict[str, RunningVariant]:
+    """Variants that have a Deployment, by variant name."""
+    deployments = owned(children, uid=uid, kind=labels.DEPLOYMENT).values()
+    read = (running_variant(manifest) for manifest in deployments)
+    return {variant.name: variant for variant in read if variant.name}
+
+
+def running_variant(deployment: Manifest) -> RunningVariant:
+    spec, status = deployment.get("spec", {}), deployment.get("status", {})
+    replicas = int(spec.get("replicas", 1))
+    seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"].get("generation", 0))
+    pods = int(status.get("replicas", 0)) + int(status.get("terminatingReplicas", 0) or 0)
+    return RunningVariant(
+        name=labels.label(deployment, labels.VARIANT),
+        pool=labels.label(deployment, labels.POOL),
+        replicas=replicas,
+        ready=int(status.get("readyReplicas", 0) or 0),
+        gpus_per_replica=_gpus(deployment),
+        drained=replicas == 0 and seen and pods == 0,
+    )
+
+
+def _gpus(deployment: Manifest) -> int:
+    """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers."""
+    containers: Iterable[Manifest] = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+    return sum(
+        int(value)
+        for container in containers
+        for name, value in ((container.get("resources") or {}).get("limits") or {}).items()
+        if "/" in name
+    )
+
+
+def gpus_by_pool(children: Mapping[ObjectKey, Manifest], *, except_uids: frozenset[str]) -> dict[str, int]:
+    """GPUs that Deployments ask for, by pool, leaving out those whose owner is in `except_uids`."""
+    used: dict[str, int] = {}
+    for key, manifest in children.items():
+        if key.kind != labels.DEPLOYMENT or labels.owner_uid(manifest) in except_uids:
+            continue
+        variant = running_variant(manifest)
+        used[variant.pool] = used.get(variant.pool, 0) + variant.replicas * variant.gpus_per_replica
+    return used

@@ -1,0 +1,92 @@
+"""Conditions in the form of KEP-1623: merged so that `lastTransitionTime` moves only when the status does.
+
+Pure; the time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from medley_operator.api.v1alpha1 import Condition
+
+MAX_MESSAGE_LENGTH = 1024
+
+
+class ConditionType(StrEnum):
+    READY = "Ready"
+    METRICS_AVAILABLE = "MetricsAvailable"
+    PLAN_READY = "PlanReady"
+    CAPACITY_AVAILABLE = "CapacityAvailable"
+    WORKLOADS_READY = "WorkloadsReady"
+    ROUTING_READY = "RoutingReady"
+    MODEL_NAME_UNIQUE = "ModelNameUnique"
+
+
+class ConditionStatus(StrEnum):
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class PlanReason(StrEnum):
+    """Reasons of PlanReady; those from PARTIAL on stand with status False."""
+
+    OPTIMAL = "Optimal"
+    FEASIBLE = "Feasible"
+    HELD = "Held"
+    PARTIAL = "Partial"
+    INFEASIBLE = "Infeasible"
+    INVALID_SPEC = "InvalidSpec"
+    POOL_NOT_FOUND = "PoolNotFound"
+    PROFILE_NOT_FOUND = "ProfileNotFound"
+    ARGUMENT_NOT_ALLOWED = "ArgumentNotAllowed"
+    UNKNOWN_MODEL = "UnknownModel"
+    MODEL_FITS_NO_POOL = "ModelFitsNoPool"
+    TARGET_IMPOSSIBLE = "TargetImpossible"
+    SOLVER_FAILED = "SolverFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A condition as this round finds it, before it is merged with the one the object has.
+
+    `sticky_message`: the old message stays while status, reason and generation do, for messages with live figures.
+    """
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: str
+    message: str
+    sticky_message: bool = False
+
+
+def merge(existing: Sequence[Condition], drafts: Sequence[Draft], *, generation: int, now: str) -> list[Condition]:
+    """The conditions to write: those of `drafts`, in order; others of `existing` are dropped."""
+    before = {condition.type: condition for condition in existing}
+    return [_merged(before.get(draft.type), draft, generation=generation, now=now) for draft in drafts]
+
+
+def _merged(old: Condition | None, draft: Draft, *, generation: int, now: str) -> Condition:
+    message = draft.message
+    if old is not None and draft.sticky_message:
+        before = (old.status, old.reason, old.observed_generation)
+        message = old.message if before == (draft.status, draft.reason, generation) else message
+    unchanged = old is not None and old.status == draft.status
+    return Condition(
+        type=draft.type,
+        status=draft.status,
+        reason=draft.reason,
+        message=_shortened(message),
+        observed_generation=generation,
+        last_transition_time=old.last_transition_time if unchanged and old is not None else now,
+    )
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE_LENGTH else message[: MAX_MESSAGE_LENGTH - 1] + "…"
+
+
+def find(conditions: Sequence[Condition], type_: ConditionType) -> Condition | None:
+    return next((condition for condition in conditions if condition.type == type_), None)

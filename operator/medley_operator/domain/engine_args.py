@@ -1,0 +1,110 @@
+"""Command line of the engine, from a table of flags keyed by the first vLLM version that has them.
+
+Engine flags come and go between versions: a flag that the image does not know stops the engine at start. What is
+written here was read from `vllm serve --help` of 0.32; the versions in which a flag first came are from its release
+notes (shutdown timeout 0.18, access-log filter 0.16). Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from medley_operator.api.v1alpha1 import LLMService, Precision, RuntimeProfile
+from medley_operator.domain.labels import HTTP_PORT
+from medley_operator.domain.quantities import duration_seconds
+
+COMMAND = ("vllm", "serve")
+
+
+class EngineFlag(StrEnum):
+    """Flags that Medley sets itself. A user's argument of the same name is refused."""
+
+    SERVED_MODEL_NAME = "--served-model-name"
+    PORT = "--port"
+    MAX_MODEL_LEN = "--max-model-len"
+    TENSOR_PARALLEL_SIZE = "--tensor-parallel-size"
+    DTYPE = "--dtype"
+    QUANTIZATION = "--quantization"
+    GPU_MEMORY_UTILIZATION = "--gpu-memory-utilization"
+    MAX_NUM_BATCHED_TOKENS = "--max-num-batched-tokens"
+    MAX_NUM_SEQS = "--max-num-seqs"
+    SHUTDOWN_TIMEOUT = "--shutdown-timeout"
+    DISABLE_ACCESS_LOG = "--disable-access-log-for-endpoints"
+
+
+SINCE: dict[EngineFlag, tuple[int, int]] = {
+    EngineFlag.SHUTDOWN_TIMEOUT: (0, 18),
+    EngineFlag.DISABLE_ACCESS_LOG: (0, 16),
+}
+"""First version of a flag; a flag that is not listed is in every version that Medley supports."""
+
+RESERVED = frozenset(flag.value for flag in EngineFlag) | {
+    "--model",
+    "--host",
+    "--uds",
+    "--root-path",
+    "--headless",
+    "--grpc",
+    "--config",
+    "--pipeline-parallel-size",
+    "--data-parallel-size",
+    "--ssl-certfile",
+    "--ssl-keyfile",
+}
+"""Flags that would break what Medley relies on: its own, and those that move the engine's endpoint or its GPUs."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineShape:
+    """What the chosen variant sets: GPUs of one replica."""
+
+    tensor_parallel: int
+
+
+def flag_of(argument: str) -> str:
+    return argument.split("=", 1)[0]
+
+
+def engine_args(service: LLMService, profile: RuntimeProfile, shape: EngineShape) -> list[str]:
+    """Arguments behind `vllm serve`, the model first. User arguments come last: the profile's, then the service's."""
+    spec, runtime = service.spec, profile.spec
+    values: dict[EngineFlag, str] = {
+        EngineFlag.SERVED_MODEL_NAME: served_model_name(service),
+        EngineFlag.PORT: str(HTTP_PORT),
+        EngineFlag.MAX_MODEL_LEN: str(spec.model.max_model_len),
+        EngineFlag.TENSOR_PARALLEL_SIZE: str(shape.tensor_parallel),
+        EngineFlag.DTYPE: "bfloat16",
+        EngineFlag.GPU_MEMORY_UTILIZATION: f"{runtime.gpu_memory_utilization_percent / 100:.2f}",
+        EngineFlag.MAX_NUM_BATCHED_TOKENS: str(runtime.token_budget),
+        EngineFlag.MAX_NUM_SEQS: str(runtime.max_sequences),
+        EngineFlag.SHUTDOWN_TIMEOUT: str(math.ceil(duration_seconds(spec.drain.timeout))),
+        EngineFlag.DISABLE_ACCESS_LOG: "/health,/metrics,/ping",
+    }
+    if spec.model.precision is Precision.FP8:
+        values[EngineFlag.QUANTIZATION] = "fp8"
+    version = version_of(runtime.version)
+    own = [f"{flag}={value}" for flag, value in values.items() if version >= SINCE.get(flag, (0, 0))]
+    return [model_id(service), *own, *_user_args(runtime.args, spec.runtime.args)]
+
+
+def _user_args(profile_args: Sequence[str], service_args: Sequence[str]) -> list[str]:
+    """The service's argument replaces the profile's of the same flag."""
+    replaced = {flag_of(argument) for argument in service_args}
+    return [argument for argument in profile_args if flag_of(argument) not in replaced] + list(service_args)
+
+
+def version_of(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def model_id(service: LLMService) -> str:
+    """`organisation/model` of hf://organisation/model."""
+    return service.spec.model.uri.removeprefix("hf://")
+
+
+def served_model_name(service: LLMService) -> str:
+    return service.spec.model.name or service.metadata.name

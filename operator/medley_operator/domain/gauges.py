@@ -1,0 +1,47 @@
+"""Figures of one service for the exporter. Pure."""
+
+from __future__ import annotations
+
+from medley_operator.api.v1alpha1 import LLMServiceStatus
+from medley_operator.domain.conditions import PlanReason
+from medley_operator.domain.goals import GoalKind
+from medley_operator.domain.load import LoadFigures, figures_of, figures_of_status
+from medley_operator.domain.outcome import ServiceOutcome
+from medley_operator.domain.snapshot import ServiceGauges, VariantGauge
+
+
+def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> ServiceGauges:
+    figures = _figures(outcome, status)
+    namespace, name = outcome.context.key
+    plan = status.plan
+    single = plan.best_single if plan is not None else None
+    return ServiceGauges(
+        namespace=namespace,
+        name=name,
+        rate_rps=figures.rate_rps,
+        prompt_tokens_mean=figures.prompt_tokens_mean,
+        generation_tokens_mean=figures.generation_tokens_mean,
+        cost_per_hour=outcome.cost_per_hour,
+        best_single_cost_per_hour=float(single.cost_per_hour) if single is not None else None,
+        unserved_rps=_unserved(outcome, status),
+        held=outcome.goal.reason is PlanReason.HELD,
+        variants=tuple(
+            VariantGauge(variant=row.name, pool=row.pool, gpu=row.gpu, desired=row.desired, ready=row.ready)
+            for row in outcome.rows
+        ),
+    )
+
+
+def _figures(outcome: ServiceOutcome, status: LLMServiceStatus) -> LoadFigures:
+    choice = outcome.context.choice
+    if choice is not None and outcome.goal.kind is GoalKind.PLANNED:
+        return figures_of(choice.demand)
+    return figures_of_status(status.load)
+
+
+def _unserved(outcome: ServiceOutcome, status: LLMServiceStatus) -> float:
+    if outcome.goal.plan is not None:
+        return sum(part.rate_rps for part in outcome.goal.plan.unserved)
+    if status.plan is None:
+        return 0.0
+    return sum(float(part.requests_per_second) for part in status.plan.unserved)

@@ -1,0 +1,130 @@
+"""What each service should have after this round: the new plan's replicas, the last plan's, or whatever it has. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from medley_operator.domain.children import RunningVariant
+from medley_operator.domain.conditions import ConditionStatus, PlanReason
+from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standing, problem_name
+from medley_operator.domain.quantities import money, rate
+from medley_operator.domain.snapshot import PlanFailure, PlanOutcome
+from medley_planner.model import Plan, PlanStatus, ServicePlan, Unserved, UnservedReason
+
+
+class GoalKind(StrEnum):
+    PLANNED = "planned"
+    HELD = "held"
+    """The last plan stays: children are still kept as it wants them."""
+    KEPT = "kept"
+    """Nothing may be touched: no child is written, none is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What to reach for one service, and how PlanReady reads. `fleet` is the plan that `plan` is part of."""
+
+    kind: GoalKind
+    replicas: dict[str, int]
+    status: ConditionStatus
+    reason: PlanReason
+    message: str
+    plan: ServicePlan | None = None
+    fleet: Plan | None = None
+    sticky_message: bool = field(default=False)
+
+
+def choose_goal(context: ServiceContext, outcome: PlanOutcome | None, running: dict[str, RunningVariant]) -> Goal:
+    """The goal of one service. `outcome` is None where no service was planned this round."""
+    if context.standing is Standing.REJECTED and context.rejection is not None:
+        return _kept(context, running, reason=context.rejection.reason, message=context.rejection.message)
+    if context.standing is Standing.HELD and context.choice is not None:
+        return _held(context, _held_message(context.choice))
+    if isinstance(outcome, Plan):
+        plan = next((plan for plan in outcome.services if plan.service == problem_name(context.key)), None)
+        if plan is not None:
+            return _planned(context, plan, outcome, running)
+    failure = (
+        outcome
+        if isinstance(outcome, PlanFailure)
+        else PlanFailure(reason="PlanRejected", message="the plan lacks this service")
+    )
+    if context.last_replicas:
+        return _held(context, f"{failure.reason}: {failure.message}; the last plan is kept and the next round tries again")
+    message = f"{failure.reason}: {failure.message}; there is no earlier plan to keep, the next round tries again"
+    return _kept(context, running, reason=PlanReason.SOLVER_FAILED, message=message)
+
+
+def _held(context: ServiceContext, message: str) -> Goal:
+    return Goal(
+        kind=GoalKind.HELD,
+        replicas=dict(context.last_replicas),
+        status=ConditionStatus.TRUE,
+        reason=PlanReason.HELD,
+        message=message,
+        sticky_message=True,
+    )
+
+
+def _held_message(choice: DemandChoice) -> str:
+    return (
+        f"the last plan is kept, since its load is not known ({choice.reason}: {choice.message}); "
+        "planning goes on when Prometheus has data of this service again"
+    )
+
+
+def _kept(context: ServiceContext, running: dict[str, RunningVariant], *, reason: PlanReason, message: str) -> Goal:
+    wanted = {name: count for name, count in context.last_replicas.items() if name in running}
+    return Goal(
+        kind=GoalKind.KEPT,
+        replicas={name: wanted.get(name, variant.replicas) for name, variant in running.items()},
+        status=ConditionStatus.FALSE,
+        reason=reason,
+        message=message,
+        # These hold figures of a load that is not remembered, since no plan was made for it.
+        sticky_message=reason in (PlanReason.SOLVER_FAILED, PlanReason.INFEASIBLE, PlanReason.TARGET_IMPOSSIBLE),
+    )
+
+
+def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
+    has_load = context.choice is not None and context.choice.demand.rate_rps > 0
+    if plan.status is PlanStatus.INFEASIBLE and has_load:
+        return _kept(context, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
+    status, message = ConditionStatus.TRUE, _mix_message(plan)
+    if plan.status in (PlanStatus.PARTIAL, PlanStatus.INFEASIBLE):
+        status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False)
+    return Goal(
+        kind=GoalKind.PLANNED,
+        replicas={name: count for name, count in plan.replicas().items() if count > 0},
+        status=status,
+        reason=PlanReason(plan.status.value),
+        message=message,
+        plan=plan,
+        fleet=fleet,
+    )
+
+
+def _mix_message(plan: ServicePlan) -> str:
+    mix = ", ".join(f"{part.variant} {part.replicas}" for part in plan.variants if part.replicas > 0) or "no replicas"
+    proof = "proven cheapest" if plan.status is PlanStatus.OPTIMAL else "not yet proven cheapest, see status.plan.gap"
+    return f"{mix}: {money(plan.cost_per_hour)} $/h, {proof}"
+
+
+_WAY_OUT = {
+    UnservedReason.STOCK: "the pools hold too few GPUs; add nodes (GPUPool spec.capacity) or relax spec.slo",
+    UnservedReason.MAX_REPLICAS: "the replica limits bind; raise spec.scaling.maxReplicas or spec.variants[].maxReplicas",
+    UnservedReason.NO_VARIANT_MEETS_TARGET: "no variant serves requests of this size within the targets; relax "
+    "spec.slo.ttft or spec.slo.tpot, or add a GPUPool with faster GPUs",
+}
+
+
+def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
+    """How much is left out, by reason, with the way out."""
+    parts = []
+    for reason in sorted({part.reason for part in plan.unserved}):
+        rows: list[Unserved] = [part for part in plan.unserved if part.reason is reason]
+        total = sum(part.rate_rps for part in rows)
+        parts.append(f"{rate(total)} req/s ({reason.value}): {_WAY_OUT[reason]}")
+    head = "nothing can be planned, what runs is kept" if kept else "not planned"
+    return f"{head}: {'; '.join(parts)}" if parts else f"{head}: the pools and limits allow no replica"

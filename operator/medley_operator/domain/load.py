@@ -1,0 +1,56 @@
+"""The load of a service as figures for status, Events and gauges. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import LoadStatus
+from medley_operator.domain.contexts import DemandChoice, LoadSource
+from medley_operator.domain.quantities import rate
+from medley_planner.model import Demand
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFigures:
+    """Rate in requests per second, mean sizes in tokens (0 where nothing is known of them)."""
+
+    rate_rps: float
+    prompt_tokens_mean: float
+    generation_tokens_mean: float
+
+
+def figures_of(demand: Demand) -> LoadFigures:
+    if demand.rate_rps <= 0:
+        return LoadFigures(rate_rps=0.0, prompt_tokens_mean=0.0, generation_tokens_mean=0.0)
+    pairs = list(zip(demand.buckets, demand.shares, strict=True))
+    return LoadFigures(
+        rate_rps=demand.rate_rps,
+        prompt_tokens_mean=sum(bucket.prompt_tokens * share for bucket, share in pairs),
+        generation_tokens_mean=sum(bucket.generation_tokens * share for bucket, share in pairs),
+    )
+
+
+def figures_of_status(load: LoadStatus | None) -> LoadFigures:
+    if load is None:
+        return LoadFigures(rate_rps=0.0, prompt_tokens_mean=0.0, generation_tokens_mean=0.0)
+    try:
+        rate_rps = float(load.requests_per_second)
+    except ValueError:
+        rate_rps = 0.0
+    return LoadFigures(
+        rate_rps=rate_rps,
+        prompt_tokens_mean=float(load.prompt_tokens),
+        generation_tokens_mean=float(load.generation_tokens),
+    )
+
+
+def load_status(choice: DemandChoice) -> LoadStatus:
+    figures = figures_of(choice.demand)
+    known = choice.source is not LoadSource.MIN_REPLICAS and figures.rate_rps > 0
+    return LoadStatus(
+        source=choice.source,
+        requests_per_second=rate(figures.rate_rps),
+        prompt_tokens=round(figures.prompt_tokens_mean),
+        generation_tokens=round(figures.generation_tokens_mean),
+        size_source=choice.demand.size_source.value if known else "",
+    )

@@ -1,0 +1,56 @@
+"""What one round found and decided for one service, gathered for status, Events and gauges. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from medley_operator.domain.children import RunningVariant
+from medley_operator.domain.contexts import ServiceContext
+from medley_operator.domain.goals import Goal
+from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.workloads import ChildWrites, Targets
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """One variant in the status and the gauges: planned, running and now."""
+
+    name: str
+    pool: str
+    gpu: str
+    gpus_per_replica: int
+    desired: int
+    ready: int
+    weight: int
+    cost_per_hour: float
+    """Of its desired replicas."""
+    capacity_rps: float
+    """Of one replica, for the size mix of the load."""
+    provenance: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOutcome:
+    context: ServiceContext
+    goal: Goal
+    running: Mapping[str, RunningVariant]
+    targets: Targets
+    rows: tuple[VariantRow, ...]
+    writes: ChildWrites
+    route: Manifest | None
+    """The HTTPRoute as the API server has it."""
+    same_model_as: str | None
+    """Another LLMService of the namespace that serves the same model name, and that came first by name."""
+
+    @property
+    def ready_replicas(self) -> int:
+        return sum(row.ready for row in self.rows)
+
+    @property
+    def desired_replicas(self) -> int:
+        return sum(row.desired for row in self.rows)
+
+    @property
+    def cost_per_hour(self) -> float:
+        return sum(row.cost_per_hour for row in self.rows)

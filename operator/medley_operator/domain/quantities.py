@@ -1,0 +1,86 @@
+"""Durations, money, rates and Kubernetes quantities: read from and written to the strings of the API.
+
+All functions are pure. A string that does not parse raises ValueError with the value in the message; callers that hold
+a user's object add the object and the field.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+_DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)$")
+_SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkKMGTPE]i?)?$")
+_SUFFIXES: dict[str, Decimal] = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "k": Decimal(10) ** 3,
+    "M": Decimal(10) ** 6,
+    "G": Decimal(10) ** 9,
+    "T": Decimal(10) ** 12,
+    "P": Decimal(10) ** 15,
+    "E": Decimal(10) ** 18,
+    "Ki": Decimal(2) ** 10,
+    "Mi": Decimal(2) ** 20,
+    "Gi": Decimal(2) ** 30,
+    "Ti": Decimal(2) ** 40,
+    "Pi": Decimal(2) ** 50,
+    "Ei": Decimal(2) ** 60,
+}
+
+
+def duration_seconds(text: str) -> float:
+    """Seconds of "250ms", "1.5s", "5m" or "2h". Raises ValueError."""
+    match = _DURATION.match(text)
+    if match is None:
+        raise ValueError(f'"{text}" is no duration; write a number and one of ms, s, m, h, such as "250ms"')
+    return float(match.group(1)) * _SECONDS_PER_UNIT[match.group(2)]
+
+
+def quantity(text: str | int | float) -> Decimal:
+    """Value of a Kubernetes quantity ("4", "500m", "16Gi"). Raises ValueError."""
+    match = _QUANTITY.match(str(text))
+    if match is None:
+        raise ValueError(f'"{text}" is no Kubernetes quantity')
+    number, suffix = match.group(1), match.group(2) or ""
+    try:
+        if suffix[:1] in ("e", "E") and len(suffix) > 1 and suffix != "Ei":
+            return Decimal(number + suffix)
+        return Decimal(number) * _SUFFIXES.get(suffix, Decimal(1)) if suffix in _SUFFIXES or not suffix else _bad(text)
+    except InvalidOperation:
+        return _bad(text)
+
+
+def _bad(text: str | int | float) -> Decimal:
+    raise ValueError(f'"{text}" is no Kubernetes quantity')
+
+
+def scaled_quantity(text: str, factor: int) -> str:
+    """`text` times `factor` in the same unit, so that "16Gi" for two GPUs reads "32Gi"."""
+    match = _QUANTITY.match(text)
+    if match is None:
+        raise ValueError(f'"{text}" is no Kubernetes quantity')
+    number = Decimal(match.group(1)) * factor
+    return f"{_plain(number)}{match.group(2) or ''}"
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(dollars: float) -> str:
+    """US dollars with two decimals."""
+    return f"{dollars + 0.0:.2f}"
+
+
+def rate(requests_per_second: float) -> str:
+    """Requests per second in the fewest characters that keep three decimals ("4", "11.2")."""
+    return _plain(Decimal(f"{requests_per_second + 0.0:.3f}"))
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for messages: "50 ms" under a second, "1.5 s" above."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

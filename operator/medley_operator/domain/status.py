@@ -1,0 +1,159 @@
+"""The whole status of an LLMService as it should read after this round.
+
+Pure, and quiet on purpose: nothing in it moves unless the plan, the readiness of replicas or a condition does. The load
+is the one the plan was made for; bounds of a plan that did not change are kept, since a solver that stopped at its
+deadline finds another bound each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from medley_operator.api.v1alpha1 import (
+    BestSingleStatus,
+    LLMServiceStatus,
+    LoadStatus,
+    PlanStateStatus,
+    UnservedStatus,
+    UnusedStatus,
+    VariantStatus,
+)
+from medley_operator.domain.conditions import merge
+from medley_operator.domain.contexts import DemandChoice
+from medley_operator.domain.goals import GoalKind
+from medley_operator.domain.load import load_status
+from medley_operator.domain.outcome import ServiceOutcome
+from medley_operator.domain.quantities import money, rate
+from medley_operator.domain.service_conditions import service_drafts, service_url
+from medley_operator.domain.snapshot import Manifest
+from medley_planner.model import Demand, Plan, ServicePlan
+
+HELD_STATE = "Held"
+MAX_UNSERVED_ROWS = 16
+
+
+def service_status(
+    outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None, now: str
+) -> LLMServiceStatus:
+    service = outcome.context.service
+    generation = service.metadata.generation
+    drafts = service_drafts(outcome, gateways=gateways)
+    return LLMServiceStatus(
+        observed_generation=generation,
+        mix=" ".join(f"{row.name}:{row.ready}/{row.desired}" for row in outcome.rows),
+        desired_replicas=outcome.desired_replicas,
+        ready_replicas=outcome.ready_replicas,
+        cost_per_hour=money(outcome.cost_per_hour),
+        url=service_url(service),
+        load=_load(outcome),
+        variants=[
+            VariantStatus(
+                name=row.name,
+                pool=row.pool,
+                gpu=row.gpu,
+                tensor_parallel=row.gpus_per_replica,
+                desired=row.desired,
+                ready=row.ready,
+                weight=row.weight,
+                cost_per_hour=money(row.cost_per_hour),
+                capacity_rps=rate(row.capacity_rps),
+                provenance=row.provenance,
+            )
+            for row in outcome.rows
+        ],
+        plan=_plan(outcome),
+        conditions=merge(service.status.conditions, drafts, generation=generation, now=now),
+    )
+
+
+def dump(status: LLMServiceStatus) -> Manifest:
+    """The status as it is written: by wire name, absent fields left out."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _load(outcome: ServiceOutcome) -> LoadStatus | None:
+    previous = outcome.context.service.status.load
+    choice = outcome.context.choice
+    if choice is None or (outcome.goal.kind is not GoalKind.PLANNED and previous is not None):
+        return previous
+    return load_status(choice)
+
+
+def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
+    previous = outcome.context.service.status.plan
+    goal = outcome.goal
+    if goal.plan is None or goal.fleet is None or outcome.context.choice is None:
+        return previous.model_copy(update={"state": HELD_STATE}) if previous is not None else None
+    new = plan_state(outcome, plan=goal.plan, fleet=goal.fleet, choice=outcome.context.choice)
+    if previous is not None and (previous.id, previous.state, previous.cost_per_hour) == (
+        new.id,
+        new.state,
+        new.cost_per_hour,
+    ):
+        return new.model_copy(
+            update={"lower_bound_per_hour": previous.lower_bound_per_hour, "gap": previous.gap}
+        )
+    return new
+
+
+def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choice: DemandChoice) -> PlanStateStatus:
+    single = plan.best_single
+    return PlanStateStatus(
+        id=plan_id(plan, choice.demand),
+        state=plan.status.value,
+        cost_per_hour=money(plan.cost_per_hour),
+        lower_bound_per_hour=money(service_lower_bound(plan, fleet)),
+        gap=f"{max(fleet.gap, 0.0):.4f}",
+        best_single=BestSingleStatus(
+            variant=single.variant, replicas=single.replicas, cost_per_hour=money(single.cost_per_hour)
+        )
+        if single is not None
+        else None,
+        savings_percent=_savings_percent(plan),
+        unused=[
+            *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
+            *outcome.context.unfit,
+        ],
+        unserved=_unserved(plan, choice.demand),
+    )
+
+
+def plan_id(plan: ServicePlan, demand: Demand) -> str:
+    """Short hash of what the plan decides and of the load that it is for; equal plans have equal ids."""
+    content = {
+        "replicas": {name: count for name, count in sorted(plan.replicas().items()) if count > 0},
+        "routing": plan.routing.value,
+        "rate": f"{demand.rate_rps:.6g}",
+        "sizes": [
+            (f"{bucket.prompt_tokens:.6g}", f"{bucket.generation_tokens:.6g}", f"{share:.6g}")
+            for bucket, share in zip(demand.buckets, demand.shares, strict=True)
+        ],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def service_lower_bound(plan: ServicePlan, fleet: Plan) -> float:
+    """Proven least cost of this service while the plans of the others stay: what the fleet's plan may be off, at most."""
+    slack = max(fleet.cost_per_hour - fleet.lower_bound_per_hour, 0.0)
+    return max(plan.cost_per_hour - slack, 0.0)
+
+
+def _savings_percent(plan: ServicePlan) -> str | None:
+    single = plan.best_single
+    if single is None or single.cost_per_hour <= 0:
+        return None
+    return f"{100 * (1 - plan.cost_per_hour / single.cost_per_hour) + 0.0:.1f}"
+
+
+def _unserved(plan: ServicePlan, demand: Demand) -> list[UnservedStatus]:
+    largest = sorted(plan.unserved, key=lambda part: (-part.rate_rps, part.bucket))[:MAX_UNSERVED_ROWS]
+    return [
+        UnservedStatus(
+            prompt_tokens=round(demand.buckets[part.bucket].prompt_tokens),
+            generation_tokens=round(demand.buckets[part.bucket].generation_tokens),
+            requests_per_second=rate(part.rate_rps),
+            reason=part.reason.value,
+        )
+        for part in largest
+    ]

@@ -1,0 +1,180 @@
+"""The fleet loop: the one task that turns what is seen into what is written.
+
+Level-triggered: events only say that a look is due, each round starts from complete lists. Rounds never overlap, and
+no failure ends the loop: it is logged, counted and tried again later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+from medley_operator.domain.contexts import Prepared
+from medley_operator.domain.snapshot import Decision, Memory, PlanFailure, PlanOutcome, Snapshot
+from medley_operator.fleet.backoff import delay_seconds
+from medley_operator.fleet.debounce import Batch, Debounce
+from medley_operator.fleet.health import Heartbeat
+from medley_operator.fleet.observe import Observed
+from medley_operator.kube.errors import KubeError
+from medley_operator.kube.resources import Resource
+from medley_operator.metrics.exporter import Exporter, RoundOutcome
+from medley_planner.model import Problem
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+
+
+class Looker(Protocol):
+    async def observe(self) -> Observed: ...
+
+
+class Solver(Protocol):
+    async def solve(self, problem: Problem, *, deadline_seconds: float) -> PlanOutcome: ...
+
+
+class Writer(Protocol):
+    async def publish(self, snapshot: Snapshot, decision: Decision, *, now: str) -> int: ...
+
+
+class Concluder(Protocol):
+    def __call__(
+        self, snapshot: Snapshot, prepared: Prepared, outcome: PlanOutcome | None, memory: Memory, *, now: str
+    ) -> Decision: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a round is made of. `on_available` is told which kinds the API server has, so that they can be watched."""
+
+    observer: Looker
+    prepare: Callable[[Snapshot, Memory], Prepared]
+    solver: Solver
+    conclude: Concluder
+    publisher: Writer
+    exporter: Exporter
+    heartbeat: Heartbeat
+    on_available: Callable[[frozenset[Resource]], None]
+
+
+class FleetLoop:
+    """Call `mark_dirty` from the event loop's thread; run `run` as a task and cancel it to stop."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        debounce: Debounce,
+        deadline_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[asyncio.Event, float], Awaitable[None]] | None = None,
+    ) -> None:
+        self._parts = parts
+        self._debounce = debounce
+        self._deadline_seconds = deadline_seconds
+        self._clock = clock
+        self._wait = wait or _wait
+        self._changed = asyncio.Event()
+        self._failures = 0
+        self.memory = Memory()
+
+    def mark_dirty(self, reason: str, *, at: float | None = None) -> None:
+        """Something of that kind changed, at the time `at` of the loop's clock."""
+        self._debounce.mark(reason, now=self._clock() if at is None else at)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Round after round, until cancelled."""
+        while True:
+            while (seconds := self._debounce.seconds_until_due(self._clock())) > 0:
+                self._changed.clear()
+                await self._wait(self._changed, seconds)
+            await self.round(self._debounce.take(self._clock()))
+
+    async def round(self, batch: Batch) -> RoundOutcome:
+        """One round; whatever goes wrong in it is an outcome."""
+        started = self._clock()
+        error = ""
+        try:
+            outcome, troubles = await self._try_round(batch)
+        except _StepError as failure:
+            outcome, troubles, error = RoundOutcome.FAILED, 1, str(failure)
+            self._parts.exporter.failed(failure.component)
+        self._failures = self._failures + 1 if troubles else 0
+        if troubles:
+            self._debounce.retry_in(delay_seconds(self._failures), now=self._clock())
+        self._parts.exporter.round_ended(outcome)
+        self._parts.heartbeat.beat(error=error)
+        seconds = round(self._clock() - started, 3)
+        facts = {"outcome": outcome.value, "reasons": batch.reasons, "seconds": seconds, "troubles": troubles}
+        log.log(logging.INFO if troubles or not _quiet(batch) else logging.DEBUG, "round ended", extra=facts)
+        return outcome
+
+    async def _try_round(self, batch: Batch) -> tuple[RoundOutcome, int]:
+        parts = self._parts
+        observed = await _step("observe", parts.observer.observe())
+        parts.on_available(observed.available)
+        if observed.metrics_failed:
+            parts.exporter.failed("metrics")
+        snapshot = observed.snapshot
+        # In threads, since they are plain computing and health and events must not wait for a large fleet.
+        prepared = await _step("plan", asyncio.to_thread(parts.prepare, snapshot, self.memory))
+        if batch.first_event_at is not None:
+            parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
+        outcome = await _step("plan", self._plan(prepared.problem))
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
+        decision = await _step("plan", concluding)
+        troubles = await _step("apply", parts.publisher.publish(snapshot, decision, now=now))
+        parts.exporter.show(decision.gauges)
+        self.memory = decision.memory
+        return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
+
+    async def _plan(self, problem: Problem | None) -> PlanOutcome | None:
+        if problem is None:
+            return None
+        started = self._clock()
+        outcome = await self._parts.solver.solve(problem, deadline_seconds=self._deadline_seconds)
+        if isinstance(outcome, PlanFailure):
+            self._parts.exporter.failed("plan")
+            log.error("no plan", extra={"reason": outcome.reason, "error": outcome.message})
+        else:
+            self._parts.exporter.planned(solve_seconds=self._clock() - started, gap=outcome.gap, at=time.time())
+        return outcome
+
+
+class _StepError(Exception):
+    """A step of a round failed; it is logged already."""
+
+    def __init__(self, component: str, message: str) -> None:
+        super().__init__(message)
+        self.component = component
+
+
+async def _step(component: str, action: Awaitable[Result]) -> Result:
+    try:
+        return await action
+    except KubeError as error:
+        # The message says it all; a trace would only say that there is a network.
+        log.error("round failed", extra={"component": component, "reason": error.reason, "error": error.message})
+        raise _StepError(component, error.message) from error
+    except Exception as error:
+        log.exception("round failed", extra={"component": component})
+        raise _StepError(component, f"{type(error).__name__}: {error}") from error
+
+
+def _quiet(batch: Batch) -> bool:
+    """Rounds that only the clock started are not worth a line unless something went wrong."""
+    return batch.first_event_at is None
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,49 @@
+"""Manifests of what is written about our own objects: statuses and Events. Pure."""
+
+from __future__ import annotations
+
+from medley_operator.domain.snapshot import EventNote, Manifest, ObjectKey, StatusWrite
+from medley_operator.kube.resources import BY_KIND, EVENTS
+
+REPORTING_CONTROLLER = "medley.dev/operator"
+CLUSTER_EVENT_NAMESPACE = "default"
+"""Where Kubernetes keeps Events about objects without a namespace."""
+MAX_NOTE_LENGTH = 1024
+"""Limit of the API server."""
+
+
+def status_manifest(write: StatusWrite) -> Manifest:
+    """What is applied to the status subresource; the uid makes it miss an object that was replaced."""
+    return {
+        "apiVersion": BY_KIND[write.key.kind].api_version,
+        "kind": write.key.kind,
+        "metadata": _metadata(write.key) | {"uid": write.uid},
+        "status": write.status,
+    }
+
+
+def event_manifest(note: EventNote, *, timestamp: str, instance: str) -> Manifest:
+    """An Event of events.k8s.io/v1. `timestamp` is RFC 3339 with microseconds."""
+    regarding = note.regarding
+    text = note.message if len(note.message) <= MAX_NOTE_LENGTH else note.message[: MAX_NOTE_LENGTH - 1] + "…"
+    return {
+        "apiVersion": EVENTS.api_version,
+        "kind": EVENTS.kind,
+        "metadata": {
+            "generateName": f"{regarding.name}.",
+            "namespace": regarding.namespace or CLUSTER_EVENT_NAMESPACE,
+        },
+        "eventTime": timestamp,
+        "reportingController": REPORTING_CONTROLLER,
+        "reportingInstance": instance,
+        "action": "Reconcile",
+        "type": note.type.value,
+        "reason": note.reason,
+        "note": text,
+        "regarding": _metadata(regarding)
+        | {"apiVersion": BY_KIND[regarding.kind].api_version, "kind": regarding.kind, "uid": note.uid},
+    }
+
+
+def _metadata(key: ObjectKey) -> dict[str, str]:
+    return {"name": key.name, "namespace": key.namespace} if key.namespace else {"name": key.name}

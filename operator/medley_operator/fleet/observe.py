@@ -1,0 +1,140 @@
+"""One complete look at the world for one round: LISTs of everything that counts, and Prometheus.
+
+All I/O of the input side is here. A look is whole or it is an error: the planner never sees half a cluster. Only what a
+cluster may lack (the Gateway API) and what Prometheus does not say are part of a whole look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from medley_operator.api.v1alpha1 import GROUP, VERSION, GPUPool, LLMService, RuntimeProfile, WorkloadSource
+from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
+from medley_operator.domain.quantities import duration_seconds
+from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
+from medley_operator.domain.validate import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
+from medley_operator.fleet.parse import parse_objects, ready_nodes
+from medley_operator.kube.client import KubeClient
+from medley_operator.kube.errors import NotFound
+from medley_operator.kube.resources import (
+    CHILDREN,
+    GATEWAY_API,
+    GATEWAYS,
+    GPU_POOLS,
+    LLM_SERVICES,
+    NODES,
+    OWN,
+    RUNTIME_PROFILES,
+    Resource,
+)
+from medley_operator.metrics.observe import ServiceQuery
+
+NO_PROMETHEUS = (
+    "the operator has no Prometheus: start it with --prometheus-url (Helm: prometheus.url), "
+    "or set spec.workload.source: Static with spec.workload.static"
+)
+
+
+class MetricsSource(Protocol):
+    async def observe(self, queries: list[ServiceQuery]) -> dict[tuple[str, str], Observation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A snapshot, the kinds that the API server has, and whether metrics failed as a whole (for the counters)."""
+
+    snapshot: Snapshot
+    available: frozenset[Resource]
+    metrics_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """`metrics` is None where no Prometheus is configured."""
+
+    client: KubeClient
+    metrics: MetricsSource | None
+
+    async def observe(self) -> Observed:
+        """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
+        lists = await self._lists()
+        services, rejected_services = parse_objects(LLMService, lists[LLM_SERVICES] or [])
+        pools, rejected_pools = parse_objects(GPUPool, lists[GPU_POOLS] or [])
+        profiles, rejected_profiles = parse_objects(RuntimeProfile, lists[RUNTIME_PROFILES] or [])
+        gateways = None if any(lists[kind] is None for kind in GATEWAY_API) else _names(lists[GATEWAYS] or [])
+        observations = await self._observations(services)
+        snapshot = Snapshot(
+            services=tuple(services),
+            pools=tuple(pools),
+            profiles=tuple(profiles),
+            rejected=(*rejected_services, *rejected_pools, *rejected_profiles),
+            nodes=ready_nodes(lists[NODES] or []),
+            children=_by_key(item for kind in CHILDREN for item in lists[kind] or []),
+            gateways=gateways,
+            observations=observations,
+        )
+        unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())
+        return Observed(
+            snapshot=snapshot,
+            available=frozenset(kind for kind, items in lists.items() if items is not None),
+            metrics_failed=unavailable and self.metrics is not None,
+        )
+
+    async def _lists(self) -> dict[Resource, list[Manifest] | None]:
+        """All lists at once; None for a kind that a cluster may lack and does."""
+        ours = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
+        selectors = {kind: ours for kind in CHILDREN}
+        kinds = [*OWN, NODES, *CHILDREN, GATEWAYS]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {kind: group.create_task(self._list(kind, selectors.get(kind, ""))) for kind in kinds}
+        except ExceptionGroup as failures:
+            # One is enough to say: the others have most often the same cause.
+            raise failures.exceptions[0] from None
+        return {kind: task.result() for kind, task in tasks.items()}
+
+    async def _list(self, kind: Resource, selector: str) -> list[Manifest] | None:
+        try:
+            return await self.client.list(kind, label_selector=selector)
+        except NotFound as error:
+            if kind in GATEWAY_API:
+                return None
+            if kind in OWN:
+                raise NotFound(
+                    f"CRDs of {GROUP} are not installed (no {kind.plural} in {GROUP}/{VERSION}): "
+                    "helm install with crds.install=true, or kubectl apply -f crds/",
+                    reason="CrdsNotInstalled",
+                ) from error
+            raise
+
+    async def _observations(self, services: Sequence[LLMService]) -> Mapping[tuple[str, str], Observation]:
+        queries = [
+            ServiceQuery(
+                namespace=service.metadata.namespace,
+                name=service.metadata.name,
+                window_seconds=_window_seconds(service),
+            )
+            for service in services
+            if service.spec.workload.source is WorkloadSource.PROMETHEUS
+        ]
+        if self.metrics is None:
+            absent = Observation(reason=MetricsReason.UNAVAILABLE, message=NO_PROMETHEUS)
+            return {(query.namespace, query.name): absent for query in queries}
+        return await self.metrics.observe(queries) if queries else {}
+
+
+def _window_seconds(service: LLMService) -> float:
+    """The window asked for, within the bounds that the domain checks (a bad one gets its own condition there)."""
+    asked = duration_seconds(service.spec.workload.window)
+    return min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS)
+
+
+def _names(items: Sequence[Manifest]) -> frozenset[tuple[str, str]]:
+    return frozenset((item["metadata"]["namespace"], item["metadata"]["name"]) for item in items)
+
+
+def _by_key(items: Iterable[Manifest]) -> dict[ObjectKey, Manifest]:
+    return {key_of(item): item for item in items}

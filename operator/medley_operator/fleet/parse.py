@@ -1,0 +1,85 @@
+"""From what the API server returns to the values of a snapshot: our own objects through their models, nodes by hand.
+
+Pure. An object that does not parse becomes a `Rejected` with a message for its owner and never stops the round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from medley_operator.domain.labels import key_of
+from medley_operator.domain.snapshot import Manifest, NodeView, ObjectKey, Rejected
+from medley_operator.kube.resources import BY_KIND
+
+MAX_ERRORS_NAMED = 3
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_objects(model: type[Model], items: Iterable[Manifest]) -> tuple[list[Model], list[Rejected]]:
+    """The objects that parse, and for each of the others why it does not."""
+    parsed: list[Model] = []
+    rejected: list[Rejected] = []
+    for item in items:
+        try:
+            parsed.append(model.model_validate(item))
+        except ValidationError as error:
+            rejected.append(_rejected(item, error))
+    return parsed, rejected
+
+
+def _rejected(item: Manifest, error: ValidationError) -> Rejected:
+    key = key_of(item)
+    return Rejected(
+        key=key,
+        uid=item["metadata"].get("uid", ""),
+        generation=item["metadata"].get("generation", 0),
+        message=rejection_message(key, error),
+        status=item.get("status") or {},
+    )
+
+
+def rejection_message(key: ObjectKey, error: ValidationError) -> str:
+    """Names object, fields, values and the way out."""
+    problems = error.errors(include_url=False)
+    named = "; ".join(
+        f"{_field(problem['loc'])} is {problem['input']!r:.80}: {problem['msg']}"
+        for problem in problems[:MAX_ERRORS_NAMED]
+    )
+    more = f" and {len(problems) - MAX_ERRORS_NAMED} more" if len(problems) > MAX_ERRORS_NAMED else ""
+    where = f" -n {key.namespace}" if key.namespace else ""
+    return (
+        f"{key} cannot be read: {named}{more}; correct it with "
+        f'"kubectl edit {BY_KIND[key.kind].plural}{where} {key.name}" or update its CRD with the operator'
+    )
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """`spec.variants[0].name` of ("spec", "variants", 0, "name")."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.lstrip(".")
+
+
+def ready_nodes(items: Iterable[Manifest]) -> tuple[NodeView, ...]:
+    """The nodes that pods can go to: Ready, not cordoned, not leaving."""
+    return tuple(_node(item) for item in items if _usable(item))
+
+
+def _usable(node: Manifest) -> bool:
+    if node.get("spec", {}).get("unschedulable") or node["metadata"].get("deletionTimestamp"):
+        return False
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
+
+
+def _node(node: Manifest) -> NodeView:
+    allocatable = node.get("status", {}).get("allocatable") or {}
+    return NodeView(
+        name=node["metadata"]["name"],
+        labels=node["metadata"].get("labels") or {},
+        # Extended resources have a domain in their name and are whole numbers.
+        allocatable={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdigit()},
+    )

@@ -1,0 +1,127 @@
+"""The operator's side of the planning worker: one process, started ahead, killed where it is late, replaced where gone.
+
+Solving in a process of its own keeps the event loop free and makes a hard deadline and a memory cap possible. Nothing
+here raises for what a solver may do: every bad end is a `PlanFailure` with a reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import pickle
+import sys
+from asyncio.subprocess import PIPE, Process
+from typing import cast
+
+from medley_operator.domain.snapshot import PlanFailure, PlanOutcome
+from medley_operator.fleet.worker_process import HEADER
+from medley_planner.model import Problem
+
+TARGET = "medley_operator.fleet.planning:plan_and_verify"
+MEMORY_BYTES = 4 * 1024**3
+"""Address space of the worker: several times what a fleet of 500 services takes, far from a node's memory."""
+START_TIMEOUT_SECONDS = 60.0
+KILL_FACTOR = 2.0
+"""The solver is told its deadline; at this multiple of it the process is killed."""
+
+log = logging.getLogger(__name__)
+
+
+class PlanWorker:
+    """Use `start`, then `solve` (one at a time), then `close`."""
+
+    def __init__(self, *, target: str = TARGET, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._target = target
+        self._memory_bytes = memory_bytes
+        self._process: Process | None = None
+        self._ready = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start the process and return; it imports the solver while the operator does other things."""
+        if self._process is None:
+            self._ready = False
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "medley_operator.fleet.worker_process",
+                self._target,
+                str(os.getpid()),
+                str(self._memory_bytes),
+                stdin=PIPE,
+                stdout=PIPE,
+            )
+
+    async def solve(self, problem: Problem, *, deadline_seconds: float) -> PlanOutcome:
+        """The verified plan, or why there is none (SolverTimeout, SolverCrashed, PlanRejected)."""
+        limit = KILL_FACTOR * deadline_seconds
+        finished = False
+        try:
+            await self.start()
+            if not self._ready:
+                async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                    await self._receive()
+                self._ready = True
+            await self._send((problem, deadline_seconds))
+            async with asyncio.timeout(limit):
+                outcome = await self._receive()
+            finished = True
+            return cast(PlanOutcome, outcome)
+        except TimeoutError:
+            what = f"gave no plan within {limit:g} s" if self._ready else "did not start in time"
+            return PlanFailure(
+                "SolverTimeout",
+                f"the planning process {what} and was killed; the last plan stays; "
+                "raise --solve-deadline-seconds where this goes on",
+            )
+        except (EOFError, OSError) as error:
+            return PlanFailure("SolverCrashed", await self._obituary(error))
+        finally:
+            if not finished:
+                # Also where this task is cancelled: an answer to an old problem must never meet a new one.
+                await self.close()
+
+    async def close(self) -> None:
+        """Kill the process if there is one. `solve` starts a new one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        # Shielded, so that a cancelled round leaves no zombie.
+        await asyncio.shield(process.wait())
+        if process.stdin is not None:
+            process.stdin.close()
+        log.debug("planning process ended", extra={"pid": process.pid, "status": process.returncode})
+
+    async def _obituary(self, error: Exception) -> str:
+        status: int | None = None
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5.0):
+                    status = await self._process.wait()
+        end = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+        return (
+            f"the planning process ended with {end} ({type(error).__name__}); its memory is capped at "
+            f"{self._memory_bytes // 1024**2} MiB; the last plan stays; its last words are in the operator's log"
+        )
+
+    async def _send(self, value: object) -> None:
+        assert self._process is not None and self._process.stdin is not None  # noqa: S101, PT018 - started above
+        data = pickle.dumps(value)
+        self._process.stdin.write(HEADER.pack(len(data)) + data)
+        await self._process.stdin.drain()
+
+    async def _receive(self) -> object:
+        assert self._process is not None and self._process.stdout is not None  # noqa: S101, PT018 - started above
+        try:
+            (length,) = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
+            return pickle.loads(await self._process.stdout.readexactly(length))  # noqa: S301 - from our own child
+        except asyncio.IncompleteReadError as error:
+            raise EOFError("end of output") from error

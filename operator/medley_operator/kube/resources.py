@@ -1,0 +1,58 @@
+"""The kinds that Medley reads and writes, and where the API server keeps them.
+
+A plain table without I/O: the client builds addresses from it, the watcher builds its selectors from it, and tests
+compare the chart's RBAC with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import GROUP, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind: API group (empty for the core group), version, kind, plural name in addresses, and scope."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, *, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Address on the API server; without `namespace` a namespaced kind is addressed in all namespaces."""
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+LLM_SERVICES = Resource(GROUP, VERSION, "LLMService", "llmservices", True)
+GPU_POOLS = Resource(GROUP, VERSION, "GPUPool", "gpupools", False)
+RUNTIME_PROFILES = Resource(GROUP, VERSION, "RuntimeProfile", "runtimeprofiles", False)
+NODES = Resource("", "v1", "Node", "nodes", False)
+DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
+SERVICES = Resource("", "v1", "Service", "services", True)
+HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True)
+GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
+EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
+
+OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES)
+"""Kinds that come with Medley's CRDs; without them there is nothing to do."""
+CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
+"""Kinds that Medley makes; only those with its managed-by label are ever listed."""
+GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
+"""Kinds that a cluster may lack."""
+
+BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, EVENTS)}

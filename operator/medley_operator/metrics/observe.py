@@ -1,0 +1,130 @@
+"""Reads the demand of all services from Prometheus: a fixed number of requests per round, whatever their number.
+
+One request for Prometheus's own time, at which everything else is evaluated; three per distinct window; one more where
+a service has no live series, to tell why. Keeps nothing between rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medley_operator.domain.snapshot import Observation
+from medley_operator.metrics.engine_names import VLLM, EngineNames
+from medley_operator.metrics.errors import MetricsError
+from medley_operator.metrics.figures import ServiceKey, SizeFigures, by_role, by_size
+from medley_operator.metrics.judge import Question, explain_absence, observe_live
+from medley_operator.metrics.prometheus import Prometheus
+from medley_operator.metrics.queries import Role, absence_query, load_query, size_query
+
+NOTHING = SizeFigures()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceQuery:
+    """An LLMService to observe, and the time over which its rates and sizes are taken."""
+
+    namespace: str
+    name: str
+    window_seconds: int
+
+    @property
+    def key(self) -> ServiceKey:
+        return self.namespace, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """All services' figures over one window."""
+
+    load: Mapping[ServiceKey, Mapping[Role, float]]
+    prompt: Mapping[ServiceKey, SizeFigures]
+    generation: Mapping[ServiceKey, SizeFigures]
+
+
+class MetricsReader:
+    """`observe` answers for every service it is asked for, and raises for none."""
+
+    def __init__(self, *, prometheus: Prometheus, names: EngineNames = VLLM) -> None:
+        self._prometheus = prometheus
+        self._names = names
+
+    async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]:
+        """By (namespace, name). A failure becomes the reason and message of the services that it concerns."""
+        if not services:
+            return {}
+        try:
+            now = await self._prometheus.now()
+        except MetricsError as error:
+            return {service.key: _failed(error) for service in services}
+        by_window: dict[int, list[ServiceQuery]] = defaultdict(list)
+        for service in services:
+            by_window[service.window_seconds].append(service)
+        async with asyncio.TaskGroup() as tasks:
+            parts = [tasks.create_task(self._observe_window(*part, now)) for part in by_window.items()]
+        observed = {key: observation for part in parts for key, observation in part.result().items()}
+        absent = [service for service in services if service.key not in observed]
+        return observed | await self._explain(absent, now)
+
+    async def _observe_window(
+        self, window: int, services: Sequence[ServiceQuery], now: float
+    ) -> dict[ServiceKey, Observation]:
+        """Observations of the services that have live series, or of all of them where they could not be asked for."""
+        try:
+            answers = await self._answers(window, now)
+        except MetricsError as error:
+            return {service.key: _failed(error) for service in services}
+        return {
+            service.key: self._judge(service, answers, now)
+            for service in services
+            if Role.NEWEST in answers.load.get(service.key, {})
+        }
+
+    async def _answers(self, window: int, now: float) -> _Answers:
+        expressions = (
+            load_query(self._names, window_seconds=window),
+            size_query(self._names.prompt, window_seconds=window),
+            size_query(self._names.generation, window_seconds=window),
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                asked = [tasks.create_task(self._prometheus.vector(text, at=now)) for text in expressions]
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        load, prompt, generation = (task.result() for task in asked)
+        return _Answers(load=by_role(load), prompt=by_size(prompt), generation=by_size(generation))
+
+    def _judge(self, service: ServiceQuery, answers: _Answers, now: float) -> Observation:
+        try:
+            return observe_live(
+                self._question(service),
+                now=now,
+                figures=answers.load[service.key],
+                prompt=answers.prompt.get(service.key, NOTHING),
+                generation=answers.generation.get(service.key, NOTHING),
+            )
+        except MetricsError as error:
+            return _failed(error)
+
+    async def _explain(self, services: Sequence[ServiceQuery], now: float) -> dict[ServiceKey, Observation]:
+        if not services:
+            return {}
+        try:
+            absence = by_role(await self._prometheus.vector(absence_query(self._names), at=now))
+        except MetricsError as error:
+            return {service.key: _failed(error) for service in services}
+        return {
+            service.key: _failed(explain_absence(self._question(service), absence.get(service.key, {})))
+            for service in services
+        }
+
+    def _question(self, service: ServiceQuery) -> Question:
+        return Question(
+            key=service.key, window_seconds=service.window_seconds, names=self._names, address=self._prometheus.address
+        )
+
+
+def _failed(error: MetricsError) -> Observation:
+    return Observation(reason=error.reason, message=str(error))

@@ -1,0 +1,170 @@
+"""A small client of Prometheus's HTTP API: instant queries, and nothing believed that was not checked.
+
+The `httpx.AsyncClient` comes from outside (`http_client` makes the one that the operator uses). Every failure becomes
+`PrometheusUnavailableError` with the address asked, without any credentials of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from medley_operator.metrics.errors import PrometheusUnavailableError
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+REQUEST_SECONDS = 8.0
+"""Limit of one request as a whole: httpx's own timeouts bound each read, not a peer that drips."""
+QUOTED_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One element of an instant vector. `value` may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+class _Element(BaseModel):
+    metric: dict[str, str]
+    value: tuple[float, str]
+
+
+class _Vector(BaseModel):
+    resultType: Literal["vector"]  # noqa: N815 - Prometheus's name
+    result: list[_Element]
+
+
+class _Scalar(BaseModel):
+    resultType: Literal["scalar"]  # noqa: N815 - Prometheus's name
+    result: tuple[float, str]
+
+
+class _VectorAnswer(BaseModel):
+    status: Literal["success"]
+    data: _Vector
+
+
+class _ScalarAnswer(BaseModel):
+    status: Literal["success"]
+    data: _Scalar
+
+
+class _ErrorAnswer(BaseModel):
+    status: Literal["error"]
+    error: str
+
+
+def http_client(*, timeout_seconds: float = 5.0) -> httpx.AsyncClient:
+    """The client to inject: no proxies or certificates from the environment, no redirects, few connections."""
+    return httpx.AsyncClient(
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(timeout_seconds),
+        limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),
+    )
+
+
+class Prometheus:
+    """Prometheus at one base URL (a path prefix is kept)."""
+
+    def __init__(self, *, base_url: str, client: httpx.AsyncClient) -> None:
+        """Raise ValueError where `base_url` is no http or https address."""
+        url = httpx.URL(base_url)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError(
+                f"the address of Prometheus is {base_url!r}: give one like http://prometheus.monitoring.svc:9090"
+            )
+        self.address = str(url.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
+        """The address for messages, without credentials."""
+        self._endpoint = url.copy_with(path=url.path.rstrip("/") + "/api/v1/query", query=None, fragment=None)
+        self._client = client
+
+    async def now(self) -> float:
+        """Prometheus's own time in Unix seconds, so that a skew of our clock cannot make its data look old."""
+        answer = await self._ask("time()", at=None)
+        try:
+            return float(_ScalarAnswer.model_validate_json(answer).data.result[1])
+        except ValueError as error:
+            raise self._not_prometheus(error) from error
+
+    async def vector(self, expression: str, *, at: float) -> tuple[Sample, ...]:
+        """The instant vector of `expression` at Unix time `at`."""
+        answer = await self._ask(expression, at=at)
+        try:
+            elements = _VectorAnswer.model_validate_json(answer).data.result
+            return tuple(Sample(labels=element.metric, value=float(element.value[1])) for element in elements)
+        except ValueError as error:
+            raise self._not_prometheus(error) from error
+
+    async def _ask(self, expression: str, *, at: float | None) -> bytes:
+        form = {"query": expression} if at is None else {"query": expression, "time": f"{at:.3f}"}
+        try:
+            async with (
+                asyncio.timeout(REQUEST_SECONDS),
+                self._client.stream("POST", self._endpoint, data=form) as response,
+            ):
+                body = await self._body(response)
+                status = response.status_code
+        except TimeoutError as error:
+            raise PrometheusUnavailableError(
+                f"Prometheus {self.address} gave no whole answer within {REQUEST_SECONDS:g} s: check its load"
+            ) from error
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise PrometheusUnavailableError(
+                f"Prometheus {self.address} cannot be asked: {type(error).__name__}: {error or 'no detail'}: "
+                "check --prometheus-url, its Service and its pods"
+            ) from error
+        if status != httpx.codes.OK:
+            raise PrometheusUnavailableError(
+                f"Prometheus {self.address} answered HTTP {status}: {_quoted(body)}: {_way_out(status)}",
+                retryable=status >= 500 or status in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT),
+            )
+        return body
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                raise PrometheusUnavailableError(
+                    f"Prometheus {self.address} answered more than {MAX_ANSWER_BYTES} bytes: "
+                    "give Medley a Prometheus that scrapes only the engine pods it plans for",
+                    retryable=False,
+                )
+        return bytes(body)
+
+    def _not_prometheus(self, error: ValueError) -> PrometheusUnavailableError:
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False, include_input=False)[0]
+            detail = f"{'.'.join(str(part) for part in first['loc']) or 'answer'}: {first['msg']}"
+        else:
+            detail = str(error)
+        return PrometheusUnavailableError(
+            f"what answers at {self.address} does not speak Prometheus's HTTP API ({detail[:QUOTED_CHARACTERS]}): "
+            "check --prometheus-url",
+            retryable=False,
+        )
+
+
+def _quoted(body: bytes) -> str:
+    try:
+        text = _ErrorAnswer.model_validate_json(body).error
+    except ValidationError:
+        text = body[: 4 * QUOTED_CHARACTERS].decode(errors="replace")
+    return " ".join(text.split())[:QUOTED_CHARACTERS] or "no text"
+
+
+def _way_out(status: int) -> str:
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return "let the operator's pods reach it without a login"
+    if 300 <= status < 400:
+        return "set --prometheus-url to the address it redirects to"
+    if status == httpx.codes.NOT_FOUND:
+        return "set --prometheus-url to the base URL, without /api/v1"
+    return "see its log"

@@ -1,0 +1,142 @@
+"""The fixed PromQL templates. They ask for all of our services at once; only the window and the engine's names vary.
+
+Three shapes matter. **Which series**: only those of pods that Prometheus labelled as ours, because routers re-export
+engine metrics under the engine's names. **What counts once**: series are summed per target (`job`, `instance`), of
+several targets of one pod the largest counts, and pods are summed per service, so that a pod scraped by two jobs is not
+counted twice. **How names resolve**: `A or on (namespace, pod) B` takes B only for pods that do not export A.
+
+Several figures come in one answer, told apart by the label `medley_role`, so that a round is a few requests. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from medley_operator.metrics.engine_names import EngineNames
+
+ROLE = "medley_role"
+NAMESPACE = "namespace"
+SERVICE = "medley_dev_service"
+"""Label `medley.dev/service` of the pod, as Prometheus writes it."""
+EDGE = "le"
+REPLICA_SET = ("medley_dev_variant", "pod_template_hash")
+"""Pod labels that tell pods with different engine arguments, and so with different bucket edges, apart."""
+
+SELECTOR = f'{{{NAMESPACE}!="",{SERVICE}!="",pod!=""}}'
+PER_SERVICE = f"{NAMESPACE}, {SERVICE}"
+SEEN_WITHIN = "1h"
+"""A service whose series ended longer ago counts as one that never had any."""
+
+
+class Role(StrEnum):
+    """What a figure of an answer is. Times are Unix seconds."""
+
+    NEWEST = "newest"
+    """Time of the newest sample, if a series is live."""
+    EARLIEST = "earliest"
+    """Time of the first sample in the window, to the resolution of `coverage_step_seconds`."""
+    SCRAPES = "scrapes"
+    """Samples in the window of the pod that has most."""
+    COMPLETED = "completed"
+    """Requests finished in the window."""
+    RUNNING = "running"
+    WAITING = "waiting"
+    RUNNING_GROWTH = "running_growth"
+    WAITING_GROWTH = "waiting_growth"
+    """Requests in the batch and in the queue now, and by how many more than at the start of the window."""
+    BUCKET = "bucket"
+    """Requests finished in the window with at most `le` tokens."""
+    TOKENS = "tokens"
+    """Tokens of the requests finished in the window."""
+    SEEN = "seen"
+    """Series that had a sample in the last `SEEN_WITHIN`."""
+    TARGETS = "targets"
+    TARGETS_UP = "targets_up"
+    """Scrape targets of the service, and those whose last scrape succeeded."""
+
+
+def series_text(metric: str, *, namespace: str, service: str) -> str:
+    """The series of one service as a user would ask for them: what messages quote."""
+    return f'{metric}{{{NAMESPACE}="{_escaped(namespace)}",{SERVICE}="{_escaped(service)}"}}'
+
+
+def coverage_step_seconds(window_seconds: int) -> int:
+    """Resolution at which the start of the data is looked for: a sixtieth of the window, 1 s to 30 s."""
+    return min(30, max(1, window_seconds // 60))
+
+
+def load_query(names: EngineNames, *, window_seconds: int) -> str:
+    """All figures of the load but the sizes, per service."""
+    window = f"[{window_seconds}s]"
+    steps = f"[{window_seconds}s:{coverage_step_seconds(window_seconds)}s]"
+
+    def counted(candidates: tuple[str, ...], function: str) -> str:
+        return _per_service(_first(candidates, lambda name: f"{function}({name}{SELECTOR}{window})"))
+
+    def live(candidates: tuple[str, ...]) -> str:
+        return _per_service(_first(candidates, lambda name: f"{name}{SELECTOR}"))
+
+    def over_series(aggregate: str, template: str) -> str:
+        return (
+            f"{aggregate} by ({PER_SERVICE}) ({_first(names.running, lambda name: template.format(name + SELECTOR))})"
+        )
+
+    return _union(
+        {
+            Role.NEWEST: over_series("max", "timestamp({})"),
+            Role.EARLIEST: over_series("min", f"min_over_time(timestamp({{}}){steps})"),
+            Role.SCRAPES: over_series("max", f"count_over_time({{}}{window})"),
+            Role.COMPLETED: counted(names.completed, "increase"),
+            Role.RUNNING: live(names.running),
+            Role.WAITING: live(names.waiting),
+            Role.RUNNING_GROWTH: counted(names.running, "delta"),
+            Role.WAITING_GROWTH: counted(names.waiting, "delta"),
+        }
+    )
+
+
+def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
+    """One size histogram over the window: buckets per service, ReplicaSet and edge, tokens per service."""
+
+    def increase(suffix: str) -> str:
+        return _first(histograms, lambda name: f"increase({name}{suffix}{SELECTOR}[{window_seconds}s])")
+
+    return _union(
+        {
+            Role.BUCKET: _per_service(increase("_bucket"), *REPLICA_SET, EDGE),
+            Role.TOKENS: _per_service(increase("_sum")),
+        }
+    )
+
+
+def absence_query(names: EngineNames) -> str:
+    """Why a service may have no live series: whether it had some lately, and what became of its scrape targets."""
+    seen = _first(names.running, lambda name: f"present_over_time({name}{SELECTOR}[{SEEN_WITHIN}])")
+    return _union(
+        {
+            Role.SEEN: f"count by ({PER_SERVICE}) ({seen})",
+            Role.TARGETS: f"count by ({PER_SERVICE}) (up{SELECTOR})",
+            Role.TARGETS_UP: f"sum by ({PER_SERVICE}) (up{SELECTOR})",
+        }
+    )
+
+
+def _first(candidates: tuple[str, ...], expression: Callable[[str], str]) -> str:
+    return f" or on ({NAMESPACE}, pod) ".join(expression(name) for name in candidates)
+
+
+def _per_service(expression: str, *more: str) -> str:
+    service = ", ".join((PER_SERVICE, *more))
+    return f"sum by ({service}) (max by ({service}, pod) (sum by ({service}, pod, job, instance) ({expression})))"
+
+
+def _union(parts: dict[Role, str]) -> str:
+    # Any source label does: the pattern matches whatever it holds, so every element gets the role.
+    return "\nor\n".join(
+        f'label_replace({part}, "{ROLE}", "{role}", "{NAMESPACE}", ".*")' for role, part in parts.items()
+    )
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

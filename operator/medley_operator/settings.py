@@ -1,0 +1,135 @@
+"""Settings of the operator, from flags or from environment variables `MEDLEY_<NAME>`; a flag wins.
+
+Checked once, before anything starts: a value that cannot be used is refused with its flag, the value and the way out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+ENVIRONMENT_PREFIX = "MEDLEY_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+MAX_SECONDS = 86400.0
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """See docs/reference.md for each."""
+
+    prometheus_url: str | None = None
+    """Base URL of Prometheus; None: every service is planned from its static workload."""
+    resync_seconds: float = 30.0
+    """A round starts at least this often."""
+    debounce_idle_seconds: float = 0.25
+    debounce_max_seconds: float = 1.0
+    """A round starts `idle` after the last event, at most `max` after the first."""
+    solve_deadline_seconds: float = 10.0
+    """What the solver is given; its process is killed at twice this."""
+    bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
+    port: int = 8080
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        _check(
+            self.debounce_idle_seconds <= self.debounce_max_seconds,
+            "--debounce-idle-seconds",
+            self.debounce_idle_seconds,
+            f"must not exceed --debounce-max-seconds ({self.debounce_max_seconds:g})",
+        )
+
+
+def _check(holds: bool, flag: str, value: object, way_out: str) -> None:
+    if not holds:
+        raise SettingsError(f"{flag} (or {_variable(flag)}) is {value!r}: {way_out}")
+
+
+def _variable(flag: str) -> str:
+    return ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
+
+
+def _seconds(*, least: float) -> Callable[[str, str], float]:
+    def parse(flag: str, text: str) -> float:
+        way_out = f"must be a number of seconds from {least:g} to {MAX_SECONDS:g}"
+        try:
+            value = float(text)
+        except ValueError:
+            raise SettingsError(f"{flag} (or {_variable(flag)}) is {text!r}: {way_out}") from None
+        _check(least <= value <= MAX_SECONDS, flag, text, way_out)
+        return value
+
+    return parse
+
+
+def _url(flag: str, text: str) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    _check(
+        parts.scheme in ("http", "https") and bool(parts.hostname),
+        flag,
+        text,
+        "must be a URL such as http://prometheus.monitoring:9090",
+    )
+    _check(parts.username is None, flag, f"{parts.scheme}://***@{parts.hostname}", "must not hold a password")
+    return text.rstrip("/")
+
+
+def _port(flag: str, text: str) -> int:
+    _check(text.isdigit() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
+    return int(text)
+
+
+def _address(flag: str, text: str) -> str:
+    _check(bool(text.strip()), flag, text, "must be an address to listen on, such as 0.0.0.0 or 127.0.0.1")
+    return text.strip()
+
+
+def _level(flag: str, text: str) -> str:
+    _check(text.lower() in LOG_LEVELS, flag, text, f"must be one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Flag:
+    parse: Callable[[str, str], object]
+    help: str
+
+
+_FLAGS: dict[str, _Flag] = {
+    "--prometheus-url": _Flag(_url, "base URL of Prometheus; without it services are planned from static workloads"),
+    "--resync-seconds": _Flag(_seconds(least=1), "a round starts at least this often (default 30)"),
+    "--debounce-idle-seconds": _Flag(_seconds(least=0), "a round starts this long after the last event (default 0.25)"),
+    "--debounce-max-seconds": _Flag(_seconds(least=0), "... and at most this long after the first (default 1.0)"),
+    "--solve-deadline-seconds": _Flag(
+        _seconds(least=0.1), "time for the solver; its process is killed at twice this (default 10)"
+    ),
+    "--bind-address": _Flag(_address, "where /metrics, /healthz and /readyz are served (default 0.0.0.0)"),
+    "--port": _Flag(_port, "port of the same (default 8080)"),
+    "--log-level": _Flag(_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every flag as plain text: `from_arguments` checks it, so that flags and variables get the same messages."""
+    for flag, definition in _FLAGS.items():
+        parser.add_argument(flag, metavar="VALUE", help=f"{definition.help}; environment {_variable(flag)}")
+
+
+def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+    """Raises `SettingsError`."""
+    values: dict[str, object] = {}
+    for flag, definition in _FLAGS.items():
+        name = flag.removeprefix("--").replace("-", "_")
+        text = getattr(arguments, name, None)
+        if text is None:
+            text = environment.get(_variable(flag))
+        if text is not None:
+            values[name] = definition.parse(flag, text)
+    return Settings(**values)  # type: ignore[arg-type]

@@ -1,0 +1,184 @@
+"""`plan`: one deadline, services solved one by one, and jointly only where a finite pool does not hold them all.
+
+Services that share no finite pool do not know of each other. Those that do are first solved alone; if the answers fit
+the stock together they are the optimum together as well, and only otherwise is the joint program built. Bounds add up.
+This is the only file of the planner that reads a clock.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from medley_planner.model import Plan, PlanStatus, Problem, ServicePlan, UnservedReason
+from medley_planner.optimize.assemble import service_plan
+from medley_planner.optimize.coverage import prepare
+from medley_planner.optimize.distribute import unmet_rps
+from medley_planner.optimize.fallback import floor_per_hour, greedy
+from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, maxima_forbid, solve_tasks
+from medley_planner.optimize.stock import finite_stocks, fits, left_after
+from medley_planner.optimize.task import Task
+from medley_planner.optimize.validate import validate
+
+_REASON_SECONDS = 0.2
+"""What finding out which limit binds may take for one service, on top of the deadline; it takes some milliseconds."""
+
+
+def plan(problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: float = 1e-5) -> Plan:
+    """The cheapest plan for all services, with what it proves; a plan for every well-formed problem.
+
+    Equal problems give equal plans unless the deadline binds, `solve_seconds` apart. Where it binds the best plan so
+    far is kept as `Feasible` with its gap. Demand that cannot be served is left out and listed; replicas short of a
+    minimum that maxima or stock contradict make a service `Partial`, even with nothing unserved. The bound of a plan
+    that leaves out demand is on the cost of serving as much as it does.
+
+    Raises `InvalidProblem` for values that make no sense. The plan is not checked here: callers `verify` it.
+    """
+    started = time.monotonic()
+    validate(problem)
+    ends = started + deadline_seconds
+    stocks = finite_stocks(problem.pools)
+    groups = _coupled(problem, stocks)
+    planned: dict[int, tuple[Task, Answer]] = {}
+    bound = 0.0
+    for position, group in enumerate(groups):
+
+        def seconds_left(done: int = position) -> float:
+            return max(0.0, ends - time.monotonic()) / (len(groups) - done)
+
+        tasks, answers = _solve_group(problem, group, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+        planned |= dict(zip(group, zip(tasks, answers.answers, strict=True), strict=True))
+        bound += answers.bound
+    services = _assemble(problem, planned, stocks)
+    cost = math.fsum(service.cost_per_hour for service in services)
+    bound = min(bound, cost)
+    return Plan(
+        status=_fleet_status(services),
+        services=services,
+        cost_per_hour=cost,
+        lower_bound_per_hour=bound,
+        gap=(cost - bound) / cost if cost > 0 else 0.0,
+        solve_seconds=time.monotonic() - started,
+    )
+
+
+def _coupled(problem: Problem, stocks: Mapping[str, int]) -> list[list[int]]:
+    """Services (by index) that finite pools tie together, in the problem's order."""
+    group_of = list(range(len(problem.services)))
+    first_user: dict[str, int] = {}
+    for index, service in enumerate(problem.services):
+        for pool in sorted({variant.pool for variant in service.variants} & stocks.keys()):
+            mine, theirs = group_of[index], group_of[first_user.setdefault(pool, index)]
+            group_of = [min(mine, theirs) if group in (mine, theirs) else group for group in group_of]
+    return [[index for index, own in enumerate(group_of) if own == group] for group in sorted(set(group_of))]
+
+
+def _solve_group(
+    problem: Problem,
+    group: Sequence[int],
+    stocks: Mapping[str, int],
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> tuple[list[Task], Answers]:
+    """The group's own pools are finite in `stocks`; no other group uses them."""
+    tasks: list[Task] = []
+    alone: list[Answers] = []
+    for done, index in enumerate(group):
+        # Half of the time stays for the joint program, which is the harder one.
+        parts = 1 if len(group) == 1 else 2 * (len(group) - done)
+        task, answers = _solve_alone(
+            prepare(problem.services[index], stocks),
+            stocks,
+            seconds_left=lambda parts=parts: seconds_left() / parts,  # type: ignore[misc]
+            relative_gap=relative_gap,
+        )
+        tasks.append(task)
+        alone.append(answers)
+    left = dict(stocks)
+    for task, answers in zip(tasks, alone, strict=True):
+        left = left_after(left, task, answers.answers[0].replicas)
+    if fits(left):
+        return tasks, Answers(tuple(one.answers[0] for one in alone), math.fsum(one.bound for one in alone))
+    joint = solve_tasks(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+    return tasks, _never_worse_than_greedy(tasks, joint, stocks)
+
+
+def _solve_alone(
+    candidates: tuple[Task, ...],
+    stocks: Mapping[str, int],
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> tuple[Task, Answers]:
+    """The first candidate if its demand fits; else the one that leaves least of the service's demand unserved."""
+    best: tuple[float, Task, Answers] | None = None
+    for task in candidates:
+        solved = solve_tasks([task], stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+        answers = _never_worse_than_greedy([task], solved, stocks)
+        missed = unmet_rps(task, answers.answers[0].split) + math.fsum(entry.rate_rps for entry in task.unserved)
+        if best is None or missed < best[0] * (1 - 1e-9):
+            best = missed, task, answers
+        if answers.answers[0].split.complete:
+            break
+    if best is None:
+        raise AssertionError("a service always has a candidate")
+    return best[1], best[2]
+
+
+def _never_worse_than_greedy(tasks: Sequence[Task], solved: Answers | None, stocks: Mapping[str, int]) -> Answers:
+    """An unproven answer must at least beat the simple fleets; the bound holds for whichever is taken."""
+    chosen = solved
+    if solved is None or not solved.proven:
+        simple = greedy(tasks, stocks)
+        if solved is None or _rank(tasks, simple) < _rank(tasks, solved):
+            chosen = Answers(simple.answers, solved.bound if solved is not None else -math.inf)
+    if chosen is None:
+        raise AssertionError("the greedy plan stands in for a missing one")
+    floors = (floor_per_hour(task, answer.split) for task, answer in zip(tasks, chosen.answers, strict=True))
+    cost = math.fsum(cost_per_hour(task, answer.replicas) for task, answer in zip(tasks, chosen.answers, strict=True))
+    return Answers(chosen.answers, min(cost, max(chosen.bound, math.fsum(floors))))
+
+
+def _rank(tasks: Sequence[Task], answers: Answers) -> tuple[float, float, float]:
+    """Replicas short of minima, then unmet requests, then cost: the order of the program's own levels."""
+    pairs = list(zip(tasks, answers.answers, strict=True))
+    short = sum(_shortfall(task, answer) for task, answer in pairs)
+    unmet = math.fsum(unmet_rps(task, answer.split) for task, answer in pairs)
+    return short, round(unmet, 9), math.fsum(cost_per_hour(task, answer.replicas) for task, answer in pairs)
+
+
+def _shortfall(task: Task, answer: Answer) -> int:
+    short = max(0, task.service.min_replicas - sum(answer.replicas))
+    for variant, count in zip(task.variants, answer.replicas, strict=True):
+        short += max(0, variant.min_replicas - count)
+    return short
+
+
+def _assemble(
+    problem: Problem,
+    planned: Mapping[int, tuple[Task, Answer]],
+    stocks: Mapping[str, int],
+) -> tuple[ServicePlan, ...]:
+    left = dict(stocks)
+    for task, answer in planned.values():
+        left = left_after(left, task, answer.replicas)
+    plans = []
+    for index in range(len(problem.services)):
+        task, answer = planned[index]
+        reason = UnservedReason.STOCK
+        if not answer.split.complete and maxima_forbid(task, seconds=_REASON_SECONDS):
+            reason = UnservedReason.MAX_REPLICAS
+        plans.append(service_plan(task, answer, shed_reason=reason, stocks=stocks, left=left))
+    return tuple(plans)
+
+
+def _fleet_status(services: Sequence[ServicePlan]) -> PlanStatus:
+    """The worst of the services; infeasible only where none could be planned."""
+    statuses = {service.status for service in services}
+    if statuses == {PlanStatus.INFEASIBLE}:
+        return PlanStatus.INFEASIBLE
+    if statuses & {PlanStatus.INFEASIBLE, PlanStatus.PARTIAL}:
+        return PlanStatus.PARTIAL
+    return PlanStatus.FEASIBLE if PlanStatus.FEASIBLE in statuses else PlanStatus.OPTIMAL

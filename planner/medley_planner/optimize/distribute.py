@@ -1,0 +1,155 @@
+"""What given replicas serve, and how the requests are spread over them: the exact shares behind whole replica counts.
+
+The solver's own shares carry its tolerances; here they are found anew for replicas that are already whole, so that a
+plan never owes its fit to a tolerance. Among the shares that fit, the ones that load all variants evenly are taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medley_planner.model import RoutingMode
+from medley_planner.optimize.mip import solve_linear
+from medley_planner.optimize.program import ProgramBuilder
+from medley_planner.optimize.task import Matrix, Task
+
+_DUST = 1e-9
+"""Shares below this are taken as none."""
+_WHOLE = 1e-7
+"""A bucket of which less than this part is left out counts as served whole."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """`shares[j, b]` of the served bucket b go to variant j; `unmet[b]` of it goes nowhere."""
+
+    shares: Matrix
+    unmet: tuple[float, ...]
+
+    @property
+    def complete(self) -> bool:
+        return not any(self.unmet)
+
+
+def unmet_rps(task: Task, split: Split) -> float:
+    return math.fsum(rate * part for rate, part in zip(task.rates, split.unmet, strict=True))
+
+
+def distribute(task: Task, replicas: Sequence[int]) -> Split:
+    """The most of the demand that these replicas serve in the task's routing mode."""
+    counts = np.array(replicas, float)
+    if not task.buckets:
+        return Split(np.zeros((len(counts), 0)), ())
+    if task.service.routing is RoutingMode.PER_BUCKET and task.rate_rps > 0:
+        return _per_bucket(task, counts)
+    weights, served = _blind(task, counts)
+    shares = np.outer(weights, np.full(len(task.buckets), served))
+    return Split(shares, (_clean_unmet(1 - served),) * len(task.buckets))
+
+
+def _blind(task: Task, counts: Matrix) -> tuple[Matrix, float]:
+    """Weights by variant (sum 1, or all 0) and the part of demand that is served."""
+    able = np.array(task.able) & (counts > 0)
+    work = np.array(task.total_work())
+    if task.rate_rps == 0:
+        usable = np.where(able, counts, 0.0)
+        return usable / max(1.0, usable.sum()), 1.0
+    if not able.any():
+        return np.zeros(len(counts)), 0.0
+    if task.service.routing is RoutingMode.SERVICE:
+        if (able != (counts > 0)).any():
+            return np.zeros(len(counts)), 0.0
+        total = counts.sum()
+        return counts / total, _whole(float(total / max(float(work[able].max()), 1e-300)))
+    room = np.where(able, counts / np.maximum(np.where(able, work, 1.0), 1e-300), 0.0)
+    return room / room.sum(), _whole(float(room.sum()))
+
+
+def _whole(part: float) -> float:
+    return 1.0 if part > 1 - _WHOLE else part
+
+
+def _clean_unmet(part: float) -> float:
+    return part if part > _WHOLE else 0.0
+
+
+def _per_bucket(task: Task, counts: Matrix) -> Split:
+    used = [index for index in range(len(counts)) if counts[index] > 0 and task.able[index]]
+    load = np.full_like(task.work, np.inf)
+    load[used] = task.work[used] / counts[used, None]
+    if len(used) == 1 and float(load[used[0]].sum()) <= 1 + _WHOLE:
+        shares = np.zeros_like(task.work)
+        shares[used[0]] = 1.0
+        return Split(shares, (0.0,) * len(task.buckets))
+    even = _solve_shares(task, load, used, shed=False)
+    if even is not None:
+        return even
+    shed = _solve_shares(task, load, used, shed=True)
+    return shed if shed is not None else Split(np.zeros_like(task.work), (1.0,) * len(task.buckets))
+
+
+def _solve_shares(task: Task, load: Matrix, used: Sequence[int], *, shed: bool) -> Split | None:
+    """Shares that keep each variant's load within 1: all demand at the lowest top load, or else the most demand."""
+    builder = ProgramBuilder()
+    cells: dict[int, tuple[int, int]] = {}
+    whole: list[dict[int, float]] = [{} for _ in task.buckets]
+    top = None if shed else builder.column()
+    for index in used:
+        terms: dict[int, float] = {}
+        for bucket in range(len(task.buckets)):
+            if math.isfinite(load[index, bucket]):
+                column = builder.column(upper=1.0)
+                cells[column] = (index, bucket)
+                whole[bucket][column] = 1.0
+                terms[column] = float(load[index, bucket])
+        if top is None:
+            builder.row(terms, upper=1.0)
+        else:
+            builder.row(terms | {top: -1.0}, upper=0.0)
+    objective = {} if top is None else {top: 1.0}
+    left: list[int] = []
+    for bucket, columns in enumerate(whole):
+        if shed:
+            left.append(builder.column(upper=1.0))
+            columns[left[-1]] = 1.0
+            objective[left[-1]] = task.rates[bucket] / task.rate_rps
+        if not columns:
+            return None
+        builder.row(columns, lower=1.0, upper=1.0)
+    outcome = solve_linear(builder.minimise(objective))
+    if not outcome.solved:
+        return None
+    shares = np.zeros_like(task.work)
+    for column, (index, bucket) in cells.items():
+        value = outcome.values[column]
+        shares[index, bucket] = value if value > _DUST else 0.0
+    unmet = tuple(_clean_unmet(outcome.values[column]) for column in left) or (0.0,) * len(task.buckets)
+    return _within_load(load, used, _rescaled(shares, unmet), shed=shed)
+
+
+def _rescaled(shares: Matrix, unmet: tuple[float, ...]) -> Split:
+    totals = shares.sum(axis=0)
+    kept = 1 - np.array(unmet)
+    cleaned = tuple(1.0 if total == 0 else part for total, part in zip(totals, unmet, strict=True))
+    factors = np.divide(kept, totals, out=np.zeros_like(totals), where=totals > 0)
+    return Split(shares * factors, cleaned)
+
+
+def _within_load(load: Matrix, used: Sequence[int], split: Split, *, shed: bool) -> Split | None:
+    """None where all demand does not fit; a shed split is shrunk by whatever rounding put it above 1."""
+    top = max((_load(load[index], split.shares[index]) for index in used), default=0.0)
+    if top <= 1 + _WHOLE:
+        return split
+    if not shed:
+        return None
+    shares = split.shares / top
+    return Split(shares, tuple(float(part) for part in 1 - shares.sum(axis=0)))
+
+
+def _load(loads: Matrix, shares: Matrix) -> float:
+    chosen = shares > 0
+    return float((loads[chosen] * shares[chosen]).sum())

@@ -1,0 +1,130 @@
+"""Why a variant has no replica in a plan: a stable word and a sentence with the figures.
+
+Every sentence states something that was computed for this plan; none guesses. A bucket whose two sizes are 0 is one
+whose sizes are not known (a bare capacity table), and is named by its number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from medley_planner.model import Bucket, Unused, Variant
+from medley_planner.optimize.distribute import Split
+from medley_planner.optimize.single import single_fleet
+from medley_planner.optimize.solve import cost_per_hour
+from medley_planner.optimize.task import Task
+
+_NAMED_AT_MOST = 3
+
+
+class UnusedReason(StrEnum):
+    """The words in `Unused.reason`."""
+
+    MAX_REPLICAS_ZERO = "MaxReplicasZero"
+    CANNOT_SERVE = "CannotServe"
+    CANNOT_SERVE_ALL = "CannotServeAll"
+    OUT_OF_STOCK = "OutOfStock"
+    NO_DEMAND = "NoDemand"
+    DEARER = "Dearer"
+    NO_GAIN = "NoGain"
+
+
+def explain_unused(
+    task: Task, replicas: Sequence[int], split: Split, *, stocks: Mapping[str, int], left: Mapping[str, int]
+) -> tuple[Unused, ...]:
+    """`stocks` is what the pools hold, `left` what the whole plan leaves of it."""
+    explained = []
+    for index, variant in enumerate(task.variants):
+        if replicas[index] == 0:
+            reason, message = _explain(task, index, replicas, split, stocks=stocks, left=left)
+            explained.append(Unused(variant.name, variant.pool, reason.value, message))
+    return tuple(explained)
+
+
+def _explain(
+    task: Task,
+    index: int,
+    replicas: Sequence[int],
+    split: Split,
+    *,
+    stocks: Mapping[str, int],
+    left: Mapping[str, int],
+) -> tuple[UnusedReason, str]:
+    variant = task.variants[index]
+    demand = task.service.demand
+    if variant.max_replicas == 0:
+        return UnusedReason.MAX_REPLICAS_ZERO, "its maxReplicas is 0"
+    if task.service.max_replicas == 0:
+        return UnusedReason.MAX_REPLICAS_ZERO, f"maxReplicas of service {task.service.name} is 0"
+    demanded = [bucket for bucket, share in enumerate(demand.shares) if share > 0]
+    missing = [bucket for bucket in demanded if variant.capacity_rps[bucket] == 0]
+    if demanded and len(missing) == len(demanded):
+        return UnusedReason.CANNOT_SERVE, f"it cannot serve {_name(demand.buckets, missing)} within the targets"
+    missing = [bucket for bucket in missing if bucket in task.buckets or not task.buckets]
+    if task.blind and missing:
+        part = math.fsum(demand.shares[bucket] for bucket in missing)
+        return UnusedReason.CANNOT_SERVE_ALL, (
+            f"it cannot serve {_name(demand.buckets, missing)} ({part:.2%} of the requests) within the targets, "
+            f"and {task.service.routing.value} routing would send it the whole mix"
+        )
+    if left.get(variant.pool, math.inf) < variant.gpus_per_replica:
+        return UnusedReason.OUT_OF_STOCK, (
+            f"pool {variant.pool} holds {stocks[variant.pool]} GPUs, the plan leaves {left[variant.pool]}, "
+            f"and a replica takes {variant.gpus_per_replica}"
+        )
+    if task.rate_rps == 0:
+        return UnusedReason.NO_DEMAND, (
+            f"there are no requests to serve, and at ${variant.cost_per_hour:.2f}/h it is not needed for a minimum"
+        )
+    return _compare(task, index, replicas, split, stocks=stocks)
+
+
+def _compare(
+    task: Task, index: int, replicas: Sequence[int], split: Split, *, stocks: Mapping[str, int]
+) -> tuple[UnusedReason, str]:
+    variant = task.variants[index]
+    cost = cost_per_hour(task, replicas)
+    alone = single_fleet(task, index, split.unmet, stocks)
+    if alone is not None and alone.cost_per_hour >= cost:
+        return UnusedReason.DEARER, (
+            f"alone it takes {alone.replicas} replicas at ${alone.cost_per_hour:.2f}/h "
+            f"against ${cost:.2f}/h of this plan"
+        )
+    served = [b for b in range(len(task.buckets)) if math.isfinite(task.work[index, b]) and split.unmet[b] < 1]
+    used = [other for other, count in enumerate(replicas) if count > 0 and task.able[other]]
+    rivals = [(_work_cost(task, other, served), task.variants[other]) for other in used]
+    if rivals and served:
+        theirs, rival = min(rivals, key=lambda pair: pair[0])
+        ours = _work_cost(task, index, served)
+        if theirs < ours < math.inf:
+            return UnusedReason.DEARER, _dearer_work(task, served, ours, theirs, variant, rival)
+    return UnusedReason.NO_GAIN, f"replicas come whole, and no plan found with one of it costs less than ${cost:.2f}/h"
+
+
+def _dearer_work(
+    task: Task, served: Sequence[int], ours: float, theirs: float, variant: Variant, rival: Variant
+) -> str:
+    part = math.fsum(task.service.demand.shares[task.buckets[bucket]] for bucket in served)
+    return (
+        f"per unit of work it is dearer: the {part:.1%} of the requests that it can serve take ${ours:.2f}/h of "
+        f"{variant.name} (fractions of a replica counted) against ${theirs:.2f}/h of {rival.name}"
+    )
+
+
+def _work_cost(task: Task, index: int, served: Sequence[int]) -> float:
+    return task.variants[index].cost_per_hour * math.fsum(float(task.work[index, bucket]) for bucket in served)
+
+
+def _name(buckets: Sequence[Bucket], chosen: Sequence[int]) -> str:
+    names = [describe_bucket(buckets[bucket], bucket) for bucket in chosen[:_NAMED_AT_MOST]]
+    more = len(chosen) - len(names)
+    return "requests of " + "; ".join(names) + (f" and {more} more sizes" if more else "")
+
+
+def describe_bucket(bucket: Bucket, index: int) -> str:
+    """The bucket in words."""
+    if bucket.prompt_tokens == 0 and bucket.generation_tokens == 0:
+        return f"bucket {index}"
+    return f"{bucket.prompt_tokens:.0f} prompt + {bucket.generation_tokens:.0f} generated tokens"

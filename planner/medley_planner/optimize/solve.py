@@ -1,0 +1,131 @@
+"""Solves tasks that are planned together: all demand if that can be, else as much as can be, at least cost.
+
+The order is lexicographic. Everything hard first. Only where that is proven impossible is demand made soft: least unmet
+demand, then least cost at that. Only where even that is impossible, as minima contradict maxima or stock, are minima
+made soft as well and the replicas short of them kept fewest, before all else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from medley_planner.optimize.distribute import Split, distribute, unmet_rps
+from medley_planner.optimize.formulation import Formulation, formulate
+from medley_planner.optimize.mip import solve_integer
+from medley_planner.optimize.program import Outcome, Proof
+from medley_planner.optimize.task import Task
+
+_LEVEL_TOLERANCE = 1e-7
+"""How far a later level of the lexicographic order may give up what an earlier one reached."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Replicas and shares of one task. `proven` says that no better ones exist (to the relative gap)."""
+
+    replicas: tuple[int, ...]
+    split: Split
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """One answer for each task, and a lower bound on what serving the same demand costs per hour."""
+
+    answers: tuple[Answer, ...]
+    bound: float
+
+    @property
+    def proven(self) -> bool:
+        return all(answer.proven for answer in self.answers)
+
+
+def cost_per_hour(task: Task, replicas: Sequence[int]) -> float:
+    return math.fsum(variant.cost_per_hour * count for variant, count in zip(task.variants, replicas, strict=True))
+
+
+def solve_tasks(
+    tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
+) -> Answers | None:
+    """None where the time ran out before any plan was found."""
+    firm = formulate(tasks, stocks, soft_demand=False, soft_minima=False)
+    outcome = solve_integer(firm.builder.minimise(firm.cost), seconds=seconds_left(), relative_gap=relative_gap)
+    if outcome.proof is Proof.INFEASIBLE:
+        for soft_minima in (False, True):
+            soft = formulate(tasks, stocks, soft_demand=True, soft_minima=soft_minima)
+            outcome = _solve_levels(soft, seconds_left=seconds_left, relative_gap=relative_gap)
+            if outcome.proof is not Proof.INFEASIBLE:
+                return _read(tasks, stocks, soft, outcome)
+    return _read(tasks, stocks, firm, outcome)
+
+
+def maxima_forbid(task: Task, *, seconds: float) -> bool:
+    """Whether the replica maxima alone keep demand out: it would not fit with all the stock in the world either."""
+    free = task.without_stock()
+    made = formulate([free], {}, soft_demand=False, soft_minima=False)
+    outcome = solve_integer(made.builder.minimise({}), seconds=seconds, relative_gap=1.0)
+    return outcome.proof is Proof.INFEASIBLE
+
+
+def _solve_levels(made: Formulation, *, seconds_left: Callable[[], float], relative_gap: float) -> Outcome:
+    reached: Outcome | None = None
+    proven = True
+    for level in (made.shortfall, made.unmet):
+        if not level:
+            continue
+        outcome = solve_integer(made.builder.minimise(level), seconds=seconds_left(), relative_gap=relative_gap)
+        if not outcome.solved:
+            return _unproven(reached) if reached is not None else outcome
+        reached = outcome
+        proven = proven and outcome.proof is Proof.OPTIMAL
+        best = math.fsum(weight * outcome.values[column] for column, weight in level.items())
+        made.builder.row(level, upper=best + _LEVEL_TOLERANCE)
+    outcome = solve_integer(made.builder.minimise(made.cost), seconds=seconds_left(), relative_gap=relative_gap)
+    if not outcome.solved:
+        return _unproven(reached) if reached is not None else outcome
+    return outcome if proven else Outcome(Proof.INCUMBENT, outcome.values, outcome.bound)
+
+
+def _unproven(outcome: Outcome) -> Outcome:
+    """A solution of an earlier level: its bound is one on unmet demand, not on cost."""
+    return Outcome(Proof.INCUMBENT, outcome.values)
+
+
+def _read(tasks: Sequence[Task], stocks: Mapping[str, int], made: Formulation, outcome: Outcome) -> Answers | None:
+    if not outcome.solved:
+        return None
+    free = dict(stocks)
+    counts = [[max(0, round(outcome.values[column])) for column in columns] for columns in made.replicas]
+    for task, replicas in zip(tasks, counts, strict=True):
+        for variant, count in zip(task.variants, replicas, strict=True):
+            if variant.pool in free:
+                free[variant.pool] -= count * variant.gpus_per_replica
+    answers: list[Answer] = []
+    for task, replicas in zip(tasks, counts, strict=True):
+        answer = Answer(tuple(replicas), distribute(task, replicas), outcome.proof is Proof.OPTIMAL)
+        if not made.unmet and not answer.split.complete:
+            answer = _repaired(task, answer, free)
+        answers.append(answer)
+    return Answers(tuple(answers), outcome.bound)
+
+
+def _repaired(task: Task, answer: Answer, free: dict[str, int]) -> Answer:
+    """One replica more where the solver's tolerance counted one too few; the least costly that closes the gap."""
+    for index in sorted(range(len(task.variants)), key=lambda index: task.variants[index].cost_per_hour):
+        chosen = task.variants[index]
+        count = answer.replicas[index] + 1
+        fits = free.get(chosen.pool, chosen.gpus_per_replica) >= chosen.gpus_per_replica
+        most = task.service.max_replicas
+        if not (task.able[index] and fits and count <= task.caps[index]):
+            continue
+        if most is not None and sum(answer.replicas) >= most:
+            continue
+        replicas = (*answer.replicas[:index], count, *answer.replicas[index + 1 :])
+        split = distribute(task, replicas)
+        if unmet_rps(task, split) < unmet_rps(task, answer.split) and split.complete:
+            if chosen.pool in free:
+                free[chosen.pool] -= chosen.gpus_per_replica
+            return Answer(replicas, split, False)
+    return answer

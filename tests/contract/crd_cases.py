@@ -1,0 +1,301 @@
+"""For each kind an object with every field set, and for each pattern and rule an accepted and a rejected change of it.
+
+Bounds, enums and required fields need no words: `leaves` reads them from the generated schema, and `bound_case` makes
+the last accepted and the first rejected value. `test_crds` fails where a pattern or rule has no case here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from medley_operator.api.crdgen import crd
+from medley_operator.api.structural import RULES_KEY, Schema
+from medley_operator.api.v1alpha1 import API_VERSION, KINDS, Kind
+
+Object = dict[str, Any]
+Change = Mapping[str, Any]
+"""Values by path, such as {"spec.variants[].name": "a"}; `[]` is the first item, `{}` the first value of a map."""
+
+REMOVED = object()
+KIND: Mapping[str, Kind] = {kind.kind: kind for kind in KINDS}
+
+MINIMAL: Mapping[str, Object] = {
+    "LLMService": {"model": {"uri": "hf://org/model"}},
+    "GPUPool": {
+        "gpu": "L4",
+        "nodeSelector": {"gpu": "l4"},
+        "capacity": {"gpusPerNode": 1},
+        "cost": {"perHour": "0.805"},
+    },
+    "RuntimeProfile": {"image": "vllm/vllm-openai:v0.32.0", "version": "0.32.0"},
+}
+FULL: Mapping[str, Object] = {
+    "LLMService": {
+        "model": {
+            "uri": "hf://org/model",
+            "name": "model",
+            "precision": "FP8",
+            "maxModelLen": 8192,
+            "tokenSecretRef": {"name": "hf", "key": "TOKEN"},
+            "configJson": "{}",
+        },
+        "runtime": {"profileRef": "vllm", "args": ["--enable-prefix-caching"]},
+        "slo": {"ttft": "1s", "tpot": "50ms", "percentile": 90},
+        "variants": [{"name": "a", "poolRef": "l4", "tensorParallel": 2, "minReplicas": 0, "maxReplicas": 1000}],
+        "workload": {
+            "source": "Static",
+            "window": "5m",
+            "static": {"requestsPerSecond": "2.5", "promptTokens": 100, "generationTokens": 50},
+        },
+        "scaling": {"minReplicas": 1, "maxReplicas": 1000, "headroomPercent": 5},
+        "routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw"}},
+        "drain": {"preStop": "5s", "timeout": "60s"},
+    },
+    "GPUPool": {
+        "gpu": "H100",
+        "nodeSelector": {"cloud.example/gpu": "h100"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Equal", "value": "", "effect": "NoExecute"}],
+        "resourceName": "nvidia.com/gpu",
+        "capacity": {"type": "Elastic", "nodes": 4, "gpusPerNode": 8},
+        "cost": {"perHour": "6.88"},
+    },
+    "RuntimeProfile": {
+        "image": "vllm/vllm-openai:v0.32.0",
+        "version": "0.32.0",
+        "args": ["--swap-space=4"],
+        "allowedArgs": ["--enable-prefix-caching"],
+        "tokenBudget": 4096,
+        "maxSequences": 128,
+        "gpuMemoryUtilizationPercent": 85,
+        "startupTimeout": "10m",
+        "sharedMemory": "2Gi",
+        "resources": {"cpu": "2", "memory": "8Gi"},
+    },
+}
+
+# Lists and maps whose items must differ, by path: how item number i is made.
+DISTINCT = {
+    "spec.variants": lambda i: {"name": f"v{i}", "poolRef": "l4"},
+    "spec.nodeSelector": lambda i: (f"key{i}", "x"),
+}
+
+_DURATION = (["50ms", "1.5m", "24h"], ["50", "1d", "-1s", "1 s", "s"])
+_LABEL = (["a", "l4-spot"], ["-a", "a-", "A", "a.b", "a/b"])
+_SUBDOMAIN = (["a", "a.b-c"], ["-a", "a.", "A", "a/b"])
+_ARGUMENT = (
+    ["--enable-x", "--a.b=c", '--json={"a": 1}', "--x="],
+    ["-x", "enable", "--X", "--a b", "--x=1\n--y=2", "--"],
+)
+_DECIMAL = (["0", "0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"])
+
+PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
+    ("LLMService", "spec.model.uri"): (
+        ["hf://meta-llama/Llama-3.1-8B-Instruct"],
+        ["s3://a/b", "hf://a", "hf://a/b/c", "https://host/a/b", "hf:///b", "hf://a/../b"],
+    ),
+    ("LLMService", "spec.model.name"): (["llama", "org/llama-3.1"], ["-llama", "a b", "/a"]),
+    ("LLMService", "spec.model.tokenSecretRef.name"): _SUBDOMAIN,
+    ("LLMService", "spec.model.tokenSecretRef.key"): (["HF_TOKEN", ".a-b"], ["a/b", ""]),
+    ("LLMService", "spec.runtime.profileRef"): _LABEL,
+    ("LLMService", "spec.runtime.args[]"): _ARGUMENT,
+    ("LLMService", "spec.slo.ttft"): _DURATION,
+    ("LLMService", "spec.slo.tpot"): _DURATION,
+    ("LLMService", "spec.variants[].name"): _LABEL,
+    ("LLMService", "spec.variants[].poolRef"): _LABEL,
+    ("LLMService", "spec.workload.window"): (["10s", "1h", "0.5m"], ["5", "1d"]),
+    ("LLMService", "spec.workload.static.requestsPerSecond"): _DECIMAL,
+    ("LLMService", "spec.routing.gatewayRef.name"): _SUBDOMAIN,
+    ("LLMService", "spec.drain.preStop"): _DURATION,
+    ("LLMService", "spec.drain.timeout"): _DURATION,
+    ("GPUPool", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
+    ("GPUPool", "spec.tolerations[].key"): (["a", "nvidia.com/gpu"], ["-a", "/a", "a/b/c", "-.-/a"]),
+    ("GPUPool", "spec.tolerations[].value"): (["", "a"], ["-a", "a b"]),
+    ("GPUPool", "spec.resourceName"): (["amd.com/gpu"], ["gpu", "cpu", "/gpu", "-/gpu", "a/-"]),
+    ("GPUPool", "spec.cost.perHour"): _DECIMAL,
+    ("RuntimeProfile", "spec.image"): (
+        ["registry.local:5000/a/b:tag", "a/b@sha256:0123"],
+        ["-a", "A/b", "a b:tag", "$(IMAGE)"],
+    ),
+    ("RuntimeProfile", "spec.version"): (["0.32", "1.0.0"], ["v0.32", "latest", "0.32.0rc1", "0"]),
+    ("RuntimeProfile", "spec.args[]"): _ARGUMENT,
+    ("RuntimeProfile", "spec.allowedArgs[]"): (["--a", "--a-b2"], ["a", "--a=b", "--A", "-a"]),
+    ("RuntimeProfile", "spec.startupTimeout"): _DURATION,
+    ("RuntimeProfile", "spec.sharedMemory"): (["512Mi", "8Gi"], ["8G", "8", "-1Gi", "1.5Gi"]),
+    ("RuntimeProfile", "spec.resources.cpu"): (["2", "500m", "1.5"], ["-1", "2 cores", "m"]),
+    ("RuntimeProfile", "spec.resources.memory"): (["512Mi", "8Gi"], ["8G", "8Ti "]),
+}
+
+RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
+    ("LLMService", "(root)", "metadata.name must have at most 36"): (
+        [{"metadata.name": "a" * 36}, {"metadata.name": "a-1"}],
+        [{"metadata.name": "a" * 37}, {"metadata.name": "1a"}, {"metadata.name": "a.b"}],
+    ),
+    ("GPUPool", "(root)", "metadata.name must have at most 20"): (
+        [{"metadata.name": "1" * 20}],
+        [{"metadata.name": "a" * 21}, {"metadata.name": "a.b"}],
+    ),
+    ("LLMService", "spec", "each name may be used once"): (
+        [{"spec.variants": [{"name": "a", "poolRef": "l4"}, {"name": "b", "poolRef": "l4"}, {"poolRef": "l4"}]}],
+        [{"spec.variants": [{"name": "a", "poolRef": "l4"}, {"name": "a", "poolRef": "h100"}]}],
+    ),
+    ("LLMService", "spec", "two of the same poolRef and tensorParallel need a name each"): (
+        [
+            {"spec.variants": [{"poolRef": "l4"}, {"poolRef": "l4", "tensorParallel": 2}, {"poolRef": "h100"}]},
+            {"spec.variants": REMOVED},
+        ],
+        [
+            {"spec.variants": [{"poolRef": "l4"}, {"poolRef": "l4"}]},
+            {"spec.variants": [{"poolRef": "l4", "tensorParallel": 2}, {"poolRef": "l4", "tensorParallel": 2}]},
+        ],
+    ),
+    ("LLMService", "spec.slo", "ttft and tpot must be more than 0"): (
+        [{"spec.slo.ttft": "1ms", "spec.slo.tpot": "1ms"}],
+        [{"spec.slo.ttft": "0s"}, {"spec.slo.tpot": "0.0ms"}],
+    ),
+    ("LLMService", "spec.variants[]", "minReplicas must not exceed maxReplicas"): (
+        [
+            {"spec.variants[].minReplicas": 2, "spec.variants[].maxReplicas": 2},
+            {"spec.variants[].minReplicas": 2, "spec.variants[].maxReplicas": REMOVED},
+        ],
+        [{"spec.variants[].minReplicas": 3, "spec.variants[].maxReplicas": 2}],
+    ),
+    ("LLMService", "spec.workload", "source Static needs workload.static"): (
+        [{"spec.workload.static": REMOVED, "spec.workload.source": "Prometheus"}, {"spec.workload": REMOVED}],
+        [{"spec.workload.static": REMOVED}],
+    ),
+    ("LLMService", "spec.workload", "window must be between 10s and 24h"): (
+        [{"spec.workload.window": "10s"}, {"spec.workload.window": "24h"}],
+        [{"spec.workload.window": "9.999s"}, {"spec.workload.window": "25h"}],
+    ),
+    ("LLMService", "spec.scaling", "minReplicas must not exceed maxReplicas"): (
+        [{"spec.scaling.minReplicas": 4, "spec.scaling.maxReplicas": 4}],
+        [
+            {"spec.scaling.minReplicas": 5, "spec.scaling.maxReplicas": 4},
+            # the default of the other side counts
+            {"spec.scaling.minReplicas": 65, "spec.scaling.maxReplicas": REMOVED},
+        ],
+    ),
+    ("LLMService", "spec.routing", "mode HTTPRoute needs routing.gatewayRef"): (
+        [{"spec.routing": {"mode": "Service"}}, {"spec.routing.mode": REMOVED}],
+        [{"spec.routing.gatewayRef": REMOVED}],
+    ),
+    ("GPUPool", "spec.nodeSelector", "each key must match"): (
+        [{"spec.nodeSelector": {"a.b/c_D": "x", "plain": "y"}}],
+        [{"spec.nodeSelector": {"-a": "x"}}, {"spec.nodeSelector": {"a/b/c": "x"}}, {"spec.nodeSelector": {"": "x"}}],
+    ),
+    ("GPUPool", "spec.tolerations[]", "set operator: Equal or leave value out"): (
+        [
+            {"spec.tolerations[].operator": "Equal", "spec.tolerations[].value": "a"},
+            {"spec.tolerations[]": {"key": "a"}},
+        ],
+        [
+            {"spec.tolerations[].operator": "Exists", "spec.tolerations[].value": "a"},
+            {"spec.tolerations[]": {"key": "a", "value": "b"}},
+        ],
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One limit of the schema: `keyword` (`required:NAME` for a field) at `path`, with its bound."""
+
+    kind: str
+    path: str
+    keyword: str
+    bound: Any
+    schema: Schema
+
+
+def obj(kind: str, spec: Object, name: str = "case") -> Object:
+    metadata = {"name": name, **({"namespace": "default"} if KIND[kind].namespaced else {})}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": copy.deepcopy(spec)}
+
+
+def changed(base: Object, change: Change) -> Object:
+    """`base` with the values of `change` put at their paths."""
+    result = copy.deepcopy(base)
+    for path, value in change.items():
+        node: Any = result
+        steps = path.replace("[]", ".[]").replace("{}", ".{}").split(".")
+        for step in steps[:-1]:
+            node = node[_key(node, step)]
+        if value is REMOVED:
+            del node[_key(node, steps[-1])]
+        else:
+            node[_key(node, steps[-1])] = value
+    return result
+
+
+def spec_schema(kind: str) -> Schema:
+    root: Schema = crd(KIND[kind])["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return root
+
+
+def leaves(kind: str) -> list[Leaf]:
+    """Every limit that the schema of `kind` puts on what users write."""
+    root = spec_schema(kind)
+    own = [Leaf(kind, "(root)", RULES_KEY, rule["message"], root) for rule in root.get(RULES_KEY, [])]
+    return own + list(_leaves(kind, root["properties"]["spec"], "spec"))
+
+
+def bound_case(leaf: Leaf) -> tuple[list[Change], Change, str]:
+    """(accepted changes, rejected change, fragment of the server's message) of a limit that states its own bound."""
+    keyword, bound, path = leaf.keyword, leaf.bound, leaf.path
+    if keyword.startswith("required:"):
+        return [{}], {f"{path}.{bound}": REMOVED}, "Required value"
+    match keyword:
+        case "minimum":
+            return [{path: bound}], {path: bound - 1}, f"should be greater than or equal to {bound}"
+        case "maximum":
+            return [{path: bound}], {path: bound + 1}, f"should be less than or equal to {bound}"
+        case "enum":
+            return [{path: value} for value in bound], {path: "Other"}, "Unsupported value"
+        case "maxLength":
+            return [{}], {path: "a" * (bound + 1)}, "Too long"
+        case "minLength":
+            return [{}], {path: ""}, f"should be at least {bound} chars long"
+        case "maxItems" | "maxProperties":
+            return [{path: _sized(leaf, bound)}], {path: _sized(leaf, bound + 1)}, "Too many"
+        case "minProperties":
+            return [{path: _sized(leaf, bound)}], {path: _sized(leaf, bound - 1)}, "should have at least"
+    raise AssertionError(f"{leaf.kind} {path}: no way to test {keyword}; add one to bound_case")
+
+
+def _sized(leaf: Leaf, size: int) -> Any:
+    make = DISTINCT.get(leaf.path)
+    if leaf.keyword.endswith("Properties"):
+        assert make is not None, f"{leaf.path}: say in DISTINCT how its keys differ"
+        return dict(make(i) for i in range(size))
+    node: Any = FULL[leaf.kind]
+    for step in leaf.path.split(".")[1:]:
+        node = node[step]
+    return [make(i) if make else node[0] for i in range(size)]
+
+
+_LIMITS = {
+    *("pattern", "enum", "minimum", "maximum", "minLength", "maxLength"),
+    *("minItems", "maxItems", "minProperties", "maxProperties", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+}
+
+
+def _leaves(kind: str, schema: Schema, path: str) -> Iterator[Leaf]:
+    for keyword in sorted(_LIMITS & schema.keys()):
+        yield Leaf(kind, path, keyword, schema[keyword], schema)
+    for rule in schema.get(RULES_KEY, []):
+        yield Leaf(kind, path, RULES_KEY, rule["message"], schema)
+    for name in schema.get("required", []):
+        yield Leaf(kind, path, f"required:{name}", name, schema)
+    for name, sub in schema.get("properties", {}).items():
+        yield from _leaves(kind, sub, f"{path}.{name}")
+    if "items" in schema:
+        yield from _leaves(kind, schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from _leaves(kind, schema["additionalProperties"], f"{path}{{}}")
+
+
+def _key(node: Any, step: str) -> Any:
+    return 0 if step == "[]" else next(iter(node)) if step == "{}" else step

@@ -1,0 +1,263 @@
+"""The chart with real helm: lint, templates, and its life on a real API server, down to what its account may do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.controlplane import CommandFailed
+from medley_operator.api.crdgen import documents
+from medley_operator.api.v1alpha1 import KINDS
+from tests.contract.apiserver import Api
+
+pytestmark = pytest.mark.contract
+
+CHART = str(Path(__file__).parents[2] / "helm" / "medley")
+RELEASE, NAMESPACE = "medley", "medley-chart-test"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+CRD_NAMES = [f"{kind.plural}.medley.dev" for kind in KINDS]
+
+VALUE_SETS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "everything": {
+        "image": {"repository": "example/medley", "digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "prometheus": {"url": "http://prometheus.monitoring:9090"},
+        "operator": {"resyncSeconds": 60, "logLevel": "debug", "extraEnv": [{"name": "A", "value": "b"}]},
+        "serviceAccount": {"annotations": {"a/b": "c"}},
+        "podAnnotations": {"a": "b"},
+        "podLabels": {"team": "x"},
+        "priorityClassName": "system-cluster-critical",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "service": {"port": 9090, "annotations": {"a": "b"}},
+        "monitoring": {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prom"}},
+            "podMonitor": {"enabled": True, "interval": "5s"},
+        },
+        "dashboard": {"annotations": {"grafana_folder": "Medley"}},
+    },
+    "bare": {
+        "fullnameOverride": "planner",
+        "crds": {"install": False},
+        "rbac": {"create": False},
+        "serviceAccount": {"create": False, "name": "theirs"},
+        "dashboard": {"enabled": False},
+        "resources": {"requests": {"cpu": "1"}},
+    },
+}
+
+
+def helm_values(tmp_path: Path, values: dict[str, Any]) -> str:
+    path = tmp_path / "values.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+def rendered(api: Api, tmp_path: Path, name: str) -> dict[str, list[dict[str, Any]]]:
+    """Objects of `helm template` by kind."""
+    text = api.helm("template", RELEASE, CHART, "-n", NAMESPACE, "-f", helm_values(tmp_path, VALUE_SETS[name]))
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for obj in yaml.safe_load_all(text):
+        if obj:
+            by_kind.setdefault(obj["kind"], []).append(obj)
+    return by_kind
+
+
+def container(objects: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    found: dict[str, Any] = objects["Deployment"][0]["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_lint(api: Api, tmp_path: Path, name: str) -> None:
+    values = helm_values(tmp_path, VALUE_SETS[name])
+    assert "0 chart(s) failed" in api.helm("lint", "--strict", CHART, "-f", values)
+
+
+def test_template_of_the_defaults(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "defaults")
+    assert sorted(objects) == [
+        *("ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition"),
+        *("Deployment", "Service", "ServiceAccount"),
+    ]
+    crds = {o["metadata"]["name"]: o for o in objects["CustomResourceDefinition"]}
+    for text in documents().values():
+        generated = yaml.safe_load(text)
+        crd = crds[generated["metadata"]["name"]]
+        assert crd["spec"] == generated["spec"]
+        assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    deployment = objects["Deployment"][0]["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert container(objects)["image"] == "medley/medley-operator:0.1.0"
+    assert not [a for a in container(objects)["args"] if a.startswith("--prometheus-url")]
+    board = objects["ConfigMap"][0]
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(board["data"]["medley-fleet.json"])["title"] == "Medley fleet"
+
+
+def test_template_of_everything(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "everything")
+    pod = objects["Deployment"][0]["spec"]["template"]
+    assert container(objects)["image"] == "example/medley@sha256:" + "0" * 64
+    assert "--prometheus-url=http://prometheus.monitoring:9090" in container(objects)["args"]
+    assert "--resync-seconds=60" in container(objects)["args"]
+    assert container(objects)["env"] == [{"name": "A", "value": "b"}]
+    assert pod["metadata"]["annotations"] == {"a": "b"}
+    assert pod["metadata"]["labels"]["team"] == "x"
+    assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    (pod_monitor,) = objects["PodMonitor"]
+    assert pod_monitor["spec"]["podTargetLabels"] == ["medley.dev/service", "medley.dev/variant", "medley.dev/pool"]
+    assert objects["ServiceMonitor"][0]["metadata"]["labels"]["release"] == "prom"
+
+
+def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "bare")
+    assert sorted(objects) == ["Deployment", "Service"]
+    assert objects["Deployment"][0]["metadata"]["name"] == "planner"
+    assert objects["Deployment"][0]["spec"]["template"]["spec"]["serviceAccountName"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"operator": {"logLevel": "loud"}}, "logLevel"),
+        ({"operator": {"resyncSeconds": 0}}, "resyncSeconds"),
+        ({"operator": {"replicas": 2}}, "replicas"),
+        ({"prometheus": {"url": "prometheus:9090"}}, "url"),
+        ({"podTemplate": {}}, "podTemplate"),
+        ({"image": {"digest": "latest"}}, "digest"),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
+    ],
+)
+def test_bad_value_is_refused(api: Api, tmp_path: Path, values: dict[str, Any], told: str) -> None:
+    with pytest.raises(CommandFailed, match=told):
+        api.helm("template", RELEASE, CHART, "-f", helm_values(tmp_path, values))
+
+
+@pytest.fixture(scope="module")
+def release(api: Api) -> Iterator[Api]:
+    """The chart, installed with its defaults; the operator's image never runs, kwok plays its pod."""
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "chart-node", "labels": {"kubernetes.io/os": "linux"}},
+        "status": {"allocatable": {"cpu": "8", "memory": "32Gi", "pods": "110"}},
+    }
+    api.kubectl("apply", "-f", "-", stdin=json.dumps(node))
+    api.helm("install", RELEASE, CHART, "-n", NAMESPACE, "--create-namespace", "--take-ownership")
+    yield api
+    api.helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found")
+    api.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+    api.kubectl("delete", "node", "chart-node", "--ignore-not-found")
+
+
+def wait_for_pod(api: Api, *, annotation: str = "") -> dict[str, Any]:
+    """The one operator pod that is Running (with the annotation `tested`), or fails after 30 s."""
+    deadline = time.monotonic() + 30
+    pods: list[dict[str, Any]] = []
+    while time.monotonic() < deadline:
+        pods = json.loads(api.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json"))["items"]
+        for pod in pods:
+            tested = pod["metadata"].get("annotations", {}).get("tested", "")
+            if pod["status"].get("phase") == "Running" and tested == annotation:
+                return pod
+        time.sleep(0.3)
+    raise AssertionError(f"no pod is Running after 30 s: {json.dumps([p['status'] for p in pods])}")
+
+
+def test_operator_runs_restricted(release: Api) -> None:
+    pod = wait_for_pod(release)
+    assert pod["spec"]["serviceAccountName"] == RELEASE
+    # the API server's own judgement of the pod template under the strictest Pod Security level
+    release.kubectl("label", "namespace", NAMESPACE, "--overwrite", "pod-security.kubernetes.io/enforce=restricted")
+    again = {k: pod[k] for k in ("apiVersion", "kind")} | {"metadata": {"name": "again", "namespace": NAMESPACE}}
+    template = json.loads(release.kubectl("get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"))
+    again["spec"] = template["spec"]["template"]["spec"]
+    release.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(again))
+    again["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    with pytest.raises(CommandFailed, match="violates PodSecurity"):
+        release.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(again))
+
+
+ALL = ["get", "list", "watch", "create", "patch", "delete"]
+READ = ["get", "list", "watch"]
+NEVER = ["update", "deletecollection"]
+MAY: dict[str, list[str]] = {
+    **{name: READ for name in CRD_NAMES},
+    **{name: ["patch"] for name in (f"{n}/status" for n in CRD_NAMES)},
+    "deployments.apps": ALL,
+    "services": ALL,
+    "httproutes.gateway.networking.k8s.io": ALL,
+    "gateways.gateway.networking.k8s.io": READ,
+    "nodes": READ,
+    "events.events.k8s.io": ["create"],
+    **{
+        name: []
+        for name in (
+            *("pods", "secrets", "configmaps", "serviceaccounts", "namespaces", "nodes/status", "pods/exec"),
+            *("statefulsets.apps", "daemonsets.apps", "replicasets.apps", "deployments.apps/scale", "events"),
+            *("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io"),
+            *("customresourcedefinitions.apiextensions.k8s.io", "services/proxy", "persistentvolumeclaims"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("resource", MAY)
+def test_service_account_may_exactly(release: Api, resource: str) -> None:
+    name, _, subresource = resource.partition("/")
+    plural, _, group = name.partition(".")
+    for verb in [*ALL, *NEVER]:
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": ACCOUNT,
+                "groups": ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"],
+                "resourceAttributes": {
+                    "verb": verb, "group": group, "resource": plural, "subresource": subresource, "namespace": "default"
+                },
+            },
+        }  # fmt: skip
+        _, answer = release.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        assert answer["status"]["allowed"] is (verb in MAY[resource]), f"{verb} {resource}"
+
+
+def test_kubectl_auth_can_i_agrees(release: Api) -> None:
+    as_account = ("--as", ACCOUNT, "--all-namespaces")
+    assert release.kubectl("auth", "can-i", "patch", "llmservices.medley.dev/status", *as_account).strip() == "yes"
+    with pytest.raises(CommandFailed):
+        release.kubectl("auth", "can-i", "get", "secrets", *as_account)
+
+
+def test_upgrade_then_uninstall_keeps_the_crds_and_their_objects(release: Api) -> None:
+    pool = {
+        "apiVersion": "medley.dev/v1alpha1",
+        "kind": "GPUPool",
+        "metadata": {"name": "kept"},
+        "spec": {"gpu": "L4", "nodeSelector": {"a": "b"}, "capacity": {"gpusPerNode": 1}, "cost": {"perHour": "1"}},
+    }
+    release.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
+    try:
+        url = "prometheus.url=http://prometheus.monitoring:9090"
+        change = ("--set", url, "--set-string", "podAnnotations.tested=upgraded")
+        release.helm("upgrade", RELEASE, CHART, "-n", NAMESPACE, *change)
+        pod = wait_for_pod(release, annotation="upgraded")
+        assert f"--{url.replace('.url', '-url')}" in pod["spec"]["containers"][0]["args"]
+        release.helm("uninstall", RELEASE, "-n", NAMESPACE)
+        assert release.kubectl("get", "crd", *CRD_NAMES, "-o", "name").count("customresourcedefinition") == len(KINDS)
+        assert "kept" in release.kubectl("get", "gpool", "kept", "-o", "name")
+        assert release.kubectl("get", "deployment,service,serviceaccount", "-n", NAMESPACE, "-o", "name").split() == [
+            "serviceaccount/default"
+        ]
+    finally:
+        release.kubectl("delete", "gpool", "kept")

@@ -1,0 +1,265 @@
+"""The generated CRDs on a real API server: each limit accepts and rejects what it should, and nothing is lost."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from medley_operator.api.structural import RULES_KEY
+from medley_operator.api.v1alpha1 import (
+    API_VERSION,
+    GROUP,
+    KINDS,
+    VERSION,
+    BestSingleStatus,
+    Condition,
+    GPUPool,
+    GPUPoolStatus,
+    Kind,
+    LLMService,
+    LLMServiceStatus,
+    LoadStatus,
+    PlanStateStatus,
+    RuntimeProfile,
+    RuntimeProfileStatus,
+    UnservedStatus,
+    UnusedStatus,
+    VariantStatus,
+)
+from tests.contract.apiserver import Api
+from tests.contract.crd_cases import (
+    FULL,
+    KIND,
+    MINIMAL,
+    PATTERNS,
+    RULES,
+    Leaf,
+    Object,
+    bound_case,
+    changed,
+    leaves,
+    obj,
+)
+
+pytestmark = pytest.mark.contract
+
+ALL_LEAVES = [leaf for kind in KIND for leaf in leaves(kind)]
+BOUNDS = [leaf for leaf in ALL_LEAVES if leaf.keyword not in ("pattern", RULES_KEY)]
+MODELS = {"LLMService": LLMService, "GPUPool": GPUPool, "RuntimeProfile": RuntimeProfile}
+CONDITION = Condition(
+    type="Ready", status="True", reason="Serving", message="1 of 1", last_transition_time="2026-01-01T00:00:00Z"
+)
+STATUSES = {
+    "LLMService": LLMServiceStatus(
+        observed_generation=1,
+        mix="l4:1/1",
+        desired_replicas=1,
+        ready_replicas=1,
+        cost_per_hour="0.805",
+        url="http://case.default.svc:8000",
+        load=LoadStatus(source="Static", requests_per_second="2", prompt_tokens=1, size_source="Static"),
+        variants=[VariantStatus(name="l4", pool="l4", gpu="L4")],
+        plan=PlanStateStatus(
+            id="1",
+            state="Optimal",
+            cost_per_hour="0.805",
+            lower_bound_per_hour="0.805",
+            gap="0",
+            best_single=BestSingleStatus(variant="l4", replicas=1, cost_per_hour="0.805"),
+            savings_percent="0",
+            unused=[UnusedStatus(variant="h100", reason="Dearer", message="m")],
+            unserved=[UnservedStatus(prompt_tokens=1, generation_tokens=1, requests_per_second="1", reason="r")],
+        ),
+        conditions=[CONDITION],
+    ),
+    "GPUPool": GPUPoolStatus(
+        observed_generation=1, ready_nodes=2, stock_gpus=16, planned_gpus=3, conditions=[CONDITION]
+    ),
+    "RuntimeProfile": RuntimeProfileStatus(observed_generation=1, conditions=[CONDITION]),
+}
+
+
+def path_of(kind: str, name: str = "") -> str:
+    """Path of the collection of `kind` (in namespace default), or of an object in it."""
+    scope = "namespaces/default/" if KIND[kind].namespaced else ""
+    return f"/apis/{GROUP}/{VERSION}/{scope}{KIND[kind].plural}" + (f"/{name}" if name else "")
+
+
+def create(api: Api, thing: Object, *, dry_run: bool = True) -> tuple[int, Object]:
+    query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
+    return api.request("POST", path_of(thing["kind"]) + query, thing)
+
+
+def assert_accepted(api: Api, thing: Object) -> None:
+    status, answer = create(api, thing)
+    assert status == 201, answer["message"]
+
+
+def assert_rejected(api: Api, thing: Object, fragment: str) -> None:
+    status, answer = create(api, thing)
+    assert status in (400, 422), f"accepted: {json.dumps(thing)}"
+    assert fragment in answer["message"]
+
+
+def identity(value: object) -> str:
+    return f"{value.kind}-{value.path}-{value.keyword}" if isinstance(value, Leaf) else str(value)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.kind)
+def test_crd_is_established_and_structural(crds: Api, kind: Kind) -> None:
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.plural}.{GROUP}"
+    _, answer = crds.request("GET", path)
+    conditions = {c["type"]: c["status"] for c in answer["status"]["conditions"]}
+    assert conditions["Established"] == "True"
+    assert conditions["NamesAccepted"] == "True"
+    assert conditions.get("NonStructuralSchema", "False") == "False"
+
+
+@pytest.mark.parametrize("kind", KIND)
+def test_object_with_every_field_is_kept_whole(crds: Api, kind: str) -> None:
+    status, answer = create(crds, obj(kind, FULL[kind]))
+    assert status == 201, answer["message"]
+    assert answer["spec"] == FULL[kind]
+    assert MODELS[kind].model_validate(answer).model_dump(mode="json", by_alias=True)["spec"] == FULL[kind]
+
+
+@pytest.mark.parametrize("kind", KIND)
+def test_server_fills_in_the_defaults_of_the_models(crds: Api, kind: str) -> None:
+    minimal = obj(kind, MINIMAL[kind])
+    _, answer = create(crds, minimal)
+    wanted = MODELS[kind].model_validate(minimal).model_dump(mode="json", by_alias=True, exclude_none=True)["spec"]
+    assert answer["spec"] == without_empty_lists(wanted)
+    assert MODELS[kind].model_validate(answer).spec == MODELS[kind].model_validate(minimal).spec
+
+
+def without_empty_lists(value: Any) -> Any:
+    """Absent lists stay absent: an empty one says the same."""
+    if isinstance(value, dict):
+        return {k: without_empty_lists(v) for k, v in value.items() if v != []}
+    return value
+
+
+@pytest.mark.parametrize("leaf", BOUNDS, ids=identity)
+def test_bound(crds: Api, leaf: Leaf) -> None:
+    full = obj(leaf.kind, FULL[leaf.kind])
+    accepted, rejected, fragment = bound_case(leaf)
+    for change in accepted:
+        assert_accepted(crds, changed(full, change))
+    assert_rejected(crds, changed(full, rejected), fragment)
+
+
+@pytest.mark.parametrize(("kind", "path"), PATTERNS, ids=identity)
+def test_pattern(crds: Api, kind: str, path: str) -> None:
+    full = obj(kind, FULL[kind])
+    accepted, rejected = PATTERNS[kind, path]
+    for value in accepted:
+        assert_accepted(crds, changed(full, {path: value}))
+    for value in rejected:
+        assert_rejected(crds, changed(full, {path: value}), "should match")
+
+
+@pytest.mark.parametrize(("kind", "path", "message"), RULES, ids=identity)
+def test_rule(crds: Api, kind: str, path: str, message: str) -> None:
+    full = obj(kind, FULL[kind])
+    accepted, rejected = RULES[kind, path, message]
+    for change in accepted:
+        assert_accepted(crds, changed(full, change))
+    for change in rejected:
+        assert_rejected(crds, changed(full, change), message)
+
+
+def test_models_refuse_what_the_server_refuses() -> None:
+    for (kind, _, message), (accepted, rejected) in RULES.items():
+        full = obj(kind, FULL[kind])
+        for change in accepted:
+            MODELS[kind].model_validate(changed(full, change))
+        for change in rejected:
+            with pytest.raises(ValueError, match="match pattern" if message.startswith("each key") else message):
+                MODELS[kind].model_validate(changed(full, change))
+
+
+def test_every_pattern_and_rule_has_a_case() -> None:
+    patterns = {(leaf.kind, leaf.path) for leaf in ALL_LEAVES if leaf.keyword == "pattern"}
+    assert set(PATTERNS) == patterns
+    assert all(accepted and rejected for accepted, rejected in [*PATTERNS.values(), *RULES.values()])
+    rules = {(leaf.kind, leaf.path, leaf.bound) for leaf in ALL_LEAVES if leaf.keyword == RULES_KEY}
+    tested = {rule for rule in rules for (kind, path, part) in RULES if rule[:2] == (kind, path) and part in rule[2]}
+    assert tested == rules
+    assert len(RULES) == len(rules)
+
+
+def test_every_field_is_set_in_the_full_objects() -> None:
+    for leaf in ALL_LEAVES:
+        if leaf.path != "(root)":
+            changed(obj(leaf.kind, FULL[leaf.kind]), {leaf.path: None})
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "field"),
+    [
+        ("LLMService", {"spec.podTemplate": {}}, "spec.podTemplate"),
+        ("LLMService", {"spec.slo.ttfT": "1s"}, "spec.slo.ttfT"),
+        ("GPUPool", {"spec.capacity.gpus": 1}, "spec.capacity.gpus"),
+        ("RuntimeProfile", {"spec.hostPath": "/"}, "spec.hostPath"),
+    ],
+)
+def test_unknown_field_is_refused(crds: Api, kind: str, change: dict[str, Any], field: str) -> None:
+    assert_rejected(crds, changed(obj(kind, FULL[kind]), change), f'unknown field "{field}"')
+
+
+@pytest.mark.parametrize("kind", KIND)
+def test_status_is_kept_whole_on_its_subresource_only(crds: Api, kind: str) -> None:
+    thing = obj(kind, FULL[kind], name="kept")
+    wanted = STATUSES[kind].model_dump(mode="json", by_alias=True, exclude_none=True)
+    crds.request("DELETE", path_of(kind, "kept"))
+    status, created = create(crds, {**thing, "status": wanted}, dry_run=False)
+    assert (status, created.get("status")) == (201, None)
+    try:
+        patch = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "kept"}, "status": wanted}
+        query = "/status?fieldManager=medley-status&force=true&fieldValidation=Strict"
+        status, answer = crds.apply(path_of(kind, "kept") + query, patch)
+        assert status == 200, answer["message"]
+        assert answer["status"] == wanted
+        bad = copy.deepcopy(patch)
+        bad["status"]["conditions"][0]["lastTransitionTime"] = "yesterday"
+        status, answer = crds.apply(path_of(kind, "kept") + query, bad)
+        assert status == 422
+        assert "lastTransitionTime" in answer["message"]
+    finally:
+        crds.request("DELETE", path_of(kind, "kept"))
+
+
+@pytest.mark.parametrize("kind", KIND)
+def test_conditions_merge_by_type(crds: Api, kind: str) -> None:
+    create(crds, obj(kind, FULL[kind], name="merged"), dry_run=False)
+    try:
+        for manager, condition_type in (("one", "Ready"), ("two", "Other")):
+            condition = CONDITION.model_copy(update={"type": condition_type}).model_dump(mode="json", by_alias=True)
+            patch = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "merged"}}
+            query = f"/status?fieldManager={manager}"
+            status, answer = crds.apply(
+                path_of(kind, "merged") + query, {**patch, "status": {"conditions": [condition]}}
+            )
+            assert status == 200, answer["message"]
+        assert {c["type"] for c in answer["status"]["conditions"]} == {"Ready", "Other"}
+    finally:
+        crds.request("DELETE", path_of(kind, "merged"))
+
+
+def test_short_names_category_and_columns(crds: Api) -> None:
+    for kind in KIND:
+        create(crds, obj(kind, FULL[kind], name="shown"), dry_run=False)
+    try:
+        listed = crds.kubectl("get", "llms,gpool,rtp", "-n", "default", "-o", "wide")
+        for kind in KINDS:
+            assert f"{kind.kind.lower()}.{GROUP}/shown" in listed
+            for column in kind.columns:
+                assert column.name.upper() in listed
+        assert "6.88" in listed
+        assert crds.kubectl("get", "medley", "-n", "default", "-o", "name").count("/shown") == len(KINDS)
+    finally:
+        for kind in KIND.values():
+            crds.request("DELETE", path_of(kind.kind, "shown"))

@@ -1,0 +1,151 @@
+"""What the chart's files promise, checked without helm: CRD copies, values and their schema, flags, dashboard."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medley_operator.api.crdgen import documents
+
+ROOT = Path(__file__).parents[3]
+CHART = ROOT / "helm" / "medley"
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))
+EXPORTED = set(re.findall(r"`(medley_\w+)`", "\n".join(re.findall(r"^\| `medley_.*$", REFERENCE, re.MULTILINE))))
+LABELS_OF_SELECTORS = {"namespace", "service"}
+
+
+def values() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+    return loaded
+
+
+def schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+    return loaded
+
+
+def dashboard(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def queries(path: Path) -> list[str]:
+    return [target["expr"] for panel in dashboard(path)["panels"] for target in panel["targets"]]
+
+
+def test_crd_copies_are_the_crds() -> None:
+    copies = {path.name: path.read_text() for path in (CHART / "files" / "crds").glob("*")}
+    assert copies == documents(), "run make crds"
+
+
+def test_app_version_is_the_distribution() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert f'version = "{chart["appVersion"]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def uncovered(value: dict[str, Any], node: dict[str, Any], path: str) -> Iterator[str]:
+    """Paths of values that the schema does not name, and of closed objects that are left open."""
+    if "properties" in node and node.get("additionalProperties") is not False:
+        yield f"{path}: additionalProperties is not false"
+    for name, item in value.items():
+        sub = node.get("properties", {}).get(name)
+        if sub is None:
+            yield f"{path}.{name}"
+        elif isinstance(item, dict) and "properties" in sub:
+            yield from uncovered(item, sub, f"{path}.{name}")
+
+
+def test_schema_covers_every_value() -> None:
+    assert list(uncovered(values(), schema(), "values")) == []
+
+
+def test_schema_has_no_value_that_is_not_in_values() -> None:
+    def unknown(node: dict[str, Any], value: dict[str, Any], path: str) -> Iterator[str]:
+        for name, sub in node.get("properties", {}).items():
+            if name not in value and path + name not in ("global", "resources.claims"):
+                yield path + name
+            if isinstance(value.get(name), dict):
+                yield from unknown(sub, value[name], f"{path}{name}.")
+
+    assert list(unknown(schema(), values(), "")) == []
+
+
+def test_every_value_is_described() -> None:
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    bare = [
+        line
+        for above, line in pairwise(["", *lines])
+        # deeper keys stand in a block whose own comment describes them
+        if re.match(r"( {2})?\w+: *\S", line) and not above.lstrip().startswith("#")
+    ]
+    assert bare == []
+
+
+def test_operator_values_are_the_defaults_of_the_settings() -> None:
+    rows = re.findall(r"^\| (`--.*?) \| (.*?) \|", REFERENCE, re.MULTILINE)
+    defaults = {
+        flag: default
+        for flags, settings in rows
+        for flag, default in zip(re.findall(r"`--([\w-]+)`", flags), settings.split(", "), strict=True)
+    }
+    template = (CHART / "templates" / "deployment.yaml").read_text()
+    used = dict(re.findall(r"- --([\w-]+)=\{\{ \.(\w*) ?\}\}", template))
+    for flag, value in used.items():
+        assert flag in defaults, f"--{flag} is not a setting of the operator"
+        if value:
+            assert str(values()["operator"][value]) == defaults[flag], flag
+    assert {f for f in defaults if f not in ("bind-address", "port")} == set(used)
+
+
+def test_cluster_role_has_no_wildcard_and_no_secret() -> None:
+    role = (CHART / "templates" / "rbac.yaml").read_text()
+    assert "*" not in role
+    for word in ("secrets", "pods", "escalate", "impersonate", "bind,"):
+        assert word not in role
+
+
+def test_reference_table_is_read() -> None:
+    assert {"medley_service_request_rate", "medley_errors_total", "medley_plan_gap_ratio"} <= EXPORTED
+    assert len(EXPORTED) >= 15
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda p: p.name)
+def test_dashboard_asks_only_for_metrics_that_are_exported(path: Path) -> None:
+    assert queries(path)
+    for query in queries(path):
+        names = {re.sub(r"_(bucket|sum|count)$", "", n) for n in re.findall(r"\bmedley_\w+", query)}
+        assert names
+        assert names <= EXPORTED, query
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda p: p.name)
+def test_dashboard_follows_its_variables(path: Path) -> None:
+    board = dashboard(path)
+    assert {v["name"] for v in board["templating"]["list"]} == {"datasource", *LABELS_OF_SELECTORS}
+    for panel in board["panels"]:
+        assert panel["datasource"]["uid"] == "${datasource}"
+        for query in [target["expr"] for target in panel["targets"]]:
+            assert ("rate(" not in query) or "[$__rate_interval]" in query
+            for selector in re.findall(r"medley_(?:service|variant)_\w+(\{[^}]*\})?", query):
+                assert selector == '{namespace=~"$namespace",service=~"$service"}', query
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda p: p.name)
+def test_dashboard_panels_do_not_overlap(path: Path) -> None:
+    taken: set[tuple[int, int]] = set()
+    panels = dashboard(path)["panels"]
+    assert len({p["id"] for p in panels}) == len(panels)
+    for panel in panels:
+        g = panel["gridPos"]
+        cells = {(x, y) for x in range(g["x"], g["x"] + g["w"]) for y in range(g["y"], g["y"] + g["h"])}
+        assert not cells & taken, panel["title"]
+        assert g["x"] + g["w"] <= 24
+        taken |= cells

@@ -1,0 +1,241 @@
+"""Short ways to make the objects of domain tests; each keyword overrides one field of a working object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_operator.domain.labels import key_of
+from medley_operator.domain.snapshot import (
+    Decision,
+    Manifest,
+    MetricsReason,
+    NodeView,
+    ObjectKey,
+    Observation,
+    Rejected,
+    Snapshot,
+)
+from medley_planner.model import Bucket, Demand, SizeSource
+
+NAMESPACE = "demo"
+NOW = "2026-11-24T12:00:00Z"
+LATER = "2026-11-24T12:00:30Z"
+LLAMA = "hf://meta-llama/Llama-3.1-8B-Instruct"
+STATIC = {"requestsPerSecond": "4", "promptTokens": 500, "generationTokens": 150}
+
+
+def service(
+    name: str = "llama",
+    *,
+    spec: Mapping[str, Any] | None = None,
+    status: Mapping[str, Any] | None = None,
+    generation: int = 1,
+    deleting: bool = False,
+) -> LLMService:
+    body: dict[str, Any] = {
+        "model": {"uri": LLAMA},
+        "slo": {"ttft": "2s", "tpot": "60ms"},
+        "workload": {"source": "Static", "static": STATIC},
+    }
+    body.update(spec or {})
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": f"uid-{name}",
+        "generation": generation,
+    }
+    if deleting:
+        metadata["deletionTimestamp"] = NOW
+    return LLMService.model_validate({"metadata": metadata, "spec": body, "status": dict(status or {})})
+
+
+def pool(
+    name: str = "l4",
+    *,
+    gpu: str = "L4",
+    price: str = "0.805",
+    nodes: int | None = 4,
+    gpus_per_node: int = 4,
+    kind: str = "Fixed",
+    **spec: Any,
+) -> GPUPool:
+    capacity: dict[str, Any] = {"type": kind, "gpusPerNode": gpus_per_node}
+    if nodes is not None:
+        capacity["nodes"] = nodes
+    body = {"gpu": gpu, "nodeSelector": {"gpu": name}, "capacity": capacity, "cost": {"perHour": price}, **spec}
+    return GPUPool.model_validate({"metadata": {"name": name, "uid": f"uid-pool-{name}", "generation": 1}, "spec": body})
+
+
+def profile(name: str = "vllm", **spec: Any) -> RuntimeProfile:
+    body = {
+        "image": "vllm/vllm-openai:v0.32.0",
+        "version": "0.32.0",
+        "allowedArgs": ["--enable-prefix-caching", "--kv-cache-dtype"],
+        **spec,
+    }
+    return RuntimeProfile.model_validate(
+        {"metadata": {"name": name, "uid": f"uid-profile-{name}", "generation": 1}, "spec": body}
+    )
+
+
+def node(name: str, *, pool_name: str, gpus: int = 4, resource: str = "nvidia.com/gpu") -> NodeView:
+    return NodeView(name=name, labels={"gpu": pool_name}, allocatable={resource: gpus})
+
+
+def demand(rate_rps: float = 4.0, *, prompt: float = 500.0, generation: float = 150.0) -> Demand:
+    return Demand(
+        rate_rps=rate_rps,
+        buckets=(Bucket(prompt_tokens=prompt, generation_tokens=generation),),
+        shares=(1.0,),
+        size_source=SizeSource.INDEPENDENT,
+    )
+
+
+def found(rate_rps: float = 4.0, *, prompt: float = 500.0, samples: float = 10000.0) -> Observation:
+    return Observation(
+        reason=MetricsReason.FOUND, demand=demand(rate_rps, prompt=prompt), samples=samples, message="seen"
+    )
+
+
+def lost(reason: MetricsReason = MetricsReason.STALE, message: str = "no sample since 61 s") -> Observation:
+    return Observation(reason=reason, message=message)
+
+
+def snapshot(
+    *services: LLMService,
+    pools: Iterable[GPUPool] | None = None,
+    profiles: Iterable[RuntimeProfile] | None = None,
+    children: Mapping[ObjectKey, Manifest] | None = None,
+    nodes: Iterable[NodeView] = (),
+    gateways: frozenset[tuple[str, str]] | None = frozenset({(NAMESPACE, "inference")}),
+    observations: Mapping[str, Observation] | None = None,
+    rejected: Iterable[Rejected] = (),
+) -> Snapshot:
+    return Snapshot(
+        services=tuple(services),
+        pools=tuple(pools if pools is not None else (pool(), pool("h100", gpu="H100", price="6.88", gpus_per_node=8))),
+        profiles=tuple(profiles if profiles is not None else (profile(),)),
+        rejected=tuple(rejected),
+        nodes=tuple(nodes),
+        children=dict(children or {}),
+        gateways=gateways,
+        observations={(NAMESPACE, name): value for name, value in (observations or {}).items()},
+    )
+
+
+def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> Snapshot:
+    """The cluster after the decision was carried out: children with server defaults, statuses written.
+
+    With `ready` every Deployment has all its pods Ready and every route is accepted; else new pods are not Ready yet.
+    """
+    children = {key: manifest for key, manifest in before.children.items()}
+    for apply in decision.applies:
+        key = key_of(apply.manifest)
+        children[key] = with_defaults(apply.manifest, previous=children.get(key))
+    for delete in decision.deletes:
+        del children[delete.key]
+    children = {key: settled(manifest) if ready else observed(manifest) for key, manifest in children.items()}
+    statuses = {write.key: write.status for write in decision.statuses}
+
+    def fresh(kind: str, item: Any) -> Any:
+        metadata = item.metadata
+        status = statuses.get(ObjectKey(kind=kind, namespace=metadata.namespace, name=metadata.name))
+        if status is None:
+            return item
+        return type(item).model_validate({**item.model_dump(by_alias=True, exclude_none=True), "status": status})
+
+    return Snapshot(
+        services=tuple(fresh("LLMService", item) for item in before.services),
+        pools=tuple(fresh("GPUPool", item) for item in before.pools),
+        profiles=tuple(fresh("RuntimeProfile", item) for item in before.profiles),
+        rejected=tuple(
+            Rejected(item.key, item.uid, item.generation, item.message, statuses.get(item.key, item.status))
+            for item in before.rejected
+        ),
+        nodes=before.nodes,
+        children=children,
+        gateways=before.gateways,
+        observations=before.observations,
+    )
+
+
+def with_defaults(manifest: Manifest, *, previous: Manifest | None = None) -> Manifest:
+    """The manifest as a real API server (1.36) returns it: metadata filled, defaults set, quantities rewritten."""
+    metadata = {
+        **manifest["metadata"],
+        "uid": f"uid-{manifest['kind']}-{manifest['metadata']['name']}",
+        "resourceVersion": "17",
+        "generation": 1,
+        "creationTimestamp": NOW,
+        "managedFields": [{"manager": "medley", "operation": "Apply"}],
+    }
+    result: Manifest = {**manifest, "metadata": metadata, "status": (previous or {}).get("status", {})}
+    if manifest["kind"] == "Deployment":
+        result["spec"] = _deployment_defaults(manifest["spec"])
+    elif manifest["kind"] == "Service":
+        result["spec"] = {
+            **manifest["spec"],
+            "clusterIP": "10.0.0.7",
+            "clusterIPs": ["10.0.0.7"],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "internalTrafficPolicy": "Cluster",
+            "sessionAffinity": "None",
+        }
+    return result
+
+
+def _deployment_defaults(spec: Manifest) -> Manifest:
+    pod = spec["template"]["spec"]
+    container = pod["containers"][0]
+    probes = {
+        name: {
+            **container[name],
+            "successThreshold": 1,
+            "httpGet": {**container[name]["httpGet"], "scheme": "HTTP"},
+        }
+        for name in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    container = {
+        **container,
+        **probes,
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
+    defaults = {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
+    return {
+        **spec,
+        "template": {
+            "metadata": {**spec["template"]["metadata"], "creationTimestamp": None},
+            "spec": {**pod, **defaults, "containers": [container]},
+        },
+    }
+
+
+def observed(manifest: Manifest) -> Manifest:
+    """A Deployment whose controller has seen it but whose ready count has not changed."""
+    if manifest["kind"] != "Deployment":
+        return manifest
+    replicas = manifest["spec"]["replicas"]
+    ready = min(manifest.get("status", {}).get("readyReplicas", 0), replicas)
+    return {**manifest, "status": {"observedGeneration": 1, "replicas": replicas, "readyReplicas": ready}}
+
+
+def settled(manifest: Manifest) -> Manifest:
+    """A Deployment with all pods Ready, an HTTPRoute that its gateway accepted."""
+    if manifest["kind"] == "Deployment":
+        replicas = manifest["spec"]["replicas"]
+        return {**manifest, "status": {"observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas}}
+    if manifest["kind"] == "HTTPRoute":
+        parents = [
+            {
+                "parentRef": parent,
+                "controllerName": "example.com/gateway",
+                "conditions": [{"type": "Accepted", "status": "True"}, {"type": "ResolvedRefs", "status": "True"}],
+            }
+            for parent in manifest["spec"]["parentRefs"]
+        ]
+        return {**manifest, "status": {"parents": parents}}
+    return manifest
