@@ -211,7 +211,7 @@ class ControlPlane:
             child, lambda: _answers(f"http://127.0.0.1:{port}/healthz"), timeout_seconds=_START_SECONDS
         )
 
-    def start_prometheus(self, config: str) -> str:
+    def start_prometheus(self, config: str, *, port: int | None = None) -> str:
         """Starts Prometheus with this configuration and returns its URL when it is ready."""
         path = self.workdir / "prometheus.yaml"
         path.write_text(config)
@@ -220,7 +220,7 @@ class ControlPlane:
         )
         if checked.returncode != 0:
             raise StartError(f"promtool refuses the configuration:\n{checked.stdout}{checked.stderr}")
-        port = free_port()
+        port = port or free_port()
         url = f"http://127.0.0.1:{port}"
         child = self._spawn(
             "prometheus",

@@ -1,0 +1,242 @@
+"""The whole product on this machine: control plane, chart, Prometheus, fake vLLM fleet, and the operator as itself.
+
+Scenarios and the demo stand on this. It wires what the other modules of `e2e` start, waits with deadlines, and answers
+questions from the outside: what kubectl shows, what Prometheus holds, what requests saw, what the audit log says. The
+operator runs as a process with the arguments of the chart's Deployment and a token of the chart's ServiceAccount.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from e2e.controlplane import Assets, ControlPlane, free_port, kwok_node, processes
+from e2e.controlplane.processes import Child
+from e2e.prometheus import scrape_config
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+OPERATOR_NAMESPACE = "medley"
+OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:medley"
+RESYNC_SECONDS = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGroup:
+    """`count` nodes of one GPU type."""
+
+    gpu: str
+    count: int
+    gpus_per_node: int
+
+
+FLEET_NODES = (
+    NodeGroup("L4", count=4, gpus_per_node=4),
+    NodeGroup("L40S", count=3, gpus_per_node=4),
+    NodeGroup("A100-80", count=1, gpus_per_node=8),
+    NodeGroup("H100", count=1, gpus_per_node=8),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the load generator sends to one service: requests per second and mean sizes in tokens."""
+
+    rate_rps: float
+    prompt_tokens: int
+    generation_tokens: int
+
+
+class Harness:
+    """Made by `Harness.start`."""
+
+    def __init__(self, plane: ControlPlane, say: Callable[[str], None]) -> None:
+        self.plane = plane
+        self.say = say
+        self.prometheus_url = f"http://127.0.0.1:{free_port()}"
+        self.operator_url = f"http://127.0.0.1:{free_port()}"
+        self.fleet_url = f"http://127.0.0.1:{free_port()}"
+
+    @classmethod
+    @contextmanager
+    def start(
+        cls, *, say: Callable[[str], None], assets: Assets | None = None, logs_to: Path | None = None
+    ) -> Iterator[Harness]:
+        """Everything up: nodes, Gateway API, chart, Prometheus, fleet, operator. On an error logs go to `logs_to`."""
+        started = time.monotonic()
+        with ControlPlane.start(assets=assets) as plane:
+            say(f"control plane up after {time.monotonic() - started:.1f} s ({plane.api_url})")
+            harness = cls(plane, say)
+            try:
+                harness._set_up()
+                yield harness
+            except BaseException:
+                if logs_to is not None:
+                    plane.gather_logs(logs_to)
+                    say(f"logs are in {logs_to}")
+                raise
+
+    def _set_up(self) -> None:
+        self.plane.apply_gateway_api_crds()
+        self._create_nodes()
+        self.install_chart()
+        self.start_fleet()
+        self.start_prometheus()
+        self.start_operator()
+
+    def _create_nodes(self) -> None:
+        nodes = [kwok_node("system-0", gpus=0)]
+        nodes += [
+            kwok_node(f"{group.gpu.lower()}-{index}", gpus=group.gpus_per_node, labels={"medley.dev/gpu": group.gpu})
+            for group in FLEET_NODES
+            for index in range(group.count)
+        ]
+        for node in nodes:
+            self.plane.request("POST", "/api/v1/nodes", node)
+        shown = ", ".join(f"{group.count} x {group.gpus_per_node} {group.gpu}" for group in FLEET_NODES)
+        self.say(f"nodes: {shown}")
+
+    def install_chart(self) -> None:
+        started = time.monotonic()
+        self.plane.helm(
+            "install", "medley", str(ROOT / "helm" / "medley"), "--namespace", OPERATOR_NAMESPACE, "--create-namespace",
+            "--set", f"prometheus.url={self.prometheus_url}", "--set", f"operator.resyncSeconds={RESYNC_SECONDS}",
+            "--wait",
+        )  # fmt: skip
+        self.say(f"helm install medley: {time.monotonic() - started:.1f} s")
+
+    def start_fleet(self) -> Child:
+        port = self.fleet_url.rsplit(":", 1)[1]
+        argv = [sys.executable, "-m", "e2e.fleet", "--kubeconfig", str(self.plane.kubeconfig), "--port", port]
+        child = self._spawn("fleet", argv, {})
+        processes.wait_ready(child, lambda: self._answers(f"{self.fleet_url}/healthz"), timeout_seconds=30)
+        self.say(f"fake vLLM fleet and load generator: {self.fleet_url}")
+        return child
+
+    def start_prometheus(self) -> None:
+        config = scrape_config(
+            api_url=self.plane.api_url,
+            kubeconfig=self.plane.kubeconfig,
+            fleet_address=self.fleet_url.removeprefix("http://"),
+            operator_metrics_address=self.operator_url.removeprefix("http://"),
+            scrape_interval="1s",
+        )
+        self.plane.start_prometheus(config, port=int(self.prometheus_url.rsplit(":", 1)[1]))
+        self.say(f"Prometheus: {self.prometheus_url}")
+
+    def start_operator(self) -> Child:
+        """The operator with the arguments of the chart's Deployment, as the chart's ServiceAccount."""
+        deployment = self.get("deployments.apps", OPERATOR_NAMESPACE, "medley")
+        arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        # On one machine the pod's port would be everybody's: a free one on loopback instead.
+        kept = [argument for argument in arguments if not argument.startswith("--port=")]
+        port = self.operator_url.rsplit(":", 1)[1]
+        kubeconfig = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "medley")
+        argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1"]
+        child = self._spawn("operator", argv, {"KUBECONFIG": str(kubeconfig)})
+        processes.wait_ready(child, lambda: self._answers(f"{self.operator_url}/readyz"), timeout_seconds=60)
+        self.say(f"operator ready as {OPERATOR_USER}: {self.operator_url}/metrics")
+        return child
+
+    def _spawn(self, name: str, argv: list[str], environment: Mapping[str, str]) -> Child:
+        child = processes.start(
+            name, argv, logs=self.plane.logs_dir, environment={**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        )
+        # After the control plane's own, so that it ends before them.
+        self.plane.children.append(child)
+        return child
+
+    # --- act ---
+
+    def apply(self, *paths: Path) -> None:
+        for path in paths:
+            self.plane.kubectl("apply", "-f", str(path))
+
+    def apply_object(self, manifest: Mapping[str, Any]) -> None:
+        self.plane.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+    def set_load(self, namespace: str, name: str, load: Load) -> None:
+        body = {
+            "rate_rps": load.rate_rps,
+            "prompt_tokens_mean": load.prompt_tokens,
+            "generation_tokens_mean": load.generation_tokens,
+        }
+        self._fetch(f"{self.fleet_url}/load/{namespace}/{name}", method="PUT", body=body)
+
+    # --- see ---
+
+    def get(self, resource: str, namespace: str, name: str) -> dict[str, Any]:
+        scope = ["-n", namespace] if namespace else []
+        answer: dict[str, Any] = json.loads(self.plane.kubectl("get", resource, name, *scope, "-o", "json"))
+        return answer
+
+    def list_objects(self, resource: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        answer: list[dict[str, Any]] = json.loads(
+            self.plane.kubectl("get", resource, "-n", namespace, "-l", selector, "-o", "json")
+        )["items"]
+        return answer
+
+    def condition(self, resource: str, namespace: str, name: str, kind: str) -> dict[str, Any]:
+        """The condition of this type; empty where there is none."""
+        conditions = self.get(resource, namespace, name).get("status", {}).get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == kind), {})
+
+    def wait_for(self, what: str, look: Callable[[], T | None], *, timeout_seconds: float) -> T:
+        """The first answer that is neither None nor False; AssertionError naming `what` when the time is up."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            answer = look()
+            if answer:
+                return answer
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout_seconds:.0f} s: {what}")
+            time.sleep(0.5)
+
+    def report(self, namespace: str, name: str, *, since: float, ttft_s: float, tpot_s: float) -> dict[str, Any]:
+        """What the requests that arrived since then saw (Unix seconds)."""
+        query = urllib.parse.urlencode(
+            {"since": since, "service": f"{namespace}/{name}", "ttft_s": ttft_s, "tpot_s": tpot_s}
+        )
+        answer: dict[str, Any] = self._fetch(f"{self.fleet_url}/report?{query}")
+        return answer
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Result of an instant query of the real Prometheus."""
+        address = f"{self.prometheus_url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+        result: list[dict[str, Any]] = self._fetch(address)["data"]["result"]
+        return result
+
+    def operator_requests(self, *, since: float) -> list[dict[str, Any]]:
+        """Audit events of the operator's own requests."""
+        events = self.plane.audit_events(since=since)
+        return [event for event in events if event["user"]["username"] == OPERATOR_USER]
+
+    def _fetch(self, url: str, *, method: str = "GET", body: Any = None) -> Any:
+        request = urllib.request.Request(
+            url,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            text = answer.read().decode()
+        return json.loads(text) if text else None
+
+    def _answers(self, url: str) -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False

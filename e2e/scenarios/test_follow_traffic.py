@@ -1,0 +1,233 @@
+"""The main job on live input: apply, plan, place, weigh; follow the traffic; judged from the outside.
+
+The tests of this file are one story and run in order: each goes on from where the one before left the service.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from typing import Any
+
+import pytest
+
+from e2e.dashboard import panel_queries
+from e2e.harness import EXAMPLES, Harness, Load
+
+pytestmark = pytest.mark.e2e
+
+NAMESPACE, NAME = "demo", "llama"
+TTFT_SECONDS, TPOT_SECONDS, PERCENTILE = 2.0, 0.06, 95
+JUDGED_SECONDS = 20
+STEADY_SECONDS = 60
+WRITING_VERBS = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+def _service(harness: Harness) -> dict[str, Any]:
+    return harness.get("llmservices.medley.dev", NAMESPACE, NAME)
+
+
+def _conditions(harness: Harness) -> dict[str, tuple[str, str]]:
+    conditions = _service(harness).get("status", {}).get("conditions", [])
+    return {condition["type"]: (condition["status"], condition["reason"]) for condition in conditions}
+
+
+def _mix(harness: Harness) -> dict[str, tuple[int, int]]:
+    """(ready, desired) replicas by variant, of those with any."""
+    variants = _service(harness)["status"].get("variants", [])
+    return {v["name"]: (v["ready"], v["desired"]) for v in variants if v["ready"] or v["desired"]}
+
+
+def _settled(harness: Harness, load: Load) -> bool:
+    """Whether the plan is for (about) this load and everything it asks for is Ready."""
+    status = _service(harness)["status"]
+    seen = status.get("load", {})
+    if seen.get("source") != "Prometheus":
+        return False
+    close = (
+        (float(seen["requestsPerSecond"]), load.rate_rps),
+        (seen["promptTokens"], load.prompt_tokens),
+        (seen["generationTokens"], load.generation_tokens),
+    )
+    return (
+        all(abs(is_ - should) <= 0.25 * should for is_, should in close)
+        and _conditions(harness).get("WorkloadsReady") == ("True", "AllReady")
+        and all(ready == desired for ready, desired in _mix(harness).values())
+    )
+
+
+def _follow(harness: Harness, load: Load) -> dict[str, Any]:
+    """Sends `load`, waits until it is planned for and Ready, and returns the status."""
+    harness.set_load(NAMESPACE, NAME, load)
+    harness.wait_for(f"the plan follows {load}", lambda: _settled(harness, load), timeout_seconds=120)
+    status: dict[str, Any] = _service(harness)["status"]
+    print(f"{load}: {status['mix']} at {status['costPerHour']} $/h")
+    return status
+
+
+def _judge(harness: Harness) -> dict[str, Any]:
+    """What requests saw in the last seconds; asserts the target percentile."""
+    # Requests that waited for the capacity that has just come are not the plan's.
+    time.sleep(8)
+    since = time.time()
+    time.sleep(JUDGED_SECONDS)
+    report = harness.report(NAMESPACE, NAME, since=since, ttft_s=TTFT_SECONDS, tpot_s=TPOT_SECONDS)
+    print(json.dumps(report))
+    assert report["requests"] > 50
+    assert report["failures"] == 0
+    assert report["share_meeting"] >= PERCENTILE / 100
+    return report
+
+
+def test_the_static_workload_is_planned_before_there_is_traffic(harness: Harness) -> None:
+    harness.wait_for("Ready", lambda: _conditions(harness).get("Ready") == ("True", "Serving"), timeout_seconds=60)
+    harness.wait_for(
+        "WorkloadsReady", lambda: _conditions(harness).get("WorkloadsReady") == ("True", "AllReady"), timeout_seconds=30
+    )
+    status = _service(harness)["status"]
+    assert status["load"]["source"] == "Static"
+    assert _conditions(harness)["PlanReady"] == ("True", "Optimal")
+    shown = harness.plane.kubectl("get", "llms,gpool", "-n", NAMESPACE)
+    assert status["mix"] in shown
+
+
+def test_pods_are_on_nodes_of_their_gpu(harness: Harness) -> None:
+    pods = harness.list_objects("pods", NAMESPACE, f"medley.dev/service={NAME}")
+    assert pods
+    for pod in pods:
+        node = harness.get("nodes", "", pod["spec"]["nodeName"])
+        pool = harness.get("gpupools.medley.dev", "", pod["metadata"]["labels"]["medley.dev/pool"])
+        assert node["metadata"]["labels"]["medley.dev/gpu"] == pool["spec"]["gpu"]
+
+
+def test_it_follows_live_traffic_and_keeps_the_target(harness: Harness) -> None:
+    _follow(harness, Load(rate_rps=12, prompt_tokens=500, generation_tokens=150))
+    assert _conditions(harness)["MetricsAvailable"] == ("True", "MetricsFound")
+    assert _service(harness)["status"]["load"]["sizeSource"] == "Independent"
+    _judge(harness)
+
+
+def test_a_steady_state_writes_nothing(harness: Harness) -> None:
+    since = time.time()
+    time.sleep(STEADY_SECONDS)
+    requests = harness.operator_requests(since=since)
+    writes = [event for event in requests if event["verb"] in WRITING_VERBS]
+    assert any(event["verb"] == "list" for event in requests), "the operator did not look at anything"
+    assert [(w["verb"], w["objectRef"].get("resource"), w["objectRef"].get("name")) for w in writes] == []
+
+
+def test_more_traffic_brings_more_capacity_before_any_goes(harness: Harness) -> None:
+    before = _service(harness)["status"]
+    load = Load(rate_rps=36, prompt_tokens=500, generation_tokens=150)
+    harness.set_load(NAMESPACE, NAME, load)
+    least_ready = before["readyReplicas"]
+    deadline = time.monotonic() + 120
+    while not _settled(harness, load):
+        assert time.monotonic() < deadline, "the plan does not follow"
+        least_ready = min(least_ready, _service(harness)["status"]["readyReplicas"])
+        time.sleep(0.5)
+    after = _service(harness)["status"]
+    print(f"{load}: {after['mix']} at {after['costPerHour']} $/h, was {before['mix']} at {before['costPerHour']} $/h")
+    assert float(after["costPerHour"]) > float(before["costPerHour"])
+    assert least_ready >= 1
+    _judge(harness)
+
+
+def test_longer_prompts_change_the_plan_and_the_target_is_kept(harness: Harness) -> None:
+    before = _service(harness)["status"]
+    after = _follow(harness, Load(rate_rps=12, prompt_tokens=2500, generation_tokens=150))
+    assert after["plan"]["id"] != before["plan"]["id"]
+    _judge(harness)
+
+
+def test_traffic_splits_by_the_weights_of_the_route(harness: Harness) -> None:
+    route = harness.get("httproutes.gateway.networking.k8s.io", NAMESPACE, NAME)
+    backends = route["spec"]["rules"][0]["backendRefs"]
+    total = sum(backend["weight"] for backend in backends)
+    since = time.time()
+    time.sleep(JUDGED_SECONDS)
+    report = harness.report(NAMESPACE, NAME, since=since, ttft_s=TTFT_SECONDS, tpot_s=TPOT_SECONDS)
+    for backend in backends:
+        variant = backend["name"].removeprefix(f"{NAME}-")
+        share = backend["weight"] / total
+        seen = report["by_variant"].get(variant, {"requests": 0})["requests"] / report["requests"]
+        assert abs(seen - share) <= 4 * math.sqrt(0.25 / report["requests"]) + 1e-9, (variant, share, seen)
+
+
+def test_less_traffic_costs_less(harness: Harness) -> None:
+    before = _service(harness)["status"]
+    after = _follow(harness, Load(rate_rps=6, prompt_tokens=500, generation_tokens=150))
+    assert float(after["costPerHour"]) < float(before["costPerHour"])
+    _judge(harness)
+
+
+def test_every_panel_of_the_dashboard_shows_something(harness: Harness) -> None:
+    # One rejected object, so that the panel of errors has been through its paces too.
+    queries = panel_queries(harness.get("configmaps", "medley", "medley-dashboard-fleet"))
+    assert len(queries) > 8
+    empty = [f"{title}: {expression}" for title, expression in queries if not harness.query(expression)]
+    assert empty == []
+
+
+def test_events_tell_each_change(harness: Harness) -> None:
+    reasons = {event["reason"] for event in harness.list_objects("events", NAMESPACE)}
+    assert {"PlanChanged", "ScaledUp"} <= reasons
+
+
+def test_a_plan_starts_soon_after_an_event(harness: Harness) -> None:
+    p99 = harness.query("histogram_quantile(0.99, sum by (le) (medley_event_to_plan_start_seconds_bucket))")
+    seconds = float(p99[0]["value"][1])
+    print(f"event to plan start p99: {seconds:.2f} s")
+    assert seconds <= 1.5
+
+
+def test_a_lost_prometheus_holds_the_plan(harness: Harness) -> None:
+    mix = _mix(harness)
+    harness.plane.child("prometheus").stop(grace_seconds=5)
+    harness.wait_for(
+        "PlanReady is Held",
+        lambda: _conditions(harness).get("PlanReady") == ("True", "Held"),
+        timeout_seconds=60,
+    )
+    assert _conditions(harness)["MetricsAvailable"] == ("False", "PrometheusUnavailable")
+    harness.wait_for(
+        "an Event PlanHeld",
+        lambda: any(event["reason"] == "PlanHeld" for event in harness.list_objects("events", NAMESPACE)),
+        timeout_seconds=10,
+    )
+    assert _mix(harness) == mix
+    harness.start_prometheus()
+    harness.wait_for(
+        "metrics are found again",
+        lambda: _conditions(harness).get("MetricsAvailable") == ("True", "MetricsFound"),
+        timeout_seconds=90,
+    )
+
+
+def test_a_deleted_service_takes_its_children_along(harness: Harness) -> None:
+    harness.plane.kubectl("delete", "-f", str(EXAMPLES / "quickstart" / "service.yaml"))
+    selector = f"medley.dev/service={NAME}"
+    for resource in ("deployments.apps", "services", "httproutes.gateway.networking.k8s.io"):
+        harness.wait_for(
+            f"{resource} are gone",
+            lambda resource=resource: not harness.list_objects(resource, NAMESPACE, selector),  # type: ignore[misc]
+            timeout_seconds=60,
+        )
+
+
+def test_no_request_of_the_operator_was_denied(harness: Harness) -> None:
+    requests = harness.operator_requests(since=0)
+    assert len(requests) > 100
+    denied = [
+        (event["verb"], event["requestURI"], event["responseStatus"]["code"])
+        for event in requests
+        if event["responseStatus"]["code"] in (401, 403)
+    ]
+    assert denied == []
+
+
+def test_the_operator_never_stumbled(harness: Harness) -> None:
+    assert harness.plane.child("operator").alive()
+    log = harness.plane.child("operator").log.read_text()
+    assert "Traceback" not in log
