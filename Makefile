@@ -40,7 +40,8 @@ controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build
 
 crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
-	$(BIN)/python -m medley_operator.api.crdgen
+	$(BIN)/python -m medley_operator.api.crdgen --output crds
+	$(BIN)/python -m medley_operator.api.crdgen --output helm/medley/files/crds
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock

@@ -96,9 +96,9 @@ class Demo:
             weights=" ".join(f"{v['name']}:{v['weight']}" for v in status["variants"] if v["weight"]),
             cost_per_hour=status["costPerHour"],
             savings_percent=status["plan"].get("savingsPercent", "-"),
-            ttft_p95=f"{report['ttft_s']['p95'] * 1000:.0f} ms",
-            tpot_p95=f"{report['tpot_s']['p95'] * 1000:.1f} ms",
-            share_meeting=f"{100 * report['share_meeting']:.1f} %",
+            ttft_p95=f"{report['ttft_seconds']['p95'] * 1000:.0f} ms",
+            tpot_p95=f"{report['tpot_seconds']['p95'] * 1000:.1f} ms",
+            share_meeting=f"{100 * report['met_share']:.1f} %",
             seconds=followed,
         )
         self.console.print(f"mix {row.mix}, weights {row.weights}, {row.cost_per_hour} $/h after {followed:.0f} s; "

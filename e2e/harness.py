@@ -127,10 +127,9 @@ class Harness:
 
     def start_prometheus(self) -> None:
         config = scrape_config(
-            api_url=self.plane.api_url,
             kubeconfig=self.plane.kubeconfig,
-            fleet_address=self.fleet_url.removeprefix("http://"),
-            operator_metrics_address=self.operator_url.removeprefix("http://"),
+            fleet_address=self.fleet_url,
+            operator_address=self.operator_url,
             scrape_interval="1s",
         )
         self.plane.start_prometheus(config, port=int(self.prometheus_url.rsplit(":", 1)[1]))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from e2e.controlplane.errors import BuildError
 from e2e.controlplane.found import find
+from e2e.controlplane.processes import die_with_parent, kill_group
 from e2e.controlplane.recipes import COMPONENTS, Component
 
 _PROGRESS_SECONDS = 20.0
@@ -59,15 +60,23 @@ def say(message: str) -> None:
 def ensure_assets(*, progress: Callable[[str], None] = say, environment: Mapping[str, str] | None = None) -> Assets:
     """All binaries and files, found or built. Raises `BuildError` with the way out."""
     env = os.environ if environment is None else environment
+    root = cache_root(env) / "controlplane"
     paths: dict[str, Path] = {}
+    from_modules: list[Component] = []
     for component in COMPONENTS:
         found = {name: find(name, environment=env, progress=progress) for name, _ in component.binaries}
-        usable = {name: path for name, path in found.items() if path is not None}
-        if component.files or len(usable) < len(component.binaries):
-            folder = _ensure_component(component, environment=env, progress=progress)
-            paths.update({name: folder / name for name, _ in component.binaries})
-            paths.update({target.split("/")[0]: folder / target.split("/")[0] for _, target in component.files})
-        paths.update(usable)
+        paths.update({name: path for name, path in found.items() if path is not None})
+        if component.files or None in found.values():
+            from_modules.append(component)
+    missing = [component for component in from_modules if not (root / component.cache_key()).is_dir()]
+    # Asked before the first build, so that the last component does not fail after ten minutes of building the others.
+    go = require_go(env, *missing) if missing else None
+    for component in from_modules:
+        folder = root / component.cache_key()
+        if go is not None:
+            _ensure_component(component, target=folder, go=go, environment=env, progress=progress)
+        names = [name for name, _ in component.binaries] + [target.split("/")[0] for _, target in component.files]
+        paths = {**{name: folder / name for name in names}, **paths}
     return Assets(
         etcd=paths["etcd"],
         kube_apiserver=paths["kube-apiserver"],
@@ -83,101 +92,85 @@ def ensure_assets(*, progress: Callable[[str], None] = say, environment: Mapping
     )
 
 
-def _ensure_component(component: Component, *, environment: Mapping[str, str], progress: Callable[[str], None]) -> Path:
-    root = cache_root(environment) / "controlplane"
-    target = root / component.cache_key()
+def _ensure_component(
+    component: Component, *, target: Path, go: str, environment: Mapping[str, str], progress: Callable[[str], None]
+) -> None:
     if target.is_dir():
-        return target
+        return
+    root = target.parent
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / f"{component.name}.lock"):
+    with _locked(root / f"{component.name}.lock", waiting=lambda: progress(f"{component.name}: another run builds it")):
         if target.is_dir():
-            return target
-        go = require_go(environment, component)
+            return
         started = time.monotonic()
         with tempfile.TemporaryDirectory(dir=root, prefix=f".{component.name}-") as temporary:
             built = Path(temporary) / "built"
             built.mkdir()
             for name, package in component.binaries:
-                _build(component, name=name, package=package, into=built, go=go, env=environment, progress=progress)
+                argv = [go, "build", *component.build_flags(), "-o", str(built / name), package]
+                _run_go(argv, component=component, what=f"building {name}", environment=environment, progress=progress)
             if component.files:
-                _copy_files(component, into=built, go=go, environment=environment)
+                _copy_files(component, into=built, go=go, environment=environment, progress=progress)
             built.rename(target)
         progress(f"{component.name} {component.version()} ready after {time.monotonic() - started:.0f} s")
-    return target
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def go_version_needed(component: Component) -> tuple[int, int]:
-    found = re.search(r"^go (\d+)\.(\d+)", (component.folder / "go.mod").read_text(), re.MULTILINE)
-    if found is None:
-        raise BuildError(f"{component.folder / 'go.mod'} names no Go version")
-    return int(found.group(1)), int(found.group(2))
-
-
-def require_go(environment: Mapping[str, str], component: Component) -> str:
-    """Path of a Go that can build `component`. Raises `BuildError` where there is none, or it is too old."""
-    needed = go_version_needed(component)
-    wanted = f"Go {needed[0]}.{needed[1]} or newer"
-    way_out = f"Way out: install {wanted} and put it on PATH" + (
-        ", or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl, and put the rest on PATH."
-        if component.binaries
-        else "."
+def require_go(environment: Mapping[str, str], *components: Component) -> str:
+    """Path of a Go that can build all `components`. Raises `BuildError` where there is none, or it is too old."""
+    needed = max(component.go_needed() for component in components)
+    wanted = f"Go {_dotted(needed)} or newer"
+    names = ", ".join(component.name for component in components)
+    files = " and ".join(component.name for component in components if component.files)
+    way_out = (
+        f"Way out: install {wanted} and put it on PATH. Binaries that are there already are not built: etcd, "
+        "kube-apiserver and kubectl in the folder that KUBEBUILDER_ASSETS names, and any other on PATH"
+        + (f" (files of {files} need Go in any case)." if files else ".")
     )
     go = shutil.which("go", path=environment.get("PATH", ""))
     if go is None:
-        raise BuildError(f"{component.name} has to be built and there is no go on PATH. {way_out}")
+        raise BuildError(f"there is no go on PATH to build {names}. {way_out}")
     answer = subprocess.run(
         [go, "env", "GOVERSION"], capture_output=True, text=True, check=False, env=_go_env(environment)
     )
-    found = re.search(r"go(\d+)\.(\d+)", answer.stdout)
-    version = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", answer.stdout)
+    version = (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else (0, 0, 0)
     if version < needed:
         have = answer.stdout.strip() or "of unknown version"
-        raise BuildError(f"{component.name} needs {wanted}; {go} is {have}. {way_out}")
+        raise BuildError(f"{names}: {wanted} is needed to build; {go} is {have}. {way_out}")
     return go
+
+
+def _dotted(version: tuple[int, int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _go_env(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off", "CGO_ENABLED": "0"}
 
 
-def _build(
-    component: Component,
-    *,
-    name: str,
-    package: str,
-    into: Path,
-    go: str,
-    env: Mapping[str, str],
-    progress: Callable[[str], None],
+def _copy_files(
+    component: Component, *, into: Path, go: str, environment: Mapping[str, str], progress: Callable[[str], None]
 ) -> None:
-    argv = [go, "build", "-trimpath", "-ldflags", component.ldflags(), "-o", str(into / name)]
-    if component.tags:
-        argv += ["-tags", component.tags]
-    _run_go([*argv, package], component=component, what=f"building {name}", environment=env, progress=progress)
-
-
-def _copy_files(component: Component, *, into: Path, go: str, environment: Mapping[str, str]) -> None:
-    def quiet(_: str) -> None:
-        return
-
-    _run_go(
-        [go, "mod", "download", component.module],
-        component=component,
-        what="download",
-        environment=environment,
-        progress=quiet,
-    )
+    argv = [go, "mod", "download", component.module]
+    what = f"downloading {component.module}"
+    _run_go(argv, component=component, what=what, environment=environment, progress=progress)
     listed = subprocess.run(
         [go, "list", "-m", "-f", "{{.Dir}}", component.module],
-        cwd=component.folder, env=_go_env(environment), capture_output=True, text=True, check=True,
+        cwd=component.folder, env=_go_env(environment), capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if listed.returncode != 0:
+        raise BuildError(f"{' '.join(listed.args)} in {component.folder} failed:\n{listed.stderr}")
     module = Path(listed.stdout.strip())
     for source, target in component.files:
         destination = into / target
@@ -195,8 +188,9 @@ def _run_go(
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            argv, cwd=component.folder, env=_go_env(environment), stdout=output, stderr=subprocess.STDOUT
-        )
+            argv, cwd=component.folder, env=_go_env(environment), stdout=output, stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent(),
+        )  # fmt: skip
         try:
             while True:
                 try:
@@ -207,7 +201,7 @@ def _run_go(
                         f"{what} ({component.module} {component.version()}): {time.monotonic() - started:.0f} s so far"
                     )
         except BaseException:
-            process.kill()
+            kill_group(process)
             process.wait()
             raise
         if status != 0:

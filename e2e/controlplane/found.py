@@ -66,6 +66,9 @@ def find(name: str, *, environment: Mapping[str, str], progress: Callable[[str],
         if version is not None and version >= requirement.at_least:
             return candidate
         needed = ".".join(map(str, requirement.at_least))
+        if not candidate.exists():
+            progress(f"{candidate} is not there: passed over")
+            continue
         have = "gives no version" if version is None else f"is {version[0]}.{version[1]}"
         progress(f"{candidate} {have}, {needed} or newer is needed: passed over")
     return None

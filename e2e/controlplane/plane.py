@@ -6,40 +6,26 @@ Ctrl-C and on a failed start. The API server is stopped first, since it lingers 
 
 from __future__ import annotations
 
-import base64
 import json
-import secrets
 import shutil
-import socket
-import ssl
 import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from e2e.controlplane import processes
+from e2e.controlplane import audit, credentials, processes
 from e2e.controlplane.build import Assets, ensure_assets
 from e2e.controlplane.errors import CommandFailed, StartError
+from e2e.controlplane.loopback import answers, request_json
+from e2e.controlplane.ports import free_port as free_port
+from e2e.controlplane.ports import free_ports
 from e2e.controlplane.processes import Child
 
 _START_SECONDS = 60.0
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
-}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# The status of coreutils' timeout.
+_TIMED_OUT = 124
 
 
 class ControlPlane:
@@ -53,7 +39,7 @@ class ControlPlane:
         self.audit_log = self.logs_dir / "audit.log"
         self.api_url = ""
         self.children: list[Child] = []
-        self._tokens = {name: secrets.token_hex(16) for name in ("admin", "controller-manager", "scheduler")}
+        self._tokens = credentials.new_tokens()
 
     @classmethod
     @contextmanager
@@ -78,9 +64,10 @@ class ControlPlane:
             plane._start(controllers=controllers, kwok=kwok, pod_cidr=pod_cidr)
             yield plane
         finally:
-            plane.stop()
-            if workdir is None:
-                shutil.rmtree(folder, ignore_errors=True)
+            with processes.signals_held():
+                plane.stop()
+                if workdir is None:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     # --- start and stop ---
 
@@ -88,32 +75,39 @@ class ControlPlane:
         self.logs_dir.mkdir(parents=True, exist_ok=True)
         self._write_credentials()
         try:
-            self._start_api()
+            self._start_components(controllers=controllers, kwok=kwok, pod_cidr=pod_cidr)
         except StartError as first:
             # A free port may be taken by somebody else between the look and the start.
             if "address already in use" not in str(first):
                 raise
             self.stop()
-            self._start_api()
-        if controllers:
-            self._start_controllers()
-        if kwok:
-            self._start_kwok(pod_cidr)
+            self._start_components(controllers=controllers, kwok=kwok, pod_cidr=pod_cidr)
+
+    def _start_components(self, *, controllers: bool, kwok: bool, pod_cidr: str) -> None:
+        self._start_api()
+        started = [*(self._spawn_controllers() if controllers else []), *([self._spawn_kwok(pod_cidr)] if kwok else [])]
+        for child, health_url in started:
+            self._wait(child, health_url)
+
+    def _wait(self, child: Child, health_url: str) -> None:
+        processes.wait_ready(child, lambda: answers(health_url), timeout_seconds=_START_SECONDS)
 
     def _write_credentials(self) -> None:
-        key = self.workdir / "service-account.key"
-        subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
-        users = (
-            f"{self._tokens['admin']},admin,admin,system:masters\n"
-            f"{self._tokens['controller-manager']},system:kube-controller-manager,kcm\n"
-            f"{self._tokens['scheduler']},system:kube-scheduler,scheduler\n"
-        )
-        for name, text in (("tokens.csv", users), ("audit-policy.json", json.dumps(_AUDIT_POLICY))):
-            (self.workdir / name).write_text(text)
-            (self.workdir / name).chmod(0o600)
+        for name, text in (
+            ("service-account.key", credentials.new_signing_key()),
+            ("tokens.csv", credentials.token_file(self._tokens)),
+            ("audit-policy.json", json.dumps(audit.POLICY)),
+        ):
+            self._write_secret(name, text)
+
+    def _write_secret(self, name: str, text: str) -> Path:
+        path = self.workdir / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        return path
 
     def _start_api(self) -> None:
-        client, peer, secure = free_port(), free_port(), free_port()
+        client, peer, secure = free_ports(3)
         etcd_url = f"http://127.0.0.1:{client}"
         etcd = self._spawn(
             "etcd",
@@ -148,10 +142,9 @@ class ControlPlane:
             "--audit-log-mode=blocking",
             "--audit-log-maxsize=1000",
         )
-        processes.wait_ready(etcd, lambda: _answers(f"{etcd_url}/health"), timeout_seconds=_START_SECONDS)
+        self._wait(etcd, f"{etcd_url}/health")
         processes.wait_ready(server, self._api_ready, timeout_seconds=_START_SECONDS)
-        self.kubeconfig.write_text(self._kubeconfig(self._tokens["admin"]))
-        self.kubeconfig.chmod(0o600)
+        self._write_kubeconfig(self.kubeconfig.name, token=self._tokens["admin"])
 
     def _api_ready(self) -> bool:
         try:
@@ -161,7 +154,8 @@ class ControlPlane:
             return False
         return True
 
-    def _start_controllers(self) -> None:
+    def _spawn_controllers(self) -> list[tuple[Child, str]]:
+        started = []
         for name, binary, extra in (
             (
                 "controller-manager",
@@ -171,9 +165,7 @@ class ControlPlane:
             ),
             ("scheduler", self.assets.kube_scheduler, []),
         ):  # fmt: skip
-            config = self.workdir / f"{name}.kubeconfig"
-            config.write_text(self._kubeconfig(self._tokens[name]))
-            config.chmod(0o600)
+            config = self._write_kubeconfig(f"{name}.kubeconfig", token=self._tokens[name])
             port = free_port()
             child = self._spawn(
                 f"kube-{name}",
@@ -189,10 +181,10 @@ class ControlPlane:
                 "--kube-api-burst=400",
                 *extra,
             )
-            url = f"https://127.0.0.1:{port}/healthz"
-            processes.wait_ready(child, lambda url=url: _answers(url), timeout_seconds=_START_SECONDS)  # type: ignore[misc]
+            started.append((child, f"https://127.0.0.1:{port}/healthz"))
+        return started
 
-    def _start_kwok(self, pod_cidr: str) -> None:
+    def _spawn_kwok(self, pod_cidr: str) -> tuple[Child, str]:
         stages = self.workdir / "kwok-stages.yaml"
         stages.write_text("\n---\n".join(path.read_text() for path in sorted(self.assets.kwok_stages.glob("*.yaml"))))
         port = free_port()
@@ -207,9 +199,7 @@ class ControlPlane:
             "--node-lease-duration-seconds=40",
             f"--server-address=127.0.0.1:{port}",
         )
-        processes.wait_ready(
-            child, lambda: _answers(f"http://127.0.0.1:{port}/healthz"), timeout_seconds=_START_SECONDS
-        )
+        return child, f"http://127.0.0.1:{port}/healthz"
 
     def start_prometheus(self, config: str, *, port: int | None = None) -> str:
         """Starts Prometheus with this configuration and returns its URL when it is ready."""
@@ -229,7 +219,7 @@ class ControlPlane:
             f"--storage.tsdb.path={self.workdir / f'prometheus-{port}'}",
             f"--web.listen-address=127.0.0.1:{port}",
         )
-        processes.wait_ready(child, lambda: _answers(f"{url}/-/ready"), timeout_seconds=_START_SECONDS)
+        self._wait(child, f"{url}/-/ready")
         return url
 
     def child(self, name: str) -> Child:
@@ -237,8 +227,9 @@ class ControlPlane:
         return next(child for child in reversed(self.children) if child.name == name)
 
     def _spawn(self, name: str, *argv: str) -> Child:
-        child = processes.start(name, argv, logs=self.logs_dir)
-        self.children.append(child)
+        with processes.signals_held():
+            child = processes.start(name, argv, logs=self.logs_dir)
+            self.children.append(child)
         return child
 
     def stop(self) -> None:
@@ -252,19 +243,10 @@ class ControlPlane:
 
     def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
         """One request as admin; the parsed JSON answer. Raises `CommandFailed` with the server's words on an error."""
-        request = urllib.request.Request(
-            self.api_url + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._tokens['admin']}", "Content-Type": content_type},
-        )
-        context = ssl.create_default_context(cafile=str(self.workdir / "certs" / "apiserver.crt"))
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-                text = answer.read().decode()
-        except urllib.error.HTTPError as error:
-            raise CommandFailed([method, path], error.code, "", error.read().decode(errors="replace")) from error
-        return json.loads(text) if text[:1] in "{[" else text
+        return request_json(
+            method, self.api_url + path,
+            token=self._tokens["admin"], certificate=self._certificate, body=body, content_type=content_type,
+        )  # fmt: skip
 
     def kubectl(
         self, *args: str, stdin: str | None = None, kubeconfig: Path | None = None, timeout_seconds: float = 60
@@ -281,10 +263,13 @@ class ControlPlane:
     def _run(self, argv: Sequence[str], stdin: str | None, timeout_seconds: float) -> str:
         home = self.workdir / "home"
         home.mkdir(exist_ok=True)
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, timeout=timeout_seconds, check=False,
-            env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                argv, input=stdin, capture_output=True, text=True, timeout=timeout_seconds, check=False,
+                env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            raise CommandFailed(argv, _TIMED_OUT, "", f"not done after {timeout_seconds:.0f} s") from late
         if done.returncode != 0:
             raise CommandFailed(argv, done.returncode, done.stdout, done.stderr)
         return done.stdout
@@ -300,60 +285,29 @@ class ControlPlane:
                 "spec": {"expirationSeconds": duration_seconds},
             },
         )
-        path = self.workdir / f"{namespace}-{name}.kubeconfig"
-        path.write_text(self._kubeconfig(answer["status"]["token"], namespace=namespace))
-        path.chmod(0o600)
-        return path
+        file_name = f"{namespace}-{name}.kubeconfig"
+        return self._write_kubeconfig(file_name, token=answer["status"]["token"], namespace=namespace)
 
     def apply_gateway_api_crds(self) -> None:
         """Installs the standard channel of the Gateway API."""
-        for path in sorted(self.assets.gateway_api_crds.glob("gateway.networking.k8s.io_*s.yaml")):
-            self.kubectl("apply", "--server-side", "-f", str(path))
+        self.kubectl("apply", "--server-side", "-f", str(self.assets.gateway_api_crds))
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s",
                      "crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io")  # fmt: skip
 
     def audit_events(self, *, since: float | None = None) -> list[dict[str, Any]]:
         """The API server's audit events, oldest first; `since` in Unix seconds."""
-        events: list[dict[str, Any]] = []
-        for line in self.audit_log.read_text().splitlines():
-            event = json.loads(line)
-            if since is None or _unix_seconds(event["requestReceivedTimestamp"]) >= since:
-                events.append(event)
-        return events
+        return audit.read_events(self.audit_log, since=since)
 
     def gather_logs(self, to: Path) -> None:
         """Copies all logs into the folder `to`."""
         shutil.copytree(self.logs_dir, to, dirs_exist_ok=True)
 
-    def _kubeconfig(self, token: str, *, namespace: str = "default") -> str:
-        authority = base64.b64encode((self.workdir / "certs" / "apiserver.crt").read_bytes()).decode()
-        return json.dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [
-                    {"name": "medley", "cluster": {"server": self.api_url, "certificate-authority-data": authority}}
-                ],
-                "users": [{"name": "user", "user": {"token": token}}],
-                "contexts": [
-                    {"name": "medley", "context": {"cluster": "medley", "user": "user", "namespace": namespace}}
-                ],
-                "current-context": "medley",
-            }
+    @property
+    def _certificate(self) -> Path:
+        return self.workdir / "certs" / "apiserver.crt"
+
+    def _write_kubeconfig(self, file_name: str, *, token: str, namespace: str = "default") -> Path:
+        text = credentials.kubeconfig(
+            server=self.api_url, certificate=self._certificate.read_bytes(), token=token, namespace=namespace
         )
-
-
-def _answers(url: str) -> bool:
-    """Whether a loopback server answers with a good status; its own certificate is not what is asked about."""
-    context = ssl._create_unverified_context() if url.startswith("https") else None  # noqa: S323
-    try:
-        with urllib.request.urlopen(url, timeout=2, context=context) as answer:
-            return 200 <= int(answer.status) < 300
-    except OSError:
-        return False
-
-
-def _unix_seconds(timestamp: str) -> float:
-    whole, _, fraction = timestamp.rstrip("Z").partition(".")
-    seconds = time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) - time.timezone
-    return seconds + float(f"0.{fraction or 0}")
+        return self._write_secret(file_name, text)

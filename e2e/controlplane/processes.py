@@ -1,4 +1,7 @@
-"""Child processes that never outlive this one: each dies with its parent, is known by its id and logs to a file."""
+"""Child processes that never outlive this one: each dies with its parent, is known by its id and logs to a file.
+
+Start children from a thread that lives as long as they should: the kernel ends them with the thread that started them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +20,39 @@ from e2e.controlplane.errors import StartError
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL_LINES = 30
 _LIBC = ctypes.CDLL(None)
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Ctrl-C goes to the whole foreground group; the parent ends its children itself, in the right order.
-    os.setpgrp()
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end of the block, so that no child is started and then not recorded."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def die_with_parent() -> Callable[[], None]:
+    """A `preexec_fn` that makes the child the leader of its own group and lets the kernel end it with this process."""
+    parent = os.getpid()
+
+    def prepare() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Ctrl-C goes to the whole foreground group; the parent ends its children itself, in the right order.
+        os.setpgrp()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING_SIGNALS)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to a child that still runs and to the children it has started itself; does not wait."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass(slots=True)
@@ -53,7 +84,7 @@ class Child:
                 return
             except subprocess.TimeoutExpired:
                 pass
-        self.process.kill()
+        kill_group(self.process)
         self.process.wait()
 
 
@@ -67,7 +98,7 @@ def start(name: str, argv: Sequence[str], *, logs: Path, environment: Mapping[st
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if environment is None else dict(environment),
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent(),
         )
     return Child(name, process, log)
 
@@ -75,11 +106,14 @@ def start(name: str, argv: Sequence[str], *, logs: Path, environment: Mapping[st
 def wait_ready(child: Child, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
     """Returns when `ready()`; raises `StartError` with the log's end when the process ends or the time is up."""
     deadline = time.monotonic() + timeout_seconds
-    while not ready():
+    while True:
+        # First, since whoever holds the port of a child that could not listen may well answer in its place.
         if not child.alive():
             raise StartError(
                 f"{child.name} ended with status {child.process.returncode}; end of {child.log}:\n{child.log_tail()}"
             )
+        if ready():
+            return
         if time.monotonic() > deadline:
             raise StartError(
                 f"{child.name} is not ready after {timeout_seconds:.0f} s; end of {child.log}:\n{child.log_tail()}"

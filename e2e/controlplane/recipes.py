@@ -45,8 +45,19 @@ class Component:
         stamps = [stamp.format(version=version, major=major, minor=minor) for stamp in self.stamps]
         return " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in stamps)])
 
+    def build_flags(self) -> tuple[str, ...]:
+        """What `go build` is given besides the package and where the binary goes."""
+        return ("-trimpath", "-ldflags", self.ldflags(), *(("-tags", self.tags) if self.tags else ()))
+
+    def go_needed(self) -> tuple[int, int, int]:
+        """The oldest Go (major, minor, patch) that go.mod admits."""
+        found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", (self.folder / "go.mod").read_text(), re.MULTILINE)
+        if found is None:
+            raise LookupError(f"{self.folder / 'go.mod'} names no Go version")
+        return int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)
+
     def cache_key(self) -> str:
-        digest = hashlib.sha256(repr(self).encode())
+        digest = hashlib.sha256(repr((self, self.build_flags())).encode())
         for name in ("go.mod", "go.sum"):
             digest.update((self.folder / name).read_bytes())
         return f"{self.name}-{digest.hexdigest()[:16]}"

@@ -28,6 +28,8 @@ from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.official import OfficialKubeClient
 from medley_operator.metrics.exporter import Exporter
+from medley_operator.metrics.observe import MetricsReader
+from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
 from medley_operator.settings import Settings
 
@@ -120,7 +122,8 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
 async def _metrics(settings: Settings, stack: AsyncExitStack) -> MetricsSource | None:
     if settings.prometheus_url is None:
         return None
-    raise NotImplementedError
+    client = await stack.enter_async_context(http_client())
+    return MetricsReader(prometheus=Prometheus(base_url=settings.prometheus_url, client=client))
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:

@@ -86,13 +86,9 @@ def make_settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 10.0
     settings.networking.trust_env = True
     for resource in CHILDREN:
-        key = kopf_selector(resource)
+        key = (resource.group, resource.version, resource.plural)
         settings.watching.label_selectors[key] = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
     return settings
-
-
-def kopf_selector(resource: Resource) -> tuple[str, str, str]:
-    return (resource.group, resource.version, resource.plural)
 
 
 class Watcher:
@@ -124,6 +120,8 @@ class Watcher:
 
     def close(self, *, timeout_seconds: float) -> None:
         """Stop watching and wait for the thread, but not for ever: it holds nothing that needs care."""
+        # Requests that its own end interrupts are told as errors; at the end of the process they are no news.
+        logging.getLogger("kopf").setLevel(logging.CRITICAL)
         self.request_stop()
         if self._thread is not None:
             self._thread.join(timeout_seconds)

@@ -7,7 +7,7 @@ the last accepted and the first rejected value. `test_crds` fails where a patter
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ FULL: Mapping[str, Object] = {
 }
 
 # Lists and maps whose items must differ, by path: how item number i is made.
-DISTINCT = {
+DISTINCT: Mapping[str, Callable[[int], Any]] = {
     "spec.variants": lambda i: {"name": f"v{i}", "poolRef": "l4"},
     "spec.nodeSelector": lambda i: (f"key{i}", "x"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from e2e.controlplane import CommandFailed
+from medley_operator import settings
 from medley_operator.api.crdgen import documents
 from medley_operator.api.v1alpha1 import KINDS
 from tests.contract.apiserver import Api
@@ -126,6 +128,17 @@ def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:
     assert objects["Deployment"][0]["spec"]["template"]["spec"]["serviceAccountName"] == "theirs"
 
 
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str) -> None:
+    parser = argparse.ArgumentParser()
+    settings.add_arguments(parser)
+    parsed = settings.from_arguments(parser.parse_args(container(rendered(api, tmp_path, name))["args"]), {})
+    changed = VALUE_SETS[name].get("operator", {})
+    assert parsed.resync_seconds == changed.get("resyncSeconds", 30)
+    assert parsed.log_level == changed.get("logLevel", "info")
+    assert parsed.prometheus_url == VALUE_SETS[name].get("prometheus", {}).get("url")
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -234,7 +247,10 @@ def test_service_account_may_exactly(release: Api, resource: str) -> None:
 
 def test_kubectl_auth_can_i_agrees(release: Api) -> None:
     as_account = ("--as", ACCOUNT, "--all-namespaces")
-    assert release.kubectl("auth", "can-i", "patch", "llmservices.medley.dev/status", *as_account).strip() == "yes"
+    assert (
+        release.kubectl("auth", "can-i", "patch", "llmservices.medley.dev", "--subresource=status", *as_account).strip()
+        == "yes"
+    )
     with pytest.raises(CommandFailed):
         release.kubectl("auth", "can-i", "get", "secrets", *as_account)
 

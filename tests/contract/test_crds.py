@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from medley_operator.api.structural import RULES_KEY
 from medley_operator.api.v1alpha1 import (
@@ -22,6 +24,7 @@ from medley_operator.api.v1alpha1 import (
     LLMService,
     LLMServiceStatus,
     LoadStatus,
+    ObservedModel,
     PlanStateStatus,
     RuntimeProfile,
     RuntimeProfileStatus,
@@ -48,11 +51,15 @@ pytestmark = pytest.mark.contract
 
 ALL_LEAVES = [leaf for kind in KIND for leaf in leaves(kind)]
 BOUNDS = [leaf for leaf in ALL_LEAVES if leaf.keyword not in ("pattern", RULES_KEY)]
-MODELS = {"LLMService": LLMService, "GPUPool": GPUPool, "RuntimeProfile": RuntimeProfile}
+MODELS: dict[str, type[LLMService] | type[GPUPool] | type[RuntimeProfile]] = {
+    "LLMService": LLMService,
+    "GPUPool": GPUPool,
+    "RuntimeProfile": RuntimeProfile,
+}
 CONDITION = Condition(
     type="Ready", status="True", reason="Serving", message="1 of 1", last_transition_time="2026-01-01T00:00:00Z"
 )
-STATUSES = {
+STATUSES: dict[str, ObservedModel] = {
     "LLMService": LLMServiceStatus(
         observed_generation=1,
         mix="l4:1/1",
@@ -142,6 +149,16 @@ def without_empty_lists(value: Any) -> Any:
     return value
 
 
+def test_examples_are_accepted(crds: Api) -> None:
+    files = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
+    objects = [o for f in files for o in yaml.safe_load_all(f.read_text()) if o and o["apiVersion"] == API_VERSION]
+    assert {o["kind"] for o in objects} == set(KIND)
+    for example in objects:
+        if "namespace" in example["metadata"]:
+            example["metadata"]["namespace"] = "default"
+        assert_accepted(crds, example)
+
+
 @pytest.mark.parametrize("leaf", BOUNDS, ids=identity)
 def test_bound(crds: Api, leaf: Leaf) -> None:
     full = obj(leaf.kind, FULL[leaf.kind])
@@ -218,7 +235,7 @@ def test_status_is_kept_whole_on_its_subresource_only(crds: Api, kind: str) -> N
     status, created = create(crds, {**thing, "status": wanted}, dry_run=False)
     assert (status, created.get("status")) == (201, None)
     try:
-        patch = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "kept"}, "status": wanted}
+        patch: Object = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "kept"}, "status": wanted}
         query = "/status?fieldManager=medley-status&force=true&fieldValidation=Strict"
         status, answer = crds.apply(path_of(kind, "kept") + query, patch)
         assert status == 200, answer["message"]
@@ -238,7 +255,7 @@ def test_conditions_merge_by_type(crds: Api, kind: str) -> None:
     try:
         for manager, condition_type in (("one", "Ready"), ("two", "Other")):
             condition = CONDITION.model_copy(update={"type": condition_type}).model_dump(mode="json", by_alias=True)
-            patch = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "merged"}}
+            patch: Object = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "merged"}}
             query = f"/status?fieldManager={manager}"
             status, answer = crds.apply(
                 path_of(kind, "merged") + query, {**patch, "status": {"conditions": [condition]}}
@@ -250,8 +267,8 @@ def test_conditions_merge_by_type(crds: Api, kind: str) -> None:
 
 
 def test_short_names_category_and_columns(crds: Api) -> None:
-    for kind in KIND:
-        create(crds, obj(kind, FULL[kind], name="shown"), dry_run=False)
+    for name, spec in FULL.items():
+        create(crds, obj(name, spec, name="shown"), dry_run=False)
     try:
         listed = crds.kubectl("get", "llms,gpool,rtp", "-n", "default", "-o", "wide")
         for kind in KINDS:
@@ -261,5 +278,5 @@ def test_short_names_category_and_columns(crds: Api) -> None:
         assert "6.88" in listed
         assert crds.kubectl("get", "medley", "-n", "default", "-o", "name").count("/shown") == len(KINDS)
     finally:
-        for kind in KIND.values():
-            crds.request("DELETE", path_of(kind.kind, "shown"))
+        for name in KIND:
+            crds.request("DELETE", path_of(name, "shown"))

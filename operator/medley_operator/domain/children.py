@@ -54,7 +54,9 @@ def running_variant(deployment: Manifest) -> RunningVariant:
 
 def _gpus(deployment: Manifest) -> int:
     """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers."""
-    containers: Iterable[Manifest] = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+    containers: Iterable[Manifest] = (
+        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+    )
     return sum(
         int(value)
         for container in containers

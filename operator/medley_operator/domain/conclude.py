@@ -109,9 +109,7 @@ def _stage(context: ServiceContext, outcome: PlanOutcome | None, snapshot: Snaps
     return _Stage(context=context, goal=choose_goal(context, outcome, running), running=running)
 
 
-def _replicas_now(
-    staged: Sequence[_Stage], prepared: Prepared, snapshot: Snapshot
-) -> dict[ServiceKey, dict[str, int]]:
+def _replicas_now(staged: Sequence[_Stage], prepared: Prepared, snapshot: Snapshot) -> dict[ServiceKey, dict[str, int]]:
     """Replicas to apply, by service; a service that is kept is not in it."""
     moving = [stage for stage in staged if stage.goal.kind is not GoalKind.KEPT]
     scales: dict[ServiceKey, dict[str, VariantScale]] = {}
@@ -173,9 +171,7 @@ def _surge(stage: _Stage, prepared: Prepared, planned_gpus: Mapping[str, int]) -
     for context in stage.context.variants:
         variant = context.variant
         limit = stock.get(variant.pool)
-        room[variant.name] = (
-            limit is None or planned_gpus.get(variant.pool, 0) + variant.gpus_per_replica <= limit
-        )
+        room[variant.name] = limit is None or planned_gpus.get(variant.pool, 0) + variant.gpus_per_replica <= limit
     return room
 
 
@@ -274,14 +270,8 @@ def _weights(
     current = observed_weights(route, service=service.metadata.name)
     if stage.goal.kind is GoalKind.KEPT:
         return current
-    names = sorted(
-        name
-        for name in capacity
-        if max(stage.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0
-    )
-    staying = {
-        name: min(stage.running[name].ready, replicas.get(name, 0)) for name in names if name in stage.running
-    }
+    names = sorted(name for name in capacity if max(stage.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
+    staying = {name: min(stage.running[name].ready, replicas.get(name, 0)) for name in names if name in stage.running}
     new = ready_weights(
         ready=staying, desired=stage.goal.replicas, capacity_rps={name: capacity[name] for name in names}
     )

@@ -1,9 +1,9 @@
 """Does an object of ours need to be applied?
 
-Server-side apply makes each apply a write, even of equal content where a default or a number format differs, so equality is
-judged here: every field that we set must be equal in what the API server holds; fields that only the server sets are
-passed over. Quantities are compared by value. Removing a key from a map that only we write (selectors) must be seen
-too, so those maps are compared whole; a list is compared with its length. Pure.
+Server-side apply makes each apply a write, even of equal content where a default or a number format differs, so
+equality is judged here: every field that we set must be equal in what the API server holds; fields that only the server
+sets are passed over. Quantities are compared by value. Removing a key from a map that only we write (selectors) must be
+seen too, so those maps are compared whole; a list is compared with its length. Pure.
 """
 
 from __future__ import annotations

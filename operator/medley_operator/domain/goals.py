@@ -1,4 +1,4 @@
-"""What each service should have after this round: the new plan's replicas, the last plan's, or whatever it has. Pure."""
+"""What each service should have after this round: the new plan's replicas, the last plan's, or what it has. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def choose_goal(context: ServiceContext, outcome: PlanOutcome | None, running: d
         else PlanFailure(reason="PlanRejected", message="the plan lacks this service")
     )
     if context.last_replicas:
-        return _held(context, f"{failure.reason}: {failure.message}; the last plan is kept and the next round tries again")
+        return _held(
+            context, f"{failure.reason}: {failure.message}; the last plan is kept and the next round tries again"
+        )
     message = f"{failure.reason}: {failure.message}; there is no earlier plan to keep, the next round tries again"
     return _kept(context, running, reason=PlanReason.SOLVER_FAILED, message=message)
 
@@ -113,7 +115,7 @@ def _mix_message(plan: ServicePlan) -> str:
 
 _WAY_OUT = {
     UnservedReason.STOCK: "the pools hold too few GPUs; add nodes (GPUPool spec.capacity) or relax spec.slo",
-    UnservedReason.MAX_REPLICAS: "the replica limits bind; raise spec.scaling.maxReplicas or spec.variants[].maxReplicas",
+    UnservedReason.MAX_REPLICAS: "replica limits bind; raise spec.scaling.maxReplicas or spec.variants[].maxReplicas",
     UnservedReason.NO_VARIANT_MEETS_TARGET: "no variant serves requests of this size within the targets; relax "
     "spec.slo.ttft or spec.slo.tpot, or add a GPUPool with faster GPUs",
 }

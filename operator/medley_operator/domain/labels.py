@@ -33,7 +33,9 @@ CORE_SERVICE = "Service"
 HTTP_ROUTE = "HTTPRoute"
 
 
-def child_labels(*, service: str, component: str, variant: str | None = None, pool: str | None = None) -> dict[str, str]:
+def child_labels(
+    *, service: str, component: str, variant: str | None = None, pool: str | None = None
+) -> dict[str, str]:
     """Labels of a child object; `variant` and `pool` are left out where None."""
     labels = {
         NAME: ENGINE_NAME,

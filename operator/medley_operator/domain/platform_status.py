@@ -12,14 +12,12 @@ from medley_operator.domain.children import running_variants
 from medley_operator.domain.conditions import ConditionStatus, ConditionType, Draft, PlanReason, find, merge
 from medley_operator.domain.contexts import PoolState
 from medley_operator.domain.snapshot import EventNote, EventType, Manifest, ObjectKey, Rejected, StatusWrite
-from medley_operator.domain.validate import check_profile
+from medley_operator.domain.validate import check_profile, price_problem
 
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
 
 
-def pool_status(
-    state: PoolState, *, planned_gpus: int, known_gpus: Sequence[str], now: str
-) -> StatusWrite | None:
+def pool_status(state: PoolState, *, planned_gpus: int, known_gpus: Sequence[str], now: str) -> StatusWrite | None:
     """The status of a pool, or None where it reads so already."""
     pool = state.pool
     generation = pool.metadata.generation
@@ -28,9 +26,7 @@ def pool_status(
         ready_nodes=state.ready_nodes,
         stock_gpus=state.stock_gpus,
         planned_gpus=planned_gpus,
-        conditions=merge(
-            pool.status.conditions, [_pool_ready(state, known_gpus)], generation=generation, now=now
-        ),
+        conditions=merge(pool.status.conditions, [_pool_ready(state, known_gpus)], generation=generation, now=now),
     )
     if status == pool.status:
         return None
@@ -43,12 +39,15 @@ def _pool_ready(state: PoolState, known_gpus: Sequence[str]) -> Draft:
     if state.gpu is None:
         message = f'spec.gpu "{spec.gpu}" is not in the catalogue; use one of {", ".join(known_gpus)}'
         return Draft(ConditionType.READY, _FALSE, "UnknownGpu", message)
+    problem = price_problem(state.pool)
+    if problem is not None:
+        return Draft(ConditionType.READY, _FALSE, "InvalidSpec", problem)
     counted = spec.capacity.nodes is None and spec.capacity.type.value == "Fixed"
     if counted and state.ready_nodes == 0:
         selector = ",".join(f"{key}={value}" for key, value in sorted(spec.node_selector.items()))
         message = (
-            f"no Ready, schedulable node has the labels of spec.nodeSelector ({selector}); label the nodes, correct the "
-            "selector, or set spec.capacity.type to Elastic if nodes are made on demand"
+            f"no Ready, schedulable node has the labels of spec.nodeSelector ({selector}); label the nodes, correct "
+            "the selector, or set spec.capacity.type to Elastic if nodes are made on demand"
         )
         return Draft(ConditionType.READY, _FALSE, "NoNodes", message)
     stock = "no limit" if state.stock_gpus is None else f"{state.stock_gpus} GPUs"
@@ -74,9 +73,7 @@ def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     return StatusWrite(key=key, uid=profile.metadata.uid, status=_dump(status))
 
 
-def rejected_status(
-    rejected: Rejected, *, children: Mapping[ObjectKey, Manifest], now: str
-) -> StatusWrite | None:
+def rejected_status(rejected: Rejected, *, children: Mapping[ObjectKey, Manifest], now: str) -> StatusWrite | None:
     """The status of an object that does not parse: what it said before, with the conditions that tell why."""
     existing = _conditions(rejected.status)
     drafts = [Draft(ConditionType.READY, _FALSE, PlanReason.INVALID_SPEC, rejected.message)]
@@ -85,7 +82,12 @@ def rejected_status(
         serving = (
             Draft(ConditionType.READY, _TRUE, "Serving", f"{ready} replicas are Ready; they are left as they are")
             if ready > 0
-            else Draft(ConditionType.READY, _FALSE, "NoPlan", f"nothing serves, since the spec is not valid: {rejected.message}")
+            else Draft(
+                ConditionType.READY,
+                _FALSE,
+                "NoPlan",
+                f"nothing serves, since the spec is not valid: {rejected.message}",
+            )
         )
         drafts = [serving, Draft(ConditionType.PLAN_READY, _FALSE, PlanReason.INVALID_SPEC, rejected.message)]
     replaced = {draft.type for draft in drafts}

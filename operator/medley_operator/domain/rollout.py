@@ -57,10 +57,10 @@ def fleet_replicas(
 ) -> dict[tuple[str, str], dict[str, int]]:
     """`next_replicas` of all services, with one exception where waiting would never end.
 
-    On a full pool a growing variant may wait for GPUs that another variant's surplus holds, while that surplus waits for
-    a variant on a pool that is full in the same way. The plan itself fits the stock, so one release unties it: only
-    then, and for one service a round (the first by name), variants that wait for GPUs of an overfull pool are not
-    waited for. `other_gpus` are GPUs by pool that services outside of `services` hold.
+    On a full pool a growing variant may wait for GPUs that another variant's surplus holds, while that surplus waits
+    for a variant on a pool that is full in the same way. The plan itself fits the stock, so one release unties it:
+    only then, and for one service a round (the first by name), variants that wait for GPUs of an overfull pool are
+    not waited for. `other_gpus` are GPUs by pool that services outside of `services` hold.
     """
     applied = {key: next_replicas(variants) for key, variants in services.items()}
     overfull = _overfull_pools(applied, uses=uses, stock_gpus=stock_gpus, other_gpus=other_gpus)
@@ -73,9 +73,7 @@ def fleet_replicas(
             if scale.ready < scale.desired and uses[key][name].pool in overfull
         )
         released = next_replicas(services[key], excused=blocked)
-        frees = any(
-            released[name] < count and uses[key][name].pool in overfull for name, count in applied[key].items()
-        )
+        frees = any(released[name] < count and uses[key][name].pool in overfull for name, count in applied[key].items())
         if blocked and frees:
             applied[key] = released
             break

@@ -53,14 +53,6 @@ def _ready(outcome: ServiceOutcome) -> Draft:
     )
 
 
-_METRICS_WAY_OUT = {
-    MetricsReason.MISSING: "check that Prometheus scrapes the engine pods (port http, path /metrics) and keeps their pod labels",
-    MetricsReason.STALE: "check that the engine pods run and that Prometheus still scrapes them",
-    MetricsReason.UNAVAILABLE: "check the operator's --prometheus-url and that Prometheus answers",
-    MetricsReason.INVALID: "check for recording or relabelling rules that change the engine's series",
-}
-
-
 def _metrics(outcome: ServiceOutcome) -> Draft:
     choice = outcome.context.choice
     if choice is None:
@@ -71,18 +63,13 @@ def _metrics(outcome: ServiceOutcome) -> Draft:
             )
         return Draft(ConditionType.METRICS_AVAILABLE, _UNKNOWN, "NotPlanned", "not looked at, since nothing is planned")
     if choice.reason in (MetricsReason.FOUND, MetricsReason.STATIC):
-        message = choice.message or "the load is known"
-        return Draft(ConditionType.METRICS_AVAILABLE, _TRUE, choice.reason, message)
-    way_out = _METRICS_WAY_OUT[choice.reason]
-    message = f"{choice.message}; {way_out}" if choice.message else way_out
-    return Draft(ConditionType.METRICS_AVAILABLE, _FALSE, choice.reason, message, sticky_message=True)
+        return Draft(ConditionType.METRICS_AVAILABLE, _TRUE, choice.reason, choice.message)
+    return Draft(ConditionType.METRICS_AVAILABLE, _FALSE, choice.reason, choice.message, sticky_message=True)
 
 
 def _plan(outcome: ServiceOutcome) -> Draft:
     goal = outcome.goal
-    return Draft(
-        ConditionType.PLAN_READY, goal.status, goal.reason, goal.message, sticky_message=goal.sticky_message
-    )
+    return Draft(ConditionType.PLAN_READY, goal.status, goal.reason, goal.message, sticky_message=goal.sticky_message)
 
 
 def _capacity(outcome: ServiceOutcome) -> Draft:
@@ -141,9 +128,7 @@ def _routing(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | 
     return Draft(ConditionType.ROUTING_READY, _TRUE, "Routed", f"requests to {service_url(service)} reach the replicas")
 
 
-def _route_problem(
-    outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None
-) -> tuple[str, str] | None:
+def _route_problem(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None) -> tuple[str, str] | None:
     service = outcome.context.service
     gateway = service.spec.routing.gateway_ref
     name = gateway.name if gateway is not None else ""
@@ -192,8 +177,8 @@ def route_refusal(route: Manifest | None, *, gateway: str) -> str | None:
 
 def _same_model(service: LLMService, other: str) -> Draft:
     message = (
-        f'spec.model.name "{served_model_name(service)}" is also served by LLMService "{other}" of this namespace; both '
-        "are planned, each for its own traffic; give one another spec.model.name if clients choose by model name"
+        f'spec.model.name "{served_model_name(service)}" is also served by LLMService "{other}" of this namespace; '
+        "both are planned, each for its own traffic; give one another spec.model.name if clients choose by model name"
     )
     return Draft(ConditionType.MODEL_NAME_UNIQUE, _FALSE, "SameModelName", message)
 

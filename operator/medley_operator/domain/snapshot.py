@@ -71,6 +71,7 @@ class Observation:
     """What Prometheus says of one service: a demand, or why there is none.
 
     `samples` is the number of requests that the figures rest on; `message` says what was asked and answered.
+    A service that is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0.
     """
 
     reason: MetricsReason

@@ -91,9 +91,7 @@ def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
         new.state,
         new.cost_per_hour,
     ):
-        return new.model_copy(
-            update={"lower_bound_per_hour": previous.lower_bound_per_hour, "gap": previous.gap}
-        )
+        return new.model_copy(update={"lower_bound_per_hour": previous.lower_bound_per_hour, "gap": previous.gap})
     return new
 
 
@@ -128,13 +126,15 @@ def plan_id(plan: ServicePlan, demand: Demand) -> str:
         "sizes": [
             (f"{bucket.prompt_tokens:.6g}", f"{bucket.generation_tokens:.6g}", f"{share:.6g}")
             for bucket, share in zip(demand.buckets, demand.shares, strict=True)
-        ],
+        ]
+        if demand.rate_rps > 0
+        else [],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def service_lower_bound(plan: ServicePlan, fleet: Plan) -> float:
-    """Proven least cost of this service while the plans of the others stay: what the fleet's plan may be off, at most."""
+    """Proven least cost of this service while the plans of the others stay: the whole fleet's slack is put on it."""
     slack = max(fleet.cost_per_hour - fleet.lower_bound_per_hour, 0.0)
     return max(plan.cost_per_hour - slack, 0.0)
 

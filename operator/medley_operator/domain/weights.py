@@ -18,7 +18,8 @@ DEADBAND = 50
 def mix_capacity_rps(demand: Demand, capacity_rps: tuple[float, ...], served: frozenset[int]) -> float:
     """Rate of the demand's own size mix, over its `served` buckets, that one replica can carry; 0 if it lacks one.
 
-    Harmonic mean of the bucket capacities by share: a request of bucket b takes 1 / capacity_rps[b] of a replica-second.
+    Harmonic mean of the bucket capacities by share: a request of bucket b takes 1 / capacity_rps[b] of a replica's
+    second.
     """
     share_sum = sum(demand.shares[bucket] for bucket in served)
     if share_sum <= 0:

@@ -43,7 +43,7 @@ class Writer(Protocol):
 
 class Concluder(Protocol):
     def __call__(
-        self, snapshot: Snapshot, prepared: Prepared, outcome: PlanOutcome | None, memory: Memory, *, now: str
+        self, snapshot: Snapshot, prepared: Prepared, outcome: PlanOutcome | None, memory: Memory, /, *, now: str
     ) -> Decision: ...
 
 

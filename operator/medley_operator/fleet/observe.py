@@ -39,7 +39,7 @@ NO_PROMETHEUS = (
 
 
 class MetricsSource(Protocol):
-    async def observe(self, queries: list[ServiceQuery]) -> dict[tuple[str, str], Observation]: ...
+    async def observe(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Observation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +126,10 @@ class Observer:
         return await self.metrics.observe(queries) if queries else {}
 
 
-def _window_seconds(service: LLMService) -> float:
+def _window_seconds(service: LLMService) -> int:
     """The window asked for, within the bounds that the domain checks (a bad one gets its own condition there)."""
     asked = duration_seconds(service.spec.workload.window)
-    return min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS)
+    return round(min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS))
 
 
 def _names(items: Sequence[Manifest]) -> frozenset[tuple[str, str]]:

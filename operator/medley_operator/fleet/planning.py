@@ -18,7 +18,10 @@ def plan_and_verify(problem: Problem, deadline_seconds: float) -> PlanOutcome:
     violations = verify(problem, found)
     if not violations:
         return found
-    named = "; ".join(str(violation) for violation in violations[:MAX_RULES_NAMED])
+    named = "; ".join(
+        f"{violation.service or 'fleet'}: {violation.rule.value}: {violation.message}"
+        for violation in violations[:MAX_RULES_NAMED]
+    )
     more = f" and {len(violations) - MAX_RULES_NAMED} more" if len(violations) > MAX_RULES_NAMED else ""
     return PlanFailure(
         reason="PlanRejected",

@@ -7,7 +7,7 @@ named after what happened, as in client-go, without a suffix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -23,7 +23,7 @@ class KubeError(Exception):
         self.reason = reason or self.default_reason
 
 
-class Conflict(KubeError):  # noqa: N818
+class Conflict(KubeError):
     """The object is not what the request took it for: another uid, another owner, another field manager."""
 
     default_reason = "Conflict"
@@ -37,33 +37,33 @@ EXPIRED = "Expired"
 """Reason of the `Unavailable` that says: the moment that the request is about is forgotten."""
 
 
-class NotFound(KubeError):  # noqa: N818
+class NotFound(KubeError):
     """The object, its namespace or its kind is not there."""
 
     default_reason = "NotFound"
 
 
-class Forbidden(KubeError):  # noqa: N818
+class Forbidden(KubeError):
     """The credentials are not accepted (reason Unauthorized) or do not allow the request."""
 
     default_reason = "Forbidden"
 
 
-class Throttled(KubeError):  # noqa: N818
+class Throttled(KubeError):
     """The API server asks for patience."""
 
     retryable = True
     default_reason = "Throttled"
 
 
-class Unavailable(KubeError):  # noqa: N818
+class Unavailable(KubeError):
     """No answer, a late answer, or a server-side failure."""
 
     retryable = True
     default_reason = "Unavailable"
 
 
-class Invalid(KubeError):  # noqa: N818
+class Invalid(KubeError):
     """The server refuses the content: schema, quota or admission."""
 
     default_reason = "Invalid"
@@ -86,13 +86,16 @@ _BY_STATUS: dict[int, type[KubeError]] = {
 
 def from_status(*, code: int, action: str, answer: Mapping[str, Any]) -> KubeError:
     """The error for an HTTP status. `action` says what was tried; `answer` is the server's Status object."""
-    kind = _BY_STATUS.get(code, Unavailable if code >= 500 else Invalid)
-    said = answer.get("message") or "no reason given"
-    return kind(f"cannot {action}: the API server answered {code}: {said}", reason=_reason(code, answer))
-
-
-def _reason(code: int, answer: Mapping[str, Any]) -> str:
     causes = (answer.get("details") or {}).get("causes") or []
+    kind = _BY_STATUS.get(code, Unavailable if code >= 500 else Invalid)
+    if any(cause.get("field") == "metadata.uid" for cause in causes):
+        # How a server-side apply with a uid is refused where an object of another uid has that name.
+        kind = Conflict
+    said = answer.get("message") or "no reason given"
+    return kind(f"cannot {action}: the API server answered {code}: {said}", reason=_reason(code, causes))
+
+
+def _reason(code: int, causes: Sequence[Mapping[str, Any]]) -> str:
     if any(cause.get("reason") == NAMESPACE_TERMINATING for cause in causes):
         return NAMESPACE_TERMINATING
     return {401: "Unauthorized", 410: EXPIRED}.get(code, "")

@@ -16,7 +16,7 @@ class EngineNames:
     completed: tuple[str, ...]
     """Counter of finished requests, whatever they ended with."""
     running: tuple[str, ...]
-    """Gauge of requests in the batch. Also the series whose samples tell since when and until when a pod was scraped."""
+    """Gauge of requests in the batch. Its samples also tell since when and until when a pod was scraped."""
     waiting: tuple[str, ...]
     """Gauge of requests that queue in the engine."""
     prompt: tuple[str, ...]

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.metrics.errors import InvalidMetricsError
-from medley_operator.metrics.histograms import HistogramSample, merge
+from medley_operator.metrics.histograms import merge
 from medley_operator.metrics.prometheus import Sample
 from medley_operator.metrics.queries import EDGE, NAMESPACE, REPLICA_SET, ROLE, SERVICE, Role
+from medley_planner.workload.histogram import Histogram
 
 ServiceKey = tuple[str, str]
 """(namespace, name) of an LLMService."""
@@ -24,12 +25,12 @@ class SizeFigures:
     groups: Mapping[tuple[str, ...], Mapping[str, float]] = field(default_factory=dict)
     tokens: float | None = None
 
-    def histogram(self, series: str) -> HistogramSample | None:
+    def histogram(self, series: str) -> Histogram | None:
         """The merged histogram, None where there are no series; raise InvalidMetricsError for nonsense."""
         if not self.groups or self.tokens is None:
             return None
         groups = [{_edge(edge, series): count for edge, count in group.items()} for group in self.groups.values()]
-        return merge(groups, total_sum=self.tokens, series=series)
+        return merge(groups, total_tokens=self.tokens, series=series)
 
 
 def by_role(samples: Iterable[Sample]) -> dict[ServiceKey, dict[Role, float]]:
@@ -65,8 +66,6 @@ def _edge(text: str, series: str) -> float:
         edge = float(text)
     except ValueError:
         edge = float("nan")
-    if not edge >= 0:
-        raise InvalidMetricsError(
-            f'{series} has a bucket le="{text}", which is no number of tokens: its engine is broken'
-        )
+    if not edge > 0:
+        raise InvalidMetricsError(f'{series} has a bucket le="{text}", which is no number of tokens above 0')
     return edge

@@ -10,38 +10,28 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from medley_operator.metrics.errors import InvalidMetricsError
+from medley_planner.workload.histogram import Histogram
 
 TOLERANCE = 1e-6
 """Relative: what adding floats in another order may cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistogramSample:
-    """Requests finished in a window by size: cumulative `(le, count)` with +Inf last, and their tokens in all."""
-
-    buckets: tuple[tuple[float, float], ...]
-    total_sum: float
-
-    @property
-    def count(self) -> float:
-        return self.buckets[-1][1]
-
-
-def merge(groups: Iterable[Mapping[float, float]], *, total_sum: float, series: str) -> HistogramSample:
+def merge(groups: Iterable[Mapping[float, float]], *, total_tokens: float, series: str) -> Histogram:
     """Sum `groups` (each: count by edge). `series` names them in messages; raise InvalidMetricsError for nonsense.
 
     Where a group lacks an edge, its count there is read off the straight line between its neighbours; above its last
     finite edge all its requests count, since vLLM's next edge would lie above the engine's longest request.
     """
-    if not math.isfinite(total_sum) or total_sum < 0:
-        raise InvalidMetricsError(f"{series} grew by {total_sum:g} tokens in sum: its engine or its scraping is broken")
+    if not math.isfinite(total_tokens) or total_tokens < 0:
+        raise InvalidMetricsError(
+            f"{series} grew by {total_tokens:g} tokens in sum: its engine or its scraping is broken"
+        )
     ordered = [_checked(group, series=series) for group in groups]
     edges = sorted({edge for group in ordered for edge, _ in group})
     counts = [sum(_at(group, edge) for group in ordered) for edge in edges]
-    return HistogramSample(buckets=tuple(zip(edges, counts, strict=True)), total_sum=total_sum)
+    return Histogram(buckets=tuple(zip(edges, counts, strict=True)), total_tokens=total_tokens)
 
 
 def _checked(group: Mapping[float, float], *, series: str) -> list[tuple[float, float]]:
@@ -56,8 +46,8 @@ def _checked(group: Mapping[float, float], *, series: str) -> list[tuple[float, 
             )
         if count < below * (1 - TOLERANCE):
             raise InvalidMetricsError(
-                f'{series} decreases from {below:g} to {count:g} at le="{edge:g}": pods with different edges are mixed, '
-                "keep the pod labels medley.dev/variant and pod-template-hash (docs/metrics.md)"
+                f'{series} decreases from {below:g} to {count:g} at le="{edge:g}": pods with different edges are '
+                "mixed, keep the pod labels medley.dev/variant and pod-template-hash (docs/metrics.md)"
             )
         below = max(below, count)
         ordered.append((edge, below))

@@ -1,13 +1,13 @@
 """From the figures of one service to its demand, or to the reason why there is none. Pure.
 
-**Arrivals.** Engines count requests when they finish, so completions lag arrivals while a queue builds up. Over any span,
-arrivals = completions + growth of what is in flight (running + waiting). Both are taken per pod between the same first and
-last sample (`increase` and `delta`), so a pod that starts, drains or dies within the window adds exactly what it saw; a
-difference of the sums "now" and "a window ago" would count the requests that a killed pod held as if they had never come.
+**Arrivals.** Engines count requests when they finish, so completions lag arrivals while a queue builds up. Over any
+span, arrivals = completions + growth of what is in flight (running + waiting). Both are taken per pod between the same
+first and last sample (`increase` and `delta`), so a pod that starts, drains or dies within the window adds exactly what
+it saw; a difference of the sums "now" and "a window ago" would take the requests that a killed pod held off the rate.
 
-**Covered time.** `increase` gives requests, and they are divided by the time that the service was scraped within the window,
-not by the window: a service that is a minute old has a minute's requests. What pods of an older service saw before a new
-pod joined is part of the same window, so one divisor per service is right.
+**Covered time.** `increase` gives requests, and they are divided by the time that the service was scraped within the
+window, not by the window: a service that is a minute old has a minute's requests. What pods of an older service saw
+before a new pod joined is part of the same window, so one divisor per service is right.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from medley_operator.domain.snapshot import MetricsReason, Observation
 from medley_operator.metrics.engine_names import EngineNames
 from medley_operator.metrics.errors import InvalidMetricsError, MissingMetricsError, StaleMetricsError
 from medley_operator.metrics.figures import ServiceKey, SizeFigures
-from medley_operator.metrics.histograms import HistogramSample
 from medley_operator.metrics.queries import SEEN_WITHIN, Role, coverage_step_seconds, series_text
-from medley_planner.workload.histogram import BadHistogram, demand_from_histograms
+from medley_planner.workload.histogram import BadHistogram, Histogram, demand_from_histograms
 
 STALE_SECONDS = 60.0
 STALE_SCRAPES = 3
@@ -78,20 +77,20 @@ def observe_live(
     if load.completed == 0:
         if load.in_flight > 0:
             raise MissingMetricsError(
-                f"{question.series(question.names.completed[0])} {question.where} counts no finished request in {window} "
-                f"while {load.in_flight:g} are in flight: sizes are known once one finishes"
+                f"{question.series(question.names.completed[0])} {question.where} counts no finished request in "
+                f"{window} while {load.in_flight:g} are in flight: sizes are known once one finishes"
             )
         return Observation(reason=MetricsReason.FOUND, message=f"no request in {window}")
     try:
         demand = demand_from_histograms(
-            rate_rps=load.rate_rps,
-            prompt=_sizes(question, question.names.prompt, prompt, load),
-            generation=_sizes(question, question.names.generation, generation, load),
+            load.rate_rps,
+            prompt=_sizes(question, question.names.prompt, prompt),
+            generation=_sizes(question, question.names.generation, generation),
         )
     except BadHistogram as error:
         raise InvalidMetricsError(
-            f"the size histograms of {question.series('')} {question.where} make no sense: {error.field}: {error.reason}: "
-            "compare the engine's /metrics"
+            f"{question.series('')} {question.where} gives no sizes though {load.completed:.0f} requests finished in "
+            f"{window}: {error}: compare the engine's /metrics"
         ) from error
     return Observation(
         reason=MetricsReason.FOUND,
@@ -128,8 +127,8 @@ def _load(question: Question, *, now: float, figures: Mapping[Role, float]) -> L
     if scrapes < 2:
         raise MissingMetricsError(
             f"{question.series(names.running[0])} {question.where} has {scrapes:g} sample in the last "
-            f"{question.window_seconds} s and a rate needs two: wait if the pods are new, or set spec.workload.window to at "
-            "least four scrape intervals"
+            f"{question.window_seconds} s and a rate needs two: wait if the pods are new, or set spec.workload.window "
+            "to at least four scrape intervals"
         )
     completed = _figure(question, figures, Role.COMPLETED, names.completed)
     running = _figure(question, figures, Role.RUNNING, names.running)
@@ -155,8 +154,8 @@ def _not_stale(question: Question, *, age: float, span: float, scrapes: float) -
     limit = max(STALE_SECONDS, STALE_SCRAPES * interval)
     if age > limit:
         raise StaleMetricsError(
-            f"the newest sample of {question.series(question.names.running[0])} {question.where} is {age:.0f} s old, more "
-            f"than {limit:.0f} s: check that Prometheus still scrapes the engine pods, and its clock"
+            f"the newest sample of {question.series(question.names.running[0])} {question.where} is {age:.0f} s old, "
+            f"more than {limit:.0f} s: check that Prometheus still scrapes the engine pods, and its clock"
         )
 
 
@@ -171,23 +170,18 @@ def _figure(
         )
     if not math.isfinite(value) or (value < 0 and not signed):
         raise InvalidMetricsError(
-            f"{question.series(names[0])} {question.where} gives {value:g} for {role.value}: its engine or its scraping is "
-            "broken, compare the engine's /metrics"
+            f"{question.series(names[0])} {question.where} gives {value:g} for {role.value}: its engine or its "
+            "scraping is broken, compare the engine's /metrics"
         )
     return value
 
 
-def _sizes(question: Question, names: tuple[str, ...], sizes: SizeFigures, load: Load) -> HistogramSample:
+def _sizes(question: Question, names: tuple[str, ...], sizes: SizeFigures) -> Histogram:
     series = question.series(f"{names[0]}_bucket")
     histogram = sizes.histogram(f"{series} {question.where}")
     if histogram is None:
         raise MissingMetricsError(
-            f"no series {series} with its _sum {question.where}, though its pods are scraped: check the engine's version, "
-            "and that Prometheus drops or converts no classic histograms (docs/metrics.md)"
-        )
-    if histogram.count <= 0 or histogram.total_sum <= 0:
-        raise InvalidMetricsError(
-            f"{series} {question.where} holds no size while {load.completed:.0f} requests finished: compare the engine's "
-            "/metrics"
+            f"no series {series} with its _sum {question.where}, though its pods are scraped: check the engine's "
+            "version, and that Prometheus drops or converts no classic histograms (docs/metrics.md)"
         )
     return histogram

@@ -77,7 +77,7 @@ def _variant_plan(task: Task, answer: Answer, index: int) -> VariantPlan:
     load = math.fsum(
         rate * part / variant.capacity_rps[bucket]
         for bucket, rate, part in zip(task.buckets, task.rates, row, strict=True)
-        if part > 0
+        if rate > 0 and part > 0
     )
     return VariantPlan(
         variant=variant.name,

@@ -16,6 +16,7 @@ from medley_planner.optimize.assemble import service_plan
 from medley_planner.optimize.coverage import prepare
 from medley_planner.optimize.distribute import unmet_rps
 from medley_planner.optimize.fallback import floor_per_hour, greedy
+from medley_planner.optimize.polish import polish, rank
 from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, maxima_forbid, solve_tasks
 from medley_planner.optimize.stock import finite_stocks, fits, left_after
 from medley_planner.optimize.task import Task
@@ -101,8 +102,40 @@ def _solve_group(
         left = left_after(left, task, answers.answers[0].replicas)
     if fits(left):
         return tasks, Answers(tuple(one.answers[0] for one in alone), math.fsum(one.bound for one in alone))
-    joint = solve_tasks(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
-    return tasks, _never_worse_than_greedy(tasks, joint, stocks)
+    joint = _solve_jointly(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+    # What each service costs alone bounds what it costs among others, as long as it serves as much.
+    floors = (
+        one.bound if rank(task, one.answers[0])[:2] == rank(task, answer)[:2] else 0.0
+        for task, one, answer in zip(tasks, alone, joint.answers, strict=True)
+    )
+    return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors))))
+
+
+def _solve_jointly(
+    tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
+) -> Answers:
+    """A simple plan first, bettered service by service: it is there if time runs out, and a start for the solver."""
+    first_ends = 0.8 * seconds_left()
+    simple = polish(
+        tasks,
+        greedy(tasks, stocks).answers,
+        stocks,
+        seconds_left=lambda: seconds_left() - first_ends,
+        relative_gap=relative_gap,
+    )
+    last_ends = 0.2 * seconds_left()
+    solved = solve_tasks(
+        tasks,
+        stocks,
+        seconds_left=lambda: seconds_left() - last_ends,
+        relative_gap=relative_gap,
+        start=[answer.replicas for answer in simple],
+    )
+    if solved is not None and solved.proven:
+        return solved
+    bound = solved.bound if solved is not None else -math.inf
+    best = solved.answers if solved is not None and _rank(tasks, solved.answers) < _rank(tasks, simple) else simple
+    return Answers(polish(tasks, best, stocks, seconds_left=seconds_left, relative_gap=relative_gap), bound)
 
 
 def _solve_alone(
@@ -129,31 +162,26 @@ def _solve_alone(
 
 def _never_worse_than_greedy(tasks: Sequence[Task], solved: Answers | None, stocks: Mapping[str, int]) -> Answers:
     """An unproven answer must at least beat the simple fleets; the bound holds for whichever is taken."""
-    chosen = solved
-    if solved is None or not solved.proven:
-        simple = greedy(tasks, stocks)
-        if solved is None or _rank(tasks, simple) < _rank(tasks, solved):
-            chosen = Answers(simple.answers, solved.bound if solved is not None else -math.inf)
-    if chosen is None:
-        raise AssertionError("the greedy plan stands in for a missing one")
-    floors = (floor_per_hour(task, answer.split) for task, answer in zip(tasks, chosen.answers, strict=True))
-    cost = math.fsum(cost_per_hour(task, answer.replicas) for task, answer in zip(tasks, chosen.answers, strict=True))
-    return Answers(chosen.answers, min(cost, max(chosen.bound, math.fsum(floors))))
+    if solved is not None and solved.proven:
+        return _bounded(tasks, solved)
+    simple = greedy(tasks, stocks)
+    if solved is None:
+        return _bounded(tasks, simple)
+    better = simple.answers if _rank(tasks, simple.answers) < _rank(tasks, solved.answers) else solved.answers
+    return _bounded(tasks, Answers(better, solved.bound))
 
 
-def _rank(tasks: Sequence[Task], answers: Answers) -> tuple[float, float, float]:
-    """Replicas short of minima, then unmet requests, then cost: the order of the program's own levels."""
-    pairs = list(zip(tasks, answers.answers, strict=True))
-    short = sum(_shortfall(task, answer) for task, answer in pairs)
-    unmet = math.fsum(unmet_rps(task, answer.split) for task, answer in pairs)
-    return short, round(unmet, 9), math.fsum(cost_per_hour(task, answer.replicas) for task, answer in pairs)
+def _bounded(tasks: Sequence[Task], answers: Answers) -> Answers:
+    """With the better of the solver's bound and the one that needs no solver, which is never above the cost."""
+    floors = (floor_per_hour(task, answer.split) for task, answer in zip(tasks, answers.answers, strict=True))
+    cost = math.fsum(cost_per_hour(task, answer.replicas) for task, answer in zip(tasks, answers.answers, strict=True))
+    return Answers(answers.answers, min(cost, max(answers.bound, math.fsum(floors))))
 
 
-def _shortfall(task: Task, answer: Answer) -> int:
-    short = max(0, task.service.min_replicas - sum(answer.replicas))
-    for variant, count in zip(task.variants, answer.replicas, strict=True):
-        short += max(0, variant.min_replicas - count)
-    return short
+def _rank(tasks: Sequence[Task], answers: Sequence[Answer]) -> tuple[float, ...]:
+    """The answers' ranks, added up level by level."""
+    ranks = [rank(task, answer) for task, answer in zip(tasks, answers, strict=True)]
+    return tuple(round(math.fsum(level), 9) for level in zip(*ranks, strict=True))
 
 
 def _assemble(

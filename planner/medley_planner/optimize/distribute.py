@@ -7,7 +7,7 @@ plan never owes its fit to a tolerance. Among the shares that fit, the ones that
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,9 @@ from medley_planner.optimize.task import Matrix, Task
 
 _DUST = 1e-9
 """Shares below this are taken as none."""
+_FAINT_LOAD = 1e-8
+"""All buckets together whose load is so small that it does not matter where they go; they stay out of the program,
+which they would only make badly scaled."""
 _WHOLE = 1e-7
 """A bucket of which less than this part is left out counts as served whole."""
 
@@ -85,14 +88,27 @@ def _per_bucket(task: Task, counts: Matrix) -> Split:
         shares = np.zeros_like(task.work)
         shares[used[0]] = 1.0
         return Split(shares, (0.0,) * len(task.buckets))
-    even = _solve_shares(task, load, used, shed=False)
+    placed = _place_faint(load)
+    even = _solve_shares(task, load, used, placed, shed=False)
     if even is not None:
         return even
-    shed = _solve_shares(task, load, used, shed=True)
+    shed = _solve_shares(task, load, used, placed, shed=True)
     return shed if shed is not None else Split(np.zeros_like(task.work), (1.0,) * len(task.buckets))
 
 
-def _solve_shares(task: Task, load: Matrix, used: Sequence[int], *, shed: bool) -> Split | None:
+def _place_faint(load: Matrix) -> dict[int, int]:
+    """Variant by bucket for the buckets that hardly load anything: the one that feels it least."""
+    buckets = load.shape[1]
+    return {
+        bucket: int(load[:, bucket].argmin())
+        for bucket in range(buckets)
+        if load[:, bucket].min() < _FAINT_LOAD / buckets
+    }
+
+
+def _solve_shares(
+    task: Task, load: Matrix, used: Sequence[int], placed: Mapping[int, int], *, shed: bool
+) -> Split | None:
     """Shares that keep each variant's load within 1: all demand at the lowest top load, or else the most demand."""
     builder = ProgramBuilder()
     cells: dict[int, tuple[int, int]] = {}
@@ -101,7 +117,7 @@ def _solve_shares(task: Task, load: Matrix, used: Sequence[int], *, shed: bool) 
     for index in used:
         terms: dict[int, float] = {}
         for bucket in range(len(task.buckets)):
-            if math.isfinite(load[index, bucket]):
+            if bucket not in placed and math.isfinite(load[index, bucket]):
                 column = builder.column(upper=1.0)
                 cells[column] = (index, bucket)
                 whole[bucket][column] = 1.0
@@ -111,12 +127,14 @@ def _solve_shares(task: Task, load: Matrix, used: Sequence[int], *, shed: bool) 
         else:
             builder.row(terms | {top: -1.0}, upper=0.0)
     objective = {} if top is None else {top: 1.0}
-    left: list[int] = []
+    left: dict[int, int] = {}
     for bucket, columns in enumerate(whole):
+        if bucket in placed:
+            continue
         if shed:
-            left.append(builder.column(upper=1.0))
-            columns[left[-1]] = 1.0
-            objective[left[-1]] = task.rates[bucket] / task.rate_rps
+            left[bucket] = builder.column(upper=1.0)
+            columns[left[bucket]] = 1.0
+            objective[left[bucket]] = task.rates[bucket] / task.rate_rps
         if not columns:
             return None
         builder.row(columns, lower=1.0, upper=1.0)
@@ -127,7 +145,11 @@ def _solve_shares(task: Task, load: Matrix, used: Sequence[int], *, shed: bool) 
     for column, (index, bucket) in cells.items():
         value = outcome.values[column]
         shares[index, bucket] = value if value > _DUST else 0.0
-    unmet = tuple(_clean_unmet(outcome.values[column]) for column in left) or (0.0,) * len(task.buckets)
+    for bucket, index in placed.items():
+        shares[index, bucket] = 1.0
+    unmet = tuple(
+        _clean_unmet(outcome.values[left[bucket]]) if bucket in left else 0.0 for bucket in range(len(task.buckets))
+    )
     return _within_load(load, used, _rescaled(shares, unmet), shed=shed)
 
 

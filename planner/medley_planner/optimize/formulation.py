@@ -5,7 +5,8 @@ in replicas that all of bucket b would put on variant j (rate / (capacity x util
 
   PerBucket   sum_j x_jb = 1,  sum_b W_jb x_jb <= y_j
   HTTPRoute   x_jb = w_j for all b and sum_j w_j = 1, so with W_j = sum_b W_jb:  sum_j y_j / W_j >= 1
-  Service     x_jb = y_j / n with n = sum_j y_j, so for every variant in use:  n >= W_j
+  Service     x_jb = y_j / n with n = sum_j y_j, so for every variant in use:  n >= W_j; of the variants one is the
+              slowest in use, and with it chosen (z_k) there are at least W_k of those that are no slower
 
 with y within the limits of variants and services and the GPUs of each pool within its stock. Demand and minima can be
 made soft (u: the part of demand not served, v: replicas short of a minimum) for when not everything fits. Coefficients
@@ -25,6 +26,8 @@ from medley_planner.optimize.task import Task
 
 _FAINT = 1e-4
 """A bucket with less load than this could hide on zero replicas within the solver's tolerance; it gets a row."""
+_NO_LOAD = 1e-11
+"""Below the solver's precision; such a bucket only has to go where there is a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +121,46 @@ def _add_http_route(made: Formulation, task: Task, columns: list[int], weight: f
 
 
 def _add_service(made: Formulation, task: Task, columns: list[int], weight: float | None) -> None:
-    everyone = dict.fromkeys(columns, 1.0)
-    unmet = None
-    if weight is not None:
-        unmet = made.builder.column(upper=1.0)
-        made.unmet[unmet] = weight * task.rate_rps
-    made.builder.row(everyone | ({unmet: 1.0} if unmet is not None else {}), lower=1.0)
-    for index, total in enumerate(task.total_work()):
-        if not (task.able[index] and math.isfinite(total)):
-            continue
-        used = made.builder.column(upper=1.0, integer=True)
-        made.builder.row({columns[index]: 1.0, used: -max(1.0, _most_replicas(task, index))}, upper=0.0)
-        if unmet is None:
-            made.builder.row(everyone | {used: -float(math.ceil(total))}, lower=0.0)
+    """One level for each variant that may be the slowest in use: who may be in use then, and how many must there be.
+
+    Written level by level (a disjunction), as then the relaxation of one service is already exact; with one binary for
+    each variant in use and n >= W_j instead, four services coupled by stock were not proven within ten seconds.
+    """
+    builder = made.builder
+    work = {
+        index: max(1.0, total)
+        for index, total in enumerate(task.total_work())
+        if task.able[index] and task.caps[index] >= 1 and math.isfinite(total)
+    }
+    chosen: dict[int, float] = {}
+    parts: dict[int, dict[int, float]] = {index: {columns[index]: -1.0} for index in work}
+    for needed in work.values():
+        level = builder.column(upper=1.0, integer=True)
+        chosen[level] = 1.0
+        pods: dict[int, float] = {}
+        for index in work:
+            if work[index] <= needed:
+                part = builder.column()
+                pods[part] = 1.0
+                parts[index][part] = 1.0
+                most = min(_most_replicas(task, index), float(_pods_at(task, needed)))
+                builder.row({part: 1.0, level: -most}, upper=0.0)
+        if weight is None:
+            builder.row(pods | {level: -float(math.ceil(needed))}, lower=0.0)
         else:
-            scale = max(1.0, total)
-            terms = dict.fromkeys(columns, 1 / scale) | {used: -total / scale, unmet: total / scale}
-            made.builder.row(terms, lower=0.0)
+            unmet = builder.column(upper=1.0)
+            made.unmet[unmet] = weight * task.rate_rps
+            builder.row({unmet: 1.0, level: -1.0}, upper=0.0)
+            terms = dict.fromkeys(pods, 1 / needed)
+            builder.row(terms | {level: -1.0, unmet: 1.0}, lower=0.0)
+    builder.row(chosen, lower=1.0, upper=1.0)
+    for terms in parts.values():
+        builder.row(terms, lower=0.0, upper=0.0)
+
+
+def _pods_at(task: Task, needed: float) -> int:
+    """No cheapest plan has more of one variant at this level: enough for the level or for the larger minimum."""
+    return max(math.ceil(needed), task.service.min_replicas, *(variant.min_replicas for variant in task.variants))
 
 
 def _add_per_bucket(made: Formulation, task: Task, columns: list[int], weight: float | None) -> None:
@@ -151,8 +177,10 @@ def _add_per_bucket(made: Formulation, task: Task, columns: list[int], weight: f
         for bucket in served:
             share = builder.column(upper=1.0)
             whole[bucket][share] = 1.0
-            terms[share] = loads[bucket] / scale
-            if terms[share] < _FAINT:
+            load = loads[bucket] / scale
+            if load > _NO_LOAD:
+                terms[share] = load
+            if load < _FAINT:
                 faint[share] = 1.0
         builder.row(terms | {column: -1.0}, upper=0.0)
         if faint:

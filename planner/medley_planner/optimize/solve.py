@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from medley_planner.optimize.distribute import Split, distribute, unmet_rps
 from medley_planner.optimize.formulation import Formulation, formulate
@@ -47,15 +48,27 @@ def cost_per_hour(task: Task, replicas: Sequence[int]) -> float:
 
 
 def solve_tasks(
-    tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
+    tasks: Sequence[Task],
+    stocks: Mapping[str, int],
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+    start: Sequence[Sequence[int]] = (),
 ) -> Answers | None:
-    """None where the time ran out before any plan was found."""
+    """None where the time ran out before any plan was found. `start`: replicas by task for the solver to begin with."""
     firm = formulate(tasks, stocks, soft_demand=False, soft_minima=False)
-    outcome = solve_integer(firm.builder.minimise(firm.cost), seconds=seconds_left(), relative_gap=relative_gap)
+    hint = {
+        column: float(count)
+        for columns, counts in zip(firm.replicas, start, strict=False)
+        for column, count in zip(columns, counts, strict=True)
+    }
+    program = firm.builder.minimise(firm.cost)
+    solve = partial(solve_integer, relative_gap=relative_gap, cuts=len(tasks) > 1)
+    outcome = solve(program, seconds=seconds_left(), hint=hint)
     if outcome.proof is Proof.INFEASIBLE:
         for soft_minima in (False, True):
             soft = formulate(tasks, stocks, soft_demand=True, soft_minima=soft_minima)
-            outcome = _solve_levels(soft, seconds_left=seconds_left, relative_gap=relative_gap)
+            outcome = _solve_levels(soft, solve, seconds_left=seconds_left)
             if outcome.proof is not Proof.INFEASIBLE:
                 return _read(tasks, stocks, soft, outcome)
     return _read(tasks, stocks, firm, outcome)
@@ -69,20 +82,20 @@ def maxima_forbid(task: Task, *, seconds: float) -> bool:
     return outcome.proof is Proof.INFEASIBLE
 
 
-def _solve_levels(made: Formulation, *, seconds_left: Callable[[], float], relative_gap: float) -> Outcome:
+def _solve_levels(made: Formulation, solve: Callable[..., Outcome], *, seconds_left: Callable[[], float]) -> Outcome:
     reached: Outcome | None = None
     proven = True
     for level in (made.shortfall, made.unmet):
         if not level:
             continue
-        outcome = solve_integer(made.builder.minimise(level), seconds=seconds_left(), relative_gap=relative_gap)
+        outcome = solve(made.builder.minimise(level), seconds=seconds_left())
         if not outcome.solved:
             return _unproven(reached) if reached is not None else outcome
         reached = outcome
         proven = proven and outcome.proof is Proof.OPTIMAL
         best = math.fsum(weight * outcome.values[column] for column, weight in level.items())
         made.builder.row(level, upper=best + _LEVEL_TOLERANCE)
-    outcome = solve_integer(made.builder.minimise(made.cost), seconds=seconds_left(), relative_gap=relative_gap)
+    outcome = solve(made.builder.minimise(made.cost), seconds=seconds_left())
     if not outcome.solved:
         return _unproven(reached) if reached is not None else outcome
     return outcome if proven else Outcome(Proof.INCUMBENT, outcome.values, outcome.bound)

@@ -36,7 +36,7 @@ def service(
 ) -> LLMService:
     body: dict[str, Any] = {
         "model": {"uri": LLAMA},
-        "slo": {"ttft": "2s", "tpot": "60ms"},
+        "slo": {"ttft": "2s", "tpot": "100ms"},
         "workload": {"source": "Static", "static": STATIC},
     }
     body.update(spec or {})
@@ -65,7 +65,9 @@ def pool(
     if nodes is not None:
         capacity["nodes"] = nodes
     body = {"gpu": gpu, "nodeSelector": {"gpu": name}, "capacity": capacity, "cost": {"perHour": price}, **spec}
-    return GPUPool.model_validate({"metadata": {"name": name, "uid": f"uid-pool-{name}", "generation": 1}, "spec": body})
+    return GPUPool.model_validate(
+        {"metadata": {"name": name, "uid": f"uid-pool-{name}", "generation": 1}, "spec": body}
+    )
 
 
 def profile(name: str = "vllm", **spec: Any) -> RuntimeProfile:

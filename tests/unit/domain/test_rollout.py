@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medley_operator.domain.rollout import PoolUse, VariantScale, fleet_replicas, next_replicas
@@ -25,6 +25,7 @@ def test_plain_scale_down_waits_for_nothing() -> None:
     assert next_replicas({"l4": VariantScale(desired=1, current=4, ready=3)}) == {"l4": 1}
 
 
+@settings(deadline=None)
 @given(
     capacity=st.tuples(*[st.integers(min_value=1, max_value=9)] * 3),
     desired=st.tuples(counts, counts, counts),
@@ -42,6 +43,7 @@ def test_a_step_never_takes_ready_capacity_below_the_plan(
     assert _capacity(capacity, after) >= floor
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_history_of_plans_and_readiness_keeps_capacity_and_converges(data: st.DataObject) -> None:
     capacity = data.draw(st.tuples(*[st.integers(min_value=1, max_value=9)] * 3))

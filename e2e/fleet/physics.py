@@ -1,0 +1,88 @@
+"""How the engine of a pod runs, from its arguments and its node's GPU: the planner's data sheets, not its rates.
+
+Step time and memory come from the planner's roofline, so that GPU types differ as they should; what the planner makes
+of them (the rate within a target, derating) has no part here. `truth` bends the step time per GPU type, because a
+real engine is never exactly its estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from e2e.fleet.arguments import EngineSettings, UnknownEngine, parse_arguments
+from e2e.fleet.cluster import EnginePod
+from e2e.fleet.engine import EngineSpec
+from e2e.fleet.kubeview import GPU_LABEL
+from e2e.fleet.simulation import SpecOf
+from medley_planner.capacity import StepTime, memory_fit
+from medley_planner.catalog import Gpu, UnknownGpu, gpu
+from medley_planner.shapes import (
+    ModelShape,
+    Precision,
+    UnknownModel,
+    UnreadableConfig,
+    bundled_shape,
+    shape_from_config,
+)
+
+
+def spec_factory(truth: Mapping[str, float]) -> SpecOf:
+    """`truth`: real over estimated step time by GPU type of the catalogue; 1.0 where it has none.
+
+    Raises `UnknownGpu` where it names a GPU that the catalogue lacks.
+    """
+    factors = {gpu(name).name: factor for name, factor in truth.items()}
+
+    def spec_of(pod: EnginePod, model_config: str | None) -> EngineSpec:
+        settings = parse_arguments(pod.args)
+        card = _gpu(pod)
+        shape = _shape(settings.model, model_config)
+        precision = _precision(settings)
+        fit = memory_fit(
+            shape,
+            card,
+            tensor_parallel=settings.tensor_parallel,
+            precision=precision,
+            max_model_len=settings.max_model_len,
+            utilisation=settings.gpu_memory_utilization,
+        )
+        if not fit.fits:
+            raise UnknownEngine(f"the engine would not start: {fit.reason}")
+        return EngineSpec(
+            model_name=settings.served_model_name,
+            max_model_len=settings.max_model_len,
+            max_batched_tokens=settings.max_batched_tokens,
+            max_sequences=settings.max_sequences,
+            kv_tokens=fit.kv_tokens,
+            gpu_memory_utilization=settings.gpu_memory_utilization,
+            step=StepTime(shape, card, tensor_parallel=settings.tensor_parallel, precision=precision),
+            truth_factor=factors.get(card.name, 1.0),
+        )
+
+    return spec_of
+
+
+def _gpu(pod: EnginePod) -> Gpu:
+    if not pod.gpu:
+        raise UnknownEngine(f"its node has no label {GPU_LABEL}; label the node with the GPU type that it stands for")
+    try:
+        return gpu(pod.gpu)
+    except UnknownGpu as error:
+        raise UnknownEngine(f"its node's label {GPU_LABEL}: {error}") from error
+
+
+def _shape(model: str, model_config: str | None) -> ModelShape:
+    try:
+        return shape_from_config(model_config, name=model) if model_config else bundled_shape(model)
+    except (UnknownModel, UnreadableConfig) as error:
+        raise UnknownEngine(str(error)) from error
+
+
+def _precision(settings: EngineSettings) -> Precision:
+    if settings.quantization == "fp8":
+        return Precision.FP8
+    if settings.quantization:
+        raise UnknownEngine(f"--quantization={settings.quantization} is not modelled; use fp8 or none")
+    if settings.dtype not in ("auto", "bfloat16", "float16", "half"):
+        raise UnknownEngine(f"--dtype={settings.dtype} is not modelled; use bfloat16")
+    return Precision.BF16

@@ -1,0 +1,181 @@
+"""Reads the YAML objects that kubectl applies, for commands that work without a cluster.
+
+Reads files, folders and standard input. What the API server would refuse is refused here too, with a message that names
+the file, the object, the field, the value and the way out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from medley_operator.api.v1alpha1 import API_VERSION, GROUP, GPUPool, LLMService, RuntimeProfile
+
+STDIN = "-"
+DEFAULT_NAMESPACE = "default"
+SUFFIXES = (".yaml", ".yml", ".json")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ManifestError(ValueError):
+    """Input that cannot be used."""
+
+
+@dataclass(slots=True)
+class Objects:
+    """What was read: our kinds, and the names of all other objects."""
+
+    services: list[LLMService] = field(default_factory=list)
+    pools: list[GPUPool] = field(default_factory=list)
+    profiles: list[RuntimeProfile] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def read_objects(sources: Sequence[str]) -> Objects:
+    """Raises `ManifestError`."""
+    objects = Objects()
+    seen: dict[str, str] = {}
+    for source, document in _documents(sources):
+        name = _title(source, document)
+        if name in seen and document["kind"] in _KINDS:
+            raise ManifestError(f"{source}: {name} is also in {seen[name]}; keep one of them")
+        seen[name] = source
+        if document["kind"] not in _KINDS or not str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
+            objects.skipped.append(name)
+            continue
+        _add(objects, source, name, document)
+    return objects
+
+
+_KINDS: Mapping[str, tuple[type[BaseModel], bool]] = {
+    "LLMService": (LLMService, True),
+    "GPUPool": (GPUPool, False),
+    "RuntimeProfile": (RuntimeProfile, False),
+}
+
+
+def _add(objects: Objects, source: str, name: str, document: dict[str, Any]) -> None:
+    if document["apiVersion"] != API_VERSION:
+        raise ManifestError(f'{source}: {name}: apiVersion is "{document["apiVersion"]}"; use {API_VERSION}')
+    if document["kind"] == "LLMService":
+        objects.services.append(_parse(LLMService, source, name, document, namespaced=True))
+    elif document["kind"] == "GPUPool":
+        objects.pools.append(_parse(GPUPool, source, name, document, namespaced=False))
+    else:
+        objects.profiles.append(_parse(RuntimeProfile, source, name, document, namespaced=False))
+
+
+def _parse(model: type[Model], source: str, name: str, document: dict[str, Any], *, namespaced: bool) -> Model:
+    metadata = dict(document["metadata"])
+    # What the API server would fill in.
+    metadata |= {"uid": name, "generation": 1, "deletionTimestamp": None}
+    metadata["namespace"] = metadata.get("namespace", DEFAULT_NAMESPACE) if namespaced else ""
+    unknown = sorted(set(document) - {"apiVersion", "kind", "metadata", "spec", "status"})
+    if unknown:
+        raise ManifestError(
+            f"{source}: {name}: {unknown[0]} is no field of {document['kind']}; put it under spec or remove it"
+        )
+    try:
+        return model.model_validate({"metadata": metadata, "spec": document.get("spec", {})})
+    except ValidationError as error:
+        problems = "; ".join(_problem(dict(problem)) for problem in error.errors(include_url=False))
+        raise ManifestError(f"{source}: {name}: {problems}") from error
+
+
+def _documents(sources: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for source, text in _texts(sources):
+        try:
+            documents = list(yaml.safe_load_all(text))
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ManifestError(f"{source}: is no YAML: {' '.join(str(error).split())}") from error
+        for document in documents:
+            yield from _items(source, document)
+
+
+def _items(source: str, document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    if document is None:
+        return
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise ManifestError(
+            f"{source}: holds {str(document)[:60]!r}, which is no Kubernetes object; "
+            "give apiVersion, kind, metadata and spec"
+        )
+    if document["kind"] == "List":
+        for item in document.get("items") or []:
+            yield from _items(source, item)
+        return
+    yield source, document
+
+
+def _texts(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for source in sources:
+        if source == STDIN:
+            yield "standard input", sys.stdin.read()
+            continue
+        for path in _files(Path(source)):
+            try:
+                yield str(path), path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                raise ManifestError(
+                    f"{path}: cannot be read ({reason}); give a YAML file or a folder of them"
+                ) from error
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    if not found:
+        raise ManifestError(f"{path}: the folder holds no file that ends in {', '.join(SUFFIXES)}")
+    return found
+
+
+def _title(source: str, document: dict[str, Any]) -> str:
+    """ "LLMService demo/llama", "GPUPool l4"."""
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str) or not name:
+        raise ManifestError(f"{source}: a {document['kind']} has no metadata.name; give it one")
+    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    kind = document["kind"]
+    if kind in _KINDS:
+        namespace = (namespace or DEFAULT_NAMESPACE) if _KINDS[kind][1] else None
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+_WAYS_OUT = (
+    ("(ms|s|m|h)", 'write a duration with its unit, such as "250ms", "5s" or "10m"'),
+    ("{1,7}(", 'write a decimal number in quotes, such as "0.805"'),
+    ("^hf://", "write hf://organisation/model"),
+    ("^--", "write --flag or --flag=value"),
+    ("(Mi|Gi)", 'write a size such as "8Gi"'),
+)
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    """One error of pydantic in the user's terms."""
+    where = ""
+    for part in problem["loc"]:
+        where += f"[{part}]" if isinstance(part, int) else f"{'.' if where else ''}{part}"
+    kind, value = problem["type"], problem.get("input")
+    if kind == "missing":
+        return f"{where} is missing; add it"
+    if kind == "extra_forbidden":
+        return f"{where} is no field of this API ({value!r}); correct its name or remove it"
+    if kind == "value_error":
+        return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
+    if kind == "string_type":
+        return f'{where} is {value!r}, which YAML reads as {type(value).__name__}; write it in quotes: "{value}"'
+    if kind == "string_pattern_mismatch":
+        pattern = problem["ctx"]["pattern"]
+        way_out = next((text for mark, text in _WAYS_OUT if mark in pattern), f"it must match {pattern}")
+        return f'{where} is "{value}"; {way_out}'
+    return f"{where} is {value!r}; {problem['msg'][:1].lower()}{problem['msg'][1:]}"

@@ -1,0 +1,161 @@
+"""`medley plan -f FILE...`: what the operator would run and what it would cost, from the YAML that kubectl applies.
+
+No cluster is read and nothing is written but standard output: the load is each service's static workload, the stock is
+what the pools declare. Planning itself is the operator's own. Exit status: 0 planned, 3 partly or not feasible, 2 bad
+input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
+    from medley_operator.cli.manifests import Objects
+    from medley_operator.domain.snapshot import Snapshot
+
+EXIT_PLANNED = 0
+EXIT_BAD_INPUT = 2
+EXIT_NOT_ALL = 3
+DEFAULT_PROFILE = "vllm"
+DEFAULT_PROFILE_VERSION = "0.32.0"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the `plan` command to an argparse subparsers object; the parsed arguments carry `run`."""
+    parser = subparsers.add_parser(
+        "plan",
+        help="plan from YAML files, without a cluster",
+        description="Plan LLMServices on GPUPools from the YAML that kubectl applies, without a cluster: the load is "
+        "spec.workload.static. Exit status: 0 planned, 3 partly or not feasible, 2 bad input.",
+    )
+    parser.add_argument(
+        "-f",
+        "--filename",
+        metavar="FILE",
+        dest="filenames",
+        nargs="+",
+        action="extend",
+        required=True,
+        help="files or folders with the objects; - is standard input",
+    )
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    parser.add_argument(
+        "--deadline", metavar="SECONDS", type=_seconds, default=10.0, help="how long to solve at most; default: 10"
+    )
+    parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
+    from medley_operator.cli.manifests import ManifestError, read_objects
+    from medley_planner.optimize import InvalidProblem
+
+    try:
+        objects = read_objects(args.filenames)
+        snapshot, notes = offline_snapshot(objects)
+        return _plan_and_print(snapshot, notes, output=args.output, deadline_seconds=args.deadline)
+    except (ManifestError, InvalidProblem) as error:
+        print(f"medley plan: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
+    """The objects as one round of the operator would see them, and what the user should know of it.
+
+    Raises `ManifestError` where there is nothing to plan or a service has no static workload.
+    """
+    from medley_operator.cli.manifests import ManifestError
+    from medley_operator.domain.snapshot import Snapshot
+
+    if not objects.services:
+        raise ManifestError("the input holds no LLMService; give the file of one with -f")
+    for service in objects.services:
+        if service.spec.workload.static is None:
+            metadata = service.metadata
+            raise ManifestError(
+                f"LLMService {metadata.namespace}/{metadata.name}: spec.workload.static is missing, and without a "
+                "cluster there is no other load; add requestsPerSecond, promptTokens and generationTokens"
+            )
+    notes = [f"skipped, not planned from: {', '.join(objects.skipped)}"] if objects.skipped else []
+    pools, pool_notes = _pools_without_cluster(objects.pools)
+    profiles, profile_notes = _profiles(objects)
+    snapshot = Snapshot(
+        services=tuple(objects.services),
+        pools=pools,
+        profiles=profiles,
+        rejected=(),
+        nodes=(),
+        children={},
+        gateways=None,
+        observations={},
+    )
+    return snapshot, [*notes, *pool_notes, *profile_notes]
+
+
+def _pools_without_cluster(pools: Sequence[GPUPool]) -> tuple[tuple[GPUPool, ...], list[str]]:
+    """A fixed pool that counts the cluster's nodes has no stock here, so it is planned without a limit."""
+    from medley_operator.api.v1alpha1 import CapacityType
+
+    result: list[GPUPool] = []
+    uncounted: list[str] = []
+    for pool in pools:
+        capacity = pool.spec.capacity
+        if capacity.nodes is None and capacity.type is CapacityType.FIXED:
+            uncounted.append(pool.metadata.name)
+            elastic = capacity.model_copy(update={"type": CapacityType.ELASTIC})
+            result.append(pool.model_copy(update={"spec": pool.spec.model_copy(update={"capacity": elastic})}))
+        else:
+            result.append(pool)
+    if not uncounted:
+        return tuple(result), []
+    note = (
+        f"GPUPool {', '.join(uncounted)}: spec.capacity.nodes is not given and no cluster is read, so no limit is "
+        "planned with; give nodes to plan with the stock"
+    )
+    return tuple(result), [note]
+
+
+def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
+    """The profiles given, or the one that the chart installs where the input has none."""
+    from medley_operator.api.v1alpha1 import ObjectMeta, RuntimeProfile, RuntimeProfileSpec
+
+    if objects.profiles:
+        return tuple(objects.profiles), []
+    spec = RuntimeProfileSpec(image=f"vllm/vllm-openai:v{DEFAULT_PROFILE_VERSION}", version=DEFAULT_PROFILE_VERSION)
+    profile = RuntimeProfile(metadata=ObjectMeta(name=DEFAULT_PROFILE, uid=DEFAULT_PROFILE, generation=1), spec=spec)
+    note = f"the input holds no RuntimeProfile: planned with the defaults of one (vLLM {DEFAULT_PROFILE_VERSION})"
+    return (profile,), [note]
+
+
+def _plan_and_print(snapshot: Snapshot, notes: list[str], *, output: str, deadline_seconds: float) -> int:
+    from medley_operator.cli.plan_report import build_report, exit_status, write_report
+    from medley_operator.domain.prepare import prepare
+    from medley_operator.domain.snapshot import Memory
+    from medley_planner.optimize import plan, verify
+
+    prepared = prepare(snapshot, Memory())
+    planned = None
+    if prepared.problem is not None:
+        planned = plan(prepared.problem, deadline_seconds=deadline_seconds)
+        violations = verify(prepared.problem, planned)
+        if violations:
+            raise AssertionError(f"the plan breaks its own rules: {violations}")
+    report = build_report(prepared, planned)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    write_report(report, output=output)
+    return exit_status(report)

@@ -1,0 +1,129 @@
+"""What `medley plan` prints: one report as plain values, as a table, JSON or YAML."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from medley_operator.domain.contexts import Prepared, ServiceContext, problem_name
+from medley_operator.domain.load import figures_of
+from medley_operator.domain.status import service_lower_bound
+from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
+
+Report = dict[str, Any]
+
+REJECTED = "Rejected"
+_WHOLE = frozenset({PlanStatus.OPTIMAL.value, PlanStatus.FEASIBLE.value})
+_OUTCOMES = frozenset({"ModelFitsNoPool", "TargetImpossible"})
+"""Rejections that are an answer of planning and no fault of the input."""
+
+
+def build_report(prepared: Prepared, planned: Plan | None) -> Report:
+    """Money in US dollars per hour, rates in requests per second, gap and load as fractions."""
+    plans = {plan.service: plan for plan in planned.services} if planned is not None else {}
+    return {
+        "status": planned.status.value if planned is not None else REJECTED,
+        "cost_per_hour": _figure(planned.cost_per_hour if planned is not None else 0.0),
+        "lower_bound": _figure(planned.lower_bound_per_hour if planned is not None else 0.0),
+        "gap": _figure(planned.gap if planned is not None else 0.0),
+        "services": [
+            _service_report(context, plans.get(problem_name(context.key)), planned) for context in prepared.services
+        ],
+    }
+
+
+def exit_status(report: Report) -> int:
+    """2 where a service's input is at fault, 3 where something is not planned, else 0."""
+    services = report["services"]
+    if any(service["status"] == REJECTED and service["reason"] not in _OUTCOMES for service in services):
+        return 2
+    return 0 if all(service["status"] in _WHOLE for service in services) else 3
+
+
+def _service_report(context: ServiceContext, plan: ServicePlan | None, fleet: Plan | None) -> Report:
+    name = problem_name(context.key)
+    if plan is None or fleet is None or context.choice is None:
+        rejection = context.rejection
+        return {
+            "service": name,
+            "status": REJECTED,
+            "reason": rejection.reason.value if rejection is not None else "NotPlanned",
+            "message": rejection.message if rejection is not None else "not planned",
+        }
+    figures = figures_of(context.choice.demand)
+    single = plan.best_single
+    return {
+        "service": name,
+        "status": plan.status.value,
+        "routing": plan.routing.value,
+        "load": {
+            "rate": _figure(figures.rate_rps),
+            "prompt_tokens": round(figures.prompt_tokens_mean),
+            "generation_tokens": round(figures.generation_tokens_mean),
+        },
+        "mix": [_mix_row(context, plan, index) for index, part in enumerate(plan.variants) if part.replicas > 0],
+        "cost_per_hour": _figure(plan.cost_per_hour),
+        "lower_bound": _figure(service_lower_bound(plan, fleet)),
+        "gap": _figure(fleet.gap),
+        "best_single": single
+        and {
+            "variant": single.variant,
+            "replicas": single.replicas,
+            "cost_per_hour": _figure(single.cost_per_hour),
+        },
+        "savings_percent": round(100 * (1 - plan.cost_per_hour / single.cost_per_hour), 1)
+        if single is not None and single.cost_per_hour > 0
+        else None,
+        "unused": [
+            *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in plan.unused),
+            *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in context.unfit),
+        ],
+        "unserved": _unserved(plan, context.choice.demand),
+    }
+
+
+def _mix_row(context: ServiceContext, plan: ServicePlan, index: int) -> Report:
+    part = plan.variants[index]
+    known = context.variant(part.variant)
+    return {
+        "variant": part.variant,
+        "pool": part.pool,
+        "gpu": known.variant.gpu if known is not None else "",
+        "gpus_per_replica": known.variant.gpus_per_replica if known is not None else 0,
+        "replicas": part.replicas,
+        "share": _figure(part.share),
+        "load": _figure(part.load),
+        "cost_per_hour": _figure(part.cost_per_hour),
+        "provenance": known.variant.provenance.value if known is not None else "",
+    }
+
+
+def _unserved(plan: ServicePlan, demand: Demand) -> list[Report]:
+    return [
+        {
+            "prompt_tokens": round(demand.buckets[part.bucket].prompt_tokens),
+            "generation_tokens": round(demand.buckets[part.bucket].generation_tokens),
+            "rate": _figure(part.rate_rps),
+            "reason": part.reason.value,
+        }
+        for part in plan.unserved
+    ]
+
+
+def _figure(value: float) -> float:
+    """Without the dust of binary sums."""
+    return float(f"{value:.9g}")
+
+
+def write_report(report: Report, *, output: str) -> None:
+    """To standard output, as "table", "json" or "yaml"."""
+    if output == "json":
+        print(json.dumps(report, indent=2))
+    elif output == "yaml":
+        import yaml
+
+        print(yaml.safe_dump(report, sort_keys=False), end="")
+    else:
+        from medley_operator.cli.plan_table import print_report
+
+        print_report(report)

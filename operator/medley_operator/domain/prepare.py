@@ -1,0 +1,181 @@
+"""From a snapshot to the planner's problem: which services can be planned, with what load, on which variants.
+
+Pure. Each service gets a context: planned, held (its load is lost, so its last plan stays), rejected (something in its
+spec or around it must be corrected first; what it runs stays) or leaving. One bad service never stops the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
+from medley_operator.domain.children import gpus_by_pool
+from medley_operator.domain.conditions import PlanReason
+from medley_operator.domain.contexts import (
+    PoolState,
+    Prepared,
+    Rejection,
+    ServiceContext,
+    ServiceKey,
+    Standing,
+    problem_name,
+)
+from medley_operator.domain.demand import choose_demand
+from medley_operator.domain.pools import planner_pools, pool_state
+from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
+from medley_operator.domain.validate import check_arguments, check_profile, check_spec
+from medley_operator.domain.variants import find_variants
+from medley_planner.model import Problem, RoutingMode, Service
+
+
+def prepare(snapshot: Snapshot, memory: Memory) -> Prepared:
+    """The problem of this round and the context of each service, in the order of their names."""
+    pools = tuple(
+        pool_state(pool, snapshot.nodes) for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
+    )
+    contexts = tuple(
+        _context(service, snapshot, pools=pools, memory=_memory_of(service, memory))
+        for service in sorted(snapshot.services, key=_key)
+    )
+    planned = [context for context in contexts if context.standing is Standing.PLANNED]
+    if not planned:
+        return Prepared(problem=None, services=contexts, pools=pools)
+    problem = Problem(
+        services=tuple(_planner_service(context) for context in planned),
+        pools=planner_pools(pools, taken_gpus=_taken_gpus(contexts, snapshot)),
+    )
+    return Prepared(problem=problem, services=contexts, pools=pools)
+
+
+def _key(service: LLMService) -> ServiceKey:
+    return service.metadata.namespace, service.metadata.name
+
+
+def _memory_of(service: LLMService, memory: Memory) -> ServiceMemory:
+    """What is remembered of this very object; an object of the same name made anew starts without memory."""
+    found = memory.services.get(_key(service))
+    uid = service.metadata.uid
+    return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
+
+
+def _context(
+    service: LLMService, snapshot: Snapshot, *, pools: Sequence[PoolState], memory: ServiceMemory
+) -> ServiceContext:
+    last_replicas = _last_replicas(service, memory)
+    base = ServiceContext(service=service, standing=Standing.REJECTED, last_replicas=last_replicas)
+    if service.metadata.deletion_timestamp is not None:
+        return replace(base, standing=Standing.LEAVING)
+    rejection = check_spec(service)
+    if rejection is not None:
+        return replace(base, rejection=rejection)
+    profile = _profile(service, snapshot)
+    if isinstance(profile, Rejection):
+        return replace(base, rejection=profile)
+    rejection = check_arguments(service, profile) or _unreadable_pool(service, last_replicas, snapshot.rejected)
+    if rejection is not None:
+        return replace(base, profile=profile, rejection=rejection)
+    choice = choose_demand(
+        service, snapshot.observations.get(_key(service)), memory=memory, has_plan=bool(last_replicas)
+    )
+    known = replace(base, profile=profile, choice=choice)
+    found = find_variants(service, profile, pools=pools, demand=choice.demand)
+    if isinstance(found, Rejection):
+        return replace(known, rejection=found)
+    standing = Standing.HELD if choice.hold else Standing.PLANNED
+    return replace(known, standing=standing, variants=found.variants, unfit=found.unfit)
+
+
+def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:
+    """Replicas of the last plan by variant; after a restart those that the status tells."""
+    if memory.plan is not None:
+        return {name: count for name, count in memory.plan.replicas().items() if count > 0}
+    return {variant.name: variant.desired for variant in service.status.variants if variant.desired > 0}
+
+
+def _profile(service: LLMService, snapshot: Snapshot) -> RuntimeProfile | Rejection:
+    name = service.spec.runtime.profile_ref
+    field = f'spec.runtime.profileRef "{name}"'
+    for profile in snapshot.profiles:
+        if profile.metadata.name != name:
+            continue
+        problem = check_profile(profile)
+        if problem is None:
+            return profile
+        return Rejection(
+            PlanReason.INVALID_SPEC,
+            f'{field} names a RuntimeProfile that cannot be used: {problem} (RuntimeProfile "{name}")',
+        )
+    unreadable = _rejected(snapshot.rejected, kind="RuntimeProfile", name=name)
+    if unreadable is not None:
+        return Rejection(
+            PlanReason.INVALID_SPEC, f"{field} names a RuntimeProfile that cannot be read: {unreadable.message}"
+        )
+    present = ", ".join(sorted(profile.metadata.name for profile in snapshot.profiles)) or "none"
+    return Rejection(
+        PlanReason.PROFILE_NOT_FOUND,
+        f"{field}: no such RuntimeProfile (present: {present}); create it or name another",
+    )
+
+
+def _unreadable_pool(
+    service: LLMService, last_replicas: Mapping[str, int], rejected: Sequence[Rejected]
+) -> Rejection | None:
+    """A pool that this service runs on and that does not parse must not look like a pool that is gone."""
+    used = {variant.pool for variant in service.status.variants if last_replicas.get(variant.name, 0) > 0}
+    used |= {variant.pool_ref for variant in service.spec.variants}
+    for name in sorted(used):
+        unreadable = _rejected(rejected, kind="GPUPool", name=name)
+        if unreadable is not None:
+            message = f'GPUPool "{name}", which this service uses, cannot be read: {unreadable.message}'
+            return Rejection(PlanReason.INVALID_SPEC, message)
+    return None
+
+
+def _rejected(rejected: Sequence[Rejected], *, kind: str, name: str) -> Rejected | None:
+    key = ObjectKey(kind=kind, namespace="", name=name)
+    return next((item for item in rejected if item.key == key), None)
+
+
+def _planner_service(context: ServiceContext) -> Service:
+    if context.choice is None:
+        raise AssertionError(f"{context.key} is planned without a demand")
+    scaling = context.service.spec.scaling
+    return Service(
+        name=problem_name(context.key),
+        demand=context.choice.demand,
+        variants=tuple(variant.variant for variant in context.variants),
+        routing=RoutingMode(context.service.spec.routing.effective_mode().value),
+        min_replicas=scaling.min_replicas,
+        max_replicas=scaling.max_replicas,
+        utilisation_limit=1.0 / (1.0 + scaling.headroom_percent / 100.0),
+    )
+
+
+def _taken_gpus(contexts: Sequence[ServiceContext], snapshot: Snapshot) -> dict[str, int]:
+    """GPUs by pool of what is not planned this round: last plans that are held, and all else that runs."""
+    answered = frozenset(
+        context.service.metadata.uid
+        for context in contexts
+        if context.standing in (Standing.PLANNED, Standing.HELD, Standing.LEAVING)
+    )
+    taken = gpus_by_pool(snapshot.children, except_uids=answered)
+    for context in contexts:
+        if context.standing is not Standing.HELD:
+            continue
+        for name, replicas in context.last_replicas.items():
+            held = _place(context, name)
+            if held is not None:
+                pool, gpus_per_replica = held
+                taken[pool] = taken.get(pool, 0) + replicas * gpus_per_replica
+    return taken
+
+
+def _place(context: ServiceContext, variant: str) -> tuple[str, int] | None:
+    known = context.variant(variant)
+    if known is not None:
+        return known.variant.pool, known.variant.gpus_per_replica
+    for old in context.service.status.variants:
+        if old.name == variant:
+            return old.pool, old.tensor_parallel
+    return None

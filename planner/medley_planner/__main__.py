@@ -1,0 +1,22 @@
+"""`python -m medley_planner`: the planner's own commands, for where the operator's `medley` is not installed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from medley_planner.cli import solve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status of the command."""
+    parser = argparse.ArgumentParser(prog="python -m medley_planner", description="The planner of Medley.")
+    solve.add_parser(parser.add_subparsers(required=True, metavar="COMMAND"))
+    args = parser.parse_args(argv)
+    status: int = args.run(args)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The capacity row of one variant: the derated largest rate of each size bucket. Pure, cached by content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+from medley_planner.capacity.closed_form import max_rate_rps
+from medley_planner.capacity.memory import MemoryFit, memory_fit
+from medley_planner.capacity.step_time import StepTime
+from medley_planner.catalog import Gpu
+from medley_planner.model import Bucket, Provenance
+from medley_planner.shapes import ModelShape, Precision
+
+DERATE: Mapping[Provenance, float] = MappingProxyType(
+    {
+        Provenance.MEASURED: 0.95,
+        Provenance.CALIBRATED: 0.90,
+        Provenance.ESTIMATED: 0.75,
+        Provenance.GIVEN: 1.0,
+    }
+)
+"""Share of a capacity that a plan may count on, by where the figure comes from: its usual error is taken off."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityRow:
+    """`capacity_rps[b]` is the derated largest rate of bucket b, all 0 where `fit` says that the model does not fit."""
+
+    capacity_rps: tuple[float, ...]
+    provenance: Provenance
+    derate: float
+    fit: MemoryFit
+
+
+def capacity_row(
+    shape: ModelShape,
+    gpu: Gpu,
+    *,
+    tensor_parallel: int,
+    precision: Precision,
+    max_model_len: int,
+    buckets: tuple[Bucket, ...],
+    ttft_seconds: float,
+    tpot_seconds: float,
+    percentile: float,
+    token_budget: int,
+    max_sequences: int,
+    utilisation: float = 0.9,
+) -> CapacityRow:
+    """The estimated row of one replica of `shape` on `tensor_parallel` of `gpu`; see `max_rate_rps` for the targets.
+
+    Within a row, a bucket never has more capacity than one whose prompt and generation are both no longer.
+    """
+    return _row(
+        shape,
+        gpu,
+        tensor_parallel,
+        precision,
+        max_model_len,
+        buckets,
+        ttft_seconds,
+        tpot_seconds,
+        percentile,
+        token_budget,
+        max_sequences,
+        utilisation,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _row(
+    shape: ModelShape,
+    gpu: Gpu,
+    tensor_parallel: int,
+    precision: Precision,
+    max_model_len: int,
+    buckets: tuple[Bucket, ...],
+    ttft_seconds: float,
+    tpot_seconds: float,
+    percentile: float,
+    token_budget: int,
+    max_sequences: int,
+    utilisation: float,
+) -> CapacityRow:
+    fit = memory_fit(
+        shape,
+        gpu,
+        tensor_parallel=tensor_parallel,
+        precision=precision,
+        max_model_len=max_model_len,
+        utilisation=utilisation,
+    )
+    step = StepTime(shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
+    derate = DERATE[Provenance.ESTIMATED]
+    rates = [
+        derate
+        * max_rate_rps(
+            step,
+            fit,
+            prompt_tokens=bucket.prompt_tokens,
+            generation_tokens=bucket.generation_tokens,
+            ttft_seconds=ttft_seconds,
+            tpot_seconds=tpot_seconds,
+            percentile=percentile,
+            token_budget=token_budget,
+            max_sequences=max_sequences,
+        )
+        for bucket in buckets
+    ]
+    return CapacityRow(_falling(buckets, rates), Provenance.ESTIMATED, derate, fit)
+
+
+def _falling(buckets: tuple[Bucket, ...], rates: list[float]) -> tuple[float, ...]:
+    return tuple(
+        min(
+            rate
+            for other, rate in zip(buckets, rates, strict=True)
+            if other.prompt_tokens <= bucket.prompt_tokens and other.generation_tokens <= bucket.generation_tokens
+        )
+        for bucket in buckets
+    )

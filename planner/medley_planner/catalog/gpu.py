@@ -1,0 +1,36 @@
+"""The facts of one GPU type that capacity is computed from. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU type.
+
+    `bf16_tflops`, `fp8_tflops`: dense tensor-core peak (no sparsity); None where the GPU has no FP8.
+    `memory_gb`: name-plate memory, 1e9 bytes. `usable_gib`: what the driver reports to a process, 2**30 bytes; memory
+    fit uses this. `memory_gb_per_second`: memory bandwidth, 1e9 bytes/s. `link_gb_per_second`: GPU to GPU, one way
+    (NVLink, xGMI, else PCIe), 1e9 bytes/s. `watts`: board power limit.
+
+    Efficiencies are the shares of the peak that engines reach: `gemm_bf16`, `gemm_fp8` of compute at 512 to 4096 tokens
+    a step, `memory` of bandwidth when a small batch reads the weights, `kv` of bandwidth when decode attention reads
+    the KV cache. `source` names where each comes from, `note` says what is guessed (empty: nothing).
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    bf16_tflops: float
+    fp8_tflops: float | None
+    memory_gb: float
+    usable_gib: float
+    memory_gb_per_second: float
+    watts: float
+    link_gb_per_second: float
+    gemm_bf16: float
+    gemm_fp8: float
+    memory: float
+    kv: float
+    source: str
+    note: str = ""

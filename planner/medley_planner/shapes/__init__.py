@@ -1,0 +1,15 @@
+"""Model shapes: what a transformer's sizes say about its weights, its KV cache and its arithmetic."""
+
+from medley_planner.shapes.bundled import UnknownModel, bundled_models, bundled_shape
+from medley_planner.shapes.config import UnreadableConfig, shape_from_config
+from medley_planner.shapes.shape import ModelShape, Precision
+
+__all__ = [
+    "ModelShape",
+    "Precision",
+    "UnknownModel",
+    "UnreadableConfig",
+    "bundled_models",
+    "bundled_shape",
+    "shape_from_config",
+]

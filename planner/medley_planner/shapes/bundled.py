@@ -1,0 +1,61 @@
+"""Shapes of common open models, so that a service names its model and nothing else.
+
+The package's models.json holds, per shape, the Hugging Face ids that have it, the parameter count that their weight
+files declare, and the shape's keys of config.json. Reads that file, nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from medley_planner.shapes.config import shape_from_config
+from medley_planner.shapes.shape import ModelShape
+
+
+class UnknownModel(LookupError):
+    """The model's shape is not bundled. `close` are bundled ids that look like it."""
+
+    def __init__(self, uri: str, close: tuple[str, ...]) -> None:
+        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+        super().__init__(
+            f'the shape of model "{uri}" is not known{hint}; '
+            "put the content of its config.json into spec.model.configJson"
+        )
+        self.uri = uri
+        self.close = close
+
+
+@dataclass(frozen=True, slots=True)
+class BundledModel:
+    """A bundled id with its shape and the parameter count that its weight files declare."""
+
+    model: str
+    declared_parameters: int
+    shape: ModelShape
+
+
+@cache
+def bundled_models() -> tuple[BundledModel, ...]:
+    """All bundled models, in the file's order."""
+    text = files("medley_planner.shapes").joinpath("models.json").read_text(encoding="utf-8")
+    entries: list[dict[str, Any]] = json.loads(text)
+    models = []
+    for entry in entries:
+        shape = shape_from_config(entry["config"], name=entry["models"][0])
+        models += [BundledModel(m, entry["parameters"], replace(shape, name=m)) for m in entry["models"]]
+    return tuple(models)
+
+
+def bundled_shape(uri: str) -> ModelShape:
+    """The shape of `hf://organisation/model` or `organisation/model`, in any case. Raises UnknownModel."""
+    wanted = uri.strip().removeprefix("hf://").strip("/").casefold()
+    known = {model.model.casefold(): model for model in bundled_models()}
+    if wanted in known:
+        return known[wanted].shape
+    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.75)
+    raise UnknownModel(uri, tuple(known[name].model for name in close))

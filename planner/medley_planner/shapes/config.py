@@ -1,0 +1,161 @@
+"""Reads a model's shape from its Hugging Face config.json.
+
+Key names and defaults are those of the transformers library. What the capacity model does not cover (latent attention,
+state-space layers, encoders) is refused with the key and the way out rather than planned wrongly. Touches the file that
+it is given, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medley_planner.shapes.shape import ModelShape
+
+_WAY_OUT = "give the capacity of this model by hand, or use a decoder-only model with plain or grouped-query attention"
+_UNCOVERED: Mapping[str, str] = {
+    "kv_lora_rank": "multi-head latent attention",
+    "linear_num_value_heads": "linear-attention layers",
+    "layers_block_type": "hybrid layers",
+    "hybrid_override_pattern": "hybrid layers",
+    "ssm_cfg": "state-space layers",
+    "state_size": "state-space layers",
+    "interleave_moe_layer_step": "interleaved expert layers",
+    "num_kv_shared_layers": "KV caches shared between layers",
+}
+_DECODERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_UNGATED_MLP = frozenset({"phi", "gpt_neox", "starcoder2", "nemotron", "opt"})
+_STRETCHING_ROPE = frozenset({"linear", "dynamic", "yarn"})
+
+
+class UnreadableConfig(ValueError):
+    """A config.json that gives no shape. `key` is what is wrong in it."""
+
+    def __init__(self, name: str, key: str, problem: str, way_out: str) -> None:
+        super().__init__(f'config.json of "{name}": {key} {problem}; {way_out}')
+        self.key = key
+
+
+def shape_from_config(config: Mapping[str, Any] | Path | str, *, name: str | None = None) -> ModelShape:
+    """The shape that `config` describes: a parsed config.json, its text, or its path. Raises UnreadableConfig.
+
+    `name` is the model's name in messages and in the shape; absent, the config's own `_name_or_path`.
+    """
+    outer = _loaded(config, name)
+    label = name or str(outer.get("_name_or_path") or outer.get("model_type") or "model")
+    nested = outer.get("text_config")
+    text = {**outer, **nested} if isinstance(nested, Mapping) else outer
+    _refuse_uncovered(label, outer, text)
+    reader = _Reader(label, text)
+
+    hidden = reader.size("hidden_size")
+    layers = reader.size("num_hidden_layers")
+    heads = reader.size("num_attention_heads")
+    experts = reader.size("num_local_experts", "num_experts", "n_routed_experts", default=0)
+    expert_size = reader.size("moe_intermediate_size", "intermediate_size") if experts else 0
+    return ModelShape(
+        name=label,
+        layers=layers,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=reader.size("num_key_value_heads", default=heads),
+        head_size=reader.size("head_dim", default=hidden // heads),
+        intermediate=reader.size("intermediate_size"),
+        vocab=reader.size("vocab_size"),
+        tied_embeddings=reader.flag("tie_word_embeddings", default=_family(text).startswith("gemma")),
+        experts=experts,
+        experts_per_token=reader.size("num_experts_per_tok") if experts else 0,
+        expert_intermediate=expert_size,
+        shared_intermediate=_shared_size(reader, expert_size) if experts else 0,
+        dense_layers=reader.size("first_k_dense_replace", default=0) if experts else 0,
+        mlp_matrices=2 if _family(text) in _UNGATED_MLP else 3,
+        max_position=_max_position(reader),
+    )
+
+
+class _Reader:
+    """Typed access to the keys of one config."""
+
+    def __init__(self, label: str, config: Mapping[str, Any]) -> None:
+        self.label = label
+        self.config = config
+
+    def size(self, *keys: str, default: int | None = None) -> int:
+        """The first of `keys` that is there and not null; a positive integer (0 only where it is the default)."""
+        for key in keys:
+            value = self.config.get(key)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < (0 if default == 0 else 1):
+                raise UnreadableConfig(
+                    self.label, key, f"is {json.dumps(value)[:40]}", "it must be a positive whole number"
+                )
+            return value
+        if default is None:
+            raise UnreadableConfig(self.label, keys[0], "is missing", f"add it, or {_WAY_OUT}")
+        return default
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        value = self.config.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise UnreadableConfig(self.label, key, f"is {json.dumps(value)[:40]}", "it must be true or false")
+        return value
+
+
+def _loaded(config: Mapping[str, Any] | Path | str, name: str | None) -> Mapping[str, Any]:
+    if isinstance(config, Mapping):
+        return config
+    inline = isinstance(config, str) and config.lstrip().startswith("{")
+    label = name or ("inline" if inline else str(config))
+    try:
+        parsed = json.loads(str(config) if inline else Path(config).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnreadableConfig(
+            label, "the file", f"{config} cannot be read ({error.strerror})", "give its path"
+        ) from None
+    except ValueError as error:
+        raise UnreadableConfig(
+            label, "the text", f"is no JSON ({error})", "paste the model's config.json as it is"
+        ) from None
+    if not isinstance(parsed, Mapping):
+        raise UnreadableConfig(label, "the text", "is no JSON object", "paste the model's config.json as it is")
+    return parsed
+
+
+def _family(text: Mapping[str, Any]) -> str:
+    return str(text.get("model_type") or "")
+
+
+def _refuse_uncovered(label: str, outer: Mapping[str, Any], text: Mapping[str, Any]) -> None:
+    for key, meaning in _UNCOVERED.items():
+        if text.get(key) is not None:
+            raise UnreadableConfig(
+                label, key, f"is {json.dumps(text[key])[:40]}: {meaning}, which the capacity model lacks", _WAY_OUT
+            )
+    if text.get("is_encoder_decoder") or outer.get("is_encoder_decoder"):
+        raise UnreadableConfig(label, "is_encoder_decoder", "is true", _WAY_OUT)
+    architectures = outer.get("architectures")
+    if isinstance(architectures, list) and architectures and not str(architectures[0]).endswith(_DECODERS):
+        raise UnreadableConfig(label, "architectures", f"is {json.dumps(architectures)[:80]}, no decoder", _WAY_OUT)
+
+
+def _shared_size(reader: _Reader, expert_size: int) -> int:
+    shared = reader.size("shared_expert_intermediate_size", default=0)
+    return shared or reader.size("n_shared_experts", default=0) * expert_size
+
+
+def _max_position(reader: _Reader) -> int | None:
+    """Longest sequence, stretched as vLLM stretches it for linear, dynamic and YaRN position scaling."""
+    positions = reader.size("max_position_embeddings", default=0)
+    rope = reader.config.get("rope_scaling") or reader.config.get("rope_parameters")
+    if not positions or not isinstance(rope, Mapping):
+        return positions or None
+    factor = rope.get("factor")
+    if rope.get("rope_type", rope.get("type")) in _STRETCHING_ROPE and isinstance(factor, int | float):
+        base = rope.get("original_max_position_embeddings")
+        return int((base if isinstance(base, int) else positions) * factor)
+    return positions

@@ -1,0 +1,22 @@
+"""From what is known of a service's traffic to a `Demand`: a rate and the shares of prompt x generation buckets."""
+
+from medley_planner.workload.gate import adopt, samples_in_window
+from medley_planner.workload.grid import standard_buckets
+from medley_planner.workload.histogram import BadHistogram, Histogram, HistogramFault, demand_from_histograms
+from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
+from medley_planner.workload.static import Size, demand_from_means, demand_from_sizes
+
+__all__ = [
+    "BadHistogram",
+    "Histogram",
+    "HistogramFault",
+    "Size",
+    "adopt",
+    "demand_from_histograms",
+    "demand_from_means",
+    "demand_from_sizes",
+    "mean_generation_tokens",
+    "mean_prompt_tokens",
+    "samples_in_window",
+    "standard_buckets",
+]

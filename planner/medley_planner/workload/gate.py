@@ -1,0 +1,47 @@
+"""Whether newly measured traffic differs from what the plan was made for by more than its own noise. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from medley_planner.model import Demand
+from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
+
+# Both figures compared were measured over a window, so their difference has twice the variance of one: three standard
+# deviations of it, relative, are 3 * sqrt(2 / n) for Poisson arrivals and for sizes of coefficient of variation 1.
+_NOISE_VARIANCE = 18.0
+
+
+def adopt(
+    current: Demand | None,
+    new: Demand,
+    *,
+    samples: float,
+    rate_band: float = 0.10,
+    size_band: float = 0.10,
+) -> bool:
+    """True where `new` should replace `current`: there is none, or the rate or a mean size differs by more than a band.
+
+    Differences are relative to `current`; each band is at least the noise of `samples` requests, the number that the
+    busier of the two demands brings in a window (`samples_in_window`).
+    """
+    if current is None:
+        return True
+    noise = math.sqrt(_NOISE_VARIANCE / samples) if samples > 0 else math.inf
+    if _changed(current.rate_rps, new.rate_rps) > max(rate_band, noise):
+        return True
+    return any(
+        _changed(mean(current), mean(new)) > max(size_band, noise)
+        for mean in (mean_prompt_tokens, mean_generation_tokens)
+    )
+
+
+def samples_in_window(current: Demand | None, new: Demand, *, window_seconds: float) -> float:
+    """Requests that the busier of both demands brings in `window_seconds`: silence counts as evidence too."""
+    return window_seconds * max(new.rate_rps, current.rate_rps if current else 0.0)
+
+
+def _changed(old: float, new: float) -> float:
+    if old == new:
+        return 0.0
+    return abs(new - old) / old if old > 0 else math.inf

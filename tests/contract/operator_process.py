@@ -1,0 +1,75 @@
+"""Runs the operator as a user's process does: `python -m medley_operator`, with a kubeconfig, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from e2e.controlplane.plane import free_port
+
+WAIT_SECONDS = 30.0
+
+
+def wait_for(what: str, holds: Callable[[], bool], *, timeout_seconds: float = WAIT_SECONDS) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {timeout_seconds:g} s: {what}"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class OperatorProcess:
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def get(self, path: str) -> tuple[int, str]:
+        """(status, text); status 0 where nothing listens yet."""
+        try:
+            answer = httpx.get(self.url + path, trust_env=False, timeout=5.0)
+        except httpx.TransportError:
+            return 0, ""
+        return answer.status_code, answer.text
+
+    def wait_ready(self) -> None:
+        wait_for(f"/readyz is 200; log:\n{self.log.read_text()}", lambda: self.get("/readyz")[0] == 200)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log so far; every line must be JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def stop(self) -> tuple[int, float]:
+        """(exit status, seconds) of a polite end."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=15), time.monotonic() - started
+
+    def worker_pids(self) -> list[int]:
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+
+@contextmanager
+def running_operator(kubeconfig: Path, folder: Path, *arguments: str) -> Iterator[OperatorProcess]:
+    port = free_port()
+    log = folder / f"operator-{port}.log"
+    command = [sys.executable, "-m", "medley_operator", "--bind-address", "127.0.0.1", "--port", str(port), *arguments]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, stderr=stream, env={**os.environ, "KUBECONFIG": str(kubeconfig)})
+    try:
+        yield OperatorProcess(process, f"http://127.0.0.1:{port}", log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()

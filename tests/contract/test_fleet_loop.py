@@ -1,0 +1,232 @@
+"""The operator as a process against a real API server, as the chart's own ServiceAccount.
+
+Runs on a control plane of its own without controllers: the operator acts on every LLMService of a cluster, and what
+makes pods of Deployments is not asked here. Ordered: the first test wants a cluster without CRDs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.controlplane import ControlPlane
+from medley_operator.api.v1alpha1 import API_VERSION
+from tests.contract.apiserver import Api
+from tests.contract.operator_process import OperatorProcess, running_operator, wait_for
+
+pytestmark = pytest.mark.contract
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "medley-system"
+RELEASE = "medley"
+STEADY_SECONDS = 6.0
+READ_VERBS = ("get", "list", "watch")
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    with ControlPlane.start(controllers=False, kwok=False) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def admin(plane: ControlPlane) -> Iterator[Api]:
+    client = Api(plane)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def account(plane: ControlPlane, admin: Api) -> tuple[str, Path]:
+    """User name and kubeconfig of the chart's ServiceAccount with exactly the chart's RBAC."""
+    admin.kubectl("create", "namespace", NAMESPACE)
+    shown = [word for name in ("rbac", "serviceaccount") for word in ("--show-only", f"templates/{name}.yaml")]
+    chart = str(ROOT / "helm" / "medley")
+    manifests = admin.helm("template", RELEASE, chart, "--namespace", NAMESPACE, *shown)
+    admin.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=manifests)
+    (name,) = [
+        each.removeprefix("serviceaccount/")
+        for each in admin.kubectl("get", "serviceaccounts", "-n", NAMESPACE, "-o", "name").split()
+    ]
+    return f"system:serviceaccount:{NAMESPACE}:{name}", plane.service_account_kubeconfig(NAMESPACE, name)
+
+
+@pytest.fixture(scope="module")
+def audit(plane: ControlPlane, account: tuple[str, Path]) -> Callable[[float], list[dict[str, Any]]]:
+    """The operator's own requests since that time."""
+    return lambda since: [e for e in plane.audit_events(since=since) if e["user"]["username"] == account[0]]
+
+
+def apply_crds(admin: Api) -> None:
+    admin.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+
+
+def denied(events: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"{event['verb']} {event['requestURI']} {event['responseStatus']['code']}"
+        for event in events
+        if event["responseStatus"]["code"] in (401, 403)
+    ]
+
+
+def writes(events: list[dict[str, Any]]) -> list[str]:
+    return [f"{event['verb']} {event['requestURI']}" for event in events if event["verb"] not in READ_VERBS]
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_missing_crds_are_told_and_waited_for(
+    plane: ControlPlane, admin: Api, account: tuple[str, Path], tmp_path: Path
+) -> None:
+    with running_operator(account[1], tmp_path, "--resync-seconds", "60") as operator:
+        wait_for("the loop says what is missing", lambda: "not installed" in operator.get("/readyz")[1])
+        status, text = operator.get("/readyz")
+        assert status == 503
+        assert "CRDs of medley.dev are not installed" in text
+        assert "kubectl apply -f crds/" in text
+        assert operator.get("/healthz")[0] == 200
+        apply_crds(admin)
+        operator.wait_ready()
+        told = [line for line in operator.lines() if line.get("reason") == "CrdsNotInstalled"]
+        assert told
+        assert all(line["level"] == "error" and "exception" not in line for line in told)
+
+
+@pytest.fixture
+def operator(admin: Api, account: tuple[str, Path], tmp_path: Path) -> Iterator[OperatorProcess]:
+    apply_crds(admin)
+    with running_operator(account[1], tmp_path, "--resync-seconds", "2") as operator:
+        operator.wait_ready()
+        yield operator
+
+
+def test_sigterm_ends_it_with_status_0_and_leaves_no_process(operator: OperatorProcess) -> None:
+    workers = operator.worker_pids()
+    assert len(workers) == 1
+    status, seconds = operator.stop()
+    assert status == 0, operator.log.read_text()
+    assert seconds < 3.0
+    wait_for("the worker is gone", lambda: not any(exists(pid) for pid in workers), timeout_seconds=2.0)
+    assert {line["level"] for line in operator.lines()} == {"info"}
+
+
+def test_sigkill_leaves_no_process_either(operator: OperatorProcess) -> None:
+    workers = operator.worker_pids()
+    operator.process.kill()
+    operator.process.wait()
+    wait_for("the worker is gone", lambda: not any(exists(pid) for pid in workers), timeout_seconds=5.0)
+
+
+def test_the_port_is_told_when_it_is_taken(
+    operator: OperatorProcess, account: tuple[str, Path], tmp_path: Path
+) -> None:
+    port = operator.url.rpartition(":")[2]
+    with running_operator(account[1], tmp_path, "--port", port) as second:
+        assert second.process.wait(timeout=20) == 2
+        assert "set --port" in second.lines()[-1]["error"]
+
+
+def gpu_pool(name: str, gpu: str, price: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "GPUPool",
+        "metadata": {"name": name},
+        "spec": {
+            "gpu": gpu,
+            "nodeSelector": {"gpu": name},
+            "capacity": {"type": "Fixed", "nodes": 4, "gpusPerNode": 4},
+            "cost": {"perHour": price},
+        },
+    }
+
+
+def profile() -> dict[str, Any]:
+    spec = {"image": "vllm/vllm-openai:v0.32.0", "version": "0.32.0"}
+    return {"apiVersion": API_VERSION, "kind": "RuntimeProfile", "metadata": {"name": "vllm"}, "spec": spec}
+
+
+def llm_service(rate: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "LLMService",
+        "metadata": {"name": "chat", "namespace": "team"},
+        "spec": {
+            "model": {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"},
+            "slo": {"ttft": "2s", "tpot": "100ms"},
+            "workload": {
+                "source": "Static",
+                "static": {"requestsPerSecond": rate, "promptTokens": 500, "generationTokens": 150},
+            },
+        },
+    }
+
+
+def replicas(admin: Api) -> int:
+    items = admin.request("GET", "/apis/apps/v1/namespaces/team/deployments")[1]["items"]
+    return sum(item["spec"]["replicas"] for item in items)
+
+
+def test_an_llm_service_becomes_deployments_and_then_nothing_is_written(
+    operator: OperatorProcess, admin: Api, audit: Callable[[float], list[dict[str, Any]]]
+) -> None:
+    admin.kubectl("create", "namespace", "team")
+    began = time.time()
+    pools = "/apis/medley.dev/v1alpha1/gpupools"
+    services = "/apis/medley.dev/v1alpha1/namespaces/team/llmservices"
+    for path, body in (
+        (pools, gpu_pool("l4", "L4", "0.805")),
+        (pools, gpu_pool("h100", "H100", "6.880")),
+        ("/apis/medley.dev/v1alpha1/runtimeprofiles", profile()),
+        (services, llm_service("4")),
+    ):
+        status, answer = admin.request("POST", path, body)
+        assert status == 201, answer
+    wait_for(f"a Deployment appears; log:\n{operator.log.read_text()}", lambda: replicas(admin) > 0)
+    few = replicas(admin)
+    found = admin.request("GET", f"{services}/chat")[1]
+    conditions = {each["type"]: each["reason"] for each in found["status"]["conditions"]}
+    assert conditions["PlanReady"] == "Optimal"
+    assert found["status"]["desiredReplicas"] == few
+
+    # An event, not the resync, is what starts the next round.
+    change = {"spec": {"workload": {"static": llm_service("40")["spec"]["workload"]["static"]}}}
+    admin.kubectl("patch", "llms", "chat", "-n", "team", "--type=merge", "-p", json.dumps(change))
+    wait_for("more replicas for more load", lambda: replicas(admin) > few)
+
+    time.sleep(2.0)
+    calm = time.time()
+    time.sleep(STEADY_SECONDS)
+    steady = audit(calm)
+    assert steady
+    assert writes(steady) == []
+    assert denied(audit(began)) == []
+    log = operator.lines()
+    assert [line for line in log if line["level"] in ("warning", "error", "critical")] == []
+    metrics = operator.get("/metrics")[1]
+    assert 'medley_service_request_rate{namespace="team",service="chat"} 40.0' in metrics
+
+
+def test_a_deleted_service_takes_its_figures_along(operator: OperatorProcess, admin: Api) -> None:
+    wait_for("figures", lambda: 'service="chat"' in operator.get("/metrics")[1])
+    admin.kubectl("delete", "llms", "chat", "-n", "team")
+    wait_for("no figures", lambda: 'service="chat"' not in operator.get("/metrics")[1])
+    assert exists(operator.process.pid)
+
+
+def test_the_gateway_api_is_watched_once_it_is_installed(
+    operator: OperatorProcess, plane: ControlPlane, audit: Callable[[float], list[dict[str, Any]]]
+) -> None:
+    watched = "httproutes.gateway.networking.k8s.io"
+    assert not [line for line in operator.lines() if watched in line.get("kinds", [])]
+    began = time.time()
+    plane.apply_gateway_api_crds()
+    wait_for("it is watched", lambda: any("/httproutes?watch" in each["requestURI"] for each in audit(began)))
+    assert [line for line in operator.lines() if watched in line.get("kinds", [])]
+    assert denied(audit(began)) == []

@@ -1,0 +1,157 @@
+"""`medley plan`: the same YAML as kubectl, one answer, and messages that name file, object, field and way out."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medley_operator.cli.main import main
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+FLEET = EXAMPLES / "plan" / "fleet.yaml"
+
+
+def objects(path: Path = FLEET) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def write(folder: Path, documents: list[dict[str, Any]]) -> str:
+    file = folder / "objects.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    return str(file)
+
+
+def edited(folder: Path, kind: str, **spec: Any) -> str:
+    """The example fleet with fields of the spec of its first object of `kind` replaced."""
+    documents = objects()
+    target = next(document for document in documents if document["kind"] == kind)
+    target["spec"] |= spec
+    return write(folder, documents)
+
+
+def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(FLEET), "-o", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["status"] == "Optimal"
+    assert report["lower_bound"] <= report["cost_per_hour"] + 1e-6
+    (service,) = report["services"]
+    assert service["service"] == "demo/chat"
+    assert service["load"] == {"rate": 25.0, "prompt_tokens": 600, "generation_tokens": 180}
+    assert sum(row["share"] for row in service["mix"]) == pytest.approx(1)
+    assert sum(row["cost_per_hour"] for row in service["mix"]) == pytest.approx(service["cost_per_hour"])
+    assert service["cost_per_hour"] <= service["best_single"]["cost_per_hour"] + 1e-6
+    named = {row["variant"] for row in service["mix"]} | {row["variant"] for row in service["unused"]}
+    assert len(named) == 8
+
+
+def test_yaml_and_table_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(FLEET), "-o", "yaml"]) == 0
+    report = yaml.safe_load(capsys.readouterr().out)
+    assert main(["plan", "-f", str(FLEET)]) == 0
+    table = capsys.readouterr().out
+    assert f"${report['cost_per_hour']:.2f}/h" in table
+    assert "demo/chat: Optimal, 25 req/s" in table
+    assert all(row["variant"] in table for row in report["services"][0]["mix"])
+
+
+def test_several_files_a_folder_and_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["plan", "-f", str(EXAMPLES / "plan"), "-o", "json"]) == 0
+    folder = capsys.readouterr().out
+    files = [str(file) for file in sorted((EXAMPLES / "plan").glob("*.yaml"))]
+    assert main(["plan", "-f", *files, "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(folder)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(FLEET.read_text()))
+    assert main(["plan", "-f", "-", "-o", "json"]) == 0
+    assert [service["service"] for service in json.loads(folder)["services"]] == [
+        "demo/chat",
+        "demo/expert",
+        "demo/summaries",
+    ]
+
+
+def test_the_quickstart_is_planned_with_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(EXAMPLES / "quickstart"), "-o", "json"]) == 0
+    captured = capsys.readouterr()
+    assert "Gateway demo/inference" in captured.err
+    assert "spec.capacity.nodes is not given" in captured.err
+
+
+def test_what_does_not_fit_is_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    documents = [item for item in objects() if item["metadata"]["name"] in ("l40s", "vllm", "chat")]
+    documents[0]["spec"]["capacity"] = {"type": "Fixed", "nodes": 1, "gpusPerNode": 1}
+    assert main(["plan", "-f", write(tmp_path, documents), "-o", "json"]) == 3
+    (service,) = json.loads(capsys.readouterr().out)["services"]
+    assert service["status"] == "Partial"
+    assert {row["reason"] for row in service["unserved"]} == {"Stock"}
+    assert main(["plan", "-f", edited(tmp_path, "LLMService", slo={"ttft": "1s", "tpot": "1ms"})]) == 3
+    assert "TargetImpossible" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "words"),
+    [
+        ("LLMService", {"slo": {"tpot": "50"}}, ["LLMService demo/chat", 'spec.slo.tpot is "50"', '"250ms"']),
+        ("LLMService", {"slos": {}}, ["spec.slos is no field"]),
+        ("LLMService", {"model": {}}, ["spec.model.uri is missing"]),
+        ("LLMService", {"workload": {}}, ["spec.workload.static is missing"]),
+        ("LLMService", {"scaling": {"minReplicas": -1}}, ["spec.scaling.minReplicas is -1"]),
+        ("GPUPool", {"cost": {"perHour": 0.8}}, ["GPUPool l4", "spec.cost.perHour is 0.8", '"0.8"']),
+        ("GPUPool", {"capacity": {"type": "Big", "gpusPerNode": 1}}, ["spec.capacity.type is 'Big'"]),
+    ],
+)
+def test_a_bad_field_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, spec: dict[str, Any], words: list[str]
+) -> None:
+    assert main(["plan", "-f", edited(tmp_path, kind, **spec)]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"medley plan: {tmp_path}/objects.yaml: ") or "workload" in message
+    assert all(word in message for word in words), message
+
+
+def test_a_rejected_service_is_status_2_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", edited(tmp_path, "LLMService", variants=[{"poolRef": "l9"}])]) == 2
+    assert "PoolNotFound" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "is no YAML"),
+        ("- 1", "is no Kubernetes object"),
+        ("kind: GPUPool", "has no metadata.name"),
+        ("", "holds no LLMService"),
+        ("{apiVersion: medley.dev/v9, kind: GPUPool, metadata: {name: a}}", "use medley.dev/v1alpha1"),
+    ],
+)
+def test_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    assert main(["plan", "-f", str(file)]) == 2
+    assert words in capsys.readouterr().err
+    assert main(["plan", "-f", str(tmp_path / "none.yaml")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_an_object_given_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(FLEET), str(FLEET)]) == 2
+    assert "GPUPool l4 is also in" in capsys.readouterr().err
+
+
+def test_no_cluster_library_is_loaded() -> None:
+    code = (
+        "import sys; from medley_operator.cli.main import main; "
+        f"status = main(['plan', '-f', {str(FLEET)!r}, '-o', 'json']); "
+        "loaded = {'kopf', 'kubernetes', 'httpx', 'prometheus_client', 'rich'} & set(sys.modules); "
+        "print(sorted(loaded), file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")

@@ -1,0 +1,51 @@
+"""Durations and quantities are read as Kubernetes and the API's patterns mean them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from medley_operator.domain.quantities import duration_seconds, money, quantity, rate, scaled_quantity
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("250ms", 0.25), ("1.5s", 1.5), ("5m", 300), ("2h", 7200)])
+def test_durations(text: str, seconds: float) -> None:
+    assert duration_seconds(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "50", "5 s", "5sec", "-1s"])
+def test_a_bad_duration_names_itself(text: str) -> None:
+    with pytest.raises(ValueError, match=f'"{text}" is no duration'):
+        duration_seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("4", "4000m"),
+        ("16Gi", "16384Mi"),
+        ("1", 1),
+        ("1E", "1e18"),
+        ("1Ei", str(2**60)),
+        ("2k", "2000"),
+        ("0.5", "500m"),
+    ],
+)
+def test_equal_quantities(left: str, right: str | int) -> None:
+    assert quantity(left) == quantity(right)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1.2.3", "4X"])
+def test_a_bad_quantity_names_itself(text: str) -> None:
+    with pytest.raises(ValueError, match="is no Kubernetes quantity"):
+        quantity(text)
+
+
+def test_written_forms() -> None:
+    assert scaled_quantity("16Gi", 2) == "32Gi"
+    assert scaled_quantity("500m", 4) == "2000m"
+    assert scaled_quantity("1.5", 2) == "3"
+    assert (money(1.605), money(0.0)) == ("1.60", "0.00")
+    assert (rate(4.0), rate(11.2), rate(0.0), rate(100.0)) == ("4", "11.2", "0", "100")
+    assert quantity("8Gi") == Decimal(8) * 2**30

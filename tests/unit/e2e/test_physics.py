@@ -1,0 +1,52 @@
+"""Engines of real models on the catalogue's GPUs: they differ as the GPUs do, and say why one would not start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from e2e.fleet.arguments import UnknownEngine
+from e2e.fleet.physics import spec_factory
+from medley_planner.catalog import UnknownGpu
+from tests.unit.e2e.fleet_cases import engine, pod, request
+
+LLAMA = ("meta-llama/Llama-3.1-8B-Instruct", "--served-model-name=llama", "--max-model-len=16384", "--dtype=bfloat16")
+
+
+def test_a_faster_gpu_is_faster_and_holds_more() -> None:
+    spec_of = spec_factory({})
+    specs = {gpu: spec_of(replace(pod("a"), gpu=gpu, args=LLAMA), None) for gpu in ("L4", "A100-80", "H100")}
+    times = {}
+    for gpu, spec in specs.items():
+        queue, alone = engine(spec), request(0, prompt=1000, generation=100)
+        queue.submit(alone)
+        queue.advance(alone.arrival + 60)
+        times[gpu] = (alone.ttft_seconds or 0, alone.tpot_seconds or 0)
+    assert times["L4"] > times["A100-80"] > times["H100"] > (0, 0)
+    assert 0.05 < times["L4"][1] < 0.12  # 16 GB of weights at some 230 GB/s
+    assert specs["L4"].kv_tokens < specs["A100-80"].kv_tokens
+
+
+def test_truth_bends_one_gpu_type_only() -> None:
+    spec_of = spec_factory({"L4": 1.2})
+    assert spec_of(replace(pod("a"), gpu="NVIDIA-L4", args=LLAMA), None).truth_factor == 1.2
+    assert spec_of(replace(pod("a"), gpu="H100", args=LLAMA), None).truth_factor == 1.0
+    with pytest.raises(UnknownGpu, match="L5"):
+        spec_factory({"L5": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("gpu", "args", "says"),
+    [
+        ("", LLAMA, "no label medley.dev/gpu"),
+        ("L5", LLAMA, '"L5" is not in the catalogue'),
+        ("L4", ("org/unknown", "--max-model-len=10"), "org/unknown"),
+        ("L4", (*LLAMA, "--quantization=awq"), "--quantization=awq is not modelled"),
+        ("L4", (*LLAMA, "--dtype=float32"), "--dtype=float32 is not modelled"),
+        ("L4", (*LLAMA, "--max-model-len=130000"), "would not start"),
+    ],
+)
+def test_an_engine_that_cannot_be_stood_in_for_says_why(gpu: str, args: tuple[str, ...], says: str) -> None:
+    with pytest.raises(UnknownEngine, match=says):
+        spec_factory({})(replace(pod("a"), gpu=gpu, args=args), None)

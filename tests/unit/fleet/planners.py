@@ -1,0 +1,43 @@
+"""Planner functions of every kind of bad behaviour, run in the real worker process by `test_worker`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from medley_operator.domain.snapshot import PlanOutcome
+from medley_planner.model import Plan, PlanStatus, Problem
+
+
+def good(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+    return Plan(PlanStatus.OPTIMAL, (), float(len(problem.pools)), deadline_seconds, 0.0, float(os.getpid()))
+
+
+def prints(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+    print("a solver that talks")
+    os.write(1, b"and its C++ part")
+    sys.stdout.flush()
+    return good(problem, deadline_seconds)
+
+
+def sleeps(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+    time.sleep(60)
+    return good(problem, deadline_seconds)
+
+
+def sleeps_on_pools(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+    return sleeps(problem, deadline_seconds) if problem.pools else good(problem, deadline_seconds)
+
+
+def exits(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+    os._exit(7)
+
+
+def raises(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+    raise ValueError("a planner's mistake")
+
+
+def eats(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+    hoard = bytearray(2 * 1024**3)
+    return good(problem, float(len(hoard)))

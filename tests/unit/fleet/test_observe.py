@@ -1,0 +1,125 @@
+"""A look is whole or an error; what does not parse is told to its owner; what a cluster may lack is no error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation
+from medley_operator.fleet.observe import Observer
+from medley_operator.kube.errors import NotFound, Unavailable
+from medley_operator.kube.resources import GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES
+from medley_operator.metrics.observe import ServiceQuery
+from tests.unit.fleet.fake_kube import FakeKubeClient
+from tests.unit.fleet.objects import child, service_manifest
+
+
+def node(name: str, *, ready: str = "True", **spec: Any) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"gpu": "l4"}},
+        "spec": spec,
+        "status": {
+            "allocatable": {"cpu": "15500m", "memory": "1Gi", "nvidia.com/gpu": "8", "hugepages-2Mi": "0"},
+            "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready}],
+        },
+    }
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, float]] = []
+
+    async def observe(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Observation]:
+        self.asked += [(query.namespace, query.name, query.window_seconds) for query in services]
+        return {(query.namespace, query.name): Observation(MetricsReason.MISSING) for query in services}
+
+
+async def test_only_nodes_that_take_pods_count_and_only_extended_resources() -> None:
+    client = FakeKubeClient()
+    for each in (node("a"), node("b", ready="Unknown"), node("c", unschedulable=True)):
+        client.put(each)
+    nodes = (await Observer(client=client, metrics=None).observe()).snapshot.nodes
+    assert [each.name for each in nodes] == ["a"]
+    assert nodes[0].allocatable == {"nvidia.com/gpu": 8}
+    assert nodes[0].labels == {"gpu": "l4"}
+
+
+async def test_children_are_only_those_with_our_label() -> None:
+    client = FakeKubeClient()
+    client.put(child("Deployment", "chat-l4"))
+    client.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"}})
+    children = (await Observer(client=client, metrics=None).observe()).snapshot.children
+    assert set(children) == {ObjectKey("Deployment", "demo", "chat-l4")}
+
+
+async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_way_out() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest("good"))
+    bad = client.put(service_manifest("bad", uid="uid-bad", drain={"timeout": "soon"}))
+    bad["status"] = {"mix": "kept"}
+    seen = (await Observer(client=client, metrics=None).observe()).snapshot
+    assert [each.metadata.name for each in seen.services] == ["good"]
+    (rejected,) = seen.rejected
+    assert (rejected.key, rejected.uid, rejected.status) == (
+        ObjectKey("LLMService", "demo", "bad"),
+        "uid-bad",
+        {"mix": "kept"},
+    )
+    for part in ("LLMService demo/bad", "spec.drain.timeout", "'soon'", "kubectl edit llmservices -n demo bad"):
+        assert part in rejected.message
+
+
+async def test_a_cluster_without_the_gateway_api_is_told_apart_from_one_without_gateways() -> None:
+    client = FakeKubeClient()
+    without = await Observer(client=client, metrics=None).observe()
+    assert without.snapshot.gateways is None
+    assert not {GATEWAYS, HTTP_ROUTES} & without.available
+    client.missing.clear()
+    empty = await Observer(client=client, metrics=None).observe()
+    assert empty.snapshot.gateways == frozenset()
+    client.put({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+                "metadata": {"name": "edge", "namespace": "demo"}})  # fmt: skip
+    one = await Observer(client=client, metrics=None).observe()
+    assert one.snapshot.gateways == frozenset({("demo", "edge")})
+    assert {GATEWAYS, HTTP_ROUTES, LLM_SERVICES} <= one.available
+
+
+async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None:
+    client = FakeKubeClient()
+    client.missing.add(GPU_POOLS)
+    with pytest.raises(NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply -f crds/") as caught:
+        await Observer(client=client, metrics=None).observe()
+    assert caught.value.reason == "CrdsNotInstalled"
+
+
+async def test_one_list_that_fails_fails_the_look() -> None:
+    client = FakeKubeClient()
+    client.failing["list", "nodes"] = Unavailable("cannot list nodes: no answer")
+    with pytest.raises(Unavailable, match="cannot list nodes"):
+        await Observer(client=client, metrics=None).observe()
+
+
+async def test_without_prometheus_the_way_out_is_named_and_no_error_counted() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    seen = await Observer(client=client, metrics=None).observe()
+    observation = seen.snapshot.observations["demo", "chat"]
+    assert observation.reason is MetricsReason.UNAVAILABLE
+    assert "--prometheus-url" in observation.message
+    assert not seen.metrics_failed
+
+
+async def test_prometheus_is_asked_only_for_services_that_want_it() -> None:
+    client, metrics = FakeKubeClient(), Metrics()
+    client.put(service_manifest("live", workload={"window": "2m"}))
+    static = {"requestsPerSecond": "1", "promptTokens": 10, "generationTokens": 10}
+    client.put(service_manifest("fixed", workload={"source": "Static", "static": static}))
+    client.put({"apiVersion": API_VERSION, "kind": "GPUPool", "metadata": {"name": "bad", "uid": "u"}, "spec": {}})
+    seen = await Observer(client=client, metrics=metrics).observe()
+    assert metrics.asked == [("demo", "live", 120)]
+    assert set(seen.snapshot.observations) == {("demo", "live")}

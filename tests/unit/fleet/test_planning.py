@@ -1,0 +1,53 @@
+"""The real planner in the real worker, and what the verifier refuses never gets out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from medley_operator.domain.snapshot import PlanFailure
+from medley_operator.fleet import planning
+from medley_operator.fleet.worker import PlanWorker
+from medley_planner.model import (
+    Bucket,
+    Demand,
+    Plan,
+    PlanStatus,
+    Pool,
+    Problem,
+    Provenance,
+    RoutingMode,
+    Service,
+    SizeSource,
+    Variant,
+)
+
+DEMAND = Demand(rate_rps=10.0, buckets=(Bucket(500.0, 150.0),), shares=(1.0,), size_source=SizeSource.STATIC)
+VARIANT = Variant("l4", "l4", "L4", 1, 0.8, (3.0,), Provenance.GIVEN)
+PROBLEM = Problem(
+    services=(Service("demo/chat", DEMAND, (VARIANT,), RoutingMode.SERVICE),), pools=(Pool("l4", stock_gpus=8),)
+)
+
+
+async def test_the_worker_plans_and_verifies() -> None:
+    worker = PlanWorker()
+    try:
+        plan = await worker.solve(PROBLEM, deadline_seconds=10.0)
+    finally:
+        await worker.close()
+    assert isinstance(plan, Plan)
+    assert plan.status is PlanStatus.OPTIMAL
+    assert plan.services[0].replicas() == {"l4": 4}
+
+
+def test_a_plan_that_breaks_a_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = planning.plan_and_verify(PROBLEM, 10.0)
+    assert isinstance(good, Plan)
+    service = good.services[0]
+    overfull = replace(service, variants=(replace(service.variants[0], replicas=1),))
+    monkeypatch.setattr(planning, "plan", lambda problem, *, deadline_seconds: replace(good, services=(overfull,)))
+    refused = planning.plan_and_verify(PROBLEM, 10.0)
+    assert isinstance(refused, PlanFailure)
+    assert refused.reason == "PlanRejected"
+    assert "demo/chat" in refused.message

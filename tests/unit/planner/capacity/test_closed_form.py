@@ -1,0 +1,180 @@
+"""The closed form: near the simulated capacities it stands for, and monotone in targets and sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypedDict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medley_planner.capacity import DERATE, MemoryFit, StepTime, capacity_row, max_rate_rps, memory_fit
+from medley_planner.catalog import gpu, known_gpus
+from medley_planner.model import Bucket, Provenance
+from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.workload import standard_buckets
+
+LLAMA_8B = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
+CELLS = (
+    (512, 256, 0.04),
+    (1024, 256, 0.04),
+    (2048, 128, 0.04),
+    (4096, 256, 0.04),
+    (1024, 256, 0.12),
+    (4096, 256, 0.12),
+)
+# Discrete-event simulation, Poisson arrivals, Llama-3.1-8B BF16, p90 TTFT <= 1 s and p90 TPOT <= target, budget 2048.
+SIMULATED = {
+    "L40S": (5.4, 2.6, 1.3, 0.46, 5.7, 1.3),
+    "A100-80": (12.7, 6.7, 3.8, 1.5, 9.3, 2.1),
+    "H100": (34.0, 20.0, 13.3, 5.1, 21.4, 5.7),
+    "H200": (36.9, 22.5, 14.5, 5.8, 23.6, 6.5),
+    "B200": (58.0, 40.0, 30.0, 11.9, 40.0, 11.9),
+}
+
+
+class Limits(TypedDict):
+    prompt_tokens: float
+    generation_tokens: float
+    ttft_seconds: float
+    tpot_seconds: float
+    percentile: float
+    token_budget: int
+    max_sequences: int
+
+
+LIMITS: Limits = {
+    "prompt_tokens": 1024,
+    "generation_tokens": 256,
+    "ttft_seconds": 1.0,
+    "tpot_seconds": 0.04,
+    "percentile": 90,
+    "token_budget": 2048,
+    "max_sequences": 256,
+}
+
+
+def engine(name: str, model: str = LLAMA_8B.name, max_model_len: int = 8192) -> tuple[StepTime, MemoryFit]:
+    shape, precision = bundled_shape(model), Precision.BF16
+    return (
+        StepTime(shape, gpu(name), tensor_parallel=1, precision=precision),
+        memory_fit(shape, gpu(name), tensor_parallel=1, precision=precision, max_model_len=max_model_len),
+    )
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_within_a_quarter_of_simulated_capacity(name: str) -> None:
+    step, fit = engine(name)
+    for (prompt, generation, tpot), simulated in zip(CELLS, SIMULATED[name], strict=True):
+        limits: Limits = {**LIMITS, "prompt_tokens": prompt, "generation_tokens": generation, "tpot_seconds": tpot}
+        assert max_rate_rps(step, fit, **limits) == pytest.approx(simulated, rel=0.25), (prompt, generation, tpot)
+
+
+def test_l4_cannot_keep_a_tight_target_at_any_rate() -> None:
+    step, fit = engine("L4")
+    assert max_rate_rps(step, fit, **LIMITS) == 0.0
+    assert 0.3 < max_rate_rps(step, fit, **{**LIMITS, "tpot_seconds": 0.12}) < 1.0
+
+
+def test_zero_where_it_does_not_fit_or_is_too_long() -> None:
+    step, fit = engine("H100")
+    assert max_rate_rps(step, replace(fit, fits=False), **LIMITS) == 0.0
+    assert max_rate_rps(step, fit, **{**LIMITS, "prompt_tokens": 8000}) == 0.0
+    assert max_rate_rps(step, fit, **{**LIMITS, "ttft_seconds": 0.005}) == 0.0
+
+
+def test_a_single_token_has_no_tpot() -> None:
+    step, fit = engine("L4")
+    assert max_rate_rps(step, fit, **{**LIMITS, "generation_tokens": 1}) > 1.0
+
+
+limits = st.fixed_dictionaries(
+    {
+        "prompt_tokens": st.floats(10, 16000),
+        "generation_tokens": st.floats(1, 2000),
+        "ttft_seconds": st.sampled_from([0.2, 0.5, 1.0, 2.0, 5.0]),
+        "tpot_seconds": st.sampled_from([0.015, 0.03, 0.05, 0.1, 0.2]),
+        "percentile": st.sampled_from([50, 90, 95, 99]),
+        "token_budget": st.sampled_from([512, 2048, 8192]),
+        "max_sequences": st.sampled_from([64, 256]),
+    }
+)
+models = st.sampled_from([LLAMA_8B.name, "Qwen/Qwen3-8B", "mistralai/Mistral-7B-Instruct-v0.3"])
+
+
+@settings(max_examples=150)
+@given(limits, models, st.sampled_from(known_gpus()), st.floats(1, 3))
+def test_looser_targets_never_lower_it_and_longer_prompts_never_raise_it(
+    given_limits: Limits, model: str, name: str, factor: float
+) -> None:
+    step, fit = engine(name, model, 20000)
+    base = max_rate_rps(step, fit, **given_limits)
+    looser_ttft: Limits = {**given_limits, "ttft_seconds": given_limits["ttft_seconds"] * factor}
+    looser_tpot: Limits = {**given_limits, "tpot_seconds": given_limits["tpot_seconds"] * factor}
+    longer: Limits = {**given_limits, "prompt_tokens": given_limits["prompt_tokens"] * factor}
+    stricter: Limits = {**given_limits, "percentile": given_limits["percentile"] + 0.5}
+    assert max_rate_rps(step, fit, **looser_ttft) >= base
+    assert max_rate_rps(step, fit, **looser_tpot) >= base
+    assert max_rate_rps(step, fit, **longer) <= base * (1 + 1e-9)
+    assert max_rate_rps(step, fit, **stricter) <= base * (1 + 1e-9)
+
+
+def row(name: str, buckets: tuple[Bucket, ...], tpot: float = 0.05) -> tuple[float, ...]:
+    return capacity_row(
+        LLAMA_8B,
+        gpu(name),
+        tensor_parallel=1,
+        precision=Precision.BF16,
+        max_model_len=20000,
+        buckets=buckets,
+        ttft_seconds=2.0,
+        tpot_seconds=tpot,
+        percentile=95,
+        token_budget=2048,
+        max_sequences=256,
+    ).capacity_rps
+
+
+@pytest.mark.parametrize("name", known_gpus())
+@pytest.mark.parametrize("tpot", [0.03, 0.1])
+def test_within_a_row_more_tokens_never_raise_capacity(name: str, tpot: float) -> None:
+    buckets = standard_buckets()
+    capacity = row(name, buckets, tpot)
+    assert all(
+        capacity[i] >= capacity[j]
+        for i, a in enumerate(buckets)
+        for j, b in enumerate(buckets)
+        if a.prompt_tokens <= b.prompt_tokens and a.generation_tokens <= b.generation_tokens
+    )
+
+
+def test_a_row_is_derated_marked_and_cached() -> None:
+    step, fit = engine("H100", max_model_len=20000)
+    plain = max_rate_rps(step, fit, **{**LIMITS, "ttft_seconds": 2.0, "tpot_seconds": 0.05, "percentile": 95})
+    assert row("H100", (Bucket(1024, 256),)) == pytest.approx((0.75 * plain,))
+    assert row("H100", (Bucket(1024, 256),)) is row("H100", (Bucket(1024, 256),))
+    assert (DERATE[Provenance.MEASURED], DERATE[Provenance.CALIBRATED], DERATE[Provenance.ESTIMATED]) == (
+        0.95,
+        0.9,
+        0.75,
+    )
+
+
+def test_a_row_of_what_does_not_fit_is_zero_with_the_reason() -> None:
+    result = capacity_row(
+        bundled_shape("meta-llama/Llama-3.1-70B-Instruct"),
+        gpu("L4"),
+        tensor_parallel=1,
+        precision=Precision.BF16,
+        max_model_len=8192,
+        buckets=standard_buckets(),
+        ttft_seconds=1.0,
+        tpot_seconds=0.05,
+        percentile=95,
+        token_budget=2048,
+        max_sequences=256,
+    )
+    assert set(result.capacity_rps) == {0.0}
+    assert result.provenance is Provenance.ESTIMATED
+    assert "GB of weights" in result.fit.reason

@@ -1,0 +1,99 @@
+"""Step time: sane limits, rising in every argument, and close to what vLLM was measured to do."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medley_planner.capacity import StepTime
+from medley_planner.catalog import gpu, known_gpus
+from medley_planner.shapes import Precision, bundled_shape
+
+SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[5] / "shared" / "data"))
+MEASURED = SHARED / "vllm_measured_ttft_tpot.csv"
+MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-30B-A3B", "meta-llama/Llama-3.2-1B-Instruct")
+
+
+def decode_seconds(step: StepTime, sequences: float, context: float) -> float:
+    return step.seconds(prefill_tokens=0, prefill_attended=0, decode_sequences=sequences, kv_tokens=sequences * context)
+
+
+def test_one_sequence_reads_the_weights_once() -> None:
+    step = StepTime(bundled_shape(MODELS[0]), gpu("H100"), tensor_parallel=1, precision=Precision.BF16)
+    weights_seconds = 2 * 7.5e9 / (3350e9 * 0.80)
+    assert decode_seconds(step, 1, 500) == pytest.approx(weights_seconds + 4.2e-3, rel=0.02)
+
+
+def test_fp8_helps_where_the_gpu_has_it_and_saves_reads_where_it_has_not() -> None:
+    for name in ("H100", "A100-80"):
+        bf16, fp8 = (
+            StepTime(bundled_shape(MODELS[0]), gpu(name), tensor_parallel=1, precision=precision)
+            for precision in Precision
+        )
+        assert decode_seconds(fp8, 8, 1000) < decode_seconds(bf16, 8, 1000)
+    prefill = {"prefill_tokens": 8192.0, "prefill_attended": 0.0, "decode_sequences": 0.0, "kv_tokens": 0.0}
+    assert fp8.seconds(**prefill) == pytest.approx(bf16.seconds(**prefill), rel=0.05)
+
+
+def test_a_mixture_reads_few_experts_for_one_sequence_and_all_for_many() -> None:
+    step = StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), gpu("H100"), tensor_parallel=1, precision=Precision.BF16)
+    one, many = decode_seconds(step, 1, 1), decode_seconds(step, 200, 1)
+    assert one < 8e-3
+    assert many == pytest.approx(61e9 / (3350e9 * 0.80) + 4.2e-3, rel=0.15)
+
+
+loads = st.tuples(
+    st.floats(0, 8192), st.floats(0, 1e7), st.floats(0, 256), st.floats(0, 1e6), st.integers(0, 3), st.floats(1, 1000)
+)
+
+
+@given(loads, st.sampled_from(MODELS), st.sampled_from(known_gpus()), st.sampled_from([1, 2, 4]))
+def test_more_work_never_takes_less_time(
+    load: tuple[float, float, float, float, int, float], model: str, name: str, tensor_parallel: int
+) -> None:
+    step = StepTime(bundled_shape(model), gpu(name), tensor_parallel=tensor_parallel, precision=Precision.BF16)
+    prefill, attended, sequences, kv, argument, more = load
+    base = [prefill, attended, sequences, kv]
+    raised = list(base)
+    raised[argument] += more
+
+    def seconds(values: list[float]) -> float:
+        return step.seconds(
+            prefill_tokens=values[0], prefill_attended=values[1], decode_sequences=values[2], kv_tokens=values[3]
+        )
+
+    assert seconds(raised) >= seconds(base) > 0
+
+
+@pytest.mark.skipif(not MEASURED.exists(), reason=f"no measured data at {MEASURED}")
+@pytest.mark.parametrize(("system", "name", "limit"), [("h100_sxm", "H100", 0.10), ("b200_sxm", "B200", 0.20)])
+def test_decoding_of_a_70b_model_against_measured_vllm(system: str, name: str, limit: float) -> None:
+    """Fixed concurrency: each step decodes B sequences and prefills the B prompts of a cycle spread over its steps."""
+    errors: dict[int, list[float]] = defaultdict(list)
+    shape = bundled_shape("meta-llama/Llama-3.1-70B-Instruct")
+    with MEASURED.open() as file:
+        for row in csv.DictReader(file):
+            if (row["model_path"], row["system"], row["precision"]) != ("meta-llama/Llama-3.1-70B", system, "fp8"):
+                continue
+            tensor_parallel, batch = int(row["tp_size"]), int(row["batch_size"])
+            prompt, generation = int(row["isl"]), int(row["osl"])
+            step = StepTime(shape, gpu(name), tensor_parallel=tensor_parallel, precision=Precision.FP8)
+            prefill = prompt * batch / generation
+            predicted = step.seconds(
+                prefill_tokens=prefill,
+                prefill_attended=prefill * prompt / 2,
+                decode_sequences=batch,
+                kv_tokens=batch * (prompt + generation / 2),
+            )
+            errors[tensor_parallel].append(predicted / (float(row["silicon_tpot_ms"]) / 1e3) - 1)
+    everything = [error for some in errors.values() for error in some]
+    for tensor_parallel, some in sorted(errors.items()):
+        print(f"{name} TP{tensor_parallel}: {sum(map(abs, some)) / len(some):.1%} of {len(some)} rows")
+    assert len(everything) >= 45
+    assert sum(map(abs, everything)) / len(everything) < limit

@@ -1,0 +1,136 @@
+"""Model shapes: bundled ones agree with the weight files, configs are read as transformers reads them or refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medley_planner.shapes import (
+    Precision,
+    UnknownModel,
+    UnreadableConfig,
+    bundled_models,
+    bundled_shape,
+    shape_from_config,
+)
+from medley_planner.shapes.bundled import BundledModel
+
+LLAMA_8B: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+    "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192},
+}
+
+
+@pytest.mark.parametrize("model", bundled_models(), ids=lambda model: model.model)
+def test_bundled_parameters_are_those_of_the_weight_files(model: BundledModel) -> None:
+    # Only biases and per-head norms are left out.
+    assert model.shape.parameters() == pytest.approx(model.declared_parameters, rel=1e-4)
+    assert model.shape.name == model.model
+    assert model.shape.max_position is not None
+
+
+def test_at_least_ten_models_are_bundled() -> None:
+    assert len({model.declared_parameters for model in bundled_models()}) >= 10
+
+
+@pytest.mark.parametrize(
+    ("model", "billions"), [("mistralai/Mixtral-8x7B-Instruct-v0.1", 12.9), ("qwen/qwen3-30b-a3b", 3.3)]
+)
+def test_active_parameters_of_mixtures(model: str, billions: float) -> None:
+    assert bundled_shape(model).active_parameters() / 1e9 == pytest.approx(billions, rel=0.02)
+
+
+def test_sizes_of_a_known_model() -> None:
+    shape = bundled_shape("hf://META-LLAMA/llama-3.1-8b-instruct")
+    assert shape.kv_bytes_per_token() == 131072
+    assert shape.kv_bytes_per_token(16) == 2 * 131072, "beyond 8 KV heads each GPU keeps a copy"
+    assert shape.weight_bytes(Precision.BF16) == 2 * 8_030_261_248
+    head_and_embedding = 2 * 128256 * 4096
+    fp8 = shape.weight_bytes(Precision.FP8)
+    assert fp8 == pytest.approx(8_030_261_248 + head_and_embedding, rel=1e-4)
+
+
+def test_unknown_model_suggests_and_names_the_way_out() -> None:
+    with pytest.raises(UnknownModel, match=r"spec\.model\.configJson") as caught:
+        bundled_shape("hf://Qwen/Qwen3-8")
+    assert "Qwen/Qwen3-8B" in caught.value.close
+    with pytest.raises(UnknownModel) as far:
+        bundled_shape("hf://acme/zzz")
+    assert far.value.close == ()
+
+
+def test_config_is_read_from_dict_text_and_path(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA_8B))
+    shape = shape_from_config(LLAMA_8B, name="m")
+    assert shape == shape_from_config(json.dumps(LLAMA_8B), name="m") == shape_from_config(path, name="m")
+    assert shape.parameters() == 8_030_261_248
+    assert shape.max_position == 131072
+
+
+def test_defaults_are_those_of_transformers() -> None:
+    config = {k: v for k, v in LLAMA_8B.items() if k != "num_key_value_heads"}
+    shape = shape_from_config(config)
+    assert (shape.kv_heads, shape.head_size, shape.tied_embeddings) == (32, 128, False)
+    assert shape_from_config({**config, "model_type": "gemma2"}).tied_embeddings
+    assert shape_from_config({**config, "head_dim": 64}).head_size == 64
+
+
+def test_nested_text_config_and_yarn() -> None:
+    text = {**LLAMA_8B, "max_position_embeddings": 32768, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}}
+    outer = {"architectures": ["Llava5ForConditionalGeneration"], "model_type": "llava", "text_config": text}
+    shape = shape_from_config(outer)
+    assert shape.layers == 32
+    assert shape.max_position == 131072
+
+
+def test_experts_with_shared_part_and_dense_first_layers() -> None:
+    moe = {
+        **LLAMA_8B,
+        "n_routed_experts": 64,
+        "num_experts_per_tok": 6,
+        "moe_intermediate_size": 1408,
+        "n_shared_experts": 2,
+        "first_k_dense_replace": 1,
+    }
+    shape = shape_from_config(moe)
+    assert (shape.experts, shape.shared_intermediate, shape.moe_layers) == (64, 2816, 31)
+    per_layer = 3 * 4096 * 1408
+    assert shape.parameters() - shape.active_parameters() == 31 * 58 * per_layer
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"hidden_size": None}, "hidden_size"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers"),
+        ({"vocab_size": "many"}, "vocab_size"),
+        ({"num_attention_heads": True}, "num_attention_heads"),
+        ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
+        ({"kv_lora_rank": 512}, "kv_lora_rank"),
+        ({"is_encoder_decoder": True}, "is_encoder_decoder"),
+        ({"architectures": ["BertModel"]}, "architectures"),
+        ({"num_experts": 8}, "num_experts_per_tok"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_key(change: dict[str, Any], key: str) -> None:
+    with pytest.raises(UnreadableConfig, match=f'"acme/m".*{key}') as caught:
+        shape_from_config({**LLAMA_8B, **change}, name="acme/m")
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize("text", ["{not json", '{"a": 1}', "/no/such/file.json"])
+def test_unreadable_text_or_path(text: str) -> None:
+    with pytest.raises(UnreadableConfig):
+        shape_from_config(text)
