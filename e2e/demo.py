@@ -23,6 +23,7 @@ from e2e.harness import EXAMPLES, Harness, Load
 NAMESPACE, NAME = "demo", "llama"
 FOLLOW_SECONDS = 120
 JUDGED_SECONDS = 12
+FINISH_SECONDS = 6
 DRAIN_SECONDS = 6
 
 
@@ -84,11 +85,15 @@ class Demo:
         self._wait("the plan follows", lambda: self._planned_for(act.load), seconds=FOLLOW_SECONDS)
         followed = time.monotonic() - started
         time.sleep(DRAIN_SECONDS)
-        since = time.time()
-        self._wait(
-            f"requests of {JUDGED_SECONDS} s are judged", lambda: time.time() > since + JUDGED_SECONDS, seconds=60
-        )
-        report = self.harness.report(NAMESPACE, NAME, since=since, ttft_s=self.ttft_seconds, tpot_s=self.tpot_seconds)
+        with self.console.status(f"judging the requests of {JUDGED_SECONDS} s"):
+            report = self.harness.judge(
+                NAMESPACE,
+                NAME,
+                seconds=JUDGED_SECONDS,
+                finish_seconds=FINISH_SECONDS,
+                ttft_s=self.ttft_seconds,
+                tpot_s=self.tpot_seconds,
+            )
         status = self._service()["status"]
         row = Row(
             title=act.title,
@@ -102,7 +107,7 @@ class Demo:
             seconds=followed,
         )
         self.console.print(f"mix {row.mix}, weights {row.weights}, {row.cost_per_hour} $/h after {followed:.0f} s; "
-                           f"{row.share_meeting} of {report['requests']} requests met both targets")  # fmt: skip
+                           f"{row.share_meeting} of {report['judged']} requests met both targets")  # fmt: skip
         return row
 
     def _service(self) -> dict[str, Any]:

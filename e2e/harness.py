@@ -30,6 +30,9 @@ OPERATOR_NAMESPACE = "medley"
 OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:medley"
 RESYNC_SECONDS = 3
 
+# Real engines are never what a data sheet says: the fleet's step times are off by these, unknown to the planner.
+TRUTH = {"L4": 1.12, "L40S": 1.08, "A100-80": 0.95, "H100": 1.05}
+
 T = TypeVar("T")
 
 
@@ -120,6 +123,7 @@ class Harness:
     def start_fleet(self) -> Child:
         port = self.fleet_url.rsplit(":", 1)[1]
         argv = [sys.executable, "-m", "e2e.fleet", "--kubeconfig", str(self.plane.kubeconfig), "--port", port]
+        argv += [f"--truth={gpu}={factor}" for gpu, factor in TRUTH.items()]
         child = self._spawn("fleet", argv, {})
         processes.wait_ready(child, lambda: self._answers(f"{self.fleet_url}/healthz"), timeout_seconds=30)
         self.say(f"fake vLLM fleet and load generator: {self.fleet_url}")
@@ -203,10 +207,20 @@ class Harness:
                 raise AssertionError(f"not within {timeout_seconds:.0f} s: {what}")
             time.sleep(0.5)
 
-    def report(self, namespace: str, name: str, *, since: float, ttft_s: float, tpot_s: float) -> dict[str, Any]:
-        """What the requests that arrived since then saw (Unix seconds)."""
+    def judge(
+        self, namespace: str, name: str, *, seconds: float, finish_seconds: float, ttft_s: float, tpot_s: float
+    ) -> dict[str, Any]:
+        """What the requests of the next `seconds` saw, after they had `finish_seconds` more to finish."""
+        since = time.time()
+        time.sleep(seconds + finish_seconds)
         query = urllib.parse.urlencode(
-            {"since": since, "service": f"{namespace}/{name}", "ttft_s": ttft_s, "tpot_s": tpot_s}
+            {
+                "since": since,
+                "until": since + seconds,
+                "service": f"{namespace}/{name}",
+                "ttft_s": ttft_s,
+                "tpot_s": tpot_s,
+            }
         )
         answer: dict[str, Any] = self._fetch(f"{self.fleet_url}/report?{query}")
         return answer

@@ -27,7 +27,7 @@ from medley_planner.optimize import plan, verify
 _GAP = 2e-5
 """Two plans that are each optimal to the solver's relative gap may differ by this."""
 
-_quick = settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_quick = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -136,7 +136,7 @@ def test_a_router_that_sees_more_never_costs_more(service: Service) -> None:
     assert costs[1] <= costs[2] * (1 + _GAP)
 
 
-@settings(_quick, max_examples=100)
+@settings(_quick, max_examples=60)
 @given(
     _services(name="a", limits=True, gaps=True),
     _services(name="b", limits=True, gaps=True),
@@ -175,7 +175,7 @@ def test_scale_of_rate_and_capacity_does_not_matter(service: Service, factor: fl
     assert math.isclose(_planned(_problem(scaled)).cost_per_hour, cost, rel_tol=_GAP)
 
 
-@settings(_quick, max_examples=100)
+@settings(_quick, max_examples=60)
 @given(_services(variants=2, limits=True, gaps=True), st.integers(0, 8), st.integers(0, 8))
 def test_agrees_with_brute_force_on_one_service(service: Service, first: int, second: int) -> None:
     _compare_with_brute_force(_problem(service, stock={"p0": first, "p1": second}))

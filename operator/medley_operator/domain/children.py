@@ -21,19 +21,26 @@ class RunningVariant:
     drained: bool
 
 
-def owned(children: Mapping[ObjectKey, Manifest], *, uid: str, kind: str) -> dict[ObjectKey, Manifest]:
-    """Children of one kind whose controller has this uid."""
-    return {
-        key: manifest
-        for key, manifest in sorted(children.items())
-        if key.kind == kind and uid and labels.owner_uid(manifest) == uid
-    }
+Children = Mapping[ObjectKey, Manifest]
 
 
-def running_variants(children: Mapping[ObjectKey, Manifest], *, uid: str) -> dict[str, RunningVariant]:
-    """Variants that have a Deployment, by variant name."""
-    deployments = owned(children, uid=uid, kind=labels.DEPLOYMENT).values()
-    read = (running_variant(manifest) for manifest in deployments)
+def by_owner(children: Children) -> dict[str, dict[ObjectKey, Manifest]]:
+    """Children by the uid of their controller, in the order of their keys. Those without one are left out."""
+    grouped: dict[str, dict[ObjectKey, Manifest]] = {}
+    for key in sorted(children):
+        uid = labels.owner_uid(children[key])
+        if uid:
+            grouped.setdefault(uid, {})[key] = children[key]
+    return grouped
+
+
+def of_kind(children: Children, kind: str) -> dict[ObjectKey, Manifest]:
+    return {key: manifest for key, manifest in children.items() if key.kind == kind}
+
+
+def running_variants(own: Children) -> dict[str, RunningVariant]:
+    """Variants that have a Deployment among a service's `own` children, by variant name."""
+    read = (running_variant(manifest) for manifest in of_kind(own, labels.DEPLOYMENT).values())
     return {variant.name: variant for variant in read if variant.name}
 
 

@@ -90,11 +90,10 @@ def _kept(context: ServiceContext, running: dict[str, RunningVariant], *, reason
 
 
 def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
-    has_load = context.choice is not None and context.choice.demand.rate_rps > 0
-    if plan.status is PlanStatus.INFEASIBLE and has_load:
+    if plan.status is PlanStatus.INFEASIBLE:
         return _kept(context, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
     status, message = ConditionStatus.TRUE, _mix_message(plan)
-    if plan.status in (PlanStatus.PARTIAL, PlanStatus.INFEASIBLE):
+    if plan.status is PlanStatus.PARTIAL:
         status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False)
     return Goal(
         kind=GoalKind.PLANNED,
@@ -129,4 +128,8 @@ def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
         total = sum(part.rate_rps for part in rows)
         parts.append(f"{rate(total)} req/s ({reason.value}): {_WAY_OUT[reason]}")
     head = "nothing can be planned, what runs is kept" if kept else "not planned"
-    return f"{head}: {'; '.join(parts)}" if parts else f"{head}: the pools and limits allow no replica"
+    minimum = (
+        "all replicas of spec.scaling.minReplicas and spec.variants[].minReplicas: stock or maxReplicas forbid them; "
+        "add nodes (GPUPool spec.capacity), or lower the minima or raise maxReplicas"
+    )
+    return f"{head}: {'; '.join(parts) or minimum}"

@@ -73,12 +73,15 @@ def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     return StatusWrite(key=key, uid=profile.metadata.uid, status=_dump(status))
 
 
-def rejected_status(rejected: Rejected, *, children: Mapping[ObjectKey, Manifest], now: str) -> StatusWrite | None:
-    """The status of an object that does not parse: what it said before, with the conditions that tell why."""
+def rejected_status(rejected: Rejected, *, own: Mapping[ObjectKey, Manifest], now: str) -> StatusWrite | None:
+    """The status of an object that does not parse: what it said before, with the conditions that tell why.
+
+    `own` are the children that it controls.
+    """
     existing = _conditions(rejected.status)
     drafts = [Draft(ConditionType.READY, _FALSE, PlanReason.INVALID_SPEC, rejected.message)]
     if rejected.key.kind == "LLMService":
-        ready = sum(variant.ready for variant in running_variants(children, uid=rejected.uid).values())
+        ready = sum(variant.ready for variant in running_variants(own).values())
         serving = (
             Draft(ConditionType.READY, _TRUE, "Serving", f"{ready} replicas are Ready; they are left as they are")
             if ready > 0

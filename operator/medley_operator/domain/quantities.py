@@ -7,7 +7,7 @@ a user's object add the object and the field.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 _DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)$")
 _SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -72,8 +72,8 @@ def _plain(number: Decimal) -> str:
 
 
 def money(dollars: float) -> str:
-    """US dollars with two decimals."""
-    return f"{dollars + 0.0:.2f}"
+    """US dollars with two decimals, half cents up: the dust of binary sums must not decide the last digit."""
+    return str(Decimal(f"{dollars + 0.0:.6f}").quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))
 
 
 def rate(requests_per_second: float) -> str:

@@ -37,11 +37,17 @@ def mix_capacity_rps(demand: Demand, capacity_rps: tuple[float, ...], served: fr
 def ready_weights(
     *, ready: Mapping[str, int], desired: Mapping[str, int], capacity_rps: Mapping[str, float]
 ) -> dict[str, int]:
-    """Weights that sum to 1000 (all 0 where nothing has capacity). Keys are those of `capacity_rps`."""
+    """Weights that sum to 1000, or are all 0 where there is and will be no replica. Keys are those of `capacity_rps`.
+
+    Where no replica has capacity for the load they share it by number: slow answers are better than none.
+    """
     for replicas in (ready, desired):
         capacity = {name: replicas.get(name, 0) * rps for name, rps in capacity_rps.items()}
         if sum(capacity.values()) > 0:
             return _apportion(capacity)
+        number = {name: float(replicas.get(name, 0)) for name in capacity_rps}
+        if sum(number.values()) > 0:
+            return _apportion(number)
     return dict.fromkeys(capacity_rps, 0)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain import labels
-from medley_operator.domain.children import RunningVariant, owned
+from medley_operator.domain.children import RunningVariant, of_kind
 from medley_operator.domain.contexts import ServiceContext, ServiceKey
 from medley_operator.domain.diff import first_difference
 from medley_operator.domain.render.deployment import DeploymentInput, render_deployment
@@ -64,11 +64,12 @@ def child_writes(
     targets: Targets,
     *,
     running: Mapping[str, RunningVariant],
+    own: Mapping[ObjectKey, Manifest],
     children: Mapping[ObjectKey, Manifest],
     claims: Claims,
     gateway_api: bool,
 ) -> ChildWrites:
-    """Applies (Services first, the route last) and deletes of one service."""
+    """Applies (Services first, the route last) and deletes of one service; `own` are the children that it controls."""
     gone = _gone(context, targets, running)
     wanted = _desired(context, targets, gone=gone, gateway_api=gateway_api)
     applies: list[Apply] = []
@@ -82,7 +83,7 @@ def child_writes(
         observed = children.get(key)
         if observed is None or first_difference(manifest, observed) is not None:
             applies.append(Apply(service=context.key, manifest=manifest))
-    deletes = _deletes(context, {labels.key_of(manifest) for manifest in wanted}, gone=gone, children=children)
+    deletes = _deletes(context, {labels.key_of(manifest) for manifest in wanted}, gone=gone, own=own)
     return ChildWrites(applies=tuple(applies), deletes=deletes, conflicts=tuple(conflicts))
 
 
@@ -148,10 +149,9 @@ def _deletes(
     wanted: set[ObjectKey],
     *,
     gone: frozenset[str],
-    children: Mapping[ObjectKey, Manifest],
+    own: Mapping[ObjectKey, Manifest],
 ) -> tuple[Delete, ...]:
-    uid = context.service.metadata.uid
-    deployments = owned(children, uid=uid, kind=labels.DEPLOYMENT)
+    deployments = of_kind(own, labels.DEPLOYMENT)
     staying = {
         labels.label(manifest, labels.VARIANT)
         for manifest in deployments.values()
@@ -159,9 +159,9 @@ def _deletes(
     }
     leaving: list[tuple[ObjectKey, Manifest]] = []
     if context.service.spec.routing.effective_mode() is ServiceRoutingMode.SERVICE:
-        leaving += owned(children, uid=uid, kind=labels.HTTP_ROUTE).items()
+        leaving += of_kind(own, labels.HTTP_ROUTE).items()
     leaving += [item for item in deployments.items() if labels.label(item[1], labels.VARIANT) in gone]
-    for key, manifest in owned(children, uid=uid, kind=labels.CORE_SERVICE).items():
+    for key, manifest in of_kind(own, labels.CORE_SERVICE).items():
         variant = labels.label(manifest, labels.VARIANT)
         if variant and variant not in staying and key not in wanted:
             leaving.append((key, manifest))

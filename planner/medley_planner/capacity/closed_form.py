@@ -25,6 +25,7 @@ _MAX_PREFILL_LOAD = 0.97
 _MAX_AMPLIFICATION = 4.0
 _FEWEST_AVERAGED_STEPS = 16.0
 """The jitter of a shorter generation, of which each step counts much, is taken as if it averaged over this many."""
+_MOST_CHUNKS = 32.0
 _TAIL = 1e-6
 # x is searched on one fixed logarithmic grid, so that equal cells of different rows get equal answers.
 _STEPS_PER_OCTAVE = 512
@@ -148,16 +149,19 @@ class _Point:
         What exceeds the budget waits for later steps: the probability of full steps is raised until prefill keeps up
         with arrivals, which also covers prompts longer than the budget.
         """
-        probability = math.exp(-self._rate)
+        # Many small chunks are counted by the handful: at a mean of 32 their spread hardly matters any more.
+        handful = max(1.0, self._rate / _MOST_CHUNKS)
+        rate, chunk = self._rate / handful, self._chunk * handful
+        probability = math.exp(-rate)
         tail = 1.0 - probability
         mean, square, tokens = probability * self._idle, probability * self._idle**2, 0.0
         count = 0
         while tail > _TAIL:
             count += 1
-            size = count * self._chunk
+            size = count * chunk
             if size >= self._free:
                 break
-            probability *= self._rate / count
+            probability *= rate / count
             tail -= probability
             time = self._seconds(size)
             mean += probability * time

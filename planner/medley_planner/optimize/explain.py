@@ -89,7 +89,7 @@ def _compare(
     alone = single_fleet(task, index, split.unmet, stocks)
     if alone is not None and alone.cost_per_hour >= cost:
         return UnusedReason.DEARER, (
-            f"alone it takes {alone.replicas} replicas at ${alone.cost_per_hour:.2f}/h "
+            f"alone it takes {alone.replicas} replica{'s' * (alone.replicas > 1)} at ${alone.cost_per_hour:.2f}/h "
             f"against ${cost:.2f}/h of this plan"
         )
     served = [b for b in range(len(task.buckets)) if math.isfinite(task.work[index, b]) and split.unmet[b] < 1]

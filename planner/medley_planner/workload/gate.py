@@ -22,16 +22,14 @@ def adopt(
 ) -> bool:
     """True where `new` should replace `current`: there is none, or the rate or a mean size differs by more than a band.
 
-    Differences are relative to `current`; each band is at least the noise of `samples` requests, the number that the
-    busier of the two demands brings in a window (`samples_in_window`).
+    Bands are relative to `current`. Beside that the difference, relative to the larger figure, must exceed the noise of
+    `samples` requests, the number that the busier of the two demands brings in a window (`samples_in_window`).
     """
     if current is None:
         return True
     noise = math.sqrt(_NOISE_VARIANCE / samples) if samples > 0 else math.inf
-    if _changed(current.rate_rps, new.rate_rps) > max(rate_band, noise):
-        return True
-    return any(
-        _changed(mean(current), mean(new)) > max(size_band, noise)
+    return _changed(current.rate_rps, new.rate_rps, band=rate_band, noise=noise) or any(
+        _changed(mean(current), mean(new), band=size_band, noise=noise)
         for mean in (mean_prompt_tokens, mean_generation_tokens)
     )
 
@@ -41,7 +39,6 @@ def samples_in_window(current: Demand | None, new: Demand, *, window_seconds: fl
     return window_seconds * max(new.rate_rps, current.rate_rps if current else 0.0)
 
 
-def _changed(old: float, new: float) -> float:
-    if old == new:
-        return 0.0
-    return abs(new - old) / old if old > 0 else math.inf
+def _changed(old: float, new: float, *, band: float, noise: float) -> bool:
+    difference = abs(new - old)
+    return difference > band * old and difference > noise * max(old, new)

@@ -9,7 +9,7 @@ import pytest
 
 from medley_operator.domain.snapshot import ObjectKey, PlanFailure
 from tests.unit.domain import factories as make
-from tests.unit.domain.rounds import changed, follow, is_quiet, run, settle
+from tests.unit.domain.rounds import Round, changed, follow, is_quiet, run, settle
 
 ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
 TWO_VARIANTS = {"variants": [{"poolRef": "l4", "minReplicas": 1}, {"poolRef": "h100", "minReplicas": 1}]}
@@ -311,9 +311,72 @@ def test_an_object_made_anew_starts_without_memory() -> None:
     assert run(snapshot, steady.decision.memory).status()["load"]["source"] == "MinReplicas"
 
 
-def _dump(round_: object) -> dict[str, Any]:
-    from tests.unit.domain.rounds import Round
-
-    assert isinstance(round_, Round)
+def _dump(round_: Round) -> dict[str, Any]:
     (service,) = round_.snapshot.services
     return service.status.model_dump(by_alias=True)
+
+
+def test_a_minimum_that_stock_forbids_is_said() -> None:
+    spec = {"scaling": {"minReplicas": 6, "maxReplicas": 8}}
+    done = run(make.snapshot(make.service(spec=spec), pools=[make.pool(nodes=1)]))
+    assert done.replicas() == {"llama-l4": 4}
+    condition = done.condition("PlanReady")
+    assert condition.reason == "Partial"
+    assert "spec.scaling.minReplicas" in condition.message
+
+
+def test_an_outsider_that_scales_our_deployment_is_corrected() -> None:
+    steady = settle(make.snapshot(make.service(spec=on("l4"))))
+    key = ObjectKey("Deployment", make.NAMESPACE, "llama-l4")
+    planned = steady.snapshot.children[key]["spec"]["replicas"]
+    edited = dict(steady.snapshot.children[key])
+    edited["spec"] = {**edited["spec"], "replicas": planned + 3}
+    done = run(changed(steady.snapshot, children={**steady.snapshot.children, key: edited}), steady.decision.memory)
+    assert done.replicas() == {"llama-l4": planned}
+    assert done.reasons() == ["ScaledDown"]
+
+
+def test_equal_input_gives_an_equal_decision() -> None:
+    snapshot = make.snapshot(make.service(spec=ROUTED), make.service("other"))
+    assert run(snapshot).decision.applies == run(snapshot).decision.applies
+    assert run(snapshot).decision.statuses == run(snapshot).decision.statuses
+
+
+@pytest.mark.parametrize("steps", [(4, 30, 2), (20, 1, 9), (2, 12, 40)])
+def test_ready_capacity_never_falls_below_the_lower_of_now_and_the_plan(steps: tuple[int, ...]) -> None:
+    """Loads come faster than pods become Ready; every step of every rollout is checked against the cluster."""
+    live = {"workload": {"source": "Prometheus"}, **ROUTED}
+    current = settle(make.snapshot(make.service(spec=live), observations={"llama": make.found(1.0)}))
+    for step in steps:
+        for ready in (False, True, True):
+            observations = {"llama": make.found(float(step), prompt=500.0 if step % 2 else 2000.0)}
+            current = follow(current, ready=ready, observations=observations)
+            after = make.carried_out(current.snapshot, current.decision, ready=False)
+            capacity = {variant.variant.name: variant.variant.capacity_rps[0] for variant in current.context().variants}
+            planned = sum(
+                capacity.get(variant["name"], 0.0) * variant["desired"] for variant in _after(current)["variants"]
+            )
+            left = sum(
+                capacity.get(manifest["metadata"]["labels"]["medley.dev/variant"], 0.0)
+                * manifest.get("status", {}).get("readyReplicas", 0)
+                for key, manifest in after.children.items()
+                if key.kind == "Deployment"
+            )
+            now = _ready_capacity(current)
+            assert left >= min(now, planned) - 1e-9, (now, planned, left)
+
+
+def _after(round_: Round) -> dict[str, Any]:
+    (service,) = make.carried_out(round_.snapshot, round_.decision).services
+    return service.status.model_dump(by_alias=True)
+
+
+def _ready_capacity(round_: Round) -> float:
+    capacity = {variant.variant.name: variant.variant.capacity_rps[0] for variant in round_.context().variants}
+    ready: float = sum(
+        capacity.get(manifest["metadata"]["labels"]["medley.dev/variant"], 0.0)
+        * manifest.get("status", {}).get("readyReplicas", 0)
+        for key, manifest in round_.snapshot.children.items()
+        if key.kind == "Deployment"
+    )
+    return ready

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from medley_operator.domain.snapshot import MetricsReason, Observation
+from medley_planner.model import Bucket
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import Round, changed, follow, is_quiet, run, settle
 
@@ -98,6 +100,21 @@ def test_no_traffic_falls_to_the_minimum() -> None:
     assert idle.status()["load"]["source"] == "Prometheus"
     assert idle.status()["load"]["requestsPerSecond"] == "0"
     assert idle.condition("MetricsAvailable").reason == "MetricsFound"
+
+
+def test_a_route_still_leads_somewhere_when_there_is_no_traffic() -> None:
+    """The last sizes held some that nothing serves; that must not take the weight off the one replica that is left."""
+    spec = {**LIVE, "routing": {"gatewayRef": {"name": "inference"}}}
+    mixed = make.demand(4.0)
+    mixed = replace(mixed, buckets=(*mixed.buckets, Bucket(200000.0, 100.0)), shares=(0.9, 0.1))
+    seen = Observation(reason=MetricsReason.FOUND, demand=mixed, samples=1000)
+    busy = run(make.snapshot(make.service(spec=spec), observations={"llama": seen}))
+    assert busy.condition("PlanReady").reason == "Partial"
+    idle = settle(make.carried_out(busy.snapshot, busy.decision), busy.decision.memory)
+    idle = follow(idle, observations={"llama": IDLE})
+    (variant,) = [variant for variant in idle.status()["variants"] if variant["desired"] > 0]
+    assert variant["weight"] == 1000
+    assert float(variant["capacityRps"]) > 0
 
 
 def test_the_static_workload_is_kept_until_the_first_request() -> None:

@@ -46,6 +46,6 @@ def test_written_forms() -> None:
     assert scaled_quantity("16Gi", 2) == "32Gi"
     assert scaled_quantity("500m", 4) == "2000m"
     assert scaled_quantity("1.5", 2) == "3"
-    assert (money(1.605), money(0.0)) == ("1.60", "0.00")
+    assert (money(1.605), money(0.0), money(7 * 0.805), money(5.6349999999)) == ("1.61", "0.00", "5.64", "5.64")
     assert (rate(4.0), rate(11.2), rate(0.0), rate(100.0)) == ("4", "11.2", "0", "100")
     assert quantity("8Gi") == Decimal(8) * 2**30

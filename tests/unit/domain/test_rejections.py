@@ -9,7 +9,7 @@ import pytest
 
 from medley_operator.domain.snapshot import ObjectKey, Rejected
 from tests.unit.domain import factories as make
-from tests.unit.domain.rounds import run, settle
+from tests.unit.domain.rounds import changed, run, settle
 
 SMALL_CONFIG = (
     '{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, '
@@ -142,8 +142,6 @@ def test_a_rejected_service_keeps_what_it_runs_and_its_gpus(broken: Callable[[],
     pools = [make.pool(nodes=1)]
     steady = settle(make.snapshot(make.service(), pools=pools))
     running = sum(steady.context().last_replicas.values())
-    from tests.unit.domain.rounds import changed
-
     done = run(changed(steady.snapshot, broken(), make.service("other")), steady.decision.memory)
     assert not [apply for apply in done.decision.applies if apply.service[1] == "llama"]
     assert not done.decision.deletes
@@ -167,8 +165,6 @@ def test_an_object_that_does_not_parse_is_told_so_once() -> None:
 
 
 def test_an_unreadable_pool_does_not_look_like_a_pool_that_is_gone() -> None:
-    from tests.unit.domain.rounds import changed
-
     steady = settle(make.snapshot(make.service(), pools=[make.pool(), make.pool("l40s", gpu="L40S", price="9")]))
     assert set(steady.context().last_replicas) == {"l4"}
     rejected = Rejected(ObjectKey("GPUPool", "", "l4"), "uid-pool-l4", 2, "spec.gpu is missing", {})

@@ -31,6 +31,14 @@ def test_before_anything_is_ready_the_plan_counts() -> None:
     assert weights == {"l4": 400, "h100": 600}
 
 
+def test_where_nothing_has_capacity_replicas_count() -> None:
+    """Weights that are all 0 would make the gateway refuse every request."""
+    none = {"l4": 0.0, "h100": 0.0}
+    assert ready_weights(ready={"l4": 1}, desired={"l4": 1, "h100": 1}, capacity_rps=none) == {"l4": 1000, "h100": 0}
+    assert ready_weights(ready={}, desired={"l4": 1, "h100": 1}, capacity_rps=none) == {"l4": 500, "h100": 500}
+    assert ready_weights(ready={}, desired={}, capacity_rps=none) == none
+
+
 def test_mix_capacity_is_the_harmonic_mean_over_served_buckets() -> None:
     both = frozenset({0, 1})
     assert mix_capacity_rps(TWO_SIZES, (8.0, 2.0), both) == 1 / (0.5 / 8 + 0.5 / 2)

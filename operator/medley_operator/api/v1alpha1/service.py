@@ -148,7 +148,12 @@ class WorkloadSpec(ApiModel):
 class ScalingSpec(ApiModel):
     """Bounds over all variants."""
 
-    min_replicas: int = Field(1, ge=0, le=1000, description="Replicas in all that are always kept.")
+    min_replicas: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Replicas in all that are always kept; at least 1, since load is read from the replicas.",
+    )
     max_replicas: int = Field(64, ge=1, le=1000, description="Replicas in all that are never exceeded.")
     headroom_percent: int = Field(10, ge=0, le=200, description="Capacity kept free above the observed load.")
 

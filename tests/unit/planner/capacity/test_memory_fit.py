@@ -33,10 +33,10 @@ def test_kv_tokens_of_a_measured_engine() -> None:
     assert result.kv_tokens % 16 == 0
 
 
-def test_70b_needs_four_a100_40_or_fp8() -> None:
+def test_70b_needs_four_a100_40_or_two_h100_in_fp8() -> None:
     assert not fit("meta-llama/Llama-3.1-70B-Instruct", "A100-40", 2).fits
-    assert not fit("meta-llama/Llama-3.1-70B-Instruct", "A100-40", 4).fits
-    assert fit("meta-llama/Llama-3.1-70B-Instruct", "A100-40", 8).fits
+    assert fit("meta-llama/Llama-3.1-70B-Instruct", "A100-40", 4).fits
+    assert not fit("meta-llama/Llama-3.1-70B-Instruct", "H100", 1).fits
     eight_bit = memory_fit(LLAMA_70B, gpu("H100"), tensor_parallel=2, precision=Precision.FP8, max_model_len=8192)
     assert eight_bit.fits
     assert eight_bit.weights_gb == pytest.approx(72.7, abs=0.1)

@@ -26,7 +26,7 @@ def test_bad_durations_name_value_and_form(text: str) -> None:
 def test_money() -> None:
     assert money("0.805") == 0.805
     for text in ("", "$1", "-1", "1,000", "1e3", ".5"):
-        with pytest.raises(ValueError, match='plain decimal, such as "0.805"'):
+        with pytest.raises(ValueError, match=r'plain decimal, such as "0\.805"'):
             money(text)
 
 

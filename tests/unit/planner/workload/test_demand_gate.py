@@ -36,7 +36,7 @@ def test_with_many_samples_the_bands_decide(new: Demand, adopted: bool) -> None:
 
 def test_with_few_samples_the_noise_decides() -> None:
     assert not adopt(demand(10.0), demand(14.0), samples=50)
-    assert adopt(demand(10.0), demand(17.0), samples=50)
+    assert adopt(demand(10.0), demand(30.0), samples=50)
     assert not adopt(demand(10.0), demand(20.0), samples=0)
 
 

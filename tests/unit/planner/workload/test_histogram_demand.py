@@ -94,7 +94,7 @@ def test_bad_histograms_are_told_apart(
     buckets: tuple[tuple[float, float], ...], total: float, reason: HistogramFault
 ) -> None:
     good = histogram([100.0])
-    with pytest.raises(BadHistogram, match="^generation histogram: ") as caught:
+    with pytest.raises(BadHistogram, match=r"^generation histogram: ") as caught:
         demand_from_histograms(1.0, prompt=good, generation=Histogram(buckets, total))
     assert (caught.value.field, caught.value.reason) == ("generation", reason)
 
