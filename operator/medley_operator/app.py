@@ -99,7 +99,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     )
     fleet = FleetLoop(
         Parts(
-            observer=Observer(client=client, metrics=await _metrics(settings, stack)),
+            observer=Observer(client=client, metrics=await _metrics(settings, stack), clock=time.monotonic),
             prepare=prepare,
             solver=worker,
             conclude=conclude,

@@ -220,6 +220,30 @@ def test_a_deleted_service_takes_its_figures_along(operator: OperatorProcess, ad
     assert exists(operator.process.pid)
 
 
+def test_a_gateway_without_the_gateway_api_is_told_and_the_replicas_come_all_the_same(
+    operator: OperatorProcess, admin: Api
+) -> None:
+    body = llm_service("4")
+    body["metadata"]["name"] = "routed"
+    body["spec"]["routing"] = {"gatewayRef": {"name": "inference"}}
+    path = "/apis/medley.dev/v1alpha1/namespaces/team/llmservices"
+    status, answer = admin.request("POST", path, body)
+    assert status == 201, answer
+
+    def routing() -> dict[str, Any] | None:
+        conditions = admin.request("GET", f"{path}/routed")[1].get("status", {}).get("conditions", [])
+        return next((each for each in conditions if each["type"] == "RoutingReady"), None)
+
+    wait_for("a condition", lambda: (routing() or {}).get("reason") == "GatewayApiMissing")
+    told = routing()
+    assert told is not None
+    assert told["status"] == "False"
+    assert "spec.routing" in told["message"]
+    assert "inference" in told["message"]
+    wait_for("replicas", lambda: replicas(admin) > 0)
+    admin.kubectl("delete", "llms", "routed", "-n", "team")
+
+
 def test_the_gateway_api_is_watched_once_it_is_installed(
     operator: OperatorProcess, plane: ControlPlane, audit: Callable[[float], list[dict[str, Any]]]
 ) -> None:

@@ -226,5 +226,11 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
     before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
     had_metrics = before.had_metrics or (choice is not None and choice.had_metrics)
     if result.goal.kind is GoalKind.PLANNED and choice is not None:
-        return ServiceMemory(uid=uid, demand=choice.demand, plan=result.goal.plan, had_metrics=had_metrics)
+        return ServiceMemory(
+            uid=uid,
+            demand=choice.demand,
+            plan=result.goal.plan,
+            had_metrics=had_metrics,
+            drifting_since=choice.drifting_since,
+        )
     return ServiceMemory(uid=uid, demand=before.demand, plan=before.plan, had_metrics=had_metrics)

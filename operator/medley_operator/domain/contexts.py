@@ -49,6 +49,7 @@ class DemandChoice:
     had_metrics: bool
     reason: MetricsReason
     message: str
+    drifting_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

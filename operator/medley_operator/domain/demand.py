@@ -12,7 +12,7 @@ from medley_operator.domain.load import figures_of_status
 from medley_operator.domain.quantities import duration_seconds
 from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
-from medley_planner.workload import adopt, demand_from_means, samples_in_window
+from medley_planner.workload import adopt, demand_from_means, drifts, samples_in_window
 
 NOMINAL_PROMPT_TOKENS, NOMINAL_GENERATION_TOKENS = 128.0, 32.0
 """Size to compare pools by while no request was ever seen and none is described."""
@@ -20,9 +20,9 @@ NO_QUESTION = Observation(reason=MetricsReason.MISSING, message="Prometheus was 
 
 
 def choose_demand(
-    service: LLMService, observation: Observation | None, *, memory: ServiceMemory, has_plan: bool
+    service: LLMService, observation: Observation | None, *, memory: ServiceMemory, has_plan: bool, at_seconds: float
 ) -> DemandChoice:
-    """`has_plan`: there is a last plan that could be held."""
+    """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made."""
     had_metrics = memory.had_metrics or _planned_from_metrics(service.status.load)
     if service.spec.workload.source is WorkloadSource.STATIC:
         return _static(
@@ -30,7 +30,7 @@ def choose_demand(
         )
     seen = observation if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
-        return _live(service, seen, memory=memory, had_metrics=had_metrics)
+        return _live(service, seen, memory=memory, had_metrics=had_metrics, at_seconds=at_seconds)
     if had_metrics and has_plan:
         return DemandChoice(
             demand=memory.demand or _last_demand(service),
@@ -47,9 +47,12 @@ def _planned_from_metrics(load: LoadStatus | None) -> bool:
     return load is not None and load.source == LoadSource.PROMETHEUS
 
 
-def _live(service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool) -> DemandChoice:
+def _live(
+    service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, at_seconds: float
+) -> DemandChoice:
+    drifting_since = None
     if seen.demand is not None and seen.demand.rate_rps > 0:
-        demand = _adopted(service, seen.demand, memory)
+        demand, drifting_since = _adopted(service, seen.demand, memory, at_seconds=at_seconds)
         message = "Prometheus has the load of this service"
     elif had_metrics:
         demand = _no_traffic(service, memory)
@@ -64,16 +67,27 @@ def _live(service: LLMService, seen: Observation, *, memory: ServiceMemory, had_
         had_metrics=True,
         reason=MetricsReason.FOUND,
         message=message,
+        drifting_since=drifting_since,
     )
 
 
-def _adopted(service: LLMService, new: Demand, memory: ServiceMemory) -> Demand:
-    """The new demand, or the one that the plan was made for where they differ by no more than noise."""
+def _adopted(
+    service: LLMService, new: Demand, memory: ServiceMemory, *, at_seconds: float
+) -> tuple[Demand, float | None]:
+    """The new demand, or the one that the plan was made for while they differ by no more than noise; drifting since.
+
+    A difference that could be noise is believed after two windows without a break: by then it is made of new requests.
+    """
     # A demand from before the first metrics is the user's guess, which any measurement replaces.
     current = memory.demand if memory.had_metrics else None
     window_seconds = duration_seconds(service.spec.workload.window)
     samples = samples_in_window(current, new, window_seconds=window_seconds)
-    return new if current is None or adopt(current, new, samples=samples) else current
+    if current is None or adopt(current, new, samples=samples):
+        return new, None
+    if not drifts(current, new):
+        return current, None
+    since = at_seconds if memory.drifting_since is None else memory.drifting_since
+    return (new, None) if at_seconds - since >= 2 * window_seconds else (current, since)
 
 
 def _static(service: LLMService, *, had_metrics: bool, reason: MetricsReason, message: str) -> DemandChoice:

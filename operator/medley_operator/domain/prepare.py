@@ -76,7 +76,11 @@ def _context(
     if rejection is not None:
         return replace(base, profile=profile, rejection=rejection)
     choice = choose_demand(
-        service, snapshot.observations.get(_key(service)), memory=memory, has_plan=bool(last_replicas)
+        service,
+        snapshot.observations.get(_key(service)),
+        memory=memory,
+        has_plan=bool(last_replicas),
+        at_seconds=snapshot.at_seconds,
     )
     known = replace(base, profile=profile, choice=choice)
     found = find_variants(service, profile, pools=pools, demand=choice.demand)

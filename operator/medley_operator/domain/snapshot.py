@@ -95,16 +95,23 @@ class Snapshot:
     """(namespace, name) of each Gateway."""
     observations: Mapping[tuple[str, str], Observation]
     """By (namespace, name) of the LLMService."""
+    at_seconds: float = 0.0
+    """When it was taken, on the operator's monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceMemory:
-    """What is kept of one service between rounds: the demand that its plan was made for, and that plan."""
+    """What is kept of one service between rounds: the demand that its plan was made for, and that plan.
+
+    `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
+    than the band, though within noise; None where the last one did not.
+    """
 
     uid: str
     demand: Demand | None = None
     plan: ServicePlan | None = None
     had_metrics: bool = False
+    drifting_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

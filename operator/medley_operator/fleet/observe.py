@@ -7,7 +7,7 @@ cluster may lack (the Gateway API) and what Prometheus does not say are part of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,10 +53,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """`metrics` is None where no Prometheus is configured."""
+    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds."""
 
     client: KubeClient
     metrics: MetricsSource | None
+    clock: Callable[[], float]
 
     async def observe(self) -> Observed:
         """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
@@ -75,6 +76,7 @@ class Observer:
             children=_by_key(item for kind in CHILDREN for item in lists[kind] or []),
             gateways=gateways,
             observations=observations,
+            at_seconds=self.clock(),
         )
         unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())
         return Observed(

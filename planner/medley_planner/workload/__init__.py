@@ -1,6 +1,6 @@
 """From what is known of a service's traffic to a `Demand`: a rate and the shares of prompt x generation buckets."""
 
-from medley_planner.workload.gate import adopt, samples_in_window
+from medley_planner.workload.gate import adopt, drifts, samples_in_window
 from medley_planner.workload.grid import standard_buckets
 from medley_planner.workload.histogram import BadHistogram, Histogram, HistogramFault, demand_from_histograms
 from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
@@ -15,6 +15,7 @@ __all__ = [
     "demand_from_histograms",
     "demand_from_means",
     "demand_from_sizes",
+    "drifts",
     "mean_generation_tokens",
     "mean_prompt_tokens",
     "samples_in_window",

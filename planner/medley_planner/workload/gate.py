@@ -12,26 +12,25 @@ from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt
 _NOISE_VARIANCE = 18.0
 
 
-def adopt(
-    current: Demand | None,
-    new: Demand,
-    *,
-    samples: float,
-    rate_band: float = 0.10,
-    size_band: float = 0.10,
-) -> bool:
-    """True where `new` should replace `current`: there is none, or the rate or a mean size differs by more than a band.
+BAND = 0.10
+"""A demand within this of the planned one, relative, is not worth another plan."""
 
-    Bands are relative to `current`. Beside that the difference, relative to the larger figure, must exceed the noise of
-    `samples` requests, the number that the busier of the two demands brings in a window (`samples_in_window`).
+
+def adopt(current: Demand | None, new: Demand, *, samples: float) -> bool:
+    """True where `new` should replace `current` at once: there is none, or a figure differs by more than noise.
+
+    The rate or a mean size must differ by more than `BAND` of `current`, and, relative to the larger figure, by more
+    than the noise of `samples` requests, the number that the busier demand brings in a window (`samples_in_window`).
     """
     if current is None:
         return True
     noise = math.sqrt(_NOISE_VARIANCE / samples) if samples > 0 else math.inf
-    return _changed(current.rate_rps, new.rate_rps, band=rate_band, noise=noise) or any(
-        _changed(mean(current), mean(new), band=size_band, noise=noise)
-        for mean in (mean_prompt_tokens, mean_generation_tokens)
-    )
+    return any(_differs(old, now, noise=noise) for old, now in _figures(current, new))
+
+
+def drifts(current: Demand, new: Demand) -> bool:
+    """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is no noise."""
+    return any(_differs(old, now, noise=0.0) for old, now in _figures(current, new))
 
 
 def samples_in_window(current: Demand | None, new: Demand, *, window_seconds: float) -> float:
@@ -39,6 +38,13 @@ def samples_in_window(current: Demand | None, new: Demand, *, window_seconds: fl
     return window_seconds * max(new.rate_rps, current.rate_rps if current else 0.0)
 
 
-def _changed(old: float, new: float, *, band: float, noise: float) -> bool:
+def _figures(current: Demand, new: Demand) -> tuple[tuple[float, float], ...]:
+    return (
+        (current.rate_rps, new.rate_rps),
+        *((mean(current), mean(new)) for mean in (mean_prompt_tokens, mean_generation_tokens)),
+    )
+
+
+def _differs(old: float, new: float, *, noise: float) -> bool:
     difference = abs(new - old)
-    return difference > band * old and difference > noise * max(old, new)
+    return difference > BAND * old and difference > noise * max(old, new)

@@ -43,7 +43,7 @@ async def test_only_nodes_that_take_pods_count_and_only_extended_resources() -> 
     client = FakeKubeClient()
     for each in (node("a"), node("b", ready="Unknown"), node("c", unschedulable=True)):
         client.put(each)
-    nodes = (await Observer(client=client, metrics=None).observe()).snapshot.nodes
+    nodes = (await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()).snapshot.nodes
     assert [each.name for each in nodes] == ["a"]
     assert nodes[0].allocatable == {"nvidia.com/gpu": 8}
     assert nodes[0].labels == {"gpu": "l4"}
@@ -53,7 +53,7 @@ async def test_children_are_only_those_with_our_label() -> None:
     client = FakeKubeClient()
     client.put(child("Deployment", "chat-l4"))
     client.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"}})
-    children = (await Observer(client=client, metrics=None).observe()).snapshot.children
+    children = (await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()).snapshot.children
     assert set(children) == {ObjectKey("Deployment", "demo", "chat-l4")}
 
 
@@ -62,7 +62,7 @@ async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_wa
     client.put(service_manifest("good"))
     bad = client.put(service_manifest("bad", uid="uid-bad", drain={"timeout": "soon"}))
     bad["status"] = {"mix": "kept"}
-    seen = (await Observer(client=client, metrics=None).observe()).snapshot
+    seen = (await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()).snapshot
     assert [each.metadata.name for each in seen.services] == ["good"]
     (rejected,) = seen.rejected
     assert (rejected.key, rejected.uid, rejected.status) == (
@@ -76,15 +76,15 @@ async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_wa
 
 async def test_a_cluster_without_the_gateway_api_is_told_apart_from_one_without_gateways() -> None:
     client = FakeKubeClient()
-    without = await Observer(client=client, metrics=None).observe()
+    without = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
     assert without.snapshot.gateways is None
     assert not {GATEWAYS, HTTP_ROUTES} & without.available
     client.missing.clear()
-    empty = await Observer(client=client, metrics=None).observe()
+    empty = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
     assert empty.snapshot.gateways == frozenset()
     client.put({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
                 "metadata": {"name": "edge", "namespace": "demo"}})  # fmt: skip
-    one = await Observer(client=client, metrics=None).observe()
+    one = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
     assert one.snapshot.gateways == frozenset({("demo", "edge")})
     assert {GATEWAYS, HTTP_ROUTES, LLM_SERVICES} <= one.available
 
@@ -93,7 +93,7 @@ async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None
     client = FakeKubeClient()
     client.missing.add(GPU_POOLS)
     with pytest.raises(NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply -f crds/") as caught:
-        await Observer(client=client, metrics=None).observe()
+        await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
     assert caught.value.reason == "CrdsNotInstalled"
 
 
@@ -101,13 +101,13 @@ async def test_one_list_that_fails_fails_the_look() -> None:
     client = FakeKubeClient()
     client.failing["list", "nodes"] = Unavailable("cannot list nodes: no answer")
     with pytest.raises(Unavailable, match="cannot list nodes"):
-        await Observer(client=client, metrics=None).observe()
+        await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
 
 
 async def test_without_prometheus_the_way_out_is_named_and_no_error_counted() -> None:
     client = FakeKubeClient()
     client.put(service_manifest())
-    seen = await Observer(client=client, metrics=None).observe()
+    seen = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
     observation = seen.snapshot.observations["demo", "chat"]
     assert observation.reason is MetricsReason.UNAVAILABLE
     assert "--prometheus-url" in observation.message
@@ -120,6 +120,6 @@ async def test_prometheus_is_asked_only_for_services_that_want_it() -> None:
     static = {"requestsPerSecond": "1", "promptTokens": 10, "generationTokens": 10}
     client.put(service_manifest("fixed", workload={"source": "Static", "static": static}))
     client.put({"apiVersion": API_VERSION, "kind": "GPUPool", "metadata": {"name": "bad", "uid": "u"}, "spec": {}})
-    seen = await Observer(client=client, metrics=metrics).observe()
+    seen = await Observer(client=client, metrics=metrics, clock=lambda: 7.0).observe()
     assert metrics.asked == [("demo", "live", 120)]
     assert set(seen.snapshot.observations) == {("demo", "live")}

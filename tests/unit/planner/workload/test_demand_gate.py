@@ -7,7 +7,7 @@ import random
 import pytest
 
 from medley_planner.model import Bucket, Demand, SizeSource
-from medley_planner.workload import adopt, samples_in_window
+from medley_planner.workload import adopt, drifts, samples_in_window
 
 
 def demand(rate: float, prompt: float = 1000, generation: float = 200) -> Demand:
@@ -61,3 +61,8 @@ def test_poisson_noise_hardly_ever_passes(rate: float) -> None:
     pairs = [(measured(), measured()) for _ in range(trials)]
     adopted = sum(adopt(old, new, samples=samples_in_window(old, new, window_seconds=window)) for old, new in pairs)
     assert adopted <= 0.03 * trials
+
+
+@pytest.mark.parametrize(("rate_rps", "drifting"), [(10.0, False), (10.9, False), (11.2, True), (8.8, True)])
+def test_drift_is_what_lies_outside_of_the_band_noise_or_not(rate_rps: float, drifting: bool) -> None:
+    assert drifts(demand(10.0), demand(rate_rps)) is drifting
