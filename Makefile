@@ -13,7 +13,9 @@ STAMP := $(VENV)/.installed
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-test: lint types unit contract e2e ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
+test: lint types controlplane ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
+	@# The end-to-end story mostly waits for traffic; the other tests run beside it.
+	@$(MAKE) --no-print-directory --jobs=2 e2e unit contract
 
 demo: $(STAMP) controlplane ## The whole product on a real control plane with live traffic (KEEP=1 leaves it up)
 	$(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
@@ -28,13 +30,13 @@ types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy planner/medley_planner operator/medley_operator e2e tests
 
 unit: $(STAMP) ## Unit, property and golden tests: no control plane
-	$(BIN)/pytest tests/unit tests/property tests/golden
+	$(BIN)/pytest --quiet tests/unit tests/property tests/golden
 
 contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus and helm
-	$(BIN)/pytest tests/contract
+	$(BIN)/pytest --quiet tests/contract
 
 e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged from the outside
-	$(BIN)/pytest e2e
+	$(BIN)/pytest --capture=no --durations=8 e2e
 
 bench-planner: $(STAMP) ## Time of one plan, and its cost beside the best single type (JSON=1 for figures)
 	$(BIN)/python tests/perf/bench_planner.py $(if $(JSON),--json)

@@ -36,9 +36,9 @@ class Act:
 
 
 ACTS = (
-    Act("Live traffic instead of the static workload", Load(rate_rps=12, prompt_tokens=500, generation_tokens=150)),
-    Act("Three times the traffic", Load(rate_rps=36, prompt_tokens=500, generation_tokens=150)),
-    Act("Fewer requests with five times longer prompts", Load(rate_rps=12, prompt_tokens=2500, generation_tokens=150)),
+    Act("Live traffic instead of the static workload", Load(rate_rps=24, prompt_tokens=500, generation_tokens=150)),
+    Act("Three times the traffic", Load(rate_rps=72, prompt_tokens=500, generation_tokens=150)),
+    Act("Fewer requests, with five times longer prompts", Load(rate_rps=24, prompt_tokens=2500, generation_tokens=150)),
 )
 
 

@@ -19,9 +19,13 @@ pytestmark = pytest.mark.e2e
 
 NAMESPACE, NAME = "demo", "llama"
 TTFT_SECONDS, TPOT_SECONDS, PERCENTILE = 2.0, 0.06, 95
+FOLLOW_SECONDS = 150
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
+ATTEMPTS = 3
 CALM_SECONDS = 5
+# What the plan is made for may lie this far off the load that is sent: the operator's band and the noise of a window.
+CLOSE = 0.15
 STEADY_SECONDS = 60
 WRITING_VERBS = {"create", "update", "patch", "delete", "deletecollection"}
 
@@ -53,7 +57,7 @@ def _settled(harness: Harness, load: Load) -> bool:
         (seen["generationTokens"], load.generation_tokens),
     )
     return (
-        all(abs(is_ - should) <= 0.25 * should for is_, should in close)
+        all(abs(is_ - should) <= CLOSE * should for is_, should in close)
         and _conditions(harness).get("WorkloadsReady") == ("True", "AllReady")
         and all(ready == desired for ready, desired in _mix(harness).values())
     )
@@ -62,7 +66,7 @@ def _settled(harness: Harness, load: Load) -> bool:
 def _follow(harness: Harness, load: Load) -> dict[str, Any]:
     """Sends `load`, waits until it is planned for and Ready, and returns the status."""
     harness.set_load(NAMESPACE, NAME, load)
-    harness.wait_for(f"the plan follows {load}", lambda: _settled(harness, load), timeout_seconds=120)
+    harness.wait_for(f"the plan follows {load}", lambda: _settled(harness, load), timeout_seconds=FOLLOW_SECONDS)
     status: dict[str, Any] = _service(harness)["status"]
     print(f"{load}: {status['mix']} at {status['costPerHour']} $/h")
     return status
@@ -104,7 +108,7 @@ def test_pods_are_on_nodes_of_their_gpu(harness: Harness) -> None:
 
 
 def test_it_follows_live_traffic(harness: Harness) -> None:
-    _follow(harness, Load(rate_rps=12, prompt_tokens=500, generation_tokens=150))
+    _follow(harness, Load(rate_rps=24, prompt_tokens=500, generation_tokens=150))
     assert _conditions(harness)["MetricsAvailable"] == ("True", "MetricsFound")
     assert _service(harness)["status"]["load"]["sizeSource"] == "Independent"
 
@@ -122,10 +126,10 @@ def test_a_steady_state_keeps_the_target_and_writes_nothing(harness: Harness) ->
 
 def test_more_traffic_brings_more_capacity_before_any_goes(harness: Harness) -> None:
     before = _service(harness)["status"]
-    load = Load(rate_rps=36, prompt_tokens=500, generation_tokens=150)
+    load = Load(rate_rps=72, prompt_tokens=500, generation_tokens=150)
     harness.set_load(NAMESPACE, NAME, load)
     least_ready = before["readyReplicas"]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + FOLLOW_SECONDS
     while not _settled(harness, load):
         assert time.monotonic() < deadline, "the plan does not follow"
         least_ready = min(least_ready, _service(harness)["status"]["readyReplicas"])
@@ -139,22 +143,36 @@ def test_more_traffic_brings_more_capacity_before_any_goes(harness: Harness) -> 
 
 def test_longer_prompts_change_the_plan_and_traffic_follows_the_weights(harness: Harness) -> None:
     before = _service(harness)["status"]
-    after = _follow(harness, Load(rate_rps=12, prompt_tokens=2500, generation_tokens=150))
+    after = _follow(harness, Load(rate_rps=24, prompt_tokens=2500, generation_tokens=150))
     assert after["plan"]["id"] != before["plan"]["id"]
-    report = _judge(harness)
-    route = harness.get("httproutes.gateway.networking.k8s.io", NAMESPACE, NAME)
-    backends = route["spec"]["rules"][0]["backendRefs"]
-    total = sum(backend["weight"] for backend in backends)
-    for backend in backends:
-        variant = backend["name"].removeprefix(f"{NAME}-")
-        share = backend["weight"] / total
+    _judge_by_weights(harness)
+
+
+def _judge_by_weights(harness: Harness) -> None:
+    """Traffic splits by the weights of the route, as long as nothing changes them meanwhile."""
+    for _ in range(ATTEMPTS):
+        weights = _weights(harness)
+        report = _judge(harness)
+        if _weights(harness) == weights:
+            break
+    else:
+        pytest.fail(f"the weights of the route changed in each of {ATTEMPTS} judged times")
+    for variant, share in weights.items():
         seen = report["variants"].get(variant, {"share": 0.0})["share"]
         assert abs(seen - share) <= 4 * math.sqrt(0.25 / report["requests"]) + 1e-9, (variant, share, seen)
 
 
+def _weights(harness: Harness) -> dict[str, float]:
+    """Share of each variant by the route's weights."""
+    route = harness.get("httproutes.gateway.networking.k8s.io", NAMESPACE, NAME)
+    backends = route["spec"]["rules"][0]["backendRefs"]
+    total = sum(backend["weight"] for backend in backends)
+    return {backend["name"].removeprefix(f"{NAME}-"): backend["weight"] / total for backend in backends}
+
+
 def test_less_traffic_costs_less(harness: Harness) -> None:
     before = _service(harness)["status"]
-    after = _follow(harness, Load(rate_rps=6, prompt_tokens=500, generation_tokens=150))
+    after = _follow(harness, Load(rate_rps=18, prompt_tokens=500, generation_tokens=150))
     assert float(after["costPerHour"]) < float(before["costPerHour"])
     _judge(harness)
 

@@ -27,8 +27,8 @@ class Settings:
     """Base URL of Prometheus; None: every service is planned from its static workload."""
     resync_seconds: float = 30.0
     """A round starts at least this often."""
-    debounce_idle_seconds: float = 0.25
-    debounce_max_seconds: float = 1.0
+    debounce_idle_seconds: float = 0.2
+    debounce_max_seconds: float = 0.6
     """A round starts `idle` after the last event, at most `max` after the first."""
     solve_deadline_seconds: float = 10.0
     """What the solver is given; its process is killed at twice this."""
@@ -105,8 +105,8 @@ class _Flag:
 _FLAGS: dict[str, _Flag] = {
     "--prometheus-url": _Flag(_url, "base URL of Prometheus; without it services are planned from static workloads"),
     "--resync-seconds": _Flag(_seconds(least=1), "a round starts at least this often (default 30)"),
-    "--debounce-idle-seconds": _Flag(_seconds(least=0), "a round starts this long after the last event (default 0.25)"),
-    "--debounce-max-seconds": _Flag(_seconds(least=0), "... and at most this long after the first (default 1.0)"),
+    "--debounce-idle-seconds": _Flag(_seconds(least=0), "a round starts this long after the last event (default 0.2)"),
+    "--debounce-max-seconds": _Flag(_seconds(least=0), "... and at most this long after the first (default 0.6)"),
     "--solve-deadline-seconds": _Flag(
         _seconds(least=0.1), "time for the solver; its process is killed at twice this (default 10)"
     ),

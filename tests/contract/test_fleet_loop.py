@@ -190,7 +190,10 @@ def test_an_llm_service_becomes_deployments_and_then_nothing_is_written(
         assert status == 201, answer
     wait_for(f"a Deployment appears; log:\n{operator.log.read_text()}", lambda: replicas(admin) > 0)
     few = replicas(admin)
-    found = admin.request("GET", f"{services}/chat")[1]
+    chat = f"{services}/chat"
+    # Statuses are written after the children.
+    wait_for("a status", lambda: "status" in admin.request("GET", chat)[1])
+    found = admin.request("GET", chat)[1]
     conditions = {each["type"]: each["reason"] for each in found["status"]["conditions"]}
     assert conditions["PlanReady"] == "Optimal"
     assert found["status"]["desiredReplicas"] == few
