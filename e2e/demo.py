@@ -19,6 +19,7 @@ from rich.table import Table
 
 from e2e.controlplane import ControlPlaneError, ensure_assets
 from e2e.harness import EXAMPLES, Harness, Load
+from medley_planner.units import duration_seconds
 
 NAMESPACE, NAME = "demo", "llama"
 FOLLOW_SECONDS = 120
@@ -62,10 +63,9 @@ class Demo:
         self.harness = harness
         self.console = console
         service = self._service()
-        self.ttft_seconds = _seconds(service["spec"]["slo"]["ttft"])
-        self.tpot_seconds = _seconds(service["spec"]["slo"]["tpot"])
+        self.ttft_seconds = duration_seconds(service["spec"]["slo"]["ttft"])
+        self.tpot_seconds = duration_seconds(service["spec"]["slo"]["tpot"])
         self.percentile = int(service["spec"]["slo"]["percentile"])
-        self.window_seconds = _seconds(service["spec"]["workload"]["window"])
 
     def run(self) -> list[Row]:
         self._wait("the first plan, from the static workload, is Ready", self._serving, seconds=60)
@@ -143,10 +143,6 @@ class Demo:
     def _show(self, resources: str, *args: str) -> None:
         self.console.print(f"$ kubectl get {resources} {' '.join(args)}", style="bold")
         self.console.print(self.harness.plane.kubectl("get", resources, *args), highlight=False)
-
-
-def _seconds(duration: str) -> float:
-    return float(duration[:-2]) / 1000 if duration.endswith("ms") else float(duration[:-1])
 
 
 def _summary(rows: list[Row], demo: Demo) -> Table:

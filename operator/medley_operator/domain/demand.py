@@ -9,9 +9,9 @@ from __future__ import annotations
 from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
 from medley_operator.domain.contexts import DemandChoice, LoadSource
 from medley_operator.domain.load import figures_of_status
-from medley_operator.domain.quantities import duration_seconds
 from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
+from medley_planner.units import duration_seconds
 from medley_planner.workload import adopt, demand_from_means, drifts, samples_in_window
 
 NOMINAL_PROMPT_TOKENS, NOMINAL_GENERATION_TOKENS = 128.0, 32.0

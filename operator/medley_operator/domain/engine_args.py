@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import LLMService, Precision, RuntimeProfile
 from medley_operator.domain.labels import HTTP_PORT
-from medley_operator.domain.quantities import duration_seconds
+from medley_planner.units import duration_seconds
 
 COMMAND = ("vllm", "serve")
 

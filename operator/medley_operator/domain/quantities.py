@@ -1,4 +1,4 @@
-"""Durations, money, rates and Kubernetes quantities: read from and written to the strings of the API.
+"""Money, rates and Kubernetes quantities: read from and written to the strings of the API.
 
 All functions are pure. A string that does not parse raises ValueError with the value in the message; callers that hold
 a user's object add the object and the field.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-_DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)$")
-_SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkKMGTPE]i?)?$")
 _SUFFIXES: dict[str, Decimal] = {
     "n": Decimal("1e-9"),
@@ -29,14 +27,6 @@ _SUFFIXES: dict[str, Decimal] = {
     "Pi": Decimal(2) ** 50,
     "Ei": Decimal(2) ** 60,
 }
-
-
-def duration_seconds(text: str) -> float:
-    """Seconds of "250ms", "1.5s", "5m" or "2h". Raises ValueError."""
-    match = _DURATION.match(text)
-    if match is None:
-        raise ValueError(f'"{text}" is no duration; write a number and one of ms, s, m, h, such as "250ms"')
-    return float(match.group(1)) * _SECONDS_PER_UNIT[match.group(2)]
 
 
 def quantity(text: str | int | float) -> Decimal:

@@ -13,10 +13,11 @@ from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.catalogue import find_gpu
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.contexts import Rejection, VariantContext
-from medley_operator.domain.quantities import duration_seconds, seconds_text
+from medley_operator.domain.quantities import seconds_text
 from medley_planner.capacity import StepTime
 from medley_planner.model import Bucket, Demand
 from medley_planner.shapes import ModelShape, Precision
+from medley_planner.units import duration_seconds
 
 
 @dataclass(frozen=True, slots=True)

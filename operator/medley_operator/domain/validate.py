@@ -9,7 +9,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.contexts import Rejection
 from medley_operator.domain.engine_args import RESERVED, flag_of
-from medley_operator.domain.quantities import duration_seconds
+from medley_planner.units import duration_seconds
 
 MIN_WINDOW_SECONDS = 10.0
 MAX_WINDOW_SECONDS = 86400.0

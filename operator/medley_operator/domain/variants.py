@@ -12,13 +12,13 @@ from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile, UnusedStatu
 from medley_operator.domain.catalogue import find_gpu, find_shape, known_gpu_names
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.contexts import PoolState, Rejection, VariantContext
-from medley_operator.domain.quantities import duration_seconds
 from medley_operator.domain.targets import target_rejection
 from medley_operator.domain.validate import price_problem
 from medley_planner.capacity import StepTime, capacity_row, memory_fit
 from medley_planner.catalog import Gpu
 from medley_planner.model import Demand, Variant
 from medley_planner.shapes import ModelShape, Precision
+from medley_planner.units import duration_seconds
 
 TENSOR_PARALLEL_DEGREES = (1, 2, 4, 8)
 

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION, GPUPool, LLMService, RuntimeProfile, WorkloadSource
 from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
-from medley_operator.domain.quantities import duration_seconds
 from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.domain.validate import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.fleet.parse import parse_objects, ready_nodes
@@ -31,6 +30,7 @@ from medley_operator.kube.resources import (
     Resource,
 )
 from medley_operator.metrics.observe import ServiceQuery
+from medley_planner.units import duration_seconds
 
 NO_PROMETHEUS = (
     "the operator has no Prometheus: start it with --prometheus-url (Helm: prometheus.url), "

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 import medley_operator.api.v1alpha1 as api
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, ServiceRoutingMode, duration_seconds
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, ServiceRoutingMode
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MODELS: dict[str, type[BaseModel]] = {"LLMService": LLMService, "GPUPool": GPUPool, "RuntimeProfile": RuntimeProfile}
@@ -100,16 +100,3 @@ def test_mode_follows_the_gateway() -> None:
 def test_status_of_a_later_version_is_read() -> None:
     obj = {"metadata": {"name": "chat", "labels": {}}, "spec": {"model": MODEL}, "status": {"mix": "l4:1/1", "new": 1}}
     assert LLMService.model_validate(obj).status.mix == "l4:1/1"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("50ms", 0.05), ("1s", 1.0), ("1.5m", 90.0), ("24h", 86400.0), ("0s", 0.0)]
-)
-def test_duration_seconds(text: str, seconds: float) -> None:
-    assert duration_seconds(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1d", "1.2.3s"])
-def test_duration_seconds_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match="write a number and one of"):
-        duration_seconds(text)

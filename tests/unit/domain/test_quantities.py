@@ -1,4 +1,4 @@
-"""Durations and quantities are read as Kubernetes and the API's patterns mean them."""
+"""Quantities are read as Kubernetes and the API's patterns mean them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from medley_operator.domain.quantities import duration_seconds, money, quantity, rate, scaled_quantity
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("250ms", 0.25), ("1.5s", 1.5), ("5m", 300), ("2h", 7200)])
-def test_durations(text: str, seconds: float) -> None:
-    assert duration_seconds(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize("text", ["", "50", "5 s", "5sec", "-1s"])
-def test_a_bad_duration_names_itself(text: str) -> None:
-    with pytest.raises(ValueError, match=f'"{text}" is no duration'):
-        duration_seconds(text)
+from medley_operator.domain.quantities import money, quantity, rate, scaled_quantity
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,6 @@ from medley_operator.api.v1alpha1.fields import (
     Rate,
     ResourceName,
     VariantName,
-    duration_seconds,
 )
 from medley_operator.api.v1alpha1.kinds import (
     KINDS,
@@ -163,5 +162,4 @@ __all__ = [
     "VariantStatus",
     "WorkloadSource",
     "WorkloadSpec",
-    "duration_seconds",
 ]

@@ -38,13 +38,3 @@ LabelValue = Annotated[str, Field(pattern=rf"^({_QUALIFIED_TAIL})?$", max_length
 ResourceName = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}/{_QUALIFIED_TAIL}$", max_length=317)]
 EngineArgument = Annotated[str, Field(pattern=r"^--[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*(=.{0,512})?$", max_length=600)]
 EngineFlag = Annotated[str, Field(pattern=r"^--[a-z0-9][a-z0-9-]*$", max_length=80)]
-
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def duration_seconds(duration: str) -> float:
-    """Seconds in a value of type `Duration`, such as "50ms" or "1.5m". Raises ValueError for anything else."""
-    for unit, seconds in _UNIT_SECONDS.items():
-        if duration.endswith(unit) and duration[: -len(unit)].replace(".", "", 1).isdigit():
-            return float(duration[: -len(unit)]) * seconds
-    raise ValueError(f"{duration!r} is not a duration; write a number and one of ms, s, m, h, such as 50ms")

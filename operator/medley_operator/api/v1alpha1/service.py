@@ -21,8 +21,8 @@ from medley_operator.api.v1alpha1.fields import (
     PoolName,
     Rate,
     VariantName,
-    duration_seconds,
 )
+from medley_planner.units import duration_seconds
 
 
 class SecretKeyRef(ApiModel):

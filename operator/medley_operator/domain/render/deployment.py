@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
 from medley_operator.domain import labels
 from medley_operator.domain.engine_args import COMMAND, EngineShape, engine_args
-from medley_operator.domain.quantities import duration_seconds, scaled_quantity
+from medley_operator.domain.quantities import scaled_quantity
 from medley_operator.domain.snapshot import Manifest
+from medley_planner.units import duration_seconds
 
 CONTAINER = "main"
 CACHE_PATH = "/cache"
