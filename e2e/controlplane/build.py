@@ -106,13 +106,24 @@ def _ensure_component(
         with tempfile.TemporaryDirectory(dir=root, prefix=f".{component.name}-") as temporary:
             built = Path(temporary) / "built"
             built.mkdir()
-            for name, package in component.binaries:
-                argv = [go, "build", *component.build_flags(), "-o", str(built / name), package]
-                _run_go(argv, component=component, what=f"building {name}", environment=environment, progress=progress)
+            if component.binaries:
+                _build(component, into=built, go=go, environment=environment, progress=progress)
             if component.files:
                 _copy_files(component, into=built, go=go, environment=environment, progress=progress)
             built.rename(target)
         progress(f"{component.name} {component.version()} ready after {time.monotonic() - started:.0f} s")
+
+
+def _build(
+    component: Component, *, into: Path, go: str, environment: Mapping[str, str], progress: Callable[[str], None]
+) -> None:
+    """All binaries in one go, so that one links while another compiles."""
+    packages = [package for _, package in component.binaries]
+    names = ", ".join(name for name, _ in component.binaries)
+    # go names several binaries after their packages, as the recipes do; a single one is named here.
+    target = str(into / names) if len(packages) == 1 else f"{into}/"
+    argv = [go, "build", *component.build_flags(), "-o", target, *packages]
+    _run_go(argv, component=component, what=f"building {names}", environment=environment, progress=progress)
 
 
 @contextmanager

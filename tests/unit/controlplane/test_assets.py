@@ -119,3 +119,10 @@ def test_each_component_has_a_version_and_a_key_of_its_own() -> None:
 def test_the_cache_is_outside_the_work_tree() -> None:
     assert cache_root({"HOME": "/home/x", "XDG_CACHE_HOME": "/c"}) == Path("/c/medley")
     assert cache_root({"MEDLEY_CACHE": "/m"}) == Path("/m")
+
+
+def test_binaries_that_are_built_together_are_named_after_their_packages() -> None:
+    together = [component for component in COMPONENTS if len(component.binaries) > 1]
+    assert together
+    for component in together:
+        assert all(package.rsplit("/", 1)[1] == name for name, package in component.binaries)
