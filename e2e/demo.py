@@ -25,7 +25,7 @@ NAMESPACE, NAME = "demo", "llama"
 FOLLOW_SECONDS = 120
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
-DRAIN_SECONDS = 6
+DRAIN_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ class Demo:
         self.harness.set_load(NAMESPACE, NAME, act.load)
         self._wait("the plan follows", lambda: self._planned_for(act.load), seconds=FOLLOW_SECONDS)
         followed = time.monotonic() - started
-        time.sleep(DRAIN_SECONDS)
+        with self.console.status("requests that waited for the new capacity are served"):
+            self.harness.wait_for_empty_queues(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
         with self.console.status(f"judging the requests of {JUDGED_SECONDS} s"):
             report = self.harness.judge(
                 NAMESPACE,
