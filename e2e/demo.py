@@ -7,6 +7,7 @@ GPUs, whose pods are run by kwok and whose engines are played by the fake vLLM f
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -179,6 +180,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything up and print how to reach it")
     keep = parser.parse_args().keep
+    # SIGTERM ends it as Ctrl-C does; SIGINT by hand, since background commands of some shells start with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     console = Console(width=160, soft_wrap=True)
     started = time.monotonic()
 
