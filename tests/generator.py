@@ -136,7 +136,9 @@ def _shares(draw: random.Random) -> tuple[float, ...]:
     """A log-normal of both sizes around a mean of its own, on the standard grid."""
     prompt, generation = math.log(draw.uniform(150, 2500)), math.log(draw.uniform(60, 450))
     weights = [
-        math.exp(-((math.log(bucket.prompt_tokens) - prompt) ** 2 + (math.log(bucket.generation_tokens) - generation) ** 2))
+        math.exp(
+            -((math.log(bucket.prompt_tokens) - prompt) ** 2 + (math.log(bucket.generation_tokens) - generation) ** 2)
+        )
         for bucket in standard_buckets()
     ]
     total = math.fsum(weights)

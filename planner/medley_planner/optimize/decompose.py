@@ -18,8 +18,9 @@ from medley_planner.optimize.coverage import prepare
 from medley_planner.optimize.distribute import unmet_rps
 from medley_planner.optimize.fallback import floor_per_hour, greedy
 from medley_planner.optimize.many import solve_many
+from medley_planner.optimize.maxima import maxima_forbid
 from medley_planner.optimize.polish import polish, rank
-from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, maxima_forbid, solve_tasks
+from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, solve_tasks
 from medley_planner.optimize.stock import finite_stocks, fits, left_after
 from medley_planner.optimize.task import Task
 from medley_planner.optimize.validate import validate
@@ -27,7 +28,7 @@ from medley_planner.optimize.validate import validate
 _FEW = 3
 """Up to so many services a group is solved by the joint program alone."""
 _REASON_SECONDS = 0.2
-"""What finding out which limit binds may take for one service, on top of the deadline; it takes some milliseconds."""
+"""What finding out which limits bind may take, on top of the deadline; it takes some milliseconds a service."""
 
 
 def plan(problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: float = 1e-5) -> Plan:
@@ -244,10 +245,11 @@ def _assemble(
     for task, answer in planned.values():
         left = left_after(left, task, answer.replicas)
     plans = []
+    ends = time.monotonic() + _REASON_SECONDS
     for index in range(len(problem.services)):
         task, answer = planned[index]
         reason = UnservedReason.STOCK
-        if not answer.split.complete and maxima_forbid(task, seconds=_REASON_SECONDS):
+        if not answer.split.complete and maxima_forbid(task, seconds=ends - time.monotonic()):
             reason = UnservedReason.MAX_REPLICAS
         plans.append(service_plan(task, answer, shed_reason=reason, stocks=stocks, left=left))
     return tuple(plans)

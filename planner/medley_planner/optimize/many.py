@@ -16,7 +16,7 @@ from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, solve_
 from medley_planner.optimize.stock import left_after
 from medley_planner.optimize.task import Task
 
-_JOINT_WHOLLY = 6
+_JOINT_WHOLLY = 8
 """Up to so many services the joint program proves what columns leave open, measured: mostly within seconds."""
 _JOINT_AT_ALL = 40
 _JOINT_GAP = 2e-3
@@ -41,7 +41,7 @@ def solve_many(
     firsts = iter(alone)
     answers = tuple(next(firsts) if first else next(rest) for first in apart)
     # What the first ones took is theirs by order, not by proof: only what needs no stock to be true still holds.
-    return Answers(answers, math.fsum(floor_per_hour(task, a.split) for task, a in zip(tasks, answers, strict=True)))
+    return _floored(tasks, answers)
 
 
 def _solve(
@@ -50,12 +50,19 @@ def _solve(
     by_columns = solve_columns(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
     if by_columns is None:
         simple = greedy(tasks, stocks).answers
-        better = polish(tasks, simple, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
-        return Answers(better, math.fsum(floor_per_hour(t, a.split) for t, a in zip(tasks, better, strict=True)))
+        return _floored(tasks, polish(tasks, simple, stocks, seconds_left=seconds_left, relative_gap=relative_gap))
+    if not _served(by_columns) and any(not task.blind for task in tasks):
+        # Where time ran out before configurations of services routed by size were found, simple fleets serve more.
+        simple = greedy(tasks, stocks).answers
+        if _rank(tasks, simple) < _rank(tasks, by_columns.answers):
+            by_columns = _floored(tasks, simple)
     cost = _cost(tasks, by_columns)
     gap = (cost - by_columns.bound) / cost if cost > 0 else 0.0
-    limit = relative_gap if len(tasks) <= _JOINT_WHOLLY else max(relative_gap, _JOINT_GAP)
-    if len(tasks) > _JOINT_AT_ALL or seconds_left() <= 0 or (gap <= limit and _served(by_columns)):
+    if len(tasks) <= _JOINT_WHOLLY:
+        done = gap <= relative_gap and _served(by_columns)
+    else:
+        done = gap <= max(relative_gap, _JOINT_GAP) or not _served(by_columns)
+    if done or len(tasks) > _JOINT_AT_ALL or seconds_left() <= 0:
         return by_columns
     start = [answer.replicas for answer in by_columns.answers]
     ends = 0.05 * seconds_left()
@@ -65,9 +72,15 @@ def _solve(
     return by_columns if jointly is None else _better(tasks, by_columns, jointly)
 
 
+def _floored(tasks: Sequence[Task], answers: Sequence[Answer]) -> Answers:
+    return Answers(
+        tuple(answers), math.fsum(floor_per_hour(task, a.split) for task, a in zip(tasks, answers, strict=True))
+    )
+
+
 def _better(tasks: Sequence[Task], one: Answers, other: Answers) -> Answers:
     """Both bounds hold where both serve all; else each only for the demand that its own answers serve."""
-    first, second = _rank(tasks, one), _rank(tasks, other)
+    first, second = _rank(tasks, one.answers), _rank(tasks, other.answers)
     if _served(one) and _served(other):
         bound = max(one.bound, other.bound)
         return Answers(other.answers if other.proven or second < first else one.answers, bound)
@@ -82,6 +95,6 @@ def _cost(tasks: Sequence[Task], answers: Answers) -> float:
     return math.fsum(cost_per_hour(t, a.replicas) for t, a in zip(tasks, answers.answers, strict=True))
 
 
-def _rank(tasks: Sequence[Task], answers: Answers) -> tuple[float, ...]:
-    ranks = [rank(task, answer) for task, answer in zip(tasks, answers.answers, strict=True)]
+def _rank(tasks: Sequence[Task], answers: Sequence[Answer]) -> tuple[float, ...]:
+    ranks = [rank(task, answer) for task, answer in zip(tasks, answers, strict=True)]
     return tuple(round(math.fsum(level), 9) for level in zip(*ranks, strict=True))

@@ -1,4 +1,4 @@
-"""The cheapest configuration of one service by the integer program itself: for routing modes that no faster search knows.
+"""The cheapest configuration of one service by the integer program itself: for routing that no faster search knows.
 
 Slower by a factor of a hundred than pricing all services in one pass, and as exact as its time allows: the bound is the
 solver's own, or that of the linear relaxation where the time is over.

@@ -76,9 +76,7 @@ def stack(tasks: Sequence[Task], pools: Sequence[str]) -> Fleet:
     fewest = np.array([task.service.min_replicas for task in tasks]) - forced
     most = np.array([_MANY if task.service.max_replicas is None else task.service.max_replicas for task in tasks])
     rate = np.array([task.rate_rps for task in tasks], float)
-    return Fleet(
-        np.arange(services), cost, gpus, pool, work, room, least, np.maximum(fewest, 0), most - forced, rate
-    )
+    return Fleet(np.arange(services), cost, gpus, pool, work, room, least, np.maximum(fewest, 0), most - forced, rate)
 
 
 def minima_fit(tasks: Sequence[Task], stocks: Mapping[str, int]) -> bool:

@@ -42,3 +42,18 @@ def best_of(found: Found, services: int, *, floor: Floats, within: Floats, keep:
     kept = order[(rank < keep) & (price <= most[row] * (1 + 1e-9) + 1e-9)]
     bound = np.minimum(cheapest, floor)
     return Found(found.row[kept], found.counts[kept], found.unmet[kept], found.price[kept], bound, reach)
+
+
+def merged(found: Found, other: Found, rows: Ints) -> Found:
+    """`found` with what it has of the services `rows` replaced by `other`, whose rows are positions in `rows`."""
+    kept = ~np.isin(found.row, rows)
+    bound, reach = found.bound.copy(), found.reach.copy()
+    bound[rows], reach[rows] = other.bound, other.reach
+    return Found(
+        np.concatenate([found.row[kept], rows[other.row]]),
+        np.concatenate([found.counts[kept], other.counts]),
+        np.concatenate([found.unmet[kept], other.unmet]),
+        np.concatenate([found.price[kept], other.price]),
+        bound,
+        reach,
+    )

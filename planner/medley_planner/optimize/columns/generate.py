@@ -1,4 +1,4 @@
-"""Column generation: prices of the pools and configurations of the services, each found from the other until they agree.
+"""Column generation: prices of pools and configurations of services, each found from the other until they agree.
 
 The master's relaxation over the gathered configurations gives prices; pricing finds what is cheaper at them and, from
 the proven least price of each service, a lower bound on what all services cost together (Lagrange): the sum of the
@@ -51,7 +51,9 @@ def generate(
     start: Floats,
     seconds_left: Callable[[], float],
 ) -> Agreed:
-    """`shed_price` per unmet request per second is what leaving out demand costs; with `may_shed` false pricing does not
+    """Until they agree, the rounds or the time are over; the bound is -inf where there was none at all.
+
+    `shed_price` per unmet request per second is what leaving out demand costs; with `may_shed` false pricing does not
     think of it, and it only keeps the relaxation feasible. With `unmet_rps` the objective is cost alone, and the unmet
     demand a row whose price takes the place of `shed_price`. `start` are prices of the pools to begin with.
     """
@@ -91,7 +93,6 @@ def generate(
         smoothing = _SMOOTHING if added else 0.0
         prices = smoothing * best.prices + (1 - smoothing) * fresh
     return best
-
 
 
 def _if_all_fit(book: Book, stock: Floats, services: int) -> Floats | None:

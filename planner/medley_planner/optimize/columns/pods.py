@@ -23,7 +23,8 @@ def price_pods(part: Fleet, prices: Floats, shed: Floats, *, others: bool, keep:
     With `others` also the cheapest fleets without each of the variants, for when the stock does not hold the cheapest.
     """
     services, variants = prices.shape
-    pieces = [_empty(variants)]
+    # Whatever the demand, there is the fleet of the minima alone.
+    pieces = [_filled(part, prices, shed, np.isfinite(shed), part.room, part.fewest)]
     for level in range(variants):
         needed = part.work[:, level]
         valid = np.isfinite(needed) & (part.rate > 0) & ((part.room + part.least)[:, level] > 0)
@@ -33,17 +34,19 @@ def price_pods(part: Fleet, prices: Floats, shed: Floats, *, others: bool, keep:
         pods = np.maximum(np.ceil(needed - COVERS * np.maximum(1, needed)), 1.0)
         wanted = np.maximum(pods - part.least.sum(axis=1), part.fewest).astype(np.int64)
         room = np.where(allowed, part.room, 0)
-        pieces.append(_filled(part, prices, shed, valid, room, wanted, needed))
+        pieces.append(_filled(part, prices, shed, valid, room, wanted))
         for banned in range(variants) if others else ():
             without = room.copy()
             without[:, banned] = 0
-            pieces.append(_filled(part, prices, shed, valid & (room[:, banned] > 0), without, wanted, needed))
+            pieces.append(_filled(part, prices, shed, valid & (room[:, banned] > 0), without, wanted))
         partly = valid & np.isfinite(shed)
         if partly.any():
             worth = np.where(partly, shed, 0.0) / needed
             cheap = np.where(prices < worth[:, None], room, 0).sum(axis=1)
-            fewer = np.maximum(np.minimum(np.minimum(cheap, wanted), part.most), part.fewest)
-            pieces.append(_filled(part, prices, shed, partly, room, fewer, needed))
+            # The last pod may have little left to carry; each one before it carries its whole part.
+            filled = np.floor(needed).astype(np.int64) - part.least.sum(axis=1)
+            fewer = np.maximum(np.minimum(np.minimum(cheap, filled), part.most), part.fewest)
+            pieces.append(_filled(part, prices, shed, partly, room, fewer))
     found = Found(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _FIELDS))
     everything = np.full(services, np.inf)
     best = best_of(found, services, floor=everything, within=everything, keep=keep)
@@ -61,18 +64,13 @@ def fill_cheapest(room: Ints, prices: Floats, wanted: Ints) -> Ints:
     return counts
 
 
-def _filled(
-    part: Fleet, prices: Floats, shed: Floats, valid: Bools, room: Ints, wanted: Ints, needed: Floats
-) -> Found:
+def _filled(part: Fleet, prices: Floats, shed: Floats, valid: Bools, room: Ints, wanted: Ints) -> Found:
     counts = fill_cheapest(room, prices, wanted)
     added = counts.sum(axis=1)
-    unmet = np.maximum(1 - (added + part.least.sum(axis=1)) / needed, 0.0)
+    slowest = np.where(counts + part.least > 0, part.work, 0.0).max(axis=1, initial=0.0)
+    unmet = 1 - (added + part.least.sum(axis=1)) / np.where(slowest > 0, slowest, np.inf)
     unmet = np.where(unmet <= COVERS, 0.0, unmet)
     sheds = np.isfinite(shed)
     good = np.flatnonzero(valid & (added >= part.fewest) & (added <= part.most) & ((unmet == 0) | sheds))
     price = (prices * counts).sum(axis=1) + np.where(sheds, shed, 0.0) * unmet
     return Found(good, counts[good], unmet[good], price[good])
-
-
-def _empty(variants: int) -> Found:
-    return Found(np.empty(0, np.int64), np.empty((0, variants), np.int64), np.empty(0), np.empty(0))

@@ -92,9 +92,7 @@ class Pricer:
                 found[number] = unmet_rps(task, split) / task.rate_rps
         return found
 
-    def _by_weight(
-        self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
-    ) -> Found:
+    def _by_weight(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
         return price_routes(part, prices, shed, known=known, slack=slack, keep=keep)
 
     def _by_pod(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:

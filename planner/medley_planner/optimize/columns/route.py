@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from medley_planner.optimize.columns.fleet import COVERS, Bools, Fleet, Floats, Ints
-from medley_planner.optimize.columns.found import Found, best_of
+from medley_planner.optimize.columns.found import Found, best_of, merged
 
 _MOST_STATES = 4000
 """Fleets under way of one service; more are not worth their time."""
+_WIDENINGS = 6
 _ROUNDING = 1e-9
 _NARROWEST = 1e-7
 """Part of the window below which it counts as nothing."""
@@ -50,6 +51,27 @@ def price_routes(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, sl
     `known[s]` is a price at which a fleet is known (infinite: none); fleets up to `slack[s]` above the cheapest are
     looked for as well, of which the `keep` cheapest are returned.
     """
+    found, window, crowded = _search(part, prices, shed, known=known, slack=slack, keep=keep)
+    for _ in range(_WIDENINGS):
+        # Where limits on the number of replicas bind, the relaxation is far below and the first window too narrow.
+        cheapest = np.full(len(part), np.inf)
+        np.minimum.at(cheapest, found.row, found.price)
+        rows = np.flatnonzero((found.bound < cheapest * (1 - _ROUNDING)) & ~crowded & (cheapest <= known))
+        if not len(rows):
+            break
+        further = found.bound + 3 * window + np.where(part.room > 0, prices, 0.0).max(axis=1, initial=0.0)
+        goal = np.where(np.isfinite(cheapest), cheapest, further)[rows]
+        wider, window[rows], crowded[rows] = _search(
+            part.rows(rows), prices[rows], shed[rows], known=goal, slack=slack[rows], keep=keep
+        )
+        found = merged(found, wider, rows)
+    return found
+
+
+def _search(
+    part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int
+) -> tuple[Found, Floats, Bools]:
+    """What is found within a window that reaches `known` or a simple fleet; that window; where it was narrowed."""
     reach = np.where(np.isfinite(part.work) & (part.work > 0), 1 / np.maximum(part.work, 1e-300), 0.0)
     reach = np.minimum(reach, 1.0)
     need = np.maximum(1.0 - (reach * part.least).sum(axis=1), 0.0)
@@ -59,9 +81,10 @@ def price_routes(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, sl
     within = np.minimum(known, _simple(part, prices, reach, room, need, shed))
     window = np.where(np.isfinite(within), within - relaxed.value, relaxed.value)
     window = np.maximum(window, 0.0) + slack + _ROUNDING * (1 + np.abs(relaxed.value))
-    states, window = _enumerate(part, relaxed, reach, room, need, window)
+    states, reached = _enumerate(part, relaxed, reach, room, need, window)
     found = _finish(part, prices, shed, relaxed, reach, room, need, states)
-    return best_of(found, len(part), floor=relaxed.value + window, within=within + slack, keep=keep)
+    best = best_of(found, len(part), floor=relaxed.value + reached, within=within + slack, keep=keep)
+    return best, reached, reached < window
 
 
 def _relax(prices: Floats, reach: Floats, room: Ints, need: Floats, shed: Floats) -> _Relaxed:
@@ -195,6 +218,7 @@ def _finish(
     rest = np.maximum(need[row] - states.carried, 0.0)
     rest = np.where(rest <= COVERS, 0.0, rest)
     others = states.counts.sum(axis=1)
+    most = np.minimum(most, np.maximum(part.most[row] - others, 0))
     short = np.maximum(part.fewest[row] - others, 0)
     full = np.where(carries > 0, _ceil(rest / np.maximum(carries, 1e-300)), np.where(rest > 0, np.inf, 0.0))
     full = np.maximum(full, short)

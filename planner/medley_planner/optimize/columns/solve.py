@@ -1,9 +1,9 @@
 """Many services coupled by stock: from tasks to answers by column generation (Dantzig and Wolfe).
 
 The order is lexicographic, as in the joint program. First no demand may be left out: if configurations that serve all
-fit the stock, cost is all there is to lessen. Only otherwise does leaving out demand get a price, far above what serving
-it costs anywhere; then the integer master takes least unmet demand first and least cost at that, and the bound is one
-on the cost of any plan that leaves out no more than this one. That no plan leaves out less is not proven.
+fit the stock, cost is all there is to lessen. Only otherwise does leaving out demand get a price, far above what
+serving it costs anywhere; then the integer master takes least unmet demand first and least cost at that, and the bound
+is one on the cost of any plan that leaves out no more than this one. That none leaves out less is not proven.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _PENALTY = 1000.0
 _NEAR_COLUMNS = 6000
 """About how many configurations near the cheapest the integer master chooses from."""
 _NEAREST, _FARTHEST = 6, 150
+_NEAR = 0.05
+"""Part of its price by which a configuration near the cheapest is dearer at most."""
 _NODES = 2_000
 """Of the integer master, divided by the services."""
 _LEAST_NODES = 20
@@ -152,13 +154,12 @@ def _round(case: _Case, agreed: Agreed, numbers: Ints, objective: Floats) -> Int
 
 
 def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | None:
-    """The integer master over what is near the cheapest; proves more than the prices do where nothing near is missing."""
+    """The integer master over what is near the cheapest; where nothing near is missing it proves more than prices do."""
     everything = np.full(case.services, np.inf)
     cheapest = case.book.cheapest(agreed.prices, everything)
     gap = np.inf if chosen is None else float(case.book.cost[chosen].sum()) - agreed.bound
-    keep = int(np.clip(_NEAR_COLUMNS // case.services, _NEAREST, _FARTHEST))
-    slack = np.minimum(gap, 0.05 * cheapest)
-    near = case.pricer.price(agreed.prices, everything, known=cheapest, slack=slack, keep=keep)
+    slack = np.minimum(gap, _NEAR * cheapest)
+    near = case.pricer.price(agreed.prices, everything, known=cheapest, slack=slack, keep=_keep(case))
     case.book.add(near)
     numbers = _whole(case)
     price = case.book.cost[numbers] + case.book.gpus[numbers] @ agreed.prices
@@ -174,8 +175,13 @@ def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | N
     found, bound = _integer(case, numbers, case.book.cost, chosen)
     if found is None:
         return None
-    proved = agreed.bound + max(0.0, float((near.reach - near.bound).min()))
+    # A plan with a configuration that is not here costs at least what that one is above its service's cheapest.
+    proved = float(near.bound.sum()) - float(agreed.prices @ case.stock) + float((near.reach - near.bound).min())
     return _Choice(found, max(agreed.bound, min(bound, proved)))
+
+
+def _keep(case: _Case) -> int:
+    return int(np.clip(_NEAR_COLUMNS // case.services, _NEAREST, _FARTHEST))
 
 
 def _none_if(chosen: Ints | None) -> Ints:
@@ -230,6 +236,10 @@ def _leaving_out(case: _Case) -> _Choice | None:
         start=np.zeros(len(case.stock)),
         seconds_left=lambda: 0.5 * case.seconds_left(),
     )
+    if case.seconds_left() > 0:
+        shed = price * case.fleet.rate
+        cheapest = case.book.cheapest(agreed.prices, shed)
+        case.book.add(case.pricer.price(agreed.prices, shed, known=cheapest, slack=_NEAR * cheapest, keep=_keep(case)))
     numbers = np.arange(len(case.book))
     unmet = case.unmet_rps(numbers)
     chosen = _round(case, agreed, numbers, case.book.cost + price * unmet)
