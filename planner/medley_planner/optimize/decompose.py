@@ -27,6 +27,8 @@ from medley_planner.optimize.validate import validate
 
 _FEW = 3
 """Up to so many services a group is solved by the joint program alone."""
+_WRITE_SECONDS = 0.0008
+"""What making the plan of one service from its replicas takes, measured; kept back from the deadline."""
 _REASON_SECONDS = 0.2
 """What finding out which limits bind may take, on top of the deadline; it takes some milliseconds a service."""
 
@@ -43,7 +45,7 @@ def plan(problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: floa
     """
     started = time.monotonic()
     validate(problem)
-    ends = started + deadline_seconds
+    ends = started + deadline_seconds - min(deadline_seconds / 2, _WRITE_SECONDS * len(problem.services))
     stocks = finite_stocks(problem.pools)
     groups = _gathered(problem, _coupled(problem, stocks))
     planned: dict[int, tuple[Task, Answer]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from medley_planner.optimize.columns import minima_fit, solve_columns
 from medley_planner.optimize.fallback import floor_per_hour, greedy
@@ -21,12 +22,24 @@ _JOINT_WHOLLY = 8
 _JOINT_AT_ALL = 40
 _JOINT_GAP = 2e-3
 """Gap above which the joint program is tried on larger groups; by pods (Service) it proves 20 services in seconds."""
+_JOINT_ENOUGH = 5e-4
+"""Gap at which it may stop there."""
 
 
 def solve_many(
     tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
 ) -> Answers:
     """Answers in the order of the tasks, with a bound on what serving the same demand costs."""
+    answers = _solve_apart(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+    # All or none are proven best: the bound is on all of them together.
+    cost = _cost(tasks, answers)
+    proven = cost - answers.bound <= relative_gap * cost
+    return Answers(tuple(replace(answer, proven=proven) for answer in answers.answers), answers.bound)
+
+
+def _solve_apart(
+    tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
+) -> Answers:
     apart = [not minima_fit([task], stocks) for task in tasks]
     if not any(apart):
         return _solve(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
@@ -58,16 +71,18 @@ def _solve(
             by_columns = _floored(tasks, simple)
     cost = _cost(tasks, by_columns)
     gap = (cost - by_columns.bound) / cost if cost > 0 else 0.0
+    enough = relative_gap
     if len(tasks) <= _JOINT_WHOLLY:
         done = gap <= relative_gap and _served(by_columns)
     else:
+        enough = max(relative_gap, _JOINT_ENOUGH)
         done = gap <= max(relative_gap, _JOINT_GAP) or not _served(by_columns)
     if done or len(tasks) > _JOINT_AT_ALL or seconds_left() <= 0:
         return by_columns
     start = [answer.replicas for answer in by_columns.answers]
     ends = 0.05 * seconds_left()
     jointly = solve_tasks(
-        tasks, stocks, seconds_left=lambda: seconds_left() - ends, relative_gap=relative_gap, start=start
+        tasks, stocks, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=start
     )
     return by_columns if jointly is None else _better(tasks, by_columns, jointly)
 

@@ -154,7 +154,7 @@ def _round(case: _Case, agreed: Agreed, numbers: Ints, objective: Floats) -> Int
 
 
 def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | None:
-    """The integer master over what is near the cheapest; where nothing near is missing it proves more than prices do."""
+    """The integer master over what is near the cheapest; it proves more than prices do if nothing near is missing."""
     everything = np.full(case.services, np.inf)
     cheapest = case.book.cheapest(agreed.prices, everything)
     gap = np.inf if chosen is None else float(case.book.cost[chosen].sum()) - agreed.bound
