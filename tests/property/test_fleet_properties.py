@@ -220,3 +220,43 @@ def test_minima_above_the_stock_of_all_are_missed_as_little_as_can_be() -> None:
     planned = _planned(Problem(services, pools), deadline_seconds=5.0)
     assert planned.status is PlanStatus.PARTIAL
     assert sum(service.variants[0].replicas for service in planned.services) <= 9
+
+
+def test_a_size_that_only_some_variants_can_serve_is_served_across_the_fleet() -> None:
+    """Variants that cover different sizes make several choices of what to serve; all demand fits, so all is served."""
+    problem = fleet(30, seed=12, stock_fraction=0.8)
+    services = tuple(
+        replace(
+            one,
+            variants=tuple(
+                replace(variant, capacity_rps=(*variant.capacity_rps[:-4], 0.0, 0.0, 0.0, 0.0))
+                if variant.pool in ("l4", "a10g", "l40s")
+                else variant
+                for variant in one.variants
+            ),
+        )
+        for one in problem.services
+    )
+    planned = _planned(replace(problem, services=services))
+    assert planned.status in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE)
+    assert not any(service.unserved for service in planned.services)
+
+
+def test_a_scarce_variant_that_serves_all_yields_to_a_plentiful_one_in_a_fleet_too() -> None:
+    sizes = (Bucket(100, 100), Bucket(16000, 400))
+    services = tuple(
+        Service(
+            f"s{index}",
+            Demand(50.0, sizes, (0.8, 0.2), SizeSource.STATIC),
+            (
+                Variant("all", "scarce", "g", 1, 2.0, (1.0, 1.0), Provenance.GIVEN),
+                Variant("most", "plenty", "g", 1, 1.0, (1.0, 0.0), Provenance.GIVEN),
+            ),
+            RoutingMode.HTTP_ROUTE,
+        )
+        for index in range(6)
+    )
+    planned = _planned(Problem(services, (Pool("scarce", 1), Pool("plenty"))))
+    for service in planned.services:
+        assert service.replicas() == {"all": 0, "most": 40}
+        assert [entry.bucket for entry in service.unserved] == [1]

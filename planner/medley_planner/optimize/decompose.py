@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from medley_planner.model import Plan, PlanStatus, Problem, RoutingMode, ServicePlan, UnservedReason
 from medley_planner.optimize.assemble import service_plan
+from medley_planner.optimize.columns import servable
 from medley_planner.optimize.coverage import prepare
 from medley_planner.optimize.distribute import unmet_rps
 from medley_planner.optimize.fallback import floor_per_hour, greedy
@@ -151,16 +152,16 @@ def _solve_many(
     seconds_left: Callable[[], float],
     relative_gap: float,
 ) -> tuple[list[Task], Answers]:
-    tasks: list[Task] = []
-    for index in group:
-        candidates = prepare(problem.services[index], stocks)
-        task = candidates[0]
-        if len(candidates) > 1:
-            # Which part of the demand to serve depends on what fits, which only a solve tells.
-            task, _ = _solve_alone(
-                candidates, stocks, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=relative_gap
+    candidates = [prepare(problem.services[index], stocks) for index in group]
+    tasks = [choices[0] for choices in candidates]
+    open_rows = [row for row, choices in enumerate(candidates) if len(choices) > 1]
+    if open_rows:
+        # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
+        whole = servable([tasks[row] for row in open_rows], stocks)
+        for row in (row for row, served in zip(open_rows, whole, strict=True) if not served):
+            tasks[row], _ = _solve_alone(
+                candidates[row], stocks, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=relative_gap
             )
-        tasks.append(task)
     answers = solve_many(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
     return tasks, _bounded(tasks, answers)
 

@@ -81,9 +81,7 @@ def _solve(
         return by_columns
     start = [answer.replicas for answer in by_columns.answers]
     ends = 0.05 * seconds_left()
-    jointly = solve_tasks(
-        tasks, stocks, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=start
-    )
+    jointly = solve_tasks(tasks, stocks, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=start)
     return by_columns if jointly is None else _better(tasks, by_columns, jointly)
 
 

@@ -5,6 +5,7 @@ Needs no solver. What it finds is there whatever the time, and is where the inte
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from medley_planner.optimize.columns.fleet import Floats, Ints
 _MOST_SWAPS = 2000
 _FIRSTS = 150
 """Swaps that do not fit of which each is tried with a second one that makes room."""
+_BATCH = 40
+"""Swaps that are made between two looks at all columns."""
 _SPARE = 1e-9
 
 
@@ -43,7 +46,9 @@ def options(book: Book, numbers: Ints, objective: Floats) -> Options:
     return Options(number, book.row[number], objective[number], book.gpus[number])
 
 
-def round_off(given: Options, weights: Floats, stock: Floats, *, services: int) -> Ints | None:
+def round_off(
+    given: Options, weights: Floats, stock: Floats, *, services: int, seconds_left: Callable[[], float]
+) -> Ints | None:
     """The heaviest column of each service, then the least costly swaps until all fit; None if they do not come to fit.
 
     `weights` are the relaxation's, by column of `given`. The choice is by position in `given`.
@@ -51,12 +56,13 @@ def round_off(given: Options, weights: Floats, stock: Floats, *, services: int) 
     order = np.lexsort((np.arange(len(weights)), -weights, given.row))
     choice = order[np.searchsorted(given.row[order], np.arange(services))]
     fitting = _repair(given, choice, stock)
-    return improve(given, fitting, stock) if fitting is not None else None
+    return improve(given, fitting, stock, seconds_left=seconds_left) if fitting is not None else None
 
 
-def improve(given: Options, choice: Ints, stock: Floats) -> Ints:
-    """The best swap of one service that fits into what is left, else of two of which one makes room for the other;
-    again and again."""
+def improve(given: Options, choice: Ints, stock: Floats, *, seconds_left: Callable[[], float]) -> Ints:
+    """The best swaps of one service that fit into what is left, else of two of which one makes room for the other;
+    again and again. Pairs only as long as there is time; single swaps always, so that no service ends up dearer than a
+    fleet of one type that is among the columns and fits."""
     choice = choice.copy()
     for _ in range(_MOST_SWAPS):
         left = stock - given.use(choice)
@@ -64,13 +70,32 @@ def improve(given: Options, choice: Ints, stock: Floats) -> Ints:
         gain = given.objective[own] - given.objective
         takes = given.gpus - given.gpus[own]
         better = np.flatnonzero(gain > _SPARE * (1 + np.abs(given.objective)))
-        fits = (takes[better] <= left + _SPARE).all(axis=1)
-        alone = better[fits]
-        taken = alone[[gain[alone].argmax()]] if len(alone) else _pair(given, better, gain, takes, left)
-        if not len(taken):
+        alone = better[(takes[better] <= left + _SPARE).all(axis=1)]
+        if len(alone):
+            alone = alone[np.argsort(-gain[alone], kind="stable")]
+            taken = [swap for swap in _one_each(given, alone) if _takes(left, takes[swap])]
+        elif seconds_left() <= 0:
+            break
+        else:
+            taken = _pair(given, better, gain, takes, left).tolist()
+        if not taken:
             break
         choice[given.row[taken]] = taken
     return choice
+
+
+def _one_each(given: Options, ordered: Ints) -> Ints:
+    """The first swap of each service, a batch of them at most, in order."""
+    _, first = np.unique(given.row[ordered], return_index=True)
+    return ordered[np.sort(first)[:_BATCH]]
+
+
+def _takes(left: Floats, takes: Floats) -> bool:
+    """Whether it fits into what is left, of which it then takes its part."""
+    if (takes > left + _SPARE).any():
+        return False
+    left -= takes
+    return True
 
 
 def _pair(given: Options, better: Ints, gain: Floats, takes: Floats, left: Floats) -> Ints:
@@ -97,14 +122,23 @@ def _repair(given: Options, choice: Ints, stock: Floats) -> Ints | None:
         if (excess <= _SPARE).all():
             return choice
         own = choice[given.row]
-        after = np.maximum(excess + given.gpus - given.gpus[own], 0.0)
-        relief = (np.maximum(excess, 0.0) / scale).sum() - (after / scale).sum(axis=1)
+        takes = given.gpus - given.gpus[own]
+        relief = _above(excess, scale) - _above(excess + takes, scale)
         of_use = np.flatnonzero(relief > _SPARE)
         if not len(of_use):
             return None
         dearer = given.objective[of_use] - given.objective[own[of_use]]
         # A swap that costs nothing is the better the more it relieves; one that costs is rated by what relief costs.
         rating = np.where(dearer > 0, dearer / relief[of_use], dearer * relief[of_use])
-        taken = of_use[rating.argmin()]
-        choice[given.row[taken]] = taken
+        for swap in _one_each(given, of_use[np.argsort(rating, kind="stable")]).tolist():
+            # Those after the first still have to relieve as much as they did when they were rated.
+            if _above(excess, scale) - _above(excess + takes[swap], scale) >= relief[swap] * (1 - _SPARE):
+                choice[given.row[swap]] = swap
+                excess = excess + takes[swap]
     return None
+
+
+def _above(excess: Floats, scale: Floats) -> Floats:
+    """By how much of its stock each pool is exceeded, added up."""
+    above: Floats = (np.maximum(excess, 0.0) / scale).sum(axis=-1)
+    return above

@@ -27,7 +27,7 @@ class Found:
 
 def best_of(found: Found, services: int, *, floor: Floats, within: Floats, keep: int) -> Found:
     """The `keep` cheapest of each service, none dearer than `within`; all cheaper than `floor` have been found."""
-    order = np.lexsort((*found.counts.T[::-1], found.price, found.row))
+    order = np.lexsort((found.price, found.row))
     row, price = found.row[order], found.price[order]
     size = np.bincount(row, minlength=services)
     starts = size.cumsum() - size

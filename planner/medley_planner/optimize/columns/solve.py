@@ -120,7 +120,8 @@ def _serving_all(case: _Case) -> _Choice | None:
     if not np.isfinite(agreed.bound) or _served_short(case, agreed):
         return None
     chosen = _round(case, agreed, _whole(case), case.book.cost)
-    if chosen is not None and _gap(case, chosen, agreed.bound) <= max(case.relative_gap, _WELL_ROUNDED):
+    well_rounded = chosen is not None and _gap(case, chosen, agreed.bound) <= max(case.relative_gap, _WELL_ROUNDED)
+    if chosen is not None and (well_rounded or case.seconds_left() <= 0):
         return _Choice(chosen, agreed.bound)
     return _among_near(case, agreed, chosen)
 
@@ -149,7 +150,7 @@ def _round(case: _Case, agreed: Agreed, numbers: Ints, objective: Floats) -> Int
     given = options(case.book, numbers, objective)
     weights = np.zeros(len(case.book))
     weights[: len(agreed.weights)] = agreed.weights
-    choice = round_off(given, weights[given.number], case.stock, services=case.services)
+    choice = round_off(given, weights[given.number], case.stock, services=case.services, seconds_left=case.seconds_left)
     return None if choice is None else given.number[choice]
 
 
@@ -206,7 +207,7 @@ def _integer(
         seconds_left=lambda: 0.8 * case.seconds_left(),
     )
     if found is not None and most_unmet_rps is None:
-        found = improve(given, found, case.stock)
+        found = improve(given, found, case.stock, seconds_left=case.seconds_left)
     choices = [choice for choice in (found, begin) if choice is not None and _fits(case, given, choice)]
     if not choices:
         return None, bound
@@ -266,9 +267,19 @@ def _leaving_out(case: _Case) -> _Choice | None:
     return _Choice(chosen, bound)
 
 
+def _settled(case: _Case, chosen: Ints) -> Ints:
+    """After swaps to what is cheaper, fits and leaves out no more: the integer master may have been cut short."""
+    most = np.zeros(case.services)
+    most[case.book.row[chosen]] = case.book.unmet[chosen]
+    numbers = np.flatnonzero(case.book.unmet <= most[case.book.row])
+    given = options(case.book, numbers, case.book.cost)
+    return given.number[improve(given, _positions(given, chosen), case.stock, seconds_left=lambda: 0.0)]
+
+
 def _answers(case: _Case, choice: _Choice) -> Answers:
-    proven = _gap(case, choice.numbers, choice.bound) <= case.relative_gap
-    replicas = case.book.counts[choice.numbers] + case.fleet.least
+    chosen = _settled(case, choice.numbers)
+    proven = _gap(case, chosen, choice.bound) <= case.relative_gap
+    replicas = case.book.counts[chosen] + case.fleet.least
     answers = []
     for task, counts in zip(case.tasks, replicas.tolist(), strict=True):
         own = tuple(counts[: len(task.variants)])
