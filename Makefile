@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help test demo lint types unit contract e2e bench-planner bench-fleet controlplane crds lock clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-fleet controlplane crds lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus
 
 e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged from the outside
 	$(BIN)/pytest --capture=no --durations=8 e2e
+
+bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1)
+	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json)
 
 bench-planner: $(STAMP) ## Time of one plan, and its cost beside the best single type (JSON=1 for figures)
 	$(BIN)/python tests/perf/bench_planner.py $(if $(JSON),--json)
