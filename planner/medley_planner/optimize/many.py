@@ -30,7 +30,11 @@ def solve_many(
     tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
 ) -> Answers:
     """Answers in the order of the tasks, with a bound on what serving the same demand costs."""
-    answers = _solve_apart(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+    found = _solve_apart(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+    # Without time for a solver this only sees to it that no service is dearer than one type alone that fits: within the
+    # gap of a whole fleet there is room for a service that is.
+    settled = polish(tasks, found.answers, stocks, seconds_left=lambda: 0.0, relative_gap=relative_gap)
+    answers = Answers(settled, found.bound)
     # All or none are proven best: the bound is on all of them together.
     cost = _cost(tasks, answers)
     proven = cost - answers.bound <= relative_gap * cost
