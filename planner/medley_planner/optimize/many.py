@@ -30,11 +30,7 @@ def solve_many(
     tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
 ) -> Answers:
     """Answers in the order of the tasks, with a bound on what serving the same demand costs."""
-    found = _solve_apart(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
-    # Without time for a solver this only sees to it that no service is dearer than one type alone that fits: within the
-    # gap of a whole fleet there is room for a service that is.
-    settled = polish(tasks, found.answers, stocks, seconds_left=lambda: 0.0, relative_gap=relative_gap)
-    answers = Answers(settled, found.bound)
+    answers = _solve_apart(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
     # All or none are proven best: the bound is on all of them together.
     cost = _cost(tasks, answers)
     proven = cost - answers.bound <= relative_gap * cost
@@ -72,7 +68,7 @@ def _solve(
         # Where time ran out before configurations of services routed by size were found, simple fleets serve more.
         simple = greedy(tasks, stocks).answers
         if _rank(tasks, simple) < _rank(tasks, by_columns.answers):
-            by_columns = _floored(tasks, simple)
+            by_columns = _floored(tasks, _settled(tasks, simple, stocks))
     cost = _cost(tasks, by_columns)
     gap = (cost - by_columns.bound) / cost if cost > 0 else 0.0
     enough = relative_gap
@@ -86,7 +82,16 @@ def _solve(
     start = [answer.replicas for answer in by_columns.answers]
     ends = 0.05 * seconds_left()
     jointly = solve_tasks(tasks, stocks, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=start)
-    return by_columns if jointly is None else _better(tasks, by_columns, jointly)
+    if jointly is None:
+        return by_columns
+    better = _better(tasks, by_columns, jointly)
+    return Answers(_settled(tasks, better.answers, stocks), better.bound)
+
+
+def _settled(tasks: Sequence[Task], answers: Sequence[Answer], stocks: Mapping[str, int]) -> tuple[Answer, ...]:
+    """After swaps to one type alone where that fits and is cheaper, which needs no solver: within the gap at which the
+    joint program may stop there is room for such a service. Columns see to it themselves."""
+    return polish(tasks, answers, stocks, seconds_left=lambda: 0.0, relative_gap=0.0)
 
 
 def _floored(tasks: Sequence[Task], answers: Sequence[Answer]) -> Answers:
