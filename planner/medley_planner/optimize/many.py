@@ -68,7 +68,7 @@ def _solve(
         # Where time ran out before configurations of services routed by size were found, simple fleets serve more.
         simple = greedy(tasks, stocks).answers
         if _rank(tasks, simple) < _rank(tasks, by_columns.answers):
-            by_columns = _floored(tasks, simple)
+            by_columns = _floored(tasks, _settled(tasks, simple, stocks))
     cost = _cost(tasks, by_columns)
     gap = (cost - by_columns.bound) / cost if cost > 0 else 0.0
     enough = relative_gap
@@ -82,7 +82,16 @@ def _solve(
     start = [answer.replicas for answer in by_columns.answers]
     ends = 0.05 * seconds_left()
     jointly = solve_tasks(tasks, stocks, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=start)
-    return by_columns if jointly is None else _better(tasks, by_columns, jointly)
+    if jointly is None:
+        return by_columns
+    better = _better(tasks, by_columns, jointly)
+    return Answers(_settled(tasks, better.answers, stocks), better.bound)
+
+
+def _settled(tasks: Sequence[Task], answers: Sequence[Answer], stocks: Mapping[str, int]) -> tuple[Answer, ...]:
+    """After swaps to one type alone where that fits and is cheaper, which needs no solver: within the gap at which the
+    joint program may stop there is room for such a service. Columns see to it themselves."""
+    return polish(tasks, answers, stocks, seconds_left=lambda: 0.0, relative_gap=0.0)
 
 
 def _floored(tasks: Sequence[Task], answers: Sequence[Answer]) -> Answers:

@@ -61,6 +61,7 @@ def generate(
     everything = np.full(services, np.inf)
     best = Agreed(-np.inf, start, np.inf, np.zeros(0), shed_price)
     prices, asked = start, shed_price
+    smoothed = True
     for _ in range(_ROUNDS):
         shed = asked * fleet.rate if may_shed else everything
         known = book.cheapest(prices, shed)
@@ -75,7 +76,8 @@ def generate(
             fitting = _if_all_fit(book, stock, services)
             if fitting is not None:
                 return Agreed(bound, prices, float(book.cost @ fitting), fitting, asked)
-        if seconds_left() < _LEAST_SECONDS:
+        if seconds_left() < _LEAST_SECONDS or not (added or smoothed):
+            # At the relaxation's own prices nothing new was found: another round would only repeat this one.
             break
         unmet = book.unmet * fleet.rate[book.row]
         objective = book.cost + (0.0 if unmet_rps is not None else shed_price) * unmet
@@ -90,7 +92,8 @@ def generate(
         fresh = np.maximum(-np.array(duals[services : services + len(stock)]), 0.0)
         if unmet_rps is not None:
             asked = max(-duals[-1], 0.0)
-        smoothing = _SMOOTHING if added else 0.0
+        smoothed = added > 0
+        smoothing = _SMOOTHING if smoothed else 0.0
         prices = smoothing * best.prices + (1 - smoothing) * fresh
     return best
 
