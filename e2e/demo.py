@@ -7,6 +7,7 @@ GPUs, whose pods are run by kwok and whose engines are played by the fake vLLM f
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ NAMESPACE, NAME = "demo", "llama"
 FOLLOW_SECONDS = 120
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
-DRAIN_SECONDS = 6
+DRAIN_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class Demo:
         self.harness.set_load(NAMESPACE, NAME, act.load)
         self._wait("the plan follows", lambda: self._planned_for(act.load), seconds=FOLLOW_SECONDS)
         followed = time.monotonic() - started
-        time.sleep(DRAIN_SECONDS)
+        with self.console.status("requests that waited for the new capacity are served"):
+            self.harness.wait_for_empty_queues(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
         with self.console.status(f"judging the requests of {JUDGED_SECONDS} s"):
             report = self.harness.judge(
                 NAMESPACE,
@@ -178,6 +180,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything up and print how to reach it")
     keep = parser.parse_args().keep
+    # SIGTERM ends it as Ctrl-C does; SIGINT by hand, since background commands of some shells start with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     console = Console(width=160, soft_wrap=True)
     started = time.monotonic()
 

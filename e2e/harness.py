@@ -225,6 +225,16 @@ class Harness:
         answer: dict[str, Any] = self._fetch(f"{self.fleet_url}/report?{query}")
         return answer
 
+    def wait_for_empty_queues(self, namespace: str, name: str, *, timeout_seconds: float) -> None:
+        """Until no request waits: those that came while there was too little capacity are served first."""
+        waiting = f'sum(vllm:num_requests_waiting{{namespace="{namespace}",medley_dev_service="{name}"}})'
+
+        def empty() -> bool:
+            found = self.query(waiting)
+            return bool(found) and float(found[0]["value"][1]) == 0
+
+        self.wait_for(f"{waiting} is 0", empty, timeout_seconds=timeout_seconds)
+
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Result of an instant query of the real Prometheus."""
         address = f"{self.prometheus_url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"

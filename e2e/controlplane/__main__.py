@@ -21,7 +21,9 @@ def _up(*, gateway_api: bool) -> None:
         ended.set()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    # Both by hand: a shell without job control starts its background commands with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     with ControlPlane.start() as plane:
         if gateway_api:
             plane.apply_gateway_api_crds()

@@ -142,4 +142,6 @@ def test_a_service_deleted_while_it_is_planned_harms_nobody(applied: Harness) ->
 
 
 def test_they_are_taken_away_again(applied: Harness) -> None:
+    # The services first: in a namespace that ends, what they own may go before them, and cannot be made again.
+    applied.plane.kubectl("delete", "llms", "--all", "-n", NAMESPACE)
     applied.plane.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

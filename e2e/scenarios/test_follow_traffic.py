@@ -23,6 +23,7 @@ FOLLOW_SECONDS = 150
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
 ATTEMPTS = 3
+DRAIN_SECONDS = 90
 CALM_SECONDS = 5
 # What the plan is made for may lie this far off the load that is sent: the operator's band and the noise of a window.
 CLOSE = 0.15
@@ -83,7 +84,7 @@ def _follow(harness: Harness, load: Load) -> dict[str, Any]:
 def _judge(harness: Harness, *, seconds: float = JUDGED_SECONDS) -> dict[str, Any]:
     """What the requests of the next seconds see; asserts the target percentile."""
     # Requests that waited for the capacity that has just come are not the plan's.
-    time.sleep(CALM_SECONDS)
+    harness.wait_for_empty_queues(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
     report = harness.judge(
         NAMESPACE, NAME, seconds=seconds, finish_seconds=FINISH_SECONDS, ttft_s=TTFT_SECONDS, tpot_s=TPOT_SECONDS
     )

@@ -117,7 +117,8 @@ def test_template_of_everything(api: Api, tmp_path: Path) -> None:
     assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
     (pod_monitor,) = objects["PodMonitor"]
-    assert pod_monitor["spec"]["podTargetLabels"] == ["medley.dev/service", "medley.dev/variant", "medley.dev/pool"]
+    kept = ["medley.dev/service", "medley.dev/variant", "medley.dev/pool", "pod-template-hash"]
+    assert pod_monitor["spec"]["podTargetLabels"] == kept
     assert objects["ServiceMonitor"][0]["metadata"]["labels"]["release"] == "prom"
 
 

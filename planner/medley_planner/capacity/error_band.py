@@ -7,7 +7,7 @@ from medley_planner.shapes import ModelShape
 
 _HOPPER = frozenset({"H100", "H200"})
 _AMPERE_ADA = frozenset({"L4", "L40S", "A100-40", "A100-80"})
-_BLACKWELL = frozenset({"B200", "B300", "GB200", "GB300"})
+_BLACKWELL = frozenset({"B200", "B300", "GB200", "GB300", "RTX-PRO-6000"})
 _PCIE_GB_PER_SECOND = 64.0
 _GUESSED, _NEW_GENERATION, _MEASURED_ELSEWHERE, _SAME_GENERATION = 0.40, 0.26, 0.20, 0.15
 _MIXTURE_HOPPER, _MIXTURE = 0.20, 0.45

@@ -65,6 +65,9 @@ def _status(task: Task, answer: Answer, unserved: tuple[Unserved, ...]) -> PlanS
 def _variant_plan(task: Task, answer: Answer, index: int) -> VariantPlan:
     variant, count = task.variants[index], answer.replicas[index]
     demand = task.service.demand
+    if count == 0:
+        nothing = (0.0,) * len(demand.shares)
+        return VariantPlan(variant.name, variant.pool, 0, 0.0, 0.0, nothing, 0.0)
     row = [float(share) for share in answer.split.shares[index]]
     shares = [0.0] * len(demand.shares)
     for bucket, share in zip(task.buckets, row, strict=True):
@@ -86,7 +89,7 @@ def _variant_plan(task: Task, answer: Answer, index: int) -> VariantPlan:
         cost_per_hour=variant.cost_per_hour * count,
         share=share,
         bucket_shares=tuple(shares),
-        load=load / count if count else 0.0,
+        load=load / count,
     )
 
 

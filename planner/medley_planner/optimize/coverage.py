@@ -47,6 +47,8 @@ def _blind_candidates(
                 within &= cover
     sets = {cover & within for cover, cap in zip(covers, caps, strict=True) if cap >= 1}
     sets = {served for served in sets if served} or {frozenset[int]()}
+    if len(sets) == 1:
+        return list(sets)
     return sorted(sets, key=lambda served: _preference(service, covers, caps, served))
 
 

@@ -2,6 +2,7 @@
 
 Services that share no finite pool do not know of each other. Those that do are first solved alone; if the answers fit
 the stock together they are the optimum together as well, and only otherwise is the joint program built. Bounds add up.
+More than a few that are coupled, and many that are not, are solved by columns (`many.py`).
 This is the only file of the planner that reads a clock.
 """
 
@@ -11,19 +12,26 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from medley_planner.model import Plan, PlanStatus, Problem, ServicePlan, UnservedReason
+from medley_planner.model import Plan, PlanStatus, Problem, RoutingMode, ServicePlan, UnservedReason
 from medley_planner.optimize.assemble import service_plan
+from medley_planner.optimize.columns import servable
 from medley_planner.optimize.coverage import prepare
 from medley_planner.optimize.distribute import unmet_rps
 from medley_planner.optimize.fallback import floor_per_hour, greedy
+from medley_planner.optimize.many import solve_many
+from medley_planner.optimize.maxima import maxima_forbid
 from medley_planner.optimize.polish import polish, rank
-from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, maxima_forbid, solve_tasks
+from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, solve_tasks
 from medley_planner.optimize.stock import finite_stocks, fits, left_after
 from medley_planner.optimize.task import Task
 from medley_planner.optimize.validate import validate
 
+_FEW = 3
+"""Up to so many services a group is solved by the joint program alone."""
+_WRITE_SECONDS = 0.0008
+"""What making the plan of one service from its replicas takes, measured; kept back from the deadline."""
 _REASON_SECONDS = 0.2
-"""What finding out which limit binds may take for one service, on top of the deadline; it takes some milliseconds."""
+"""What finding out which limits bind may take, on top of the deadline; it takes some milliseconds a service."""
 
 
 def plan(problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: float = 1e-5) -> Plan:
@@ -38,9 +46,9 @@ def plan(problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: floa
     """
     started = time.monotonic()
     validate(problem)
-    ends = started + deadline_seconds
+    ends = started + deadline_seconds - min(deadline_seconds / 2, _WRITE_SECONDS * len(problem.services))
     stocks = finite_stocks(problem.pools)
-    groups = _coupled(problem, stocks)
+    groups = _gathered(problem, _coupled(problem, stocks))
     planned: dict[int, tuple[Task, Answer]] = {}
     bound = 0.0
     for position, group in enumerate(groups):
@@ -66,13 +74,36 @@ def plan(problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: floa
 
 def _coupled(problem: Problem, stocks: Mapping[str, int]) -> list[list[int]]:
     """Services (by index) that finite pools tie together, in the problem's order."""
-    group_of = list(range(len(problem.services)))
+    joined = list(range(len(problem.services)))
+
+    def group_of(index: int) -> int:
+        while joined[index] != index:
+            joined[index] = joined[joined[index]]
+            index = joined[index]
+        return index
+
     first_user: dict[str, int] = {}
     for index, service in enumerate(problem.services):
         for pool in sorted({variant.pool for variant in service.variants} & stocks.keys()):
-            mine, theirs = group_of[index], group_of[first_user.setdefault(pool, index)]
-            group_of = [min(mine, theirs) if group in (mine, theirs) else group for group in group_of]
-    return [[index for index, own in enumerate(group_of) if own == group] for group in sorted(set(group_of))]
+            mine, theirs = group_of(index), group_of(first_user.setdefault(pool, index))
+            joined[max(mine, theirs)] = min(mine, theirs)
+    groups: dict[int, list[int]] = {}
+    for index in range(len(problem.services)):
+        groups.setdefault(group_of(index), []).append(index)
+    return [groups[first] for first in sorted(groups)]
+
+
+def _gathered(problem: Problem, groups: list[list[int]]) -> list[list[int]]:
+    """Services that are alone in their groups as one group, if there are many: their configurations are found in one
+    pass. Not those that are routed by size, each of which takes a program of its own in any case."""
+    alone = [
+        group[0]
+        for group in groups
+        if len(group) == 1 and problem.services[group[0]].routing is not RoutingMode.PER_BUCKET
+    ]
+    if len(alone) <= _FEW:
+        return groups
+    return [*(group for group in groups if group[0] not in alone), alone]
 
 
 def _solve_group(
@@ -84,6 +115,8 @@ def _solve_group(
     relative_gap: float,
 ) -> tuple[list[Task], Answers]:
     """The group's own pools are finite in `stocks`; no other group uses them."""
+    if len(group) > _FEW:
+        return _solve_many(problem, group, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
     tasks: list[Task] = []
     alone: list[Answers] = []
     for done, index in enumerate(group):
@@ -109,6 +142,28 @@ def _solve_group(
         for task, one, answer in zip(tasks, alone, joint.answers, strict=True)
     )
     return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors))))
+
+
+def _solve_many(
+    problem: Problem,
+    group: Sequence[int],
+    stocks: Mapping[str, int],
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> tuple[list[Task], Answers]:
+    candidates = [prepare(problem.services[index], stocks) for index in group]
+    tasks = [choices[0] for choices in candidates]
+    open_rows = [row for row, choices in enumerate(candidates) if len(choices) > 1]
+    if open_rows:
+        # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
+        whole = servable([tasks[row] for row in open_rows], stocks)
+        for row in (row for row, served in zip(open_rows, whole, strict=True) if not served):
+            tasks[row], _ = _solve_alone(
+                candidates[row], stocks, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=relative_gap
+            )
+    answers = solve_many(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+    return tasks, _bounded(tasks, answers)
 
 
 def _solve_jointly(
@@ -193,10 +248,11 @@ def _assemble(
     for task, answer in planned.values():
         left = left_after(left, task, answer.replicas)
     plans = []
+    ends = time.monotonic() + _REASON_SECONDS
     for index in range(len(problem.services)):
         task, answer = planned[index]
         reason = UnservedReason.STOCK
-        if not answer.split.complete and maxima_forbid(task, seconds=_REASON_SECONDS):
+        if not answer.split.complete and maxima_forbid(task, seconds=ends - time.monotonic()):
             reason = UnservedReason.MAX_REPLICAS
         plans.append(service_plan(task, answer, shed_reason=reason, stocks=stocks, left=left))
     return tuple(plans)

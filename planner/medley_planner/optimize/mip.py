@@ -28,6 +28,7 @@ def solve_integer(
     relative_gap: float,
     hint: Mapping[int, float] | None = None,
     cuts: bool = False,
+    node_limit: int | None = None,
 ) -> Outcome:
     """Solves to `relative_gap` or until `seconds` have passed; `hint` is a part of a solution to begin with.
 
@@ -47,6 +48,7 @@ def solve_integer(
         random_seed=_SEED,
         cuts=mathopt.Emphasis.MEDIUM if cuts else mathopt.Emphasis.OFF,
         presolve=mathopt.Emphasis.MEDIUM if cuts else mathopt.Emphasis.LOW,
+        node_limit=node_limit,
         gscip=settings,
     )
     return _solve(program, mathopt.SolverType.GSCIP, parameters, hint or {})
@@ -62,6 +64,28 @@ def solve_linear(program: Program) -> Outcome:
         # GLOP gives up as "imprecise" on some badly scaled programs that SCIP solves, if more slowly.
         outcome = solve_integer(program, seconds=_LINEAR_SECONDS, relative_gap=0.0)
     return outcome
+
+
+def solve_relaxed(program: Program, *, seconds: float) -> tuple[Outcome, tuple[float, ...]]:
+    """The program without its whole numbers, and the dual value of each row (empty where it was not solved).
+
+    With minimising, a row's value is what the objective gains for one more of its limit: not above 0 for an upper one.
+    """
+    from ortools.math_opt.python import mathopt
+
+    parameters = mathopt.SolveParameters(
+        time_limit=datetime.timedelta(seconds=max(seconds, 0.001)), threads=1, random_seed=_SEED
+    )
+    model = mathopt.Model.from_model_proto(_to_proto(program))
+    try:
+        result = mathopt.solve(model, mathopt.SolverType.GLOP, params=parameters)
+    except (RuntimeError, ValueError):
+        return Outcome(Proof.NOTHING), ()
+    if result.termination.reason is not mathopt.TerminationReason.OPTIMAL or not result.has_dual_feasible_solution():
+        return Outcome(Proof.NOTHING), ()
+    values = result.variable_values(model.variables())
+    duals = result.dual_values(model.linear_constraints())
+    return Outcome(Proof.OPTIMAL, tuple(values), float(result.objective_value())), tuple(duals)
 
 
 def _solve(program: Program, solver: Any, parameters: Any, hint: Mapping[int, float]) -> Outcome:

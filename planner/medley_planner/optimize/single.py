@@ -16,14 +16,21 @@ def single_fleet(task: Task, index: int, unmet: tuple[float, ...], stocks: Mappi
 
     Limits and stock are respected. Another variant with a minimum forbids any fleet of one type, so it gives None too.
     """
+    return _fleet(task, index, _loads(task, unmet)[index], stocks)
+
+
+def best_single(task: Task, unmet: tuple[float, ...], stocks: Mapping[str, int]) -> SingleType | None:
+    """The cheapest one; among equally cheap ones the first in the service's order."""
+    loads = _loads(task, unmet)
+    fleets = (_fleet(task, index, loads[index], stocks) for index in range(len(task.variants)))
+    return min((fleet for fleet in fleets if fleet is not None), key=lambda fleet: fleet.cost_per_hour, default=None)
+
+
+def _fleet(task: Task, index: int, work: float, stocks: Mapping[str, int]) -> SingleType | None:
+    """The fleet of variant `index` for a load of `work` replicas."""
     variant = task.variants[index]
     others = (other for position, other in enumerate(task.variants) if position != index)
-    if not task.able[index] or any(other.min_replicas > 0 for other in others):
-        return None
-    served = 1 - np.array(unmet, float)
-    kept = served > 0
-    work = float((task.work[index][kept] * served[kept]).sum())
-    if not math.isfinite(work):
+    if not task.able[index] or not math.isfinite(work) or any(other.min_replicas > 0 for other in others):
         return None
     count = max(math.ceil(work), variant.min_replicas, task.service.min_replicas)
     room = stocks.get(variant.pool, math.inf)
@@ -33,7 +40,9 @@ def single_fleet(task: Task, index: int, unmet: tuple[float, ...], stocks: Mappi
     return SingleType(variant.name, count, variant.cost_per_hour * count)
 
 
-def best_single(task: Task, unmet: tuple[float, ...], stocks: Mapping[str, int]) -> SingleType | None:
-    """The cheapest one; among equally cheap ones the first in the service's order."""
-    fleets = (single_fleet(task, index, unmet, stocks) for index in range(len(task.variants)))
-    return min((fleet for fleet in fleets if fleet is not None), key=lambda fleet: fleet.cost_per_hour, default=None)
+def _loads(task: Task, unmet: tuple[float, ...]) -> list[float]:
+    """Load in replicas by variant of all but the `unmet` part of each bucket; infinite where a bucket cannot go."""
+    served = 1 - np.array(unmet, float)
+    kept = served > 0
+    loads: list[float] = (task.work[:, kept] * served[kept]).sum(axis=1).tolist()
+    return loads

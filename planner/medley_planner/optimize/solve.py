@@ -74,14 +74,6 @@ def solve_tasks(
     return _read(tasks, stocks, firm, outcome)
 
 
-def maxima_forbid(task: Task, *, seconds: float) -> bool:
-    """Whether the replica maxima alone keep demand out: it would not fit with all the stock in the world either."""
-    free = task.without_stock()
-    made = formulate([free], {}, soft_demand=False, soft_minima=False)
-    outcome = solve_integer(made.builder.minimise({}), seconds=seconds, relative_gap=1.0)
-    return outcome.proof is Proof.INFEASIBLE
-
-
 def _solve_levels(made: Formulation, solve: Callable[..., Outcome], *, seconds_left: Callable[[], float]) -> Outcome:
     reached: Outcome | None = None
     proven = True

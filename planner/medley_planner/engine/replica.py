@@ -1,0 +1,256 @@
+"""One replica's engine in virtual time, fast: the scheduler of vLLM over tables of step times. Pure.
+
+The engine is a generator, so that its state lives in local variables. It yields the time at which what it is doing
+ends (infinity: idle) and is sent either the index of a request that arrives no later than that, or COMMIT once no
+such request is left; then it goes on. What it does is one step with prefill, or a run of decode steps that nothing
+interrupts: no admission, no end of a sequence, no preemption. The batch is constant within such a run and its KV cache
+grows by one token per sequence and step, so the run's length is a sum in closed form, and the step in which an arrival
+falls is the root of a quadratic.
+
+Scheduling, as in vLLM: each decoding sequence takes one token of the step's budget; what is left prefills, first the
+prompt under way, then waiting ones in order as long as sequences and KV blocks last (a prompt's blocks are all taken
+at its admission); a sequence that finds no block has the youngest preempted, to be computed anew, and nothing is
+admitted in that step. `reference.py` says the same step by step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+
+from medley_planner.engine.spec import EngineSpec
+from medley_planner.engine.step_table import StepTable
+from medley_planner.engine.trace import FittedSizes
+
+COMMIT = -1
+
+Replica = Generator[float, int, None]
+
+
+@dataclass(slots=True)
+class Log:
+    """Shared by the replicas while they run. Per request: seconds of arrival, and, written by them, of its first and
+    last token."""
+
+    arrivals: list[float]
+    first_token: list[float]
+    last_token: list[float]
+    unfinished: list[int]
+    """Per replica: requests waiting or running, which a least-loaded router looks at (it adds, replicas take off)."""
+    busy_seconds: list[float]
+    steps: list[int]
+    preemptions: list[int]
+
+    @classmethod
+    def empty(cls, arrivals: list[float], *, replicas: int) -> Log:
+        requests = len(arrivals)
+        return cls(
+            arrivals=arrivals,
+            first_token=[math.nan] * requests,
+            last_token=[math.nan] * requests,
+            unfinished=[0] * replicas,
+            busy_seconds=[0.0] * replicas,
+            steps=[0] * replicas,
+            preemptions=[0] * replicas,
+        )
+
+
+def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes, log: Log) -> Replica:
+    """The engine of replica `number`; see the module for what it yields and is sent."""
+    arrivals = log.arrivals
+    prompts, generations, hits = sizes.prompt, sizes.generation, sizes.hit
+    first_token, last_token, unfinished = log.first_token, log.last_token, log.unfinished
+    by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
+    kv_token, per_attended = table.kv_token, table.attended
+    budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
+
+    now = busy = 0.0
+    steps = preemptions = 0
+    decoding = context = used = 0  # sequences, their tokens in the KV cache, blocks taken
+    waiting: deque[int] = deque()
+    running: dict[int, int] = {}  # request -> step count at which it ends (0 while it prefills), oldest first
+    ending: list[tuple[int, int]] = []
+    # Decoding sequences by the step, modulo a block, in which they need their next block.
+    phases = [0] * block
+    partial, position = -1, 0  # the prompt under way, of which there is at most one, and its tokens so far
+    resumed: dict[int, int] = {}  # tokens that preempted requests had generated
+
+    while True:
+        admit = True
+        growth = phases[steps % block]
+        while used + growth > total:
+            request, ends_at = running.popitem()
+            if request == partial:
+                length = prompts[request] + resumed.get(request, 0)
+                partial = -1
+            else:
+                generated = generations[request] - ends_at + steps
+                resumed[request] = generated
+                length = prompts[request] + generated - 1
+                decoding -= 1
+                context -= length
+                phases[(steps - length) % block] -= 1
+                growth = phases[steps % block]
+                ending = [entry for entry in ending if entry[1] != request]
+                heapify(ending)
+            used -= -(-length // block)
+            waiting.appendleft(request)
+            preemptions += 1
+            admit = False
+
+        free = budget - decoding
+        attended = 0.0
+        done: list[tuple[int, int]] = []
+        chunked = False
+        if partial >= 0:
+            chunked = True
+            length = prompts[partial]
+            if resumed:
+                length += resumed.get(partial, 0)
+            chunk = length - position
+            if chunk > free:
+                chunk = free
+            attended = chunk * (position + (chunk + 1) * 0.5)
+            position += chunk
+            free -= chunk
+            if position == length:
+                done.append((partial, length))
+                partial = -1
+        if waiting and admit:
+            while waiting and free > 0 and len(running) < max_sequences:
+                request = waiting[0]
+                length = prompts[request]
+                if resumed:
+                    length += resumed.get(request, 0)
+                need = -(-length // block)
+                if used + growth + need > total:
+                    break
+                waiting.popleft()
+                chunked = True
+                used += need
+                running[request] = 0
+                position = hits[request]
+                chunk = length - position
+                if chunk > free:
+                    chunk = free
+                attended += chunk * (position + (chunk + 1) * 0.5)
+                position += chunk
+                free -= chunk
+                if position == length:
+                    done.append((request, length))
+                else:
+                    partial = request
+
+        if chunked:
+            seconds = by_tokens[budget - free] + by_sequences[decoding] + kv_token * context + per_attended * attended
+            end = now + seconds
+            request = yield end
+            while request >= 0:
+                waiting.append(request)
+                request = yield end
+            now = end
+            busy += seconds
+            steps += 1
+            context += decoding
+            used += growth
+        elif decoding:
+            count = ending[0][0] - steps
+            # Blocks that the run takes: one per sequence and whole cycle of a block's tokens, then the cycle's rest.
+            if used + (count // block + 1) * decoding > total:
+                count = _longest(count, phases, steps % block, decoding, total - used)
+            if not admit:
+                count = 1
+            step, slope = by_decode[decoding] + kv_token * context, kv_token * decoding
+            seconds = count * (step + slope * (0.5 * (count - 1)))
+            end = now + seconds
+            open_to_arrivals = count > 1 and not waiting and decoding < max_sequences
+            request = yield end
+            while request >= 0:
+                waiting.append(request)
+                if open_to_arrivals:
+                    open_to_arrivals = False
+                    count = _steps_until(arrivals[request] - now, step, slope, count)
+                    seconds = count * (step + slope * (0.5 * (count - 1)))
+                    end = now + seconds
+                request = yield end
+            now = end
+            busy += seconds
+            offset = steps % block
+            used += _growth(count, phases, offset, decoding)
+            steps += count
+            context += count * decoding
+        else:
+            log.busy_seconds[number], log.steps[number], log.preemptions[number] = busy, steps, preemptions
+            request = yield math.inf
+            # All that arrive at this very moment are there before the step starts.
+            now = arrivals[request]
+            while request >= 0:
+                waiting.append(request)
+                request = yield now
+            continue
+
+        while ending and ending[0][0] <= steps:
+            _, request = heappop(ending)
+            length = prompts[request] + generations[request] - 1
+            del running[request]
+            decoding -= 1
+            context -= length
+            phases[(steps - length) % block] -= 1
+            used -= -(-length // block)
+            last_token[request] = now
+            unfinished[number] -= 1
+        for request, length in done:
+            left = prompts[request] + generations[request] - length - 1
+            if length == prompts[request]:
+                first_token[request] = now
+            if left:
+                ends_at = steps + left
+                running[request] = ends_at
+                heappush(ending, (ends_at, request))
+                decoding += 1
+                context += length
+                phases[(steps - length) % block] += 1
+            else:
+                del running[request]
+                used -= -(-length // block)
+                last_token[request] = now
+                unfinished[number] -= 1
+
+
+def _growth(count: int, phases: list[int], offset: int, decoding: int) -> int:
+    """Blocks that `count` decode steps take, the first of them at `offset` within a block's cycle."""
+    cycles, rest = divmod(count, len(phases))
+    taken = cycles * decoding
+    if rest:
+        last = offset + rest
+        taken += sum(phases[offset:last])
+        if last > len(phases):
+            taken += sum(phases[: last - len(phases)])
+    return taken
+
+
+def _longest(count: int, phases: list[int], offset: int, decoding: int, room: int) -> int:
+    """The most decode steps, up to `count`, that take at most `room` blocks. At least 1: that one has been checked."""
+    cycles, room = divmod(room, decoding)
+    longest = cycles * len(phases)
+    while longest < count:
+        room -= phases[(offset + longest) % len(phases)]
+        if room < 0:
+            break
+        longest += 1
+    return min(longest, count)
+
+
+def _steps_until(delay: float, step: float, slope: float, count: int) -> int:
+    """The fewest steps, 1 to `count`, that last at least `delay` seconds if the n-th takes step + (n - 1) * slope."""
+    base = step - 0.5 * slope
+    steps = math.ceil(2.0 * delay / (base + math.sqrt(base * base + 2.0 * slope * delay)))
+    # The root may be off by rounding; the sums decide.
+    while steps < count and steps * (step + slope * (0.5 * (steps - 1))) < delay:
+        steps += 1
+    while steps > 1 and (steps - 1) * (step + slope * (0.5 * (steps - 2))) >= delay:
+        steps -= 1
+    return max(1, min(steps, count))

@@ -1,0 +1,70 @@
+"""A load to simulate: when each request arrives and how long it is. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medley_planner.engine.spec import EngineSpec
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """Requests in order of arrival. All three arrays are as long as there are requests."""
+
+    arrival_seconds: Floats
+    prompt_tokens: Ints
+    generation_tokens: Ints
+
+    @classmethod
+    def of(
+        cls,
+        arrival_seconds: Sequence[float] | Floats,
+        prompt_tokens: Sequence[int] | Ints,
+        generation_tokens: Sequence[int] | Ints,
+    ) -> Trace:
+        """Sorted by arrival (equal arrivals keep their order). Raises ValueError naming the first bad request."""
+        arrivals = np.asarray(arrival_seconds, dtype=np.float64)
+        prompts = np.asarray(prompt_tokens, dtype=np.int64)
+        generations = np.asarray(generation_tokens, dtype=np.int64)
+        if arrivals.ndim != 1 or not arrivals.shape == prompts.shape == generations.shape:
+            raise ValueError(
+                f"trace has {arrivals.shape} arrivals, {prompts.shape} prompts and {generations.shape} generations; "
+                "give one-dimensional columns of one length"
+            )
+        bad = np.flatnonzero(~np.isfinite(arrivals) | (prompts < 1) | (generations < 1))
+        if bad.size:
+            i = int(bad[0])
+            raise ValueError(
+                f"request {i} of the trace arrives at {arrivals[i]} s with {prompts[i]} prompt and {generations[i]} "
+                "generation tokens; arrivals must be finite and both sizes at least 1"
+            )
+        order = np.argsort(arrivals, kind="stable")
+        return cls(arrivals[order], prompts[order], generations[order])
+
+    def __len__(self) -> int:
+        return int(self.arrival_seconds.size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedSizes:
+    """The sizes of all requests as one engine takes them: cut to its longest sequence, as clients must."""
+
+    prompt: list[int]
+    generation: list[int]
+    hit: list[int]
+    """Prompt tokens that the prefix cache has; the last prompt token is always computed."""
+
+    @classmethod
+    def of(cls, trace: Trace, spec: EngineSpec) -> FittedSizes:
+        prompt = np.minimum(trace.prompt_tokens, spec.max_model_len - 1)
+        generation = np.minimum(trace.generation_tokens, spec.max_model_len - prompt)
+        hit = np.minimum((prompt * spec.prefix_hit_rate).astype(np.int64), prompt - 1)
+        return cls(prompt.tolist(), generation.tolist(), hit.tolist())

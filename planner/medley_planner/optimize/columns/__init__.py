@@ -1,0 +1,10 @@
+"""Fleets of many services that share stock: configurations of one service as columns, chosen together (see `solve`).
+
+Only `many.py` and `decompose.py` use this; it gives back what the joint program does: answers and a bound.
+"""
+
+from medley_planner.optimize.columns.fleet import minima_fit
+from medley_planner.optimize.columns.servable import servable
+from medley_planner.optimize.columns.solve import solve_columns
+
+__all__ = ["minima_fit", "servable", "solve_columns"]

@@ -1,0 +1,109 @@
+"""Column generation: prices of pools and configurations of services, each found from the other until they agree.
+
+The master's relaxation over the gathered configurations gives prices; pricing finds what is cheaper at them and, from
+the proven least price of each service, a lower bound on what all services cost together (Lagrange): the sum of the
+least prices less what the stock is worth. It holds at any prices, so stopping early costs only tightness. Prices are
+smoothed towards those of the best bound, which keeps them from swinging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from medley_planner.optimize.columns.book import Book
+from medley_planner.optimize.columns.fleet import Fleet, Floats
+from medley_planner.optimize.columns.master import Columns, master
+from medley_planner.optimize.columns.pricing import Pricer
+from medley_planner.optimize.mip import solve_relaxed
+
+_ROUNDS = 60
+_AGREED = 3e-5
+"""Relative distance of the bound to the master's relaxation at which more rounds are not worth their time."""
+_SMOOTHING = 0.4
+_KEPT_PER_ROUND = 4
+_LEAST_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Agreed:
+    """What column generation ended with: the best bound (beyond the minima's cost), the prices that prove it, the
+    relaxation's own value and weight of each column of the book, and the price of an unmet request per second."""
+
+    bound: float
+    prices: Floats
+    value: float
+    weights: Floats
+    shed_price: float
+
+
+def generate(
+    fleet: Fleet,
+    book: Book,
+    pricer: Pricer,
+    *,
+    stock: Floats,
+    shed_price: float,
+    may_shed: bool,
+    unmet_rps: float | None,
+    start: Floats,
+    seconds_left: Callable[[], float],
+) -> Agreed:
+    """Until they agree, the rounds or the time are over; the bound is -inf where there was none at all.
+
+    `shed_price` per unmet request per second is what leaving out demand costs; with `may_shed` false pricing does not
+    think of it, and it only keeps the relaxation feasible. With `unmet_rps` the objective is cost alone, and the unmet
+    demand a row whose price takes the place of `shed_price`. `start` are prices of the pools to begin with.
+    """
+    services = len(fleet)
+    everything = np.full(services, np.inf)
+    best = Agreed(-np.inf, start, np.inf, np.zeros(0), shed_price)
+    prices, asked = start, shed_price
+    for _ in range(_ROUNDS):
+        shed = asked * fleet.rate if may_shed else everything
+        known = book.cheapest(prices, shed)
+        found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND)
+        bound = float(found.bound.sum()) - float(prices @ stock)
+        if unmet_rps is not None:
+            bound -= asked * unmet_rps
+        added = book.add(found)
+        if bound > best.bound:
+            best = Agreed(bound, prices, best.value, best.weights, asked)
+        if not prices.any() and not may_shed:
+            fitting = _if_all_fit(book, stock, services)
+            if fitting is not None:
+                return Agreed(bound, prices, float(book.cost @ fitting), fitting, asked)
+        if seconds_left() < _LEAST_SECONDS:
+            break
+        unmet = book.unmet * fleet.rate[book.row]
+        objective = book.cost + (0.0 if unmet_rps is not None else shed_price) * unmet
+        columns = Columns(book.row, book.gpus, unmet)
+        program = master(columns, objective, services=services, stock=stock, unmet_rps=unmet_rps, integer=False)
+        outcome, duals = solve_relaxed(program, seconds=seconds_left())
+        if not outcome.solved:
+            break
+        best = Agreed(best.bound, best.prices, outcome.bound, np.array(outcome.values), best.shed_price)
+        if best.value - best.bound <= _AGREED * abs(best.value):
+            break
+        fresh = np.maximum(-np.array(duals[services : services + len(stock)]), 0.0)
+        if unmet_rps is not None:
+            asked = max(-duals[-1], 0.0)
+        smoothing = _SMOOTHING if added else 0.0
+        prices = smoothing * best.prices + (1 - smoothing) * fresh
+    return best
+
+
+def _if_all_fit(book: Book, stock: Floats, services: int) -> Floats | None:
+    """Weights of the cheapest configurations that serve all, if the stock holds them all together."""
+    numbers = np.flatnonzero(book.unmet == 0)
+    order = numbers[np.lexsort((numbers, book.cost[numbers], book.row[numbers]))]
+    first = np.searchsorted(book.row[order], np.arange(services))
+    if not len(order) or first.max() >= len(order) or (book.row[order[first]] != np.arange(services)).any():
+        return None
+    if (book.gpus[order[first]].sum(axis=0) > stock).any():
+        return None
+    weights = np.zeros(len(book))
+    weights[order[first]] = 1.0
+    return weights

@@ -1,0 +1,287 @@
+"""Many services coupled by stock: from tasks to answers by column generation (Dantzig and Wolfe).
+
+The order is lexicographic, as in the joint program. First no demand may be left out: if configurations that serve all
+fit the stock, cost is all there is to lessen. Only otherwise does leaving out demand get a price, far above what
+serving it costs anywhere; then the integer master takes least unmet demand first and least cost at that, and the bound
+is one on the cost of any plan that leaves out no more than this one. That none leaves out less is not proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medley_planner.optimize.columns.book import Book
+from medley_planner.optimize.columns.choose import Options, improve, options, round_off
+from medley_planner.optimize.columns.fleet import Fleet, Floats, Ints, minima_fit, stack
+from medley_planner.optimize.columns.generate import Agreed, generate
+from medley_planner.optimize.columns.integer import choose_best
+from medley_planner.optimize.columns.pricing import Pricer
+from medley_planner.optimize.distribute import distribute
+from medley_planner.optimize.solve import Answer, Answers
+from medley_planner.optimize.task import Task
+
+_PENALTY = 1000.0
+"""Price of an unmet request against the dearest way to serve one, where demand must be left out."""
+_NEAR_COLUMNS = 6000
+"""About how many configurations near the cheapest the integer master chooses from."""
+_NEAREST, _FARTHEST = 6, 150
+_NEAR = 0.05
+"""Part of its price by which a configuration near the cheapest is dearer at most."""
+_NODES = 2_000
+"""Of the integer master, divided by the services."""
+_LEAST_NODES = 20
+_WELL_ROUNDED = 2e-4
+"""Gap below which nothing more is tried; rounding alone reaches it for hundreds of services."""
+_GOOD_ENOUGH = 1e-3
+"""Gap below which the integer master of more than `_PROVABLE` services is not worth its seconds."""
+_PROVABLE = 40
+"""Up to so many services the integer master may prove more than the prices do."""
+_NO_UNMET = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """What all steps share. `stock` is what the minima leave."""
+
+    tasks: Sequence[Task]
+    fleet: Fleet
+    book: Book
+    pricer: Pricer
+    stock: Floats
+    dearest: float
+    relative_gap: float
+    seconds_left: Callable[[], float]
+
+    @property
+    def services(self) -> int:
+        return len(self.tasks)
+
+    def unmet_rps(self, numbers: Ints) -> Floats:
+        found: Floats = self.book.unmet[numbers] * self.fleet.rate[self.book.row[numbers]]
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """A column of the book for each service, and a bound on the cost beyond the minima."""
+
+    numbers: Ints
+    bound: float
+
+
+def solve_columns(
+    tasks: Sequence[Task],
+    stocks: Mapping[str, int],
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> Answers | None:
+    """None where minima contradict each other or the stock, which configurations cannot express."""
+    if not minima_fit(tasks, stocks):
+        return None
+    pools = sorted(stocks)
+    fleet = stack(tasks, pools)
+    book = Book(fleet, len(pools))
+    stock = np.array([stocks[pool] for pool in pools], float)
+    stock -= book.gpus_of(np.arange(len(fleet)), fleet.least).sum(axis=0)
+    pricer = Pricer(tasks, fleet, seconds_left=lambda: 0.25 * seconds_left())
+    book.add(pricer.least())
+    book.add(pricer.alone())
+    case = _Case(tasks, fleet, book, pricer, stock, _dearest(fleet), relative_gap, seconds_left)
+    choice = _serving_all(case)
+    if choice is None:
+        choice = _leaving_out(case)
+    return _answers(case, choice) if choice is not None else None
+
+
+def _dearest(fleet: Fleet) -> float:
+    """The most that serving one request per second costs on any variant."""
+    usable = np.isfinite(fleet.work) & (fleet.rate[:, None] > 0)
+    costs = np.where(usable, fleet.cost * np.maximum(np.where(usable, fleet.work, 0.0), 1.0), 0.0)
+    rate = np.where(fleet.rate > 0, fleet.rate, 1.0)
+    return float((costs.max(axis=1, initial=0.0) / rate).max(initial=0.0)) or 1.0
+
+
+def _serving_all(case: _Case) -> _Choice | None:
+    agreed = generate(
+        case.fleet,
+        case.book,
+        case.pricer,
+        stock=case.stock,
+        shed_price=case.dearest,
+        may_shed=False,
+        unmet_rps=None,
+        start=np.zeros(len(case.stock)),
+        seconds_left=case.seconds_left,
+    )
+    if not np.isfinite(agreed.bound) or _served_short(case, agreed):
+        return None
+    chosen = _round(case, agreed, _whole(case), case.book.cost)
+    well_rounded = chosen is not None and _gap(case, chosen, agreed.bound) <= max(case.relative_gap, _WELL_ROUNDED)
+    if chosen is not None and (well_rounded or case.seconds_left() <= 0):
+        return _Choice(chosen, agreed.bound)
+    return _among_near(case, agreed, chosen)
+
+
+def _served_short(case: _Case, agreed: Agreed) -> bool:
+    """Whether even the relaxation leaves out demand."""
+    weights = np.zeros(len(case.book))
+    weights[: len(agreed.weights)] = agreed.weights
+    return bool((weights * case.unmet_rps(np.arange(len(case.book)))).sum() > 1e-6 * case.fleet.rate.sum())
+
+
+def _whole(case: _Case) -> Ints:
+    return np.flatnonzero(case.book.unmet == 0)
+
+
+def _gap(case: _Case, numbers: Ints, bound: float) -> float:
+    minima = float((case.fleet.cost * case.fleet.least).sum())
+    cost = float(case.book.cost[numbers].sum()) + minima
+    return (cost - bound - minima) / cost if cost > 0 else 0.0
+
+
+def _round(case: _Case, agreed: Agreed, numbers: Ints, objective: Floats) -> Ints | None:
+    """From the columns `numbers`, by their number in the book; None where a service has none or nothing fits."""
+    if len(np.unique(case.book.row[numbers])) < case.services:
+        return None
+    given = options(case.book, numbers, objective)
+    weights = np.zeros(len(case.book))
+    weights[: len(agreed.weights)] = agreed.weights
+    choice = round_off(given, weights[given.number], case.stock, services=case.services, seconds_left=case.seconds_left)
+    return None if choice is None else given.number[choice]
+
+
+def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | None:
+    """The integer master over what is near the cheapest; it proves more than prices do if nothing near is missing."""
+    everything = np.full(case.services, np.inf)
+    cheapest = case.book.cheapest(agreed.prices, everything)
+    gap = np.inf if chosen is None else float(case.book.cost[chosen].sum()) - agreed.bound
+    slack = np.minimum(gap, _NEAR * cheapest)
+    near = case.pricer.price(agreed.prices, everything, known=cheapest, slack=slack, keep=_keep(case))
+    case.book.add(near)
+    numbers = _whole(case)
+    price = case.book.cost[numbers] + case.book.gpus[numbers] @ agreed.prices
+    above = price - near.bound[case.book.row[numbers]]
+    numbers = numbers[(above <= gap + 1e-9 * (1 + abs(agreed.bound))) | np.isin(numbers, _none_if(chosen))]
+    if len(np.unique(case.book.row[numbers])) < case.services:
+        return None if chosen is None else _Choice(chosen, agreed.bound)
+    again = _round(case, agreed, numbers, case.book.cost)
+    if again is not None and (chosen is None or case.book.cost[again].sum() < case.book.cost[chosen].sum()):
+        chosen = again
+    if chosen is not None and case.services > _PROVABLE and _gap(case, chosen, agreed.bound) <= _GOOD_ENOUGH:
+        return _Choice(chosen, agreed.bound)
+    found, bound = _integer(case, numbers, case.book.cost, chosen)
+    if found is None:
+        return None
+    # A plan with a configuration that is not here costs at least what that one is above its service's cheapest.
+    proved = float(near.bound.sum()) - float(agreed.prices @ case.stock) + float((near.reach - near.bound).min())
+    return _Choice(found, max(agreed.bound, min(bound, proved)))
+
+
+def _keep(case: _Case) -> int:
+    return int(np.clip(_NEAR_COLUMNS // case.services, _NEAREST, _FARTHEST))
+
+
+def _none_if(chosen: Ints | None) -> Ints:
+    return np.empty(0, np.int64) if chosen is None else chosen
+
+
+def _integer(
+    case: _Case, numbers: Ints, objective: Floats, start: Ints | None, most_unmet_rps: float | None = None
+) -> tuple[Ints | None, float]:
+    """The better of `start` and the integer master's choice, and the master's bound on what these columns can do."""
+    given = options(case.book, numbers, objective)
+    begin = None if start is None else _positions(given, start)
+    found, bound = choose_best(
+        given,
+        begin,
+        case.stock,
+        services=case.services,
+        unmet_rps=case.unmet_rps(given.number),
+        most_unmet_rps=most_unmet_rps,
+        relative_gap=case.relative_gap,
+        node_limit=max(_LEAST_NODES, _NODES // case.services),
+        seconds_left=lambda: 0.8 * case.seconds_left(),
+    )
+    if found is not None and most_unmet_rps is None:
+        found = improve(given, found, case.stock, seconds_left=case.seconds_left)
+    choices = [choice for choice in (found, begin) if choice is not None and _fits(case, given, choice)]
+    if not choices:
+        return None, bound
+    return given.number[min(choices, key=given.value)], bound
+
+
+def _positions(given: Options, numbers: Ints) -> Ints:
+    order = np.argsort(given.number)
+    place: Ints = order[np.searchsorted(given.number[order], numbers)]
+    return place
+
+
+def _fits(case: _Case, given: Options, choice: Ints) -> bool:
+    return bool((given.use(choice) <= case.stock + 1e-6).all())
+
+
+def _leaving_out(case: _Case) -> _Choice | None:
+    price = _PENALTY * case.dearest
+    agreed = generate(
+        case.fleet,
+        case.book,
+        case.pricer,
+        stock=case.stock,
+        shed_price=price,
+        may_shed=True,
+        unmet_rps=None,
+        start=np.zeros(len(case.stock)),
+        seconds_left=lambda: 0.5 * case.seconds_left(),
+    )
+    if case.seconds_left() > 0:
+        shed = price * case.fleet.rate
+        cheapest = case.book.cheapest(agreed.prices, shed)
+        case.book.add(case.pricer.price(agreed.prices, shed, known=cheapest, slack=_NEAR * cheapest, keep=_keep(case)))
+    numbers = np.arange(len(case.book))
+    unmet = case.unmet_rps(numbers)
+    chosen = _round(case, agreed, numbers, case.book.cost + price * unmet)
+    if case.seconds_left() > 0:
+        fewest, _ = _integer(case, numbers, unmet, chosen)
+        chosen = fewest if fewest is not None else chosen
+    if chosen is None:
+        return None
+    least = float(unmet[chosen].sum()) * (1 + 1e-9) + _NO_UNMET
+    if case.seconds_left() > 0:
+        cheaper, _ = _integer(case, numbers, case.book.cost, chosen, most_unmet_rps=least)
+        chosen = cheaper if cheaper is not None else chosen
+    bound = generate(
+        case.fleet,
+        case.book,
+        case.pricer,
+        stock=case.stock,
+        shed_price=agreed.shed_price,
+        may_shed=True,
+        unmet_rps=least,
+        start=agreed.prices,
+        seconds_left=case.seconds_left,
+    ).bound
+    return _Choice(chosen, bound)
+
+
+def _settled(case: _Case, chosen: Ints) -> Ints:
+    """After swaps to what is cheaper, fits and leaves out no more: the integer master may have been cut short."""
+    most = np.zeros(case.services)
+    most[case.book.row[chosen]] = case.book.unmet[chosen]
+    numbers = np.flatnonzero(case.book.unmet <= most[case.book.row])
+    given = options(case.book, numbers, case.book.cost)
+    return given.number[improve(given, _positions(given, chosen), case.stock, seconds_left=lambda: 0.0)]
+
+
+def _answers(case: _Case, choice: _Choice) -> Answers:
+    chosen = _settled(case, choice.numbers)
+    proven = _gap(case, chosen, choice.bound) <= case.relative_gap
+    replicas = case.book.counts[chosen] + case.fleet.least
+    answers = []
+    for task, counts in zip(case.tasks, replicas.tolist(), strict=True):
+        own = tuple(counts[: len(task.variants)])
+        answers.append(Answer(own, distribute(task, own), proven))
+    return Answers(tuple(answers), choice.bound + float((case.fleet.cost * case.fleet.least).sum()))
