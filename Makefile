@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-fleet controlplane crds lock clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-fleet bench-step-time controlplane crds lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step 
 
 bench-planner: $(STAMP) ## Time of one plan, and its cost beside the best single type (JSON=1 for figures)
 	$(BIN)/python tests/perf/bench_planner.py $(if $(JSON),--json)
+
+bench-step-time: $(STAMP) ## Estimated TTFT and TPOT against measured vLLM, by group (JSON=1 for figures)
+	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json)
 
 bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services on shared stock (JSON=1 for figures)
 	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json)

@@ -6,13 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from medley_planner.cli import solve
+from medley_planner.cli import estimate, solve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status of the command."""
     parser = argparse.ArgumentParser(prog="python -m medley_planner", description="The planner of Medley.")
-    solve.add_parser(parser.add_subparsers(required=True, metavar="COMMAND"))
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    solve.add_parser(subparsers)
+    estimate.add_parser(subparsers)
     args = parser.parse_args(argv)
     status: int = args.run(args)
     return status

@@ -33,7 +33,7 @@ _LOWEST_OCTAVE = -22
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class Cell:
     """One size and its limits."""
 
     prompt: float
@@ -76,13 +76,13 @@ def max_rate_rps(
     """
     if not fit.fits or prompt_tokens + generation_tokens > fit.max_model_len:
         return 0.0
-    cell = _Cell(
+    cell = Cell(
         prompt=prompt_tokens,
         generation=generation_tokens,
         ttft=ttft_seconds - API_SECONDS,
         tpot=tpot_seconds,
         percentile=percentile / 100.0,
-        z=_normal_quantile(percentile),
+        z=normal_quantile(percentile),
         budget=token_budget,
         max_sequences=max_sequences,
         kv_tokens=fit.kv_tokens,
@@ -107,11 +107,12 @@ def _starts(index: int) -> float:
 
 
 @lru_cache(maxsize=128)
-def _normal_quantile(percentile: float) -> float:
+def normal_quantile(percentile: float) -> float:
+    """Standard deviations above the mean of `percentile` percent of a normal distribution."""
     return NormalDist().inv_cdf(percentile / 100.0)
 
 
-def _rate_if_within(step: StepTime, cell: _Cell, starts: float) -> float | None:
+def _rate_if_within(step: StepTime, cell: Cell, starts: float) -> float | None:
     """Rate at `starts` requests per step, or None where a limit or a target is broken."""
     decoding = starts * cell.decode_steps
     crowd = decoding + cell.z * math.sqrt(decoding)
@@ -121,7 +122,7 @@ def _rate_if_within(step: StepTime, cell: _Cell, starts: float) -> float | None:
     if free_budget < 1.0 or starts * cell.prompt / free_budget > _MAX_PREFILL_LOAD:
         return None
 
-    point = _Point(step, cell, starts, decoding, free_budget)
+    point = Point(step, cell, starts, decoding, free_budget)
     mean, square = point.moments()
     if cell.decode_steps > 0.0 and point.tpot_seconds(mean, square) > cell.tpot:
         return None
@@ -130,12 +131,12 @@ def _rate_if_within(step: StepTime, cell: _Cell, starts: float) -> float | None:
     return starts / mean
 
 
-class _Point:
+class Point:
     """The engine in steady state at `starts` requests per step, of which `decoding` sequences decode."""
 
     __slots__ = ("_cell", "_chunk", "_chunks", "_decoding", "_free", "_full", "_idle", "_rate", "_starts", "_step")
 
-    def __init__(self, step: StepTime, cell: _Cell, starts: float, decoding: float, free_budget: float) -> None:
+    def __init__(self, step: StepTime, cell: Cell, starts: float, decoding: float, free_budget: float) -> None:
         self._step, self._cell, self._starts = step, cell, starts
         self._decoding, self._free = decoding, free_budget
         self._chunk = min(cell.prompt, free_budget)
@@ -205,6 +206,24 @@ class _Point:
             return mean + own
         service = cell.prompt / self._free * self._full
         return mean + own + service / (2.0 * (1.0 - load)) * math.log(load / miss)
+
+    def mean_ttft_seconds(self, mean: float, square: float) -> float:
+        """The mean time to first token: the rest of the step under way, the queue (as in M/D/1), the own prefill."""
+        own = self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
+        load = min(self._starts * self._cell.prompt / self._free, _MAX_PREFILL_LOAD)
+        service = self._cell.prompt / self._free * self._full
+        return square / (2.0 * mean) + own + load * service / (2.0 * (1.0 - load))
+
+    def wave_seconds(self, requests: float) -> float:
+        """The mean wait for a first token of `requests` that arrive at once: one token budget passes at a time."""
+        steps = (requests - 1.0) * self._cell.prompt / self._cell.budget
+        if steps <= 1.0:
+            return steps * (self._full - self._idle)
+        return (steps + 1.0) / 2.0 * self._full - self._idle
+
+    def prefill_share(self, mean: float) -> float:
+        """Share of the time that prompts add to steps."""
+        return max(1.0 - self._idle / mean, 0.0)
 
     def _seconds(self, prefill: float, *, more: float = 0.0) -> float:
         """Step time with `prefill` prompt tokens and `more` sequences beside those that decode."""

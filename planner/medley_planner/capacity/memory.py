@@ -47,13 +47,18 @@ def memory_fit(
     precision: Precision,
     max_model_len: int,
     utilisation: float = 0.9,
+    kv_element_bytes: float = 2.0,
+    attention_data_parallel: int = 1,
 ) -> MemoryFit:
     """Fits `shape` on `tensor_parallel` GPUs; it must hold at least one sequence of `max_model_len` tokens.
 
     `utilisation` is the share of each GPU's usable memory that the engine may take (vLLM's gpu-memory-utilization).
+    `kv_element_bytes`, `attention_data_parallel`: see `StepTime`; the latter keeps that many copies of what is no
+    expert.
     """
-    weights_gb = shape.weight_bytes(precision) / _GB
-    kv_bytes = shape.kv_bytes_per_token(tensor_parallel)
+    copied = shape.dense_parameters() * shape.dense_weight_bytes(precision)
+    weights_gb = (shape.weight_bytes(precision) + (attention_data_parallel - 1) * copied) / _GB
+    kv_bytes = shape.kv_bytes_per_token(tensor_parallel // attention_data_parallel, element_bytes=kv_element_bytes)
     budget_gb = utilisation * gpu.usable_gib * _GIB / _GB
     free_gb = tensor_parallel * (budget_gb - reserve_gb(gpu)) - weights_gb
     kv_tokens = max(0, int(free_gb * _GB / kv_bytes) // KV_BLOCK_TOKENS * KV_BLOCK_TOKENS)

@@ -11,7 +11,7 @@ from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
 
 _BYTES = 2.0
-"""Bytes of a BF16 element: activations, KV cache, head."""
+"""Bytes of a BF16 element: activations, head and, by default, KV cache."""
 
 # Fitted on vLLM with CUDA graphs on H100 (Llama-3.1-70B FP8, TP 2/4/8, 45 points), used for all GPUs.
 _STEP_SECONDS = 4.2e-3
@@ -20,16 +20,24 @@ _ALL_REDUCE_SECONDS = 5e-6
 _LINK_EFFICIENCY = 0.39
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
 _ATTENTION_EFFICIENCY = 0.45
+# Mixtures: what the experts' grouped products reach of the efficiency of dense ones, and the fixed cost of a layer,
+# which then stands instead of that of a step. MiniMax-M2.5 FP8 on H200, TP 8 (54 points) fits best with 0.2 to 0.4 and
+# 100 us; 90 us was taken with all measured mixtures in view, so that none of them is held out.
+_EXPERT_COMPUTE = 0.3
+_EXPERT_LAYER_SECONDS = 90e-6
 
 
 class StepTime:
     """Step time of one replica of `shape` on `tensor_parallel` of `gpu`.
 
-    FP8 weights on a GPU without FP8 arithmetic run weight-only: read at one byte, multiplied at BF16 speed.
+    FP8 or FP4 weights on a GPU without that arithmetic run weight-only: read at their size, multiplied at BF16 speed.
+    `kv_element_bytes`: 2 for a BF16 cache (vLLM's default), 1 for FP8. `attention_data_parallel`: groups of GPUs in the
+    replica that each hold the whole attention and serve their own sequences, with the experts spread over all GPUs.
     """
 
     __slots__ = (
         "_attended",
+        "_attended_window",
         "_compute_base",
         "_constant",
         "_expert_miss",
@@ -37,34 +45,51 @@ class StepTime:
         "_head_memory",
         "_head_sequence",
         "_kv_token",
+        "_kv_window_token",
         "_read_base",
         "_read_expert",
         "_token_link",
+        "_window",
     )
 
-    def __init__(self, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> None:
-        fp8 = precision is Precision.FP8
-        peak_tflops, efficiency = gpu.bf16_tflops, gpu.gemm_bf16
-        if fp8 and gpu.fp8_tflops is not None:
-            peak_tflops, efficiency = gpu.fp8_tflops, gpu.gemm_fp8
+    def __init__(
+        self,
+        shape: ModelShape,
+        gpu: Gpu,
+        *,
+        tensor_parallel: int,
+        precision: Precision,
+        kv_element_bytes: float = _BYTES,
+        attention_data_parallel: int = 1,
+    ) -> None:
+        group = tensor_parallel // attention_data_parallel
         bandwidth = tensor_parallel * gpu.memory_gb_per_second * 1e9
-        flops = tensor_parallel * peak_tflops * 1e12 * efficiency
         bf16_flops = tensor_parallel * gpu.bf16_tflops * 1e12
         weight_bandwidth = bandwidth * gpu.memory
 
         experts = shape.moe_layers * shape.expert_parameters
+        dense_precision = Precision.BF16 if shape.experts and precision.four_bit else precision
         self._experts = float(shape.experts)
         self._expert_miss = 1.0 - shape.experts_per_token / shape.experts if shape.experts else 0.0
-        self._compute_base = 2.0 * (shape.dense_parameters() + shape.experts_per_token * experts) / flops
-        self._read_base = shape.dense_parameters() * precision.weight_bytes / weight_bandwidth
+        dense_flops = tensor_parallel * _flops(gpu, dense_precision)
+        expert_flops = tensor_parallel * _flops(gpu, precision) * _EXPERT_COMPUTE
+        self._compute_base = 2.0 * shape.dense_parameters() / dense_flops
+        self._compute_base += 2.0 * shape.experts_per_token * experts / expert_flops
+        dense_bytes = attention_data_parallel * shape.dense_parameters() * shape.dense_weight_bytes(precision)
+        self._read_base = dense_bytes / weight_bandwidth
         self._read_expert = experts * precision.weight_bytes / weight_bandwidth
 
         head = shape.hidden * shape.vocab
         self._head_sequence = 2.0 * head / (bf16_flops * gpu.gemm_bf16)
-        self._head_memory = _BYTES * head / (bandwidth * gpu.memory)
-        self._kv_token = shape.kv_bytes_per_token(tensor_parallel) / (bandwidth * gpu.kv)
-        self._attended = 4.0 * shape.layers * shape.heads * shape.head_size / (bf16_flops * _ATTENTION_EFFICIENCY)
-        self._constant = _STEP_SECONDS
+        self._head_memory = attention_data_parallel * _BYTES * head / (bandwidth * gpu.memory)
+        kv_bytes = shape.kv_bytes_per_token(group, element_bytes=kv_element_bytes)
+        attended = shape.attention_flops_per_pair() / (bf16_flops * _ATTENTION_EFFICIENCY)
+        windowed = shape.sliding_layers / shape.layers
+        self._window = float(shape.sliding_window)
+        self._kv_token = (1.0 - windowed) * kv_bytes / (bandwidth * gpu.kv)
+        self._kv_window_token = windowed * kv_bytes / (bandwidth * gpu.kv)
+        self._attended, self._attended_window = (1.0 - windowed) * attended, windowed * attended
+        self._constant = shape.layers * _EXPERT_LAYER_SECONDS if shape.experts else _STEP_SECONDS
         self._token_link = 0.0
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
@@ -89,7 +114,7 @@ class StepTime:
         head_compute = self._head_sequence * decode_sequences
         # A cubic mean stands between the soft knee of A100 (2) and the sharp one of H100 (4 to 8).
         linear: float = (compute * compute * compute + read * read * read) ** (1.0 / 3.0)
-        return (
+        seconds = (
             linear
             + (head_compute if head_compute > self._head_memory else self._head_memory)
             + self._kv_token * kv_tokens
@@ -98,3 +123,16 @@ class StepTime:
             + self._constant
             + _SEQUENCE_SECONDS * decode_sequences
         )
+        if self._window:
+            seconds += self._kv_window_token * min(kv_tokens, self._window * decode_sequences)
+            seconds += self._attended_window * min(prefill_attended, self._window * prefill_tokens)
+        return seconds
+
+
+def _flops(gpu: Gpu, precision: Precision) -> float:
+    """Operations per second that one GPU reaches in matrix products of `precision`."""
+    if precision is Precision.FP8 and gpu.fp8_tflops is not None:
+        return gpu.fp8_tflops * 1e12 * gpu.gemm_fp8
+    if precision is Precision.FP4 and gpu.fp4_tflops is not None:
+        return gpu.fp4_tflops * 1e12 * gpu.gemm_fp4
+    return gpu.bf16_tflops * 1e12 * gpu.gemm_bf16

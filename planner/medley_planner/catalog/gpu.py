@@ -9,14 +9,14 @@ from dataclasses import dataclass
 class Gpu:
     """One GPU type.
 
-    `bf16_tflops`, `fp8_tflops`: dense tensor-core peak (no sparsity); None where the GPU has no FP8.
+    `bf16_tflops`, `fp8_tflops`, `fp4_tflops`: dense tensor-core peak (no sparsity); None where the format is lacking.
     `memory_gb`: name-plate memory, 1e9 bytes. `usable_gib`: what the driver reports to a process, 2**30 bytes; memory
     fit uses this. `memory_gb_per_second`: memory bandwidth, 1e9 bytes/s. `link_gb_per_second`: GPU to GPU, one way
     (NVLink, xGMI, else PCIe), 1e9 bytes/s. `watts`: board power limit.
 
-    Efficiencies are the shares of the peak that engines reach: `gemm_bf16`, `gemm_fp8` of compute at 512 to 4096 tokens
-    a step, `memory` of bandwidth when a small batch reads the weights, `kv` of bandwidth when decode attention reads
-    the KV cache. `source` names where each comes from, `note` says what is guessed (empty: nothing).
+    Efficiencies are the shares of the peak that engines reach: `gemm_bf16`, `gemm_fp8`, `gemm_fp4` of compute at 512 to
+    4096 tokens a step, `memory` of bandwidth when a small batch reads the weights, `kv` of bandwidth when decode
+    attention reads the KV cache. `source` names where each comes from, `note` says what is guessed (empty: nothing).
     """
 
     name: str
@@ -34,3 +34,5 @@ class Gpu:
     kv: float
     source: str
     note: str = ""
+    fp4_tflops: float | None = None
+    gemm_fp4: float = 0.0

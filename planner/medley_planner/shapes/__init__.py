@@ -2,9 +2,10 @@
 
 from medley_planner.shapes.bundled import UnknownModel, bundled_models, bundled_shape
 from medley_planner.shapes.config import UnreadableConfig, shape_from_config
-from medley_planner.shapes.shape import ModelShape, Precision
+from medley_planner.shapes.shape import LatentAttention, ModelShape, Precision
 
 __all__ = [
+    "LatentAttention",
     "ModelShape",
     "Precision",
     "UnknownModel",

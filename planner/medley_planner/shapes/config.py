@@ -1,6 +1,6 @@
 """Reads a model's shape from its Hugging Face config.json.
 
-Key names and defaults are those of the transformers library. What the capacity model does not cover (latent attention,
+Key names and defaults are those of the transformers library. What the capacity model does not cover (sparse attention,
 state-space layers, encoders) is refused with the key and the way out rather than planned wrongly. Touches the file that
 it is given, nothing else.
 """
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medley_planner.shapes.shape import ModelShape
+from medley_planner.shapes.shape import LatentAttention, ModelShape
 
-_WAY_OUT = "give the capacity of this model by hand, or use a decoder-only model with plain or grouped-query attention"
+_WAY_OUT = "give the capacity of this model by hand, or use a decoder-only model with grouped-query or latent attention"
 _UNCOVERED: Mapping[str, str] = {
-    "kv_lora_rank": "multi-head latent attention",
+    "index_topk": "sparse attention",
     "linear_num_value_heads": "linear-attention layers",
     "layers_block_type": "hybrid layers",
     "hybrid_override_pattern": "hybrid layers",
@@ -72,6 +72,9 @@ def shape_from_config(config: Mapping[str, Any] | Path | str, *, name: str | Non
         dense_layers=reader.size("first_k_dense_replace", default=0) if experts else 0,
         mlp_matrices=2 if _family(text) in _UNGATED_MLP else 3,
         max_position=_max_position(reader),
+        latent=_latent(reader),
+        sliding_layers=_sliding_layers(reader),
+        sliding_window=reader.size("sliding_window", default=0) if _sliding_layers(reader) else 0,
     )
 
 
@@ -141,6 +144,27 @@ def _refuse_uncovered(label: str, outer: Mapping[str, Any], text: Mapping[str, A
     architectures = outer.get("architectures")
     if isinstance(architectures, list) and architectures and not str(architectures[0]).endswith(_DECODERS):
         raise UnreadableConfig(label, "architectures", f"is {json.dumps(architectures)[:80]}, no decoder", _WAY_OUT)
+
+
+def _latent(reader: _Reader) -> LatentAttention | None:
+    rank = reader.size("kv_lora_rank", default=0)
+    if not rank:
+        return None
+    return LatentAttention(
+        kv_rank=rank,
+        query_rank=reader.size("q_lora_rank", default=0),
+        nope_size=reader.size("qk_nope_head_dim"),
+        rope_size=reader.size("qk_rope_head_dim"),
+        value_size=reader.size("v_head_dim"),
+    )
+
+
+def _sliding_layers(reader: _Reader) -> int:
+    """Layers that the config lists as windowed; a window without such a list is left out (all layers attend to all)."""
+    kinds = reader.config.get("layer_types")
+    if not isinstance(kinds, list) or not reader.config.get("sliding_window"):
+        return 0
+    return sum(kind == "sliding_attention" for kind in kinds[: reader.size("num_hidden_layers")])
 
 
 def _shared_size(reader: _Reader, expert_size: int) -> int:

@@ -1,0 +1,137 @@
+"""One estimate of a replica: memory, latency at a load, the largest rate within targets, watts, error band. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medley_planner.capacity.closed_form import max_rate_rps
+from medley_planner.capacity.error_band import error_band
+from medley_planner.capacity.latency import Latency, Load, at_concurrency, at_rate
+from medley_planner.capacity.memory import MemoryFit, memory_fit, reserve_gb
+from medley_planner.capacity.power import watts
+from medley_planner.capacity.step_time import StepTime
+from medley_planner.catalog import Gpu
+from medley_planner.shapes import ModelShape, Precision
+
+UTILISATION = 0.9
+"""vLLM's default gpu-memory-utilization."""
+
+
+class NoEstimate(ValueError):
+    """The question has no answer; the message names the value and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A replica, its requests and its load: exactly one of `concurrency` (clients) and `rate_rps` is given.
+
+    `attention_data_parallel`: see `StepTime`; budget and sequences are per group. `first_wave`: see `at_concurrency`.
+    """
+
+    shape: ModelShape
+    gpu: Gpu
+    tensor_parallel: int
+    precision: Precision
+    prompt_tokens: float
+    generation_tokens: float
+    concurrency: float | None = None
+    rate_rps: float | None = None
+    percentile: float = 95.0
+    ttft_target_seconds: float | None = None
+    tpot_target_seconds: float | None = None
+    token_budget: int = 8192
+    max_sequences: int = 1024
+    kv_element_bytes: float = 2.0
+    attention_data_parallel: int = 1
+    first_wave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`max_rate_rps` None: no targets given. `free_gb`: for the KV cache, beside weights and reserve, all GPUs."""
+
+    fit: MemoryFit
+    free_gb: float
+    latency: Latency
+    max_rate_rps: float | None
+    watts: float
+    band: float
+    band_reason: str
+
+
+def estimate(question: Question) -> Estimate:
+    """Raises NoEstimate where the model does not fit, or the replica cannot keep up with the rate."""
+    asked = question
+    length = round(asked.prompt_tokens + asked.generation_tokens)
+    fit = memory_fit(
+        asked.shape,
+        asked.gpu,
+        tensor_parallel=asked.tensor_parallel,
+        precision=asked.precision,
+        max_model_len=length,
+        utilisation=UTILISATION,
+        kv_element_bytes=asked.kv_element_bytes,
+        attention_data_parallel=asked.attention_data_parallel,
+    )
+    if not fit.fits:
+        raise NoEstimate(fit.reason.replace("set spec.model.maxModelLen", "ask for prompt plus generation"))
+    step = StepTime(
+        asked.shape,
+        asked.gpu,
+        tensor_parallel=asked.tensor_parallel,
+        precision=asked.precision,
+        kv_element_bytes=asked.kv_element_bytes,
+        attention_data_parallel=asked.attention_data_parallel,
+    )
+    load = Load(
+        prompt_tokens=asked.prompt_tokens,
+        generation_tokens=asked.generation_tokens,
+        percentile=asked.percentile,
+        token_budget=asked.token_budget * asked.attention_data_parallel,
+        max_sequences=asked.max_sequences * asked.attention_data_parallel,
+        kv_tokens=fit.kv_tokens,
+    )
+    latency = _latency(asked, step, load)
+    largest = None
+    if asked.ttft_target_seconds is not None or asked.tpot_target_seconds is not None:
+        largest = max_rate_rps(
+            step,
+            fit,
+            prompt_tokens=load.prompt_tokens,
+            generation_tokens=load.generation_tokens,
+            ttft_seconds=asked.ttft_target_seconds or float("inf"),
+            tpot_seconds=asked.tpot_target_seconds or float("inf"),
+            percentile=asked.percentile,
+            token_budget=load.token_budget,
+            max_sequences=load.max_sequences,
+        )
+    band, reason = error_band(asked.shape, asked.gpu, tensor_parallel=asked.tensor_parallel)
+    budget_gb = UTILISATION * asked.gpu.usable_gib * 2**30 / 1e9
+    return Estimate(
+        fit=fit,
+        free_gb=asked.tensor_parallel * (budget_gb - reserve_gb(asked.gpu)) - fit.weights_gb,
+        latency=latency,
+        max_rate_rps=largest,
+        watts=watts(
+            asked.gpu,
+            gpus=asked.tensor_parallel,
+            prefill_share=latency.prefill_share,
+            busy_share=min(latency.running, 1.0),
+        ),
+        band=band,
+        band_reason=reason,
+    )
+
+
+def _latency(asked: Question, step: StepTime, load: Load) -> Latency:
+    if asked.concurrency is not None:
+        return at_concurrency(step, load, concurrency=asked.concurrency, first_wave=asked.first_wave)
+    if asked.rate_rps is None:
+        raise NoEstimate("neither concurrency nor rate is given; give one of them")
+    latency = at_rate(step, load, rate_rps=asked.rate_rps)
+    if latency is None:
+        raise NoEstimate(
+            f"rate {asked.rate_rps:g} requests/s is more than a replica of {asked.tensor_parallel} x {asked.gpu.name} "
+            "keeps up with; lower it, or use more GPUs per replica or a larger GPU"
+        )
+    return latency

@@ -1,0 +1,268 @@
+"""`medley estimate`: latency, memory, largest rate and watts of one replica from data sheets, for one load or a table.
+
+Reads a config.json or a CSV file where one is named, writes to standard output; what is wrong with the input goes to
+standard error. Exit status: 0 estimated, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from medley_planner.capacity.estimate import Estimate, NoEstimate, Question, estimate
+from medley_planner.catalog import UnknownGpu, gpu
+from medley_planner.cli.estimate_rows import ADDED, predict_row
+from medley_planner.shapes import (
+    ModelShape,
+    Precision,
+    UnknownModel,
+    UnreadableConfig,
+    bundled_shape,
+    shape_from_config,
+)
+from medley_planner.units import duration_seconds
+
+EXIT_ESTIMATED = 0
+EXIT_BAD_INPUT = 2
+_ONE = ("model", "gpu", "input", "output_tokens")
+_FLAGS = {"output_tokens": "--output"}
+
+
+class _BadInput(ValueError):
+    """The message names the option or file, the value and the way out."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the `estimate` command to an argparse subparsers object; the parsed arguments carry `run`."""
+    parser = subparsers.add_parser(
+        "estimate",
+        help="estimate latency, memory and the largest rate of one replica",
+        description="Estimate one replica from data sheets, without a cluster: latency at a load, memory, the largest "
+        "rate within the targets, watts. Figures are estimates; the error band is printed beside them. "
+        "Exit status: 0 estimated, 2 bad input.",
+    )
+    parser.add_argument("--model", metavar="NAME|config.json", help="a bundled model, or the path of a config.json")
+    parser.add_argument("--gpu", help="GPU type, such as H100")
+    parser.add_argument("--tp", type=_whole, default=1, metavar="GPUS", help="tensor parallel degree; default: 1")
+    parser.add_argument(
+        "--precision", type=str.upper, choices=[p.value for p in Precision], default="BF16", help="default: BF16"
+    )
+    parser.add_argument(
+        "--kv-precision", type=str.upper, choices=("BF16", "FP8"), default="BF16", help="KV cache; default: BF16"
+    )
+    parser.add_argument("--input", type=_whole, metavar="TOKENS", help="prompt tokens of a request")
+    parser.add_argument("--output", type=_whole, metavar="TOKENS", dest="output_tokens", help="tokens it generates")
+    load = parser.add_mutually_exclusive_group()
+    load.add_argument("--concurrency", type=_whole, metavar="CLIENTS", help="requests under way at all times")
+    load.add_argument("--rate", type=_positive, metavar="RPS", help="requests per second, Poisson arrivals")
+    parser.add_argument("--slo-ttft", type=_duration, metavar="DURATION", help='target, such as "1s"')
+    parser.add_argument("--slo-tpot", type=_duration, metavar="DURATION", help='target, such as "50ms"')
+    parser.add_argument("--percentile", type=_percentile, default=95.0, help="of requests; default: 95")
+    parser.add_argument("--token-budget", type=_whole, default=8192, help="max-num-batched-tokens; default: 8192")
+    parser.add_argument("--max-sequences", type=_whole, default=1024, help="max-num-seqs; default: 1024")
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="predict each row (model_path, system, precision, isl, osl, batch_size, tp_size); rows go to stdout",
+    )
+    parser.add_argument(
+        "--range-ratio",
+        type=_ratio,
+        default=0.8,
+        help="with --csv: lengths are drawn evenly from this share of isl and osl upwards, as load tests of vLLM do "
+        "(1: all of that length); default: 0.8",
+    )
+    parser.add_argument("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
+    try:
+        if args.csv is not None:
+            _predict_file(args.csv, args.range_ratio)
+            return EXIT_ESTIMATED
+        question = _question(args)
+        report = summarise(question, estimate(question))
+    except (_BadInput, UnknownGpu, UnknownModel, UnreadableConfig, NoEstimate) as error:
+        message = str(error).replace(
+            "put the content of its config.json into spec.model.configJson", "give the path of its config.json"
+        )
+        print(f"medley estimate: {message}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    _WRITERS[args.format](report)
+    return EXIT_ESTIMATED
+
+
+def summarise(question: Question, answer: Estimate) -> dict[str, Any]:
+    """The object that `-o json` prints: seconds, requests and tokens per second, 1e9 bytes, watts."""
+    latency, card = answer.latency, question.gpu
+    return {
+        "model": question.shape.name,
+        "gpu": card.name,
+        "tensor_parallel": question.tensor_parallel,
+        "precision": question.precision.value,
+        "ttft_seconds": {"mean": latency.ttft_seconds, f"p{question.percentile:g}": latency.ttft_percentile_seconds},
+        "tpot_seconds": {"mean": latency.tpot_seconds, f"p{question.percentile:g}": latency.tpot_percentile_seconds},
+        "throughput": {
+            "requests_per_second": latency.rate_rps,
+            "generated_tokens_per_second": latency.rate_rps * question.generation_tokens,
+            "running_requests": latency.running,
+        },
+        "memory": {
+            "weights_gb": answer.fit.weights_gb,
+            "kv_capacity_tokens": answer.fit.kv_tokens,
+            "free_gb": answer.free_gb,
+        },
+        "max_rate_rps": answer.max_rate_rps,
+        "watts": answer.watts,
+        "provenance": "estimated",
+        "error_band": {"tpot": answer.band, "reason": answer.band_reason},
+        "source": card.source,
+        "note": card.note,
+    }
+
+
+def _question(args: argparse.Namespace) -> Question:
+    missing = [_FLAGS.get(name, f"--{name}") for name in _ONE if getattr(args, name) is None]
+    if missing:
+        raise _BadInput(f"{', '.join(missing)} missing; give {'it' if len(missing) == 1 else 'them'}, or --csv FILE")
+    if args.concurrency is None and args.rate is None:
+        raise _BadInput("no load; give --concurrency or --rate")
+    return Question(
+        shape=_shape(args.model),
+        gpu=gpu(args.gpu),
+        tensor_parallel=args.tp,
+        precision=Precision(args.precision),
+        prompt_tokens=args.input,
+        generation_tokens=args.output_tokens,
+        concurrency=args.concurrency,
+        rate_rps=args.rate,
+        percentile=args.percentile,
+        ttft_target_seconds=args.slo_ttft,
+        tpot_target_seconds=args.slo_tpot,
+        token_budget=args.token_budget,
+        max_sequences=args.max_sequences,
+        kv_element_bytes=1.0 if args.kv_precision == "FP8" else 2.0,
+    )
+
+
+def _shape(model: str) -> ModelShape:
+    path = Path(model)
+    if path.suffix == ".json" or path.is_file():
+        return shape_from_config(path)
+    return bundled_shape(model)
+
+
+def _predict_file(path: Path, range_ratio: float) -> None:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = list(reader.fieldnames or ())
+            rows = list(reader)
+    except OSError as error:
+        raise _BadInput(f"--csv {path} cannot be read ({error.strerror}); give the path of a CSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _BadInput(f"--csv {path} is no CSV text ({error}); give a CSV file in UTF-8") from None
+    if not columns:
+        raise _BadInput(f"--csv {path} is empty; its first line must name the columns")
+    kept = [column for column in columns if column not in ADDED]
+    writer = csv.DictWriter(sys.stdout, [*kept, *ADDED], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(row | predict_row(row, range_ratio=range_ratio))
+
+
+def _number(text: str, problem: str, *, high: float = math.inf) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and 0 < value <= high):
+        raise argparse.ArgumentTypeError(f"{text!r} is no {problem}")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = _number(text, "whole number of at least 1", high=1e9)
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(value)
+
+
+def _positive(text: str) -> float:
+    return _number(text, "number above 0")
+
+
+def _ratio(text: str) -> float:
+    return _number(text, "share above 0 and at most 1", high=1.0)
+
+
+def _percentile(text: str) -> float:
+    value = _number(text, "percentile of at least 50 and below 100", high=99.999)
+    if value < 50:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentile of at least 50 and below 100")
+    return value
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = duration_seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration above 0")
+    return seconds
+
+
+def _write_json(report: dict[str, Any]) -> None:
+    print(json.dumps(report, indent=2))
+
+
+def _write_yaml(report: dict[str, Any]) -> None:
+    import yaml
+
+    print(yaml.safe_dump(report, sort_keys=False), end="")
+
+
+def _write_table(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, highlight=False)  # names are the user's own and may hold brackets
+    title = f"{report['model']} in {report['precision']} on {report['tensor_parallel']} x {report['gpu']}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    (_, ttft), (percentile, slow_ttft) = report["ttft_seconds"].items()
+    (_, tpot), (_, slow_tpot) = report["tpot_seconds"].items()
+    throughput, memory, band = report["throughput"], report["memory"], report["error_band"]
+    table.add_row("TTFT", f"{ttft * 1e3:.0f} ms mean, {slow_ttft * 1e3:.0f} ms {percentile}")
+    table.add_row("TPOT", f"{tpot * 1e3:.1f} ms mean, {slow_tpot * 1e3:.1f} ms {percentile}")
+    table.add_row(
+        "throughput",
+        f"{throughput['requests_per_second']:.2f} requests/s, "
+        f"{throughput['generated_tokens_per_second']:.0f} tokens/s, {throughput['running_requests']:.1f} running",
+    )
+    table.add_row(
+        "memory",
+        f"{memory['weights_gb']:.1f} GB weights, {memory['free_gb']:.1f} GB free for "
+        f"{memory['kv_capacity_tokens']} KV tokens",
+    )
+    if report["max_rate_rps"] is not None:
+        table.add_row("largest rate", f"{report['max_rate_rps']:.2f} requests/s within the targets, not derated")
+    table.add_row("power", f"{report['watts']:.0f} W")
+    table.add_row("provenance", f"{report['provenance']}, TPOT +-{band['tpot']:.0%}: {band['reason']}")
+    console.print(table)
+
+
+_WRITERS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "json": _write_json,
+    "yaml": _write_yaml,
+    "table": _write_table,
+}

@@ -1,0 +1,117 @@
+"""Predicts the rows of a table of load tests, each a fixed concurrency, as `medley estimate --csv` prints them. Pure.
+
+Columns that are read: model_path, system, precision, isl, osl, batch_size, tp_size, pp_size, attention_dp_size.
+batch_size is the concurrency of one attention-data-parallel group, tp_size the number of GPUs. Where attention_dp_size
+is empty, moe_tp_size x moe_ep_size GPUs in groups of tp_size serve batch_size requests in all. isl and osl are the
+longest lengths of the load test, taken as drawn evenly from a share of them upwards. Measured columns are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from medley_planner.capacity.estimate import NoEstimate, Question, estimate
+from medley_planner.catalog import Gpu, UnknownGpu, gpu
+from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
+
+ADDED = ("predicted_ttft_ms", "predicted_tpot_ms", "note")
+_PRECISIONS = {
+    "bf16": Precision.BF16, "bfloat16": Precision.BF16, "fp16": Precision.BF16, "float16": Precision.BF16,
+    "fp8": Precision.FP8, "fp8_block": Precision.FP8, "fp4": Precision.FP4, "nvfp4": Precision.FP4,
+    "mxfp4": Precision.FP4, "w4a16_mxfp4": Precision.FP4, "int4": Precision.INT4, "int4_wo": Precision.INT4,
+}  # fmt: skip
+# The measured tests of FP8 and NVFP4 checkpoints are taken to run with an FP8 cache except on H100, where the 70B model
+# on two GPUs is seen to queue as it would with a BF16 cache only.
+_FP8_CACHE = frozenset({"H200", "B200", "B300", "GB200", "GB300"})
+_SYSTEM_SUFFIXES = ("_sxm", "_server", "_pcie")
+
+
+class UnpredictableRow(ValueError):
+    """The row lacks a value or has one that cannot be used; the message names column and value."""
+
+
+def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[str, str]:
+    """The added columns of one row; where it cannot be predicted they are empty and the note says why."""
+    try:
+        question = row_question(row, range_ratio=range_ratio)
+        answer = estimate(question)
+    except (UnpredictableRow, UnknownModel, UnknownGpu, NoEstimate) as error:
+        note = str(error).replace("put the content of its config.json into spec.model.configJson", "it is not bundled")
+        return dict(zip(ADDED, ("", "", note), strict=True))
+    latency = answer.latency
+    note = f"estimated, TPOT +-{answer.band:.0%} ({answer.band_reason})"
+    if question.concurrency is not None and latency.running < question.concurrency:
+        note += f"; KV cache or engine limits hold the batch at {latency.running:.0f}"
+    values = (f"{latency.ttft_seconds * 1e3:.3f}", f"{latency.tpot_seconds * 1e3:.4f}", note)
+    return dict(zip(ADDED, values, strict=True))
+
+
+def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Question:
+    """What the row asks. Raises UnpredictableRow, UnknownModel, UnknownGpu."""
+    mean = (1.0 + range_ratio) / 2.0
+    shape = bundled_shape(_text(row, "model_path"))
+    card = gpu(_gpu_name(_text(row, "system")))
+    precision = _precision(_text(row, "precision"))
+    gpus = _count(row, "tp_size")
+    groups = _count(row, "attention_dp_size", default=1)
+    concurrency = _count(row, "batch_size") * groups
+    spread = _count(row, "moe_tp_size", default=1) * _count(row, "moe_ep_size", default=1)
+    if not (row.get("attention_dp_size") or "").strip() and spread > gpus:
+        gpus, groups = spread, spread // gpus
+    if _count(row, "pp_size", default=1) > 1:
+        raise UnpredictableRow(f"pp_size {row['pp_size']}: pipeline parallelism is not modelled; give a row with 1")
+    if gpus % groups:
+        raise UnpredictableRow(f"{groups} groups do not divide {gpus} GPUs; correct attention_dp_size")
+    return Question(
+        shape=shape,
+        gpu=card,
+        tensor_parallel=gpus,
+        precision=precision,
+        prompt_tokens=max(_count(row, "isl") * mean, 1.0),
+        generation_tokens=max(_count(row, "osl") * mean, 1.0),
+        concurrency=float(concurrency),
+        kv_element_bytes=_cache_bytes(shape, card, precision),
+        attention_data_parallel=groups,
+        first_wave=True,
+    )
+
+
+def _cache_bytes(shape: ModelShape, card: Gpu, precision: Precision) -> float:
+    # gpt-oss's FP4 is the original checkpoint, served with vLLM's default cache; so are INT4 ones.
+    original_fp4 = precision is Precision.FP4 and shape.sliding_layers
+    quantised = precision in (Precision.FP8, Precision.FP4) and not original_fp4
+    return 1.0 if quantised and card.name in _FP8_CACHE else 2.0
+
+
+def _gpu_name(system: str) -> str:
+    name = system.strip().lower()
+    for suffix in _SYSTEM_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return {"a100": "a100-80"}.get(name, name.replace("_", "-"))
+
+
+def _precision(text: str) -> Precision:
+    try:
+        return _PRECISIONS[text.strip().lower()]
+    except KeyError:
+        raise UnpredictableRow(f'precision "{text}" is not modelled; known are {", ".join(_PRECISIONS)}') from None
+
+
+def _text(row: Mapping[str, str | None], column: str) -> str:
+    value = (row.get(column) or "").strip()
+    if not value:
+        raise UnpredictableRow(f"{column} is empty; give it")
+    return value
+
+
+def _count(row: Mapping[str, str | None], column: str, *, default: int | None = None) -> int:
+    text = (row.get(column) or "").strip()
+    if not text and default is not None:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not (1.0 <= number < 1e9 and number == int(number)):
+        raise UnpredictableRow(f'{column} "{text}" is no whole number of at least 1; correct it')
+    return int(number)

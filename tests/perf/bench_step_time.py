@@ -1,0 +1,156 @@
+"""`make bench-step-time`: estimated TTFT and TPOT against measured vLLM, by model, GPU, GPUs and precision.
+
+Reads ../shared/data/vllm_measured_ttft_tpot.csv (or $MEDLEY_SHARED_DATA). Predictions are those of `medley estimate
+--csv`. Rows that beat the physical limit were served from a prefix cache; they are dropped and counted. The baseline in
+the same run is the bare roofline: the same model with nothing but peaks, that is no efficiency and no overhead. The
+step overhead was fitted on the dense H100 group; to show what it does elsewhere within that group, a common offset is
+fitted on one tensor parallel degree and the others are predicted with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import statistics
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from medley_planner.capacity.plausible import beats_the_limit
+from medley_planner.cli.estimate_rows import predict_row, row_question
+
+SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+MEASURED = SHARED / "vllm_measured_ttft_tpot.csv"
+RANGE_RATIO = 0.8
+"""InferenceMAX, from which the rows come, draws lengths from 80 to 100 % of the nominal ones."""
+
+Group = tuple[str, str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured row with its prediction; milliseconds."""
+
+    group: Group
+    dense: bool
+    ttft: float
+    tpot: float
+    predicted_ttft: float
+    predicted_tpot: float
+    roofline_tpot: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    rows: tuple[Row, ...]
+    impossible: tuple[str, ...]
+    unpredicted: tuple[str, ...]
+
+
+def measured(path: Path = MEASURED) -> Measured:
+    rows, impossible, unpredicted = [], [], []
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            ttft, tpot = float(line["silicon_ttft_ms"]), float(line["silicon_tpot_ms"])
+            answer = predict_row(line, range_ratio=RANGE_RATIO)
+            if not answer["predicted_tpot_ms"]:
+                unpredicted.append(f"{line['model_path']} {line['system']} TP{line['tp_size']}: {answer['note']}")
+                continue
+            asked = row_question(line, range_ratio=RANGE_RATIO)
+            reason = beats_the_limit(
+                asked.shape,
+                asked.gpu,
+                tensor_parallel=asked.tensor_parallel,
+                precision=asked.precision,
+                prompt_tokens=asked.prompt_tokens,
+                generation_tokens=asked.generation_tokens,
+                concurrency=asked.concurrency or 1.0,
+                ttft_seconds=ttft / 1e3,
+                tpot_seconds=tpot / 1e3,
+            )
+            if reason:
+                impossible.append(f"{line['model_path']} {line['system']} TP{line['tp_size']}: {reason}")
+                continue
+            shape, card = asked.shape, asked.gpu
+            linear = shape.linear_parameters() if shape.experts else shape.dense_parameters()
+            read = linear * asked.precision.weight_bytes
+            context = asked.prompt_tokens + asked.generation_tokens / 2.0
+            cached = (
+                (asked.concurrency or 1.0) * context * shape.kv_bytes_per_token(element_bytes=asked.kv_element_bytes)
+            )
+            bandwidth = asked.tensor_parallel * card.memory_gb_per_second * 1e9
+            rows.append(
+                Row(
+                    group=(shape.name, card.name, asked.tensor_parallel, asked.precision.value),
+                    dense=not shape.experts,
+                    ttft=ttft,
+                    tpot=tpot,
+                    predicted_ttft=float(answer["predicted_ttft_ms"]),
+                    predicted_tpot=float(answer["predicted_tpot_ms"]),
+                    roofline_tpot=1e3 * (read + cached) / bandwidth,
+                )
+            )
+    return Measured(tuple(rows), tuple(impossible), tuple(unpredicted))
+
+
+def by_group(rows: tuple[Row, ...]) -> dict[Group, list[Row]]:
+    groups: dict[Group, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.group].append(row)
+    return dict(sorted(groups.items()))
+
+
+def tpot_error(rows: list[Row], *, offset_ms: float = 0.0) -> float:
+    """Mean absolute relative error of TPOT."""
+    return statistics.fmean(abs((row.predicted_tpot + offset_ms) / row.tpot - 1.0) for row in rows)
+
+
+def ttft_error(rows: list[Row]) -> float:
+    return statistics.fmean(abs(row.predicted_ttft / row.ttft - 1.0) for row in rows)
+
+
+def offset_ms(rows: list[Row]) -> float:
+    """The median of what is missing from the predicted TPOT: a step overhead fitted on these rows."""
+    return statistics.median(row.tpot - row.predicted_tpot for row in rows)
+
+
+def main() -> int:
+    if not MEASURED.exists():
+        raise SystemExit(f"no measured data at {MEASURED}; set MEDLEY_SHARED_DATA to the folder that has it")
+    data = measured()
+    table = Table(title="mean absolute error against measured vLLM", title_justify="left")
+    for heading in ("model", "GPU", "GPUs", "precision", "rows", "TPOT", "bias", "TTFT", "TPOT of the bare roofline"):
+        table.add_column(heading)
+    results = []
+    for group, rows in by_group(data.rows).items():
+        bias = statistics.fmean(row.predicted_tpot / row.tpot - 1.0 for row in rows)
+        bare = statistics.fmean(abs(row.roofline_tpot / row.tpot - 1.0) for row in rows)
+        figures = {"tpot": tpot_error(rows), "bias": bias, "ttft": ttft_error(rows), "bare_tpot": bare}
+        results.append({"group": group, "rows": len(rows), **figures})
+        shares = (f"{figures['tpot']:.1%}", f"{bias:+.1%}", f"{figures['ttft']:.1%}", f"{bare:.1%}")
+        table.add_row(*map(str, group), str(len(rows)), *shares)
+    console = Console(width=140)
+    console.print(table)
+    hopper = {g: rows for g, rows in by_group(data.rows).items() if rows[0].dense and g[1] in ("H100", "H200")}
+    for fitted, rows in hopper.items():
+        offset = offset_ms(rows)
+        others = [row for group, some in hopper.items() if group != fitted for row in some]
+        if others:
+            error = tpot_error(others, offset_ms=offset)
+            console.print(
+                f"step overhead {offset:+.2f} ms fitted on {fitted}: TPOT {error:.1%} on the other Hopper rows"
+            )
+    console.print(f"{len(data.impossible)} rows beat the physical limit and were dropped")
+    console.print(f"{len(data.unpredicted)} rows were not predicted: {sorted(set(data.unpredicted))}")
+    if "--json" in sys.argv:
+        print(json.dumps({"groups": results, "impossible": data.impossible, "unpredicted": data.unpredicted}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The estimate against measured vLLM: what the documentation promises of dense models, and the rule on cached rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from medley_planner.capacity.plausible import beats_the_limit
+from medley_planner.catalog import gpu
+from medley_planner.shapes import Precision, bundled_shape
+from tests.perf.bench_step_time import MEASURED, Measured, by_group, measured, offset_ms, tpot_error
+
+HOPPER, BLACKWELL = ("H100", "H200"), ("B200", "B300", "GB200", "GB300")
+needs_data = pytest.mark.skipif(not MEASURED.exists(), reason=f"no measured data at {MEASURED}")
+
+
+@pytest.fixture(scope="module")
+def data() -> Measured:
+    return measured()
+
+
+@needs_data
+def test_dense_models_are_within_the_promised_errors(data: Measured) -> None:
+    for (_, name, _, _), rows in by_group(data.rows).items():
+        if rows[0].dense:
+            assert tpot_error(rows) <= (0.15 if name in HOPPER else 0.26)
+    assert sum(row.dense and row.group[1] in BLACKWELL for row in data.rows) >= 100
+
+
+@needs_data
+def test_an_overhead_fitted_on_one_group_predicts_the_other_hopper_groups(data: Measured) -> None:
+    groups = {group: rows for group, rows in by_group(data.rows).items() if rows[0].dense and group[1] in HOPPER}
+    assert len(groups) >= 3
+    for fitted, rows in groups.items():
+        others = [row for group, some in groups.items() if group != fitted for row in some]
+        assert tpot_error(others, offset_ms=offset_ms(rows)) <= 0.15
+
+
+@needs_data
+def test_mixtures_are_within_their_printed_band(data: Measured) -> None:
+    for name, limit in (("H100", 0.20), ("B200", 0.45), ("B300", 0.45)):
+        rows = [row for row in data.rows if not row.dense and row.group[1] == name]
+        assert rows
+        assert tpot_error(rows) <= limit
+
+
+@needs_data
+def test_every_row_is_predicted_or_says_why(data: Measured) -> None:
+    assert len(data.rows) > 1000
+    assert all("GB" in reason or "tensorParallel" in reason for reason in data.unpredicted)
+
+
+def test_cached_prompts_are_recognised_by_the_physical_limit() -> None:
+    def reason(*, ttft: float = 0.5, tpot: float = 0.02, concurrency: float = 4.0) -> str:
+        return beats_the_limit(
+            bundled_shape("meta-llama/Llama-3.1-70B"),
+            gpu("H100"),
+            tensor_parallel=2,
+            precision=Precision.FP8,
+            prompt_tokens=8192,
+            generation_tokens=128,
+            concurrency=concurrency,
+            ttft_seconds=ttft,
+            tpot_seconds=tpot,
+        )
+
+    assert reason() == ""
+    assert "prompt's products" in reason(ttft=0.1)
+    assert "reading the weights" in reason(tpot=0.005)
+    assert "all prompts" in reason(concurrency=64.0)
