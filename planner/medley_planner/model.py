@@ -18,6 +18,8 @@ class RoutingMode(StrEnum):
     """Each ready pod gets the same share, whatever its GPU."""
     HTTP_ROUTE = "HTTPRoute"
     """One weight per variant; each variant sees the same size mix."""
+    INFERENCE_POOL = "InferencePool"
+    """One share per variant and prompt class: the buckets of equal `prompt_tokens` are routed alike."""
     PER_BUCKET = "PerBucket"
     """An oracle that sees prompt and generation size of each request; for studies and golden cases."""
 
@@ -30,6 +32,14 @@ class Provenance(StrEnum):
     ESTIMATED = "estimated"
     GIVEN = "given"
     """The user's own table, taken as it is."""
+
+
+class Priority(StrEnum):
+    """Whose demand is left out last where not all can be served."""
+
+    HIGH = "High"
+    NORMAL = "Normal"
+    LOW = "Low"
 
 
 class SizeSource(StrEnum):
@@ -68,6 +78,9 @@ class Variant:
 
     `capacity_rps[b]` is the largest rate that one replica serves within the targets if all requests are of bucket b;
     0 where it cannot serve such a request within the targets at any rate. It is final: already derated.
+    `cost_per_hour` of a replica in a pool that is paid by the node is its part of the node's price, by GPUs.
+    `watts` is what one replica draws at its limit. `current_replicas` run or are starting now; each one beyond them
+    costs `cost_per_hour` x `startup_seconds` / the problem's `horizon_seconds` on top.
     """
 
     name: str
@@ -79,11 +92,23 @@ class Variant:
     provenance: Provenance
     min_replicas: int = 0
     max_replicas: int | None = None
+    watts: float = 0.0
+    startup_seconds: float = 0.0
+    current_replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service to plan. `utilisation_limit` in (0, 1] is the load a replica may carry (1 / (1 + headroom))."""
+    """One service to plan, with what it asks beyond its latency targets.
+
+    `utilisation_limit` in (0, 1] is the load a replica may carry (1 / (1 + headroom)). `staffing_beta` adds headroom
+    that falls with size, by square-root staffing: where the demand that variant j can serve is worth W replicas of it,
+    it counts as W + beta x sqrt(W). `max_cost_per_hour` is compared with the sum of replicas x `cost_per_hour`.
+    `spot_max_share` is the largest part of the replicas in pools of spot GPUs, `on_demand_min_replicas` the fewest in
+    others. `zone_spread`: two or more replicas must not all depend on one zone. `n_plus_one`: all demand that is
+    planned is still served when any one replica is lost (where the router sees sizes: each variant in use carries its
+    part with one replica less).
+    """
 
     name: str
     demand: Demand
@@ -92,22 +117,62 @@ class Service:
     min_replicas: int = 0
     max_replicas: int | None = None
     utilisation_limit: float = 1.0
+    staffing_beta: float = 0.0
+    priority: Priority = Priority.NORMAL
+    max_cost_per_hour: float | None = None
+    spot_max_share: float = 1.0
+    on_demand_min_replicas: int = 0
+    zone_spread: bool = False
+    n_plus_one: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodePrice:
+    """A pool that is paid by whole nodes of `gpus` GPUs each. `max_nodes` None: as many as asked."""
+
+    gpus: int
+    cost_per_hour: float
+    max_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What a pool holds. `stock_gpus` None: as many as asked (elastic without a limit)."""
+    """What a pool holds. `stock_gpus` None: as many as asked (elastic without a limit).
+
+    `node_gpus` are the GPUs that may be planned with on each node; a replica's GPUs sit on one node. None: packing is
+    not looked at. A pool with a `node_price` has no other nodes than those it is paid for. `zones` are those that its
+    nodes are in; none: not known, which satisfies no zone spread. `power_domain` feeds all of its nodes.
+    """
 
     name: str
     stock_gpus: int | None = None
+    node_gpus: tuple[int, ...] | None = None
+    node_price: NodePrice | None = None
+    spot: bool = False
+    zones: tuple[str, ...] = ()
+    power_domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerDomain:
+    """A budget for all replicas in its pools and in those of the domains below it (`parent` names the one above)."""
+
+    name: str
+    budget_watts: float
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """All services that are planned together and the pools they share. Each variant's pool is in `pools`."""
+    """All services that are planned together and what they share. Each variant's pool is in `pools`.
+
+    `horizon_seconds` is how long a replica is thought to stay: what its start-up time is set against.
+    """
 
     services: tuple[Service, ...]
     pools: tuple[Pool, ...]
+    power_domains: tuple[PowerDomain, ...] = ()
+    horizon_seconds: float = 3600.0
 
 
 class PlanStatus(StrEnum):
@@ -130,17 +195,31 @@ class UnservedReason(StrEnum):
     """No variant (or, where the router is blind to size, no variant that serves the rest) can serve the bucket."""
     STOCK = "Stock"
     """The pools hold too few GPUs."""
+    NODES = "Nodes"
+    """The pools hold GPUs enough, but not so many on one node, or may not grow by so many nodes."""
+    POWER = "Power"
+    """A power domain's budget binds."""
+    BUDGET = "Budget"
+    """The service's own `max_cost_per_hour` binds."""
+    SPOT_SHARE = "SpotShare"
+    """The limits on spot GPUs or the floor of others bind."""
+    ZONE_SPREAD = "ZoneSpread"
+    """Two zones are asked for, and one is all there is."""
     MAX_REPLICAS = "MaxReplicas"
     """The replica limits of the service or of its variants bind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
-    """Demand left out: `rate_rps` of bucket `bucket` (its index in the demand), and why."""
+    """Demand left out: `rate_rps` of bucket `bucket` (its index in the demand), and why.
+
+    `limits` names the shared limits that bind (pools, power domains), where there are any.
+    """
 
     bucket: int
     rate_rps: float
     reason: UnservedReason
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +259,11 @@ class Unused:
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """The plan of one service. `best_single` is None where no single type can serve what the plan serves."""
+    """The plan of one service. `best_single` is None where no single type can serve what the plan serves.
+
+    `cost_per_hour` is the sum over its replicas, `switching_cost_per_hour` what starting new ones adds to it in the
+    comparison of plans; no one is billed for the latter.
+    """
 
     service: str
     status: PlanStatus
@@ -190,14 +273,58 @@ class ServicePlan:
     unserved: tuple[Unserved, ...]
     best_single: SingleType | None
     unused: tuple[Unused, ...]
+    switching_cost_per_hour: float = 0.0
 
     def replicas(self) -> dict[str, int]:
         return {variant.variant: variant.replicas for variant in self.variants}
 
 
 @dataclass(frozen=True, slots=True)
+class NodeCount:
+    """Whole nodes of a pool that is paid by the node; `idle_cost_per_hour` is what no replica accounts for."""
+
+    pool: str
+    nodes: int
+    cost_per_hour: float
+    idle_cost_per_hour: float
+
+
+class LimitKind(StrEnum):
+    """What is shared between services and has an end."""
+
+    STOCK = "Stock"
+    """GPUs of a pool."""
+    SLOTS = "Slots"
+    """Places for `size` GPUs on one node of a pool."""
+    POWER = "Power"
+    """Watts of a power domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How far a shared limit is used, and its price.
+
+    `name` is the pool's or the domain's, `size` the GPUs of one place (1 but for `SLOTS`), `used` and `limit` in GPUs,
+    places or watts. `shadow_price_per_hour` is what one more of it would save in US dollars per hour, in the relaxation
+    whose bound the plan proves; None where no relaxation was solved, 0 where it does not bind.
+    """
+
+    kind: LimitKind
+    name: str
+    size: int
+    used: float
+    limit: float
+    shadow_price_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of the fleet. `lower_bound_per_hour` is proven; `gap` = (cost - bound) / cost, 0 where nothing costs."""
+    """The plan of the fleet.
+
+    `cost_per_hour` is the services' plus what idle parts of whole nodes cost. `lower_bound_per_hour` is a proven bound
+    on cost and switching cost together, for the replicas as they are packed onto nodes; `gap` = (cost + switching -
+    bound) / (cost + switching), 0 where nothing costs.
+    """
 
     status: PlanStatus
     services: tuple[ServicePlan, ...]
@@ -205,3 +332,6 @@ class Plan:
     lower_bound_per_hour: float
     gap: float
     solve_seconds: float
+    switching_cost_per_hour: float = 0.0
+    nodes: tuple[NodeCount, ...] = ()
+    limits: tuple[LimitUse, ...] = ()
