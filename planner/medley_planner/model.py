@@ -166,13 +166,16 @@ class PowerDomain:
 class Problem:
     """All services that are planned together and what they share. Each variant's pool is in `pools`.
 
-    `horizon_seconds` is how long a replica is thought to stay: what its start-up time is set against.
+    `horizon_seconds` is how long a replica is thought to stay: what its start-up time is set against. Of the plans that
+    are up to the part `steady_within` dearer than the best one, where any replica runs, the one that starts and stops
+    fewest is taken.
     """
 
     services: tuple[Service, ...]
     pools: tuple[Pool, ...]
     power_domains: tuple[PowerDomain, ...] = ()
     horizon_seconds: float = 3600.0
+    steady_within: float = 0.001
 
 
 class PlanStatus(StrEnum):

@@ -12,6 +12,7 @@ from medley_planner.optimize.columns.fleet import Fleet
 from medley_planner.optimize.columns.found import Found
 from medley_planner.optimize.columns.pods import price_pods
 from medley_planner.optimize.columns.route import price_routes
+from medley_planner.optimize.columns.ruled import Rules
 
 _SERVICES = 60
 _VARIANTS = 3
@@ -30,16 +31,35 @@ def _drawn(seed: int, *, limits: bool) -> tuple[Fleet, np.ndarray]:
     fleet = Fleet(
         index=np.arange(_SERVICES),
         cost=np.ones(shape),
-        gpus=np.ones(shape),
-        pool=np.full(shape, -1),
+        use=np.zeros((*shape, 0)),
         work=work,
         room=room,
         least=least,
         fewest=fewest,
         most=most,
         rate=np.ones(_SERVICES),
+        weight=np.ones(_SERVICES),
+        variant=np.tile(np.arange(_VARIANTS), (_SERVICES, 1)),
+        first=np.tile(np.arange(_VARIANTS), (_SERVICES, 1)),
+        base=np.zeros(_SERVICES),
+        rules=_no_rules(shape),
     )
     return fleet, draw.integers(30, 900, shape) / 100
+
+
+def _no_rules(shape: tuple[int, int]) -> Rules:
+    services, cells = shape
+    return Rules(
+        any=np.zeros(services, bool),
+        spot=np.zeros(shape, bool),
+        share=np.ones(services),
+        lasting=np.zeros(services, int),
+        money=np.zeros(shape),
+        budget=np.full(services, np.inf),
+        spread=np.zeros(services, bool),
+        zone=np.zeros((services, 0), bool),
+        outside=np.zeros((services, 0, cells), bool),
+    )
 
 
 def _routes_unmet(fleet: Fleet, row: int, counts: np.ndarray) -> float:

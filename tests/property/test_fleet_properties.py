@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -25,9 +24,10 @@ from medley_planner.model import (
 )
 from medley_planner.optimize import plan, verify
 from medley_planner.optimize.columns import solve_columns
+from medley_planner.optimize.cost import cost_per_hour
 from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.solve import Answers, cost_per_hour
-from medley_planner.optimize.stock import finite_stocks, fits, left_after
+from medley_planner.optimize.limits import shared_room
+from medley_planner.optimize.solve import Answers
 from tests.brute_force import fleets
 from tests.generator import changed, fleet
 
@@ -70,27 +70,32 @@ def _small(seed: int, services: int, modes: tuple[RoutingMode, ...] = tuple(Rout
 
 def _brute_force(problem: Problem) -> float | None:
     """Least cost of serving all demand, pool by pool and service by service (exact: dynamic program over the stock)."""
-    stocks = finite_stocks(problem.pools)
-    names = sorted(stocks)
+    pools = {pool.name: pool for pool in problem.pools}
+    names = sorted(pools)
     least: dict[tuple[int, ...], float] = {tuple(0 for _ in names): 0.0}
     for service in problem.services:
         after: dict[tuple[int, ...], float] = {}
-        for (used, cost), (own, gpus) in itertools.product(least.items(), fleets(service, stocks)):
-            now = tuple(before + gpus.get(name, 0) for before, name in zip(used, names, strict=True))
-            if all(taken <= stocks[name] for taken, name in zip(now, names, strict=True)):
-                after[now] = min(after.get(now, math.inf), cost + own)
+        for (used, cost), one in itertools.product(least.items(), fleets(service, pools)):
+            pairs = list(zip(one, service.variants, strict=True))
+            gpus = [sum(n * v.gpus_per_replica for n, v in pairs if v.pool == name) for name in names]
+            now = tuple(before + own for before, own in zip(used, gpus, strict=True))
+            if all(taken <= (pools[name].stock_gpus or 0) for taken, name in zip(now, names, strict=True)):
+                price = sum(n * v.cost_per_hour for n, v in pairs)
+                after[now] = min(after.get(now, math.inf), cost + price)
         least = after
     return min(least.values(), default=None)
 
 
-def _by_columns(problem: Problem, stocks: Mapping[str, int]) -> tuple[Answers, float]:
-    tasks = [prepare(service, stocks)[0] for service in problem.services]
-    answers = solve_columns(tasks, stocks, seconds_left=lambda: 10.0, relative_gap=1e-5)
+def _by_columns(problem: Problem) -> tuple[Answers, float]:
+    room = shared_room(problem)
+    tasks = [prepare(service, room, horizon_seconds=3600.0)[0] for service in problem.services]
+    nothing = [0.0] * len(room.limits)
+    answers = solve_columns(tasks, room, start=nothing, seconds_left=lambda: 10.0, relative_gap=1e-5)
     assert answers is not None
-    left = dict(stocks)
+    left = room
     for task, answer in zip(tasks, answers.answers, strict=True):
-        left = left_after(left, task, answer.replicas)
-    assert fits(left)
+        left = left.after(task, answer.replicas)
+    assert left.fits()
     cost = math.fsum(cost_per_hour(task, answer.replicas) for task, answer in zip(tasks, answers.answers, strict=True))
     return answers, cost
 
@@ -99,10 +104,9 @@ def _by_columns(problem: Problem, stocks: Mapping[str, int]) -> tuple[Answers, f
 def test_columns_bound_the_optimum_of_brute_force_and_keep_their_gap(seed: int) -> None:
     problem = _small(seed, services=2 + seed % 5)
     best = _brute_force(problem)
-    stocks = finite_stocks(problem.pools)
     if best is None:
         return
-    answers, cost = _by_columns(problem, stocks)
+    answers, cost = _by_columns(problem)
     served = all(answer.split.complete for answer in answers.answers)
     assert answers.bound <= best * (1 + 1e-7)
     if served:
@@ -118,7 +122,7 @@ def test_columns_alone_find_nearly_all_optima_of_small_groups() -> None:
         problem = _small(seed, services=4, modes=_BLIND)
         best = _brute_force(problem)
         if best is not None:
-            answers, cost = _by_columns(problem, finite_stocks(problem.pools))
+            answers, cost = _by_columns(problem)
             total += 1
             found += all(answer.split.complete for answer in answers.answers) and cost <= best * (1 + 1e-3)
     assert total >= 30

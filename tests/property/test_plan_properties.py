@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 
@@ -23,7 +22,7 @@ from medley_planner.model import (
     Variant,
 )
 from medley_planner.optimize import plan, verify
-from tests.brute_force import fleets
+from tests.brute_force import optimum
 
 _GAP = 2e-5
 """Two plans that are each optimal to the solver's relative gap may differ by this."""
@@ -197,16 +196,7 @@ def test_agrees_with_brute_force_on_two_services_that_share_pools(
 
 def _compare_with_brute_force(problem: Problem) -> None:
     planned = _planned(problem)
-    stocks = {pool.name: pool.stock_gpus for pool in problem.pools if pool.stock_gpus is not None}
-    options = [fleets(service, stocks) for service in problem.services]
-    best = min(
-        (
-            math.fsum(cost for cost, _ in choice)
-            for choice in itertools.product(*options)
-            if all(sum(gpus.get(pool, 0) for _, gpus in choice) <= stock for pool, stock in stocks.items())
-        ),
-        default=None,
-    )
+    best = optimum(problem)
     if best is None:
         assert planned.status in (PlanStatus.PARTIAL, PlanStatus.INFEASIBLE)
     else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from medley_planner.model import PlanStatus, ServicePlan, Unserved, UnservedReason, VariantPlan
+from medley_planner.optimize.cost import switching_per_hour
 from medley_planner.optimize.explain import explain_unused
+from medley_planner.optimize.limits import Room
+from medley_planner.optimize.rules import shortfall
 from medley_planner.optimize.single import best_single
 from medley_planner.optimize.solve import Answer
-from medley_planner.optimize.stock import left_after
 from medley_planner.optimize.task import Task
 
 
@@ -17,19 +18,22 @@ def service_plan(
     task: Task,
     answer: Answer,
     *,
-    shed_reason: UnservedReason,
-    stocks: Mapping[str, int],
-    left: Mapping[str, int],
+    shed_reason: tuple[UnservedReason, tuple[str, ...]],
+    room: Room,
+    left: Room,
 ) -> ServicePlan:
-    """`stocks` is what the pools hold, `left` what the whole plan leaves; `shed_reason` says why demand is unmet."""
+    """`room` is all that is shared, `left` what the whole plan leaves; `shed_reason` says why demand is unmet."""
+    demand = task.service.demand
     variants = tuple(_variant_plan(task, answer, index) for index in range(len(task.variants)))
     shed = tuple(
-        Unserved(bucket, rate * part, shed_reason)
-        for bucket, rate, part in zip(task.buckets, task.rates, answer.split.unmet, strict=True)
+        Unserved(bucket, demand.bucket_rate_rps(bucket) * part, *shed_reason)
+        for buckets, rate, part in zip(task.classes, task.rates, answer.split.unmet, strict=True)
         if part > 0 and rate > 0
+        for bucket in buckets
+        if demand.bucket_rate_rps(bucket) > 0
     )
     unserved = tuple(sorted((*task.unserved, *shed), key=lambda entry: entry.bucket))
-    without_others = left_after(left, task, [-count for count in answer.replicas])
+    own = left.after(task, [-count for count in answer.replicas])
     return ServicePlan(
         service=task.service.name,
         status=_status(task, answer, unserved),
@@ -37,16 +41,10 @@ def service_plan(
         variants=variants,
         cost_per_hour=math.fsum(variant.cost_per_hour for variant in variants),
         unserved=unserved,
-        best_single=best_single(task, answer.split.unmet, without_others),
-        unused=explain_unused(task, answer.replicas, answer.split, stocks=stocks, left=left),
+        best_single=best_single(task, answer.split.unmet, own),
+        unused=explain_unused(task, answer.replicas, answer.split, room=room, left=left),
+        switching_cost_per_hour=switching_per_hour(task, answer.replicas),
     )
-
-
-def short_of_minimum(task: Task, answer: Answer) -> bool:
-    """Whether a minimum of the service or of a variant is not reached: only where limits contradict it."""
-    if sum(answer.replicas) < task.service.min_replicas:
-        return True
-    return any(count < variant.min_replicas for count, variant in zip(answer.replicas, task.variants, strict=True))
 
 
 def _status(task: Task, answer: Answer, unserved: tuple[Unserved, ...]) -> PlanStatus:
@@ -54,7 +52,7 @@ def _status(task: Task, answer: Answer, unserved: tuple[Unserved, ...]) -> PlanS
     missed = math.fsum(entry.rate_rps for entry in unserved)
     if unserved and missed >= demand * (1 - 1e-12):
         return PlanStatus.INFEASIBLE
-    short = short_of_minimum(task, answer)
+    short = shortfall(task, answer.replicas) > 0
     if short and not any(answer.replicas):
         return PlanStatus.INFEASIBLE
     if unserved or short:
@@ -70,23 +68,25 @@ def _variant_plan(task: Task, answer: Answer, index: int) -> VariantPlan:
         return VariantPlan(variant.name, variant.pool, 0, 0.0, 0.0, nothing, 0.0)
     row = [float(share) for share in answer.split.shares[index]]
     shares = [0.0] * len(demand.shares)
-    for bucket, share in zip(task.buckets, row, strict=True):
-        shares[bucket] = share
+    for buckets, share in zip(task.classes, row, strict=True):
+        for bucket in buckets:
+            shares[bucket] = share
     if task.rate_rps > 0:
         share = math.fsum(part * whole for part, whole in zip(shares, demand.shares, strict=True))
     else:
         share = _idle_share(task, answer, index)
     # Of the capacity itself: the work is counted against the utilisation limit, the load is not.
     load = math.fsum(
-        rate * part / variant.capacity_rps[bucket]
-        for bucket, rate, part in zip(task.buckets, task.rates, row, strict=True)
-        if rate > 0 and part > 0
+        demand.bucket_rate_rps(bucket) * part / variant.capacity_rps[bucket]
+        for buckets, part in zip(task.classes, row, strict=True)
+        if part > 0
+        for bucket in buckets
     )
     return VariantPlan(
         variant=variant.name,
         pool=variant.pool,
         replicas=count,
-        cost_per_hour=variant.cost_per_hour * count,
+        cost_per_hour=task.cost[index] * count,
         share=share,
         bucket_shares=tuple(shares),
         load=load / count,

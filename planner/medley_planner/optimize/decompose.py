@@ -1,8 +1,8 @@
-"""`plan`: one deadline, services solved one by one, and jointly only where a finite pool does not hold them all.
+"""`plan`: one deadline, services solved one by one, and jointly only where what they share does not hold them all.
 
-Services that share no finite pool do not know of each other. Those that do are first solved alone; if the answers fit
-the stock together they are the optimum together as well, and only otherwise is the joint program built. Bounds add up.
-More than a few that are coupled, and many that are not, are solved by columns (`many.py`).
+Services that share no limit do not know of each other. Those that do are first solved alone; if the answers fit
+together they are the optimum together as well, and only otherwise is the joint program built. Bounds add up. More than
+a few that are coupled, and many that are not, are solved by columns (`many.py`).
 This is the only file of the planner that reads a clock.
 """
 
@@ -11,18 +11,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from medley_planner.model import Plan, PlanStatus, Problem, RoutingMode, ServicePlan, UnservedReason
+from medley_planner.model import LimitUse, Plan, PlanStatus, Problem, ServicePlan, UnservedReason
 from medley_planner.optimize.assemble import service_plan
-from medley_planner.optimize.columns import servable
+from medley_planner.optimize.columns import relaxed_prices, servable
+from medley_planner.optimize.cost import objective_per_hour
 from medley_planner.optimize.coverage import prepare
 from medley_planner.optimize.distribute import unmet_rps
 from medley_planner.optimize.fallback import floor_per_hour, greedy
+from medley_planner.optimize.groups import coupled, gathered
+from medley_planner.optimize.limits import Room, shared_room
 from medley_planner.optimize.many import solve_many
-from medley_planner.optimize.maxima import maxima_forbid
-from medley_planner.optimize.polish import polish, rank
-from medley_planner.optimize.solve import Answer, Answers, cost_per_hour, solve_tasks
-from medley_planner.optimize.stock import finite_stocks, fits, left_after
+from medley_planner.optimize.nodes import node_counts, paid_by_node
+from medley_planner.optimize.polish import idle_of, polish, rank, ranks
+from medley_planner.optimize.reasons import shed_reason
+from medley_planner.optimize.solve import Answer, Answers, solve_tasks
+from medley_planner.optimize.steady import steady
 from medley_planner.optimize.task import Task
 from medley_planner.optimize.validate import validate
 
@@ -30,158 +35,175 @@ _FEW = 3
 """Up to so many services a group is solved by the joint program alone."""
 _WRITE_SECONDS = 0.0008
 """What making the plan of one service from its replicas takes, measured; kept back from the deadline."""
+_PRICE_SECONDS = 0.2
+"""What prices of limits may take where no relaxation over configurations was needed for the plan itself."""
 _REASON_SECONDS = 0.2
 """What finding out which limits bind may take, on top of the deadline; it takes some milliseconds a service."""
 
 
-def plan(problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: float = 1e-5) -> Plan:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """What the groups have in common. `prices` are the last plan's, by row of the room."""
+
+    problem: Problem
+    room: Room
+    prices: tuple[float, ...]
+    relative_gap: float
+
+
+def plan(
+    problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: float = 1e-5, last: Plan | None = None
+) -> Plan:
     """The cheapest plan for all services, with what it proves; a plan for every well-formed problem.
 
-    Equal problems give equal plans unless the deadline binds, `solve_seconds` apart. Where it binds the best plan so
-    far is kept as `Feasible` with its gap. Demand that cannot be served is left out and listed; replicas short of a
-    minimum that maxima or stock contradict make a service `Partial`, even with nothing unserved. The bound of a plan
-    that leaves out demand is on the cost of serving as much as it does.
+    Equal arguments give equal plans unless the deadline binds, `solve_seconds` apart. Where it binds the best plan so
+    far is kept as `Feasible` with its gap. Where replicas run, `steady_within` lets a slightly dearer plan with fewer
+    changes be taken, which the gap tells too. Demand that cannot be served is left out and listed; replicas
+    short of a minimum that other limits contradict make a service `Partial`, even with nothing unserved. The bound of a
+    plan that leaves out demand is on the cost of serving as much as it does. `last` is a plan of a similar problem, to
+    begin the search from.
 
     Raises `InvalidProblem` for values that make no sense. The plan is not checked here: callers `verify` it.
     """
     started = time.monotonic()
     validate(problem)
     ends = started + deadline_seconds - min(deadline_seconds / 2, _WRITE_SECONDS * len(problem.services))
-    stocks = finite_stocks(problem.pools)
-    groups = _gathered(problem, _coupled(problem, stocks))
+    room = shared_room(problem)
+    case = _Case(problem, room, _last_prices(room, last), relative_gap)
+    groups = gathered(problem, coupled(problem, room), few=_FEW)
     planned: dict[int, tuple[Task, Answer]] = {}
+    prices: dict[int, float] = {}
     bound = 0.0
     for position, group in enumerate(groups):
 
         def seconds_left(done: int = position) -> float:
             return max(0.0, ends - time.monotonic()) / (len(groups) - done)
 
-        tasks, answers = _solve_group(problem, group, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
-        planned |= dict(zip(group, zip(tasks, answers.answers, strict=True), strict=True))
+        tasks, answers = _solve_group(case, group, seconds_left=seconds_left)
+        kept = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
+        planned |= dict(zip(group, zip(tasks, kept, strict=True), strict=True))
+        if all(answer.split.complete for answer in kept):
+            # Where demand is left out a limit is worth service, not money.
+            prices |= answers.prices or _prices_of_scarce(tasks, kept, room, seconds_left=seconds_left)
         bound += answers.bound
-    services = _assemble(problem, planned, stocks)
-    cost = math.fsum(service.cost_per_hour for service in services)
-    bound = min(bound, cost)
+    fleet = [planned[index] for index in range(len(problem.services))]
+    services, limits = _assemble(fleet, room, prices)
+    nodes = node_counts(room.pools, ((task, answer.replicas) for task, answer in fleet))
+    idle = math.fsum(count.idle_cost_per_hour for count in nodes)
+    cost = math.fsum(service.cost_per_hour for service in services) + idle
+    switching = math.fsum(service.switching_cost_per_hour for service in services)
+    objective = cost + switching
+    bound = min(bound, objective)
     return Plan(
         status=_fleet_status(services),
         services=services,
         cost_per_hour=cost,
         lower_bound_per_hour=bound,
-        gap=(cost - bound) / cost if cost > 0 else 0.0,
+        gap=(objective - bound) / objective if objective > 0 else 0.0,
         solve_seconds=time.monotonic() - started,
+        switching_cost_per_hour=switching,
+        nodes=nodes,
+        limits=limits,
     )
 
 
-def _coupled(problem: Problem, stocks: Mapping[str, int]) -> list[list[int]]:
-    """Services (by index) that finite pools tie together, in the problem's order."""
-    joined = list(range(len(problem.services)))
-
-    def group_of(index: int) -> int:
-        while joined[index] != index:
-            joined[index] = joined[joined[index]]
-            index = joined[index]
-        return index
-
-    first_user: dict[str, int] = {}
-    for index, service in enumerate(problem.services):
-        for pool in sorted({variant.pool for variant in service.variants} & stocks.keys()):
-            mine, theirs = group_of(index), group_of(first_user.setdefault(pool, index))
-            joined[max(mine, theirs)] = min(mine, theirs)
-    groups: dict[int, list[int]] = {}
-    for index in range(len(problem.services)):
-        groups.setdefault(group_of(index), []).append(index)
-    return [groups[first] for first in sorted(groups)]
+def _last_prices(room: Room, last: Plan | None) -> tuple[float, ...]:
+    known = {(use.kind, use.name, use.size): use.shadow_price_per_hour for use in last.limits} if last else {}
+    return tuple(known.get((limit.kind, limit.name, limit.size)) or 0.0 for limit in room.limits)
 
 
-def _gathered(problem: Problem, groups: list[list[int]]) -> list[list[int]]:
-    """Services that are alone in their groups as one group, if there are many: their configurations are found in one
-    pass. Not those that are routed by size, each of which takes a program of its own in any case."""
-    alone = [
-        group[0]
-        for group in groups
-        if len(group) == 1 and problem.services[group[0]].routing is not RoutingMode.PER_BUCKET
-    ]
-    if len(alone) <= _FEW:
-        return groups
-    return [*(group for group in groups if group[0] not in alone), alone]
-
-
-def _solve_group(
-    problem: Problem,
-    group: Sequence[int],
-    stocks: Mapping[str, int],
-    *,
-    seconds_left: Callable[[], float],
-    relative_gap: float,
-) -> tuple[list[Task], Answers]:
-    """The group's own pools are finite in `stocks`; no other group uses them."""
+def _solve_group(case: _Case, group: Sequence[int], *, seconds_left: Callable[[], float]) -> tuple[list[Task], Answers]:
+    """The limits that the group uses are used by no other group."""
     if len(group) > _FEW:
-        return _solve_many(problem, group, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+        return _solve_many(case, group, seconds_left=seconds_left)
+    room = case.room
     tasks: list[Task] = []
     alone: list[Answers] = []
     for done, index in enumerate(group):
         # Half of the time stays for the joint program, which is the harder one.
         parts = 1 if len(group) == 1 else 2 * (len(group) - done)
         task, answers = _solve_alone(
-            prepare(problem.services[index], stocks),
-            stocks,
+            _prepare(case, index),
+            room,
             seconds_left=lambda parts=parts: seconds_left() / parts,  # type: ignore[misc]
-            relative_gap=relative_gap,
+            relative_gap=case.relative_gap,
         )
         tasks.append(task)
         alone.append(answers)
-    left = dict(stocks)
+    if len(group) == 1:
+        return tasks, alone[0]
+    left = room
     for task, answers in zip(tasks, alone, strict=True):
-        left = left_after(left, task, answers.answers[0].replicas)
-    if fits(left):
+        left = left.after(task, answers.answers[0].replicas)
+    # Alone each pays for whole nodes, of which together they may need fewer.
+    share_nodes = _share_nodes(tasks, room)
+    if left.fits() and not share_nodes:
         return tasks, Answers(tuple(one.answers[0] for one in alone), math.fsum(one.bound for one in alone))
-    joint = _solve_jointly(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
+    joint = _solve_jointly(tasks, room, seconds_left=seconds_left, relative_gap=case.relative_gap)
     # What each service costs alone bounds what it costs among others, as long as it serves as much.
     floors = (
-        one.bound if rank(task, one.answers[0])[:2] == rank(task, answer)[:2] else 0.0
+        one.bound if not share_nodes and rank(task, one.answers[0])[:-1] == rank(task, answer)[:-1] else 0.0
         for task, one, answer in zip(tasks, alone, joint.answers, strict=True)
     )
-    return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors))))
+    return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors)), joint.prices), room)
 
 
-def _solve_many(
-    problem: Problem,
-    group: Sequence[int],
-    stocks: Mapping[str, int],
-    *,
-    seconds_left: Callable[[], float],
-    relative_gap: float,
-) -> tuple[list[Task], Answers]:
-    candidates = [prepare(problem.services[index], stocks) for index in group]
+def _prices_of_scarce(
+    tasks: Sequence[Task], answers: Sequence[Answer], room: Room, *, seconds_left: Callable[[], float]
+) -> dict[int, float]:
+    """Where a limit keeps a replica out, what one more of it would save; 0 of those that keep none out."""
+    left = room
+    for task, answer in zip(tasks, answers, strict=True):
+        left = left.after(task, answer.replicas)
+    used = {row for task in tasks for variant in task.variants for row, _ in room.uses(variant)}
+    able = [variant for task in tasks for variant, able in zip(task.variants, task.able, strict=True) if able]
+    if not any(left.scarce(variant) for variant in able):
+        return dict.fromkeys(used, 0.0)
+    return relaxed_prices(tasks, room, seconds=min(_PRICE_SECONDS, seconds_left()))
+
+
+def _prepare(case: _Case, index: int) -> tuple[Task, ...]:
+    return prepare(case.problem.services[index], case.room, horizon_seconds=case.problem.horizon_seconds)
+
+
+def _share_nodes(tasks: Sequence[Task], room: Room) -> bool:
+    paid = paid_by_node(room.pools)
+    users = [{variant.pool for variant in task.variants} & paid.keys() for task in tasks]
+    return bool(paid) and sum(len(pools) for pools in users) > len(set().union(*users))
+
+
+def _solve_many(case: _Case, group: Sequence[int], *, seconds_left: Callable[[], float]) -> tuple[list[Task], Answers]:
+    room = case.room
+    candidates = [_prepare(case, index) for index in group]
     tasks = [choices[0] for choices in candidates]
     open_rows = [row for row, choices in enumerate(candidates) if len(choices) > 1]
     if open_rows:
         # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
-        whole = servable([tasks[row] for row in open_rows], stocks)
+        whole = servable([tasks[row] for row in open_rows], room)
         for row in (row for row, served in zip(open_rows, whole, strict=True) if not served):
             tasks[row], _ = _solve_alone(
-                candidates[row], stocks, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=relative_gap
+                candidates[row], room, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=case.relative_gap
             )
-    answers = solve_many(tasks, stocks, seconds_left=seconds_left, relative_gap=relative_gap)
-    return tasks, _bounded(tasks, answers)
+    answers = solve_many(tasks, room, start=case.prices, seconds_left=seconds_left, relative_gap=case.relative_gap)
+    return tasks, _bounded(tasks, answers, room)
 
 
 def _solve_jointly(
-    tasks: Sequence[Task], stocks: Mapping[str, int], *, seconds_left: Callable[[], float], relative_gap: float
+    tasks: Sequence[Task], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
 ) -> Answers:
     """A simple plan first, bettered service by service: it is there if time runs out, and a start for the solver."""
     first_ends = 0.8 * seconds_left()
     simple = polish(
         tasks,
-        greedy(tasks, stocks).answers,
-        stocks,
+        greedy(tasks, room).answers,
+        room,
         seconds_left=lambda: seconds_left() - first_ends,
         relative_gap=relative_gap,
     )
     last_ends = 0.2 * seconds_left()
     solved = solve_tasks(
         tasks,
-        stocks,
+        room,
         seconds_left=lambda: seconds_left() - last_ends,
         relative_gap=relative_gap,
         start=[answer.replicas for answer in simple],
@@ -189,22 +211,19 @@ def _solve_jointly(
     if solved is not None and solved.proven:
         return solved
     bound = solved.bound if solved is not None else -math.inf
-    best = solved.answers if solved is not None and _rank(tasks, solved.answers) < _rank(tasks, simple) else simple
-    return Answers(polish(tasks, best, stocks, seconds_left=seconds_left, relative_gap=relative_gap), bound)
+    better = solved is not None and ranks(tasks, solved.answers, room) < ranks(tasks, simple, room)
+    best = solved.answers if solved is not None and better else simple
+    return Answers(polish(tasks, best, room, seconds_left=seconds_left, relative_gap=relative_gap), bound)
 
 
 def _solve_alone(
-    candidates: tuple[Task, ...],
-    stocks: Mapping[str, int],
-    *,
-    seconds_left: Callable[[], float],
-    relative_gap: float,
+    candidates: tuple[Task, ...], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
 ) -> tuple[Task, Answers]:
     """The first candidate if its demand fits; else the one that leaves least of the service's demand unserved."""
     best: tuple[float, Task, Answers] | None = None
     for task in candidates:
-        solved = solve_tasks([task], stocks, seconds_left=seconds_left, relative_gap=relative_gap)
-        answers = _never_worse_than_greedy([task], solved, stocks)
+        solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
+        answers = _never_worse_than_greedy([task], solved, room)
         missed = unmet_rps(task, answers.answers[0].split) + math.fsum(entry.rate_rps for entry in task.unserved)
         if best is None or missed < best[0] * (1 - 1e-9):
             best = missed, task, answers
@@ -215,47 +234,46 @@ def _solve_alone(
     return best[1], best[2]
 
 
-def _never_worse_than_greedy(tasks: Sequence[Task], solved: Answers | None, stocks: Mapping[str, int]) -> Answers:
+def _never_worse_than_greedy(tasks: Sequence[Task], solved: Answers | None, room: Room) -> Answers:
     """An unproven answer must at least beat the simple fleets; the bound holds for whichever is taken."""
     if solved is not None and solved.proven:
-        return _bounded(tasks, solved)
-    simple = greedy(tasks, stocks)
+        return _bounded(tasks, solved, room)
+    simple = greedy(tasks, room)
     if solved is None:
-        return _bounded(tasks, simple)
-    better = simple.answers if _rank(tasks, simple.answers) < _rank(tasks, solved.answers) else solved.answers
-    return _bounded(tasks, Answers(better, solved.bound))
+        return _bounded(tasks, simple, room)
+    better = (
+        simple.answers if ranks(tasks, simple.answers, room) < ranks(tasks, solved.answers, room) else solved.answers
+    )
+    return _bounded(tasks, Answers(better, solved.bound), room)
 
 
-def _bounded(tasks: Sequence[Task], answers: Answers) -> Answers:
-    """With the better of the solver's bound and the one that needs no solver, which is never above the cost."""
-    floors = (floor_per_hour(task, answer.split) for task, answer in zip(tasks, answers.answers, strict=True))
-    cost = math.fsum(cost_per_hour(task, answer.replicas) for task, answer in zip(tasks, answers.answers, strict=True))
-    return Answers(answers.answers, min(cost, max(answers.bound, math.fsum(floors))))
-
-
-def _rank(tasks: Sequence[Task], answers: Sequence[Answer]) -> tuple[float, ...]:
-    """The answers' ranks, added up level by level."""
-    ranks = [rank(task, answer) for task, answer in zip(tasks, answers, strict=True)]
-    return tuple(round(math.fsum(level), 9) for level in zip(*ranks, strict=True))
+def _bounded(tasks: Sequence[Task], answers: Answers, room: Room) -> Answers:
+    """With the better of the solver's bound and the one that needs no solver, which is never above the objective."""
+    pairs = list(zip(tasks, answers.answers, strict=True))
+    floor = math.fsum(floor_per_hour(task, answer.split) for task, answer in pairs)
+    objective = math.fsum(objective_per_hour(task, answer.replicas) for task, answer in pairs)
+    objective += idle_of(tasks, answers.answers, room)
+    return Answers(answers.answers, min(objective, max(answers.bound, floor)), answers.prices)
 
 
 def _assemble(
-    problem: Problem,
-    planned: Mapping[int, tuple[Task, Answer]],
-    stocks: Mapping[str, int],
-) -> tuple[ServicePlan, ...]:
-    left = dict(stocks)
-    for task, answer in planned.values():
-        left = left_after(left, task, answer.replicas)
+    fleet: Sequence[tuple[Task, Answer]], room: Room, prices: Mapping[int, float]
+) -> tuple[tuple[ServicePlan, ...], tuple[LimitUse, ...]]:
+    left = room
+    for task, answer in fleet:
+        left = left.after(task, answer.replicas)
     plans = []
     ends = time.monotonic() + _REASON_SECONDS
-    for index in range(len(problem.services)):
-        task, answer = planned[index]
-        reason = UnservedReason.STOCK
-        if not answer.split.complete and maxima_forbid(task, seconds=ends - time.monotonic()):
-            reason = UnservedReason.MAX_REPLICAS
-        plans.append(service_plan(task, answer, shed_reason=reason, stocks=stocks, left=left))
-    return tuple(plans)
+    for task, answer in fleet:
+        reason: tuple[UnservedReason, tuple[str, ...]] = (UnservedReason.STOCK, ())
+        if not answer.split.complete:
+            reason = shed_reason(task, left, seconds=max(0.01, ends - time.monotonic()))
+        plans.append(service_plan(task, answer, shed_reason=reason, room=room, left=left))
+    uses = tuple(
+        LimitUse(limit.kind, limit.name, limit.size, limit.total - rest, limit.total, prices.get(row))
+        for row, (limit, rest) in enumerate(zip(room.limits, left.left, strict=True))
+    )
+    return tuple(plans), uses
 
 
 def _fleet_status(services: Sequence[ServicePlan]) -> PlanStatus:

@@ -28,7 +28,7 @@ _WHOLE = 1e-7
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """`shares[j, b]` of the served bucket b go to variant j; `unmet[b]` of it goes nowhere."""
+    """`shares[j, c]` of the served class c go to variant j; `unmet[c]` of it goes nowhere."""
 
     shares: Matrix
     unmet: tuple[float, ...]
@@ -43,15 +43,15 @@ def unmet_rps(task: Task, split: Split) -> float:
 
 
 def distribute(task: Task, replicas: Sequence[int]) -> Split:
-    """The most of the demand that these replicas serve in the task's routing mode."""
+    """The most of the demand that these replicas serve in the task's routing mode; of N+1, with one of them lost."""
     counts = np.array(replicas, float)
-    if not task.buckets:
+    if not task.classes:
         return Split(np.zeros((len(counts), 0)), ())
-    if task.service.routing is RoutingMode.PER_BUCKET and task.rate_rps > 0:
-        return _per_bucket(task, counts)
+    if not task.blind and task.rate_rps > 0:
+        return _by_class(task, np.maximum(counts - 1, 0.0) if task.service.n_plus_one else counts)
     weights, served = _blind(task, counts)
-    shares = np.outer(weights, np.full(len(task.buckets), served))
-    return Split(shares, (_clean_unmet(1 - served),) * len(task.buckets))
+    shares = np.outer(weights, np.full(len(task.classes), served))
+    return Split(shares, (_clean_unmet(1 - served),) * len(task.classes))
 
 
 def _blind(task: Task, counts: Matrix) -> tuple[Matrix, float]:
@@ -67,33 +67,36 @@ def _blind(task: Task, counts: Matrix) -> tuple[Matrix, float]:
         if (able != (counts > 0)).any():
             return np.zeros(len(counts)), 0.0
         total = counts.sum()
-        return counts / total, _whole(float(total / max(float(work[able].max()), 1e-300)))
-    room = np.where(able, counts / np.maximum(np.where(able, work, 1.0), 1e-300), 0.0)
-    return room / room.sum(), _whole(float(room.sum()))
+        left = total - 1 if task.service.n_plus_one else total
+        return counts / total, _whole(float(left / max(float(work[able].max()), 1e-300)))
+    each = np.where(able, 1 / np.maximum(np.where(able, work, 1.0), 1e-300), 0.0)
+    room = each * counts
+    lost = float(each.max()) if task.service.n_plus_one else 0.0
+    return room / room.sum(), _whole(float(room.sum()) - lost)
 
 
 def _whole(part: float) -> float:
-    return 1.0 if part > 1 - _WHOLE else part
+    return 1.0 if part > 1 - _WHOLE else max(0.0, part)
 
 
 def _clean_unmet(part: float) -> float:
     return part if part > _WHOLE else 0.0
 
 
-def _per_bucket(task: Task, counts: Matrix) -> Split:
+def _by_class(task: Task, counts: Matrix) -> Split:
     used = [index for index in range(len(counts)) if counts[index] > 0 and task.able[index]]
     load = np.full_like(task.work, np.inf)
     load[used] = task.work[used] / counts[used, None]
     if len(used) == 1 and float(load[used[0]].sum()) <= 1 + _WHOLE:
         shares = np.zeros_like(task.work)
         shares[used[0]] = 1.0
-        return Split(shares, (0.0,) * len(task.buckets))
+        return Split(shares, (0.0,) * len(task.classes))
     placed = _place_faint(load)
     even = _solve_shares(task, load, used, placed, shed=False)
     if even is not None:
         return even
     shed = _solve_shares(task, load, used, placed, shed=True)
-    return shed if shed is not None else Split(np.zeros_like(task.work), (1.0,) * len(task.buckets))
+    return shed if shed is not None else Split(np.zeros_like(task.work), (1.0,) * len(task.classes))
 
 
 def _place_faint(load: Matrix) -> dict[int, int]:
@@ -112,11 +115,11 @@ def _solve_shares(
     """Shares that keep each variant's load within 1: all demand at the lowest top load, or else the most demand."""
     builder = ProgramBuilder()
     cells: dict[int, tuple[int, int]] = {}
-    whole: list[dict[int, float]] = [{} for _ in task.buckets]
+    whole: list[dict[int, float]] = [{} for _ in task.classes]
     top = None if shed else builder.column()
     for index in used:
         terms: dict[int, float] = {}
-        for bucket in range(len(task.buckets)):
+        for bucket in range(len(task.classes)):
             if bucket not in placed and math.isfinite(load[index, bucket]):
                 column = builder.column(upper=1.0)
                 cells[column] = (index, bucket)
@@ -148,7 +151,7 @@ def _solve_shares(
     for bucket, index in placed.items():
         shares[index, bucket] = 1.0
     unmet = tuple(
-        _clean_unmet(outcome.values[left[bucket]]) if bucket in left else 0.0 for bucket in range(len(task.buckets))
+        _clean_unmet(outcome.values[left[bucket]]) if bucket in left else 0.0 for bucket in range(len(task.classes))
     )
     return _within_load(load, used, _rescaled(shares, unmet), shed=shed)
 

@@ -8,60 +8,76 @@ ends up dearer than one type alone would be.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from medley_planner.model import Priority
+from medley_planner.optimize.cost import objective_per_hour
 from medley_planner.optimize.distribute import distribute, unmet_rps
+from medley_planner.optimize.limits import Room
+from medley_planner.optimize.nodes import idle_per_hour, paid_by_node
+from medley_planner.optimize.rules import shortfall
 from medley_planner.optimize.single import best_single
-from medley_planner.optimize.solve import Answer, cost_per_hour, solve_tasks
-from medley_planner.optimize.stock import left_after
+from medley_planner.optimize.solve import Answer, solve_tasks
 from medley_planner.optimize.task import Task
 
+Rank = tuple[float, ...]
 _PASSES = 3
 _LEAST_GAIN = 1e-9
 
 
-def rank(task: Task, answer: Answer) -> tuple[int, float, float]:
-    """Replicas short of minima, unmet requests per second, cost per hour: less is better, in this order."""
-    short = max(0, task.service.min_replicas - sum(answer.replicas))
-    for variant, count in zip(task.variants, answer.replicas, strict=True):
-        short += max(0, variant.min_replicas - count)
-    return short, round(unmet_rps(task, answer.split), 9), cost_per_hour(task, answer.replicas)
+def rank(task: Task, answer: Answer) -> Rank:
+    """Replicas short of minima, unmet requests per second by priority, objective: less is better, in this order."""
+    unmet = round(unmet_rps(task, answer.split), 9)
+    by_priority = (unmet if task.service.priority is priority else 0.0 for priority in Priority)
+    return (shortfall(task, answer.replicas), *by_priority, objective_per_hour(task, answer.replicas))
+
+
+def ranks(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> Rank:
+    """The answers' ranks added up level by level, with what stands idle on whole nodes."""
+    levels = zip(*(rank(task, answer) for task, answer in zip(tasks, answers, strict=True)), strict=True)
+    *firsts, cost = (round(math.fsum(level), 9) for level in levels)
+    return (*firsts, round(cost + idle_of(tasks, answers, room), 9))
+
+
+def idle_of(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> float:
+    return idle_per_hour(room.pools, ((t, a.replicas) for t, a in zip(tasks, answers, strict=True)))
 
 
 def polish(
     tasks: Sequence[Task],
     answers: Sequence[Answer],
-    stocks: Mapping[str, int],
+    room: Room,
     *,
     seconds_left: Callable[[], float],
     relative_gap: float,
 ) -> tuple[Answer, ...]:
     """The answers, none worse; they are still not proven best together."""
     better = list(answers)
-    left = dict(stocks)
+    by_node = bool(paid_by_node(room.pools))
+    left = room
     for task, answer in zip(tasks, answers, strict=True):
-        left = left_after(left, task, answer.replicas)
+        left = left.after(task, answer.replicas)
     for _ in range(_PASSES):
         gained = False
         for index, task in enumerate(tasks):
-            room = left_after(left, task, [-count for count in better[index].replicas])
-            for found in _candidates(task, better[index], room, seconds_left=seconds_left, relative_gap=relative_gap):
-                if _gains(rank(task, found), rank(task, better[index])):
+            own = left.after(task, [-count for count in better[index].replicas])
+            for found in _candidates(task, better[index], own, seconds_left=seconds_left, relative_gap=relative_gap):
+                new, old = rank(task, found), rank(task, better[index])
+                if by_node:
+                    others = [found if other == index else answer for other, answer in enumerate(better)]
+                    new = (*new[:-1], new[-1] + idle_of(tasks, others, room))
+                    old = (*old[:-1], old[-1] + idle_of(tasks, better, room))
+                if _gains(new, old):
                     better[index] = Answer(found.replicas, found.split, proven=False)
                     gained = True
-            left = left_after(room, task, better[index].replicas)
+            left = own.after(task, better[index].replicas)
         if not gained:
             break
     return tuple(better)
 
 
 def _candidates(
-    task: Task,
-    answer: Answer,
-    room: Mapping[str, int],
-    *,
-    seconds_left: Callable[[], float],
-    relative_gap: float,
+    task: Task, answer: Answer, room: Room, *, seconds_left: Callable[[], float], relative_gap: float
 ) -> list[Answer]:
     found = []
     single = best_single(task, answer.split.unmet, room)
@@ -74,5 +90,5 @@ def _candidates(
     return found
 
 
-def _gains(new: tuple[int, float, float], old: tuple[int, float, float]) -> bool:
-    return new[:2] < old[:2] or (new[:2] == old[:2] and new[2] < old[2] - _LEAST_GAIN * math.fabs(old[2]))
+def _gains(new: Rank, old: Rank) -> bool:
+    return new[:-1] < old[:-1] or (new[:-1] == old[:-1] and new[-1] < old[-1] - _LEAST_GAIN * math.fabs(old[-1]))

@@ -1,21 +1,24 @@
 """Solves tasks that are planned together: all demand if that can be, else as much as can be, at least cost.
 
 The order is lexicographic. Everything hard first. Only where that is proven impossible is demand made soft: least unmet
-demand, then least cost at that. Only where even that is impossible, as minima contradict maxima or stock, are minima
-made soft as well and the replicas short of them kept fewest, before all else.
+demand, of high priority first, then least cost at that. Only where even that is impossible, as minima contradict maxima
+or what is shared, are minima made soft as well and the replicas short of them kept fewest, before all else.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
+from medley_planner.model import Priority
 from medley_planner.optimize.distribute import Split, distribute, unmet_rps
 from medley_planner.optimize.formulation import Formulation, formulate
+from medley_planner.optimize.limits import Room
 from medley_planner.optimize.mip import solve_integer
 from medley_planner.optimize.program import Outcome, Proof
+from medley_planner.optimize.rules import obeys
 from medley_planner.optimize.task import Task
 
 _LEVEL_TOLERANCE = 1e-7
@@ -33,30 +36,29 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """One answer for each task, and a lower bound on what serving the same demand costs per hour."""
+    """One answer for each task, and a lower bound on the objective (cost, idle parts of nodes, switching) per hour of
+    serving the same demand."""
 
     answers: tuple[Answer, ...]
     bound: float
+    prices: Mapping[int, float] = field(default_factory=dict)
+    """By row of the room what one more of it would save per hour in the relaxation behind the bound, where one is."""
 
     @property
     def proven(self) -> bool:
         return all(answer.proven for answer in self.answers)
 
 
-def cost_per_hour(task: Task, replicas: Sequence[int]) -> float:
-    return math.fsum(variant.cost_per_hour * count for variant, count in zip(task.variants, replicas, strict=True))
-
-
 def solve_tasks(
     tasks: Sequence[Task],
-    stocks: Mapping[str, int],
+    room: Room,
     *,
     seconds_left: Callable[[], float],
     relative_gap: float,
     start: Sequence[Sequence[int]] = (),
 ) -> Answers | None:
     """None where the time ran out before any plan was found. `start`: replicas by task for the solver to begin with."""
-    firm = formulate(tasks, stocks, soft_demand=False, soft_minima=False)
+    firm = formulate(tasks, room, soft_demand=False, soft_minima=False)
     hint = {
         column: float(count)
         for columns, counts in zip(firm.replicas, start, strict=False)
@@ -67,17 +69,17 @@ def solve_tasks(
     outcome = solve(program, seconds=seconds_left(), hint=hint)
     if outcome.proof is Proof.INFEASIBLE:
         for soft_minima in (False, True):
-            soft = formulate(tasks, stocks, soft_demand=True, soft_minima=soft_minima)
+            soft = formulate(tasks, room, soft_demand=True, soft_minima=soft_minima)
             outcome = _solve_levels(soft, solve, seconds_left=seconds_left)
             if outcome.proof is not Proof.INFEASIBLE:
-                return _read(tasks, stocks, soft, outcome)
-    return _read(tasks, stocks, firm, outcome)
+                return _read(tasks, room, soft, outcome)
+    return _read(tasks, room, firm, outcome)
 
 
 def _solve_levels(made: Formulation, solve: Callable[..., Outcome], *, seconds_left: Callable[[], float]) -> Outcome:
     reached: Outcome | None = None
     proven = True
-    for level in (made.shortfall, made.unmet):
+    for level in (made.shortfall, *(made.unmet.get(priority) for priority in Priority)):
         if not level:
             continue
         outcome = solve(made.builder.minimise(level), seconds=seconds_left())
@@ -98,39 +100,35 @@ def _unproven(outcome: Outcome) -> Outcome:
     return Outcome(Proof.INCUMBENT, outcome.values)
 
 
-def _read(tasks: Sequence[Task], stocks: Mapping[str, int], made: Formulation, outcome: Outcome) -> Answers | None:
+def _read(tasks: Sequence[Task], room: Room, made: Formulation, outcome: Outcome) -> Answers | None:
     if not outcome.solved:
         return None
-    free = dict(stocks)
     counts = [[max(0, round(outcome.values[column])) for column in columns] for columns in made.replicas]
+    free = room
     for task, replicas in zip(tasks, counts, strict=True):
-        for variant, count in zip(task.variants, replicas, strict=True):
-            if variant.pool in free:
-                free[variant.pool] -= count * variant.gpus_per_replica
+        free = free.after(task, replicas)
     answers: list[Answer] = []
     for task, replicas in zip(tasks, counts, strict=True):
         answer = Answer(tuple(replicas), distribute(task, replicas), outcome.proof is Proof.OPTIMAL)
         if not made.unmet and not answer.split.complete:
-            answer = _repaired(task, answer, free)
+            better = _repaired(task, answer, free)
+            free = free.after(task, [new - old for new, old in zip(better.replicas, answer.replicas, strict=True)])
+            answer = better
         answers.append(answer)
     return Answers(tuple(answers), outcome.bound)
 
 
-def _repaired(task: Task, answer: Answer, free: dict[str, int]) -> Answer:
+def _repaired(task: Task, answer: Answer, free: Room) -> Answer:
     """One replica more where the solver's tolerance counted one too few; the least costly that closes the gap."""
-    for index in sorted(range(len(task.variants)), key=lambda index: task.variants[index].cost_per_hour):
-        chosen = task.variants[index]
+    most = task.service.max_replicas
+    if most is not None and sum(answer.replicas) >= most:
+        return answer
+    for index in sorted(range(len(task.variants)), key=lambda index: task.cost[index]):
         count = answer.replicas[index] + 1
-        fits = free.get(chosen.pool, chosen.gpus_per_replica) >= chosen.gpus_per_replica
-        most = task.service.max_replicas
-        if not (task.able[index] and fits and count <= task.caps[index]):
-            continue
-        if most is not None and sum(answer.replicas) >= most:
+        if not task.able[index] or count > task.caps[index] or free.most(task.variants[index]) < 1:
             continue
         replicas = (*answer.replicas[:index], count, *answer.replicas[index + 1 :])
         split = distribute(task, replicas)
-        if unmet_rps(task, split) < unmet_rps(task, answer.split) and split.complete:
-            if chosen.pool in free:
-                free[chosen.pool] -= chosen.gpus_per_replica
+        if split.complete and obeys(task, replicas) and unmet_rps(task, split) < unmet_rps(task, answer.split):
             return Answer(replicas, split, False)
     return answer

@@ -1,12 +1,13 @@
-"""One service made ready to plan: which buckets are served, how much load each puts on each variant, which limits hold.
+"""One service made ready to plan: which sizes are served, how much load each puts on each variant, which limits hold.
 
-Load is counted in replicas: the share of one replica's allowed utilisation that a bucket's whole rate would take.
+Load is counted in replicas: the share of one replica's allowed utilisation that a class's whole rate would take. A
+class is what the router cannot tell apart: all requests where it is blind to size, those of one prompt size behind an
+InferencePool, one bucket where it sees both sizes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,24 +19,32 @@ ROUNDING_SLACK = 1e-9
 """Relative. Loads are shrunk by it, so that a fleet that fits exactly is not refused for a floating-point rounding."""
 
 Matrix = npt.NDArray[np.float64]
+_BLIND = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """What the program needs of a service.
 
-    `buckets` are the served ones (indices in the demand), `rates` their requests per second. `work[j, b]` is the load
-    in replicas of variant j if it got all of bucket b, infinite where it cannot serve it. `able[j]` says whether
-    variant j may get requests at all, `caps[j]` how many replicas of it the limits and its pool's stock allow.
+    `classes` hold the served buckets (indices in the demand), `rates` their requests per second by class. `work[j, c]`
+    is the load in replicas of variant j if it got all of class c, infinite where it cannot serve it. `able[j]` says
+    whether variant j may get requests at all, `caps[j]` how many replicas of it all limits allow. `cost[j]` is the
+    price of a replica per hour, `starting[j]` what one beyond `current[j]` costs on top. `spot[j]` marks reclaimable
+    GPUs, `zones[j]` where the variant's pool is.
     """
 
     service: Service
-    buckets: tuple[int, ...]
+    classes: tuple[tuple[int, ...], ...]
     rates: tuple[float, ...]
     work: Matrix
     able: tuple[bool, ...]
     caps: tuple[float, ...]
     unserved: tuple[Unserved, ...]
+    cost: tuple[float, ...]
+    starting: tuple[float, ...]
+    current: tuple[int, ...]
+    spot: tuple[bool, ...]
+    zones: tuple[tuple[str, ...], ...]
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -43,39 +52,47 @@ class Task:
 
     @property
     def blind(self) -> bool:
-        return self.service.routing is not RoutingMode.PER_BUCKET
+        return self.service.routing in _BLIND
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        return tuple(sorted(bucket for buckets in self.classes for bucket in buckets))
 
     @property
     def rate_rps(self) -> float:
         return math.fsum(self.rates)
 
     def total_work(self) -> list[float]:
-        """Load in replicas of each variant if it got all served buckets; infinite where it cannot serve one."""
+        """Load in replicas of each variant if it got all served classes; infinite where it cannot serve one."""
         return [float(total) for total in self.work.sum(axis=1)]
 
-    def without_stock(self) -> Task:
-        """The same task with elastic pools and no minima: what only the replica maxima forbid."""
+    def without_sharing(self) -> Task:
+        """The same task with elastic pools and no minima: what only the service's own maxima and rules forbid."""
         variants = tuple(replace(variant, min_replicas=0) for variant in self.variants)
-        service = replace(self.service, variants=variants, min_replicas=0)
-        return replace(self, service=service, caps=tuple(replica_cap(service, variant, {}) for variant in variants))
+        service = replace(self.service, variants=variants, min_replicas=0, on_demand_min_replicas=0)
+        caps = tuple(replica_cap(service, variant, math.inf) for variant in variants)
+        return replace(self, service=service, caps=caps)
 
 
-def replica_cap(service: Service, variant: Variant, stocks: Mapping[str, int]) -> float:
-    """The most replicas of the variant that its own and its service's maximum and its pool's stock allow."""
-    cap = math.inf
-    if variant.pool in stocks:
-        cap = float(stocks[variant.pool] // variant.gpus_per_replica)
+def replica_cap(service: Service, variant: Variant, shared: float) -> float:
+    """The most replicas of the variant that its own and its service's maximum and what is `shared` allow."""
+    cap = shared
     for most in (variant.max_replicas, service.max_replicas):
         if most is not None:
             cap = min(cap, float(most))
     return cap
 
 
-def work_matrix(service: Service, buckets: tuple[int, ...]) -> Matrix:
-    """Load in replicas by variant and bucket; infinite where the capacity is 0."""
-    capacity = np.array([[variant.capacity_rps[bucket] for bucket in buckets] for variant in service.variants], float)
-    capacity = capacity.reshape(len(service.variants), len(buckets))
-    rates = np.array([service.demand.bucket_rate_rps(bucket) for bucket in buckets], float)
+def bucket_work(service: Service) -> Matrix:
+    """Load in replicas by variant and bucket of the demand, headroom included; infinite where the capacity is 0."""
+    demand = service.demand
+    capacity = np.array([variant.capacity_rps for variant in service.variants], float)
+    capacity = capacity.reshape(len(service.variants), len(demand.shares))
+    rates = demand.rate_rps * np.array(demand.shares, float)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        work = rates / (capacity * service.utilisation_limit) * (1 - ROUNDING_SLACK)
-    return np.where(capacity > 0, work, np.inf)
+        work = rates / (capacity * service.utilisation_limit)
+    work = np.where(capacity > 0, work, np.inf)
+    if service.staffing_beta > 0:
+        size = np.where(np.isfinite(work), work, 0.0).sum(axis=1, keepdims=True)
+        work = work * np.where(size > 0, 1 + service.staffing_beta / np.sqrt(np.where(size > 0, size, 1.0)), 1.0)
+    return work * (1 - ROUNDING_SLACK)

@@ -1,4 +1,4 @@
-"""The configurations gathered so far: each once, with its cost, its unmet part and the GPUs that it takes."""
+"""The configurations gathered so far: each once, with its cost, its unmet part and what it takes of each limit."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from medley_planner.optimize.columns.found import Found
 
 
 class Book:
-    """Grows and never forgets; columns keep their number. Counts, cost and GPUs are those beyond the minima."""
+    """Grows and never forgets; columns keep their number. Counts, cost and use are those beyond the minima.
 
-    def __init__(self, fleet: Fleet, pools: int) -> None:
+    `cost` is the objective: money and the cost of starting replicas. `use[n, r]` is what column n takes of limit r.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._seen: set[tuple[int, bytes]] = set()
         self.row: Ints = np.empty(0, np.int64)
         self.counts: Ints = np.empty((0, fleet.cost.shape[1]), np.int64)
         self.unmet: Floats = np.empty(0)
         self.cost: Floats = np.empty(0)
-        self.gpus: Floats = np.empty((0, pools))
+        self.use: Floats = np.empty((0, fleet.use.shape[2]))
 
     def __len__(self) -> int:
         return len(self.row)
 
     def add(self, found: Found) -> int:
         """How many of the found ones are new."""
-        counts = np.ascontiguousarray(found.counts, np.int64)
+        counts = np.ascontiguousarray(self._fleet.in_order(found.row, found.counts), np.int64)
         new = []
         for number, row in enumerate(found.row.tolist()):
             key = (row, counts[number].tobytes())
@@ -37,21 +40,12 @@ class Book:
         self.counts = np.concatenate([self.counts, counts])
         self.unmet = np.concatenate([self.unmet, found.unmet[new]])
         self.cost = np.concatenate([self.cost, (self._fleet.cost[row] * counts).sum(axis=1)])
-        self.gpus = np.concatenate([self.gpus, self.gpus_of(row, counts)])
+        self.use = np.concatenate([self.use, self._fleet.use_of(row, counts)])
         return len(new)
 
-    def gpus_of(self, row: Ints, counts: Floats | Ints) -> Floats:
-        """GPUs by finite pool that these counts take."""
-        pools = self.gpus.shape[1]
-        taken = np.zeros((len(row), pools))
-        used = counts * self._fleet.gpus[row]
-        for pool in range(pools):
-            taken[:, pool] = np.where(self._fleet.pool[row] == pool, used, 0.0).sum(axis=1)
-        return taken
-
-    def cheapest(self, pool_prices: Floats, shed: Floats) -> Floats:
+    def cheapest(self, limit_prices: Floats, shed: Floats) -> Floats:
         """By service the least price of a gathered column; infinite where there is none."""
-        price = self.cost + self.gpus @ pool_prices + np.where(self.unmet > 0, shed[self.row], 0.0) * self.unmet
+        price = self.cost + self.use @ limit_prices + np.where(self.unmet > 0, shed[self.row], 0.0) * self.unmet
         least = np.full(len(self._fleet), np.inf)
         np.minimum.at(least, self.row, price)
         return least

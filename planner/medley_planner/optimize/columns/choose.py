@@ -23,15 +23,15 @@ _SPARE = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Options:
-    """Columns to choose from: their number in the book, service, objective, and GPUs by pool."""
+    """Columns to choose from: their number in the book, service, objective, and use by limit."""
 
     number: Ints
     row: Ints
     objective: Floats
-    gpus: Floats
+    use: Floats
 
-    def use(self, choice: Ints) -> Floats:
-        taken: Floats = self.gpus[choice].sum(axis=0)
+    def used(self, choice: Ints) -> Floats:
+        taken: Floats = self.use[choice].sum(axis=0)
         return taken
 
     def value(self, choice: Ints) -> float:
@@ -43,7 +43,7 @@ def options(book: Book, numbers: Ints, objective: Floats) -> Options:
     choices."""
     order = np.lexsort((numbers, objective[numbers], book.row[numbers]))
     number = numbers[order]
-    return Options(number, book.row[number], objective[number], book.gpus[number])
+    return Options(number, book.row[number], objective[number], book.use[number])
 
 
 def round_off(
@@ -65,10 +65,10 @@ def improve(given: Options, choice: Ints, stock: Floats, *, seconds_left: Callab
     fleet of one type that is among the columns and fits."""
     choice = choice.copy()
     for _ in range(_MOST_SWAPS):
-        left = stock - given.use(choice)
+        left = stock - given.used(choice)
         own = choice[given.row]
         gain = given.objective[own] - given.objective
-        takes = given.gpus - given.gpus[own]
+        takes = given.use - given.use[own]
         better = np.flatnonzero(gain > _SPARE * (1 + np.abs(given.objective)))
         alone = better[(takes[better] <= left + _SPARE).all(axis=1)]
         if len(alone):
@@ -118,11 +118,11 @@ def _repair(given: Options, choice: Ints, stock: Floats) -> Ints | None:
     choice = choice.copy()
     scale = np.maximum(stock, 1.0)
     for _ in range(_MOST_SWAPS):
-        excess = given.use(choice) - stock
+        excess = given.used(choice) - stock
         if (excess <= _SPARE).all():
             return choice
         own = choice[given.row]
-        takes = given.gpus - given.gpus[own]
+        takes = given.use - given.use[own]
         relief = _above(excess, scale) - _above(excess + takes, scale)
         of_use = np.flatnonzero(relief > _SPARE)
         if not len(of_use):

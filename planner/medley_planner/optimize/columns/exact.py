@@ -14,6 +14,7 @@ import numpy as np
 from medley_planner.optimize.columns.fleet import Floats
 from medley_planner.optimize.distribute import distribute, unmet_rps
 from medley_planner.optimize.formulation import formulate
+from medley_planner.optimize.limits import NOTHING_SHARED
 from medley_planner.optimize.mip import solve_integer
 from medley_planner.optimize.task import Task
 
@@ -27,15 +28,18 @@ class Priced:
     bound: float
 
 
-def price_exactly(task: Task, prices: Floats, shed: float, *, seconds: float, relative_gap: float) -> Priced:
-    """`prices[j]` of a replica, `shed` of leaving out all demand (infinite: not to be thought of)."""
-    floor = relaxed_price(task, prices, shed)
+def price_exactly(task: Task, shared: Floats, shed: float, *, seconds: float, relative_gap: float) -> Priced:
+    """`shared[j]` is the price of what a replica takes of shared limits, on top of its own; `shed` that of leaving out
+    all demand (infinite: not to be thought of)."""
+    floor = relaxed_price(task, np.array(task.cost) + shared, shed)
     if seconds <= 0:
         return Priced((), 0.0, floor)
     soft = math.isfinite(shed)
-    made = formulate([task], {}, soft_demand=soft, soft_minima=False)
-    costs = {column: float(price) for column, price in zip(made.replicas[0], prices, strict=False)}
-    costs |= {column: shed * weight for column, weight in made.unmet.items()}
+    made = formulate([task], NOTHING_SHARED, soft_demand=soft, soft_minima=False)
+    costs = dict(made.cost)
+    for column, price in zip(made.replicas[0], shared, strict=True):
+        costs[column] += float(price)
+    costs |= {column: shed * part for level in made.unmet.values() for column, part in level.items()}
     outcome = solve_integer(made.builder.minimise(costs), seconds=seconds, relative_gap=relative_gap)
     bound = max(floor, outcome.bound)
     if not outcome.solved:

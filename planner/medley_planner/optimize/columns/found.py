@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -42,6 +43,11 @@ def best_of(found: Found, services: int, *, floor: Floats, within: Floats, keep:
     kept = order[(rank < keep) & (price <= most[row] * (1 + 1e-9) + 1e-9)]
     bound = np.minimum(cheapest, floor)
     return Found(found.row[kept], found.counts[kept], found.unmet[kept], found.price[kept], bound, reach)
+
+
+def joined(pieces: Sequence[Found]) -> Found:
+    """Of different services, each with its rows numbered as in the whole, in the order of the services."""
+    return Found(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(Found)))
 
 
 def merged(found: Found, other: Found, rows: Ints) -> Found:

@@ -20,7 +20,7 @@ from medley_planner.optimize.columns.pricing import Pricer
 from medley_planner.optimize.mip import solve_relaxed
 
 _ROUNDS = 60
-_AGREED = 3e-5
+AGREED = 1e-4
 """Relative distance of the bound to the master's relaxation at which more rounds are not worth their time."""
 _SMOOTHING = 0.4
 _KEPT_PER_ROUND = 4
@@ -47,15 +47,17 @@ def generate(
     stock: Floats,
     shed_price: float,
     may_shed: bool,
-    unmet_rps: float | None,
+    unmet_weight: float | None,
     start: Floats,
+    enough: float = AGREED,
     seconds_left: Callable[[], float],
 ) -> Agreed:
     """Until they agree, the rounds or the time are over; the bound is -inf where there was none at all.
 
     `shed_price` per unmet request per second is what leaving out demand costs; with `may_shed` false pricing does not
-    think of it, and it only keeps the relaxation feasible. With `unmet_rps` the objective is cost alone, and the unmet
-    demand a row whose price takes the place of `shed_price`. `start` are prices of the pools to begin with.
+    think of it, and it only keeps the relaxation feasible. With `unmet_weight` the objective is cost alone, and the
+    unmet demand a row whose price takes the place of `shed_price`. `start` are prices of the limits to begin with,
+    `enough` is how near the bound must come to the relaxation, relative.
     """
     services = len(fleet)
     everything = np.full(services, np.inf)
@@ -63,12 +65,12 @@ def generate(
     prices, asked = start, shed_price
     smoothed = True
     for _ in range(_ROUNDS):
-        shed = asked * fleet.rate if may_shed else everything
+        shed = asked * fleet.weight if may_shed else everything
         known = book.cheapest(prices, shed)
         found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND)
         bound = float(found.bound.sum()) - float(prices @ stock)
-        if unmet_rps is not None:
-            bound -= asked * unmet_rps
+        if unmet_weight is not None:
+            bound -= asked * unmet_weight
         added = book.add(found)
         if bound > best.bound:
             best = Agreed(bound, prices, best.value, best.weights, asked)
@@ -79,18 +81,18 @@ def generate(
         if seconds_left() < _LEAST_SECONDS or not (added or smoothed):
             # At the relaxation's own prices nothing new was found: another round would only repeat this one.
             break
-        unmet = book.unmet * fleet.rate[book.row]
-        objective = book.cost + (0.0 if unmet_rps is not None else shed_price) * unmet
-        columns = Columns(book.row, book.gpus, unmet)
-        program = master(columns, objective, services=services, stock=stock, unmet_rps=unmet_rps, integer=False)
+        unmet = book.unmet * fleet.weight[book.row]
+        objective = book.cost + (0.0 if unmet_weight is not None else shed_price) * unmet
+        columns = Columns(book.row, book.use, unmet)
+        program = master(columns, objective, services=services, stock=stock, unmet_weight=unmet_weight, integer=False)
         outcome, duals = solve_relaxed(program, seconds=seconds_left())
         if not outcome.solved:
             break
         best = Agreed(best.bound, best.prices, outcome.bound, np.array(outcome.values), best.shed_price)
-        if best.value - best.bound <= _AGREED * abs(best.value):
+        if best.value - best.bound <= enough * abs(best.value):
             break
         fresh = np.maximum(-np.array(duals[services : services + len(stock)]), 0.0)
-        if unmet_rps is not None:
+        if unmet_weight is not None:
             asked = max(-duals[-1], 0.0)
         smoothed = added > 0
         smoothing = _SMOOTHING if smoothed else 0.0
@@ -105,7 +107,7 @@ def _if_all_fit(book: Book, stock: Floats, services: int) -> Floats | None:
     first = np.searchsorted(book.row[order], np.arange(services))
     if not len(order) or first.max() >= len(order) or (book.row[order[first]] != np.arange(services)).any():
         return None
-    if (book.gpus[order[first]].sum(axis=0) > stock).any():
+    if (book.use[order[first]].sum(axis=0) > stock).any():
         return None
     weights = np.zeros(len(book))
     weights[order[first]] = 1.0

@@ -24,18 +24,20 @@ def choose_best(
     stock: Floats,
     *,
     services: int,
-    unmet_rps: Floats,
-    most_unmet_rps: float | None,
+    unmet_weight: Floats,
+    most_unmet_weight: float | None,
     relative_gap: float,
     node_limit: int,
     seconds_left: Callable[[], float],
 ) -> tuple[Ints | None, float]:
     """The choice (by position in `given`; None where none was found) and a bound on what any choice from them costs.
 
-    `unmet_rps` by column; with `most_unmet_rps` its sum is limited.
+    `unmet_weight` by column; with `most_unmet_weight` its sum is limited.
     """
-    columns = Columns(given.row, given.gpus, unmet_rps)
-    program = master(columns, given.objective, services=services, stock=stock, unmet_rps=most_unmet_rps, integer=True)
+    columns = Columns(given.row, given.use, unmet_weight)
+    program = master(
+        columns, given.objective, services=services, stock=stock, unmet_weight=most_unmet_weight, integer=True
+    )
     hint = {} if start is None else dict.fromkeys(start.tolist(), 1.0)
     outcome = solve_integer(
         program, seconds=seconds_left(), relative_gap=relative_gap, hint=hint, cuts=True, node_limit=node_limit

@@ -8,33 +8,49 @@ from dataclasses import replace
 import numpy as np
 
 from medley_planner.model import RoutingMode
+from medley_planner.optimize.columns.class_tasks import classes_of
+from medley_planner.optimize.columns.classes import ClassSearch
 from medley_planner.optimize.columns.exact import price_exactly
-from medley_planner.optimize.columns.fleet import COVERS, Fleet, Floats, Ints
-from medley_planner.optimize.columns.found import Found
+from medley_planner.optimize.columns.fleet import COVERS, Fleet, Floats, Ints, special
+from medley_planner.optimize.columns.found import Found, best_of
 from medley_planner.optimize.columns.pods import fill_cheapest, price_pods
-from medley_planner.optimize.columns.route import price_routes
+from medley_planner.optimize.columns.route import blind_tilt, price_routes
 from medley_planner.optimize.distribute import distribute, unmet_rps
+from medley_planner.optimize.fallback import least_fleet
+from medley_planner.optimize.limits import NOTHING_SHARED
+from medley_planner.optimize.rules import obeys, shortfall
 from medley_planner.optimize.task import Task
 
 _EXACT_GAP = 1e-4
-"""Of a service's own program while prices are sought; its bound stays true."""
+"""Of a service routed by class while prices are sought; its bound stays true."""
+_RULED_SLACK, _RULED_KEEP = 0.01, 24
+"""How near the cheapest, and how many, fleets of a service with rules are looked at for allowed ones."""
+_JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
+"""Fleets of such a service that are judged in a round, and where those near the cheapest are looked for as well."""
 
 
 class Pricer:
-    """Knows which service is priced how. `seconds_left` limits only what is priced by an integer program each."""
+    """Knows which service is priced how. `seconds_left` limits only what is priced service by service."""
 
     def __init__(self, tasks: Sequence[Task], fleet: Fleet, *, seconds_left: Callable[[], float]) -> None:
         self._tasks = tasks
         self._fleet = fleet
         self._seconds_left = seconds_left
         modes = np.array([task.service.routing.value for task in tasks])
-        idle = fleet.rate == 0
+        # The searches in one pass know all rules but N+1; that by pod knows none.
+        by_size = np.array([not task.blind for task in tasks], bool)
+        ruled = fleet.rules.any & (modes == RoutingMode.SERVICE.value)
+        alone = np.array([task.service.n_plus_one for task in tasks], bool) | ruled
+        idle = (fleet.rate == 0) & ~np.array([special(task) for task in tasks], bool)
         self._idle = np.flatnonzero(idle)
-        self._routes = np.flatnonzero(~idle & (modes == RoutingMode.HTTP_ROUTE.value))
-        self._pods = np.flatnonzero(~idle & (modes == RoutingMode.SERVICE.value))
-        self._buckets = np.flatnonzero(~idle & (modes == RoutingMode.PER_BUCKET.value))
+        self._routes = np.flatnonzero(~idle & ~alone & (modes == RoutingMode.HTTP_ROUTE.value))
+        self._pods = np.flatnonzero(~idle & ~alone & (modes == RoutingMode.SERVICE.value))
+        self._by_size = np.flatnonzero(~idle & ~alone & by_size)
+        self._programs = np.flatnonzero(~idle & alone)
+        routed = [tasks[int(fleet.index[row])] for row in self._by_size]
+        self._classes = ClassSearch(classes_of(routed, fleet.rows(self._by_size)), seconds_left=seconds_left)
 
-    def price(self, pool_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int) -> Found:
+    def price(self, limit_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int) -> Found:
         """The cheapest configurations of each service, and below what none costs.
 
         `shed[s]` is the price of leaving out all of a service's demand (infinite: not allowed), `known[s]` a price that
@@ -46,11 +62,12 @@ class Pricer:
             (self._idle, self._idly),
             (self._routes, self._by_weight),
             (self._pods, self._by_pod),
-            (self._buckets, self._by_bucket),
+            (self._by_size, self._by_class),
+            (self._programs, self._by_program),
         ):
             if len(rows):
                 part = self._fleet.rows(rows)
-                found = search(part, part.prices(pool_prices), shed[rows], known[rows], slack[rows], keep)
+                found = search(part, part.prices(limit_prices), shed[rows], known[rows], slack[rows], keep)
                 bound[rows], reach[rows] = found.bound, found.reach
                 pieces.append(replace(found, row=rows[found.row]))
         width = self._fleet.cost.shape[1]
@@ -64,31 +81,71 @@ class Pricer:
         )
 
     def least(self) -> Found:
-        """By service its minima alone, with the part of its demand that they leave out; not priced."""
+        """By service the cheapest that meets its minima, with the part of its demand that it leaves out; not priced."""
         fleet = self._fleet
         counts = fill_cheapest(fleet.room, fleet.cost, fleet.fewest)
-        return Found(np.arange(len(fleet)), counts, self.unmet_of(np.arange(len(fleet)), counts), np.zeros(len(fleet)))
+        kept = np.ones(len(fleet), bool)
+        for row, index in enumerate(fleet.index.tolist()):
+            task = self._tasks[index]
+            if special(task) and not obeys(task, fleet.by_variant(row, counts[row], len(task.variants))):
+                own = self._smallest(row, task)
+                kept[row] = own is not None
+                counts[row] = own if own is not None else 0
+        rows = np.flatnonzero(kept)
+        return Found(rows, counts[rows], self.unmet_of(rows, counts[rows]), np.zeros(len(rows)))
+
+    def _smallest(self, row: int, task: Task) -> Ints | None:
+        """A small fleet that keeps the service's rules; by its program where none is seen at a glance."""
+        few = least_fleet(task, NOTHING_SHARED)
+        if few is None:
+            nothing = np.zeros(len(task.variants))
+            few = list(price_exactly(task, nothing, 0.0, seconds=1.0, relative_gap=_EXACT_GAP).replicas)
+        return self._fleet.by_cell(row, few) if few else None
 
     def alone(self) -> Found:
         """Each variant alone for all of a service's demand, within its room; not priced."""
         fleet = self._fleet
         finite = np.where(np.isfinite(fleet.work), fleet.work, 0.0)
         counts = np.maximum(np.ceil(finite * (1 - COVERS)).astype(np.int64), fleet.fewest[:, None])
-        usable = np.isfinite(fleet.work) & (counts > 0) & (counts <= fleet.room) & (counts <= fleet.most[:, None])
+        first = fleet.first == np.arange(fleet.first.shape[1])
+        room = np.zeros_like(fleet.room)
+        np.add.at(room, (np.arange(len(fleet))[:, None], fleet.first), fleet.room)
+        usable = first & np.isfinite(fleet.work) & (counts > 0) & (counts <= room) & (counts <= fleet.most[:, None])
         # Behind a Service the pods of a minimum get requests as well, and may be too slow for their part.
         usable[self._pods[(fleet.least[self._pods] > 0).any(axis=1)]] = False
+        usable[self._programs] = False
         row, cell = np.nonzero(usable)
         own = np.zeros((len(row), fleet.cost.shape[1]), np.int64)
-        own[np.arange(len(row)), cell] = counts[row, cell]
-        return Found(row, own, np.zeros(len(row)), np.zeros(len(row)))
+        wanted = counts[row, cell]
+        own[np.arange(len(row)), cell] = np.minimum(wanted, fleet.room[row, cell])
+        rest = np.flatnonzero(wanted > fleet.room[row, cell])
+        # The variant's second cell stands next to its first.
+        own[rest, cell[rest] + 1] = (wanted - fleet.room[row, cell])[rest]
+        kept = fleet.rules.allow(row, own + fleet.least[row])
+        return Found(row[kept], own[kept], np.zeros(int(kept.sum())), np.zeros(int(kept.sum())))
+
+    def now(self) -> Found:
+        """What runs at this time, where that is within the limits and serves all; not priced."""
+        rows, counts = [], []
+        for row, index in enumerate(self._fleet.index.tolist()):
+            task = self._tasks[index]
+            if not any(task.current) or not obeys(task, task.current) or shortfall(task, task.current):
+                continue
+            own = self._fleet.by_cell(row, task.current)
+            fits = own is not None and self._fleet.fewest[row] <= own.sum() <= self._fleet.most[row]
+            if own is not None and fits and distribute(task, task.current).complete:
+                rows.append(row)
+                counts.append(own)
+        taken = np.array(counts, np.int64).reshape(len(rows), self._fleet.cost.shape[1])
+        return Found(np.array(rows, np.int64), taken, np.zeros(len(rows)), np.zeros(len(rows)))
 
     def unmet_of(self, rows: Ints, counts: Ints) -> Floats:
         """The part of its demand that each service of `rows` leaves out with these replicas beyond its minima."""
         found = np.zeros(len(rows))
-        for number, (row, own) in enumerate(zip(rows.tolist(), counts + self._fleet.least[rows], strict=True)):
+        for number, (row, own) in enumerate(zip(rows.tolist(), counts, strict=True)):
             task = self._tasks[int(self._fleet.index[row])]
             if task.rate_rps > 0:
-                split = distribute(task, own[: len(task.variants)].tolist())
+                split = distribute(task, self._fleet.by_variant(row, own, len(task.variants)))
                 found[number] = unmet_rps(task, split) / task.rate_rps
         return found
 
@@ -103,27 +160,31 @@ class Pricer:
         price = (prices * counts).sum(axis=1)
         return Found(np.arange(len(part)), counts, np.zeros(len(part)), price, price, price)
 
-    def _by_bucket(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
+    def _of_limits(self, part: Fleet, prices: Floats, row: int) -> Floats:
+        """By variant what a replica takes of the shared limits at their prices, beyond its own price."""
+        found = np.zeros(len(self._tasks[int(part.index[row])].variants))
+        cells = part.variant[row] >= 0
+        found[part.variant[row][cells]] = (prices[row] - part.cost[row])[cells]
+        return found
+
+    def _by_program(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
         rows: list[int] = []
         counts: list[Ints] = []
         unmet: list[float] = []
         bound = np.zeros(len(part))
         for row in range(len(part)):
             task = self._tasks[int(part.index[row])]
-            width = len(task.variants)
             priced = price_exactly(
                 task,
-                prices[row, :width],
+                self._of_limits(part, prices, row),
                 float(shed[row]),
                 seconds=self._seconds_left() / (len(part) - row),
                 relative_gap=_EXACT_GAP,
             )
-            least = part.least[row, :width]
             # The program counts the minima as well; everywhere here they are left out.
-            bound[row] = priced.bound - float(prices[row, :width] @ least)
-            if priced.replicas:
-                own = np.zeros(part.cost.shape[1], np.int64)
-                own[:width] = np.array(priced.replicas) - least
+            bound[row] = priced.bound - part.base[row] - float((prices[row] - part.cost[row]) @ part.least[row])
+            own = part.by_cell(row, priced.replicas) if priced.replicas else None
+            if own is not None:
                 rows.append(row)
                 counts.append(own)
                 unmet.append(priced.unmet)
@@ -132,3 +193,33 @@ class Pricer:
         price = (prices[chosen] * taken).sum(axis=1)
         price += np.where(left_out > 0, np.where(np.isfinite(shed[chosen]), shed[chosen], 0.0), 0.0) * left_out
         return Found(chosen, taken, left_out, price, bound, bound)
+
+    def _by_class(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
+        near = bool(slack.any())
+        ruled = part.rules.any
+        # With rules: near the cheapest at prices that hold the worth of a rule, of which the allowed ones are kept.
+        tilted = blind_tilt(part, prices, shed) if ruled.any() else prices
+        found = self._classes.price(
+            tilted,
+            shed,
+            known=known,
+            slack=np.maximum(slack, np.where(ruled & np.isfinite(known), _RULED_SLACK * known, 0.0)),
+            keep=max(keep, _RULED_KEEP) if ruled.any() else keep,
+            relative_gap=0.0 if near else _EXACT_GAP,
+            judgements=_NEAR_JUDGEMENTS if near else _JUDGEMENTS,
+        )
+        if not ruled.any():
+            return found
+        blind = price_routes(part, prices, shed, known=known, slack=slack, keep=keep)
+        row, counts = np.concatenate([found.row, blind.row]), np.concatenate([found.counts, blind.counts])
+        unmet = np.concatenate([found.unmet, blind.unmet])
+        allowed = part.rules.allow(row, counts + part.least[row])
+        row, counts, unmet = row[allowed], counts[allowed], unmet[allowed]
+        price = (prices[row] * counts).sum(axis=1) + np.where(unmet > 0, shed[row], 0.0) * unmet
+        return best_of(
+            Found(row, counts, unmet, price),
+            len(part),
+            floor=found.bound,
+            within=np.maximum(known, 0) + slack,
+            keep=keep,
+        )

@@ -10,16 +10,20 @@ narrower, which makes the proof weaker but never wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medley_planner.optimize.columns.fleet import COVERS, Bools, Fleet, Floats, Ints
-from medley_planner.optimize.columns.found import Found, best_of, merged
+from medley_planner.optimize.columns.found import Found, best_of, joined, merged
 
 _MOST_STATES = 4000
 """Fleets under way of one service; more are not worth their time."""
+_AT_ONCE = 64
+"""Services whose fleets are enumerated together."""
 _WIDENINGS = 6
+_AT_FIRST = 0.004
+"""Part of the relaxation's value that the first window of a service with rules is wide."""
 _ROUNDING = 1e-9
 _NARROWEST = 1e-7
 """Part of the window below which it counts as nothing."""
@@ -46,43 +50,75 @@ class _Relaxed:
 
 
 def price_routes(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int) -> Found:
+    """As `_price`, some services at a time, which bounds the memory that fleets under way take."""
+    pieces = []
+    for start in range(0, len(part), _AT_ONCE):
+        rows = np.arange(start, min(start + _AT_ONCE, len(part)))
+        found = _price(part.rows(rows), prices[rows], shed[rows], known=known[rows], slack=slack[rows], keep=keep)
+        pieces.append(replace(found, row=rows[found.row]))
+    return joined(pieces)
+
+
+def _price(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int) -> Found:
     """`prices[s, j]` of a replica, `shed[s]` of leaving out all demand (infinite: not to be thought of).
 
     `known[s]` is a price at which a fleet is known (infinite: none); fleets up to `slack[s]` above the cheapest are
     looked for as well, of which the `keep` cheapest are returned.
     """
-    found, window, crowded = _search(part, prices, shed, known=known, slack=slack, keep=keep)
+    found, window, crowded = _search(part, prices, shed, known=known, slack=slack, keep=keep, at_first=_AT_FIRST)
     for _ in range(_WIDENINGS):
         # Where limits on the number of replicas bind, the relaxation is far below and the first window too narrow.
         cheapest = np.full(len(part), np.inf)
         np.minimum.at(cheapest, found.row, found.price)
-        rows = np.flatnonzero((found.bound < cheapest * (1 - _ROUNDING)) & ~crowded & (cheapest <= known))
+        # Of a service with rules a known fleet is no reason to find more than there is below it.
+        open_rows = np.where(part.rules.any, found.bound < known * (1 - _ROUNDING), cheapest <= known)
+        rows = np.flatnonzero((found.bound < cheapest * (1 - _ROUNDING)) & ~crowded & open_rows)
         if not len(rows):
             break
-        further = found.bound + 3 * window + np.where(part.room > 0, prices, 0.0).max(axis=1, initial=0.0)
-        goal = np.where(np.isfinite(cheapest), cheapest, further)[rows]
+        further = found.bound + 3 * window
+        further += np.where(part.rules.any, 0.0, np.where(part.room > 0, prices, 0.0).max(axis=1, initial=0.0))
+        goal = np.minimum(np.where(np.isfinite(cheapest), cheapest, further), known)[rows]
         wider, window[rows], crowded[rows] = _search(
-            part.rows(rows), prices[rows], shed[rows], known=goal, slack=slack[rows], keep=keep
+            part.rows(rows), prices[rows], shed[rows], known=goal, slack=slack[rows], keep=keep, at_first=np.inf
         )
         found = merged(found, wider, rows)
     return found
 
 
-def _search(
-    part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int
-) -> tuple[Found, Floats, Bools]:
-    """What is found within a window that reaches `known` or a simple fleet; that window; where it was narrowed."""
+def blind_tilt(part: Fleet, prices: Floats, shed: Floats) -> Floats:
+    """Prices that hold what the services' rules are worth where requests are routed by one weight per variant."""
+    reach, need, room = _covering(part)
+    return part.rules.priced(prices, lambda tilted: _relax(tilted, reach, room, need, shed).value)
+
+
+def _covering(part: Fleet) -> tuple[Floats, Floats, Ints]:
+    """By cell the part of the demand that a replica carries, by service what the minima leave, by cell the room."""
     reach = np.where(np.isfinite(part.work) & (part.work > 0), 1 / np.maximum(part.work, 1e-300), 0.0)
     reach = np.minimum(reach, 1.0)
     need = np.maximum(1.0 - (reach * part.least).sum(axis=1), 0.0)
     need = np.where((need <= COVERS) | (part.rate == 0), 0.0, need)
-    room = np.where(reach > 0, part.room, 0)
-    relaxed = _relax(prices, reach, room, need, shed)
-    within = np.minimum(known, _simple(part, prices, reach, room, need, shed))
+    return reach, need, np.where(reach > 0, part.room, 0)
+
+
+def _search(
+    part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, at_first: float
+) -> tuple[Found, Floats, Bools]:
+    """What is found within a window that reaches `known` or a simple fleet; that window; where it was narrowed."""
+    reach, need, room = _covering(part)
+    ruled = part.rules.any
+    # At prices that hold the worth of a rule no allowed fleet is dearer than it is, and the forbidden ones are.
+    tilted = part.rules.priced(prices, lambda tilted: _relax(tilted, reach, room, need, shed).value)
+    relaxed = _relax(tilted, reach, room, need, shed)
+    simple = np.where(ruled & np.isfinite(known), np.inf, _simple(part, prices, reach, room, need, shed))
+    within = np.minimum(known, simple)
     window = np.where(np.isfinite(within), within - relaxed.value, relaxed.value)
+    # With rules most simple fleets are far above: a narrow window first, which is widened where it holds nothing.
+    window = np.where(ruled, np.minimum(window, at_first * np.maximum(np.abs(relaxed.value), 1e-12)), window)
     window = np.maximum(window, 0.0) + slack + _ROUNDING * (1 + np.abs(relaxed.value))
     states, reached = _enumerate(part, relaxed, reach, room, need, window)
     found = _finish(part, prices, shed, relaxed, reach, room, need, states)
+    if ruled.any():
+        found = _chosen(found, part.rules.allow(found.row, found.counts + part.least[found.row]))
     best = best_of(found, len(part), floor=relaxed.value + reached, within=within + slack, keep=keep)
     return best, reached, reached < window
 
@@ -129,6 +165,10 @@ def _simple(part: Fleet, prices: Floats, reach: Floats, room: Ints, need: Floats
     return found
 
 
+def _chosen(found: Found, kept: Bools) -> Found:
+    return Found(found.row[kept], found.counts[kept], found.unmet[kept], found.price[kept])
+
+
 def _enumerate(
     part: Fleet, relaxed: _Relaxed, reach: Floats, room: Ints, need: Floats, window: Floats
 ) -> tuple[_States, Floats]:
@@ -142,6 +182,10 @@ def _enumerate(
     for step in range(variants):
         cell = order[:, step]
         active = size[start, cell] >= 0
+        own = relaxed.waste[start, cell]
+        if not (active & (own <= window)).any():
+            # No service can afford a single one of these; none of them saves anything either.
+            continue
         low, high = _range(part, states, relaxed, reach, room, need, window, cell, active)
         children = np.maximum(high - low + 1, 0)
         for _ in range(60):
@@ -178,7 +222,9 @@ def _range(
     fitting = part.most[rows] - states.counts.sum(axis=1)
     low = np.where(waste < 0, np.maximum(most - moves, 0), 0)
     high = np.where(waste < 0, most, np.minimum(most, moves))
-    high = np.minimum(np.minimum(high, np.maximum(needed, part.fewest[rows])), np.maximum(fitting, 0))
+    # For the sake of a rule there may be more than carry the load.
+    of_use = np.where(part.rules.any[rows] & (waste > 0), most, np.maximum(needed, part.fewest[rows]))
+    high = np.minimum(np.minimum(high, of_use), np.maximum(fitting, 0))
     idle = ~active[rows]
     low, high = np.where(idle, 0, low), np.where(idle, 0, high)
     outside = spare < 0
@@ -225,8 +271,9 @@ def _finish(
     least = np.maximum(np.where(carries > 0, np.minimum(np.floor(rest / np.maximum(carries, 1e-300)), most), 0), short)
     partly = np.flatnonzero((rest > 0) & np.isfinite(shed[row]) & (least < full))
     whole = np.flatnonzero(full <= most)
-    chosen = np.concatenate([whole, partly])
-    fill = np.concatenate([full[whole], least[partly]]).astype(np.int64)
+    ruled = np.flatnonzero((full <= most) & part.rules.any[row] & usable)
+    chosen = np.concatenate([whole, partly, ruled])
+    fill = np.concatenate([full[whole], least[partly], _for_rules(part, states, cut, full)[ruled]]).astype(np.int64)
     fits = (fill <= most[chosen]) & (others[chosen] + fill <= part.most[row[chosen]])
     chosen, fill = chosen[fits], fill[fits]
     counts = states.counts[chosen].astype(np.int64)
@@ -237,6 +284,21 @@ def _finish(
     unmet = np.where(unmet <= COVERS, 0.0, unmet)
     price = (prices[rows] * counts).sum(axis=1) + np.where(unmet > 0, shed[rows], 0.0) * unmet
     return Found(rows, counts, unmet, price)
+
+
+def _for_rules(part: Fleet, states: _States, cut: Ints, full: Floats) -> Floats:
+    """As many of the cut variant as carry the rest, allow for the spot replicas and stand outside of one zone."""
+    row, rules = states.row, part.rules
+    counts = states.counts + part.least[row]
+    total = counts.sum(axis=1)
+    spot = np.where(rules.spot[row], counts, 0).sum(axis=1)
+    share = rules.share[row]
+    wanted = np.maximum(rules.lasting[row] - (total - spot), full)
+    for_spot = np.ceil(spot / np.maximum(share, 1e-9) - total - 1e-9)
+    own_spot = rules.spot[row, np.maximum(cut, 0)]
+    wanted = np.maximum(wanted, np.where((share > 0) & (share < 1) & ~own_spot, for_spot, 0.0))
+    more: Floats = np.where(rules.spread[row], np.maximum(wanted, full + 1), wanted)
+    return more
 
 
 def _ceil(amount: Floats) -> Floats:

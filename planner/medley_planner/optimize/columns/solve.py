@@ -8,7 +8,7 @@ is one on the cost of any plan that leaves out no more than this one. That none 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,11 @@ import numpy as np
 from medley_planner.optimize.columns.book import Book
 from medley_planner.optimize.columns.choose import Options, improve, options, round_off
 from medley_planner.optimize.columns.fleet import Fleet, Floats, Ints, minima_fit, stack
-from medley_planner.optimize.columns.generate import Agreed, generate
+from medley_planner.optimize.columns.generate import AGREED, Agreed, generate
 from medley_planner.optimize.columns.integer import choose_best
 from medley_planner.optimize.columns.pricing import Pricer
 from medley_planner.optimize.distribute import distribute
+from medley_planner.optimize.limits import Room
 from medley_planner.optimize.solve import Answer, Answers
 from medley_planner.optimize.task import Task
 
@@ -33,8 +34,12 @@ _NEAR = 0.05
 _NODES = 2_000
 """Of the integer master, divided by the services."""
 _LEAST_NODES = 20
-_WELL_ROUNDED = 2e-4
-"""Gap below which nothing more is tried; rounding alone reaches it for hundreds of services."""
+_WELL_ROUNDED, _WELL_ROUNDED_MANY = 2e-4, 8e-4
+"""Gap below which nothing more is tried, for up to `_PROVABLE` services and for more; rounding alone reaches it for
+hundreds of services."""
+_BY_SIZE_AGREED, _BY_SIZE_ROUNDED = 5e-4, 2e-3
+"""The same two for more than `_PROVABLE` services of which some are routed by size, whose pricing takes ten times as
+long: where rounds end, and gap below which nothing more is tried."""
 _GOOD_ENOUGH = 1e-3
 """Gap below which the integer master of more than `_PROVABLE` services is not worth its seconds."""
 _PROVABLE = 40
@@ -51,6 +56,7 @@ class _Case:
     book: Book
     pricer: Pricer
     stock: Floats
+    start: Floats
     dearest: float
     relative_gap: float
     seconds_left: Callable[[], float]
@@ -59,8 +65,8 @@ class _Case:
     def services(self) -> int:
         return len(self.tasks)
 
-    def unmet_rps(self, numbers: Ints) -> Floats:
-        found: Floats = self.book.unmet[numbers] * self.fleet.rate[self.book.row[numbers]]
+    def unmet(self, numbers: Ints) -> Floats:
+        found: Floats = self.book.unmet[numbers] * self.fleet.weight[self.book.row[numbers]]
         return found
 
 
@@ -70,31 +76,67 @@ class _Choice:
 
     numbers: Ints
     bound: float
+    prices: Floats
 
 
 def solve_columns(
     tasks: Sequence[Task],
-    stocks: Mapping[str, int],
+    room: Room,
     *,
+    start: Sequence[float],
     seconds_left: Callable[[], float],
     relative_gap: float,
 ) -> Answers | None:
-    """None where minima contradict each other or the stock, which configurations cannot express."""
-    if not minima_fit(tasks, stocks):
+    """None where minima contradict each other or what is shared, which configurations cannot express. `start` are
+    prices of the room's rows to begin with."""
+    case = _begun(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
+    if case is None:
         return None
-    pools = sorted(stocks)
-    fleet = stack(tasks, pools)
-    book = Book(fleet, len(pools))
-    stock = np.array([stocks[pool] for pool in pools], float)
-    stock -= book.gpus_of(np.arange(len(fleet)), fleet.least).sum(axis=0)
-    pricer = Pricer(tasks, fleet, seconds_left=lambda: 0.25 * seconds_left())
-    book.add(pricer.least())
-    book.add(pricer.alone())
-    case = _Case(tasks, fleet, book, pricer, stock, _dearest(fleet), relative_gap, seconds_left)
     choice = _serving_all(case)
     if choice is None:
         choice = _leaving_out(case)
     return _answers(case, choice) if choice is not None else None
+
+
+def relaxed_prices(tasks: Sequence[Task], room: Room, *, seconds: float) -> dict[int, float]:
+    """By row of the room what one more of it would save per hour, if configurations could be mixed in any parts; none
+    where there was no answer in the time."""
+    ends = seconds
+    nothing = [0.0] * len(room.limits)
+    case = _begun(tasks, room, start=nothing, seconds_left=lambda: ends, relative_gap=_WELL_ROUNDED)
+    if case is None:
+        return {}
+    agreed = _agree_on_all(case)
+    return _prices_by_row(case, agreed.prices) if np.isfinite(agreed.bound) else {}
+
+
+def _begun(
+    tasks: Sequence[Task],
+    room: Room,
+    *,
+    start: Sequence[float],
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> _Case | None:
+    """With the configurations that need no search in the book."""
+    if not minima_fit(tasks, room):
+        return None
+    fleet = stack(tasks, room)
+    book = Book(fleet)
+    stock = np.array(room.left, float) - fleet.use_of(np.arange(len(fleet)), fleet.least).sum(axis=0)
+    pricer = Pricer(tasks, fleet, seconds_left=lambda: 0.25 * seconds_left())
+    least = pricer.least()
+    if len(least.row) < len(tasks):
+        return None
+    book.add(least)
+    book.add(pricer.alone())
+    book.add(pricer.now())
+    begin = np.array(start, float)
+    return _Case(tasks, fleet, book, pricer, stock, begin, _dearest(fleet), relative_gap, seconds_left)
+
+
+def _prices_by_row(case: _Case, prices: Floats) -> dict[int, float]:
+    return {row: float(price) for row, price in enumerate(prices) if case.fleet.use[:, :, row].any()}
 
 
 def _dearest(fleet: Fleet) -> float:
@@ -105,24 +147,35 @@ def _dearest(fleet: Fleet) -> float:
     return float((costs.max(axis=1, initial=0.0) / rate).max(initial=0.0)) or 1.0
 
 
-def _serving_all(case: _Case) -> _Choice | None:
-    agreed = generate(
+def _agree_on_all(case: _Case) -> Agreed:
+    return generate(
         case.fleet,
         case.book,
         case.pricer,
         stock=case.stock,
         shed_price=case.dearest,
         may_shed=False,
-        unmet_rps=None,
-        start=np.zeros(len(case.stock)),
+        unmet_weight=None,
+        start=case.start,
+        enough=_BY_SIZE_AGREED if _slow(case) else AGREED,
         seconds_left=case.seconds_left,
     )
+
+
+def _slow(case: _Case) -> bool:
+    return case.services > _PROVABLE and any(not task.blind for task in case.tasks)
+
+
+def _serving_all(case: _Case) -> _Choice | None:
+    agreed = _agree_on_all(case)
     if not np.isfinite(agreed.bound) or _served_short(case, agreed):
         return None
     chosen = _round(case, agreed, _whole(case), case.book.cost)
-    well_rounded = chosen is not None and _gap(case, chosen, agreed.bound) <= max(case.relative_gap, _WELL_ROUNDED)
+    enough = _WELL_ROUNDED if case.services <= _PROVABLE else _WELL_ROUNDED_MANY
+    enough = _BY_SIZE_ROUNDED if _slow(case) else enough
+    well_rounded = chosen is not None and _gap(case, chosen, agreed.bound) <= max(case.relative_gap, enough)
     if chosen is not None and (well_rounded or case.seconds_left() <= 0):
-        return _Choice(chosen, agreed.bound)
+        return _Choice(chosen, agreed.bound, agreed.prices)
     return _among_near(case, agreed, chosen)
 
 
@@ -130,7 +183,7 @@ def _served_short(case: _Case, agreed: Agreed) -> bool:
     """Whether even the relaxation leaves out demand."""
     weights = np.zeros(len(case.book))
     weights[: len(agreed.weights)] = agreed.weights
-    return bool((weights * case.unmet_rps(np.arange(len(case.book)))).sum() > 1e-6 * case.fleet.rate.sum())
+    return bool((weights * case.unmet(np.arange(len(case.book)))).sum() > 1e-6 * case.fleet.weight.sum())
 
 
 def _whole(case: _Case) -> Ints:
@@ -138,7 +191,7 @@ def _whole(case: _Case) -> Ints:
 
 
 def _gap(case: _Case, numbers: Ints, bound: float) -> float:
-    minima = float((case.fleet.cost * case.fleet.least).sum())
+    minima = float(case.fleet.base.sum())
     cost = float(case.book.cost[numbers].sum()) + minima
     return (cost - bound - minima) / cost if cost > 0 else 0.0
 
@@ -163,22 +216,22 @@ def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | N
     near = case.pricer.price(agreed.prices, everything, known=cheapest, slack=slack, keep=_keep(case))
     case.book.add(near)
     numbers = _whole(case)
-    price = case.book.cost[numbers] + case.book.gpus[numbers] @ agreed.prices
+    price = case.book.cost[numbers] + case.book.use[numbers] @ agreed.prices
     above = price - near.bound[case.book.row[numbers]]
     numbers = numbers[(above <= gap + 1e-9 * (1 + abs(agreed.bound))) | np.isin(numbers, _none_if(chosen))]
     if len(np.unique(case.book.row[numbers])) < case.services:
-        return None if chosen is None else _Choice(chosen, agreed.bound)
+        return None if chosen is None else _Choice(chosen, agreed.bound, agreed.prices)
     again = _round(case, agreed, numbers, case.book.cost)
     if again is not None and (chosen is None or case.book.cost[again].sum() < case.book.cost[chosen].sum()):
         chosen = again
     if chosen is not None and case.services > _PROVABLE and _gap(case, chosen, agreed.bound) <= _GOOD_ENOUGH:
-        return _Choice(chosen, agreed.bound)
+        return _Choice(chosen, agreed.bound, agreed.prices)
     found, bound = _integer(case, numbers, case.book.cost, chosen)
     if found is None:
         return None
     # A plan with a configuration that is not here costs at least what that one is above its service's cheapest.
     proved = float(near.bound.sum()) - float(agreed.prices @ case.stock) + float((near.reach - near.bound).min())
-    return _Choice(found, max(agreed.bound, min(bound, proved)))
+    return _Choice(found, max(agreed.bound, min(bound, proved)), agreed.prices)
 
 
 def _keep(case: _Case) -> int:
@@ -190,7 +243,7 @@ def _none_if(chosen: Ints | None) -> Ints:
 
 
 def _integer(
-    case: _Case, numbers: Ints, objective: Floats, start: Ints | None, most_unmet_rps: float | None = None
+    case: _Case, numbers: Ints, objective: Floats, start: Ints | None, most_unmet_weight: float | None = None
 ) -> tuple[Ints | None, float]:
     """The better of `start` and the integer master's choice, and the master's bound on what these columns can do."""
     given = options(case.book, numbers, objective)
@@ -200,13 +253,13 @@ def _integer(
         begin,
         case.stock,
         services=case.services,
-        unmet_rps=case.unmet_rps(given.number),
-        most_unmet_rps=most_unmet_rps,
+        unmet_weight=case.unmet(given.number),
+        most_unmet_weight=most_unmet_weight,
         relative_gap=case.relative_gap,
         node_limit=max(_LEAST_NODES, _NODES // case.services),
         seconds_left=lambda: 0.8 * case.seconds_left(),
     )
-    if found is not None and most_unmet_rps is None:
+    if found is not None and most_unmet_weight is None:
         found = improve(given, found, case.stock, seconds_left=case.seconds_left)
     choices = [choice for choice in (found, begin) if choice is not None and _fits(case, given, choice)]
     if not choices:
@@ -221,7 +274,7 @@ def _positions(given: Options, numbers: Ints) -> Ints:
 
 
 def _fits(case: _Case, given: Options, choice: Ints) -> bool:
-    return bool((given.use(choice) <= case.stock + 1e-6).all())
+    return bool((given.used(choice) <= case.stock + 1e-6).all())
 
 
 def _leaving_out(case: _Case) -> _Choice | None:
@@ -233,16 +286,16 @@ def _leaving_out(case: _Case) -> _Choice | None:
         stock=case.stock,
         shed_price=price,
         may_shed=True,
-        unmet_rps=None,
-        start=np.zeros(len(case.stock)),
+        unmet_weight=None,
+        start=case.start,
         seconds_left=lambda: 0.5 * case.seconds_left(),
     )
     if case.seconds_left() > 0:
-        shed = price * case.fleet.rate
+        shed = price * case.fleet.weight
         cheapest = case.book.cheapest(agreed.prices, shed)
         case.book.add(case.pricer.price(agreed.prices, shed, known=cheapest, slack=_NEAR * cheapest, keep=_keep(case)))
     numbers = np.arange(len(case.book))
-    unmet = case.unmet_rps(numbers)
+    unmet = case.unmet(numbers)
     chosen = _round(case, agreed, numbers, case.book.cost + price * unmet)
     if case.seconds_left() > 0:
         fewest, _ = _integer(case, numbers, unmet, chosen)
@@ -251,20 +304,20 @@ def _leaving_out(case: _Case) -> _Choice | None:
         return None
     least = float(unmet[chosen].sum()) * (1 + 1e-9) + _NO_UNMET
     if case.seconds_left() > 0:
-        cheaper, _ = _integer(case, numbers, case.book.cost, chosen, most_unmet_rps=least)
+        cheaper, _ = _integer(case, numbers, case.book.cost, chosen, most_unmet_weight=least)
         chosen = cheaper if cheaper is not None else chosen
-    bound = generate(
+    proof = generate(
         case.fleet,
         case.book,
         case.pricer,
         stock=case.stock,
         shed_price=agreed.shed_price,
         may_shed=True,
-        unmet_rps=least,
+        unmet_weight=least,
         start=agreed.prices,
         seconds_left=case.seconds_left,
-    ).bound
-    return _Choice(chosen, bound)
+    )
+    return _Choice(chosen, proof.bound, proof.prices)
 
 
 def _settled(case: _Case, chosen: Ints) -> Ints:
@@ -279,9 +332,9 @@ def _settled(case: _Case, chosen: Ints) -> Ints:
 def _answers(case: _Case, choice: _Choice) -> Answers:
     chosen = _settled(case, choice.numbers)
     proven = _gap(case, chosen, choice.bound) <= case.relative_gap
-    replicas = case.book.counts[chosen] + case.fleet.least
     answers = []
-    for task, counts in zip(case.tasks, replicas.tolist(), strict=True):
-        own = tuple(counts[: len(task.variants)])
+    for row, (task, counts) in enumerate(zip(case.tasks, case.book.counts[chosen], strict=True)):
+        own = tuple(case.fleet.by_variant(row, counts, len(task.variants)))
         answers.append(Answer(own, distribute(task, own), proven))
-    return Answers(tuple(answers), choice.bound + float((case.fleet.cost * case.fleet.least).sum()))
+    prices = _prices_by_row(case, choice.prices)
+    return Answers(tuple(answers), choice.bound + float(case.fleet.base.sum()), prices)

@@ -1,0 +1,60 @@
+"""Replicas on nodes, by placing them: largest first, each on the fullest node that has room for it.
+
+Where sizes divide each other this finds a place for all whenever there is one. Counts only, no plan and no problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def left_over(node_gpus: Iterable[int], replicas: Mapping[int, int]) -> dict[int, int]:
+    """By GPUs per replica how many of `replicas` found no place on nodes of so many GPUs each; empty if all did."""
+    free: dict[int, int] = {}
+    for gpus in node_gpus:
+        free[gpus] = free.get(gpus, 0) + 1
+    missing: dict[int, int] = {}
+    for size in sorted(replicas, reverse=True):
+        waiting = _place(free, size, replicas[size])
+        if waiting:
+            missing[size] = waiting
+    return missing
+
+
+def nodes_opened(gpus: int, replicas: Mapping[int, int]) -> int | None:
+    """How many nodes of `gpus` GPUs are opened for the replicas; None where one of them is larger than a node.
+
+    A new node is opened only for a replica that none of those before has room for.
+    """
+    if any(size > gpus and count > 0 for size, count in replicas.items()):
+        return None
+    free: dict[int, int] = {}
+    opened = 0
+    for size in sorted(replicas, reverse=True):
+        waiting = _place(free, size, replicas[size])
+        if waiting:
+            new = -(-waiting // (gpus // size))
+            opened += new
+            free[gpus] = free.get(gpus, 0) + new
+            _place(free, size, waiting)
+    return opened
+
+
+def _place(free: dict[int, int], size: int, count: int) -> int:
+    """Takes the GPUs from `free` (nodes by free GPUs) and tells how many replicas still wait.
+
+    Equal nodes are filled at once: after a replica its node is the fullest, so the next one goes there too.
+    """
+    for gpus in sorted(gpus for gpus in free if gpus >= size):
+        each = gpus // size
+        filled, rest = min(free[gpus], count // each), 0
+        if filled < free[gpus]:
+            rest = min(count - filled * each, each)
+        for nodes, taken in ((filled, each), (1, rest)):
+            if nodes and taken:
+                free[gpus] -= nodes
+                free[gpus - taken * size] = free.get(gpus - taken * size, 0) + nodes
+                count -= nodes * taken
+        if not count:
+            break
+    return count

@@ -1,0 +1,53 @@
+"""What requests are worth in replicas, from the problem's own figures: the arithmetic that all checks of load share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from medley_planner.model import RoutingMode, Service, ServicePlan, Variant
+
+
+def effective_work(service: Service, variant: Variant) -> tuple[float, ...]:
+    """Replicas of the variant that each bucket's whole rate takes, infinite where it cannot serve the bucket.
+
+    Rate / (capacity x utilisation limit), times 1 + beta / sqrt(W) for a demand that is worth W replicas in all: what
+    counts as W + beta sqrt(W) (square-root staffing: Halfin and Whitt 1981).
+    """
+    demand = service.demand
+    plain = [
+        demand.rate_rps * share / (capacity * service.utilisation_limit) if capacity > 0 else math.inf
+        for share, capacity in zip(demand.shares, variant.capacity_rps, strict=True)
+    ]
+    whole = math.fsum(work for work in plain if work < math.inf)
+    factor = 1 + service.staffing_beta / math.sqrt(whole) if service.staffing_beta > 0 and whole > 0 else 1.0
+    return tuple(work * factor for work in plain)
+
+
+def served_parts(service: Service, planned: ServicePlan) -> tuple[float, ...]:
+    """By bucket the part of it that all variants together get; 0 where nothing is asked for."""
+    rows = [part.bucket_shares for part in planned.variants if any(part.bucket_shares)]
+    if not rows or service.demand.rate_rps <= 0:
+        return (0.0,) * len(service.demand.shares)
+    return tuple(
+        math.fsum(column) if share > 0 else 0.0
+        for share, column in zip(service.demand.shares, zip(*rows, strict=True), strict=True)
+    )
+
+
+def load(work: Sequence[float], parts: Sequence[float]) -> float:
+    """Replicas that `parts` of each bucket take; infinite where one of them cannot be served."""
+    return math.fsum(amount * part for amount, part in zip(work, parts, strict=True) if part > 0)
+
+
+def routed_alike(service: Service) -> list[list[int]]:
+    """The buckets with any rate, in groups that the router cannot tell apart."""
+    demanded = [bucket for bucket, share in enumerate(service.demand.shares) if service.demand.rate_rps * share > 0]
+    if service.routing is RoutingMode.PER_BUCKET:
+        return [[bucket] for bucket in demanded]
+    if service.routing is not RoutingMode.INFERENCE_POOL:
+        return [demanded]
+    classes: dict[float, list[int]] = {}
+    for bucket in demanded:
+        classes.setdefault(service.demand.buckets[bucket].prompt_tokens, []).append(bucket)
+    return list(classes.values())
