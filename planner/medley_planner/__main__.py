@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from medley_planner.cli import estimate, solve
+from medley_planner.cli import estimate, explain, solve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,6 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m medley_planner", description="The planner of Medley.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     solve.add_parser(subparsers)
+    explain.add_parser(subparsers)
     estimate.add_parser(subparsers)
     args = parser.parse_args(argv)
     status: int = args.run(args)

@@ -10,12 +10,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
     from medley_operator.cli.manifests import Objects
+    from medley_operator.domain.contexts import Prepared
     from medley_operator.domain.snapshot import Snapshot
+    from medley_planner.model import Plan, Problem
+    from medley_planner.optimize import InvalidProblem
 
 EXIT_PLANNED = 0
 EXIT_BAD_INPUT = 2
@@ -141,19 +145,46 @@ def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
     return (profile,), [note]
 
 
-def _plan_and_print(snapshot: Snapshot, notes: list[str], *, output: str, deadline_seconds: float) -> int:
-    from medley_operator.cli.plan_report import build_report, exit_status, write_report
+def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, Plan | None]:
+    """One round of the operator's planning without memory; no plan where no service can be planned."""
     from medley_operator.domain.prepare import prepare
     from medley_operator.domain.snapshot import Memory
-    from medley_planner.optimize import plan, verify
+    from medley_planner.optimize import plan, split_valid, verify
 
     prepared = prepare(snapshot, Memory())
-    planned = None
-    if prepared.problem is not None:
-        planned = plan(prepared.problem, deadline_seconds=deadline_seconds)
-        violations = verify(prepared.problem, planned)
-        if violations:
-            raise AssertionError(f"the plan breaks its own rules: {violations}")
+    if prepared.problem is None:
+        return prepared, None
+    valid, faults = split_valid(prepared.problem)
+    prepared = _without_refused(prepared, valid, faults)
+    planned = plan(valid, deadline_seconds=deadline_seconds)
+    violations = verify(valid, planned)
+    if violations:
+        raise AssertionError(f"the plan breaks its own rules: {violations}")
+    return prepared, planned
+
+
+def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:
+    """Services that no plan can be made from are rejected; the others are planned."""
+    from medley_operator.domain.conditions import PlanReason
+    from medley_operator.domain.contexts import Rejection, Standing, problem_name
+
+    if prepared.problem is None or not faults:
+        return prepared
+    services = prepared.problem.services
+    said = {services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
+    contexts = tuple(
+        replace(context, standing=Standing.REJECTED, rejection=Rejection(PlanReason.INVALID_SPEC, said[name]))
+        if (name := problem_name(context.key)) in said
+        else context
+        for context in prepared.services
+    )
+    return replace(prepared, problem=valid, services=contexts)
+
+
+def _plan_and_print(snapshot: Snapshot, notes: list[str], *, output: str, deadline_seconds: float) -> int:
+    from medley_operator.cli.plan_report import build_report, exit_status, write_report
+
+    prepared, planned = plan_snapshot(snapshot, deadline_seconds=deadline_seconds)
     report = build_report(prepared, planned)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Any
 
 from medley_operator.domain.contexts import Prepared, ServiceContext, problem_name
 from medley_operator.domain.load import figures_of
-from medley_operator.domain.status import service_lower_bound
+from medley_operator.domain.status import fleet_lower_bound, service_lower_bound
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
 
 Report = dict[str, Any]
@@ -24,8 +24,18 @@ def build_report(prepared: Prepared, planned: Plan | None) -> Report:
     return {
         "status": planned.status.value if planned is not None else REJECTED,
         "cost_per_hour": _figure(planned.cost_per_hour if planned is not None else 0.0),
-        "lower_bound": _figure(planned.lower_bound_per_hour if planned is not None else 0.0),
+        "lower_bound": _figure(fleet_lower_bound(planned) if planned is not None else 0.0),
         "gap": _figure(planned.gap if planned is not None else 0.0),
+        "nodes": [
+            {
+                "pool": count.pool,
+                "nodes": count.nodes,
+                "cost_per_hour": _figure(count.cost_per_hour),
+                "idle_cost_per_hour": _figure(count.idle_cost_per_hour),
+            }
+            for count in (planned.nodes if planned is not None else ())
+            if count.nodes > 0
+        ],
         "services": [
             _service_report(context, plans.get(problem_name(context.key)), planned) for context in prepared.services
         ],
@@ -105,6 +115,7 @@ def _unserved(plan: ServicePlan, demand: Demand) -> list[Report]:
             "generation_tokens": round(demand.buckets[part.bucket].generation_tokens),
             "rate": _figure(part.rate_rps),
             "reason": part.reason.value,
+            "limits": list(part.limits),
         }
         for part in plan.unserved
     ]

@@ -14,7 +14,14 @@ def print_report(report: dict[str, Any]) -> None:
     console = Console(markup=False, highlight=False)
     for service in report["services"]:
         _print_service(console, service)
-    if len(report["services"]) > 1:
+    for count in report["nodes"]:
+        console.print(
+            f"pool {count['pool']}: {count['nodes']} whole nodes ${count['cost_per_hour']:.2f}/h, "
+            f"${count['idle_cost_per_hour']:.2f}/h of it idle",
+            soft_wrap=True,
+        )
+    # Idle parts of whole nodes are no service's cost.
+    if len(report["services"]) > 1 or report["nodes"]:
         console.print(f"all services: ${report['cost_per_hour']:.2f}/h, {_proof(report)}")
 
 
@@ -33,7 +40,7 @@ def _print_service(console: Console, service: dict[str, Any]) -> None:
     if service["unused"]:
         console.print(_table("Unused", ("variant", "reason", "why"), _unused_rows(service)))
     if service["unserved"]:
-        headings = ("prompt tokens", "generated tokens", "req/s", "reason")
+        headings = ("prompt tokens", "generated tokens", "req/s", "reason", "limits")
         console.print(_table("Not served", headings, _unserved_rows(service)))
     console.print()
 
@@ -73,7 +80,13 @@ def _unused_rows(service: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def _unserved_rows(service: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
-        (str(part["prompt_tokens"]), str(part["generation_tokens"]), f"{part['rate']:.4g}", part["reason"])
+        (
+            str(part["prompt_tokens"]),
+            str(part["generation_tokens"]),
+            f"{part['rate']:.4g}",
+            part["reason"],
+            ", ".join(part["limits"]),
+        )
         for part in service["unserved"]
     ]
 

@@ -5,7 +5,7 @@
     rate    requests per second in all
     ins, outs   prompt and generation tokens by row and column (optional, or null: sizes not known)
     stock   {type: GPUs there are} (optional; a type not named is without limit)
-    routing PerBucket (default), HTTPRoute or Service
+    routing PerBucket (default), InferencePool (needs ins), HTTPRoute or Service
 
 The table is taken as it is. `dist` may miss a sum of 1 by up to 1 % (tables are printed rounded) and is then scaled to
 it, so that `rate` stays the total. One replica takes one GPU of its type.
@@ -50,8 +50,8 @@ class Instance:
     generation_tokens: tuple[float, ...] | None
 
 
-def read_instance(path: Path) -> Instance:
-    """Raises `InstanceError` where the file cannot be read or is no usable instance."""
+def read_document(path: Path) -> Any:
+    """What the JSON file holds. Raises `InstanceError` where it cannot be read or is no JSON."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -59,13 +59,9 @@ def read_instance(path: Path) -> Instance:
     except UnicodeDecodeError as error:
         raise InstanceError(f"{path}: is not UTF-8 text; give a JSON file") from error
     try:
-        document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InstanceError(f"{path}: is not JSON ({error}); give one JSON object") from error
-    try:
-        return parse_instance(document)
-    except InstanceError as error:
-        raise InstanceError(f"{path}: {error}") from error
 
 
 def parse_instance(document: Any) -> Instance:
@@ -76,7 +72,7 @@ def parse_instance(document: Any) -> Instance:
         raise InstanceError("instances holds several instances; give a file with one of them")
     for field in ("gpu", "dist", "rate"):
         if field not in document:
-            raise InstanceError(f"{field} is missing; the fields are {', '.join(_KNOWN)}")
+            raise InstanceError(f"{field} is missing; the fields are {', '.join(_KNOWN)} (of a fleet: services, pools)")
     dist = _matrix("dist", document["dist"])
     columns = len(dist[0])
     gpu = document["gpu"]
@@ -84,6 +80,9 @@ def parse_instance(document: Any) -> Instance:
         raise InstanceError(f"gpu is {_shown(gpu)}; give an object with at least one GPU type")
     stock = _stock(document.get("stock"), gpu)
     sizes = (_sizes("ins", document.get("ins"), len(dist)), _sizes("outs", document.get("outs"), columns))
+    routing = _routing(document.get("routing"))
+    if routing is RoutingMode.INFERENCE_POOL and sizes[0] is None:
+        raise InstanceError(f'ins is missing, and routing is "{routing.value}"; give the prompt tokens that it goes by')
     service = Service(
         name=SERVICE_NAME,
         demand=Demand(
@@ -93,7 +92,7 @@ def parse_instance(document: Any) -> Instance:
             size_source=SizeSource.STATIC,
         ),
         variants=tuple(_variant(name, entry, rows=len(dist), columns=columns) for name, entry in gpu.items()),
-        routing=_routing(document.get("routing")),
+        routing=routing,
     )
     pools = tuple(Pool(name, stock.get(name)) for name in gpu)
     return Instance(Problem((service,), pools), columns, *sizes)

@@ -1,7 +1,7 @@
-"""`medley solve INSTANCE.json`: the cheapest mix for a bare capacity table, with no cluster and no model of anything.
+"""`medley solve FILE.json`: the cheapest mix for bare capacity tables, with no cluster and no model of anything.
 
-Reads one file, writes to standard output; what is wrong with the file goes to standard error. Exit status: 0 planned,
-3 partly or not feasible, 2 bad input.
+Reads one file with a fleet or with one instance, writes to standard output; what is wrong with the file goes to
+standard error. Exit status: 0 planned, 3 partly or not feasible or some services rejected, 2 bad input.
 """
 
 from __future__ import annotations
@@ -12,27 +12,34 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medley_planner.cli.instance import Instance, InstanceError, read_instance
-from medley_planner.model import Plan, PlanStatus
+from medley_planner.cli.instance import Instance, InstanceError, parse_instance, read_document
+from medley_planner.model import Plan, PlanStatus, Problem
 from medley_planner.optimize import InvalidProblem, plan, verify
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXIT_PLANNED = 0
 EXIT_BAD_INPUT = 2
 EXIT_NOT_ALL = 3
+_WHOLE = (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE)
 
 
 def add_parser(subparsers: Any) -> None:
     """Adds the `solve` command to an argparse subparsers object; the parsed arguments carry `run`."""
     parser = subparsers.add_parser(
         "solve",
-        help="plan a bare instance: your own capacity table, size mix and rate",
-        description="Plan a bare instance (JSON: gpu, dist, rate; optional ins, outs, stock, routing). The capacity "
-        "table is taken as it is: no derating, no headroom. dist may be off a sum of 1 by 1 % and is scaled to it. "
-        "Exit status: 0 planned, 3 partly or not feasible, 2 bad input.",
+        help="plan a fleet or a bare instance: your own capacity tables, size mixes and rates",
+        description="Plan a fleet (JSON: services, pools; optional power_domains, horizon_seconds) or a bare instance "
+        "(JSON: gpu, dist, rate; optional ins, outs, stock, routing). Capacity tables are taken as they are: no "
+        "derating, and no headroom but what the document asks for. Shares may be off a sum of 1 by 1 % and are scaled "
+        "to it. A service whose own data is bad is reported as Rejected, the others are planned. Exit status: 0 "
+        "planned, 3 partly or not feasible or some services rejected, 2 bad input.",
     )
-    parser.add_argument("instance", metavar="INSTANCE.json", type=Path, help="file with one instance")
+    parser.add_argument("instance", metavar="FILE.json", type=Path, help="file with one fleet or one instance")
+    parser.add_argument("--schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of the file and exit")
     parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
     parser.add_argument(
         "--deadline", metavar="SECONDS", type=_seconds, default=10.0, help="how long to solve at most; default: 10"
@@ -43,17 +50,56 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     try:
-        instance = read_instance(args.instance)
-        planned = plan(instance.problem, deadline_seconds=args.deadline)
+        document = read_document(args.instance)
+        if is_fleet(document):
+            return _run_fleet(args, document)
+        return _run_instance(args, document)
     except (InstanceError, InvalidProblem) as error:
         print(f"medley solve: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    violations = verify(instance.problem, planned)
+
+
+def is_fleet(document: object) -> bool:
+    """Whether the document is of the fleet's form, by its fields; the other form has `gpu`."""
+    return isinstance(document, dict) and "gpu" not in document and ("services" in document or "pools" in document)
+
+
+def _run_instance(args: argparse.Namespace, document: object) -> int:
+    try:
+        instance = parse_instance(document)
+    except InstanceError as error:
+        raise InstanceError(f"{args.instance}: {error}") from error
+    planned = _verified_plan(instance.problem, args.deadline)
+    report = summarise(instance, planned)
+    _print(report, args.output, _print_instance)
+    return EXIT_PLANNED if planned.status in _WHOLE else EXIT_NOT_ALL
+
+
+def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
+    # The models of the fleet's form take a tenth of a second to make; one bare instance needs none of them.
+    from medley_planner.cli.fleet_reader import FleetError, parse_fleet
+    from medley_planner.cli.fleet_report import summarise_fleet
+    from medley_planner.cli.fleet_table import print_fleet
+
+    try:
+        fleet = parse_fleet(document)
+    except FleetError as error:
+        for line in str(error).splitlines():
+            print(f"medley solve: {args.instance}: {line}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    planned = _verified_plan(fleet.problem, args.deadline)
+    for rejected in fleet.rejected:
+        print(f"medley solve: {args.instance}: {rejected}", file=sys.stderr)
+    _print(summarise_fleet(fleet, planned), args.output, print_fleet)
+    return EXIT_PLANNED if planned.status in _WHOLE and not fleet.rejected else EXIT_NOT_ALL
+
+
+def _verified_plan(problem: Problem, deadline_seconds: float) -> Plan:
+    planned = plan(problem, deadline_seconds=deadline_seconds)
+    violations = verify(problem, planned)
     if violations:
         raise AssertionError(f"the plan breaks its own rules: {violations}")
-    report = summarise(instance, planned)
-    _WRITERS[args.output](report)
-    return EXIT_PLANNED if planned.status in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE) else EXIT_NOT_ALL
+    return planned
 
 
 def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:
@@ -99,21 +145,33 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _write_json(report: dict[str, Any]) -> None:
-    print(json.dumps(report, indent=2))
+class _PrintSchema(argparse.Action):
+    """Needs no file, as `--help` does not."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from medley_planner.cli.schema import json_schema
+
+        print(json.dumps(json_schema(), indent=2))
+        parser.exit()
 
 
-def _write_yaml(report: dict[str, Any]) -> None:
-    import yaml
+def _print(report: dict[str, Any], form: str, print_table: Callable[[dict[str, Any], Console], None]) -> None:
+    if form == "json":
+        print(json.dumps(report, indent=2))
+    elif form == "yaml":
+        import yaml
 
-    print(yaml.safe_dump(report, sort_keys=False), end="")
+        print(yaml.safe_dump(report, sort_keys=False, allow_unicode=True), end="")
+    else:
+        from rich.console import Console
+
+        # Names are the user's own and may hold brackets.
+        print_table(report, Console(markup=False, highlight=False))
 
 
-def _write_table(report: dict[str, Any]) -> None:
-    from rich.console import Console
+def _print_instance(report: dict[str, Any], console: Console) -> None:
     from rich.table import Table
 
-    console = Console(markup=False, highlight=False)  # names are the user's own and may hold brackets
     mix = Table(title=f"{report['status']}: ${report['cost_per_hour']:.2f}/h", title_justify="left")
     mix.add_column("GPU type")
     mix.add_column("replicas", justify="right")
@@ -140,10 +198,3 @@ def _unserved_table(unserved: list[dict[str, Any]]) -> Any:
         sizes = ["-" if entry[key] is None else f"{entry[key]:g}" for key in ("prompt_tokens", "generation_tokens")]
         table.add_row(str(entry["bucket"]), *sizes, f"{entry['rate']:.4g}", entry["reason"])
     return table
-
-
-_WRITERS: dict[str, Callable[[dict[str, Any]], None]] = {
-    "json": _write_json,
-    "yaml": _write_yaml,
-    "table": _write_table,
-}

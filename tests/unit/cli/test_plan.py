@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ import pytest
 import yaml
 
 from medley_operator.cli.main import main
+from medley_operator.cli.manifests import read_objects
+from medley_operator.cli.plan import offline_snapshot
+from medley_operator.cli.plan_report import build_report
+from medley_operator.domain.prepare import prepare
+from medley_operator.domain.snapshot import Memory
+from medley_planner.model import NodeCount, NodePrice, PowerDomain, Priority
+from medley_planner.optimize import plan
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FLEET = EXAMPLES / "plan" / "fleet.yaml"
@@ -48,7 +56,8 @@ def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(row["cost_per_hour"] for row in service["mix"]) == pytest.approx(service["cost_per_hour"])
     assert service["cost_per_hour"] <= service["best_single"]["cost_per_hour"] + 1e-6
     named = {row["variant"] for row in service["mix"]} | {row["variant"] for row in service["unused"]}
-    assert len(named) == 8
+    assert len({name.partition("-tp")[0] for name in named}) == 8
+    assert sum(row["reason"] != "TooMany" for row in service["unused"]) + len(service["mix"]) <= 17
 
 
 def test_yaml_and_table_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,6 +94,39 @@ def test_the_quickstart_is_planned_with_notes(capsys: pytest.CaptureFixture[str]
     assert "spec.capacity.nodes is not given" in captured.err
 
 
+def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan is checked against every one of these limits before it is printed."""
+    example = EXAMPLES / "budget" / "fleet.yaml"
+    snapshot, _ = offline_snapshot(read_objects([str(example)]))
+    problem = prepare(snapshot, Memory()).problem
+    assert problem is not None
+    batch, chat = problem.services
+    assert (batch.priority, chat.priority) == (Priority.LOW, Priority.HIGH)
+    assert (chat.max_cost_per_hour, chat.spot_max_share, chat.on_demand_min_replicas) == (40.0, 0.5, 2)
+    assert (chat.zone_spread, chat.n_plus_one, chat.staffing_beta) == (True, True, 0.5)
+    pools = {pool.name: pool for pool in problem.pools}
+    assert [name for name, pool in pools.items() if pool.spot] == ["l4-spot"]
+    assert pools["h100"].node_price == NodePrice(8, 55.04, max_nodes=2)
+    assert problem.power_domains == (PowerDomain("l40s", 4000.0),)
+    assert main(["plan", "-f", str(example), "-o", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["status"] in ("Optimal", "Feasible")
+    assert report["lower_bound"] <= report["cost_per_hour"] + 1e-6
+    costs = {service["service"]: service["cost_per_hour"] for service in report["services"]}
+    assert costs["demo/chat"] <= 40.0
+    assert costs["demo/batch"] <= 10.0
+
+
+def test_whole_nodes_stand_beside_the_services() -> None:
+    snapshot, _ = offline_snapshot(read_objects([str(EXAMPLES / "budget" / "fleet.yaml")]))
+    prepared = prepare(snapshot, Memory())
+    assert prepared.problem is not None
+    nodes = (NodeCount("h100", 1, 55.04, 41.28), NodeCount("l4-spot", 0, 0.0, 0.0))
+    bought = replace(plan(prepared.problem, deadline_seconds=10.0), nodes=nodes)
+    report = build_report(prepared, bought)
+    assert report["nodes"] == [{"pool": "h100", "nodes": 1, "cost_per_hour": 55.04, "idle_cost_per_hour": 41.28}]
+
+
 def test_what_does_not_fit_is_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     documents = [item for item in objects() if item["metadata"]["name"] in ("l40s", "vllm", "chat")]
     documents[0]["spec"]["capacity"] = {"type": "Fixed", "nodes": 1, "gpusPerNode": 1}
@@ -92,6 +134,7 @@ def test_what_does_not_fit_is_status_3(tmp_path: Path, capsys: pytest.CaptureFix
     (service,) = json.loads(capsys.readouterr().out)["services"]
     assert service["status"] == "Partial"
     assert {row["reason"] for row in service["unserved"]} == {"Stock"}
+    assert all(set(row["limits"]) <= {"l40s"} for row in service["unserved"])
     assert main(["plan", "-f", edited(tmp_path, "LLMService", slo={"ttft": "1s", "tpot": "1ms"})]) == 3
     assert "TargetImpossible" in capsys.readouterr().out
 

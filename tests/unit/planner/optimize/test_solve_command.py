@@ -130,7 +130,7 @@ def _gpu(**changes: object) -> dict[str, object]:
         (_with(stock={"Z": 1}), "gpu has no such type; it has A10G"),
         (_with(stock={"A10G": 1.5}), "stock.A10G is 1.5"),
         (_with(stock=[1]), "stock is [1]"),
-        (_with(routing="Random"), 'routing is "Random"; give one of Service, HTTPRoute, PerBucket'),
+        (_with(routing="Random"), 'routing is "Random"; give one of Service, HTTPRoute, InferencePool, PerBucket'),
     ],
 )
 def test_bad_input_is_named_on_one_line(

@@ -1,0 +1,132 @@
+"""`medley explain INSTANCE.json` and `medley explain -f FILE...`: why the plan is as it is, without a cluster.
+
+A bare instance is the planner's own command; manifests are planned just as `medley plan -f` plans them. Writes nothing
+but standard output. Exit status: 0 planned, 3 partly or not feasible, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medley_planner.cli import explain as bare
+
+if TYPE_CHECKING:
+    from medley_operator.domain.contexts import Prepared
+    from medley_planner.explain import Excluded
+    from medley_planner.model import Plan
+
+EXIT_BAD_INPUT = 2
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the `explain` command to an argparse subparsers object; the parsed arguments carry `run`."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="why a plan is as it is",
+        description="Plan a bare instance, or LLMServices from YAML files as `medley plan -f` does, and explain the "
+        "plan: limits that bind and what more of them would save, cost per million tokens, what each variant alone "
+        "would cost, why variants are unused, what a better router would save, what to give way for demand that is "
+        "not served, what changed against an earlier plan. Exit status: 0 planned, 3 partly or not feasible, 2 bad "
+        "input.",
+    )
+    parser.add_argument("instance", metavar="INSTANCE.json", type=Path, nargs="?", help="file with one bare instance")
+    parser.add_argument(
+        "-f",
+        "--filename",
+        metavar="FILE",
+        dest="filenames",
+        nargs="+",
+        action="extend",
+        help="files or folders with the objects that kubectl applies; - is standard input",
+    )
+    parser.add_argument(
+        "--last",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        help="an earlier state of the same input: it is planned too, and what changed since and why is explained",
+    )
+    bare.add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
+    if (args.instance is None) == (args.filenames is None):
+        return _bad("give either one INSTANCE.json or manifests with -f")
+    if args.filenames is not None:
+        return _explain_manifests(args)
+    if args.last is not None and len(args.last) > 1:
+        return _bad(f"--last has {len(args.last)} files; an instance is one file, give the earlier one")
+    args.last = Path(args.last[0]) if args.last is not None else None
+    return bare.run(args)
+
+
+def _explain_manifests(args: argparse.Namespace) -> int:
+    from medley_operator.cli.manifests import ManifestError
+    from medley_operator.cli.plan_report import build_report, exit_status
+    from medley_planner.optimize import InvalidProblem
+
+    try:
+        prepared, planned = _plan(args.filenames, deadline_seconds=args.deadline)
+        before = _plan(args.last, deadline_seconds=args.deadline) if args.last is not None else None
+    except (ManifestError, InvalidProblem) as error:
+        return _bad(str(error))
+    status = exit_status(build_report(prepared, planned))
+    _name_rejected(prepared)
+    if prepared.problem is None or planned is None:
+        return status
+    last, last_problem = (before[1], before[0].problem) if before is not None else (None, None)
+    if before is not None and last is None:
+        return _bad(
+            "--last: none of its services can be planned, so there is no earlier plan; correct it or leave it out"
+        )
+    bare.explain_and_print(
+        prepared.problem,
+        planned,
+        last=last,
+        last_problem=last_problem,
+        seconds=args.explain_seconds,
+        output=args.output,
+        excluded=_excluded(prepared),
+    )
+    return status
+
+
+def _plan(filenames: list[str], *, deadline_seconds: float) -> tuple[Prepared, Plan | None]:
+    """Raises `ManifestError` and `InvalidProblem`."""
+    from medley_operator.cli.manifests import read_objects
+    from medley_operator.cli.plan import offline_snapshot, plan_snapshot
+
+    snapshot, notes = offline_snapshot(read_objects(filenames))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return plan_snapshot(snapshot, deadline_seconds=deadline_seconds)
+
+
+def _excluded(prepared: Prepared) -> dict[str, tuple[Excluded, ...]]:
+    """Pools that are no variant of a service, with the reasons that preparing found."""
+    from medley_operator.domain.contexts import problem_name
+    from medley_planner.explain import Excluded
+
+    return {
+        problem_name(context.key): tuple(Excluded(part.variant, part.reason, part.message) for part in context.unfit)
+        for context in prepared.services
+    }
+
+
+def _name_rejected(prepared: Prepared) -> None:
+    from medley_operator.domain.contexts import problem_name
+
+    for context in prepared.services:
+        if context.rejection is not None:
+            reason, message = context.rejection.reason.value, context.rejection.message
+            print(f"medley explain: {problem_name(context.key)} is not planned: {reason}: {message}", file=sys.stderr)
+
+
+def _bad(message: str) -> int:
+    print(f"medley explain: {message}", file=sys.stderr)
+    return EXIT_BAD_INPUT

@@ -1,0 +1,17 @@
+"""Kinds of command line arguments that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+
+def seconds_argument(text: str) -> float:
+    """A number of seconds above 0 and within a day; argparse words what it raises."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0 and below a day")
+    return seconds

@@ -1,0 +1,134 @@
+"""`medley explain INSTANCE.json`: why the plan of a bare instance is as it is.
+
+Reads one or two files, writes to standard output; what is wrong with a file goes to standard error. Exit status as
+`medley solve`: 0 planned, 3 partly or not feasible, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medley_planner.cli.arguments import seconds_argument
+from medley_planner.cli.fleet_reader import FleetError, parse_fleet
+from medley_planner.cli.instance import InstanceError, parse_instance, read_document
+from medley_planner.cli.solve import EXIT_BAD_INPUT, EXIT_NOT_ALL, EXIT_PLANNED, is_fleet
+from medley_planner.explain import Excluded, explain, routing_savings
+from medley_planner.model import Plan, PlanStatus, Problem
+from medley_planner.optimize import InvalidProblem, plan, verify
+
+_ROUTING_PART = 0.2
+"""Part of the time to explain that goes to what a better router would save."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the `explain` command to an argparse subparsers object; the parsed arguments carry `run`."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="why the plan of a bare instance or fleet is as it is",
+        description="Plan a bare instance or fleet (as `solve` reads it) and explain the plan: limits that bind and "
+        "what more of them would save, cost per million tokens, what each type alone would cost, why types are unused, "
+        "what to give way for demand that is not served. Exit status: 0 planned, 3 partly or not feasible, 2 bad "
+        "input.",
+    )
+    parser.add_argument("instance", metavar="INSTANCE.json", type=Path, help="file with one instance or fleet")
+    parser.add_argument(
+        "--last", metavar="FILE", type=Path, help="an earlier instance: explain what changed against its plan, and why"
+    )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What every way to ask for an explanation takes."""
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    parser.add_argument(
+        "--deadline",
+        metavar="SECONDS",
+        type=seconds_argument,
+        default=10.0,
+        help="how long to solve at most; default: 10",
+    )
+    parser.add_argument(
+        "--explain-seconds",
+        metavar="SECONDS",
+        type=seconds_argument,
+        default=10.0,
+        help="how long to try other plans at most; what is not found by then is left open; default: 10",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
+    try:
+        problem, rejected = read_problem(args.instance)
+        last_problem = read_problem(args.last)[0] if args.last is not None else None
+        planned = plan_verified(problem, deadline_seconds=args.deadline)
+        last = plan_verified(last_problem, deadline_seconds=args.deadline) if last_problem is not None else None
+    except (InstanceError, InvalidProblem) as error:
+        print(f"medley explain: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    for line in rejected:
+        print(f"medley explain: {args.instance}: {line}", file=sys.stderr)
+    explain_and_print(
+        problem, planned, last=last, last_problem=last_problem, seconds=args.explain_seconds, output=args.output
+    )
+    whole = planned.status in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE) and not rejected
+    return EXIT_PLANNED if whole else EXIT_NOT_ALL
+
+
+def read_problem(path: Path) -> tuple[Problem, tuple[str, ...]]:
+    """The problem, and a line for each service that is left out of it; one bare instance leaves out none.
+
+    Raises `InstanceError` where the file is no usable instance or fleet.
+    """
+    document = read_document(path)
+    try:
+        if not is_fleet(document):
+            return parse_instance(document).problem, ()
+        fleet = parse_fleet(document)
+    except (InstanceError, FleetError) as error:
+        raise InstanceError(f"{path}: {error}") from error
+    return fleet.problem, tuple(str(rejected) for rejected in fleet.rejected)
+
+
+def plan_verified(problem: Problem, *, deadline_seconds: float) -> Plan:
+    """Raises `InvalidProblem`; a plan that breaks its own rules is a fault of the planner and stops the command."""
+    planned = plan(problem, deadline_seconds=deadline_seconds)
+    violations = verify(problem, planned)
+    if violations:
+        raise AssertionError(f"the plan breaks its own rules: {violations}")
+    return planned
+
+
+def explain_and_print(
+    problem: Problem,
+    planned: Plan,
+    *,
+    last: Plan | None,
+    last_problem: Problem | None,
+    seconds: float,
+    output: str,
+    excluded: Mapping[str, Sequence[Excluded]] | None = None,
+) -> None:
+    """To standard output, as "table", "json" or "yaml"."""
+    explanation = explain(
+        problem,
+        planned,
+        last=last,
+        last_problem=last_problem,
+        excluded=excluded,
+        seconds=(1 - _ROUTING_PART) * seconds,
+    )
+    savings = routing_savings(problem, planned, seconds=_ROUTING_PART * seconds)
+    if output == "table":
+        from medley_planner.cli.explain_table import print_explanation
+
+        print_explanation(explanation, savings)
+    else:
+        from medley_planner.cli.explain_report import explanation_report, write_report
+
+        write_report(explanation_report(explanation, savings), output=output)

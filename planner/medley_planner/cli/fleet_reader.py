@@ -1,0 +1,166 @@
+"""A fleet document as a problem, with the services that had to be left out and why.
+
+A service that is malformed does not stop the others; what all of them share does. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from medley_planner.cli.fault import Fault, FaultyDocument, first_fault
+from medley_planner.cli.fleet_demand import service_from
+from medley_planner.cli.fleet_document import PoolDocument, ServiceDocument, SharedDocument
+from medley_planner.model import NodePrice, Pool, PowerDomain, Problem
+from medley_planner.optimize.validate import InvalidProblem, split_valid
+
+
+class FleetError(ValueError):
+    """The document as a whole is unusable. The message has one line for each fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A service that is not planned. `index` is its place in the document, `name` None where it has no usable one."""
+
+    index: int
+    name: str | None
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"services[{self.index}]{'' if self.name is None else _quoted(self.name)}: {self.fault}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The problem of the services that can be planned; `places[i]` is where its service i stands in the document."""
+
+    problem: Problem
+    places: tuple[int, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def parse_fleet(document: Mapping[str, Any]) -> Fleet:
+    """Raises `FleetError` where pools, power domains or the document's own fields are at fault, or no service is
+    without one."""
+    shared = _shared({name: value for name, value in document.items() if name != "services"})
+    pools = {pool.name: pool for pool in shared.pools}
+    services = document.get("services")
+    if not isinstance(services, list) or not services:
+        fault = Fault("services", services, "give a list of at least one service", missing="services" not in document)
+        raise FleetError(str(fault))
+    read = {}
+    rejected: list[Rejected] = []
+    for index, entry in enumerate(services):
+        try:
+            read[index] = service_from(ServiceDocument.model_validate(entry), pools)
+        except ValidationError as error:
+            rejected.append(Rejected(index, _name(entry), first_fault(error)))
+        except FaultyDocument as error:
+            rejected.append(Rejected(index, _name(entry), error.fault))
+    problem = Problem(
+        services=tuple(read.values()),
+        pools=tuple(_pool(pool) for pool in shared.pools),
+        power_domains=tuple(
+            PowerDomain(domain.name, domain.budget_watts, domain.parent) for domain in shared.power_domains
+        ),
+        horizon_seconds=shared.horizon_seconds,
+    )
+    try:
+        valid, faults = split_valid(problem)
+    except InvalidProblem as error:
+        raise FleetError(f"{error.object}: {Fault(error.field, error.value, error.message)}") from error
+    places = list(read)
+    for invalid in faults:
+        if invalid.service is None:
+            raise AssertionError(f"a fault that splits off a service names it: {invalid}")
+        index = places[invalid.service]
+        rejected.append(Rejected(index, _name(services[index]), _in_document(invalid, services[index])))
+    rejected.sort(key=lambda one: one.index)
+    out = {one.index for one in rejected}
+    if not valid.services:
+        raise FleetError("\n".join(str(one) for one in rejected))
+    return Fleet(valid, tuple(index for index in places if index not in out), tuple(rejected))
+
+
+def _shared(document: Mapping[str, Any]) -> SharedDocument:
+    try:
+        shared = SharedDocument.model_validate(document)
+    except ValidationError as error:
+        raise FleetError(str(first_fault(error))) from error
+    for index, pool in enumerate(shared.pools):
+        fault = _contradiction(pool)
+        if fault is not None:
+            raise FleetError(f"pools[{index}]{_quoted(pool.name)}: {fault}")
+    return shared
+
+
+def _contradiction(pool: PoolDocument) -> Fault | None:
+    """Two ways to say one thing."""
+    for one, others in (("nodes", ("node_gpus", "node_price")), ("node_price", ("node_gpus", "gpu_cost_per_hour"))):
+        for other in others:
+            value = getattr(pool, other)
+            if getattr(pool, one) is not None and value is not None:
+                plain = value.model_dump() if hasattr(value, "model_dump") else value
+                return Fault(other, plain, f"{one} is given as well; leave one of them out")
+    return None
+
+
+def _pool(document: PoolDocument) -> Pool:
+    nodes = tuple(document.node_gpus) if document.node_gpus is not None else None
+    if document.nodes is not None:
+        nodes = (document.nodes.gpus,) * document.nodes.count
+    stock = document.stock_gpus
+    if stock is None and nodes is not None and all(gpus >= 0 for gpus in nodes):
+        stock = sum(nodes)
+    price = document.node_price
+    return Pool(
+        name=document.name,
+        stock_gpus=stock,
+        node_gpus=nodes,
+        node_price=None if price is None else NodePrice(price.gpus, price.cost_per_hour, price.max_nodes),
+        spot=document.spot,
+        zones=tuple(document.zones),
+        power_domain=document.power_domain,
+    )
+
+
+def _in_document(fault: InvalidProblem, service: Mapping[str, Any]) -> Fault:
+    """The planner's fault by its path in the service's document, where grids and lists of sizes are told apart."""
+    demand = service["demand"]
+    if fault.object == "problem":
+        return Fault("name", fault.value, fault.message)
+    field = fault.field if fault.variant is None else f"variants[{fault.variant}].{fault.field}"
+    if fault.variant is not None and fault.field == "variants":
+        field = f"variants[{fault.variant}].name"
+    columns = len(demand["generation_tokens"]) if demand.get("sizes") is None else 0
+    found = re.fullmatch(r"(demand\.shares|demand\.buckets|variants\[\d+\]\.capacity_rps)\[(\d+)\](.*)", field)
+    if found:
+        owner, bucket, rest = found[1], int(found[2]), found[3]
+        if owner == "demand.buckets":
+            place = bucket // columns if columns and rest == ".prompt_tokens" else bucket % max(columns, 1)
+            field = f"demand{rest}[{place}]" if columns else f"demand.sizes[{bucket}]{rest}"
+        elif owner == "demand.shares" and not columns:
+            field = f"demand.sizes[{bucket}].share"
+        else:
+            table = demand["shares"] if owner == "demand.shares" else _capacity(service, fault)
+            nested = bool(table) and isinstance(table[0], list)
+            field = f"{owner}[{bucket // columns}][{bucket % columns}]" if nested else field
+    return Fault(field, fault.value, fault.message)
+
+
+def _capacity(service: Mapping[str, Any], fault: InvalidProblem) -> Any:
+    return service["variants"][fault.variant or 0]["capacity_rps"]
+
+
+def _name(entry: object) -> str | None:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _quoted(name: str) -> str:
+    return f' "{name}"'

@@ -1,0 +1,107 @@
+"""What `medley solve` says of a planned fleet, as one object of plain values for JSON and YAML. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from medley_planner.cli.fault import plain
+from medley_planner.cli.fleet_reader import Fleet, Rejected
+from medley_planner.cli.router_shares import prompt_classes, prompt_ranges, variant_weights
+from medley_planner.model import Plan, RoutingMode, Service, ServicePlan
+
+REJECTED = "Rejected"
+"""Status of a service whose own data is at fault; it is not planned."""
+
+
+def summarise_fleet(fleet: Fleet, planned: Plan) -> dict[str, Any]:
+    """The object that `-o json` prints. Money in US dollars per hour, rates in requests per second; services in the
+    document's order, the rejected among them."""
+    services = {
+        place: _service(service, part)
+        for place, service, part in zip(fleet.places, fleet.problem.services, planned.services, strict=True)
+    }
+    services |= {one.index: _rejected(one) for one in fleet.rejected}
+    return {
+        "status": planned.status.value,
+        "cost_per_hour": rounded(planned.cost_per_hour),
+        "switching_cost_per_hour": rounded(planned.switching_cost_per_hour),
+        "lower_bound_per_hour": rounded(planned.lower_bound_per_hour),
+        "gap": rounded(planned.gap),
+        "solve_seconds": rounded(planned.solve_seconds),
+        "nodes": [_rounded_fields(asdict(count)) for count in planned.nodes],
+        "limits": [_rounded_fields(asdict(limit) | {"kind": limit.kind.value}) for limit in planned.limits],
+        "services": [services[place] for place in sorted(services)],
+    }
+
+
+def rounded(value: float) -> float:
+    """Drops the dust of binary sums (4.68 stays 4.68), far below any tolerance in use."""
+    return float(f"{value:.12g}")
+
+
+def _service(service: Service, planned: ServicePlan) -> dict[str, Any]:
+    single = planned.best_single
+    return {
+        "service": planned.service,
+        "status": planned.status.value,
+        "routing": planned.routing.value,
+        "rate_rps": rounded(service.demand.rate_rps),
+        "cost_per_hour": rounded(planned.cost_per_hour),
+        "switching_cost_per_hour": rounded(planned.switching_cost_per_hour),
+        "mix": [
+            {
+                "variant": part.variant,
+                "pool": part.pool,
+                "replicas": part.replicas,
+                "share": rounded(part.share),
+                "load": rounded(part.load),
+                "cost_per_hour": rounded(part.cost_per_hour),
+            }
+            for part in planned.variants
+            if part.replicas
+        ],
+        "router": _router(service, planned),
+        "unserved": [
+            {
+                "prompt_tokens": service.demand.buckets[entry.bucket].prompt_tokens,
+                "generation_tokens": service.demand.buckets[entry.bucket].generation_tokens,
+                "rate_rps": rounded(entry.rate_rps),
+                "reason": entry.reason.value,
+                "limits": list(entry.limits),
+            }
+            for entry in planned.unserved
+        ],
+        "best_single": single and _rounded_fields(asdict(single)),
+        "unused": [asdict(one) for one in planned.unused],
+    }
+
+
+def _router(service: Service, planned: ServicePlan) -> dict[str, Any] | None:
+    """None where the router is told nothing: it goes by pod, or is an oracle."""
+    if planned.routing is RoutingMode.HTTP_ROUTE:
+        return {"weights": _in_use(variant_weights(planned))}
+    if planned.routing is RoutingMode.INFERENCE_POOL:
+        classes = prompt_classes(service, planned)
+        return {
+            "prompt_classes": [{"prompt_tokens": one.prompt_tokens, "shares": _in_use(one.shares)} for one in classes],
+            "prompt_ranges": {name: [asdict(one) for one in runs] for name, runs in prompt_ranges(classes).items()},
+        }
+    return None
+
+
+def _in_use(shares: dict[str, float]) -> dict[str, float]:
+    return {name: rounded(share) for name, share in shares.items() if share > 0}
+
+
+def _rejected(rejected: Rejected) -> dict[str, Any]:
+    fault = rejected.fault
+    return {
+        "service": rejected.name,
+        "status": REJECTED,
+        "error": {"field": fault.field, "value": plain(fault.value), "message": fault.message},
+    }
+
+
+def _rounded_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: rounded(value) if isinstance(value, float) else value for name, value in fields.items()}

@@ -1,0 +1,52 @@
+"""Why a plan is as it is: limits and their prices, costs per token, alternatives, what to give way, what changed.
+
+Values in, values out: reads `Problem` and `Plan` and asks the planner what-if questions within a time limit. Decides
+nothing that runs. Only `whatif.py` plans and reads a clock.
+"""
+
+from medley_planner.explain.fleet import explain
+from medley_planner.explain.routing import routing_saving, routing_savings
+from medley_planner.explain.values import (
+    Change,
+    ChangeKind,
+    CostCause,
+    Excluded,
+    Explanation,
+    LimitExplanation,
+    Outcome,
+    OwnLimit,
+    PlanChange,
+    PriceSource,
+    Relaxation,
+    RelaxationKind,
+    ReplicaChange,
+    RoutingSaving,
+    ServiceExplanation,
+    SingleFleet,
+    UnmetDemand,
+    UnusedVariant,
+)
+
+__all__ = [
+    "Change",
+    "ChangeKind",
+    "CostCause",
+    "Excluded",
+    "Explanation",
+    "LimitExplanation",
+    "Outcome",
+    "OwnLimit",
+    "PlanChange",
+    "PriceSource",
+    "Relaxation",
+    "RelaxationKind",
+    "ReplicaChange",
+    "RoutingSaving",
+    "ServiceExplanation",
+    "SingleFleet",
+    "UnmetDemand",
+    "UnusedVariant",
+    "explain",
+    "routing_saving",
+    "routing_savings",
+]

@@ -1,0 +1,91 @@
+"""Which shared limits bind, and what more of them would save.
+
+A price that the plan gives (of its relaxation) is taken; where it gives none, the fleet is planned again with room for
+one more replica at the limit that binds, which tells the true saving of that step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from medley_planner.explain.usage import limit_uses, users
+from medley_planner.explain.values import LimitExplanation, PriceSource
+from medley_planner.explain.whatif import WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
+from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem
+
+_SLACK = 1e-9
+"""Relative. Room that is missing by less is there."""
+
+
+def explain_limits(problem: Problem, planned: Plan, ask: WhatIf) -> tuple[LimitExplanation, ...]:
+    """One entry for each limit of the problem, in the plan's order."""
+    explained = [_explain(problem, use) for use in limit_uses(problem, planned)]
+    return tuple(
+        _priced_again(problem, planned, entry, ask) if entry.binding and entry.price_per_hour is None else entry
+        for entry in explained
+    )
+
+
+def raised(problem: Problem, entry: LimitExplanation) -> Problem:
+    """The problem with room for one more of the smallest replicas. GPUs come on a node, where nodes are looked at."""
+    if entry.kind is LimitKind.POWER:
+        domains = tuple(
+            replace(domain, budget_watts=domain.budget_watts + entry.step) if domain.name == entry.name else domain
+            for domain in problem.power_domains
+        )
+        return replace(problem, power_domains=domains)
+    gpus = round(entry.step * entry.size)
+    pools = tuple(with_node(pool, gpus) if pool.name == entry.name else pool for pool in problem.pools)
+    return replace(problem, pools=pools)
+
+
+def with_node(pool: Pool, gpus: int, *, count: int = 1) -> Pool:
+    """The pool with `count` nodes of `gpus` GPUs more (of its own size, where it is paid by the node)."""
+    price = pool.node_price
+    if price is not None:
+        gpus = price.gpus
+        more = price.max_nodes + count if price.max_nodes is not None else None
+        price = replace(price, max_nodes=more)
+    return replace(
+        pool,
+        stock_gpus=pool.stock_gpus + gpus * count if pool.stock_gpus is not None else None,
+        node_gpus=(*pool.node_gpus, *(gpus,) * count) if pool.node_gpus is not None else None,
+        node_price=price,
+    )
+
+
+def _explain(problem: Problem, use: LimitUse) -> LimitExplanation:
+    able = users(problem, kind=use.kind, name=use.name)
+    if use.kind is LimitKind.POWER:
+        steps = [variant.watts for variant in able if variant.watts > 0]
+    else:
+        # A replica takes places of its own size and of all smaller ones.
+        steps = [variant.gpus_per_replica / use.size for variant in able if variant.gpus_per_replica >= use.size]
+    step = min(steps, default=0.0)
+    price = use.shadow_price_per_hour
+    return LimitExplanation(
+        kind=use.kind,
+        name=use.name,
+        size=use.size,
+        used=use.used,
+        limit=use.limit,
+        binding=step > 0 and use.limit - use.used < step * (1 - _SLACK),
+        step=step,
+        source=PriceSource.RELAXATION if price is not None else None,
+        price_per_hour=price,
+    )
+
+
+def _priced_again(problem: Problem, planned: Plan, entry: LimitExplanation, ask: WhatIf) -> LimitExplanation:
+    answer = ask.ask(raised(problem, entry)) if proven(planned) else None
+    if answer is None:
+        return entry
+    before = math.fsum(unmet_rps(service) for service in planned.services)
+    more = before - math.fsum(unmet_rps(service) for service in answer.services)
+    if more > before * _SLACK:
+        return replace(entry, source=PriceSource.NEW_PLAN, step_served_rps=more)
+    saving = saving_per_hour(total_per_hour(planned), total_per_hour(answer))
+    if saving == 0 and not proven(answer):
+        return entry
+    return replace(entry, source=PriceSource.NEW_PLAN, step_saving_per_hour=saving, step_served_rps=0.0)
