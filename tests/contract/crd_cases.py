@@ -44,13 +44,32 @@ FULL: Mapping[str, Object] = {
         },
         "runtime": {"profileRef": "vllm", "args": ["--enable-prefix-caching"]},
         "slo": {"ttft": "1s", "tpot": "50ms", "percentile": 90},
-        "variants": [{"name": "a", "poolRef": "l4", "tensorParallel": 2, "minReplicas": 0, "maxReplicas": 1000}],
+        "variants": [
+            {
+                "name": "a",
+                "poolRef": "l4",
+                "tensorParallel": 2,
+                "precision": "FP8",
+                "tokenBudget": 4096,
+                "minReplicas": 0,
+                "maxReplicas": 1000,
+            }
+        ],
         "workload": {
             "source": "Static",
             "window": "5m",
             "static": {"requestsPerSecond": "2.5", "promptTokens": 100, "generationTokens": 50},
         },
-        "scaling": {"minReplicas": 1, "maxReplicas": 1000, "headroomPercent": 5},
+        "scaling": {
+            "minReplicas": 1,
+            "maxReplicas": 1000,
+            "headroomPercent": 5,
+            "burstHeadroom": "0.5",
+            "zoneSpread": True,
+            "tolerateReplicaLoss": False,
+        },
+        "priority": "High",
+        "budget": {"maxCostPerHour": "40", "spotMaxPercent": 50, "onDemandMinReplicas": 1},
         "routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw"}},
         "drain": {"preStop": "5s", "timeout": "60s"},
     },
@@ -61,6 +80,9 @@ FULL: Mapping[str, Object] = {
         "resourceName": "nvidia.com/gpu",
         "capacity": {"type": "Elastic", "nodes": 4, "gpusPerNode": 8},
         "cost": {"perHour": "6.88"},
+        "provisioning": "Spot",
+        "zones": ["eu-1a"],
+        "power": {"wattsPerGpu": 650, "budgetWatts": 20000},
     },
     "RuntimeProfile": {
         "image": "vllm/vllm-openai:v0.32.0",
@@ -68,12 +90,18 @@ FULL: Mapping[str, Object] = {
         "args": ["--swap-space=4"],
         "allowedArgs": ["--enable-prefix-caching"],
         "tokenBudget": 4096,
+        "tokenBudgets": [2048, 4096],
         "maxSequences": 128,
         "gpuMemoryUtilizationPercent": 85,
         "startupTimeout": "10m",
         "sharedMemory": "2Gi",
         "resources": {"cpu": "2", "memory": "8Gi"},
     },
+}
+
+# What a field excludes and must be taken from the full object, by path.
+EXCLUDED: Mapping[tuple[str, str], Change] = {
+    ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost.perHour": REMOVED},
 }
 
 # Lists and maps whose items must differ, by path: how item number i is made.
@@ -107,6 +135,8 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("LLMService", "spec.variants[].poolRef"): _LABEL,
     ("LLMService", "spec.workload.window"): (["10s", "1h", "0.5m"], ["5", "1d"]),
     ("LLMService", "spec.workload.static.requestsPerSecond"): _DECIMAL,
+    ("LLMService", "spec.scaling.burstHeadroom"): (["0", "1.25", "99.999"], ["-1", "100", "1e1", ".5", "1.", "0.1234"]),
+    ("LLMService", "spec.budget.maxCostPerHour"): (["0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"]),
     ("LLMService", "spec.routing.gatewayRef.name"): _SUBDOMAIN,
     ("LLMService", "spec.drain.preStop"): _DURATION,
     ("LLMService", "spec.drain.timeout"): _DURATION,
@@ -115,6 +145,8 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("GPUPool", "spec.tolerations[].value"): (["", "a"], ["-a", "a b"]),
     ("GPUPool", "spec.resourceName"): (["amd.com/gpu"], ["gpu", "cpu", "/gpu", "-/gpu", "a/-"]),
     ("GPUPool", "spec.cost.perHour"): _DECIMAL,
+    ("GPUPool", "spec.cost.perNodeHour"): _DECIMAL,
+    ("GPUPool", "spec.zones[]"): (["eu-1a", "Zone.1_b"], ["-a", "a-", "a/b", "a b"]),
     ("RuntimeProfile", "spec.image"): (
         ["registry.local:5000/a/b:tag", "a/b@sha256:0123"],
         ["-a", "A/b", "a b:tag", "$(IMAGE)"],
@@ -141,13 +173,17 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
         [{"spec.variants": [{"name": "a", "poolRef": "l4"}, {"name": "b", "poolRef": "l4"}, {"poolRef": "l4"}]}],
         [{"spec.variants": [{"name": "a", "poolRef": "l4"}, {"name": "a", "poolRef": "h100"}]}],
     ),
-    ("LLMService", "spec", "two of the same poolRef and tensorParallel need a name each"): (
+    ("LLMService", "spec", "two of the same poolRef, tensorParallel, precision and tokenBudget need a name each"): (
         [
             {"spec.variants": [{"poolRef": "l4"}, {"poolRef": "l4", "tensorParallel": 2}, {"poolRef": "h100"}]},
+            {"spec.variants": [{"poolRef": "l4", "precision": "BF16"}, {"poolRef": "l4", "precision": "FP8"}]},
+            {"spec.variants": [{"poolRef": "l4"}, {"poolRef": "l4", "tokenBudget": 2048}]},
             {"spec.variants": REMOVED},
         ],
         [
             {"spec.variants": [{"poolRef": "l4"}, {"poolRef": "l4"}]},
+            {"spec.variants": [{"poolRef": "l4", "precision": "FP8"}, {"poolRef": "l4", "precision": "FP8"}]},
+            {"spec.variants": [{"poolRef": "l4", "tokenBudget": 512}, {"poolRef": "l4", "tokenBudget": 512}]},
             {"spec.variants": [{"poolRef": "l4", "tensorParallel": 2}, {"poolRef": "l4", "tensorParallel": 2}]},
         ],
     ),
@@ -177,6 +213,26 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
             # the default of the other side counts
             {"spec.scaling.minReplicas": 65, "spec.scaling.maxReplicas": REMOVED},
         ],
+    ),
+    ("LLMService", "spec.scaling", "tolerateReplicaLoss needs maxReplicas of 2"): (
+        [{"spec.scaling.tolerateReplicaLoss": True, "spec.scaling.maxReplicas": 2}],
+        [{"spec.scaling.tolerateReplicaLoss": True, "spec.scaling.maxReplicas": 1}],
+    ),
+    ("LLMService", "spec.budget", "maxCostPerHour must be more than 0"): (
+        [{"spec.budget.maxCostPerHour": "0.01"}, {"spec.budget.maxCostPerHour": REMOVED}, {"spec.budget": REMOVED}],
+        [{"spec.budget.maxCostPerHour": "0"}, {"spec.budget.maxCostPerHour": "0.000"}],
+    ),
+    ("LLMService", "spec", "onDemandMinReplicas must not exceed scaling.maxReplicas"): (
+        [{"spec.budget.onDemandMinReplicas": 4, "spec.scaling.maxReplicas": 4}],
+        [
+            {"spec.budget.onDemandMinReplicas": 5, "spec.scaling.maxReplicas": 4},
+            # the default of the other side counts
+            {"spec.budget.onDemandMinReplicas": 65, "spec.scaling.maxReplicas": REMOVED},
+        ],
+    ),
+    ("GPUPool", "spec.cost", "give either perHour"): (
+        [{"spec.cost": {"perNodeHour": "55"}}, {"spec.cost": {"perHour": "6.88"}}],
+        [{"spec.cost": {"perHour": "6.88", "perNodeHour": "55"}}, {"spec.cost": {}}],
     ),
     ("LLMService", "spec.routing", "mode HTTPRoute needs routing.gatewayRef"): (
         [{"spec.routing": {"mode": "Service"}}, {"spec.routing.mode": REMOVED}],

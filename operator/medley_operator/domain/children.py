@@ -22,6 +22,8 @@ class RunningVariant:
 
 
 Children = Mapping[ObjectKey, Manifest]
+ReplicaSizes = Mapping[int, int]
+"""Number of replicas by the GPUs that one of them takes."""
 
 
 def by_owner(children: Children) -> dict[str, dict[ObjectKey, Manifest]]:
@@ -72,12 +74,21 @@ def _gpus(deployment: Manifest) -> int:
     )
 
 
-def gpus_by_pool(children: Mapping[ObjectKey, Manifest], *, except_uids: frozenset[str]) -> dict[str, int]:
-    """GPUs that Deployments ask for, by pool, leaving out those whose owner is in `except_uids`."""
-    used: dict[str, int] = {}
+def replicas_by_pool(children: Children, *, except_uids: frozenset[str]) -> Mapping[str, ReplicaSizes]:
+    """Replicas that Deployments ask for, by pool and GPUs of one, leaving out those whose owner is in `except_uids`."""
+    used: dict[str, dict[int, int]] = {}
     for key, manifest in children.items():
         if key.kind != labels.DEPLOYMENT or labels.owner_uid(manifest) in except_uids:
             continue
         variant = running_variant(manifest)
-        used[variant.pool] = used.get(variant.pool, 0) + variant.replicas * variant.gpus_per_replica
+        sizes = used.setdefault(variant.pool, {})
+        sizes[variant.gpus_per_replica] = sizes.get(variant.gpus_per_replica, 0) + variant.replicas
     return used
+
+
+def gpus_by_pool(children: Children, *, except_uids: frozenset[str]) -> dict[str, int]:
+    """GPUs that Deployments ask for, by pool, leaving out those whose owner is in `except_uids`."""
+    return {
+        pool: sum(size * count for size, count in sizes.items())
+        for pool, sizes in replicas_by_pool(children, except_uids=except_uids).items()
+    }

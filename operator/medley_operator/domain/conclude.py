@@ -14,7 +14,7 @@ from medley_operator.domain.children import by_owner, gpus_by_pool
 from medley_operator.domain.contexts import Prepared, ServiceKey, Standing
 from medley_operator.domain.engine_args import served_model_name
 from medley_operator.domain.events import service_events
-from medley_operator.domain.gauges import service_gauges
+from medley_operator.domain.gauges import pool_gauges, service_gauges
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.outcome import ServiceOutcome
 from medley_operator.domain.platform_status import (
@@ -30,6 +30,7 @@ from medley_operator.domain.snapshot import (
     Memory,
     ObjectKey,
     PlanOutcome,
+    PoolGauges,
     ServiceGauges,
     ServiceMemory,
     Snapshot,
@@ -85,7 +86,8 @@ def conclude(
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
         events.extend(service_events(result, status))
         gauges.append(service_gauges(result, status))
-    statuses += _platform_statuses(snapshot, prepared, planned_gpus, now=now)
+    pools = pool_gauges(prepared, outcome)
+    statuses += _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
     for rejected in snapshot.rejected:
         write = rejected_status(rejected, own=owned.get(rejected.uid, {}), now=now)
         if write is not None:
@@ -98,6 +100,7 @@ def conclude(
         events=tuple(events),
         gauges=tuple(gauges),
         memory=_remember(outcomes, memory),
+        pool_gauges=pools,
     )
 
 
@@ -200,11 +203,23 @@ def _first_by_model(staged: Sequence[Stage]) -> dict[tuple[str, str], str]:
 
 
 def _platform_statuses(
-    snapshot: Snapshot, prepared: Prepared, planned_gpus: Mapping[str, int], *, now: str
+    snapshot: Snapshot,
+    prepared: Prepared,
+    planned_gpus: Mapping[str, int],
+    by_node: Sequence[PoolGauges],
+    *,
+    now: str,
 ) -> list[StatusWrite]:
     known = known_gpu_names()
+    nodes = {each.pool: each.planned_nodes for each in by_node}
     pools = [
-        pool_status(state, planned_gpus=planned_gpus.get(state.pool.metadata.name, 0), known_gpus=known, now=now)
+        pool_status(
+            state,
+            planned_gpus=planned_gpus.get(state.pool.metadata.name, 0),
+            planned_nodes=nodes.get(state.pool.metadata.name),
+            known_gpus=known,
+            now=now,
+        )
         for state in prepared.pools
     ]
     profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]

@@ -57,7 +57,7 @@ class PoolState:
     """A pool with what the cluster holds of it.
 
     `stock_gpus` None: no limit. `node_gpus`: GPUs of each node; None where nodes are made without a limit.
-    `gpu` is its name in the catalogue, None where the catalogue lacks it.
+    `gpu` is its name in the catalogue, None where the catalogue lacks it. `zones`: none where they are not known.
     """
 
     pool: GPUPool
@@ -65,6 +65,7 @@ class PoolState:
     ready_nodes: int
     stock_gpus: int | None
     node_gpus: tuple[int, ...] | None
+    zones: tuple[str, ...] = ()
 
     def replica_limit(self, gpus_per_replica: int) -> int | None:
         """Replicas that fit, since the GPUs of one replica must sit on one node; None: no limit."""
@@ -75,10 +76,11 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class VariantContext:
-    """A variant as the planner sees it, and the pool object that its pods are placed by."""
+    """A variant as the planner sees it, the pool object that its pods are placed by, and the flags of its engine."""
 
     variant: Variant
     pool: GPUPool
+    engine_flags: tuple[tuple[str, str], ...]
 
 
 class Standing(StrEnum):
@@ -96,7 +98,7 @@ class ServiceContext:
     """All that is known of one service before the solver runs.
 
     `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
-    `unfit`: pools that are no variant of this service, and why.
+    `unfit`: what is no variant of this service or is left out, and why.
     """
 
     service: LLMService

@@ -8,28 +8,25 @@ notes (shutdown timeout 0.18, access-log filter 0.16). Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import LLMService, Precision, RuntimeProfile
+from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.labels import HTTP_PORT
 from medley_planner.units import duration_seconds
+from medley_planner.variants import ENGINE_FLAGS
 
 COMMAND = ("vllm", "serve")
 
 
 class EngineFlag(StrEnum):
-    """Flags that Medley sets itself. A user's argument of the same name is refused."""
+    """Flags that Medley sets alike in all variants. A user's argument of the same name is refused."""
 
     SERVED_MODEL_NAME = "--served-model-name"
     PORT = "--port"
     MAX_MODEL_LEN = "--max-model-len"
-    TENSOR_PARALLEL_SIZE = "--tensor-parallel-size"
     DTYPE = "--dtype"
-    QUANTIZATION = "--quantization"
     GPU_MEMORY_UTILIZATION = "--gpu-memory-utilization"
-    MAX_NUM_BATCHED_TOKENS = "--max-num-batched-tokens"
     MAX_NUM_SEQS = "--max-num-seqs"
     SHUTDOWN_TIMEOUT = "--shutdown-timeout"
     DISABLE_ACCESS_LOG = "--disable-access-log-for-endpoints"
@@ -41,52 +38,49 @@ SINCE: dict[EngineFlag, tuple[int, int]] = {
 }
 """First version of a flag; a flag that is not listed is in every version that Medley supports."""
 
-RESERVED = frozenset(flag.value for flag in EngineFlag) | {
-    "--model",
-    "--host",
-    "--uds",
-    "--root-path",
-    "--headless",
-    "--grpc",
-    "--config",
-    "--pipeline-parallel-size",
-    "--data-parallel-size",
-    "--ssl-certfile",
-    "--ssl-keyfile",
-}
+RESERVED = (
+    ENGINE_FLAGS
+    | {flag.value for flag in EngineFlag}
+    | {
+        "--model",
+        "--host",
+        "--uds",
+        "--root-path",
+        "--headless",
+        "--grpc",
+        "--config",
+        "--pipeline-parallel-size",
+        "--data-parallel-size",
+        "--ssl-certfile",
+        "--ssl-keyfile",
+    }
+)
 """Flags that would break what Medley relies on: its own, and those that move the engine's endpoint or its GPUs."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineShape:
-    """What the chosen variant sets: GPUs of one replica."""
-
-    tensor_parallel: int
 
 
 def flag_of(argument: str) -> str:
     return argument.split("=", 1)[0]
 
 
-def engine_args(service: LLMService, profile: RuntimeProfile, shape: EngineShape) -> list[str]:
-    """Arguments behind `vllm serve`, the model first. User arguments come last: the profile's, then the service's."""
+def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Iterable[tuple[str, str]]) -> list[str]:
+    """Arguments behind `vllm serve`, the model first. User arguments come last: the profile's, then the service's.
+
+    `variant_flags` are what the variant is started with, as (flag, value).
+    """
     spec, runtime = service.spec, profile.spec
     values: dict[EngineFlag, str] = {
         EngineFlag.SERVED_MODEL_NAME: served_model_name(service),
         EngineFlag.PORT: str(HTTP_PORT),
         EngineFlag.MAX_MODEL_LEN: str(spec.model.max_model_len),
-        EngineFlag.TENSOR_PARALLEL_SIZE: str(shape.tensor_parallel),
         EngineFlag.DTYPE: "bfloat16",
         EngineFlag.GPU_MEMORY_UTILIZATION: f"{runtime.gpu_memory_utilization_percent / 100:.2f}",
-        EngineFlag.MAX_NUM_BATCHED_TOKENS: str(runtime.token_budget),
         EngineFlag.MAX_NUM_SEQS: str(runtime.max_sequences),
         EngineFlag.SHUTDOWN_TIMEOUT: str(math.ceil(duration_seconds(spec.drain.timeout))),
         EngineFlag.DISABLE_ACCESS_LOG: "/health,/metrics,/ping",
     }
-    if spec.model.precision is Precision.FP8:
-        values[EngineFlag.QUANTIZATION] = "fp8"
     version = version_of(runtime.version)
     own = [f"{flag}={value}" for flag, value in values.items() if version >= SINCE.get(flag, (0, 0))]
+    own += [f"{flag}={value}" for flag, value in variant_flags]
     return [model_id(service), *own, *_user_args(runtime.args, spec.runtime.args)]
 
 

@@ -1,13 +1,15 @@
-"""Figures of one service for the exporter. Pure."""
+"""Figures of one service, and of pools that are paid by the node, for the exporter. Pure."""
 
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.conditions import PlanReason
+from medley_operator.domain.contexts import Prepared
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.load import LoadFigures, figures_of, figures_of_status
 from medley_operator.domain.outcome import ServiceOutcome
-from medley_operator.domain.snapshot import ServiceGauges, VariantGauge
+from medley_operator.domain.snapshot import PlanOutcome, PoolGauges, ServiceGauges, VariantGauge
+from medley_planner.model import Plan
 
 
 def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> ServiceGauges:
@@ -30,6 +32,27 @@ def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> Service
             for row in outcome.rows
         ),
     )
+
+
+def pool_gauges(prepared: Prepared, outcome: PlanOutcome | None) -> tuple[PoolGauges, ...]:
+    """One for each pool that is paid by the node.
+
+    A round without a plan tells the nodes of the last one, since what runs is kept; without any service there are none.
+    """
+    plan = outcome if isinstance(outcome, Plan) else None
+    counts = {count.pool: count for count in plan.nodes} if plan is not None else {}
+    found: list[PoolGauges] = []
+    for state in prepared.pools:
+        if state.pool.spec.cost.per_node_hour is None:
+            continue
+        name = state.pool.metadata.name
+        count = counts.get(name)
+        if plan is None and prepared.services:
+            nodes, idle = state.pool.status.planned_nodes or 0, None
+        else:
+            nodes, idle = (count.nodes, count.idle_cost_per_hour) if count is not None else (0, 0.0)
+        found.append(PoolGauges(pool=name, planned_nodes=nodes, idle_cost_per_hour=idle))
+    return tuple(found)
 
 
 def _figures(outcome: ServiceOutcome, status: LLMServiceStatus) -> LoadFigures:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from medley_operator.domain.children import RunningVariant
 from medley_operator.domain.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standing, problem_name
-from medley_operator.domain.quantities import money, rate
-from medley_operator.domain.snapshot import PlanFailure, PlanOutcome
-from medley_planner.model import Plan, PlanStatus, ServicePlan, Unserved, UnservedReason
+from medley_operator.domain.quantities import money
+from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
+from medley_operator.domain.unserved import Shortage, shortage, unserved_message
+from medley_planner.model import Plan, PlanStatus, ServicePlan
 
 
 class GoalKind(StrEnum):
@@ -23,7 +24,10 @@ class GoalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What to reach for one service, and how PlanReady reads. `fleet` is the plan that `plan` is part of."""
+    """What to reach for one service, and how PlanReady reads. `fleet` is the plan that `plan` is part of.
+
+    `shortage` is what the cluster lacks for this service, also where so much is lacking that there is no `plan`.
+    """
 
     kind: GoalKind
     replicas: dict[str, int]
@@ -32,6 +36,8 @@ class Goal:
     message: str
     plan: ServicePlan | None = None
     fleet: Plan | None = None
+    shortage: Shortage | None = None
+    routing_saving: RoutingSaving | None = None
     sticky_message: bool = field(default=False)
 
 
@@ -41,6 +47,9 @@ def choose_goal(context: ServiceContext, outcome: PlanOutcome | None, running: d
         return _kept(context, running, reason=context.rejection.reason, message=context.rejection.message)
     if context.standing is Standing.HELD and context.choice is not None:
         return _held(context, _held_message(context.choice))
+    refused = outcome.refused.get(problem_name(context.key)) if isinstance(outcome, FleetPlan) else None
+    if refused is not None:
+        return _kept(context, running, reason=PlanReason.INVALID_SPEC, message=refused)
     if isinstance(outcome, Plan):
         plan = next((plan for plan in outcome.services if plan.service == problem_name(context.key)), None)
         if plan is not None:
@@ -91,7 +100,8 @@ def _kept(context: ServiceContext, running: dict[str, RunningVariant], *, reason
 
 def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
     if plan.status is PlanStatus.INFEASIBLE:
-        return _kept(context, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
+        kept = _kept(context, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
+        return replace(kept, shortage=shortage(plan))
     status, message = ConditionStatus.TRUE, _mix_message(plan)
     if plan.status is PlanStatus.PARTIAL:
         status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False)
@@ -103,6 +113,8 @@ def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: d
         message=message,
         plan=plan,
         fleet=fleet,
+        shortage=shortage(plan),
+        routing_saving=fleet.routing_savings.get(plan.service) if isinstance(fleet, FleetPlan) else None,
     )
 
 
@@ -110,26 +122,3 @@ def _mix_message(plan: ServicePlan) -> str:
     mix = ", ".join(f"{part.variant} {part.replicas}" for part in plan.variants if part.replicas > 0) or "no replicas"
     proof = "proven cheapest" if plan.status is PlanStatus.OPTIMAL else "not yet proven cheapest, see status.plan.gap"
     return f"{mix}: {money(plan.cost_per_hour)} $/h, {proof}"
-
-
-_WAY_OUT = {
-    UnservedReason.STOCK: "the pools hold too few GPUs; add nodes (GPUPool spec.capacity) or relax spec.slo",
-    UnservedReason.MAX_REPLICAS: "replica limits bind; raise spec.scaling.maxReplicas or spec.variants[].maxReplicas",
-    UnservedReason.NO_VARIANT_MEETS_TARGET: "no variant serves requests of this size within the targets; relax "
-    "spec.slo.ttft or spec.slo.tpot, or add a GPUPool with faster GPUs",
-}
-
-
-def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
-    """How much is left out, by reason, with the way out."""
-    parts = []
-    for reason in sorted({part.reason for part in plan.unserved}):
-        rows: list[Unserved] = [part for part in plan.unserved if part.reason is reason]
-        total = sum(part.rate_rps for part in rows)
-        parts.append(f"{rate(total)} req/s ({reason.value}): {_WAY_OUT[reason]}")
-    head = "nothing can be planned, what runs is kept" if kept else "not planned"
-    minimum = (
-        "all replicas of spec.scaling.minReplicas and spec.variants[].minReplicas: stock or maxReplicas forbid them; "
-        "add nodes (GPUPool spec.capacity), or lower the minima or raise maxReplicas"
-    )
-    return f"{head}: {'; '.join(parts) or minimum}"

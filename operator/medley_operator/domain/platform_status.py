@@ -17,8 +17,10 @@ from medley_operator.domain.validate import check_profile, price_problem
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
 
 
-def pool_status(state: PoolState, *, planned_gpus: int, known_gpus: Sequence[str], now: str) -> StatusWrite | None:
-    """The status of a pool, or None where it reads so already."""
+def pool_status(
+    state: PoolState, *, planned_gpus: int, planned_nodes: int | None, known_gpus: Sequence[str], now: str
+) -> StatusWrite | None:
+    """The status of a pool, or None where it reads so already. `planned_nodes`: None unless it is paid by the node."""
     pool = state.pool
     generation = pool.metadata.generation
     status = GPUPoolStatus(
@@ -26,6 +28,7 @@ def pool_status(state: PoolState, *, planned_gpus: int, known_gpus: Sequence[str
         ready_nodes=state.ready_nodes,
         stock_gpus=state.stock_gpus,
         planned_gpus=planned_gpus,
+        planned_nodes=planned_nodes,
         conditions=merge(pool.status.conditions, [_pool_ready(state, known_gpus)], generation=generation, now=now),
     )
     if status == pool.status:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
-from medley_operator.domain.children import gpus_by_pool
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.contexts import (
     PoolState,
@@ -19,14 +18,13 @@ from medley_operator.domain.contexts import (
     ServiceContext,
     ServiceKey,
     Standing,
-    problem_name,
 )
 from medley_operator.domain.demand import choose_demand
-from medley_operator.domain.pools import planner_pools, pool_state
+from medley_operator.domain.planner_input import planner_problem, planner_service, planner_variants
+from medley_operator.domain.pools import pool_state
 from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
-from medley_operator.domain.validate import check_arguments, check_profile, check_spec
+from medley_operator.domain.validate import check_arguments, check_degrees, check_profile, check_spec
 from medley_operator.domain.variants import find_variants
-from medley_planner.model import Problem, RoutingMode, Service
 
 
 def prepare(snapshot: Snapshot, memory: Memory) -> Prepared:
@@ -38,13 +36,7 @@ def prepare(snapshot: Snapshot, memory: Memory) -> Prepared:
         _context(service, snapshot, pools=pools, memory=_memory_of(service, memory))
         for service in sorted(snapshot.services, key=_key)
     )
-    planned = [context for context in contexts if context.standing is Standing.PLANNED]
-    if not planned:
-        return Prepared(problem=None, services=contexts, pools=pools)
-    problem = Problem(
-        services=tuple(_planner_service(context) for context in planned),
-        pools=planner_pools(pools, taken_gpus=_taken_gpus(contexts, snapshot)),
-    )
+    problem = planner_problem(contexts, pools, snapshot.children)
     return Prepared(problem=problem, services=contexts, pools=pools)
 
 
@@ -83,11 +75,22 @@ def _context(
         at_seconds=snapshot.at_seconds,
     )
     known = replace(base, profile=profile, choice=choice)
-    found = find_variants(service, profile, pools=pools, demand=choice.demand)
+    found = find_variants(
+        service,
+        profile,
+        pools=pools,
+        demand=choice.demand,
+        running=last_replicas,
+        planned_as=planner_service(known),
+    )
     if isinstance(found, Rejection):
         return replace(known, rejection=found)
+    rejection = check_degrees(service, found.variants)
+    if rejection is not None:
+        return replace(known, rejection=rejection)
+    variants = planner_variants(found.variants, profile, last_replicas=last_replicas)
     standing = Standing.HELD if choice.hold else Standing.PLANNED
-    return replace(known, standing=standing, variants=found.variants, unfit=found.unfit)
+    return replace(known, standing=standing, variants=variants, unfit=found.unfit)
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:
@@ -139,47 +142,3 @@ def _unreadable_pool(
 def _rejected(rejected: Sequence[Rejected], *, kind: str, name: str) -> Rejected | None:
     key = ObjectKey(kind=kind, namespace="", name=name)
     return next((item for item in rejected if item.key == key), None)
-
-
-def _planner_service(context: ServiceContext) -> Service:
-    if context.choice is None:
-        raise AssertionError(f"{context.key} is planned without a demand")
-    scaling = context.service.spec.scaling
-    return Service(
-        name=problem_name(context.key),
-        demand=context.choice.demand,
-        variants=tuple(variant.variant for variant in context.variants),
-        routing=RoutingMode(context.service.spec.routing.effective_mode().value),
-        min_replicas=scaling.min_replicas,
-        max_replicas=scaling.max_replicas,
-        utilisation_limit=1.0 / (1.0 + scaling.headroom_percent / 100.0),
-    )
-
-
-def _taken_gpus(contexts: Sequence[ServiceContext], snapshot: Snapshot) -> dict[str, int]:
-    """GPUs by pool of what is not planned this round: last plans that are held, and all else that runs."""
-    answered = frozenset(
-        context.service.metadata.uid
-        for context in contexts
-        if context.standing in (Standing.PLANNED, Standing.HELD, Standing.LEAVING)
-    )
-    taken = gpus_by_pool(snapshot.children, except_uids=answered)
-    for context in contexts:
-        if context.standing is not Standing.HELD:
-            continue
-        for name, replicas in context.last_replicas.items():
-            held = _place(context, name)
-            if held is not None:
-                pool, gpus_per_replica = held
-                taken[pool] = taken.get(pool, 0) + replicas * gpus_per_replica
-    return taken
-
-
-def _place(context: ServiceContext, variant: str) -> tuple[str, int] | None:
-    known = context.variant(variant)
-    if known is not None:
-        return known.variant.pool, known.variant.gpus_per_replica
-    for old in context.service.status.variants:
-        if old.name == variant:
-            return old.pool, old.tensor_parallel
-    return None

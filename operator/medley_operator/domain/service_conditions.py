@@ -6,14 +6,12 @@ from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain import labels
-from medley_operator.domain.conditions import ConditionStatus, ConditionType, Draft, PlanReason, find
+from medley_operator.domain.conditions import ConditionStatus, ConditionType, Draft, find
 from medley_operator.domain.engine_args import served_model_name
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.outcome import ServiceOutcome
-from medley_operator.domain.quantities import rate
 from medley_operator.domain.snapshot import Manifest, MetricsReason
 from medley_operator.domain.workloads import Conflict
-from medley_planner.model import UnservedReason
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
@@ -74,17 +72,13 @@ def _plan(outcome: ServiceOutcome) -> Draft:
 
 def _capacity(outcome: ServiceOutcome) -> Draft:
     goal = outcome.goal
+    if goal.shortage is not None:
+        lacking = goal.shortage
+        # Without a plan the load is not remembered, so its figures would move each round.
+        sticky = goal.plan is None
+        return Draft(ConditionType.CAPACITY_AVAILABLE, _FALSE, lacking.reason, lacking.message, sticky_message=sticky)
     if goal.plan is not None:
-        short = sum(part.rate_rps for part in goal.plan.unserved if part.reason is UnservedReason.STOCK)
-        if short > 0:
-            message = (
-                f"{rate(short)} req/s find no GPU; add nodes to a pool (GPUPool spec.capacity.nodes), add a pool, "
-                "or relax spec.slo"
-            )
-            return Draft(ConditionType.CAPACITY_AVAILABLE, _FALSE, "StockOut", message)
         return Draft(ConditionType.CAPACITY_AVAILABLE, _TRUE, "Sufficient", "the pools hold the GPUs of the plan")
-    if goal.reason is PlanReason.INFEASIBLE and UnservedReason.STOCK.value in goal.message:
-        return Draft(ConditionType.CAPACITY_AVAILABLE, _FALSE, "StockOut", goal.message)
     previous = find(outcome.context.service.status.conditions, ConditionType.CAPACITY_AVAILABLE)
     if previous is not None:
         status = ConditionStatus(previous.status)

@@ -8,12 +8,12 @@ here touches the world, so every decision can be tested without a cluster.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_planner.model import Demand, Plan, ServicePlan
+from medley_planner.model import Demand, Plan, RoutingMode, ServicePlan
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
@@ -129,7 +129,34 @@ class PlanFailure:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class RoutingSaving:
+    """What a service would save, in US dollars per hour, if its requests were routed by `mode`."""
+
+    mode: RoutingMode
+    saves_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan(Plan):
+    """A plan with what the worker found out beside it, by the service's name in the problem.
+
+    `refused`: why the planner took a service for malformed and left it out of the plan.
+    """
+
+    routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, plan: Plan, *, routing_savings: Mapping[str, RoutingSaving], refused: Mapping[str, str] | None = None
+    ) -> FleetPlan:
+        values = {part.name: getattr(plan, part.name) for part in fields(Plan)}
+        return cls(**values, routing_savings=routing_savings, refused=refused or {})
+
+
 PlanOutcome = Plan | PlanFailure
+"""The plan may be a `FleetPlan`."""
 
 
 class EventType(StrEnum):
@@ -200,6 +227,16 @@ class ServiceGauges:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolGauges:
+    """A pool that is paid by the node: nodes that the plan pays for, and what no replica on them accounts for."""
+
+    pool: str
+    planned_nodes: int
+    idle_cost_per_hour: float | None
+    """US dollars per hour; None where this round made no plan."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """All that one round does to the world. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written."""
 
@@ -209,3 +246,4 @@ class Decision:
     events: tuple[EventNote, ...]
     gauges: tuple[ServiceGauges, ...]
     memory: Memory
+    pool_gauges: tuple[PoolGauges, ...] = ()

@@ -15,6 +15,7 @@ from medley_operator.api.v1alpha1 import (
     LLMServiceStatus,
     LoadStatus,
     PlanStateStatus,
+    RoutingSavingsStatus,
     UnservedStatus,
     UnusedStatus,
     VariantStatus,
@@ -26,11 +27,13 @@ from medley_operator.domain.load import load_status
 from medley_operator.domain.outcome import ServiceOutcome
 from medley_operator.domain.quantities import money, rate
 from medley_operator.domain.service_conditions import service_drafts, service_url
-from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.snapshot import Manifest, RoutingSaving
 from medley_planner.model import Demand, Plan, ServicePlan
 
 HELD_STATE = "Held"
 MAX_UNSERVED_ROWS = 16
+MAX_UNUSED_ROWS = 48
+"""The sixteen that are planned with, and the first of those that are left out; `medley plan` tells all."""
 
 
 def service_status(
@@ -91,7 +94,12 @@ def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
         new.state,
         new.cost_per_hour,
     ):
-        return new.model_copy(update={"lower_bound_per_hour": previous.lower_bound_per_hour, "gap": previous.gap})
+        kept = {
+            "lower_bound_per_hour": previous.lower_bound_per_hour,
+            "gap": previous.gap,
+            "routing_savings": previous.routing_savings or new.routing_savings,
+        }
+        return new.model_copy(update=kept)
     return new
 
 
@@ -109,10 +117,11 @@ def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choic
         if single is not None
         else None,
         savings_percent=_savings_percent(plan),
+        routing_savings=_routing_savings(outcome.goal.routing_saving),
         unused=[
             *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
             *outcome.context.unfit,
-        ],
+        ][:MAX_UNUSED_ROWS],
         unserved=_unserved(plan, choice.demand),
     )
 
@@ -134,9 +143,27 @@ def plan_id(plan: ServicePlan, demand: Demand) -> str:
 
 
 def service_lower_bound(plan: ServicePlan, fleet: Plan) -> float:
-    """Proven least cost of this service while the plans of the others stay: the whole fleet's slack is put on it."""
-    slack = max(fleet.cost_per_hour - fleet.lower_bound_per_hour, 0.0)
-    return max(plan.cost_per_hour - slack, 0.0)
+    """Proven least cost of this service while the plans of the others stay: the whole fleet's slack is put on it.
+
+    A plan that starts more replicas than this one is charged for their start, one that starts fewer is credited.
+    """
+    return max(plan.cost_per_hour - _slack(fleet), 0.0)
+
+
+def fleet_lower_bound(fleet: Plan) -> float:
+    """Proven least cost of the fleet, with starts charged as in `service_lower_bound`."""
+    return max(fleet.cost_per_hour - _slack(fleet), 0.0)
+
+
+def _slack(fleet: Plan) -> float:
+    """How much the plan may lie above the optimum of what is minimised, cost and switching cost together."""
+    return max(fleet.cost_per_hour + fleet.switching_cost_per_hour - fleet.lower_bound_per_hour, 0.0)
+
+
+def _routing_savings(saving: RoutingSaving | None) -> RoutingSavingsStatus | None:
+    if saving is None:
+        return None
+    return RoutingSavingsStatus(mode=saving.mode.value, saves_per_hour=money(saving.saves_per_hour))
 
 
 def _savings_percent(plan: ServicePlan) -> str | None:
@@ -154,6 +181,7 @@ def _unserved(plan: ServicePlan, demand: Demand) -> list[UnservedStatus]:
             generation_tokens=round(demand.buckets[part.bucket].generation_tokens),
             requests_per_second=rate(part.rate_rps),
             reason=part.reason.value,
+            limits=list(part.limits),
         )
         for part in largest
     ]

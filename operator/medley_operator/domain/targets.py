@@ -9,15 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
-from medley_operator.domain.catalogue import find_gpu
+from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.conditions import PlanReason
-from medley_operator.domain.contexts import Rejection, VariantContext
+from medley_operator.domain.contexts import Rejection
 from medley_operator.domain.quantities import seconds_text
-from medley_planner.capacity import StepTime
 from medley_planner.model import Bucket, Demand
-from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
+from medley_planner.variants import Replica, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +32,12 @@ class Best:
         return self.gpu if self.gpus == 1 else f"{self.gpus} x {self.gpu}"
 
 
-def target_rejection(
-    service: LLMService,
-    profile: RuntimeProfile,
-    shape: ModelShape,
-    precision: Precision,
-    variants: Sequence[VariantContext],
-    demand: Demand,
-) -> Rejection | None:
+def target_rejection(service: LLMService, rows: Sequence[Row], demand: Demand) -> Rejection | None:
     """A rejection where no variant has capacity for any bucket of the demand."""
-    if any(capacity > 0 for context in variants for capacity in context.variant.capacity_rps):
+    if any(capacity > 0 for row in rows for capacity in row.capacity.capacity_rps):
         return None
     bucket = min(demand.buckets, key=lambda bucket: (bucket.prompt_tokens, bucket.generation_tokens))
-    bests = [_best(context, shape, precision, bucket, token_budget=profile.spec.token_budget) for context in variants]
+    bests = _by_gpu([_best(row.replica, bucket) for row in rows])
     slo = service.spec.slo
     problems: list[str] = []
     if all(best.tpot_seconds > duration_seconds(slo.tpot) for best in bests):
@@ -69,18 +60,22 @@ def target_rejection(
     )
 
 
-def _best(
-    context: VariantContext, shape: ModelShape, precision: Precision, bucket: Bucket, *, token_budget: int
-) -> Best:
-    variant = context.variant
-    gpu = find_gpu(variant.gpu)
-    if gpu is None:
-        raise AssertionError(f"variant {variant.name} is of GPU {variant.gpu}, which is not in the catalogue")
-    step = StepTime(shape, gpu, tensor_parallel=variant.gpus_per_replica, precision=precision)
+def _by_gpu(bests: Sequence[Best]) -> list[Best]:
+    """The fastest of each GPU type by output token, and the fastest by first token where that is another."""
+    found: list[Best] = []
+    for gpu in dict.fromkeys(best.gpu for best in bests):
+        own = [best for best in bests if best.gpu == gpu]
+        fastest = min(own, key=lambda best: best.tpot_seconds), min(own, key=lambda best: best.ttft_seconds)
+        found.extend(dict.fromkeys(fastest))
+    return found
+
+
+def _best(replica: Replica, bucket: Bucket) -> Best:
+    step = replica.step()
     prompt = bucket.prompt_tokens
     decode = step.seconds(prefill_tokens=0, prefill_attended=0, decode_sequences=1, kv_tokens=prompt)
-    steps = max(math.ceil(prompt / token_budget), 1)
+    steps = max(math.ceil(prompt / replica.token_budget), 1)
     prefill = steps * step.seconds(
         prefill_tokens=prompt / steps, prefill_attended=prompt * prompt / 2 / steps, decode_sequences=0, kv_tokens=0
     )
-    return Best(gpu=gpu.name, gpus=variant.gpus_per_replica, ttft_seconds=prefill, tpot_seconds=decode)
+    return Best(gpu=replica.gpu.name, gpus=replica.tensor_parallel, ttft_seconds=prefill, tpot_seconds=decode)

@@ -5,9 +5,11 @@ Each check answers with a Rejection or None. A message names the field, the valu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.conditions import PlanReason
-from medley_operator.domain.contexts import Rejection
+from medley_operator.domain.contexts import Rejection, VariantContext
 from medley_operator.domain.engine_args import RESERVED, flag_of
 from medley_planner.units import duration_seconds
 
@@ -54,9 +56,38 @@ def check_profile(profile: RuntimeProfile) -> str | None:
 
 def price_problem(pool: GPUPool) -> str | None:
     """A GPU without a price cannot be planned with: any number of them would cost the same."""
-    if float(pool.spec.cost.per_hour) > 0:
+    cost = pool.spec.cost
+    if pool.spec.gpu_cost_per_hour() > 0:
         return None
-    return f'spec.cost.perHour "{pool.spec.cost.per_hour}" must be above 0; give what one GPU costs per hour'
+    if cost.per_node_hour is not None:
+        return f'spec.cost.perNodeHour "{cost.per_node_hour}" must be above 0; give what one node costs per hour'
+    return f'spec.cost.perHour "{cost.per_hour}" must be above 0; give what one GPU costs per hour'
+
+
+def check_degrees(service: LLMService, variants: Sequence[VariantContext]) -> Rejection | None:
+    """Where whole nodes are paid, replicas must pack onto them, which is planned for degrees that divide each other.
+
+    Powers of two always do, so that the answer does not hang on what other services ask for.
+    """
+    for context in variants:
+        degree = context.variant.gpus_per_replica
+        if context.pool.spec.cost.per_node_hour is None or degree.bit_count() == 1:
+            continue
+        asked = next(
+            (
+                f"spec.variants[{index}].tensorParallel {degree}"
+                for index, wish in enumerate(service.spec.variants)
+                if wish.pool_ref == context.variant.pool and wish.tensor_parallel == degree
+            ),
+            f'variant "{context.variant.name}" of {degree} GPUs',
+        )
+        return Rejection(
+            PlanReason.INVALID_SPEC,
+            f'{asked}: GPUPool "{context.variant.pool}" is paid by the node (spec.cost.perNodeHour), where only '
+            "tensor-parallel degrees 1, 2, 4, 8, ... are planned; set one of them, or have the pool priced by the GPU "
+            "(spec.cost.perHour)",
+        )
+    return None
 
 
 def _static_workload(service: LLMService) -> str | None:

@@ -120,7 +120,8 @@ def _desired(
             profile=context.profile,
             pool=variant.pool,
             variant=name,
-            tensor_parallel=variant.variant.gpus_per_replica,
+            gpus_per_replica=variant.variant.gpus_per_replica,
+            engine_flags=variant.engine_flags,
             replicas=targets.replicas[name],
             surge=targets.surge.get(name, True),
         )

@@ -131,6 +131,7 @@ class FleetLoop:
         decision = await _step("plan", concluding)
         troubles = await _step("apply", parts.publisher.publish(snapshot, decision, now=now))
         parts.exporter.show(decision.gauges)
+        parts.exporter.show_pools(decision.pool_gauges)
         self.memory = decision.memory
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
 

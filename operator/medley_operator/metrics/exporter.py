@@ -11,11 +11,12 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from medley_operator.domain.snapshot import ServiceGauges
+from medley_operator.domain.snapshot import PoolGauges, ServiceGauges
 
 COMPONENTS = ("observe", "metrics", "plan", "apply", "status", "event")
 SERVICE_LABELS = ("namespace", "service")
 VARIANT_LABELS = (*SERVICE_LABELS, "variant", "pool", "gpu")
+POOL_LABELS = ("pool",)
 SOLVE_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 START_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
@@ -47,6 +48,10 @@ class Exporter:
         }
         self._desired = gauge("medley_variant_desired_replicas", "Replicas of the plan.", VARIANT_LABELS)
         self._ready = gauge("medley_variant_ready_replicas", "Ready replicas.", VARIANT_LABELS)
+        self._pool_nodes = gauge("medley_pool_planned_nodes", "Whole nodes that the plan pays for.", POOL_LABELS)
+        self._pool_idle = gauge(
+            "medley_pool_idle_cost_per_hour_dollars", "Cost of parts of those nodes that no replica uses.", POOL_LABELS
+        )
         self._gap = gauge("medley_plan_gap_ratio", "Proven gap of the last fleet plan to the optimum.", ())
         self._last_success = gauge(
             "medley_plan_last_success_timestamp_seconds", "Unix time of the last verified plan.", ()
@@ -72,6 +77,7 @@ class Exporter:
             self._errors.labels(component)
         self._service_keys: set[tuple[str, ...]] = set()
         self._variant_keys: set[tuple[str, ...]] = set()
+        self._pool_keys: set[tuple[str, ...]] = set()
 
     def _gauge(self, name: str, text: str, labels: tuple[str, ...] = SERVICE_LABELS) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
@@ -116,6 +122,20 @@ class Exporter:
             _remove(self._desired, gone)
             _remove(self._ready, gone)
         self._service_keys, self._variant_keys = services, variants
+
+    def show_pools(self, gauges: Iterable[PoolGauges]) -> None:
+        """Replace all gauges of pools that are paid by the node."""
+        pools: set[tuple[str, ...]] = set()
+        for each in gauges:
+            pools.add((each.pool,))
+            self._pool_nodes.labels(each.pool).set(each.planned_nodes)
+            # A round without a plan knows no other figure: the last one stays.
+            if each.idle_cost_per_hour is not None:
+                self._pool_idle.labels(each.pool).set(each.idle_cost_per_hour)
+        for gone in self._pool_keys - pools:
+            _remove(self._pool_nodes, gone)
+            _remove(self._pool_idle, gone)
+        self._pool_keys = pools
 
     def _show_service(self, key: tuple[str, str], each: ServiceGauges) -> None:
         values = {

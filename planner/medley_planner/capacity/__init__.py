@@ -1,8 +1,19 @@
 """What one replica can serve: memory fit, time of an engine step, and the largest rate within the latency targets."""
 
+from medley_planner.capacity.batch import Table
 from medley_planner.capacity.closed_form import max_rate_rps
 from medley_planner.capacity.memory import MemoryFit, memory_fit
-from medley_planner.capacity.row import DERATE, CapacityRow, capacity_row
+from medley_planner.capacity.row import DERATE, CapacityRow, capacity_row, capacity_rows
 from medley_planner.capacity.step_time import StepTime
 
-__all__ = ["DERATE", "CapacityRow", "MemoryFit", "StepTime", "capacity_row", "max_rate_rps", "memory_fit"]
+__all__ = [
+    "DERATE",
+    "CapacityRow",
+    "MemoryFit",
+    "StepTime",
+    "Table",
+    "capacity_row",
+    "capacity_rows",
+    "max_rate_rps",
+    "memory_fit",
+]

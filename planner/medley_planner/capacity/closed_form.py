@@ -21,15 +21,15 @@ from medley_planner.capacity.step_time import StepTime
 API_SECONDS = 0.010
 """Time to first token that the API server adds (5 to 15 ms measured in front of vLLM)."""
 
-_MAX_PREFILL_LOAD = 0.97
-_MAX_AMPLIFICATION = 4.0
-_FEWEST_AVERAGED_STEPS = 16.0
+MAX_PREFILL_LOAD = 0.97
+MAX_AMPLIFICATION = 4.0
+FEWEST_AVERAGED_STEPS = 16.0
 """The jitter of a shorter generation, of which each step counts much, is taken as if it averaged over this many."""
-_MOST_CHUNKS = 32.0
-_TAIL = 1e-6
+MOST_CHUNKS = 32.0
+TAIL = 1e-6
 # x is searched on one fixed logarithmic grid, so that equal cells of different rows get equal answers.
-_STEPS_PER_OCTAVE = 512
-_LOWEST_OCTAVE = -22
+STEPS_PER_OCTAVE = 512
+LOWEST_OCTAVE = -22
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,11 @@ def max_rate_rps(
         max_sequences=max_sequences,
         kv_tokens=fit.kv_tokens,
     )
-    low = _LOWEST_OCTAVE * _STEPS_PER_OCTAVE
+    low = LOWEST_OCTAVE * STEPS_PER_OCTAVE
     best = _rate_if_within(step, cell, _starts(low))
     if best is None:
         return 0.0
-    high = math.ceil(_STEPS_PER_OCTAVE * math.log2(cell.budget / max(cell.prompt, cell.decode_steps, 1.0))) + 1
+    high = math.ceil(STEPS_PER_OCTAVE * math.log2(cell.budget / max(cell.prompt, cell.decode_steps, 1.0))) + 1
     while high - low > 1:
         middle = (low + high) // 2
         rate = _rate_if_within(step, cell, _starts(middle))
@@ -103,7 +103,7 @@ def max_rate_rps(
 
 
 def _starts(index: int) -> float:
-    return float(2.0 ** (index / _STEPS_PER_OCTAVE))
+    return float(2.0 ** (index / STEPS_PER_OCTAVE))
 
 
 @lru_cache(maxsize=128)
@@ -119,7 +119,7 @@ def _rate_if_within(step: StepTime, cell: Cell, starts: float) -> float | None:
     if crowd > cell.max_sequences or crowd * cell.mean_context + cell.prompt > cell.kv_tokens:
         return None
     free_budget = cell.budget - decoding
-    if free_budget < 1.0 or starts * cell.prompt / free_budget > _MAX_PREFILL_LOAD:
+    if free_budget < 1.0 or starts * cell.prompt / free_budget > MAX_PREFILL_LOAD:
         return None
 
     point = Point(step, cell, starts, decoding, free_budget)
@@ -151,13 +151,13 @@ class Point:
         with arrivals, which also covers prompts longer than the budget.
         """
         # Many small chunks are counted by the handful: at a mean of 32 their spread hardly matters any more.
-        handful = max(1.0, self._rate / _MOST_CHUNKS)
+        handful = max(1.0, self._rate / MOST_CHUNKS)
         rate, chunk = self._rate / handful, self._chunk * handful
         probability = math.exp(-rate)
         tail = 1.0 - probability
         mean, square, tokens = probability * self._idle, probability * self._idle**2, 0.0
         count = 0
-        while tail > _TAIL:
+        while tail > TAIL:
             count += 1
             size = count * chunk
             if size >= self._free:
@@ -190,8 +190,8 @@ class Point:
         one_more = one_more_idle + prefilling * (one_more_chunk - one_more_idle)
 
         slowdown = (self._decoding * one_more + self._rate * (with_chunk - self._idle)) / mean
-        amplification = 1.0 / max(1.0 - slowdown, 1.0 / _MAX_AMPLIFICATION)
-        steps = max(cell.decode_steps, _FEWEST_AVERAGED_STEPS)
+        amplification = 1.0 / max(1.0 - slowdown, 1.0 / MAX_AMPLIFICATION)
+        steps = max(cell.decode_steps, FEWEST_AVERAGED_STEPS)
         variance = max(square - mean * mean, 0.0) * self._chunks / steps + one_more**2 * self._decoding
         # The request itself is one sequence more than the mean batch that it finds.
         return mean + one_more + cell.z * math.sqrt(variance) * amplification
@@ -210,7 +210,7 @@ class Point:
     def mean_ttft_seconds(self, mean: float, square: float) -> float:
         """The mean time to first token: the rest of the step under way, the queue (as in M/D/1), the own prefill."""
         own = self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
-        load = min(self._starts * self._cell.prompt / self._free, _MAX_PREFILL_LOAD)
+        load = min(self._starts * self._cell.prompt / self._free, MAX_PREFILL_LOAD)
         service = self._cell.prompt / self._free * self._full
         return square / (2.0 * mean) + own + load * service / (2.0 * (1.0 - load))
 

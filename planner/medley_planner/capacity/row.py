@@ -1,12 +1,15 @@
-"""The capacity row of one variant: the derated largest rate of each size bucket. Pure, cached by content."""
+"""The capacity row of one variant: the derated largest rate of each size bucket. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+import numpy as np
+
+from medley_planner.capacity.batch import Table, max_rates_rps
 from medley_planner.capacity.closed_form import max_rate_rps
 from medley_planner.capacity.memory import MemoryFit, memory_fit
 from medley_planner.capacity.step_time import StepTime
@@ -111,6 +114,29 @@ def _row(
         for bucket in buckets
     ]
     return CapacityRow(_falling(buckets, rates), Provenance.ESTIMATED, derate, fit)
+
+
+def capacity_rows(
+    tables: Sequence[Table],
+    buckets: tuple[Bucket, ...],
+    *,
+    ttft_seconds: float,
+    tpot_seconds: float,
+    percentile: float,
+) -> tuple[CapacityRow, ...]:
+    """`capacity_row` of many replicas in one pass, several times faster than one by one. Not cached."""
+    derate = DERATE[Provenance.ESTIMATED]
+    rates = derate * max_rates_rps(
+        tables, buckets, ttft_seconds=ttft_seconds, tpot_seconds=tpot_seconds, percentile=percentile
+    )
+    prompt = np.array([bucket.prompt_tokens for bucket in buckets])
+    generation = np.array([bucket.generation_tokens for bucket in buckets])
+    no_longer = (prompt[None, :] <= prompt[:, None]) & (generation[None, :] <= generation[:, None])
+    falling = np.where(no_longer[None, :, :], rates[:, None, :], np.inf).min(axis=2, initial=np.inf)
+    return tuple(
+        CapacityRow(tuple(row), Provenance.ESTIMATED, derate, table.fit)
+        for table, row in zip(tables, falling.tolist(), strict=True)
+    )
 
 
 def _falling(buckets: tuple[Bucket, ...], rates: list[float]) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ _BYTES = 2.0
 
 # Fitted on vLLM with CUDA graphs on H100 (Llama-3.1-70B FP8, TP 2/4/8, 45 points), used for all GPUs.
 _STEP_SECONDS = 4.2e-3
-_SEQUENCE_SECONDS = 10e-6
+SEQUENCE_SECONDS = 10e-6
 _ALL_REDUCE_SECONDS = 5e-6
 _LINK_EFFICIENCY = 0.39
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
@@ -96,6 +96,11 @@ class StepTime:
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
             self._token_link = 2.0 * shape.layers * moved / (gpu.link_gb_per_second * 1e9 * _LINK_EFFICIENCY)
 
+    @property
+    def constants(self) -> dict[str, float]:
+        """What is folded, by name, for `batch`."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float
     ) -> float:
@@ -121,7 +126,7 @@ class StepTime:
             + self._attended * prefill_attended
             + self._token_link * tokens
             + self._constant
-            + _SEQUENCE_SECONDS * decode_sequences
+            + SEQUENCE_SECONDS * decode_sequences
         )
         if self._window:
             seconds += self._kv_window_token * min(kv_tokens, self._window * decode_sequences)

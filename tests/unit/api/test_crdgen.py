@@ -74,7 +74,8 @@ def test_key_pattern_becomes_a_rule() -> None:
 def test_rules_of_models_reach_the_schema() -> None:
     spec = crd(KINDS[0])["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     assert [r["message"] for r in spec["scaling"]["x-kubernetes-validations"]] == [
-        "minReplicas must not exceed maxReplicas"
+        "minReplicas must not exceed maxReplicas",
+        "tolerateReplicaLoss needs maxReplicas of 2 or more",
     ]
 
 

@@ -56,6 +56,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "targets": ({"slo": {"ttft": "0s"}}, "must be more than 0"),
     "variant names": ({"variants": [{"name": "a", "poolRef": "l4"}, {"name": "a", "poolRef": "h100"}]}, "used once"),
     "variant pools": ({"variants": [{"poolRef": "l4"}, {"poolRef": "l4"}]}, "need a name each"),
+    "replica loss": ({"scaling": {"maxReplicas": 1, "tolerateReplicaLoss": True}}, "maxReplicas of 2 or more"),
+    "burst headroom": ({"scaling": {"burstHeadroom": "-1"}}, "String should match pattern"),
+    "budget": ({"budget": {"maxCostPerHour": "0.00"}}, "maxCostPerHour must be more than 0"),
+    "spot share": ({"budget": {"spotMaxPercent": 101}}, "less than or equal to 100"),
+    "on demand": (
+        {"budget": {"onDemandMinReplicas": 3}, "scaling": {"maxReplicas": 2}},
+        r"budget\.onDemandMinReplicas must not exceed scaling\.maxReplicas",
+    ),
+    "priority": ({"priority": "Highest"}, "'High', 'Normal' or 'Low'"),
     "unknown field": ({"podTemplate": {}}, "Extra inputs are not permitted"),
     "unit": ({"slo": {"tpot": "50"}}, "String should match pattern"),
 }
@@ -83,6 +92,27 @@ def test_toleration_value_needs_equal() -> None:
     with pytest.raises(ValidationError, match="only with operator Equal"):
         pool(tolerations=[{"key": "gpu", "value": "l4"}])
     assert pool(tolerations=[{"key": "gpu", "operator": "Equal", "value": "l4"}]).spec.tolerations[0].value == "l4"
+
+
+@pytest.mark.parametrize("cost", [{}, {"perHour": "1", "perNodeHour": "8"}])
+def test_a_pool_has_one_price(cost: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="give either perHour"):
+        pool(cost=cost)
+
+
+def test_the_price_of_a_gpu_is_its_part_of_the_node() -> None:
+    capacity = {"gpusPerNode": 8}
+    assert pool(cost={"perNodeHour": "55.04"}, capacity=capacity).spec.gpu_cost_per_hour() == pytest.approx(6.88)
+    assert pool(cost={"perHour": "6.88"}, capacity=capacity).spec.gpu_cost_per_hour() == 6.88
+
+
+def test_defaults_ask_for_nothing_beyond_the_targets() -> None:
+    spec = service().spec
+    assert (spec.priority, spec.budget.max_cost_per_hour, spec.scaling.burst_headroom) == ("Normal", None, "0")
+    assert (spec.budget.spot_max_percent, spec.budget.on_demand_min_replicas) == (100, 0)
+    assert not spec.scaling.zone_spread
+    assert not spec.scaling.tolerate_replica_loss
+    assert (pool().spec.provisioning, pool().spec.zones, pool().spec.power) == ("OnDemand", [], None)
 
 
 def test_variants_of_one_pool_may_differ_in_degree_or_name() -> None:

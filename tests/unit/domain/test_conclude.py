@@ -16,7 +16,7 @@ TWO_VARIANTS = {"variants": [{"poolRef": "l4", "minReplicas": 1}, {"poolRef": "h
 
 
 def on(pool_name: str, **spec: object) -> dict[str, object]:
-    return {"variants": [{"poolRef": pool_name}], **spec}
+    return {"variants": [{"poolRef": pool_name, "tensorParallel": 1}], **spec}
 
 
 def test_a_first_plan_makes_services_deployments_and_says_so() -> None:
@@ -72,7 +72,7 @@ def test_new_capacity_is_ready_before_old_is_removed() -> None:
         steady.decision.memory,
     )
     assert "llama-h100" in moved.replicas()
-    only = {"variants": [{"poolRef": "l4", "maxReplicas": 0}, {"poolRef": "h100"}], **ROUTED}
+    only = {"variants": [{"poolRef": "l4", "maxReplicas": 0}, {"poolRef": "h100", "tensorParallel": 1}], **ROUTED}
     steady = settle(make.snapshot(make.service(spec=on("l4", **ROUTED))))
     before = steady.snapshot.children[ObjectKey("Deployment", make.NAMESPACE, "llama-l4")]["spec"]["replicas"]
     start = run(changed(steady.snapshot, make.service(spec=only, generation=2)), steady.decision.memory)
@@ -98,7 +98,8 @@ def test_new_capacity_is_ready_before_old_is_removed() -> None:
 def test_a_variant_whose_pool_is_deleted_goes_when_the_rest_is_ready() -> None:
     steady = settle(make.snapshot(make.service()))
     (old,) = steady.context().last_replicas
-    pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != old)
+    pool_name = steady.context().service.status.variants[0].pool
+    pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != pool_name)
     start = run(changed(steady.snapshot, pools=pools), steady.decision.memory)
     assert not start.decision.deletes
     done = follow(start)
@@ -241,7 +242,7 @@ def test_a_service_that_is_leaving_is_left_alone() -> None:
 def test_too_few_gpus_are_said_and_what_fits_is_planned() -> None:
     spec = {"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "20"}}}
     done = run(make.snapshot(make.service(spec=spec), pools=[make.pool(nodes=1)]))
-    assert done.replicas() == {"llama-l4": 4}
+    assert done.replicas() == {"llama-l4-tp2": 2}
     assert done.condition("PlanReady").reason == "Partial"
     assert "GPUPool spec.capacity" in done.condition("PlanReady").message
     assert done.condition("CapacityAvailable").reason == "StockOut"
@@ -271,7 +272,8 @@ def test_pool_statuses_tell_stock_and_use() -> None:
     done = run(make.snapshot(make.service(), pools=pools, nodes=nodes))
     by_name = {write.key.name: write.status for write in done.decision.statuses if write.key.kind == "GPUPool"}
     assert (by_name["l4"]["readyNodes"], by_name["l4"]["stockGpus"]) == (2, 6)
-    assert by_name["l4"]["plannedGpus"] == done.replicas()["llama-l4"]
+    assert done.replicas() == {"llama-l4-tp2": 1}
+    assert by_name["l4"]["plannedGpus"] == 2
     assert "stockGpus" not in by_name["elastic"]
     reasons = {name: status["conditions"][0]["reason"] for name, status in by_name.items()}
     assert reasons == {"l4": "Accepted", "none": "NoNodes", "elastic": "Accepted", "odd": "UnknownGpu"}
@@ -279,13 +281,16 @@ def test_pool_statuses_tell_stock_and_use() -> None:
 
 
 def test_a_replica_stays_on_one_node() -> None:
-    """Three nodes with one free GPU each hold no replica of two GPUs, whatever they hold together."""
+    """Three nodes with a third GPU left over each hold no fourth replica of two, whatever they hold together."""
     pools = [make.pool(nodes=None, gpus_per_node=4)]
     nodes = [make.node(f"n{index}", pool_name="l4", gpus=3) for index in range(3)]
-    spec = {"variants": [{"poolRef": "l4", "tensorParallel": 2}]}
+    load = {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "40"}}
+    spec = {"variants": [{"poolRef": "l4", "tensorParallel": 2}], "workload": load}
     done = run(make.snapshot(make.service(spec=spec), pools=pools, nodes=nodes))
-    (variant,) = done.context().variants
-    assert (variant.variant.name, variant.variant.max_replicas) == ("l4-tp2", 3)
+    assert done.prepared.problem is not None
+    assert done.prepared.problem.pools[0].node_gpus == (3, 3, 3)
+    assert done.condition("PlanReady").reason == "Partial"
+    assert done.replicas() == {"llama-l4-tp2": 3}
 
 
 def test_plan_ids_are_stable_and_follow_the_plan() -> None:

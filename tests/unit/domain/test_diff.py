@@ -22,7 +22,8 @@ def deployment() -> Manifest:
             profile=make.profile(),
             pool=make.pool(tolerations=[{"key": "gpu"}, {"key": "team", "operator": "Equal", "value": "ml"}]),
             variant="l4",
-            tensor_parallel=2,
+            gpus_per_replica=2,
+            engine_flags=(("--tensor-parallel-size", "2"),),
             replicas=3,
             surge=True,
         )

@@ -60,14 +60,14 @@ def test_a_held_service_is_mended_and_its_gpus_are_not_given_away() -> None:
         make.service(spec=LIVE), make.service("other"), pools=pools, observations={"llama": make.found(8.0)}
     )
     steady = settle(snapshot)
-    replicas = steady.context().last_replicas["l4"]
+    replicas = steady.context().last_replicas["l4-tp2"]
     held = follow(steady, observations={"llama": make.lost()})
     assert held.prepared.problem is not None
     assert [service.name for service in held.prepared.problem.services] == ["demo/other"]
-    assert held.prepared.problem.pools[0].stock_gpus == 8 - replicas
-    children = {key: value for key, value in held.snapshot.children.items() if key.name != "llama-l4"}
+    assert held.prepared.problem.pools[0].stock_gpus == 8 - 2 * replicas
+    children = {key: value for key, value in held.snapshot.children.items() if key.name != "llama-l4-tp2"}
     mended = run(changed(held.snapshot, children=children), held.decision.memory)
-    assert mended.replicas() == {"llama-l4": replicas}
+    assert mended.replicas() == {"llama-l4-tp2": replicas}
 
 
 @pytest.mark.parametrize("reason", LOSSES)
@@ -105,7 +105,8 @@ def test_no_traffic_falls_to_the_minimum() -> None:
 
 def test_a_route_still_leads_somewhere_when_there_is_no_traffic() -> None:
     """The last sizes held some that nothing serves; that must not take the weight off the one replica that is left."""
-    spec = {**LIVE, "routing": {"gatewayRef": {"name": "inference"}}}
+    variants = [{"poolRef": "l4", "tensorParallel": 1}]
+    spec = {**LIVE, "routing": {"gatewayRef": {"name": "inference"}}, "variants": variants}
     mixed = make.demand(4.0)
     mixed = replace(mixed, buckets=(*mixed.buckets, Bucket(200000.0, 100.0)), shares=(0.9, 0.1))
     seen = Observation(reason=MetricsReason.FOUND, demand=mixed, samples=1000)

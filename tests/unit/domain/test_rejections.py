@@ -82,11 +82,13 @@ def test_rejections(spec: Mapping[str, Any], reason: str, words: list[str]) -> N
     assert done.condition("PlanReady", "other").reason == "Optimal"
 
 
-def test_the_fewest_gpus_that_fit_and_are_fast_enough() -> None:
+@pytest.mark.parametrize("limits", [{"minReplicas": 1}, {"maxReplicas": 9}, {"name": "mine"}], ids=str)
+def test_an_entry_for_one_variant_takes_the_fewest_gpus_that_fit_and_are_fast_enough(limits: dict[str, Any]) -> None:
     """An L4 takes 70 ms for one step of an 8B model in BF16: two of them make it in half."""
-    for tpot, name in {"100ms": "l4", "60ms": "l4-tp2", "1ms": None}.items():
-        done = run(make.snapshot(make.service(spec={"slo": {"ttft": "2s", "tpot": tpot}}), pools=[make.pool()]))
-        assert [variant.variant.name for variant in done.context().variants] == ([name] if name else [])
+    for tpot, gpus in {"100ms": 1, "60ms": 2, "1ms": None}.items():
+        spec = {"slo": {"ttft": "2s", "tpot": tpot}, "variants": [{"poolRef": "l4", **limits}]}
+        done = run(make.snapshot(make.service(spec=spec), pools=[make.pool()]))
+        assert [variant.variant.gpus_per_replica for variant in done.context().variants] == ([gpus] if gpus else [])
 
 
 def test_a_model_given_by_its_config_is_planned() -> None:
@@ -97,7 +99,8 @@ def test_a_model_given_by_its_config_is_planned() -> None:
 def test_fp8_runs_only_where_the_gpu_has_it() -> None:
     pools = [make.pool("a10g", gpu="A10G", price="0.5"), make.pool("l4")]
     done = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools))
-    assert [variant.variant.pool for variant in done.context().variants] == ["l4"]
+    assert {variant.variant.pool for variant in done.context().variants} == {"l4"}
+    assert all(("--quantization", "fp8") in variant.engine_flags for variant in done.context().variants)
     assert "FP8" in next(unfit.message for unfit in done.context().unfit if unfit.variant == "a10g")
     refused = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools[:1]))
     assert refused.condition("PlanReady").reason == "ModelFitsNoPool"
@@ -107,7 +110,7 @@ def test_fp8_runs_only_where_the_gpu_has_it() -> None:
 def test_pools_that_cannot_be_used_are_passed_over_or_named() -> None:
     pools = [make.pool(), make.pool("odd", gpu="RTX-1"), make.pool("free", gpu="L4", price="0")]
     done = run(make.snapshot(make.service(), pools=pools))
-    assert [variant.variant.pool for variant in done.context().variants] == ["l4"]
+    assert {variant.variant.pool for variant in done.context().variants} == {"l4"}
     assert {unfit.variant for unfit in done.context().unfit} == {"odd", "free"}
     for pool_name, words in {"odd": 'spec.gpu "RTX-1"', "free": 'spec.cost.perHour "0"'}.items():
         named = run(make.snapshot(make.service(spec={"variants": [{"poolRef": pool_name}]}), pools=pools))
@@ -148,7 +151,7 @@ def test_a_rejected_service_keeps_what_it_runs_and_its_gpus(broken: Callable[[],
     assert done.condition("Ready").reason == "Serving"
     assert done.status()["desiredReplicas"] == running
     assert done.prepared.problem is not None
-    assert done.prepared.problem.pools[0].stock_gpus == 4 - running
+    assert done.prepared.problem.pools[0].stock_gpus == 4 - 2 * running
 
 
 def test_an_object_that_does_not_parse_is_told_so_once() -> None:
@@ -166,7 +169,7 @@ def test_an_object_that_does_not_parse_is_told_so_once() -> None:
 
 def test_an_unreadable_pool_does_not_look_like_a_pool_that_is_gone() -> None:
     steady = settle(make.snapshot(make.service(), pools=[make.pool(), make.pool("l40s", gpu="L40S", price="9")]))
-    assert set(steady.context().last_replicas) == {"l4"}
+    assert set(steady.context().last_replicas) == {"l4-tp2"}
     rejected = Rejected(ObjectKey("GPUPool", "", "l4"), "uid-pool-l4", 2, "spec.gpu is missing", {})
     pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != "l4")
     done = run(changed(steady.snapshot, pools=pools, rejected=(rejected,)), steady.decision.memory)

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.engine_args import EngineFlag, EngineShape, engine_args, flag_of
+from medley_operator.domain.engine_args import EngineFlag, engine_args, flag_of
 from medley_operator.domain.render.deployment import DeploymentInput, render_deployment
 from medley_operator.domain.render.httproute import observed_weights, render_http_route
 from medley_operator.domain.render.service import render_common_service, render_variant_service
 from medley_operator.domain.snapshot import Manifest
+from medley_planner.variants import ENGINE_FLAGS
 from tests.unit.domain import factories as make
 
+EVERY_FLAG = (("--tensor-parallel-size", "2"), ("--quantization", "fp8"), ("--max-num-batched-tokens", "4096"))
 DATA = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 
 
@@ -25,7 +27,8 @@ def deployment(**overrides: Any) -> Manifest:
         "profile": make.profile(),
         "pool": make.pool(),
         "variant": "l4",
-        "tensor_parallel": 1,
+        "gpus_per_replica": 1,
+        "engine_flags": (("--tensor-parallel-size", "1"),),
         "replicas": 2,
         "surge": True,
     }
@@ -48,7 +51,7 @@ def test_identity_and_placement() -> None:
             resourceName="amd.com/gpu",
             tolerations=[{"key": "gpu"}, {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"}],
         ),
-        tensor_parallel=4,
+        gpus_per_replica=4,
         variant="l4-tp4",
     )
     assert made["metadata"]["name"] == "llama-l4-tp4"
@@ -116,12 +119,12 @@ def test_a_full_pool_replaces_in_place() -> None:
 def test_engine_arguments() -> None:
     service = make.service(
         spec={
-            "model": {"uri": make.LLAMA, "name": "chat", "precision": "FP8", "maxModelLen": 8192},
+            "model": {"uri": make.LLAMA, "name": "chat", "maxModelLen": 8192},
             "runtime": {"args": ["--kv-cache-dtype=fp8"]},
         }
     )
-    profile = make.profile(args=["--kv-cache-dtype=auto", "--enable-prefix-caching"], tokenBudget=4096)
-    arguments = engine_args(service, profile, EngineShape(tensor_parallel=2))
+    profile = make.profile(args=["--kv-cache-dtype=auto", "--enable-prefix-caching"])
+    arguments = engine_args(service, profile, EVERY_FLAG)
     assert arguments[0] == "meta-llama/Llama-3.1-8B-Instruct"
     assert {
         "--served-model-name=chat",
@@ -146,8 +149,8 @@ def test_engine_arguments() -> None:
     ],
 )
 def test_flags_follow_the_engine_version(version: str, missing: set[EngineFlag]) -> None:
-    given = {flag_of(item) for item in engine_args(make.service(), make.profile(version=version), EngineShape(1))[1:]}
-    assert given == {flag.value for flag in EngineFlag} - missing - {EngineFlag.QUANTIZATION}
+    given = {flag_of(item) for item in engine_args(make.service(), make.profile(version=version), ())[1:]}
+    assert given == {flag.value for flag in EngineFlag} - missing
 
 
 def test_every_flag_exists_in_the_engine() -> None:
@@ -155,10 +158,13 @@ def test_every_flag_exists_in_the_engine() -> None:
     if not help_file.exists():
         pytest.skip(f"{help_file} is not there; set MEDLEY_SHARED_DATA")
     known = set(re.findall(r"(?<![\w-])--[a-z0-9][a-z0-9-]*", help_file.read_text()))
-    service = make.service(spec={"model": {"uri": make.LLAMA, "precision": "FP8"}})
-    given = [flag_of(item) for item in engine_args(service, make.profile(), EngineShape(tensor_parallel=2))[1:]]
-    assert len(given) == len(EngineFlag)
+    given = [flag_of(item) for item in engine_args(make.service(), make.profile(), EVERY_FLAG)[1:]]
+    assert len(given) == len(EngineFlag) + len(ENGINE_FLAGS)
     assert set(given) <= known
+
+
+def test_a_variant_sets_every_flag_of_its_kind() -> None:
+    assert {flag for flag, _ in EVERY_FLAG} == ENGINE_FLAGS
 
 
 def test_services_select_ready_pods_of_a_variant_or_of_all() -> None:

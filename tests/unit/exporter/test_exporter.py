@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from medley_operator.domain.snapshot import ServiceGauges, VariantGauge
+from medley_operator.domain.snapshot import PoolGauges, ServiceGauges, VariantGauge
 from medley_operator.metrics.exporter import COMPONENTS, Exporter, RoundOutcome
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
@@ -61,3 +61,19 @@ def test_gauges_of_what_is_gone_are_removed() -> None:
     assert b'service="other"' not in generate_latest(exporter.registry)
     exporter.show([])
     assert b'service="chat"' not in generate_latest(exporter.registry)
+
+
+def test_whole_nodes_of_pools_are_shown_kept_and_removed() -> None:
+    exporter = Exporter()
+
+    def value(name: str) -> float | None:
+        return exporter.registry.get_sample_value(name, {"pool": "h100"})
+
+    exporter.show_pools([PoolGauges("h100", 2, 13.76)])
+    assert value("medley_pool_planned_nodes") == 2
+    assert value("medley_pool_idle_cost_per_hour_dollars") == 13.76
+    exporter.show_pools([PoolGauges("h100", 2, None)])
+    assert value("medley_pool_idle_cost_per_hour_dollars") == 13.76
+    exporter.show_pools([])
+    assert value("medley_pool_planned_nodes") is None
+    assert value("medley_pool_idle_cost_per_hour_dollars") is None

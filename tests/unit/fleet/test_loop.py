@@ -115,7 +115,8 @@ async def rounds(loop: FleetLoop, parts: Parts, count: int) -> None:
     task = asyncio.create_task(loop.run())
     async with asyncio.timeout(5.0):
         while sum(value(parts, "medley_rounds_total", outcome=outcome.value) or 0 for outcome in RoundOutcome) < count:
-            await asyncio.sleep(0)
+            # Not 0: a loop that never sleeps starves the threads that a round computes in.
+            await asyncio.sleep(0.001)
             assert not task.done()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -26,6 +26,7 @@ LABEL_KEY_PATTERN = rf"^({_SUBDOMAIN}/)?{_QUALIFIED_TAIL}$"
 
 Duration = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h)$", max_length=14)]
 Money = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,6})?$", max_length=14)]
+Beta = Annotated[str, Field(pattern=r"^[0-9]{1,2}(\.[0-9]{1,3})?$", max_length=6)]
 Rate = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,6})?$", max_length=14)]
 BinaryQuantity = Annotated[str, Field(pattern=r"^[0-9]+(Mi|Gi)$", max_length=12)]
 CpuQuantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]{1,3})?m?$", max_length=12)]
@@ -35,6 +36,8 @@ PoolName = Annotated[str, Field(pattern=DNS_LABEL_PATTERN, min_length=1, max_len
 VariantName = Annotated[str, Field(pattern=DNS_LABEL_PATTERN, min_length=1, max_length=MAX_VARIANT_NAME_LENGTH)]
 LabelKey = Annotated[str, Field(pattern=LABEL_KEY_PATTERN, max_length=317)]
 LabelValue = Annotated[str, Field(pattern=rf"^({_QUALIFIED_TAIL})?$", max_length=63)]
+ZoneName = Annotated[str, Field(pattern=rf"^{_QUALIFIED_TAIL}$", min_length=1, max_length=63)]
 ResourceName = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}/{_QUALIFIED_TAIL}$", max_length=317)]
 EngineArgument = Annotated[str, Field(pattern=r"^--[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*(=.{0,512})?$", max_length=600)]
 EngineFlag = Annotated[str, Field(pattern=r"^--[a-z0-9][a-z0-9-]*$", max_length=80)]
+TokenBudget = Annotated[int, Field(ge=256, le=131072)]

@@ -155,6 +155,14 @@ KINDS: tuple[Kind, ...] = (
             Column(
                 name="Price/h", type="string", json_path=".spec.cost.perHour", description="US dollars per GPU-hour"
             ),
+            Column(
+                name="Node-Price/h",
+                type="string",
+                json_path=".spec.cost.perNodeHour",
+                description="US dollars per node-hour, where nodes are paid as a whole",
+                priority=1,
+            ),
+            Column(name="Provisioning", type="string", json_path=".spec.provisioning", priority=1),
             Column(name="Nodes", type="integer", json_path=".status.readyNodes"),
             Column(name="Stock", type="integer", json_path=".status.stockGpus", description="GPUs that may be used"),
             Column(

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, Rule
-from medley_operator.api.v1alpha1.fields import LabelKey, LabelValue, Money, ResourceName
+from medley_operator.api.v1alpha1.fields import LabelKey, LabelValue, Money, ResourceName, ZoneName
 
 
 class TolerationOperator(StrEnum):
@@ -61,10 +61,45 @@ class PoolCapacity(ApiModel):
     gpus_per_node: int = Field(ge=1, le=64, description="GPUs on each node; bounds the tensor-parallel degree.")
 
 
-class PoolCost(ApiModel):
-    """What the pool's GPUs cost."""
+class Provisioning(StrEnum):
+    ON_DEMAND = "OnDemand"
+    SPOT = "Spot"
 
-    per_hour: Money = Field(description='Price of one GPU for one hour in US dollars, as a decimal string ("0.805").')
+
+class PoolCost(ApiModel):
+    """What the pool costs: by the GPU, or by the node where nodes are paid as a whole."""
+
+    per_hour: Money | None = Field(
+        None, description='Price of one GPU for one hour in US dollars, as a decimal string ("0.805").'
+    )
+    per_node_hour: Money | None = Field(
+        None,
+        description="Price of one node of gpusPerNode GPUs for one hour in US dollars, instead of perHour: whole nodes "
+        "are then planned and paid, and a replica costs its GPUs' part. Tensor-parallel degrees are 1, 2, 4, 8, ... "
+        "there, so that replicas pack.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="has(self.perHour) != has(self.perNodeHour)",
+            message="give either perHour (of one GPU) or perNodeHour (of one node)",
+            holds=lambda self: (self.per_hour is None) != (self.per_node_hour is None),
+        ),
+    )
+
+
+class PoolPower(ApiModel):
+    """What the pool's GPUs draw, and how much they may draw together."""
+
+    watts_per_gpu: int | None = Field(
+        None, ge=1, le=100000, description="Watts of one GPU at its limit; the board power of the type where absent."
+    )
+    budget_watts: int | None = Field(
+        None,
+        ge=1,
+        le=1000000000,
+        description="Watts that all replicas may draw together; absent: no limit.",
+    )
 
 
 class GPUPoolSpec(ApiModel):
@@ -87,3 +122,20 @@ class GPUPoolSpec(ApiModel):
     )
     capacity: PoolCapacity
     cost: PoolCost
+    provisioning: Provisioning = Field(
+        Provisioning.ON_DEMAND,
+        description="Spot: nodes may be taken back at any time; LLMServices bound their use of them in spec.budget.",
+    )
+    zones: list[ZoneName] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Zones that the nodes are in. Empty: the label topology.kubernetes.io/zone of nodeSelector or, "
+        "without it, of the Ready nodes.",
+    )
+    power: PoolPower | None = None
+
+    def gpu_cost_per_hour(self) -> float:
+        """Price of one GPU in US dollars per hour: its part of the node's where the pool is paid by the node."""
+        if self.cost.per_node_hour is not None:
+            return float(self.cost.per_node_hour) / self.capacity.gpus_per_node
+        return float(self.cost.per_hour or 0.0)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel
-from medley_operator.api.v1alpha1.fields import BinaryQuantity, CpuQuantity, Duration, EngineArgument, EngineFlag
+from medley_operator.api.v1alpha1.fields import (
+    BinaryQuantity,
+    CpuQuantity,
+    Duration,
+    EngineArgument,
+    EngineFlag,
+    TokenBudget,
+)
 
 
 class ProfileResources(ApiModel):
@@ -35,8 +42,11 @@ class RuntimeProfileSpec(ApiModel):
     allowed_args: list[EngineFlag] = Field(
         default_factory=list, max_length=64, description="Flags that an LLMService may set in spec.runtime.args."
     )
-    token_budget: int = Field(
-        2048, ge=256, le=131072, description="Tokens in one engine step (--max-num-batched-tokens)."
+    token_budget: TokenBudget = Field(2048, description="Tokens in one engine step (--max-num-batched-tokens).")
+    token_budgets: list[TokenBudget] = Field(
+        default_factory=list,
+        max_length=4,
+        description="Token budgets to plan with, a variant for each; empty: tokenBudget alone.",
     )
     max_sequences: int = Field(256, ge=1, le=4096, description="Requests in one engine step (--max-num-seqs).")
     gpu_memory_utilization_percent: int = Field(

@@ -14,12 +14,15 @@ from pydantic import Field
 from medley_operator.api.v1alpha1.base import ApiModel, Rule
 from medley_operator.api.v1alpha1.fields import (
     MAX_VARIANTS,
+    Beta,
     Dns1123Label,
     Dns1123Subdomain,
     Duration,
     EngineArgument,
+    Money,
     PoolName,
     Rate,
+    TokenBudget,
     VariantName,
 )
 from medley_planner.units import duration_seconds
@@ -37,6 +40,12 @@ class Precision(StrEnum):
     FP8 = "FP8"
 
 
+class ModelPrecision(StrEnum):
+    BF16 = "BF16"
+    FP8 = "FP8"
+    AUTO = "Auto"
+
+
 class ModelSpec(ApiModel):
     """The model that is served."""
 
@@ -51,7 +60,10 @@ class ModelSpec(ApiModel):
         max_length=128,
         description="Name that clients ask for; the object's name where absent.",
     )
-    precision: Precision = Precision.BF16
+    precision: ModelPrecision = Field(
+        ModelPrecision.BF16,
+        description="Number format of the weights. Auto: what is cheapest of BF16 and FP8, by GPU.",
+    )
     max_model_len: int = Field(16384, ge=128, le=1048576, description="Longest prompt plus generation, in tokens.")
     token_secret_ref: SecretKeyRef | None = Field(None, description="Hugging Face token for gated models.")
     config_json: str | None = Field(
@@ -87,13 +99,24 @@ class SloSpec(ApiModel):
 
 
 class VariantSpec(ApiModel):
-    """One explicit way to run the model; without any, every pool that fits is used."""
+    """A pool that may be used and, where named, how; without any, every pool that fits is used in every way.
 
-    name: VariantName | None = Field(None, description="Name of the variant; the pool's name (with -tpN) where absent.")
+    With name, tensorParallel, minReplicas or maxReplicas it stands for one variant, else for all of that pool.
+    """
+
+    name: VariantName | None = Field(
+        None, description="Name of the variant; made of the pool's name, as in l4-tp2-fp8-b4096, where absent."
+    )
     pool_ref: PoolName = Field(description="Name of the GPUPool.")
     tensor_parallel: int | None = Field(
-        None, ge=1, le=64, description="GPUs of one replica; the fewest that fit if absent."
+        None,
+        ge=1,
+        le=64,
+        description="GPUs of one replica; where absent, all of 1, 2, 4, 8 that fit or, if one variant is meant, the "
+        "fewest that fit and keep the TPOT target.",
     )
+    precision: Precision | None = Field(None, description="One of those that model.precision allows.")
+    token_budget: TokenBudget | None = Field(None, description="One of the RuntimeProfile's token budgets.")
     min_replicas: int = Field(0, ge=0, le=1000, description="Replicas of this variant that are always kept.")
     max_replicas: int | None = Field(
         None, ge=0, le=1000, description="Replicas of this variant that are never exceeded."
@@ -156,12 +179,56 @@ class ScalingSpec(ApiModel):
     )
     max_replicas: int = Field(64, ge=1, le=1000, description="Replicas in all that are never exceeded.")
     headroom_percent: int = Field(10, ge=0, le=200, description="Capacity kept free above the observed load.")
+    burst_headroom: Beta = Field(
+        "0",
+        description="Capacity kept free for bursts, as the factor b of square-root staffing: a load of W replicas "
+        'counts as W + b x sqrt(W), so that small fleets keep relatively more. 0: none; "0.5" to "2" are usual.',
+    )
+    zone_spread: bool = Field(
+        False, description="Two or more replicas must not all depend on one zone (GPUPool spec.zones)."
+    )
+    tolerate_replica_loss: bool = Field(
+        False, description="N+1: all planned load is still served when any one replica is lost."
+    )
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="self.minReplicas <= self.maxReplicas",
             message="minReplicas must not exceed maxReplicas",
             holds=lambda self: self.min_replicas <= self.max_replicas,
+        ),
+        Rule(
+            cel="!self.tolerateReplicaLoss || self.maxReplicas >= 2",
+            message="tolerateReplicaLoss needs maxReplicas of 2 or more",
+            holds=lambda self: not self.tolerate_replica_loss or self.max_replicas >= 2,
+        ),
+    )
+
+
+class ServicePriority(StrEnum):
+    HIGH = "High"
+    NORMAL = "Normal"
+    LOW = "Low"
+
+
+class BudgetSpec(ApiModel):
+    """What the service may cost, and how far it may rest on spot GPUs."""
+
+    max_cost_per_hour: Money | None = Field(
+        None, description="US dollars per hour that all replicas may cost together; absent: no limit."
+    )
+    spot_max_percent: int = Field(
+        100, ge=0, le=100, description="Largest part of the replicas in pools with provisioning Spot, in percent."
+    )
+    on_demand_min_replicas: int = Field(
+        0, ge=0, le=1000, description="Replicas in pools with provisioning OnDemand that are always kept."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.maxCostPerHour) || double(self.maxCostPerHour) > 0.0",
+            message="maxCostPerHour must be more than 0; leave it out for no limit",
+            holds=lambda self: self.max_cost_per_hour is None or float(self.max_cost_per_hour) > 0,
         ),
     )
 
@@ -220,6 +287,11 @@ class LLMServiceSpec(ApiModel):
     )
     workload: WorkloadSpec = Field(default_factory=WorkloadSpec)
     scaling: ScalingSpec = Field(default_factory=ScalingSpec)
+    priority: ServicePriority = Field(
+        ServicePriority.NORMAL,
+        description="Where the pools cannot serve every service, load of High is left out last and load of Low first.",
+    )
+    budget: BudgetSpec = Field(default_factory=BudgetSpec)
     routing: RoutingSpec = Field(default_factory=RoutingSpec)
     drain: DrainSpec = Field(default_factory=DrainSpec)
 
@@ -234,9 +306,18 @@ class LLMServiceSpec(ApiModel):
             cel="!has(self.variants) || self.variants.all(a, has(a.name) || "
             "self.variants.exists_one(b, !has(b.name) && b.poolRef == a.poolRef && "
             "has(b.tensorParallel) == has(a.tensorParallel) && "
-            "(!has(a.tensorParallel) || b.tensorParallel == a.tensorParallel)))",
-            message="variants: two of the same poolRef and tensorParallel need a name each",
-            holds=lambda self: _unique([(v.pool_ref, v.tensor_parallel) for v in self.variants if v.name is None]),
+            "(!has(a.tensorParallel) || b.tensorParallel == a.tensorParallel) && "
+            "has(b.precision) == has(a.precision) && (!has(a.precision) || b.precision == a.precision) && "
+            "has(b.tokenBudget) == has(a.tokenBudget) && (!has(a.tokenBudget) || b.tokenBudget == a.tokenBudget)))",
+            message="variants: two of the same poolRef, tensorParallel, precision and tokenBudget need a name each",
+            holds=lambda self: _unique(
+                [(v.pool_ref, v.tensor_parallel, v.precision, v.token_budget) for v in self.variants if v.name is None]
+            ),
+        ),
+        Rule(
+            cel="self.budget.onDemandMinReplicas <= self.scaling.maxReplicas",
+            message="budget.onDemandMinReplicas must not exceed scaling.maxReplicas",
+            holds=lambda self: self.budget.on_demand_min_replicas <= self.scaling.max_replicas,
         ),
     )
 

@@ -39,6 +39,9 @@ class GPUPoolStatus(ObservedModel):
     ready_nodes: int = Field(0, description="Ready, schedulable nodes that match nodeSelector.")
     stock_gpus: int | None = Field(None, description="GPUs that the planner may use; absent: no limit.")
     planned_gpus: int = Field(0, description="GPUs that the current plan uses.")
+    planned_nodes: int | None = Field(
+        None, description="Whole nodes that the current plan pays for, where the pool is paid by the node."
+    )
     conditions: Conditions
 
 
@@ -97,6 +100,14 @@ class UnservedStatus(ObservedModel):
     generation_tokens: int
     requests_per_second: str
     reason: str
+    limits: list[str] = Field(default_factory=list, description="Pools that bind, where the limit is shared.")
+
+
+class RoutingSavingsStatus(ObservedModel):
+    """What the next better routing mode would save."""
+
+    mode: str
+    saves_per_hour: str
 
 
 class PlanStateStatus(ObservedModel):
@@ -105,10 +116,13 @@ class PlanStateStatus(ObservedModel):
     id: str
     state: str = Field(description="Optimal, Feasible, Partial, Infeasible or Held.")
     cost_per_hour: str
-    lower_bound_per_hour: str
+    lower_bound_per_hour: str = Field(
+        description="Proven least cost; a plan that starts more replicas is charged for their start."
+    )
     gap: str = Field(description="Proven distance to the optimum of the planned group, as a fraction.")
     best_single: BestSingleStatus | None = None
     savings_percent: str | None = Field(None, description="Against the best single GPU type.")
+    routing_savings: RoutingSavingsStatus | None = None
     unused: list[UnusedStatus] = Field(default_factory=list)
     unserved: list[UnservedStatus] = Field(default_factory=list)
 

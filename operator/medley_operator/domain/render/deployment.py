@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
 from medley_operator.domain import labels
-from medley_operator.domain.engine_args import COMMAND, EngineShape, engine_args
+from medley_operator.domain.engine_args import COMMAND, engine_args
 from medley_operator.domain.quantities import scaled_quantity
 from medley_operator.domain.snapshot import Manifest
 from medley_planner.units import duration_seconds
@@ -29,13 +29,18 @@ SCHEDULING_MARGIN_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class DeploymentInput:
-    """What one Deployment is made from. `surge` is False where the pool has no room for a pod beyond the plan."""
+    """What one Deployment is made from.
+
+    `gpus_per_replica` of the pool's GPUs go to each pod, `engine_flags` are those of the variant. `surge` is False
+    where the pool has no room for a pod beyond the plan.
+    """
 
     service: LLMService
     profile: RuntimeProfile
     pool: GPUPool
     variant: str
-    tensor_parallel: int
+    gpus_per_replica: int
+    engine_flags: tuple[tuple[str, str], ...]
     replicas: int
     surge: bool
 
@@ -128,7 +133,7 @@ def _container(given: DeploymentInput, startup_seconds: int, pre_stop_seconds: i
         "image": given.profile.spec.image,
         "imagePullPolicy": "IfNotPresent",
         "command": list(COMMAND),
-        "args": engine_args(given.service, given.profile, EngineShape(tensor_parallel=given.tensor_parallel)),
+        "args": engine_args(given.service, given.profile, given.engine_flags),
         "ports": [{"name": labels.HTTP_PORT_NAME, "containerPort": labels.HTTP_PORT, "protocol": "TCP"}],
         "env": _environment(given.service),
         "resources": _resources(given),
@@ -166,13 +171,13 @@ def _environment(service: LLMService) -> list[Manifest]:
 
 
 def _resources(given: DeploymentInput) -> Manifest:
-    gpus = {given.pool.spec.resource_name: str(given.tensor_parallel)}
+    gpus = {given.pool.spec.resource_name: str(given.gpus_per_replica)}
     per_gpu = given.profile.spec.resources
     return {
         "limits": gpus,
         "requests": {
-            "cpu": scaled_quantity(per_gpu.cpu, given.tensor_parallel),
-            "memory": scaled_quantity(per_gpu.memory, given.tensor_parallel),
+            "cpu": scaled_quantity(per_gpu.cpu, given.gpus_per_replica),
+            "memory": scaled_quantity(per_gpu.memory, given.gpus_per_replica),
             **gpus,
         },
     }

@@ -1,0 +1,166 @@
+"""From the contexts of this round to the values that the planner takes: variants with their watts and start-up,
+services with their wishes, and what other pods leave of each pool.
+
+Pure. May read contexts, pools and children; decides nothing about which services are planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
+from medley_operator.domain.catalogue import find_gpu
+from medley_operator.domain.children import ReplicaSizes, replicas_by_pool
+from medley_operator.domain.contexts import PoolState, ServiceContext, Standing, VariantContext, problem_name
+from medley_operator.domain.pools import planner_pools
+from medley_operator.domain.snapshot import Manifest, ObjectKey
+from medley_operator.domain.validate import price_problem
+from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
+from medley_planner.units import duration_seconds
+
+STARTUP_SECONDS = 120.0
+"""What starting one engine is thought to take (image on the node, weights from a near cache).
+
+Only its ratio to the horizon counts, as the price of a change. A profile's `startupTimeout` is when to give up on an
+engine, many times this, so it bounds the figure and is not it.
+"""
+HORIZON_SECONDS = 3600.0
+"""How long a new replica is thought to stay."""
+
+
+def planner_problem(
+    contexts: Sequence[ServiceContext], pools: Sequence[PoolState], children: Mapping[ObjectKey, Manifest]
+) -> Problem | None:
+    """The problem of all services that are planned this round; None without any."""
+    planned = [context for context in contexts if context.standing is Standing.PLANNED]
+    if not planned:
+        return None
+    taken = taken_replicas(contexts, children)
+    services = tuple(planner_service(context) for context in planned)
+    degrees: dict[str, set[int]] = {}
+    for variant in (variant for service in services for variant in service.variants):
+        degrees.setdefault(variant.pool, set()).add(variant.gpus_per_replica)
+    # A pool without a price is told so in its own status, and no service has a variant there.
+    pools = [state for state in pools if price_problem(state.pool) is None]
+    found = planner_pools(pools, taken=taken, degrees=degrees)
+    unpacked = {
+        state.pool.metadata.name: state
+        for state, pool in zip(pools, found, strict=True)
+        if pool.node_gpus is None and pool.node_price is None
+    }
+    return Problem(
+        services=tuple(_bounded(service, unpacked) for service in services),
+        pools=found,
+        power_domains=power_domains(pools, taken=taken),
+        horizon_seconds=HORIZON_SECONDS,
+    )
+
+
+def _bounded(service: Service, unpacked: Mapping[str, PoolState]) -> Service:
+    """The service with variants in pools where packing is not planned bounded by what the nodes hold of each alone."""
+
+    def bounded(variant: Variant) -> Variant:
+        limit = unpacked[variant.pool].replica_limit(variant.gpus_per_replica) if variant.pool in unpacked else None
+        if limit is None or (variant.max_replicas is not None and variant.max_replicas <= limit):
+            return variant
+        return replace(variant, max_replicas=limit)
+
+    return replace(service, variants=tuple(bounded(variant) for variant in service.variants))
+
+
+def planner_variants(
+    variants: Sequence[VariantContext], profile: RuntimeProfile, *, last_replicas: Mapping[str, int]
+) -> tuple[VariantContext, ...]:
+    """The variants with what one replica draws, how long it takes to start, and how many run or start now."""
+    startup_seconds = min(STARTUP_SECONDS, duration_seconds(profile.spec.startup_timeout))
+    return tuple(
+        replace(
+            context,
+            variant=replace(
+                context.variant,
+                watts=context.variant.gpus_per_replica * watts_per_gpu(context.pool),
+                startup_seconds=startup_seconds,
+                current_replicas=last_replicas.get(context.variant.name, 0),
+            ),
+        )
+        for context in variants
+    )
+
+
+def planner_service(context: ServiceContext) -> Service:
+    if context.choice is None:
+        raise AssertionError(f"{context.key} is planned without a demand")
+    spec = context.service.spec
+    scaling, budget = spec.scaling, spec.budget
+    return Service(
+        name=problem_name(context.key),
+        demand=context.choice.demand,
+        variants=tuple(variant.variant for variant in context.variants),
+        routing=RoutingMode(spec.routing.effective_mode().value),
+        min_replicas=scaling.min_replicas,
+        max_replicas=scaling.max_replicas,
+        utilisation_limit=1.0 / (1.0 + scaling.headroom_percent / 100.0),
+        staffing_beta=float(scaling.burst_headroom),
+        priority=Priority(spec.priority.value),
+        max_cost_per_hour=None if budget.max_cost_per_hour is None else float(budget.max_cost_per_hour),
+        spot_max_share=budget.spot_max_percent / 100.0,
+        on_demand_min_replicas=budget.on_demand_min_replicas,
+        zone_spread=scaling.zone_spread,
+        n_plus_one=scaling.tolerate_replica_loss,
+    )
+
+
+def watts_per_gpu(pool: GPUPool) -> float:
+    """What one GPU draws at its limit: as the pool says, else the board power of its type (0 where unknown)."""
+    if pool.spec.power is not None and pool.spec.power.watts_per_gpu is not None:
+        return float(pool.spec.power.watts_per_gpu)
+    gpu = find_gpu(pool.spec.gpu)
+    return gpu.watts if gpu is not None else 0.0
+
+
+def power_domains(pools: Sequence[PoolState], *, taken: Mapping[str, ReplicaSizes]) -> tuple[PowerDomain, ...]:
+    """Each pool with a budget is a domain of its own name; what is not planned this round draws from it first."""
+    domains: list[PowerDomain] = []
+    for state in pools:
+        pool, name = state.pool, state.pool.metadata.name
+        if pool.spec.power is None or pool.spec.power.budget_watts is None:
+            continue
+        gpus = sum(size * count for size, count in taken.get(name, {}).items())
+        left = pool.spec.power.budget_watts - gpus * watts_per_gpu(pool)
+        domains.append(PowerDomain(name=name, budget_watts=max(left, 0.0)))
+    return tuple(domains)
+
+
+def taken_replicas(
+    contexts: Sequence[ServiceContext], children: Mapping[ObjectKey, Manifest]
+) -> Mapping[str, ReplicaSizes]:
+    """Replicas that are not planned this round, by pool and GPUs: last plans that are held, and all else that runs."""
+    answered = frozenset(
+        context.service.metadata.uid
+        for context in contexts
+        if context.standing in (Standing.PLANNED, Standing.HELD, Standing.LEAVING)
+    )
+    taken: dict[str, dict[int, int]] = {
+        pool: dict(sizes) for pool, sizes in replicas_by_pool(children, except_uids=answered).items()
+    }
+    for context in contexts:
+        if context.standing is not Standing.HELD:
+            continue
+        for name, replicas in context.last_replicas.items():
+            held = _place(context, name)
+            if held is not None:
+                pool, gpus_per_replica = held
+                sizes = taken.setdefault(pool, {})
+                sizes[gpus_per_replica] = sizes.get(gpus_per_replica, 0) + replicas
+    return taken
+
+
+def _place(context: ServiceContext, variant: str) -> tuple[str, int] | None:
+    known = context.variant(variant)
+    if known is not None:
+        return known.variant.pool, known.variant.gpus_per_replica
+    for old in context.service.status.variants:
+        if old.name == variant:
+            return old.pool, old.tensor_parallel
+    return None

@@ -1,0 +1,29 @@
+"""The ways to run one replica of a model: generated from pools, model and engine, then pruned."""
+
+from medley_planner.variants.axes import AXES, ENGINE_FLAGS, PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET
+from medley_planner.variants.generate import Generated, Row, Source, Unfit, generate
+from medley_planner.variants.limit import limit
+from medley_planner.variants.prune import Pruned, prune
+from medley_planner.variants.replica import Axis, Choice, Engine, Facts, NoChoice, Replica
+
+__all__ = [
+    "AXES",
+    "ENGINE_FLAGS",
+    "PRECISION",
+    "TENSOR_PARALLEL",
+    "TOKEN_BUDGET",
+    "Axis",
+    "Choice",
+    "Engine",
+    "Facts",
+    "Generated",
+    "NoChoice",
+    "Pruned",
+    "Replica",
+    "Row",
+    "Source",
+    "Unfit",
+    "generate",
+    "limit",
+    "prune",
+]

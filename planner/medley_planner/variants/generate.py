@@ -1,0 +1,192 @@
+"""From pools, model and engine to rows: the product of all axes in each pool, less what does not fit its memory.
+
+Pure, cached by content: the operator plans anew every few seconds, mostly from the same pools, models and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+
+from medley_planner.capacity import CapacityRow, Table, capacity_rows
+from medley_planner.catalog import Gpu
+from medley_planner.model import Bucket
+from medley_planner.variants.axes import AXES
+from medley_planner.variants.names import variant_name
+from medley_planner.variants.replica import Axis, Choice, Engine, Facts, NoChoice, Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A pool, and what of it is wanted.
+
+    `asked` are values by axis name, in pairs; an axis without one is free. `single`: exactly one row is wanted, free
+    axes take the default, or the first value that fits and whose lone step keeps the TPOT target. `name` replaces the
+    name that is made from the pool's.
+    """
+
+    pool: str
+    gpu: Gpu
+    gpus_per_node: int
+    cost_per_gpu_hour: float
+    asked: tuple[tuple[str, Hashable], ...] = ()
+    single: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One variant: `source` is its index in what was asked. `capacity` is that of one replica, derated."""
+
+    name: str
+    source: int
+    replica: Replica
+    engine_flags: tuple[tuple[str, str], ...]
+    cost_per_hour: float
+    capacity: CapacityRow
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """What is no variant, and why: a stable word, and a sentence with the figures."""
+
+    name: str
+    source: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The rows in the order of the sources, and what is none."""
+
+    rows: tuple[Row, ...]
+    unfit: tuple[Unfit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    name: str
+    replica: Replica
+    engine_flags: tuple[tuple[str, str], ...]
+
+
+# One entry per service that is planned; those of sizes that are past go first. 40 rows of 60 buckets take 80 KB.
+@lru_cache(maxsize=512)
+def generate(
+    engine: Engine,
+    sources: tuple[Source, ...],
+    buckets: tuple[Bucket, ...],
+    *,
+    longest_name: int,
+    axes: tuple[Axis, ...] = AXES,
+) -> Generated:
+    """All rows of `sources`. Names are unique within a pool, but a name that is given may equal any other."""
+    picked: list[tuple[int, _Candidate]] = []
+    unfit: list[Unfit] = []
+    for index, source in enumerate(sources):
+        found = _candidates(engine, source, longest_name=longest_name, axes=axes)
+        if isinstance(found, NoChoice):
+            unfit.append(Unfit(source.name or source.pool, index, found.reason, found.message))
+            continue
+        fitting: list[_Candidate] = []
+        rest: list[Unfit] = []
+        for candidate in found:
+            fit = candidate.replica.fit()
+            if fit.fits:
+                fitting.append(candidate)
+            else:
+                rest.append(Unfit(candidate.name, index, "DoesNotFit", fit.reason))
+        if not fitting:
+            # One answer for the whole pool: that of the most GPUs.
+            unfit.append(replace(rest[-1], name=source.name or source.pool))
+            continue
+        if source.single:
+            fitting, rest = [_first_fast_enough(fitting, engine.tpot_seconds)], []
+        unfit.extend(rest)
+        picked.extend((index, candidate) for candidate in fitting)
+    capacity = _capacity({candidate.replica: None for _, candidate in picked}, engine, buckets)
+    rows = tuple(
+        Row(
+            name=candidate.name,
+            source=index,
+            replica=candidate.replica,
+            engine_flags=candidate.engine_flags,
+            cost_per_hour=candidate.replica.tensor_parallel * sources[index].cost_per_gpu_hour,
+            capacity=capacity[candidate.replica],
+        )
+        for index, candidate in picked
+    )
+    return Generated(rows, tuple(unfit))
+
+
+def _candidates(
+    engine: Engine, source: Source, *, longest_name: int, axes: tuple[Axis, ...]
+) -> tuple[_Candidate, ...] | NoChoice:
+    facts = Facts(engine=engine, gpu=source.gpu, gpus_per_node=source.gpus_per_node)
+    asked = dict(source.asked)
+    choices: list[tuple[Choice, ...]] = []
+    for axis in axes:
+        found = axis.choices(facts, asked.get(axis.name))
+        if isinstance(found, NoChoice):
+            return found
+        choices.append(found)
+    base = Replica(
+        shape=engine.shape,
+        gpu=source.gpu,
+        tensor_parallel=1,
+        precision=engine.precisions[0],
+        token_budget=engine.token_budgets[0],
+        max_sequences=engine.max_sequences,
+        max_model_len=engine.max_model_len,
+        utilisation=engine.utilisation,
+    )
+    return tuple(_candidate(base, source, picked, longest_name=longest_name) for picked in _product(choices))
+
+
+def _product(choices: list[tuple[Choice, ...]]) -> Iterator[tuple[Choice, ...]]:
+    """All combinations, each in the order of the axes; the first axis varies fastest."""
+    for picked in product(*reversed(choices)):
+        yield tuple(reversed(picked))
+
+
+def _candidate(base: Replica, source: Source, picked: tuple[Choice, ...], *, longest_name: int) -> _Candidate:
+    replica = base
+    for choice in picked:
+        replica = replace(replica, **choice.changes)
+    suffix = "".join(choice.suffix for choice in picked)
+    return _Candidate(
+        name=source.name or variant_name(source.pool, suffix, longest=longest_name),
+        replica=replica,
+        engine_flags=tuple(flag for choice in picked for flag in choice.engine_flags),
+    )
+
+
+def _first_fast_enough(fitting: list[_Candidate], tpot_seconds: float) -> _Candidate:
+    """By what the spec alone says, so that a variant does not change with the load."""
+    fast = (candidate for candidate in fitting if candidate.replica.lone_step_seconds() <= tpot_seconds)
+    return next(fast, fitting[0])
+
+
+def _capacity(replicas: Iterable[Replica], engine: Engine, buckets: tuple[Bucket, ...]) -> dict[Replica, CapacityRow]:
+    """All at once, and once for pools of the same GPU."""
+    wanted = list(replicas)
+    tables = [
+        Table(
+            step=replica.step(),
+            fit=replica.fit(),
+            token_budget=replica.token_budget,
+            max_sequences=replica.max_sequences,
+        )
+        for replica in wanted
+    ]
+    rows = capacity_rows(
+        tables,
+        buckets,
+        ttft_seconds=engine.ttft_seconds,
+        tpot_seconds=engine.tpot_seconds,
+        percentile=engine.percentile,
+    )
+    return dict(zip(wanted, rows, strict=True))

@@ -1,0 +1,120 @@
+"""The values that axes choose from and change: how a replica is run, and what is known before anything is chosen.
+
+Frozen values only, all hashable, so that rows are cached by content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from medley_planner.capacity import MemoryFit, StepTime, memory_fit
+from medley_planner.catalog import Gpu
+from medley_planner.shapes import ModelShape, Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What of service and profile holds for all variants alike.
+
+    `precisions` and `token_budgets` are those that may be chosen, the default first. `utilisation`: the share of each
+    GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets.
+    """
+
+    shape: ModelShape
+    precisions: tuple[Precision, ...]
+    token_budgets: tuple[int, ...]
+    max_model_len: int
+    max_sequences: int
+    utilisation: float
+    ttft_seconds: float
+    tpot_seconds: float
+    percentile: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an axis may look at: the model and engine, and the GPU and the size of the nodes of one pool."""
+
+    engine: Engine
+    gpu: Gpu
+    gpus_per_node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """How one replica is run: all that its memory fit and its capacity follow from."""
+
+    shape: ModelShape
+    gpu: Gpu
+    tensor_parallel: int
+    precision: Precision
+    token_budget: int
+    max_sequences: int
+    max_model_len: int
+    utilisation: float
+    kv_element_bytes: float = 2.0
+
+    @property
+    def watts(self) -> float:
+        """The board power limits of its GPUs."""
+        return self.tensor_parallel * self.gpu.watts
+
+    def fit(self) -> MemoryFit:
+        return memory_fit(
+            self.shape,
+            self.gpu,
+            tensor_parallel=self.tensor_parallel,
+            precision=self.precision,
+            max_model_len=self.max_model_len,
+            utilisation=self.utilisation,
+            kv_element_bytes=self.kv_element_bytes,
+        )
+
+    def step(self) -> StepTime:
+        return StepTime(
+            self.shape,
+            self.gpu,
+            tensor_parallel=self.tensor_parallel,
+            precision=self.precision,
+            kv_element_bytes=self.kv_element_bytes,
+        )
+
+    def lone_step_seconds(self) -> float:
+        """A step of one sequence with nothing to attend to: no output token ever takes less."""
+        return self.step().seconds(prefill_tokens=0, prefill_attended=0, decode_sequences=1, kv_tokens=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value of an axis.
+
+    `suffix` goes behind the pool's name, "" for the default. `changes` are fields of `Replica`; `engine_flags` are
+    what the engine is started with, as (flag, value).
+    """
+
+    value: Hashable
+    suffix: str
+    changes: Mapping[str, Any]
+    engine_flags: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoChoice:
+    """Why an axis has nothing to choose in a pool: a stable word, and a sentence with the figures."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A kind of choice. `choices` takes the facts and the value that is asked for (None: any), the default first.
+
+    `engine_flags` names every flag that a choice of it may set.
+    """
+
+    name: str
+    choices: Callable[[Facts, Hashable | None], tuple[Choice, ...] | NoChoice]
+    engine_flags: tuple[str, ...]
