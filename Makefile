@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-fleet bench-step-time controlplane crds lock clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time controlplane crds lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 test: lint types controlplane ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
 	@# The end-to-end story mostly waits for traffic; the other tests run beside it.
@@ -41,14 +41,17 @@ e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged
 bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1)
 	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json)
 
-bench-planner: $(STAMP) ## Time of one plan, and its cost beside the best single type (JSON=1 for figures)
-	$(BIN)/python tests/perf/bench_planner.py $(if $(JSON),--json)
+bench-planner: $(STAMP) ## One service: time of a plan; cost and CPU beside the slice program and others (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_planner $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-noisy-day: $(STAMP) ## Replica changes and cost over a noisy day, beside an HPA-like rule (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_noisy_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-step-time: $(STAMP) ## Estimated TTFT and TPOT against measured vLLM, by group (JSON=1 for figures)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json)
 
-bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services on shared stock (JSON=1 for figures)
-	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json)
+bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services beside the targets (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build

@@ -1,21 +1,22 @@
-"""`make bench-fleet`: whole fleets on ten pools and 60 size buckets, with and without stock that binds.
+"""`make bench-fleet`: whole fleets on ten pools and 60 size buckets, with and without limits that bind.
 
 Each fleet is planned in a process of its own, so that its peak memory is its own; the solver is loaded before the clock
 starts. `cold` is the first plan, `replan` the one after every rate and share of a size changed by up to 10 %. Every
-plan passes the verifier. Beside stand, under the same deadline, the joint integer program (up to a size) and the
-greedy fleets that are the last fallback, both dearer than the plan by the part given.
+plan passes the verifier. Beside stand the targets for the size, and where stock alone binds, under the same deadline,
+the joint integer program (up to a size) and the greedy fleets of the last fallback, both dearer by the part shown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +25,77 @@ from rich.table import Table
 
 from medley_planner.model import Plan, Problem, RoutingMode
 from medley_planner.optimize import plan, verify
-from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.distribute import unmet_rps
-from medley_planner.optimize.fallback import greedy
-from medley_planner.optimize.solve import Answer, cost_per_hour, solve_tasks
-from medley_planner.optimize.stock import finite_stocks
-from medley_planner.optimize.task import Task
+from tests.generator import Extras, changed, fleet
+from tests.perf.baselines.fleet_programs import fleet_baselines
+from tests.perf.report import add_json_option, write_json
 
 ROOT = Path(__file__).parents[2]
 SIZES = (10, 30, 100, 500, 1000)
 SEEDS = (1, 2, 3)
 STOCK_FRACTION = 0.7
+POWER_FRACTION = 0.8
 DEADLINE_SECONDS = 10.0
-JOINT_UP_TO = 100
-GREEDY_UP_TO = 500
+POOL_ROUTED = 100
+"""Services of the row in which all are routed by prompt class."""
 
 
-def run_one(services: int, seed: int, *, scarce: bool, routing: RoutingMode, baseline: bool) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Which limits bind, and what there is beyond plain pools."""
+
+    title: str
+    stock: bool = False
+    power: bool = False
+    variants: bool = False
+
+    def problem(self, services: int, seed: int, routing: RoutingMode) -> Problem:
+        return fleet(
+            services,
+            seed=seed,
+            stock_fraction=STOCK_FRACTION if self.stock else None,
+            routing=(routing,),
+            extras=Extras(
+                tensor_parallel_degrees=2 if self.variants else 1,
+                spot=self.variants,
+                node_gpus=8 if self.variants else None,
+                power_fraction=POWER_FRACTION if self.power else None,
+            ),
+        )
+
+
+CASES = {
+    "enough": Case("enough"),
+    "stock": Case("stock", stock=True),
+    "power": Case("stock, power", stock=True, power=True),
+    "all": Case("stock, power; TP, spot, nodes", stock=True, power=True, variants=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a fleet of a size must keep, None where nothing is asked; the gap as a part of the cost."""
+
+    cold_seconds: float
+    replan_seconds: float | None
+    gap: float
+    peak_mib: float | None
+
+
+TARGETS = {
+    30: Target(10.0, None, 0.005, None),
+    100: Target(3.0, 1.0, 0.005, None),
+    500: Target(3.0, 1.0, 0.001, 400.0),
+    1000: Target(10.0, None, 0.001, 1024.0),
+}
+POOL_ROUTED_TARGET = Target(6.0, None, 0.01, None)
+
+
+def run_one(services: int, seed: int, *, case: Case, routing: RoutingMode, baseline: bool) -> dict[str, Any]:
     """All figures of one fleet; ends the process where the verifier finds fault."""
-    from tests.generator import changed, fleet
-
-    plan(fleet(5, seed=99, stock_fraction=STOCK_FRACTION))
-    problem = fleet(services, seed=seed, stock_fraction=STOCK_FRACTION if scarce else None, routing=(routing,))
-    cold, cold_seconds = _timed(problem)
-    again, replan_seconds = _timed(changed(problem, seed=seed))
+    plan(case.problem(5, 99, routing))
+    problem = case.problem(services, seed, routing)
+    cold, cold_seconds = _timed(problem, last=None)
+    again, replan_seconds = _timed(changed(problem, seed=seed), last=cold)
     figures: dict[str, Any] = {
         "cold_seconds": cold_seconds,
         "replan_seconds": replan_seconds,
@@ -56,119 +104,116 @@ def run_one(services: int, seed: int, *, scarce: bool, routing: RoutingMode, bas
         "status": cold.status.value,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    return figures | (_baselines(problem, cold) if baseline else {})
+    if baseline:
+        figures |= fleet_baselines(problem, cold, deadline_seconds=DEADLINE_SECONDS)
+    return figures
 
 
-def _timed(problem: Problem) -> tuple[Plan, float]:
+def _timed(problem: Problem, *, last: Plan | None) -> tuple[Plan, float]:
+    """`last` is the plan that was made before: where `plan` can start from it, it is handed over here."""
     started = time.perf_counter()
     made = plan(problem, deadline_seconds=DEADLINE_SECONDS)
     seconds = time.perf_counter() - started
     broken = verify(problem, made)
     if broken:
-        raise SystemExit(f"{len(problem.services)} services: {broken[:3]}")
+        raise SystemExit(f"{len(problem.services)} services, {'cold' if last is None else 'replan'}: {broken[:3]}")
     return made, seconds
 
 
-def _baselines(problem: Problem, made: Plan) -> dict[str, Any]:
-    stocks = finite_stocks(problem.pools)
-    tasks = [prepare(service, stocks)[0] for service in problem.services]
-    found: dict[str, Any] = {}
-    simple = None
-    if len(tasks) <= GREEDY_UP_TO:
-        simple = greedy(tasks, stocks).answers
-        found["greedy"] = _dearer(tasks, simple, made)
-    if simple is not None and len(tasks) <= JOINT_UP_TO:
-        ends = time.perf_counter() + DEADLINE_SECONDS
-        started = time.perf_counter()
-        joint = solve_tasks(
-            tasks,
-            stocks,
-            seconds_left=lambda: max(0.0, ends - time.perf_counter()),
-            relative_gap=1e-5,
-            start=[answer.replicas for answer in simple],
-        )
-        found["joint_seconds"] = time.perf_counter() - started
-        if joint is not None:
-            cost = math.fsum(cost_per_hour(t, a.replicas) for t, a in zip(tasks, joint.answers, strict=True))
-            found["joint"] = _dearer(tasks, joint.answers, made)
-            found["joint_gap"] = (cost - joint.bound) / cost
-    return found
-
-
-def _dearer(tasks: list[Task], answers: tuple[Answer, ...], made: Plan) -> float | None:
-    """None where some demand is left out, which makes the cost incomparable."""
-    if any(unmet_rps(task, answer.split) > 0 for task, answer in zip(tasks, answers, strict=True)):
-        return None
-    cost = math.fsum(cost_per_hour(task, answer.replicas) for task, answer in zip(tasks, answers, strict=True))
-    return cost / made.cost_per_hour - 1
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON after the table")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    add_json_option(parser)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--routing", choices=[mode.value for mode in RoutingMode], default="HTTPRoute")
+    parser.add_argument(
+        "--pool-routed", type=int, default=POOL_ROUTED, help="services of the InferencePool row; 0: none"
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(run_one(**json.loads(args.one) | {"routing": RoutingMode(args.routing)})))
+        one = json.loads(args.one)
+        one |= {"case": CASES[one["case"]], "routing": RoutingMode(one["routing"])}
+        print(json.dumps(run_one(**one)))
         return 0
-    table = Table(title=f"{args.routing}, 10 pools x 60 buckets, medians of seeds {args.seeds}, deadline 10 s")
-    headings = (
+    rows = [_row(services, case, args.routing, args.seeds) for services in args.sizes for case in args.cases]
+    if args.pool_routed:
+        rows.append(_row(args.pool_routed, "power", RoutingMode.INFERENCE_POOL.value, args.seeds))
+    Console(width=170).print(_table(rows, args.seeds))
+    write_json(args.json, {"fleet": rows})
+    return 0
+
+
+def _row(services: int, case: str, routing: str, seeds: Sequence[int]) -> dict[str, Any]:
+    runs = []
+    for seed in seeds:
+        one = {
+            "services": services,
+            "seed": seed,
+            "case": case,
+            "routing": routing,
+            "baseline": case == "stock" and seed == seeds[0],
+        }
+        command = [sys.executable, "-m", "tests.perf.bench_fleet", "--one", json.dumps(one)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        if done.returncode:
+            raise SystemExit(f"{services} services, {case}, {routing}, seed {seed}:\n{done.stderr}")
+        runs.append(json.loads(done.stdout))
+    return {"services": services, "case": case, "routing": routing, "runs": runs}
+
+
+def _table(rows: Sequence[dict[str, Any]], seeds: Sequence[int]) -> Table:
+    table = Table(
+        title=f"10 pools x 60 buckets, medians of seeds {list(seeds)} / target, deadline {DEADLINE_SECONDS:.0f} s; "
+        f"binding: {STOCK_FRACTION:.0%} of the stock wanted in 4 pools, {POWER_FRACTION:.0%} of the power in 2 racks"
+    )
+    for heading in (
         "services",
-        "stock",
+        "routing",
+        "binding",
         "cold s",
         "replan s",
         "worst gap",
         "peak MiB",
+        "status",
         "joint: s, gap, dearer",
         "greedy dearer",
-    )
-    for heading in headings:
+    ):
         table.add_column(heading)
-    rows = []
-    for services in args.sizes:
-        for scarce in (False, True):
-            runs = [
-                _spawn(services, seed, scarce=scarce, routing=args.routing, first=args.seeds[0]) for seed in args.seeds
-            ]
-            rows.append({"services": services, "scarce": scarce, "runs": runs})
-            table.add_row(*_cells(services, runs, scarce=scarce))
-    Console(width=140).print(table)
-    if args.json:
-        print(json.dumps({"fleet": rows}))
-    return 0
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
 
 
-def _spawn(services: int, seed: int, *, scarce: bool, routing: str, first: int) -> dict[str, Any]:
-    one = {"services": services, "seed": seed, "scarce": scarce, "baseline": scarce and seed == first}
-    command = [sys.executable, "-m", "tests.perf.bench_fleet", "--routing", routing, "--one", json.dumps(one)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
-
-
-def _cells(services: int, runs: list[dict[str, Any]], *, scarce: bool) -> tuple[str, ...]:
-    def median(name: str) -> float:
-        return float(statistics.median(run[name] for run in runs))
-
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    runs: list[dict[str, Any]] = row["runs"]
+    pool_routed = row["routing"] == RoutingMode.INFERENCE_POOL.value
+    target = POOL_ROUTED_TARGET if pool_routed else TARGETS.get(row["services"])
+    cold = statistics.median(run["cold_seconds"] for run in runs)
+    replan = statistics.median(run["replan_seconds"] for run in runs)
+    first = runs[0]
     joint, simple = "-", "-"
-    for run in runs:
-        if "joint_seconds" in run:
-            joint = f"{run['joint_seconds']:.1f} s, {_part(run.get('joint_gap'))}, {_part(run.get('joint'))}"
-        if "greedy" in run:
-            simple = _part(run["greedy"]) if run["greedy"] is not None else "leaves out demand"
+    if "joint_seconds" in first:
+        joint = f"{first['joint_seconds']:.1f} s, {_part(first.get('joint_gap'))}, {_part(first.get('joint'))}"
+    if "greedy" in first:
+        simple = _part(first["greedy"]) if first["greedy"] is not None else "leaves out demand"
     return (
-        str(services),
-        f"{STOCK_FRACTION:.0%} of 4 pools" if scarce else "enough",
-        f"{median('cold_seconds'):.2f}",
-        f"{median('replan_seconds'):.2f}",
-        f"{max(run['gap'] for run in runs):.4%}",
-        f"{max(run['peak_mib'] for run in runs):.0f}",
+        str(row["services"]),
+        row["routing"],
+        CASES[row["case"]].title,
+        f"{cold:.2f}{_target(target.cold_seconds if target else None)}",
+        f"{replan:.2f}{_target(target.replan_seconds if target else None)}",
+        f"{max(run['gap'] for run in runs):.3%}" + (f" / {target.gap:.1%}" if target else ""),
+        f"{max(run['peak_mib'] for run in runs):.0f}{_target(target.peak_mib if target else None)}",
+        ", ".join(sorted({run["status"] for run in runs})),
         joint,
         simple,
     )
+
+
+def _target(value: float | None) -> str:
+    return "" if value is None else f" / {value:g}"
 
 
 def _part(value: float | None) -> str:
