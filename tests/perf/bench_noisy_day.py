@@ -32,6 +32,14 @@ HORIZONS_SECONDS = (400.0, 900.0, 3600.0)
 WITHIN = (0.001,)
 """`Problem.steady_within`, its default."""
 UTILISATION_LIMIT = 1 / 1.1
+SEEDS = (1, 2, 3)
+CASES = {
+    "one service, level": (1, 1.0),
+    "5 services, short stock, level": (5, 1.0),
+    "one service, low 40 %": (1, 0.4),
+    "5 services, short stock, low 40 %": (5, 0.4),
+}
+"""Services, and the day's low as a part of its high."""
 CHANGES_TARGET = 1 / 3
 COST_TARGET = 1.01
 
@@ -56,28 +64,21 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS_A_DAY)
     parser.add_argument("--horizons", type=float, nargs="+", default=HORIZONS_SECONDS, help="seconds")
     parser.add_argument("--within", type=float, nargs="+", default=WITHIN, help="parts that fewer changes may cost")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     args = parser.parse_args()
-    table = Table(title=f"{args.steps} steps of a day, 10 % noise on every bucket, seed {args.seed}")
+    title = f"{args.steps} steps of a day, 10 % noise on every bucket, seeds {args.seeds}: medians (worst)"
+    table = Table(title=title)
     for heading in ("demand", "policy", "changes", "/ free", "mean $/h", "/ free", "over the limit", "s a step"):
         table.add_column(heading)
     rows: list[dict[str, Any]] = []
-    for name, problem, trough in cases(args.seed):
-        steps = list(day(problem, seed=args.seed, steps=args.steps, trough=trough))
-        days = [planned_day("plan, free", steps, horizon_seconds=None, within=0.0)]
-        days += [
-            planned_day(
-                f"plan, horizon {horizon:.0f} s, within {within:.1%}", steps, horizon_seconds=horizon, within=within
-            )
-            for horizon in args.horizons
-            for within in args.within
-        ]
-        days.append(hpa_day(problem, steps))
-        for one in days:
-            rows.append(figures(name, one, days[0]))
-            table.add_row(*cells(rows[-1]))
+    for name in CASES:
+        by_seed = [days_of(name, seed, args) for seed in args.seeds]
+        for runs in zip(*by_seed, strict=True):
+            row = figures(name, runs, [days[0] for days in by_seed])
+            rows.append(row)
+            table.add_row(*cells(row))
         table.add_section()
-    console = Console(width=140)
+    console = Console(width=150)
     console.print(table)
     console.print(
         f"target: <= {CHANGES_TARGET:.2f} of the changes of the free plan at <= {COST_TARGET:.2f} of its cost"
@@ -86,16 +87,27 @@ def main() -> int:
     return 0
 
 
-def cases(seed: int) -> list[tuple[str, Problem, float]]:
-    """Name, problem at the day's high, and the day's low as a part of it."""
-    alone_on_eight = _with_headroom(eight_pools(1, RoutingMode.HTTP_ROUTE))
-    five = _with_headroom(fleet(5, seed=seed, stock_fraction=0.7))
-    return [
-        ("one service, flat", alone_on_eight, 1.0),
-        ("5 services, short stock, flat", five, 1.0),
-        ("one service, low 40 %", alone_on_eight, 0.4),
-        ("5 services, short stock, low 40 %", five, 0.4),
+def days_of(name: str, seed: int, args: argparse.Namespace) -> list[Day]:
+    """One seed's day under every policy, the free plan first."""
+    problem, trough = case(name, seed)
+    steps = list(day(problem, seed=seed, steps=args.steps, trough=trough))
+    days = [planned_day("plan, free", steps, horizon_seconds=None, within=0.0)]
+    days += [
+        planned_day(
+            f"plan, horizon {horizon:.0f} s, within {within:.1%}", steps, horizon_seconds=horizon, within=within
+        )
+        for horizon in args.horizons
+        for within in args.within
     ]
+    return [*days, hpa_day(problem, steps)]
+
+
+def case(name: str, seed: int) -> tuple[Problem, float]:
+    """The problem at the day's high, and the day's low as a part of it."""
+    services, trough = CASES[name]
+    if services == 1:
+        return _with_headroom(eight_pools(seed, RoutingMode.HTTP_ROUTE)), trough
+    return _with_headroom(fleet(services, seed=seed, stock_fraction=0.7)), trough
 
 
 def _with_headroom(problem: Problem) -> Problem:
@@ -165,16 +177,21 @@ def _hpa_service(service: Service, steps: Sequence[Service]) -> tuple[int, float
     return changes, statistics.fmean(costs), overruns
 
 
-def figures(name: str, one: Day, free: Day) -> dict[str, Any]:
+def figures(name: str, runs: Sequence[Day], free: Sequence[Day]) -> dict[str, Any]:
+    """Of the same policy under several seeds. A day on which the free plan changes nothing has no ratio of changes."""
+    changes = [one.changes / base.changes for one, base in zip(runs, free, strict=True) if base.changes]
+    costs = [one.cost_per_hour / base.cost_per_hour for one, base in zip(runs, free, strict=True)]
     return {
         "demand": name,
-        "policy": one.policy,
-        "changes": one.changes,
-        "changes_against_free": one.changes / free.changes if free.changes else None,
-        "cost_per_hour": one.cost_per_hour,
-        "cost_against_free": one.cost_per_hour / free.cost_per_hour,
-        "overrun_steps": one.overrun_steps,
-        "seconds_a_step": one.seconds,
+        "policy": runs[0].policy,
+        "changes": [one.changes for one in runs],
+        "changes_against_free": statistics.median(changes) if changes else None,
+        "changes_against_free_worst": max(changes, default=None),
+        "cost_per_hour": statistics.median(one.cost_per_hour for one in runs),
+        "cost_against_free": statistics.median(costs),
+        "cost_against_free_worst": max(costs),
+        "overrun_steps": sum(one.overrun_steps for one in runs),
+        "seconds_a_step": statistics.fmean(one.seconds for one in runs),
     }
 
 
@@ -182,10 +199,10 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["demand"],
         row["policy"],
-        str(row["changes"]),
-        _part(row["changes_against_free"]),
+        " ".join(str(count) for count in row["changes"]),
+        f"{_part(row['changes_against_free'])} ({_part(row['changes_against_free_worst'])})",
         f"{row['cost_per_hour']:.2f}",
-        _part(row["cost_against_free"]),
+        f"{_part(row['cost_against_free'])} ({_part(row['cost_against_free_worst'])})",
         str(row["overrun_steps"]),
         f"{row['seconds_a_step']:.3f}",
     )

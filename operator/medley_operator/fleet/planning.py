@@ -17,6 +17,10 @@ SAVINGS_SECONDS = 2.0
 """Some ten times what twenty services take, so that equal rounds tell the same."""
 
 
+_last: list[Plan] = []
+"""The plan before, at most one: what a worker that lives on begins its next search from."""
+
+
 def plan_and_verify(problem: Problem, deadline_seconds: float) -> PlanOutcome:
     """A plan that passes every rule, or why there is none. A plan that breaks a rule is never handed out.
 
@@ -24,7 +28,8 @@ def plan_and_verify(problem: Problem, deadline_seconds: float) -> PlanOutcome:
     """
     valid, faults = split_valid(problem)
     refused = {problem.services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
-    found = plan(valid, deadline_seconds=deadline_seconds)
+    found = plan(valid, deadline_seconds=deadline_seconds, last=_last[0] if _last else None)
+    _last[:] = [found]
     violations = verify(valid, found)
     if not violations:
         return FleetPlan.of(found, routing_savings=_savings(valid, found), refused=refused)

@@ -15,13 +15,14 @@ _NONE = "-"
 
 def print_fleet(report: dict[str, Any], console: Console) -> None:
     """Prints what `summarise_fleet` made. The console must not read markup: names are the user's own."""
+    switching = report["switching_cost_per_hour"]
     console.print(
-        f"{report['status']}: ${report['cost_per_hour']:.2f}/h, lower bound ${report['lower_bound_per_hour']:.2f}/h, "
+        f"{report['status']}: ${report['cost_per_hour']:.2f}/h"
+        + (f" and ${switching:.2f}/h that starting new replicas is weighed as" if switching else "")
+        + f"; lower bound {'of both ' if switching else ''}${report['lower_bound_per_hour']:.2f}/h, "
         f"gap {report['gap']:.4%}, solved in {report['solve_seconds']:.2f} s",
         soft_wrap=True,
     )
-    if report["switching_cost_per_hour"]:
-        console.print(f"starting new replicas counts as ${report['switching_cost_per_hour']:.2f}/h on top")
     planned = [service for service in report["services"] if service["status"] != REJECTED]
     for table in (
         _services(planned),

@@ -46,7 +46,7 @@ def test_a_plan_that_breaks_a_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(good, Plan)
     service = good.services[0]
     overfull = replace(service, variants=(replace(service.variants[0], replicas=1),))
-    monkeypatch.setattr(planning, "plan", lambda problem, *, deadline_seconds: replace(good, services=(overfull,)))
+    monkeypatch.setattr(planning, "plan", lambda problem, **_: replace(good, services=(overfull,)))
     refused = planning.plan_and_verify(PROBLEM, 10.0)
     assert isinstance(refused, PlanFailure)
     assert refused.reason == "PlanRejected"

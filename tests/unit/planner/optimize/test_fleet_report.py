@@ -203,8 +203,8 @@ def test_the_table_shows_each_part() -> None:
     lines = written.getvalue().splitlines()
     text = "\n".join(" ".join(line.replace("│", " ").split()) for line in lines)
     for words in (
-        "Partial: $0.30/h, lower bound $0.25/h, gap 10.0000%, solved in 0.50 s",
-        "starting new replicas counts as $0.50/h on top",
+        "Partial: $0.30/h and $0.50/h that starting new replicas is weighed as; lower bound of both $0.25/h, "
+        "gap 10.0000%, solved in 0.50 s",
         "chat Partial InferencePool 10 17.00 1 large 16.00",
         "chat small s 1 50.0% 50.0% 1.00",
         "chat large 1000 to 4000",
