@@ -29,6 +29,8 @@ LOGIN_SECONDS = 300.0
 WATCH_SECONDS = 300
 """The API server ends a watch after this time, as client-go asks it to, so that load spreads over its replicas."""
 EXIT_SECONDS = 1.0
+SETTLE_SECONDS = 2.0
+"""How long a new kind is given to appear in the API server's discovery."""
 CALM_SECONDS = 60.0
 """After a run of this length the next failure counts as the first."""
 
@@ -107,9 +109,12 @@ class Watcher:
         if wanted == self._watched:
             return
         self.request_stop()
+        grew = bool(self._watched) and not wanted <= self._watched
         self._watched = wanted
         stop = self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(wanted, stop), name="watcher", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(wanted, stop), kwargs={"settle": grew}, name="watcher", daemon=True
+        )
         self._thread.start()
         log.info("watching", extra={"kinds": sorted(str(resource) for resource in wanted)})
 
@@ -126,8 +131,11 @@ class Watcher:
         if self._thread is not None:
             self._thread.join(timeout_seconds)
 
-    def _run(self, resources: frozenset[Resource], stop: threading.Event) -> None:
+    def _run(self, resources: frozenset[Resource], stop: threading.Event, *, settle: bool) -> None:
         failures = 0
+        if settle:
+            # A kind that has just been installed is listed before discovery tells of it, and kopf asks discovery once.
+            stop.wait(SETTLE_SECONDS)
         while not stop.is_set():
             started = time.monotonic()
             try:
