@@ -199,6 +199,11 @@ class SharedDocument(Document):
     horizon_seconds: Price = Field(
         3600.0, description="How long a replica is thought to stay, in seconds: what start-up times are set against."
     )
+    steady_within: Fraction = Field(
+        0.001,
+        description="Where replicas run: of the plans that are at most this part (0 to 1) dearer than the best one, the one "
+        "that starts and stops fewest is taken.",
+    )
 
 
 class FleetDocument(SharedDocument):

@@ -69,6 +69,7 @@ def parse_fleet(document: Mapping[str, Any]) -> Fleet:
             PowerDomain(domain.name, domain.budget_watts, domain.parent) for domain in shared.power_domains
         ),
         horizon_seconds=shared.horizon_seconds,
+        steady_within=shared.steady_within,
     )
     try:
         valid, faults = split_valid(problem)

@@ -131,6 +131,7 @@ def test_a_document_becomes_the_planners_values() -> None:
     fleet = copy.deepcopy(_FLEET)
     fleet |= {
         "horizon_seconds": 600,
+        "steady_within": 0.02,
         "power_domains": [{"name": "hall", "budget_watts": 9000}, {"name": "r", "budget_watts": 10, "parent": "hall"}],
     }
     fleet["pools"] += [
@@ -166,6 +167,7 @@ def test_a_document_becomes_the_planners_values() -> None:
     )
     problem = parse_fleet(fleet).problem
     assert problem.horizon_seconds == 600
+    assert problem.steady_within == 0.02
     assert problem.power_domains == (PowerDomain("hall", 9000), PowerDomain("r", 10, "hall"))
     assert problem.pools == (
         Pool("s", 20),
@@ -404,6 +406,7 @@ def test_the_table_lists_the_rejected(tmp_path: Path, capsys: pytest.CaptureFixt
         ("horizon_seconds", 0, "problem: horizon_seconds is 0: give a finite number above 0", True),
         ("horizon_seconds", _NAN, "problem: horizon_seconds is NaN: give a finite number above 0", False),
         ("horizon_seconds", "1h", 'horizon_seconds is "1h": give a number', True),
+        ("steady_within", 1.5, "problem: steady_within is 1.5: give a part from 0 to 1", True),
         ("pools[0].name", _ABSENT, "pools[0].name is missing", True),
         ("pools[1].name", "s", 'problem: pools is "s": is there twice', False),
         ("pools[0].stock_gpus", -1, "pool s: stock_gpus is -1: give a whole number, 0 or more", True),

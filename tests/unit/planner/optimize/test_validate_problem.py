@@ -118,6 +118,7 @@ _BAD: list[tuple[Problem, str, str]] = [
     ),
     (replace(_GOOD, power_domains=(PowerDomain("r", 1.0), PowerDomain("r", 2.0))), "problem", "power_domains"),
     (replace(_GOOD, horizon_seconds=0.0), "problem", "horizon_seconds"),
+    (replace(_GOOD, steady_within=-0.1), "problem", "steady_within"),
     (replace(_GOOD, horizon_seconds=_NAN), "problem", "horizon_seconds"),
     (replace(_GOOD, pools=(Pool("p", node_price=NodePrice(8, 16.0)),)), "service s, variant v", "cost_per_hour"),
     (replace(_GOOD, pools=(Pool("p"), Pool("p"))), "problem", "pools"),
