@@ -201,8 +201,8 @@ class SharedDocument(Document):
     )
     steady_within: Fraction = Field(
         0.001,
-        description="Where replicas run: of the plans that are at most this part (0 to 1) dearer than the best one, the one "
-        "that starts and stops fewest is taken.",
+        description="Where replicas run: of the plans that are at most this part (0 to 1) dearer than the best one, "
+        "the one that starts and stops fewest is taken.",
     )
 
 
