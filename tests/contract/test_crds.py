@@ -21,6 +21,7 @@ from medley_operator.api.v1alpha1 import (
     GPUPool,
     GPUPoolStatus,
     Kind,
+    LimitStatus,
     LLMService,
     LLMServiceStatus,
     LoadStatus,
@@ -80,6 +81,12 @@ STATUSES: dict[str, ObservedModel] = {
             best_single=BestSingleStatus(variant="l4", replicas=1, cost_per_hour="0.805"),
             savings_percent="0",
             routing_savings=RoutingSavingsStatus(mode="HTTPRoute", saves_per_hour="1.20"),
+            cost_per_million_tokens="0.1084",
+            limits=[
+                LimitStatus(kind="Stock", name="l4", used=16, limit=16),
+                LimitStatus(kind="Slots", name="h100", size=8, used=1, limit=1, saves_per_hour="12.3000"),
+                LimitStatus(kind="Power", name="row-1", used=7200, limit=7250, saves_per_hour="0.0098"),
+            ],
             unused=[UnusedStatus(variant="h100", reason="Dearer", message="m")],
             unserved=[
                 UnservedStatus(prompt_tokens=1, generation_tokens=1, requests_per_second="1", reason="r", limits=["l4"])

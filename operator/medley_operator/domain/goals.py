@@ -11,7 +11,7 @@ from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standi
 from medley_operator.domain.quantities import money
 from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
 from medley_operator.domain.unserved import Shortage, shortage, unserved_message
-from medley_planner.model import Plan, PlanStatus, ServicePlan
+from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
 
 
 class GoalKind(StrEnum):
@@ -38,6 +38,10 @@ class Goal:
     fleet: Plan | None = None
     shortage: Shortage | None = None
     routing_saving: RoutingSaving | None = None
+    cost_per_million_tokens: float | None = None
+    """US dollars, of the demand that the plan serves; None where it serves none."""
+    binding: tuple[LimitUse, ...] = ()
+    """Limits that leave no room for one more replica of the service."""
     sticky_message: bool = field(default=False)
 
 
@@ -105,6 +109,7 @@ def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: d
     status, message = ConditionStatus.TRUE, _mix_message(plan)
     if plan.status is PlanStatus.PARTIAL:
         status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False)
+    beside = fleet if isinstance(fleet, FleetPlan) else FleetPlan.of(fleet)
     return Goal(
         kind=GoalKind.PLANNED,
         replicas={name: count for name, count in plan.replicas().items() if count > 0},
@@ -114,7 +119,9 @@ def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: d
         plan=plan,
         fleet=fleet,
         shortage=shortage(plan),
-        routing_saving=fleet.routing_savings.get(plan.service) if isinstance(fleet, FleetPlan) else None,
+        routing_saving=beside.routing_savings.get(plan.service),
+        cost_per_million_tokens=beside.token_costs.get(plan.service),
+        binding=beside.binding.get(plan.service, ()),
     )
 
 

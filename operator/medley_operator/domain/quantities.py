@@ -63,7 +63,16 @@ def _plain(number: Decimal) -> str:
 
 def money(dollars: float) -> str:
     """US dollars with two decimals, half cents up: the dust of binary sums must not decide the last digit."""
-    return str(Decimal(f"{dollars + 0.0:.6f}").quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))
+    return _half_up(dollars, Decimal("0.01"))
+
+
+def unit_price(dollars: float) -> str:
+    """US dollars for one of something that is cheap by the piece (a watt, a million tokens), with four decimals."""
+    return _half_up(dollars, Decimal("0.0001"))
+
+
+def _half_up(dollars: float, step: Decimal) -> str:
+    return str(Decimal(f"{dollars + 0.0:.6f}").quantize(step, rounding=ROUND_HALF_UP))
 
 
 def rate(requests_per_second: float) -> str:

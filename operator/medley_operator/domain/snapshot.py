@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_planner.model import Demand, Plan, RoutingMode, ServicePlan
+from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
@@ -141,18 +141,33 @@ class RoutingSaving:
 class FleetPlan(Plan):
     """A plan with what the worker found out beside it, by the service's name in the problem.
 
-    `refused`: why the planner took a service for malformed and left it out of the plan.
+    `refused`: why the planner took a service for malformed and left it out of the plan. `token_costs`: US dollars per
+    million tokens that are planned. `binding`: the limits that leave no room for one more replica of the service.
     """
 
     routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    token_costs: Mapping[str, float] = field(default_factory=dict)
+    binding: Mapping[str, tuple[LimitUse, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, plan: Plan, *, routing_savings: Mapping[str, RoutingSaving], refused: Mapping[str, str] | None = None
+        cls,
+        plan: Plan,
+        *,
+        routing_savings: Mapping[str, RoutingSaving] | None = None,
+        refused: Mapping[str, str] | None = None,
+        token_costs: Mapping[str, float] | None = None,
+        binding: Mapping[str, tuple[LimitUse, ...]] | None = None,
     ) -> FleetPlan:
         values = {part.name: getattr(plan, part.name) for part in fields(Plan)}
-        return cls(**values, routing_savings=routing_savings, refused=refused or {})
+        return cls(
+            **values,
+            routing_savings=routing_savings or {},
+            refused=refused or {},
+            token_costs=token_costs or {},
+            binding=binding or {},
+        )
 
 
 PlanOutcome = Plan | PlanFailure

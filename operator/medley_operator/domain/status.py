@@ -2,7 +2,7 @@
 
 Pure, and quiet on purpose: nothing in it moves unless the plan, the readiness of replicas or a condition does. The load
 is the one the plan was made for; bounds of a plan that did not change are kept, since a solver that stopped at its
-deadline finds another bound each time.
+deadline finds another bound each time, and so are the shared limits, which other services fill and leave.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 
 from medley_operator.api.v1alpha1 import (
     BestSingleStatus,
+    LimitStatus,
     LLMServiceStatus,
     LoadStatus,
     PlanStateStatus,
@@ -25,13 +26,14 @@ from medley_operator.domain.contexts import DemandChoice
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.load import load_status
 from medley_operator.domain.outcome import ServiceOutcome
-from medley_operator.domain.quantities import money, rate
+from medley_operator.domain.quantities import money, rate, unit_price
 from medley_operator.domain.service_conditions import service_drafts, service_url
 from medley_operator.domain.snapshot import Manifest, RoutingSaving
-from medley_planner.model import Demand, Plan, ServicePlan
+from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
 
 HELD_STATE = "Held"
 MAX_UNSERVED_ROWS = 16
+MAX_LIMIT_ROWS = 16
 MAX_UNUSED_ROWS = 48
 """The sixteen that are planned with, and the first of those that are left out; `medley plan` tells all."""
 
@@ -94,17 +96,22 @@ def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
         new.state,
         new.cost_per_hour,
     ):
-        kept = {
+        kept: dict[str, object] = {
             "lower_bound_per_hour": previous.lower_bound_per_hour,
             "gap": previous.gap,
             "routing_savings": previous.routing_savings or new.routing_savings,
+            "cost_per_million_tokens": previous.cost_per_million_tokens or new.cost_per_million_tokens,
         }
+        # An empty list tells that none bound; a missing one that an operator wrote it that did not tell limits yet.
+        if "limits" in previous.model_fields_set:
+            kept["limits"] = previous.limits
         return new.model_copy(update=kept)
     return new
 
 
 def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choice: DemandChoice) -> PlanStateStatus:
     single = plan.best_single
+    token_cost = outcome.goal.cost_per_million_tokens
     return PlanStateStatus(
         id=plan_id(plan, choice.demand),
         state=plan.status.value,
@@ -118,6 +125,8 @@ def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choic
         else None,
         savings_percent=_savings_percent(plan),
         routing_savings=_routing_savings(outcome.goal.routing_saving),
+        cost_per_million_tokens=unit_price(token_cost) if token_cost is not None else None,
+        limits=_limits(outcome.goal.binding),
         unused=[
             *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
             *outcome.context.unfit,
@@ -164,6 +173,25 @@ def _routing_savings(saving: RoutingSaving | None) -> RoutingSavingsStatus | Non
     if saving is None:
         return None
     return RoutingSavingsStatus(mode=saving.mode.value, saves_per_hour=money(saving.saves_per_hour))
+
+
+def _limits(binding: tuple[LimitUse, ...]) -> list[LimitStatus]:
+    """The dearest first. Watts are told as whole ones."""
+    dearest = sorted(
+        binding,
+        key=lambda use: (-(use.shadow_price_per_hour or 0.0), use.kind.value, use.name, use.size),
+    )[:MAX_LIMIT_ROWS]
+    return [
+        LimitStatus(
+            kind=use.kind.value,
+            name=use.name,
+            size=use.size if use.kind is LimitKind.SLOTS else None,
+            used=round(use.used),
+            limit=round(use.limit),
+            saves_per_hour=unit_price(use.shadow_price_per_hour) if use.shadow_price_per_hour is not None else None,
+        )
+        for use in dearest
+    ]
 
 
 def _savings_percent(plan: ServicePlan) -> str | None:

@@ -6,7 +6,7 @@ Imported by the worker only, so that the operator itself never loads the solver.
 from __future__ import annotations
 
 from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
-from medley_planner.explain import routing_savings
+from medley_planner.explain import binding_limits, routing_savings, token_figures
 from medley_planner.model import Plan, Problem
 from medley_planner.optimize import plan, split_valid, verify
 
@@ -32,7 +32,13 @@ def plan_and_verify(problem: Problem, deadline_seconds: float) -> PlanOutcome:
     _last[:] = [found]
     violations = verify(valid, found)
     if not violations:
-        return FleetPlan.of(found, routing_savings=_savings(valid, found), refused=refused)
+        return FleetPlan.of(
+            found,
+            routing_savings=_savings(valid, found),
+            refused=refused,
+            token_costs=_token_costs(valid, found),
+            binding=binding_limits(valid, found),
+        )
     named = "; ".join(
         f"{violation.service or 'fleet'}: {violation.rule.value}: {violation.message}"
         for violation in violations[:MAX_RULES_NAMED]
@@ -54,3 +60,9 @@ def _savings(problem: Problem, found: Plan) -> dict[str, RoutingSaving]:
         for name, saving in savings.items()
         if saving is not None and saving.saving_per_hour > 0
     }
+
+
+def _token_costs(problem: Problem, found: Plan) -> dict[str, float]:
+    plans = {planned.service: planned for planned in found.services}
+    costs = {each.name: token_figures(each, plans[each.name]).cost_per_million for each in problem.services}
+    return {name: cost for name, cost in costs.items() if cost is not None}

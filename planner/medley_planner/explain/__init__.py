@@ -4,6 +4,8 @@ Values in, values out: reads `Problem` and `Plan` and asks the planner what-if q
 nothing that runs. Only `whatif.py` plans and reads a clock.
 """
 
+from medley_planner.explain.binding import binding_limits
+from medley_planner.explain.demand import TokenFigures, token_figures
 from medley_planner.explain.fleet import explain
 from medley_planner.explain.routing import routing_saving, routing_savings
 from medley_planner.explain.values import (
@@ -44,9 +46,12 @@ __all__ = [
     "RoutingSaving",
     "ServiceExplanation",
     "SingleFleet",
+    "TokenFigures",
     "UnmetDemand",
     "UnusedVariant",
+    "binding_limits",
     "explain",
     "routing_saving",
     "routing_savings",
+    "token_figures",
 ]

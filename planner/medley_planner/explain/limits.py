@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from medley_planner.explain.binding import SLACK, binds, smallest_step
 from medley_planner.explain.usage import limit_uses, users
 from medley_planner.explain.values import LimitExplanation, PriceSource
 from medley_planner.explain.whatif import WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
 from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem
-
-_SLACK = 1e-9
-"""Relative. Room that is missing by less is there."""
 
 
 def explain_limits(problem: Problem, planned: Plan, ask: WhatIf) -> tuple[LimitExplanation, ...]:
@@ -57,12 +55,7 @@ def with_node(pool: Pool, gpus: int, *, count: int = 1) -> Pool:
 
 def _explain(problem: Problem, use: LimitUse) -> LimitExplanation:
     able = users(problem, kind=use.kind, name=use.name)
-    if use.kind is LimitKind.POWER:
-        steps = [variant.watts for variant in able if variant.watts > 0]
-    else:
-        # A replica takes places of its own size and of all smaller ones.
-        steps = [variant.gpus_per_replica / use.size for variant in able if variant.gpus_per_replica >= use.size]
-    step = min(steps, default=0.0)
+    step = smallest_step(use, able)
     price = use.shadow_price_per_hour
     return LimitExplanation(
         kind=use.kind,
@@ -70,7 +63,7 @@ def _explain(problem: Problem, use: LimitUse) -> LimitExplanation:
         size=use.size,
         used=use.used,
         limit=use.limit,
-        binding=step > 0 and use.limit - use.used < step * (1 - _SLACK),
+        binding=binds(use, step=step),
         step=step,
         source=PriceSource.RELAXATION if price is not None else None,
         price_per_hour=price,
@@ -83,7 +76,7 @@ def _priced_again(problem: Problem, planned: Plan, entry: LimitExplanation, ask:
         return entry
     before = math.fsum(unmet_rps(service) for service in planned.services)
     more = before - math.fsum(unmet_rps(service) for service in answer.services)
-    if more > before * _SLACK:
+    if more > before * SLACK:
         return replace(entry, source=PriceSource.NEW_PLAN, step_served_rps=more)
     saving = saving_per_hour(total_per_hour(planned), total_per_hour(answer))
     if saving == 0 and not proven(answer):

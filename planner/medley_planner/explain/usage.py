@@ -21,7 +21,7 @@ def limit_uses(problem: Problem, planned: Plan) -> tuple[LimitUse, ...]:
 def users(problem: Problem, *, kind: LimitKind, name: str) -> tuple[Variant, ...]:
     """The variants that could use a limit: those in its pools that may have a replica and serve something."""
     pools = {name} if kind is not LimitKind.POWER else fed_by(problem, name)
-    return tuple(variant for service in problem.services for variant in _usable(service) if variant.pool in pools)
+    return tuple(variant for service in problem.services for variant in usable(service) if variant.pool in pools)
 
 
 def fed_by(problem: Problem, domain: str) -> set[str]:
@@ -39,7 +39,8 @@ def above(domain: str | None, parents: Mapping[str, str | None]) -> Iterator[str
         domain = parents.get(domain)
 
 
-def _usable(service: Service) -> Iterator[Variant]:
+def usable(service: Service) -> Iterator[Variant]:
+    """The variants that may have a replica and serve something."""
     for variant in service.variants:
         serves = any(
             capacity > 0 and share > 0

@@ -12,10 +12,10 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.snapshot import FleetPlan, Memory, PlanFailure, PoolGauges, RoutingSaving, Snapshot
 from medley_operator.domain.status import fleet_lower_bound, service_lower_bound
 from medley_operator.domain.unserved import WAY_OUT, shortage, unserved_message
-from medley_planner.model import NodeCount, Plan, PlanStatus, RoutingMode, Unserved, UnservedReason
+from medley_planner.model import LimitKind, LimitUse, NodeCount, Plan, PlanStatus, RoutingMode, Unserved, UnservedReason
 from medley_planner.optimize import plan
 from tests.unit.domain import factories as make
-from tests.unit.domain.rounds import Round, follow, is_quiet, run, settle
+from tests.unit.domain.rounds import Round, changed, follow, is_quiet, run, settle
 
 LACKING = {UnservedReason.STOCK: "StockOut", UnservedReason.NODES: "NodesFull", UnservedReason.POWER: "PowerLimit"}
 BY_NODE: dict[str, Any] = {"cost": {"perNodeHour": "3.22"}}
@@ -132,6 +132,64 @@ def test_a_saving_of_an_unchanged_plan_does_not_flicker() -> None:
     snapshot = make.carried_out(first.snapshot, first.decision)
     assert is_quiet(after(snapshot, None).decision)
     assert is_quiet(after(snapshot, RoutingSaving(RoutingMode.HTTP_ROUTE, 2.5)).decision)
+
+
+def test_token_cost_and_binding_limits_are_in_the_status() -> None:
+    snapshot = make.snapshot(make.service())
+    good = planned(snapshot)
+    plain = told(snapshot, good).status()["plan"]
+    assert "costPerMillionTokens" not in plain
+    assert plain["limits"] == []
+    binding = (
+        LimitUse(LimitKind.STOCK, "l4", 1, 16.0, 16.0),
+        LimitUse(LimitKind.POWER, "l4", 1, 1151.6, 1200.0, 0.01118),
+        LimitUse(LimitKind.SLOTS, "h100", 8, 1.0, 1.0, 12.5),
+    )
+    done = told(snapshot, FleetPlan.of(good, token_costs={"demo/llama": 0.08604}, binding={"demo/llama": binding}))
+    assert done.status()["plan"]["costPerMillionTokens"] == "0.0860"
+    assert done.status()["plan"]["limits"] == [
+        {"kind": "Slots", "name": "h100", "size": 8, "used": 1, "limit": 1, "savesPerHour": "12.5000"},
+        {"kind": "Power", "name": "l4", "used": 1152, "limit": 1200, "savesPerHour": "0.0112"},
+        {"kind": "Stock", "name": "l4", "used": 16, "limit": 16},
+    ]
+    assert done.replicas() == told(snapshot, good).replicas()
+
+
+def test_no_more_than_sixteen_limits_are_told_and_the_dearest_are() -> None:
+    snapshot = make.snapshot(make.service())
+    binding = tuple(LimitUse(LimitKind.STOCK, f"pool-{price}", 1, 1.0, 1.0, float(price)) for price in range(40))
+    done = told(snapshot, FleetPlan.of(planned(snapshot), binding={"demo/llama": binding}))
+    assert [row["name"] for row in done.status()["plan"]["limits"]] == [f"pool-{price}" for price in range(39, 23, -1)]
+
+
+def test_limits_and_token_cost_move_with_the_plan_alone() -> None:
+    steady = settle(make.snapshot(make.service()))
+    good = planned(steady.snapshot)
+
+    def after(snapshot: Snapshot, cost: float | None, *binding: LimitUse) -> Round:
+        costs = {"demo/llama": cost} if cost is not None else {}
+        return told(snapshot, FleetPlan.of(good, token_costs=costs, binding={"demo/llama": binding}))
+
+    full = LimitUse(LimitKind.STOCK, "l4", 1, 16.0, 16.0, 0.25)
+    # Other services fill and leave a pool: nothing of this plan changes.
+    assert is_quiet(after(steady.snapshot, None, full).decision)
+    # A status from before limits and token costs were told gets them once.
+    (old,) = steady.snapshot.services
+    status = old.status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    del status["plan"]["limits"]
+    older = replace(steady.snapshot, services=(make.service(status=status),))
+    first = after(older, 0.25, full)
+    assert first.status()["plan"]["costPerMillionTokens"] == "0.2500"
+    assert [row["savesPerHour"] for row in first.status()["plan"]["limits"]] == ["0.2500"]
+    snapshot = make.carried_out(first.snapshot, first.decision)
+    assert is_quiet(after(snapshot, 0.25, full).decision)
+    assert is_quiet(after(snapshot, 0.2501, replace(full, used=15.0, shadow_price_per_hour=0.5)).decision)
+    assert is_quiet(after(snapshot, None).decision)
+    # Another load is another plan, and what held for the last one is no longer told.
+    busier = make.service(spec={"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "9"}}})
+    moved = changed(snapshot, busier)
+    row = told(moved, FleetPlan.of(planned(moved), token_costs={"demo/llama": 0.125})).status()["plan"]
+    assert (row["costPerMillionTokens"], row["limits"]) == ("0.1250", [])
 
 
 def test_a_service_that_the_planner_refuses_is_told_and_kept() -> None:

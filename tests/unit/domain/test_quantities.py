@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from medley_operator.domain.quantities import money, quantity, rate, scaled_quantity
+from medley_operator.domain.quantities import money, quantity, rate, scaled_quantity, unit_price
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,11 @@ def test_written_forms() -> None:
     assert scaled_quantity("500m", 4) == "2000m"
     assert scaled_quantity("1.5", 2) == "3"
     assert (money(1.605), money(0.0), money(7 * 0.805), money(5.6349999999)) == ("1.61", "0.00", "5.64", "5.64")
+    assert (unit_price(0.10845), unit_price(0.0), unit_price(-0.0), unit_price(12.3)) == (
+        "0.1085",
+        "0.0000",
+        "0.0000",
+        "12.3000",
+    )
     assert (rate(4.0), rate(11.2), rate(0.0), rate(100.0)) == ("4", "11.2", "0", "100")
     assert quantity("8Gi") == Decimal(8) * 2**30

@@ -110,6 +110,23 @@ class RoutingSavingsStatus(ObservedModel):
     saves_per_hour: str
 
 
+class LimitStatus(ObservedModel):
+    """A limit that services share and that left no room for one more replica of this one when the plan was made."""
+
+    kind: str = Field(
+        description="Stock: GPUs of a pool. Slots: places on the nodes of a pool. Power: watts of a power domain."
+    )
+    name: str = Field(description="The pool; a power domain is named like the pool whose budget it is.")
+    size: int | None = Field(None, description="GPUs of one place, where kind is Slots.")
+    used: int = Field(description="By the plans of all services, in GPUs, places or watts.")
+    limit: int = Field(description="What the plans of this round could use of it.")
+    saves_per_hour: str | None = Field(
+        None,
+        description="What one more GPU, place or watt would save the fleet in US dollars per hour: the shadow price in "
+        "the relaxation that the bound comes from. Absent: not known.",
+    )
+
+
 class PlanStateStatus(ObservedModel):
     """The plan in force, with its proof and what it is compared with."""
 
@@ -123,6 +140,13 @@ class PlanStateStatus(ObservedModel):
     best_single: BestSingleStatus | None = None
     savings_percent: str | None = Field(None, description="Against the best single GPU type.")
     routing_savings: RoutingSavingsStatus | None = None
+    cost_per_million_tokens: str | None = Field(
+        None,
+        description="US dollars, prompt and generated tokens of the planned load together. Absent: no load is planned.",
+    )
+    limits: list[LimitStatus] = Field(
+        default_factory=list, description="Shared limits that bind, dearest first, as they were when the plan was made."
+    )
     unused: list[UnusedStatus] = Field(default_factory=list)
     unserved: list[UnservedStatus] = Field(default_factory=list)
 
