@@ -141,6 +141,10 @@ class Watcher:
             try:
                 asyncio.run(self._watch(resources, stop))
             except Exception as error:
+                if stop.is_set():
+                    # Requests under way were cut off; that is what was asked for.
+                    log.info("watches stopped", extra={"error": str(error)})
+                    return
                 failures = 1 if time.monotonic() - started > CALM_SECONDS else failures + 1
                 trace = None if isinstance(error, KubeError | kopf.LoginError) else error
                 log.error("watches ended", extra={"error": str(error), "failures": failures}, exc_info=trace)
