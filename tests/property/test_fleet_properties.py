@@ -15,6 +15,7 @@ from medley_planner.model import (
     Plan,
     PlanStatus,
     Pool,
+    Priority,
     Problem,
     Provenance,
     RoutingMode,
@@ -29,7 +30,7 @@ from medley_planner.optimize.coverage import prepare
 from medley_planner.optimize.limits import shared_room
 from medley_planner.optimize.solve import Answers
 from tests.brute_force import fleets
-from tests.generator import changed, fleet
+from tests.generator import Extras, changed, fleet
 
 _GAP = 2e-5
 _BLIND = (RoutingMode.HTTP_ROUTE, RoutingMode.SERVICE)
@@ -229,6 +230,28 @@ def test_minima_above_the_stock_of_all_are_missed_as_little_as_can_be() -> None:
     planned = _planned(Problem(services, pools), deadline_seconds=5.0)
     assert planned.status is PlanStatus.PARTIAL
     assert sum(service.variants[0].replicas for service in planned.services) <= 9
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("mode", [RoutingMode.HTTP_ROUTE, RoutingMode.SERVICE])
+@pytest.mark.parametrize("power_fraction", [None, 0.4])
+def test_high_priority_never_lacks_what_low_priority_holds(
+    seed: int, mode: RoutingMode, power_fraction: float | None
+) -> None:
+    """In groups this large priorities weigh against each other; the verifier's rule on exchanges is strict."""
+    problem = fleet(14, seed=seed, stock_fraction=0.3, routing=(mode,), extras=Extras(power_fraction=power_fraction))
+    draw = random.Random(seed)  # noqa: S311 - instances, not secrets
+    services = tuple(replace(one, priority=draw.choice(list(Priority))) for one in problem.services)
+    pools = tuple(replace(pool, stock_gpus=(pool.stock_gpus or 0) // 14, node_gpus=None) for pool in problem.pools)
+    planned = _planned(replace(problem, services=services, pools=pools), deadline_seconds=3.0)
+    assert planned.status is PlanStatus.PARTIAL
+    missed = {priority: 0.0 for priority in Priority}
+    asked = dict(missed)
+    for service, own in zip(services, planned.services, strict=True):
+        missed[service.priority] += math.fsum(entry.rate_rps for entry in own.unserved)
+        asked[service.priority] += service.demand.rate_rps
+    parts = {priority: missed[priority] / asked[priority] for priority in Priority if asked[priority]}
+    assert parts[Priority.HIGH] < max(parts.values())
 
 
 def test_a_size_that_only_some_variants_can_serve_is_served_across_the_fleet() -> None:

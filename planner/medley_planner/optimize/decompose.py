@@ -30,11 +30,13 @@ from medley_planner.optimize.solve import Answer, Answers, solve_tasks
 from medley_planner.optimize.steady import steady
 from medley_planner.optimize.task import Task
 from medley_planner.optimize.validate import validate
+from medley_planner.optimize.yielding import give_way
 
 _FEW = 3
 """Up to so many services a group is solved by the joint program alone."""
 _WRITE_SECONDS = 0.0008
 """What making the plan of one service from its replicas takes, measured; kept back from the deadline."""
+_GIVING_ROUNDS = 5
 _PRICE_SECONDS = 0.2
 """What prices of limits may take where no relaxation over configurations was needed for the plan itself."""
 _REASON_SECONDS = 0.2
@@ -80,7 +82,11 @@ def plan(
             return max(0.0, ends - time.monotonic()) / (len(groups) - done)
 
         tasks, answers = _solve_group(case, group, seconds_left=seconds_left)
-        kept = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
+        calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
+        kept = _by_priority(tasks, calm, room)
+        if kept != calm:
+            # The bound was one on the cost of leaving out other demand.
+            answers = Answers(kept, math.fsum(floor_per_hour(t, a.split) for t, a in zip(tasks, kept, strict=True)))
         planned |= dict(zip(group, zip(tasks, kept, strict=True), strict=True))
         if all(answer.split.complete for answer in kept):
             # Where demand is left out a limit is worth service, not money.
@@ -146,6 +152,17 @@ def _solve_group(case: _Case, group: Sequence[int], *, seconds_left: Callable[[]
         for task, one, answer in zip(tasks, alone, joint.answers, strict=True)
     )
     return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors)), joint.prices), room)
+
+
+def _by_priority(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
+    """After low priority gave way, which may leave room in which one type alone is cheaper for somebody."""
+    kept = tuple(answers)
+    for _ in range(_GIVING_ROUNDS):
+        given = give_way(tasks, kept, room)
+        if given == kept:
+            break
+        kept = polish(tasks, given, room, seconds_left=lambda: 0.0, relative_gap=0.0)
+    return kept
 
 
 def _prices_of_scarce(

@@ -75,10 +75,13 @@ class Room:
     def at_least_nothing(self) -> Room:
         return replace(self, left=tuple(max(amount, 0.0) for amount in self.left))
 
+    def exceeded(self) -> frozenset[int]:
+        """Rows of which more is taken than there is."""
+        pairs = enumerate(zip(self.left, self.limits, strict=True))
+        return frozenset(row for row, (left, limit) in pairs if left < -_ROUNDING * max(1.0, limit.total))
+
     def fits(self) -> bool:
-        return all(
-            left >= -_ROUNDING * max(1.0, limit.total) for left, limit in zip(self.left, self.limits, strict=True)
-        )
+        return not self.exceeded()
 
     def scarce(self, variant: Variant) -> list[Limit]:
         """The limits that leave no room for one more replica of the variant."""
