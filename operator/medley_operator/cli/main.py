@@ -21,7 +21,7 @@ DESCRIPTION = """\
 Medley plans and runs the cheapest mix of GPU types that keeps the latency targets of LLM services.
 
   medley plan -f examples/quickstart/      what would run and cost, from the same YAML that kubectl applies
-  medley solve instance.json               solve a bare instance with your own capacity table
+  medley solve fleet.json                  plan a fleet or bare instance with your own capacity tables
   medley explain -f examples/quickstart/   why: limits and their prices, costs per token, alternatives, changes
   medley estimate --model meta-llama/Llama-3.1-8B-Instruct --gpu H100 --input 1024 --output 256 --rate 4
                                            latency, memory and largest rate of one replica
@@ -39,7 +39,7 @@ class _Command:
 
 COMMANDS = {
     "plan": _Command("medley_operator.cli.plan", "plan from YAML files, without a cluster"),
-    "solve": _Command("medley_planner.cli.solve", "solve one bare instance (JSON)"),
+    "solve": _Command("medley_planner.cli.solve", "plan a fleet or one bare instance (JSON)"),
     "explain": _Command("medley_operator.cli.explain", "why a plan is as it is: limits, costs, alternatives, changes"),
     "estimate": _Command("medley_planner.cli.estimate", "estimate one replica: latency, memory, largest rate"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
