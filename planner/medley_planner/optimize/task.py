@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from medley_planner.model import RoutingMode, Service, Unserved, Variant
 
-ROUNDING_SLACK = 1e-9
-"""Relative. Loads are shrunk by it, so that a fleet that fits exactly is not refused for a floating-point rounding."""
+ROUNDING_SLACK = 1e-8
+"""Relative. Loads are shrunk by it, so that a fleet that fits exactly is not refused for a floating-point rounding. Ten
+times the solver's tolerance: at the tolerance itself (a load of 1.999999998 replicas) SCIP proved a wrong optimum."""
 
 Matrix = npt.NDArray[np.float64]
 _BLIND = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)

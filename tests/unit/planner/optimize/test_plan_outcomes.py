@@ -264,3 +264,16 @@ def test_deadline_already_over_still_gives_a_plan_within_the_limits(routing: Rou
     if planned.status is not PlanStatus.PARTIAL:
         assert planned.lower_bound_per_hour <= proven.cost_per_hour * (1 + 1e-5)
         assert planned.cost_per_hour >= proven.lower_bound_per_hour * (1 - 1e-5)
+
+
+@pytest.mark.parametrize("routing", list(RoutingMode))
+def test_a_fleet_that_fits_exactly_is_found(routing: RoutingMode) -> None:
+    """Two replicas carry exactly one request per second; with loads shrunk by the solver's own tolerance one of them
+    was replaced by a dearer type, and that was called optimal."""
+    demand = Demand(1.0, (Bucket(100, 50),), (1.0,), SizeSource.STATIC)
+    variants = tuple(
+        Variant(name, name, name, 1, price, (0.5,), Provenance.GIVEN)
+        for name, price in (("a", 0.5), ("b", 0.5), ("c", 1.0))
+    )
+    problem = Problem((Service("s", demand, variants, routing),), (Pool("a", 2), Pool("b", 0), Pool("c")))
+    assert plan(problem).services[0].replicas() == {"a": 2, "b": 0, "c": 0}
