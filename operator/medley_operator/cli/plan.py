@@ -149,18 +149,15 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
     """One round of the operator's planning without memory; no plan where no service can be planned."""
     from medley_operator.domain.prepare import prepare
     from medley_operator.domain.snapshot import Memory
-    from medley_planner.optimize import plan, split_valid, verify
+    from medley_planner.cli.verified import plan_verified
+    from medley_planner.optimize import split_valid
 
     prepared = prepare(snapshot, Memory())
     if prepared.problem is None:
         return prepared, None
     valid, faults = split_valid(prepared.problem)
     prepared = _without_refused(prepared, valid, faults)
-    planned = plan(valid, deadline_seconds=deadline_seconds)
-    violations = verify(valid, planned)
-    if violations:
-        raise AssertionError(f"the plan breaks its own rules: {violations}")
-    return prepared, planned
+    return prepared, plan_verified(valid, deadline_seconds=deadline_seconds)
 
 
 def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:

@@ -16,9 +16,10 @@ from medley_planner.cli.arguments import seconds_argument
 from medley_planner.cli.fleet_reader import FleetError, parse_fleet
 from medley_planner.cli.instance import InstanceError, parse_instance, read_document
 from medley_planner.cli.solve import EXIT_BAD_INPUT, EXIT_NOT_ALL, EXIT_PLANNED, is_fleet
+from medley_planner.cli.verified import plan_verified
 from medley_planner.explain import Excluded, explain, routing_savings
 from medley_planner.model import Plan, PlanStatus, Problem
-from medley_planner.optimize import InvalidProblem, plan, verify
+from medley_planner.optimize import InvalidProblem
 
 _ROUTING_PART = 0.2
 """Part of the time to explain that goes to what a better router would save."""
@@ -93,15 +94,6 @@ def read_problem(path: Path) -> tuple[Problem, tuple[str, ...]]:
     except (InstanceError, FleetError) as error:
         raise InstanceError(f"{path}: {error}") from error
     return fleet.problem, tuple(str(rejected) for rejected in fleet.rejected)
-
-
-def plan_verified(problem: Problem, *, deadline_seconds: float) -> Plan:
-    """Raises `InvalidProblem`; a plan that breaks its own rules is a fault of the planner and stops the command."""
-    planned = plan(problem, deadline_seconds=deadline_seconds)
-    violations = verify(problem, planned)
-    if violations:
-        raise AssertionError(f"the plan breaks its own rules: {violations}")
-    return planned
 
 
 def explain_and_print(

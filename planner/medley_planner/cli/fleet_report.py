@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from medley_planner.cli.fault import plain
+from medley_planner.cli.figures import rounded
 from medley_planner.cli.fleet_reader import Fleet, Rejected
 from medley_planner.cli.router_shares import prompt_classes, prompt_ranges, variant_weights
 from medley_planner.model import Plan, RoutingMode, Service, ServicePlan
@@ -33,11 +34,6 @@ def summarise_fleet(fleet: Fleet, planned: Plan) -> dict[str, Any]:
         "limits": [_rounded_fields(asdict(limit) | {"kind": limit.kind.value}) for limit in planned.limits],
         "services": [services[place] for place in sorted(services)],
     }
-
-
-def rounded(value: float) -> float:
-    """Drops the dust of binary sums (4.68 stays 4.68), far below any tolerance in use."""
-    return float(f"{value:.12g}")
 
 
 def _service(service: Service, planned: ServicePlan) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medley_planner.cli.figures import rounded
 from medley_planner.cli.instance import Instance, InstanceError, parse_instance, read_document
-from medley_planner.model import Plan, PlanStatus, Problem
-from medley_planner.optimize import InvalidProblem, plan, verify
+from medley_planner.cli.verified import plan_verified
+from medley_planner.model import Plan, PlanStatus
+from medley_planner.optimize import InvalidProblem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,7 +71,7 @@ def _run_instance(args: argparse.Namespace, document: object) -> int:
         instance = parse_instance(document)
     except InstanceError as error:
         raise InstanceError(f"{args.instance}: {error}") from error
-    planned = _verified_plan(instance.problem, args.deadline)
+    planned = plan_verified(instance.problem, deadline_seconds=args.deadline)
     report = summarise(instance, planned)
     _print(report, args.output, _print_instance)
     return EXIT_PLANNED if planned.status in _WHOLE else EXIT_NOT_ALL
@@ -87,19 +89,11 @@ def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
         for line in str(error).splitlines():
             print(f"medley solve: {args.instance}: {line}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    planned = _verified_plan(fleet.problem, args.deadline)
+    planned = plan_verified(fleet.problem, deadline_seconds=args.deadline)
     for rejected in fleet.rejected:
         print(f"medley solve: {args.instance}: {rejected}", file=sys.stderr)
     _print(summarise_fleet(fleet, planned), args.output, print_fleet)
     return EXIT_PLANNED if planned.status in _WHOLE and not fleet.rejected else EXIT_NOT_ALL
-
-
-def _verified_plan(problem: Problem, deadline_seconds: float) -> Plan:
-    planned = plan(problem, deadline_seconds=deadline_seconds)
-    violations = verify(problem, planned)
-    if violations:
-        raise AssertionError(f"the plan breaks its own rules: {violations}")
-    return planned
 
 
 def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:
@@ -108,17 +102,17 @@ def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:
     single = service.best_single
     return {
         "status": planned.status.value,
-        "cost_per_hour": _rounded(planned.cost_per_hour),
-        "lower_bound": _rounded(planned.lower_bound_per_hour),
-        "gap": _rounded(planned.gap),
+        "cost_per_hour": rounded(planned.cost_per_hour),
+        "lower_bound": rounded(planned.lower_bound_per_hour),
+        "gap": rounded(planned.gap),
         "replicas": service.replicas(),
-        "best_single": single and {"type": single.variant, "cost_per_hour": _rounded(single.cost_per_hour)},
+        "best_single": single and {"type": single.variant, "cost_per_hour": rounded(single.cost_per_hour)},
         "unserved": [
             {
                 "bucket": [entry.bucket // instance.columns, entry.bucket % instance.columns],
                 "prompt_tokens": _size(instance.prompt_tokens, entry.bucket // instance.columns),
                 "generation_tokens": _size(instance.generation_tokens, entry.bucket % instance.columns),
-                "rate": _rounded(entry.rate_rps),
+                "rate": rounded(entry.rate_rps),
                 "reason": entry.reason.value,
             }
             for entry in service.unserved
@@ -128,11 +122,6 @@ def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:
 
 def _size(sizes: tuple[float, ...] | None, index: int) -> float | None:
     return sizes[index] if sizes is not None else None
-
-
-def _rounded(value: float) -> float:
-    """Drops the dust of binary sums (4.68 stays 4.68), far below any tolerance in use."""
-    return float(f"{value:.12g}")
 
 
 def _seconds(text: str) -> float:

@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from medley_planner.model import LimitUse, Plan, PlanStatus, Problem, ServicePlan, UnservedReason
 from medley_planner.optimize.assemble import service_plan
 from medley_planner.optimize.columns import relaxed_prices, servable
-from medley_planner.optimize.cost import objective_per_hour
 from medley_planner.optimize.coverage import prepare
 from medley_planner.optimize.distribute import unmet_rps
-from medley_planner.optimize.fallback import floor_per_hour, greedy
+from medley_planner.optimize.fallback import floor_of, greedy
 from medley_planner.optimize.groups import coupled, gathered
 from medley_planner.optimize.limits import Room, shared_room
 from medley_planner.optimize.many import solve_many
 from medley_planner.optimize.nodes import node_counts, paid_by_node
-from medley_planner.optimize.polish import idle_of, polish, rank, ranks
+from medley_planner.optimize.polish import objective_of, polish, rank, ranks
 from medley_planner.optimize.reasons import shed_reason
-from medley_planner.optimize.solve import Answer, Answers, solve_tasks
+from medley_planner.optimize.solve import Answer, Answers, fleet_of, solve_tasks
 from medley_planner.optimize.steady import steady
 from medley_planner.optimize.task import Task
 from medley_planner.optimize.validate import validate
@@ -37,6 +36,7 @@ _FEW = 3
 _WRITE_SECONDS = 0.0008
 """What making the plan of one service from its replicas takes, measured; kept back from the deadline."""
 _GIVING_ROUNDS = 5
+"""How often low priority may give way and what that leaves be used; mostly once."""
 _PRICE_SECONDS = 0.2
 """What prices of limits may take where no relaxation over configurations was needed for the plan itself."""
 _REASON_SECONDS = 0.2
@@ -86,7 +86,7 @@ def plan(
         kept = _by_priority(tasks, calm, room)
         if kept != calm:
             # The bound was one on the cost of leaving out other demand.
-            answers = Answers(kept, math.fsum(floor_per_hour(t, a.split) for t, a in zip(tasks, kept, strict=True)))
+            answers = Answers(kept, floor_of(tasks, kept))
         planned |= dict(zip(group, zip(tasks, kept, strict=True), strict=True))
         if all(answer.split.complete for answer in kept):
             # Where demand is left out a limit is worth service, not money.
@@ -138,9 +138,7 @@ def _solve_group(case: _Case, group: Sequence[int], *, seconds_left: Callable[[]
         alone.append(answers)
     if len(group) == 1:
         return tasks, alone[0]
-    left = room
-    for task, answers in zip(tasks, alone, strict=True):
-        left = left.after(task, answers.answers[0].replicas)
+    left = room.after_all(fleet_of(tasks, [answers.answers[0] for answers in alone]))
     # Alone each pays for whole nodes, of which together they may need fewer.
     share_nodes = _share_nodes(tasks, room)
     if left.fits() and not share_nodes:
@@ -169,9 +167,7 @@ def _prices_of_scarce(
     tasks: Sequence[Task], answers: Sequence[Answer], room: Room, *, seconds_left: Callable[[], float]
 ) -> dict[int, float]:
     """Where a limit keeps a replica out, what one more of it would save; 0 of those that keep none out."""
-    left = room
-    for task, answer in zip(tasks, answers, strict=True):
-        left = left.after(task, answer.replicas)
+    left = room.after_all(fleet_of(tasks, answers))
     used = {row for task in tasks for variant in task.variants for row, _ in room.uses(variant)}
     able = [variant for task in tasks for variant, able in zip(task.variants, task.able, strict=True) if able]
     if not any(left.scarce(variant) for variant in able):
@@ -266,19 +262,15 @@ def _never_worse_than_greedy(tasks: Sequence[Task], solved: Answers | None, room
 
 def _bounded(tasks: Sequence[Task], answers: Answers, room: Room) -> Answers:
     """With the better of the solver's bound and the one that needs no solver, which is never above the objective."""
-    pairs = list(zip(tasks, answers.answers, strict=True))
-    floor = math.fsum(floor_per_hour(task, answer.split) for task, answer in pairs)
-    objective = math.fsum(objective_per_hour(task, answer.replicas) for task, answer in pairs)
-    objective += idle_of(tasks, answers.answers, room)
+    floor = floor_of(tasks, answers.answers)
+    objective = objective_of(tasks, answers.answers, room)
     return Answers(answers.answers, min(objective, max(answers.bound, floor)), answers.prices)
 
 
 def _assemble(
     fleet: Sequence[tuple[Task, Answer]], room: Room, prices: Mapping[int, float]
 ) -> tuple[tuple[ServicePlan, ...], tuple[LimitUse, ...]]:
-    left = room
-    for task, answer in fleet:
-        left = left.after(task, answer.replicas)
+    left = room.after_all((task, answer.replicas) for task, answer in fleet)
     plans = []
     ends = time.monotonic() + _REASON_SECONDS
     for task, answer in fleet:

@@ -100,6 +100,11 @@ def floor_per_hour(task: Task, split: Split) -> float:
     return max(minima, float((usable[:, kept].min(axis=0) * served[kept]).sum()))
 
 
+def floor_of(tasks: Sequence[Task], answers: Sequence[Answer]) -> float:
+    """The floors of all, added up."""
+    return math.fsum(floor_per_hour(task, answer.split) for task, answer in zip(tasks, answers, strict=True))
+
+
 def _alone(task: Task) -> list[tuple[int, float]]:
     return [(index, total) for index, total in enumerate(task.total_work()) if task.able[index] and total < math.inf]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medley_planner.model import LimitKind, Pool, PowerDomain, Problem, Variant
@@ -71,6 +71,13 @@ class Room:
                 for row, amount in self.uses(variant):
                     left[row] -= count * amount
         return replace(self, left=tuple(left))
+
+    def after_all(self, fleet: Iterable[tuple[Task, Sequence[int]]]) -> Room:
+        """What these tasks with their replicas leave."""
+        left = self
+        for task, replicas in fleet:
+            left = left.after(task, replicas)
+        return left
 
     def at_least_nothing(self) -> Room:
         return replace(self, left=tuple(max(amount, 0.0) for amount in self.left))

@@ -6,18 +6,16 @@ whose own minima contradict their maxima are planned first, alone, as configurat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from medley_planner.optimize.columns import minima_fit, solve_columns, special
-from medley_planner.optimize.cost import objective_per_hour
-from medley_planner.optimize.fallback import floor_per_hour, greedy, least_fleet
+from medley_planner.optimize.fallback import floor_of, greedy, least_fleet
 from medley_planner.optimize.formulation import formulate
 from medley_planner.optimize.limits import NOTHING_SHARED, Room
 from medley_planner.optimize.mip import solve_integer
 from medley_planner.optimize.nodes import paid_by_node
-from medley_planner.optimize.polish import idle_of, polish, ranks
+from medley_planner.optimize.polish import objective_of, polish, ranks
 from medley_planner.optimize.program import Proof
 from medley_planner.optimize.solve import Answer, Answers, solve_tasks
 from medley_planner.optimize.task import Task
@@ -47,7 +45,7 @@ def solve_many(
     room's rows to begin with."""
     answers = _solve_apart(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
     # All or none are proven best: the bound is on all of them together.
-    objective = _objective(tasks, answers, room)
+    objective = objective_of(tasks, answers.answers, room)
     proven = objective - answers.bound <= relative_gap * objective
     return replace(answers, answers=tuple(replace(answer, proven=proven) for answer in answers.answers))
 
@@ -116,7 +114,7 @@ def _solve(
             relative_gap=relative_gap,
         )
         by_columns = replace(by_columns, answers=better)
-    objective = _objective(tasks, by_columns, room)
+    objective = objective_of(tasks, by_columns.answers, room)
     gap = (objective - by_columns.bound) / objective if objective > 0 else 0.0
     enough = relative_gap
     if len(tasks) <= _JOINT_WHOLLY:
@@ -144,9 +142,7 @@ def _settled(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tu
 
 
 def _floored(tasks: Sequence[Task], answers: Sequence[Answer]) -> Answers:
-    return Answers(
-        tuple(answers), math.fsum(floor_per_hour(task, a.split) for task, a in zip(tasks, answers, strict=True))
-    )
+    return Answers(tuple(answers), floor_of(tasks, answers))
 
 
 def _better(tasks: Sequence[Task], one: Answers, other: Answers, room: Room) -> Answers:
@@ -160,8 +156,3 @@ def _better(tasks: Sequence[Task], one: Answers, other: Answers, room: Room) -> 
 
 def _served(answers: Answers) -> bool:
     return all(answer.split.complete for answer in answers.answers)
-
-
-def _objective(tasks: Sequence[Task], answers: Answers, room: Room) -> float:
-    own = math.fsum(objective_per_hour(t, a.replicas) for t, a in zip(tasks, answers.answers, strict=True))
-    return own + idle_of(tasks, answers.answers, room)

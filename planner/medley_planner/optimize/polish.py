@@ -17,7 +17,7 @@ from medley_planner.optimize.limits import Room
 from medley_planner.optimize.nodes import idle_per_hour, paid_by_node
 from medley_planner.optimize.rules import shortfall
 from medley_planner.optimize.single import best_single
-from medley_planner.optimize.solve import Answer, solve_tasks
+from medley_planner.optimize.solve import Answer, fleet_of, solve_tasks
 from medley_planner.optimize.task import Task
 
 Rank = tuple[float, ...]
@@ -40,7 +40,13 @@ def ranks(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> Rank:
 
 
 def idle_of(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> float:
-    return idle_per_hour(room.pools, ((t, a.replicas) for t, a in zip(tasks, answers, strict=True)))
+    return idle_per_hour(room.pools, fleet_of(tasks, answers))
+
+
+def objective_of(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> float:
+    """Cost, switching cost and idle parts of whole nodes of all together, in US dollars per hour."""
+    own = math.fsum(objective_per_hour(task, replicas) for task, replicas in fleet_of(tasks, answers))
+    return own + idle_of(tasks, answers, room)
 
 
 def polish(
@@ -54,9 +60,7 @@ def polish(
     """The answers, none worse; they are still not proven best together."""
     better = list(answers)
     by_node = bool(paid_by_node(room.pools))
-    left = room
-    for task, answer in zip(tasks, answers, strict=True):
-        left = left.after(task, answer.replicas)
+    left = room.after_all(fleet_of(tasks, answers))
     for _ in range(_PASSES):
         gained = False
         for index, task in enumerate(tasks):

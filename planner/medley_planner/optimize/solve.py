@@ -49,6 +49,11 @@ class Answers:
         return all(answer.proven for answer in self.answers)
 
 
+def fleet_of(tasks: Sequence[Task], answers: Sequence[Answer]) -> list[tuple[Task, tuple[int, ...]]]:
+    """Each task with its replicas."""
+    return [(task, answer.replicas) for task, answer in zip(tasks, answers, strict=True)]
+
+
 def solve_tasks(
     tasks: Sequence[Task],
     room: Room,
@@ -104,9 +109,7 @@ def _read(tasks: Sequence[Task], room: Room, made: Formulation, outcome: Outcome
     if not outcome.solved:
         return None
     counts = [[max(0, round(outcome.values[column])) for column in columns] for columns in made.replicas]
-    free = room
-    for task, replicas in zip(tasks, counts, strict=True):
-        free = free.after(task, replicas)
+    free = room.after_all(zip(tasks, counts, strict=True))
     answers: list[Answer] = []
     for task, replicas in zip(tasks, counts, strict=True):
         answer = Answer(tuple(replicas), distribute(task, replicas), outcome.proof is Proof.OPTIMAL)

@@ -6,7 +6,6 @@ in turn, most changes first, whether a plan of its own with fewer changes fits w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from medley_planner.optimize.cost import changes, objective_per_hour
@@ -15,9 +14,9 @@ from medley_planner.optimize.formulation import formulate
 from medley_planner.optimize.limits import Room
 from medley_planner.optimize.mip import solve_integer
 from medley_planner.optimize.nodes import paid_by_node
-from medley_planner.optimize.polish import idle_of
+from medley_planner.optimize.polish import objective_of
 from medley_planner.optimize.rules import obeys, shortfall
-from medley_planner.optimize.solve import Answer, Answers
+from medley_planner.optimize.solve import Answer, Answers, fleet_of
 from medley_planner.optimize.task import Task
 
 _TOGETHER = 3
@@ -40,8 +39,7 @@ def steady(
         return found
     if any(shortfall(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)):
         return found
-    objective = math.fsum(objective_per_hour(t, a.replicas) for t, a in zip(tasks, found, strict=True))
-    spare = within * (objective + idle_of(tasks, found, room))
+    spare = within * objective_of(tasks, found, room)
     if len(tasks) <= _TOGETHER:
         calmer = _calmest(tasks, found, room, spare=spare, seconds=min(_SECONDS, seconds_left()))
         return calmer if calmer is not None else found
@@ -55,9 +53,7 @@ def _one_by_one(
         # One service's change moves what others pay for idle parts of nodes.
         return tuple(found)
     kept = list(found)
-    left = room
-    for task, answer in zip(tasks, kept, strict=True):
-        left = left.after(task, answer.replicas)
+    left = room.after_all(fleet_of(tasks, kept))
     order = sorted(range(len(tasks)), key=lambda index: (-changes(tasks[index], kept[index].replicas), index))
     for index in order:
         task, answer = tasks[index], kept[index]
@@ -102,8 +98,7 @@ def _calmest(
     if seconds <= 0 or spare <= 0:
         return None
     made = formulate(tasks, room, soft_demand=False, soft_minima=False)
-    objective = math.fsum(objective_per_hour(t, a.replicas) for t, a in zip(tasks, found, strict=True))
-    budget = objective + idle_of(tasks, found, room) + spare
+    budget = objective_of(tasks, found, room) + spare
     made.builder.row({column: price / budget for column, price in made.cost.items() if price}, upper=1.0)
     terms: dict[int, float] = {}
     for task, columns in zip(tasks, made.replicas, strict=True):

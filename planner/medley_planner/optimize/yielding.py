@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from medley_planner.model import Priority
 from medley_planner.optimize.distribute import distribute, unmet_rps
+from medley_planner.optimize.fallback import priority_rank
 from medley_planner.optimize.limits import Room
 from medley_planner.optimize.rules import obeys, shortfall
-from medley_planner.optimize.solve import Answer
+from medley_planner.optimize.solve import Answer, fleet_of
 from medley_planner.optimize.task import Task
 
 _LEAST_GAIN = 2e-4
 """Of a service's rate; less is not worth a replica."""
 _STEPS = (16, 4, 1)
 """Replicas that change hands at once; the last one makes sure that none is overlooked."""
-_ORDER = list(Priority)
 
 
 def give_way(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
@@ -28,7 +27,7 @@ def give_way(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tu
     if len({task.service.priority for task in tasks}) < 2 or all(answer.split.complete for answer in answers):
         return tuple(answers)
     state = _State(tasks, list(answers), room)
-    order = sorted(range(len(tasks)), key=lambda index: (_ORDER.index(tasks[index].service.priority), index))
+    order = sorted(range(len(tasks)), key=lambda index: (priority_rank(tasks[index]), index))
     changed = True
     while changed:
         changed = False
@@ -43,9 +42,7 @@ class _State:
     def __init__(self, tasks: Sequence[Task], answers: list[Answer], room: Room) -> None:
         self._tasks = tasks
         self.answers = answers
-        self._left = room
-        for task, answer in zip(tasks, answers, strict=True):
-            self._left = self._left.after(task, answer.replicas)
+        self._left = room.after_all(fleet_of(tasks, answers))
 
     def serve_more(self, index: int, step: int) -> bool:
         """`step` replicas more for this service, from what is free or from a lower one; whether that was done."""
@@ -86,9 +83,9 @@ class _State:
 
     def _donors(self, task: Task, exceeded: frozenset[int], step: int) -> Iterator[tuple[int, Sequence[int]]]:
         """Lower services whose replicas take part of all that is exceeded, the lowest first, with what they keep."""
-        own = _ORDER.index(task.service.priority)
-        lower = [other for other, rival in enumerate(self._tasks) if _ORDER.index(rival.service.priority) > own]
-        for other in sorted(lower, key=lambda other: (-_ORDER.index(self._tasks[other].service.priority), other)):
+        own = priority_rank(task)
+        lower = [other for other, rival in enumerate(self._tasks) if priority_rank(rival) > own]
+        for other in sorted(lower, key=lambda other: (-priority_rank(self._tasks[other]), other)):
             rival, replicas = self._tasks[other], self.answers[other].replicas
             for place, (held, count) in enumerate(zip(rival.variants, replicas, strict=True)):
                 if count >= step and exceeded <= {row for row, _ in self._left.uses(held)}:

@@ -65,7 +65,11 @@ def _price(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: F
     `known[s]` is a price at which a fleet is known (infinite: none); fleets up to `slack[s]` above the cheapest are
     looked for as well, of which the `keep` cheapest are returned.
     """
-    found, window, crowded = _search(part, prices, shed, known=known, slack=slack, keep=keep, at_first=_AT_FIRST)
+    # At prices that hold the worth of a rule no allowed fleet is dearer than it is, and the forbidden ones are.
+    tilted = blind_tilt(part, prices, shed)
+    found, window, crowded = _search(
+        part, prices, tilted, shed, known=known, slack=slack, keep=keep, at_first=_AT_FIRST
+    )
     for _ in range(_WIDENINGS):
         # Where limits on the number of replicas bind, the relaxation is far below and the first window too narrow.
         cheapest = np.full(len(part), np.inf)
@@ -79,7 +83,14 @@ def _price(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: F
         further += np.where(part.rules.any, 0.0, np.where(part.room > 0, prices, 0.0).max(axis=1, initial=0.0))
         goal = np.minimum(np.where(np.isfinite(cheapest), cheapest, further), known)[rows]
         wider, window[rows], crowded[rows] = _search(
-            part.rows(rows), prices[rows], shed[rows], known=goal, slack=slack[rows], keep=keep, at_first=np.inf
+            part.rows(rows),
+            prices[rows],
+            tilted[rows],
+            shed[rows],
+            known=goal,
+            slack=slack[rows],
+            keep=keep,
+            at_first=np.inf,
         )
         found = merged(found, wider, rows)
     return found
@@ -101,13 +112,19 @@ def _covering(part: Fleet) -> tuple[Floats, Floats, Ints]:
 
 
 def _search(
-    part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, at_first: float
+    part: Fleet,
+    prices: Floats,
+    tilted: Floats,
+    shed: Floats,
+    *,
+    known: Floats,
+    slack: Floats,
+    keep: int,
+    at_first: float,
 ) -> tuple[Found, Floats, Bools]:
     """What is found within a window that reaches `known` or a simple fleet; that window; where it was narrowed."""
     reach, need, room = _covering(part)
     ruled = part.rules.any
-    # At prices that hold the worth of a rule no allowed fleet is dearer than it is, and the forbidden ones are.
-    tilted = part.rules.priced(prices, lambda tilted: _relax(tilted, reach, room, need, shed).value)
     relaxed = _relax(tilted, reach, room, need, shed)
     simple = np.where(ruled & np.isfinite(known), np.inf, _simple(part, prices, reach, room, need, shed))
     within = np.minimum(known, simple)
