@@ -23,8 +23,10 @@ from medley_operator.domain.demand import choose_demand
 from medley_operator.domain.planner_input import planner_problem, planner_service, planner_variants
 from medley_operator.domain.pools import pool_state
 from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
+from medley_operator.domain.speeds import known_speeds
 from medley_operator.domain.validate import check_arguments, check_degrees, check_profile, check_spec
 from medley_operator.domain.variants import find_variants
+from medley_planner.capacity import EngineKey, Speed
 
 
 def prepare(snapshot: Snapshot, memory: Memory) -> Prepared:
@@ -32,8 +34,9 @@ def prepare(snapshot: Snapshot, memory: Memory) -> Prepared:
     pools = tuple(
         pool_state(pool, snapshot.nodes) for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
     )
+    speeds = known_speeds(snapshot)
     contexts = tuple(
-        _context(service, snapshot, pools=pools, memory=_memory_of(service, memory))
+        _context(service, snapshot, pools=pools, memory=_memory_of(service, memory), speeds=speeds)
         for service in sorted(snapshot.services, key=_key)
     )
     problem = planner_problem(contexts, pools, snapshot.children)
@@ -52,7 +55,12 @@ def _memory_of(service: LLMService, memory: Memory) -> ServiceMemory:
 
 
 def _context(
-    service: LLMService, snapshot: Snapshot, *, pools: Sequence[PoolState], memory: ServiceMemory
+    service: LLMService,
+    snapshot: Snapshot,
+    *,
+    pools: Sequence[PoolState],
+    memory: ServiceMemory,
+    speeds: Mapping[EngineKey, Speed],
 ) -> ServiceContext:
     last_replicas = _last_replicas(service, memory)
     base = ServiceContext(service=service, standing=Standing.REJECTED, last_replicas=last_replicas)
@@ -82,6 +90,7 @@ def _context(
         demand=choice.demand,
         running=last_replicas,
         planned_as=planner_service(known),
+        speeds=speeds,
     )
     if isinstance(found, Rejection):
         return replace(known, rejection=found)

@@ -5,7 +5,7 @@ Pure. Everything that a spec can get wrong about it is told here, with field, va
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, UnusedStatus, VariantSpec
@@ -13,6 +13,7 @@ from medley_operator.domain.catalogue import find_gpu, known_gpu_names
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.contexts import PoolState, Rejection
 from medley_operator.domain.validate import price_problem
+from medley_planner.capacity import EngineKey, Speed
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
@@ -52,8 +53,10 @@ def token_budgets_of(profile: RuntimeProfile) -> tuple[int, ...]:
     return (*([default] if default in budgets else []), *(budget for budget in budgets if budget != default))
 
 
-def engine_of(service: LLMService, profile: RuntimeProfile, shape: ModelShape) -> Engine | Rejection:
-    """What holds for all variants of the service."""
+def engine_of(
+    service: LLMService, profile: RuntimeProfile, shape: ModelShape, speeds: Mapping[EngineKey, Speed]
+) -> Engine | Rejection:
+    """What holds for all variants of the service. Of `speeds` those of its model and engine version count."""
     model = service.spec.model
     if shape.max_position is not None and model.max_model_len > shape.max_position:
         return Rejection(
@@ -71,6 +74,14 @@ def engine_of(service: LLMService, profile: RuntimeProfile, shape: ModelShape) -
         ttft_seconds=duration_seconds(service.spec.slo.ttft),
         tpot_seconds=duration_seconds(service.spec.slo.tpot),
         percentile=service.spec.slo.percentile,
+        version=profile.spec.version,
+        speeds=tuple(
+            sorted(
+                (key, speed)
+                for key, speed in speeds.items()
+                if (key.model, key.engine_version) == (shape.name, profile.spec.version)
+            )
+        ),
     )
 
 

@@ -6,8 +6,9 @@ none is left, the answer is why, with the way out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from medley_operator.api.v1alpha1 import (
     MAX_VARIANT_NAME_LENGTH,
@@ -20,6 +21,7 @@ from medley_operator.domain.catalogue import find_shape
 from medley_operator.domain.contexts import PoolState, Rejection, VariantContext
 from medley_operator.domain.targets import target_rejection
 from medley_operator.domain.variant_asks import Ask, asks_of, engine_of, fits_nowhere, same_name
+from medley_planner.capacity import EngineKey, Speed
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.variants import Row, Unfit, generate, limit, prune
 
@@ -40,12 +42,14 @@ def find_variants(
     demand: Demand,
     running: Collection[str] = (),
     planned_as: Service | None = None,
+    speeds: Mapping[EngineKey, Speed] = MappingProxyType({}),
 ) -> Found | Rejection:
     """The variants of a service whose spec passed `validate`, or why there is none.
 
     `running` are variants that have replicas or are to get them, beside those that the status tells: they are not left
     out. `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
-    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked.
+    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `speeds`:
+    what is known beyond the data sheet.
     """
     shape = find_shape(service)
     asked = asks_of(service, profile, pools)
@@ -53,7 +57,7 @@ def find_variants(
         return asked
     if isinstance(shape, Rejection):
         return shape
-    engine = engine_of(service, profile, shape)
+    engine = engine_of(service, profile, shape, speeds)
     if isinstance(engine, Rejection):
         return engine
     made = generate(

@@ -25,7 +25,8 @@ from medley_planner.capacity.closed_form import (
     normal_quantile,
 )
 from medley_planner.capacity.memory import MemoryFit
-from medley_planner.capacity.step_time import SEQUENCE_SECONDS, StepTime
+from medley_planner.capacity.speed import ESTIMATE, Speed
+from medley_planner.capacity.step_time import StepTime
 from medley_planner.model import Bucket
 
 Array = npt.NDArray[np.float64]
@@ -34,12 +35,13 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One replica whose rates are asked for; the targets and sizes are common to all."""
+    """One replica whose rates are asked for; targets and sizes are common to all. `speed` is what `step` rests on."""
 
     step: StepTime
     fit: MemoryFit
     token_budget: int
     max_sequences: int
+    speed: Speed = ESTIMATE
 
 
 def max_rates_rps(
@@ -239,7 +241,7 @@ class _Points:
             + of["_attended"][at] * attended
             + of["_token_link"][at] * tokens
             + of["_constant"][at]
-            + SEQUENCE_SECONDS * sequences
+            + of["_sequence"][at] * sequences
         )
         window = of["_window"][at]
         if window.any():

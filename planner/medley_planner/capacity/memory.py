@@ -49,12 +49,13 @@ def memory_fit(
     utilisation: float = 0.9,
     kv_element_bytes: float = 2.0,
     attention_data_parallel: int = 1,
+    engine_kv_tokens: int | None = None,
 ) -> MemoryFit:
     """Fits `shape` on `tensor_parallel` GPUs; it must hold at least one sequence of `max_model_len` tokens.
 
     `utilisation` is the share of each GPU's usable memory that the engine may take (vLLM's gpu-memory-utilization).
     `kv_element_bytes`, `attention_data_parallel`: see `StepTime`; the latter keeps that many copies of what is no
-    expert.
+    expert. `engine_kv_tokens`: what an engine that runs so says of its cache; it replaces the estimate.
     """
     copied = shape.dense_parameters() * shape.dense_weight_bytes(precision)
     weights_gb = (shape.weight_bytes(precision) + (attention_data_parallel - 1) * copied) / _GB
@@ -62,6 +63,8 @@ def memory_fit(
     budget_gb = utilisation * gpu.usable_gib * _GIB / _GB
     free_gb = tensor_parallel * (budget_gb - reserve_gb(gpu)) - weights_gb
     kv_tokens = max(0, int(free_gb * _GB / kv_bytes) // KV_BLOCK_TOKENS * KV_BLOCK_TOKENS)
+    if engine_kv_tokens is not None:
+        kv_tokens = engine_kv_tokens
     reason = _reason(shape, gpu, tensor_parallel, precision, max_model_len, weights_gb, budget_gb, kv_tokens)
     return MemoryFit(not reason, kv_tokens, weights_gb, max_model_len, reason)
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 
 import numpy as np
 
 from medley_planner.capacity.batch import Table, max_rates_rps
 from medley_planner.capacity.closed_form import max_rate_rps
 from medley_planner.capacity.memory import MemoryFit, memory_fit
+from medley_planner.capacity.speed import ESTIMATE
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.catalog import Gpu
 from medley_planner.model import Bucket, Provenance
 from medley_planner.shapes import ModelShape, Precision
-
-DERATE: Mapping[Provenance, float] = MappingProxyType(
-    {
-        Provenance.MEASURED: 0.95,
-        Provenance.CALIBRATED: 0.90,
-        Provenance.ESTIMATED: 0.75,
-        Provenance.GIVEN: 1.0,
-    }
-)
-"""Share of a capacity that a plan may count on, by where the figure comes from: its usual error is taken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +87,8 @@ def _row(
         utilisation=utilisation,
     )
     step = StepTime(shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
-    derate = DERATE[Provenance.ESTIMATED]
     rates = [
-        derate
+        ESTIMATE.derate
         * max_rate_rps(
             step,
             fit,
@@ -113,7 +102,7 @@ def _row(
         )
         for bucket in buckets
     ]
-    return CapacityRow(_falling(buckets, rates), Provenance.ESTIMATED, derate, fit)
+    return CapacityRow(_falling(buckets, rates), ESTIMATE.provenance, ESTIMATE.derate, fit)
 
 
 def capacity_rows(
@@ -125,8 +114,8 @@ def capacity_rows(
     percentile: float,
 ) -> tuple[CapacityRow, ...]:
     """`capacity_row` of many replicas in one pass, several times faster than one by one. Not cached."""
-    derate = DERATE[Provenance.ESTIMATED]
-    rates = derate * max_rates_rps(
+    derates = np.array([table.speed.derate for table in tables])
+    rates = derates[:, None] * max_rates_rps(
         tables, buckets, ttft_seconds=ttft_seconds, tpot_seconds=tpot_seconds, percentile=percentile
     )
     prompt = np.array([bucket.prompt_tokens for bucket in buckets])
@@ -134,7 +123,7 @@ def capacity_rows(
     no_longer = (prompt[None, :] <= prompt[:, None]) & (generation[None, :] <= generation[:, None])
     falling = np.where(no_longer[None, :, :], rates[:, None, :], np.inf).min(axis=2, initial=np.inf)
     return tuple(
-        CapacityRow(tuple(row), Provenance.ESTIMATED, derate, table.fit)
+        CapacityRow(tuple(row), table.speed.provenance, table.speed.derate, table.fit)
         for table, row in zip(tables, falling.tolist(), strict=True)
     )
 

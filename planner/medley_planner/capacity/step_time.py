@@ -7,6 +7,7 @@ parallel degree, precision) are folded once, so that `seconds` costs about a mic
 
 from __future__ import annotations
 
+from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
 
@@ -15,7 +16,7 @@ _BYTES = 2.0
 
 # Fitted on vLLM with CUDA graphs on H100 (Llama-3.1-70B FP8, TP 2/4/8, 45 points), used for all GPUs.
 _STEP_SECONDS = 4.2e-3
-SEQUENCE_SECONDS = 10e-6
+_SEQUENCE_SECONDS = 10e-6
 _ALL_REDUCE_SECONDS = 5e-6
 _LINK_EFFICIENCY = 0.39
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
@@ -33,6 +34,7 @@ class StepTime:
     FP8 or FP4 weights on a GPU without that arithmetic run weight-only: read at their size, multiplied at BF16 speed.
     `kv_element_bytes`: 2 for a BF16 cache (vLLM's default), 1 for FP8. `attention_data_parallel`: groups of GPUs in the
     replica that each hold the whole attention and serve their own sequences, with the experts spread over all GPUs.
+    `factors`: what measurements say of its parts.
     """
 
     __slots__ = (
@@ -48,6 +50,7 @@ class StepTime:
         "_kv_window_token",
         "_read_base",
         "_read_expert",
+        "_sequence",
         "_token_link",
         "_window",
     )
@@ -61,6 +64,7 @@ class StepTime:
         precision: Precision,
         kv_element_bytes: float = _BYTES,
         attention_data_parallel: int = 1,
+        factors: StepFactors = UNCORRECTED,
     ) -> None:
         group = tensor_parallel // attention_data_parallel
         bandwidth = tensor_parallel * gpu.memory_gb_per_second * 1e9
@@ -95,6 +99,19 @@ class StepTime:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
             self._token_link = 2.0 * shape.layers * moved / (gpu.link_gb_per_second * 1e9 * _LINK_EFFICIENCY)
+        self._sequence = _SEQUENCE_SECONDS
+        self._multiply(factors)
+
+    def _multiply(self, factors: StepFactors) -> None:
+        parts = (
+            (factors.fixed, ("_constant", "_read_base", "_read_expert", "_head_memory")),
+            (factors.compute, ("_compute_base", "_attended", "_attended_window", "_token_link")),
+            (factors.sequence, ("_sequence", "_head_sequence")),
+            (factors.kv, ("_kv_token", "_kv_window_token")),
+        )
+        for factor, names in parts:
+            for name in names:
+                setattr(self, name, getattr(self, name) * factor)
 
     @property
     def constants(self) -> dict[str, float]:
@@ -126,7 +143,7 @@ class StepTime:
             + self._attended * prefill_attended
             + self._token_link * tokens
             + self._constant
-            + SEQUENCE_SECONDS * decode_sequences
+            + self._sequence * decode_sequences
         )
         if self._window:
             seconds += self._kv_window_token * min(kv_tokens, self._window * decode_sequences)

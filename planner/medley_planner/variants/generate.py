@@ -143,7 +143,7 @@ def _candidates(
         max_model_len=engine.max_model_len,
         utilisation=engine.utilisation,
     )
-    return tuple(_candidate(base, source, picked, longest_name=longest_name) for picked in _product(choices))
+    return tuple(_candidate(base, engine, source, picked, longest_name=longest_name) for picked in _product(choices))
 
 
 def _product(choices: list[tuple[Choice, ...]]) -> Iterator[tuple[Choice, ...]]:
@@ -152,10 +152,14 @@ def _product(choices: list[tuple[Choice, ...]]) -> Iterator[tuple[Choice, ...]]:
         yield tuple(reversed(picked))
 
 
-def _candidate(base: Replica, source: Source, picked: tuple[Choice, ...], *, longest_name: int) -> _Candidate:
+def _candidate(
+    base: Replica, engine: Engine, source: Source, picked: tuple[Choice, ...], *, longest_name: int
+) -> _Candidate:
     replica = base
     for choice in picked:
         replica = replace(replica, **choice.changes)
+    speed = engine.speed(replica.gpu, tensor_parallel=replica.tensor_parallel, precision=replica.precision)
+    replica = replace(replica, speed=speed)
     suffix = "".join(choice.suffix for choice in picked)
     return _Candidate(
         name=source.name or variant_name(source.pool, suffix, longest=longest_name),
@@ -179,6 +183,7 @@ def _capacity(replicas: Iterable[Replica], engine: Engine, buckets: tuple[Bucket
             fit=replica.fit(),
             token_budget=replica.token_budget,
             max_sequences=replica.max_sequences,
+            speed=replica.speed,
         )
         for replica in wanted
     ]

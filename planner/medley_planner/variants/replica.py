@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medley_planner.capacity import MemoryFit, StepTime, memory_fit
+from medley_planner.capacity import ESTIMATE, EngineKey, MemoryFit, Speed, StepTime, memory_fit
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
 
@@ -19,7 +19,8 @@ class Engine:
     """What of service and profile holds for all variants alike.
 
     `precisions` and `token_budgets` are those that may be chosen, the default first. `utilisation`: the share of each
-    GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets.
+    GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets. `version` is the
+    engine's, `speeds` what is known beyond the data sheet; entries of other models or versions do not matter.
     """
 
     shape: ModelShape
@@ -31,6 +32,13 @@ class Engine:
     ttft_seconds: float
     tpot_seconds: float
     percentile: float
+    version: str = ""
+    speeds: tuple[tuple[EngineKey, Speed], ...] = ()
+
+    def speed(self, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> Speed:
+        """What is known of running the model so; the data sheet where nothing is."""
+        key = EngineKey(self.shape.name, gpu.name, tensor_parallel, precision, self.version)
+        return next((speed for known, speed in self.speeds if known == key), ESTIMATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Replica:
     max_model_len: int
     utilisation: float
     kv_element_bytes: float = 2.0
+    speed: Speed = ESTIMATE
 
     @property
     def watts(self) -> float:
@@ -70,6 +79,7 @@ class Replica:
             max_model_len=self.max_model_len,
             utilisation=self.utilisation,
             kv_element_bytes=self.kv_element_bytes,
+            engine_kv_tokens=self.speed.kv_tokens,
         )
 
     def step(self) -> StepTime:
@@ -79,6 +89,7 @@ class Replica:
             tensor_parallel=self.tensor_parallel,
             precision=self.precision,
             kv_element_bytes=self.kv_element_bytes,
+            factors=self.speed.factors,
         )
 
     def lone_step_seconds(self) -> float:

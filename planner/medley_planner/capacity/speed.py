@@ -1,0 +1,76 @@
+"""What is known of how fast an engine runs beyond the data sheet: factors on the step time, and where they come from.
+
+Profiles and online calibration both end here, so that capacity, simulation and plans need to know of neither. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+
+from medley_planner.model import Provenance
+from medley_planner.shapes import Precision
+
+DERATE: Mapping[Provenance, float] = MappingProxyType(
+    {
+        Provenance.MEASURED: 0.95,
+        Provenance.CALIBRATED: 0.90,
+        Provenance.ESTIMATED: 0.75,
+        Provenance.GIVEN: 1.0,
+    }
+)
+"""Share of a capacity that a plan may count on, by where the figure comes from: its usual error is taken off."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFactors:
+    """What the parts of an estimated step time are multiplied by; all 1: the estimate as it is.
+
+    `fixed`: what a step takes whatever is in it: launch, synchronisation, reading the weights. `compute`: what each
+    token takes: matrix products, prefill attention, links between GPUs. `sequence`: what each decoding sequence takes.
+    `kv`: what each cached token that is read takes. Raises ValueError where one is not finite or below 0.
+    """
+
+    fixed: float = 1.0
+    compute: float = 1.0
+    sequence: float = 1.0
+    kv: float = 1.0
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if not (math.isfinite(value) and value >= 0.0):
+                raise ValueError(f"StepFactors.{part.name} is {value}; give a finite number, 0 or more")
+
+
+UNCORRECTED = StepFactors()
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What is known of one way to run a model. `kv_tokens`: the engine's own figure, None where none is known."""
+
+    factors: StepFactors = UNCORRECTED
+    provenance: Provenance = Provenance.ESTIMATED
+    derate: float = DERATE[Provenance.ESTIMATED]
+    kv_tokens: int | None = None
+
+
+ESTIMATE = Speed()
+"""The data sheet alone."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EngineKey:
+    """One way to run one model: what a profile or a calibration is of.
+
+    `model` is the name of its `ModelShape`, `gpu` the catalogue's name, `engine_version` as the engine's image has it.
+    """
+
+    model: str
+    gpu: str
+    tensor_parallel: int
+    precision: Precision
+    engine_version: str
