@@ -10,7 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, ModelProfile
+from pydantic import TypeAdapter
+
+from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdomain, ModelProfile
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import Point
 from medley_planner.shapes import Precision
@@ -70,6 +72,7 @@ def model_profile_manifest(
             "kv": _decimal(factors.kv, 4),
         }
     metadata = {"name": name or profile_name(model, gpu, tensor_parallel, precision)}
+    TypeAdapter(Dns1123Subdomain).validate_python(metadata["name"])
     ModelProfile.model_validate({"metadata": metadata, "spec": written})
     return {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": metadata, "spec": written}
 
