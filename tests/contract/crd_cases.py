@@ -128,10 +128,13 @@ FULL: Mapping[str, Object] = {
     },
 }
 
-# What a field excludes and must be taken from the full object, by path.
+# Fields that exclude others of the full object, by path: what is changed of it to make room for them.
 EXCLUDED: Mapping[tuple[str, str], Change] = {
-    ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost.perHour": REMOVED},
-    ("ModelProfile", "spec.points[].requestsPerSecond"): {"spec.points[].concurrency": REMOVED},
+    ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost": {"perNodeHour": "55"}},
+    ("ModelProfile", "spec.points[].requestsPerSecond"): {
+        "spec.points[].concurrency": REMOVED,
+        "spec.points[].requestsPerSecond": "1",
+    },
     **{
         ("ModelProfile", f"spec.stepFactors.{name}"): {"spec.points": REMOVED, "spec.stepFactors": {}}
         for name in ("fixed", "compute", "sequence", "kv")
@@ -213,7 +216,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("ModelProfile", "spec.errorPercent"): (["0", "3.1", "100"], ["-1", "1e1", ".5", "1.", "5%"]),
     ("ModelProfile", "spec.measuredAt"): (
         ["2026-11-27T13:00:00Z", "2026-01-31T23:59:59Z"],
-        ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27T13:00:00+01:00", "now"],
+        ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
     ),
 }
 
