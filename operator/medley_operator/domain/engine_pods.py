@@ -11,6 +11,7 @@ from medley_operator.domain.contexts import Rejection
 from medley_operator.domain.render.deployment import CONTAINER
 from medley_operator.domain.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
+from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape
 from medley_planner.variants import RunAs, run_as
@@ -24,6 +25,14 @@ class PodGroup:
     service: str
     variant: str
     template: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """What one ReplicaSet's pods tell: a window or why there is none, and the tokens that each KV cache holds."""
+
+    window: Window | SkipReason
+    kv_tokens: int | None = None
 
 
 VariantKey = tuple[str, str, str]

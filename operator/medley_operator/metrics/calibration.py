@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.domain.engine_pods import PodGroup
+from medley_operator.domain.engine_pods import EngineFigures, PodGroup
 from medley_operator.metrics.calibration_names import VLLM_CALIBRATION, CalibrationNames
 from medley_operator.metrics.calibration_queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS, Role, calibration_query
 from medley_operator.metrics.prometheus import Prometheus, Sample
@@ -22,14 +22,6 @@ MAX_CACHE_TOKENS = 1e12
 _ROLES = {role.value: role for role in Role}
 _OPTIONAL = {Role.PREFIX_HITS, Role.CACHE}
 """Engines without a prefix cache need not count its hits; the cache's size stands apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineFigures:
-    """What one ReplicaSet's pods tell: a window or why there is none, and the tokens that each KV cache holds."""
-
-    window: Window | SkipReason
-    kv_tokens: int | None = None
 
 
 @dataclass

@@ -34,7 +34,7 @@ COMMON_DEVIATION = 1.5
 """Of all factors together: a data sheet may be off by three times as a whole."""
 FIRST_COVARIANCE: Vector = np.eye(4) * OWN_DEVIATION**2 + COMMON_DEVIATION**2
 DRIFT = 0.01
-"""Standard deviation by which a factor may change from window to window."""
+"""Standard deviation by which a factor may change from window to window, if it were all of the step."""
 NOISE = 0.06
 """Standard deviation of a window's latency, as a share of it."""
 GATE = 9.0
@@ -108,8 +108,8 @@ def learn(calibration: Calibration, window: Window, prior: Prior) -> Learned:
     told = MEMORY * calibration.told + np.outer(slope, slope) / expected**2
     # A single operating point tells one number: the engine as a whole is slower or faster. The first window is one.
     direction = state if _one_point(told) else None
-    drift = np.outer(state, state) / float(state @ state) * 4.0 if direction is not None else np.eye(4)
-    covariance = calibration.covariance + DRIFT**2 * drift
+    # Where a window tells little, doubt does not grow either: else it would without end.
+    covariance = calibration.covariance + DRIFT**2 * np.diag(slope * state / expected)
     spread = float(slope @ covariance @ slope) + noise
     if surprise**2 > GATE * spread:
         return Learned(_outlier(calibration), SkipReason.OUTLIER)
@@ -170,6 +170,18 @@ def calibrated_speed(
         derate=DERATE[Provenance.CALIBRATED] if derate is None else derate,
         kv_tokens=kv_tokens,
     )
+
+
+def step_change(before: StepFactors, after: StepFactors, calibration: Calibration, prior: Prior) -> float:
+    """How much longer or shorter steps are with other factors, as a share: the most of light, known and peak load.
+
+    Not the change of the factors themselves: one that has little part in a step moves much and means little.
+    """
+    if calibration.heaviest is None:
+        return 0.0
+    points = [calibration.heaviest.loaded(times) for times in (1.0 / PEAK, 1.0, PEAK)]
+    pairs = [(point.mean_step_seconds(prior(before)), point.mean_step_seconds(prior(after))) for point in points]
+    return max(abs(later / earlier - 1.0) for earlier, later in pairs)
 
 
 def _vector(factors: StepFactors) -> Vector:

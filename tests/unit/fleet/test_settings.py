@@ -30,6 +30,11 @@ def test_a_flag_wins_over_the_environment() -> None:
     assert (chosen.port, chosen.prometheus_url, chosen.log_level) == (9090, "http://prom:9090", "debug")
 
 
+def test_calibration_is_switched_off_by_a_word() -> None:
+    chosen = parse("--calibration", "off", MEDLEY_NAMESPACE="medley-system")
+    assert (chosen.calibration, chosen.namespace) == (False, "medley-system")
+
+
 def test_an_empty_prometheus_url_is_none() -> None:
     assert parse(MEDLEY_PROMETHEUS_URL="").prometheus_url is None
 
@@ -48,6 +53,9 @@ def test_an_empty_prometheus_url_is_none() -> None:
         ("--port", "http", "1 to 65535"),
         ("--bind-address", " ", "127.0.0.1"),
         ("--log-level", "loud", "debug, info, warning, error"),
+        ("--calibration", "true", "on or off"),
+        ("--calibration-window-seconds", "601", "from 15 to 600"),
+        ("--namespace", "Medley", "name of a namespace"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_flag_value_and_way_out(flag: str, value: str, way_out: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from medley_operator.domain.engine_pods import PodGroup
-from medley_operator.metrics.calibration import EngineFigures, figures_of
+from medley_operator.domain.engine_pods import EngineFigures, PodGroup
+from medley_operator.metrics.calibration import figures_of
 from medley_operator.metrics.calibration_names import VLLM_CALIBRATION
 from medley_operator.metrics.calibration_queries import Role, calibration_query
 from medley_operator.metrics.prometheus import Sample

@@ -22,6 +22,7 @@ from medley_planner.capacity.calibrate import (
     calibrated_speed,
     cautious_factors,
     learn,
+    step_change,
 )
 from medley_planner.capacity.calibration_record import BadRecord, from_record, to_record
 from medley_planner.capacity.speed import ESTIMATE, StepFactors
@@ -175,6 +176,14 @@ def test_planning_gets_a_slower_engine_than_was_learned_and_not_much() -> None:
     cautious = window.point().mean_step_seconds(prior(speed.factors))
     assert plain < cautious < 1.2 * plain
     assert cautious_factors(Calibration(), prior) == StepFactors()
+
+
+def test_a_change_is_what_it_does_to_steps() -> None:
+    learned = taught(loads(20))
+    more = replace(learned.factors, sequence=learned.factors.sequence * 1.2)
+    assert step_change(learned.factors, more, learned, prior) < 0.02
+    slower = StepFactors(*(getattr(learned.factors, part) * 1.1 for part in PARTS))
+    assert step_change(learned.factors, slower, learned, prior) == pytest.approx(0.1)
 
 
 def test_the_point_counts_prompts_that_decodes_meet_not_those_of_idle_times() -> None:
