@@ -23,6 +23,7 @@ from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import MetricsSource, Observer
 from medley_operator.fleet.publish import Publisher
+from medley_operator.fleet.startups import StartupWatch
 from medley_operator.fleet.worker import PlanWorker
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
@@ -99,7 +100,12 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     )
     fleet = FleetLoop(
         Parts(
-            observer=Observer(client=client, metrics=await _metrics(settings, stack), clock=time.monotonic),
+            observer=Observer(
+                client=client,
+                metrics=await _metrics(settings, stack),
+                clock=time.monotonic,
+                startups=StartupWatch(client),
+            ),
             prepare=prepare,
             solver=worker,
             conclude=conclude,

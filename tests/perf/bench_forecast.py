@@ -1,8 +1,9 @@
 """`make bench-forecast`: how well a rate is forecast at the lead times of starting engines, and what the margin costs.
 
-Beside each other on two weeks of two production services (ServeGen, 10-minute means): the last value, damped Holt, and
+Beside each other on two weeks of two production services (ServeGen, 10-minute means): the last value, damped Holt,
 Medley's choice between them, as the operator makes it, and the value of 24 hours before. All get the same conformal
-margin over the same two days; the last value with a fixed headroom of 10 % stands beside them. The first two days are history and are not judged; nor are gaps without traffic.
+margin over the same two days; the last value with a fixed headroom of 10 % stands beside them. The first two days are
+history and are not judged; nor are gaps without traffic.
 Reads ../shared/data/servegen_language_m_*_rate10min.csv (or $MEDLEY_SHARED_DATA).
 """
 

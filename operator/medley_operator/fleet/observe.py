@@ -16,10 +16,12 @@ from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.domain.validate import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.fleet.parse import parse_objects, ready_nodes
+from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NotFound
 from medley_operator.kube.resources import (
     CHILDREN,
+    DEPLOYMENTS,
     GATEWAY_API,
     GATEWAYS,
     GPU_POOLS,
@@ -58,6 +60,8 @@ class Observer:
     client: KubeClient
     metrics: MetricsSource | None
     clock: Callable[[], float]
+    startups: StartupWatch | None = None
+    """Absent: lead times are not measured."""
 
     async def observe(self) -> Observed:
         """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
@@ -67,6 +71,7 @@ class Observer:
         profiles, rejected_profiles = parse_objects(RuntimeProfile, lists[RUNTIME_PROFILES] or [])
         gateways = None if any(lists[kind] is None for kind in GATEWAY_API) else _names(lists[GATEWAYS] or [])
         observations = await self._observations(services)
+        pods = await self.startups.pods(lists[DEPLOYMENTS] or []) if self.startups is not None else ()
         snapshot = Snapshot(
             services=tuple(services),
             pools=tuple(pools),
@@ -77,6 +82,7 @@ class Observer:
             gateways=gateways,
             observations=observations,
             at_seconds=self.clock(),
+            pods=pods,
         )
         unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())
         return Observed(

@@ -46,6 +46,7 @@ DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True)
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
+PODS = Resource("", "v1", "Pod", "pods", True)
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
 OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES)
@@ -55,4 +56,4 @@ CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""
 
-BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, EVENTS)}
+BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, PODS, EVENTS)}

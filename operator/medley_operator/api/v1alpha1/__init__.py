@@ -67,6 +67,8 @@ from medley_operator.api.v1alpha1.profile import (
 from medley_operator.api.v1alpha1.service import (
     BudgetSpec,
     DrainSpec,
+    ForecastMode,
+    ForecastSpec,
     GatewayRef,
     LLMServiceSpec,
     ModelPrecision,
@@ -129,6 +131,8 @@ __all__ = [
     "Duration",
     "EngineArgument",
     "EngineFlag",
+    "ForecastMode",
+    "ForecastSpec",
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",

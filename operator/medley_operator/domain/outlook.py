@@ -1,0 +1,93 @@
+"""What is to be expected of a service's request rate while new replicas start: from its history to a rate to plan for.
+
+Pure. A replica that is asked for now serves in a lead time from now, so the plan is made for the rate that will then
+hardly be exceeded, never for less than what is measured. Capacity goes only when nothing within two lead times needs
+it: a replica that goes takes one lead time to come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import ForecastMode, LLMService
+from medley_operator.domain.snapshot import LoadBasis
+from medley_planner.workload import Forecast, Forecaster
+
+RECONCILE_SECONDS = 30.0
+"""From a change of the rate to the round that sees it, at the default resync; added to each lead time."""
+LEADS_KEPT = 2
+"""Capacity is kept while it is needed within this many lead times, and so is the plan through a silence as short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Of one service in one round; both forecasts are None with mode Off or while there is too little history."""
+
+    measured_rps: float
+    lead_seconds: float
+    at_seconds: float
+    forecaster: Forecaster
+    at_lead: Forecast | None
+    at_twice: Forecast | None
+
+    @property
+    def needed_rps(self) -> float:
+        """What a plan must serve."""
+        return max(self.measured_rps, self.at_lead.upper_rps if self.at_lead is not None else 0.0)
+
+    @property
+    def kept_rps(self) -> float:
+        """What a plan may serve without being too large: the most that is expected within two lead times."""
+        return max(self.needed_rps, self.at_twice.upper_rps if self.at_twice is not None else 0.0)
+
+    def rate_rps(self, planned_rps: float | None) -> float:
+        """The rate to plan for, where the plan now is for `planned_rps` (None: there is none)."""
+        return min(max(planned_rps or 0.0, self.needed_rps), self.kept_rps)
+
+    @property
+    def basis(self) -> LoadBasis:
+        return LoadBasis(
+            measured_rps=self.measured_rps, forecast_margin=self.at_lead.margin if self.at_lead is not None else None
+        )
+
+    @property
+    def pausing(self) -> bool:
+        """Whether a silence is too short yet to be the end of the traffic."""
+        last_at = self.forecaster.last_at
+        if self.at_lead is None or last_at is None:
+            return False
+        return self.at_seconds - last_at < LEADS_KEPT * self.lead_seconds
+
+
+def look_ahead(
+    service: LLMService,
+    measured_rps: float,
+    *,
+    forecaster: Forecaster,
+    history: Iterable[tuple[float, float]],
+    lead_seconds: float,
+    at_seconds: float,
+) -> Outlook:
+    """`history`: (time, rate) of before the operator started, on the clock of `at_seconds`; used where none is kept.
+
+    `lead_seconds`: the longest that a replica of the service takes to start.
+    """
+    if len(forecaster) == 0:
+        forecaster = forecaster.with_samples(history)
+    forecaster = forecaster.update(at_seconds, measured_rps)
+    lead_seconds += RECONCILE_SECONDS
+    wanted = service.spec.scaling.forecast
+    at_lead = at_twice = None
+    if wanted.mode is ForecastMode.AUTO:
+        quantile = wanted.quantile_percent / 100.0
+        at_lead = forecaster.forecast(lead_seconds, quantile=quantile, at_seconds=at_seconds)
+        at_twice = forecaster.forecast(LEADS_KEPT * lead_seconds, quantile=quantile, at_seconds=at_seconds)
+    return Outlook(
+        measured_rps=measured_rps,
+        lead_seconds=lead_seconds,
+        at_seconds=at_seconds,
+        forecaster=forecaster,
+        at_lead=at_lead,
+        at_twice=at_twice,
+    )
