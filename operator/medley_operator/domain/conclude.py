@@ -250,6 +250,7 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
             plan=result.goal.plan,
             had_metrics=had_metrics,
             drifting_since=choice.drifting_since,
+            falling_since=choice.falling_since,
             basis=choice.basis,
             forecaster=choice.forecaster,
         )

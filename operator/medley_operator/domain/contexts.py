@@ -55,6 +55,7 @@ class DemandChoice:
     reason: MetricsReason
     message: str
     drifting_since: float | None = None
+    falling_since: float | None = None
     basis: LoadBasis | None = None
     now: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)

@@ -96,11 +96,13 @@ def _planned_from_metrics(load: LoadStatus | None) -> bool:
 def _live(
     service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, outlook: Outlook
 ) -> DemandChoice:
-    drifting_since = None
+    drifting_since = falling_since = None
     current = memory.demand if memory.had_metrics else None
     if seen.demand is not None and seen.demand.rate_rps > 0:
         planned_rps = current.rate_rps if current is not None else None
-        new = replace(seen.demand, rate_rps=outlook.rate_rps(planned_rps))
+        target = outlook.target(planned_rps, falling_since=memory.falling_since)
+        new = replace(seen.demand, rate_rps=target.rate_rps)
+        falling_since = target.falling_since
         demand, drifting_since = _adopted(service, new, memory, at_seconds=outlook.at_seconds)
         basis = outlook.basis if demand is new else memory.basis
         message = "Prometheus has the load of this service"
@@ -121,6 +123,7 @@ def _live(
         reason=MetricsReason.FOUND,
         message=message,
         drifting_since=drifting_since,
+        falling_since=falling_since,
         basis=basis,
         now=outlook.basis,
         forecaster=outlook.forecaster,

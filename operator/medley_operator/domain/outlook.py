@@ -12,12 +12,20 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import ForecastMode, LLMService
 from medley_operator.domain.snapshot import LoadBasis
-from medley_planner.workload import Forecast, Forecaster
+from medley_planner.workload import BAND, Forecast, Forecaster
 
 RECONCILE_SECONDS = 30.0
 """From a change of the rate to the round that sees it, at the default resync; added to each lead time."""
 LEADS_KEPT = 2
-"""Capacity is kept while it is needed within this many lead times, and so is the plan through a silence as short."""
+"""Capacity is kept while it is needed within this many lead times, or was; so is the plan through a short silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A rate to plan for; `falling_since`: when the plan before began to be too large, None where it is not."""
+
+    rate_rps: float
+    falling_since: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +49,19 @@ class Outlook:
         """What a plan may serve without being too large: the most that is expected within two lead times."""
         return max(self.needed_rps, self.at_twice.upper_rps if self.at_twice is not None else 0.0)
 
-    def rate_rps(self, planned_rps: float | None) -> float:
-        """The rate to plan for, where the plan now is for `planned_rps` (None: there is none)."""
-        return min(max(planned_rps or 0.0, self.needed_rps), self.kept_rps)
+    def target(self, planned_rps: float | None, *, falling_since: float | None) -> Target:
+        """The rate to plan for, where the plan now is for `planned_rps` (None: there is none).
+
+        With a forecast a plan falls only after it was too large for two lead times without a break: a rate that swings
+        would else take the plan with it. `falling_since` is that of the round before.
+        """
+        rate_rps = min(max(planned_rps or 0.0, self.needed_rps), self.kept_rps)
+        if planned_rps is None or self.at_lead is None or self.kept_rps >= (1.0 - BAND) * planned_rps:
+            return Target(rate_rps, falling_since=None)
+        since = self.at_seconds if falling_since is None else falling_since
+        if self.at_seconds - since < LEADS_KEPT * self.lead_seconds:
+            return Target(planned_rps, falling_since=since)
+        return Target(rate_rps, falling_since=since)
 
     @property
     def basis(self) -> LoadBasis:

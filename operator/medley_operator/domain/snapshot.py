@@ -126,8 +126,9 @@ class ServiceMemory:
     """What is kept of one service between rounds: the demand that its plan was made for, and that plan.
 
     `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
-    than the band, though within noise; None where the last one did not. `basis` is that demand's, `forecaster` holds
-    the rates that were measured.
+    than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
+    that is larger than what is forecast by more than the band. `basis` is the demand's, `forecaster` holds the rates
+    that were measured.
     """
 
     uid: str
@@ -135,6 +136,7 @@ class ServiceMemory:
     plan: ServicePlan | None = None
     had_metrics: bool = False
     drifting_since: float | None = None
+    falling_since: float | None = None
     basis: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)
 
