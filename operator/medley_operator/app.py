@@ -21,7 +21,7 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
-from medley_operator.fleet.observe import MetricsSource, Observer
+from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.fleet.worker import PlanWorker
@@ -29,6 +29,7 @@ from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.official import OfficialKubeClient
 from medley_operator.metrics.exporter import Exporter
+from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
@@ -83,6 +84,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     server.start()
     stack.callback(server.stop)
     client = await stack.enter_async_context(OfficialKubeClient())
+    prometheus = await _prometheus(settings, stack)
     worker = PlanWorker()
     stack.push_async_callback(worker.close)
     await worker.start()
@@ -102,9 +104,10 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         Parts(
             observer=Observer(
                 client=client,
-                metrics=await _metrics(settings, stack),
+                metrics=MetricsReader(prometheus=prometheus) if prometheus is not None else None,
                 clock=time.monotonic,
                 startups=StartupWatch(client),
+                history=RateHistory(prometheus=prometheus) if prometheus is not None else None,
             ),
             prepare=prepare,
             solver=worker,
@@ -125,11 +128,11 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     return fleet
 
 
-async def _metrics(settings: Settings, stack: AsyncExitStack) -> MetricsSource | None:
+async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus | None:
     if settings.prometheus_url is None:
         return None
     client = await stack.enter_async_context(http_client())
-    return MetricsReader(prometheus=Prometheus(base_url=settings.prometheus_url, client=client))
+    return Prometheus(base_url=settings.prometheus_url, client=client)
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:

@@ -40,6 +40,11 @@ NO_PROMETHEUS = (
 )
 
 
+class HistorySource(Protocol):
+    async def once(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], tuple[tuple[float, float], ...]]:
+        """(seconds ago, requests per second), the oldest first; empty when it was told before."""
+
+
 class MetricsSource(Protocol):
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Observation]: ...
 
@@ -62,6 +67,8 @@ class Observer:
     clock: Callable[[], float]
     startups: StartupWatch | None = None
     """Absent: lead times are not measured."""
+    history: HistorySource | None = None
+    """Absent: rates of before the operator started are not asked for."""
 
     async def observe(self) -> Observed:
         """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
@@ -70,7 +77,10 @@ class Observer:
         pools, rejected_pools = parse_objects(GPUPool, lists[GPU_POOLS] or [])
         profiles, rejected_profiles = parse_objects(RuntimeProfile, lists[RUNTIME_PROFILES] or [])
         gateways = None if any(lists[kind] is None for kind in GATEWAY_API) else _names(lists[GATEWAYS] or [])
-        observations = await self._observations(services)
+        queries = _queries(services)
+        observations = await self._observations(queries)
+        asked_at = self.clock()
+        history = await self.history.once(queries) if self.history is not None and queries else {}
         pods = await self.startups.pods(lists[DEPLOYMENTS] or []) if self.startups is not None else ()
         snapshot = Snapshot(
             services=tuple(services),
@@ -83,6 +93,9 @@ class Observer:
             observations=observations,
             at_seconds=self.clock(),
             pods=pods,
+            histories={
+                key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
+            },
         )
         unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())
         return Observed(
@@ -118,20 +131,23 @@ class Observer:
                 ) from error
             raise
 
-    async def _observations(self, services: Sequence[LLMService]) -> Mapping[tuple[str, str], Observation]:
-        queries = [
-            ServiceQuery(
-                namespace=service.metadata.namespace,
-                name=service.metadata.name,
-                window_seconds=_window_seconds(service),
-            )
-            for service in services
-            if service.spec.workload.source is WorkloadSource.PROMETHEUS
-        ]
+    async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[tuple[str, str], Observation]:
         if self.metrics is None:
             absent = Observation(reason=MetricsReason.UNAVAILABLE, message=NO_PROMETHEUS)
             return {(query.namespace, query.name): absent for query in queries}
         return await self.metrics.observe(queries) if queries else {}
+
+
+def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
+    return [
+        ServiceQuery(
+            namespace=service.metadata.namespace,
+            name=service.metadata.name,
+            window_seconds=_window_seconds(service),
+        )
+        for service in services
+        if service.spec.workload.source is WorkloadSource.PROMETHEUS
+    ]
 
 
 def _window_seconds(service: LLMService) -> int:
