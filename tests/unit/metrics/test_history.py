@@ -34,10 +34,10 @@ class Server:
         assert request.url.path.endswith("/api/v1/query_range")
         self.ranges.append(form)
         if len(self.ranges) > self.parts:
-            return (
-                httpx.Response(500, text="too much") if self.fails else success({"resultType": "matrix", "result": []})
-            )
-        at, values = float(form["start"]), []
+            nothing = success({"resultType": "matrix", "result": []})
+            return httpx.Response(500, text="too much") if self.fails else nothing
+        at = float(form["start"])
+        values: list[list[float | str]] = []
         while at <= float(form["end"]):
             values.append([at, "NaN" if not values else str(NOW - at)])
             at += float(form["step"])
