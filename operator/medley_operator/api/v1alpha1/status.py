@@ -83,6 +83,9 @@ class VariantStatus(ObservedModel):
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
     capacity_rps: str = Field("0", description="Rate of this load that one replica is planned to serve.")
     provenance: str = Field("estimated", description="Where the capacity figure comes from.")
+    startup_seconds: int | None = Field(
+        None, description="What a replica is taken to need from being asked for to being Ready, measured or by default."
+    )
 
 
 class BestSingleStatus(ObservedModel):
