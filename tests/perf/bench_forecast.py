@@ -3,7 +3,8 @@
 Beside each other on two weeks of two production services (ServeGen, 10-minute means): the last value, damped Holt,
 Medley's choice between them, as the operator makes it, and the value of 24 hours before. All get the same conformal
 margin over the same two days; the last value with a fixed headroom of 10 % stands beside them. The first two days are
-history and are not judged; nor are gaps without traffic.
+history and are not judged; nor are gaps without traffic. A second table tells what the operator makes of it: the rates
+that it plans for, which do not follow each forecast down, and how often it plans anew.
 Reads ../shared/data/servegen_language_m_*_rate10min.csv (or $MEDLEY_SHARED_DATA).
 """
 
@@ -16,12 +17,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.domain.demand import choose_demand
+from medley_operator.domain.outlook import RECONCILE_SECONDS
+from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.workload.conformal import Floats, margin_at, scores, with_margin
 from medley_planner.workload.forecast import HALF_LIFE_SECONDS, Forecaster, Method
 from tests.perf.report import add_json_option, write_json
@@ -34,6 +41,9 @@ DAY_BINS = 144
 LEADS_MINUTES = (10, 20, 30)
 QUANTILE = 0.95
 FIXED_HEADROOM = 1.1
+
+PLAN_QUANTILES = (None, 90, 95)
+"""Percent; None: mode Off."""
 
 Upper = tuple[float, float]
 """What is forecast, and that with its margin, in requests per second."""
@@ -74,8 +84,11 @@ def main() -> int:
         for minutes in LEADS_MINUTES
         for row in rows_of(name, read(name), minutes, quantile=args.quantile)
     ]
-    Console(width=130).print(table_of(rows, args.quantile))
-    write_json(args.json, {"forecast": [asdict(row) for row in rows]})
+    plans = [row for name in SERVICES for minutes in LEADS_MINUTES for row in plan_rows_of(name, read(name), minutes)]
+    console = Console(width=130)
+    console.print(table_of(rows, args.quantile))
+    console.print(plan_table_of(plans))
+    write_json(args.json, {"forecast": [asdict(row) for row in rows], "planned_for": [asdict(plan) for plan in plans]})
     return 0
 
 
@@ -133,6 +146,84 @@ def seasonal(rates: Floats, lead: int, quantile: float) -> list[Upper | None]:
         mean = float(rates[target - DAY_BINS])
         made.append((mean, with_margin(mean, margin, usual_rps=usual)))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """As in `Row`, of the rates that the operator plans for; `changes_a_day`: how often that is another rate."""
+
+    service: str
+    lead_minutes: int
+    mode: str
+    provisioned: float
+    covered: float
+    unmet: float
+    changes_a_day: float
+
+
+def plan_rows_of(name: str, rates: Floats, minutes: int) -> list[PlanRow]:
+    lead = minutes * 60 // BIN_SECONDS
+    rows = []
+    for percent in PLAN_QUANTILES:
+        made = planned(rates, minutes, percent)
+        mode = "Off: as measured" if percent is None else f"Auto, {percent} %"
+        row = judged(name, minutes, mode, rates, lead, [(rate, rate) for rate in made], 0.0)
+        changes = sum(a != b for a, b in pairwise(made[HISTORY_BINS:]))
+        days = (len(made) - HISTORY_BINS) / DAY_BINS
+        rows.append(PlanRow(name, minutes, mode, row.provisioned, row.covered, row.unmet, changes / days))
+    return rows
+
+
+def planned(rates: Floats, minutes: int, percent: int | None) -> list[float]:
+    """By bin, the rate that a service of few request sizes is planned for, one round in each."""
+    wanted = {"mode": "Off"} if percent is None else {"quantilePercent": percent}
+    service = LLMService.model_validate(
+        {
+            "metadata": {"name": "bench", "namespace": "bench"},
+            "spec": {"model": {"uri": "hf://bench/model"}, "scaling": {"forecast": wanted}},
+        }
+    )
+    memory = ServiceMemory(uid="", forecaster=Forecaster(spacing_seconds=BIN_SECONDS, max_samples=HISTORY_BINS))
+    made = []
+    for place, rate in enumerate(rates):
+        demand = Demand(float(rate), (Bucket(500.0, 150.0),), (1.0,), SizeSource.INDEPENDENT)
+        choice = choose_demand(
+            service,
+            Observation(reason=MetricsReason.FOUND, demand=demand, samples=1e6),
+            memory=memory,
+            has_plan=True,
+            at_seconds=float(place * BIN_SECONDS),
+            lead_seconds=minutes * 60 - RECONCILE_SECONDS,
+        )
+        memory = ServiceMemory(
+            uid="",
+            demand=choice.demand,
+            had_metrics=choice.had_metrics,
+            drifting_since=choice.drifting_since,
+            falling_since=choice.falling_since,
+            forecaster=choice.forecaster,
+        )
+        made.append(choice.demand.rate_rps)
+    return made
+
+
+def plan_table_of(rows: Sequence[PlanRow]) -> Table:
+    table = Table(title="rates that the operator plans for (before spec.scaling.headroomPercent)")
+    for heading in ("service", "lead", "forecast", "planned / actual", "covered", "unmet", "changes a day"):
+        table.add_column(heading)
+    for place, row in enumerate(rows):
+        table.add_row(
+            row.service,
+            f"{row.lead_minutes} min",
+            row.mode,
+            f"x{row.provisioned:.2f}",
+            f"{row.covered:.1%}",
+            f"{row.unmet:.2%}",
+            f"{row.changes_a_day:.1f}",
+        )
+        if place + 1 < len(rows) and rows[place + 1].lead_minutes != row.lead_minutes:
+            table.add_section()
+    return table
 
 
 def judged(
