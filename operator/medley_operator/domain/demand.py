@@ -35,16 +35,13 @@ def choose_demand(
 ) -> DemandChoice:
     """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made.
 
-    `lead_seconds`, `history`: as in `look_ahead`.
+    `lead_seconds`: the longest that a replica of the service takes to start. `history`: (time, rate) of before the
+    operator started, on the clock of `at_seconds`; used where no rates are remembered.
     """
+    if history and len(memory.forecaster) == 0:
+        memory = replace(memory, forecaster=memory.forecaster.with_samples(history))
     choice = _choose(
-        service,
-        observation,
-        memory=memory,
-        has_plan=has_plan,
-        at_seconds=at_seconds,
-        lead_seconds=lead_seconds,
-        history=history,
+        service, observation, memory=memory, has_plan=has_plan, at_seconds=at_seconds, lead_seconds=lead_seconds
     )
     # Whatever is planned this time, the rates that were seen are kept.
     return choice if len(choice.forecaster) else replace(choice, forecaster=memory.forecaster)
@@ -58,7 +55,6 @@ def _choose(
     has_plan: bool,
     at_seconds: float,
     lead_seconds: float,
-    history: Sequence[tuple[float, float]],
 ) -> DemandChoice:
     had_metrics = memory.had_metrics or _planned_from_metrics(service.status.load)
     if service.spec.workload.source is WorkloadSource.STATIC:
@@ -71,7 +67,6 @@ def _choose(
             service,
             seen.demand.rate_rps if seen.demand is not None else 0.0,
             forecaster=memory.forecaster,
-            history=history,
             lead_seconds=lead_seconds,
             at_seconds=at_seconds,
         )

@@ -7,7 +7,6 @@ it: a replica that goes takes one lead time to come back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import ForecastMode, LLMService
@@ -83,16 +82,10 @@ def look_ahead(
     measured_rps: float,
     *,
     forecaster: Forecaster,
-    history: Iterable[tuple[float, float]],
     lead_seconds: float,
     at_seconds: float,
 ) -> Outlook:
-    """`history`: (time, rate) of before the operator started, on the clock of `at_seconds`; used where none is kept.
-
-    `lead_seconds`: the longest that a replica of the service takes to start.
-    """
-    if len(forecaster) == 0:
-        forecaster = forecaster.with_samples(history)
+    """`forecaster`: with the rates before; `lead_seconds`: the longest that a replica of the service takes to start."""
     forecaster = forecaster.update(at_seconds, measured_rps)
     lead_seconds += RECONCILE_SECONDS
     wanted = service.spec.scaling.forecast

@@ -127,7 +127,7 @@ def test_the_quantile_asked_for_decides_the_margin() -> None:
 
 
 def test_the_lead_time_holds_one_reconcile() -> None:
-    seen = look_ahead(make.service(), 10.0, forecaster=Forecaster(), history=(), lead_seconds=60.0, at_seconds=0.0)
+    seen = look_ahead(make.service(), 10.0, forecaster=Forecaster(), lead_seconds=60.0, at_seconds=0.0)
     assert seen.lead_seconds == 60.0 + RECONCILE_SECONDS
 
 
@@ -171,6 +171,19 @@ def test_rates_that_were_seen_outlive_a_round_without_any(observation: Observati
     memory = ServiceMemory(uid=service.metadata.uid, demand=make.demand(12.0), had_metrics=True, forecaster=known)
     choice = choose_demand(service, observation, memory=memory, has_plan=True, at_seconds=1e6, lead_seconds=120.0)
     assert choice.forecaster == known
+
+
+def test_history_that_comes_while_metrics_are_lost_is_kept() -> None:
+    service = make.service(spec=LIVE)
+    choice = choose_demand(
+        service,
+        make.lost(),
+        memory=ServiceMemory(uid=service.metadata.uid),
+        has_plan=True,
+        at_seconds=1e6,
+        history=jumpy(),
+    )
+    assert choice.forecaster == Forecaster().with_samples(jumpy())
 
 
 def test_rounds_tell_what_was_measured_and_a_steady_load_writes_nothing() -> None:
