@@ -24,6 +24,7 @@ from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
+from medley_operator.fleet.startups import StartupWatch
 from medley_operator.fleet.worker import PlanWorker
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
@@ -31,6 +32,7 @@ from medley_operator.kube.official import OfficialKubeClient
 from medley_operator.metrics.calibration import CalibrationReader
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import Exporter
+from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
@@ -85,6 +87,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     server.start()
     stack.callback(server.stop)
     client = await stack.enter_async_context(OfficialKubeClient())
+    prometheus = await _prometheus(settings, stack)
     worker = PlanWorker()
     stack.push_async_callback(worker.close)
     await worker.start()
@@ -119,6 +122,8 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
                 metrics=MetricsReader(prometheus=prometheus) if prometheus is not None else None,
                 clock=time.monotonic,
                 calibration=calibration,
+                startups=StartupWatch(client),
+                history=RateHistory(prometheus=prometheus) if prometheus is not None else None,
             ),
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,

@@ -71,6 +71,7 @@ FULL: Mapping[str, Object] = {
             "maxReplicas": 1000,
             "headroomPercent": 5,
             "burstHeadroom": "0.5",
+            "forecast": {"mode": "Off", "quantilePercent": 95},
             "zoneSpread": True,
             "tolerateReplicaLoss": False,
         },

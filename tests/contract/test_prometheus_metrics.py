@@ -14,8 +14,10 @@ import pytest
 
 from e2e.controlplane import ensure_assets, free_port, processes
 from medley_operator.domain.snapshot import MetricsReason, Observation
+from medley_operator.metrics.engine_names import VLLM
 from medley_operator.metrics.observe import MetricsReader, ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus, http_client
+from medley_operator.metrics.queries import rate_query
 from medley_planner.model import Demand
 from tests.contract.fake_engines import FakeEngine, serve
 
@@ -109,7 +111,8 @@ async def test_known_traffic_is_read_back(tmp_path: Path) -> None:
     chat, code, idle, never = ((NAMESPACE, query.name) for query in queries)
     async with http_client() as client:
         with serve(ENGINES) as server, running_prometheus(tmp_path, configuration(server.server_port)) as (url, child):
-            reader = MetricsReader(prometheus=Prometheus(base_url=url, client=client))
+            prometheus = Prometheus(base_url=url, client=client)
+            reader = MetricsReader(prometheus=prometheus)
 
             async def until(key: tuple[str, str], reason: MetricsReason) -> dict[tuple[str, str], Observation]:
                 deadline = time.monotonic() + 15
@@ -134,6 +137,15 @@ async def test_known_traffic_is_read_back(tmp_path: Path) -> None:
             assert (seen[idle].reason, seen[idle].demand) == (MetricsReason.FOUND, None)
             assert seen[never].reason is MetricsReason.MISSING
             assert "no target of it is scraped" in seen[never].message
+
+            # What a restart reads back is the same rate, at each step.
+            now = await prometheus.now()
+            query = rate_query(VLLM, window_seconds=WINDOW_SECONDS)
+            ranges = await prometheus.matrix(query, start=now - 2, end=now, step_seconds=1)
+            past = {series.labels["medley_dev_service"]: series.points for series in ranges}
+            assert set(past) == {"chat", "code", "idle"}
+            for name, rate_rps in (("chat", CHAT_RPS), ("code", 4)):
+                assert [rate for _, rate in past[name]] == pytest.approx([rate_rps] * 3, rel=0.2)
 
             server.shutdown()
             server.server_close()

@@ -7,6 +7,7 @@ how far to go now, then manifests are rendered and compared; statuses, Events an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.catalogue import known_gpu_names
@@ -47,6 +48,7 @@ from medley_operator.domain.staging import (
     variant_rows,
     variant_scale,
 )
+from medley_operator.domain.startup import lead_gauges
 from medley_operator.domain.status import dump, service_status
 from medley_operator.domain.workloads import ChildWrites, Claims, Targets, child_writes
 
@@ -100,8 +102,9 @@ def conclude(
         statuses=tuple(statuses),
         events=tuple(events),
         gauges=tuple(gauges),
-        memory=_remember(outcomes, memory),
+        memory=replace(_remember(outcomes, memory), leads=prepared.leads),
         pool_gauges=pools,
+        lead_gauges=lead_gauges(prepared.leads),
     )
 
 
@@ -249,5 +252,15 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
             plan=result.goal.plan,
             had_metrics=had_metrics,
             drifting_since=choice.drifting_since,
+            falling_since=choice.falling_since,
+            basis=choice.basis,
+            forecaster=choice.forecaster,
         )
-    return ServiceMemory(uid=uid, demand=before.demand, plan=before.plan, had_metrics=had_metrics)
+    return ServiceMemory(
+        uid=uid,
+        demand=before.demand,
+        plan=before.plan,
+        had_metrics=had_metrics,
+        basis=before.basis,
+        forecaster=choice.forecaster if choice is not None else before.forecaster,
+    )

@@ -11,9 +11,11 @@ from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, UnusedStatus
 from medley_operator.domain.conditions import PlanReason
+from medley_operator.domain.leadtime import LeadTimes
 from medley_operator.domain.profile_judgement import Judgement
-from medley_operator.domain.snapshot import MetricsReason
+from medley_operator.domain.snapshot import LoadBasis, MetricsReason
 from medley_planner.model import Demand, Problem, Variant
+from medley_planner.workload import Forecaster
 
 ServiceKey = tuple[str, str]
 """(namespace, name) of an LLMService."""
@@ -42,7 +44,10 @@ class LoadSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DemandChoice:
-    """The demand to plan a service for and why. `hold`: plan nothing, keep the last plan (made for `demand`)."""
+    """The demand to plan a service for and why. `hold`: plan nothing, keep the last plan (made for `demand`).
+
+    `basis` is what `demand` rests on, `now` the same for the load of this round; None where nothing was measured.
+    """
 
     demand: Demand
     source: LoadSource
@@ -51,6 +56,10 @@ class DemandChoice:
     reason: MetricsReason
     message: str
     drifting_since: float | None = None
+    falling_since: float | None = None
+    basis: LoadBasis | None = None
+    now: LoadBasis | None = None
+    forecaster: Forecaster = field(default_factory=Forecaster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,7 @@ class Prepared:
     services: tuple[ServiceContext, ...]
     pools: tuple[PoolState, ...]
     model_profiles: tuple[Judgement, ...] = ()
+    leads: LeadTimes = field(default_factory=LeadTimes)
 
     def context(self, key: ServiceKey) -> ServiceContext | None:
         return next((context for context in self.services if context.key == key), None)

@@ -6,9 +6,13 @@ no request falls to its minimum.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
 from medley_operator.domain.contexts import DemandChoice, LoadSource
 from medley_operator.domain.load import figures_of_status
+from medley_operator.domain.outlook import Outlook, look_ahead
 from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.units import duration_seconds
@@ -20,9 +24,38 @@ NO_QUESTION = Observation(reason=MetricsReason.MISSING, message="Prometheus was 
 
 
 def choose_demand(
-    service: LLMService, observation: Observation | None, *, memory: ServiceMemory, has_plan: bool, at_seconds: float
+    service: LLMService,
+    observation: Observation | None,
+    *,
+    memory: ServiceMemory,
+    has_plan: bool,
+    at_seconds: float,
+    lead_seconds: float = 0.0,
+    history: Sequence[tuple[float, float]] = (),
 ) -> DemandChoice:
-    """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made."""
+    """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made.
+
+    `lead_seconds`: the longest that a replica of the service takes to start. `history`: (time, rate) of before the
+    operator started, on the clock of `at_seconds`; used where no rates are remembered.
+    """
+    if history and len(memory.forecaster) == 0:
+        memory = replace(memory, forecaster=memory.forecaster.with_samples(history))
+    choice = _choose(
+        service, observation, memory=memory, has_plan=has_plan, at_seconds=at_seconds, lead_seconds=lead_seconds
+    )
+    # Whatever is planned this time, the rates that were seen are kept.
+    return choice if len(choice.forecaster) else replace(choice, forecaster=memory.forecaster)
+
+
+def _choose(
+    service: LLMService,
+    observation: Observation | None,
+    *,
+    memory: ServiceMemory,
+    has_plan: bool,
+    at_seconds: float,
+    lead_seconds: float,
+) -> DemandChoice:
     had_metrics = memory.had_metrics or _planned_from_metrics(service.status.load)
     if service.spec.workload.source is WorkloadSource.STATIC:
         return _static(
@@ -30,7 +63,14 @@ def choose_demand(
         )
     seen = observation if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
-        return _live(service, seen, memory=memory, had_metrics=had_metrics, at_seconds=at_seconds)
+        outlook = look_ahead(
+            service,
+            seen.demand.rate_rps if seen.demand is not None else 0.0,
+            forecaster=memory.forecaster,
+            lead_seconds=lead_seconds,
+            at_seconds=at_seconds,
+        )
+        return _live(service, seen, memory=memory, had_metrics=had_metrics, outlook=outlook)
     if had_metrics and has_plan:
         return DemandChoice(
             demand=memory.demand or _last_demand(service),
@@ -39,6 +79,7 @@ def choose_demand(
             had_metrics=True,
             reason=seen.reason,
             message=seen.message,
+            basis=memory.basis,
         )
     return _static(service, had_metrics=had_metrics, reason=seen.reason, message=seen.message)
 
@@ -48,14 +89,23 @@ def _planned_from_metrics(load: LoadStatus | None) -> bool:
 
 
 def _live(
-    service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, at_seconds: float
+    service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, outlook: Outlook
 ) -> DemandChoice:
-    drifting_since = None
+    drifting_since = falling_since = None
+    current = memory.demand if memory.had_metrics else None
     if seen.demand is not None and seen.demand.rate_rps > 0:
-        demand, drifting_since = _adopted(service, seen.demand, memory, at_seconds=at_seconds)
+        planned_rps = current.rate_rps if current is not None else None
+        target = outlook.target(planned_rps, falling_since=memory.falling_since)
+        new = replace(seen.demand, rate_rps=target.rate_rps)
+        falling_since = target.falling_since
+        demand, drifting_since = _adopted(service, new, memory, at_seconds=outlook.at_seconds)
+        basis = outlook.basis if demand is new else memory.basis
         message = "Prometheus has the load of this service"
+    elif had_metrics and current is not None and outlook.pausing:
+        demand, basis = current, memory.basis
+        message = "Prometheus has the load of this service: there are no requests now"
     elif had_metrics:
-        demand = _no_traffic(service, memory)
+        demand, basis = _no_traffic(service, memory), outlook.basis
         message = "Prometheus has the load of this service: there are no requests"
     else:
         message = "Prometheus scrapes this service, which has had no request yet"
@@ -68,6 +118,10 @@ def _live(
         reason=MetricsReason.FOUND,
         message=message,
         drifting_since=drifting_since,
+        falling_since=falling_since,
+        basis=basis,
+        now=outlook.basis,
+        forecaster=outlook.forecaster,
     )
 
 

@@ -17,6 +17,7 @@ def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> Service
     namespace, name = outcome.context.key
     plan = status.plan
     single = plan.best_single if plan is not None else None
+    now = outcome.context.choice.now if outcome.context.choice is not None else None
     return ServiceGauges(
         namespace=namespace,
         name=name,
@@ -31,6 +32,8 @@ def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> Service
             VariantGauge(variant=row.name, pool=row.pool, gpu=row.gpu, desired=row.desired, ready=row.ready)
             for row in outcome.rows
         ),
+        measured_rps=now.measured_rps if now is not None else None,
+        forecast_margin=now.forecast_margin if now is not None else None,
     )
 
 

@@ -46,10 +46,14 @@ def figures_of_status(load: LoadStatus | None) -> LoadFigures:
 
 def load_status(choice: DemandChoice) -> LoadStatus:
     figures = figures_of(choice.demand)
+    basis = choice.basis
+    margin = basis.forecast_margin if basis is not None else None
     known = choice.source is not LoadSource.MIN_REPLICAS and figures.rate_rps > 0
     return LoadStatus(
         source=choice.source,
         requests_per_second=rate(figures.rate_rps),
+        measured_requests_per_second=rate(basis.measured_rps) if basis is not None else None,
+        forecast_margin_percent=round(100 * margin) if margin is not None else None,
         prompt_tokens=round(figures.prompt_tokens_mean),
         generation_tokens=round(figures.generation_tokens_mean),
         size_source=choice.demand.size_source.value if known else "",

@@ -28,6 +28,8 @@ class VariantRow:
     capacity_rps: float
     """Of one replica, for the size mix of the load."""
     provenance: str
+    startup_seconds: float | None
+    """None where the variant is no longer one of the service's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,13 @@ from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
 from medley_operator.domain.catalogue import find_gpu
 from medley_operator.domain.children import ReplicaSizes, replicas_by_pool
 from medley_operator.domain.contexts import PoolState, ServiceContext, Standing, VariantContext, problem_name
+from medley_operator.domain.leadtime import LeadTimes
 from medley_operator.domain.pools import planner_pools
 from medley_operator.domain.snapshot import Manifest, ObjectKey
+from medley_operator.domain.startup import startup_seconds
 from medley_operator.domain.validate import price_problem
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
-from medley_planner.units import duration_seconds
 
-STARTUP_SECONDS = 120.0
-"""What starting one engine is thought to take (image on the node, weights from a near cache).
-
-Only its ratio to the horizon counts, as the price of a change. A profile's `startupTimeout` is when to give up on an
-engine, many times this, so it bounds the figure and is not it.
-"""
 HORIZON_SECONDS = 3600.0
 """How long a new replica is thought to stay."""
 
@@ -70,17 +65,21 @@ def _bounded(service: Service, unpacked: Mapping[str, PoolState]) -> Service:
 
 
 def planner_variants(
-    variants: Sequence[VariantContext], profile: RuntimeProfile, *, last_replicas: Mapping[str, int]
+    variants: Sequence[VariantContext],
+    profile: RuntimeProfile,
+    *,
+    last_replicas: Mapping[str, int],
+    model: str,
+    leads: LeadTimes,
 ) -> tuple[VariantContext, ...]:
     """The variants with what one replica draws, how long it takes to start, and how many run or start now."""
-    startup_seconds = min(STARTUP_SECONDS, duration_seconds(profile.spec.startup_timeout))
     return tuple(
         replace(
             context,
             variant=replace(
                 context.variant,
                 watts=context.variant.gpus_per_replica * watts_per_gpu(context.pool),
-                startup_seconds=startup_seconds,
+                startup_seconds=startup_seconds(model, context.variant.gpu, context.pool, profile, leads),
                 current_replicas=last_replicas.get(context.variant.name, 0),
             ),
         )

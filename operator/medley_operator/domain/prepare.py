@@ -20,11 +20,13 @@ from medley_operator.domain.contexts import (
     Standing,
 )
 from medley_operator.domain.demand import choose_demand
+from medley_operator.domain.leadtime import LeadTimes
 from medley_operator.domain.planner_input import planner_problem, planner_service, planner_variants
 from medley_operator.domain.pools import pool_state
 from medley_operator.domain.profiles import judge_profiles
 from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
 from medley_operator.domain.speeds import known_speeds
+from medley_operator.domain.startup import lead_times, longest_startup_seconds, model_of
 from medley_operator.domain.validate import check_arguments, check_degrees, check_profile, check_spec
 from medley_operator.domain.variants import find_variants
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
@@ -41,12 +43,21 @@ def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -
     profiles = judge_profiles(snapshot, derates)
     speeds = known_speeds(snapshot, profiles, derates)
     estimate = Speed(derate=derates.estimated)
+    leads = lead_times(snapshot, memory.leads)
     contexts = tuple(
-        _context(service, snapshot, pools=pools, memory=_memory_of(service, memory), speeds=speeds, estimate=estimate)
+        _context(
+            service,
+            snapshot,
+            pools=pools,
+            memory=_memory_of(service, memory),
+            speeds=speeds,
+            estimate=estimate,
+            leads=leads,
+        )
         for service in sorted(snapshot.services, key=_key)
     )
     problem = planner_problem(contexts, pools, snapshot.children)
-    return Prepared(problem=problem, services=contexts, pools=pools, model_profiles=profiles)
+    return Prepared(problem=problem, services=contexts, pools=pools, model_profiles=profiles, leads=leads)
 
 
 def _key(service: LLMService) -> ServiceKey:
@@ -68,6 +79,7 @@ def _context(
     memory: ServiceMemory,
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
+    leads: LeadTimes,
 ) -> ServiceContext:
     last_replicas = _last_replicas(service, memory)
     base = ServiceContext(service=service, standing=Standing.REJECTED, last_replicas=last_replicas)
@@ -88,6 +100,8 @@ def _context(
         memory=memory,
         has_plan=bool(last_replicas),
         at_seconds=snapshot.at_seconds,
+        lead_seconds=longest_startup_seconds(service, profile, pools, leads),
+        history=snapshot.histories.get(_key(service), ()),
     )
     known = replace(base, profile=profile, choice=choice)
     found = find_variants(
@@ -105,7 +119,9 @@ def _context(
     rejection = check_degrees(service, found.variants)
     if rejection is not None:
         return replace(known, rejection=rejection)
-    variants = planner_variants(found.variants, profile, last_replicas=last_replicas)
+    variants = planner_variants(
+        found.variants, profile, last_replicas=last_replicas, model=model_of(service), leads=leads
+    )
     standing = Standing.HELD if choice.hold else Standing.PLANNED
     return replace(known, standing=standing, variants=variants, unfit=found.unfit)
 

@@ -13,8 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.leadtime import LeadTimes
 from medley_planner.capacity import EngineKey, Speed
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
+from medley_planner.workload import Forecaster
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
@@ -51,6 +53,8 @@ class NodeView:
     name: str
     labels: Mapping[str, str]
     allocatable: Mapping[str, int]
+    created_at: float | None = None
+    """Unix seconds."""
 
 
 class MetricsReason(StrEnum):
@@ -101,6 +105,21 @@ class Snapshot:
     model_profiles: tuple[ModelProfile, ...] = ()
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
+    pods: tuple[Manifest, ...] = ()
+    """Pods of our Deployments, in rounds where one of them may have become Ready."""
+    histories: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """Rates of before the operator started, told once: (time on that clock, requests per second), oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBasis:
+    """What the rate of a demand rests on: requests per second as measured, and the margin of the forecast.
+
+    `forecast_margin` is a part of the rate forecast; None where what was measured is planned.
+    """
+
+    measured_rps: float
+    forecast_margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +127,9 @@ class ServiceMemory:
     """What is kept of one service between rounds: the demand that its plan was made for, and that plan.
 
     `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
-    than the band, though within noise; None where the last one did not.
+    than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
+    that is larger than what is forecast by more than the band. `basis` is the demand's, `forecaster` holds the rates
+    that were measured.
     """
 
     uid: str
@@ -116,13 +137,17 @@ class ServiceMemory:
     plan: ServicePlan | None = None
     had_metrics: bool = False
     drifting_since: float | None = None
+    falling_since: float | None = None
+    basis: LoadBasis | None = None
+    forecaster: Forecaster = field(default_factory=Forecaster)
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is kept between rounds, by (namespace, name). Losing it costs nothing but one fresh plan."""
+    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan."""
 
     services: Mapping[tuple[str, str], ServiceMemory] = field(default_factory=dict)
+    leads: LeadTimes = field(default_factory=LeadTimes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +268,9 @@ class ServiceGauges:
     unserved_rps: float
     held: bool
     variants: tuple[VariantGauge, ...]
+    measured_rps: float | None = None
+    forecast_margin: float | None = None
+    """Of this round, not of the plan; None: nothing is measured, or there is no forecast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +284,17 @@ class PoolGauges:
 
 
 @dataclass(frozen=True, slots=True)
+class LeadGauges:
+    """How long replicas of a model take to start on a type of GPU, by component, on nodes that are warm or cold."""
+
+    model: str
+    gpu: str
+    node: str
+    starts: int
+    p90_seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """All that one round does to the world. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written."""
 
@@ -266,3 +305,4 @@ class Decision:
     gauges: tuple[ServiceGauges, ...]
     memory: Memory
     pool_gauges: tuple[PoolGauges, ...] = ()
+    lead_gauges: tuple[LeadGauges, ...] = ()

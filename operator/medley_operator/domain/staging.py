@@ -158,6 +158,7 @@ def variant_rows(
                 cost_per_hour=desired * cost,
                 capacity_rps=capacity.get(name, 0.0),
                 provenance=provenance,
+                startup_seconds=known.variant.startup_seconds if known is not None else None,
             )
         )
     return tuple(rows)

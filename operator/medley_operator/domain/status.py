@@ -64,6 +64,7 @@ def service_status(
                 cost_per_hour=money(row.cost_per_hour),
                 capacity_rps=rate(row.capacity_rps),
                 provenance=row.provenance,
+                startup_seconds=round(row.startup_seconds) if row.startup_seconds is not None else None,
             )
             for row in outcome.rows
         ],

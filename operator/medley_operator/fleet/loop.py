@@ -132,6 +132,7 @@ class FleetLoop:
         troubles = await _step("apply", parts.publisher.publish(snapshot, decision, now=now))
         parts.exporter.show(decision.gauges)
         parts.exporter.show_pools(decision.pool_gauges)
+        parts.exporter.show_leads(decision.lead_gauges)
         self.memory = decision.memory
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
 

@@ -24,10 +24,12 @@ from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.domain.validate import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.fleet.parse import parse_objects, ready_nodes
+from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NotFound
 from medley_operator.kube.resources import (
     CHILDREN,
+    DEPLOYMENTS,
     GATEWAY_API,
     GATEWAYS,
     GPU_POOLS,
@@ -46,6 +48,11 @@ NO_PROMETHEUS = (
     "the operator has no Prometheus: start it with --prometheus-url (Helm: prometheus.url), "
     "or set spec.workload.source: Static with spec.workload.static"
 )
+
+
+class HistorySource(Protocol):
+    async def once(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], tuple[tuple[float, float], ...]]:
+        """(seconds ago, requests per second), the oldest first; empty when it was told before."""
 
 
 class MetricsSource(Protocol):
@@ -76,6 +83,10 @@ class Observer:
     metrics: MetricsSource | None
     clock: Callable[[], float]
     calibration: SpeedSource | None = None
+    startups: StartupWatch | None = None
+    """Absent: lead times are not measured."""
+    history: HistorySource | None = None
+    """Absent: rates of before the operator started are not asked for."""
 
     async def observe(self) -> Observed:
         """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
@@ -85,7 +96,11 @@ class Observer:
         profiles, rejected_profiles = parse_objects(RuntimeProfile, lists[RUNTIME_PROFILES] or [])
         measured, rejected_measured = parse_objects(ModelProfile, lists[MODEL_PROFILES] or [])
         gateways = None if any(lists[kind] is None for kind in GATEWAY_API) else _names(lists[GATEWAYS] or [])
-        observations = await self._observations(services)
+        queries = _queries(services)
+        observations = await self._observations(queries)
+        asked_at = self.clock()
+        history = await self.history.once(queries) if self.history is not None and queries else {}
+        pods = await self.startups.pods(lists[DEPLOYMENTS] or []) if self.startups is not None else ()
         snapshot = Snapshot(
             services=tuple(services),
             pools=tuple(pools),
@@ -97,6 +112,10 @@ class Observer:
             observations=observations,
             model_profiles=tuple(measured),
             at_seconds=self.clock(),
+            pods=pods,
+            histories={
+                key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
+            },
         )
         if self.calibration is not None:
             snapshot = replace(snapshot, calibrated=await self.calibration.speeds(snapshot))
@@ -134,20 +153,23 @@ class Observer:
                 ) from error
             raise
 
-    async def _observations(self, services: Sequence[LLMService]) -> Mapping[tuple[str, str], Observation]:
-        queries = [
-            ServiceQuery(
-                namespace=service.metadata.namespace,
-                name=service.metadata.name,
-                window_seconds=_window_seconds(service),
-            )
-            for service in services
-            if service.spec.workload.source is WorkloadSource.PROMETHEUS
-        ]
+    async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[tuple[str, str], Observation]:
         if self.metrics is None:
             absent = Observation(reason=MetricsReason.UNAVAILABLE, message=NO_PROMETHEUS)
             return {(query.namespace, query.name): absent for query in queries}
         return await self.metrics.observe(queries) if queries else {}
+
+
+def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
+    return [
+        ServiceQuery(
+            namespace=service.metadata.namespace,
+            name=service.metadata.name,
+            window_seconds=_window_seconds(service),
+        )
+        for service in services
+        if service.spec.workload.source is WorkloadSource.PROMETHEUS
+    ]
 
 
 def _window_seconds(service: LLMService) -> int:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from medley_operator.domain.labels import key_of
+from medley_operator.domain.leadtime import unix_seconds
 from medley_operator.domain.snapshot import Manifest, NodeView, ObjectKey, Rejected
 from medley_operator.kube.resources import BY_KIND
 
@@ -82,4 +83,5 @@ def _node(node: Manifest) -> NodeView:
         labels=node["metadata"].get("labels") or {},
         # Extended resources have a domain in their name and are whole numbers.
         allocatable={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdigit()},
+        created_at=unix_seconds(node["metadata"].get("creationTimestamp")),
     )

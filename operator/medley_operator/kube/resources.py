@@ -49,6 +49,7 @@ HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httprout
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
 """Of these the operator has one, its memory."""
+PODS = Resource("", "v1", "Pod", "pods", True)
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
 OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES)
@@ -58,4 +59,4 @@ CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""
 
-BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, CONFIG_MAPS, EVENTS)}
+BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, CONFIG_MAPS, PODS, EVENTS)}

@@ -11,12 +11,13 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from medley_operator.domain.snapshot import PoolGauges, ServiceGauges
+from medley_operator.domain.snapshot import LeadGauges, PoolGauges, ServiceGauges
 
 COMPONENTS = ("observe", "metrics", "plan", "apply", "status", "event")
 SERVICE_LABELS = ("namespace", "service")
 VARIANT_LABELS = (*SERVICE_LABELS, "variant", "pool", "gpu")
 POOL_LABELS = ("pool",)
+LEAD_LABELS = ("model", "gpu", "node")
 SOLVE_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 START_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
@@ -36,6 +37,13 @@ class Exporter:
         gauge = self._gauge
         self._services: dict[str, Gauge] = {
             "rate": gauge("medley_service_request_rate", "Requests per second that the plan is made for."),
+            "measured": gauge(
+                "medley_service_measured_request_rate", "Requests per second as measured now; absent without metrics."
+            ),
+            "margin": gauge(
+                "medley_service_forecast_margin_ratio",
+                "What is put on the rate that is expected when new replicas serve; absent without a forecast.",
+            ),
             "prompt": gauge("medley_service_prompt_tokens_mean", "Mean prompt length of that load, in tokens."),
             "generation": gauge("medley_service_generation_tokens_mean", "Mean generation length, in tokens."),
             "cost": gauge("medley_service_cost_per_hour_dollars", "Cost of the planned replicas."),
@@ -52,6 +60,12 @@ class Exporter:
         self._pool_idle = gauge(
             "medley_pool_idle_cost_per_hour_dollars", "Cost of parts of those nodes that no replica uses.", POOL_LABELS
         )
+        self._lead = gauge(
+            "medley_lead_time_seconds",
+            "What nine of ten of the last starts of a replica took; component total, or a part of it.",
+            (*LEAD_LABELS, "component"),
+        )
+        self._starts = gauge("medley_lead_time_starts", "Starts that the lead times rest on.", LEAD_LABELS)
         self._gap = gauge("medley_plan_gap_ratio", "Proven gap of the last fleet plan to the optimum.", ())
         self._last_success = gauge(
             "medley_plan_last_success_timestamp_seconds", "Unix time of the last verified plan.", ()
@@ -137,9 +151,19 @@ class Exporter:
             _remove(self._pool_idle, gone)
         self._pool_keys = pools
 
+    def show_leads(self, gauges: Iterable[LeadGauges]) -> None:
+        """Set the lead times; a kind of start that was seen once is told for as long as the operator runs."""
+        for each in gauges:
+            labels = (each.model, each.gpu, each.node)
+            self._starts.labels(*labels).set(each.starts)
+            for component, seconds in each.p90_seconds.items():
+                self._lead.labels(*labels, component).set(seconds)
+
     def _show_service(self, key: tuple[str, str], each: ServiceGauges) -> None:
         values = {
             "rate": each.rate_rps,
+            "measured": each.measured_rps,
+            "margin": each.forecast_margin,
             "prompt": each.prompt_tokens_mean,
             "generation": each.generation_tokens_mean,
             "cost": each.cost_per_hour,

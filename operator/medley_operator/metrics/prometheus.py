@@ -1,4 +1,4 @@
-"""A small client of Prometheus's HTTP API: instant queries, and nothing believed that was not checked.
+"""A small client of Prometheus's HTTP API: instant and range queries, and nothing believed that was not checked.
 
 The `httpx.AsyncClient` comes from outside (`http_client` makes the one that the operator uses). Every failure becomes
 `PrometheusUnavailableError` with the address asked, without any credentials of it.
@@ -30,6 +30,14 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One element of a range query: (Unix time, value) in the order of time. A value may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
 class _Element(BaseModel):
     metric: dict[str, str]
     value: tuple[float, str]
@@ -40,6 +48,16 @@ class _Vector(BaseModel):
     result: list[_Element]
 
 
+class _RangeElement(BaseModel):
+    metric: dict[str, str]
+    values: list[tuple[float, str]]
+
+
+class _Matrix(BaseModel):
+    resultType: Literal["matrix"]  # noqa: N815 - Prometheus's name
+    result: list[_RangeElement]
+
+
 class _Scalar(BaseModel):
     resultType: Literal["scalar"]  # noqa: N815 - Prometheus's name
     result: tuple[float, str]
@@ -48,6 +66,11 @@ class _Scalar(BaseModel):
 class _VectorAnswer(BaseModel):
     status: Literal["success"]
     data: _Vector
+
+
+class _MatrixAnswer(BaseModel):
+    status: Literal["success"]
+    data: _Matrix
 
 
 class _ScalarAnswer(BaseModel):
@@ -83,11 +106,12 @@ class Prometheus:
         self.address = str(url.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
         """The address for messages, without credentials."""
         self._endpoint = url.copy_with(path=url.path.rstrip("/") + "/api/v1/query", query=None, fragment=None)
+        self._range_endpoint = url.copy_with(path=self._endpoint.path + "_range", query=None, fragment=None)
         self._client = client
 
     async def now(self) -> float:
         """Prometheus's own time in Unix seconds, so that a skew of our clock cannot make its data look old."""
-        answer = await self._ask("time()", at=None)
+        answer = await self._ask(self._endpoint, {"query": "time()"})
         try:
             return float(_ScalarAnswer.model_validate_json(answer).data.result[1])
         except ValueError as error:
@@ -95,19 +119,36 @@ class Prometheus:
 
     async def vector(self, expression: str, *, at: float) -> tuple[Sample, ...]:
         """The instant vector of `expression` at Unix time `at`."""
-        answer = await self._ask(expression, at=at)
+        answer = await self._ask(self._endpoint, {"query": expression, "time": f"{at:.3f}"})
         try:
             elements = _VectorAnswer.model_validate_json(answer).data.result
             return tuple(Sample(labels=element.metric, value=float(element.value[1])) for element in elements)
         except ValueError as error:
             raise self._not_prometheus(error) from error
 
-    async def _ask(self, expression: str, *, at: float | None) -> bytes:
-        form = {"query": expression} if at is None else {"query": expression, "time": f"{at:.3f}"}
+    async def matrix(self, expression: str, *, start: float, end: float, step_seconds: float) -> tuple[Series, ...]:
+        """The values of `expression` at each step from Unix time `start` to `end`."""
+        form = {
+            "query": expression,
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+            "step": f"{step_seconds:g}",
+        }
+        answer = await self._ask(self._range_endpoint, form)
+        try:
+            elements = _MatrixAnswer.model_validate_json(answer).data.result
+            return tuple(
+                Series(labels=element.metric, points=tuple((at, float(value)) for at, value in element.values))
+                for element in elements
+            )
+        except ValueError as error:
+            raise self._not_prometheus(error) from error
+
+    async def _ask(self, endpoint: httpx.URL, form: Mapping[str, str]) -> bytes:
         try:
             async with (
                 asyncio.timeout(REQUEST_SECONDS),
-                self._client.stream("POST", self._endpoint, data=form) as response,
+                self._client.stream("POST", endpoint, data=form) as response,
             ):
                 body = await self._body(response)
                 status = response.status_code

@@ -96,6 +96,16 @@ def load_query(names: EngineNames, *, window_seconds: int) -> str:
     )
 
 
+def rate_query(names: EngineNames, *, window_seconds: int) -> str:
+    """Requests per second that arrived per service, of any one time, for a service that was scraped all the window."""
+
+    def change(candidates: tuple[str, ...], function: str) -> str:
+        return _per_service(_first(candidates, lambda name: f"{function}({name}{SELECTOR}[{window_seconds}s])"))
+
+    parts = (change(names.completed, "increase"), change(names.running, "delta"), change(names.waiting, "delta"))
+    return f"({' + '.join(parts)}) / {window_seconds}"
+
+
 def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
     """One size histogram over the window: buckets per service, ReplicaSet and edge, tokens per service."""
 

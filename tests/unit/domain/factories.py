@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
@@ -164,7 +165,8 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
             return item
         return type(item).model_validate({**item.model_dump(by_alias=True, exclude_none=True), "status": status})
 
-    return Snapshot(
+    return replace(
+        before,
         services=tuple(fresh("LLMService", item) for item in before.services),
         pools=tuple(fresh("GPUPool", item) for item in before.pools),
         profiles=tuple(fresh("RuntimeProfile", item) for item in before.profiles),
@@ -172,10 +174,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
             Rejected(item.key, item.uid, item.generation, item.message, statuses.get(item.key, item.status))
             for item in before.rejected
         ),
-        nodes=before.nodes,
         children=children,
-        gateways=before.gateways,
-        observations=before.observations,
         model_profiles=tuple(fresh("ModelProfile", item) for item in before.model_profiles),
     )
 

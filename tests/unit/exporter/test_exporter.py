@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from medley_operator.domain.snapshot import PoolGauges, ServiceGauges, VariantGauge
+from medley_operator.domain.snapshot import LeadGauges, PoolGauges, ServiceGauges, VariantGauge
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import COMPONENTS, Exporter, RoundOutcome
 
@@ -80,3 +80,23 @@ def test_whole_nodes_of_pools_are_shown_kept_and_removed() -> None:
     exporter.show_pools([])
     assert value("medley_pool_planned_nodes") is None
     assert value("medley_pool_idle_cost_per_hour_dollars") is None
+
+
+def test_lead_times_are_told_by_component() -> None:
+    exporter = Exporter()
+    at = {"model": "org/model", "gpu": "L4", "node": "cold"}
+    for seconds, starts in ((90.0, 1), (95.0, 2)):
+        exporter.show_leads([LeadGauges("org/model", "L4", "cold", starts, {"ready": 60.0, "total": seconds})])
+        total = exporter.registry.get_sample_value("medley_lead_time_seconds", at | {"component": "total"})
+        assert (total, exporter.registry.get_sample_value("medley_lead_time_starts", at)) == (seconds, starts)
+
+
+def test_what_is_measured_stands_beside_what_is_planned_and_goes_with_the_metrics() -> None:
+    exporter = Exporter()
+    at = {"namespace": "demo", "service": "chat"}
+    exporter.show([replace(CHAT, measured_rps=9.0, forecast_margin=0.25)])
+    assert exporter.registry.get_sample_value("medley_service_measured_request_rate", at) == 9.0
+    assert exporter.registry.get_sample_value("medley_service_forecast_margin_ratio", at) == 0.25
+    exporter.show([CHAT])
+    assert exporter.registry.get_sample_value("medley_service_measured_request_rate", at) is None
+    assert exporter.registry.get_sample_value("medley_service_forecast_margin_ratio", at) is None

@@ -10,6 +10,7 @@ import pytest
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
+from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.errors import NotFound, Unavailable
 from medley_operator.kube.resources import GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
 from medley_operator.metrics.observe import ServiceQuery
@@ -137,3 +138,36 @@ async def test_prometheus_is_asked_only_for_services_that_want_it() -> None:
     seen = await Observer(client=client, metrics=metrics, clock=lambda: 7.0).observe()
     assert metrics.asked == [("demo", "live", 120)]
     assert set(seen.snapshot.observations) == {("demo", "live")}
+
+
+class History:
+    """Tells once what was."""
+
+    def __init__(self) -> None:
+        self.left: list[dict[tuple[str, str], tuple[tuple[float, float], ...]]] = [
+            {("demo", "live"): ((240.0, 3.0), (120.0, 4.0))}
+        ]
+
+    async def once(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], tuple[tuple[float, float], ...]]:
+        assert [query.name for query in services] == ["live"]
+        return self.left.pop() if self.left else {}
+
+
+async def test_history_is_told_on_the_clock_of_the_snapshot() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest("live"))
+    observer = Observer(client=client, metrics=Metrics(), clock=lambda: 1000.0, history=History())
+    first, second = [(await observer.observe()).snapshot.histories for _ in range(2)]
+    assert first == {("demo", "live"): ((760.0, 3.0), (880.0, 4.0))}
+    assert second == {}
+
+
+async def test_pods_come_with_a_look_that_sees_more_of_them_ready() -> None:
+    client = FakeKubeClient()
+    deployment = child("Deployment", "chat-l4")
+    client.put({**deployment, "status": {"readyReplicas": 1}})
+    labels = deployment["metadata"]["labels"]
+    client.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "demo", "labels": labels}})
+    observer = Observer(client=client, metrics=None, clock=lambda: 7.0, startups=StartupWatch(client))
+    looks = [(await observer.observe()).snapshot for _ in range(2)]
+    assert [[pod["metadata"]["name"] for pod in each.pods] for each in looks] == [["p"], []]

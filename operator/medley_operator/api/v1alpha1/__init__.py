@@ -76,6 +76,8 @@ from medley_operator.api.v1alpha1.profile import (
 from medley_operator.api.v1alpha1.service import (
     BudgetSpec,
     DrainSpec,
+    ForecastMode,
+    ForecastSpec,
     GatewayRef,
     LLMServiceSpec,
     ModelPrecision,
@@ -140,6 +142,8 @@ __all__ = [
     "Duration",
     "EngineArgument",
     "EngineFlag",
+    "ForecastMode",
+    "ForecastSpec",
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",

@@ -168,6 +168,24 @@ class WorkloadSpec(ApiModel):
     )
 
 
+class ForecastMode(StrEnum):
+    AUTO = "Auto"
+    OFF = "Off"
+
+
+class ForecastSpec(ApiModel):
+    """Whether the load that is planned for is the one of when new replicas will serve."""
+
+    mode: ForecastMode = Field(
+        ForecastMode.AUTO,
+        description="Auto: the forecast for when new replicas will serve, once there is half an hour of history. Off: "
+        "what is measured.",
+    )
+    quantile_percent: int = Field(
+        90, ge=50, le=99, description="Part of the time that the load should stay within what is planned, in percent."
+    )
+
+
 class ScalingSpec(ApiModel):
     """Bounds over all variants."""
 
@@ -184,6 +202,7 @@ class ScalingSpec(ApiModel):
         description="Capacity kept free for bursts, as the factor b of square-root staffing: a load of W replicas "
         'counts as W + b x sqrt(W), so that small fleets keep relatively more. 0: none; "0.5" to "2" are usual.',
     )
+    forecast: ForecastSpec = Field(default_factory=ForecastSpec)
     zone_spread: bool = Field(
         False, description="Two or more replicas must not all depend on one zone (GPUPool spec.zones)."
     )

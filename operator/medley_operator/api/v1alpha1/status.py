@@ -71,7 +71,15 @@ class LoadStatus(ObservedModel):
     """The load that the current plan was made for."""
 
     source: str = Field(description="Prometheus, Static, or MinReplicas where nothing is known.")
-    requests_per_second: str = "0"
+    requests_per_second: str = Field("0", description="What is planned for: the forecast where there is one.")
+    measured_requests_per_second: str | None = Field(
+        None, description="What was measured when the plan was made. Absent: nothing was."
+    )
+    forecast_margin_percent: int | None = Field(
+        None,
+        description="What was put on top of the rate expected when new replicas serve, so that it is hardly exceeded. "
+        "Absent: what was measured is planned.",
+    )
     prompt_tokens: int = Field(0, description="Mean prompt length, in tokens.")
     generation_tokens: int = Field(0, description="Mean generation length, in tokens.")
     size_source: str = Field("", description="Independent: product of the engine's histograms. Static: from the spec.")
@@ -90,6 +98,9 @@ class VariantStatus(ObservedModel):
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
     capacity_rps: str = Field("0", description="Rate of this load that one replica is planned to serve.")
     provenance: str = Field("estimated", description="Where the capacity figure comes from.")
+    startup_seconds: int | None = Field(
+        None, description="What a replica is taken to need from being asked for to being Ready, measured or by default."
+    )
 
 
 class BestSingleStatus(ObservedModel):
