@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from medley_planner.model import Demand
-from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
+from medley_planner.workload.marginal import mean_generation_tokens, mean_product, mean_prompt_tokens
 
 # Both figures compared were measured over a window, so their difference has twice the variance of one: three standard
 # deviations of it, relative, are 3 * sqrt(2 / n) for Poisson arrivals and for sizes of coefficient of variation 1.
@@ -14,6 +14,8 @@ _NOISE_VARIANCE = 18.0
 
 BAND = 0.10
 """A demand within this of the planned one, relative, is not worth another plan."""
+_HIT_BAND = 0.099
+"""Prefix hits come in steps of 0.05: two of them."""
 
 
 def adopt(current: Demand | None, new: Demand, *, samples: float) -> bool:
@@ -29,8 +31,13 @@ def adopt(current: Demand | None, new: Demand, *, samples: float) -> bool:
 
 
 def drifts(current: Demand, new: Demand) -> bool:
-    """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is no noise."""
-    return any(_differs(old, now, noise=0.0) for old, now in _figures(current, new))
+    """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is no noise.
+
+    So are sizes that go together differently though their means are the same, and prefix hits.
+    """
+    figures = (*_figures(current, new), (mean_product(current), mean_product(new)))
+    hits = abs(new.prefix_hit_rate - current.prefix_hit_rate)
+    return hits > _HIT_BAND or any(_differs(old, now, noise=0.0) for old, now in figures)
 
 
 def samples_in_window(current: Demand | None, new: Demand, *, window_seconds: float) -> float:
