@@ -123,7 +123,8 @@ async def _metrics(settings: Settings, stack: AsyncExitStack) -> MetricsSource |
     if settings.prometheus_url is None:
         return None
     client = await stack.enter_async_context(http_client())
-    return MetricsReader(prometheus=Prometheus(base_url=settings.prometheus_url, client=client))
+    prometheus = Prometheus(base_url=settings.prometheus_url, client=client)
+    return MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric)
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:

@@ -275,7 +275,7 @@ def main() -> int:
         title=f"error of the load, mean of {WINDOWS} windows of {WINDOW_SECONDS:g} s, at least {WINDOW_REQUESTS:g} "
         "requests (worst)"
     )
-    for heading in ("trace", "E[io]/E[i]E[o] true / told", "GPU", *METHODS):
+    for heading in ("trace", "joint / independent, true / told", "GPU", *METHODS):
         printed.add_column(heading)
     rows = []
     errors: dict[str, list[float]] = {method: [] for method in METHODS}
