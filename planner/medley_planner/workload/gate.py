@@ -14,6 +14,8 @@ _NOISE_VARIANCE = 18.0
 
 BAND = 0.10
 """A demand within this of the planned one, relative, is not worth another plan."""
+_PRODUCT_BAND = 0.25
+"""Of the mean of prompt x generation: it scatters more than the means, and moves the load by about half as much."""
 _HIT_BAND = 0.099
 """Prefix hits come in steps of 0.05: two of them."""
 
@@ -33,11 +35,15 @@ def adopt(current: Demand | None, new: Demand, *, samples: float) -> bool:
 def drifts(current: Demand, new: Demand) -> bool:
     """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is no noise.
 
-    So are sizes that go together differently though their means are the same, and prefix hits.
+    So does another way in which the sizes go together though their means are the same, or are known to, and other
+    prefix hits.
     """
-    figures = (*_figures(current, new), (mean_product(current), mean_product(new)))
-    hits = abs(new.prefix_hit_rate - current.prefix_hit_rate)
-    return hits > _HIT_BAND or any(_differs(old, now, noise=0.0) for old, now in figures)
+    return (
+        new.size_source is not current.size_source
+        or abs(new.prefix_hit_rate - current.prefix_hit_rate) > _HIT_BAND
+        or abs(mean_product(new) - mean_product(current)) > _PRODUCT_BAND * mean_product(current)
+        or any(_differs(old, now, noise=0.0) for old, now in _figures(current, new))
+    )
 
 
 def samples_in_window(current: Demand | None, new: Demand, *, window_seconds: float) -> float:
