@@ -3,8 +3,8 @@
 The load of a fleet depends on how prompt and generation sizes go together. Where that is not counted, the plan keeps
 room for what it may be off by. Figures: `make bench-demand`, shortfall of the load beside the one with the joint sizes
 counted, over five traces and four GPUs, nine windows of ten: tilted 2 %, per variant 2 %. For the plain product it is
-0 % on the three public traces and 28 % with two mixtures of workloads, of which one has long generations go with long
-prompts; 10 % is what is kept, since a tilt corrects that as soon as the engine's figures allow one.
+2 % on the three public traces and 28 % with two mixtures of workloads, in one of which long answers go with long
+prompts; 10 % is a choice between them, since a tilt corrects that as soon as the engine's figures allow one.
 """
 
 from __future__ import annotations
