@@ -119,7 +119,9 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         Parts(
             observer=Observer(
                 client=client,
-                metrics=MetricsReader(prometheus=prometheus) if prometheus is not None else None,
+                metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric)
+                if prometheus is not None
+                else None,
                 clock=time.monotonic,
                 calibration=calibration,
                 startups=StartupWatch(client),

@@ -31,6 +31,8 @@ class Settings:
 
     prometheus_url: str | None = None
     """Base URL of Prometheus; None: every service is planned from its static workload."""
+    gateway_size_metric: str = ""
+    """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: none is read."""
     resync_seconds: float = 30.0
     """A round starts at least this often."""
     debounce_idle_seconds: float = 0.2
@@ -113,6 +115,12 @@ def _url(flag: str, text: str) -> str | None:
     return text.rstrip("/")
 
 
+def _metric(flag: str, text: str) -> str:
+    way_out = "must be the name of a counter, such as gateway_requests_by_size_total"
+    _check(re.fullmatch(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]{0,199})?", text) is not None, flag, text, way_out)
+    return text
+
+
 def _port(flag: str, text: str) -> int:
     _check(text.isdigit() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
     return int(text)
@@ -147,6 +155,9 @@ class _Flag:
 
 _FLAGS: dict[str, _Flag] = {
     "--prometheus-url": _Flag(_url, "base URL of Prometheus; without it services are planned from static workloads"),
+    "--gateway-size-metric": _Flag(
+        _metric, "counter of a gateway's requests by prompt and generation size; without it sizes come from engines"
+    ),
     "--resync-seconds": _Flag(_seconds(least=1), "a round starts at least this often (default 30)"),
     "--debounce-idle-seconds": _Flag(_seconds(least=0), "a round starts this long after the last event (default 0.2)"),
     "--debounce-max-seconds": _Flag(_seconds(least=0), "... and at most this long after the first (default 0.6)"),

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 LABELS = 'engine="0",model_name="tiny"'
+TOKEN_SECONDS, PREFILL_SECONDS = 0.02, 0.01
+KV_BLOCKS, BLOCK_TOKENS = 2000, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,23 @@ class FakeEngine:
     generation: int
     edges: tuple[int, ...]
     growth_rps: float = 0.0
+    kv_usage: float | None = None
+    """None: it exports neither its KV cache nor latencies nor prefix hits."""
+    hits: float = 0.0
+    """Share of prompt tokens."""
+    restarts_at_seconds: float = float("inf")
+    """All its counters begin anew."""
+    models: tuple[str, ...] = ("tiny",)
+    """Each is exported with the same figures."""
 
     def text(self, seconds: float) -> str:
         """Its metrics after so many seconds."""
+        if seconds >= self.restarts_at_seconds:
+            seconds -= self.restarts_at_seconds
+        own = self._text(seconds)
+        return "".join(own.replace('model_name="tiny"', f'model_name="{model}"') for model in self.models)
+
+    def _text(self, seconds: float) -> str:
         finished = int(self.rate_rps * seconds)
         sizes = [self.prompts[index % len(self.prompts)] for index in range(finished)]
         return "\n".join(
@@ -34,9 +50,24 @@ class FakeEngine:
                 f'vllm:request_success_total{{{LABELS},finished_reason="length"}} {float(finished // 2)}',
                 *self._histogram("vllm:request_prompt_tokens", sizes),
                 *self._histogram("vllm:request_generation_tokens", [self.generation] * finished),
+                *self._joint(finished, sum(sizes)),
                 "",
             ]
         )
+
+    def _joint(self, finished: int, prompt_tokens: int) -> Iterator[str]:
+        if self.kv_usage is None:
+            return
+        gaps = finished * (self.generation - 1)
+        yield f"vllm:kv_cache_usage_perc{{{LABELS}}} {self.kv_usage}"
+        sizes = f'block_size="{BLOCK_TOKENS}",num_gpu_blocks="{KV_BLOCKS}"'
+        yield f'vllm:cache_config_info{{engine="0",{sizes}}} 1.0'
+        yield f"vllm:inter_token_latency_seconds_sum{{{LABELS}}} {gaps * TOKEN_SECONDS}"
+        yield f"vllm:inter_token_latency_seconds_count{{{LABELS}}} {float(gaps)}"
+        yield f"vllm:request_prefill_time_seconds_sum{{{LABELS}}} {finished * PREFILL_SECONDS}"
+        yield f"vllm:num_preemptions_total{{{LABELS}}} 0.0"
+        yield f"vllm:prefix_cache_queries_total{{{LABELS}}} {float(prompt_tokens)}"
+        yield f"vllm:prefix_cache_hits_total{{{LABELS}}} {self.hits * prompt_tokens}"
 
     def _histogram(self, name: str, sizes: list[int]) -> Iterator[str]:
         for edge in self.edges:
@@ -46,8 +77,25 @@ class FakeEngine:
         yield f"{name}_sum{{{LABELS}}} {float(sum(sizes))}"
 
 
+@dataclass(frozen=True, slots=True)
+class FakeGateway:
+    """What a collector of a gateway's access log exports: `cells` requests per second by (prompt, generation) edge."""
+
+    metric: str
+    namespace: str
+    service: str
+    cells: Mapping[tuple[str, str], float]
+
+    def text(self, seconds: float) -> str:
+        who = f'medley_namespace="{self.namespace}",medley_service="{self.service}"'
+        return "".join(
+            f'{self.metric}{{{who},prompt_le="{prompt}",generation_le="{generation}"}} {float(int(rate * seconds))}\n'
+            for (prompt, generation), rate in self.cells.items()
+        )
+
+
 @contextmanager
-def serve(engines: Mapping[str, FakeEngine]) -> Iterator[ThreadingHTTPServer]:
+def serve(engines: Mapping[str, FakeEngine | FakeGateway]) -> Iterator[ThreadingHTTPServer]:
     """Serve each engine at `/<name>` on a free loopback port until the block ends."""
     started = time.monotonic()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LoadStatus
 from medley_operator.domain.contexts import DemandChoice, LoadSource
+from medley_operator.domain.headroom import SIZE_HEADROOM_PERCENT
 from medley_operator.domain.quantities import rate
 from medley_planner.model import Demand
 
@@ -48,6 +49,7 @@ def load_status(choice: DemandChoice) -> LoadStatus:
     figures = figures_of(choice.demand)
     basis = choice.basis
     margin = basis.forecast_margin if basis is not None else None
+    demand = choice.demand
     known = choice.source is not LoadSource.MIN_REPLICAS and figures.rate_rps > 0
     return LoadStatus(
         source=choice.source,
@@ -56,5 +58,7 @@ def load_status(choice: DemandChoice) -> LoadStatus:
         forecast_margin_percent=round(100 * margin) if margin is not None else None,
         prompt_tokens=round(figures.prompt_tokens_mean),
         generation_tokens=round(figures.generation_tokens_mean),
-        size_source=choice.demand.size_source.value if known else "",
+        size_source=demand.size_source.value if known else "",
+        size_headroom_percent=(SIZE_HEADROOM_PERCENT[demand.size_source] or None) if known else None,
+        prefix_hit_percent=round(100 * demand.prefix_hit_rate) if known and demand.prefix_hit_rate > 0 else None,
     )

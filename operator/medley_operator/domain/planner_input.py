@@ -13,6 +13,7 @@ from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
 from medley_operator.domain.catalogue import find_gpu
 from medley_operator.domain.children import ReplicaSizes, replicas_by_pool
 from medley_operator.domain.contexts import PoolState, ServiceContext, Standing, VariantContext, problem_name
+from medley_operator.domain.headroom import utilisation_limit
 from medley_operator.domain.leadtime import LeadTimes
 from medley_operator.domain.pools import planner_pools
 from medley_operator.domain.snapshot import Manifest, ObjectKey
@@ -99,7 +100,7 @@ def planner_service(context: ServiceContext) -> Service:
         routing=RoutingMode(spec.routing.effective_mode().value),
         min_replicas=scaling.min_replicas,
         max_replicas=scaling.max_replicas,
-        utilisation_limit=1.0 / (1.0 + scaling.headroom_percent / 100.0),
+        utilisation_limit=utilisation_limit(scaling.headroom_percent, context.choice.demand.size_source),
         staffing_beta=float(scaling.burst_headroom),
         priority=Priority(spec.priority.value),
         max_cost_per_hour=None if budget.max_cost_per_hour is None else float(budget.max_cost_per_hour),

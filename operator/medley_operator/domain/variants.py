@@ -61,6 +61,7 @@ def find_variants(
     engine = engine_of(service, profile, shape, speeds, estimate)
     if isinstance(engine, Rejection):
         return engine
+    engine = replace(engine, prefix_hit_rate=demand.prefix_hit_rate)
     made = generate(
         engine, tuple(ask.source for ask in asked.asks), demand.buckets, longest_name=MAX_VARIANT_NAME_LENGTH
     )

@@ -20,6 +20,7 @@ from medley_operator.api.v1alpha1 import (
     RuntimeProfile,
     WorkloadSource,
 )
+from medley_operator.domain.engine_args import served_model_name
 from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.domain.validate import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
@@ -166,6 +167,7 @@ def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
             namespace=service.metadata.namespace,
             name=service.metadata.name,
             window_seconds=_window_seconds(service),
+            served_model=served_model_name(service),
         )
         for service in services
         if service.spec.workload.source is WorkloadSource.PROMETHEUS

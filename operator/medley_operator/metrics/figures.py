@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from medley_operator.metrics.errors import InvalidMetricsError
 from medley_operator.metrics.histograms import merge
 from medley_operator.metrics.prometheus import Sample
-from medley_operator.metrics.queries import EDGE, NAMESPACE, REPLICA_SET, ROLE, SERVICE, Role
+from medley_operator.metrics.queries import (
+    BLOCK_TOKENS,
+    BLOCKS,
+    EDGE,
+    GATEWAY_GENERATION,
+    GATEWAY_NAMESPACE,
+    GATEWAY_PROMPT,
+    GATEWAY_SERVICE,
+    MODEL,
+    NAMESPACE,
+    REPLICA_SET,
+    ROLE,
+    SERVICE,
+    Role,
+)
 from medley_planner.workload.histogram import Histogram
 
 ServiceKey = tuple[str, str]
@@ -18,19 +32,66 @@ ServiceKey = tuple[str, str]
 _ROLES = {role.value: role for role in Role}
 
 
+ReplicaSet = tuple[str, ...]
+"""Values of the labels `REPLICA_SET`, the variant first."""
+
+
 @dataclass(frozen=True, slots=True)
 class SizeFigures:
-    """What one size histogram says of one service: counts by edge of each ReplicaSet, and tokens (None: no series)."""
+    """What one size histogram says of one service: counts by edge, and tokens, of each ReplicaSet."""
 
-    groups: Mapping[tuple[str, ...], Mapping[str, float]] = field(default_factory=dict)
-    tokens: float | None = None
+    groups: Mapping[ReplicaSet, Mapping[str, float]] = field(default_factory=dict)
+    tokens: Mapping[ReplicaSet, float] = field(default_factory=dict)
 
     def histogram(self, series: str) -> Histogram | None:
         """The merged histogram, None where there are no series; raise InvalidMetricsError for nonsense."""
-        if not self.groups or self.tokens is None:
+        if not self.groups or not self.tokens:
             return None
-        groups = [{_edge(edge, series): count for edge, count in group.items()} for group in self.groups.values()]
-        return merge(groups, total_tokens=self.tokens, series=series)
+        groups = [{edge_tokens(edge, series): count for edge, count in group.items()} for group in self.groups.values()]
+        return merge(groups, total_tokens=sum(self.tokens.values()), series=series)
+
+    def of_variant(self, variant: str) -> SizeFigures:
+        """Those of the ReplicaSets of one variant."""
+        return SizeFigures(
+            {key: group for key, group in self.groups.items() if key[0] == variant},
+            {key: tokens for key, tokens in self.tokens.items() if key[0] == variant},
+        )
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names, in order; "" of pods without the label."""
+        return tuple(sorted({key[0] for key in self.groups}))
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFigures:
+    """KV caches of one service: per ReplicaSet the sum of all samples of the share in use, and pods by cache size, as
+    the engine's labels tell it (blocks, tokens per block)."""
+
+    usage: Mapping[ReplicaSet, float] = field(default_factory=dict)
+    pods: Mapping[ReplicaSet, Mapping[tuple[str, str], float]] = field(default_factory=dict)
+
+
+def own_models(
+    samples: Sequence[Sample], served: Mapping[ServiceKey, str]
+) -> tuple[list[Sample], dict[ServiceKey, tuple[str, ...]]]:
+    """The samples that count where pods export several models: those of the name that the service serves under.
+
+    Also the names of the services that export several of which none is theirs; their samples are left out. A single
+    name counts whatever it is: the engine's arguments may rename the model.
+    """
+    names: dict[ServiceKey, set[str]] = defaultdict(set)
+    for sample in samples:
+        if sample.labels.get(MODEL):
+            names[_key(sample)].add(sample.labels[MODEL])
+    several = {key: found for key, found in names.items() if len(found) > 1}
+    strange = {key: tuple(sorted(found)) for key, found in several.items() if served.get(key) not in found}
+
+    def counts(sample: Sample) -> bool:
+        key, model = _key(sample), sample.labels.get(MODEL, "")
+        return key not in several or not model or model == served.get(key)
+
+    return [sample for sample in samples if counts(sample)], strange
 
 
 def by_role(samples: Iterable[Sample]) -> dict[ServiceKey, dict[Role, float]]:
@@ -44,24 +105,51 @@ def by_role(samples: Iterable[Sample]) -> dict[ServiceKey, dict[Role, float]]:
 
 
 def by_size(samples: Iterable[Sample]) -> dict[ServiceKey, SizeFigures]:
-    groups: dict[ServiceKey, dict[tuple[str, ...], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    tokens: dict[ServiceKey, float] = {}
+    groups: dict[ServiceKey, dict[ReplicaSet, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    tokens: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(dict)
     for sample in samples:
         if sample.labels.get(ROLE) == Role.TOKENS:
-            tokens[_key(sample)] = sample.value
+            tokens[_key(sample)][_replica_set(sample)] = sample.value
         elif sample.labels.get(ROLE) == Role.BUCKET:
-            replica_set = tuple(sample.labels.get(label, "") for label in REPLICA_SET)
-            groups[_key(sample)][replica_set][sample.labels.get(EDGE, "")] = sample.value
+            groups[_key(sample)][_replica_set(sample)][sample.labels.get(EDGE, "")] = sample.value
     return {
-        key: SizeFigures(groups=groups.get(key, {}), tokens=tokens.get(key)) for key in groups.keys() | tokens.keys()
+        key: SizeFigures(groups=groups.get(key, {}), tokens=tokens.get(key, {}))
+        for key in groups.keys() | tokens.keys()
     }
+
+
+def by_cache(samples: Iterable[Sample]) -> dict[ServiceKey, CacheFigures]:
+    usage: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(dict)
+    pods: dict[ServiceKey, dict[ReplicaSet, dict[tuple[str, str], float]]] = defaultdict(lambda: defaultdict(dict))
+    for sample in samples:
+        if sample.labels.get(ROLE) == Role.KV_USAGE:
+            usage[_key(sample)][_replica_set(sample)] = sample.value
+        elif sample.labels.get(ROLE) == Role.KV_PODS:
+            size = sample.labels.get(BLOCKS, ""), sample.labels.get(BLOCK_TOKENS, "")
+            pods[_key(sample)][_replica_set(sample)][size] = sample.value
+    return {key: CacheFigures(usage=usage.get(key, {}), pods=pods.get(key, {})) for key in usage.keys() | pods.keys()}
+
+
+def by_cell(samples: Iterable[Sample]) -> dict[ServiceKey, dict[tuple[str, str], float]]:
+    """The gateway's counts of each service by the edges of prompt and generation, as they are written."""
+    table: dict[ServiceKey, dict[tuple[str, str], float]] = defaultdict(dict)
+    for sample in samples:
+        key = sample.labels.get(GATEWAY_NAMESPACE, ""), sample.labels.get(GATEWAY_SERVICE, "")
+        cell = sample.labels.get(GATEWAY_PROMPT, ""), sample.labels.get(GATEWAY_GENERATION, "")
+        table[key][cell] = sample.value
+    return dict(table)
+
+
+def _replica_set(sample: Sample) -> ReplicaSet:
+    return tuple(sample.labels.get(label, "") for label in REPLICA_SET)
 
 
 def _key(sample: Sample) -> ServiceKey:
     return sample.labels.get(NAMESPACE, ""), sample.labels.get(SERVICE, "")
 
 
-def _edge(text: str, series: str) -> float:
+def edge_tokens(text: str, series: str) -> float:
+    """An upper edge in tokens, maybe infinite. Raise InvalidMetricsError where it is none."""
     try:
         edge = float(text)
     except ValueError:

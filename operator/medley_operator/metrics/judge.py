@@ -13,15 +13,15 @@ before a new pod joined is part of the same window, so one divisor per service i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from medley_operator.domain.snapshot import MetricsReason, Observation
-from medley_operator.metrics.engine_names import EngineNames
 from medley_operator.metrics.errors import InvalidMetricsError, MissingMetricsError, StaleMetricsError
-from medley_operator.metrics.figures import ServiceKey, SizeFigures
-from medley_operator.metrics.queries import SEEN_WITHIN, Role, coverage_step_seconds, series_text
-from medley_planner.workload.histogram import BadHistogram, Histogram, demand_from_histograms
+from medley_operator.metrics.figures import SizeFigures
+from medley_operator.metrics.queries import MODEL, SEEN_WITHIN, Role, coverage_step_seconds
+from medley_operator.metrics.question import Question
+from medley_operator.metrics.sizes import JointFigures, Load, demand_of
+from medley_planner.workload import BadHistogram
 
 STALE_SECONDS = 60.0
 STALE_SCRAPES = 3
@@ -33,34 +33,6 @@ COVERED_STEPS = 4
 """And this many steps of the resolution at which the start of the data is known: at most 25 % error in the divisor."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One service as it is asked for, in words for messages."""
-
-    key: ServiceKey
-    window_seconds: int
-    names: EngineNames
-    address: str
-    """Of Prometheus."""
-
-    def series(self, metric: str) -> str:
-        return series_text(metric, namespace=self.key[0], service=self.key[1])
-
-    @property
-    def where(self) -> str:
-        return f"in Prometheus {self.address}"
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a live service does. `completed` requests finished within the `covered_seconds` of the window."""
-
-    completed: float
-    in_flight: float
-    rate_rps: float
-    covered_seconds: float
-
-
 def needed_seconds(window_seconds: int) -> float:
     """How long a service must have been scraped before its rate counts."""
     return max(
@@ -69,7 +41,13 @@ def needed_seconds(window_seconds: int) -> float:
 
 
 def observe_live(
-    question: Question, *, now: float, figures: Mapping[Role, float], prompt: SizeFigures, generation: SizeFigures
+    question: Question,
+    *,
+    now: float,
+    figures: Mapping[Role, float],
+    prompt: SizeFigures,
+    generation: SizeFigures,
+    joint: JointFigures,
 ) -> Observation:
     """The observation of a service that has live series. Raise a MetricsError where they tell no demand."""
     load = _load(question, now=now, figures=figures)
@@ -82,11 +60,7 @@ def observe_live(
             )
         return Observation(reason=MetricsReason.FOUND, message=f"no request in {window}")
     try:
-        demand = demand_from_histograms(
-            load.rate_rps,
-            prompt=_sizes(question, question.names.prompt, prompt),
-            generation=_sizes(question, question.names.generation, generation),
-        )
+        demand, untold = demand_of(question, load, prompt=prompt, generation=generation, joint=joint)
     except BadHistogram as error:
         raise InvalidMetricsError(
             f"{question.series('')} {question.where} gives no sizes though {load.completed:.0f} requests finished in "
@@ -96,7 +70,16 @@ def observe_live(
         reason=MetricsReason.FOUND,
         demand=demand,
         samples=load.completed,
-        message=f"{load.completed:.0f} requests finished in {window}, {load.rate_rps:.3g} per second arrive",
+        message=f"{load.completed:.0f} requests finished in {window}, {load.rate_rps:.3g} per second arrive"
+        + (f"; joint sizes: {demand.size_source.value}, since {untold}" if untold else ""),
+    )
+
+
+def several_models(question: Question, names: Sequence[str], served: str) -> MissingMetricsError:
+    """Why pods that export several models tell nothing of the service's own."""
+    return MissingMetricsError(
+        f"{question.series(question.names.running[0])} {question.where} is of the models {', '.join(names)} "
+        f'({MODEL}), none of which is "{served}": set spec.model.name to the one that this service serves'
     )
 
 
@@ -144,8 +127,10 @@ def _load(question: Question, *, now: float, figures: Mapping[Role, float]) -> L
     return Load(
         completed=completed,
         in_flight=running + waiting,
+        growth=growth,
         rate_rps=max(0.0, completed + growth) / covered,
         covered_seconds=covered,
+        scrapes=scrapes,
     )
 
 
@@ -174,14 +159,3 @@ def _figure(
             "scraping is broken, compare the engine's /metrics"
         )
     return value
-
-
-def _sizes(question: Question, names: tuple[str, ...], sizes: SizeFigures) -> Histogram:
-    series = question.series(f"{names[0]}_bucket")
-    histogram = sizes.histogram(f"{series} {question.where}")
-    if histogram is None:
-        raise MissingMetricsError(
-            f"no series {series} with its _sum {question.where}, though its pods are scraped: check the engine's "
-            "version, and that Prometheus drops or converts no classic histograms (docs/metrics.md)"
-        )
-    return histogram

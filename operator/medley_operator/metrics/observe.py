@@ -1,7 +1,7 @@
 """Reads the demand of all services from Prometheus: a fixed number of requests per round, whatever their number.
 
-One request for Prometheus's own time, at which everything else is evaluated; three per distinct window; one more where
-a service has no live series, to tell why. Keeps nothing between rounds.
+One request for Prometheus's own time, at which everything else is evaluated; four per distinct window, five where a
+gateway's counts are read; one more where a service has no live series, to tell why. Keeps nothing between rounds.
 """
 
 from __future__ import annotations
@@ -14,21 +14,44 @@ from dataclasses import dataclass
 from medley_operator.domain.snapshot import Observation
 from medley_operator.metrics.engine_names import VLLM, EngineNames
 from medley_operator.metrics.errors import MetricsError
-from medley_operator.metrics.figures import ServiceKey, SizeFigures, by_role, by_size
-from medley_operator.metrics.judge import Question, explain_absence, observe_live
-from medley_operator.metrics.prometheus import Prometheus
-from medley_operator.metrics.queries import Role, absence_query, load_query, size_query
+from medley_operator.metrics.figures import (
+    CacheFigures,
+    ServiceKey,
+    SizeFigures,
+    by_cache,
+    by_cell,
+    by_role,
+    by_size,
+    own_models,
+)
+from medley_operator.metrics.judge import explain_absence, observe_live, several_models
+from medley_operator.metrics.prometheus import Prometheus, Sample
+from medley_operator.metrics.queries import (
+    Role,
+    absence_query,
+    engine_query,
+    gateway_query,
+    load_query,
+    size_query,
+)
+from medley_operator.metrics.question import Question
+from medley_operator.metrics.sizes import JointFigures
 
 NOTHING = SizeFigures()
+NO_CACHES = CacheFigures()
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceQuery:
-    """An LLMService to observe, and the time over which its rates and sizes are taken."""
+    """An LLMService to observe, and the time over which its rates and sizes are taken.
+
+    `served_model`: the name that its engines serve under, which tells its series where they export several models.
+    """
 
     namespace: str
     name: str
     window_seconds: int
+    served_model: str = ""
 
     @property
     def key(self) -> ServiceKey:
@@ -42,14 +65,30 @@ class _Answers:
     load: Mapping[ServiceKey, Mapping[Role, float]]
     prompt: Mapping[ServiceKey, SizeFigures]
     generation: Mapping[ServiceKey, SizeFigures]
+    engine: Mapping[ServiceKey, Mapping[Role, float]]
+    caches: Mapping[ServiceKey, CacheFigures]
+    cells: Mapping[ServiceKey, Mapping[tuple[str, str], float]] | None
+    strange: Mapping[ServiceKey, tuple[str, ...]]
+    """Models of services that export several, none of them theirs."""
+
+    def joint(self, key: ServiceKey) -> JointFigures:
+        return JointFigures(
+            engine=self.engine.get(key, {}),
+            caches=self.caches.get(key, NO_CACHES),
+            cells=None if self.cells is None else self.cells.get(key, {}),
+        )
 
 
 class MetricsReader:
-    """`observe` answers for every service it is asked for, and raises for none."""
+    """`observe` answers for every service it is asked for, and raises for none.
 
-    def __init__(self, *, prometheus: Prometheus, names: EngineNames = VLLM) -> None:
+    `gateway_metric`: a counter of requests by service and by prompt and generation size, "" where there is none.
+    """
+
+    def __init__(self, *, prometheus: Prometheus, names: EngineNames = VLLM, gateway_metric: str = "") -> None:
         self._prometheus = prometheus
         self._names = names
+        self._gateway_metric = gateway_metric
 
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]:
         """By (namespace, name). A failure becomes the reason and message of the services that it concerns."""
@@ -73,37 +112,59 @@ class MetricsReader:
     ) -> dict[ServiceKey, Observation]:
         """Observations of the services that have live series, or of all of them where they could not be asked for."""
         try:
-            answers = await self._answers(window, now)
+            answers = await self._answers(window, services, now)
         except MetricsError as error:
             return {service.key: _failed(error) for service in services}
         return {
             service.key: self._judge(service, answers, now)
             for service in services
-            if Role.NEWEST in answers.load.get(service.key, {})
+            if Role.NEWEST in answers.load.get(service.key, {}) or service.key in answers.strange
         }
 
-    async def _answers(self, window: int, now: float) -> _Answers:
-        expressions = (
+    async def _answers(self, window: int, services: Sequence[ServiceQuery], now: float) -> _Answers:
+        expressions = [
             load_query(self._names, window_seconds=window),
             size_query(self._names.prompt, window_seconds=window),
             size_query(self._names.generation, window_seconds=window),
-        )
+            engine_query(self._names, window_seconds=window),
+        ]
+        if self._gateway_metric:
+            expressions.append(gateway_query(self._gateway_metric, window_seconds=window))
         try:
             async with asyncio.TaskGroup() as tasks:
                 asked = [tasks.create_task(self._prometheus.vector(text, at=now)) for text in expressions]
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
-        load, prompt, generation = (task.result() for task in asked)
-        return _Answers(load=by_role(load), prompt=by_size(prompt), generation=by_size(generation))
+        served = {service.key: service.served_model for service in services}
+        strange: dict[ServiceKey, tuple[str, ...]] = {}
+        own: list[list[Sample]] = []
+        for task in asked[:4]:
+            samples, others = own_models(task.result(), served)
+            own.append(samples)
+            strange |= others
+        load, prompt, generation, engine = own
+        return _Answers(
+            load=by_role(load),
+            prompt=by_size(prompt),
+            generation=by_size(generation),
+            engine=by_role(engine),
+            caches=by_cache(engine),
+            cells=by_cell(asked[4].result()) if self._gateway_metric else None,
+            strange=strange,
+        )
 
     def _judge(self, service: ServiceQuery, answers: _Answers, now: float) -> Observation:
+        question = self._question(service)
+        if service.key in answers.strange:
+            return _failed(several_models(question, answers.strange[service.key], service.served_model))
         try:
             return observe_live(
-                self._question(service),
+                question,
                 now=now,
                 figures=answers.load[service.key],
                 prompt=answers.prompt.get(service.key, NOTHING),
                 generation=answers.generation.get(service.key, NOTHING),
+                joint=answers.joint(service.key),
             )
         except MetricsError as error:
             return _failed(error)
@@ -122,7 +183,11 @@ class MetricsReader:
 
     def _question(self, service: ServiceQuery) -> Question:
         return Question(
-            key=service.key, window_seconds=service.window_seconds, names=self._names, address=self._prometheus.address
+            key=service.key,
+            window_seconds=service.window_seconds,
+            names=self._names,
+            address=self._prometheus.address,
+            gateway_metric=self._gateway_metric,
         )
 
 

@@ -3,7 +3,8 @@
 Three shapes matter. **Which series**: only those of pods that Prometheus labelled as ours, because routers re-export
 engine metrics under the engine's names. **What counts once**: series are summed per target (`job`, `instance`), of
 several targets of one pod the largest counts, and pods are summed per service, so that a pod scraped by two jobs is not
-counted twice. **How names resolve**: `A or on (namespace, pod) B` takes B only for pods that do not export A.
+counted twice. Models are kept apart by `model_name`: an endpoint may export several, of which one is the service's.
+**How names resolve**: `A or on (namespace, pod) B` takes B only for pods that do not export A.
 
 Several figures come in one answer, told apart by the label `medley_role`, so that a round is a few requests. Pure.
 """
@@ -23,8 +24,16 @@ EDGE = "le"
 REPLICA_SET = ("medley_dev_variant", "pod_template_hash")
 """Pod labels that tell pods with different engine arguments, and so with different bucket edges, apart."""
 
+MODEL = "model_name"
+BLOCKS, BLOCK_TOKENS = "num_gpu_blocks", "block_size"
+"""Labels of the engine's cache settings."""
+GATEWAY_NAMESPACE, GATEWAY_SERVICE = "medley_namespace", "medley_service"
+GATEWAY_PROMPT, GATEWAY_GENERATION = "prompt_le", "generation_le"
+"""Labels of the gateway's counts. Not `namespace`: a collector's targets have one of their own."""
+
 SELECTOR = f'{{{NAMESPACE}!="",{SERVICE}!="",pod!=""}}'
 PER_SERVICE = f"{NAMESPACE}, {SERVICE}"
+PER_MODEL = f"{PER_SERVICE}, {MODEL}"
 SEEN_WITHIN = "1h"
 """A service whose series ended longer ago counts as one that never had any."""
 
@@ -49,6 +58,19 @@ class Role(StrEnum):
     """Requests finished in the window with at most `le` tokens."""
     TOKENS = "tokens"
     """Tokens of the requests finished in the window."""
+    KV_USAGE = "kv_usage"
+    """Sum of all samples in the window of the share of the KV cache in use, per ReplicaSet."""
+    KV_PODS = "kv_pods"
+    """Pods by the size of their KV cache, per ReplicaSet."""
+    ITL_SECONDS = "itl_seconds"
+    ITL_COUNT = "itl_count"
+    """Sum and count of the times between two tokens (inter-token latency)."""
+    PREFILL_SECONDS = "prefill_seconds"
+    """Sum over the requests finished in the window."""
+    PREEMPTIONS = "preemptions"
+    PREFIX_HITS = "prefix_hits"
+    PREFIX_QUERIES = "prefix_queries"
+    """Prompt tokens found in the prefix cache, and looked up in it."""
     SEEN = "seen"
     """Series that had a sample in the last `SEEN_WITHIN`."""
     TARGETS = "targets"
@@ -78,9 +100,7 @@ def load_query(names: EngineNames, *, window_seconds: int) -> str:
         return _per_service(_first(candidates, lambda name: f"{name}{SELECTOR}"))
 
     def over_series(aggregate: str, template: str) -> str:
-        return (
-            f"{aggregate} by ({PER_SERVICE}) ({_first(names.running, lambda name: template.format(name + SELECTOR))})"
-        )
+        return f"{aggregate} by ({PER_MODEL}) ({_first(names.running, lambda name: template.format(name + SELECTOR))})"
 
     return _union(
         {
@@ -107,7 +127,7 @@ def rate_query(names: EngineNames, *, window_seconds: int) -> str:
 
 
 def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
-    """One size histogram over the window: buckets per service, ReplicaSet and edge, tokens per service."""
+    """One size histogram over the window: buckets per service, ReplicaSet and edge, tokens per ReplicaSet."""
 
     def increase(suffix: str) -> str:
         return _first(histograms, lambda name: f"increase({name}{suffix}{SELECTOR}[{window_seconds}s])")
@@ -115,9 +135,40 @@ def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
     return _union(
         {
             Role.BUCKET: _per_service(increase("_bucket"), *REPLICA_SET, EDGE),
-            Role.TOKENS: _per_service(increase("_sum")),
+            Role.TOKENS: _per_service(increase("_sum"), *REPLICA_SET),
         }
     )
+
+
+def engine_query(names: EngineNames, *, window_seconds: int) -> str:
+    """What tells how sizes go together and what prefix caches save: KV caches, latencies, hits."""
+    window = f"[{window_seconds}s]"
+
+    def increase(candidates: tuple[str, ...], suffix: str = "") -> str:
+        return _per_service(_first(candidates, lambda name: f"increase({name}{suffix}{SELECTOR}{window})"))
+
+    usage = _first(names.kv_usage, lambda name: f"sum_over_time({name}{SELECTOR}{window})")
+    sizes = ", ".join((PER_SERVICE, *REPLICA_SET, BLOCKS, BLOCK_TOKENS))
+    config = _first(names.cache_config, lambda name: f"{name}{SELECTOR}")
+    return _union(
+        {
+            Role.KV_USAGE: _per_service(usage, *REPLICA_SET),
+            Role.KV_PODS: f"count by ({sizes}) (max by ({sizes}, pod) ({config}))",
+            Role.ITL_SECONDS: increase(names.inter_token_seconds, "_sum"),
+            Role.ITL_COUNT: increase(names.inter_token_seconds, "_count"),
+            Role.PREFILL_SECONDS: increase(names.prefill_seconds, "_sum"),
+            Role.PREEMPTIONS: increase(names.preemptions),
+            Role.PREFIX_HITS: increase(names.prefix_hits),
+            Role.PREFIX_QUERIES: increase(names.prefix_queries),
+        }
+    )
+
+
+def gateway_query(metric: str, *, window_seconds: int) -> str:
+    """Requests of the window by service and by cell of prompt and generation size, as a gateway's log counts them."""
+    labels = ", ".join((GATEWAY_NAMESPACE, GATEWAY_SERVICE, GATEWAY_PROMPT, GATEWAY_GENERATION))
+    selector = f'{{{GATEWAY_NAMESPACE}!="",{GATEWAY_SERVICE}!=""}}'
+    return f"sum by ({labels}) (increase({metric}{selector}[{window_seconds}s]))"
 
 
 def absence_query(names: EngineNames) -> str:
@@ -137,7 +188,7 @@ def _first(candidates: tuple[str, ...], expression: Callable[[str], str]) -> str
 
 
 def _per_service(expression: str, *more: str) -> str:
-    service = ", ".join((PER_SERVICE, *more))
+    service = ", ".join((PER_MODEL, *more))
     return f"sum by ({service}) (max by ({service}, pod) (sum by ({service}, pod, job, instance) ({expression})))"
 
 

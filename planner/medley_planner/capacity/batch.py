@@ -35,13 +35,17 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One replica whose rates are asked for; targets and sizes are common to all. `speed` is what `step` rests on."""
+    """One replica whose rates are asked for; targets and sizes are common to all. `speed` is what `step` rests on.
+
+    `prefill_share`: of each prompt, what no prefix cache saves computing.
+    """
 
     step: StepTime
     fit: MemoryFit
     token_budget: int
     max_sequences: int
     speed: Speed = ESTIMATE
+    prefill_share: float = 1.0
 
 
 def max_rates_rps(
@@ -64,6 +68,7 @@ def max_rates_rps(
     cells = _Cells(
         constants=constants,
         prompt=prompt[column],
+        computed=prompt[column] * np.array([table.prefill_share for table in tables])[row],
         generation=generation[column],
         budget=np.array([float(table.token_budget) for table in tables])[row],
         max_sequences=np.array([float(table.max_sequences) for table in tables])[row],
@@ -86,6 +91,7 @@ class _Cells:
 
     constants: dict[str, Array]
     prompt: Array
+    computed: Array
     generation: Array
     budget: Array
     max_sequences: Array
@@ -104,6 +110,7 @@ class _Cells:
         return _Cells(
             constants={name: values[index] for name, values in self.constants.items()},
             prompt=self.prompt[index],
+            computed=self.computed[index],
             generation=self.generation[index],
             budget=self.budget[index],
             max_sequences=self.max_sequences[index],
@@ -119,7 +126,7 @@ def _search(cells: _Cells) -> Array:
     """Bisection of all cells side by side, on the grid of `closed_form`."""
     low = np.full(cells.prompt.size, LOWEST_OCTAVE * STEPS_PER_OCTAVE, dtype=np.int64)
     best = _rates_if_within(cells, _starts(low))
-    largest = cells.budget / np.maximum(np.maximum(cells.prompt, cells.decode_steps), 1.0)
+    largest = cells.budget / np.maximum(np.maximum(cells.computed, cells.decode_steps), 1.0)
     high: Index = np.ceil(STEPS_PER_OCTAVE * np.log2(largest)).astype(np.int64) + 1
     high = np.where(np.isnan(best), low, high)
     while True:
@@ -145,7 +152,7 @@ def _rates_if_within(cells: _Cells, starts: Array) -> Array:
     free = cells.budget - decoding
     context = cells.prompt + cells.generation / 2.0
     allowed = (crowd <= cells.max_sequences) & (crowd * context + cells.prompt <= cells.kv_tokens) & (free >= 1.0)
-    allowed &= starts * cells.prompt <= MAX_PREFILL_LOAD * free
+    allowed &= starts * cells.computed <= MAX_PREFILL_LOAD * free
     rates = np.full(starts.size, np.nan)
     (inside,) = np.nonzero(allowed)
     if inside.size:
@@ -160,8 +167,8 @@ class _Points:
         self.cells, self.starts = cells, starts
         self.decoding = starts * cells.decode_steps
         self.free = cells.budget - self.decoding
-        self.chunk = np.minimum(cells.prompt, self.free)
-        self.chunks = cells.prompt / self.chunk
+        self.chunk = np.minimum(cells.computed, self.free)
+        self.chunks = cells.computed / self.chunk
         self.rate = starts * self.chunks
         self.context = cells.prompt + cells.generation / 2.0
         self.idle, self.full = self.seconds(0.0), self.seconds(self.free)
@@ -197,7 +204,7 @@ class _Points:
         mean += tail * self.full
         square += tail * self.full**2
         tokens += tail * self.free
-        arriving = self.starts * self.cells.prompt
+        arriving = self.starts * self.cells.computed
         overflow = np.clip((arriving - tokens) / (self.free - tokens), 0.0, 1.0)
         return mean + overflow * (self.full - mean), square + overflow * (self.full**2 - square)
 
@@ -215,9 +222,9 @@ class _Points:
     def _ttft(self, mean: Array) -> Array:
         cells = self.cells
         own = self.chunks * self.seconds(np.minimum(self.chunk * (1.0 + self.rate), self.free))
-        load = self.starts * cells.prompt / self.free
+        load = self.starts * cells.computed / self.free
         miss = 1.0 - cells.percentile
-        service = cells.prompt / self.free * self.full
+        service = cells.computed / self.free * self.full
         wait = service / (2.0 * (1.0 - load)) * np.log(np.maximum(load / miss, 1.0))
         return np.asarray(mean + own + wait)
 
@@ -227,7 +234,7 @@ class _Points:
         """`StepTime.seconds` with `prefill` prompt tokens and `more` sequences beside those that decode."""
         of = self.cells.constants
         sequences = self.decoding[at] + more
-        attended = prefill * self.cells.prompt[at] / 2.0
+        attended = prefill * (self.cells.prompt[at] - self.cells.computed[at] / 2.0)
         kv_tokens = sequences * self.context[at]
         tokens = prefill + sequences
         read = of["_read_base"][at]

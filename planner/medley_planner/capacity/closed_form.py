@@ -45,6 +45,12 @@ class Cell:
     budget: float
     max_sequences: float
     kv_tokens: float
+    prefill_share: float = 1.0
+    """Of the prompt, what is computed: the rest comes from a prefix cache, but is attended to and held like all."""
+
+    @property
+    def computed(self) -> float:
+        return self.prompt * self.prefill_share
 
     @property
     def decode_steps(self) -> float:
@@ -66,13 +72,15 @@ def max_rate_rps(
     percentile: float,
     token_budget: int,
     max_sequences: int,
+    prefill_share: float = 1.0,
 ) -> float:
     """Requests per second at which `percentile` percent of requests still meet both targets; 0 if none does.
 
     Never rises with longer prompts or tighter targets. May rise somewhat with a longer generation, over which jitter
     averages out; `capacity_row` takes that off. Not derated. 0 also where the model does not fit, or prompt plus
     generation exceed the longest sequence.
-    `token_budget` is the engine's max-num-batched-tokens, `max_sequences` its max-num-seqs.
+    `token_budget` is the engine's max-num-batched-tokens, `max_sequences` its max-num-seqs. `prefill_share`, above 0:
+    of each prompt, what no prefix cache saves computing.
     """
     if not fit.fits or prompt_tokens + generation_tokens > fit.max_model_len:
         return 0.0
@@ -86,12 +94,13 @@ def max_rate_rps(
         budget=token_budget,
         max_sequences=max_sequences,
         kv_tokens=fit.kv_tokens,
+        prefill_share=prefill_share,
     )
     low = LOWEST_OCTAVE * STEPS_PER_OCTAVE
     best = _rate_if_within(step, cell, _starts(low))
     if best is None:
         return 0.0
-    high = math.ceil(STEPS_PER_OCTAVE * math.log2(cell.budget / max(cell.prompt, cell.decode_steps, 1.0))) + 1
+    high = math.ceil(STEPS_PER_OCTAVE * math.log2(cell.budget / max(cell.computed, cell.decode_steps, 1.0))) + 1
     while high - low > 1:
         middle = (low + high) // 2
         rate = _rate_if_within(step, cell, _starts(middle))
@@ -119,7 +128,7 @@ def _rate_if_within(step: StepTime, cell: Cell, starts: float) -> float | None:
     if crowd > cell.max_sequences or crowd * cell.mean_context + cell.prompt > cell.kv_tokens:
         return None
     free_budget = cell.budget - decoding
-    if free_budget < 1.0 or starts * cell.prompt / free_budget > MAX_PREFILL_LOAD:
+    if free_budget < 1.0 or starts * cell.computed / free_budget > MAX_PREFILL_LOAD:
         return None
 
     point = Point(step, cell, starts, decoding, free_budget)
@@ -139,8 +148,8 @@ class Point:
     def __init__(self, step: StepTime, cell: Cell, starts: float, decoding: float, free_budget: float) -> None:
         self._step, self._cell, self._starts = step, cell, starts
         self._decoding, self._free = decoding, free_budget
-        self._chunk = min(cell.prompt, free_budget)
-        self._chunks = cell.prompt / self._chunk
+        self._chunk = min(cell.computed, free_budget)
+        self._chunks = cell.computed / self._chunk
         self._rate = starts * self._chunks
         self._idle, self._full = self._seconds(0.0), self._seconds(free_budget)
 
@@ -172,7 +181,7 @@ class Point:
         mean += tail * self._full
         square += tail * self._full**2
         tokens += tail * self._free
-        arriving = self._starts * self._cell.prompt
+        arriving = self._starts * self._cell.computed
         overflow = min(max((arriving - tokens) / (self._free - tokens), 0.0), 1.0)
         return mean + overflow * (self._full - mean), square + overflow * (self._full**2 - square)
 
@@ -200,23 +209,23 @@ class Point:
         """The percentile of the time to first token: the step under way, the queue (as in M/D/1), the own prefill."""
         cell = self._cell
         own = self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
-        load = self._starts * cell.prompt / self._free
+        load = self._starts * cell.computed / self._free
         miss = 1.0 - cell.percentile
         if load <= miss:
             return mean + own
-        service = cell.prompt / self._free * self._full
+        service = cell.computed / self._free * self._full
         return mean + own + service / (2.0 * (1.0 - load)) * math.log(load / miss)
 
     def mean_ttft_seconds(self, mean: float, square: float) -> float:
         """The mean time to first token: the rest of the step under way, the queue (as in M/D/1), the own prefill."""
         own = self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
-        load = min(self._starts * self._cell.prompt / self._free, MAX_PREFILL_LOAD)
-        service = self._cell.prompt / self._free * self._full
+        load = min(self._starts * self._cell.computed / self._free, MAX_PREFILL_LOAD)
+        service = self._cell.computed / self._free * self._full
         return square / (2.0 * mean) + own + load * service / (2.0 * (1.0 - load))
 
     def wave_seconds(self, requests: float) -> float:
         """The mean wait for a first token of `requests` that arrive at once: one token budget passes at a time."""
-        steps = (requests - 1.0) * self._cell.prompt / self._cell.budget
+        steps = (requests - 1.0) * self._cell.computed / self._cell.budget
         if steps <= 1.0:
             return steps * (self._full - self._idle)
         return (steps + 1.0) / 2.0 * self._full - self._idle
@@ -230,7 +239,7 @@ class Point:
         sequences = self._decoding + more
         return self._step.seconds(
             prefill_tokens=prefill,
-            prefill_attended=prefill * self._cell.prompt / 2.0,
+            prefill_attended=prefill * (self._cell.prompt - self._cell.computed / 2.0),
             decode_sequences=sequences,
             kv_tokens=sequences * self._cell.mean_context,
         )

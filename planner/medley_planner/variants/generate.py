@@ -184,6 +184,7 @@ def _capacity(replicas: Iterable[Replica], engine: Engine, buckets: tuple[Bucket
             token_budget=replica.token_budget,
             max_sequences=replica.max_sequences,
             speed=replica.speed,
+            prefill_share=1.0 - engine.prefix_hit_rate,
         )
         for replica in wanted
     ]

@@ -36,6 +36,8 @@ class Engine:
     version: str = ""
     speeds: tuple[tuple[EngineKey, Speed], ...] = ()
     estimate: Speed = ESTIMATE
+    prefix_hit_rate: float = 0.0
+    """Share of prompt tokens that prefix caches surely save computing."""
 
     def speed(self, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> Speed:
         """What is known of running the model so; the data sheet where nothing is."""

@@ -3,8 +3,17 @@
 from medley_planner.workload.forecast import Forecast, Forecaster, Method, SampleFault
 from medley_planner.workload.gate import BAND, adopt, drifts, samples_in_window
 from medley_planner.workload.grid import standard_buckets
-from medley_planner.workload.histogram import BadHistogram, Histogram, HistogramFault, demand_from_histograms
+from medley_planner.workload.held_tokens import HeldTokens, Moments, Untold, joint_ratio
+from medley_planner.workload.histogram import (
+    BadHistogram,
+    Histogram,
+    HistogramFault,
+    demand_from_histograms,
+    mean_square,
+)
+from medley_planner.workload.joint import Sizes, demand_from_cells, demand_from_tilt, demand_from_variants
 from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
+from medley_planner.workload.prefix import sure_hit_rate
 from medley_planner.workload.static import Size, demand_from_means, demand_from_sizes
 
 __all__ = [
@@ -12,18 +21,28 @@ __all__ = [
     "BadHistogram",
     "Forecast",
     "Forecaster",
+    "HeldTokens",
     "Histogram",
     "HistogramFault",
     "Method",
+    "Moments",
     "SampleFault",
     "Size",
+    "Sizes",
+    "Untold",
     "adopt",
+    "demand_from_cells",
     "demand_from_histograms",
     "demand_from_means",
     "demand_from_sizes",
+    "demand_from_tilt",
+    "demand_from_variants",
     "drifts",
+    "joint_ratio",
     "mean_generation_tokens",
     "mean_prompt_tokens",
+    "mean_square",
     "samples_in_window",
     "standard_buckets",
+    "sure_hit_rate",
 ]

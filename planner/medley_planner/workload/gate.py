@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from medley_planner.model import Demand
-from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
+from medley_planner.workload.marginal import mean_generation_tokens, mean_product, mean_prompt_tokens
 
 # Both figures compared were measured over a window, so their difference has twice the variance of one: three standard
 # deviations of it, relative, are 3 * sqrt(2 / n) for Poisson arrivals and for sizes of coefficient of variation 1.
@@ -14,6 +14,10 @@ _NOISE_VARIANCE = 18.0
 
 BAND = 0.10
 """A demand within this of the planned one, relative, is not worth another plan."""
+_PRODUCT_BAND = 0.25
+"""Of the mean of prompt x generation: it scatters more than the means, and moves the load by about half as much."""
+_HIT_BAND = 0.099
+"""Prefix hits come in steps of 0.05: two of them."""
 
 
 def adopt(current: Demand | None, new: Demand, *, samples: float) -> bool:
@@ -29,8 +33,17 @@ def adopt(current: Demand | None, new: Demand, *, samples: float) -> bool:
 
 
 def drifts(current: Demand, new: Demand) -> bool:
-    """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is no noise."""
-    return any(_differs(old, now, noise=0.0) for old, now in _figures(current, new))
+    """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is no noise.
+
+    So does another way in which the sizes go together though their means are the same, or are known to, and other
+    prefix hits.
+    """
+    return (
+        new.size_source is not current.size_source
+        or abs(new.prefix_hit_rate - current.prefix_hit_rate) > _HIT_BAND
+        or abs(mean_product(new) - mean_product(current)) > _PRODUCT_BAND * mean_product(current)
+        or any(_differs(old, now, noise=0.0) for old, now in _figures(current, new))
+    )
 
 
 def samples_in_window(current: Demand | None, new: Demand, *, window_seconds: float) -> float:

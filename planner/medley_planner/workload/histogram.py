@@ -71,16 +71,29 @@ def bins_of(field: str, histogram: Histogram) -> tuple[Bin, ...]:
     Their mean is the histogram's mean unless its sum lies outside what its buckets allow; then the nearest mean that
     they allow. Raises BadHistogram.
     """
+    spans, scale = _spans(field, histogram)
+    return tuple(Bin(span.at(scale), span.share) for span in spans)
+
+
+def mean_square(field: str, histogram: Histogram) -> float:
+    """Mean of the squared size, in tokens squared: each bucket spread evenly around its midpoint.
+
+    Spread reaches as far as the nearer edge. Raises BadHistogram.
+    """
+    spans, scale = _spans(field, histogram)
+    return math.fsum(span.share * span.square_at(scale) for span in spans)
+
+
+def _spans(field: str, histogram: Histogram) -> tuple[list[_Span], float]:
     _check(field, histogram)
     total = histogram.buckets[-1][1]
-    spans = []
+    spans: list[_Span] = []
     lower, below = 0.0, 0.0
     for edge, cumulative in histogram.buckets:
         if cumulative > below:
             spans.append(_Span(max(lower, min(_FEWEST_TOKENS, edge)), edge, (cumulative - below) / total))
         lower, below = edge, max(below, cumulative)
-    scale = _scale(spans, histogram.total_tokens / total)
-    return tuple(Bin(span.at(scale), span.share) for span in spans)
+    return spans, _scale(spans, histogram.total_tokens / total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,13 @@ class _Span:
     def at(self, scale: float) -> float:
         middle = _OPEN_MIDPOINT * self.low if math.isinf(self.high) else (self.low + self.high) / 2.0
         return min(max(scale * middle, self.low), self.high)
+
+    def square_at(self, scale: float) -> float:
+        """Mean square of sizes spread evenly around the midpoint, as far as the nearer edge."""
+        middle = self.at(scale)
+        below, above = middle - self.low, self.high - middle
+        reach = min(below, above) if math.isfinite(above) else below
+        return middle * middle + reach * reach / 3.0
 
 
 def _scale(spans: Sequence[_Span], mean: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from medley_planner.model import Bucket, Demand, SizeSource
@@ -28,14 +28,29 @@ def thinned(bins: Sequence[Bin], *, max_bins: int, min_share: float = MIN_SHARE)
     The smallest bin is merged into the neighbour nearest by ratio until that holds. Shares are normalised to sum 1; the
     mean size is kept. Empty bins go first, so `bins` needs one of positive share.
     """
+    return tuple(part.bin for part in thinned_parts(bins, max_bins=max_bins, min_share=min_share))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A thinned bin, and the indexes of the bins that it was made of."""
+
+    bin: Bin
+    members: tuple[int, ...]
+
+
+def thinned_parts(bins: Sequence[Bin], *, max_bins: int, min_share: float = MIN_SHARE) -> tuple[Part, ...]:
+    """`thinned`, with what went into each bin."""
     total = math.fsum(b.share for b in bins)
-    kept = [Bin(b.tokens, b.share / total) for b in sorted(bins, key=lambda b: b.tokens) if b.share > 0]
+    order = sorted((i for i, b in enumerate(bins) if b.share > 0), key=lambda i: bins[i].tokens)
+    kept = [Part(Bin(bins[i].tokens, bins[i].share / total), (i,)) for i in order]
     while len(kept) > 1:
-        smallest = min(range(len(kept)), key=lambda i: (kept[i].share, i))
-        if kept[smallest].share >= min_share and len(kept) <= max_bins:
+        smallest = min(range(len(kept)), key=lambda i: (kept[i].bin.share, i))
+        if kept[smallest].bin.share >= min_share and len(kept) <= max_bins:
             break
-        left = _nearer_left(kept, smallest)
-        kept[left : left + 2] = [_merged(kept[left], kept[left + 1])]
+        left = _nearer_left([part.bin for part in kept], smallest)
+        a, b = kept[left : left + 2]
+        kept[left : left + 2] = [Part(_merged(a.bin, b.bin), a.members + b.members)]
     return tuple(kept)
 
 
@@ -47,16 +62,27 @@ def product(
     size_source: SizeSource,
     max_tokens: int | None = None,
 ) -> Demand:
-    """Demand of independent prompt and generation sizes.
+    """Demand of independent prompt and generation sizes; see `demand_of` for `max_tokens`."""
+    cells = ((Bucket(p.tokens, g.tokens), p.share * g.share) for p in prompt for g in generation)
+    return demand_of(rate_rps, cells, size_source=size_source, max_tokens=max_tokens)
+
+
+def demand_of(
+    rate_rps: float,
+    cells: Iterable[tuple[Bucket, float]],
+    *,
+    size_source: SizeSource,
+    max_tokens: int | None = None,
+) -> Demand:
+    """Demand of the given buckets and shares, which are normalised to sum 1.
 
     A bucket whose prompt and generation together exceed `max_tokens` (no such request can exist) is shortened to it,
     both sizes in proportion.
     """
     buckets, shares = [], []
-    for p in prompt:
-        for g in generation:
-            buckets.append(_shortened(Bucket(p.tokens, g.tokens), max_tokens))
-            shares.append(p.share * g.share)
+    for bucket, share in cells:
+        buckets.append(_shortened(bucket, max_tokens))
+        shares.append(share)
     total = math.fsum(shares)
     return Demand(rate_rps, tuple(buckets), tuple(share / total for share in shares), size_source)
 
@@ -69,6 +95,12 @@ def mean_prompt_tokens(demand: Demand) -> float:
 def mean_generation_tokens(demand: Demand) -> float:
     """Mean generation size of a request."""
     return math.fsum(s * b.generation_tokens for s, b in zip(demand.shares, demand.buckets, strict=True))
+
+
+def mean_product(demand: Demand) -> float:
+    """Mean of prompt x generation size of a request, in tokens squared: what makes the same means harder or easier."""
+    pairs = zip(demand.shares, demand.buckets, strict=True)
+    return math.fsum(share * bucket.prompt_tokens * bucket.generation_tokens for share, bucket in pairs)
 
 
 def _nearer_left(bins: list[Bin], index: int) -> int:

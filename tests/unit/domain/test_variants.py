@@ -197,3 +197,10 @@ def test_why_each_other_variant_is_unused_is_in_the_status() -> None:
     used = {variant["name"] for variant in done.status()["variants"]}
     assert used.isdisjoint(unused)
     settle(follow(done).snapshot, done.decision.memory)
+
+
+def test_prefix_hits_raise_what_a_replica_serves() -> None:
+    plain = make.demand()
+    cold, warm = (found(make.service(), demand=replace(plain, prefix_hit_rate=hits)) for hits in (0.0, 0.5))
+    pairs = zip(cold.variants[0].variant.capacity_rps, warm.variants[0].variant.capacity_rps, strict=True)
+    assert all(more > less for less, more in pairs)

@@ -17,6 +17,7 @@ from medley_operator.metrics.queries import Role
 NOW = 1_800_000_000.0
 URL = "http://prometheus.test:9090"
 WINDOW_SECONDS = 300
+GATEWAY_METRIC = "gateway_requests_by_size_total"
 Element = tuple[Mapping[str, str], float | str]
 Sizes = Mapping[str, float]
 
@@ -45,13 +46,18 @@ def load_elements(namespace: str = "demo", name: str = "llama", **changes: float
 
 
 def size_elements(
-    buckets: Sizes, tokens: float | str, namespace: str = "demo", name: str = "llama", replica_set: str = "5d4f"
+    buckets: Sizes,
+    tokens: float | str,
+    namespace: str = "demo",
+    name: str = "llama",
+    replica_set: str = "5d4f",
+    variant: str = "l4",
 ) -> list[Element]:
+    own = {"medley_dev_variant": variant, "pod_template_hash": replica_set}
     elements: list[Element] = [
-        (labels(namespace, name, Role.BUCKET, le=edge, pod_template_hash=replica_set), count)
-        for edge, count in buckets.items()
+        (labels(namespace, name, Role.BUCKET, le=edge, **own), count) for edge, count in buckets.items()
     ]
-    return [*elements, (labels(namespace, name, Role.TOKENS), tokens)]
+    return [*elements, (labels(namespace, name, Role.TOKENS, **own), tokens)]
 
 
 def prompt_elements(namespace: str = "demo", name: str = "llama") -> list[Element]:
@@ -60,6 +66,46 @@ def prompt_elements(namespace: str = "demo", name: str = "llama") -> list[Elemen
 
 def generation_elements(namespace: str = "demo", name: str = "llama") -> list[Element]:
     return size_elements(GENERATION_BUCKETS, 15_000, namespace, name)
+
+
+def engine_elements(
+    namespace: str = "demo",
+    name: str = "llama",
+    *,
+    variant: str = "l4",
+    replica_set: str = "5d4f",
+    blocks: str = "1000",
+    **changes: float | str | None,
+) -> list[Element]:
+    """Engine figures that fit `load_elements` and its sizes: 600 requests of 150 and 25 tokens, as if independent.
+
+    Per request 24 gaps of 20 ms and 20 ms of prefill; two pods of 1000 blocks of 16 tokens. None drops a figure.
+    """
+    figures: dict[str, float | str | None] = {
+        "kv_usage": 20 * 600 * (0.02 * 150 + 0.48 * (150 + 12.5 + 8) + 0.02 * 8) / 300 / 16000,
+        "kv_pods": 2,
+        "itl_seconds": 600 * 24 * 0.02,
+        "itl_count": 600 * 24,
+        "prefill_seconds": 600 * 0.02,
+        "preemptions": 0,
+        "prefix_hits": 0,
+        "prefix_queries": 90_000,
+    }
+    figures |= changes
+    own = {"medley_dev_variant": variant, "pod_template_hash": replica_set}
+    more = {"kv_usage": own, "kv_pods": {**own, "num_gpu_blocks": blocks, "block_size": "16"}}
+    return [
+        (labels(namespace, name, Role(role), **more.get(role, {})), value)
+        for role, value in figures.items()
+        if value is not None
+    ]
+
+
+def gateway_elements(cells: Mapping[tuple[str, str], float | str], name: str = "llama") -> list[Element]:
+    return [
+        ({"medley_namespace": "demo", "medley_service": name, "prompt_le": prompt, "generation_le": generation}, count)
+        for (prompt, generation), count in cells.items()
+    ]
 
 
 def vector(elements: list[Element]) -> httpx.Response:
@@ -81,6 +127,8 @@ class FakePrometheus:
     load: list[Element] = field(default_factory=load_elements)
     prompt: list[Element] = field(default_factory=prompt_elements)
     generation: list[Element] = field(default_factory=generation_elements)
+    engine: list[Element] = field(default_factory=list)
+    gateway: list[Element] = field(default_factory=list)
     absence: list[Element] = field(default_factory=list)
     override: Callable[[str], httpx.Response | None] = lambda _kind: None
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -96,8 +144,13 @@ class FakePrometheus:
         if kind == "time":
             return success({"resultType": "scalar", "result": [NOW, repr(NOW)]})
         answers = {
-            "load": self.load, "prompt": self.prompt, "generation": self.generation, "absence": self.absence
-        }  # fmt: skip
+            "load": self.load,
+            "prompt": self.prompt,
+            "generation": self.generation,
+            "engine": self.engine,
+            "gateway": self.gateway,
+            "absence": self.absence,
+        }
         return vector(answers[kind])
 
     @staticmethod
@@ -106,6 +159,8 @@ class FakePrometheus:
             return "time"
         for text, kind in (
             ("present_over_time", "absence"),
+            ("kv_cache_usage", "engine"),
+            (GATEWAY_METRIC, "gateway"),
             ("prompt_tokens", "prompt"),
             ("generation_tokens", "generation"),
         ):
@@ -116,5 +171,5 @@ class FakePrometheus:
     def prometheus(self, base_url: str = URL) -> Prometheus:
         return Prometheus(base_url=base_url, client=httpx.AsyncClient(transport=httpx.MockTransport(self.handle)))
 
-    def reader(self) -> MetricsReader:
-        return MetricsReader(prometheus=self.prometheus())
+    def reader(self, *, gateway_metric: str = "") -> MetricsReader:
+        return MetricsReader(prometheus=self.prometheus(), gateway_metric=gateway_metric)

@@ -19,8 +19,11 @@ ALL = {
     "load": queries.load_query(VLLM, window_seconds=300),
     "prompt": queries.size_query(VLLM.prompt, window_seconds=300),
     "generation": queries.size_query(VLLM.generation, window_seconds=300),
+    "engine": queries.engine_query(VLLM, window_seconds=300),
     "absence": queries.absence_query(VLLM),
 }
+
+HISTOGRAMS = ("prompt", "generation", "inter_token_seconds", "prefill_seconds")
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -59,5 +62,5 @@ def test_the_newest_name_of_each_role_is_what_vllm_exports() -> None:
     exported = set(re.findall(r"^(vllm:\w+)\{", SCRAPE.read_text(), flags=re.MULTILINE))
     for role in fields(VLLM):
         name = getattr(VLLM, role.name)[0]
-        wanted = {f"{name}_bucket", f"{name}_sum"} if role.name in ("prompt", "generation") else {name}
+        wanted = {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if role.name in HISTOGRAMS else {name}
         assert wanted <= exported

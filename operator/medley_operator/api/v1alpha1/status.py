@@ -82,7 +82,18 @@ class LoadStatus(ObservedModel):
     )
     prompt_tokens: int = Field(0, description="Mean prompt length, in tokens.")
     generation_tokens: int = Field(0, description="Mean generation length, in tokens.")
-    size_source: str = Field("", description="Independent: product of the engine's histograms. Static: from the spec.")
+    size_source: str = Field(
+        "",
+        description="Where it is known from how prompt and generation sizes go together. Gateway: counted together. "
+        "PerVariant: histograms of variants that serve prompt ranges. Tilted: the engine's histograms and KV usage. "
+        "Independent: the histograms alone. Static: from the spec.",
+    )
+    size_headroom_percent: int | None = Field(
+        None, description="Spare capacity kept for sizes that are not certain, on top of spec.scaling.headroomPercent."
+    )
+    prefix_hit_percent: int | None = Field(
+        None, description="Share of prompt tokens that prefix caches surely save, and so are not planned for."
+    )
 
 
 class VariantStatus(ObservedModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -66,3 +67,20 @@ def test_poisson_noise_hardly_ever_passes(rate: float) -> None:
 @pytest.mark.parametrize(("rate_rps", "drifting"), [(10.0, False), (10.9, False), (11.2, True), (8.8, True)])
 def test_drift_is_what_lies_outside_of_the_band_noise_or_not(rate_rps: float, drifting: bool) -> None:
     assert drifts(demand(10.0), demand(rate_rps)) is drifting
+
+
+def test_sizes_that_go_together_differently_drift_though_means_are_the_same() -> None:
+    like = Demand(2.0, (Bucket(100, 10), Bucket(900, 90)), (0.5, 0.5), SizeSource.INDEPENDENT)
+    opposite = Demand(2.0, (Bucket(100, 90), Bucket(900, 10)), (0.5, 0.5), SizeSource.INDEPENDENT)
+    assert drifts(like, opposite)
+    assert not adopt(like, opposite, samples=1e9)
+
+
+def test_prefix_hits_drift_by_two_steps() -> None:
+    cold = Demand(2.0, (Bucket(100, 10),), (1.0,), SizeSource.TILTED)
+    assert drifts(cold, replace(cold, prefix_hit_rate=0.1))
+    assert not drifts(cold, replace(cold, prefix_hit_rate=0.05))
+
+
+def test_better_known_sizes_drift_even_where_they_are_the_same() -> None:
+    assert drifts(demand(2.0), replace(demand(2.0), size_source=SizeSource.TILTED))

@@ -1,0 +1,138 @@
+"""How prompt and generation sizes go together, read off the tokens that the KV caches hold. Pure.
+
+Little's law: a request holds its prompt, and on average half of its generation, for as long as it decodes, so that
+
+    mean tokens held = rate * (ITL * (E[prompt * generation] + E[generation^2] / 2) + T * E[prompt^2] / E[prompt])
+
+with ITL the mean time between two tokens and T the mean time that a prompt's prefill takes, in which it holds its
+blocks already (longer prompts take longer in proportion). All but E[prompt * generation] is exported by the engine.
+The last block of a sequence is half empty on average. Not for caches that share much between requests (a shared block
+counts once), that are full (requests wait or start anew) or nearly empty, nor for few requests or a growing queue:
+then the answer is why not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+FEWEST_REQUESTS = 200.0
+"""The figure's own sampling error is some 3 / sqrt(n) for sizes as spread as those of public traces."""
+MAX_PREFIX_HIT_RATE = 0.2
+MAX_PREEMPTIONS = 0.01
+"""Per request."""
+LEAST_KV_USAGE, MOST_KV_USAGE = 0.005, 0.9
+"""Below, rounding and the half-empty blocks outweigh; above, requests wait for room."""
+MAX_GROWTH = 0.2
+"""Growth of what is in flight, as a share of the requests that finished."""
+LEAST_SHARE = 0.3
+"""Of the tokens held, this must be prompts that decode: less is a difference of large figures."""
+
+
+class HeldFault(StrEnum):
+    """Why the tokens held say nothing of the joint sizes."""
+
+    FEW_REQUESTS = "FewRequests"
+    PREFIX_HITS = "PrefixHits"
+    PREEMPTIONS = "Preemptions"
+    UNSTEADY = "Unsteady"
+    CACHE_IDLE = "CacheIdle"
+    CACHE_FULL = "CacheFull"
+    NO_LATENCY = "NoLatency"
+    IMPLAUSIBLE = "Implausible"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTokens:
+    """What engines of one service counted within the same `seconds`.
+
+    `finished`: requests. `growth`: by how many more are in flight at the end. `tokens_held`: mean over the time, all
+    replicas together. `usage`: mean share of their KV caches. `block_tokens`: of one KV block. `inter_token_seconds`
+    and `inter_tokens`: sum and count of the times between two tokens. `prefill_seconds`: sum over requests.
+    """
+
+    seconds: float
+    finished: float
+    growth: float
+    tokens_held: float
+    usage: float
+    block_tokens: float
+    inter_token_seconds: float
+    inter_tokens: float
+    prefill_seconds: float
+    preemptions: float
+    prefix_hit_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Mean and mean square of one size."""
+
+    mean: float
+    square: float
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """Why there is no figure: a stable word, and a sentence with the values."""
+
+    fault: HeldFault
+    message: str
+
+
+def joint_ratio(held: HeldTokens, *, prompt: Moments, generation: Moments) -> float | Untold:
+    """E[prompt x generation] over E[prompt] * E[generation]: 1 for independent sizes. Not clamped.
+
+    What prompts hold while they prefill is known to its own size at best (they wait for each other, and engines take
+    their blocks at once or chunk by chunk), so the ratio is moved towards 1 by as much.
+    """
+    refusal = _refusal(held)
+    if refusal is not None:
+        return refusal
+    # Of all sequences in the batch, by Little's law, each wastes half a block.
+    in_batch = (held.inter_token_seconds + held.prefill_seconds) / held.seconds
+    tokens = held.tokens_held - in_batch * held.block_tokens / 2.0
+    per_request = tokens * held.seconds / held.finished
+    prefilling = held.prefill_seconds / held.finished * prompt.square / prompt.mean
+    latency = held.inter_token_seconds / held.inter_tokens
+    product = (per_request - prefilling) / latency - generation.square / 2.0
+    if product * latency < LEAST_SHARE * per_request:
+        return Untold(
+            HeldFault.IMPLAUSIBLE,
+            f"of {tokens:.0f} tokens held, prompts that decode are only "
+            f"{100 * max(product, 0.0) * latency / max(per_request, 1e-9):.0f} %: too few to tell from the rest",
+        )
+    independent = prompt.mean * generation.mean
+    ratio, doubt = product / independent, prefilling / (latency * independent)
+    return 1.0 + math.copysign(max(abs(ratio - 1.0) - doubt, 0.0), ratio - 1.0)
+
+
+def _refusal(held: HeldTokens) -> Untold | None:
+    figures = (held.seconds, held.finished, held.tokens_held, held.inter_token_seconds, held.inter_tokens)
+    if not all(map(math.isfinite, figures)):
+        return Untold(HeldFault.IMPLAUSIBLE, "a figure of the KV caches or of the time between tokens is no number")
+    if held.finished < FEWEST_REQUESTS:
+        return Untold(
+            HeldFault.FEW_REQUESTS, f"{held.finished:.0f} requests finished, {FEWEST_REQUESTS:.0f} are needed"
+        )
+    if held.inter_tokens <= 0 or held.inter_token_seconds <= 0 or held.seconds <= 0:
+        return Untold(HeldFault.NO_LATENCY, "no time between two tokens was counted")
+    if held.prefix_hit_rate > MAX_PREFIX_HIT_RATE:
+        return Untold(
+            HeldFault.PREFIX_HITS,
+            f"{100 * held.prefix_hit_rate:.0f} % of prompt tokens are prefix-cache hits, whose shared blocks count "
+            f"once; at most {100 * MAX_PREFIX_HIT_RATE:.0f} % do no harm",
+        )
+    if held.preemptions > MAX_PREEMPTIONS * held.finished:
+        return Untold(HeldFault.PREEMPTIONS, f"{held.preemptions:.0f} sequences were preempted: KV caches are full")
+    if abs(held.growth) > MAX_GROWTH * held.finished:
+        return Untold(
+            HeldFault.UNSTEADY,
+            f"{held.growth:+.0f} requests in flight while {held.finished:.0f} finished: the load is not steady",
+        )
+    if held.usage > MOST_KV_USAGE:
+        return Untold(HeldFault.CACHE_FULL, f"KV caches are {100 * held.usage:.0f} % full: requests wait for room")
+    if held.usage < LEAST_KV_USAGE:
+        return Untold(HeldFault.CACHE_IDLE, f"KV caches are {100 * held.usage:.2f} % full: too little to tell")
+    return None
