@@ -12,6 +12,7 @@ from enum import StrEnum
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, UnusedStatus
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.snapshot import MetricsReason
+from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.model import Demand, Problem, Variant
 
 ServiceKey = tuple[str, str]
@@ -81,6 +82,7 @@ class VariantContext:
     variant: Variant
     pool: GPUPool
     engine_flags: tuple[tuple[str, str], ...]
+    basis: CapacityBasis = CapacityBasis.CLOSED_FORM
 
 
 class Standing(StrEnum):
@@ -98,7 +100,8 @@ class ServiceContext:
     """All that is known of one service before the solver runs.
 
     `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
-    `unfit`: what is no variant of this service or is left out, and why.
+    `unfit`: what is no variant of this service or is left out, and why. `missing_tables`: simulated capacities that its
+    variants would rest on and do not yet.
     """
 
     service: LLMService
@@ -107,6 +110,7 @@ class ServiceContext:
     choice: DemandChoice | None = None
     variants: tuple[VariantContext, ...] = ()
     unfit: tuple[UnusedStatus, ...] = ()
+    missing_tables: tuple[TableKey, ...] = ()
     rejection: Rejection | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
 
@@ -125,6 +129,11 @@ class Prepared:
     problem: Problem | None
     services: tuple[ServiceContext, ...]
     pools: tuple[PoolState, ...]
+
+    @property
+    def missing_tables(self) -> tuple[TableKey, ...]:
+        """Of all services, each once, in their order."""
+        return tuple(dict.fromkeys(key for service in self.services for key in service.missing_tables))
 
     def context(self, key: ServiceKey) -> ServiceContext | None:
         return next((context for context in self.services if context.key == key), None)

@@ -28,6 +28,7 @@ class VariantRow:
     capacity_rps: float
     """Of one replica, for the size mix of the load."""
     provenance: str
+    basis: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ def _context(
         running=last_replicas,
         planned_as=planner_service(known),
         speeds=speeds,
+        tables=snapshot.capacity_tables,
     )
     if isinstance(found, Rejection):
         return replace(known, rejection=found)
@@ -99,7 +100,7 @@ def _context(
         return replace(known, rejection=rejection)
     variants = planner_variants(found.variants, profile, last_replicas=last_replicas)
     standing = Standing.HELD if choice.hold else Standing.PLANNED
-    return replace(known, standing=standing, variants=variants, unfit=found.unfit)
+    return replace(known, standing=standing, variants=variants, unfit=found.unfit, missing_tables=found.missing_tables)
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:

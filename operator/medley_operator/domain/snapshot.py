@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
 
 Manifest = dict[str, Any]
@@ -98,6 +98,8 @@ class Snapshot:
     """By (namespace, name) of the LLMService."""
     calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
     """What the counters of engines that run tell of their speed."""
+    capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
+    """Simulated capacities; what is not in it is planned by the closed form."""
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
 

@@ -64,6 +64,7 @@ def service_status(
                 cost_per_hour=money(row.cost_per_hour),
                 capacity_rps=rate(row.capacity_rps),
                 provenance=row.provenance,
+                capacity_basis=row.basis,
             )
             for row in outcome.rows
         ],

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ from medley_planner.workload.grid import standard_buckets
 SUFFIX = ".capacity.json"
 MOST_FILES = 8192
 """The oldest beyond these are removed: at 4 KiB each, 32 MiB."""
+
+
+def default_directory(environment: Mapping[str, str]) -> Path:
+    """`$XDG_CACHE_HOME/medley/capacity`, else `~/.cache/medley/capacity`; without a home, below the temporary files."""
+    home = environment.get("HOME")
+    base = environment.get("XDG_CACHE_HOME") or (os.path.join(home, ".cache") if home else tempfile.gettempdir())
+    return Path(base) / "medley" / "capacity"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,10 @@ class VariantStatus(ObservedModel):
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
     capacity_rps: str = Field("0", description="Rate of this load that one replica is planned to serve.")
     provenance: str = Field("estimated", description="Where the capacity figure comes from.")
+    capacity_basis: str = Field(
+        "ClosedForm",
+        description="Simulated: the engine simulator's capacity. ClosedForm: a formula, until the simulation is there.",
+    )
 
 
 class BestSingleStatus(ObservedModel):
