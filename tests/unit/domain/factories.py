@@ -160,6 +160,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
         children=children,
         gateways=before.gateways,
         observations=before.observations,
+        capacity_tables=before.capacity_tables,
     )
 
 

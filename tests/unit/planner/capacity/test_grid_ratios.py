@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -153,14 +153,14 @@ def test_a_replica_without_a_table_is_corrected_like_the_others() -> None:
     buckets = (Bucket(500, 100), Bucket(4000, 500))
     asked, other = key(), key("A100-80")
     tables = [table(asked), table(other)]
-    limits = {"ttft_seconds": 1.0, "tpot_seconds": 0.05, "percentile": 95.0}
-    plain = capacity_rows(tables, buckets, **limits)
+    rows = partial(capacity_rows, tables, buckets, ttft_seconds=1.0, tpot_seconds=0.05, percentile=95.0)
+    plain = rows()
     halved = made_of(np.full((10, 6), 0.5), asked)
-    known, unknown = capacity_rows(tables, buckets, **limits, simulated=[halved, None])
+    known, unknown = rows(simulated=[halved, None])
     assert (known.basis, unknown.basis) == (CapacityBasis.SIMULATED, CapacityBasis.CLOSED_FORM)
     assert known.capacity_rps == pytest.approx([0.5 * rate for rate in plain[0].capacity_rps])
     assert unknown.capacity_rps == pytest.approx([0.5 * rate for rate in plain[1].capacity_rps])
-    assert capacity_rows(tables, buckets, **limits, simulated=[None, None]) == plain
+    assert rows(simulated=[None, None]) == plain
 
 
 def test_a_table_of_another_speed_stands_in_as_long_as_it_is_near() -> None:
