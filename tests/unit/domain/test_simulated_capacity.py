@@ -9,11 +9,11 @@ import pytest
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.snapshot import Memory, Snapshot
 from medley_planner.capacity import CapacityBasis, GridRatios, TableGroup, TableKey
-from medley_planner.capacity.cell import simulated_rate_rps
-from medley_planner.capacity.simulated import closed_form_of, engine_of_key
-from medley_planner.workload import standard_buckets
+from medley_planner.capacity.simulated import closed_form_of
+from medley_planner.model import Bucket
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import changed, follow, run, settle
+from tests.unit.planner.capacity.tables import simulated
 
 Tables = dict[TableGroup, tuple[GridRatios, ...]]
 
@@ -68,24 +68,8 @@ def test_services_of_other_targets_ask_for_tables_of_their_own_and_equal_ones_sh
     assert {key.group.targets.tpot_seconds for key in both} == {0.1, 0.05}
 
 
-def simulated_at(key: TableKey, *, prompt_tokens: int) -> GridRatios:
-    """The row of that prompt size is simulated; the others, which the load does not need, are the closed form's."""
-    engine, closed = engine_of_key(key), closed_form_of(key)
-    rates = [
-        simulated_rate_rps(
-            engine,
-            prompt_tokens=prompt_tokens,
-            generation_tokens=round(bucket.generation_tokens),
-            targets=key.group.targets,
-            guess_rps=guess,
-        )
-        if bucket.prompt_tokens == prompt_tokens and guess > 0
-        else guess
-        for bucket, guess in zip(standard_buckets(), closed, strict=True)
-    ]
-    return GridRatios(key, tuple(rates), closed)
-
-
+BESIDE = [Bucket(4000, 100), Bucket(4000, 250)]
+"""The standard sizes next to a load of prompts of 4000 and generations of 150 tokens."""
 BUDGETS = [2048, 512]
 
 
@@ -100,7 +84,7 @@ def budget_chosen(tpot: str) -> str:
     )
     known: Tables = {}
     for key in prepare(snapshot, Memory()).missing_tables:
-        known[key.group] = (*known.get(key.group, ()), simulated_at(key, prompt_tokens=4000))
+        known[key.group] = (*known.get(key.group, ()), simulated(key, BESIDE))
     planned = run(changed(snapshot, capacity_tables=known))
     assert {context.basis for context in planned.context().variants} == {CapacityBasis.SIMULATED}
     (deployment,) = planned.applied("Deployment").values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,10 +24,11 @@ from medley_planner.capacity import (
 from medley_planner.capacity.batch import max_rates_rps
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.grid_ratios import ratios_at, table_of
-from medley_planner.capacity.simulated import closed_form_of, engine_of_key, simulate_table
+from medley_planner.capacity.simulated import closed_form_of, engine_of_key
 from medley_planner.model import Bucket
 from medley_planner.workload import standard_buckets
-from tests.unit.planner.capacity.tables import TARGETS, key
+from medley_planner.workload.grid import GENERATION_SIZES, PROMPT_SIZES
+from tests.unit.planner.capacity.tables import TARGETS, key, simulated
 
 OFF_GRID = (
     Bucket(40, 60),
@@ -39,11 +40,6 @@ OFF_GRID = (
     Bucket(9700, 160),
     Bucket(13900, 1400),
 )
-
-
-@cache
-def simulated(asked: TableKey) -> GridRatios:
-    return simulate_table(asked)
 
 
 def closed(asked: TableKey, *buckets: Bucket) -> list[float]:
@@ -62,10 +58,21 @@ def table(asked: TableKey) -> Table:
     return Table(asked.step(), asked.fit(), asked.token_budget, asked.group.max_sequences)
 
 
-@pytest.mark.parametrize("name", ["H100", "A100-80"])
-def test_capacity_between_the_grid_is_what_a_simulation_of_that_size_gives(name: str) -> None:
-    asked = key(name, targets=Targets(2.0, 0.08, 95.0))
-    engine, made = engine_of_key(asked), simulated(asked)
+def around(bucket: Bucket) -> list[Bucket]:
+    """The four standard buckets that it lies between."""
+
+    def two(value: float, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        upper = next(index for index, size in enumerate(sizes) if size > value)
+        return sizes[upper - 1 : upper + 1]
+
+    prompts, generations = two(bucket.prompt_tokens, PROMPT_SIZES), two(bucket.generation_tokens, GENERATION_SIZES)
+    return [Bucket(prompt, generation) for prompt in prompts for generation in generations]
+
+
+def test_capacity_between_the_grid_is_what_a_simulation_of_that_size_gives() -> None:
+    asked = key("A100-80", targets=Targets(2.0, 0.08, 95.0))
+    engine = engine_of_key(asked)
+    made = simulated(asked, [corner for bucket in OFF_GRID for corner in around(bucket)])
     ratios = ratios_at([made], OFF_GRID)[0]
     errors, plain = [], []
     for bucket, guess, ratio in zip(OFF_GRID, closed(asked, *OFF_GRID), ratios, strict=True):
