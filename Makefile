@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time controlplane crds lock clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-capacity controlplane crds lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ bench-noisy-day: $(STAMP) ## Replica changes and cost over a noisy day, beside a
 
 bench-step-time: $(STAMP) ## Estimated TTFT and TPOT against measured vLLM, by group (JSON=1 for figures)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json)
+
+bench-capacity: $(STAMP) ## Simulated capacity tables: time of a cell and of 60 x 8, and the closed form beside them (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_capacity $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services beside the targets (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json $(filter-out 1,$(JSON)))

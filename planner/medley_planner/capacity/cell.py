@@ -36,6 +36,9 @@ MOST_REQUESTS = 24_000
 TOLERANCE = 0.01
 """The search ends where the rate that keeps the targets and one that breaks them are this close, as a ratio."""
 FIRST_STEP = 1.08
+LARGEST_STEP = 2.0
+MOST_DRIFT = 0.02
+"""Seconds that the wait may grow per second: more is an engine that falls behind, which a loose target may hide."""
 MOST_PROBES = 24
 LOWEST_RATIO = 1e-3
 """A replica that breaks its targets at this share of the closed form's rate serves nothing."""
@@ -112,7 +115,10 @@ class _Load:
 def _used(
     engine: SimulatedEngine, load: _Load, targets: Targets, rate_rps: float, *, requests: int | None = None
 ) -> float:
-    """The percentile of the share of its targets that a request used, the worse of the two; at most 1: kept."""
+    """The percentile of the share of its targets that a request used, the worse of the two; at most 1: kept.
+
+    Above 1 also where the engine falls behind.
+    """
     count = load.requests if requests is None else requests
     trace = Trace(
         arrival_seconds=_unit_arrivals(load.requests)[:count] / rate_rps,
@@ -125,8 +131,16 @@ def _used(
     used = np.fmax(
         outcome.ttft_seconds[counted] / targets.ttft_seconds, outcome.tpot_seconds[counted] / targets.tpot_seconds
     )
+    drift = 0.0 if requests is not None else _drift(outcome.ttft_seconds[counted], trace.arrival_seconds[counted])
     rank = math.ceil(targets.percentile / 100.0 * used.size - 1e-9) - 1
-    return float(np.partition(used, rank)[rank])
+    return max(float(np.partition(used, rank)[rank]), drift / MOST_DRIFT)
+
+
+def _drift(waits: Floats, arrivals: Floats) -> float:
+    """Seconds by which the wait for the first token grows per second, from the first quarter to the last."""
+    quarter = waits.size // 4
+    grown = waits[-quarter:].mean() - waits[:quarter].mean()
+    return float(grown / (arrivals[-quarter:].mean() - arrivals[:quarter].mean()))
 
 
 @lru_cache(maxsize=64)
@@ -156,9 +170,9 @@ def _search(engine: SimulatedEngine, load: _Load, targets: Targets, guess_rps: f
         if kept is None:
             if rate <= lowest:
                 return 0.0
-            rate, step = max(rate / step, lowest), step * step
+            rate, step = max(rate / step, lowest), min(step * step, LARGEST_STEP)
         elif broken is None:
-            rate, step = rate * step, step * step
+            rate, step = rate * step, min(step * step, LARGEST_STEP)
         elif broken[0] - kept[0] <= math.log1p(TOLERANCE):
             break
         else:

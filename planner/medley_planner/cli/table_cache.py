@@ -8,6 +8,7 @@ directory.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -40,29 +41,39 @@ class TableCache:
 
     def get(self, key: TableKey) -> GridRatios | None:
         """The table, or None where there is no sound file of it. Raises nothing for what a file may hold."""
-        digest = key.digest()
-        try:
-            document = json.loads(self._path(digest).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return None
-        if not isinstance(document, dict) or document.get("digest") != digest:
-            return None
-        simulated, closed = _rates(document.get("simulated_rps")), _rates(document.get("closed_form_rps"))
+        document = self._load(key.digest())
+        buckets = len(standard_buckets())
+        simulated, closed = _rates(document, "simulated_rps", buckets), _rates(document, "closed_form_rps", buckets)
         if simulated is None or closed is None:
             return None
         return GridRatios(key=key, simulated_rps=simulated, closed_form_rps=closed)
 
     def put(self, table: GridRatios) -> None:
         """Raises OSError where the directory cannot be written."""
+        rates = {"simulated_rps": table.simulated_rps, "closed_form_rps": table.closed_form_rps}
+        self._store(table.key.digest(), {"what": _words(table.key), **rates})
+
+    def get_rate(self, key: TableKey, *, prompt_tokens: int, generation_tokens: int) -> float | None:
+        """The simulated rate of one size, which need not be one of the table's; None as in `get`."""
+        found = _rates(self._load(_cell_digest(key, prompt_tokens, generation_tokens)), "simulated_rps", 1)
+        return found[0] if found is not None else None
+
+    def put_rate(self, key: TableKey, rate_rps: float, *, prompt_tokens: int, generation_tokens: int) -> None:
+        """Raises OSError where the directory cannot be written."""
+        what = f"{_words(key)}, {prompt_tokens} + {generation_tokens} tokens"
+        self._store(_cell_digest(key, prompt_tokens, generation_tokens), {"what": what, "simulated_rps": [rate_rps]})
+
+    def _load(self, digest: str) -> dict[str, Any]:
+        """What the file of that digest holds; empty where there is no sound one."""
+        try:
+            document = json.loads(self._path(digest).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return document if isinstance(document, dict) and document.get("digest") == digest else {}
+
+    def _store(self, digest: str, content: dict[str, Any]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        digest = table.key.digest()
-        key = table.key
-        document = {
-            "digest": digest,
-            "what": f"{key.group.shape.name} on {key.tensor_parallel} x {key.gpu.name}, {key.precision}",
-            "simulated_rps": table.simulated_rps,
-            "closed_form_rps": table.closed_form_rps,
-        }
+        document = {"digest": digest, **content}
         with tempfile.NamedTemporaryFile(
             "w", dir=self.directory, prefix=".", suffix=".part", encoding="utf-8", delete=False
         ) as file:
@@ -89,9 +100,19 @@ class TableCache:
                 path.unlink(missing_ok=True)
 
 
-def _rates(value: Any) -> tuple[float, ...] | None:
-    """As many finite rates as there are standard buckets, 0 or more; None for anything else."""
-    if not isinstance(value, list) or len(value) != len(standard_buckets()):
+def _words(key: TableKey) -> str:
+    """For those who look into a file."""
+    return f"{key.group.shape.name} on {key.tensor_parallel} x {key.gpu.name}, {key.precision}"
+
+
+def _cell_digest(key: TableKey, prompt_tokens: int, generation_tokens: int) -> str:
+    return hashlib.sha256(f"{key.digest()} {prompt_tokens} {generation_tokens}".encode()).hexdigest()
+
+
+def _rates(document: dict[str, Any], name: str, count: int) -> tuple[float, ...] | None:
+    """`count` finite rates, 0 or more; None for anything else."""
+    value = document.get(name)
+    if not isinstance(value, list) or len(value) != count:
         return None
     if not all(type(rate) in (int, float) and math.isfinite(rate) and rate >= 0.0 for rate in value):
         return None
