@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand controlplane crds lock clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity controlplane crds lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench-forecast: $(STAMP) ## Rates forecast at 10 to 30 minutes, beside last valu
 
 bench-demand: $(STAMP) ## Error of the load by what is known of sizes: edges, independent, tilted, counted (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_demand $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-capacity: $(STAMP) ## Simulated capacity tables: time of a cell and of 60 x 8, and the closed form beside them (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_capacity $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services beside the targets (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json $(filter-out 1,$(JSON)))

@@ -148,7 +148,9 @@ class Harness:
         port = self.operator_url.rsplit(":", 1)[1]
         kubeconfig = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "medley")
         argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1"]
-        child = self._spawn("operator", argv, {"KUBECONFIG": str(kubeconfig)})
+        # Nothing is simulated in the background: it would move plans at a moment that no scenario can know.
+        environment = {"KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
+        child = self._spawn("operator", argv, environment)
         processes.wait_ready(child, lambda: self._answers(f"{self.operator_url}/readyz"), timeout_seconds=60)
         self.say(f"operator ready as {OPERATOR_USER}: {self.operator_url}/metrics")
         return child

@@ -25,6 +25,7 @@ from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.startups import StartupWatch
+from medley_operator.fleet.tables import CapacityTables
 from medley_operator.fleet.worker import PlanWorker
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
@@ -37,9 +38,12 @@ from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
 from medley_operator.settings import Settings
+from medley_planner.cli.table_cache import TableCache
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_SETTINGS = 0, 1, 2
 WATCHER_EXIT_SECONDS = 1.0
+CAPACITY_TABLES = "capacityTables"
+"""Reason of a round that starts because simulated capacities came in."""
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +119,12 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
             namespace=settings.namespace,
             clock=time.monotonic,
         )
+    tables: CapacityTables | None = None
+    if settings.capacity_cache_dir is not None:
+        cache = TableCache(settings.capacity_cache_dir)
+        tables = CapacityTables(cache, changed=lambda: fleet.mark_dirty(CAPACITY_TABLES))
+        stack.push_async_callback(tables.close)
+        tables.start()
     fleet = FleetLoop(
         Parts(
             observer=Observer(
@@ -134,6 +144,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
             exporter=exporter,
             heartbeat=heartbeat,
             on_available=watcher.ensure,
+            tables=tables,
         ),
         debounce=Debounce(
             idle_seconds=settings.debounce_idle_seconds,

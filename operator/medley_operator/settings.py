@@ -9,9 +9,11 @@ import argparse
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from medley_planner.capacity import DERATES, Derates
+from medley_planner.cli.table_cache import default_directory
 
 ENVIRONMENT_PREFIX = "MEDLEY_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -50,6 +52,8 @@ class Settings:
     """What one step of learning rests on, and how often there is one."""
     namespace: str = ""
     """The operator's own, where it keeps what it learned; empty: nothing is kept over a restart."""
+    capacity_cache_dir: Path | None = None
+    """Where simulated capacities are kept; None: none are simulated, capacities are the closed form's."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"
@@ -121,6 +125,13 @@ def _metric(flag: str, text: str) -> str:
     return text
 
 
+def _directory(flag: str, text: str) -> Path | None:
+    if not text:
+        return None
+    _check(Path(text).is_absolute(), flag, text, "must be an absolute path, such as /var/cache/medley, or empty")
+    return Path(text)
+
+
 def _port(flag: str, text: str) -> int:
     _check(text.isdigit() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
     return int(text)
@@ -175,6 +186,11 @@ _FLAGS: dict[str, _Flag] = {
         _seconds(least=15, most=600), "what one step of learning rests on; at least four scrapes (default 60)"
     ),
     "--namespace": _Flag(_namespace, "the operator's own, where it keeps what it learned; without it nothing is kept"),
+    "--capacity-cache-dir": _Flag(
+        _directory,
+        "where simulated capacities are kept (default the user's cache directory); empty: nothing is simulated and "
+        "capacities are the closed form's",
+    ),
     "--bind-address": _Flag(_address, "where /metrics, /healthz and /readyz are served (default 0.0.0.0)"),
     "--port": _Flag(_port, "port of the same (default 8080)"),
     "--log-level": _Flag(_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
@@ -189,7 +205,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """Raises `SettingsError`."""
-    values: dict[str, object] = {}
+    values: dict[str, object] = {"capacity_cache_dir": default_directory(environment)}
     for flag, definition in _FLAGS.items():
         name = flag.removeprefix("--").replace("-", "_")
         text = getattr(arguments, name, None)

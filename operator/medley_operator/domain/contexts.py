@@ -14,6 +14,7 @@ from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.leadtime import LeadTimes
 from medley_operator.domain.profile_judgement import Judgement
 from medley_operator.domain.snapshot import LoadBasis, MetricsReason
+from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.model import Demand, Problem, Variant
 from medley_planner.workload import Forecaster
 
@@ -91,6 +92,7 @@ class VariantContext:
     variant: Variant
     pool: GPUPool
     engine_flags: tuple[tuple[str, str], ...]
+    basis: CapacityBasis = CapacityBasis.CLOSED_FORM
 
 
 class Standing(StrEnum):
@@ -108,7 +110,8 @@ class ServiceContext:
     """All that is known of one service before the solver runs.
 
     `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
-    `unfit`: what is no variant of this service or is left out, and why.
+    `unfit`: what is no variant of this service or is left out, and why. `missing_tables`: simulated capacities that its
+    variants would rest on and do not yet.
     """
 
     service: LLMService
@@ -117,6 +120,7 @@ class ServiceContext:
     choice: DemandChoice | None = None
     variants: tuple[VariantContext, ...] = ()
     unfit: tuple[UnusedStatus, ...] = ()
+    missing_tables: tuple[TableKey, ...] = ()
     rejection: Rejection | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
 
@@ -137,6 +141,11 @@ class Prepared:
     pools: tuple[PoolState, ...]
     model_profiles: tuple[Judgement, ...] = ()
     leads: LeadTimes = field(default_factory=LeadTimes)
+
+    @property
+    def missing_tables(self) -> tuple[TableKey, ...]:
+        """Of all services, each once, in their order."""
+        return tuple(dict.fromkeys(key for service in self.services for key in service.missing_tables))
 
     def context(self, key: ServiceKey) -> ServiceContext | None:
         return next((context for context in self.services if context.key == key), None)

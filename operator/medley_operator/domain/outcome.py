@@ -30,6 +30,7 @@ class VariantRow:
     provenance: str
     startup_seconds: float | None
     """None where the variant is no longer one of the service's."""
+    basis: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _context(
         planned_as=planner_service(known),
         speeds=speeds,
         estimate=estimate,
+        tables=snapshot.capacity_tables,
     )
     if isinstance(found, Rejection):
         return replace(known, rejection=found)
@@ -123,7 +124,7 @@ def _context(
         found.variants, profile, last_replicas=last_replicas, model=model_of(service), leads=leads
     )
     standing = Standing.HELD if choice.hold else Standing.PLANNED
-    return replace(known, standing=standing, variants=variants, unfit=found.unfit)
+    return replace(known, standing=standing, variants=variants, unfit=found.unfit, missing_tables=found.missing_tables)
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.leadtime import LeadTimes
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
 from medley_planner.workload import Forecaster
 
@@ -103,6 +103,8 @@ class Snapshot:
     calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
     """What the counters of engines that run tell of their speed."""
     model_profiles: tuple[ModelProfile, ...] = ()
+    capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
+    """Simulated capacities; what is not in it is planned by the closed form."""
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
     pods: tuple[Manifest, ...] = ()

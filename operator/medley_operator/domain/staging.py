@@ -18,6 +18,7 @@ from medley_operator.domain.render.httproute import observed_weights
 from medley_operator.domain.rollout import PoolUse, VariantScale
 from medley_operator.domain.snapshot import Manifest, Memory, ObjectKey, PlanOutcome
 from medley_operator.domain.weights import mix_capacity_rps, ready_weights, settle
+from medley_planner.capacity import CapacityBasis
 from medley_planner.model import ServicePlan
 
 _SERVED_SHARE = 0.999
@@ -143,9 +144,11 @@ def variant_rows(
         use = pool_use(stage, name)
         if known is not None:
             cost, gpu, provenance = known.variant.cost_per_hour, known.variant.gpu, known.variant.provenance.value
+            basis = known.basis.value
         else:
             cost = float(old.cost_per_hour) / old.desired if old is not None and old.desired else 0.0
             gpu, provenance = (old.gpu, old.provenance) if old is not None else ("", "estimated")
+            basis = old.capacity_basis if old is not None else CapacityBasis.CLOSED_FORM.value
         rows.append(
             VariantRow(
                 name=name,
@@ -159,6 +162,7 @@ def variant_rows(
                 capacity_rps=capacity.get(name, 0.0),
                 provenance=provenance,
                 startup_seconds=known.variant.startup_seconds if known is not None else None,
+                basis=basis,
             )
         )
     return tuple(rows)

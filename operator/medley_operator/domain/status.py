@@ -65,6 +65,7 @@ def service_status(
                 capacity_rps=rate(row.capacity_rps),
                 provenance=row.provenance,
                 startup_seconds=round(row.startup_seconds) if row.startup_seconds is not None else None,
+                capacity_basis=row.basis,
             )
             for row in outcome.rows
         ],

@@ -21,17 +21,21 @@ from medley_operator.domain.catalogue import find_shape
 from medley_operator.domain.contexts import PoolState, Rejection, VariantContext
 from medley_operator.domain.targets import target_rejection
 from medley_operator.domain.variant_asks import Ask, asks_of, engine_of, fits_nowhere, same_name
-from medley_planner.capacity import ESTIMATE, EngineKey, Speed
+from medley_planner.capacity import ESTIMATE, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.variants import Row, Unfit, generate, limit, prune
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The variants of a service, and those that are none or are left out, with why."""
+    """The variants of a service, and those that are none or are left out, with why.
+
+    `missing_tables`: simulated capacities that would make the choice between them better, also of those left out.
+    """
 
     variants: tuple[VariantContext, ...]
     unfit: tuple[UnusedStatus, ...]
+    missing_tables: tuple[TableKey, ...] = ()
 
 
 def find_variants(
@@ -44,13 +48,15 @@ def find_variants(
     planned_as: Service | None = None,
     speeds: Mapping[EngineKey, Speed] = MappingProxyType({}),
     estimate: Speed = ESTIMATE,
+    tables: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({}),
 ) -> Found | Rejection:
     """The variants of a service whose spec passed `validate`, or why there is none.
 
     `running` are variants that have replicas or are to get them, beside those that the status tells: they are not left
     out. `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
     Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `speeds`:
-    what is known beyond the data sheet; `estimate`: what holds where nothing is.
+    what is known beyond the data sheet; `estimate`: what holds where nothing is. `tables`: what was simulated; without,
+    capacities are the closed form's.
     """
     shape = find_shape(service)
     asked = asks_of(service, profile, pools)
@@ -61,7 +67,7 @@ def find_variants(
     engine = engine_of(service, profile, shape, speeds, estimate)
     if isinstance(engine, Rejection):
         return engine
-    engine = replace(engine, prefix_hit_rate=demand.prefix_hit_rate)
+    engine = replace(engine, prefix_hit_rate=demand.prefix_hit_rate, tables=tables.get(engine.table_group, ()))
     made = generate(
         engine, tuple(ask.source for ask in asked.asks), demand.buckets, longest_name=MAX_VARIANT_NAME_LENGTH
     )
@@ -81,6 +87,7 @@ def find_variants(
     return Found(
         variants=tuple(_context(variant, by_name[variant.name], asked.asks) for variant in kept),
         unfit=(*unfit, *dropped),
+        missing_tables=made.missing,
     )
 
 
@@ -143,4 +150,9 @@ def _pruned(
 
 
 def _context(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantContext:
-    return VariantContext(variant=variant, pool=asks[row.source].state.pool, engine_flags=row.engine_flags)
+    return VariantContext(
+        variant=variant,
+        pool=asks[row.source].state.pool,
+        engine_flags=row.engine_flags,
+        basis=row.capacity.basis,
+    )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from medley_operator.fleet.observe import Observed
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import Resource
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
+from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.model import Problem
 
 Result = TypeVar("Result")
@@ -37,6 +38,13 @@ class Solver(Protocol):
     async def solve(self, problem: Problem, *, deadline_seconds: float) -> PlanOutcome: ...
 
 
+class Tables(Protocol):
+    @property
+    def known(self) -> Mapping[TableGroup, tuple[GridRatios, ...]]: ...
+
+    async def want(self, missing: tuple[TableKey, ...]) -> bool: ...
+
+
 class Writer(Protocol):
     async def publish(self, snapshot: Snapshot, decision: Decision, *, now: str) -> int: ...
 
@@ -49,7 +57,10 @@ class Concluder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a round is made of. `on_available` is told which kinds the API server has, so that they can be watched."""
+    """What a round is made of. `on_available` is told which kinds the API server has, so that they can be watched.
+
+    `tables` None: capacities are the closed form's.
+    """
 
     observer: Looker
     prepare: Callable[[Snapshot, Memory], Prepared]
@@ -59,6 +70,7 @@ class Parts:
     exporter: Exporter
     heartbeat: Heartbeat
     on_available: Callable[[frozenset[Resource]], None]
+    tables: Tables | None = None
 
 
 class FleetLoop:
@@ -120,9 +132,7 @@ class FleetLoop:
         parts.on_available(observed.available)
         if observed.metrics_failed:
             parts.exporter.failed("metrics")
-        snapshot = observed.snapshot
-        # In threads, since they are plain computing and health and events must not wait for a large fleet.
-        prepared = await _step("plan", asyncio.to_thread(parts.prepare, snapshot, self.memory))
+        snapshot, prepared = await _step("plan", self._prepare(observed.snapshot))
         if batch.first_event_at is not None:
             parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
         outcome = await _step("plan", self._plan(prepared.problem))
@@ -135,6 +145,23 @@ class FleetLoop:
         parts.exporter.show_leads(decision.lead_gauges)
         self.memory = decision.memory
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
+
+    async def _prepare(self, snapshot: Snapshot) -> tuple[Snapshot, Prepared]:
+        """Tables that are at hand already, on disk after a restart, count in this very round: the plan must not go by
+        the closed form for one round and back."""
+        tables = self._parts.tables
+        if tables is None:
+            return snapshot, await self._prepared(snapshot)
+        snapshot = replace(snapshot, capacity_tables=tables.known)
+        prepared = await self._prepared(snapshot)
+        if await tables.want(prepared.missing_tables):
+            snapshot = replace(snapshot, capacity_tables=tables.known)
+            prepared = await self._prepared(snapshot)
+        return snapshot, prepared
+
+    async def _prepared(self, snapshot: Snapshot) -> Prepared:
+        # In a thread, since it is plain computing and health and events must not wait for a large fleet.
+        return await asyncio.to_thread(self._parts.prepare, snapshot, self.memory)
 
     async def _plan(self, problem: Problem | None) -> PlanOutcome | None:
         if problem is None:

@@ -51,7 +51,8 @@ def load(target: str) -> Callable[..., Any]:
     return function
 
 
-def _tie_to_parent(parent_pid: int) -> None:
+def tie_to_parent(parent_pid: int) -> None:
+    """From now on the kernel ends this process with its parent."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it went before the kernel was asked
         sys.exit(0)
@@ -67,7 +68,7 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> object:
 
 def main(target: str, parent_pid: int, memory_bytes: int) -> None:
     """Serve until standard input ends. `memory_bytes` caps the address space."""
-    _tie_to_parent(parent_pid)
+    tie_to_parent(parent_pid)
     # Ctrl-C reaches the whole process group; the operator decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

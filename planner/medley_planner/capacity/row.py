@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from medley_planner.capacity.batch import Table, max_rates_rps
+from medley_planner.capacity.batch import Array, Table, max_rates_rps
 from medley_planner.capacity.closed_form import max_rate_rps
+from medley_planner.capacity.grid_ratios import CapacityBasis, GridRatios, common_ratios, ratios_at
 from medley_planner.capacity.memory import MemoryFit, memory_fit
 from medley_planner.capacity.speed import ESTIMATE
 from medley_planner.capacity.step_time import StepTime
@@ -20,12 +21,16 @@ from medley_planner.shapes import ModelShape, Precision
 
 @dataclass(frozen=True, slots=True)
 class CapacityRow:
-    """`capacity_rps[b]` is the derated largest rate of bucket b, all 0 where `fit` says that the model does not fit."""
+    """`capacity_rps[b]` is the derated largest rate of bucket b, all 0 where `fit` says that the model does not fit.
+
+    `basis` is Simulated where a table of the simulator stands behind it.
+    """
 
     capacity_rps: tuple[float, ...]
     provenance: Provenance
     derate: float
     fit: MemoryFit
+    basis: CapacityBasis = CapacityBasis.CLOSED_FORM
 
 
 def capacity_row(
@@ -112,20 +117,43 @@ def capacity_rows(
     ttft_seconds: float,
     tpot_seconds: float,
     percentile: float,
+    simulated: Sequence[GridRatios | None] | None = None,
 ) -> tuple[CapacityRow, ...]:
-    """`capacity_row` of many replicas in one pass, several times faster than one by one. Not cached."""
+    """`capacity_row` of many replicas in one pass, several times faster than one by one. Not cached.
+
+    `simulated`: the table of each replica, None where there is none. It corrects the closed form; replicas without one
+    are then corrected as the others are on average, so that none looks better for not having been simulated.
+    """
+    known = simulated if simulated is not None else [None] * len(tables)
     derates = np.array([table.speed.derate for table in tables])
     rates = derates[:, None] * max_rates_rps(
         tables, buckets, ttft_seconds=ttft_seconds, tpot_seconds=tpot_seconds, percentile=percentile
     )
+    rates *= _corrections(known, buckets)
     prompt = np.array([bucket.prompt_tokens for bucket in buckets])
     generation = np.array([bucket.generation_tokens for bucket in buckets])
     no_longer = (prompt[None, :] <= prompt[:, None]) & (generation[None, :] <= generation[:, None])
     falling = np.where(no_longer[None, :, :], rates[:, None, :], np.inf).min(axis=2, initial=np.inf)
     return tuple(
-        CapacityRow(tuple(row), table.speed.provenance, table.speed.derate, table.fit)
-        for table, row in zip(tables, falling.tolist(), strict=True)
+        CapacityRow(
+            capacity_rps=tuple(row),
+            provenance=table.speed.provenance,
+            derate=table.speed.derate,
+            fit=table.fit,
+            basis=CapacityBasis.SIMULATED if ratios is not None else CapacityBasis.CLOSED_FORM,
+        )
+        for table, row, ratios in zip(tables, falling.tolist(), known, strict=True)
     )
+
+
+def _corrections(simulated: Sequence[GridRatios | None], buckets: tuple[Bucket, ...]) -> Array:
+    corrections = np.ones((len(simulated), len(buckets)))
+    at = [index for index, table in enumerate(simulated) if table is not None]
+    if at:
+        found = ratios_at([table for table in simulated if table is not None], buckets)
+        corrections[:] = common_ratios(found)
+        corrections[at] = found
+    return corrections
 
 
 def _falling(buckets: tuple[Bucket, ...], rates: list[float]) -> tuple[float, ...]:

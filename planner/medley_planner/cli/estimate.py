@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--token-budget", type=_whole, default=8192, help="max-num-batched-tokens; default: 8192")
     parser.add_argument("--max-sequences", type=_whole, default=1024, help="max-num-seqs; default: 1024")
     parser.add_argument(
+        "--simulate",
+        action="store_true",
+        help="also find the largest rate by simulating the engine; needs --slo-ttft or --slo-tpot",
+    )
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        metavar="DIR",
+        help="with --simulate: where what was simulated is kept; default: the user's cache directory",
+    )
+    parser.add_argument(
         "--csv",
         type=Path,
         metavar="FILE",
@@ -98,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
             return EXIT_ESTIMATED
         question, measured = _question(args)
         report = summarise(question, estimate(question), measured)
+        if args.simulate:
+            report["simulated_max_rate_rps"] = _simulated(question, report["max_rate_rps"], args.cache_dir)
     except (_BadInput, BadProfile, UnknownGpu, UnknownModel, UnreadableConfig, NoEstimate) as error:
         message = str(error).replace(
             "put the content of its config.json into spec.model.configJson", "give the path of its config.json"
@@ -190,6 +204,19 @@ def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
             )
     args.model = args.model or profile.model
     args.gpu, args.tp, args.precision = profile.gpu.name, profile.tensor_parallel, profile.precision.value
+
+
+def _simulated(question: Question, closed_form_rps: float | None, directory: Path | None) -> float:
+    if closed_form_rps is None:
+        raise _BadInput("--simulate looks for the largest rate within targets; give --slo-ttft, --slo-tpot or both")
+    from medley_planner.cli.simulated_rate import CannotSimulate, simulated_max_rate_rps
+    from medley_planner.cli.table_cache import TableCache, default_directory
+
+    cache = TableCache(directory or default_directory(os.environ))
+    try:
+        return simulated_max_rate_rps(question, guess_rps=closed_form_rps, cache=cache)
+    except CannotSimulate as error:
+        raise _BadInput(str(error)) from None
 
 
 def _shape(model: str) -> ModelShape:
@@ -294,6 +321,8 @@ def _write_table(report: dict[str, Any]) -> None:
     )
     if report["max_rate_rps"] is not None:
         table.add_row("largest rate", f"{report['max_rate_rps']:.2f} requests/s within the targets, not derated")
+    if "simulated_max_rate_rps" in report:
+        table.add_row("simulated", f"{report['simulated_max_rate_rps']:.2f} requests/s within the targets, not derated")
     table.add_row("power", f"{report['watts']:.0f} W")
     table.add_row("provenance", f"{report['provenance']}, TPOT +-{band['tpot']:.0%}: {band['reason']}")
     console.print(table)

@@ -5,12 +5,13 @@ Pure, cached by content: the operator plans anew every few seconds, mostly from 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
-from medley_planner.capacity import CapacityRow, Table, capacity_rows
+from medley_planner.capacity import CapacityRow, Table, TableKey, capacity_rows
+from medley_planner.capacity.grid_ratios import table_of
 from medley_planner.catalog import Gpu
 from medley_planner.model import Bucket
 from medley_planner.variants.axes import AXES
@@ -60,10 +61,12 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The rows in the order of the sources, and what is none."""
+    """The rows in the order of the sources, and what is none. `missing`: the tables of the simulator that the rows
+    would rest on and do not, each once."""
 
     rows: tuple[Row, ...]
     unfit: tuple[Unfit, ...]
+    missing: tuple[TableKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ def generate(
             fitting, rest = [_first_fast_enough(fitting, engine.tpot_seconds)], []
         unfit.extend(rest)
         picked.extend((index, candidate) for candidate in fitting)
-    capacity = _capacity({candidate.replica: None for _, candidate in picked}, engine, buckets)
+    keys = {candidate.replica: candidate.replica.table_key(engine.table_group) for _, candidate in picked}
+    capacity = _capacity(keys, engine, buckets)
     rows = tuple(
         Row(
             name=candidate.name,
@@ -119,7 +123,8 @@ def generate(
         )
         for index, candidate in picked
     )
-    return Generated(rows, tuple(unfit))
+    known = {table.key for table in engine.tables}
+    return Generated(rows, tuple(unfit), tuple(dict.fromkeys(key for key in keys.values() if key not in known)))
 
 
 def _candidates(
@@ -174,9 +179,10 @@ def _first_fast_enough(fitting: list[_Candidate], tpot_seconds: float) -> _Candi
     return next(fast, fitting[0])
 
 
-def _capacity(replicas: Iterable[Replica], engine: Engine, buckets: tuple[Bucket, ...]) -> dict[Replica, CapacityRow]:
+def _capacity(
+    keys: Mapping[Replica, TableKey], engine: Engine, buckets: tuple[Bucket, ...]
+) -> dict[Replica, CapacityRow]:
     """All at once, and once for pools of the same GPU."""
-    wanted = list(replicas)
     tables = [
         Table(
             step=replica.step(),
@@ -186,7 +192,7 @@ def _capacity(replicas: Iterable[Replica], engine: Engine, buckets: tuple[Bucket
             speed=replica.speed,
             prefill_share=1.0 - engine.prefix_hit_rate,
         )
-        for replica in wanted
+        for replica in keys
     ]
     rows = capacity_rows(
         tables,
@@ -194,5 +200,6 @@ def _capacity(replicas: Iterable[Replica], engine: Engine, buckets: tuple[Bucket
         ttft_seconds=engine.ttft_seconds,
         tpot_seconds=engine.tpot_seconds,
         percentile=engine.percentile,
+        simulated=[table_of(key, engine.tables) for key in keys.values()],
     )
-    return dict(zip(wanted, rows, strict=True))
+    return dict(zip(keys, rows, strict=True))

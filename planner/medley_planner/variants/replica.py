@@ -9,7 +9,18 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medley_planner.capacity import ESTIMATE, EngineKey, MemoryFit, Speed, StepTime, memory_fit
+from medley_planner.capacity import (
+    ESTIMATE,
+    EngineKey,
+    GridRatios,
+    MemoryFit,
+    Speed,
+    StepTime,
+    TableGroup,
+    TableKey,
+    Targets,
+    memory_fit,
+)
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
 
@@ -21,7 +32,8 @@ class Engine:
     `precisions` and `token_budgets` are those that may be chosen, the default first. `utilisation`: the share of each
     GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets. `version` is the
     engine's, `speeds` what is known beyond the data sheet; entries of other models or versions do not matter.
-    `estimate` is what holds where nothing is known: the data sheet, derated as configured.
+    `estimate` is what holds where nothing is known: the data sheet, derated as configured. `tables` are those of the
+    simulator, of this engine's `table_group`.
     """
 
     shape: ModelShape
@@ -38,6 +50,12 @@ class Engine:
     estimate: Speed = ESTIMATE
     prefix_hit_rate: float = 0.0
     """Share of prompt tokens that prefix caches surely save computing."""
+    tables: tuple[GridRatios, ...] = ()
+
+    @property
+    def table_group(self) -> TableGroup:
+        targets = Targets(self.ttft_seconds, self.tpot_seconds, self.percentile)
+        return TableGroup(self.shape, self.version, targets, self.max_model_len, self.max_sequences)
 
     def speed(self, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> Speed:
         """What is known of running the model so; the data sheet where nothing is."""
@@ -94,6 +112,19 @@ class Replica:
             precision=self.precision,
             kv_element_bytes=self.kv_element_bytes,
             factors=self.speed.factors,
+        )
+
+    def table_key(self, group: TableGroup) -> TableKey:
+        """What its table of simulated capacities is filed under. It must fit."""
+        return TableKey.of(
+            group,
+            self.gpu,
+            tensor_parallel=self.tensor_parallel,
+            precision=self.precision,
+            kv_element_bytes=self.kv_element_bytes,
+            token_budget=self.token_budget,
+            speed=self.speed,
+            fit=self.fit(),
         )
 
     def lone_step_seconds(self) -> float:

@@ -10,6 +10,7 @@ import pytest
 
 from medley_operator.settings import Settings, SettingsError, add_arguments, from_arguments
 from medley_planner.capacity import DERATES, Derates
+from medley_planner.cli.table_cache import default_directory
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 
@@ -21,7 +22,7 @@ def parse(*arguments: str, **environment: str) -> Settings:
 
 
 def test_defaults() -> None:
-    assert parse() == Settings()
+    assert parse() == Settings(capacity_cache_dir=default_directory({}))
 
 
 def test_a_flag_wins_over_the_environment() -> None:
@@ -46,6 +47,13 @@ def test_an_empty_prometheus_url_is_none() -> None:
     assert parse(MEDLEY_PROMETHEUS_URL="").prometheus_url is None
 
 
+def test_where_simulated_capacities_are_kept() -> None:
+    assert parse(XDG_CACHE_HOME="/c").capacity_cache_dir == Path("/c/medley/capacity")
+    assert parse(HOME="/home/me").capacity_cache_dir == Path("/home/me/.cache/medley/capacity")
+    assert parse(MEDLEY_CAPACITY_CACHE_DIR="/var/cache/medley").capacity_cache_dir == Path("/var/cache/medley")
+    assert parse(MEDLEY_CAPACITY_CACHE_DIR="", HOME="/home/me").capacity_cache_dir is None
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "way_out"),
     [
@@ -60,6 +68,7 @@ def test_an_empty_prometheus_url_is_none() -> None:
         ("--derate-calibrated", "0.05", "share from 0.1 to 1"),
         ("--derate-estimated", "nan", "share from 0.1 to 1"),
         ("--derate-estimated", "most", "share from 0.1 to 1"),
+        ("--capacity-cache-dir", "cache", "absolute path"),
         ("--port", "0", "1 to 65535"),
         ("--port", "http", "1 to 65535"),
         ("--bind-address", " ", "127.0.0.1"),

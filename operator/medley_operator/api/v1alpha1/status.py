@@ -112,6 +112,10 @@ class VariantStatus(ObservedModel):
     startup_seconds: int | None = Field(
         None, description="What a replica is taken to need from being asked for to being Ready, measured or by default."
     )
+    capacity_basis: str = Field(
+        "ClosedForm",
+        description="Simulated: the engine simulator's capacity. ClosedForm: a formula, until the simulation is there.",
+    )
 
 
 class BestSingleStatus(ObservedModel):

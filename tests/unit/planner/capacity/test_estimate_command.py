@@ -12,6 +12,7 @@ import yaml
 
 from medley_operator.cli.main import main as medley
 from medley_planner.__main__ import main
+from medley_planner.cli import simulated_rate
 
 GOOD = [
     "estimate", "--model", "meta-llama/Llama-3.1-70B", "--gpu", "h100", "--tp", "2", "--precision", "fp8",
@@ -46,11 +47,57 @@ def test_a_rate_and_a_config_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert report["max_rate_rps"] is None
 
 
+def test_the_simulated_rate_stands_beside_the_closed_form_and_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [*GOOD, "--concurrency", "32", "--slo-ttft", "1s", "--slo-tpot", "50ms", "--simulate"]
+    asked += ["--cache-dir", str(tmp_path / "kept"), "-o", "json"]
+    assert main(asked) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["simulated_max_rate_rps"] == pytest.approx(report["max_rate_rps"], rel=0.25)
+
+    def again(*_: object, **__: object) -> float:
+        raise AssertionError("simulated anew")
+
+    monkeypatch.setattr(simulated_rate, "simulated_rate_rps", again)
+    assert main(asked) == 0
+    assert json.loads(capsys.readouterr().out) == report
+    assert main([*asked[:-2], "-o", "table"]) == 0
+    assert f"{report['simulated_max_rate_rps']:.2f} requests/s" in capsys.readouterr().out
+
+
+def test_with_one_target_an_engine_that_falls_behind_is_still_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a target for the first token any queue keeps the targets, however long it grows."""
+    asked = [*GOOD, "--concurrency", "32", "--simulate", "--cache-dir", str(tmp_path), "-o", "json"]
+    assert main([*asked, "--slo-tpot", "1s", "--max-sequences", "16"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["simulated_max_rate_rps"] < 1.5 * report["max_rate_rps"]
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_the_answer_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = tmp_path / "file"
+    plain.write_text("")
+    asked = [*GOOD, "--rate", "1", "--slo-ttft", "1s", "--simulate", "--cache-dir", str(plain), "-o", "json"]
+    assert main(asked) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["simulated_max_rate_rps"] > 0
+    assert "give another --cache-dir" in shown.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["estimate"], "--model, --gpu, --input, --output missing"),
         (GOOD, "give --concurrency or --rate"),
+        ([*GOOD, "--rate", "1", "--simulate"], "give --slo-ttft, --slo-tpot or both"),
+        (
+            [*GOOD, "--rate", "1", "--simulate", "--slo-ttft", "1s", "--token-budget", "512"],
+            "at least as many tokens per step as sequences",
+        ),
         ([*GOOD, "--gpu", "V100", "--rate", "1"], '"V100" is not in the catalogue'),
         ([*GOOD, "--model", "acme/zzz", "--rate", "1"], "give the path of its config.json"),
         ([*GOOD, "--model", "/no/config.json", "--rate", "1"], "cannot be read"),

@@ -1,0 +1,189 @@
+"""Simulated capacities beside the fleet loop: knows those at hand, and fills in what rounds miss, one at a time.
+
+A round never waits for a simulation. What it misses is read from the cache directory at once, else simulated in a child
+process of lowest priority. The tables of services that compare the same variants are handed out together: a plan that
+knew some of its variants by simulation and others by formula would move with each table that comes, and this way it
+moves once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import pickle
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import cast
+
+from medley_operator.fleet.worker_process import HEADER
+from medley_planner.capacity import GridRatios, TableGroup, TableKey
+from medley_planner.cli.table_cache import TableCache
+
+SECONDS_PER_TABLE = 900.0
+"""A hundred times what one takes: beyond it the process hangs, or gets next to no processor time."""
+MOST_PER_FAMILY = 8
+"""Tables kept of one way to run, for speeds that calibration found one after the other."""
+
+log = logging.getLogger(__name__)
+
+
+class NoTable(Exception):
+    """No table came of it; the message says why."""
+
+
+Simulate = Callable[[TableKey], Awaitable[GridRatios]]
+
+
+class CapacityTables:
+    """Call `start`, then `want` once each round, then `close`. `changed` is told when tables came in between rounds."""
+
+    def __init__(self, cache: TableCache, *, changed: Callable[[], None], simulate: Simulate | None = None) -> None:
+        self._cache = cache
+        self._changed = changed
+        self._simulate = simulate or simulate_apart
+        self._known: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({})
+        self._wanted: tuple[TableKey, ...] = ()
+        # Of what is wanted: looked for on disk, there but not handed out yet, not to be had.
+        self._looked: set[TableKey] = set()
+        self._ready: dict[TableKey, GridRatios] = {}
+        self._failed: set[TableKey] = set()
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._can_write = True
+
+    @property
+    def known(self) -> Mapping[TableGroup, tuple[GridRatios, ...]]:
+        return self._known
+
+    async def want(self, missing: tuple[TableKey, ...]) -> bool:
+        """Takes note of what a round missed; what was noted before and is not in it is dropped. True where some of it
+        is known now."""
+        wanted = set(missing)
+        self._looked &= wanted
+        self._failed &= wanted
+        self._ready = {key: table for key, table in self._ready.items() if key in wanted}
+        self._wanted = missing
+        unseen = [key for key in missing if key not in self._looked]
+        if unseen:
+            for table in await asyncio.to_thread(self._read, unseen):
+                self._ready[table.key] = table
+            self._looked.update(unseen)
+        came = self._hand_out()
+        self._work.set()
+        return came
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._fill(), name="capacity tables")
+
+    async def close(self) -> None:
+        """Ends the child process if there is one."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def _read(self, keys: Iterable[TableKey]) -> list[GridRatios]:
+        return [table for key in keys if (table := self._cache.get(key)) is not None]
+
+    async def _fill(self) -> None:
+        while True:
+            key = next((key for key in self._wanted if key not in self._ready and key not in self._failed), None)
+            if key is None:
+                self._work.clear()
+                await self._work.wait()
+                continue
+            await self._fill_one(key)
+            if self._hand_out():
+                self._changed()
+
+    async def _fill_one(self, key: TableKey) -> None:
+        facts = {
+            "model": key.group.shape.name,
+            "gpu": key.gpu.name,
+            "tensor_parallel": key.tensor_parallel,
+            "precision": key.precision.value,
+            "token_budget": key.token_budget,
+        }
+        started = time.monotonic()
+        try:
+            table = await self._simulate(key)
+        except NoTable as error:
+            self._failed.add(key)
+            log.warning("capacity not simulated, the closed form stays", extra={**facts, "error": str(error)})
+            return
+        self._ready[key] = table
+        await self._keep(table)
+        log.info("capacity simulated", extra={**facts, "seconds": round(time.monotonic() - started, 1)})
+
+    async def _keep(self, table: GridRatios) -> None:
+        try:
+            await asyncio.to_thread(self._cache.put, table)
+            self._can_write = True
+        except OSError as error:
+            if self._can_write:
+                said = f"{error}; set --capacity-cache-dir to a directory that can be written"
+                log.warning("capacity tables are not kept across restarts", extra={"error": said})
+            self._can_write = False
+
+    def _hand_out(self) -> bool:
+        """Make known the tables of each group of which nothing more is to come."""
+        by_group: dict[TableGroup, list[TableKey]] = {}
+        for key in self._wanted:
+            by_group.setdefault(key.group, []).append(key)
+        known = dict(self._known)
+        handed: set[TableKey] = set()
+        for group, keys in by_group.items():
+            ready = [key for key in keys if key in self._ready]
+            if ready and all(key in self._ready or key in self._failed for key in keys):
+                tables = [*known.get(group, ()), *(self._ready.pop(key) for key in ready)]
+                known[group] = _latest(tables)
+                handed.update(ready)
+        if handed:
+            self._known = MappingProxyType(known)
+            self._wanted = tuple(key for key in self._wanted if key not in handed)
+        return bool(handed)
+
+
+def _latest(tables: list[GridRatios]) -> tuple[GridRatios, ...]:
+    """Less those of a way to run that has more than it may; the oldest go."""
+    seen: dict[TableKey, int] = {}
+    kept: list[GridRatios] = []
+    for table in reversed(tables):
+        family = table.key.family
+        seen[family] = seen.get(family, 0) + 1
+        if seen[family] <= MOST_PER_FAMILY:
+            kept.append(table)
+    return tuple(reversed(kept))
+
+
+async def simulate_apart(key: TableKey) -> GridRatios:
+    """The table, simulated in a process of its own. Raises `NoTable`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "medley_operator.fleet.table_process", str(os.getpid()), stdin=PIPE, stdout=PIPE
+    )
+    message = pickle.dumps((key,))
+    try:
+        async with asyncio.timeout(SECONDS_PER_TABLE):
+            answer, _ = await process.communicate(HEADER.pack(len(message)) + message)
+            status = process.returncode
+    except TimeoutError:
+        raise NoTable(f"the simulation gave no table within {SECONDS_PER_TABLE:g} s") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            # Shielded, so that an operator that stops leaves no zombie.
+            await asyncio.shield(process.wait())
+    if len(answer) < HEADER.size:
+        raise NoTable(f"the simulation ended with exit status {status}; its last words are in the operator's log")
+    outcome: object = pickle.loads(answer[HEADER.size :])  # noqa: S301 - from our own child
+    if isinstance(outcome, str):
+        raise NoTable(outcome)
+    simulated, closed = cast(tuple[tuple[float, ...], tuple[float, ...]], outcome)
+    return GridRatios(key=key, simulated_rps=simulated, closed_form_rps=closed)

@@ -1,0 +1,70 @@
+"""The simulated largest rate of one size for `medley estimate --simulate`, kept on disk until it is asked again."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from medley_planner.capacity import ESTIMATE, TableGroup, TableKey, Targets, memory_fit
+from medley_planner.capacity.cell import simulated_rate_rps
+from medley_planner.capacity.estimate import UTILISATION, Question
+from medley_planner.capacity.simulated import engine_of_key
+from medley_planner.cli.table_cache import TableCache
+
+
+class CannotSimulate(ValueError):
+    """The message says why."""
+
+
+def simulated_max_rate_rps(question: Question, *, guess_rps: float, cache: TableCache) -> float:
+    """Requests per second, not derated; 0 where the closed form's `guess_rps` is.
+
+    A cache that cannot be written is told on standard error. Raises CannotSimulate.
+    """
+    if guess_rps <= 0.0:
+        return 0.0
+    key = _key(question)
+    prompt, generation = round(question.prompt_tokens), round(question.generation_tokens)
+    found = cache.get_rate(key, prompt_tokens=prompt, generation_tokens=generation)
+    if found is not None:
+        return found
+    try:
+        engine = engine_of_key(key)
+    except ValueError as error:
+        raise CannotSimulate(f"--simulate: {error}") from None
+    rate = simulated_rate_rps(
+        engine, prompt_tokens=prompt, generation_tokens=generation, targets=key.group.targets, guess_rps=guess_rps
+    )
+    try:
+        cache.put_rate(key, rate, prompt_tokens=prompt, generation_tokens=generation)
+    except OSError as error:
+        print(f"medley estimate: not kept ({error}); give another --cache-dir", file=sys.stderr)
+    return rate
+
+
+def _key(question: Question) -> TableKey:
+    longest = round(question.prompt_tokens + question.generation_tokens)
+    fit = memory_fit(
+        question.shape,
+        question.gpu,
+        tensor_parallel=question.tensor_parallel,
+        precision=question.precision,
+        max_model_len=longest,
+        utilisation=UTILISATION,
+        kv_element_bytes=question.kv_element_bytes,
+    )
+    targets = Targets(
+        ttft_seconds=question.ttft_target_seconds or math.inf,
+        tpot_seconds=question.tpot_target_seconds or math.inf,
+        percentile=question.percentile,
+    )
+    return TableKey.of(
+        TableGroup(question.shape, "", targets, longest, question.max_sequences),
+        question.gpu,
+        tensor_parallel=question.tensor_parallel,
+        precision=question.precision,
+        kv_element_bytes=question.kv_element_bytes,
+        token_budget=question.token_budget,
+        speed=ESTIMATE,
+        fit=fit,
+    )

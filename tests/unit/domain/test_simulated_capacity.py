@@ -1,0 +1,99 @@
+"""Simulated capacities in a round: told in the status, used in the plan, the token budget chosen by them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from medley_operator.domain.prepare import prepare
+from medley_operator.domain.snapshot import Memory, Snapshot
+from medley_planner.capacity import CapacityBasis, GridRatios, TableGroup, TableKey
+from medley_planner.capacity.simulated import closed_form_of
+from medley_planner.model import Bucket
+from tests.unit.domain import factories as make
+from tests.unit.domain.rounds import changed, follow, run, settle
+from tests.unit.planner.capacity.tables import simulated
+
+Tables = dict[TableGroup, tuple[GridRatios, ...]]
+
+
+def scaled(key: TableKey, ratio: float) -> GridRatios:
+    closed = closed_form_of(key)
+    return GridRatios(key, tuple(ratio * rate for rate in closed), closed)
+
+
+def tables(snapshot: Snapshot, ratio: float) -> Tables:
+    """A table for each that a round misses."""
+    made: Tables = {}
+    for key in prepare(snapshot, Memory()).missing_tables:
+        made[key.group] = (*made.get(key.group, ()), scaled(key, ratio))
+    return made
+
+
+def test_the_closed_form_stands_until_tables_are_there_and_status_tells_which() -> None:
+    snapshot = make.snapshot(make.service())
+    before = run(snapshot)
+    assert before.prepared.missing_tables
+    assert {row["capacityBasis"] for row in before.status()["variants"]} == {"ClosedForm"}
+    after = run(replace(snapshot, capacity_tables=tables(snapshot, 0.5)))
+    assert after.prepared.missing_tables == ()
+    assert {row["capacityBasis"] for row in after.status()["variants"]} == {"Simulated"}
+    for context in after.context().variants:
+        assert context.basis is CapacityBasis.SIMULATED
+        (old,) = [other for other in before.context().variants if other.variant.name == context.variant.name]
+        assert context.variant.capacity_rps == pytest.approx([0.5 * rate for rate in old.variant.capacity_rps])
+
+
+def test_a_plan_moves_once_when_tables_arrive() -> None:
+    settled = settle(make.snapshot(make.service()))
+    with_tables = replace(settled.snapshot, capacity_tables=tables(settled.snapshot, 0.4))
+    moved = run(with_tables, settled.decision.memory)
+    assert moved.replicas() != {}
+    plans = []
+    current = moved
+    for _ in range(6):
+        current = follow(current)
+        plans.append(current.context().last_replicas)
+    assert all(plan == plans[0] for plan in plans)
+
+
+def test_services_of_other_targets_ask_for_tables_of_their_own_and_equal_ones_share() -> None:
+    strict = {"slo": {"ttft": "2s", "tpot": "50ms"}}
+    one = prepare(make.snapshot(make.service("a")), Memory()).missing_tables
+    same = prepare(make.snapshot(make.service("a"), make.service("b")), Memory()).missing_tables
+    both = prepare(make.snapshot(make.service("a"), make.service("b", spec=strict)), Memory()).missing_tables
+    assert same == one
+    assert len(both) == 2 * len(one)
+    assert {key.group.targets.tpot_seconds for key in both} == {0.1, 0.05}
+
+
+BESIDE = [Bucket(4000, 100), Bucket(4000, 250)]
+"""The standard sizes next to a load of prompts of 4000 and generations of 150 tokens."""
+BUDGETS = [2048, 512]
+
+
+def budget_chosen(tpot: str) -> str:
+    """The token budget that the engine is started with, on simulated tables, where one GPU has two to choose from."""
+    service = make.service(spec={"slo": {"ttft": "4s", "tpot": tpot}, "workload": {"source": "Prometheus"}})
+    snapshot = make.snapshot(
+        service,
+        pools=[make.pool("l40s", gpu="L40S", price="1.861", nodes=64, gpus_per_node=1)],
+        profiles=[make.profile(tokenBudgets=BUDGETS, maxSequences=128)],
+        observations={"llama": make.found(20.0, prompt=4000.0)},
+    )
+    known: Tables = {}
+    for key in prepare(snapshot, Memory()).missing_tables:
+        known[key.group] = (*known.get(key.group, ()), simulated(key, BESIDE))
+    planned = run(changed(snapshot, capacity_tables=known))
+    assert {context.basis for context in planned.context().variants} == {CapacityBasis.SIMULATED}
+    (deployment,) = planned.applied("Deployment").values()
+    arguments: list[str] = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    (flag,) = [argument for argument in arguments if argument.startswith("--max-num-batched-tokens=")]
+    return flag.partition("=")[2]
+
+
+def test_the_token_budget_depends_on_the_tpot_target() -> None:
+    """Small steps disturb those that decode less; large ones serve prompts faster, where output tokens may wait."""
+    assert budget_chosen("70ms") == "512"
+    assert budget_chosen("300ms") == "2048"
