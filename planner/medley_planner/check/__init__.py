@@ -1,0 +1,29 @@
+"""Is the plan true? Simulates the planned mix on the load it was made for, and corrects capacities that were wrong.
+
+Values in, values out; seeds are fixed, so equal input gives equal answers. The clock is an argument.
+"""
+
+from medley_planner.check.attain import Attained, Served, Subject, Targets, attained
+from medley_planner.check.correct import FLOOR, capacity_factor
+from medley_planner.check.memory import CheckMemory, Factors
+from medley_planner.check.plan import Checked, CheckedPlan, corrected, judge, plan_checked
+from medley_planner.check.split import routed_fleet, served_loads
+
+__all__ = [
+    "FLOOR",
+    "Attained",
+    "CheckMemory",
+    "Checked",
+    "CheckedPlan",
+    "Factors",
+    "Served",
+    "Subject",
+    "Targets",
+    "attained",
+    "capacity_factor",
+    "corrected",
+    "judge",
+    "plan_checked",
+    "routed_fleet",
+    "served_loads",
+]
