@@ -22,6 +22,7 @@ class ConditionType(StrEnum):
     WORKLOADS_READY = "WorkloadsReady"
     ROUTING_READY = "RoutingReady"
     MODEL_NAME_UNIQUE = "ModelNameUnique"
+    SLO_ATTAINABLE = "SLOAttainable"
 
 
 class ConditionStatus(StrEnum):

@@ -12,7 +12,9 @@ from enum import StrEnum
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, UnusedStatus
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.snapshot import MetricsReason
+from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
+from medley_planner.variants import Replica
 
 ServiceKey = tuple[str, str]
 """(namespace, name) of an LLMService."""
@@ -81,6 +83,8 @@ class VariantContext:
     variant: Variant
     pool: GPUPool
     engine_flags: tuple[tuple[str, str], ...]
+    replica: Replica | None = None
+    """How one replica is run, for the check of the plan."""
 
 
 class Standing(StrEnum):
@@ -125,6 +129,8 @@ class Prepared:
     problem: Problem | None
     services: tuple[ServiceContext, ...]
     pools: tuple[PoolState, ...]
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    """What the check of the plan must know beside the problem, by the service's name in it."""
 
     def context(self, key: ServiceKey) -> ServiceContext | None:
         return next((context for context in self.services if context.key == key), None)

@@ -20,7 +20,7 @@ from medley_operator.domain.contexts import (
     Standing,
 )
 from medley_operator.domain.demand import choose_demand
-from medley_operator.domain.planner_input import planner_problem, planner_service, planner_variants
+from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service, planner_variants
 from medley_operator.domain.pools import pool_state
 from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
 from medley_operator.domain.speeds import known_speeds
@@ -40,7 +40,7 @@ def prepare(snapshot: Snapshot, memory: Memory) -> Prepared:
         for service in sorted(snapshot.services, key=_key)
     )
     problem = planner_problem(contexts, pools, snapshot.children)
-    return Prepared(problem=problem, services=contexts, pools=pools)
+    return Prepared(problem=problem, services=contexts, pools=pools, subjects=check_subjects(contexts))
 
 
 def _key(service: LLMService) -> ServiceKey:

@@ -14,6 +14,7 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_planner.capacity import EngineKey, Speed
+from medley_planner.check import Checked
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
 
 Manifest = dict[str, Any]
@@ -146,12 +147,16 @@ class FleetPlan(Plan):
 
     `refused`: why the planner took a service for malformed and left it out of the plan. `token_costs`: US dollars per
     million tokens that are planned. `binding`: the limits that leave no room for one more replica of the service.
+    `checked`: what simulation says of the plan, without services that were not reached. `capacity_factors`: what the
+    plan was made with of the capacities of the problem, by variant; 1 where one is not in it.
     """
 
     routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     token_costs: Mapping[str, float] = field(default_factory=dict)
     binding: Mapping[str, tuple[LimitUse, ...]] = field(default_factory=dict)
+    checked: Mapping[str, Checked] = field(default_factory=dict)
+    capacity_factors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -162,6 +167,8 @@ class FleetPlan(Plan):
         refused: Mapping[str, str] | None = None,
         token_costs: Mapping[str, float] | None = None,
         binding: Mapping[str, tuple[LimitUse, ...]] | None = None,
+        checked: Mapping[str, Checked] | None = None,
+        capacity_factors: Mapping[str, Mapping[str, float]] | None = None,
     ) -> FleetPlan:
         values = {part.name: getattr(plan, part.name) for part in fields(Plan)}
         return cls(
@@ -170,6 +177,8 @@ class FleetPlan(Plan):
             refused=refused or {},
             token_costs=token_costs or {},
             binding=binding or {},
+            checked=checked or {},
+            capacity_factors=capacity_factors or {},
         )
 
 
@@ -242,6 +251,8 @@ class ServiceGauges:
     unserved_rps: float
     held: bool
     variants: tuple[VariantGauge, ...]
+    predicted_attainment: float | None = None
+    """Share of requests within the targets, as the check of the plan simulated it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,4 +141,5 @@ def _pruned(
 
 
 def _context(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantContext:
-    return VariantContext(variant=variant, pool=asks[row.source].state.pool, engine_flags=row.engine_flags)
+    pool = asks[row.source].state.pool
+    return VariantContext(variant=variant, pool=pool, engine_flags=row.engine_flags, replica=row.replica)

@@ -6,7 +6,7 @@ Values in, values out; seeds are fixed, so equal input gives equal answers. The 
 from medley_planner.check.attain import Attained, Served, Subject, Targets, attained
 from medley_planner.check.correct import FLOOR, capacity_factor
 from medley_planner.check.memory import CheckMemory, Factors
-from medley_planner.check.plan import Checked, CheckedPlan, corrected, judge, plan_checked
+from medley_planner.check.plan import Checked, CheckedPlan, corrected, judge, plan_checked, with_capacity_factor
 from medley_planner.check.split import routed_fleet, served_loads
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "plan_checked",
     "routed_fleet",
     "served_loads",
+    "with_capacity_factor",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_planner.check.attain import Subject
-from medley_planner.check.correct import FLOOR
+from medley_planner.check.correct import rounded_factor
 from medley_planner.model import Pool, Problem, Service
 
 Factors = Mapping[str, Mapping[str, float]]
@@ -74,7 +74,7 @@ def together(known: Factors, steps: Factors) -> dict[str, Mapping[str, float]]:
 
 
 def _product(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
-    return {name: max(a.get(name, 1.0) * b.get(name, 1.0), FLOOR) for name in sorted({*a, *b})}
+    return {name: rounded_factor(a.get(name, 1.0) * b.get(name, 1.0)) for name in sorted({*a, *b})}
 
 
 def _signature(service: Service, subject: Subject) -> int:

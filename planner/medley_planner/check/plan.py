@@ -17,7 +17,7 @@ from medley_planner.check.attain import Attained, Subject, attained
 from medley_planner.check.correct import capacity_factor
 from medley_planner.check.memory import CheckMemory, Factors, together
 from medley_planner.check.split import served_loads
-from medley_planner.model import Plan, Problem, RoutingMode, Service, ServicePlan
+from medley_planner.model import Plan, Problem, RoutingMode, Service, ServicePlan, Variant
 
 ROUNDS = 3
 TIME_SHARE = 0.3
@@ -32,13 +32,12 @@ class Solve(Protocol):
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What the simulation of one service's plan says. `attainment`: share of the planned requests within both targets;
-    `variants`: of one replica of each in use. `factors`: what capacities were multiplied by, those below 1.
+    `variants`: of one replica of each in use.
     """
 
     attainment: float
     percentile: float
     variants: Mapping[str, Attained]
-    factors: Mapping[str, float]
 
     @property
     def attains(self) -> bool:
@@ -47,11 +46,13 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPlan:
-    """`plan` is of `problem`, whose capacities are the corrected ones. `checked` lacks services that were not reached,
-    that have nothing planned or of which no `Subject` was given. `rounds`: how often it was planned anew."""
+    """`plan` is of `problem`, whose capacities are those asked for times `factors`. `checked` lacks services that were
+    not reached, that have nothing planned or of which no `Subject` was given. `rounds`: how often it was planned anew.
+    """
 
     plan: Plan
     problem: Problem
+    factors: Factors
     checked: Mapping[str, Checked]
     rounds: int
 
@@ -101,8 +102,7 @@ def plan_checked(
             memory.learn(steps)
             found, current, in_force = planned, candidate, factors
             steps = check.run(found)
-    told = {name: replace(each, factors=in_force.get(name, {})) for name, each in check.found.items()}
-    return CheckedPlan(found, current, told, rounds)
+    return CheckedPlan(found, current, in_force, check.found, rounds)
 
 
 def corrected(problem: Problem, factors: Factors) -> Problem:
@@ -159,7 +159,7 @@ def judge(planned: ServicePlan, service: Service, subject: Subject) -> Checked |
     counts = planned.replicas()
     rates = {name: served.rate_rps * counts[name] for name, served in loads.items()}
     within = math.fsum(rates[name] * variants[name].attainment for name in variants)
-    return Checked(within / math.fsum(rates.values()), subject.targets.percentile, variants, {})
+    return Checked(within / math.fsum(rates.values()), subject.targets.percentile, variants)
 
 
 def _factors(planned: ServicePlan, service: Service, subject: Subject) -> dict[str, float]:
@@ -191,10 +191,11 @@ def _blamed(problem: Problem, before: Plan, after: Plan, steps: Factors) -> list
 def _corrected(service: Service, factors: Mapping[str, float]) -> Service:
     if not factors:
         return service
-    variants = tuple(
-        replace(variant, capacity_rps=tuple(rate * factors[variant.name] for rate in variant.capacity_rps))
-        if variant.name in factors
-        else variant
-        for variant in service.variants
-    )
+    variants = tuple(with_capacity_factor(variant, factors.get(variant.name, 1.0)) for variant in service.variants)
     return replace(service, variants=variants)
+
+
+def with_capacity_factor(variant: Variant, factor: float) -> Variant:
+    if factor == 1.0:
+        return variant
+    return replace(variant, capacity_rps=tuple(rate * factor for rate in variant.capacity_rps))

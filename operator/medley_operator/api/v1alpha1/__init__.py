@@ -86,6 +86,7 @@ from medley_operator.api.v1alpha1.service import (
 )
 from medley_operator.api.v1alpha1.status import (
     BestSingleStatus,
+    CapacityCorrectionStatus,
     Condition,
     Conditions,
     GPUPoolStatus,
@@ -118,6 +119,7 @@ __all__ = [
     "Beta",
     "BinaryQuantity",
     "BudgetSpec",
+    "CapacityCorrectionStatus",
     "CapacityType",
     "Column",
     "Condition",
