@@ -26,10 +26,18 @@ from rich.console import Console
 from rich.table import Table
 
 from medley_planner.catalog import gpu
-from medley_planner.check import CheckedPlan, Subject, Targets, plan_checked, routed_fleet
+from medley_planner.check import (
+    CheckedPlan,
+    Subject,
+    Targets,
+    demand_of_trace,
+    engine_edges,
+    plan_checked,
+    routed_fleet,
+)
 from medley_planner.cli.trace_file import read_trace
 from medley_planner.engine import Balance, Trace, simulate
-from medley_planner.model import Bucket, Demand, Plan, Pool, Problem, RoutingMode, Service, SizeSource, Variant
+from medley_planner.model import Demand, Plan, Pool, Problem, RoutingMode, Service, Variant
 from medley_planner.optimize import plan, verify
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.variants import Engine, Source, generate, prune
@@ -110,8 +118,8 @@ def main() -> int:
     for result in checked:
         met = result.attainment >= 0.95 and result.cost_ratio <= COST_TARGET
         console.print(
-            f"{result.trace}, {result.routing}: {100 * result.attainment:.2f} % (asked 95 %), {result.cost_ratio:.3f} x "
-            f"the cost with the second half known (target {COST_TARGET}): {'met' if met else 'MISSED'}"
+            f"{result.trace}, {result.routing}: {100 * result.attainment:.2f} % (asked 95 %), {result.cost_ratio:.3f} "
+            f"x the cost with the second half known (target {COST_TARGET}): {'met' if met else 'MISSED'}"
         )
     console.print(f"CPU time {time.process_time() - started:.0f} s")
     write_json(args.json, {"plan_truth": [_plain(result) for result in results]})
@@ -124,7 +132,7 @@ def results_of(case: Case, mode: RoutingMode, prices: Mapping[str, float]) -> li
     middle = float(trace.arrival_seconds[-1]) / 2.0
     first, second = _part(trace, 0.0, middle), _part(trace, middle, math.inf)
     history = _from_history(first, peak_rate(first, middle, case.targets), case)
-    future = _as_it_comes(second, peak_rate(second, middle, case.targets), case)
+    future = demand_of_trace(second, peak_rate(second, middle, case.targets), max_model_len=case.max_model_len)
     ways = [
         ("plan", history, True, True),
         ("no check", history, False, True),
@@ -161,7 +169,9 @@ def replay(
         problem, subjects if check else {}, solve=solve, clock=time.monotonic, deadline_seconds=60.0
     )
     service = made.plan.services[0]
-    fleet, routing = routed_fleet(service, demand, subjects["service"], balance=Balance.RANDOM, edges=edges(case))
+    fleet, routing = routed_fleet(
+        service, demand, subjects["service"], balance=Balance.RANDOM, edges=engine_edges(case.max_model_len)
+    )
     outcome = simulate(second, fleet, routing, seed=1)
     targets = case.targets
     tpot = outcome.tpot_seconds[~np.isnan(outcome.tpot_seconds)]
@@ -218,8 +228,8 @@ def problem_of(
 
 def peak_rate(trace: Trace, seconds: float, targets: Targets) -> float:
     """The quantile, at the asked percentile, of the rates that the operator would have measured: over its window of
-    five minutes, every 30 s. A plan for the mean would be short half of the time; a quantile of shorter windows has much
-    Poisson noise in it (5 % of a minute's rate here), which headroom and the tails of the capacities are for.
+    five minutes, every 30 s. A plan for the mean would be short half of the time; a quantile of shorter windows has
+    much Poisson noise in it (5 % of a minute's rate here), which headroom and the tails of the capacities are for.
     """
     arrivals = trace.arrival_seconds - trace.arrival_seconds[0]
     ends = np.arange(WINDOW_SECONDS, seconds, RESYNC_SECONDS)
@@ -227,19 +237,6 @@ def peak_rate(trace: Trace, seconds: float, targets: Targets) -> float:
     quantiles = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
     rates = np.quantile(counts / WINDOW_SECONDS, quantiles)
     return rate_at_quantile(dict(zip(quantiles, rates.tolist(), strict=True)), at=targets.share)
-
-
-def edges(case: Case) -> tuple[float, ...]:
-    """Of the engine's histograms: 1, 2, 5, 10, ... up to its longest request (vLLM, `build_1_2_5_buckets`)."""
-    found: list[float] = []
-    power = 0
-    while True:
-        for mantissa in (1, 2, 5):
-            edge = mantissa * 10**power
-            if edge > case.max_model_len:
-                return tuple(found)
-            found.append(float(edge))
-        power += 1
 
 
 def _from_history(trace: Trace, rate_rps: float, case: Case) -> Demand:
@@ -250,22 +247,8 @@ def _from_history(trace: Trace, rate_rps: float, case: Case) -> Demand:
 
 def _histogram(sizes: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]], case: Case) -> Histogram:
     values = np.asarray(sizes)
-    buckets = [(edge, float((values <= edge).sum())) for edge in (*edges(case), math.inf)]
+    buckets = [(edge, float((values <= edge).sum())) for edge in (*engine_edges(case.max_model_len), math.inf)]
     return Histogram(tuple(buckets), float(values.sum()))
-
-
-def _as_it_comes(trace: Trace, rate_rps: float, case: Case) -> Demand:
-    """The true joint sizes: cells of the same edges with their own counts, prompts by the mean of their row."""
-    bounds = edges(case)
-    row, column = (np.searchsorted(bounds, sizes) for sizes in (trace.prompt_tokens, trace.generation_tokens))
-    buckets, shares = [], []
-    for r in np.unique(row):
-        prompt = float(trace.prompt_tokens[row == r].mean())
-        for c in np.unique(column[row == r]):
-            cell = (row == r) & (column == c)
-            buckets.append(Bucket(prompt, float(trace.generation_tokens[cell].mean())))
-            shares.append(float(cell.mean()))
-    return Demand(rate_rps, tuple(buckets), tuple(shares), SizeSource.STATIC)
 
 
 def _part(trace: Trace, start: float, end: float) -> Trace:

@@ -25,6 +25,8 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
   medley explain -f examples/quickstart/   why: limits and their prices, costs per token, alternatives, changes
   medley estimate --model meta-llama/Llama-3.1-8B-Instruct --gpu H100 --input 1024 --output 256 --rate 4
                                            latency, memory and largest rate of one replica
+  medley simulate --model meta-llama/Llama-3.1-8B-Instruct --fleet l4=3,h100=1 --trace trace.csv
+                                           a trace served on a fleet: who keeps the targets, latency, cost
   medley operator                          the operator itself, in a cluster or against $KUBECONFIG
 """
 
@@ -42,6 +44,7 @@ COMMANDS = {
     "solve": _Command("medley_planner.cli.solve", "plan a fleet or one bare instance (JSON)"),
     "explain": _Command("medley_operator.cli.explain", "why a plan is as it is: limits, costs, alternatives, changes"),
     "estimate": _Command("medley_planner.cli.estimate", "estimate one replica: latency, memory, largest rate"),
+    "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
 }
 

@@ -7,6 +7,7 @@ from medley_planner.check.attain import Attained, Served, Subject, Targets, atta
 from medley_planner.check.correct import FLOOR, capacity_factor
 from medley_planner.check.memory import CheckMemory, Factors
 from medley_planner.check.plan import Checked, CheckedPlan, corrected, judge, plan_checked, with_capacity_factor
+from medley_planner.check.sizes import demand_of_trace, engine_edges
 from medley_planner.check.split import routed_fleet, served_loads
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "attained",
     "capacity_factor",
     "corrected",
+    "demand_of_trace",
+    "engine_edges",
     "judge",
     "plan_checked",
     "routed_fleet",
