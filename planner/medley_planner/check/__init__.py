@@ -9,6 +9,7 @@ from medley_planner.check.memory import CheckMemory, Factors
 from medley_planner.check.plan import Checked, CheckedPlan, corrected, judge, plan_checked, with_capacity_factor
 from medley_planner.check.sizes import demand_of_trace, engine_edges
 from medley_planner.check.split import routed_fleet, served_loads
+from medley_planner.check.spread import parts_of
 
 __all__ = [
     "FLOOR",
@@ -26,6 +27,7 @@ __all__ = [
     "demand_of_trace",
     "engine_edges",
     "judge",
+    "parts_of",
     "plan_checked",
     "routed_fleet",
     "served_loads",

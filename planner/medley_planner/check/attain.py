@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from medley_planner.check.spread import Part, ranked
 from medley_planner.engine import (
     Balance,
     EngineSpec,
@@ -23,8 +24,7 @@ from medley_planner.engine import (
     poisson_arrivals,
     simulate,
 )
-from medley_planner.engine.trace import Ints
-from medley_planner.model import Bucket
+from medley_planner.engine.trace import Floats, Ints
 from medley_planner.variants import Replica
 
 REQUESTS = 3000
@@ -56,11 +56,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one replica is to get: requests per second, and their sizes with shares that sum to 1."""
+    """What one replica is to get: requests per second, and their sizes, with shares that sum to 1."""
 
     rate_rps: float
-    buckets: tuple[Bucket, ...]
-    shares: tuple[float, ...]
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
     """
     spec, table = _engine(replica)
     arrivals = poisson_arrivals(1.0, count=REQUESTS, seed=_SEED) / served.rate_rps
-    prompt, generation = _sizes(served.buckets, served.shares)
+    prompt, generation = _sizes(served.parts)
     fleet = Fleet((ReplicaGroup("replica", spec, 1),))
     outcome = simulate(Trace(arrivals, prompt, generation), fleet, Routing(Balance.ROUND_ROBIN), seed=0, tables=[table])
     judged = outcome.only(np.arange(REQUESTS) >= int(_WARM_UP * REQUESTS))
@@ -117,13 +116,22 @@ def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
 
 
 @lru_cache(maxsize=256)
-def _sizes(buckets: tuple[Bucket, ...], shares: tuple[float, ...]) -> tuple[Ints, Ints]:
-    """Each bucket as often as its share says, to one request, in an order drawn once: less noise than drawing sizes."""
-    wanted = np.asarray(shares) * REQUESTS / sum(shares)
+def _sizes(parts: tuple[Part, ...]) -> tuple[Ints, Ints]:
+    """Each part as often as its share says, to one request, with the sizes that it stands for, in an order drawn once:
+    less noise than drawing sizes."""
+    wanted = np.asarray([part.share for part in parts]) * REQUESTS
     counts = np.floor(wanted).astype(np.int64)
     most = np.argsort(counts - wanted, kind="stable")[: REQUESTS - int(counts.sum())]
     counts[most] += 1
-    which = np.random.default_rng(_SEED).permutation(np.repeat(np.arange(len(buckets)), counts))
-    prompt = np.asarray([max(round(bucket.prompt_tokens), 1) for bucket in buckets], dtype=np.int64)
-    generation = np.asarray([max(round(bucket.generation_tokens), 1) for bucket in buckets], dtype=np.int64)
-    return prompt[which], generation[which]
+    rng = np.random.default_rng(_SEED)
+    prompts = [ranked(part.bucket.prompt_tokens, part.prompts, n) for part, n in zip(parts, counts, strict=True)]
+    generations = [
+        rng.permutation(ranked(part.bucket.generation_tokens, part.generations, n))
+        for part, n in zip(parts, counts, strict=True)
+    ]
+    order = rng.permutation(REQUESTS)
+    return _tokens(prompts)[order], _tokens(generations)[order]
+
+
+def _tokens(columns: list[Floats]) -> Ints:
+    return np.maximum(np.rint(np.concatenate(columns)), 1.0).astype(np.int64)

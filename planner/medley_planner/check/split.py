@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from medley_planner.check.attain import Served, Subject, spec_of
+from medley_planner.check.spread import parts_of
 from medley_planner.engine import Balance, Fleet, PromptRange, ReplicaGroup, Routing
 from medley_planner.model import Demand, RoutingMode, ServicePlan
 
@@ -14,22 +16,22 @@ from medley_planner.model import Demand, RoutingMode, ServicePlan
 def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, Served]:
     """What one replica of each variant in use gets of `demand`, by the plan's own shares; what it leaves out is not in
     it. Variants that get nothing are left out."""
+    whole = parts_of(demand.buckets, demand.shares)
     loads: dict[str, Served] = {}
     for variant in plan.variants:
         if variant.replicas < 1:
             continue
         parts = [
-            (demand.buckets[bucket], demand.shares[bucket] * share)
-            for bucket, share in enumerate(variant.bucket_shares)
-            if demand.shares[bucket] * share > 0.0
+            replace(part, share=part.share * share)
+            for part, share in zip(whole, variant.bucket_shares, strict=True)
+            if part.share * share > 0.0
         ]
-        total = math.fsum(part for _, part in parts)
+        total = math.fsum(part.share for part in parts)
         if demand.rate_rps * total <= 0.0:
             continue
         loads[variant.variant] = Served(
             rate_rps=demand.rate_rps * total / variant.replicas,
-            buckets=tuple(bucket for bucket, _ in parts),
-            shares=tuple(part / total for _, part in parts),
+            parts=tuple(replace(part, share=part.share / total) for part in parts),
         )
     return loads
 

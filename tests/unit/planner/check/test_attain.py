@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +11,25 @@ import pytest
 
 from medley_planner.check import FLOOR, Served, attained, capacity_factor, routed_fleet, served_loads
 from medley_planner.check.attain import spec_of
+from medley_planner.check.spread import Part, parts_of, ranked
 from medley_planner.engine import Balance, Fleet, ReplicaGroup, Routing, Trace, poisson_arrivals, simulate
 from medley_planner.model import Bucket, PlanStatus, RoutingMode, ServicePlan, VariantPlan
 from tests.unit.planner.check.small import MIX, TARGETS, problem_of
+
+
+def exact(buckets: Sequence[Bucket], shares: Sequence[float]) -> tuple[Part, ...]:
+    """Buckets that stand for their means alone."""
+    return tuple(
+        Part(b, share, (b.prompt_tokens,) * 2, (b.generation_tokens,) * 2)
+        for b, share in zip(buckets, shares, strict=True)
+    )
+
 
 _, SUBJECTS = problem_of()
 SUBJECT = SUBJECTS["chat"]
 A100 = dict(SUBJECT.replicas)["a100-80"]
 H100 = dict(SUBJECT.replicas)["h100"]
-SIZES = Served(2.0, MIX.buckets, MIX.shares)
+SIZES = Served(2.0, exact(MIX.buckets, MIX.shares))
 
 
 def part(name: str, replicas: int, shares: tuple[float, ...], share: float) -> VariantPlan:
@@ -68,19 +79,38 @@ def test_the_factor_leads_to_the_load_that_attains() -> None:
 
 def test_what_no_load_can_cure_is_not_paid_for() -> None:
     # A tenth of the prompts take longer than the target even alone.
-    slow = Served(0.05, (Bucket(300.0, 50.0), Bucket(16000.0, 50.0)), (0.9, 0.1))
+    slow = Served(0.05, exact((Bucket(300.0, 50.0), Bucket(16000.0, 50.0)), (0.9, 0.1)))
     assert attained(A100, slow, TARGETS).attainment < 0.95
     assert capacity_factor(A100, slow, TARGETS, load=0.9) == 1.0
+
+
+def test_a_bucket_stands_for_the_sizes_between_its_neighbours_and_keeps_its_mean() -> None:
+    parts = parts_of((Bucket(100.0, 50.0), Bucket(400.0, 50.0), Bucket(400.0, 200.0)), (0.5, 0.3, 0.2))
+    assert [each.prompts for each in parts] == [(50.0, 200.0), (200.0, 800.0), (200.0, 800.0)]
+    assert [each.generations for each in parts] == [(50.0, 50.0), (25.0, 100.0), (100.0, 400.0)]
+    for each in parts:
+        sizes = ranked(each.bucket.prompt_tokens, each.prompts, 1000)
+        assert sizes.mean() == pytest.approx(each.bucket.prompt_tokens, rel=0.002)
+        assert each.prompts[0] <= sizes[0] < sizes[-1] <= each.prompts[1]
+        assert sizes.std() > 0.1 * each.bucket.prompt_tokens
+    assert ranked(50.0, (50.0, 50.0), 3).tolist() == [50.0] * 3
+    # Sizes far apart are what a user listed, and stand for themselves.
+    assert [each.prompts for each in parts_of((Bucket(300.0, 1.0), Bucket(9000.0, 1.0)), (0.5, 0.5))] == [
+        (300.0, 300.0),
+        (9000.0, 9000.0),
+    ]
 
 
 def test_each_replica_gets_its_part_of_what_the_variant_is_sent() -> None:
     plan = plan_of(part("a100-80", 2, (1.0, 1.0, 0.0, 0.0), 0.7), part("h100", 4, (0.0, 0.0, 1.0, 0.5), 0.25))
     loads = served_loads(plan, MIX)
     assert loads["a100-80"].rate_rps == pytest.approx(8.0 * 0.7 / 2)
-    assert loads["a100-80"].shares == pytest.approx((4 / 7, 3 / 7))
+    assert [each.share for each in loads["a100-80"].parts] == pytest.approx([4 / 7, 3 / 7])
     assert loads["h100"].rate_rps == pytest.approx(8.0 * 0.25 / 4)
-    assert loads["h100"].buckets == MIX.buckets[2:]
-    assert loads["h100"].shares == pytest.approx((0.8, 0.2))
+    assert [each.bucket for each in loads["h100"].parts] == list(MIX.buckets[2:])
+    assert [each.share for each in loads["h100"].parts] == pytest.approx([0.8, 0.2])
+    # What a bucket stands for ends where its neighbours in the whole demand begin, whoever gets those.
+    assert loads["h100"].parts[0].generations == pytest.approx((150**2 / math.sqrt(150 * 400), math.sqrt(150 * 400)))
 
 
 def test_the_router_of_a_plan_is_that_of_its_mode() -> None:
