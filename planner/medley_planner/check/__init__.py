@@ -5,8 +5,8 @@ Values in, values out; seeds are fixed, so equal input gives equal answers. The 
 
 from medley_planner.check.attain import Attained, Served, Subject, Targets, attained
 from medley_planner.check.correct import FLOOR, capacity_factor
-from medley_planner.check.memory import CheckMemory, Factors
-from medley_planner.check.plan import Checked, CheckedPlan, corrected, judge, plan_checked, with_capacity_factor
+from medley_planner.check.memory import Checked, CheckMemory, Factors
+from medley_planner.check.plan import CheckedPlan, corrected, judge, plan_checked, with_capacity_factor
 from medley_planner.check.sizes import demand_of_trace, engine_edges
 from medley_planner.check.split import routed_fleet, served_loads
 from medley_planner.check.spread import parts_of

@@ -5,12 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_planner.check.attain import Subject
+from medley_planner.check.attain import Attained, Subject
 from medley_planner.check.correct import rounded_factor
-from medley_planner.model import Pool, Problem, Service
+from medley_planner.model import Pool, Problem, Service, ServicePlan
 
 Factors = Mapping[str, Mapping[str, float]]
 """What capacities are multiplied by, by service and variant; 1 where one is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the simulation of one service's plan says. `attainment`: share of the planned requests within both targets;
+    `variants`: of one replica of each in use.
+    """
+
+    attainment: float
+    percentile: float
+    variants: Mapping[str, Attained]
+
+    @property
+    def attains(self) -> bool:
+        return self.attainment >= self.percentile / 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What looking at the plan of one service gave. `checked` None: nothing of it can be simulated. `factors`: what the
+    capacities that it was made with should be multiplied by; empty where it attains or where that would not help."""
+
+    checked: Checked | None
+    factors: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +51,10 @@ class CheckMemory:
     """Losing it costs time, no truth."""
 
     _known: dict[str, _Known] = field(default_factory=dict)
+    _seen: dict[str, tuple[int, Seen]] = field(default_factory=dict)
+    """By service: which plan was looked at last, as a hash, and what that gave."""
     _turns: dict[str, int] = field(default_factory=dict)
+    """By service: the number of the round that last looked at it."""
     _turn: int = 0
 
     def begin(self, problem: Problem, subjects: Mapping[str, Subject]) -> None:
@@ -42,17 +69,33 @@ class CheckMemory:
             known = self._known.get(service.name)
             fresh[service.name] = known if known is not None and known.signature == signature else _Known(signature)
         self._known = fresh
+        self._seen = {name: seen for name, seen in self._seen.items() if name in fresh}
         self._turns = {name: turn for name, turn in self._turns.items() if name in fresh}
 
     def factors(self) -> dict[str, Mapping[str, float]]:
         return {name: known.factors for name, known in self._known.items() if known.factors}
 
     def order(self, services: Iterable[Service]) -> list[Service]:
-        """Those that were not reached for longest first."""
+        """Those that were not looked at for longest first."""
         return sorted(services, key=lambda service: self._turns.get(service.name, 0))
 
-    def reached(self, name: str) -> None:
-        self._turns[name] = self._turn
+    def seen(self, service: Service, planned: ServicePlan) -> Seen | None:
+        """What was found of this very plan, if it is the one that was looked at last."""
+        key, seen = self._seen.get(service.name, (None, None))
+        return seen if key == self._key(service, planned) else None
+
+    def saw(self, service: Service, planned: ServicePlan, seen: Seen) -> None:
+        self._seen[service.name] = self._key(service, planned), seen
+        self._turns[service.name] = self._turn
+
+    def further(self, service: Service, factors: Mapping[str, float]) -> dict[str, float]:
+        """Those of `factors` that would still change what is known: none goes below the floor."""
+        known = self._known[service.name].factors
+        return {name: factor for name, factor in factors.items() if _product(known, {name: factor}) != known}
+
+    def _key(self, service: Service, planned: ServicePlan) -> int:
+        used = tuple((v.variant, v.replicas, v.load, v.bucket_shares) for v in planned.variants if v.replicas > 0)
+        return hash((self._known[service.name].signature, service.demand.rate_rps, planned.routing, used))
 
     def learn(self, steps: Factors) -> None:
         """Further factors, on top of those that are known."""

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from medley_planner.check.attain import Attained, Subject, attained
+from medley_planner.check.attain import Subject, attained
 from medley_planner.check.correct import capacity_factor
-from medley_planner.check.memory import CheckMemory, Factors, together
+from medley_planner.check.memory import Checked, CheckMemory, Factors, Seen, together
 from medley_planner.check.split import served_loads
 from medley_planner.model import Plan, Problem, RoutingMode, Service, ServicePlan, Variant
 
@@ -27,21 +27,6 @@ MOST_SECONDS = 3.0
 
 class Solve(Protocol):
     def __call__(self, problem: Problem, /, *, deadline_seconds: float, last: Plan | None) -> Plan: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What the simulation of one service's plan says. `attainment`: share of the planned requests within both targets;
-    `variants`: of one replica of each in use.
-    """
-
-    attainment: float
-    percentile: float
-    variants: Mapping[str, Attained]
-
-    @property
-    def attains(self) -> bool:
-        return self.attainment >= self.percentile / 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +79,18 @@ def plan_checked(
         planned = solve(candidate, deadline_seconds=left, last=found)
         took = clock() - asked
         rounds += 1
-        blamed = _blamed(problem, found, planned, steps)
-        for service in blamed:
-            memory.give_up(service, problem.pools)
-            steps.pop(service.name)
-        if not blamed:
+        short = _shorter(found, planned)
+        if not short:
             memory.learn(steps)
             found, current, in_force = planned, candidate, factors
             steps = check.run(found)
+            continue
+        blamed = _blamed(problem, short, steps)
+        if not blamed:
+            break
+        for service in blamed:
+            memory.give_up(service, problem.pools)
+            steps.pop(service.name)
     return CheckedPlan(found, current, in_force, check.found, rounds)
 
 
@@ -130,19 +119,25 @@ class _Check:
             subject, planned = self.subjects.get(service.name), plans.get(service.name)
             if subject is None or planned is None or planned.routing is RoutingMode.PER_BUCKET:
                 continue
-            if self.seconds_left <= 0:
-                break
-            began = self.clock()
-            checked = judge(planned, service, subject)
-            if checked is not None:
-                self.found[service.name] = checked
-                if not checked.attains and not self.memory.is_futile(service, self.problem.pools):
-                    factors = _factors(planned, service, subject)
-                    if factors:
-                        steps[service.name] = factors
-            self.memory.reached(service.name)
-            self.seconds_left -= self.clock() - began
+            seen = self.memory.seen(service, planned)
+            if seen is None and self.seconds_left > 0:
+                began = self.clock()
+                seen = _look(planned, service, subject)
+                self.memory.saw(service, planned, seen)
+                self.seconds_left -= self.clock() - began
+            if seen is None or seen.checked is None:
+                continue
+            self.found[service.name] = seen.checked
+            further = self.memory.further(service, seen.factors)
+            if further and not self.memory.is_futile(service, self.problem.pools):
+                steps[service.name] = further
         return steps
+
+
+def _look(planned: ServicePlan, service: Service, subject: Subject) -> Seen:
+    checked = judge(planned, service, subject)
+    wrong = checked is not None and not checked.attains
+    return Seen(checked, _factors(planned, service, subject) if wrong else {})
 
 
 def judge(planned: ServicePlan, service: Service, subject: Subject) -> Checked | None:
@@ -172,14 +167,18 @@ def _factors(planned: ServicePlan, service: Service, subject: Subject) -> dict[s
     return {name: factor for name, factor in factors.items() if factor < 1.0}
 
 
-def _blamed(problem: Problem, before: Plan, after: Plan, steps: Factors) -> list[Service]:
-    """The services whose correction left demand out, theirs or that of others in the same pools."""
+def _shorter(before: Plan, after: Plan) -> set[str]:
+    """The services that `after` leaves more demand of out."""
     unserved = {each.service: math.fsum(part.rate_rps for part in each.unserved) for each in before.services}
-    short = {
+    return {
         each.service
         for each in after.services
         if math.fsum(part.rate_rps for part in each.unserved) > unserved.get(each.service, 0.0) + 1e-9
     }
+
+
+def _blamed(problem: Problem, short: set[str], steps: Factors) -> list[Service]:
+    """The services in `steps` that may have taken from those in `short`: themselves, and those in the same pools."""
     pools = {variant.pool for service in problem.services if service.name in short for variant in service.variants}
     return [
         service
