@@ -27,6 +27,8 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            latency, memory and largest rate of one replica
   medley profile import --from vllm-bench result.json --model Qwen/Qwen3-32B --gpu H100 --engine-version 0.32.0
                                            a ModelProfile of measurements, to plan from instead of data sheets
+  medley simulate --model meta-llama/Llama-3.1-8B-Instruct --fleet l4=3,h100=1 --trace trace.csv
+                                           a trace served on a fleet: who keeps the targets, latency, cost
   medley operator                          the operator itself, in a cluster or against $KUBECONFIG
 """
 
@@ -45,6 +47,7 @@ COMMANDS = {
     "explain": _Command("medley_operator.cli.explain", "why a plan is as it is: limits, costs, alternatives, changes"),
     "estimate": _Command("medley_planner.cli.estimate", "estimate one replica: latency, memory, largest rate"),
     "profile": _Command("medley_operator.cli.profile", "make a ModelProfile of measurements"),
+    "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
 }
 

@@ -141,10 +141,10 @@ def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
 
 
 def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, Plan | None]:
-    """One round of the operator's planning without memory; no plan where no service can be planned."""
+    """One round of the operator's planning without memory, simulated too; no plan where no service can be planned."""
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.snapshot import Memory
-    from medley_planner.cli.verified import plan_verified
+    from medley_operator.domain.snapshot import FleetPlan, Memory
+    from medley_planner.cli.verified import plan_simulated
     from medley_planner.optimize import split_valid
 
     prepared = prepare(snapshot, Memory())
@@ -152,7 +152,10 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
         return prepared, None
     valid, faults = split_valid(prepared.problem)
     prepared = _without_refused(prepared, valid, faults)
-    return prepared, plan_verified(valid, deadline_seconds=deadline_seconds)
+    found = plan_simulated(valid, prepared.subjects, deadline_seconds=deadline_seconds)
+    planned = FleetPlan.of(found.plan, checked=found.checked, capacity_factors=found.factors)
+    # Explanations are of the capacities that the plan was made with.
+    return replace(prepared, problem=found.problem), planned
 
 
 def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:

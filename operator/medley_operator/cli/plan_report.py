@@ -7,6 +7,8 @@ from typing import Any
 
 from medley_operator.domain.contexts import Prepared, ServiceContext, problem_name
 from medley_operator.domain.load import figures_of
+from medley_operator.domain.quantities import percent
+from medley_operator.domain.snapshot import FleetPlan
 from medley_operator.domain.status import fleet_lower_bound, service_lower_bound
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
 
@@ -89,6 +91,18 @@ def _service_report(context: ServiceContext, plan: ServicePlan | None, fleet: Pl
             *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in context.unfit),
         ],
         "unserved": _unserved(plan, context.choice.demand),
+        **_simulated(name, fleet),
+    }
+
+
+def _simulated(name: str, fleet: Plan) -> Report:
+    """What simulation says of the plan; None where it was not simulated."""
+    checked = fleet.checked.get(name) if isinstance(fleet, FleetPlan) else None
+    factors = fleet.capacity_factors.get(name, {}) if isinstance(fleet, FleetPlan) else {}
+    return {
+        "predicted_attainment_percent": float(percent(checked.attainment)) if checked is not None else None,
+        "percentile": checked.percentile if checked is not None else None,
+        "capacity_corrections": [{"variant": variant, "factor": factor} for variant, factor in sorted(factors.items())],
     }
 
 

@@ -37,6 +37,8 @@ def _print_service(console: Console, service: dict[str, Any]) -> None:
     )
     console.print(_mix_table(service))
     console.print(f"cost ${service['cost_per_hour']:.2f}/h, {_proof(service)}; {_single(service)}", soft_wrap=True)
+    if service["predicted_attainment_percent"] is not None:
+        console.print(_simulated(service), soft_wrap=True)
     if service["unused"]:
         console.print(_table("Unused", ("variant", "reason", "why"), _unused_rows(service)))
     if service["unserved"]:
@@ -72,6 +74,14 @@ def _single(service: dict[str, Any]) -> str:
     alone = f"best single type {single['replicas']} x {single['variant']} ${single['cost_per_hour']:.2f}/h"
     savings = service["savings_percent"]
     return f"{alone}, saved {savings:.1f} %" if savings else alone
+
+
+def _simulated(service: dict[str, Any]) -> str:
+    figure, asked = service["predicted_attainment_percent"], service["percentile"]
+    short = "" if figure >= asked else f", below the {asked:g} % asked"
+    corrections = ", ".join(f"{row['variant']} x {row['factor']:g}" for row in service["capacity_corrections"])
+    lowered = f"; capacities lowered for it: {corrections}" if corrections else ""
+    return f"simulated: {figure:g} % of requests within the targets{short}{lowered}"
 
 
 def _unused_rows(service: dict[str, Any]) -> list[tuple[str, ...]]:

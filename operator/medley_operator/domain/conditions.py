@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     MODEL_NAME_UNIQUE = "ModelNameUnique"
     ACCEPTED = "Accepted"
     IN_USE = "InUse"
+    SLO_ATTAINABLE = "SLOAttainable"
 
 
 class ConditionStatus(StrEnum):

@@ -15,7 +15,9 @@ from medley_operator.domain.leadtime import LeadTimes
 from medley_operator.domain.profile_judgement import Judgement
 from medley_operator.domain.snapshot import LoadBasis, MetricsReason
 from medley_planner.capacity import CapacityBasis, TableKey
+from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
+from medley_planner.variants import Replica
 from medley_planner.workload import Forecaster
 
 ServiceKey = tuple[str, str]
@@ -93,6 +95,8 @@ class VariantContext:
     pool: GPUPool
     engine_flags: tuple[tuple[str, str], ...]
     basis: CapacityBasis = CapacityBasis.CLOSED_FORM
+    replica: Replica | None = None
+    """How one replica is run, for the check of the plan."""
 
 
 class Standing(StrEnum):
@@ -141,6 +145,8 @@ class Prepared:
     pools: tuple[PoolState, ...]
     model_profiles: tuple[Judgement, ...] = ()
     leads: LeadTimes = field(default_factory=LeadTimes)
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    """What the check of the plan must know beside the problem, by the service's name in it."""
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:

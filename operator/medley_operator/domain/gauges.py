@@ -28,6 +28,7 @@ def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> Service
         best_single_cost_per_hour=float(single.cost_per_hour) if single is not None else None,
         unserved_rps=_unserved(outcome, status),
         held=outcome.goal.reason is PlanReason.HELD,
+        predicted_attainment=_predicted(status),
         variants=tuple(
             VariantGauge(variant=row.name, pool=row.pool, gpu=row.gpu, desired=row.desired, ready=row.ready)
             for row in outcome.rows
@@ -63,6 +64,14 @@ def _figures(outcome: ServiceOutcome, status: LLMServiceStatus) -> LoadFigures:
     if choice is not None and outcome.goal.kind is GoalKind.PLANNED:
         return figures_of(choice.demand)
     return figures_of_status(status.load)
+
+
+def _predicted(status: LLMServiceStatus) -> float | None:
+    """As the status tells it, so that a round that did not reach the service shows what the plan was found to be."""
+    plan = status.plan
+    if plan is None or plan.predicted_attainment_percent is None:
+        return None
+    return float(plan.predicted_attainment_percent) / 100.0
 
 
 def _unserved(outcome: ServiceOutcome, status: LLMServiceStatus) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -11,6 +12,7 @@ from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standi
 from medley_operator.domain.quantities import money
 from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
 from medley_operator.domain.unserved import Shortage, shortage, unserved_message
+from medley_planner.check import Checked
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
 
 
@@ -42,6 +44,9 @@ class Goal:
     """US dollars, of the demand that the plan serves; None where it serves none."""
     binding: tuple[LimitUse, ...] = ()
     """Limits that leave no room for one more replica of the service."""
+    checked: Checked | None = None
+    """What simulation says of the plan; None where it was not checked this round."""
+    capacity_factors: Mapping[str, float] = field(default_factory=dict)
     sticky_message: bool = field(default=False)
 
 
@@ -122,6 +127,8 @@ def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: d
         routing_saving=beside.routing_savings.get(plan.service),
         cost_per_million_tokens=beside.token_costs.get(plan.service),
         binding=beside.binding.get(plan.service, ()),
+        checked=beside.checked.get(plan.service),
+        capacity_factors=beside.capacity_factors.get(plan.service, {}),
     )
 
 

@@ -19,7 +19,10 @@ from medley_operator.domain.pools import planner_pools
 from medley_operator.domain.snapshot import Manifest, ObjectKey
 from medley_operator.domain.startup import startup_seconds
 from medley_operator.domain.validate import price_problem
+from medley_planner.check import Subject, Targets
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
+from medley_planner.units import duration_seconds
+from medley_planner.variants import Replica
 
 HORIZON_SECONDS = 3600.0
 """How long a new replica is thought to stay."""
@@ -109,6 +112,26 @@ def planner_service(context: ServiceContext) -> Service:
         zone_spread=scaling.zone_spread,
         n_plus_one=scaling.tolerate_replica_loss,
     )
+
+
+def check_subjects(contexts: Sequence[ServiceContext]) -> Mapping[str, Subject]:
+    """What the check of the plan must know of each service that is planned. Equal replicas are one object, so that a
+    fleet's are sent to the worker once."""
+    shared: dict[Replica, Replica] = {}
+    subjects: dict[str, Subject] = {}
+    for context in contexts:
+        if context.standing is not Standing.PLANNED:
+            continue
+        slo = context.service.spec.slo
+        subjects[problem_name(context.key)] = Subject(
+            replicas=tuple(
+                (known.variant.name, shared.setdefault(known.replica, known.replica))
+                for known in context.variants
+                if known.replica is not None
+            ),
+            targets=Targets(duration_seconds(slo.ttft), duration_seconds(slo.tpot), float(slo.percentile)),
+        )
+    return subjects
 
 
 def watts_per_gpu(pool: GPUPool) -> float:

@@ -21,7 +21,7 @@ from medley_operator.domain.contexts import (
 )
 from medley_operator.domain.demand import choose_demand
 from medley_operator.domain.leadtime import LeadTimes
-from medley_operator.domain.planner_input import planner_problem, planner_service, planner_variants
+from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service, planner_variants
 from medley_operator.domain.pools import pool_state
 from medley_operator.domain.profiles import judge_profiles
 from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
@@ -57,7 +57,14 @@ def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -
         for service in sorted(snapshot.services, key=_key)
     )
     problem = planner_problem(contexts, pools, snapshot.children)
-    return Prepared(problem=problem, services=contexts, pools=pools, model_profiles=profiles, leads=leads)
+    return Prepared(
+        problem=problem,
+        services=contexts,
+        pools=pools,
+        model_profiles=profiles,
+        leads=leads,
+        subjects=check_subjects(contexts),
+    )
 
 
 def _key(service: LLMService) -> ServiceKey:

@@ -7,7 +7,7 @@ a user's object add the object and the field.
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
 
 _QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkKMGTPE]i?)?$")
 _SUFFIXES: dict[str, Decimal] = {
@@ -69,6 +69,11 @@ def money(dollars: float) -> str:
 def unit_price(dollars: float) -> str:
     """US dollars for one of something that is cheap by the piece (a watt, a million tokens), with four decimals."""
     return _half_up(dollars, Decimal("0.0001"))
+
+
+def percent(share: float) -> str:
+    """A share of one as percent, downwards to tenths, so that no miss reads as a hit."""
+    return str(Decimal(f"{share * 100.0 + 0.0:.6f}").quantize(Decimal("0.1"), rounding=ROUND_FLOOR))
 
 
 def _half_up(dollars: float, step: Decimal) -> str:

@@ -10,6 +10,7 @@ from medley_operator.domain.conditions import ConditionStatus, ConditionType, Dr
 from medley_operator.domain.engine_args import served_model_name
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.outcome import ServiceOutcome
+from medley_operator.domain.quantities import percent
 from medley_operator.domain.snapshot import Manifest, MetricsReason
 from medley_operator.domain.workloads import Conflict
 
@@ -28,7 +29,8 @@ def service_drafts(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, st
     ]
     if outcome.same_model_as is not None:
         drafts.append(_same_model(outcome.context.service, outcome.same_model_as))
-    return drafts
+    missed = _missed_targets(outcome)
+    return drafts if missed is None else [*drafts, missed]
 
 
 def _ready(outcome: ServiceOutcome) -> Draft:
@@ -175,6 +177,28 @@ def _same_model(service: LLMService, other: str) -> Draft:
         "both are planned, each for its own traffic; give one another spec.model.name if clients choose by model name"
     )
     return Draft(ConditionType.MODEL_NAME_UNIQUE, _FALSE, "SameModelName", message)
+
+
+def _missed_targets(outcome: ServiceOutcome) -> Draft | None:
+    """Where the plan, simulated, falls short of the percentile; as before where it was not simulated."""
+    service, checked = outcome.context.service, outcome.goal.checked
+    if checked is None:
+        previous = find(service.status.conditions, ConditionType.SLO_ATTAINABLE)
+        if previous is None:
+            return None
+        return Draft(ConditionType.SLO_ATTAINABLE, ConditionStatus(previous.status), previous.reason, previous.message)
+    if checked.attains:
+        return None
+    slo = service.spec.slo
+    worst = min(checked.variants, key=lambda name: checked.variants[name].attainment)
+    message = (
+        f"simulated at the planned load, spec.slo (ttft {slo.ttft}, tpot {slo.tpot}) is kept for "
+        f"{percent(checked.attainment)} % of requests, below spec.slo.percentile {slo.percentile}; worst is variant "
+        f"{worst} with {percent(checked.variants[worst].attainment)} %, and less load for each replica does not help "
+        "or finds no GPU; relax the target, raise the stock or limits that bind (status.plan.limits), or name faster "
+        "pools in spec.variants"
+    )
+    return Draft(ConditionType.SLO_ATTAINABLE, _FALSE, "PredictedBelowTarget", message, sticky_message=True)
 
 
 def service_url(service: LLMService) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.leadtime import LeadTimes
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
+from medley_planner.check import Checked
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
 from medley_planner.workload import Forecaster
 
@@ -174,12 +175,16 @@ class FleetPlan(Plan):
 
     `refused`: why the planner took a service for malformed and left it out of the plan. `token_costs`: US dollars per
     million tokens that are planned. `binding`: the limits that leave no room for one more replica of the service.
+    `checked`: what simulation says of the plan, without services that were not reached. `capacity_factors`: what the
+    plan was made with of the capacities of the problem, by variant; 1 where one is not in it.
     """
 
     routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     token_costs: Mapping[str, float] = field(default_factory=dict)
     binding: Mapping[str, tuple[LimitUse, ...]] = field(default_factory=dict)
+    checked: Mapping[str, Checked] = field(default_factory=dict)
+    capacity_factors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -190,6 +195,8 @@ class FleetPlan(Plan):
         refused: Mapping[str, str] | None = None,
         token_costs: Mapping[str, float] | None = None,
         binding: Mapping[str, tuple[LimitUse, ...]] | None = None,
+        checked: Mapping[str, Checked] | None = None,
+        capacity_factors: Mapping[str, Mapping[str, float]] | None = None,
     ) -> FleetPlan:
         values = {part.name: getattr(plan, part.name) for part in fields(Plan)}
         return cls(
@@ -198,6 +205,8 @@ class FleetPlan(Plan):
             refused=refused or {},
             token_costs=token_costs or {},
             binding=binding or {},
+            checked=checked or {},
+            capacity_factors=capacity_factors or {},
         )
 
 
@@ -273,6 +282,8 @@ class ServiceGauges:
     measured_rps: float | None = None
     forecast_margin: float | None = None
     """Of this round, not of the plan; None: nothing is measured, or there is no forecast."""
+    predicted_attainment: float | None = None
+    """Share of requests within the targets, as the check of the plan simulated it."""
 
 
 @dataclass(frozen=True, slots=True)

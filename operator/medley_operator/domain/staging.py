@@ -6,7 +6,7 @@ Pure. `conclude` lines these up for the whole fleet.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode, VariantStatus
 from medley_operator.domain import labels
@@ -19,6 +19,7 @@ from medley_operator.domain.rollout import PoolUse, VariantScale
 from medley_operator.domain.snapshot import Manifest, Memory, ObjectKey, PlanOutcome
 from medley_operator.domain.weights import mix_capacity_rps, ready_weights, settle
 from medley_planner.capacity import CapacityBasis
+from medley_planner.check import with_capacity_factor
 from medley_planner.model import ServicePlan
 
 _SERVED_SHARE = 0.999
@@ -36,7 +37,22 @@ class Stage:
 
 def stage_service(context: ServiceContext, outcome: PlanOutcome | None, own: Mapping[ObjectKey, Manifest]) -> Stage:
     running = running_variants(own)
-    return Stage(context=context, goal=choose_goal(context, outcome, running), own=own, running=running)
+    goal = choose_goal(context, outcome, running)
+    return Stage(context=as_corrected(context, goal), goal=goal, own=own, running=running)
+
+
+def as_corrected(context: ServiceContext, goal: Goal) -> ServiceContext:
+    """The context with the capacities that the plan in force was made with; of a plan that is held the status tells."""
+    factors = dict(goal.capacity_factors)
+    if goal.plan is None and context.service.status.plan is not None:
+        factors = {row.variant: float(row.factor) for row in context.service.status.plan.capacity_corrections}
+    if not factors:
+        return context
+    variants = tuple(
+        replace(known, variant=with_capacity_factor(known.variant, factors.get(known.variant.name, 1.0)))
+        for known in context.variants
+    )
+    return replace(context, variants=variants)
 
 
 def variant_scale(stage: Stage, name: str) -> VariantScale:

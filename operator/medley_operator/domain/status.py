@@ -12,6 +12,7 @@ import json
 
 from medley_operator.api.v1alpha1 import (
     BestSingleStatus,
+    CapacityCorrectionStatus,
     LimitStatus,
     LLMServiceStatus,
     LoadStatus,
@@ -26,7 +27,7 @@ from medley_operator.domain.contexts import DemandChoice
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.load import load_status
 from medley_operator.domain.outcome import ServiceOutcome
-from medley_operator.domain.quantities import money, rate, unit_price
+from medley_operator.domain.quantities import money, percent, rate, unit_price
 from medley_operator.domain.service_conditions import service_drafts, service_url
 from medley_operator.domain.snapshot import Manifest, RoutingSaving
 from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
@@ -34,6 +35,7 @@ from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
 HELD_STATE = "Held"
 MAX_UNSERVED_ROWS = 16
 MAX_LIMIT_ROWS = 16
+STEADY_PERCENT = 0.5
 MAX_UNUSED_ROWS = 48
 """The sixteen that are planned with, and the first of those that are left out; `medley plan` tells all."""
 
@@ -103,7 +105,13 @@ def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
             "gap": previous.gap,
             "routing_savings": previous.routing_savings or new.routing_savings,
             "cost_per_million_tokens": previous.cost_per_million_tokens or new.cost_per_million_tokens,
+            "predicted_attainment_percent": _steady_percent(
+                previous.predicted_attainment_percent, new.predicted_attainment_percent
+            ),
         }
+        before, after = previous.capacity_corrections, new.capacity_corrections
+        if [row.variant for row in before] == [row.variant for row in after]:
+            kept["capacity_corrections"] = before
         # An empty list tells that none bound; a missing one that an operator wrote it that did not tell limits yet.
         if "limits" in previous.model_fields_set:
             kept["limits"] = previous.limits
@@ -114,6 +122,7 @@ def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
 def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choice: DemandChoice) -> PlanStateStatus:
     single = plan.best_single
     token_cost = outcome.goal.cost_per_million_tokens
+    checked = outcome.goal.checked
     return PlanStateStatus(
         id=plan_id(plan, choice.demand),
         state=plan.status.value,
@@ -128,6 +137,11 @@ def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choic
         savings_percent=_savings_percent(plan),
         routing_savings=_routing_savings(outcome.goal.routing_saving),
         cost_per_million_tokens=unit_price(token_cost) if token_cost is not None else None,
+        predicted_attainment_percent=percent(checked.attainment) if checked is not None else None,
+        capacity_corrections=[
+            CapacityCorrectionStatus(variant=name, factor=f"{factor:.3f}")
+            for name, factor in sorted(outcome.goal.capacity_factors.items())
+        ][:MAX_UNUSED_ROWS],
         limits=_limits(outcome.goal.binding),
         unused=[
             *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
@@ -135,6 +149,13 @@ def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choic
         ][:MAX_UNUSED_ROWS],
         unserved=_unserved(plan, choice.demand),
     )
+
+
+def _steady_percent(previous: str | None, new: str | None) -> str | None:
+    """The figure of an unchanged plan moves only by more than the noise of measured step times."""
+    if previous is None or new is None:
+        return new or previous
+    return previous if abs(float(new) - float(previous)) < STEADY_PERCENT else new
 
 
 def plan_id(plan: ServicePlan, demand: Demand) -> str:

@@ -154,5 +154,6 @@ def _context(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantContext:
         variant=variant,
         pool=asks[row.source].state.pool,
         engine_flags=row.engine_flags,
+        replica=row.replica,
         basis=row.capacity.basis,
     )

@@ -24,6 +24,7 @@ from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import Resource
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
+from medley_planner.check import Subject
 from medley_planner.model import Problem
 
 Result = TypeVar("Result")
@@ -35,7 +36,9 @@ class Looker(Protocol):
 
 
 class Solver(Protocol):
-    async def solve(self, problem: Problem, *, deadline_seconds: float) -> PlanOutcome: ...
+    async def solve(
+        self, problem: Problem, *, deadline_seconds: float, subjects: Mapping[str, Subject]
+    ) -> PlanOutcome: ...
 
 
 class Tables(Protocol):
@@ -135,7 +138,7 @@ class FleetLoop:
         snapshot, prepared = await _step("plan", self._prepare(observed.snapshot))
         if batch.first_event_at is not None:
             parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
-        outcome = await _step("plan", self._plan(prepared.problem))
+        outcome = await _step("plan", self._plan(prepared))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
         decision = await _step("plan", concluding)
@@ -163,11 +166,13 @@ class FleetLoop:
         # In a thread, since it is plain computing and health and events must not wait for a large fleet.
         return await asyncio.to_thread(self._parts.prepare, snapshot, self.memory)
 
-    async def _plan(self, problem: Problem | None) -> PlanOutcome | None:
-        if problem is None:
+    async def _plan(self, prepared: Prepared) -> PlanOutcome | None:
+        if prepared.problem is None:
             return None
         started = self._clock()
-        outcome = await self._parts.solver.solve(problem, deadline_seconds=self._deadline_seconds)
+        outcome = await self._parts.solver.solve(
+            prepared.problem, deadline_seconds=self._deadline_seconds, subjects=prepared.subjects
+        )
         if isinstance(outcome, PlanFailure):
             self._parts.exporter.failed("plan")
             log.error("no plan", extra={"reason": outcome.reason, "error": outcome.message})

@@ -1,11 +1,15 @@
-"""What the worker process runs: plan a problem, then let the independent verifier judge the plan.
+"""What the worker process runs: plan a problem, check it by simulation, let the independent verifier judge the plan.
 
-Imported by the worker only, so that the operator itself never loads the solver. Pure.
+Imported by the worker only, so that the operator itself never loads the solver. Pure but for the clock.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
+from medley_planner.check import CheckMemory, Subject, plan_checked
 from medley_planner.explain import binding_limits, routing_savings, token_figures
 from medley_planner.model import Plan, Problem
 from medley_planner.optimize import plan, split_valid, verify
@@ -19,16 +23,27 @@ SAVINGS_SECONDS = 2.0
 
 _last: list[Plan] = []
 """The plan before, at most one: what a worker that lives on begins its next search from."""
+_memory = CheckMemory()
+"""What checks of earlier rounds found, while this worker lives."""
 
 
-def plan_and_verify(problem: Problem, deadline_seconds: float) -> PlanOutcome:
+def plan_and_verify(problem: Problem, deadline_seconds: float, subjects: Mapping[str, Subject]) -> PlanOutcome:
     """A plan that passes every rule, or why there is none. A plan that breaks a rule is never handed out.
 
     Services that no plan can be made from are left out and named in the plan's `refused`.
     """
     valid, faults = split_valid(problem)
     refused = {problem.services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
-    found = plan(valid, deadline_seconds=deadline_seconds, last=_last[0] if _last else None)
+    checked = plan_checked(
+        valid,
+        subjects,
+        solve=plan,
+        clock=time.monotonic,
+        deadline_seconds=deadline_seconds,
+        last=_last[0] if _last else None,
+        memory=_memory,
+    )
+    valid, found = checked.problem, checked.plan
     _last[:] = [found]
     violations = verify(valid, found)
     if not violations:
@@ -38,6 +53,8 @@ def plan_and_verify(problem: Problem, deadline_seconds: float) -> PlanOutcome:
             refused=refused,
             token_costs=_token_costs(valid, found),
             binding=binding_limits(valid, found),
+            checked=checked.checked,
+            capacity_factors=checked.factors,
         )
     named = "; ".join(
         f"{violation.service or 'fleet'}: {violation.rule.value}: {violation.message}"

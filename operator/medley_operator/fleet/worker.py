@@ -13,10 +13,13 @@ import os
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 from medley_operator.domain.snapshot import PlanFailure, PlanOutcome
 from medley_operator.fleet.worker_process import HEADER
+from medley_planner.check import Subject
 from medley_planner.model import Problem
 
 TARGET = "medley_operator.fleet.planning:plan_and_verify"
@@ -58,8 +61,13 @@ class PlanWorker:
                 stdout=PIPE,
             )
 
-    async def solve(self, problem: Problem, *, deadline_seconds: float) -> PlanOutcome:
-        """The verified plan, or why there is none (SolverTimeout, SolverCrashed, PlanRejected)."""
+    async def solve(
+        self, problem: Problem, *, deadline_seconds: float, subjects: Mapping[str, Subject] = MappingProxyType({})
+    ) -> PlanOutcome:
+        """The verified plan, or why there is none (SolverTimeout, SolverCrashed, PlanRejected).
+
+        The plans of the services in `subjects` are checked by simulation.
+        """
         limit = KILL_FACTOR * deadline_seconds
         finished = False
         try:
@@ -68,7 +76,7 @@ class PlanWorker:
                 async with asyncio.timeout(START_TIMEOUT_SECONDS):
                     await self._receive()
                 self._ready = True
-            await self._send((problem, deadline_seconds))
+            await self._send((problem, deadline_seconds, dict(subjects)))
             async with asyncio.timeout(limit):
                 outcome = await self._receive()
             finished = True

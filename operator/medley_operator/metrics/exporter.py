@@ -52,6 +52,10 @@ class Exporter:
                 "Cost of the cheapest fleet of one variant alone; absent where none serves the load.",
             ),
             "unserved": gauge("medley_service_unserved_request_rate", "Requests per second that no plan serves."),
+            "attainment": gauge(
+                "medley_predicted_slo_attainment_ratio",
+                "Share of requests within the targets, by simulation of the plan; absent where it was not simulated.",
+            ),
             "held": gauge("medley_service_plan_held", "1 while the last plan is held for want of data."),
         }
         self._desired = gauge("medley_variant_desired_replicas", "Replicas of the plan.", VARIANT_LABELS)
@@ -169,6 +173,7 @@ class Exporter:
             "cost": each.cost_per_hour,
             "best_single": each.best_single_cost_per_hour,
             "unserved": each.unserved_rps,
+            "attainment": each.predicted_attainment,
             "held": float(each.held),
         }
         for name, value in values.items():

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
+
+from medley_planner.shapes import ModelShape, bundled_shape, shape_from_config
+from medley_planner.units import duration_seconds
 
 
 def seconds_argument(text: str) -> float:
@@ -27,3 +31,53 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         default=10.0,
         help="how long to solve at most; default: 10",
     )
+
+
+def model_argument(model: str) -> ModelShape:
+    """A bundled model, or that of a config.json. Raises UnknownModel and UnreadableConfig."""
+    path = Path(model)
+    if path.suffix == ".json" or path.is_file():
+        return shape_from_config(path)
+    return bundled_shape(model)
+
+
+def _number(text: str, problem: str, *, high: float = math.inf) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and 0 < value <= high):
+        raise argparse.ArgumentTypeError(f"{text!r} is no {problem}")
+    return value
+
+
+def whole_argument(text: str) -> int:
+    value = _number(text, "whole number of at least 1", high=1e9)
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(value)
+
+
+def positive_argument(text: str) -> float:
+    return _number(text, "number above 0")
+
+
+def ratio_argument(text: str) -> float:
+    return _number(text, "share above 0 and at most 1", high=1.0)
+
+
+def percentile_argument(text: str) -> float:
+    value = _number(text, "percentile of at least 50 and below 100", high=99.999)
+    if value < 50:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentile of at least 50 and below 100")
+    return value
+
+
+def duration_argument(text: str) -> float:
+    try:
+        seconds = duration_seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration above 0")
+    return seconds

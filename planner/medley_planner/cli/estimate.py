@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -19,18 +18,18 @@ from typing import Any
 from medley_planner.capacity.estimate import Estimate, NoEstimate, Question, estimate
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import UnknownGpu, gpu
+from medley_planner.cli.arguments import (
+    duration_argument,
+    model_argument,
+    percentile_argument,
+    positive_argument,
+    ratio_argument,
+    whole_argument,
+)
 from medley_planner.cli.estimate_rows import ADDED, predict_row
 from medley_planner.cli.profile_file import BadProfile, MeasuredFactors, ProfileFile, measured_factors, read_profile
 from medley_planner.model import Provenance
-from medley_planner.shapes import (
-    ModelShape,
-    Precision,
-    UnknownModel,
-    UnreadableConfig,
-    bundled_shape,
-    shape_from_config,
-)
-from medley_planner.units import duration_seconds
+from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig
 
 EXIT_ESTIMATED = 0
 EXIT_BAD_INPUT = 2
@@ -59,21 +58,25 @@ def add_parser(subparsers: Any) -> None:
         metavar="FILE.yaml",
         help="a ModelProfile: estimate from what was measured; model, GPU, degree and precision default to its own",
     )
-    parser.add_argument("--tp", type=_whole, metavar="GPUS", help="tensor parallel degree; default: 1")
+    parser.add_argument("--tp", type=whole_argument, metavar="GPUS", help="tensor parallel degree; default: 1")
     parser.add_argument("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: BF16")
     parser.add_argument(
         "--kv-precision", type=str.upper, choices=("BF16", "FP8"), default="BF16", help="KV cache; default: BF16"
     )
-    parser.add_argument("--input", type=_whole, metavar="TOKENS", help="prompt tokens of a request")
-    parser.add_argument("--output", type=_whole, metavar="TOKENS", dest="output_tokens", help="tokens it generates")
+    parser.add_argument("--input", type=whole_argument, metavar="TOKENS", help="prompt tokens of a request")
+    parser.add_argument(
+        "--output", type=whole_argument, metavar="TOKENS", dest="output_tokens", help="tokens it generates"
+    )
     load = parser.add_mutually_exclusive_group()
-    load.add_argument("--concurrency", type=_whole, metavar="CLIENTS", help="requests under way at all times")
-    load.add_argument("--rate", type=_positive, metavar="RPS", help="requests per second, Poisson arrivals")
-    parser.add_argument("--slo-ttft", type=_duration, metavar="DURATION", help='target, such as "1s"')
-    parser.add_argument("--slo-tpot", type=_duration, metavar="DURATION", help='target, such as "50ms"')
-    parser.add_argument("--percentile", type=_percentile, default=95.0, help="of requests; default: 95")
-    parser.add_argument("--token-budget", type=_whole, default=8192, help="max-num-batched-tokens; default: 8192")
-    parser.add_argument("--max-sequences", type=_whole, default=1024, help="max-num-seqs; default: 1024")
+    load.add_argument("--concurrency", type=whole_argument, metavar="CLIENTS", help="requests under way at all times")
+    load.add_argument("--rate", type=positive_argument, metavar="RPS", help="requests per second, Poisson arrivals")
+    parser.add_argument("--slo-ttft", type=duration_argument, metavar="DURATION", help='target, such as "1s"')
+    parser.add_argument("--slo-tpot", type=duration_argument, metavar="DURATION", help='target, such as "50ms"')
+    parser.add_argument("--percentile", type=percentile_argument, default=95.0, help="of requests; default: 95")
+    parser.add_argument(
+        "--token-budget", type=whole_argument, default=8192, help="max-num-batched-tokens; default: 8192"
+    )
+    parser.add_argument("--max-sequences", type=whole_argument, default=1024, help="max-num-seqs; default: 1024")
     parser.add_argument(
         "--simulate",
         action="store_true",
@@ -93,7 +96,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--range-ratio",
-        type=_ratio,
+        type=ratio_argument,
         default=0.8,
         help="with --csv: lengths are drawn evenly from this share of isl and osl upwards, as load tests of vLLM do "
         "(1: all of that length); default: 0.8",
@@ -163,7 +166,7 @@ def _question(args: argparse.Namespace) -> tuple[Question, MeasuredFactors | Non
         raise _BadInput(f"{', '.join(missing)} missing; give {'it' if len(missing) == 1 else 'them'}, or --csv FILE")
     if args.concurrency is None and args.rate is None:
         raise _BadInput("no load; give --concurrency or --rate")
-    shape = _shape(args.model)
+    shape = model_argument(args.model)
     measured = None if profile is None else measured_factors(profile, shape)
     question = Question(
         shape=shape,
@@ -219,13 +222,6 @@ def _simulated(question: Question, closed_form_rps: float | None, directory: Pat
         raise _BadInput(str(error)) from None
 
 
-def _shape(model: str) -> ModelShape:
-    path = Path(model)
-    if path.suffix == ".json" or path.is_file():
-        return shape_from_config(path)
-    return bundled_shape(model)
-
-
 def _predict_file(path: Path, range_ratio: float) -> None:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -243,48 +239,6 @@ def _predict_file(path: Path, range_ratio: float) -> None:
     writer.writeheader()
     for row in rows:
         writer.writerow(row | predict_row(row, range_ratio=range_ratio))
-
-
-def _number(text: str, problem: str, *, high: float = math.inf) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and 0 < value <= high):
-        raise argparse.ArgumentTypeError(f"{text!r} is no {problem}")
-    return value
-
-
-def _whole(text: str) -> int:
-    value = _number(text, "whole number of at least 1", high=1e9)
-    if value != int(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(value)
-
-
-def _positive(text: str) -> float:
-    return _number(text, "number above 0")
-
-
-def _ratio(text: str) -> float:
-    return _number(text, "share above 0 and at most 1", high=1.0)
-
-
-def _percentile(text: str) -> float:
-    value = _number(text, "percentile of at least 50 and below 100", high=99.999)
-    if value < 50:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentile of at least 50 and below 100")
-    return value
-
-
-def _duration(text: str) -> float:
-    try:
-        seconds = duration_seconds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration above 0")
-    return seconds
 
 
 def _write_json(report: dict[str, Any]) -> None:

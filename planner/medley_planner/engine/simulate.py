@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush, heapreplace
 
 import numpy as np
@@ -14,14 +14,23 @@ from medley_planner.engine.routing import Balance, Fleet, Routing, pool_of_reque
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes, Ints, Trace
 
+_TOLD_EVERY = 1000
+
 
 def simulate(
-    trace: Trace, fleet: Fleet, routing: Routing, *, seed: int, tables: Sequence[StepTable] | None = None
+    trace: Trace,
+    fleet: Fleet,
+    routing: Routing,
+    *,
+    seed: int,
+    tables: Sequence[StepTable] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Serves all of `trace` to its end. `seed` draws what the routing leaves to chance. Prompts and generations that
     exceed a group's max_model_len are cut to it.
 
     `tables`: one step table per group, for callers that simulate the same engines often; made here if not given.
+    `progress` is told now and then how many further requests have been handed to replicas.
     Raises ValueError where routing and fleet do not fit together.
     """
     if tables is None:
@@ -42,13 +51,13 @@ def simulate(
         if not requests.size:
             continue
         if routing.balance is Balance.LEAST_LOADED and len(members) > 1:
-            chosen = _serve_least_loaded(requests.tolist(), log, members, engines)
+            chosen = _serve_least_loaded(_told(requests.tolist(), progress), log, members, engines)
             replica_of[requests] = chosen
             continue
         member_of = replica_of_request(len(members), requests.size, routing.balance, rng)
         replica_of[requests] = np.asarray(members)[member_of]
         for member, number in enumerate(members):
-            _serve(requests[member_of == member].tolist(), log.arrivals, engines[number])
+            _serve(_told(requests[member_of == member].tolist(), progress), log.arrivals, engines[number])
     for engine in engines:
         engine.close()
     return _outcome(trace, fleet, log, fitted, replica_of)
@@ -65,7 +74,18 @@ def tables_of(fleet: Fleet) -> list[StepTable]:
     return [made[id(g.spec.step), g.spec.token_budget, g.spec.max_sequences] for g in fleet.groups]
 
 
-def _serve(requests: list[int], arrivals: list[float], engine: Replica) -> None:
+def _told(requests: list[int], progress: Callable[[int], None] | None) -> Iterable[int]:
+    return requests if progress is None else _counted(requests, progress)
+
+
+def _counted(requests: list[int], progress: Callable[[int], None]) -> Iterator[int]:
+    for start in range(0, len(requests), _TOLD_EVERY):
+        part = requests[start : start + _TOLD_EVERY]
+        yield from part
+        progress(len(part))
+
+
+def _serve(requests: Iterable[int], arrivals: list[float], engine: Replica) -> None:
     """One replica whose requests are known beforehand."""
     send = engine.send
     end = next(engine)
@@ -79,7 +99,7 @@ def _serve(requests: list[int], arrivals: list[float], engine: Replica) -> None:
 
 
 def _serve_least_loaded(
-    requests: list[int], log: Log, members: tuple[int, ...], engines: Sequence[Replica]
+    requests: Iterable[int], log: Log, members: tuple[int, ...], engines: Sequence[Replica]
 ) -> list[int]:
     """Several replicas side by side; returns the replica of each request."""
     arrivals = log.arrivals

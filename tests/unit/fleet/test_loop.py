@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from medley_operator.fleet.observe import Observed
 from medley_operator.kube.errors import Unavailable
 from medley_operator.kube.resources import LLM_SERVICES
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
+from medley_planner.check import Subject
 from medley_planner.model import Plan, PlanStatus, Problem
 from tests.unit.fleet.objects import service, snapshot
 
@@ -74,7 +76,7 @@ class World:
         self._step("prepare")
         return Prepared(problem=self.problem, services=(), pools=())
 
-    async def solve(self, problem: Problem, *, deadline_seconds: float) -> PlanOutcome:
+    async def solve(self, problem: Problem, *, deadline_seconds: float, subjects: Mapping[str, Subject]) -> PlanOutcome:
         self._step("solve")
         self.clock.now += 0.5
         return self.outcome

@@ -45,25 +45,25 @@ async def test_the_worker_plans_and_verifies() -> None:
 def test_what_tokens_cost_and_what_binds_is_found_out_beside_the_plan() -> None:
     idle = Service("demo/idle", replace(DEMAND, rate_rps=0.0), (VARIANT,), RoutingMode.SERVICE)
     narrow = replace(PROBLEM, services=(*PROBLEM.services, idle), pools=(Pool("l4", stock_gpus=4),))
-    plan = planning.plan_and_verify(narrow, 10.0)
+    plan = planning.plan_and_verify(narrow, 10.0, {})
     assert isinstance(plan, FleetPlan)
     # 10 requests/s of 500 + 150 tokens are 23.4 million an hour, for $3.2.
     assert plan.token_costs == {"demo/chat": pytest.approx(3.2 / 23.4)}
     assert [(use.kind, use.name, use.used, use.limit) for use in plan.binding["demo/chat"]] == [
         (LimitKind.STOCK, "l4", 4.0, 4.0)
     ]
-    roomy = planning.plan_and_verify(PROBLEM, 10.0)
+    roomy = planning.plan_and_verify(PROBLEM, 10.0, {})
     assert isinstance(roomy, FleetPlan)
     assert roomy.binding == {"demo/chat": ()}
 
 
 def test_a_plan_that_breaks_a_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = planning.plan_and_verify(PROBLEM, 10.0)
+    good = planning.plan_and_verify(PROBLEM, 10.0, {})
     assert isinstance(good, Plan)
     service = good.services[0]
     overfull = replace(service, variants=(replace(service.variants[0], replicas=1),))
     monkeypatch.setattr(planning, "plan", lambda problem, **_: replace(good, services=(overfull,)))
-    refused = planning.plan_and_verify(PROBLEM, 10.0)
+    refused = planning.plan_and_verify(PROBLEM, 10.0, {})
     assert isinstance(refused, PlanFailure)
     assert refused.reason == "PlanRejected"
     assert "demo/chat" in refused.message

@@ -97,6 +97,7 @@ from medley_operator.api.v1alpha1.service import (
 )
 from medley_operator.api.v1alpha1.status import (
     BestSingleStatus,
+    CapacityCorrectionStatus,
     Condition,
     Conditions,
     GPUPoolStatus,
@@ -131,6 +132,7 @@ __all__ = [
     "Beta",
     "BinaryQuantity",
     "BudgetSpec",
+    "CapacityCorrectionStatus",
     "CapacityType",
     "Column",
     "Condition",

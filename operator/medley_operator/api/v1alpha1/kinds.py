@@ -150,6 +150,13 @@ KINDS: tuple[Kind, ...] = (
             Column(name="Req/s", type="string", json_path=".status.load.requestsPerSecond"),
             _condition_column("PlanReady", name="Plan", field="reason"),
             Column(name="Savings%", type="string", json_path=".status.plan.savingsPercent", priority=1),
+            Column(
+                name="Attain%",
+                type="string",
+                json_path=".status.plan.predictedAttainmentPercent",
+                description="Predicted percent of requests within the targets",
+                priority=1,
+            ),
             _condition_column("Ready", name="Message", field="message", priority=1),
             _AGE,
         ),

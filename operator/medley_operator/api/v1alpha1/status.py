@@ -168,6 +168,13 @@ class LimitStatus(ObservedModel):
     )
 
 
+class CapacityCorrectionStatus(ObservedModel):
+    """A variant whose capacity for this load was found too high when the plan was simulated."""
+
+    variant: str
+    factor: str = Field(description="What the capacity was multiplied by.")
+
+
 class PlanStateStatus(ObservedModel):
     """The plan in force, with its proof and what it is compared with."""
 
@@ -184,6 +191,14 @@ class PlanStateStatus(ObservedModel):
     cost_per_million_tokens: str | None = Field(
         None,
         description="US dollars, prompt and generated tokens of the planned load together. Absent: no load is planned.",
+    )
+    predicted_attainment_percent: str | None = Field(
+        None,
+        description="Percent of the planned requests that meet both targets when the plan is simulated at its load. "
+        "Absent: not simulated yet.",
+    )
+    capacity_corrections: list[CapacityCorrectionStatus] = Field(
+        default_factory=list, description="Capacities that the simulation lowered before this plan was made."
     )
     limits: list[LimitStatus] = Field(
         default_factory=list, description="Shared limits that bind, dearest first, as they were when the plan was made."

@@ -1,0 +1,56 @@
+"""By how much a variant's capacity was wrong: the part of its load at which it attains what it did not. Pure.
+
+Only lowers: that a plan attains more than was asked is what headroom and derating are for, and no proof that a
+capacity may be raised.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from medley_planner.check.attain import Served, Targets, attained
+from medley_planner.variants import Replica
+
+FLOOR = 0.2
+"""Capacities are never lowered below this part of the table's: beyond, it is no error of adding loads."""
+_STEPS = 5
+"""Halvings of the bracket's ratio: 5 leave 5 %."""
+_OUT_OF_REACH = 0.01
+"""Where even the floor does not attain, what load causes is still taken off, to so much of what the floor attains."""
+
+
+def capacity_factor(replica: Replica, served: Served, targets: Targets, *, load: float) -> float:
+    """What the variant's capacities must be multiplied by, at most 1, for a replica that carries `load` of them.
+
+    The largest part f of the rate at which the percentile is attained is the capacity for this mix; the table promised
+    rate / load. So the factor is f x load: the headroom that the plan asks for is kept beside it. 1 where the replica
+    attains as it is, and where a lower load does not help.
+    """
+    if not 0.0 < load < math.inf or _share(replica, served, targets) >= targets.share:
+        return 1.0
+    least = _share(replica, _at(served, FLOOR), targets)
+    goal = min(targets.share, least - _OUT_OF_REACH)
+    if _share(replica, served, targets) >= goal:
+        return 1.0
+    low, high = FLOOR, 1.0
+    for _ in range(_STEPS):
+        middle = math.sqrt(low * high)
+        if _share(replica, _at(served, middle), targets) >= goal:
+            low = middle
+        else:
+            high = middle
+    return rounded_factor(low * load)
+
+
+def rounded_factor(factor: float) -> float:
+    """Downwards to thousandths, which a status can tell whole, and at least the floor."""
+    return max(min(math.floor(factor * 1000.0) / 1000.0, 1.0), FLOOR)
+
+
+def _at(served: Served, part: float) -> Served:
+    return replace(served, rate_rps=served.rate_rps * part)
+
+
+def _share(replica: Replica, served: Served, targets: Targets) -> float:
+    return attained(replica, served, targets).attainment

@@ -1,0 +1,75 @@
+"""From a plan to what its data path sends where: the load of one replica, the whole fleet behind its router. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from medley_planner.check.attain import Served, Subject, spec_of
+from medley_planner.check.spread import parts_of
+from medley_planner.engine import Balance, Fleet, PromptRange, ReplicaGroup, Routing
+from medley_planner.model import Demand, RoutingMode, ServicePlan
+
+
+def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, Served]:
+    """What one replica of each variant in use gets of `demand`, by the plan's own shares; what it leaves out is not in
+    it. Variants that get nothing are left out."""
+    whole = parts_of(demand.buckets, demand.shares)
+    loads: dict[str, Served] = {}
+    for variant in plan.variants:
+        if variant.replicas < 1:
+            continue
+        parts = [
+            replace(part, share=part.share * share)
+            for part, share in zip(whole, variant.bucket_shares, strict=True)
+            if part.share * share > 0.0
+        ]
+        total = math.fsum(part.share for part in parts)
+        if demand.rate_rps * total <= 0.0:
+            continue
+        loads[variant.variant] = Served(
+            rate_rps=demand.rate_rps * total / variant.replicas,
+            parts=tuple(replace(part, share=part.share / total) for part in parts),
+        )
+    return loads
+
+
+def routed_fleet(
+    plan: ServicePlan,
+    demand: Demand,
+    subject: Subject,
+    *,
+    balance: Balance = Balance.RANDOM,
+    edges: Sequence[float] = (),
+) -> tuple[Fleet, Routing]:
+    """The planned replicas and the router in front of them, to replay a trace on.
+
+    `Service`: any replica. `HTTPRoute`: weights. `InferencePool`: weights by prompt range. A range ends between the
+    sizes of neighbouring prompt classes: at the first of `edges` there (those of the histogram that the classes come
+    from), else at their geometric mean. Raises ValueError for a plan without replicas and for `PerBucket`, which no
+    router can do.
+    """
+    engines = dict(subject.replicas)
+    used = [variant for variant in plan.variants if variant.replicas > 0 and variant.variant in engines]
+    fleet = Fleet(tuple(ReplicaGroup(v.variant, spec_of(engines[v.variant]), v.replicas) for v in used))
+    if plan.routing is RoutingMode.PER_BUCKET:
+        raise ValueError(f"service {plan.service} is planned with routing PerBucket, which no router can do")
+    if plan.routing is RoutingMode.SERVICE:
+        return fleet, Routing(balance)
+    if plan.routing is RoutingMode.HTTP_ROUTE:
+        return fleet, Routing.weighted(tuple(v.share for v in used), balance=balance)
+    classes = sorted({bucket.prompt_tokens for bucket in demand.buckets})
+    bounds = [_between(low, high, edges) for low, high in pairwise(classes)] + [math.inf]
+    ranges = []
+    for prompt, bound in zip(classes, bounds, strict=True):
+        inside = [index for index, bucket in enumerate(demand.buckets) if bucket.prompt_tokens == prompt]
+        weights = tuple(math.fsum(demand.shares[b] * v.bucket_shares[b] for b in inside) for v in used)
+        # What the plan leaves out arrives all the same, and goes where the plan sends most.
+        ranges.append(PromptRange(bound, weights if any(weights) else tuple(v.share for v in used)))
+    return fleet, Routing(balance, tuple(ranges))
+
+
+def _between(low: float, high: float, edges: Sequence[float]) -> float:
+    return next((edge for edge in edges if low <= edge < high), math.sqrt(low * high))

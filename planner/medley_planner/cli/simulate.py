@@ -1,0 +1,195 @@
+"""`medley simulate`: a trace of requests served by simulated engines on a fleet of your choice, behind its router.
+
+Reads a trace and perhaps a config.json, writes to standard output; progress and what is wrong with the input go to
+standard error. Exit status: 0 simulated, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from medley_planner.catalog import UnknownGpu
+from medley_planner.check.attain import Targets
+from medley_planner.cli.arguments import (
+    duration_argument,
+    model_argument,
+    percentile_argument,
+    positive_argument,
+    whole_argument,
+)
+from medley_planner.cli.simulate_report import Served, print_table, summarise
+from medley_planner.cli.trace_file import TraceFileError, read_trace
+from medley_planner.engine import Balance, Routing, Trace
+from medley_planner.model import RoutingMode
+from medley_planner.shapes import ModelShape, Precision, UnknownModel, UnreadableConfig
+
+EXIT_SIMULATED = 0
+EXIT_BAD_INPUT = 2
+SHOWN_FROM_REQUESTS = 20_000
+"""Fewer take about a second, and a bar would only flash up."""
+_ROUTERS = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, RoutingMode.INFERENCE_POOL)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the `simulate` command to an argparse subparsers object; the parsed arguments carry `run`."""
+    parser = subparsers.add_parser(
+        "simulate",
+        help="serve a trace on simulated engines: attainment, latency, utilisation, cost",
+        description="Serve a trace of requests on simulated engines of a fleet, without a cluster: who keeps the "
+        "targets, TTFT, TPOT and end-to-end percentiles by GPU type, utilisation, cost. The trace is a CSV of arrival "
+        "seconds, prompt and generation tokens; the Azure CSV, Mooncake's JSON lines and the detailed JSON of `vllm "
+        "bench serve` are recognised. Engines run as the data sheets say. Exit status: 0 simulated, 2 bad input.",
+    )
+    add = parser.add_argument
+    add("--model", required=True, metavar="NAME|config.json", help="a bundled model, or the path of a config.json")
+    add("--fleet", required=True, type=_counts, metavar="GPU=N,...", help="replicas by GPU type, such as l4=3,h100=1")
+    add("--trace", required=True, type=Path, metavar="FILE", help="the requests: CSV, JSON lines or JSON")
+    add("--tensor-parallel", type=_counts, default={}, metavar="GPU=N,...", help="GPUs of a replica; default: 1")
+    add(
+        "--routing",
+        choices=[mode.value for mode in _ROUTERS],
+        default="HTTPRoute",
+        help="Service: any replica; HTTPRoute: weights; InferencePool: shares by prompt length; default: HTTPRoute",
+    )
+    add(
+        "--weights",
+        type=_figures,
+        metavar="GPU=W,...",
+        help="of an HTTPRoute; default: each GPU type's share of what the fleet can carry of the trace's sizes",
+    )
+    add(
+        "--balance",
+        choices=[balance.value for balance in Balance],
+        default=Balance.RANDOM.value,
+        help="how one of several pods is chosen; default: Random, as a Service does",
+    )
+    add("--slo-ttft", type=duration_argument, default=1.0, metavar="DURATION", help="target; default: 1s")
+    add("--slo-tpot", type=duration_argument, default=0.05, metavar="DURATION", help="target; default: 50ms")
+    add("--percentile", type=percentile_argument, default=95.0, help="of requests that must meet both; default: 95")
+    add("--rate-scale", type=positive_argument, default=1.0, metavar="X", help="serve X times the trace's rate")
+    add("--precision", type=str.upper, choices=[p.value for p in Precision], default="BF16", help="default: BF16")
+    add("--token-budget", type=whole_argument, default=2048, help="max-num-batched-tokens; default: 2048")
+    add("--max-sequences", type=whole_argument, default=256, help="max-num-seqs; default: 256")
+    add(
+        "--max-model-len",
+        type=whole_argument,
+        metavar="TOKENS",
+        help="longer requests are cut to it; default: the longest of the trace, or what the model has positions for",
+    )
+    add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
+    add("--seed", type=int, default=0, help="of what the router leaves to chance; default: 0")
+    add("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
+    from medley_planner.cli.simulate_fleet import SimulateError
+
+    try:
+        report = _report(args)
+    except (SimulateError, TraceFileError, UnknownGpu, UnknownModel, UnreadableConfig) as error:
+        message = str(error).replace(
+            "put the content of its config.json into spec.model.configJson", "give the path of its config.json"
+        )
+        print(f"medley simulate: {message}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    _write(report, args.format)
+    return EXIT_SIMULATED
+
+
+def _report(args: argparse.Namespace) -> dict[str, Any]:
+    # The planner is needed for the weights alone, and takes half a second to load.
+    from medley_planner.cli.simulate_fleet import (
+        SimulateError,
+        balanced_router,
+        fleet_of,
+        groups_of,
+        weighted_router,
+    )
+    from medley_planner.engine import simulate
+
+    shape = model_argument(args.model)
+    trace = read_trace(args.trace)
+    trace = Trace(trace.arrival_seconds / args.rate_scale, trace.prompt_tokens, trace.generation_tokens)
+    unpriced = sorted(args.price.keys() - args.fleet.keys())
+    if unpriced:
+        raise SimulateError(f"--price names {unpriced[0]}, which --fleet has none of; add it or remove it")
+    groups = groups_of(
+        shape,
+        args.fleet,
+        args.tensor_parallel,
+        precision=Precision(args.precision),
+        token_budget=args.token_budget,
+        max_sequences=args.max_sequences,
+        max_model_len=args.max_model_len or _longest(trace, shape),
+    )
+    targets = Targets(args.slo_ttft, args.slo_tpot, args.percentile)
+    mode, balance = RoutingMode(args.routing), Balance(args.balance)
+    routing: Routing = (
+        weighted_router(groups, mode, args.weights, balance=balance)
+        if args.weights is not None
+        else balanced_router(groups, mode, trace, targets, balance=balance)
+    )
+    with _progress(len(trace)) as advance:
+        outcome = simulate(trace, fleet_of(groups), routing, seed=args.seed, progress=advance)
+    return summarise(Served(groups, mode, routing, targets, outcome, args.price))
+
+
+def _longest(trace: Trace, shape: ModelShape) -> int:
+    longest = max(int((trace.prompt_tokens + trace.generation_tokens).max()), 2)
+    return min(longest, shape.max_position) if shape.max_position is not None else longest
+
+
+@contextmanager
+def _progress(requests: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar on standard error, where a person looks and the run is long."""
+    if requests < SHOWN_FROM_REQUESTS or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("requests served", total=requests)
+        yield lambda count: bar.advance(task, count)
+
+
+def _counts(text: str) -> dict[str, int]:
+    return {name: whole_argument(value) for name, value in _pairs(text)}
+
+
+def _figures(text: str) -> dict[str, float]:
+    return {name: positive_argument(value) for name, value in _pairs(text)}
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise argparse.ArgumentTypeError(f"{part!r} in {text!r} is not of the form GPU=NUMBER")
+        pairs.append((name.strip().lower(), value.strip()))
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise argparse.ArgumentTypeError(f"{text!r} has {twice} twice; give it once")
+    return pairs
+
+
+def _write(report: dict[str, Any], form: str) -> None:
+    if form == "json":
+        import json
+
+        print(json.dumps(report, indent=2, allow_nan=False))
+    elif form == "yaml":
+        import yaml
+
+        print(yaml.safe_dump(report, sort_keys=False), end="")
+    else:
+        print_table(report)

@@ -1,0 +1,191 @@
+"""The fleet and the router that `medley simulate` serves a trace with, from its options. Pure.
+
+Where no weights are given, the router is balanced as a plan would balance it: the shares at which the fleet carries the
+most requests of the trace's own sizes within the targets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medley_planner.capacity import ESTIMATE, Table, capacity_rows
+from medley_planner.catalog import gpu
+from medley_planner.check import Subject, Targets, demand_of_trace, engine_edges, routed_fleet
+from medley_planner.check.attain import spec_of
+from medley_planner.engine import Balance, Fleet, PromptRange, ReplicaGroup, Routing, Trace
+from medley_planner.model import (
+    Demand,
+    PlanStatus,
+    Pool,
+    Problem,
+    Provenance,
+    RoutingMode,
+    Service,
+    ServicePlan,
+    UnservedReason,
+    Variant,
+)
+from medley_planner.optimize import plan
+from medley_planner.shapes import ModelShape, Precision
+from medley_planner.variants import Replica
+
+_HALVINGS = 12
+_SOLVE_SECONDS = 5.0
+
+
+class SimulateError(ValueError):
+    """An option that cannot be used. The message names it, its value and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`count` replicas, each on `replica.tensor_parallel` GPUs."""
+
+    name: str
+    count: int
+    replica: Replica
+
+
+def groups_of(
+    shape: ModelShape,
+    counts: Mapping[str, int],
+    degrees: Mapping[str, int],
+    *,
+    precision: Precision,
+    token_budget: int,
+    max_sequences: int,
+    max_model_len: int,
+) -> tuple[Group, ...]:
+    """Raises SimulateError, and UnknownGpu for a GPU that the catalogue lacks."""
+    unknown = sorted(degrees.keys() - counts.keys())
+    if unknown:
+        raise SimulateError(f"--tensor-parallel names {unknown[0]}, which --fleet has none of; add it or remove it")
+    groups: list[Group] = []
+    for name, count in counts.items():
+        replica = Replica(
+            shape=shape,
+            gpu=gpu(name),
+            tensor_parallel=degrees.get(name, 1),
+            precision=precision,
+            token_budget=token_budget,
+            max_sequences=min(max_sequences, token_budget),
+            max_model_len=max_model_len,
+            utilisation=0.9,
+            speed=ESTIMATE,
+        )
+        fit = replica.fit()
+        if not fit.fits:
+            raise SimulateError(f"--fleet {name}={count}: {_in_options(fit.reason)}")
+        groups.append(Group(name, count, replica))
+    return tuple(groups)
+
+
+def _in_options(reason: str) -> str:
+    return reason.replace("spec.model.maxModelLen", "--max-model-len").replace(
+        "use more GPUs per replica", "raise --tensor-parallel"
+    )
+
+
+def weighted_router(
+    groups: Sequence[Group], mode: RoutingMode, weights: Mapping[str, float], *, balance: Balance
+) -> Routing:
+    """The router that was asked for by weights. Raises SimulateError."""
+    if mode is not RoutingMode.HTTP_ROUTE:
+        raise SimulateError(f"--weights goes with --routing HTTPRoute and not with {mode}; remove it")
+    names = [group.name for group in groups]
+    unknown = sorted(weights.keys() - set(names))
+    if unknown:
+        raise SimulateError(f"--weights names {unknown[0]}, which --fleet has none of ({', '.join(names)})")
+    return Routing.weighted(tuple(weights.get(name, 0.0) for name in names), balance=balance)
+
+
+def balanced_router(
+    groups: Sequence[Group], mode: RoutingMode, trace: Trace, targets: Targets, *, balance: Balance
+) -> Routing:
+    """The router of the plan that carries the most of the trace's sizes. Raises SimulateError where no group serves any
+    size within the targets."""
+    if mode is RoutingMode.SERVICE:
+        return Routing(balance)
+    max_model_len = groups[0].replica.max_model_len
+    demand = demand_of_trace(trace, 1.0, max_model_len=max_model_len)
+    best = _fullest(groups, mode, demand, targets)
+    if best is None:
+        raise SimulateError(
+            f"--fleet {','.join(f'{group.name}={group.count}' for group in groups)}: no group serves any size of the "
+            f"trace within --slo-ttft {targets.ttft_seconds:g}s and --slo-tpot {1e3 * targets.tpot_seconds:g}ms, so no "
+            "weights follow from capacities; relax the targets, or give --weights with --routing HTTPRoute"
+        )
+    subject = Subject(tuple((group.name, group.replica) for group in groups), targets)
+    fleet, routing = routed_fleet(best, demand, subject, balance=balance, edges=engine_edges(max_model_len))
+    used = {group.name: index for index, group in enumerate(fleet.groups)}
+
+    def of_all(weights: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(weights[used[group.name]] if group.name in used else 0.0 for group in groups)
+
+    return Routing(balance, tuple(PromptRange(each.up_to_tokens, of_all(each.weights)) for each in routing.ranges))
+
+
+def fleet_of(groups: Sequence[Group]) -> Fleet:
+    return Fleet(tuple(ReplicaGroup(group.name, spec_of(group.replica), group.count) for group in groups))
+
+
+def _fullest(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: Targets) -> ServicePlan | None:
+    """The plan of these very replicas at the largest rate of which they serve all that any of them can serve."""
+    service = _service(groups, mode, demand, targets)
+    most = sum(group.count * max(v.capacity_rps) for group, v in zip(groups, service.variants, strict=True))
+    if most <= 0.0:
+        return None
+    low, high, best = most * 1e-6, most, None
+    for _ in range(_HALVINGS):
+        middle = math.sqrt(low * high)
+        found = _planned(service, middle)
+        if found is None:
+            high = middle
+        else:
+            low, best = middle, found
+    return best
+
+
+def _planned(service: Service, rate_rps: float) -> ServicePlan | None:
+    demand = Demand(rate_rps, service.demand.buckets, service.demand.shares, service.demand.size_source)
+    asked = Service(service.name, demand, service.variants, service.routing)
+    problem = Problem((asked,), tuple(Pool(variant.pool) for variant in service.variants))
+    found = plan(problem, deadline_seconds=_SOLVE_SECONDS).services[0]
+    beyond_all = all(part.reason is UnservedReason.NO_VARIANT_MEETS_TARGET for part in found.unserved)
+    return found if found.status is not PlanStatus.INFEASIBLE and beyond_all else None
+
+
+def _service(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: Targets) -> Service:
+    rows = capacity_rows(
+        [
+            Table(
+                step=group.replica.step(),
+                fit=group.replica.fit(),
+                token_budget=group.replica.token_budget,
+                max_sequences=group.replica.max_sequences,
+                speed=group.replica.speed,
+            )
+            for group in groups
+        ],
+        demand.buckets,
+        ttft_seconds=targets.ttft_seconds,
+        tpot_seconds=targets.tpot_seconds,
+        percentile=targets.percentile,
+    )
+    variants = tuple(
+        Variant(
+            name=group.name,
+            pool=group.name,
+            gpu=group.replica.gpu.name,
+            gpus_per_replica=group.replica.tensor_parallel,
+            cost_per_hour=1.0,
+            capacity_rps=row.capacity_rps,
+            provenance=Provenance.ESTIMATED,
+            min_replicas=group.count,
+            max_replicas=group.count,
+        )
+        for group, row in zip(groups, rows, strict=True)
+    )
+    return Service("trace", demand, variants, mode)
