@@ -51,8 +51,11 @@ NO_PROMETHEUS = (
 )
 
 
+Rates = tuple[tuple[float, float], ...]
+
+
 class HistorySource(Protocol):
-    async def once(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], tuple[tuple[float, float], ...]]:
+    async def once(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Rates]:
         """(seconds ago, requests per second), the oldest first; empty when it was told before."""
 
 
@@ -98,10 +101,13 @@ class Observer:
         measured, rejected_measured = parse_objects(ModelProfile, lists[MODEL_PROFILES] or [])
         gateways = None if any(lists[kind] is None for kind in GATEWAY_API) else _names(lists[GATEWAYS] or [])
         queries = _queries(services)
-        observations = await self._observations(queries)
         asked_at = self.clock()
-        history = await self.history.once(queries) if self.history is not None and queries else {}
-        pods = await self.startups.pods(lists[DEPLOYMENTS] or []) if self.startups is not None else ()
+        # None of these raises; together they take as long as the slowest.
+        async with asyncio.TaskGroup() as group:
+            observing = group.create_task(self._observations(queries))
+            remembering = group.create_task(self._history(queries))
+            listing = group.create_task(self._pods(lists[DEPLOYMENTS] or []))
+        observations, history, pods = observing.result(), remembering.result(), listing.result()
         snapshot = Snapshot(
             services=tuple(services),
             pools=tuple(pools),
@@ -159,6 +165,12 @@ class Observer:
             absent = Observation(reason=MetricsReason.UNAVAILABLE, message=NO_PROMETHEUS)
             return {(query.namespace, query.name): absent for query in queries}
         return await self.metrics.observe(queries) if queries else {}
+
+    async def _history(self, queries: Sequence[ServiceQuery]) -> Mapping[tuple[str, str], Rates]:
+        return await self.history.once(queries) if self.history is not None and queries else {}
+
+    async def _pods(self, deployments: Sequence[Manifest]) -> tuple[Manifest, ...]:
+        return await self.startups.pods(deployments) if self.startups is not None else ()
 
 
 def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:

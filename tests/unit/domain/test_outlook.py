@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,6 +147,33 @@ def test_swings_within_the_margin_move_no_plan() -> None:
         planned.append(choice.demand.rate_rps)
     # The first swing up finds the plan that a swing down began with.
     assert len(set(planned[5:])) == 1
+
+
+@pytest.mark.parametrize("rate_rps", [1.0, 5.0, 24.0])
+def test_steady_poisson_traffic_is_planned_for_once_or_twice_in_six_hours(rate_rps: float) -> None:
+    """Rounds of 30 s over windows of 5 minutes, the forecast taking over after the first hour."""
+    rounds, window = 720, 10
+    arrivals = np.random.default_rng(1).poisson(rate_rps * 30.0, size=rounds + window)
+    service = make.service(spec=LIVE)
+    memory, planned = ServiceMemory(uid=service.metadata.uid), []
+    for place in range(rounds):
+        measured = float(arrivals[place : place + window].sum()) / (30.0 * window)
+        choice = choose_demand(
+            service, make.found(measured), memory=memory, has_plan=True, at_seconds=30.0 * place, lead_seconds=120.0
+        )
+        memory = ServiceMemory(
+            uid=service.metadata.uid,
+            demand=choice.demand,
+            had_metrics=True,
+            drifting_since=choice.drifting_since,
+            falling_since=choice.falling_since,
+            forecaster=choice.forecaster,
+        )
+        planned.append(choice.demand.rate_rps)
+    assert choice.now is not None
+    assert choice.now.forecast_margin is not None
+    assert len(set(planned)) <= 2
+    assert planned[-1] == pytest.approx(rate_rps, rel=0.25)
 
 
 def test_a_short_silence_keeps_the_plan_and_a_long_one_ends_it() -> None:
