@@ -65,5 +65,5 @@ def test_an_error_beyond_the_usual_lowers_the_share_and_a_smaller_one_raises_not
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.01, float("nan")])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match="Derates.estimated"):
+    with pytest.raises(ValueError, match=r"Derates\.estimated"):
         Derates(estimated=share)
