@@ -47,7 +47,7 @@ bench-planner: $(STAMP) ## One service: time of a plan; cost and CPU beside the 
 bench-noisy-day: $(STAMP) ## Replica changes and cost over a noisy day, beside an HPA-like rule (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_noisy_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
-bench-step-time: $(STAMP) ## Estimated TTFT and TPOT against measured vLLM, by group (JSON=1 for figures)
+bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 for figures)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json)
 
 bench-forecast: $(STAMP) ## Rates forecast at 10 to 30 minutes, beside last value and 24 h before (JSON=1 or JSON=FILE)

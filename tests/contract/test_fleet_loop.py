@@ -152,6 +152,20 @@ def profile() -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": "RuntimeProfile", "metadata": {"name": "vllm"}, "spec": spec}
 
 
+def model_profiles() -> list[dict[str, Any]]:
+    """Of the ways to run the model on L4 that a plan may take, and one that cannot be used."""
+    spec = {"model": "meta-llama/Llama-3.1-8B-Instruct", "gpu": "L4", "engineVersion": "0.32.0", "stepFactors": {}}
+    return [
+        {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": {"name": name}, "spec": spec | changes}
+        for name, changes in (
+            ("tp1", {}),
+            ("tp2", {"tensorParallel": 2}),
+            ("tp4", {"tensorParallel": 4}),
+            ("typo", {"gpu": "L44"}),
+        )
+    ]
+
+
 def llm_service(rate: str) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
@@ -184,6 +198,7 @@ def test_an_llm_service_becomes_deployments_and_then_nothing_is_written(
         (pools, gpu_pool("l4", "L4", "0.805")),
         (pools, gpu_pool("h100", "H100", "6.880")),
         ("/apis/medley.dev/v1alpha1/runtimeprofiles", profile()),
+        *(("/apis/medley.dev/v1alpha1/modelprofiles", each) for each in model_profiles()),
         (services, llm_service("4")),
     ):
         status, answer = admin.request("POST", path, body)
@@ -197,6 +212,15 @@ def test_an_llm_service_becomes_deployments_and_then_nothing_is_written(
     conditions = {each["type"]: each["reason"] for each in found["status"]["conditions"]}
     assert conditions["PlanReady"] == "Optimal"
     assert found["status"]["desiredReplicas"] == few
+    assert {each["provenance"] for each in found["status"]["variants"] if each["desired"]} == {"measured"}
+    measured = admin.request("GET", "/apis/medley.dev/v1alpha1/modelprofiles")[1]["items"]
+    told = {each["metadata"]["name"]: [c["reason"] for c in each["status"]["conditions"]] for each in measured}
+    assert told == {
+        "tp1": ["Accepted", "InUse"],
+        "tp2": ["Accepted", "InUse"],
+        "tp4": ["Accepted", "InUse"],
+        "typo": ["UnknownGpu", "NotAccepted"],
+    }
 
     # An event, not the resync, is what starts the next round.
     change = {"spec": {"workload": {"static": llm_service("40")["spec"]["workload"]["static"]}}}

@@ -79,26 +79,26 @@ def fit_points(
     """
     if not points:
         return NoFit("there are no points; give at least one measured load", ())
-    checked = [
-        (point, refusal(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision)) for point in points
-    ]
-    usable = [point for point, reason in checked if not reason]
-    refused = tuple((point, reason) for point, reason in checked if reason)
-    if not usable:
-        return NoFit(f"none of {len(points)} points can be used; the first: {refused[0][1]}", refused)
-    longest = math.ceil(max(point.prompt_tokens + point.generation_tokens for point in usable))
     memory = memory_fit(
         shape,
         gpu,
         tensor_parallel=tensor_parallel,
         precision=precision,
-        max_model_len=longest,
+        max_model_len=1,
         kv_element_bytes=kv_element_bytes,
         attention_data_parallel=attention_data_parallel,
         engine_kv_tokens=kv_tokens,
     )
     if not memory.fits:
-        return NoFit(memory.reason, refused)
+        return NoFit(memory.reason, ())
+    checked = [
+        (point, refusal(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision, memory=memory))
+        for point in points
+    ]
+    usable = [point for point, reason in checked if not reason]
+    refused = tuple((point, reason) for point, reason in checked if reason)
+    if not usable:
+        return NoFit(f"none of {len(points)} points can be used; the first: {refused[0][1]}", refused)
 
     def predict(factors: StepFactors) -> list[Latency]:
         step = StepTime(

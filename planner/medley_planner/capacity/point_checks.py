@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from medley_planner.capacity.memory import MemoryFit
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import Point
 from medley_planner.catalog import Gpu
@@ -18,9 +19,25 @@ _POSITIVE = (*_SIZES, "concurrency", "rate_rps", "ttft_seconds", "tpot_seconds")
 _AT_LEAST_ONE = (*_SIZES, "concurrency")
 
 
-def refusal(point: Point, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> str:
-    """Why the point cannot be used, naming field, value and way out; empty where it can."""
-    return _malformed(point) or _beyond_physics(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
+def refusal(
+    point: Point, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision, memory: MemoryFit
+) -> str:
+    """Why the point cannot be used, naming field, value and way out; empty where it can. `memory` is the engine's."""
+    return (
+        _malformed(point)
+        or _too_long(point, shape, memory)
+        or _beyond_physics(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
+    )
+
+
+def _too_long(point: Point, shape: ModelShape, memory: MemoryFit) -> str:
+    tokens = point.prompt_tokens + point.generation_tokens
+    named = f"prompt_tokens {point.prompt_tokens:g} + generation_tokens {point.generation_tokens:g}"
+    if shape.max_position is not None and tokens > shape.max_position:
+        return f"{named} is more than the {shape.max_position} positions of {shape.name}; correct them or the model"
+    if tokens > memory.kv_tokens:
+        return f"{named} is more than the KV cache holds, {memory.kv_tokens}; correct them or the figure"
+    return ""
 
 
 def _malformed(point: Point) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.cli.main import main
 from medley_operator.cli.manifests import read_objects
 from medley_operator.cli.plan import offline_snapshot
@@ -42,6 +43,31 @@ def edited(folder: Path, kind: str, **spec: Any) -> str:
     target = next(document for document in documents if document["kind"] == kind)
     target["spec"] |= spec
     return write(folder, documents)
+
+
+def test_measured_profiles_are_planned_from_and_those_that_are_not_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(name: str, **spec: str) -> dict[str, Any]:
+        whole = {
+            "model": "meta-llama/Llama-3.1-8B-Instruct",
+            "gpu": "H100",
+            "engineVersion": "0.32.0",
+            "stepFactors": dict.fromkeys(("fixed", "compute", "sequence", "kv"), "0.9"),
+            **spec,
+        }
+        return {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": {"name": name}, "spec": whole}
+
+    fleet = [*objects(), measured("h100"), measured("other", engineVersion="0.31.0"), measured("typo", gpu="L44")]
+    chat = next(one for one in fleet if one["kind"] == "LLMService")
+    chat["spec"]["variants"] = [{"poolRef": "h100", "tensorParallel": 1}]
+    assert main(["plan", "-f", write(tmp_path, fleet), "-o", "json"]) in (0, 3)
+    shown = capsys.readouterr()
+    (service,) = json.loads(shown.out)["services"]
+    assert {row["variant"]: row["provenance"] for row in service["mix"]}["h100"] == "measured"
+    assert "ModelProfile other is not used: measured with vLLM 0.31.0" in shown.err
+    assert 'ModelProfile typo is not used: spec.gpu "L44" is not in the catalogue' in shown.err
+    assert "ModelProfile h100" not in shown.err
 
 
 def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,9 +172,17 @@ def test_a_bad_point_is_refused_by_field_and_value_and_the_others_count(change: 
 
 def test_no_point_and_no_memory_are_outcomes() -> None:
     assert isinstance(answer(), NoFit)
-    nothing = answer(GOOD, kv_tokens=100)
+    nothing = fit_points([GOOD], shape=SHAPE, gpu=GPU, tensor_parallel=7, precision=Precision.BF16)
     assert isinstance(nothing, NoFit)
-    assert "holds 100 tokens" in nothing.reason
+    assert "does not divide" in nothing.reason
+
+
+def test_a_point_that_the_engine_cannot_have_held_is_refused_alone() -> None:
+    good = measured(UNCORRECTED, prompt=64, generation=16, concurrency=2)
+    found = fitted(good, GOOD, kv_tokens=100)
+    assert "more than the KV cache holds, 100" in found.refused[0][1]
+    found = fitted(good, replace(GOOD, prompt_tokens=200000))
+    assert "more than the 131072 positions" in found.refused[0][1]
 
 
 def test_factors_stay_within_their_bounds() -> None:

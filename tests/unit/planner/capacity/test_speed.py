@@ -5,7 +5,7 @@ import math
 import pytest
 
 from medley_planner.capacity import Speed, StepFactors, StepTime, Table, capacity_rows, memory_fit
-from medley_planner.capacity.speed import DERATE, UNCORRECTED
+from medley_planner.capacity.speed import DERATE, UNCORRECTED, Derates
 from medley_planner.catalog import gpu
 from medley_planner.model import Bucket, Provenance
 from medley_planner.shapes import Precision, bundled_shape
@@ -52,3 +52,18 @@ def test_a_row_is_derated_by_where_its_speed_comes_from() -> None:
     )
     assert known.provenance is Provenance.MEASURED
     assert known.capacity_rps[0] == pytest.approx(estimated.capacity_rps[0] * 0.95 / 0.75)
+
+
+def test_an_error_beyond_the_usual_lowers_the_share_and_a_smaller_one_raises_nothing() -> None:
+    derates = Derates(measured=0.9)
+    assert derates.allowing(Provenance.MEASURED, error=0.0) == 0.9
+    assert derates.allowing(Provenance.MEASURED, error=0.25) == 0.75
+    assert derates.allowing(Provenance.ESTIMATED, error=0.1) == DERATE[Provenance.ESTIMATED]
+    assert derates.allowing(Provenance.GIVEN, error=0.0) == 1.0
+    assert derates.allowing(Provenance.CALIBRATED, error=3.0) == 0.0
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.01, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=r"Derates\.estimated"):
+        Derates(estimated=share)
