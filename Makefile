@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth controlplane crds lock clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration controlplane crds lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services b
 
 bench-plan-truth: $(STAMP) ## Plans from half of a trace, the other half replayed on them: attainment and cost (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_plan_truth $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-calibration: $(STAMP) ## Peak predicted from low load: calibration beside a scalar factor (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_calibration $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build

@@ -103,6 +103,10 @@ class Run:
         )
         self._now = 0.0
 
+    @property
+    def kv_tokens(self) -> int:
+        return self._engine.spec.kv_tokens
+
     def windows(self, rates: Sequence[float], *, noise: float = NOISE) -> Iterator[Window]:
         """A window at each rate (requests per second), after some time at the first one."""
         self._serve(rates[0], WARM_UP_SECONDS)

@@ -6,6 +6,7 @@ without Prometheus nothing is learned, and without the ConfigMap a restart learn
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -81,7 +82,8 @@ class Calibrator:
         return told_speeds(self._engines)
 
     async def _learn(self, snapshot: Snapshot) -> None:
-        pods = engine_pods(snapshot)
+        # In threads, as all plain computing is: health and events must not wait for a large fleet.
+        pods = await asyncio.to_thread(engine_pods, snapshot)
         if not pods:
             return
         try:
@@ -91,7 +93,7 @@ class Calibrator:
             log.warning("no window to calibrate from", extra={"reason": error.reason.value, "error": str(error)})
             self._counter.failed("metrics")
             return
-        folded = fold(self._engines, figures, pods)
+        folded = await asyncio.to_thread(fold, self._engines, figures, pods)
         self._exporter.learned(windows=folded.learned, skips=folded.skips)
         self._exporter.show(folded.engines)
         for turn in folded.turns:

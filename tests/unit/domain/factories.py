@@ -245,7 +245,8 @@ def settled(manifest: Manifest) -> Manifest:
     """A Deployment with all pods Ready, an HTTPRoute that its gateway accepted."""
     if manifest["kind"] == "Deployment":
         replicas = manifest["spec"]["replicas"]
-        return {**manifest, "status": {"observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas}}
+        pods = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), replicas)
+        return {**manifest, "status": {"observedGeneration": 1, **pods}}
     if manifest["kind"] == "HTTPRoute":
         parents = [
             {

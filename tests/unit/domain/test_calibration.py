@@ -19,7 +19,7 @@ from medley_planner.capacity.calibrate import Calibration, Standing
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.model import Provenance
 from medley_planner.shapes import Precision
-from tests.unit.domain import factories
+from tests.unit.domain import factories, rounds
 
 VARIANT = ("demo", "llama", "l4")
 GROUP = PodGroup(*VARIANT, template="5d4f")
@@ -231,3 +231,32 @@ def test_a_write_is_worth_what_a_restart_would_lose() -> None:
     assert worth_writing(known, {})
     lost = replace(engine.calibration, standing=Standing.UNSETTLED)
     assert worth_writing({key: replace(engine, calibration=lost)}, known)
+
+
+def test_the_whole_way_from_rendered_pods_to_plan_and_status() -> None:
+    """What a round applies is recognised in the next look, and what was learned of it changes the plan and is told."""
+    load = {"static": {"requestsPerSecond": "40", "promptTokens": 500, "generationTokens": 150}, "source": "Static"}
+    service = factories.service("llama", spec={"workload": load})
+    pools = (factories.pool("l4", gpu="L4", nodes=40),)
+    first = rounds.run(factories.snapshot(service, pools=pools))
+    rows = first.status()["variants"]
+    assert {row["provenance"] for row in rows} == {"estimated"}
+    seen = factories.carried_out(first.snapshot, first.decision)
+    pods = engine_pods(seen)
+    assert {key[2] for key in pods} == {row["name"] for row in rows if row["desired"] > 0}
+    assert all(run.settled for run in pods.values())
+    engines: KnownEngines = {}
+    draw = Random(4)  # noqa: S311
+    for _ in range(40):
+        figures = {
+            PodGroup(*key, template="1"): EngineFigures(window(draw.uniform(1, 30), run=run))
+            for key, run in pods.items()
+        }
+        engines = fold(engines, figures, pods).engines
+    second = rounds.run(replace(seen, calibrated=told_speeds(engines)), first.decision.memory)
+    after = {row["name"]: row for row in second.status()["variants"]}
+    for row in rows:
+        if row["desired"] > 0 and row["name"] in after:
+            assert after[row["name"]]["provenance"] == "calibrated"
+            assert float(after[row["name"]]["capacityRps"]) < float(row["capacityRps"]), "twice as slow"
+    assert float(second.status()["costPerHour"]) > float(first.status()["costPerHour"])
