@@ -7,6 +7,7 @@ gateway's counts are read; one more where a service has no live series, to tell 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from medley_operator.metrics.sizes import JointFigures
 
 NOTHING = SizeFigures()
 NO_CACHES = CacheFigures()
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class MetricsReader:
         if service.key in answers.strange:
             return _failed(several_models(question, answers.strange[service.key], service.served_model))
         try:
-            return observe_live(
+            seen = observe_live(
                 question,
                 now=now,
                 figures=answers.load[service.key],
@@ -168,6 +170,9 @@ class MetricsReader:
             )
         except MetricsError as error:
             return _failed(error)
+        # Why the sizes are no better known is told here and not in the status, where its figures would never rest.
+        log.debug("observed", extra={"namespace": service.namespace, "service": service.name, "found": seen.message})
+        return seen
 
     async def _explain(self, services: Sequence[ServiceQuery], now: float) -> dict[ServiceKey, Observation]:
         if not services:

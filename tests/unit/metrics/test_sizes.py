@@ -205,10 +205,10 @@ async def test_a_young_service_spreads_its_samples_over_what_was_scraped() -> No
         prompt=size_elements({edge: count / 2 for edge, count in PROMPT_BUCKETS.items()}, 45_000),
         generation=size_elements({edge: count / 2 for edge, count in GENERATION_BUCKETS.items()}, 7_500),
         engine=engine_elements(
-            kv_usage=10 * 600 * (0.02 * 150 + 0.48 * 170.5 + 0.02 * 8) / 300 / 16000,
-            itl_seconds=300 * 24 * 0.02,
+            kv_usage=10 * 600 * (0.2 * 150 + 4.8 * 170.5 + 0.2 * 8) / 300 / 16000,
+            itl_seconds=300 * 24 * 0.2,
             itl_count=300 * 24,
-            prefill_seconds=6.0,
+            prefill_seconds=60.0,
         ),
     )
     assert source(await observe(fake)) is SizeSource.TILTED
