@@ -24,8 +24,9 @@ from medley_operator.metrics.figures import (
     by_role,
     by_size,
     own_models,
+    several_models,
 )
-from medley_operator.metrics.judge import explain_absence, observe_live, several_models
+from medley_operator.metrics.judge import explain_absence, foreign_models, observe_live
 from medley_operator.metrics.prometheus import Prometheus, Sample
 from medley_operator.metrics.queries import (
     Role,
@@ -140,8 +141,9 @@ class MetricsReader:
         served = {service.key: service.served_model for service in services}
         strange: dict[ServiceKey, tuple[str, ...]] = {}
         own: list[list[Sample]] = []
+        several = several_models(asked[0].result())
         for task in asked[:4]:
-            samples, others = own_models(task.result(), served)
+            samples, others = own_models(task.result(), served, several=several)
             own.append(samples)
             strange |= others
         load, prompt, generation, engine = own
@@ -158,7 +160,7 @@ class MetricsReader:
     def _judge(self, service: ServiceQuery, answers: _Answers, now: float) -> Observation:
         question = self._question(service)
         if service.key in answers.strange:
-            return _failed(several_models(question, answers.strange[service.key], service.served_model))
+            return _failed(foreign_models(question, answers.strange[service.key], service.served_model))
         try:
             seen = observe_live(
                 question,
