@@ -185,6 +185,7 @@ def windows_of(sizes: Sequence[Size], *, seed: int) -> Iterator[Window]:
                 finished=float(len(finished)),
                 growth=float(engine.running + engine.waiting - in_flight),
                 tokens_held=usage * spec.kv_tokens,
+                samples=float(len(usages)),
                 usage=usage,
                 block_tokens=0.0,
                 inter_token_seconds=after.token_seconds - before.token_seconds,

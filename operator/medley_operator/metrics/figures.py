@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from medley_operator.metrics.errors import InvalidMetricsError
@@ -30,6 +30,19 @@ ServiceKey = tuple[str, str]
 """(namespace, name) of an LLMService."""
 
 _ROLES = {role.value: role for role in Role}
+
+
+def _sum(a: float, b: float) -> float:
+    return a + b
+
+
+_TOGETHER: Mapping[Role, Callable[[float, float], float]] = {
+    Role.NEWEST: max,
+    Role.EARLIEST: min,
+    Role.SCRAPES: max,
+    Role.MODELS: max,
+}
+"""How figures of several models of one service are put together; others are added."""
 
 
 ReplicaSet = tuple[str, ...]
@@ -72,46 +85,56 @@ class CacheFigures:
     pods: Mapping[ReplicaSet, Mapping[tuple[str, str], float]] = field(default_factory=dict)
 
 
-def own_models(
-    samples: Sequence[Sample], served: Mapping[ServiceKey, str]
-) -> tuple[list[Sample], dict[ServiceKey, tuple[str, ...]]]:
-    """The samples that count where pods export several models: those of the name that the service serves under.
+def several_models(load: Iterable[Sample]) -> frozenset[ServiceKey]:
+    """Services of which a single pod exports several models. Where each pod has its own, a model is being renamed, and
+    all of them are the service's."""
+    return frozenset(_key(sample) for sample in load if sample.labels.get(ROLE) == Role.MODELS and sample.value > 1)
 
-    Also the names of the services that export several of which none is theirs; their samples are left out. A single
-    name counts whatever it is: the engine's arguments may rename the model.
+
+def own_models(
+    samples: Sequence[Sample], served: Mapping[ServiceKey, str], *, several: Collection[ServiceKey]
+) -> tuple[list[Sample], dict[ServiceKey, tuple[str, ...]]]:
+    """Of the services in `several`, the samples of the name that they serve under; of others, all.
+
+    Also the names of the services in `several` of which none is theirs; their samples are left out.
     """
     names: dict[ServiceKey, set[str]] = defaultdict(set)
     for sample in samples:
         if sample.labels.get(MODEL):
             names[_key(sample)].add(sample.labels[MODEL])
-    several = {key: found for key, found in names.items() if len(found) > 1}
-    strange = {key: tuple(sorted(found)) for key, found in several.items() if served.get(key) not in found}
+    strange = {
+        key: tuple(sorted(found)) for key, found in names.items() if key in several and served.get(key) not in found
+    }
 
     def counts(sample: Sample) -> bool:
-        key, model = _key(sample), sample.labels.get(MODEL, "")
-        return key not in several or not model or model == served.get(key)
+        model = sample.labels.get(MODEL, "")
+        return _key(sample) not in several or not model or model == served.get(_key(sample))
 
     return [sample for sample in samples if counts(sample)], strange
 
 
 def by_role(samples: Iterable[Sample]) -> dict[ServiceKey, dict[Role, float]]:
-    """Figures of each service by role; what carries no role that we asked for is left out."""
+    """Figures of each service by role, models together; what carries no role that we asked for is left out."""
     table: dict[ServiceKey, dict[Role, float]] = defaultdict(dict)
     for sample in samples:
         role = _ROLES.get(sample.labels.get(ROLE, ""))
         if role is not None:
-            table[_key(sample)][role] = sample.value
+            figures = table[_key(sample)]
+            together = _TOGETHER.get(role, _sum)
+            figures[role] = together(figures[role], sample.value) if role in figures else sample.value
     return dict(table)
 
 
 def by_size(samples: Iterable[Sample]) -> dict[ServiceKey, SizeFigures]:
-    groups: dict[ServiceKey, dict[ReplicaSet, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    tokens: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(dict)
+    groups: dict[ServiceKey, dict[ReplicaSet, dict[str, float]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(float))
+    )
+    tokens: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(lambda: defaultdict(float))
     for sample in samples:
         if sample.labels.get(ROLE) == Role.TOKENS:
-            tokens[_key(sample)][_replica_set(sample)] = sample.value
+            tokens[_key(sample)][_replica_set(sample)] += sample.value
         elif sample.labels.get(ROLE) == Role.BUCKET:
-            groups[_key(sample)][_replica_set(sample)][sample.labels.get(EDGE, "")] = sample.value
+            groups[_key(sample)][_replica_set(sample)][sample.labels.get(EDGE, "")] += sample.value
     return {
         key: SizeFigures(groups=groups.get(key, {}), tokens=tokens.get(key, {}))
         for key in groups.keys() | tokens.keys()
@@ -119,11 +142,11 @@ def by_size(samples: Iterable[Sample]) -> dict[ServiceKey, SizeFigures]:
 
 
 def by_cache(samples: Iterable[Sample]) -> dict[ServiceKey, CacheFigures]:
-    usage: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(dict)
+    usage: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(lambda: defaultdict(float))
     pods: dict[ServiceKey, dict[ReplicaSet, dict[tuple[str, str], float]]] = defaultdict(lambda: defaultdict(dict))
     for sample in samples:
         if sample.labels.get(ROLE) == Role.KV_USAGE:
-            usage[_key(sample)][_replica_set(sample)] = sample.value
+            usage[_key(sample)][_replica_set(sample)] += sample.value
         elif sample.labels.get(ROLE) == Role.KV_PODS:
             size = sample.labels.get(BLOCKS, ""), sample.labels.get(BLOCK_TOKENS, "")
             pods[_key(sample)][_replica_set(sample)][size] = sample.value

@@ -75,7 +75,7 @@ def observe_live(
     )
 
 
-def several_models(question: Question, names: Sequence[str], served: str) -> MissingMetricsError:
+def foreign_models(question: Question, names: Sequence[str], served: str) -> MissingMetricsError:
     """Why pods that export several models tell nothing of the service's own."""
     return MissingMetricsError(
         f"{question.series(question.names.running[0])} {question.where} is of the models {', '.join(names)} "

@@ -7,6 +7,7 @@ gateway's counts are read; one more where a service has no live series, to tell 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from medley_operator.metrics.figures import (
     by_role,
     by_size,
     own_models,
+    several_models,
 )
-from medley_operator.metrics.judge import explain_absence, observe_live, several_models
+from medley_operator.metrics.judge import explain_absence, foreign_models, observe_live
 from medley_operator.metrics.prometheus import Prometheus, Sample
 from medley_operator.metrics.queries import (
     Role,
@@ -39,6 +41,7 @@ from medley_operator.metrics.sizes import JointFigures
 
 NOTHING = SizeFigures()
 NO_CACHES = CacheFigures()
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,9 @@ class MetricsReader:
         served = {service.key: service.served_model for service in services}
         strange: dict[ServiceKey, tuple[str, ...]] = {}
         own: list[list[Sample]] = []
+        several = several_models(asked[0].result())
         for task in asked[:4]:
-            samples, others = own_models(task.result(), served)
+            samples, others = own_models(task.result(), served, several=several)
             own.append(samples)
             strange |= others
         load, prompt, generation, engine = own
@@ -156,9 +160,9 @@ class MetricsReader:
     def _judge(self, service: ServiceQuery, answers: _Answers, now: float) -> Observation:
         question = self._question(service)
         if service.key in answers.strange:
-            return _failed(several_models(question, answers.strange[service.key], service.served_model))
+            return _failed(foreign_models(question, answers.strange[service.key], service.served_model))
         try:
-            return observe_live(
+            seen = observe_live(
                 question,
                 now=now,
                 figures=answers.load[service.key],
@@ -168,6 +172,9 @@ class MetricsReader:
             )
         except MetricsError as error:
             return _failed(error)
+        # Why the sizes are no better known is told here and not in the status, where its figures would never rest.
+        log.debug("observed", extra={"namespace": service.namespace, "service": service.name, "found": seen.message})
+        return seen
 
     async def _explain(self, services: Sequence[ServiceQuery], now: float) -> dict[ServiceKey, Observation]:
         if not services:

@@ -47,6 +47,8 @@ class Role(StrEnum):
     """Time of the first sample in the window, to the resolution of `coverage_step_seconds`."""
     SCRAPES = "scrapes"
     """Samples in the window of the pod that has most."""
+    MODELS = "models"
+    """Models that one pod exports, of the pod that exports most."""
     COMPLETED = "completed"
     """Requests finished in the window."""
     RUNNING = "running"
@@ -102,11 +104,13 @@ def load_query(names: EngineNames, *, window_seconds: int) -> str:
     def over_series(aggregate: str, template: str) -> str:
         return f"{aggregate} by ({PER_MODEL}) ({_first(names.running, lambda name: template.format(name + SELECTOR))})"
 
+    models = f"count by ({PER_MODEL}, pod) ({_first(names.running, lambda name: f'{name}{SELECTOR}')})"
     return _union(
         {
             Role.NEWEST: over_series("max", "timestamp({})"),
             Role.EARLIEST: over_series("min", f"min_over_time(timestamp({{}}){steps})"),
             Role.SCRAPES: over_series("max", f"count_over_time({{}}{window})"),
+            Role.MODELS: f"max by ({PER_SERVICE}) (count by ({PER_SERVICE}, pod) ({models}))",
             Role.COMPLETED: counted(names.completed, "increase"),
             Role.RUNNING: live(names.running),
             Role.WAITING: live(names.waiting),

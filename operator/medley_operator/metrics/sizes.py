@@ -174,6 +174,7 @@ def _held(question: Question, load: Load, joint: JointFigures) -> HeldTokens | _
         finished=load.completed,
         growth=load.growth,
         tokens_held=held,
+        samples=load.scrapes,
         usage=held / capacity,
         block_tokens=blocks / capacity,
         inter_token_seconds=engine[Role.ITL_SECONDS],

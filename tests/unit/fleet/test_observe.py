@@ -34,9 +34,11 @@ def node(name: str, *, ready: str = "True", **spec: Any) -> Manifest:
 class Metrics:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, float]] = []
+        self.served: list[str] = []
 
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Observation]:
         self.asked += [(query.namespace, query.name, query.window_seconds) for query in services]
+        self.served += [query.served_model for query in services]
         return {(query.namespace, query.name): Observation(MetricsReason.MISSING) for query in services}
 
 
@@ -137,6 +139,7 @@ async def test_prometheus_is_asked_only_for_services_that_want_it() -> None:
     client.put({"apiVersion": API_VERSION, "kind": "GPUPool", "metadata": {"name": "bad", "uid": "u"}, "spec": {}})
     seen = await Observer(client=client, metrics=metrics, clock=lambda: 7.0).observe()
     assert metrics.asked == [("demo", "live", 120)]
+    assert metrics.served == ["live"], "the name that its engines serve under, where the spec gives no other"
     assert set(seen.snapshot.observations) == {("demo", "live")}
 
 

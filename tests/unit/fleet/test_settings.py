@@ -59,6 +59,8 @@ def test_where_simulated_capacities_are_kept() -> None:
     [
         ("--prometheus-url", "prometheus:9090", "http://"),
         ("--prometheus-url", "http://user:secret@prometheus:9090", "must not hold a password"),
+        ("--gateway-size-metric", 'x{a="b"}', "must be the name of a counter"),
+        ("--gateway-size-metric", "sum(x)", "must be the name of a counter"),
         ("--resync-seconds", "0.5", "from 1 to"),
         ("--resync-seconds", "nan", "number of seconds"),
         ("--debounce-idle-seconds", "soon", "number of seconds"),

@@ -79,14 +79,14 @@ def engine_elements(
 ) -> list[Element]:
     """Engine figures that fit `load_elements` and its sizes: 600 requests of 150 and 25 tokens, as if independent.
 
-    Per request 24 gaps of 20 ms and 20 ms of prefill; two pods of 1000 blocks of 16 tokens. None drops a figure.
+    Per request 24 gaps of 200 ms and 200 ms of prefill; two pods of 1000 blocks of 16 tokens. None drops a figure.
     """
     figures: dict[str, float | str | None] = {
-        "kv_usage": 20 * 600 * (0.02 * 150 + 0.48 * (150 + 12.5 + 8) + 0.02 * 8) / 300 / 16000,
+        "kv_usage": 20 * 600 * (0.2 * 150 + 4.8 * (150 + 12.5 + 8) + 0.2 * 8) / 300 / 16000,
         "kv_pods": 2,
-        "itl_seconds": 600 * 24 * 0.02,
+        "itl_seconds": 600 * 24 * 0.2,
         "itl_count": 600 * 24,
-        "prefill_seconds": 600 * 0.02,
+        "prefill_seconds": 600 * 0.2,
         "preemptions": 0,
         "prefix_hits": 0,
         "prefix_queries": 90_000,

@@ -6,6 +6,7 @@ import pytest
 
 from medley_operator.domain.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
+from medley_operator.metrics.queries import Role
 from medley_planner.model import SizeSource
 from medley_planner.workload import mean_generation_tokens, mean_prompt_tokens
 from medley_planner.workload.marginal import mean_product
@@ -20,6 +21,7 @@ from tests.unit.metrics.fake_prometheus import (
     engine_elements,
     gateway_elements,
     generation_elements,
+    labels,
     load_elements,
     prompt_elements,
     size_elements,
@@ -166,12 +168,14 @@ def of_model(elements: list[Element], model: str, *, times: float = 1.0) -> list
     return [({**m, "model_name": model}, v if m["medley_role"] in same else times * float(v)) for m, v in elements]
 
 
-def two_models(first: str, second: str) -> FakePrometheus:
+def two_models(first: str, second: str, *, per_pod: int = 2) -> FakePrometheus:
     def both(elements: list[Element]) -> list[Element]:
         return of_model(elements, first) + of_model(elements, second, times=7)
 
     return FakePrometheus(
-        load=both(load_elements()), prompt=both(prompt_elements()), generation=both(generation_elements())
+        load=[*both(load_elements()), (labels("demo", "llama", Role.MODELS), per_pod)],
+        prompt=both(prompt_elements()),
+        generation=both(generation_elements()),
     )
 
 
@@ -180,6 +184,14 @@ async def test_of_several_models_the_services_own_counts() -> None:
         seen = await observe(fake)
         assert seen.demand is not None
         assert seen.demand.rate_rps == pytest.approx(2.0)
+
+
+async def test_pods_of_one_model_each_all_count_while_it_is_renamed() -> None:
+    seen = await observe(two_models("llama", "old-name", per_pod=1))
+    assert seen.demand is not None
+    assert seen.demand.rate_rps == pytest.approx(8 * 2.0)
+    assert mean_prompt_tokens(seen.demand) == pytest.approx(150)
+    assert seen.samples == 8 * 600
 
 
 async def test_a_single_model_counts_whatever_its_name() -> None:
@@ -205,10 +217,10 @@ async def test_a_young_service_spreads_its_samples_over_what_was_scraped() -> No
         prompt=size_elements({edge: count / 2 for edge, count in PROMPT_BUCKETS.items()}, 45_000),
         generation=size_elements({edge: count / 2 for edge, count in GENERATION_BUCKETS.items()}, 7_500),
         engine=engine_elements(
-            kv_usage=10 * 600 * (0.02 * 150 + 0.48 * 170.5 + 0.02 * 8) / 300 / 16000,
-            itl_seconds=300 * 24 * 0.02,
+            kv_usage=10 * 600 * (0.2 * 150 + 4.8 * 170.5 + 0.2 * 8) / 300 / 16000,
+            itl_seconds=300 * 24 * 0.2,
             itl_count=300 * 24,
-            prefill_seconds=6.0,
+            prefill_seconds=60.0,
         ),
     )
     assert source(await observe(fake)) is SizeSource.TILTED

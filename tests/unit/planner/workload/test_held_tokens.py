@@ -30,6 +30,7 @@ def held(**changes: Any) -> HeldTokens:
         finished=1000.0,
         growth=0.0,
         tokens_held=tokens / SECONDS,
+        samples=150.0,
         usage=0.3,
         block_tokens=BLOCK,
         inter_token_seconds=ITL * 225_000,
@@ -48,10 +49,10 @@ def test_opposite_sizes_are_recovered_less_the_doubt_of_prefill() -> None:
     assert doubt < 0.03
 
 
-def test_what_cannot_be_told_from_prefill_is_independent() -> None:
-    found = joint_ratio(held(prefill_seconds=4000 * PREFILL), prompt=PROMPT, generation=GENERATION)
-    assert isinstance(found, float)
-    assert RATIO < found <= 1.0
+def test_without_prefill_nothing_is_in_doubt() -> None:
+    no_prefill = held(tokens_held=held().tokens_held - 1000 * PREFILL * (PROMPT.square / PROMPT.mean + 8.0) / SECONDS)
+    found = joint_ratio(replace(no_prefill, prefill_seconds=0.0), prompt=PROMPT, generation=GENERATION)
+    assert found == pytest.approx(RATIO)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,7 @@ def test_what_cannot_be_told_from_prefill_is_independent() -> None:
         ({"usage": 0.004}, HeldFault.CACHE_IDLE),
         ({"tokens_held": 3000.0}, HeldFault.IMPLAUSIBLE),
         ({"tokens_held": math.nan}, HeldFault.IMPLAUSIBLE),
+        ({"samples": 0.0}, HeldFault.UNCERTAIN),
     ],
 )
 def test_refusals(changes: dict[str, float], fault: HeldFault) -> None:
