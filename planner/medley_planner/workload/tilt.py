@@ -34,7 +34,7 @@ _TOLERANCE = 1e-10
 
 @dataclass(frozen=True, slots=True)
 class Tilt:
-    """`shares[i][j]` of the requests have prompt bin i and generation bin j; they sum to both margins.
+    """`shares[i][j]` of the requests have prompt bin i and generation bin j; they sum to both margins (to 1e-4).
 
     `ratio`: mean of prompt x generation over the product of the means, as the shares have it. `clamped`: a stronger
     tilt was asked for than is plausible or than the margins allow.
