@@ -121,13 +121,13 @@ def load_query(names: EngineNames, *, window_seconds: int) -> str:
 
 
 def rate_query(names: EngineNames, *, window_seconds: int) -> str:
-    """Requests per second that arrived per service, of any one time, for a service that was scraped all the window."""
+    """Requests per second that arrived per service, all its models together, if it was scraped all the window."""
 
     def change(candidates: tuple[str, ...], function: str) -> str:
         return _per_service(_first(candidates, lambda name: f"{function}({name}{SELECTOR}[{window_seconds}s])"))
 
     parts = (change(names.completed, "increase"), change(names.running, "delta"), change(names.waiting, "delta"))
-    return f"({' + '.join(parts)}) / {window_seconds}"
+    return f"sum by ({PER_SERVICE}) ({' + '.join(parts)}) / {window_seconds}"
 
 
 def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
