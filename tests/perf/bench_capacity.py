@@ -1,9 +1,9 @@
-"""`make bench-capacity`: simulated capacity tables of eight GPUs - their time, and how far the closed form lies from them.
+"""`make bench-capacity`: simulated capacity tables of eight GPUs: their time, and how far the closed form is from them.
 
 Llama-3.1-8B, TTFT 1 s, TPOT 50 ms (100 ms on GPUs that take longer for one step), 95 %, token budget 2048. Cells are
 timed one by one in this process (CPU time); then all eight tables are made anew by two processes and written to a cache
 (wall time), and read from it. The baseline is the closed form, in the same run: its time, and its ratio to the
-simulation by GPU. How good the search itself is shows beside a simulation of many more requests with other gaps.
+simulation by GPU. How good the search itself shows beside a simulation of many more requests with other gaps.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def row_of(one: Timed, rng: np.random.Generator) -> dict[str, Any]:
 def shown(rows: Sequence[dict[str, Any]]) -> Table:
     table = Table(title="closed form / simulated, by GPU")
     for heading in (
-        "GPU", "TPOT ms", "cells", "CPU s", "closed form CPU s", "p5", "median", "p95", "worst", "attained at the rate %",
+        "GPU", "TPOT ms", "cells", "CPU s", "closed form CPU s", "p5", "median", "p95", "worst", "attained %",
     ):  # fmt: skip
         table.add_column(heading)
     for row in rows:

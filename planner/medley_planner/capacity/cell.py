@@ -37,7 +37,7 @@ TOLERANCE = 0.01
 """The search ends where the rate that keeps the targets and one that breaks them are this close, as a ratio."""
 FIRST_STEP = 1.08
 LARGEST_STEP = 2.0
-MOST_DRIFT = 0.02
+MOST_DRIFT = 0.002
 """Seconds that the wait may grow per second: more is an engine that falls behind, which a loose target may hide."""
 MOST_PROBES = 24
 LOWEST_RATIO = 1e-3

@@ -44,6 +44,10 @@ class TableGroup:
     max_model_len: int
     max_sequences: int
 
+    def __hash__(self) -> int:
+        """Of what tells most groups apart: a whole model shape takes ten times as long, and rounds hash thousands."""
+        return hash((self.shape.name, self.engine_version, self.targets, self.max_model_len, self.max_sequences))
+
 
 @dataclass(frozen=True, slots=True)
 class TableKey:
@@ -83,6 +87,11 @@ class TableKey:
             factors=StepFactors(**{name: _coarse(value) for name, value in parts.items()}),
             kv_tokens=_coarse_tokens(fit.kv_tokens, least=group.max_model_len),
         )
+
+    def __hash__(self) -> int:
+        """As that of its group."""
+        ways = (self.gpu.name, self.tensor_parallel, self.precision, self.token_budget, self.kv_tokens)
+        return hash((self.group, *ways))
 
     @property
     def family(self) -> TableKey:

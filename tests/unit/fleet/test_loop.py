@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -25,9 +25,11 @@ from medley_operator.fleet.observe import Observed
 from medley_operator.kube.errors import Unavailable
 from medley_operator.kube.resources import LLM_SERVICES
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
+from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Plan, PlanStatus, Problem
 from tests.unit.fleet.objects import service, snapshot
+from tests.unit.planner.capacity.tables import group
 
 PLAN = Plan(PlanStatus.OPTIMAL, (), 12.0, 11.4, 0.05, 0.01)
 EVENT = Batch(reasons={"Node": 1}, first_event_at=100.0)
@@ -145,6 +147,37 @@ async def test_without_a_problem_the_solver_is_not_asked() -> None:
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
     assert "solve" not in world.steps
     assert world.concluded == [None]
+
+
+class AtHand:
+    """Tables: `come` tells whether what a round misses is at hand."""
+
+    def __init__(self, come: bool) -> None:
+        self.known: Mapping[TableGroup, tuple[GridRatios, ...]] = {}
+        self.come = come
+        self.seen: list[Mapping[TableGroup, tuple[GridRatios, ...]]] = []
+
+    async def want(self, missing: tuple[TableKey, ...]) -> bool:
+        if self.come:
+            self.known = {group(): ()}
+        return self.come
+
+    def prepare(self, seen: Snapshot, memory: Memory) -> Prepared:
+        self.seen.append(seen.capacity_tables)
+        return Prepared(problem=None, services=(), pools=())
+
+
+@pytest.mark.parametrize("come", [True, False])
+async def test_tables_at_hand_count_in_the_same_round_and_others_are_not_waited_for(come: bool) -> None:
+    tables = AtHand(come)
+    world = World()
+    _, parts = world.loop()
+    parts = replace(parts, prepare=tables.prepare, tables=tables)
+    debounce = Debounce(idle_seconds=0.25, max_seconds=1.0, resync_seconds=30.0, started_at=world.clock.now)
+    loop = FleetLoop(parts, debounce=debounce, deadline_seconds=10.0, clock=world.clock)
+    assert await loop.round(EVENT) is RoundOutcome.PLANNED
+    assert tables.seen == ([{}, {group(): ()}] if come else [{}])
+    assert world.steps == ["observe", "conclude", "publish"]
 
 
 async def test_a_plan_failure_is_concluded_upon_and_counted() -> None:

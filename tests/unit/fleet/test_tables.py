@@ -13,6 +13,7 @@ import pytest
 from medley_operator.fleet import tables as module
 from medley_operator.fleet.tables import CapacityTables, NoTable, simulate_apart
 from medley_planner.capacity import GridRatios, TableKey
+from medley_planner.capacity.simulated import simulate_table
 from medley_planner.cli.table_cache import TableCache
 from tests.unit.planner.capacity.tables import TARGETS, key
 
@@ -146,7 +147,13 @@ async def test_of_one_way_to_run_only_the_last_tables_are_kept(tmp_path: Path) -
 async def test_the_real_process_answers_at_the_lowest_priority_and_refuses_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A token budget below the sequences is what no engine starts with: refused at once, so that the test is short."""
+    """So short a model leaves one cell. A token budget below the sequences is what no engine starts with."""
+    tiny = replace(FAST, group=replace(FAST.group, max_model_len=64))
+    found = await simulate_apart(tiny)
+    here = simulate_table(tiny)
+    assert (found.simulated_rps, found.closed_form_rps) == (here.simulated_rps, here.closed_form_rps)
+    assert sum(rate > 0 for rate in found.simulated_rps) == 1
+
     small = replace(FAST, token_budget=128)
     with pytest.raises(NoTable, match="at least as many tokens per step as sequences"):
         await simulate_apart(small)
