@@ -41,13 +41,16 @@ GATE = 9.0
 """Squared deviations beyond which a window is an outlier."""
 OUTLIERS = 10
 """In a row: they are right, and what was learned is wrong."""
+RESTART_WIDTH = 4.0
+"""Times the doubt of the start: an engine that is off by more than the start allows for must be found too."""
 LEAST_FACTOR = 0.2
 MOST_CHANGE = 0.5
 """Of a factor by one window, as a share of it."""
 MEMORY = 0.98
 """Share of a window's weight that is left in the next one, where it is told whether loads differed at all."""
-MAX_CONDITION = 1000.0
-"""Of what the windows told in two directions; beyond it they tell of one operating point only."""
+MAX_CONDITION = 1e4
+"""Of what the windows told in two directions (squares: 100 times as far in the one as in the other); beyond it they
+tell of one operating point only."""
 AVERAGED = 0.2
 """Weight of the newest window in the mean error."""
 MIN_WINDOWS = 12
@@ -155,19 +158,17 @@ def cautious_factors(calibration: Calibration, prior: Prior) -> StepFactors:
     return StepFactors(*map(float, np.maximum(state + towards / deviation, LEAST_FACTOR)))
 
 
-def calibrated_speed(
-    calibration: Calibration, prior: Prior, *, kv_tokens: int | None = None, derate: float | None = None
-) -> Speed:
+def calibrated_speed(calibration: Calibration, prior: Prior, *, kv_tokens: int | None = None) -> Speed:
     """What planning may count on: the cautious factors where it is calibrated, else the estimate.
 
-    `kv_tokens` is the engine's own figure and counts in both cases. `derate`: that of `DERATE` where None.
+    `kv_tokens` is the engine's own figure and counts in both cases.
     """
     if calibration.standing is not Standing.CALIBRATED:
         return replace(ESTIMATE, kv_tokens=kv_tokens)
     return Speed(
         factors=cautious_factors(calibration, prior),
         provenance=Provenance.CALIBRATED,
-        derate=DERATE[Provenance.CALIBRATED] if derate is None else derate,
+        derate=DERATE[Provenance.CALIBRATED],
         kv_tokens=kv_tokens,
     )
 
@@ -219,7 +220,9 @@ def _damped(state: Vector, change: Vector) -> float:
 def _outlier(calibration: Calibration) -> Calibration:
     if calibration.outliers + 1 < OUTLIERS:
         return replace(calibration, outliers=calibration.outliers + 1)
-    return Calibration(factors=calibration.factors, standing=Standing.RESTARTED)
+    return Calibration(
+        factors=calibration.factors, covariance=RESTART_WIDTH**2 * FIRST_COVARIANCE, standing=Standing.RESTARTED
+    )
 
 
 def _standing(calibration: Calibration) -> Standing:
