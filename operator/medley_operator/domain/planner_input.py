@@ -6,6 +6,7 @@ Pure. May read contexts, pools and children; decides nothing about which service
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -130,8 +131,24 @@ def check_subjects(contexts: Sequence[ServiceContext]) -> Mapping[str, Subject]:
                 if known.replica is not None
             ),
             targets=Targets(duration_seconds(slo.ttft), duration_seconds(slo.tpot), float(slo.percentile)),
+            last_factors=tuple(last_factors(context).items()),
         )
     return subjects
+
+
+def last_factors(context: ServiceContext) -> dict[str, float]:
+    """What the status tells of the capacities that the plan in force was made with, by variant. Text that is no factor
+    counts as none."""
+    plan = context.service.status.plan
+    rows = plan.capacity_corrections if plan is not None else []
+    return {row.variant: factor for row in rows if 0.0 < (factor := _number(row.factor)) <= 1.0}
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def watts_per_gpu(pool: GPUPool) -> float:

@@ -14,6 +14,7 @@ from medley_operator.domain.children import RunningVariant, running_variants
 from medley_operator.domain.contexts import ServiceContext
 from medley_operator.domain.goals import Goal, GoalKind, choose_goal
 from medley_operator.domain.outcome import VariantRow
+from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.render.httproute import observed_weights
 from medley_operator.domain.rollout import PoolUse, VariantScale
 from medley_operator.domain.snapshot import Manifest, Memory, ObjectKey, PlanOutcome
@@ -43,9 +44,7 @@ def stage_service(context: ServiceContext, outcome: PlanOutcome | None, own: Map
 
 def as_corrected(context: ServiceContext, goal: Goal) -> ServiceContext:
     """The context with the capacities that the plan in force was made with; of a plan that is held the status tells."""
-    factors = dict(goal.capacity_factors)
-    if goal.plan is None and context.service.status.plan is not None:
-        factors = {row.variant: float(row.factor) for row in context.service.status.plan.capacity_corrections}
+    factors = last_factors(context) if goal.plan is None else goal.capacity_factors
     if not factors:
         return context
     variants = tuple(

@@ -7,7 +7,7 @@ that asks the same. Pods chosen by their queues do better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -48,10 +48,15 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What of a service the check must know beyond the problem: how each variant's replica is run, and the targets."""
+    """What of a service the check must know beyond the problem: how each variant's replica is run, and the targets.
+
+    `last_factors`: what the capacities of the plan that runs were multiplied by, by variant. A check without memory
+    begins with them, so that a restart changes nothing; they are no part of what a subject is.
+    """
 
     replicas: tuple[tuple[str, Replica], ...]
     targets: Targets
+    last_factors: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

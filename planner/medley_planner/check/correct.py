@@ -45,7 +45,7 @@ def capacity_factor(replica: Replica, served: Served, targets: Targets, *, load:
 
 def rounded_factor(factor: float) -> float:
     """Downwards to thousandths, which a status can tell whole, and at least the floor."""
-    return max(min(math.floor(factor * 1000.0) / 1000.0, 1.0), FLOOR)
+    return max(min(math.floor(factor * 1000.0 + 1e-6) / 1000.0, 1.0), FLOOR)
 
 
 def _at(served: Served, part: float) -> Served:

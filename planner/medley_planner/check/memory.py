@@ -67,7 +67,11 @@ class CheckMemory:
                 continue
             signature = _signature(service, subject)
             known = self._known.get(service.name)
-            fresh[service.name] = known if known is not None and known.signature == signature else _Known(signature)
+            if known is None:
+                names = {variant.name for variant in service.variants}
+                last = {name: rounded_factor(factor) for name, factor in subject.last_factors if name in names}
+                known = _Known(signature, last)
+            fresh[service.name] = known if known.signature == signature else _Known(signature)
         self._known = fresh
         self._seen = {name: seen for name, seen in self._seen.items() if name in fresh}
         self._turns = {name: turn for name, turn in self._turns.items() if name in fresh}

@@ -96,6 +96,15 @@ def test_a_plan_that_falls_short_is_told_with_figure_and_way_out_until_it_does_n
     assert "SLOAttainable" not in [row["type"] for row in cured.status()["conditions"]]
 
 
+@pytest.mark.parametrize("factor", ["", "nan", "-1", "0", "7", "half"])
+def test_a_factor_in_a_status_that_is_none_is_let_pass(factor: str) -> None:
+    first = settle(make.snapshot(make.service()))
+    status = first.snapshot.services[0].status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    status["plan"]["capacityCorrections"] = [{"variant": "l4-tp2", "factor": factor}]
+    prepared = prepare(make.snapshot(make.service(status=status)), Memory())
+    assert prepared.subjects[NAME].last_factors == ()
+
+
 def test_capacities_are_told_and_weighted_as_the_plan_was_made_with_them() -> None:
     first = settle(make.snapshot(make.service(spec=ROUTED)))
     good = planned(first.snapshot)
@@ -107,6 +116,7 @@ def test_capacities_are_told_and_weighted_as_the_plan_was_made_with_them() -> No
     assert lowered.status()["plan"]["capacityCorrections"] == [{"variant": name, "factor": "0.500"}]
     snapshot = make.carried_out(lowered.snapshot, lowered.decision)
     assert is_quiet(told(snapshot, FleetPlan.of(good, capacity_factors={NAME: {name: 0.5}})).decision)
+    assert prepare(snapshot, Memory()).subjects[NAME].last_factors == ((name, 0.5),)
     # A plan that is held keeps the capacities that it was made with.
     held = told(snapshot, PlanFailure("SolverTimeout", "late"))
     assert held.status()["variants"][0]["capacityRps"] == row["capacityRps"]

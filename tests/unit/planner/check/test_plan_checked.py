@@ -84,6 +84,17 @@ def _never(*_: object, **__: object) -> float:
     raise AssertionError("an equal round simulates nothing")
 
 
+def test_a_check_without_memory_begins_with_the_factors_of_the_plan_that_runs() -> None:
+    problem, subjects = problem_of(replace(MIX, rate_rps=40.0), boast=2.5)
+    first = check(problem, subjects, Planner(), CheckMemory())
+    told = {name: replace(each, last_factors=tuple(first.factors[name].items())) for name, each in subjects.items()}
+    planner = Planner()
+    again = check(problem, told, planner, CheckMemory())
+    assert len(planner.solved) == 1
+    assert again.factors == first.factors
+    assert again.plan.services == first.plan.services
+
+
 def test_factors_are_forgotten_with_the_sizes_that_they_were_found_for() -> None:
     problem, subjects = problem_of(replace(MIX, rate_rps=40.0), boast=2.5)
     memory = CheckMemory()
