@@ -118,6 +118,15 @@ def test_equal_seeds_give_equal_outcomes_and_others_do_not() -> None:
     assert one.replica.tolist() != other.replica.tolist()
 
 
+@pytest.mark.parametrize("balance", Balance)
+def test_progress_counts_every_request_and_changes_nothing(balance: Balance) -> None:
+    trace, told = uniform_trace(2500, gap=0.02), list[int]()
+    outcome = simulate(trace, fleet(1, 2), Routing(balance), seed=3, progress=told.append)
+    assert sum(told) == 2500
+    assert len(told) > 2
+    assert outcome.e2e_seconds.tolist() == simulate(trace, fleet(1, 2), Routing(balance), seed=3).e2e_seconds.tolist()
+
+
 def test_percentiles_and_parts_of_an_outcome() -> None:
     outcome = simulate(uniform_trace(300, gap=0.01), fleet(1, 1), ALONE, seed=0)
     part = outcome.only(outcome.group == 1)
