@@ -7,7 +7,7 @@ that asks the same. Pods chosen by their queues do better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -61,10 +61,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one replica is to get: requests per second, and their sizes, with shares that sum to 1."""
+    """What one replica is to get: requests per second, and their sizes, with shares that sum to 1.
+
+    `prefix_hit_rate`: the share of each prompt that prefix caches save computing.
+    """
 
     rate_rps: float
     parts: tuple[Part, ...]
+    prefix_hit_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,9 @@ class Attained:
     busy: float
 
 
-def spec_of(replica: Replica) -> EngineSpec:
+def spec_of(replica: Replica, *, prefix_hit_rate: float = 0.0) -> EngineSpec:
     """The replica as the simulator takes it; its memory must hold the model."""
-    return _engine(replica)[0]
+    return replace(_engine(replica)[0], prefix_hit_rate=prefix_hit_rate)
 
 
 # A table of 8,192 tokens takes half a megabyte.
@@ -108,7 +112,7 @@ def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
     spec, table = _engine(replica)
     arrivals = poisson_arrivals(1.0, count=REQUESTS, seed=_SEED) / served.rate_rps
     prompt, generation = _sizes(served.parts)
-    fleet = Fleet((ReplicaGroup("replica", spec, 1),))
+    fleet = Fleet((ReplicaGroup("replica", replace(spec, prefix_hit_rate=served.prefix_hit_rate), 1),))
     outcome = simulate(Trace(arrivals, prompt, generation), fleet, Routing(Balance.ROUND_ROBIN), seed=0, tables=[table])
     judged = outcome.only(np.arange(REQUESTS) >= int(_WARM_UP * REQUESTS))
     tpot = judged.tpot_seconds[~np.isnan(judged.tpot_seconds)]

@@ -128,7 +128,7 @@ def _signature(service: Service, subject: Subject) -> int:
     """A hash, since the tables of a large fleet take tens of megabytes."""
     demand = service.demand
     capacities = tuple((variant.name, variant.capacity_rps) for variant in service.variants)
-    return hash((subject, service.routing, demand.buckets, demand.shares, capacities))
+    return hash((subject, service.routing, demand.buckets, demand.shares, demand.prefix_hit_rate, capacities))
 
 
 def _circumstances(service: Service, pools: Iterable[Pool]) -> tuple[object, ...]:

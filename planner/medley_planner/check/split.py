@@ -32,6 +32,7 @@ def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, Served]:
         loads[variant.variant] = Served(
             rate_rps=demand.rate_rps * total / variant.replicas,
             parts=tuple(replace(part, share=part.share / total) for part in parts),
+            prefix_hit_rate=demand.prefix_hit_rate,
         )
     return loads
 
@@ -53,7 +54,10 @@ def routed_fleet(
     """
     engines = dict(subject.replicas)
     used = [variant for variant in plan.variants if variant.replicas > 0 and variant.variant in engines]
-    fleet = Fleet(tuple(ReplicaGroup(v.variant, spec_of(engines[v.variant]), v.replicas) for v in used))
+    hits = demand.prefix_hit_rate
+    fleet = Fleet(
+        tuple(ReplicaGroup(v.variant, spec_of(engines[v.variant], prefix_hit_rate=hits), v.replicas) for v in used)
+    )
     if plan.routing is RoutingMode.PER_BUCKET:
         raise ValueError(f"service {plan.service} is planned with routing PerBucket, which no router can do")
     if plan.routing is RoutingMode.SERVICE:

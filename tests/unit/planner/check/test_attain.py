@@ -47,6 +47,13 @@ def test_attainment_falls_from_all_to_nearly_none_as_the_rate_rises() -> None:
     assert figures[-1] < 0.2
 
 
+def test_what_prefix_caches_save_is_no_prefill_of_the_check() -> None:
+    busy = replace(SIZES, rate_rps=7.0)
+    spared = replace(busy, prefix_hit_rate=0.6)
+    assert attained(A100, spared, TARGETS).busy < attained(A100, busy, TARGETS).busy
+    assert attained(A100, spared, TARGETS).attainment > attained(A100, busy, TARGETS).attainment
+
+
 def test_one_replica_attains_what_each_of_many_does_behind_a_random_router() -> None:
     served = replace(SIZES, rate_rps=5.5)
     alone = attained(A100, served, TARGETS)
