@@ -47,6 +47,7 @@ class CapacityTables:
         self._changed = changed
         self._simulate = simulate or simulate_apart
         self._known: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({})
+        self._have: frozenset[TableKey] = frozenset()
         self._wanted: tuple[TableKey, ...] = ()
         # Of what is wanted: looked for on disk, there but not handed out yet, not to be had.
         self._looked: set[TableKey] = set()
@@ -63,6 +64,8 @@ class CapacityTables:
     async def want(self, missing: tuple[TableKey, ...]) -> bool:
         """Takes note of what a round missed; what was noted before and is not in it is dropped. True where some of it
         is known now."""
+        # What came in while the round was being prepared is not missing any more.
+        missing = tuple(key for key in missing if key not in self._have)
         wanted = set(missing)
         self._looked &= wanted
         self._failed &= wanted
@@ -146,6 +149,7 @@ class CapacityTables:
                 handed.update(ready)
         if handed:
             self._known = MappingProxyType(known)
+            self._have = frozenset(table.key for tables in known.values() for table in tables)
             self._wanted = tuple(key for key in self._wanted if key not in handed)
         return bool(handed)
 
