@@ -96,7 +96,7 @@ class CapacityTables:
 
     async def _fill(self) -> None:
         while True:
-            key = next((key for key in self._wanted if key not in self._ready and key not in self._failed), None)
+            key = next((key for key in self._wanted if self._is_due(key)), None)
             if key is None:
                 self._work.clear()
                 await self._work.wait()
@@ -104,6 +104,10 @@ class CapacityTables:
             await self._fill_one(key)
             if self._hand_out():
                 self._changed()
+
+    def _is_due(self, key: TableKey) -> bool:
+        """Not on disk, as far as that was looked at."""
+        return key in self._looked and key not in self._ready and key not in self._failed
 
     async def _fill_one(self, key: TableKey) -> None:
         facts = {
