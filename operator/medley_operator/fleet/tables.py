@@ -47,6 +47,7 @@ class CapacityTables:
         self._changed = changed
         self._simulate = simulate or simulate_apart
         self._known: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({})
+        self._have: frozenset[TableKey] = frozenset()
         self._wanted: tuple[TableKey, ...] = ()
         # Of what is wanted: looked for on disk, there but not handed out yet, not to be had.
         self._looked: set[TableKey] = set()
@@ -63,6 +64,8 @@ class CapacityTables:
     async def want(self, missing: tuple[TableKey, ...]) -> bool:
         """Takes note of what a round missed; what was noted before and is not in it is dropped. True where some of it
         is known now."""
+        # What came in while the round was being prepared is not missing any more.
+        missing = tuple(key for key in missing if key not in self._have)
         wanted = set(missing)
         self._looked &= wanted
         self._failed &= wanted
@@ -93,7 +96,7 @@ class CapacityTables:
 
     async def _fill(self) -> None:
         while True:
-            key = next((key for key in self._wanted if key not in self._ready and key not in self._failed), None)
+            key = next((key for key in self._wanted if self._is_due(key)), None)
             if key is None:
                 self._work.clear()
                 await self._work.wait()
@@ -101,6 +104,10 @@ class CapacityTables:
             await self._fill_one(key)
             if self._hand_out():
                 self._changed()
+
+    def _is_due(self, key: TableKey) -> bool:
+        """Not on disk, as far as that was looked at."""
+        return key in self._looked and key not in self._ready and key not in self._failed
 
     async def _fill_one(self, key: TableKey) -> None:
         facts = {
@@ -146,6 +153,7 @@ class CapacityTables:
                 handed.update(ready)
         if handed:
             self._known = MappingProxyType(known)
+            self._have = frozenset(table.key for tables in known.values() for table in tables)
             self._wanted = tuple(key for key in self._wanted if key not in handed)
         return bool(handed)
 

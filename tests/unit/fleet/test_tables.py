@@ -115,6 +115,18 @@ async def test_a_variant_that_comes_later_joins_its_group(tmp_path: Path) -> Non
     await it.tables.close()
 
 
+async def test_what_came_in_during_a_round_is_not_simulated_again(tmp_path: Path) -> None:
+    it = filler(tmp_path)
+    it.tables.start()
+    await it.tables.want((FAST,))
+    await it.until(lambda: it.keys() == {FAST})
+    await it.tables.want((FAST,))  # of a round that began before
+    await asyncio.sleep(0.01)
+    await it.tables.close()
+    assert it.simulator.asked == [FAST]
+    assert len(it.changes) == 1
+
+
 async def test_what_is_no_longer_wanted_is_dropped(tmp_path: Path) -> None:
     it = filler(tmp_path)
     await it.tables.want((FAST, OTHER))
