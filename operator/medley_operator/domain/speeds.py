@@ -16,12 +16,22 @@ def known_speeds(
 ) -> Mapping[EngineKey, Speed]:
     """By model, GPU, degree, precision and engine version; what is not in it is estimated from the data sheet.
 
-    A measured profile goes before what is calibrated from counters. A calibration that is derated by more than the
-    default, since it is less sure, stays so in proportion.
+    A measured profile goes before what is calibrated from counters, but what a running engine says of its own cache
+    counts in any case. A calibration that is derated by more than the default, since it is less sure, stays so in
+    proportion.
     """
-    share = derates.calibrated / DERATE[Provenance.CALIBRATED]
-    speeds = {key: replace(speed, derate=min(speed.derate * share, 1.0)) for key, speed in snapshot.calibrated.items()}
+    speeds = {key: _derated(speed, derates) for key, speed in snapshot.calibrated.items()}
     for judged in profiles:
         if judged.counts and isinstance(judged.known, Known):
-            speeds[judged.known.key] = judged.known.speed
+            key, speed = judged.known.key, judged.known.speed
+            running = snapshot.calibrated.get(key, speed)
+            speeds[key] = replace(speed, kv_tokens=running.kv_tokens or speed.kv_tokens)
     return speeds
+
+
+def _derated(speed: Speed, derates: Derates) -> Speed:
+    """As configured. Engines that run but are not calibrated yet tell their cache alone."""
+    if speed.provenance is not Provenance.CALIBRATED:
+        return replace(speed, derate=derates.estimated)
+    share = derates.calibrated / DERATE[Provenance.CALIBRATED]
+    return replace(speed, derate=min(speed.derate * share, 1.0))

@@ -62,6 +62,13 @@ class MetricsServer:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except ConnectionError as error:
+                    # A scraper that gave up waiting is no fault of ours, and no traceback.
+                    log.debug("request dropped", extra={"error": str(error)})
+
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name of the base class
                 log.debug("request", extra={"request": format % args})
 

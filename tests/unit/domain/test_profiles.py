@@ -166,6 +166,15 @@ def test_a_profile_goes_before_calibration_and_calibration_before_the_estimate()
     assert speeds[other] == calibrated[other]
 
 
+def test_what_a_running_engine_says_of_its_cache_counts_beside_a_profile_and_before_calibration() -> None:
+    other = replace(KEY, gpu="L4")
+    running = {key: Speed(kv_tokens=54_321) for key in (KEY, other)}
+    snapshot = replace(make.snapshot(make.service(), measured=[make.model_profile()]), calibrated=running)
+    speeds = known_speeds(snapshot, judge_profiles(snapshot), Derates(calibrated=0.45, estimated=0.6))
+    assert (speeds[KEY].provenance, speeds[KEY].kv_tokens) == (Provenance.MEASURED, 54_321)
+    assert speeds[other] == Speed(derate=0.6, kv_tokens=54_321)
+
+
 def test_derating_is_configured_by_provenance() -> None:
     derates = Derates(measured=0.8, calibrated=0.6, estimated=0.5)
     plain = variants(make.snapshot(only_h100()))["h100"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import struct
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -54,3 +58,38 @@ def test_probes_follow_what_they_are_told(url: str, probes: dict[str, Probe]) ->
 
 def test_other_addresses_are_not_found(url: str) -> None:
     assert get(f"{url}/").status_code == 404
+
+
+def test_a_scraper_that_gives_up_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    given_up, answered = threading.Event(), threading.Event()
+
+    def healthy() -> Probe:
+        given_up.wait(5.0)
+        # The kernel drops the connection on the first write; more than it buffers makes the loss certain.
+        return Probe(True, "x" * 20_000_000)
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "request dropped":
+                answered.set()
+
+    logger = logging.getLogger("medley_operator.metrics.server")
+    told = Told()
+    logger.addHandler(told)
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    server = MetricsServer(
+        address="127.0.0.1", port=0, registry=Exporter().registry, healthy=healthy, ready=lambda: Probe(True, "ok")
+    )
+    server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5.0) as scraper:
+            scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            scraper.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        given_up.set()
+        assert answered.wait(5.0)
+    finally:
+        server.stop()
+        logger.removeHandler(told)
+        logger.setLevel(level)
+    assert "Traceback" not in capfd.readouterr().err
