@@ -65,8 +65,10 @@ def running_operator(kubeconfig: Path, folder: Path, *arguments: str) -> Iterato
     port = free_port()
     log = folder / f"operator-{port}.log"
     command = [sys.executable, "-m", "medley_operator", "--bind-address", "127.0.0.1", "--port", str(port), *arguments]
+    # Nothing is simulated in the background: plans would move at a moment that no test can know.
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, stderr=stream, env={**os.environ, "KUBECONFIG": str(kubeconfig)})
+        process = subprocess.Popen(command, stderr=stream, env=environment)
     try:
         yield OperatorProcess(process, f"http://127.0.0.1:{port}", log)
     finally:

@@ -33,6 +33,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "imagePullSecrets": [{"name": "registry"}],
         "prometheus": {"url": "http://prometheus.monitoring:9090"},
         "operator": {"resyncSeconds": 60, "logLevel": "debug", "extraEnv": [{"name": "A", "value": "b"}]},
+        "capacitySimulation": {"existingClaim": "tables"},
         "serviceAccount": {"annotations": {"a/b": "c"}},
         "podAnnotations": {"a": "b"},
         "podLabels": {"team": "x"},
@@ -50,6 +51,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
     "bare": {
         "fullnameOverride": "planner",
         "crds": {"install": False},
+        "capacitySimulation": {"enabled": False},
         "rbac": {"create": False},
         "serviceAccount": {"create": False, "name": "theirs"},
         "dashboard": {"enabled": False},
@@ -112,14 +114,18 @@ def test_template_of_everything(api: Api, tmp_path: Path) -> None:
     assert container(objects)["image"] == "example/medley@sha256:" + "0" * 64
     assert "--prometheus-url=http://prometheus.monitoring:9090" in container(objects)["args"]
     assert "--resync-seconds=60" in container(objects)["args"]
-    assert container(objects)["env"] == [{"name": "A", "value": "b"}]
+    kept = {"name": "MEDLEY_CAPACITY_CACHE_DIR", "value": "/var/cache/medley"}
+    assert container(objects)["env"] == [kept, {"name": "A", "value": "b"}]
+    assert {"name": "capacity", "mountPath": "/var/cache/medley"} in container(objects)["volumeMounts"]
+    assert {"name": "capacity", "persistentVolumeClaim": {"claimName": "tables"}} in pod["spec"]["volumes"]
+    assert pod["spec"]["securityContext"]["fsGroup"] == 65532
     assert pod["metadata"]["annotations"] == {"a": "b"}
     assert pod["metadata"]["labels"]["team"] == "x"
     assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
     (pod_monitor,) = objects["PodMonitor"]
-    kept = ["medley.dev/service", "medley.dev/variant", "medley.dev/pool", "pod-template-hash"]
-    assert pod_monitor["spec"]["podTargetLabels"] == kept
+    labels = ["medley.dev/service", "medley.dev/variant", "medley.dev/pool", "pod-template-hash"]
+    assert pod_monitor["spec"]["podTargetLabels"] == labels
     assert objects["ServiceMonitor"][0]["metadata"]["labels"]["release"] == "prom"
 
 
@@ -127,6 +133,8 @@ def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "bare")
     assert sorted(objects) == ["Deployment", "Service"]
     assert objects["Deployment"][0]["metadata"]["name"] == "planner"
+    assert container(objects)["env"] == [{"name": "MEDLEY_CAPACITY_CACHE_DIR", "value": ""}]
+    assert [mount["name"] for mount in container(objects)["volumeMounts"]] == ["tmp"]
     assert objects["Deployment"][0]["spec"]["template"]["spec"]["serviceAccountName"] == "theirs"
 
 
