@@ -1,0 +1,1 @@
+"""Measures a live engine under load, and turns measurements into a ModelProfile."""
