@@ -4,7 +4,9 @@ Reads ../shared/data/vllm_measured_ttft_tpot.csv (or $MEDLEY_SHARED_DATA). Predi
 --csv`. Rows that beat the physical limit were served from a prefix cache; they are dropped and counted. The baseline in
 the same run is the bare roofline: the same model with nothing but peaks, that is no efficiency and no overhead. The
 step overhead was fitted on the dense H100 group; to show what it does elsewhere within that group, a common offset is
-fitted on one tensor parallel degree and the others are predicted with it.
+fitted on one tensor parallel degree and the others are predicted with it. "three points" is what a profile of three
+measurements does: in each group the factors on the step time are fitted on the rows of the lowest, the middle and the
+highest batch, and the error is that of all other rows.
 """
 
 from __future__ import annotations
@@ -15,13 +17,16 @@ import os
 import statistics
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from medley_planner.capacity.estimate import Question, estimate
+from medley_planner.capacity.fit import Fit, fit_points
 from medley_planner.capacity.plausible import beats_the_limit
+from medley_planner.capacity.points import Point
 from medley_planner.cli.estimate_rows import predict_row, row_question
 
 SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
@@ -43,6 +48,7 @@ class Row:
     predicted_ttft: float
     predicted_tpot: float
     roofline_tpot: float
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ def measured(path: Path = MEASURED) -> Measured:
                     predicted_ttft=float(answer["predicted_ttft_ms"]),
                     predicted_tpot=float(answer["predicted_tpot_ms"]),
                     roofline_tpot=1e3 * (read + cached) / bandwidth,
+                    question=asked,
                 )
             )
     return Measured(tuple(rows), tuple(impossible), tuple(unpredicted))
@@ -119,20 +126,86 @@ def offset_ms(rows: list[Row]) -> float:
     return statistics.median(row.tpot - row.predicted_tpot for row in rows)
 
 
+def three_points(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of the lowest, middle and highest batch, and all others; equal batches go by the prompt's length."""
+    ordered = sorted(rows, key=lambda row: (row.question.concurrency or 0.0, row.question.prompt_tokens, row.tpot))
+    chosen = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
+    return chosen, [row for row in ordered if not any(row is one for one in chosen)]
+
+
+def fitted_errors(rows: list[Row]) -> list[float]:
+    """Absolute relative TPOT errors of the rows that a profile of three of them was not fitted on.
+
+    Rows of a group that spread attention otherwise are another engine, with a profile of its own.
+    """
+    errors: list[float] = []
+    for groups in sorted({row.question.attention_data_parallel for row in rows}):
+        alike = [row for row in rows if row.question.attention_data_parallel == groups]
+        if len(alike) <= 3:
+            continue
+        chosen, others = three_points(alike)
+        asked = chosen[0].question
+        fit = fit_points(
+            [_point(row) for row in chosen],
+            shape=asked.shape,
+            gpu=asked.gpu,
+            tensor_parallel=asked.tensor_parallel,
+            precision=asked.precision,
+            token_budget=asked.token_budget,
+            max_sequences=asked.max_sequences,
+            kv_element_bytes=asked.kv_element_bytes,
+            attention_data_parallel=groups,
+            first_wave=True,
+        )
+        if not isinstance(fit, Fit):
+            raise SystemExit(f"{rows[0].group}: {fit.reason}")
+        for row in others:
+            predicted = estimate(replace(row.question, factors=fit.factors)).latency.tpot_seconds
+            errors.append(abs(1e3 * predicted / row.tpot - 1.0))
+    return errors
+
+
+def _point(row: Row) -> Point:
+    asked = row.question
+    return Point(
+        prompt_tokens=asked.prompt_tokens,
+        generation_tokens=asked.generation_tokens,
+        concurrency=asked.concurrency,
+        rate_rps=None,
+        ttft_seconds=row.ttft / 1e3,
+        tpot_seconds=row.tpot / 1e3,
+        requests=1,
+    )
+
+
 def main() -> int:
     if not MEASURED.exists():
         raise SystemExit(f"no measured data at {MEASURED}; set MEDLEY_SHARED_DATA to the folder that has it")
     data = measured()
     table = Table(title="mean absolute error against measured vLLM", title_justify="left")
-    for heading in ("model", "GPU", "GPUs", "precision", "rows", "TPOT", "bias", "TTFT", "TPOT of the bare roofline"):
+    for heading in (
+        "model",
+        "GPU",
+        "GPUs",
+        "precision",
+        "rows",
+        "TPOT",
+        "bias",
+        "TTFT",
+        "bare roofline",
+        "three points",
+    ):
         table.add_column(heading)
     results = []
     for group, rows in by_group(data.rows).items():
         bias = statistics.fmean(row.predicted_tpot / row.tpot - 1.0 for row in rows)
         bare = statistics.fmean(abs(row.roofline_tpot / row.tpot - 1.0) for row in rows)
+        fitted_on_three = fitted_errors(rows)
+        three = statistics.fmean(fitted_on_three) if fitted_on_three else None
         figures = {"tpot": tpot_error(rows), "bias": bias, "ttft": ttft_error(rows), "bare_tpot": bare}
-        results.append({"group": group, "rows": len(rows), **figures})
+        results.append({"group": group, "rows": len(rows), **figures, "three_points_tpot": three})
         shares = (f"{figures['tpot']:.1%}", f"{bias:+.1%}", f"{figures['ttft']:.1%}", f"{bare:.1%}")
+        shares = (*shares, "-" if three is None else f"{three:.1%}")
         table.add_row(*map(str, group), str(len(rows)), *shares)
     console = Console(width=140)
     console.print(table)

@@ -9,6 +9,7 @@ from medley_planner.capacity.error_band import error_band
 from medley_planner.capacity.latency import Latency, Load, at_concurrency, at_rate
 from medley_planner.capacity.memory import MemoryFit, memory_fit, reserve_gb
 from medley_planner.capacity.power import watts
+from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
@@ -26,6 +27,7 @@ class Question:
     """A replica, its requests and its load: exactly one of `concurrency` (clients) and `rate_rps` is given.
 
     `attention_data_parallel`: see `StepTime`; budget and sequences are per group. `first_wave`: see `at_concurrency`.
+    `factors` and `kv_tokens`: what was measured of the step time and of the engine's cache.
     """
 
     shape: ModelShape
@@ -44,6 +46,8 @@ class Question:
     kv_element_bytes: float = 2.0
     attention_data_parallel: int = 1
     first_wave: bool = False
+    factors: StepFactors = UNCORRECTED
+    kv_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def estimate(question: Question) -> Estimate:
         utilisation=UTILISATION,
         kv_element_bytes=asked.kv_element_bytes,
         attention_data_parallel=asked.attention_data_parallel,
+        engine_kv_tokens=asked.kv_tokens,
     )
     if not fit.fits:
         raise NoEstimate(fit.reason.replace("set spec.model.maxModelLen", "ask for prompt plus generation"))
@@ -82,6 +87,7 @@ def estimate(question: Question) -> Estimate:
         precision=asked.precision,
         kv_element_bytes=asked.kv_element_bytes,
         attention_data_parallel=asked.attention_data_parallel,
+        factors=asked.factors,
     )
     load = Load(
         prompt_tokens=asked.prompt_tokens,

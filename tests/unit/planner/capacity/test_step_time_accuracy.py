@@ -7,7 +7,7 @@ import pytest
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.catalog import gpu
 from medley_planner.shapes import Precision, bundled_shape
-from tests.perf.bench_step_time import MEASURED, Measured, by_group, measured, offset_ms, tpot_error
+from tests.perf.bench_step_time import MEASURED, Measured, by_group, fitted_errors, measured, offset_ms, tpot_error
 
 HOPPER, BLACKWELL = ("H100", "H200"), ("B200", "B300", "GB200", "GB300")
 needs_data = pytest.mark.skipif(not MEASURED.exists(), reason=f"no measured data at {MEASURED}")
@@ -33,6 +33,15 @@ def test_an_overhead_fitted_on_one_group_predicts_the_other_hopper_groups(data: 
     for fitted, rows in groups.items():
         others = [row for group, some in groups.items() if group != fitted for row in some]
         assert tpot_error(others, offset_ms=offset_ms(rows)) <= 0.15
+
+
+@needs_data
+def test_three_points_of_a_dense_group_predict_its_other_rows(data: Measured) -> None:
+    groups = [rows for rows in by_group(data.rows).values() if rows[0].dense]
+    assert len(groups) >= 10
+    for rows in groups:
+        errors = fitted_errors(rows)
+        assert sum(errors) / len(errors) <= 0.12
 
 
 @needs_data

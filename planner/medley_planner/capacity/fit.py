@@ -1,0 +1,189 @@
+"""From a few measured loads of one replica to the factors on its step time: what a `ModelProfile` holds. Pure.
+
+The latency model is the closed form that `medley estimate` uses, read at each point's load; the factors are those at
+which it tells the measured latencies. Few points cannot tell the four parts of a step apart, so the fit starts from
+the belief that the data sheet's estimate is wrong by one common factor and its parts differ little: one point then
+moves all parts alike, and each further one lets them differ where it says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medley_planner.capacity.latency import Latency, Load, at_concurrency, at_rate
+from medley_planner.capacity.least_squares import Vector, least_squares
+from medley_planner.capacity.memory import memory_fit
+from medley_planner.capacity.point_checks import refusal
+from medley_planner.capacity.points import Point
+from medley_planner.capacity.speed import StepFactors
+from medley_planner.capacity.step_time import StepTime
+from medley_planner.catalog import Gpu
+from medley_planner.shapes import ModelShape, Precision
+
+LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0
+"""Factors beyond these tell of another model, GPU or unit, not of a fast or slow engine."""
+
+# In natural logarithms, as standard deviations of what is believed and of what is measured. TTFT counts little: it
+# hangs on how a load test starts and on queues, which the mean of a step does not tell.
+_COMMON, _APART = 1.5, 0.4
+_TPOT_NOISE, _TTFT_NOISE = 0.04, 0.4
+_PERCENTILE = 95.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The factors, and how far the model with them is off the points that were used, as shares of the measured.
+
+    `error`: mean absolute relative error of TPOT (of TTFT where no point tells TPOT), `ttft_error` of TTFT (None where
+    no point tells it).
+    """
+
+    factors: StepFactors
+    error: float
+    ttft_error: float | None
+    used: int
+    refused: tuple[tuple[Point, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoFit:
+    """Why there are no factors, with field, value and way out; `refused` as in `Fit`."""
+
+    reason: str
+    refused: tuple[tuple[Point, str], ...]
+
+
+def fit_points(
+    points: Sequence[Point],
+    *,
+    shape: ModelShape,
+    gpu: Gpu,
+    tensor_parallel: int,
+    precision: Precision,
+    token_budget: int = 8192,
+    max_sequences: int = 1024,
+    kv_tokens: int | None = None,
+    kv_element_bytes: float = 2.0,
+    attention_data_parallel: int = 1,
+    first_wave: bool = False,
+) -> Fit | NoFit:
+    """Factors on the step time of `shape` on `tensor_parallel` of `gpu`, from 1 to about 50 points of one engine.
+
+    `token_budget` and `max_sequences` are those of the engine that was measured, `kv_tokens` what its cache holds
+    (None: estimated with vLLM's default memory share). `first_wave`: the points are load tests whose clients all start
+    at once, see `at_concurrency`. Points that no engine can have measured are refused, the others still count.
+    """
+    if not points:
+        return NoFit("there are no points; give at least one measured load", ())
+    checked = [
+        (point, refusal(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision)) for point in points
+    ]
+    usable = [point for point, reason in checked if not reason]
+    refused = tuple((point, reason) for point, reason in checked if reason)
+    if not usable:
+        return NoFit(f"none of {len(points)} points can be used; the first: {refused[0][1]}", refused)
+    longest = math.ceil(max(point.prompt_tokens + point.generation_tokens for point in usable))
+    memory = memory_fit(
+        shape,
+        gpu,
+        tensor_parallel=tensor_parallel,
+        precision=precision,
+        max_model_len=longest,
+        kv_element_bytes=kv_element_bytes,
+        attention_data_parallel=attention_data_parallel,
+        engine_kv_tokens=kv_tokens,
+    )
+    if not memory.fits:
+        return NoFit(memory.reason, refused)
+
+    def predict(factors: StepFactors) -> list[Latency]:
+        step = StepTime(
+            shape,
+            gpu,
+            tensor_parallel=tensor_parallel,
+            precision=precision,
+            kv_element_bytes=kv_element_bytes,
+            attention_data_parallel=attention_data_parallel,
+            factors=factors,
+        )
+        return [
+            _latency(
+                step,
+                Load(
+                    prompt_tokens=point.prompt_tokens,
+                    generation_tokens=point.generation_tokens,
+                    percentile=_PERCENTILE,
+                    token_budget=token_budget * attention_data_parallel,
+                    max_sequences=max_sequences * attention_data_parallel,
+                    kv_tokens=memory.kv_tokens,
+                ),
+                point,
+                first_wave=first_wave,
+            )
+            for point in usable
+        ]
+
+    factors = _fitted(usable, predict)
+    tpot, ttft = _errors(usable, predict(factors))
+    error = tpot if tpot is not None else ttft
+    return Fit(factors, error or 0.0, ttft, len(usable), refused)
+
+
+def _fitted(points: Sequence[Point], predict: Callable[[StepFactors], list[Latency]]) -> StepFactors:
+    def residuals(logs: Vector) -> Vector:
+        mean = float(logs.mean())
+        parts = [mean / _COMMON, *((logs - mean) / _APART)]
+        for point, latency in zip(points, predict(_factors(logs)), strict=True):
+            if point.tpot_seconds is not None:
+                parts.append(math.log(latency.tpot_seconds / point.tpot_seconds) / _TPOT_NOISE)
+            if point.ttft_seconds is not None:
+                parts.append(math.log(latency.ttft_seconds / point.ttft_seconds) / _TTFT_NOISE)
+        return np.array(parts)
+
+    low, high = math.log(LEAST_FACTOR), math.log(MOST_FACTOR)
+    return _factors(least_squares(residuals, np.zeros(4), low=low, high=high))
+
+
+def _factors(logs: Vector) -> StepFactors:
+    fixed, compute, sequence, kv = np.exp(logs).tolist()
+    return StepFactors(fixed=fixed, compute=compute, sequence=sequence, kv=kv)
+
+
+def _latency(step: StepTime, load: Load, point: Point, *, first_wave: bool) -> Latency:
+    if point.rate_rps is None:
+        return at_concurrency(step, load, concurrency=point.concurrency or 1.0, first_wave=first_wave)
+    found = at_rate(step, load, rate_rps=point.rate_rps)
+    if found is not None:
+        return found
+    # Too slow for the measured rate. A full batch, made worse by as much as the rate is above what it serves, shows
+    # the search which way to go.
+    full = at_concurrency(step, load, concurrency=float(load.max_sequences))
+    worse = max(point.rate_rps / full.rate_rps, 1.0)
+    return Latency(
+        ttft_seconds=full.ttft_seconds * worse,
+        tpot_seconds=full.tpot_seconds * worse,
+        ttft_percentile_seconds=full.ttft_percentile_seconds * worse,
+        tpot_percentile_seconds=full.tpot_percentile_seconds * worse,
+        rate_rps=full.rate_rps,
+        running=full.running,
+        prefill_share=full.prefill_share,
+    )
+
+
+def _errors(points: Sequence[Point], latencies: Sequence[Latency]) -> tuple[float | None, float | None]:
+    """Mean absolute relative errors of TPOT and TTFT, each over the points that tell it."""
+    tpot = [
+        abs(latency.tpot_seconds / point.tpot_seconds - 1.0)
+        for point, latency in zip(points, latencies, strict=True)
+        if point.tpot_seconds is not None
+    ]
+    ttft = [
+        abs(latency.ttft_seconds / point.ttft_seconds - 1.0)
+        for point, latency in zip(points, latencies, strict=True)
+        if point.ttft_seconds is not None
+    ]
+    return (float(np.mean(tpot)) if tpot else None, float(np.mean(ttft)) if ttft else None)

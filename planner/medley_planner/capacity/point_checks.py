@@ -1,0 +1,77 @@
+"""Which measurements a profile can rest on, and in words for their owner why the others are refused. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from medley_planner.capacity.plausible import beats_the_limit
+from medley_planner.capacity.points import Point
+from medley_planner.catalog import Gpu
+from medley_planner.shapes import ModelShape, Precision
+
+LONGEST_TPOT_SECONDS = 10.0
+"""No engine that anyone serves from is so slow per token; milliseconds taken for seconds are."""
+LONGEST_TTFT_SECONDS = 1000.0
+"""Long queues in load tests do reach minutes; 100 ms taken for seconds reach hours of them."""
+_SIZES = ("prompt_tokens", "generation_tokens")
+_POSITIVE = (*_SIZES, "concurrency", "rate_rps", "ttft_seconds", "tpot_seconds")
+_AT_LEAST_ONE = (*_SIZES, "concurrency")
+
+
+def refusal(point: Point, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> str:
+    """Why the point cannot be used, naming field, value and way out; empty where it can."""
+    return _malformed(point) or _beyond_physics(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
+
+
+def _malformed(point: Point) -> str:
+    if point.requests < 1:
+        return f"requests is {point.requests}; a point needs at least one measured request"
+    for field in _POSITIVE:
+        value = getattr(point, field)
+        if value is not None and not (math.isfinite(value) and value > 0.0):
+            return f"{field} is {value:g}; give a finite number above 0, or leave the point out"
+    for field in _AT_LEAST_ONE:
+        value = getattr(point, field)
+        if value is not None and value < 1.0:
+            return f"{field} is {value:g}; give at least 1"
+    if (point.concurrency is None) == (point.rate_rps is None):
+        return (
+            f"concurrency is {_text(point.concurrency)} and rate_rps is {_text(point.rate_rps)}; give exactly one of "
+            "them"
+        )
+    if point.tpot_seconds is None and point.ttft_seconds is None:
+        return "tpot_seconds and ttft_seconds are both missing; give at least one of them"
+    for field, longest in (("tpot_seconds", LONGEST_TPOT_SECONDS), ("ttft_seconds", LONGEST_TTFT_SECONDS)):
+        value = getattr(point, field)
+        if value is not None and value > longest:
+            return f"{field} is {value:g}, above {longest:g}; these look like milliseconds, give seconds"
+    return ""
+
+
+def _beyond_physics(point: Point, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> str:
+    # What is not told breaks no limit: it counts as for ever.
+    ttft = math.inf if point.ttft_seconds is None else point.ttft_seconds
+    tpot = math.inf if point.tpot_seconds is None else point.tpot_seconds
+    under_way = point.concurrency
+    if under_way is None:
+        # Little's law; where a latency is not told, neither are the requests under way.
+        seconds = ttft + point.generation_tokens * tpot
+        under_way = (point.rate_rps or 0.0) * seconds if math.isfinite(seconds) else 1.0
+    reason = beats_the_limit(
+        shape,
+        gpu,
+        tensor_parallel=tensor_parallel,
+        precision=precision,
+        prompt_tokens=point.prompt_tokens,
+        generation_tokens=point.generation_tokens,
+        concurrency=under_way,
+        ttft_seconds=ttft,
+        tpot_seconds=tpot,
+    )
+    if not reason:
+        return ""
+    return f"{reason}; it was served from a prefix cache, or units or model are wrong: measure with distinct prompts"
+
+
+def _text(value: float | None) -> str:
+    return "missing" if value is None else f"{value:g}"
