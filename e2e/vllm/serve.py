@@ -52,7 +52,9 @@ def served(installed: Installed, *, progress: Callable[[str], None]) -> Iterator
 
 
 def _environment(installed: Installed) -> dict[str, str]:
-    threads = str(os.cpu_count() or 1)
+    # One core is left to the load generator, to the engine's own HTTP server and to Prometheus: threads of a step wait
+    # for each other, and where they share cores with others a step takes several times as long as the next.
+    threads = str(max(1, (os.cpu_count() or 1) - 1))
     return {
         **os.environ,
         "HF_HUB_OFFLINE": "1",

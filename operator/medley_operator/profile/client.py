@@ -63,7 +63,8 @@ class Endpoint:
                     at = self._clock()
                     for data in reader.feed(chunk):
                         seen.take(data, at=at)
-                    if seen.done or seen.failure is not None:
+                    # A stream that is read to its end leaves the connection to the next request.
+                    if seen.failure is not None:
                         break
         except TimeoutError:
             seen.failure = f"no answer within {self._timeout:g} s"

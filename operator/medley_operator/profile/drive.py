@@ -7,8 +7,9 @@ which makes the server drop them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
+from typing import Any
 
 from medley_operator.profile.client import Dialect, Endpoint
 from medley_operator.profile.loads import Load, Shot, saturated, shots
@@ -16,6 +17,8 @@ from medley_operator.profile.samples import CUT, MOST_FAILED, Ending, Run, Sampl
 from medley_operator.profile.stream import Progress
 
 _FEWEST_FAILED = 5
+_PAUSE_SECONDS = 0.05
+"""Of a client whose request failed: a server in trouble is not to be hammered."""
 Watcher = Callable[[int], None]
 """Told how many of the measured requests are answered."""
 
@@ -50,7 +53,8 @@ class _Driver:
         self._endpoint = endpoint
         self._dialect = dialect
         self._shots = shots(load, seed=seed)
-        self._random = Random(seed)  # noqa: S311 -- load, no secrets
+        # Not seeded: an engine that was tested before must not find the same prompts in its prefix cache.
+        self._random = Random()  # noqa: S311 -- load, no secrets
         self._clock = clock
         self._watcher = watcher
         self._began = clock()
@@ -65,18 +69,17 @@ class _Driver:
         self._over = asyncio.Event()
 
     async def run(self, deadline: float) -> Run:
-        tasks: set[asyncio.Task[None]] = set()
         senders = [asyncio.create_task(self._client()) for _ in range(self._load.concurrency or 0)]
         if self._load.rate_rps is not None:
-            senders.append(asyncio.create_task(self._arrivals(tasks)))
+            senders.append(asyncio.create_task(self._arrivals()))
         ended = asyncio.create_task(self._over.wait())
         timeout = max(0.0, deadline - self._clock())
-        # A sender ends only by an error.
-        await asyncio.wait([ended, *senders], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        everything = [ended, *senders, *tasks]
-        for task in everything:
-            task.cancel()
-        for result in await asyncio.gather(*everything, return_exceptions=True):
+        try:
+            # A sender ends only by an error.
+            await asyncio.wait([ended, *senders], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            results = await _cancelled([ended, *senders])
+        for result in results:
             if isinstance(result, Exception):
                 raise result
         start = self._sent if self._first_measured is None else self._first_measured
@@ -89,19 +92,21 @@ class _Driver:
 
     async def _client(self) -> None:
         while True:
-            await self._send(next(self._shots))
+            shot = next(self._shots)
+            await self._send(shot)
+            if self._samples[-1].failure is not None:
+                await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _arrivals(self, tasks: set[asyncio.Task[None]]) -> None:
+    async def _arrivals(self) -> None:
         due = self._began
-        for shot in self._shots:
-            due += shot.after_seconds
-            await asyncio.sleep(max(0.0, due - self._clock()))
-            task = asyncio.create_task(self._send(shot))
-            tasks.add(task)
-            task.add_done_callback(lambda done: tasks.discard(done) if done.cancelled() or not done.exception() else None)
-            waiting = sum(seen.first_at is None for seen in self._under_way.values())
-            if saturated(sent=shot.number + 1, waiting=waiting):
-                self._end(Ending.SATURATED)
+        async with asyncio.TaskGroup() as requests:
+            for shot in self._shots:
+                due += shot.after_seconds
+                await asyncio.sleep(max(0.0, due - self._clock()))
+                requests.create_task(self._send(shot))
+                waiting = sum(seen.first_at is None for seen in self._under_way.values())
+                if saturated(sent=shot.number + 1, waiting=waiting):
+                    self._end(Ending.SATURATED)
 
     async def _send(self, shot: Shot) -> None:
         prompt = self._dialect.prompts.make(shot.size.prompt_tokens, self._random)
@@ -153,3 +158,10 @@ class _Driver:
         if not self._over.is_set():
             self._ending = ending
             self._over.set()
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    return await asyncio.gather(*tasks, return_exceptions=True)

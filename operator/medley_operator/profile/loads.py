@@ -43,12 +43,16 @@ class Load:
             raise ValueError(f"load of {self.sizes}: give either concurrency or rate_rps")
         if self.rate_rps is not None and not (math.isfinite(self.rate_rps) and self.rate_rps > 0):
             raise ValueError(f"rate {self.rate_rps} requests/s is no rate; give a number above 0")
-        if (self.concurrency or 1) < 1 or self.requests < 1 or not self.sizes:
+        if (self.concurrency is not None and self.concurrency < 1) or self.requests < 1 or not self.sizes:
             raise ValueError(f"load {self}: give at least one size, one client and one request")
 
     def __str__(self) -> str:
         how = f"{self.rate_rps:g} requests/s" if self.rate_rps is not None else f"{self.concurrency} at once"
         return f"{'+'.join(map(str, self.sizes))}, {how}"
+
+
+MEASURED_RATES = (0.3, 0.6, 0.8)
+"""Of the largest throughput seen: from a load of single requests to one just short of queues."""
 
 
 def grid(

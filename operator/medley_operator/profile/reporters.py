@@ -1,4 +1,4 @@
-"""Tells what a load test does while it does it, on standard error: a bar on a terminal, a line now and then in a log."""
+"""Tells what a load test does while it does it, for people: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ def result_line(run: Run) -> str:
 class LineReporter:
     """A line per load, and one every few seconds while it runs."""
 
-    def __init__(self, *, loads: int, write: Callable[[str], None], clock: Callable[[], float]) -> None:
-        self._loads = loads
+    def __init__(self, *, write: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._write = write
         self._clock = clock
         self._said_at = clock()
@@ -54,21 +53,20 @@ class LineReporter:
         now = self._clock()
         if self._load is not None and now - self._said_at >= _QUIET_SECONDS:
             self._said_at = now
-            self._write(f"load {self._number + 1} of {self._loads}: {requests} of {self._load.requests} answered")
+            self._write(f"load {self._number}: {requests} of {self._load.requests} answered")
 
     def end(self, run: Run) -> None:
-        self._write(f"load {self._number + 1} of {self._loads}: {result_line(run)}")
+        self._write(f"load {self._number}: {result_line(run)}")
 
 
 class BarReporter:
     """A bar for the load that runs, the results above it. A context manager: the bar ends with it."""
 
-    def __init__(self, console: Console, *, loads: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=console, transient=True,
         )  # fmt: skip
-        self._loads = loads
         self._task: TaskID | None = None
 
     def __enter__(self) -> BarReporter:
@@ -84,7 +82,7 @@ class BarReporter:
     def begin(self, number: int, load: Load) -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(f"load {number + 1} of {self._loads}: {load}", total=load.requests)
+        self._task = self._bar.add_task(f"load {number}: {load}", total=load.requests)
 
     def answered(self, requests: int) -> None:
         if self._task is not None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from medley_operator.profile.loads import Load
+from medley_operator.profile.loads import MEASURED_RATES, Load, Size
 from medley_planner.capacity.points import Point
 
 CUT = "cut"
@@ -84,10 +84,7 @@ def point_of(run: Run) -> Point | None:
     counted = run.counted
     if run.ending is not Ending.MEASURED or not counted:
         return None
-    rate = None
-    if run.load.rate_rps is not None:
-        span = counted[-1].sent_at - counted[0].sent_at
-        rate = (len(counted) - 1) / span if span > 0 else run.load.rate_rps
+    rate = None if run.load.rate_rps is None else _rate_rps(counted) or run.load.rate_rps
     return Point(
         prompt_tokens=_mean([float(sample.prompt_tokens) for sample in counted]) or 0.0,
         generation_tokens=_mean([float(sample.generation_tokens) for sample in counted]) or 0.0,
@@ -97,6 +94,25 @@ def point_of(run: Run) -> Point | None:
         tpot_seconds=_mean([sample.tpot_seconds for sample in counted]),
         requests=len(counted),
     )
+
+
+def rates_below(runs: Sequence[Run], *, requests: int) -> tuple[Load, ...]:
+    """Loads of Poisson arrivals below the throughput that clients reached, for each size that they sent."""
+    reached: dict[tuple[Size, ...], float] = {}
+    for run in runs:
+        if run.load.concurrency is not None and point_of(run) is not None:
+            reached[run.load.sizes] = max(reached.get(run.load.sizes, 0.0), _rate_rps(run.counted) or 0.0)
+    return tuple(
+        Load(sizes, requests, rate_rps=float(f"{share * rate:.3g}"))
+        for sizes, rate in reached.items()
+        if rate > 0
+        for share in MEASURED_RATES
+    )
+
+
+def _rate_rps(counted: Sequence[Sample]) -> float | None:
+    span = counted[-1].sent_at - counted[0].sent_at if counted else 0.0
+    return (len(counted) - 1) / span if span > 0 else None
 
 
 def percentile(values: Sequence[float | None], share: float) -> float:

@@ -5,18 +5,20 @@ What happens is told to a `Reporter`; a terminal and a log show it differently.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from medley_operator.profile.client import Dialect, Endpoint
+from medley_operator.profile.client import Endpoint
 from medley_operator.profile.drive import drive
 from medley_operator.profile.loads import Load
 from medley_operator.profile.prompts import Prompts
-from medley_operator.profile.samples import CUT, Ending, Run
+from medley_operator.profile.samples import CUT, Ending, Run, point_of
+from medley_planner.capacity.points import Point
 
-_BLOCKS = re.compile(r'^vllm:cache_config_info\{(?P<labels>.*)\}', re.MULTILINE)
+_CACHE = re.compile(r"^vllm:cache_config_info\{(?P<labels>.*)\}", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -38,20 +40,29 @@ class Session:
 
     runs: tuple[Run, ...]
     kv_tokens: int | None
-    dialect: Dialect
+
+    def points(self) -> list[Point]:
+        return [point for run in self.runs if (point := point_of(run)) is not None]
+
+
+def no_more(_runs: Sequence[Run]) -> Sequence[Load]:
+    """No loads beyond those given."""
+    return ()
 
 
 async def measure(
     endpoint: Endpoint,
     loads: Sequence[Load],
     *,
+    more: Callable[[Sequence[Run]], Sequence[Load]] = no_more,
     prompts: Prompts,
     seed: int,
     clock: Callable[[], float],
     max_seconds: float,
     reporter: Reporter,
 ) -> Session:
-    """Raises `EndpointError` where the endpoint completes no prompt at all."""
+    """Runs `loads`, then those that `more` makes of what they gave. Raises `EndpointError` where the endpoint completes
+    no prompt at all."""
     deadline = clock() + max_seconds
     dialect = await endpoint.learn_dialect(prompts)
     if dialect.prompts.tokens_per_word is not None:
@@ -60,12 +71,12 @@ async def measure(
         reporter.note("the server refuses ignore_eos: generations may end before the length asked for")
     kv_tokens = kv_tokens_of(await endpoint.text_of("/metrics") or "")
     runs: list[Run] = []
-    for number, load in enumerate(loads):
+    for number, load in enumerate(_all_loads(loads, more, runs), start=1):
         if _beyond_saturation(load, runs):
             reporter.note(f"{load}: left out, a lower rate of this size is more than the server keeps up with")
             continue
         if clock() >= deadline:
-            reporter.note(f"the time limit of {max_seconds:g} s is over: {len(loads) - number} loads are left out")
+            reporter.note(f"the time limit of {max_seconds:g} s is over: the remaining loads are left out")
             break
         reporter.begin(number, load)
         run = await drive(
@@ -74,9 +85,17 @@ async def measure(
         runs.append(run)
         reporter.end(run)
         if run.ending is Ending.FAILED and not any(sample.failure in (None, CUT) for sample in run.sent):
-            reporter.note("every request failed: the rest of the loads is left out")
+            reporter.note("every request failed: the remaining loads are left out")
             break
-    return Session(tuple(runs), kv_tokens, dialect)
+    return Session(tuple(runs), kv_tokens)
+
+
+def _all_loads(
+    loads: Sequence[Load], more: Callable[[Sequence[Run]], Sequence[Load]], runs: Sequence[Run]
+) -> Iterator[Load]:
+    yield from loads
+    # Only now, when `runs` holds what they gave.
+    yield from more(runs)
 
 
 def _beyond_saturation(load: Load, runs: Sequence[Run]) -> bool:
@@ -87,11 +106,15 @@ def _beyond_saturation(load: Load, runs: Sequence[Run]) -> bool:
 
 
 def kv_tokens_of(metrics: str) -> int | None:
-    """Tokens that the KV cache of one replica holds, from the text of vLLM's /metrics."""
-    found = _BLOCKS.search(metrics)
+    """Tokens that the KV cache of one replica holds, from the text of vLLM's /metrics: what the engine says itself
+    (0.32), else its blocks."""
+    found = _CACHE.search(metrics)
     labels = dict(_LABEL.findall(found["labels"])) if found else {}
-    try:
-        tokens = int(labels["num_gpu_blocks"]) * int(labels["block_size"])
-    except (KeyError, ValueError):
-        return None
-    return tokens if tokens > 0 else None
+    for names in (("kv_cache_size_tokens",), ("num_gpu_blocks", "block_size")):
+        try:
+            tokens = math.prod(int(labels[name]) for name in names)
+        except (KeyError, ValueError):
+            continue
+        if tokens > 0:
+            return tokens
+    return None
