@@ -100,7 +100,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     fleet = FleetLoop(
         Parts(
             observer=Observer(client=client, metrics=await _metrics(settings, stack), clock=time.monotonic),
-            prepare=prepare,
+            prepare=partial(prepare, derates=settings.derates),
             solver=worker,
             conclude=conclude,
             publisher=publisher,

@@ -10,9 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from medley_planner.capacity import DERATES, Derates
+
 ENVIRONMENT_PREFIX = "MEDLEY_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_SECONDS = 86400.0
+LEAST_DERATE = 0.1
+"""Less is no safety margin but a typing error, such as 0.05 for 0.95."""
 
 
 class SettingsError(ValueError):
@@ -32,9 +36,19 @@ class Settings:
     """A round starts `idle` after the last event, at most `max` after the first."""
     solve_deadline_seconds: float = 10.0
     """What the solver is given; its process is killed at twice this."""
+    derate_measured: float = DERATES.measured
+    derate_calibrated: float = DERATES.calibrated
+    derate_estimated: float = DERATES.estimated
+    """Share of a capacity that plans count on, by where the figure comes from."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"
+
+    @property
+    def derates(self) -> Derates:
+        return Derates(
+            measured=self.derate_measured, calibrated=self.derate_calibrated, estimated=self.derate_estimated
+        )
 
     def __post_init__(self) -> None:
         _check(
@@ -65,6 +79,16 @@ def _seconds(*, least: float) -> Callable[[str, str], float]:
         return value
 
     return parse
+
+
+def _share(flag: str, text: str) -> float:
+    way_out = f"must be a share from {LEAST_DERATE:g} to 1"
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingsError(f"{flag} (or {_variable(flag)}) is {text!r}: {way_out}") from None
+    _check(LEAST_DERATE <= value <= 1.0, flag, text, way_out)
+    return value
 
 
 def _url(flag: str, text: str) -> str | None:
@@ -110,6 +134,12 @@ _FLAGS: dict[str, _Flag] = {
     "--solve-deadline-seconds": _Flag(
         _seconds(least=0.1), "time for the solver; its process is killed at twice this (default 10)"
     ),
+    "--derate-measured": _Flag(
+        _share,
+        "share of a capacity from a ModelProfile that plans count on; less where it is further off (default 0.95)",
+    ),
+    "--derate-calibrated": _Flag(_share, "the same of a capacity calibrated from the engines' counters (default 0.9)"),
+    "--derate-estimated": _Flag(_share, "the same of a capacity estimated from data sheets (default 0.75)"),
     "--bind-address": _Flag(_address, "where /metrics, /healthz and /readyz are served (default 0.0.0.0)"),
     "--port": _Flag(_port, "port of the same (default 8080)"),
     "--log-level": _Flag(_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),

@@ -31,6 +31,12 @@ MINIMAL: Mapping[str, Object] = {
         "cost": {"perHour": "0.805"},
     },
     "RuntimeProfile": {"image": "vllm/vllm-openai:v0.32.0", "version": "0.32.0"},
+    "ModelProfile": {
+        "model": "org/model",
+        "gpu": "H100",
+        "engineVersion": "0.32.0",
+        "stepFactors": {},
+    },
 }
 FULL: Mapping[str, Object] = {
     "LLMService": {
@@ -97,11 +103,42 @@ FULL: Mapping[str, Object] = {
         "sharedMemory": "2Gi",
         "resources": {"cpu": "2", "memory": "8Gi"},
     },
+    "ModelProfile": {
+        "model": "org/model",
+        "gpu": "H100",
+        "tensorParallel": 2,
+        "precision": "FP8",
+        "engineVersion": "0.32.0",
+        "points": [
+            {
+                "promptTokens": "1024",
+                "generationTokens": "256.5",
+                "concurrency": "8",
+                "ttft": "95.125ms",
+                "tpot": "12.5ms",
+                "requests": 80,
+            }
+        ],
+        "tokenBudget": 4096,
+        "maxSequences": 128,
+        "kvTokens": 500000,
+        "errorPercent": "3.1",
+        "measuredAt": "2026-11-27T13:00:00Z",
+        "source": {"tool": "vllm-bench", "note": "driver 580"},
+    },
 }
 
-# What a field excludes and must be taken from the full object, by path.
+# Fields that exclude others of the full object, by path: what is changed of it to make room for them.
 EXCLUDED: Mapping[tuple[str, str], Change] = {
-    ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost.perHour": REMOVED},
+    ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost": {"perNodeHour": "55"}},
+    ("ModelProfile", "spec.points[].requestsPerSecond"): {
+        "spec.points[].concurrency": REMOVED,
+        "spec.points[].requestsPerSecond": "1",
+    },
+    **{
+        ("ModelProfile", f"spec.stepFactors.{name}"): {"spec.points": REMOVED, "spec.stepFactors": {}}
+        for name in ("fixed", "compute", "sequence", "kv")
+    },
 }
 
 # Lists and maps whose items must differ, by path: how item number i is made.
@@ -118,6 +155,9 @@ _ARGUMENT = (
     ["-x", "enable", "--X", "--a b", "--x=1\n--y=2", "--"],
 )
 _DECIMAL = (["0", "0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"])
+
+_FACTOR = (["0.05", "1", "20", "1.234567"], ["-1", "1e1", ".5", "1.", "1.2345678", "x"])
+_TOKENS = (["1", "1024", "1020.125"], ["-1", "1e3", ".5", "1.", "1.2345", "many"])
 
 PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("LLMService", "spec.model.uri"): (
@@ -158,6 +198,26 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("RuntimeProfile", "spec.sharedMemory"): (["512Mi", "8Gi"], ["8G", "8", "-1Gi", "1.5Gi"]),
     ("RuntimeProfile", "spec.resources.cpu"): (["2", "500m", "1.5"], ["-1", "2 cores", "m"]),
     ("RuntimeProfile", "spec.resources.memory"): (["512Mi", "8Gi"], ["8G", "8Ti "]),
+    ("ModelProfile", "spec.model"): (
+        ["meta-llama/Llama-3.1-8B", "local_1.0"],
+        ["hf://a/b", "/a", "a/", "a/b/c", "a b"],
+    ),
+    ("ModelProfile", "spec.engineVersion"): (["0.32", "1.0.0"], ["v0.32", "latest", "0.32.0rc1", "0"]),
+    ("ModelProfile", "spec.stepFactors.fixed"): _FACTOR,
+    ("ModelProfile", "spec.stepFactors.compute"): _FACTOR,
+    ("ModelProfile", "spec.stepFactors.sequence"): _FACTOR,
+    ("ModelProfile", "spec.stepFactors.kv"): _FACTOR,
+    ("ModelProfile", "spec.points[].promptTokens"): _TOKENS,
+    ("ModelProfile", "spec.points[].generationTokens"): _TOKENS,
+    ("ModelProfile", "spec.points[].concurrency"): _TOKENS,
+    ("ModelProfile", "spec.points[].requestsPerSecond"): _DECIMAL,
+    ("ModelProfile", "spec.points[].ttft"): _DURATION,
+    ("ModelProfile", "spec.points[].tpot"): _DURATION,
+    ("ModelProfile", "spec.errorPercent"): (["0", "3.1", "100"], ["-1", "1e1", ".5", "1.", "5%"]),
+    ("ModelProfile", "spec.measuredAt"): (
+        ["2026-11-27T13:00:00Z", "2026-01-31T23:59:59Z"],
+        ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
+    ),
 }
 
 RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
@@ -233,6 +293,18 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
     ("GPUPool", "spec.cost", "give either perHour"): (
         [{"spec.cost": {"perNodeHour": "55"}}, {"spec.cost": {"perHour": "6.88"}}],
         [{"spec.cost": {"perHour": "6.88", "perNodeHour": "55"}}, {"spec.cost": {}}],
+    ),
+    ("ModelProfile", "spec", "give either stepFactors or points"): (
+        [{"spec.points": REMOVED, "spec.stepFactors": {"fixed": "1.1"}}],
+        [{"spec.stepFactors": {}}, {"spec.points": []}, {"spec.points": REMOVED}],
+    ),
+    ("ModelProfile", "spec.points[]", "give either concurrency"): (
+        [{"spec.points[].concurrency": REMOVED, "spec.points[].requestsPerSecond": "2.5"}],
+        [{"spec.points[].requestsPerSecond": "2.5"}, {"spec.points[].concurrency": REMOVED}],
+    ),
+    ("ModelProfile", "spec.points[]", "give tpot, ttft or both"): (
+        [{"spec.points[].ttft": REMOVED}, {"spec.points[].tpot": REMOVED}],
+        [{"spec.points[].ttft": REMOVED, "spec.points[].tpot": REMOVED}],
     ),
     ("LLMService", "spec.routing", "mode HTTPRoute needs routing.gatewayRef"): (
         [{"spec.routing": {"mode": "Service"}}, {"spec.routing.mode": REMOVED}],

@@ -204,9 +204,8 @@ def main() -> int:
         three = statistics.fmean(fitted_on_three) if fitted_on_three else None
         figures = {"tpot": tpot_error(rows), "bias": bias, "ttft": ttft_error(rows), "bare_tpot": bare}
         results.append({"group": group, "rows": len(rows), **figures, "three_points_tpot": three})
-        shares = (f"{figures['tpot']:.1%}", f"{bias:+.1%}", f"{figures['ttft']:.1%}", f"{bare:.1%}")
-        shares = (*shares, "-" if three is None else f"{three:.1%}")
-        table.add_row(*map(str, group), str(len(rows)), *shares)
+        told = (f"{figures['tpot']:.1%}", f"{bias:+.1%}", f"{figures['ttft']:.1%}", f"{bare:.1%}")
+        table.add_row(*map(str, group), str(len(rows)), *told, "-" if three is None else f"{three:.1%}")
     console = Console(width=140)
     console.print(table)
     hopper = {g: rows for g, rows in by_group(data.rows).items() if rows[0].dense and g[1] in ("H100", "H200")}

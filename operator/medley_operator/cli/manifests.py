@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from medley_operator.api.v1alpha1 import API_VERSION, GROUP, GPUPool, LLMService, RuntimeProfile
+from medley_operator.api.v1alpha1 import API_VERSION, GROUP, GPUPool, LLMService, ModelProfile, RuntimeProfile
 
 STDIN = "-"
 DEFAULT_NAMESPACE = "default"
@@ -35,6 +35,7 @@ class Objects:
     services: list[LLMService] = field(default_factory=list)
     pools: list[GPUPool] = field(default_factory=list)
     profiles: list[RuntimeProfile] = field(default_factory=list)
+    model_profiles: list[ModelProfile] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
 
@@ -58,6 +59,7 @@ _KINDS: Mapping[str, tuple[type[BaseModel], bool]] = {
     "LLMService": (LLMService, True),
     "GPUPool": (GPUPool, False),
     "RuntimeProfile": (RuntimeProfile, False),
+    "ModelProfile": (ModelProfile, False),
 }
 
 
@@ -68,6 +70,8 @@ def _add(objects: Objects, source: str, name: str, document: dict[str, Any]) -> 
         objects.services.append(_parse(LLMService, source, name, document, namespaced=True))
     elif document["kind"] == "GPUPool":
         objects.pools.append(_parse(GPUPool, source, name, document, namespaced=False))
+    elif document["kind"] == "ModelProfile":
+        objects.model_profiles.append(_parse(ModelProfile, source, name, document, namespaced=False))
     else:
         objects.profiles.append(_parse(RuntimeProfile, source, name, document, namespaced=False))
 

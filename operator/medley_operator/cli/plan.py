@@ -106,8 +106,9 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
         children={},
         gateways=None,
         observations={},
+        model_profiles=tuple(objects.model_profiles),
     )
-    return snapshot, [*notes, *pool_notes, *profile_notes]
+    return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 
 
 def _pools_without_cluster(pools: Sequence[GPUPool]) -> tuple[tuple[GPUPool, ...], list[str]]:
@@ -131,6 +132,19 @@ def _pools_without_cluster(pools: Sequence[GPUPool]) -> tuple[tuple[GPUPool, ...
         "planned with; give nodes to plan with the stock"
     )
     return tuple(result), [note]
+
+
+def _unused_profiles(snapshot: Snapshot) -> list[str]:
+    """Why measurements that were given are not planned from."""
+    from medley_operator.domain.conditions import ConditionStatus
+    from medley_operator.domain.profiles import judge_profiles
+
+    notes: list[str] = []
+    for judged in judge_profiles(snapshot):
+        told = next((one for one in (judged.accepted, judged.in_use) if one.status is ConditionStatus.FALSE), None)
+        if told is not None:
+            notes.append(f"ModelProfile {judged.profile.metadata.name} is not used: {told.message}")
+    return notes
 
 
 def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:

@@ -23,6 +23,7 @@ from medley_operator.domain.platform_status import (
     rejected_event,
     rejected_status,
 )
+from medley_operator.domain.profile_status import model_profile_status
 from medley_operator.domain.rollout import PoolUse, VariantScale, fleet_replicas
 from medley_operator.domain.snapshot import (
     Decision,
@@ -223,7 +224,8 @@ def _platform_statuses(
         for state in prepared.pools
     ]
     profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]
-    return [write for write in [*pools, *profiles] if write is not None]
+    measured = [model_profile_status(judged, now=now) for judged in prepared.model_profiles]
+    return [write for write in [*pools, *profiles, *measured] if write is not None]
 
 
 def _service_key(service: LLMService) -> ObjectKey:

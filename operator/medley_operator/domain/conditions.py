@@ -22,6 +22,8 @@ class ConditionType(StrEnum):
     WORKLOADS_READY = "WorkloadsReady"
     ROUTING_READY = "RoutingReady"
     MODEL_NAME_UNIQUE = "ModelNameUnique"
+    ACCEPTED = "Accepted"
+    IN_USE = "InUse"
 
 
 class ConditionStatus(StrEnum):

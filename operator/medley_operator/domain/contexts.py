@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, UnusedStatus
 from medley_operator.domain.conditions import PlanReason
+from medley_operator.domain.profile_judgement import Judgement
 from medley_operator.domain.snapshot import MetricsReason
 from medley_planner.model import Demand, Problem, Variant
 
@@ -125,6 +126,7 @@ class Prepared:
     problem: Problem | None
     services: tuple[ServiceContext, ...]
     pools: tuple[PoolState, ...]
+    model_profiles: tuple[Judgement, ...] = ()
 
     def context(self, key: ServiceKey) -> ServiceContext | None:
         return next((context for context in self.services if context.key == key), None)

@@ -15,6 +15,8 @@ from medley_operator.domain.snapshot import EventNote, EventType, Manifest, Obje
 from medley_operator.domain.validate import check_profile, price_problem
 
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
+_CONDITION = {"LLMService": ConditionType.PLAN_READY, "ModelProfile": ConditionType.ACCEPTED}
+"""Where an object that does not parse is told so, by kind; Ready for the others."""
 
 
 def pool_status(
@@ -82,7 +84,9 @@ def rejected_status(rejected: Rejected, *, own: Mapping[ObjectKey, Manifest], no
     `own` are the children that it controls.
     """
     existing = _conditions(rejected.status)
-    drafts = [Draft(ConditionType.READY, _FALSE, PlanReason.INVALID_SPEC, rejected.message)]
+    drafts = [
+        Draft(_CONDITION.get(rejected.key.kind, ConditionType.READY), _FALSE, PlanReason.INVALID_SPEC, rejected.message)
+    ]
     if rejected.key.kind == "LLMService":
         ready = sum(variant.ready for variant in running_variants(own).values())
         serving = (
@@ -113,7 +117,7 @@ def rejected_status(rejected: Rejected, *, own: Mapping[ObjectKey, Manifest], no
 
 def rejected_event(rejected: Rejected) -> tuple[EventNote, ...]:
     """A warning when the object stops to parse or does so for another reason."""
-    type_ = ConditionType.PLAN_READY if rejected.key.kind == "LLMService" else ConditionType.READY
+    type_ = _CONDITION.get(rejected.key.kind, ConditionType.READY)
     before = find(_conditions(rejected.status), type_)
     if before is not None and (before.reason, before.message) == (PlanReason.INVALID_SPEC, rejected.message):
         return ()

@@ -22,25 +22,31 @@ from medley_operator.domain.contexts import (
 from medley_operator.domain.demand import choose_demand
 from medley_operator.domain.planner_input import planner_problem, planner_service, planner_variants
 from medley_operator.domain.pools import pool_state
+from medley_operator.domain.profiles import judge_profiles
 from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
 from medley_operator.domain.speeds import known_speeds
 from medley_operator.domain.validate import check_arguments, check_degrees, check_profile, check_spec
 from medley_operator.domain.variants import find_variants
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 
 
-def prepare(snapshot: Snapshot, memory: Memory) -> Prepared:
-    """The problem of this round and the context of each service, in the order of their names."""
+def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -> Prepared:
+    """The problem of this round and the context of each service, in the order of their names.
+
+    `derates`: the shares of capacities that plans count on, by where the figures come from.
+    """
     pools = tuple(
         pool_state(pool, snapshot.nodes) for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
     )
-    speeds = known_speeds(snapshot)
+    profiles = judge_profiles(snapshot, derates)
+    speeds = known_speeds(snapshot, profiles, derates)
+    estimate = Speed(derate=derates.estimated)
     contexts = tuple(
-        _context(service, snapshot, pools=pools, memory=_memory_of(service, memory), speeds=speeds)
+        _context(service, snapshot, pools=pools, memory=_memory_of(service, memory), speeds=speeds, estimate=estimate)
         for service in sorted(snapshot.services, key=_key)
     )
     problem = planner_problem(contexts, pools, snapshot.children)
-    return Prepared(problem=problem, services=contexts, pools=pools)
+    return Prepared(problem=problem, services=contexts, pools=pools, model_profiles=profiles)
 
 
 def _key(service: LLMService) -> ServiceKey:
@@ -61,6 +67,7 @@ def _context(
     pools: Sequence[PoolState],
     memory: ServiceMemory,
     speeds: Mapping[EngineKey, Speed],
+    estimate: Speed,
 ) -> ServiceContext:
     last_replicas = _last_replicas(service, memory)
     base = ServiceContext(service=service, standing=Standing.REJECTED, last_replicas=last_replicas)
@@ -91,6 +98,7 @@ def _context(
         running=last_replicas,
         planned_as=planner_service(known),
         speeds=speeds,
+        estimate=estimate,
     )
     if isinstance(found, Rejection):
         return replace(known, rejection=found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_planner.capacity import EngineKey, Speed
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
 
@@ -98,6 +98,7 @@ class Snapshot:
     """By (namespace, name) of the LLMService."""
     calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
     """What the counters of engines that run tell of their speed."""
+    model_profiles: tuple[ModelProfile, ...] = ()
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
 

@@ -13,7 +13,7 @@ from medley_operator.domain.catalogue import find_gpu, known_gpu_names
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.contexts import PoolState, Rejection
 from medley_operator.domain.validate import price_problem
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import ESTIMATE, EngineKey, Speed
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
@@ -54,9 +54,17 @@ def token_budgets_of(profile: RuntimeProfile) -> tuple[int, ...]:
 
 
 def engine_of(
-    service: LLMService, profile: RuntimeProfile, shape: ModelShape, speeds: Mapping[EngineKey, Speed]
+    service: LLMService,
+    profile: RuntimeProfile,
+    shape: ModelShape,
+    speeds: Mapping[EngineKey, Speed],
+    estimate: Speed = ESTIMATE,
 ) -> Engine | Rejection:
-    """What holds for all variants of the service. Of `speeds` those of its model and engine version count."""
+    """What holds for all variants of the service. Of `speeds` those of its model and engine version count.
+
+    One whose KV cache holds no sequence of the service's length is of an engine that could not serve it: it does not
+    count, so that a typing error in a profile takes no variant away.
+    """
     model = service.spec.model
     if shape.max_position is not None and model.max_model_len > shape.max_position:
         return Rejection(
@@ -80,8 +88,10 @@ def engine_of(
                 (key, speed)
                 for key, speed in speeds.items()
                 if (key.model, key.engine_version) == (shape.name, profile.spec.version)
+                and (speed.kv_tokens is None or speed.kv_tokens >= model.max_model_len)
             )
         ),
+        estimate=estimate,
     )
 
 

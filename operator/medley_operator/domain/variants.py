@@ -21,7 +21,7 @@ from medley_operator.domain.catalogue import find_shape
 from medley_operator.domain.contexts import PoolState, Rejection, VariantContext
 from medley_operator.domain.targets import target_rejection
 from medley_operator.domain.variant_asks import Ask, asks_of, engine_of, fits_nowhere, same_name
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import ESTIMATE, EngineKey, Speed
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.variants import Row, Unfit, generate, limit, prune
 
@@ -43,13 +43,14 @@ def find_variants(
     running: Collection[str] = (),
     planned_as: Service | None = None,
     speeds: Mapping[EngineKey, Speed] = MappingProxyType({}),
+    estimate: Speed = ESTIMATE,
 ) -> Found | Rejection:
     """The variants of a service whose spec passed `validate`, or why there is none.
 
     `running` are variants that have replicas or are to get them, beside those that the status tells: they are not left
     out. `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
     Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `speeds`:
-    what is known beyond the data sheet.
+    what is known beyond the data sheet; `estimate`: what holds where nothing is.
     """
     shape = find_shape(service)
     asked = asks_of(service, profile, pools)
@@ -57,7 +58,7 @@ def find_variants(
         return asked
     if isinstance(shape, Rejection):
         return shape
-    engine = engine_of(service, profile, shape, speeds)
+    engine = engine_of(service, profile, shape, speeds, estimate)
     if isinstance(engine, Rejection):
         return engine
     made = generate(

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from medley_operator.api.v1alpha1 import GROUP, VERSION, GPUPool, LLMService, RuntimeProfile, WorkloadSource
+from medley_operator.api.v1alpha1 import (
+    GROUP,
+    VERSION,
+    GPUPool,
+    LLMService,
+    ModelProfile,
+    RuntimeProfile,
+    WorkloadSource,
+)
 from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.domain.validate import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
@@ -24,6 +32,7 @@ from medley_operator.kube.resources import (
     GATEWAYS,
     GPU_POOLS,
     LLM_SERVICES,
+    MODEL_PROFILES,
     NODES,
     OWN,
     RUNTIME_PROFILES,
@@ -65,17 +74,19 @@ class Observer:
         services, rejected_services = parse_objects(LLMService, lists[LLM_SERVICES] or [])
         pools, rejected_pools = parse_objects(GPUPool, lists[GPU_POOLS] or [])
         profiles, rejected_profiles = parse_objects(RuntimeProfile, lists[RUNTIME_PROFILES] or [])
+        measured, rejected_measured = parse_objects(ModelProfile, lists[MODEL_PROFILES] or [])
         gateways = None if any(lists[kind] is None for kind in GATEWAY_API) else _names(lists[GATEWAYS] or [])
         observations = await self._observations(services)
         snapshot = Snapshot(
             services=tuple(services),
             pools=tuple(pools),
             profiles=tuple(profiles),
-            rejected=(*rejected_services, *rejected_pools, *rejected_profiles),
+            rejected=(*rejected_services, *rejected_pools, *rejected_profiles, *rejected_measured),
             nodes=ready_nodes(lists[NODES] or []),
             children=_by_key(item for kind in CHILDREN for item in lists[kind] or []),
             gateways=gateways,
             observations=observations,
+            model_profiles=tuple(measured),
             at_seconds=self.clock(),
         )
         unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())

@@ -41,6 +41,7 @@ class Resource:
 LLM_SERVICES = Resource(GROUP, VERSION, "LLMService", "llmservices", True)
 GPU_POOLS = Resource(GROUP, VERSION, "GPUPool", "gpupools", False)
 RUNTIME_PROFILES = Resource(GROUP, VERSION, "RuntimeProfile", "runtimeprofiles", False)
+MODEL_PROFILES = Resource(GROUP, VERSION, "ModelProfile", "modelprofiles", False)
 NODES = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
@@ -48,7 +49,7 @@ HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httprout
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
-OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES)
+OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
 CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
 """Kinds that Medley makes; only those with its managed-by label are ever listed."""

@@ -1,1 +1,1 @@
-"""Measures a live engine under load, and turns measurements into a ModelProfile."""
+"""`medley profile`: from measurements of a live engine, or of other tools' reports, to a `ModelProfile` manifest."""

@@ -4,13 +4,15 @@ from medley_planner.capacity.batch import Table
 from medley_planner.capacity.closed_form import max_rate_rps
 from medley_planner.capacity.memory import MemoryFit, memory_fit
 from medley_planner.capacity.row import CapacityRow, capacity_row, capacity_rows
-from medley_planner.capacity.speed import DERATE, ESTIMATE, EngineKey, Speed, StepFactors
+from medley_planner.capacity.speed import DERATE, DERATES, ESTIMATE, Derates, EngineKey, Speed, StepFactors
 from medley_planner.capacity.step_time import StepTime
 
 __all__ = [
     "DERATE",
+    "DERATES",
     "ESTIMATE",
     "CapacityRow",
+    "Derates",
     "EngineKey",
     "MemoryFit",
     "Speed",

@@ -25,6 +25,34 @@ DERATE: Mapping[Provenance, float] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class Derates:
+    """`DERATE` as it is configured. Raises ValueError where one is not above 0 and at most 1."""
+
+    measured: float = DERATE[Provenance.MEASURED]
+    calibrated: float = DERATE[Provenance.CALIBRATED]
+    estimated: float = DERATE[Provenance.ESTIMATED]
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if not 0.0 < value <= 1.0:
+                raise ValueError(f"Derates.{part.name} is {value}; give a share above 0 and at most 1")
+
+    def allowing(self, provenance: Provenance, *, error: float) -> float:
+        """The share for figures of that provenance that are known to be off by `error` (a share) on average."""
+        usual = {
+            Provenance.MEASURED: self.measured,
+            Provenance.CALIBRATED: self.calibrated,
+            Provenance.ESTIMATED: self.estimated,
+            Provenance.GIVEN: DERATE[Provenance.GIVEN],
+        }[provenance]
+        return min(usual, max(1.0 - error, 0.0))
+
+
+DERATES = Derates()
+
+
+@dataclass(frozen=True, slots=True)
 class StepFactors:
     """What the parts of an estimated step time are multiplied by; all 1: the estimate as it is.
 

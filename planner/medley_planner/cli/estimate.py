@@ -1,7 +1,7 @@
 """`medley estimate`: latency, memory, largest rate and watts of one replica from data sheets, for one load or a table.
 
-Reads a config.json or a CSV file where one is named, writes to standard output; what is wrong with the input goes to
-standard error. Exit status: 0 estimated, 2 bad input.
+Reads a config.json, a CSV file or a ModelProfile where one is named, writes to standard output; what is wrong with the
+input goes to standard error. Exit status: 0 estimated, 2 bad input.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from medley_planner.capacity.estimate import Estimate, NoEstimate, Question, estimate
+from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import UnknownGpu, gpu
 from medley_planner.cli.estimate_rows import ADDED, predict_row
+from medley_planner.cli.profile_file import BadProfile, MeasuredFactors, ProfileFile, measured_factors, read_profile
+from medley_planner.model import Provenance
 from medley_planner.shapes import (
     ModelShape,
     Precision,
@@ -49,10 +52,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--model", metavar="NAME|config.json", help="a bundled model, or the path of a config.json")
     parser.add_argument("--gpu", help="GPU type, such as H100")
-    parser.add_argument("--tp", type=_whole, default=1, metavar="GPUS", help="tensor parallel degree; default: 1")
     parser.add_argument(
-        "--precision", type=str.upper, choices=[p.value for p in Precision], default="BF16", help="default: BF16"
+        "--profile",
+        type=Path,
+        metavar="FILE.yaml",
+        help="a ModelProfile: estimate from what was measured; model, GPU, degree and precision default to its own",
     )
+    parser.add_argument("--tp", type=_whole, metavar="GPUS", help="tensor parallel degree; default: 1")
+    parser.add_argument("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: BF16")
     parser.add_argument(
         "--kv-precision", type=str.upper, choices=("BF16", "FP8"), default="BF16", help="KV cache; default: BF16"
     )
@@ -89,9 +96,9 @@ def run(args: argparse.Namespace) -> int:
         if args.csv is not None:
             _predict_file(args.csv, args.range_ratio)
             return EXIT_ESTIMATED
-        question = _question(args)
-        report = summarise(question, estimate(question))
-    except (_BadInput, UnknownGpu, UnknownModel, UnreadableConfig, NoEstimate) as error:
+        question, measured = _question(args)
+        report = summarise(question, estimate(question), measured)
+    except (_BadInput, BadProfile, UnknownGpu, UnknownModel, UnreadableConfig, NoEstimate) as error:
         message = str(error).replace(
             "put the content of its config.json into spec.model.configJson", "give the path of its config.json"
         )
@@ -101,9 +108,12 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_ESTIMATED
 
 
-def summarise(question: Question, answer: Estimate) -> dict[str, Any]:
+def summarise(question: Question, answer: Estimate, measured: MeasuredFactors | None = None) -> dict[str, Any]:
     """The object that `-o json` prints: seconds, requests and tokens per second, 1e9 bytes, watts."""
     latency, card = answer.latency, question.gpu
+    provenance, band, reason = Provenance.ESTIMATED, answer.band, answer.band_reason
+    if measured is not None:
+        provenance, band, reason = Provenance.MEASURED, measured.error, measured.reason
     return {
         "model": question.shape.name,
         "gpu": card.name,
@@ -123,24 +133,29 @@ def summarise(question: Question, answer: Estimate) -> dict[str, Any]:
         },
         "max_rate_rps": answer.max_rate_rps,
         "watts": answer.watts,
-        "provenance": "estimated",
-        "error_band": {"tpot": answer.band, "reason": answer.band_reason},
+        "provenance": provenance.value,
+        "error_band": {"tpot": band, "reason": reason},
         "source": card.source,
         "note": card.note,
     }
 
 
-def _question(args: argparse.Namespace) -> Question:
+def _question(args: argparse.Namespace) -> tuple[Question, MeasuredFactors | None]:
+    profile = None if args.profile is None else read_profile(args.profile)
+    if profile is not None:
+        _take_from(profile, args)
     missing = [_FLAGS.get(name, f"--{name}") for name in _ONE if getattr(args, name) is None]
     if missing:
         raise _BadInput(f"{', '.join(missing)} missing; give {'it' if len(missing) == 1 else 'them'}, or --csv FILE")
     if args.concurrency is None and args.rate is None:
         raise _BadInput("no load; give --concurrency or --rate")
-    return Question(
-        shape=_shape(args.model),
+    shape = _shape(args.model)
+    measured = None if profile is None else measured_factors(profile, shape)
+    question = Question(
+        shape=shape,
         gpu=gpu(args.gpu),
-        tensor_parallel=args.tp,
-        precision=Precision(args.precision),
+        tensor_parallel=args.tp or 1,
+        precision=Precision(args.precision or "BF16"),
         prompt_tokens=args.input,
         generation_tokens=args.output_tokens,
         concurrency=args.concurrency,
@@ -151,7 +166,30 @@ def _question(args: argparse.Namespace) -> Question:
         token_budget=args.token_budget,
         max_sequences=args.max_sequences,
         kv_element_bytes=1.0 if args.kv_precision == "FP8" else 2.0,
+        factors=UNCORRECTED if measured is None else measured.factors,
+        kv_tokens=None if profile is None else profile.kv_tokens,
     )
+    return question, measured
+
+
+def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
+    """What the command line leaves out is the profile's own; what it gives must be that."""
+    own_config = args.model is not None and Path(args.model).suffix == ".json"
+    model = args.model if args.model is None or own_config else args.model.removeprefix("hf://").casefold()
+    card = None if args.gpu is None else gpu(args.gpu).name
+    asked = (
+        ("--model", None if own_config else model, profile.model.casefold()),
+        ("--gpu", card, profile.gpu.name),
+        ("--tp", args.tp, profile.tensor_parallel),
+        ("--precision", args.precision, profile.precision.value),
+    )
+    for flag, given, measured in asked:
+        if given is not None and given != measured:
+            raise _BadInput(
+                f"{flag} {given}, but --profile {profile.path} is of {measured}; leave it out or give another profile"
+            )
+    args.model = args.model or profile.model
+    args.gpu, args.tp, args.precision = profile.gpu.name, profile.tensor_parallel, profile.precision.value
 
 
 def _shape(model: str) -> ModelShape:

@@ -21,6 +21,7 @@ class Engine:
     `precisions` and `token_budgets` are those that may be chosen, the default first. `utilisation`: the share of each
     GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets. `version` is the
     engine's, `speeds` what is known beyond the data sheet; entries of other models or versions do not matter.
+    `estimate` is what holds where nothing is known: the data sheet, derated as configured.
     """
 
     shape: ModelShape
@@ -34,11 +35,12 @@ class Engine:
     percentile: float
     version: str = ""
     speeds: tuple[tuple[EngineKey, Speed], ...] = ()
+    estimate: Speed = ESTIMATE
 
     def speed(self, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> Speed:
         """What is known of running the model so; the data sheet where nothing is."""
         key = EngineKey(self.shape.name, gpu.name, tensor_parallel, precision, self.version)
-        return next((speed for known, speed in self.speeds if known == key), ESTIMATE)
+        return next((speed for known, speed in self.speeds if known == key), self.estimate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 import medley_operator.api.v1alpha1 as api
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, ServiceRoutingMode
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile, ServiceRoutingMode
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-MODELS: dict[str, type[BaseModel]] = {"LLMService": LLMService, "GPUPool": GPUPool, "RuntimeProfile": RuntimeProfile}
+MODELS: dict[str, type[BaseModel]] = {
+    "LLMService": LLMService,
+    "GPUPool": GPUPool,
+    "RuntimeProfile": RuntimeProfile,
+    "ModelProfile": ModelProfile,
+}
 MODEL = {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"}
 POOL = {"gpu": "L4", "nodeSelector": {"gpu": "l4"}, "capacity": {"gpusPerNode": 1}, "cost": {"perHour": "0.8"}}
 

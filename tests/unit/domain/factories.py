@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.labels import key_of
 from medley_operator.domain.snapshot import (
     Decision,
@@ -82,6 +82,20 @@ def profile(name: str = "vllm", **spec: Any) -> RuntimeProfile:
     )
 
 
+def model_profile(name: str = "measured", **spec: Any) -> ModelProfile:
+    """Of the default service on one H100; `stepFactors` all 1 unless `points` are given."""
+    body: dict[str, Any] = {
+        "model": LLAMA.removeprefix("hf://"),
+        "gpu": "H100",
+        "engineVersion": "0.32.0",
+        **({} if "points" in spec else {"stepFactors": {}}),
+        **spec,
+    }
+    return ModelProfile.model_validate(
+        {"metadata": {"name": name, "uid": f"uid-measured-{name}", "generation": 1}, "spec": body}
+    )
+
+
 def node(name: str, *, pool_name: str, gpus: int = 4, resource: str = "nvidia.com/gpu") -> NodeView:
     return NodeView(name=name, labels={"gpu": pool_name}, allocatable={resource: gpus})
 
@@ -114,6 +128,7 @@ def snapshot(
     gateways: frozenset[tuple[str, str]] | None = frozenset({(NAMESPACE, "inference")}),
     observations: Mapping[str, Observation] | None = None,
     rejected: Iterable[Rejected] = (),
+    measured: Iterable[ModelProfile] = (),
 ) -> Snapshot:
     return Snapshot(
         services=tuple(services),
@@ -124,6 +139,7 @@ def snapshot(
         children=dict(children or {}),
         gateways=gateways,
         observations={(NAMESPACE, name): value for name, value in (observations or {}).items()},
+        model_profiles=tuple(measured),
     )
 
 
@@ -160,6 +176,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
         children=children,
         gateways=before.gateways,
         observations=before.observations,
+        model_profiles=tuple(fresh("ModelProfile", item) for item in before.model_profiles),
     )
 
 

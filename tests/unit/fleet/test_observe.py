@@ -11,7 +11,7 @@ from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
 from medley_operator.kube.errors import NotFound, Unavailable
-from medley_operator.kube.resources import GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES
+from medley_operator.kube.resources import GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.fleet.fake_kube import FakeKubeClient
 from tests.unit.fleet.objects import child, service_manifest
@@ -72,6 +72,20 @@ async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_wa
     )
     for part in ("LLMService demo/bad", "spec.drain.timeout", "'soon'", "kubectl edit llmservices -n demo bad"):
         assert part in rejected.message
+
+
+async def test_measured_profiles_are_seen_and_broken_ones_rejected() -> None:
+    client = FakeKubeClient()
+    spec: Manifest = {"model": "org/model", "gpu": "H100", "engineVersion": "0.32.0", "stepFactors": {}}
+    for name, body in (("good", spec), ("bad", spec | {"points": [{"promptTokens": "1"}]})):
+        manifest = {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": {"name": name}, "spec": body}
+        client.put(manifest)
+    observed = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+    assert [each.metadata.name for each in observed.snapshot.model_profiles] == ["good"]
+    (rejected,) = observed.snapshot.rejected
+    assert rejected.key == ObjectKey("ModelProfile", "", "bad")
+    assert "kubectl edit modelprofiles bad" in rejected.message
+    assert MODEL_PROFILES in observed.available
 
 
 async def test_a_cluster_without_the_gateway_api_is_told_apart_from_one_without_gateways() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from medley_operator.settings import Settings, SettingsError, add_arguments, from_arguments
+from medley_planner.capacity import DERATES, Derates
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 
@@ -30,6 +31,12 @@ def test_a_flag_wins_over_the_environment() -> None:
     assert (chosen.port, chosen.prometheus_url, chosen.log_level) == (9090, "http://prom:9090", "debug")
 
 
+def test_derating_is_that_of_the_planner_unless_it_is_set() -> None:
+    assert parse().derates == DERATES
+    chosen = parse("--derate-measured", "0.9", MEDLEY_DERATE_ESTIMATED="0.5")
+    assert chosen.derates == Derates(measured=0.9, calibrated=DERATES.calibrated, estimated=0.5)
+
+
 def test_an_empty_prometheus_url_is_none() -> None:
     assert parse(MEDLEY_PROMETHEUS_URL="").prometheus_url is None
 
@@ -44,6 +51,10 @@ def test_an_empty_prometheus_url_is_none() -> None:
         ("--debounce-idle-seconds", "soon", "number of seconds"),
         ("--debounce-idle-seconds", "2", "must not exceed --debounce-max-seconds"),
         ("--solve-deadline-seconds", "0", "from 0.1"),
+        ("--derate-measured", "95", "share from 0.1 to 1"),
+        ("--derate-calibrated", "0.05", "share from 0.1 to 1"),
+        ("--derate-estimated", "nan", "share from 0.1 to 1"),
+        ("--derate-estimated", "most", "share from 0.1 to 1"),
         ("--port", "0", "1 to 65535"),
         ("--port", "http", "1 to 65535"),
         ("--bind-address", " ", "127.0.0.1"),

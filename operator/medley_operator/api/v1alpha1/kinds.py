@@ -1,4 +1,4 @@
-"""The three kinds: the objects as they are read, and what the API server is told of each (names, scope, columns)."""
+"""The four kinds: the objects as they are read, and what the API server is told of each (names, scope, columns)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ from medley_operator.api.v1alpha1.fields import (
     MAX_SERVICE_NAME_LENGTH,
     SERVICE_NAME_PATTERN,
 )
+from medley_operator.api.v1alpha1.model_profile import ModelProfileSpec
 from medley_operator.api.v1alpha1.pool import GPUPoolSpec
 from medley_operator.api.v1alpha1.profile import RuntimeProfileSpec
 from medley_operator.api.v1alpha1.service import LLMServiceSpec
-from medley_operator.api.v1alpha1.status import GPUPoolStatus, LLMServiceStatus, RuntimeProfileStatus
+from medley_operator.api.v1alpha1.status import (
+    GPUPoolStatus,
+    LLMServiceStatus,
+    ModelProfileStatus,
+    RuntimeProfileStatus,
+)
 
 
 class ObjectMeta(ObservedModel):
@@ -84,6 +90,14 @@ class RuntimeProfile(ObservedModel):
     metadata: ObjectMeta
     spec: RuntimeProfileSpec
     status: RuntimeProfileStatus = Field(default_factory=RuntimeProfileStatus)
+
+
+class ModelProfile(ObservedModel):
+    """What was measured of one way to run one model."""
+
+    metadata: ObjectMeta
+    spec: ModelProfileSpec
+    status: ModelProfileStatus = Field(default_factory=ModelProfileStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +199,28 @@ KINDS: tuple[Kind, ...] = (
             Column(name="Image", type="string", json_path=".spec.image"),
             Column(name="Version", type="string", json_path=".spec.version"),
             _condition_column("Ready"),
+            _AGE,
+        ),
+    ),
+    Kind(
+        kind="ModelProfile",
+        plural="modelprofiles",
+        short_names=("mprof",),
+        namespaced=False,
+        spec=ModelProfileSpec,
+        status=ModelProfileStatus,
+        description="What was measured of one way to run one model: better than the data sheet.",
+        columns=(
+            Column(name="Model", type="string", json_path=".spec.model"),
+            Column(name="GPU", type="string", json_path=".spec.gpu"),
+            Column(name="TP", type="integer", json_path=".spec.tensorParallel", description="GPUs of one replica"),
+            Column(name="Precision", type="string", json_path=".spec.precision"),
+            Column(name="Engine", type="string", json_path=".spec.engineVersion", description="Version of vLLM"),
+            Column(name="Error%", type="string", json_path=".status.errorPercent", description="Mean error of TPOT"),
+            _condition_column("Accepted", field="reason"),
+            _condition_column("InUse", field="reason"),
+            Column(name="Measured", type="string", json_path=".spec.measuredAt", priority=1),
+            _condition_column("Accepted", name="Message", field="message", priority=1),
             _AGE,
         ),
     ),

@@ -52,6 +52,21 @@ class RuntimeProfileStatus(ObservedModel):
     conditions: Conditions
 
 
+class ModelProfileStatus(ObservedModel):
+    """Whether Medley can use a measured profile, and what it makes of it."""
+
+    observed_generation: int = 0
+    fixed: str = Field("", description="Factor on what a step takes whatever is in it.")
+    compute: str = Field("", description="Factor on what each token takes.")
+    sequence: str = Field("", description="Factor on what each decoding sequence takes.")
+    kv: str = Field("", description="Factor on what each cached token takes.")
+    error_percent: str = Field("", description="Mean error of TPOT, of the fit or as the spec says.")
+    derate: str = Field("", description="Share of the capacity with these factors that plans count on.")
+    points_used: int = 0
+    points_refused: int = 0
+    conditions: Conditions
+
+
 class LoadStatus(ObservedModel):
     """The load that the current plan was made for."""
 

@@ -1,0 +1,33 @@
+"""`medley profile`: measured profiles of an engine. The subcommands stand in `_SUBCOMMANDS`, each a module of its own.
+
+Only finds the subcommand: what is read and written is told there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, cast
+
+from medley_operator.cli import profile_import
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_SUBCOMMANDS = (profile_import,)
+"""Modules with `add_parser(subparsers)`, which sets the default `profile_run` to a function of the parsed arguments."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "profile",
+        help="make a ModelProfile of measurements",
+        description="Make a ModelProfile, with which Medley plans from measured speeds instead of data sheets.",
+    )
+    ways = parser.add_subparsers(required=True, metavar="WAY")
+    for module in _SUBCOMMANDS:
+        module.add_parser(ways)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns the exit status of the subcommand."""
+    return cast(int, arguments.profile_run(arguments))

@@ -1,0 +1,179 @@
+"""`medley profile import`: reports of other load testers as a ModelProfile manifest on standard output.
+
+Reads the named files; what is left out, and how well the fit tells the rest, goes to standard error. Exit status:
+0 written, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from medley_operator.api.v1alpha1 import MeasuredPrecision
+from medley_operator.profile.import_guidellm import guidellm_report
+from medley_operator.profile.import_vllm import vllm_run
+from medley_operator.profile.manifest import model_profile_manifest
+from medley_operator.profile.report import Imported, UnusableReport, joined
+from medley_planner.capacity.fit import NoFit, fit_points
+from medley_planner.catalog import UnknownGpu, gpu
+from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, bundled_shape, shape_from_config
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXIT_WRITTEN, EXIT_BAD_INPUT = 0, 2
+_TOOLS = ("vllm-bench", "guidellm")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "import",
+        help="from the reports of vllm bench serve or guidellm",
+        description="Write a ModelProfile of reports that vllm bench serve or guidellm wrote of one replica. Measure "
+        "with distinct prompts: points that beat the physical limit are refused. Exit status: 0 written, 2 bad input.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="reports of one engine, any loads")
+    parser.add_argument("--from", dest="tool", required=True, choices=_TOOLS, help="what wrote the reports")
+    add_engine_arguments(parser)
+    parser.set_defaults(profile_run=run)
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a report does not tell of the engine that was measured, and how the manifest is written."""
+    parser.add_argument("--model", required=True, help="model as in spec.model.uri, such as Qwen/Qwen3-32B")
+    parser.add_argument("--config", type=Path, metavar="config.json", help="of a model that is not bundled")
+    parser.add_argument("--gpu", required=True, help="GPU type, such as H100")
+    parser.add_argument("--tp", type=int, default=1, metavar="GPUS", help="tensor parallel degree; default: 1")
+    parser.add_argument(
+        "--precision",
+        type=str.upper,
+        choices=[each.value for each in MeasuredPrecision],
+        default="BF16",
+        help="of the weights; default: BF16",
+    )
+    parser.add_argument("--engine-version", required=True, help='version of vLLM, such as "0.32.0"')
+    parser.add_argument("--kv-tokens", type=int, help="tokens that the engine says its KV cache holds (its start log)")
+    parser.add_argument("--token-budget", type=int, default=8192, help="its max-num-batched-tokens; default: 8192")
+    parser.add_argument("--max-sequences", type=int, default=1024, help="its max-num-seqs; default: 1024")
+    parser.add_argument("--measured-at", metavar="TIME", help='"2026-11-27T13:00:00Z"; default: what the reports say')
+    parser.add_argument("--name", help="of the object; default: made from model, GPU, degree and precision")
+    parser.add_argument("--note", default="", help="kept in spec.source.note")
+    parser.add_argument("-o", dest="format", choices=("yaml", "json"), default="yaml", help="default: yaml")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        read = vllm_reports if arguments.tool == "vllm-bench" else guidellm_reports
+        found = joined([part for path in arguments.files for part in read(path)])
+        write_profile(arguments, found, tool=arguments.tool)
+    except (UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig) as error:
+        message = str(error).replace("put the content of its config.json into spec.model.configJson", "give --config")
+        print(f"medley profile import: {message}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return EXIT_WRITTEN
+
+
+def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) -> None:
+    """Fits and prints the manifest. Raises UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig."""
+    card, precision = gpu(arguments.gpu), Precision(arguments.precision)
+    model = arguments.model.removeprefix("hf://")
+    shape = bundled_shape(model) if arguments.config is None else shape_from_config(arguments.config, name=model)
+    for flag in ("tp", "token_budget", "max_sequences", "kv_tokens"):
+        value = getattr(arguments, flag)
+        if value is not None and value < 1:
+            raise UnusableReport(f"--{flag.replace('_', '-')} is {value}; give a whole number of at least 1")
+    for reason in found.skipped:
+        print(f"left out: {reason}", file=sys.stderr)
+    fit = fit_points(
+        found.points,
+        shape=shape,
+        gpu=card,
+        tensor_parallel=arguments.tp,
+        precision=precision,
+        token_budget=arguments.token_budget,
+        max_sequences=arguments.max_sequences,
+        kv_tokens=arguments.kv_tokens,
+    )
+    for point, reason in fit.refused:
+        load = (
+            f"{point.concurrency:g} clients" if point.concurrency is not None else f"{point.rate_rps or 0:g} requests/s"
+        )
+        print(f"left out: the point of {load}: {reason}", file=sys.stderr)
+    if isinstance(fit, NoFit):
+        raise UnusableReport(f"no profile: {fit.reason}")
+    try:
+        manifest = model_profile_manifest(
+            model=shape.name,
+            gpu=card.name,
+            tensor_parallel=arguments.tp,
+            precision=precision,
+            engine_version=arguments.engine_version,
+            fit=fit,
+            points=found.points,
+            tool=tool,
+            measured_at=arguments.measured_at or found.measured_at,
+            note=arguments.note,
+            kv_tokens=arguments.kv_tokens,
+            token_budget=arguments.token_budget,
+            max_sequences=arguments.max_sequences,
+            name=arguments.name,
+        )
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'metadata.name'} is {problem['input']!r:.60}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        )
+        raise UnusableReport(f"the profile would be refused by the API server: {problems}") from None
+    factors = fit.factors
+    print(
+        f"{fit.used} points, mean TPOT error {fit.error:.1%}; factors on the data sheet's step time: fixed "
+        f"{factors.fixed:.2f}, compute {factors.compute:.2f}, sequence {factors.sequence:.2f}, kv {factors.kv:.2f}",
+        file=sys.stderr,
+    )
+    _print(manifest, arguments.format)
+
+
+def vllm_reports(path: Path) -> Iterator[Imported]:
+    """One JSON object, or several one after the other (--append-result)."""
+    text, decoder, position, number = _text(path), json.JSONDecoder(), 0, 0
+    while position < len(text):
+        number += 1
+        try:
+            run, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            raise UnusableReport(f"{path}: is no JSON ({error}); give the file that --save-result wrote") from None
+        yield vllm_run(run, where=str(path) if not position and not text[end:].strip() else f"{path}: run {number}")
+        position = end + len(text[end:]) - len(text[end:].lstrip())
+    if not number:
+        raise UnusableReport(f"{path}: is empty; give the file that --save-result wrote")
+
+
+def guidellm_reports(path: Path) -> Iterator[Imported]:
+    try:
+        report = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UnusableReport(f"{path}: is no JSON ({error}); give the file that --output-path x.json wrote") from None
+    yield guidellm_report(report, where=str(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UnusableReport(f"{path}: cannot be read ({reason}); give a JSON report") from None
+
+
+def _print(manifest: dict[str, Any], form: str) -> None:
+    if form == "json":
+        print(json.dumps(manifest, indent=2))
+        return
+    import yaml
+
+    print(yaml.safe_dump(manifest, sort_keys=False), end="")

@@ -1,0 +1,100 @@
+"""Reads what `vllm bench serve --save-result` writes: one JSON object per run. Pure.
+
+Latencies are mean_ttft_ms and mean_tpot_ms (the mean over requests), sizes the totals by completed request. The load is
+max_concurrency where it holds requests back, else request_rate.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from medley_operator.profile.report import Imported, UnusableReport, check_agreement, figure, shared
+from medley_planner.capacity.points import Point
+
+_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
+_HOLDS_BACK = 0.8
+"""Above this share of max_concurrency requests under way on average, that limit and not the rate makes the load."""
+_KEEPS_UP = 0.7
+"""A run whose rate of completions is below this share of its request rate left a growing queue: no steady state."""
+
+
+def vllm_run(run: Any, *, where: str) -> Imported:
+    """The point of one run. `where` names file and run in messages. Raises UnusableReport."""
+    if not isinstance(run, Mapping) or "mean_tpot_ms" not in run:
+        raise UnusableReport(
+            f"{where}: has no mean_tpot_ms, so it is no result of vllm bench serve; run it with --save-result"
+        )
+    completed = figure(run, "completed", where=where)
+    duration = figure(run, "duration", where=where)
+    prompt = shared(figure(run, "total_input_tokens", where=where), completed)
+    generation = shared(figure(run, "total_output_tokens", where=where), completed)
+    ttft = figure(run, "mean_ttft_ms", where=where) / 1e3
+    tpot: float | None = figure(run, "mean_tpot_ms", where=where) / 1e3
+    if tpot == 0.0 and generation <= 1.0:
+        tpot = None
+    throughput = shared(completed, duration)
+    check_agreement(
+        throughput,
+        float(run.get("request_throughput") or math.nan),
+        where=where,
+        told="completed / duration and request_throughput",
+    )
+    cycle = ttft + (tpot or 0.0) * (generation - 1.0)
+    under_way = throughput * cycle
+    load = _load(run, under_way=under_way, throughput=throughput, where=where)
+    measured_at = _measured_at(run.get("date"))
+    if isinstance(load, str):
+        return Imported((), (f"{where}: {load}",), measured_at)
+    concurrency, rate = load
+    if concurrency is not None:
+        told = "max_concurrency and the requests under way that throughput, mean_ttft_ms and mean_tpot_ms make"
+        check_agreement(concurrency, under_way, where=where, told=told)
+    elif cycle > duration:
+        raise UnusableReport(
+            f"{where}: a mean request of {cycle:g} s, by mean_ttft_ms and mean_tpot_ms, is longer than the whole run "
+            f"of {duration:g} s; are these microseconds? Give the report as the tool wrote it"
+        )
+    point = Point(
+        prompt_tokens=prompt,
+        generation_tokens=generation,
+        concurrency=concurrency,
+        rate_rps=rate,
+        ttft_seconds=ttft,
+        tpot_seconds=tpot,
+        requests=round(completed),
+    )
+    return Imported((point,), (), measured_at)
+
+
+def _load(
+    run: Mapping[str, Any], *, under_way: float, throughput: float, where: str
+) -> tuple[float | None, float | None] | str:
+    """(clients, rate), one of them None; or why the run is no steady state."""
+    asked = run.get("request_rate")
+    rate = math.inf if asked in (None, "inf") else figure(run, "request_rate", where=where)
+    most = None if run.get("max_concurrency") is None else figure(run, "max_concurrency", where=where)
+    if most is not None and run.get("num_prompts") is not None:
+        most = min(most, figure(run, "num_prompts", where=where))
+    if run.get("ramp_up_strategy") is not None:
+        return f"ramp_up_strategy is {run['ramp_up_strategy']!r}: its load rises; run with one --request-rate"
+    if math.isinf(rate):
+        if most is None:
+            return "request_rate is inf and max_concurrency is null: all requests came at once; set --max-concurrency"
+        return most, None
+    if most is not None and under_way > _HOLDS_BACK * most:
+        return most, None
+    if throughput < _KEEPS_UP * rate:
+        return (
+            f"request_rate is {rate:g}, but {throughput:.3g} requests/s were completed: the engine did not keep up, or "
+            "the run was short; lower the rate or send more requests"
+        )
+    return None, rate
+
+
+def _measured_at(date: Any) -> str | None:
+    """ "20261127-130000" as RFC 3339; the zone is not told and taken for UTC."""
+    match = _DATE.fullmatch(date) if isinstance(date, str) else None
+    return "{}-{}-{}T{}:{}:{}Z".format(*match.groups()) if match else None

@@ -1,0 +1,105 @@
+"""The `ModelProfile` manifest of a set of measurements: shared by all that writes profiles. Pure.
+
+The measured loads themselves are written where they fit, so that a later operator can fit them anew with a better
+model; else the factors that were fitted to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdomain, ModelProfile
+from medley_planner.capacity.fit import Fit
+from medley_planner.capacity.points import Point
+from medley_planner.shapes import Precision
+
+MAX_NAME_LENGTH = 63
+_UNFIT = re.compile(r"[^a-z0-9.]+")
+
+
+def model_profile_manifest(
+    *,
+    model: str,
+    gpu: str,
+    tensor_parallel: int,
+    precision: Precision,
+    engine_version: str,
+    fit: Fit,
+    points: Sequence[Point],
+    tool: str,
+    measured_at: str | None = None,
+    note: str = "",
+    kv_tokens: int | None = None,
+    token_budget: int = 8192,
+    max_sequences: int = 1024,
+    name: str | None = None,
+) -> dict[str, Any]:
+    """The manifest as plain JSON values, without defaults, as `kubectl apply` takes it.
+
+    `points` are all that were measured, `fit` is of them: those that it refused are left out. `measured_at` is RFC 3339
+    in UTC with whole seconds ("2026-11-27T13:00:00Z"), `token_budget` and `max_sequences` the measured engine's limits.
+    `name` None: made from model, GPU, degree and precision. Raises pydantic's ValidationError where a value is none
+    that the API takes.
+    """
+    refused = [point for point, _ in fit.refused]
+    kept = [point for point in points if point not in refused]
+    written: dict[str, Any] = {
+        "model": model.removeprefix("hf://"),
+        "gpu": gpu,
+        "tensorParallel": tensor_parallel,
+        "precision": precision.value,
+        "engineVersion": engine_version,
+        "errorPercent": _decimal(min(100.0 * fit.error, 999.0), 1),
+        "source": {"tool": tool} | ({"note": note} if note else {}),
+    }
+    if kv_tokens is not None:
+        written["kvTokens"] = kv_tokens
+    if measured_at is not None:
+        written["measuredAt"] = measured_at
+    if 0 < len(kept) <= MAX_POINTS:
+        written |= {"tokenBudget": token_budget, "maxSequences": max_sequences}
+        written["points"] = [_point(point) for point in kept]
+    else:
+        factors = fit.factors
+        written["stepFactors"] = {
+            "fixed": _decimal(factors.fixed, 4),
+            "compute": _decimal(factors.compute, 4),
+            "sequence": _decimal(factors.sequence, 4),
+            "kv": _decimal(factors.kv, 4),
+        }
+    metadata = {"name": name or profile_name(model, gpu, tensor_parallel, precision)}
+    TypeAdapter(Dns1123Subdomain).validate_python(metadata["name"])
+    ModelProfile.model_validate({"metadata": metadata, "spec": written})
+    return {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": metadata, "spec": written}
+
+
+def profile_name(model: str, gpu: str, tensor_parallel: int, precision: Precision) -> str:
+    """`llama-3.1-8b-instruct-h100-tp1-bf16`: a legal object name of at most 63 characters."""
+    tail = _UNFIT.sub("-", f"{gpu}-tp{tensor_parallel}-{precision.value}".lower())
+    head = _UNFIT.sub("-", model.rsplit("/", 1)[-1].lower()).strip("-.")
+    return f"{head[: MAX_NAME_LENGTH - len(tail) - 1].strip('-.')}-{tail}".strip("-.")
+
+
+def _point(point: Point) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "promptTokens": _decimal(point.prompt_tokens, 3),
+        "generationTokens": _decimal(point.generation_tokens, 3),
+    }
+    if point.concurrency is not None:
+        written["concurrency"] = _decimal(point.concurrency, 3)
+    if point.rate_rps is not None:
+        written["requestsPerSecond"] = _decimal(point.rate_rps, 6)
+    if point.ttft_seconds is not None:
+        written["ttft"] = f"{_decimal(1e3 * point.ttft_seconds, 3)}ms"
+    if point.tpot_seconds is not None:
+        written["tpot"] = f"{_decimal(1e3 * point.tpot_seconds, 3)}ms"
+    return written | {"requests": point.requests}
+
+
+def _decimal(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,76 @@
+"""What the readers of other tools' reports share: the points they find, and how they say that a report makes no sense.
+
+Pure: a report comes as parsed JSON. A load that is no steady state is skipped with the reason; figures that contradict
+each other are an error, since nothing then tells which of them to believe.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medley_planner.capacity.points import Point
+
+MOST_APART = 3.0
+"""Figures that must agree may differ by this factor: start and end of a run, and means of ratios, do differ."""
+
+
+class UnusableReport(ValueError):
+    """The report cannot be read or contradicts itself; the message names the file, the key, the value, the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """`skipped`: loads that are no points, and why. `measured_at`: RFC 3339 in UTC, None where no report tells it."""
+
+    points: tuple[Point, ...]
+    skipped: tuple[str, ...]
+    measured_at: str | None
+
+
+def joined(parts: Sequence[Imported]) -> Imported:
+    """Several reports as one; the newest time counts."""
+    return Imported(
+        points=tuple(point for part in parts for point in part.points),
+        skipped=tuple(reason for part in parts for reason in part.skipped),
+        measured_at=max((part.measured_at for part in parts if part.measured_at is not None), default=None),
+    )
+
+
+def figure(values: Mapping[str, Any], path: str, *, where: str) -> float:
+    """The number at a dotted `path`; NaN is a number. Raises UnusableReport."""
+    found = look_up(values, path)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        what = "is missing" if found is None else f"is {found!r:.60}, which is no number"
+        raise UnusableReport(f"{where}: {path} {what}; give a report that has it")
+    return float(found)
+
+
+def look_up(values: Mapping[str, Any], path: str) -> Any:
+    """What stands at a dotted `path`; None where nothing does."""
+    found: Any = values
+    for key in path.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(key)
+    return found
+
+
+def check_agreement(one: float, other: float, *, where: str, told: str) -> None:
+    """Raises UnusableReport where two figures of the same thing are more than `MOST_APART` apart.
+
+    Both must be finite and above 0 to be compared; others are refused as points. `told` names both in words.
+    """
+    comparable = math.isfinite(one) and math.isfinite(other) and one > 0 and other > 0
+    if comparable and not 1 / MOST_APART <= one / other <= MOST_APART:
+        raise UnusableReport(
+            f"{where}: {told} contradict each other ({one:g} and {other:g}); are these milliseconds in seconds' place, "
+            "or figures of another run? Give the report as the tool wrote it"
+        )
+
+
+def shared(total: float, count: float) -> float:
+    """The mean; NaN where there is nothing to share, so that the point is refused with its count."""
+    return total / count if count > 0 else math.nan

@@ -1,0 +1,169 @@
+"""Reads a ModelProfile from YAML or JSON for `medley estimate --profile`: what it is of, and its factors.
+
+Reads the named file. The operator reads such objects through its API models; here only what an estimate needs is read,
+and every value that is used is checked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medley_planner.capacity.fit import NoFit, fit_points
+from medley_planner.capacity.points import Point
+from medley_planner.capacity.speed import DERATES, StepFactors
+from medley_planner.catalog import Gpu, gpu
+from medley_planner.shapes import ModelShape, Precision
+from medley_planner.units import duration_seconds
+
+_PARTS = ("fixed", "compute", "sequence", "kv")
+
+
+class BadProfile(ValueError):
+    """The profile cannot be used; the message names file, field, value and way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFile:
+    """What a profile is of, and its measurements. `spec` is as written, but for what is read here."""
+
+    path: Path
+    model: str
+    gpu: Gpu
+    tensor_parallel: int
+    precision: Precision
+    engine_version: str
+    kv_tokens: int | None
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredFactors:
+    """`error`: mean relative error of TPOT, as a share, at least what plans allow for; `reason`: where it is from."""
+
+    factors: StepFactors
+    error: float
+    reason: str
+
+
+def read_profile(path: Path) -> ProfileFile:
+    """Raises BadProfile, UnknownGpu."""
+    spec = _spec(path)
+    kv_tokens = None if spec.get("kvTokens") is None else _whole(spec, "kvTokens", path)
+    model = spec.get("model")
+    if not isinstance(model, str) or not model:
+        raise BadProfile(f"{path}: spec.model is {model!r}; give the model's name")
+    try:
+        precision = Precision(str(spec.get("precision", "BF16")))
+    except ValueError:
+        known = ", ".join(each.value for each in Precision)
+        raise BadProfile(f"{path}: spec.precision is {spec['precision']!r}; use one of {known}") from None
+    return ProfileFile(
+        path=path,
+        model=model,
+        gpu=gpu(str(spec.get("gpu", ""))),
+        tensor_parallel=_whole(spec, "tensorParallel", path, default=1),
+        precision=precision,
+        engine_version=str(spec.get("engineVersion", "")),
+        kv_tokens=kv_tokens,
+        spec=spec,
+    )
+
+
+def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors:
+    """The factors, fitted where the profile gives points. Raises BadProfile."""
+    spec, path = profile.spec, profile.path
+    stated = _number(spec, "errorPercent", path, default=0.0) / 100.0
+    least = 1.0 - DERATES.measured
+    given, points = spec.get("stepFactors"), spec.get("points") or []
+    if (given is None) == (not points) or not isinstance(points, list):
+        raise BadProfile(f"{path}: give either spec.stepFactors or spec.points")
+    source = f"{path.name}, vLLM {profile.engine_version or 'of unknown version'}"
+    if given is not None:
+        if not isinstance(given, Mapping):
+            raise BadProfile(f"{path}: spec.stepFactors is {given!r:.40}; give fixed, compute, sequence and kv")
+        values = {part: _number(given, part, path, default=1.0, under="spec.stepFactors.") for part in _PARTS}
+        return MeasuredFactors(StepFactors(**values), max(stated, least), f"factors of {source}")
+    fit = fit_points(
+        [_point(point, index, path) for index, point in enumerate(points)],
+        shape=shape,
+        gpu=profile.gpu,
+        tensor_parallel=profile.tensor_parallel,
+        precision=profile.precision,
+        token_budget=_whole(spec, "tokenBudget", path, default=8192),
+        max_sequences=_whole(spec, "maxSequences", path, default=1024),
+        kv_tokens=profile.kv_tokens,
+    )
+    if isinstance(fit, NoFit):
+        raise BadProfile(f"{path}: spec.points: {fit.reason}")
+    refused = f", {len(fit.refused)} refused ({fit.refused[0][1]})" if fit.refused else ""
+    return MeasuredFactors(fit.factors, max(stated, fit.error, least), f"{fit.used} points of {source}{refused}")
+
+
+def _spec(path: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8-sig")))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadProfile(f"{path}: cannot be read ({reason}); give the YAML of a ModelProfile") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadProfile(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+    profiles = [one for one in documents if isinstance(one, Mapping) and one.get("kind") == "ModelProfile"]
+    if len(profiles) != 1:
+        raise BadProfile(f"{path}: holds {len(profiles)} ModelProfiles; give a file with exactly one")
+    spec = profiles[0].get("spec")
+    if not isinstance(spec, Mapping):
+        raise BadProfile(f"{path}: the ModelProfile has no spec; give one, see docs/profiles.md")
+    return spec
+
+
+def _point(point: Any, index: int, path: Path) -> Point:
+    under = f"spec.points[{index}]."
+    if not isinstance(point, Mapping):
+        raise BadProfile(f"{path}: {under[:-1]} is {point!r:.40}; give promptTokens, generationTokens, a load and tpot")
+
+    def optional(name: str) -> float | None:
+        return None if point.get(name) is None else _number(point, name, path, under=under)
+
+    def seconds(name: str) -> float | None:
+        if point.get(name) is None:
+            return None
+        try:
+            return duration_seconds(str(point[name]))
+        except ValueError as error:
+            raise BadProfile(f"{path}: {under}{name}: {error}") from None
+
+    return Point(
+        prompt_tokens=_number(point, "promptTokens", path, under=under),
+        generation_tokens=_number(point, "generationTokens", path, under=under),
+        concurrency=optional("concurrency"),
+        rate_rps=optional("requestsPerSecond"),
+        ttft_seconds=seconds("ttft"),
+        tpot_seconds=seconds("tpot"),
+        requests=int(_number(point, "requests", path, default=1.0, under=under)),
+    )
+
+
+def _number(
+    values: Mapping[str, Any], name: str, path: Path, *, default: float | None = None, under: str = "spec."
+) -> float:
+    found = values.get(name, default)
+    try:
+        value = float(found) if not isinstance(found, bool) and found is not None else math.nan
+    except (TypeError, ValueError):
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0.0):
+        raise BadProfile(f"{path}: {under}{name} is {found!r:.40}; give a number of 0 or more")
+    return value
+
+
+def _whole(values: Mapping[str, Any], name: str, path: Path, *, default: int | None = None) -> int:
+    found = values.get(name, default)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise BadProfile(f"{path}: spec.{name} is {found!r:.40}; give a whole number of at least 1")
+    return found
