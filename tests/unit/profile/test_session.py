@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -14,7 +14,7 @@ from medley_operator.profile.client import Endpoint, EndpointError
 from medley_operator.profile.loads import Load, Size
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.samples import Ending, Run, point_of
-from medley_operator.profile.session import Session, kv_tokens_of, measure
+from medley_operator.profile.session import Session, kv_tokens_of, measure, no_more
 from tests.unit.profile.fake_endpoint import METRICS, FakeServer
 
 SIZE = Size(40, 6)
@@ -38,13 +38,19 @@ class _Told:
 
 
 async def _measure(
-    server: FakeServer, loads: Sequence[Load], *, told: _Told | None = None, max_seconds: float = 60.0
+    server: FakeServer,
+    loads: Sequence[Load],
+    *,
+    more: Callable[[Sequence[Run]], Sequence[Load]] = no_more,
+    told: _Told | None = None,
+    max_seconds: float = 60.0,
 ) -> Session:
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(transport=server.transport(), headers=headers) as client:
         return await measure(
             Endpoint(client, url="http://fake/v1/", model="m", clock=time.perf_counter, timeout_seconds=30.0),
             loads,
+            more=more,
             prompts=Prompts(range(1000, 30_000)),
             seed=5,
             clock=time.perf_counter,
@@ -99,6 +105,18 @@ async def test_saturation_ends_a_rate_and_those_above_it() -> None:
     assert len(session.runs[0].sent) < 200
     assert any("left out" in note for note in told.notes)
     assert session.points() == []
+
+
+async def test_further_loads_follow_from_what_was_measured() -> None:
+    server = FakeServer()
+    loads = [Load((SIZE,), 5, concurrency=2)]
+
+    def more(runs: Sequence[Run]) -> list[Load]:
+        assert [run.ending for run in runs] == [Ending.MEASURED]
+        return [Load((SIZE,), 3, rate_rps=50.0)]
+
+    session = await _measure(server, loads, more=more)
+    assert [run.load.rate_rps for run in session.runs] == [None, 50.0]
 
 
 async def test_a_server_that_breaks_down_ends_the_test() -> None:
