@@ -18,15 +18,18 @@ from functools import partial
 from medley_operator import handlers
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
+from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
-from medley_operator.fleet.observe import MetricsSource, Observer
+from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.worker import PlanWorker
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.official import OfficialKubeClient
+from medley_operator.metrics.calibration import CalibrationReader
+from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
@@ -97,9 +100,26 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         instance=os.environ.get("HOSTNAME") or socket.gethostname(),
         timestamp=_timestamp,
     )
+    prometheus = await _prometheus(settings, stack)
+    calibration = None
+    if prometheus is not None and settings.calibration:
+        calibration = Calibrator(
+            source=CalibrationReader(prometheus=prometheus),
+            client=client,
+            counter=exporter,
+            exporter=CalibrationExporter(exporter.registry),
+            window_seconds=round(settings.calibration_window_seconds),
+            namespace=settings.namespace,
+            clock=time.monotonic,
+        )
     fleet = FleetLoop(
         Parts(
-            observer=Observer(client=client, metrics=await _metrics(settings, stack), clock=time.monotonic),
+            observer=Observer(
+                client=client,
+                metrics=MetricsReader(prometheus=prometheus) if prometheus is not None else None,
+                clock=time.monotonic,
+                calibration=calibration,
+            ),
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,
             conclude=conclude,
@@ -119,11 +139,11 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     return fleet
 
 
-async def _metrics(settings: Settings, stack: AsyncExitStack) -> MetricsSource | None:
+async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus | None:
     if settings.prometheus_url is None:
         return None
     client = await stack.enter_async_context(http_client())
-    return MetricsReader(prometheus=Prometheus(base_url=settings.prometheus_url, client=client))
+    return Prometheus(base_url=settings.prometheus_url, client=client)
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:

@@ -6,6 +6,7 @@ Checked once, before anything starts: a value that cannot be used is refused wit
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_SECONDS = 86400.0
 LEAST_DERATE = 0.1
 """Less is no safety margin but a typing error, such as 0.05 for 0.95."""
+MAX_NAMESPACE = 63
 
 
 class SettingsError(ValueError):
@@ -40,6 +42,12 @@ class Settings:
     derate_calibrated: float = DERATES.calibrated
     derate_estimated: float = DERATES.estimated
     """Share of a capacity that plans count on, by where the figure comes from."""
+    calibration: bool = True
+    """Whether step times are learned from the counters of engines that run."""
+    calibration_window_seconds: float = 60.0
+    """What one step of learning rests on, and how often there is one."""
+    namespace: str = ""
+    """The operator's own, where it keeps what it learned; empty: nothing is kept over a restart."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"
@@ -68,14 +76,14 @@ def _variable(flag: str) -> str:
     return ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
 
 
-def _seconds(*, least: float) -> Callable[[str, str], float]:
+def _seconds(*, least: float, most: float = MAX_SECONDS) -> Callable[[str, str], float]:
     def parse(flag: str, text: str) -> float:
-        way_out = f"must be a number of seconds from {least:g} to {MAX_SECONDS:g}"
+        way_out = f"must be a number of seconds from {least:g} to {most:g}"
         try:
             value = float(text)
         except ValueError:
             raise SettingsError(f"{flag} (or {_variable(flag)}) is {text!r}: {way_out}") from None
-        _check(least <= value <= MAX_SECONDS, flag, text, way_out)
+        _check(least <= value <= most, flag, text, way_out)
         return value
 
     return parse
@@ -115,6 +123,17 @@ def _address(flag: str, text: str) -> str:
     return text.strip()
 
 
+def _switch(flag: str, text: str) -> bool:
+    _check(text.lower() in ("on", "off"), flag, text, "must be on or off")
+    return text.lower() == "on"
+
+
+def _namespace(flag: str, text: str) -> str:
+    holds = len(text) <= MAX_NAMESPACE and re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)?", text) is not None
+    _check(holds, flag, text, "must be the name of a namespace, such as medley, or empty")
+    return text
+
+
 def _level(flag: str, text: str) -> str:
     _check(text.lower() in LOG_LEVELS, flag, text, f"must be one of {', '.join(LOG_LEVELS)}")
     return text.lower()
@@ -140,6 +159,11 @@ _FLAGS: dict[str, _Flag] = {
     ),
     "--derate-calibrated": _Flag(_share, "the same of a capacity calibrated from the engines' counters (default 0.9)"),
     "--derate-estimated": _Flag(_share, "the same of a capacity estimated from data sheets (default 0.75)"),
+    "--calibration": _Flag(_switch, "on: learn step times from the counters of engines that run; off (default on)"),
+    "--calibration-window-seconds": _Flag(
+        _seconds(least=15, most=600), "what one step of learning rests on; at least four scrapes (default 60)"
+    ),
+    "--namespace": _Flag(_namespace, "the operator's own, where it keeps what it learned; without it nothing is kept"),
     "--bind-address": _Flag(_address, "where /metrics, /healthz and /readyz are served (default 0.0.0.0)"),
     "--port": _Flag(_port, "port of the same (default 8080)"),
     "--log-level": _Flag(_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),

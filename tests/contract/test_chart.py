@@ -16,6 +16,7 @@ from e2e.controlplane import CommandFailed
 from medley_operator import settings
 from medley_operator.api.crdgen import documents
 from medley_operator.api.v1alpha1 import KINDS
+from medley_operator.domain.calibration_record import CONFIG_MAP
 from tests.contract.apiserver import Api
 
 pytestmark = pytest.mark.contract
@@ -88,7 +89,7 @@ def test_template_of_the_defaults(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "defaults")
     assert sorted(objects) == [
         *("ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition"),
-        *("Deployment", "Service", "ServiceAccount"),
+        *("Deployment", "Role", "RoleBinding", "Service", "ServiceAccount"),
     ]
     crds = {o["metadata"]["name"]: o for o in objects["CustomResourceDefinition"]}
     for text in documents().values():
@@ -244,6 +245,19 @@ def test_service_account_may_exactly(release: Api, resource: str) -> None:
         }  # fmt: skip
         _, answer = release.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
         assert answer["status"]["allowed"] is (verb in MAY[resource]), f"{verb} {resource}"
+
+
+def test_what_it_learned_is_kept_in_one_config_map_of_its_own_namespace(release: Api) -> None:
+    def apply(name: str, namespace: str) -> None:
+        metadata = {"name": name, "namespace": namespace}
+        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}}
+        release.kubectl("apply", "--server-side", "--as", ACCOUNT, "-f", "-", stdin=json.dumps(manifest))
+
+    for _ in ("create", "change"):
+        apply(CONFIG_MAP, NAMESPACE)
+    for name, namespace in (("other", NAMESPACE), (CONFIG_MAP, "default")):
+        with pytest.raises(CommandFailed, match="forbidden"):
+            apply(name, namespace)
 
 
 def test_kubectl_auth_can_i_agrees(release: Api) -> None:

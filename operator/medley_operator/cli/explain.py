@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medley_operator.cli.arguments import add_manifest_files
 from medley_planner.cli import explain as bare
 
 if TYPE_CHECKING:
@@ -33,15 +34,7 @@ def add_parser(subparsers: Any) -> None:
         "input.",
     )
     parser.add_argument("instance", metavar="INSTANCE.json", type=Path, nargs="?", help="file with one bare instance")
-    parser.add_argument(
-        "-f",
-        "--filename",
-        metavar="FILE",
-        dest="filenames",
-        nargs="+",
-        action="extend",
-        help="files or folders with the objects that kubectl applies; - is standard input",
-    )
+    add_manifest_files(parser)
     parser.add_argument(
         "--last",
         metavar="FILE",

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from medley_operator.cli.arguments import add_manifest_files
+from medley_planner.cli.arguments import add_plan_options
+
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
     from medley_operator.cli.manifests import Objects
@@ -36,31 +39,9 @@ def add_parser(subparsers: Any) -> None:
         description="Plan LLMServices on GPUPools from the YAML that kubectl applies, without a cluster: the load is "
         "spec.workload.static. Exit status: 0 planned, 3 partly or not feasible, 2 bad input.",
     )
-    parser.add_argument(
-        "-f",
-        "--filename",
-        metavar="FILE",
-        dest="filenames",
-        nargs="+",
-        action="extend",
-        required=True,
-        help="files or folders with the objects; - is standard input",
-    )
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
-    parser.add_argument(
-        "--deadline", metavar="SECONDS", type=_seconds, default=10.0, help="how long to solve at most; default: 10"
-    )
+    add_manifest_files(parser, required=True)
+    add_plan_options(parser)
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def run(args: argparse.Namespace) -> int:

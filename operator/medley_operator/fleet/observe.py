@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from medley_operator.api.v1alpha1 import (
@@ -39,6 +39,7 @@ from medley_operator.kube.resources import (
     Resource,
 )
 from medley_operator.metrics.observe import ServiceQuery
+from medley_planner.capacity import EngineKey, Speed
 from medley_planner.units import duration_seconds
 
 NO_PROMETHEUS = (
@@ -49,6 +50,10 @@ NO_PROMETHEUS = (
 
 class MetricsSource(Protocol):
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Observation]: ...
+
+
+class SpeedSource(Protocol):
+    async def speeds(self, snapshot: Snapshot) -> Mapping[EngineKey, Speed]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,15 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds."""
+    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds.
+
+    `calibration` is None where engines are not to be calibrated.
+    """
 
     client: KubeClient
     metrics: MetricsSource | None
     clock: Callable[[], float]
+    calibration: SpeedSource | None = None
 
     async def observe(self) -> Observed:
         """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
@@ -89,6 +98,8 @@ class Observer:
             model_profiles=tuple(measured),
             at_seconds=self.clock(),
         )
+        if self.calibration is not None:
+            snapshot = replace(snapshot, calibrated=await self.calibration.speeds(snapshot))
         unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())
         return Observed(
             snapshot=snapshot,

@@ -47,6 +47,8 @@ DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True)
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
+CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
+"""Of these the operator has one, its memory."""
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
 OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES)
@@ -56,4 +58,4 @@ CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""
 
-BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, EVENTS)}
+BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, CONFIG_MAPS, EVENTS)}

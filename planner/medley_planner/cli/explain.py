@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medley_planner.cli.arguments import seconds_argument
+from medley_planner.cli.arguments import add_plan_options, seconds_argument
 from medley_planner.cli.fleet_reader import FleetError, parse_fleet
 from medley_planner.cli.instance import InstanceError, parse_instance, read_document
 from medley_planner.cli.solve import EXIT_BAD_INPUT, EXIT_NOT_ALL, EXIT_PLANNED, is_fleet
@@ -45,14 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What every way to ask for an explanation takes."""
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
-    parser.add_argument(
-        "--deadline",
-        metavar="SECONDS",
-        type=seconds_argument,
-        default=10.0,
-        help="how long to solve at most; default: 10",
-    )
+    add_plan_options(parser)
     parser.add_argument(
         "--explain-seconds",
         metavar="SECONDS",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medley_planner.cli.arguments import add_plan_options
 from medley_planner.cli.figures import rounded
 from medley_planner.cli.instance import Instance, InstanceError, parse_instance, read_document
 from medley_planner.cli.verified import plan_verified
@@ -42,10 +42,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("instance", metavar="FILE.json", type=Path, help="file with one fleet or one instance")
     parser.add_argument("--schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of the file and exit")
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
-    parser.add_argument(
-        "--deadline", metavar="SECONDS", type=_seconds, default=10.0, help="how long to solve at most; default: 10"
-    )
+    add_plan_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -122,16 +119,6 @@ def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:
 
 def _size(sizes: tuple[float, ...] | None, index: int) -> float | None:
     return sizes[index] if sizes is not None else None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 class _PrintSchema(argparse.Action):

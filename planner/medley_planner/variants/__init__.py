@@ -1,6 +1,6 @@
 """The ways to run one replica of a model: generated from pools, model and engine, then pruned."""
 
-from medley_planner.variants.axes import AXES, ENGINE_FLAGS, PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET
+from medley_planner.variants.axes import AXES, ENGINE_FLAGS, PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET, RunAs, run_as
 from medley_planner.variants.generate import Generated, Row, Source, Unfit, generate
 from medley_planner.variants.limit import limit
 from medley_planner.variants.prune import Pruned, prune
@@ -21,9 +21,11 @@ __all__ = [
     "Pruned",
     "Replica",
     "Row",
+    "RunAs",
     "Source",
     "Unfit",
     "generate",
     "limit",
     "prune",
+    "run_as",
 ]

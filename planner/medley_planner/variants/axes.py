@@ -6,7 +6,8 @@ replica and which flags start the engine so; names, memory fit, capacity, prunin
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 
 from medley_planner.shapes import Precision
 from medley_planner.variants.replica import Axis, Choice, Facts, NoChoice
@@ -92,3 +93,25 @@ AXES: tuple[Axis, ...] = (
 
 ENGINE_FLAGS = frozenset(flag for axis in AXES for flag in axis.engine_flags)
 """Flags that variants set: no one else may."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAs:
+    """How an engine that runs was started, as far as variants differ in it. `token_budget`: None where not told."""
+
+    tensor_parallel: int
+    precision: Precision
+    token_budget: int | None
+
+
+def run_as(flags: Mapping[str, str]) -> RunAs | None:
+    """The reverse of the choices above, from all flags of an engine; None where they are none that a variant sets."""
+    try:
+        degree = int(flags.get(_TENSOR_PARALLEL_FLAG, "1"))
+        budget = int(flags[_TOKEN_BUDGET_FLAG]) if _TOKEN_BUDGET_FLAG in flags else None
+    except ValueError:
+        return None
+    quantization = flags.get(_PRECISION_FLAG)
+    if quantization not in (None, "fp8") or degree < 1 or (budget is not None and budget < 1):
+        return None
+    return RunAs(degree, Precision.BF16 if quantization is None else Precision.FP8, budget)

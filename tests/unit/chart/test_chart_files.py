@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from medley_operator.api.crdgen import documents
+from medley_operator.domain.calibration_record import CONFIG_MAP
 from medley_operator.kube import resources
 
 ROOT = Path(__file__).parents[3]
@@ -120,6 +121,18 @@ def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
         **{(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN},
         **{(r.group, r.plural): [*read, "create", "patch", "delete"] for r in resources.CHILDREN},
         (resources.EVENTS.group, resources.EVENTS.plural): ["create"],
+    }
+
+
+def test_the_operator_may_touch_one_config_map_in_its_own_namespace() -> None:
+    text = (CHART / "templates" / "rbac.yaml").read_text()
+    role = next(part for part in text.split("---") if "\nkind: Role\n" in part)
+    (rule,) = yaml.safe_load(role[role.index("rules:") :])["rules"]
+    assert rule == {
+        "apiGroups": [resources.CONFIG_MAPS.group],
+        "resources": [resources.CONFIG_MAPS.plural],
+        "resourceNames": [CONFIG_MAP],
+        "verbs": ["get", "create", "patch"],
     }
 
 

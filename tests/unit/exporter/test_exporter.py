@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import generate_latest
 
 from medley_operator.domain.snapshot import PoolGauges, ServiceGauges, VariantGauge
+from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import COMPONENTS, Exporter, RoundOutcome
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
@@ -35,7 +36,9 @@ def test_names_are_those_of_the_reference() -> None:
     section = REFERENCE.read_text().split("## Metrics that are exported")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     documented = {name for row in rows for name in re.findall(r"`(medley_[a-z_]+)`", row)}
-    assert names(Exporter()) == documented
+    exporter = Exporter()
+    CalibrationExporter(exporter.registry)
+    assert names(exporter) == documented
 
 
 def test_errors_and_rounds_start_at_zero() -> None:

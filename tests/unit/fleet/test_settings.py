@@ -37,6 +37,11 @@ def test_derating_is_that_of_the_planner_unless_it_is_set() -> None:
     assert chosen.derates == Derates(measured=0.9, calibrated=DERATES.calibrated, estimated=0.5)
 
 
+def test_calibration_is_switched_off_by_a_word() -> None:
+    chosen = parse("--calibration", "off", MEDLEY_NAMESPACE="medley-system")
+    assert (chosen.calibration, chosen.namespace) == (False, "medley-system")
+
+
 def test_an_empty_prometheus_url_is_none() -> None:
     assert parse(MEDLEY_PROMETHEUS_URL="").prometheus_url is None
 
@@ -59,6 +64,9 @@ def test_an_empty_prometheus_url_is_none() -> None:
         ("--port", "http", "1 to 65535"),
         ("--bind-address", " ", "127.0.0.1"),
         ("--log-level", "loud", "debug, info, warning, error"),
+        ("--calibration", "true", "on or off"),
+        ("--calibration-window-seconds", "601", "from 15 to 600"),
+        ("--namespace", "Medley", "name of a namespace"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_flag_value_and_way_out(flag: str, value: str, way_out: str) -> None:

@@ -1,0 +1,140 @@
+"""What is known of all engines as the data of a ConfigMap, and back: one key per engine, one JSON text each. Pure.
+
+What cannot be read is left out with the reason, and that engine is learned anew; the others stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from medley_operator.domain.calibration import KnownEngine, KnownEngines
+from medley_operator.domain.snapshot import Manifest
+from medley_planner.capacity import DERATE, EngineKey, Speed, StepFactors
+from medley_planner.capacity.calibration_record import BadRecord, from_record, to_record
+from medley_planner.model import Provenance
+from medley_planner.shapes import Precision
+
+CONFIG_MAP = "medley-calibration"
+MAX_BYTES = 900_000
+"""An object may have 1 MiB in all."""
+WRITE_GROWTH = 2
+"""An engine is worth a write where it has this many times the windows that were written."""
+DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEngines:
+    """What a ConfigMap held, and a sentence for each entry of it that cannot be used."""
+
+    engines: KnownEngines
+    problems: tuple[str, ...]
+
+
+def config_map(engines: KnownEngines, *, namespace: str) -> Manifest:
+    """The ConfigMap to apply. Where it would be too large, the engines with the fewest windows are left out."""
+    data: dict[str, str] = {}
+    size = 0
+    for key in sorted(engines, key=lambda key: (-engines[key].calibration.windows, key)):
+        name, text = _name(key), json.dumps(_rounded(_entry(key, engines[key])), separators=(",", ":"))
+        size += len(name) + len(text)
+        if size > MAX_BYTES:
+            break
+        data[name] = text
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": CONFIG_MAP,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/name": "medley", "app.kubernetes.io/component": "calibration"},
+        },
+        "data": data,
+    }
+
+
+def read_config_map(manifest: Manifest) -> ReadEngines:
+    engines: dict[EngineKey, KnownEngine] = {}
+    problems: list[str] = []
+    data = manifest.get("data") or {}
+    for name in sorted(data):
+        try:
+            key, known = _read(json.loads(data[name]))
+        except (BadRecord, ValueError, TypeError, KeyError, RecursionError) as error:
+            problems.append(f"ConfigMap {CONFIG_MAP}, data.{name}: {type(error).__name__}: {error}")
+        else:
+            engines[key] = known
+    return ReadEngines(engines=engines, problems=tuple(problems))
+
+
+def worth_writing(engines: KnownEngines, written: KnownEngines) -> bool:
+    """Whether a restart would lose something: what planning was told, what that is worth, or much that was learned.
+
+    Factors alone are no reason: they move a little with each window, and what matters of that is told to planning.
+    """
+    return engines.keys() != written.keys() or any(_differs(engines[key], written[key]) for key in engines)
+
+
+def _differs(known: KnownEngine, written: KnownEngine) -> bool:
+    now, before = known.calibration, written.calibration
+    grown = now.windows >= WRITE_GROWTH * max(before.windows, 1)
+    return known.told != written.told or now.standing is not before.standing or grown
+
+
+def _name(key: EngineKey) -> str:
+    """Readable, within what ConfigMaps take for a key, and unique."""
+    text = f"{key.model}.{key.gpu}.tp{key.tensor_parallel}.{key.precision}.{key.engine_version}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:200]}.{digest}"
+
+
+def _entry(key: EngineKey, known: KnownEngine) -> dict[str, Any]:
+    told = known.told
+    return {
+        "engine": asdict(key),
+        "kvTokens": known.kv_tokens,
+        "estimateSeconds": known.estimate_seconds,
+        "told": None if told is None or told.provenance is not Provenance.CALIBRATED else asdict(told.factors),
+        "calibration": to_record(known.calibration),
+    }
+
+
+def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
+    engine = dict(entry["engine"])
+    key = EngineKey(
+        model=str(engine["model"]),
+        gpu=str(engine["gpu"]),
+        tensor_parallel=int(engine["tensor_parallel"]),
+        precision=Precision(engine["precision"]),
+        engine_version=str(engine["engine_version"]),
+    )
+    kv_tokens = entry["kvTokens"]
+    if kv_tokens is not None and (isinstance(kv_tokens, bool) or not isinstance(kv_tokens, int) or kv_tokens < 1):
+        raise BadRecord(f"kvTokens is {kv_tokens!r}, no count of tokens")
+    told = Speed(kv_tokens=kv_tokens)
+    if entry["told"] is not None:
+        told = Speed(
+            factors=StepFactors(**{part.name: float(entry["told"][part.name]) for part in fields(StepFactors)}),
+            provenance=Provenance.CALIBRATED,
+            derate=DERATE[Provenance.CALIBRATED],
+            kv_tokens=kv_tokens,
+        )
+    seconds = entry["estimateSeconds"]
+    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+        raise BadRecord(f"estimateSeconds is {seconds!r}, no time")
+    calibration = from_record(entry["calibration"])
+    return key, KnownEngine(calibration=calibration, kv_tokens=kv_tokens, told=told, estimate_seconds=seconds)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value

@@ -1,0 +1,150 @@
+"""Keeps what is known of each engine's speed: asks Prometheus once per window, and remembers across restarts.
+
+The ConfigMap that it writes is this operator's own memory and nothing of the cluster's. No failure of it stops a round:
+without Prometheus nothing is learned, and without the ConfigMap a restart learns anew. Both are logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Protocol
+
+from medley_operator.domain.calibration import KnownEngines, Turn, fold, told_speeds
+from medley_operator.domain.calibration_record import CONFIG_MAP, config_map, read_config_map, worth_writing
+from medley_operator.domain.engine_pods import EngineFigures, PodGroup, engine_pods
+from medley_operator.domain.snapshot import ObjectKey, Snapshot
+from medley_operator.kube.client import KubeClient
+from medley_operator.kube.errors import KubeError
+from medley_operator.metrics.calibration_exporter import CalibrationExporter
+from medley_operator.metrics.errors import MetricsError
+from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity.calibrate import Standing
+
+FIELD_MANAGER = "medley-calibration"
+WRITE_SECONDS = 300.0
+"""Between two writes of the ConfigMap."""
+
+log = logging.getLogger(__name__)
+
+
+class WindowSource(Protocol):
+    async def windows(self, *, window_seconds: int) -> Mapping[PodGroup, EngineFigures]: ...
+
+
+class WriteCounter(Protocol):
+    def wrote(self, *, kind: str, verb: str) -> None: ...
+
+    def failed(self, component: str) -> None: ...
+
+
+class Calibrator:
+    """`namespace` is the operator's own; empty: nothing is remembered. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        *,
+        source: WindowSource,
+        client: KubeClient,
+        counter: WriteCounter,
+        exporter: CalibrationExporter,
+        window_seconds: int,
+        namespace: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._client = client
+        self._counter = counter
+        self._exporter = exporter
+        self._window_seconds = window_seconds
+        self._namespace = namespace
+        self._clock = clock
+        self._engines: KnownEngines = {}
+        self._written: KnownEngines = {}
+        self._loaded = False
+        self._asked_at: float | None = None
+        self._wrote_at: float | None = None
+
+    async def speeds(self, snapshot: Snapshot) -> dict[EngineKey, Speed]:
+        """What planning is told this round; learns from the last window where one has passed."""
+        if not self._loaded:
+            await self._load()
+        now = self._clock()
+        # Not before the past is known: it would be overwritten.
+        if not self._loaded:
+            return {}
+        if self._asked_at is None or now - self._asked_at >= self._window_seconds:
+            self._asked_at = now
+            await self._learn(snapshot)
+            await self._write(now)
+        return told_speeds(self._engines)
+
+    async def _learn(self, snapshot: Snapshot) -> None:
+        pods = engine_pods(snapshot)
+        if not pods:
+            return
+        try:
+            figures = await self._source.windows(window_seconds=self._window_seconds)
+        except MetricsError as error:
+            # The round's own reading of demand tells it as a condition.
+            log.warning("no window to calibrate from", extra={"reason": error.reason.value, "error": str(error)})
+            self._counter.failed("metrics")
+            return
+        folded = fold(self._engines, figures, pods)
+        self._exporter.learned(windows=folded.learned, skips=folded.skips)
+        self._exporter.show(folded.engines)
+        for turn in folded.turns:
+            _tell(turn)
+        self._engines = folded.engines
+
+    async def _load(self) -> None:
+        self._loaded = True
+        if not self._namespace:
+            log.warning("what is learned of engines is lost at a restart, since --namespace is not set")
+            return
+        try:
+            found = await self._client.get(ObjectKey("ConfigMap", self._namespace, CONFIG_MAP))
+        except KubeError as error:
+            self._loaded = not error.retryable
+            log.warning("cannot read what was learned of engines", extra={"reason": error.reason, "error": str(error)})
+            return
+        if found is None:
+            return
+        read = read_config_map(found)
+        for problem in read.problems:
+            log.warning("what was learned of an engine is lost, it is learned anew", extra={"error": problem})
+        self._engines = self._written = read.engines
+        self._exporter.show(read.engines)
+        log.info("calibration read", extra={"engines": len(read.engines)})
+
+    async def _write(self, now: float) -> None:
+        recent = self._wrote_at is not None and now - self._wrote_at < WRITE_SECONDS
+        if recent or not self._namespace or not worth_writing(self._engines, self._written):
+            return
+        self._wrote_at = now
+        manifest = config_map(self._engines, namespace=self._namespace)
+        try:
+            await self._client.apply(manifest, field_manager=FIELD_MANAGER)
+        except KubeError as error:
+            self._counter.failed("apply")
+            log.warning(
+                "cannot keep what was learned of engines, a restart learns anew",
+                extra={"reason": error.reason, "error": str(error)},
+            )
+            return
+        self._written = self._engines
+        self._counter.wrote(kind="ConfigMap", verb="apply")
+
+
+def _tell(turn: Turn) -> None:
+    """Loudly where plans go back to the estimate."""
+    lost = turn.before is Standing.CALIBRATED
+    facts = {
+        "engine": {**asdict(turn.engine), "precision": turn.engine.precision.value},
+        "reason": turn.after.value,
+        "before": turn.before.value,
+        "error_share": round(turn.error, 3),
+    }
+    text = "calibration lost, plans rest on the estimate again" if lost else "calibration changed"
+    log.log(logging.WARNING if lost else logging.INFO, text, extra=facts)

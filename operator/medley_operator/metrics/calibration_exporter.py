@@ -1,0 +1,66 @@
+"""What calibration knows and skips, as metrics of the operator, under the names of docs/reference.md."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from medley_operator.domain.calibration import KnownEngines, Skip
+from medley_planner.capacity import EngineKey
+from medley_planner.capacity.calibrate import PARTS, Standing
+from medley_planner.capacity.window import SkipReason
+
+ENGINE_LABELS = ("model", "gpu", "tensor_parallel", "precision", "engine_version")
+
+
+class CalibrationExporter:
+    """Series of engines that are no longer known are removed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._factor = Gauge(
+            "medley_calibration_factor",
+            "Learned over estimated duration of a part of an engine step.",
+            (*ENGINE_LABELS, "part"),
+            registry=registry,
+        )
+        self._used = Gauge(
+            "medley_calibration_used",
+            "1 while plans rest on what was learned, 0 while they rest on the estimate.",
+            ENGINE_LABELS,
+            registry=registry,
+        )
+        self._windows = Counter(
+            "medley_calibration_windows_total", "Windows that were learned from.", registry=registry
+        )
+        self._skipped = Counter(
+            "medley_calibration_skipped_windows_total",
+            "Windows that were not learned from.",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in SkipReason:
+            self._skipped.labels(reason.value)
+        self._shown: set[tuple[str, ...]] = set()
+
+    def learned(self, *, windows: int, skips: tuple[Skip, ...]) -> None:
+        self._windows.inc(windows)
+        for skip in skips:
+            self._skipped.labels(skip.reason.value).inc()
+
+    def show(self, engines: KnownEngines) -> None:
+        """Engines that were learned from."""
+        taught = {key: known for key, known in engines.items() if known.calibration.windows}
+        for key, known in taught.items():
+            factors = known.calibration.factors
+            for part in PARTS:
+                self._factor.labels(*_labels(key), part).set(getattr(factors, part))
+            self._used.labels(*_labels(key)).set(float(known.calibration.standing is Standing.CALIBRATED))
+        labels = {_labels(key) for key in taught}
+        for gone in self._shown - labels:
+            self._used.remove(*gone)
+            for part in PARTS:
+                self._factor.remove(*gone, part)
+        self._shown = labels
+
+
+def _labels(key: EngineKey) -> tuple[str, ...]:
+    return key.model, key.gpu, str(key.tensor_parallel), key.precision.value, key.engine_version
