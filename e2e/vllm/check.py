@@ -14,10 +14,11 @@ SPREADS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One load, sent several times alike, and what one way of predicting said of each time."""
+    """One load, sent several times alike, and what one way of predicting said of each time. `judged`: has a bound."""
 
     load: str
     source: str
+    judged: bool
     measured: tuple[Means, ...]
     predicted: tuple[Means, ...]
 
@@ -74,5 +75,5 @@ def document(check: Check) -> Mapping[str, Any]:
         "repeats": len(check.measured),
         "tpot": check.tpot.document(),
         "ttft": {key: value for key, value in check.ttft.document().items() if key != "bound"},
-        "holds": check.holds,
+        "holds": check.holds if check.judged else None,
     }
