@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import yaml
 
 from e2e.controlplane import Assets, free_port
 from e2e.controlplane.processes import signals_held, start, wait_ready
 from e2e.prometheus import ENGINE_JOB
+from e2e.vllm.answers import answers
 
 _READY_SECONDS = 60.0
 LABELS = {
@@ -43,13 +43,7 @@ def scraped(engine_url: str, assets: Assets) -> Iterator[str]:
         with signals_held():
             child = start("prometheus", argv, logs=Path(folder))
         try:
-            wait_ready(child, lambda: _ready(port), timeout_seconds=_READY_SECONDS)
+            wait_ready(child, lambda: answers(f"http://127.0.0.1:{port}/-/ready"), timeout_seconds=_READY_SECONDS)
             yield f"http://127.0.0.1:{port}"
         finally:
             child.stop(grace_seconds=10)
-
-
-def _ready(port: int) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{port}/-/ready", timeout=2.0, trust_env=False).is_success
-    return False

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from e2e.controlplane import free_port
 from e2e.controlplane.processes import Child, signals_held, start, wait_ready
+from e2e.vllm.answers import answers
 from e2e.vllm.install import Installed
 from e2e.vllm.model import NAME, write_model
 
@@ -32,6 +32,7 @@ class ServedEngine:
 @contextmanager
 def served(installed: Installed, *, progress: Callable[[str], None]) -> Iterator[ServedEngine]:
     """An engine that serves the small model until the context ends. Raises `StartError` with the end of its log."""
+    # Eager, since compiling takes minutes where cores are few, and a C++ compiler; steps then take a little longer.
     with tempfile.TemporaryDirectory(prefix="medley-vllm-") as folder:
         model = write_model(Path(folder) / "model")
         port = free_port()
@@ -39,17 +40,20 @@ def served(installed: Installed, *, progress: Callable[[str], None]) -> Iterator
             str(installed.python), "-m", "vllm.entrypoints.cli.main", "serve", str(model), "--served-model-name", NAME,
             "--load-format", "dummy", "--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16",
             "--max-model-len", str(MAX_MODEL_LEN), "--max-num-seqs", str(MAX_SEQUENCES),
-            "--max-num-batched-tokens", str(TOKEN_BUDGET), "--disable-uvicorn-access-log",
+            "--max-num-batched-tokens", str(TOKEN_BUDGET), "--disable-uvicorn-access-log", "--enforce-eager",
         ]  # fmt: skip
         progress("starting the engine; about a minute")
         with signals_held():
             child = start("vllm", argv, logs=Path(folder), environment=_environment(installed))
         try:
-            wait_ready(child, lambda: _healthy(port), timeout_seconds=START_SECONDS)
+            wait_ready(child, lambda: answers(f"http://127.0.0.1:{port}/health"), timeout_seconds=START_SECONDS)
             progress(f"engine answers at http://127.0.0.1:{port}")
             yield ServedEngine(f"http://127.0.0.1:{port}", child)
         finally:
             child.stop(grace_seconds=20)
+            # An engine that is ended while it starts leaves its workers behind; they are of its process group.
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
 
 
 def _environment(installed: Installed) -> dict[str, str]:
@@ -67,9 +71,3 @@ def _environment(installed: Installed) -> dict[str, str]:
         # Its subprocesses must not take Medley's packages for their own.
         "PYTHONPATH": "",
     }
-
-
-def _healthy(port: int) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
-    return False
