@@ -99,7 +99,7 @@ def _ensure_component(
         return
     root = target.parent
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / f"{component.name}.lock", waiting=lambda: progress(f"{component.name}: another run builds it")):
+    with locked(root / f"{component.name}.lock", waiting=lambda: progress(f"{component.name}: another run builds it")):
         if target.is_dir():
             return
         started = time.monotonic()
@@ -127,7 +127,8 @@ def _build(
 
 
 @contextmanager
-def _locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds the lock file of a cache entry; calls `waiting` first where another run holds it."""
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -25,6 +25,8 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
   medley explain -f examples/quickstart/   why: limits and their prices, costs per token, alternatives, changes
   medley estimate --model meta-llama/Llama-3.1-8B-Instruct --gpu H100 --input 1024 --output 256 --rate 4
                                            latency, memory and largest rate of one replica
+  medley profile run --endpoint http://pod:8000 --model Qwen/Qwen3-32B --gpu H100 --engine-version 0.32.0
+                                           load-test a replica, and write its ModelProfile
   medley profile import --from vllm-bench result.json --model Qwen/Qwen3-32B --gpu H100 --engine-version 0.32.0
                                            a ModelProfile of measurements, to plan from instead of data sheets
   medley simulate --model meta-llama/Llama-3.1-8B-Instruct --fleet l4=3,h100=1 --trace trace.csv

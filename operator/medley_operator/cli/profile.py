@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, cast
 
-from medley_operator.cli import profile_import
+from medley_operator.cli import profile_import, profile_run
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_SUBCOMMANDS = (profile_import,)
+_SUBCOMMANDS = (profile_run, profile_import)
 """Modules with `add_parser(subparsers)`, which sets the default `profile_run` to a function of the parsed arguments."""
 
 

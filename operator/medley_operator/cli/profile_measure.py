@@ -1,0 +1,103 @@
+"""The load test behind `medley profile run`: makes the HTTP client, tells what happens, keeps what was measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from medley_operator.profile.arguments import DEFAULT_CONCURRENCY
+from medley_operator.profile.client import Endpoint
+from medley_operator.profile.loads import grid
+from medley_operator.profile.prompts import Prompts
+from medley_operator.profile.reporters import BarReporter, LineReporter
+from medley_operator.profile.samples import rates_below
+from medley_operator.profile.session import Reporter, Session, measure, no_more
+
+_CONNECT_SECONDS = 10.0
+
+
+async def measure_as_asked(args: argparse.Namespace) -> Session:
+    """Runs the loads that the options of `add_load_arguments` (and --model) name. Raises `EndpointError`, and OSError
+    where --save-points cannot be written."""
+    if args.save_points is not None:
+        # Before half an hour of measuring, not after it.
+        args.save_points.touch()
+    async with http_client(os.environ.get(args.api_key_env), timeout_seconds=args.request_timeout) as client:
+        endpoint = Endpoint(
+            client,
+            url=args.endpoint,
+            model=args.served_model_name or args.model,
+            clock=time.perf_counter,
+            timeout_seconds=args.request_timeout,
+        )
+        session = await _measure(args, endpoint)
+    if args.save_points is not None:
+        args.save_points.write_text(json.dumps(points_document(session), indent=2) + "\n", encoding="utf-8")
+    return session
+
+
+def http_client(api_key: str | None, *, timeout_seconds: float) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        # One connection per request under way: a pool's limit would queue requests on this side.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+        timeout=httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
+    )
+
+
+async def _measure(args: argparse.Namespace, endpoint: Endpoint) -> Session:
+    unsaid = not args.rates and args.concurrency is None
+    clients = DEFAULT_CONCURRENCY if unsaid else args.concurrency or ()
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        reporter: Reporter
+        if console.is_terminal:
+            reporter = stack.enter_context(BarReporter(console))
+        else:
+            reporter = LineReporter(write=lambda line: print(line, file=sys.stderr, flush=True), clock=time.monotonic)
+        return await measure(
+            endpoint,
+            grid(args.sizes, concurrencies=clients, rates_rps=args.rates, requests=args.requests),
+            more=partial(rates_below, requests=args.requests) if unsaid else no_more,
+            prompts=Prompts(args.token_ids),
+            seed=args.seed,
+            clock=time.perf_counter,
+            max_seconds=args.max_duration,
+            reporter=reporter,
+        )
+
+
+def points_document(session: Session) -> dict[str, Any]:
+    """What --save-points writes: seconds and tokens; `points` are the means that a profile is fitted to."""
+    return {
+        "kv_tokens": session.kv_tokens,
+        "points": [asdict(point) for point in session.points()],
+        "loads": [
+            {
+                "load": str(run.load),
+                "ending": run.ending.value,
+                "failures": dict(run.failures),
+                "requests": [
+                    {
+                        "prompt_tokens": sample.prompt_tokens,
+                        "generation_tokens": sample.generation_tokens,
+                        "sent_at_seconds": sample.sent_at,
+                        "ttft_seconds": sample.ttft_seconds,
+                        "tpot_seconds": sample.tpot_seconds,
+                    }
+                    for sample in run.counted
+                ],
+            }
+            for run in session.runs
+        ],
+    }

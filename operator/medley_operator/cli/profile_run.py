@@ -1,0 +1,73 @@
+"""`medley profile run`: load-tests a live endpoint and writes the ModelProfile of the engine behind it.
+
+Standard output is the manifest alone; what happens is told on standard error. Exit status: 0 written, 2 bad input or an
+endpoint that cannot be tested, 3 nothing measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from medley_operator.cli.profile_import import add_engine_arguments, write_profile
+from medley_operator.profile.arguments import add_load_arguments
+from medley_operator.profile.report import Imported, UnusableReport
+from medley_planner.catalog import UnknownGpu, gpu
+from medley_planner.shapes import UnknownModel, UnreadableConfig, bundled_shape, shape_from_config
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXIT_WRITTEN, EXIT_BAD_INPUT, EXIT_NOTHING = 0, 2, 3
+TOOL = "medley"
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="load-test a live endpoint",
+        description="Load-test one replica behind an OpenAI-compatible endpoint and write its ModelProfile: streamed "
+        "completions of exact lengths, distinct prompts, each size under each load, warm-up left out. Nothing else "
+        "should use the replica meanwhile. Exit status: 0 written, 2 bad input or no such endpoint, 3 nothing "
+        "measured.",
+    )
+    add_load_arguments(parser)
+    add_engine_arguments(parser)
+    parser.set_defaults(profile_run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from medley_operator.cli.profile_measure import measure_as_asked
+    from medley_operator.profile.client import EndpointError
+
+    try:
+        _check_engine(arguments)
+        session = asyncio.run(measure_as_asked(arguments))
+        points = session.points()
+        if not points:
+            print("medley profile run: no load was measured whole, see above; nothing is written", file=sys.stderr)
+            return EXIT_NOTHING
+        arguments.kv_tokens = arguments.kv_tokens or session.kv_tokens
+        write_profile(arguments, Imported(tuple(points), (), measured_at=_now()), tool=TOOL)
+    except (EndpointError, UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig, OSError) as error:
+        message = str(error).replace("put the content of its config.json into spec.model.configJson", "give --config")
+        print(f"medley profile run: {message}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return EXIT_WRITTEN
+
+
+def _check_engine(arguments: argparse.Namespace) -> None:
+    """Before half an hour of measuring, not after it. Raises as `write_profile` does."""
+    gpu(arguments.gpu)
+    arguments.model = arguments.model.removeprefix("hf://")
+    if arguments.config is None:
+        bundled_shape(arguments.model)
+    else:
+        shape_from_config(arguments.config, name=arguments.model)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
