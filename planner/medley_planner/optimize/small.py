@@ -25,9 +25,10 @@ from medley_planner.optimize.rules import restricted
 from medley_planner.optimize.solve import Answer, Answers
 from medley_planner.optimize.task import Matrix, Task
 
-_MOST_CLASSES = 12
-_MOST_COUNTS = 400
-"""Replicas of one variant beyond which listing counts is no longer cheap."""
+_MOST_CELLS = 4_000_000
+"""Counts x variants x classes x prices beyond which listing what counts carry is no longer cheap."""
+_MEASURES = 8
+"""Variants by which a load is measured to begin with."""
 _MOST_STATES = 4_000
 _JUDGEMENTS = 40
 """Fleets that may be judged; where more are close to enough the integer program is quicker."""
@@ -40,7 +41,7 @@ def plain(task: Task, room: Room) -> bool:
     service = task.service
     if restricted(task) or service.n_plus_one or service.min_replicas or service.max_replicas is not None:
         return False
-    if service.routing is RoutingMode.SERVICE or not 0 < len(task.classes) or task.rate_rps <= 0:
+    if not task.classes or task.rate_rps <= 0:
         return False
     if any(variant.min_replicas or variant.max_replicas is not None for variant in service.variants):
         return False
@@ -55,7 +56,7 @@ def solve_small(task: Task, room: Room) -> Answers | None:
     search = _search_of(task, room)
     if search is None:
         return None
-    found = search.cheapest()
+    found = search.by_pod() if task.service.routing is RoutingMode.SERVICE else search.cheapest()
     if found is None:
         return None
     replicas = search.replicas(found)
@@ -98,6 +99,29 @@ class _Search:
             budget = floor + 0.4 * (budget - floor)
         return None
 
+    def by_pod(self) -> Ints | None:
+        """Where each pod gets the same share: with one variant as the slowest in use, so many pods as it asks for, the
+        cheapest that are no slower."""
+        total = self.work.sum(axis=1)
+        best: tuple[float, Ints] | None = None
+        for needed in np.unique(_ceil(total[np.isfinite(total)])).tolist():
+            steps = [
+                step
+                for place in np.flatnonzero(total * (1 - _ROUNDING) <= needed).tolist()
+                for step in (
+                    (float(self.unit[place]), place, int(self.kept[place])),
+                    (float(self.unit[place] + self.extra[place]), place, needed),
+                )
+            ]
+            counts, left = np.zeros(len(total), np.int64), needed
+            for _, place, most in sorted(steps):
+                counts[place] += min(left, most)
+                left -= min(left, most)
+            price = self.price(counts)
+            if best is None or price < best[0] - _ROUNDING * price:
+                best = price, counts
+        return best[1] if best is not None else None
+
     def _simple(self) -> float:
         """What the best of some simple fleets costs."""
         total = self.work.sum(axis=1)
@@ -112,13 +136,16 @@ class _Search:
     def _within(self, budget: float, floor: float) -> tuple[Ints, Floats] | None:
         """All fleets that may serve everything and cost no more, with their prices; None where they are too many."""
         allowed = budget + _ROUNDING * (1 + budget)
-        span = np.arange(int(self.most.max()) + 1)
+        most = np.minimum(self.most, np.floor(allowed / self.unit)).astype(np.int64)
+        if (int(most.max()) + 1) * self.work.size * len(self.cuts) > _MOST_CELLS:
+            return None
+        span = np.arange(int(most.max()) + 1)
         price = self.unit[:, None] * span + self.extra[:, None] * np.maximum(span - self.kept[:, None], 0)
         of = knapsacks(self.work[None], self.cuts[:, None, :])
         shape = (len(self.cuts), len(self.work), len(span))
         worth = carried(of, np.broadcast_to(span.astype(float), shape))
         beyond = price - worth[0]
-        options = (span <= self.most[:, None]) & (beyond <= allowed - floor)
+        options = (span <= most[:, None]) & (beyond <= allowed - floor)
         order = np.argsort(options.sum(axis=1), kind="stable")
         with np.errstate(divide="ignore"):
             per_worth = self.unit / of.ratio[..., 0]
@@ -152,7 +179,8 @@ class _Search:
                 return None
             verdict = judge(self.work, counts[0].astype(float), np.ones(self.work.shape[1]), shed=False)
             if verdict.unmet == 0:
-                return counts[0]
+                cheapest: Ints = counts[0]
+                return cheapest
             if not len(verdict.worth):
                 return None
             self.cuts = np.concatenate([self.cuts, verdict.worth[None]])
@@ -165,7 +193,7 @@ class _Search:
 
 
 def _search_of(task: Task, room: Room) -> _Search | None:
-    if not plain(task, room) or (not task.blind and len(task.classes) > _MOST_CLASSES):
+    if not plain(task, room):
         return None
     work = task.work.sum(axis=1, keepdims=True) if task.blind else task.work
     cells = np.flatnonzero(np.isfinite(work).any(axis=1) & np.array(task.able))
@@ -176,8 +204,6 @@ def _search_of(task: Task, room: Room) -> _Search | None:
     if not (np.isfinite(work).any(axis=0).all() and (unit > 0).all()):
         return None
     whole = np.where(np.isfinite(work), work, 0.0).sum(axis=1)
-    if whole.max() > _MOST_COUNTS:
-        return None
     return _Search(
         cells=cells,
         variants=len(task.variants),
@@ -191,11 +217,12 @@ def _search_of(task: Task, room: Room) -> _Search | None:
 
 
 def _first_cuts(work: Matrix, unit: Floats) -> Floats:
-    """What each class costs at the least; then each class alone, and all measured by each variant that serves all."""
-    priced = (unit[:, None] * work).min(axis=0)
-    cuts: list[Floats] = [priced]
+    """What each class costs at the least; then all as the variants measure it that carry it alone at the least cost."""
+    cuts: list[Floats] = [(unit[:, None] * work).min(axis=0)]
     if work.shape[1] > 1:
-        cuts += [row / row.sum() for row in work if np.isfinite(row).all() and row.sum() > 0]
+        total = work.sum(axis=1)
+        best = np.argsort(unit * total, kind="stable")[:_MEASURES]
+        cuts += [work[place] / total[place] for place in best if 0 < total[place] < np.inf]
     return np.array(cuts)
 
 
