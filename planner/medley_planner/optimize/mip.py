@@ -1,4 +1,4 @@
-"""The only file that talks to a solver: OR-Tools MathOpt with SCIP for integer programs and GLOP for linear ones.
+"""The only file that talks to a solver: OR-Tools with SCIP for integer programs (MathOpt) and GLOP for linear ones.
 
 SCIP rather than HiGHS: on one service of 8 variants x 60 buckets both take some 30 to 40 ms, but HiGHS through MathOpt
 takes no thread count and writes to standard output. One thread and a fixed seed make equal input give equal output as
