@@ -3,7 +3,8 @@
 Beside each other on the same demand: plans that know nothing of what runs, plans that set the start-up time of each new
 replica against a horizon, and the cheapest GPU type scaled by an HPA-like rule. The first step's plan is what all start
 from and counts no change. All know the demand of a step when they decide on it; the rule's replicas are not held
-against stock, which favours it.
+against stock, which favours it. Free plans of the same day without noise change what the load itself asks for, which is
+no noise.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS_A_DAY)
     parser.add_argument("--horizons", type=float, nargs="+", default=HORIZONS_SECONDS, help="seconds")
     parser.add_argument("--within", type=float, nargs="+", default=WITHIN, help="parts that fewer changes may cost")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     args = parser.parse_args()
     title = f"{args.steps} steps of a day, 10 % noise on every bucket, seeds {args.seeds}: medians (worst)"
@@ -71,7 +73,7 @@ def main() -> int:
     for heading in ("demand", "policy", "changes", "/ free", "mean $/h", "/ free", "over the limit", "s a step"):
         table.add_column(heading)
     rows: list[dict[str, Any]] = []
-    for name in CASES:
+    for name in args.cases:
         by_seed = [days_of(name, seed, args) for seed in args.seeds]
         for runs in zip(*by_seed, strict=True):
             row = figures(name, runs, [days[0] for days in by_seed])
@@ -91,7 +93,11 @@ def days_of(name: str, seed: int, args: argparse.Namespace) -> list[Day]:
     """One seed's day under every policy, the free plan first."""
     problem, trough = case(name, seed)
     steps = list(day(problem, seed=seed, steps=args.steps, trough=trough))
-    days = [planned_day("plan, free", steps, horizon_seconds=None, within=0.0)]
+    quiet = list(day(problem, seed=seed, steps=args.steps, noise=0.0, trough=trough))
+    days = [
+        planned_day("plan, free", steps, horizon_seconds=None, within=0.0),
+        planned_day("plan, free, day without noise", quiet, horizon_seconds=None, within=0.0),
+    ]
     days += [
         planned_day(
             f"plan, horizon {horizon:.0f} s, within {within:.1%}", steps, horizon_seconds=horizon, within=within

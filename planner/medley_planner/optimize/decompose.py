@@ -25,6 +25,7 @@ from medley_planner.optimize.many import solve_many
 from medley_planner.optimize.nodes import node_counts, paid_by_node
 from medley_planner.optimize.polish import objective_of, polish, rank, ranks
 from medley_planner.optimize.reasons import shed_reason
+from medley_planner.optimize.small import solve_small
 from medley_planner.optimize.solve import Answer, Answers, fleet_of, solve_tasks
 from medley_planner.optimize.steady import steady
 from medley_planner.optimize.task import Task
@@ -235,7 +236,9 @@ def _solve_alone(
     """The first candidate if its demand fits; else the one that leaves least of the service's demand unserved."""
     best: tuple[float, Task, Answers] | None = None
     for task in candidates:
-        solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
+        solved = solve_small(task, room)
+        if solved is None:
+            solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
         answers = _never_worse_than_greedy([task], solved, room)
         missed = unmet_rps(task, answers.answers[0].split) + math.fsum(entry.rate_rps for entry in task.unserved)
         if best is None or missed < best[0] * (1 - 1e-9):
