@@ -107,7 +107,6 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         instance=os.environ.get("HOSTNAME") or socket.gethostname(),
         timestamp=_timestamp,
     )
-    prometheus = await _prometheus(settings, stack)
     calibration = None
     if prometheus is not None and settings.calibration:
         calibration = Calibrator(
