@@ -22,7 +22,7 @@ from medley_operator.profile.manifest import model_profile_manifest
 from medley_operator.profile.report import Imported, UnusableReport, joined
 from medley_planner.capacity.fit import NoFit, fit_points
 from medley_planner.catalog import UnknownGpu, gpu
-from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, bundled_shape, shape_from_config
+from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) -> None:
     """Fits and prints the manifest. Raises UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig."""
     card, precision = gpu(arguments.gpu), Precision(arguments.precision)
-    model = arguments.model.removeprefix("hf://")
+    model = model_id(arguments.model)
     shape = bundled_shape(model) if arguments.config is None else shape_from_config(arguments.config, name=model)
     for flag in ("tp", "token_budget", "max_sequences", "kv_tokens"):
         value = getattr(arguments, flag)

@@ -16,7 +16,7 @@ from medley_operator.cli.profile_import import add_engine_arguments, write_profi
 from medley_operator.profile.arguments import add_load_arguments
 from medley_operator.profile.report import Imported, UnusableReport
 from medley_planner.catalog import UnknownGpu, gpu
-from medley_planner.shapes import UnknownModel, UnreadableConfig, bundled_shape, shape_from_config
+from medley_planner.shapes import UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_engine(arguments: argparse.Namespace) -> None:
     """Before half an hour of measuring, not after it. Raises as `write_profile` does."""
     gpu(arguments.gpu)
-    arguments.model = arguments.model.removeprefix("hf://")
+    arguments.model = model_id(arguments.model)
     if arguments.config is None:
         bundled_shape(arguments.model)
     else:

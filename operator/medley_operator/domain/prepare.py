@@ -26,10 +26,11 @@ from medley_operator.domain.pools import pool_state
 from medley_operator.domain.profiles import judge_profiles
 from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
 from medley_operator.domain.speeds import known_speeds
-from medley_operator.domain.startup import lead_times, longest_startup_seconds, model_of
+from medley_operator.domain.startup import lead_times, longest_startup_seconds
 from medley_operator.domain.validate import check_arguments, check_degrees, check_profile, check_spec
 from medley_operator.domain.variants import find_variants
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
+from medley_planner.shapes import model_id
 
 
 def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -> Prepared:
@@ -128,7 +129,7 @@ def _context(
     if rejection is not None:
         return replace(known, rejection=rejection)
     variants = planner_variants(
-        found.variants, profile, last_replicas=last_replicas, model=model_of(service), leads=leads
+        found.variants, profile, last_replicas=last_replicas, model=model_id(service.spec.model.uri), leads=leads
     )
     standing = Standing.HELD if choice.hold else Standing.PLANNED
     return replace(known, standing=standing, variants=variants, unfit=found.unfit, missing_tables=found.missing_tables)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdomain, ModelProfile
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import Point
-from medley_planner.shapes import Precision
+from medley_planner.shapes import Precision, model_id
 
 MAX_NAME_LENGTH = 63
 _UNFIT = re.compile(r"[^a-z0-9.]+")
@@ -48,7 +48,7 @@ def model_profile_manifest(
     refused = [point for point, _ in fit.refused]
     kept = [point for point in points if point not in refused]
     written: dict[str, Any] = {
-        "model": model.removeprefix("hf://"),
+        "model": model_id(model),
         "gpu": gpu,
         "tensorParallel": tensor_parallel,
         "precision": precision.value,
