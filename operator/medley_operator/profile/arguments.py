@@ -38,23 +38,17 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
         "and 0.8 of what the most clients reached",
     )  # fmt: skip
     add(
-        "--requests",
-        type=whole_argument,
-        default=64,
-        metavar="N",
+        "--requests", type=whole_argument, default=64, metavar="N",
         help="measured per load, after its warm-up; default: 64",
-    )
+    )  # fmt: skip
     add(
         "--max-duration", type=duration_argument, default=1800.0, metavar="DURATION",
         help="stop after this long and use what is measured by then; default: 30m",
     )  # fmt: skip
     add(
-        "--request-timeout",
-        type=duration_argument,
-        default=300.0,
-        metavar="DURATION",
+        "--request-timeout", type=duration_argument, default=300.0, metavar="DURATION",
         help="of one request; default: 5m",
-    )
+    )  # fmt: skip
     add(
         "--token-ids", type=_range, default=ids, metavar="LOW-HIGH",
         help=f"prompts are random token ids of this range, which must lie within the vocabulary; default: {ids}",
