@@ -137,9 +137,7 @@ def check_subjects(contexts: Sequence[ServiceContext]) -> Mapping[str, Subject]:
         slo = context.service.spec.slo
         subjects[problem_name(context.key)] = Subject(
             replicas=tuple(
-                (known.variant.name, shared(known.replica))
-                for known in context.variants
-                if known.replica is not None
+                (known.variant.name, shared(known.replica)) for known in context.variants if known.replica is not None
             ),
             targets=Targets(duration_seconds(slo.ttft), duration_seconds(slo.tpot), float(slo.percentile)),
             last_factors=tuple(last_factors(context).items()),
