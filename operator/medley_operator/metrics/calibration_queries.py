@@ -13,6 +13,7 @@ from medley_operator.metrics.engine_names import EngineNames
 from medley_operator.metrics.queries import (
     BLOCK_TOKENS,
     BLOCKS,
+    CACHE_TOKENS,
     NAMESPACE,
     REPLICA_SET,
     SELECTOR,
@@ -23,8 +24,6 @@ from medley_operator.metrics.queries import (
 from medley_planner.capacity.window import MIN_POD_SECONDS
 
 GROUP = ", ".join((NAMESPACE, SERVICE, *REPLICA_SET))
-CACHE_TOKENS = "kv_cache_size_tokens"
-"""Label of the cache's gauge beside `BLOCKS` and `BLOCK_TOKENS`: the engine's own product, which newer engines tell."""
 
 
 class Role(StrEnum):

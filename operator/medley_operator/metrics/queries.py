@@ -26,8 +26,8 @@ REPLICA_SET = ("medley_dev_variant", "pod_template_hash")
 """Pod labels that tell pods with different engine arguments, and so with different bucket edges, apart."""
 
 MODEL = "model_name"
-BLOCKS, BLOCK_TOKENS = "num_gpu_blocks", "block_size"
-"""Labels of the engine's cache settings."""
+BLOCKS, BLOCK_TOKENS, CACHE_TOKENS = "num_gpu_blocks", "block_size", "kv_cache_size_tokens"
+"""Labels of the engine's cache settings. The last one is the engine's own product, which newer engines tell."""
 GATEWAY_NAMESPACE, GATEWAY_SERVICE = "medley_namespace", "medley_service"
 GATEWAY_PROMPT, GATEWAY_GENERATION = "prompt_le", "generation_le"
 """Labels of the gateway's counts. Not `namespace`: a collector's targets have one of their own."""

@@ -71,6 +71,8 @@ def test_a_profile_is_measured_and_written(
         (["--rates", "nan"], "no list of rates above 0"),
         (["--concurrency", "1.5"], "no list of whole numbers"),
         (["--requests", "0"], "no whole number"),
+        (["--tp", "0"], "no whole number"),
+        (["--max-sequences", "many"], "no whole number"),
         (["--token-ids", "9"], "no range of token ids"),
         (["--max-duration", "5"], "no duration"),
     ],
