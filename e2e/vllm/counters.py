@@ -20,8 +20,8 @@ from medley_planner.capacity.speed import StepFactors
 from medley_planner.capacity.window import SkipReason, Window
 
 WRONG = 3.0
-WINDOW_SECONDS = 15
-"""As often as possible: the whole run takes minutes, where an operator has hours."""
+WINDOW_SECONDS = 5
+"""As short as five scrapes: the whole run takes minutes, where an operator has hours."""
 REQUEST_SECONDS = 30.0
 
 
