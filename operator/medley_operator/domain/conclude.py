@@ -44,7 +44,7 @@ from medley_operator.domain.staging import (
     own_route,
     pool_use,
     route_weights,
-    stage_service,
+    stage_services,
     variant_rows,
     variant_scale,
 )
@@ -58,11 +58,8 @@ def conclude(
 ) -> Decision:
     """The decision of one round. `outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
     owned = by_owner(snapshot.children)
-    staged = [
-        stage_service(context, outcome, owned.get(context.service.metadata.uid, {}))
-        for context in prepared.services
-        if context.standing is not Standing.LEAVING
-    ]
+    staying = (context for context in prepared.services if context.standing is not Standing.LEAVING)
+    staged = stage_services(staying, outcome, owned)
     applied = _replicas_now(staged, prepared, snapshot)
     planned_gpus = _planned_gpus(staged, prepared, snapshot)
     claims = Claims()

@@ -50,8 +50,15 @@ class Goal:
     sticky_message: bool = field(default=False)
 
 
-def choose_goal(context: ServiceContext, outcome: PlanOutcome | None, running: dict[str, RunningVariant]) -> Goal:
-    """The goal of one service. `outcome` is None where no service was planned this round."""
+def choose_goal(
+    context: ServiceContext,
+    outcome: PlanOutcome | None,
+    running: dict[str, RunningVariant],
+    *,
+    plans: Mapping[str, ServicePlan],
+) -> Goal:
+    """The goal of one service. `outcome` is None where no service was planned this round; `plans` are those in it, by
+    the service's name in the problem."""
     if context.standing is Standing.REJECTED and context.rejection is not None:
         return _kept(context, running, reason=context.rejection.reason, message=context.rejection.message)
     if context.standing is Standing.HELD and context.choice is not None:
@@ -60,7 +67,7 @@ def choose_goal(context: ServiceContext, outcome: PlanOutcome | None, running: d
     if refused is not None:
         return _kept(context, running, reason=PlanReason.INVALID_SPEC, message=refused)
     if isinstance(outcome, Plan):
-        plan = next((plan for plan in outcome.services if plan.service == problem_name(context.key)), None)
+        plan = plans.get(problem_name(context.key))
         if plan is not None:
             return _planned(context, plan, outcome, running)
     failure = (

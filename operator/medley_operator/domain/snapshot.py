@@ -147,7 +147,10 @@ class ServiceMemory:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan."""
+    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan.
+
+    `leads`: how long replicas took to start.
+    """
 
     services: Mapping[tuple[str, str], ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)

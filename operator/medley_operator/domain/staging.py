@@ -5,7 +5,7 @@ Pure. `conclude` lines these up for the whole fleet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode, VariantStatus
@@ -21,7 +21,7 @@ from medley_operator.domain.snapshot import Manifest, Memory, ObjectKey, PlanOut
 from medley_operator.domain.weights import mix_capacity_rps, ready_weights, settle
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
-from medley_planner.model import ServicePlan
+from medley_planner.model import Plan, ServicePlan
 
 _SERVED_SHARE = 0.999
 """A bucket counts as left out when all but a rounding rest of it is not planned."""
@@ -36,9 +36,25 @@ class Stage:
     running: dict[str, RunningVariant]
 
 
-def stage_service(context: ServiceContext, outcome: PlanOutcome | None, own: Mapping[ObjectKey, Manifest]) -> Stage:
+def stage_services(
+    contexts: Iterable[ServiceContext],
+    outcome: PlanOutcome | None,
+    owned: Mapping[str, Mapping[ObjectKey, Manifest]],
+) -> list[Stage]:
+    """One for each. `owned`: the children by the uid of the LLMService that controls them."""
+    plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
+    return [_stage(context, outcome, owned.get(context.service.metadata.uid, {}), plans=plans) for context in contexts]
+
+
+def _stage(
+    context: ServiceContext,
+    outcome: PlanOutcome | None,
+    own: Mapping[ObjectKey, Manifest],
+    *,
+    plans: Mapping[str, ServicePlan],
+) -> Stage:
     running = running_variants(own)
-    goal = choose_goal(context, outcome, running)
+    goal = choose_goal(context, outcome, running, plans=plans)
     return Stage(context=as_corrected(context, goal), goal=goal, own=own, running=running)
 
 
