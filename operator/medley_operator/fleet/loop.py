@@ -155,7 +155,7 @@ class FleetLoop:
         tables = self._parts.tables
         if tables is None:
             return snapshot, await self._prepared(snapshot)
-        snapshot = replace(snapshot, capacity_tables=tables.known)
+        snapshot = replace(snapshot, capacity_tables=tables.known, simulates=True)
         prepared = await self._prepared(snapshot)
         if await tables.want(prepared.missing_tables):
             snapshot = replace(snapshot, capacity_tables=tables.known)

@@ -163,6 +163,7 @@ class AtHand:
         return self.come
 
     def prepare(self, seen: Snapshot, memory: Memory) -> Prepared:
+        assert seen.simulates
         self.seen.append(seen.capacity_tables)
         return Prepared(problem=None, services=(), pools=())
 
