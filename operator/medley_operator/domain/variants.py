@@ -20,10 +20,17 @@ from medley_operator.api.v1alpha1 import (
 from medley_operator.domain.catalogue import find_shape
 from medley_operator.domain.contexts import PoolState, Rejection, VariantContext
 from medley_operator.domain.targets import target_rejection
-from medley_operator.domain.variant_asks import Ask, asks_of, engine_of, fits_nowhere, same_name
+from medley_operator.domain.variant_asks import (
+    Ask,
+    asks_of,
+    chooses_token_budget,
+    engine_of,
+    fits_nowhere,
+    same_name,
+)
 from medley_planner.capacity import ESTIMATE, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
-from medley_planner.variants import Row, Unfit, generate, limit, prune
+from medley_planner.variants import Row, Unfit, choose_budgets, generate, limit, prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ def find_variants(
         return rejection
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
     whole = replace(whole, variants=tuple(_variant(row, asked.asks[row.source]) for row in rows))
+    if chooses_token_budget(profile):
+        whole = replace(whole, variants=_one_budget_each(whole, made.rows, rows, asked.asks, running, service))
     kept, dropped = _pruned(whole, rows, asked.asks, {*running, *_running(service)})
     by_name = {row.name: row for row in rows}
     return Found(
@@ -126,6 +135,28 @@ def _variant(row: Row, ask: Ask) -> Variant:
         min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
         max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
         watts=row.replica.watts,
+    )
+
+
+def _one_budget_each(
+    whole: Service,
+    made: Sequence[Row],
+    rows: Sequence[Row],
+    asks: Sequence[Ask],
+    running: Collection[str],
+    service: LLMService,
+) -> tuple[Variant, ...]:
+    """One token budget for each pool, degree and precision; what runs and what is asked for stays beside it."""
+
+    def is_asked_for(row: Row) -> bool:
+        ask = asks[row.source]
+        return ask.source.single or (ask.wish is not None and ask.wish.token_budget is not None)
+
+    return choose_budgets(
+        whole,
+        {row.name: (row.source, row.replica.tensor_parallel, row.replica.precision) for row in rows},
+        running=running,
+        keep={*running, *_running(service), *(row.name for row in made if is_asked_for(row))},
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -70,16 +72,15 @@ def test_services_of_other_targets_ask_for_tables_of_their_own_and_equal_ones_sh
 
 BESIDE = [Bucket(4000, 100), Bucket(4000, 250)]
 """The standard sizes next to a load of prompts of 4000 and generations of 150 tokens."""
-BUDGETS = [2048, 512]
 
 
-def budget_chosen(tpot: str) -> str:
-    """The token budget that the engine is started with, on simulated tables, where one GPU has two to choose from."""
+def budget_chosen(tpot: str, budgets: Mapping[str, Any]) -> str:
+    """The token budget that the engine is started with, on simulated tables, where one GPU has some to choose from."""
     service = make.service(spec={"slo": {"ttft": "4s", "tpot": tpot}, "workload": {"source": "Prometheus"}})
     snapshot = make.snapshot(
         service,
         pools=[make.pool("l40s", gpu="L40S", price="1.861", nodes=64, gpus_per_node=1)],
-        profiles=[make.profile(tokenBudgets=BUDGETS, maxSequences=128)],
+        profiles=[make.profile(**budgets, maxSequences=128)],
         observations={"llama": make.found(20.0, prompt=4000.0)},
     )
     known: Tables = {}
@@ -93,7 +94,8 @@ def budget_chosen(tpot: str) -> str:
     return flag.partition("=")[2]
 
 
-def test_the_token_budget_depends_on_the_tpot_target() -> None:
+@pytest.mark.parametrize("budgets", [{"tokenBudgets": [2048, 512]}, {"tokenBudget": None}], ids=["listed", "default"])
+def test_the_token_budget_depends_on_the_tpot_target(budgets: Mapping[str, Any]) -> None:
     """Small steps disturb those that decode less; large ones serve prompts faster, where output tokens may wait."""
-    assert budget_chosen("70ms") == "512"
-    assert budget_chosen("300ms") == "2048"
+    assert budget_chosen("70ms", budgets) == "512"
+    assert budget_chosen("300ms", budgets) == "2048"
