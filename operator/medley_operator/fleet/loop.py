@@ -160,6 +160,7 @@ class FleetLoop:
         if await tables.want(prepared.missing_tables):
             snapshot = replace(snapshot, capacity_tables=tables.known)
             prepared = await self._prepared(snapshot)
+        self._parts.exporter.tables_missing(len(prepared.missing_tables))
         return snapshot, prepared
 
     async def _prepared(self, snapshot: Snapshot) -> Prepared:
