@@ -99,3 +99,33 @@ def test_the_token_budget_depends_on_the_tpot_target(budgets: Mapping[str, Any])
     """Small steps disturb those that decode less; large ones serve prompts faster, where output tokens may wait."""
     assert budget_chosen("70ms", budgets) == "512"
     assert budget_chosen("300ms", budgets) == "2048"
+
+
+CHOSEN = make.profile(tokenBudget=None)
+STRICT = make.service(spec={"slo": {"ttft": "2s", "tpot": "60ms"}})
+L40S = make.pool("l40s", gpu="L40S", gpus_per_node=1)
+
+
+def test_ways_that_are_not_planned_with_have_no_tables_of_other_budgets() -> None:
+    gpus = ("L4", "L40S", "A100-40", "A100-80", "H100", "H200")
+    pools = [make.pool(gpu.lower(), gpu=gpu, price="1.0", gpus_per_node=8) for gpu in gpus]
+    one = prepare(make.snapshot(STRICT, pools=pools), Memory()).missing_tables
+    prepared = prepare(make.snapshot(STRICT, pools=pools, profiles=[CHOSEN]), Memory())
+    (context,) = prepared.services
+    assert len(context.variants) < len(one)
+    assert len(prepared.missing_tables) == len(one) + 2 * len(context.variants)
+    assert set(one) < set(prepared.missing_tables)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_budget_without_a_table_is_no_rival_of_one_that_has_its_own(alone: bool) -> None:
+    """By the closed form 512 is better here; the table of 2048 must be compared with that of 512."""
+    snapshot = make.snapshot(STRICT, pools=[L40S], profiles=[CHOSEN])
+    (context,) = run(snapshot).context().variants
+    assert context.variant.name == "l40s-b512"
+    keys = prepare(snapshot, Memory()).missing_tables
+    assert {key.token_budget for key in keys} == {2048, 512, 8192}
+    known = {keys[0].group: tuple(scaled(key, 0.5) for key in keys if not alone or key.token_budget == 2048)}
+    (context,) = run(changed(snapshot, capacity_tables=known)).context().variants
+    assert context.variant.name == ("l40s" if alone else "l40s-b512")
+    assert context.basis is CapacityBasis.SIMULATED
