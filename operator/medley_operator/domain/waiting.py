@@ -16,7 +16,7 @@ from medley_planner.capacity import CapacityBasis
 from medley_planner.model import Demand
 
 MOST_SECONDS = 600.0
-"""Longest wait: some forty tables at 10 to 15 s each. Then the closed form counts."""
+"""Longest wait: some fifty tables at 10 s each. Then the closed form counts."""
 OUTGROWN = 1.25
 """A load this many times the plan's is planned at once: replicas that are late cost more than a plan that moves."""
 
