@@ -242,6 +242,8 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
     old = memory.services.get(result.context.key)
     before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
     had_metrics = before.had_metrics or (choice is not None and choice.had_metrics)
+    waits = result.context.waiting
+    waiting_since = waits.since_seconds if waits is not None else None
     if result.goal.kind is GoalKind.PLANNED and choice is not None:
         return ServiceMemory(
             uid=uid,
@@ -252,6 +254,7 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
             falling_since=choice.falling_since,
             basis=choice.basis,
             forecaster=choice.forecaster,
+            waiting_since=waiting_since,
         )
     return ServiceMemory(
         uid=uid,
@@ -260,4 +263,5 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
         had_metrics=had_metrics,
         basis=before.basis,
         forecaster=choice.forecaster if choice is not None else before.forecaster,
+        waiting_since=waiting_since,
     )

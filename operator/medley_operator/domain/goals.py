@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from medley_operator.domain.children import RunningVariant
 from medley_operator.domain.conditions import ConditionStatus, PlanReason
-from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standing, problem_name
+from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standing, Waiting, problem_name
 from medley_operator.domain.quantities import money
 from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
 from medley_operator.domain.unserved import Shortage, shortage, unserved_message
@@ -62,7 +62,7 @@ def choose_goal(
     if context.standing is Standing.REJECTED and context.rejection is not None:
         return _kept(context, running, reason=context.rejection.reason, message=context.rejection.message)
     if context.standing is Standing.HELD and context.choice is not None:
-        return _held(context, _held_message(context.choice))
+        return _held(context, _held_message(context.choice, context.waiting))
     refused = outcome.refused.get(problem_name(context.key)) if isinstance(outcome, FleetPlan) else None
     if refused is not None:
         return _kept(context, running, reason=PlanReason.INVALID_SPEC, message=refused)
@@ -94,7 +94,12 @@ def _held(context: ServiceContext, message: str) -> Goal:
     )
 
 
-def _held_message(choice: DemandChoice) -> str:
+def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
+    if waits is not None and not choice.hold:
+        return (
+            f"the last plan is kept, waiting for simulated capacities of {', '.join(waits.variants)}, which it was "
+            "made with; planning goes on when they are there (docs/capacity.md)"
+        )
     return (
         f"the last plan is kept, since its load is not known ({choice.reason}: {choice.message}); "
         "planning goes on when Prometheus has data of this service again"

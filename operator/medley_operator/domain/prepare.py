@@ -1,7 +1,8 @@
 """From a snapshot to the planner's problem: which services can be planned, with what load, on which variants.
 
-Pure. Each service gets a context: planned, held (its load is lost, so its last plan stays), rejected (something in its
-spec or around it must be corrected first; what it runs stays) or leaving. One bad service never stops the others.
+Pure. Each service gets a context: planned, held (its load is lost, or capacities of its plan are being simulated: its
+last plan stays), rejected (something in its spec or around it must be corrected first; what it runs stays) or leaving.
+One bad service never stops the others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from medley_operator.domain.speeds import known_speeds
 from medley_operator.domain.startup import lead_times, longest_startup_seconds
 from medley_operator.domain.validate import check_arguments, check_degrees, check_spec
 from medley_operator.domain.variants import find_variants
+from medley_operator.domain.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 from medley_planner.shapes import model_id
 
@@ -131,8 +133,23 @@ def _context(
     variants = planner_variants(
         found.variants, profile, last_replicas=last_replicas, model=model_id(service.spec.model.uri), leads=leads
     )
-    standing = Standing.HELD if choice.hold else Standing.PLANNED
-    return replace(known, standing=standing, variants=variants, unfit=found.unfit, missing_tables=found.missing_tables)
+    waits = None
+    if snapshot.simulates and last_replicas:
+        waits = waiting(
+            service,
+            variants,
+            demand=choice.demand,
+            since_seconds=memory.waiting_since,
+            at_seconds=snapshot.at_seconds,
+        )
+    return replace(
+        known,
+        standing=Standing.HELD if choice.hold or (waits is not None and not waits.overdue) else Standing.PLANNED,
+        variants=variants,
+        unfit=found.unfit,
+        missing_tables=found.missing_tables,
+        waiting=waits,
+    )
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:

@@ -102,7 +102,7 @@ def own_route(stage: Stage) -> Manifest | None:
 def mix_capacities(stage: Stage, memory: Memory) -> dict[str, float]:
     """Rate of the load's size mix that one replica of each variant serves.
 
-    A variant that is no longer one of the service has the figure of its last plan.
+    A variant that is no longer one of the service, or whose simulated capacity is awaited, has that of its last plan.
     """
     choice = stage.context.choice
     plan = stage.goal.plan
@@ -114,12 +114,19 @@ def mix_capacities(stage: Stage, memory: Memory) -> dict[str, float]:
     capacity: dict[str, float] = {}
     for name in sorted({*stage.goal.replicas, *stage.running}):
         known = stage.context.variant(name)
-        if known is not None and choice is not None:
+        if known is not None and choice is not None and not _as_planned(stage, name):
             capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, served)
         else:
             old = _old_row(stage.context.service, name)
             capacity[name] = float(old.capacity_rps) if old is not None else 0.0
     return capacity
+
+
+def _as_planned(stage: Stage, name: str) -> bool:
+    """Whether the last plan, which stays, was made with a simulated capacity that is not at hand: neither the weights
+    nor the status may go by the closed form meanwhile."""
+    waits = stage.context.waiting
+    return stage.goal.plan is None and waits is not None and name in waits.variants
 
 
 def _served_buckets(context: ServiceContext, plan: ServicePlan | None) -> frozenset[int]:
@@ -175,7 +182,7 @@ def variant_rows(
         use = pool_use(stage, name)
         if known is not None:
             cost, gpu, provenance = known.variant.cost_per_hour, known.variant.gpu, known.variant.provenance.value
-            basis = known.basis.value
+            basis = (CapacityBasis.SIMULATED if _as_planned(stage, name) else known.basis).value
         else:
             cost = float(old.cost_per_hour) / old.desired if old is not None and old.desired else 0.0
             gpu, provenance = (old.gpu, old.provenance) if old is not None else ("", "estimated")
