@@ -22,6 +22,8 @@ from medley_planner.optimize.mip import solve_relaxed
 _ROUNDS = 60
 AGREED = 1e-4
 """Relative distance of the bound to the master's relaxation at which more rounds are not worth their time."""
+_FAR = 0.01
+"""The same distance above which pricing need not be thorough: prices will change a lot."""
 _SMOOTHING = 0.4
 _KEPT_PER_ROUND = 4
 _LEAST_SECONDS = 0.02
@@ -65,9 +67,10 @@ def generate(
     prices, asked = start, shed_price
     smoothed = True
     for _ in range(_ROUNDS):
+        rough = best.value - best.bound > _FAR * abs(best.value)
         shed = asked * fleet.weight if may_shed else everything
         known = book.cheapest(prices, shed)
-        found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND)
+        found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND, rough=rough)
         bound = float(found.bound.sum()) - float(prices @ stock)
         if unmet_weight is not None:
             bound -= asked * unmet_weight
