@@ -53,12 +53,14 @@ class Pricer:
         routed = [tasks[int(fleet.index[row])] for row in self._by_size]
         self._classes = ClassSearch(classes_of(routed, fleet.rows(self._by_size)), seconds_left=seconds_left)
 
-    def price(self, limit_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, rough: bool = False) -> Found:
+    def price(
+        self, limit_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, rough: bool = False
+    ) -> Found:
         """The cheapest configurations of each service, and below what none costs.
 
         `shed[s]` is the price of leaving out all of a service's demand (infinite: not allowed), `known[s]` a price that
-        a known configuration has; up to `keep` are found for each service, up to `slack[s]` above its cheapest. `rough`: quicker, where
-        prices will change anyway; the bounds hold and are weaker.
+        a known configuration has; up to `keep` are found for each service, up to `slack[s]` above its cheapest.
+        `rough`: quicker, where prices will change anyway; the bounds hold and are weaker.
         """
         self._rough = rough
         pieces = []

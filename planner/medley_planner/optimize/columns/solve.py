@@ -49,8 +49,9 @@ long: where rounds end, and gap below which nothing more is tried."""
 _RULED_AGREED = 2.5e-4
 """Where rounds end for so many services of which some have rules: the last ones raise the bound by little, and each
 takes as long as the first."""
-_GOOD_ENOUGH = 1e-3
-"""Gap below which the integer master of more than `_PROVABLE` services is not worth its seconds."""
+_GOOD_ENOUGH, _GOOD_ENOUGH_AT_MOST, _ROUNDED_SERVICES = 1e-3, 2e-3, 0.15
+"""Gap below which the integer master of more than `_PROVABLE` services is not worth its seconds: what rounding this
+part of one average service takes, within the first two."""
 _PROVABLE = 40
 """Up to so many services the integer master may prove more than the prices do."""
 _NO_UNMET = 1e-9
@@ -239,7 +240,8 @@ def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | N
     again = _round(case, agreed, numbers, case.book.cost)
     if again is not None and (chosen is None or case.book.cost[again].sum() < case.book.cost[chosen].sum()):
         chosen = again
-    if chosen is not None and case.services > _PROVABLE and _gap(case, chosen, agreed.bound) <= _GOOD_ENOUGH:
+    good_enough = min(max(_GOOD_ENOUGH, _ROUNDED_SERVICES / case.services), _GOOD_ENOUGH_AT_MOST)
+    if chosen is not None and case.services > _PROVABLE and _gap(case, chosen, agreed.bound) <= good_enough:
         return _Choice(chosen, agreed.bound, agreed.prices)
     # Where there is no choice yet it has to go on until it finds one.
     few_nodes = _NODES_OF_MANY if case.services > _PROVABLE and chosen is not None else None
