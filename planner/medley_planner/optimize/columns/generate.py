@@ -24,7 +24,7 @@ AGREED = 1e-4
 """Relative distance of the bound to the master's relaxation at which more rounds are not worth their time."""
 _FAR = 0.01
 """The same distance above which pricing need not be thorough: prices will change a lot."""
-_NEARLY = 1.5
+_NEARLY = 1.25
 """How many times dearer than its service's cheapest a configuration may be and still enter the master's relaxation:
 most of the simple fleets of one variant never matter, and would be half of its columns."""
 _SMOOTHING = 0.4
@@ -89,9 +89,13 @@ def generate(
                     return Agreed(bound, prices, value, fitting, asked)
                 rough = False
                 continue
-        entering = _entering(book, prices, shed, active)
-        active = np.union1d(active, entering)
-        added = max(added, len(entering))
+        if prices.any():
+            entering = _entering(book, prices, shed, active)
+            active = np.union1d(active, entering)
+            added = max(added, len(entering))
+        else:
+            # Without prices nothing is known of what matters.
+            active = np.arange(len(book))
         if seconds_left() < _LEAST_SECONDS or not (added or smoothed):
             # At the relaxation's own prices nothing new was found: another round would only repeat this one.
             break
@@ -105,6 +109,8 @@ def generate(
             break
         weights = np.zeros(len(book))
         weights[active] = outcome.values
+        if not prices.any():
+            active = np.flatnonzero(weights)
         best = Agreed(best.bound, best.prices, outcome.bound, weights, best.shed_price)
         rough = best.value - best.bound > _FAR * abs(best.value)
         if best.value - best.bound <= enough * abs(best.value):

@@ -17,7 +17,7 @@ import numpy as np
 from medley_planner.optimize.columns.fleet import COVERS, Bools, Fleet, Floats, Ints
 from medley_planner.optimize.columns.found import Found, best_of, joined, merged
 
-_MOST_STATES, _MOST_ROUGHLY = 4000, 1000
+_MOST_STATES, _MOST_ROUGHLY = 4000, 500
 """Fleets under way of one service, more of which are not worth their time; and while prices are still far off."""
 _AT_ONCE = 64
 """Services whose fleets are enumerated together."""
