@@ -32,7 +32,7 @@ _NEAREST, _FARTHEST = 6, 150
 _NEAR = 0.05
 """Part of its price by which a configuration near the cheapest is dearer at most."""
 _MANY_NEAR_COLUMNS, _MANY_NEAREST, _NEAR_OF_MANY = 2000, 6, 0.005
-"""The same three for more than `_PROVABLE` services of which some have rules, of which the integer master proves nothing:
+"""The same three for more than `_PROVABLE` services of which some have rules, where the master proves nothing:
 with 100 services, spot pools and two degrees of tensor parallelism it found better choices among 20 a service than
 among 60, in half of the time."""
 _NODES = 2_000
