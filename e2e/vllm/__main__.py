@@ -19,7 +19,7 @@ from e2e.controlplane import ControlPlaneError, ensure_assets
 from e2e.vllm.check import Check, document
 from e2e.vllm.counters import WRONG, calibrated, common_factor, product, windows
 from e2e.vllm.errors import MeasureError, VllmError
-from e2e.vllm.grids import HELD_BACK, PROFILE, REPEATS, TOKEN_IDS, WARM_UP
+from e2e.vllm.grids import HELD_BACK, PROFILE, ROUNDS, TOKEN_IDS, WARM_UP
 from e2e.vllm.install import ensure_installed, say
 from e2e.vllm.model import NAME
 from e2e.vllm.predict import checks, fitted, repeats_by_load, step
@@ -34,18 +34,18 @@ from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.reporters import LineReporter
 from medley_operator.profile.session import Session, measure
 from medley_planner.capacity import StepFactors
-from medley_planner.capacity.window import SkipReason, Window
+from medley_planner.capacity.window import MIN_POD_SECONDS, SkipReason, Window
 
 _SESSION_SECONDS = 1200.0
 _REQUEST_SECONDS = 120.0
-_SEED = 11
+_PROFILE_SEED, _HELD_BACK_SEED = 100, 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """`windows`: what counters told while the profile was measured."""
+    """By round. `windows`: what counters told while the profiles were measured."""
 
-    profile: Session
+    profiles: tuple[Session, ...]
     held_back: tuple[Session, ...]
     windows: list[Window | SkipReason]
 
@@ -54,20 +54,25 @@ async def _measure(url: str, prometheus_url: str) -> _Measured:
     async with http_client(None, timeout_seconds=_REQUEST_SECONDS) as client:
         endpoint = Endpoint(client, url=url, model=NAME, clock=time.perf_counter, timeout_seconds=_REQUEST_SECONDS)
 
-        async def run(title: str, loads: Sequence[Load]) -> Session:
+        async def run(title: str, loads: Sequence[Load], *, seed: int) -> Session:
             reporter = LineReporter(write=lambda line: say(f"{title}: {line}"), clock=time.monotonic)
             return await measure(
-                endpoint, loads, prompts=Prompts(TOKEN_IDS), seed=_SEED, clock=time.perf_counter,
+                endpoint, loads, prompts=Prompts(TOKEN_IDS), seed=seed, clock=time.perf_counter,
                 max_seconds=_SESSION_SECONDS, reporter=reporter,
             )  # fmt: skip
 
-        await run("warm-up", WARM_UP)
-        start = time.time()
-        profile = await run("profile", PROFILE)
-        end = time.time()
-        # Right after, since a machine's speed drifts.
-        held_back = [await run(f"held back, time {repeat + 1}", HELD_BACK) for repeat in range(REPEATS)]
-        return _Measured(profile, tuple(held_back), await windows(prometheus_url, start=start, end=end))
+        # The counters of a younger engine are left alone by the operator's query.
+        young_until = time.monotonic() + MIN_POD_SECONDS
+        while time.monotonic() < young_until:
+            await run("warm-up", WARM_UP, seed=0)
+        profiles, held_back, counted = [], [], []
+        for number in range(1, ROUNDS + 1):
+            start = time.time()
+            profiles.append(await run(f"profile {number}", PROFILE, seed=_PROFILE_SEED * number))
+            counted += await windows(prometheus_url, start=start, end=time.time())
+            # The same arrivals each time.
+            held_back.append(await run(f"held back {number}", HELD_BACK, seed=_HELD_BACK_SEED))
+        return _Measured(tuple(profiles), tuple(held_back), counted)
 
 
 def run() -> tuple[list[Check], dict[str, Any]]:
@@ -75,19 +80,23 @@ def run() -> tuple[list[Check], dict[str, Any]]:
     installed, assets = ensure_installed(), ensure_assets()
     with served(installed, progress=say) as engine, scraped(engine.url, assets) as prometheus_url:
         found = asyncio.run(_measure(engine.url, prometheus_url))
-    kv_tokens = found.profile.kv_tokens
+    return _judged(found)
+
+
+def _judged(found: _Measured) -> tuple[list[Check], dict[str, Any]]:
+    kv_tokens = found.profiles[0].kv_tokens
     if kv_tokens is None:
         raise MeasureError("the engine does not tell the size of its KV cache in vllm:cache_config_info")
     loads = repeats_by_load(found.held_back)
-    fit = fitted(found.profile)
+    fit = fitted(found.profiles, kv_tokens=kv_tokens)
     for point, reason in fit.refused:
         say(f"refused: {point}: {reason}")
     say(f"profile: {fit.used} points, mean error of TPOT {fit.error:.0%}, {fit.factors}")
     sheet = checks("data sheet", StepFactors(), loads, kv_tokens=kv_tokens, judged=False)
     profiled = checks("profile", fit.factors, loads, kv_tokens=kv_tokens)
-    # Away from the truth, whichever side of the data sheet that is on.
-    slower = sum(check.tpot.predicted for check in profiled) > sum(check.tpot.predicted for check in sheet)
-    prior = common_factor(1.0 / WRONG if slower else WRONG)
+    # The data sheet, scaled as a whole so that it is too fast by that much.
+    truth = sum(check.tpot.predicted for check in profiled) / sum(check.tpot.predicted for check in sheet)
+    prior = common_factor(truth / WRONG)
     learned = calibrated(found.windows, lambda factors: step(product(prior, factors)))
     after = learned.calibration
     skipped = {reason.value: count for reason, count in learned.skipped.items()}
@@ -104,6 +113,7 @@ def run() -> tuple[list[Check], dict[str, Any]]:
             "prior": asdict(prior),
             "factors": asdict(after.factors),
         },
+        "measured_points": [[asdict(point) for point in profile.points()] for profile in found.profiles],
         "checks": [document(row) for row in rows],
     }
 

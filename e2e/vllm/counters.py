@@ -12,16 +12,16 @@ import httpx
 
 from e2e.vllm.serve import TOKEN_BUDGET
 from medley_operator.metrics.calibration import figures_of
-from medley_operator.metrics.calibration_names import VLLM_CALIBRATION
 from medley_operator.metrics.calibration_queries import calibration_query
+from medley_operator.metrics.engine_names import VLLM
 from medley_operator.metrics.prometheus import Prometheus
 from medley_planner.capacity.calibrate import Calibration, Prior, learn
 from medley_planner.capacity.speed import StepFactors
 from medley_planner.capacity.window import SkipReason, Window
 
 WRONG = 3.0
-WINDOW_SECONDS = 15
-"""As often as possible: the whole run takes minutes, where an operator has hours."""
+WINDOW_SECONDS = 5
+"""As short as five scrapes: the whole run takes minutes, where an operator has hours."""
 REQUEST_SECONDS = 30.0
 
 
@@ -35,7 +35,7 @@ class FromCounters:
 
 async def windows(url: str, *, start: float, end: float) -> list[Window | SkipReason]:
     """What the operator's query gives for one window after the other, in Unix seconds. Raises `MetricsError`."""
-    query = calibration_query(VLLM_CALIBRATION, window_seconds=WINDOW_SECONDS)
+    query = calibration_query(VLLM, window_seconds=WINDOW_SECONDS)
     found: list[Window | SkipReason] = []
     async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:
         prometheus = Prometheus(base_url=url, client=client)

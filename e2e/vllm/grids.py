@@ -10,13 +10,14 @@ from medley_operator.profile.loads import Load, Size, grid
 
 TOKEN_IDS = range(10, 500)
 PROFILE = (
-    *grid([Size(32, 48)], concurrencies=(1, 4, 12), rates_rps=(), requests=24),
-    *grid([Size(256, 48)], concurrencies=(1, 4), rates_rps=(1.0,), requests=24),
-    *grid([Size(768, 32)], concurrencies=(1, 3), rates_rps=(), requests=16),
+    *grid([Size(32, 48)], concurrencies=(1, 4, 12), rates_rps=(), requests=12),
+    *grid([Size(256, 48)], concurrencies=(1, 4), rates_rps=(1.0,), requests=12),
+    *grid([Size(768, 32)], concurrencies=(1, 3), rates_rps=(), requests=8),
 )
 HELD_BACK = (
     Load((Size(64, 64), Size(160, 32), Size(96, 96)), 48, rate_rps=1.5),
     Load((Size(400, 24), Size(128, 64), Size(512, 80)), 40, rate_rps=0.8),
 )
 WARM_UP = grid([Size(32, 16), Size(512, 16)], concurrencies=(4,), rates_rps=(), requests=8)
-REPEATS = 2
+ROUNDS = 2
+"""Each sends the whole profile and then all that is held back: what drifts on the machine then meets both alike."""

@@ -9,7 +9,7 @@ from e2e.vllm.errors import MeasureError
 from e2e.vllm.model import shape
 from e2e.vllm.prior import cpu
 from e2e.vllm.replay import measured, predicted
-from e2e.vllm.serve import MAX_SEQUENCES, TOKEN_BUDGET
+from e2e.vllm.serve import MAX_SEQUENCES, TOKEN_BUDGET, cores
 from medley_operator.profile.samples import Ending, Run
 from medley_operator.profile.session import Session
 from medley_planner.capacity import StepFactors, StepTime
@@ -19,20 +19,20 @@ from medley_planner.shapes import Precision
 
 def step(factors: StepFactors) -> StepTime:
     """The data sheet's step time with its parts multiplied."""
-    return StepTime(shape(), cpu(), tensor_parallel=1, precision=Precision.BF16, factors=factors)
+    return StepTime(shape(), cpu(cores()), tensor_parallel=1, precision=Precision.BF16, factors=factors)
 
 
-def fitted(profile: Session) -> Fit:
-    """Raises `MeasureError` where nothing can be fitted."""
+def fitted(profiles: Sequence[Session], *, kv_tokens: int) -> Fit:
+    """One fit of all. Raises `MeasureError` where nothing can be fitted."""
     fit = fit_points(
-        profile.points(),
+        [point for profile in profiles for point in profile.points()],
         shape=shape(),
-        gpu=cpu(),
+        gpu=cpu(cores()),
         tensor_parallel=1,
         precision=Precision.BF16,
         token_budget=TOKEN_BUDGET,
         max_sequences=MAX_SEQUENCES,
-        kv_tokens=profile.kv_tokens,
+        kv_tokens=kv_tokens,
     )
     if isinstance(fit, NoFit):
         raise MeasureError(f"nothing to fit: {fit.reason}")

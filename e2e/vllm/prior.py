@@ -5,8 +5,6 @@ Nothing here is measured on the machine. Peaks are generous, since a measurement
 
 from __future__ import annotations
 
-import os
-
 from medley_planner.catalog import Gpu
 
 # A server core at 3 GHz with two 512-bit units for BF16 pairs: 3e9 * 2 * 64 operations per second.
@@ -15,19 +13,18 @@ _TFLOPS_PER_CORE = 0.4
 _GB_PER_SECOND = 40.0
 
 
-def cpu(*, cores: int | None = None, slower: float = 1.0) -> Gpu:
-    """`slower` divides all rates: a data sheet that is wrong on purpose."""
-    count = cores or os.cpu_count() or 1
+def cpu(cores: int) -> Gpu:
+    """`cores`: those that the engine computes on."""
     return Gpu(
-        name=f"CPU-{count}",
+        name=f"CPU-{cores}",
         aliases=(),
-        bf16_tflops=count * _TFLOPS_PER_CORE / slower,
+        bf16_tflops=cores * _TFLOPS_PER_CORE,
         fp8_tflops=None,
         memory_gb=8.0,
         usable_gib=7.0,
-        memory_gb_per_second=_GB_PER_SECOND / slower,
+        memory_gb_per_second=_GB_PER_SECOND,
         watts=100.0,
-        link_gb_per_second=10.0 / slower,
+        link_gb_per_second=10.0,
         gemm_bf16=0.5,
         gemm_fp8=0.5,
         memory=0.6,

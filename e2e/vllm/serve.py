@@ -56,10 +56,15 @@ def served(installed: Installed, *, progress: Callable[[str], None]) -> Iterator
                 os.killpg(child.pid, signal.SIGKILL)
 
 
+def cores() -> int:
+    """Those that the engine computes on; one is left to the load generator, the HTTP server and Prometheus.
+
+    Threads of a step wait for each other: where they share cores with others, steps take several times as long.
+    """
+    return max(1, (os.cpu_count() or 1) - 1)
+
+
 def _environment(installed: Installed) -> dict[str, str]:
-    # One core is left to the load generator, to the engine's own HTTP server and to Prometheus: threads of a step wait
-    # for each other, and where they share cores with others a step takes several times as long as the next.
-    threads = str(max(1, (os.cpu_count() or 1) - 1))
     return {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
@@ -67,7 +72,7 @@ def _environment(installed: Installed) -> dict[str, str]:
         "VLLM_CACHE_ROOT": str(installed.home / "compiled"),
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": str(cores()),
         # Its subprocesses must not take Medley's packages for their own.
         "PYTHONPATH": "",
     }

@@ -11,7 +11,9 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -107,36 +109,9 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         instance=os.environ.get("HOSTNAME") or socket.gethostname(),
         timestamp=_timestamp,
     )
-    prometheus = await _prometheus(settings, stack)
-    calibration = None
-    if prometheus is not None and settings.calibration:
-        calibration = Calibrator(
-            source=CalibrationReader(prometheus=prometheus),
-            client=client,
-            counter=exporter,
-            exporter=CalibrationExporter(exporter.registry),
-            window_seconds=round(settings.calibration_window_seconds),
-            namespace=settings.namespace,
-            clock=time.monotonic,
-        )
-    tables: CapacityTables | None = None
-    if settings.capacity_cache_dir is not None:
-        cache = TableCache(settings.capacity_cache_dir)
-        tables = CapacityTables(cache, changed=lambda: fleet.mark_dirty(CAPACITY_TABLES))
-        stack.push_async_callback(tables.close)
-        tables.start()
     fleet = FleetLoop(
         Parts(
-            observer=Observer(
-                client=client,
-                metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric)
-                if prometheus is not None
-                else None,
-                clock=time.monotonic,
-                calibration=calibration,
-                startups=StartupWatch(client),
-                history=RateHistory(prometheus=prometheus) if prometheus is not None else None,
-            ),
+            observer=_observer(settings, client=client, prometheus=prometheus, exporter=exporter),
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,
             conclude=conclude,
@@ -144,7 +119,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
             exporter=exporter,
             heartbeat=heartbeat,
             on_available=watcher.ensure,
-            tables=tables,
+            tables=_tables(settings, stack, changed=lambda: fleet.mark_dirty(CAPACITY_TABLES)),
         ),
         debounce=Debounce(
             idle_seconds=settings.debounce_idle_seconds,
@@ -155,6 +130,40 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         deadline_seconds=settings.solve_deadline_seconds,
     )
     return fleet
+
+
+def _observer(
+    settings: Settings, *, client: OfficialKubeClient, prometheus: Prometheus | None, exporter: Exporter
+) -> Observer:
+    observer = Observer(client=client, metrics=None, clock=time.monotonic, startups=StartupWatch(client))
+    if prometheus is None:
+        return observer
+    observer = replace(
+        observer,
+        metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric),
+        history=RateHistory(prometheus=prometheus),
+    )
+    if not settings.calibration:
+        return observer
+    calibration = Calibrator(
+        source=CalibrationReader(prometheus=prometheus),
+        client=client,
+        counter=exporter,
+        exporter=CalibrationExporter(exporter.registry),
+        window_seconds=round(settings.calibration_window_seconds),
+        namespace=settings.namespace,
+        clock=time.monotonic,
+    )
+    return replace(observer, calibration=calibration)
+
+
+def _tables(settings: Settings, stack: AsyncExitStack, *, changed: Callable[[], None]) -> CapacityTables | None:
+    if settings.capacity_cache_dir is None:
+        return None
+    tables = CapacityTables(TableCache(settings.capacity_cache_dir), changed=changed)
+    stack.push_async_callback(tables.close)
+    tables.start()
+    return tables
 
 
 async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus | None:

@@ -6,6 +6,7 @@ Checked once, before anything starts: a value that cannot be used is refused wit
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,27 +83,23 @@ def _variable(flag: str) -> str:
     return ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
 
 
-def _seconds(*, least: float, most: float = MAX_SECONDS) -> Callable[[str, str], float]:
+def _number(what: str, *, least: float, most: float) -> Callable[[str, str], float]:
     def parse(flag: str, text: str) -> float:
-        way_out = f"must be a number of seconds from {least:g} to {most:g}"
         try:
             value = float(text)
         except ValueError:
-            raise SettingsError(f"{flag} (or {_variable(flag)}) is {text!r}: {way_out}") from None
-        _check(least <= value <= most, flag, text, way_out)
+            value = math.nan
+        _check(least <= value <= most, flag, text, f"must be a {what} from {least:g} to {most:g}")
         return value
 
     return parse
 
 
-def _share(flag: str, text: str) -> float:
-    way_out = f"must be a share from {LEAST_DERATE:g} to 1"
-    try:
-        value = float(text)
-    except ValueError:
-        raise SettingsError(f"{flag} (or {_variable(flag)}) is {text!r}: {way_out}") from None
-    _check(LEAST_DERATE <= value <= 1.0, flag, text, way_out)
-    return value
+def _seconds(*, least: float, most: float = MAX_SECONDS) -> Callable[[str, str], float]:
+    return _number("number of seconds", least=least, most=most)
+
+
+_share = _number("share", least=LEAST_DERATE, most=1.0)
 
 
 def _url(flag: str, text: str) -> str | None:

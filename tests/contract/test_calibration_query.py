@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from e2e.controlplane import ensure_assets
-from medley_operator.metrics.calibration_names import VLLM_CALIBRATION
 from medley_operator.metrics.calibration_queries import calibration_query
+from medley_operator.metrics.engine_names import VLLM
 
 pytestmark = pytest.mark.contract
 
@@ -106,7 +106,7 @@ def check(folder: Path, series: list[dict[str, str]], samples: list[dict[str, ob
         "input_series": series,
         "promql_expr_test": [
             {
-                "expr": calibration_query(VLLM_CALIBRATION, window_seconds=60),
+                "expr": calibration_query(VLLM, window_seconds=60),
                 "eval_time": f"{OLD * SCRAPE_SECONDS}s",
                 "exp_samples": samples,
             }

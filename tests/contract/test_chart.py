@@ -57,6 +57,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "dashboard": {"enabled": False},
         "resources": {"requests": {"cpu": "1"}},
     },
+    "uncalibrated": {"operator": {"calibration": "off"}},
 }
 
 
@@ -138,14 +139,24 @@ def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:
     assert objects["Deployment"][0]["spec"]["template"]["spec"]["serviceAccountName"] == "theirs"
 
 
+def test_nothing_is_granted_for_a_calibration_that_is_off(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "uncalibrated")
+    assert {"Role", "RoleBinding"}.isdisjoint(objects)
+    assert "ClusterRole" in objects
+
+
 @pytest.mark.parametrize("name", VALUE_SETS)
 def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str) -> None:
     parser = argparse.ArgumentParser()
     settings.add_arguments(parser)
-    parsed = settings.from_arguments(parser.parse_args(container(rendered(api, tmp_path, name))["args"]), {})
+    arguments = container(rendered(api, tmp_path, name))["args"]
+    flags = [argument.partition("=")[0] for argument in arguments]
+    assert len(flags) == len(set(flags)), "a flag is given twice"
+    parsed = settings.from_arguments(parser.parse_args(arguments), {})
     changed = VALUE_SETS[name].get("operator", {})
     assert parsed.resync_seconds == changed.get("resyncSeconds", 30)
     assert parsed.log_level == changed.get("logLevel", "info")
+    assert parsed.calibration is (changed.get("calibration", "on") == "on")
     assert parsed.prometheus_url == VALUE_SETS[name].get("prometheus", {}).get("url")
 
 

@@ -110,9 +110,9 @@ def run_one(services: int, seed: int, *, case: Case, routing: RoutingMode, basel
 
 
 def _timed(problem: Problem, *, last: Plan | None) -> tuple[Plan, float]:
-    """`last` is the plan that was made before: where `plan` can start from it, it is handed over here."""
+    """`last` is the plan that was made before, as the operator hands it over."""
     started = time.perf_counter()
-    made = plan(problem, deadline_seconds=DEADLINE_SECONDS)
+    made = plan(problem, deadline_seconds=DEADLINE_SECONDS, last=last)
     seconds = time.perf_counter() - started
     broken = verify(problem, made)
     if broken:

@@ -11,7 +11,7 @@ import pytest
 from medley_planner.optimize.columns.fleet import Fleet
 from medley_planner.optimize.columns.found import Found
 from medley_planner.optimize.columns.pods import price_pods
-from medley_planner.optimize.columns.route import price_routes
+from medley_planner.optimize.columns.route import RouteSearch
 from medley_planner.optimize.columns.ruled import Rules
 
 _SERVICES = 60
@@ -119,7 +119,7 @@ def test_finds_and_proves_the_cheapest(seed: int, shed: float, *, limits: bool, 
 def test_misses_nothing_within_the_reach_that_it_states(seed: int) -> None:
     fleet, prices = _drawn(seed, limits=False)
     sheds = np.full(_SERVICES, math.inf)
-    found = price_routes(fleet, prices, sheds, known=sheds, slack=np.full(_SERVICES, 2.0), keep=50)
+    found = RouteSearch(_SERVICES).price(fleet, prices, sheds, known=sheds, slack=np.full(_SERVICES, 2.0), keep=50)
     for row in range(_SERVICES):
         got = {tuple(int(n) for n in counts) for counts in found.counts[found.row == row]}
         for counts, price in _every(fleet, row, prices, math.inf, pods=False).items():
@@ -142,7 +142,7 @@ def _price(fleet: Fleet, prices: np.ndarray, sheds: np.ndarray, *, pods: bool) -
     if pods:
         return price_pods(fleet, prices, sheds, others=False, keep=20)
     nothing = np.full(_SERVICES, math.inf)
-    return price_routes(fleet, prices, sheds, known=nothing, slack=np.zeros(_SERVICES), keep=20)
+    return RouteSearch(_SERVICES).price(fleet, prices, sheds, known=nothing, slack=np.zeros(_SERVICES), keep=20)
 
 
 def _spare(fleet: Fleet, row: int, counts: tuple[int, ...]) -> bool:

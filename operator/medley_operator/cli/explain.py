@@ -1,7 +1,8 @@
 """`medley explain INSTANCE.json` and `medley explain -f FILE...`: why the plan is as it is, without a cluster.
 
 A bare instance is the planner's own command; manifests are planned just as `medley plan -f` plans them. Writes nothing
-but standard output. Exit status: 0 planned, 3 partly or not feasible, 2 bad input.
+but standard output and, with `--simulate`, the cache of simulated capacities. Exit status: 0 planned, 3 partly or not
+feasible, 2 bad input.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.arguments import add_manifest_files
+from medley_operator.cli.tables import add_table_options, basis_notes, with_tables
 from medley_planner.cli import explain as bare
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
         help="an earlier state of the same input: it is planned too, and what changed since and why is explained",
     )
     bare.add_options(parser)
+    add_table_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -52,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
         return _bad("give either one INSTANCE.json or manifests with -f")
     if args.filenames is not None:
         return _explain_manifests(args)
+    if args.simulate:
+        return _bad("--simulate is for manifests (-f); an instance holds its capacities")
     if args.last is not None and len(args.last) > 1:
         return _bad(f"--last has {len(args.last)} files; an instance is one file, give the earlier one")
     args.last = Path(args.last[0]) if args.last is not None else None
@@ -64,12 +69,14 @@ def _explain_manifests(args: argparse.Namespace) -> int:
     from medley_planner.optimize import InvalidProblem
 
     try:
-        prepared, planned = _plan(args.filenames, deadline_seconds=args.deadline)
-        before = _plan(args.last, deadline_seconds=args.deadline) if args.last is not None else None
+        prepared, planned = _plan(args.filenames, args)
+        before = _plan(args.last, args) if args.last is not None else None
     except (ManifestError, InvalidProblem) as error:
         return _bad(str(error))
     status = exit_status(build_report(prepared, planned))
     _name_rejected(prepared)
+    for note in basis_notes(prepared):
+        print(f"note: {note}", file=sys.stderr)
     if prepared.problem is None or planned is None:
         return status
     last, last_problem = (before[1], before[0].problem) if before is not None else (None, None)
@@ -89,7 +96,7 @@ def _explain_manifests(args: argparse.Namespace) -> int:
     return status
 
 
-def _plan(filenames: list[str], *, deadline_seconds: float) -> tuple[Prepared, Plan | None]:
+def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Plan | None]:
     """Raises `ManifestError` and `InvalidProblem`."""
     from medley_operator.cli.manifests import read_objects
     from medley_operator.cli.plan import offline_snapshot, plan_snapshot
@@ -97,7 +104,8 @@ def _plan(filenames: list[str], *, deadline_seconds: float) -> tuple[Prepared, P
     snapshot, notes = offline_snapshot(read_objects(filenames))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    return plan_snapshot(snapshot, deadline_seconds=deadline_seconds)
+    snapshot = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate)
+    return plan_snapshot(snapshot, deadline_seconds=args.deadline)
 
 
 def _excluded(prepared: Prepared) -> dict[str, tuple[Excluded, ...]]:

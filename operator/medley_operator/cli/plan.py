@@ -1,8 +1,8 @@
 """`medley plan -f FILE...`: what the operator would run and what it would cost, from the YAML that kubectl applies.
 
-No cluster is read and nothing is written but standard output: the load is each service's static workload, the stock is
-what the pools declare. Planning itself is the operator's own. Exit status: 0 planned, 3 partly or not feasible, 2 bad
-input.
+No cluster is read and nothing is written but standard output and, with `--simulate`, the cache of simulated capacities:
+the load is each service's static workload, the stock is what the pools declare. Planning itself is the operator's own.
+Exit status: 0 planned, 3 partly or not feasible, 2 bad input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.arguments import add_manifest_files
+from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.cli.arguments import add_plan_options
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_manifest_files(parser, required=True)
     add_plan_options(parser)
+    add_table_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         objects = read_objects(args.filenames)
         snapshot, notes = offline_snapshot(objects)
+        snapshot = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate)
         return _plan_and_print(snapshot, notes, output=args.output, deadline_seconds=args.deadline)
     except (ManifestError, InvalidProblem) as error:
         print(f"medley plan: {error}", file=sys.stderr)

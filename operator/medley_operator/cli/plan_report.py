@@ -10,7 +10,7 @@ from medley_operator.domain.load import figures_of
 from medley_operator.domain.quantities import percent
 from medley_operator.domain.snapshot import FleetPlan
 from medley_operator.domain.status import fleet_lower_bound, service_lower_bound
-from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
+from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan, Unused
 
 Report = dict[str, Any]
 
@@ -87,7 +87,7 @@ def _service_report(context: ServiceContext, plan: ServicePlan | None, fleet: Pl
         if single is not None and single.cost_per_hour > 0
         else None,
         "unused": [
-            *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in plan.unused),
+            *(_unused_row(context, part) for part in plan.unused),
             *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in context.unfit),
         ],
         "unserved": _unserved(plan, context.choice.demand),
@@ -119,7 +119,14 @@ def _mix_row(context: ServiceContext, plan: ServicePlan, index: int) -> Report:
         "load": _figure(part.load),
         "cost_per_hour": _figure(part.cost_per_hour),
         "provenance": known.variant.provenance.value if known is not None else "",
+        "capacity_basis": known.basis.value if known is not None else "",
     }
+
+
+def _unused_row(context: ServiceContext, part: Unused) -> Report:
+    known = context.variant(part.variant)
+    row: Report = {"variant": part.variant, "reason": part.reason, "message": part.message}
+    return row if known is None else {**row, "capacity_basis": known.basis.value}
 
 
 def _unserved(plan: ServicePlan, demand: Demand) -> list[Report]:

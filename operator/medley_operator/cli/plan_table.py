@@ -39,6 +39,7 @@ def _print_service(console: Console, service: dict[str, Any]) -> None:
     console.print(f"cost ${service['cost_per_hour']:.2f}/h, {_proof(service)}; {_single(service)}", soft_wrap=True)
     if service["predicted_attainment_percent"] is not None:
         console.print(_simulated(service), soft_wrap=True)
+    console.print(_bases(service), soft_wrap=True)
     if service["unused"]:
         console.print(_table("Unused", ("variant", "reason", "why"), _unused_rows(service)))
     if service["unserved"]:
@@ -48,7 +49,7 @@ def _print_service(console: Console, service: dict[str, Any]) -> None:
 
 
 def _mix_table(service: dict[str, Any]) -> Table:
-    headings = ("variant", "gpu", "replicas", "share", "load", "$/h")
+    headings = ("variant", "gpu", "replicas", "share", "load", "$/h", "capacity")
     rows = [
         (
             row["variant"],
@@ -57,6 +58,7 @@ def _mix_table(service: dict[str, Any]) -> Table:
             f"{row['share']:.1%}",
             f"{row['load']:.0%}",
             f"{row['cost_per_hour']:.2f}",
+            row["capacity_basis"],
         )
         for row in service["mix"]
     ]
@@ -82,6 +84,18 @@ def _simulated(service: dict[str, Any]) -> str:
     corrections = ", ".join(f"{row['variant']} x {row['factor']:g}" for row in service["capacity_corrections"])
     lowered = f"; capacities lowered for it: {corrections}" if corrections else ""
     return f"simulated: {figure:g} % of requests within the targets{short}{lowered}"
+
+
+def _bases(service: dict[str, Any]) -> str:
+    """How the capacities of all that was planned with were found."""
+    bases = [row["capacity_basis"] for row in (*service["mix"], *service["unused"]) if "capacity_basis" in row]
+    simulated = bases.count("Simulated")
+    if simulated == len(bases):
+        return f"capacities: all {simulated} simulated"
+    return (
+        f"capacities: {simulated} simulated, {len(bases) - simulated} by the closed form (medley plan --simulate "
+        "simulates them, once)"
+    )
 
 
 def _unused_rows(service: dict[str, Any]) -> list[tuple[str, ...]]:

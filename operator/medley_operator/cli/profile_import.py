@@ -22,7 +22,8 @@ from medley_operator.profile.manifest import model_profile_manifest
 from medley_operator.profile.report import Imported, UnusableReport, joined
 from medley_planner.capacity.fit import NoFit, fit_points
 from medley_planner.catalog import UnknownGpu, gpu
-from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, bundled_shape, shape_from_config
+from medley_planner.cli.arguments import whole_argument
+from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -49,7 +50,9 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="model as in spec.model.uri, such as Qwen/Qwen3-32B")
     parser.add_argument("--config", type=Path, metavar="config.json", help="of a model that is not bundled")
     parser.add_argument("--gpu", required=True, help="GPU type, such as H100")
-    parser.add_argument("--tp", type=int, default=1, metavar="GPUS", help="tensor parallel degree; default: 1")
+    parser.add_argument(
+        "--tp", type=whole_argument, default=1, metavar="GPUS", help="tensor parallel degree; default: 1"
+    )
     parser.add_argument(
         "--precision",
         type=str.upper,
@@ -58,9 +61,13 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the weights; default: BF16",
     )
     parser.add_argument("--engine-version", required=True, help='version of vLLM, such as "0.32.0"')
-    parser.add_argument("--kv-tokens", type=int, help="tokens that the engine says its KV cache holds (its start log)")
-    parser.add_argument("--token-budget", type=int, default=8192, help="its max-num-batched-tokens; default: 8192")
-    parser.add_argument("--max-sequences", type=int, default=1024, help="its max-num-seqs; default: 1024")
+    parser.add_argument(
+        "--kv-tokens", type=whole_argument, help="tokens that the engine says its KV cache holds (its start log)"
+    )
+    parser.add_argument(
+        "--token-budget", type=whole_argument, default=8192, help="its max-num-batched-tokens; default: 8192"
+    )
+    parser.add_argument("--max-sequences", type=whole_argument, default=1024, help="its max-num-seqs; default: 1024")
     parser.add_argument("--measured-at", metavar="TIME", help='"2026-11-27T13:00:00Z"; default: what the reports say')
     parser.add_argument("--name", help="of the object; default: made from model, GPU, degree and precision")
     parser.add_argument("--note", default="", help="kept in spec.source.note")
@@ -73,21 +80,21 @@ def run(arguments: argparse.Namespace) -> int:
         found = joined([part for path in arguments.files for part in read(path)])
         write_profile(arguments, found, tool=arguments.tool)
     except (UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig) as error:
-        message = str(error).replace("put the content of its config.json into spec.model.configJson", "give --config")
-        print(f"medley profile import: {message}", file=sys.stderr)
+        print(f"medley profile import: {in_words(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return EXIT_WRITTEN
+
+
+def in_words(error: Exception) -> str:
+    """Its message, with the way out that these commands have."""
+    return str(error).replace("put the content of its config.json into spec.model.configJson", "give --config")
 
 
 def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) -> None:
     """Fits and prints the manifest. Raises UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig."""
     card, precision = gpu(arguments.gpu), Precision(arguments.precision)
-    model = arguments.model.removeprefix("hf://")
+    model = model_id(arguments.model)
     shape = bundled_shape(model) if arguments.config is None else shape_from_config(arguments.config, name=model)
-    for flag in ("tp", "token_budget", "max_sequences", "kv_tokens"):
-        value = getattr(arguments, flag)
-        if value is not None and value < 1:
-            raise UnusableReport(f"--{flag.replace('_', '-')} is {value}; give a whole number of at least 1")
     for reason in found.skipped:
         print(f"left out: {reason}", file=sys.stderr)
     fit = fit_points(

@@ -12,11 +12,11 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from medley_operator.cli.profile_import import add_engine_arguments, write_profile
+from medley_operator.cli.profile_import import add_engine_arguments, in_words, write_profile
 from medley_operator.profile.arguments import add_load_arguments
 from medley_operator.profile.report import Imported, UnusableReport
 from medley_planner.catalog import UnknownGpu, gpu
-from medley_planner.shapes import UnknownModel, UnreadableConfig, bundled_shape, shape_from_config
+from medley_planner.shapes import UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -53,8 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.kv_tokens = arguments.kv_tokens or session.kv_tokens
         write_profile(arguments, Imported(tuple(points), (), measured_at=_now()), tool=TOOL)
     except (EndpointError, UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig, OSError) as error:
-        message = str(error).replace("put the content of its config.json into spec.model.configJson", "give --config")
-        print(f"medley profile run: {message}", file=sys.stderr)
+        print(f"medley profile run: {in_words(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return EXIT_WRITTEN
 
@@ -62,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_engine(arguments: argparse.Namespace) -> None:
     """Before half an hour of measuring, not after it. Raises as `write_profile` does."""
     gpu(arguments.gpu)
-    arguments.model = arguments.model.removeprefix("hf://")
+    arguments.model = model_id(arguments.model)
     if arguments.config is None:
         bundled_shape(arguments.model)
     else:

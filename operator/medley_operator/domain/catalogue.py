@@ -8,7 +8,7 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.conditions import PlanReason
 from medley_operator.domain.contexts import Rejection
 from medley_planner.catalog import Gpu, UnknownGpu, gpu, known_gpus
-from medley_planner.shapes import ModelShape, UnknownModel, UnreadableConfig, bundled_shape, shape_from_config
+from medley_planner.shapes import ModelShape, UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
 
 
 def known_gpu_names() -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def find_shape(service: LLMService) -> ModelShape | Rejection:
     if not isinstance(config, dict):
         return _bad_config(f"is a JSON {type(config).__name__}; paste the model's config.json, an object, as it is")
     try:
-        return shape_from_config(config, name=model.uri.removeprefix("hf://"))
+        return shape_from_config(config, name=model_id(model.uri))
     except UnreadableConfig as error:
         return _bad_config(f"cannot be used: {error}")
 

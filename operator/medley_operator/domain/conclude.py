@@ -44,7 +44,7 @@ from medley_operator.domain.staging import (
     own_route,
     pool_use,
     route_weights,
-    stage_service,
+    stage_services,
     variant_rows,
     variant_scale,
 )
@@ -58,11 +58,8 @@ def conclude(
 ) -> Decision:
     """The decision of one round. `outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
     owned = by_owner(snapshot.children)
-    staged = [
-        stage_service(context, outcome, owned.get(context.service.metadata.uid, {}))
-        for context in prepared.services
-        if context.standing is not Standing.LEAVING
-    ]
+    staying = (context for context in prepared.services if context.standing is not Standing.LEAVING)
+    staged = stage_services(staying, outcome, owned)
     applied = _replicas_now(staged, prepared, snapshot)
     planned_gpus = _planned_gpus(staged, prepared, snapshot)
     claims = Claims()
@@ -245,6 +242,8 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
     old = memory.services.get(result.context.key)
     before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
     had_metrics = before.had_metrics or (choice is not None and choice.had_metrics)
+    waits = result.context.waiting
+    waiting_since = waits.since_seconds if waits is not None else None
     if result.goal.kind is GoalKind.PLANNED and choice is not None:
         return ServiceMemory(
             uid=uid,
@@ -255,6 +254,7 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
             falling_since=choice.falling_since,
             basis=choice.basis,
             forecaster=choice.forecaster,
+            waiting_since=waiting_since,
         )
     return ServiceMemory(
         uid=uid,
@@ -263,4 +263,5 @@ def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
         had_metrics=had_metrics,
         basis=before.basis,
         forecaster=choice.forecaster if choice is not None else before.forecaster,
+        waiting_since=waiting_since,
     )

@@ -99,6 +99,15 @@ class VariantContext:
     """How one replica is run, for the check of the plan."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Variants that run on simulated capacities that are not at hand now. `overdue`: it is not waited any longer."""
+
+    variants: tuple[str, ...]
+    since_seconds: float
+    overdue: bool
+
+
 class Standing(StrEnum):
     """What is done with a service in this round."""
 
@@ -115,7 +124,7 @@ class ServiceContext:
 
     `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
     `unfit`: what is no variant of this service or is left out, and why. `missing_tables`: simulated capacities that its
-    variants would rest on and do not yet.
+    variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
     """
 
     service: LLMService
@@ -125,6 +134,7 @@ class ServiceContext:
     variants: tuple[VariantContext, ...] = ()
     unfit: tuple[UnusedStatus, ...] = ()
     missing_tables: tuple[TableKey, ...] = ()
+    waiting: Waiting | None = None
     rejection: Rejection | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
 

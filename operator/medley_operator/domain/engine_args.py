@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.labels import HTTP_PORT
+from medley_planner.shapes import model_id
 from medley_planner.units import duration_seconds
 from medley_planner.variants import ENGINE_FLAGS
 
@@ -81,7 +82,7 @@ def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Ite
     version = version_of(runtime.version)
     own = [f"{flag}={value}" for flag, value in values.items() if version >= SINCE.get(flag, (0, 0))]
     own += [f"{flag}={value}" for flag, value in variant_flags]
-    return [model_id(service), *own, *_user_args(runtime.args, spec.runtime.args)]
+    return [model_id(spec.model.uri), *own, *_user_args(runtime.args, spec.runtime.args)]
 
 
 def _user_args(profile_args: Sequence[str], service_args: Sequence[str]) -> list[str]:
@@ -93,11 +94,6 @@ def _user_args(profile_args: Sequence[str], service_args: Sequence[str]) -> list
 def version_of(version: str) -> tuple[int, int]:
     major, minor = version.split(".")[:2]
     return int(major), int(minor)
-
-
-def model_id(service: LLMService) -> str:
-    """`organisation/model` of hf://organisation/model."""
-    return service.spec.model.uri.removeprefix("hf://")
 
 
 def served_model_name(service: LLMService) -> str:

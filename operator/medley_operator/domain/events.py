@@ -15,6 +15,7 @@ from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.outcome import ServiceOutcome
 from medley_operator.domain.render.httproute import observed_weights
 from medley_operator.domain.snapshot import EventNote, EventType, ObjectKey
+from medley_operator.domain.waiting import MOST_SECONDS
 
 _WARNED = (ConditionType.WORKLOADS_READY, ConditionType.ROUTING_READY)
 _SILENT_REASONS = frozenset({"Progressing", "NoReadyReplicas", "AllReady", "Routed"})
@@ -25,6 +26,7 @@ def service_events(outcome: ServiceOutcome, status: LLMServiceStatus) -> tuple[E
     notes = [
         *_plan_changed(outcome, status),
         *_plan_warning(outcome, status),
+        *_not_simulated(outcome),
         *_scaled(outcome),
         *_removed(outcome),
         *_route_updated(outcome),
@@ -88,6 +90,19 @@ def _plan_warning(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_No
     if after.status == ConditionStatus.FALSE:
         return [(EventType.WARNING, after.reason, after.message)]
     return []
+
+
+def _not_simulated(outcome: ServiceOutcome) -> list[_Note]:
+    """Told once: from this plan on the status says that its capacities are the closed form's."""
+    waits = outcome.context.waiting
+    if waits is None or outcome.goal.kind is not GoalKind.PLANNED:
+        return []
+    message = (
+        f"capacities of {', '.join(waits.variants)} were simulated for the last plan and are not at hand after "
+        f"{MOST_SECONDS:g} s: planned by the closed form until they are; see the operator's log, and keep "
+        "--capacity-cache-dir across restarts"
+    )
+    return [(EventType.WARNING, "CapacityNotSimulated", message)]
 
 
 def _scaled(outcome: ServiceOutcome) -> list[_Note]:

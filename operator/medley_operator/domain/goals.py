@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from medley_operator.domain.children import RunningVariant
 from medley_operator.domain.conditions import ConditionStatus, PlanReason
-from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standing, problem_name
+from medley_operator.domain.contexts import DemandChoice, ServiceContext, Standing, Waiting, problem_name
 from medley_operator.domain.quantities import money
 from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
 from medley_operator.domain.unserved import Shortage, shortage, unserved_message
@@ -50,17 +50,24 @@ class Goal:
     sticky_message: bool = field(default=False)
 
 
-def choose_goal(context: ServiceContext, outcome: PlanOutcome | None, running: dict[str, RunningVariant]) -> Goal:
-    """The goal of one service. `outcome` is None where no service was planned this round."""
+def choose_goal(
+    context: ServiceContext,
+    outcome: PlanOutcome | None,
+    running: dict[str, RunningVariant],
+    *,
+    plans: Mapping[str, ServicePlan],
+) -> Goal:
+    """The goal of one service. `outcome` is None where no service was planned this round; `plans` are those in it, by
+    the service's name in the problem."""
     if context.standing is Standing.REJECTED and context.rejection is not None:
         return _kept(context, running, reason=context.rejection.reason, message=context.rejection.message)
     if context.standing is Standing.HELD and context.choice is not None:
-        return _held(context, _held_message(context.choice))
+        return _held(context, _held_message(context.choice, context.waiting))
     refused = outcome.refused.get(problem_name(context.key)) if isinstance(outcome, FleetPlan) else None
     if refused is not None:
         return _kept(context, running, reason=PlanReason.INVALID_SPEC, message=refused)
     if isinstance(outcome, Plan):
-        plan = next((plan for plan in outcome.services if plan.service == problem_name(context.key)), None)
+        plan = plans.get(problem_name(context.key))
         if plan is not None:
             return _planned(context, plan, outcome, running)
     failure = (
@@ -87,7 +94,12 @@ def _held(context: ServiceContext, message: str) -> Goal:
     )
 
 
-def _held_message(choice: DemandChoice) -> str:
+def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
+    if waits is not None and not choice.hold:
+        return (
+            f"the last plan is kept, waiting for simulated capacities of {', '.join(waits.variants)}, which it was "
+            "made with; planning goes on when they are there (docs/capacity.md)"
+        )
     return (
         f"the last plan is kept, since its load is not known ({choice.reason}: {choice.message}); "
         "planning goes on when Prometheus has data of this service again"

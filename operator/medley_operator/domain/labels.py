@@ -10,6 +10,7 @@ from medley_operator.domain.snapshot import Manifest, ObjectKey
 
 FIELD_MANAGER = "medley"
 STATUS_FIELD_MANAGER = "medley-status"
+CALIBRATION_FIELD_MANAGER = "medley-calibration"
 
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"

@@ -9,6 +9,7 @@ from medley_operator.domain.contexts import DemandChoice, LoadSource
 from medley_operator.domain.headroom import SIZE_HEADROOM_PERCENT
 from medley_operator.domain.quantities import rate
 from medley_planner.model import Demand
+from medley_planner.workload import mean_generation_tokens, mean_prompt_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,10 @@ class LoadFigures:
 def figures_of(demand: Demand) -> LoadFigures:
     if demand.rate_rps <= 0:
         return LoadFigures(rate_rps=0.0, prompt_tokens_mean=0.0, generation_tokens_mean=0.0)
-    pairs = list(zip(demand.buckets, demand.shares, strict=True))
     return LoadFigures(
         rate_rps=demand.rate_rps,
-        prompt_tokens_mean=sum(bucket.prompt_tokens * share for bucket, share in pairs),
-        generation_tokens_mean=sum(bucket.generation_tokens * share for bucket, share in pairs),
+        prompt_tokens_mean=mean_prompt_tokens(demand),
+        generation_tokens_mean=mean_generation_tokens(demand),
     )
 
 

@@ -120,7 +120,16 @@ def planner_service(context: ServiceContext) -> Service:
 def check_subjects(contexts: Sequence[ServiceContext]) -> Mapping[str, Subject]:
     """What the check of the plan must know of each service that is planned. Equal replicas are one object, so that a
     fleet's are sent to the worker once."""
-    shared: dict[Replica, Replica] = {}
+    one_of_equals: dict[Replica, Replica] = {}
+    known_by_id: dict[int, Replica] = {}
+
+    def shared(replica: Replica) -> Replica:
+        # To hash a replica is to hash all that is known of its engine: most are the same object anyway.
+        found = known_by_id.get(id(replica))
+        if found is None:
+            found = known_by_id[id(replica)] = one_of_equals.setdefault(replica, replica)
+        return found
+
     subjects: dict[str, Subject] = {}
     for context in contexts:
         if context.standing is not Standing.PLANNED:
@@ -128,9 +137,7 @@ def check_subjects(contexts: Sequence[ServiceContext]) -> Mapping[str, Subject]:
         slo = context.service.spec.slo
         subjects[problem_name(context.key)] = Subject(
             replicas=tuple(
-                (known.variant.name, shared.setdefault(known.replica, known.replica))
-                for known in context.variants
-                if known.replica is not None
+                (known.variant.name, shared(known.replica)) for known in context.variants if known.replica is not None
             ),
             targets=Targets(duration_seconds(slo.ttft), duration_seconds(slo.tpot), float(slo.percentile)),
             last_factors=tuple(last_factors(context).items()),

@@ -1,7 +1,8 @@
 """From a snapshot to the planner's problem: which services can be planned, with what load, on which variants.
 
-Pure. Each service gets a context: planned, held (its load is lost, so its last plan stays), rejected (something in its
-spec or around it must be corrected first; what it runs stays) or leaving. One bad service never stops the others.
+Pure. Each service gets a context: planned, held (its load is lost, or capacities of its plan are being simulated: its
+last plan stays), rejected (something in its spec or around it must be corrected first; what it runs stays) or leaving.
+One bad service never stops the others.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
-from medley_operator.domain.conditions import PlanReason
+from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.contexts import (
     PoolState,
     Prepared,
@@ -24,12 +24,15 @@ from medley_operator.domain.leadtime import LeadTimes
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service, planner_variants
 from medley_operator.domain.pools import pool_state
 from medley_operator.domain.profiles import judge_profiles
-from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, ServiceMemory, Snapshot
+from medley_operator.domain.references import find_profile, unreadable_pool
+from medley_operator.domain.snapshot import Memory, ServiceMemory, Snapshot
 from medley_operator.domain.speeds import known_speeds
-from medley_operator.domain.startup import lead_times, longest_startup_seconds, model_of
-from medley_operator.domain.validate import check_arguments, check_degrees, check_profile, check_spec
+from medley_operator.domain.startup import lead_times, longest_startup_seconds
+from medley_operator.domain.validate import check_arguments, check_degrees, check_spec
 from medley_operator.domain.variants import find_variants
+from medley_operator.domain.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
+from medley_planner.shapes import model_id
 
 
 def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -> Prepared:
@@ -95,10 +98,10 @@ def _context(
     rejection = check_spec(service)
     if rejection is not None:
         return replace(base, rejection=rejection)
-    profile = _profile(service, snapshot)
+    profile = find_profile(service, snapshot)
     if isinstance(profile, Rejection):
         return replace(base, rejection=profile)
-    rejection = check_arguments(service, profile) or _unreadable_pool(service, last_replicas, snapshot.rejected)
+    rejection = check_arguments(service, profile) or unreadable_pool(service, last_replicas, snapshot.rejected)
     if rejection is not None:
         return replace(base, profile=profile, rejection=rejection)
     choice = choose_demand(
@@ -128,10 +131,25 @@ def _context(
     if rejection is not None:
         return replace(known, rejection=rejection)
     variants = planner_variants(
-        found.variants, profile, last_replicas=last_replicas, model=model_of(service), leads=leads
+        found.variants, profile, last_replicas=last_replicas, model=model_id(service.spec.model.uri), leads=leads
     )
-    standing = Standing.HELD if choice.hold else Standing.PLANNED
-    return replace(known, standing=standing, variants=variants, unfit=found.unfit, missing_tables=found.missing_tables)
+    waits = None
+    if snapshot.simulates and last_replicas:
+        waits = waiting(
+            service,
+            variants,
+            demand=choice.demand,
+            since_seconds=memory.waiting_since,
+            at_seconds=snapshot.at_seconds,
+        )
+    return replace(
+        known,
+        standing=Standing.HELD if choice.hold or (waits is not None and not waits.overdue) else Standing.PLANNED,
+        variants=variants,
+        unfit=found.unfit,
+        missing_tables=found.missing_tables,
+        waiting=waits,
+    )
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:
@@ -139,47 +157,3 @@ def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, i
     if memory.plan is not None:
         return {name: count for name, count in memory.plan.replicas().items() if count > 0}
     return {variant.name: variant.desired for variant in service.status.variants if variant.desired > 0}
-
-
-def _profile(service: LLMService, snapshot: Snapshot) -> RuntimeProfile | Rejection:
-    name = service.spec.runtime.profile_ref
-    field = f'spec.runtime.profileRef "{name}"'
-    for profile in snapshot.profiles:
-        if profile.metadata.name != name:
-            continue
-        problem = check_profile(profile)
-        if problem is None:
-            return profile
-        return Rejection(
-            PlanReason.INVALID_SPEC,
-            f'{field} names a RuntimeProfile that cannot be used: {problem} (RuntimeProfile "{name}")',
-        )
-    unreadable = _rejected(snapshot.rejected, kind="RuntimeProfile", name=name)
-    if unreadable is not None:
-        return Rejection(
-            PlanReason.INVALID_SPEC, f"{field} names a RuntimeProfile that cannot be read: {unreadable.message}"
-        )
-    present = ", ".join(sorted(profile.metadata.name for profile in snapshot.profiles)) or "none"
-    return Rejection(
-        PlanReason.PROFILE_NOT_FOUND,
-        f"{field}: no such RuntimeProfile (present: {present}); create it or name another",
-    )
-
-
-def _unreadable_pool(
-    service: LLMService, last_replicas: Mapping[str, int], rejected: Sequence[Rejected]
-) -> Rejection | None:
-    """A pool that this service runs on and that does not parse must not look like a pool that is gone."""
-    used = {variant.pool for variant in service.status.variants if last_replicas.get(variant.name, 0) > 0}
-    used |= {variant.pool_ref for variant in service.spec.variants}
-    for name in sorted(used):
-        unreadable = _rejected(rejected, kind="GPUPool", name=name)
-        if unreadable is not None:
-            message = f'GPUPool "{name}", which this service uses, cannot be read: {unreadable.message}'
-            return Rejection(PlanReason.INVALID_SPEC, message)
-    return None
-
-
-def _rejected(rejected: Sequence[Rejected], *, kind: str, name: str) -> Rejected | None:
-    key = ObjectKey(kind=kind, namespace="", name=name)
-    return next((item for item in rejected if item.key == key), None)

@@ -21,6 +21,8 @@ from medley_planner.shapes import ModelShape
 
 def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judgement, ...]:
     """One judgement for each profile, in the order of their names. Of several of one engine the newest counts."""
+    if not snapshot.model_profiles:
+        return ()
     shapes = _shapes(snapshot)
     found = [
         (profile, read_profile(profile.spec, shapes, derates))

@@ -82,7 +82,12 @@ def _half_up(dollars: float, step: Decimal) -> str:
 
 def rate(requests_per_second: float) -> str:
     """Requests per second in the fewest characters that keep three decimals ("4", "11.2")."""
-    return _plain(Decimal(f"{requests_per_second + 0.0:.3f}"))
+    return decimal(requests_per_second, digits=3)
+
+
+def decimal(value: float, *, digits: int) -> str:
+    """In the fewest characters that keep so many decimals."""
+    return _plain(Decimal(f"{value + 0.0:.{digits}f}"))
 
 
 def seconds_text(seconds: float) -> str:

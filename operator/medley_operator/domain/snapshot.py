@@ -106,6 +106,8 @@ class Snapshot:
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
     """Simulated capacities; what is not in it is planned by the closed form."""
+    simulates: bool = False
+    """Whether missing ones are being made."""
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
     pods: tuple[Manifest, ...] = ()
@@ -132,7 +134,7 @@ class ServiceMemory:
     `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
     than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
     that is larger than what is forecast by more than the band. `basis` is the demand's, `forecaster` holds the rates
-    that were measured.
+    that were measured. `waiting_since`: since when simulated capacities of the plan are missing; None where none are.
     """
 
     uid: str
@@ -143,11 +145,15 @@ class ServiceMemory:
     falling_since: float | None = None
     basis: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)
+    waiting_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan."""
+    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan.
+
+    `leads`: how long replicas took to start.
+    """
 
     services: Mapping[tuple[str, str], ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)

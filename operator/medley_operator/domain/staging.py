@@ -5,7 +5,7 @@ Pure. `conclude` lines these up for the whole fleet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode, VariantStatus
@@ -21,7 +21,7 @@ from medley_operator.domain.snapshot import Manifest, Memory, ObjectKey, PlanOut
 from medley_operator.domain.weights import mix_capacity_rps, ready_weights, settle
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
-from medley_planner.model import ServicePlan
+from medley_planner.model import Plan, ServicePlan
 
 _SERVED_SHARE = 0.999
 """A bucket counts as left out when all but a rounding rest of it is not planned."""
@@ -36,9 +36,25 @@ class Stage:
     running: dict[str, RunningVariant]
 
 
-def stage_service(context: ServiceContext, outcome: PlanOutcome | None, own: Mapping[ObjectKey, Manifest]) -> Stage:
+def stage_services(
+    contexts: Iterable[ServiceContext],
+    outcome: PlanOutcome | None,
+    owned: Mapping[str, Mapping[ObjectKey, Manifest]],
+) -> list[Stage]:
+    """One for each. `owned`: the children by the uid of the LLMService that controls them."""
+    plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
+    return [_stage(context, outcome, owned.get(context.service.metadata.uid, {}), plans=plans) for context in contexts]
+
+
+def _stage(
+    context: ServiceContext,
+    outcome: PlanOutcome | None,
+    own: Mapping[ObjectKey, Manifest],
+    *,
+    plans: Mapping[str, ServicePlan],
+) -> Stage:
     running = running_variants(own)
-    goal = choose_goal(context, outcome, running)
+    goal = choose_goal(context, outcome, running, plans=plans)
     return Stage(context=as_corrected(context, goal), goal=goal, own=own, running=running)
 
 
@@ -86,7 +102,7 @@ def own_route(stage: Stage) -> Manifest | None:
 def mix_capacities(stage: Stage, memory: Memory) -> dict[str, float]:
     """Rate of the load's size mix that one replica of each variant serves.
 
-    A variant that is no longer one of the service has the figure of its last plan.
+    A variant that is no longer one of the service, or whose simulated capacity is awaited, has that of its last plan.
     """
     choice = stage.context.choice
     plan = stage.goal.plan
@@ -98,12 +114,19 @@ def mix_capacities(stage: Stage, memory: Memory) -> dict[str, float]:
     capacity: dict[str, float] = {}
     for name in sorted({*stage.goal.replicas, *stage.running}):
         known = stage.context.variant(name)
-        if known is not None and choice is not None:
+        if known is not None and choice is not None and not _as_planned(stage, name):
             capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, served)
         else:
             old = _old_row(stage.context.service, name)
             capacity[name] = float(old.capacity_rps) if old is not None else 0.0
     return capacity
+
+
+def _as_planned(stage: Stage, name: str) -> bool:
+    """Whether the last plan, which stays, was made with a simulated capacity that is not at hand: neither the weights
+    nor the status may go by the closed form meanwhile."""
+    waits = stage.context.waiting
+    return stage.goal.plan is None and waits is not None and name in waits.variants
 
 
 def _served_buckets(context: ServiceContext, plan: ServicePlan | None) -> frozenset[int]:
@@ -159,7 +182,7 @@ def variant_rows(
         use = pool_use(stage, name)
         if known is not None:
             cost, gpu, provenance = known.variant.cost_per_hour, known.variant.gpu, known.variant.provenance.value
-            basis = known.basis.value
+            basis = (CapacityBasis.SIMULATED if _as_planned(stage, name) else known.basis).value
         else:
             cost = float(old.cost_per_hour) / old.desired if old is not None and old.desired else 0.0
             gpu, provenance = (old.gpu, old.provenance) if old is not None else ("", "estimated")

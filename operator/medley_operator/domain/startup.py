@@ -13,6 +13,7 @@ from medley_operator.domain.catalogue import find_gpu
 from medley_operator.domain.contexts import PoolState
 from medley_operator.domain.leadtime import Component, LeadKey, LeadTimes, Start, start_of
 from medley_operator.domain.snapshot import LeadGauges, Snapshot
+from medley_planner.shapes import model_id
 from medley_planner.units import duration_seconds
 
 STARTUP_SECONDS = 120.0
@@ -25,10 +26,6 @@ STEPS_SECONDS = (30, 45, 60, 90, 120, 150, 180, 240, 300, 360, 420, 480, 600, 72
 
 Not below the first: a change of replicas takes a drain too, however quickly an engine starts.
 """
-
-
-def model_of(service: LLMService) -> str:
-    return service.spec.model.uri.removeprefix("hf://")
 
 
 def startup_seconds(model: str, gpu: str, pool: GPUPool, profile: RuntimeProfile, leads: LeadTimes) -> float:
@@ -45,7 +42,7 @@ def longest_startup_seconds(
     """Of the pools that the service may use: those that its variants name, else all."""
     named = {variant.pool_ref for variant in service.spec.variants}
     found = [
-        startup_seconds(model_of(service), state.gpu, state.pool, profile, leads)
+        startup_seconds(model_id(service.spec.model.uri), state.gpu, state.pool, profile, leads)
         for state in pools
         if state.gpu is not None and (not named or state.pool.metadata.name in named)
     ]
@@ -58,7 +55,9 @@ def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
 
 
 def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
-    models = {(each.metadata.namespace, each.metadata.name): model_of(each) for each in snapshot.services}
+    models = {
+        (each.metadata.namespace, each.metadata.name): model_id(each.spec.model.uri) for each in snapshot.services
+    }
     gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     created = {node.name: node.created_at for node in snapshot.nodes}
     for pod in snapshot.pods:

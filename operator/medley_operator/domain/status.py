@@ -35,9 +35,10 @@ from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
 HELD_STATE = "Held"
 MAX_UNSERVED_ROWS = 16
 MAX_LIMIT_ROWS = 16
-STEADY_PERCENT = 0.5
 MAX_UNUSED_ROWS = 48
 """The sixteen that are planned with, and the first of those that are left out; `medley plan` tells all."""
+STEADY_PERCENT = 0.5
+"""The predicted attainment of an equal plan is told anew where it moved by this many percent or more."""
 
 
 def service_status(
@@ -152,7 +153,7 @@ def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choic
 
 
 def _steady_percent(previous: str | None, new: str | None) -> str | None:
-    """The figure of an unchanged plan moves only by more than the noise of measured step times."""
+    """The figure of an unchanged plan moves only past the noise of measured step times."""
     if previous is None or new is None:
         return new or previous
     return previous if abs(float(new) - float(previous)) < STEADY_PERCENT else new

@@ -46,10 +46,25 @@ def precisions_of(service: LLMService) -> tuple[Precision, ...]:
     return (Precision(precision.value),)
 
 
+TOKEN_BUDGETS = (2048, 512, 8192)
+"""What is tried where a RuntimeProfile says nothing, the default first: the engine's own default for online serving,
+one that disturbs decoding little, and one that serves long prompts fast."""
+
+
+def chooses_token_budget(profile: RuntimeProfile) -> bool:
+    """Whether the token budget is left to Medley: one of `TOKEN_BUDGETS` for each pool, degree and precision."""
+    return profile.spec.token_budget is None and not profile.spec.token_budgets
+
+
 def token_budgets_of(profile: RuntimeProfile) -> tuple[int, ...]:
-    """Those that may be chosen, the default first: `tokenBudget` where it is among them, else the first."""
-    budgets = dict.fromkeys(profile.spec.token_budgets or [profile.spec.token_budget])
-    default = profile.spec.token_budget
+    """Those that may be chosen, the default first: `tokenBudget` where it is among them, else the first.
+
+    The engine refuses fewer tokens than sequences in one step, so Medley tries none that are.
+    """
+    if chooses_token_budget(profile):
+        return tuple(budget for budget in TOKEN_BUDGETS if budget >= profile.spec.max_sequences)
+    default = profile.spec.token_budget or TOKEN_BUDGETS[0]
+    budgets = dict.fromkeys(profile.spec.token_budgets or [default])
     return (*([default] if default in budgets else []), *(budget for budget in budgets if budget != default))
 
 

@@ -20,10 +20,17 @@ from medley_operator.api.v1alpha1 import (
 from medley_operator.domain.catalogue import find_shape
 from medley_operator.domain.contexts import PoolState, Rejection, VariantContext
 from medley_operator.domain.targets import target_rejection
-from medley_operator.domain.variant_asks import Ask, asks_of, engine_of, fits_nowhere, same_name
-from medley_planner.capacity import ESTIMATE, EngineKey, GridRatios, Speed, TableGroup, TableKey
+from medley_operator.domain.variant_asks import (
+    Ask,
+    asks_of,
+    chooses_token_budget,
+    engine_of,
+    fits_nowhere,
+    same_name,
+)
+from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
-from medley_planner.variants import Row, Unfit, generate, limit, prune
+from medley_planner.variants import Engine, Row, Unfit, choose_budgets, generate, limit, prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +89,15 @@ def find_variants(
         return rejection
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
     whole = replace(whole, variants=tuple(_variant(row, asked.asks[row.source]) for row in rows))
+    chosen = chooses_token_budget(profile)
+    if chosen:
+        whole = replace(whole, variants=_one_budget_each(whole, made.rows, rows, asked.asks, running, service))
     kept, dropped = _pruned(whole, rows, asked.asks, {*running, *_running(service)})
     by_name = {row.name: row for row in rows}
     return Found(
         variants=tuple(_context(variant, by_name[variant.name], asked.asks) for variant in kept),
         unfit=(*unfit, *dropped),
-        missing_tables=made.missing,
+        missing_tables=_missing(made.rows, {variant.name for variant in kept}, engine, chosen=chosen),
     )
 
 
@@ -127,6 +137,49 @@ def _variant(row: Row, ask: Ask) -> Variant:
         max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
         watts=row.replica.watts,
     )
+
+
+def _one_budget_each(
+    whole: Service,
+    made: Sequence[Row],
+    rows: Sequence[Row],
+    asks: Sequence[Ask],
+    running: Collection[str],
+    service: LLMService,
+) -> tuple[Variant, ...]:
+    """One token budget for each pool, degree and precision; what runs and what is asked for stays beside it."""
+
+    def is_asked_for(row: Row) -> bool:
+        ask = asks[row.source]
+        return ask.source.single or (ask.wish is not None and ask.wish.token_budget is not None)
+
+    keep = {*running, *_running(service), *(row.name for row in made if is_asked_for(row))}
+    rivals = keep | _same_basis(rows)
+    return choose_budgets(
+        replace(whole, variants=tuple(variant for variant in whole.variants if variant.name in rivals)),
+        {row.name: row.way for row in rows},
+        running=running,
+        keep=keep,
+    )
+
+
+def _same_basis(rows: Sequence[Row]) -> frozenset[str]:
+    """Where one budget of a way to run was simulated, those that were not are no rivals of it: what corrects the closed
+    form for want of a table of their own is too coarse for that."""
+    simulated = {row.way for row in rows if row.capacity.basis is CapacityBasis.SIMULATED}
+    return frozenset(
+        row.name for row in rows if row.way not in simulated or row.capacity.basis is CapacityBasis.SIMULATED
+    )
+
+
+def _missing(rows: Sequence[Row], kept: Collection[str], engine: Engine, *, chosen: bool) -> tuple[TableKey, ...]:
+    """The tables that are worth simulating, each once. Where the budget is chosen, every way to run has one of the
+    default, and only those that are planned with have the others too: else there were three times as many."""
+    planned = {row.way for row in rows if row.name in kept}
+    worth = (
+        row for row in rows if not chosen or row.way in planned or row.replica.token_budget == engine.token_budgets[0]
+    )
+    return tuple(dict.fromkeys(row.missing for row in worth if row.missing is not None))
 
 
 def _running(service: LLMService) -> list[str]:

@@ -13,6 +13,11 @@ from medley_planner.model import Demand
 TOTAL = 1000
 DEADBAND = 50
 """5 % of the total: a smaller change is not worth a reload of the gateway's routes."""
+OVERLOAD = 1.15
+"""No variant may get more than this many times its share for that: to one that has 4 % of the capacity, 5 % of the
+total more would be twice what it serves. Less is well within what capacities are derated by."""
+_FEW = 5
+"""Weights so small that rounding is much of them."""
 
 
 def mix_capacity_rps(demand: Demand, capacity_rps: tuple[float, ...], served: frozenset[int]) -> float:
@@ -52,11 +57,14 @@ def ready_weights(
 
 
 def settle(new: Mapping[str, int], current: Mapping[str, int] | None) -> dict[str, int]:
-    """`current` where it has the same backends, the same zeros and no weight further off than the deadband."""
+    """`current` where it has the same backends, the same zeros, no weight further off than the deadband, and none that
+    overloads its variant."""
     if current is None or set(current) != set(new):
         return dict(new)
     same_zeros = all((new[name] == 0) == (current[name] == 0) for name in new)
-    close = all(abs(new[name] - current[name]) <= DEADBAND for name in new)
+    close = all(
+        abs(new[name] - current[name]) <= DEADBAND and current[name] <= OVERLOAD * new[name] + _FEW for name in new
+    )
     return dict(current) if same_zeros and close else dict(new)
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from medley_operator.domain.calibration import KnownEngines, Turn, fold, told_speeds
 from medley_operator.domain.calibration_record import CONFIG_MAP, config_map, read_config_map, worth_writing
 from medley_operator.domain.engine_pods import EngineFigures, PodGroup, engine_pods
+from medley_operator.domain.labels import CALIBRATION_FIELD_MANAGER
 from medley_operator.domain.snapshot import ObjectKey, Snapshot
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import KubeError
@@ -23,7 +24,6 @@ from medley_operator.metrics.errors import MetricsError
 from medley_planner.capacity import EngineKey, Speed
 from medley_planner.capacity.calibrate import Standing
 
-FIELD_MANAGER = "medley-calibration"
 WRITE_SECONDS = 300.0
 """Between two writes of the ConfigMap."""
 
@@ -127,7 +127,7 @@ class Calibrator:
         self._wrote_at = now
         manifest = config_map(self._engines, namespace=self._namespace)
         try:
-            await self._client.apply(manifest, field_manager=FIELD_MANAGER)
+            await self._client.apply(manifest, field_manager=CALIBRATION_FIELD_MANAGER)
         except KubeError as error:
             self._counter.failed("apply")
             log.warning(

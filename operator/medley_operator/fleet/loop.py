@@ -155,11 +155,12 @@ class FleetLoop:
         tables = self._parts.tables
         if tables is None:
             return snapshot, await self._prepared(snapshot)
-        snapshot = replace(snapshot, capacity_tables=tables.known)
+        snapshot = replace(snapshot, capacity_tables=tables.known, simulates=True)
         prepared = await self._prepared(snapshot)
         if await tables.want(prepared.missing_tables):
             snapshot = replace(snapshot, capacity_tables=tables.known)
             prepared = await self._prepared(snapshot)
+        self._parts.exporter.tables_missing(len(prepared.missing_tables))
         return snapshot, prepared
 
     async def _prepared(self, snapshot: Snapshot) -> Prepared:

@@ -41,6 +41,7 @@ from medley_operator.kube.resources import (
     RUNTIME_PROFILES,
     Resource,
 )
+from medley_operator.metrics.history import Rates
 from medley_operator.metrics.observe import ServiceQuery
 from medley_planner.capacity import EngineKey, Speed
 from medley_planner.units import duration_seconds
@@ -49,9 +50,6 @@ NO_PROMETHEUS = (
     "the operator has no Prometheus: start it with --prometheus-url (Helm: prometheus.url), "
     "or set spec.workload.source: Static with spec.workload.static"
 )
-
-
-Rates = tuple[tuple[float, float], ...]
 
 
 class HistorySource(Protocol):
@@ -78,15 +76,13 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds.
-
-    `calibration` is None where engines are not to be calibrated.
-    """
+    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds."""
 
     client: KubeClient
     metrics: MetricsSource | None
     clock: Callable[[], float]
     calibration: SpeedSource | None = None
+    """Absent: engines are not calibrated."""
     startups: StartupWatch | None = None
     """Absent: lead times are not measured."""
     history: HistorySource | None = None

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.domain.engine_pods import EngineFigures, PodGroup
-from medley_operator.metrics.calibration_names import VLLM_CALIBRATION, CalibrationNames
-from medley_operator.metrics.calibration_queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS, Role, calibration_query
+from medley_operator.metrics.calibration_queries import Role, calibration_query
+from medley_operator.metrics.engine_names import VLLM, EngineNames
 from medley_operator.metrics.prometheus import Prometheus, Sample
-from medley_operator.metrics.queries import NAMESPACE, REPLICA_SET, ROLE, SERVICE
+from medley_operator.metrics.queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS, NAMESPACE, REPLICA_SET, ROLE, SERVICE
 from medley_planner.capacity.window import SkipReason, Window
 
 MAX_CACHE_TOKENS = 1e12
@@ -33,7 +33,7 @@ class _Group:
 class CalibrationReader:
     """`windows` raises `MetricsError` where Prometheus cannot be asked."""
 
-    def __init__(self, *, prometheus: Prometheus, names: CalibrationNames = VLLM_CALIBRATION) -> None:
+    def __init__(self, *, prometheus: Prometheus, names: EngineNames = VLLM) -> None:
         self._prometheus = prometheus
         self._names = names
 

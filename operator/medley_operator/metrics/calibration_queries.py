@@ -7,16 +7,23 @@ once it was scraped for `MIN_POD_SECONDS`: before that it compiles and warms up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 
-from medley_operator.metrics.calibration_names import CalibrationNames
-from medley_operator.metrics.queries import NAMESPACE, REPLICA_SET, ROLE, SELECTOR, SERVICE
+from medley_operator.metrics.engine_names import EngineNames
+from medley_operator.metrics.queries import (
+    BLOCK_TOKENS,
+    BLOCKS,
+    CACHE_TOKENS,
+    NAMESPACE,
+    REPLICA_SET,
+    SELECTOR,
+    SERVICE,
+    first_of,
+    union,
+)
 from medley_planner.capacity.window import MIN_POD_SECONDS
 
 GROUP = ", ".join((NAMESPACE, SERVICE, *REPLICA_SET))
-BLOCKS, BLOCK_TOKENS, CACHE_TOKENS = "num_gpu_blocks", "block_size", "kv_cache_size_tokens"
-"""Labels of the cache's gauge. The last one is the engine's own product, which newer engines tell."""
 
 
 class Role(StrEnum):
@@ -37,44 +44,38 @@ class Role(StrEnum):
     """1 for each size that a cache of a pod has; the size is in the labels."""
 
 
-def calibration_query(names: CalibrationNames, *, window_seconds: int) -> str:
+def calibration_query(names: EngineNames, *, window_seconds: int) -> str:
     """All figures of all ReplicaSets over the window."""
     window = f"[{window_seconds}s]"
 
     def increase(candidates: tuple[str, ...], suffix: str = "") -> str:
-        return _pooled(names, _first(candidates, lambda name: f"increase({name}{suffix}{SELECTOR}{window})"))
+        return _pooled(names, first_of(candidates, lambda name: f"increase({name}{suffix}{SELECTOR}{window})"))
 
     def mean(candidates: tuple[str, ...]) -> str:
-        return _pooled(names, _first(candidates, lambda name: f"avg_over_time({name}{SELECTOR}{window})"))
+        return _pooled(names, first_of(candidates, lambda name: f"avg_over_time({name}{SELECTOR}{window})"))
 
     sizes = f"{GROUP}, {BLOCKS}, {BLOCK_TOKENS}, {CACHE_TOKENS}"
     parts = {
-        Role.ENGINES: _pooled(names, _first(names.running, lambda name: f"{name}{SELECTOR} * 0 + 1")),
+        Role.ENGINES: _pooled(names, first_of(names.running, lambda name: f"{name}{SELECTOR} * 0 + 1")),
         Role.STEPS: increase(names.steps),
         Role.PROMPT_TOKENS: increase(names.prompt_tokens),
         Role.PREFIX_HITS: increase(names.prefix_hits),
-        Role.PROMPTS: increase(names.prompts),
-        Role.DECODES: increase(names.latency, "_count"),
-        Role.DECODE_SECONDS: increase(names.latency, "_sum"),
+        Role.PROMPTS: increase(names.first_tokens),
+        Role.DECODES: increase(names.inter_token_seconds, "_count"),
+        Role.DECODE_SECONDS: increase(names.inter_token_seconds, "_sum"),
         Role.PREEMPTIONS: increase(names.preemptions),
         Role.RUNNING: mean(names.running),
         Role.WAITING: mean(names.waiting),
         Role.KV_USAGE: mean(names.kv_usage),
-        Role.CACHE: f"max by ({sizes}) ({_first(names.cache, lambda name: name + SELECTOR)})",
+        Role.CACHE: f"max by ({sizes}) ({first_of(names.cache_config, lambda name: name + SELECTOR)})",
     }
-    return "\nor\n".join(
-        f'label_replace({part}, "{ROLE}", "{role}", "{NAMESPACE}", ".*")' for role, part in parts.items()
-    )
+    return union(parts)
 
 
-def _first(candidates: tuple[str, ...], expression: Callable[[str], str]) -> str:
-    return f" or on ({NAMESPACE}, pod) ".join(expression(name) for name in candidates)
-
-
-def _pooled(names: CalibrationNames, expression: str) -> str:
+def _pooled(names: EngineNames, expression: str) -> str:
     """Pods that are live, and were so long enough ago, each once, summed up."""
-    old = _first(names.running, lambda name: f"{name}{SELECTOR} offset {MIN_POD_SECONDS:.0f}s")
-    live = _first(names.running, lambda name: f"{name}{SELECTOR}")
+    old = first_of(names.running, lambda name: f"{name}{SELECTOR} offset {MIN_POD_SECONDS:.0f}s")
+    live = first_of(names.running, lambda name: f"{name}{SELECTOR}")
     target = f"sum by ({GROUP}, pod, job, instance) ({expression})"
     counted = f"{target} and on ({NAMESPACE}, pod) ({old}) and on ({NAMESPACE}, pod) ({live})"
     return f"sum by ({GROUP}) (max by ({GROUP}, pod) ({counted}))"

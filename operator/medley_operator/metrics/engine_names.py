@@ -1,4 +1,4 @@
-"""The metric names of the serving engine, by the role they play in a demand.
+"""The metric names of the serving engine, by the role they play in a demand or in a calibration.
 
 Engines rename metrics; a rename is one more name in one of these tuples. The first name that a pod exports counts for
 that pod, so that pods of an old and of a new engine can stand beside each other during a rollout. Data only.
@@ -26,9 +26,9 @@ class EngineNames:
     kv_usage: tuple[str, ...]
     """Gauge of the share of the KV cache that sequences hold, 0 to 1."""
     cache_config: tuple[str, ...]
-    """Gauge of 1 whose labels `num_gpu_blocks` and `block_size` tell the size of the KV cache."""
+    """Gauge of 1 whose labels tell the size of the KV cache (`queries.BLOCKS` and what stands beside it)."""
     inter_token_seconds: tuple[str, ...]
-    """Histogram of the time between two tokens of a request."""
+    """Histogram of the time from one token of a request to its next."""
     prefill_seconds: tuple[str, ...]
     """Histogram of the time from a request's schedule to its first token."""
     preemptions: tuple[str, ...]
@@ -36,6 +36,12 @@ class EngineNames:
     prefix_hits: tuple[str, ...]
     prefix_queries: tuple[str, ...]
     """Counters of prompt tokens found in the prefix cache, and looked up in it."""
+    steps: tuple[str, ...]
+    """Counter of engine steps that gave tokens."""
+    prompt_tokens: tuple[str, ...]
+    """Counter of prompt tokens, with those that the prefix cache had."""
+    first_tokens: tuple[str, ...]
+    """Counter of requests that got their first token."""
 
 
 VLLM = EngineNames(
@@ -44,12 +50,15 @@ VLLM = EngineNames(
     waiting=("vllm:num_requests_waiting",),
     prompt=("vllm:request_prompt_tokens",),
     generation=("vllm:request_generation_tokens",),
-    kv_usage=("vllm:kv_cache_usage_perc",),
+    kv_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
     cache_config=("vllm:cache_config_info",),
-    inter_token_seconds=("vllm:inter_token_latency_seconds",),
+    inter_token_seconds=("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"),
     prefill_seconds=("vllm:request_prefill_time_seconds",),
     preemptions=("vllm:num_preemptions_total",),
-    prefix_hits=("vllm:prefix_cache_hits_total",),
-    prefix_queries=("vllm:prefix_cache_queries_total",),
+    prefix_hits=("vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"),
+    prefix_queries=("vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"),
+    steps=("vllm:iteration_tokens_total_count",),
+    prompt_tokens=("vllm:prompt_tokens_total",),
+    first_tokens=("vllm:time_to_first_token_seconds_count",),
 )
-"""vLLM 0.32, from a scrape of the engine."""
+"""vLLM 0.32, from a scrape of the engine; the older names are those of its releases up to 0.10."""

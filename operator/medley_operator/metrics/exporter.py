@@ -74,6 +74,11 @@ class Exporter:
         self._last_success = gauge(
             "medley_plan_last_success_timestamp_seconds", "Unix time of the last verified plan.", ()
         )
+        self._tables_missing = gauge(
+            "medley_capacity_tables_missing",
+            "Tables of simulated capacities that plans would rest on and do not: being simulated, or not to be had.",
+            (),
+        )
         self._solve_seconds = Histogram(
             "medley_plan_solve_seconds",
             "Time from handing a problem to the planning process to its answer.",
@@ -113,6 +118,10 @@ class Exporter:
 
     def plan_started(self, *, seconds_since_event: float) -> None:
         self._start_seconds.observe(seconds_since_event)
+
+    def tables_missing(self, count: int) -> None:
+        """As the last round found it."""
+        self._tables_missing.set(count)
 
     def planned(self, *, solve_seconds: float, gap: float, at: float) -> None:
         """A verified plan came back; `at` is Unix time."""

@@ -11,8 +11,9 @@ Several figures come in one answer, told apart by the label `medley_role`, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 from medley_operator.metrics.engine_names import EngineNames
 
@@ -25,8 +26,8 @@ REPLICA_SET = ("medley_dev_variant", "pod_template_hash")
 """Pod labels that tell pods with different engine arguments, and so with different bucket edges, apart."""
 
 MODEL = "model_name"
-BLOCKS, BLOCK_TOKENS = "num_gpu_blocks", "block_size"
-"""Labels of the engine's cache settings."""
+BLOCKS, BLOCK_TOKENS, CACHE_TOKENS = "num_gpu_blocks", "block_size", "kv_cache_size_tokens"
+"""Labels of the engine's cache settings. The last one is the engine's own product, which newer engines tell."""
 GATEWAY_NAMESPACE, GATEWAY_SERVICE = "medley_namespace", "medley_service"
 GATEWAY_PROMPT, GATEWAY_GENERATION = "prompt_le", "generation_le"
 """Labels of the gateway's counts. Not `namespace`: a collector's targets have one of their own."""
@@ -36,6 +37,9 @@ PER_SERVICE = f"{NAMESPACE}, {SERVICE}"
 PER_MODEL = f"{PER_SERVICE}, {MODEL}"
 SEEN_WITHIN = "1h"
 """A service whose series ended longer ago counts as one that never had any."""
+
+
+Key = TypeVar("Key", bound=StrEnum)
 
 
 class Role(StrEnum):
@@ -96,16 +100,18 @@ def load_query(names: EngineNames, *, window_seconds: int) -> str:
     steps = f"[{window_seconds}s:{coverage_step_seconds(window_seconds)}s]"
 
     def counted(candidates: tuple[str, ...], function: str) -> str:
-        return _per_service(_first(candidates, lambda name: f"{function}({name}{SELECTOR}{window})"))
+        return _per_service(first_of(candidates, lambda name: f"{function}({name}{SELECTOR}{window})"))
 
     def live(candidates: tuple[str, ...]) -> str:
-        return _per_service(_first(candidates, lambda name: f"{name}{SELECTOR}"))
+        return _per_service(first_of(candidates, lambda name: f"{name}{SELECTOR}"))
 
     def over_series(aggregate: str, template: str) -> str:
-        return f"{aggregate} by ({PER_MODEL}) ({_first(names.running, lambda name: template.format(name + SELECTOR))})"
+        return (
+            f"{aggregate} by ({PER_MODEL}) ({first_of(names.running, lambda name: template.format(name + SELECTOR))})"
+        )
 
-    models = f"count by ({PER_MODEL}, pod) ({_first(names.running, lambda name: f'{name}{SELECTOR}')})"
-    return _union(
+    models = f"count by ({PER_MODEL}, pod) ({first_of(names.running, lambda name: f'{name}{SELECTOR}')})"
+    return union(
         {
             Role.NEWEST: over_series("max", "timestamp({})"),
             Role.EARLIEST: over_series("min", f"min_over_time(timestamp({{}}){steps})"),
@@ -124,7 +130,7 @@ def rate_query(names: EngineNames, *, window_seconds: int) -> str:
     """Requests per second that arrived per service, all its models together, if it was scraped all the window."""
 
     def change(candidates: tuple[str, ...], function: str) -> str:
-        return _per_service(_first(candidates, lambda name: f"{function}({name}{SELECTOR}[{window_seconds}s])"))
+        return _per_service(first_of(candidates, lambda name: f"{function}({name}{SELECTOR}[{window_seconds}s])"))
 
     parts = (change(names.completed, "increase"), change(names.running, "delta"), change(names.waiting, "delta"))
     return f"sum by ({PER_SERVICE}) ({' + '.join(parts)}) / {window_seconds}"
@@ -134,9 +140,9 @@ def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
     """One size histogram over the window: buckets per service, ReplicaSet and edge, tokens per ReplicaSet."""
 
     def increase(suffix: str) -> str:
-        return _first(histograms, lambda name: f"increase({name}{suffix}{SELECTOR}[{window_seconds}s])")
+        return first_of(histograms, lambda name: f"increase({name}{suffix}{SELECTOR}[{window_seconds}s])")
 
-    return _union(
+    return union(
         {
             Role.BUCKET: _per_service(increase("_bucket"), *REPLICA_SET, EDGE),
             Role.TOKENS: _per_service(increase("_sum"), *REPLICA_SET),
@@ -149,12 +155,12 @@ def engine_query(names: EngineNames, *, window_seconds: int) -> str:
     window = f"[{window_seconds}s]"
 
     def increase(candidates: tuple[str, ...], suffix: str = "") -> str:
-        return _per_service(_first(candidates, lambda name: f"increase({name}{suffix}{SELECTOR}{window})"))
+        return _per_service(first_of(candidates, lambda name: f"increase({name}{suffix}{SELECTOR}{window})"))
 
-    usage = _first(names.kv_usage, lambda name: f"sum_over_time({name}{SELECTOR}{window})")
+    usage = first_of(names.kv_usage, lambda name: f"sum_over_time({name}{SELECTOR}{window})")
     sizes = ", ".join((PER_SERVICE, *REPLICA_SET, BLOCKS, BLOCK_TOKENS))
-    config = _first(names.cache_config, lambda name: f"{name}{SELECTOR}")
-    return _union(
+    config = first_of(names.cache_config, lambda name: f"{name}{SELECTOR}")
+    return union(
         {
             Role.KV_USAGE: _per_service(usage, *REPLICA_SET),
             Role.KV_PODS: f"count by ({sizes}) (max by ({sizes}, pod) ({config}))",
@@ -177,8 +183,8 @@ def gateway_query(metric: str, *, window_seconds: int) -> str:
 
 def absence_query(names: EngineNames) -> str:
     """Why a service may have no live series: whether it had some lately, and what became of its scrape targets."""
-    seen = _first(names.running, lambda name: f"present_over_time({name}{SELECTOR}[{SEEN_WITHIN}])")
-    return _union(
+    seen = first_of(names.running, lambda name: f"present_over_time({name}{SELECTOR}[{SEEN_WITHIN}])")
+    return union(
         {
             Role.SEEN: f"count by ({PER_SERVICE}) ({seen})",
             Role.TARGETS: f"count by ({PER_SERVICE}) (up{SELECTOR})",
@@ -187,7 +193,8 @@ def absence_query(names: EngineNames) -> str:
     )
 
 
-def _first(candidates: tuple[str, ...], expression: Callable[[str], str]) -> str:
+def first_of(candidates: tuple[str, ...], expression: Callable[[str], str]) -> str:
+    """One expression for a role: each pod counts by the first candidate that it exports."""
     return f" or on ({NAMESPACE}, pod) ".join(expression(name) for name in candidates)
 
 
@@ -196,7 +203,8 @@ def _per_service(expression: str, *more: str) -> str:
     return f"sum by ({service}) (max by ({service}, pod) (sum by ({service}, pod, job, instance) ({expression})))"
 
 
-def _union(parts: dict[Role, str]) -> str:
+def union(parts: Mapping[Key, str]) -> str:
+    """One query of several parts, each marked by its role."""
     # Any source label does: the pattern matches whatever it holds, so every element gets the role.
     return "\nor\n".join(
         f'label_replace({part}, "{ROLE}", "{role}", "{NAMESPACE}", ".*")' for role, part in parts.items()

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from medley_operator.profile.loads import Size
 from medley_operator.profile.prompts import DEFAULT_TOKEN_IDS
-from medley_planner.units import duration_seconds
+from medley_planner.cli.arguments import duration_argument, whole_argument
 
 DEFAULT_SIZES = "128x64,512x128,2048x128"
 DEFAULT_CONCURRENCY = (1, 4, 16, 64)
@@ -37,12 +37,18 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
         help="loads of Poisson arrivals, in requests per second; default where --concurrency is left out: 0.3, 0.6 "
         "and 0.8 of what the most clients reached",
     )  # fmt: skip
-    add("--requests", type=_whole, default=64, metavar="N", help="measured per load, after its warm-up; default: 64")
     add(
-        "--max-duration", type=_duration, default=1800.0, metavar="DURATION",
+        "--requests", type=whole_argument, default=64, metavar="N",
+        help="measured per load, after its warm-up; default: 64",
+    )  # fmt: skip
+    add(
+        "--max-duration", type=duration_argument, default=1800.0, metavar="DURATION",
         help="stop after this long and use what is measured by then; default: 30m",
     )  # fmt: skip
-    add("--request-timeout", type=_duration, default=300.0, metavar="DURATION", help="of one request; default: 5m")
+    add(
+        "--request-timeout", type=duration_argument, default=300.0, metavar="DURATION",
+        help="of one request; default: 5m",
+    )  # fmt: skip
     add(
         "--token-ids", type=_range, default=ids, metavar="LOW-HIGH",
         help=f"prompts are random token ids of this range, which must lie within the vocabulary; default: {ids}",
@@ -87,22 +93,6 @@ def _numbers(text: str, kind: Callable[[str], N], what: str) -> tuple[N, ...]:
     if not numbers or not all(0 < number < 1e6 for number in numbers):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of {what}")
     return numbers
-
-
-def _whole(text: str) -> int:
-    if "," in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return clients_argument(text)[0]
-
-
-def _duration(text: str) -> float:
-    try:
-        seconds = duration_seconds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration above 0")
-    return seconds
 
 
 def _range(text: str) -> range:

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdomain, ModelProfile
+from medley_operator.domain.quantities import decimal
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import Point
-from medley_planner.shapes import Precision
+from medley_planner.shapes import Precision, model_id
 
 MAX_NAME_LENGTH = 63
 _UNFIT = re.compile(r"[^a-z0-9.]+")
@@ -48,12 +49,12 @@ def model_profile_manifest(
     refused = [point for point, _ in fit.refused]
     kept = [point for point in points if point not in refused]
     written: dict[str, Any] = {
-        "model": model.removeprefix("hf://"),
+        "model": model_id(model),
         "gpu": gpu,
         "tensorParallel": tensor_parallel,
         "precision": precision.value,
         "engineVersion": engine_version,
-        "errorPercent": _decimal(min(100.0 * fit.error, 999.0), 1),
+        "errorPercent": decimal(min(100.0 * fit.error, 999.0), digits=1),
         "source": {"tool": tool} | ({"note": note} if note else {}),
     }
     if kv_tokens is not None:
@@ -66,10 +67,10 @@ def model_profile_manifest(
     else:
         factors = fit.factors
         written["stepFactors"] = {
-            "fixed": _decimal(factors.fixed, 4),
-            "compute": _decimal(factors.compute, 4),
-            "sequence": _decimal(factors.sequence, 4),
-            "kv": _decimal(factors.kv, 4),
+            "fixed": decimal(factors.fixed, digits=4),
+            "compute": decimal(factors.compute, digits=4),
+            "sequence": decimal(factors.sequence, digits=4),
+            "kv": decimal(factors.kv, digits=4),
         }
     metadata = {"name": name or profile_name(model, gpu, tensor_parallel, precision)}
     TypeAdapter(Dns1123Subdomain).validate_python(metadata["name"])
@@ -86,20 +87,15 @@ def profile_name(model: str, gpu: str, tensor_parallel: int, precision: Precisio
 
 def _point(point: Point) -> dict[str, Any]:
     written: dict[str, Any] = {
-        "promptTokens": _decimal(point.prompt_tokens, 3),
-        "generationTokens": _decimal(point.generation_tokens, 3),
+        "promptTokens": decimal(point.prompt_tokens, digits=3),
+        "generationTokens": decimal(point.generation_tokens, digits=3),
     }
     if point.concurrency is not None:
-        written["concurrency"] = _decimal(point.concurrency, 3)
+        written["concurrency"] = decimal(point.concurrency, digits=3)
     if point.rate_rps is not None:
-        written["requestsPerSecond"] = _decimal(point.rate_rps, 6)
+        written["requestsPerSecond"] = decimal(point.rate_rps, digits=6)
     if point.ttft_seconds is not None:
-        written["ttft"] = f"{_decimal(1e3 * point.ttft_seconds, 3)}ms"
+        written["ttft"] = f"{decimal(1e3 * point.ttft_seconds, digits=3)}ms"
     if point.tpot_seconds is not None:
-        written["tpot"] = f"{_decimal(1e3 * point.tpot_seconds, 3)}ms"
+        written["tpot"] = f"{decimal(1e3 * point.tpot_seconds, digits=3)}ms"
     return written | {"requests": point.requests}
-
-
-def _decimal(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from medley_operator.metrics.engine_names import VLLM
+from medley_operator.metrics.queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS
 from medley_operator.profile.client import Endpoint
 from medley_operator.profile.drive import drive
 from medley_operator.profile.loads import Load
@@ -18,7 +20,7 @@ from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.samples import CUT, Ending, Run, point_of
 from medley_planner.capacity.points import Point
 
-_CACHE = re.compile(r"^vllm:cache_config_info\{(?P<labels>.*)\}", re.MULTILINE)
+_CACHE = re.compile(rf"^(?:{'|'.join(VLLM.cache_config)})\{{(?P<labels>.*)\}}", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -110,7 +112,7 @@ def kv_tokens_of(metrics: str) -> int | None:
     (0.32), else its blocks."""
     found = _CACHE.search(metrics)
     labels = dict(_LABEL.findall(found["labels"])) if found else {}
-    for names in (("kv_cache_size_tokens",), ("num_gpu_blocks", "block_size")):
+    for names in ((CACHE_TOKENS,), (BLOCKS, BLOCK_TOKENS)):
         try:
             tokens = math.prod(int(labels[name]) for name in names)
         except (KeyError, ValueError):

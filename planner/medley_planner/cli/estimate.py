@@ -29,7 +29,7 @@ from medley_planner.cli.arguments import (
 from medley_planner.cli.estimate_rows import ADDED, predict_row
 from medley_planner.cli.profile_file import BadProfile, MeasuredFactors, ProfileFile, measured_factors, read_profile
 from medley_planner.model import Provenance
-from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig
+from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, model_id
 
 EXIT_ESTIMATED = 0
 EXIT_BAD_INPUT = 2
@@ -192,7 +192,7 @@ def _question(args: argparse.Namespace) -> tuple[Question, MeasuredFactors | Non
 def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
     """What the command line leaves out is the profile's own; what it gives must be that."""
     own_config = args.model is not None and Path(args.model).suffix == ".json"
-    model = args.model if args.model is None or own_config else args.model.removeprefix("hf://").casefold()
+    model = args.model if args.model is None or own_config else model_id(args.model).casefold()
     card = None if args.gpu is None else gpu(args.gpu).name
     asked = (
         ("--model", None if own_config else model, profile.model.casefold()),

@@ -78,8 +78,9 @@ def _variant_plan(task: Task, answer: Answer, index: int) -> VariantPlan:
     # Of the capacity itself: the work is counted against the utilisation limit, the load is not.
     load = math.fsum(
         demand.bucket_rate_rps(bucket) * part / variant.capacity_rps[bucket]
-        for buckets, part in zip(task.classes, row, strict=True)
-        if part > 0
+        for buckets, part, rate in zip(task.classes, row, task.rates, strict=True)
+        # Without requests a size may be told to go where it cannot be served.
+        if part > 0 and rate > 0
         for bucket in buckets
     )
     return VariantPlan(

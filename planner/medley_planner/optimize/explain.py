@@ -125,7 +125,8 @@ def _never_fits(task: Task, index: int, room: Room) -> tuple[UnusedReason, str]:
 
 
 def _out_of(limit: Limit, variant: Variant, room: Room, left: Room) -> tuple[UnusedReason, str]:
-    rest = max(0.0, left.left[room.limits.index(limit)])
+    row = next(row for row in left.rows_of[variant.pool] if left.limits[row] == limit)
+    rest = max(0.0, left.left[row])
     if limit.kind is LimitKind.POWER:
         return UnusedReason.OUT_OF_POWER, (
             f"power domain {limit.name} has a budget of {limit.total:.0f} W, the plan leaves {rest:.0f} W, "

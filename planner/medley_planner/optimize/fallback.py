@@ -127,6 +127,8 @@ def _clipped(task: Task, wish: Sequence[int], room: Room) -> list[int]:
 
     def add(index: int, wanted: float) -> None:
         nonlocal left
+        if wanted <= 0:
+            return
         free = math.inf if service.max_replicas is None else service.max_replicas - sum(counts)
         most = min(free, task.caps[index] - counts[index], left.most(task.variants[index]))
         extra = max(0, int(min(wanted, most)))

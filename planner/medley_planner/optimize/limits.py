@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from medley_planner.model import LimitKind, Pool, PowerDomain, Problem, Variant
 from medley_planner.optimize.task import Task
@@ -39,9 +39,20 @@ class Room:
     pools: Mapping[str, Pool]
     above: Mapping[str, frozenset[str]]
     rows_of: Mapping[str, tuple[int, ...]]
+    known: dict[tuple[str, int, float], tuple[tuple[int, float], ...]] = field(default_factory=dict, compare=False)
+    """What `uses` has found before, whatever is left: services ask for the same replicas again and again."""
 
-    def uses(self, variant: Variant) -> Iterator[tuple[int, float]]:
+    def uses(self, variant: Variant) -> tuple[tuple[int, float], ...]:
         """Row and how much of it one replica takes."""
+        if not self.limits:
+            return ()
+        key = (variant.pool, variant.gpus_per_replica, variant.watts)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = tuple(self._uses(variant))
+        return found
+
+    def _uses(self, variant: Variant) -> Iterator[tuple[int, float]]:
         for row in self.rows_of.get(variant.pool, ()):
             limit = self.limits[row]
             if limit.kind is LimitKind.POWER:

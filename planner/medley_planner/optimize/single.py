@@ -19,7 +19,11 @@ def single_fleets(task: Task, unmet: tuple[float, ...], room: Room | None = None
     a minimum forbids any fleet of one type, so it gives None too.
     """
     loads = _loads(task, unmet)
-    return [_fleet(task, index, loads[index], room) for index in range(len(task.variants))]
+    forced = [index for index, variant in enumerate(task.variants) if variant.min_replicas > 0]
+    return [
+        _fleet(task, index, loads[index], room) if forced in ([], [index]) else None
+        for index in range(len(task.variants))
+    ]
 
 
 def best_single(task: Task, unmet: tuple[float, ...], room: Room) -> SingleType | None:
@@ -32,8 +36,6 @@ def _fleet(task: Task, index: int, work: float, room: Room | None) -> SingleType
     """The fleet of variant `index` for a load of `work` replicas."""
     service, variant = task.service, task.variants[index]
     if not task.able[index] or not math.isfinite(work):
-        return None
-    if any(other.min_replicas > 0 for other in task.variants if other is not variant):
         return None
     spare = 1 if service.n_plus_one and work > 0 else 0
     minima = (variant.min_replicas, service.min_replicas, service.on_demand_min_replicas)

@@ -48,7 +48,7 @@ def plain(task: Task, room: Room) -> bool:
     pools = (room.pools.get(variant.pool) for variant in service.variants)
     if any(pool is not None and pool.node_price is not None for pool in pools):
         return False
-    return all(next(room.uses(variant), None) is None for variant in service.variants)
+    return not any(room.uses(variant) for variant in service.variants)
 
 
 def solve_small(task: Task, room: Room) -> Answers | None:

@@ -1,6 +1,6 @@
 """Model shapes: what a transformer's sizes say about its weights, its KV cache and its arithmetic."""
 
-from medley_planner.shapes.bundled import UnknownModel, bundled_models, bundled_shape
+from medley_planner.shapes.bundled import UnknownModel, bundled_models, bundled_shape, model_id
 from medley_planner.shapes.config import UnreadableConfig, shape_from_config
 from medley_planner.shapes.shape import LatentAttention, ModelShape, Precision
 
@@ -12,5 +12,6 @@ __all__ = [
     "UnreadableConfig",
     "bundled_models",
     "bundled_shape",
+    "model_id",
     "shape_from_config",
 ]

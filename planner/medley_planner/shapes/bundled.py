@@ -51,9 +51,14 @@ def bundled_models() -> tuple[BundledModel, ...]:
     return tuple(models)
 
 
+def model_id(uri: str) -> str:
+    """`organisation/model` of `hf://organisation/model`, and of itself."""
+    return uri.removeprefix("hf://")
+
+
 def bundled_shape(uri: str) -> ModelShape:
     """The shape of `hf://organisation/model` or `organisation/model`, in any case. Raises UnknownModel."""
-    wanted = uri.strip().removeprefix("hf://").strip("/").casefold()
+    wanted = model_id(uri.strip()).strip("/").casefold()
     known = {model.model.casefold(): model for model in bundled_models()}
     if wanted in known:
         return known[wanted].shape

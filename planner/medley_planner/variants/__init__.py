@@ -1,6 +1,7 @@
 """The ways to run one replica of a model: generated from pools, model and engine, then pruned."""
 
 from medley_planner.variants.axes import AXES, ENGINE_FLAGS, PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET, RunAs, run_as
+from medley_planner.variants.budget import choose_budgets
 from medley_planner.variants.generate import Generated, Row, Source, Unfit, generate
 from medley_planner.variants.limit import limit
 from medley_planner.variants.prune import Pruned, prune
@@ -24,6 +25,7 @@ __all__ = [
     "RunAs",
     "Source",
     "Unfit",
+    "choose_budgets",
     "generate",
     "limit",
     "prune",

@@ -39,7 +39,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variant: `source` is its index in what was asked. `capacity` is that of one replica, derated."""
+    """One variant: `source` is its index in what was asked. `capacity` is that of one replica, derated. `missing`: the
+    table of the simulator that it would rest on and does not; None where it does."""
 
     name: str
     source: int
@@ -47,6 +48,12 @@ class Row:
     engine_flags: tuple[tuple[str, str], ...]
     cost_per_hour: float
     capacity: CapacityRow
+    missing: TableKey | None = None
+
+    @property
+    def way(self) -> Hashable:
+        """What it is but for its token budget."""
+        return self.source, self.replica.tensor_parallel, self.replica.precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,10 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The rows in the order of the sources, and what is none. `missing`: the tables of the simulator that the rows
-    would rest on and do not, each once."""
+    """The rows in the order of the sources, and what is none."""
 
     rows: tuple[Row, ...]
     unfit: tuple[Unfit, ...]
-    missing: tuple[TableKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ def generate(
         picked.extend((index, candidate) for candidate in fitting)
     keys = {candidate.replica: candidate.replica.table_key(engine.table_group) for _, candidate in picked}
     capacity = _capacity(keys, engine, buckets)
+    known = {table.key for table in engine.tables}
     rows = tuple(
         Row(
             name=candidate.name,
@@ -120,11 +126,11 @@ def generate(
             engine_flags=candidate.engine_flags,
             cost_per_hour=candidate.replica.tensor_parallel * sources[index].cost_per_gpu_hour,
             capacity=capacity[candidate.replica],
+            missing=key if (key := keys[candidate.replica]) not in known else None,
         )
         for index, candidate in picked
     )
-    known = {table.key for table in engine.tables}
-    return Generated(rows, tuple(unfit), tuple(dict.fromkeys(key for key in keys.values() if key not in known)))
+    return Generated(rows, tuple(unfit))
 
 
 def _candidates(

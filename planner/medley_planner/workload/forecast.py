@@ -88,39 +88,32 @@ class Forecaster:
 
     def fault(self, at_seconds: float, rate_rps: float) -> SampleFault | None:
         """Why this sample would not be taken; None where it would."""
-        if not (math.isfinite(at_seconds) and math.isfinite(rate_rps)) or rate_rps > MOST_RPS:
-            return SampleFault.NOT_FINITE
-        if rate_rps < 0:
-            return SampleFault.NEGATIVE
-        if self.rows:
-            since = at_seconds - self._last()[0]
-            if since < -self.spacing_seconds:
-                return SampleFault.CLOCK_WENT_BACK
-            if since < self.spacing_seconds:
-                return SampleFault.TOO_SOON
-        return SampleFault.SILENT if rate_rps < LEAST_RPS else None
+        return self._fault(self.last_at, at_seconds, rate_rps)
 
     def update(self, at_seconds: float, rate_rps: float) -> Forecaster:
         """With one more sample; see `fault` for those that are not taken. Times are seconds of any one clock."""
-        fault = self.fault(at_seconds, rate_rps)
-        if fault is SampleFault.CLOCK_WENT_BACK:
-            return replace(self, rows=b"").update(at_seconds, rate_rps)
-        if fault is not None:
-            return self
-        if self.rows:
-            last_at, _, level, slope = self._last()
-            trend = Trend(level, slope).after(at_seconds - last_at, rate_rps)
-        else:
-            trend = Trend.begin(rate_rps)
-        kept = self.rows[-(self.max_samples - 1) * _ROW.size :] if self.max_samples > 1 else b""
-        return replace(self, rows=kept + _ROW.pack(at_seconds, rate_rps, trend.level, trend.slope))
+        return self.with_samples([(at_seconds, rate_rps)])
 
     def with_samples(self, samples: Iterable[tuple[float, float]]) -> Forecaster:
-        """With samples of (time, rate) in the order of their times."""
-        result = self
+        """With samples of (time, rate) in the order of their times, taken as by `update`."""
+        kept, added = self.rows, list[bytes]()
+        last = self._last() if kept else None
         for at_seconds, rate_rps in samples:
-            result = result.update(at_seconds, rate_rps)
-        return result
+            fault = self._fault(last[0] if last is not None else None, at_seconds, rate_rps)
+            if fault is SampleFault.CLOCK_WENT_BACK:
+                kept, added, last = b"", [], None
+                fault = self._fault(None, at_seconds, rate_rps)
+            if fault is not None:
+                continue
+            if last is None:
+                trend = Trend.begin(rate_rps)
+            else:
+                trend = Trend(last[2], last[3]).after(at_seconds - last[0], rate_rps)
+            last = at_seconds, rate_rps, trend.level, trend.slope
+            added.append(_ROW.pack(*last))
+        if not added and kept is self.rows:
+            return self
+        return replace(self, rows=(kept + b"".join(added))[-max(self.max_samples, 1) * _ROW.size :])
 
     def forecast(
         self, lead_seconds: float, *, quantile: float, at_seconds: float | None = None, method: Method = Method.BETTER
@@ -150,6 +143,19 @@ class Forecaster:
         upper_rps = with_margin(mean_rps, score, usual_rps=past.usual_rps)
         margin = upper_rps / mean_rps - 1.0 if mean_rps > 0 else 0.0
         return Forecast(mean_rps, margin, upper_rps, method, len(past.at))
+
+    def _fault(self, last_at: float | None, at_seconds: float, rate_rps: float) -> SampleFault | None:
+        if not (math.isfinite(at_seconds) and math.isfinite(rate_rps)) or rate_rps > MOST_RPS:
+            return SampleFault.NOT_FINITE
+        if rate_rps < 0:
+            return SampleFault.NEGATIVE
+        if last_at is not None:
+            since = at_seconds - last_at
+            if since < -self.spacing_seconds:
+                return SampleFault.CLOCK_WENT_BACK
+            if since < self.spacing_seconds:
+                return SampleFault.TOO_SOON
+        return SampleFault.SILENT if rate_rps < LEAST_RPS else None
 
     def _last(self) -> tuple[float, float, float, float]:
         at, rate, level, slope = _ROW.unpack(self.rows[-_ROW.size :])

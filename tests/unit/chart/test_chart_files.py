@@ -99,7 +99,9 @@ def test_operator_values_are_the_defaults_of_the_settings() -> None:
         for flag, default in zip(re.findall(r"`--([\w-]+)`", flags), settings.split(", "), strict=True)
     }
     template = (CHART / "templates" / "deployment.yaml").read_text()
-    used = dict(re.findall(r"- --([\w-]+)=\{\{ \.(\w*) ?\}\}", template))
+    written = re.findall(r"- --([\w-]+)=\{\{ \.(\w*) ?\}\}", template)
+    used = dict(written)
+    assert len(used) == len(written), "a flag is given twice"
     for flag, value in used.items():
         assert flag in defaults, f"--{flag} is not a setting of the operator"
         if value:

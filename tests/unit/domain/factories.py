@@ -72,10 +72,12 @@ def pool(
 
 
 def profile(name: str = "vllm", **spec: Any) -> RuntimeProfile:
+    """Of one token budget, so that variants are named by pool, degree and precision; `tokenBudget=None`: chosen."""
     body = {
         "image": "vllm/vllm-openai:v0.32.0",
         "version": "0.32.0",
         "allowedArgs": ["--enable-prefix-caching", "--kv-cache-dtype"],
+        "tokenBudget": 2048,
         **spec,
     }
     return RuntimeProfile.model_validate(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -70,16 +72,15 @@ def test_services_of_other_targets_ask_for_tables_of_their_own_and_equal_ones_sh
 
 BESIDE = [Bucket(4000, 100), Bucket(4000, 250)]
 """The standard sizes next to a load of prompts of 4000 and generations of 150 tokens."""
-BUDGETS = [2048, 512]
 
 
-def budget_chosen(tpot: str) -> str:
-    """The token budget that the engine is started with, on simulated tables, where one GPU has two to choose from."""
+def budget_chosen(tpot: str, budgets: Mapping[str, Any]) -> str:
+    """The token budget that the engine is started with, on simulated tables, where one GPU has some to choose from."""
     service = make.service(spec={"slo": {"ttft": "4s", "tpot": tpot}, "workload": {"source": "Prometheus"}})
     snapshot = make.snapshot(
         service,
         pools=[make.pool("l40s", gpu="L40S", price="1.861", nodes=64, gpus_per_node=1)],
-        profiles=[make.profile(tokenBudgets=BUDGETS, maxSequences=128)],
+        profiles=[make.profile(**budgets, maxSequences=128)],
         observations={"llama": make.found(20.0, prompt=4000.0)},
     )
     known: Tables = {}
@@ -93,7 +94,38 @@ def budget_chosen(tpot: str) -> str:
     return flag.partition("=")[2]
 
 
-def test_the_token_budget_depends_on_the_tpot_target() -> None:
+@pytest.mark.parametrize("budgets", [{"tokenBudgets": [2048, 512]}, {"tokenBudget": None}], ids=["listed", "default"])
+def test_the_token_budget_depends_on_the_tpot_target(budgets: Mapping[str, Any]) -> None:
     """Small steps disturb those that decode less; large ones serve prompts faster, where output tokens may wait."""
-    assert budget_chosen("70ms") == "512"
-    assert budget_chosen("300ms") == "2048"
+    assert budget_chosen("70ms", budgets) == "512"
+    assert budget_chosen("300ms", budgets) == "2048"
+
+
+CHOSEN = make.profile(tokenBudget=None)
+STRICT = make.service(spec={"slo": {"ttft": "2s", "tpot": "60ms"}})
+L40S = make.pool("l40s", gpu="L40S", gpus_per_node=1)
+
+
+def test_ways_that_are_not_planned_with_have_no_tables_of_other_budgets() -> None:
+    gpus = ("L4", "L40S", "A100-40", "A100-80", "H100", "H200")
+    pools = [make.pool(gpu.lower(), gpu=gpu, price="1.0", gpus_per_node=8) for gpu in gpus]
+    one = prepare(make.snapshot(STRICT, pools=pools), Memory()).missing_tables
+    prepared = prepare(make.snapshot(STRICT, pools=pools, profiles=[CHOSEN]), Memory())
+    (context,) = prepared.services
+    assert len(context.variants) < len(one)
+    assert len(prepared.missing_tables) == len(one) + 2 * len(context.variants)
+    assert set(one) < set(prepared.missing_tables)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_budget_without_a_table_is_no_rival_of_one_that_has_its_own(alone: bool) -> None:
+    """By the closed form 512 is better here; the table of 2048 must be compared with that of 512."""
+    snapshot = make.snapshot(STRICT, pools=[L40S], profiles=[CHOSEN])
+    (context,) = run(snapshot).context().variants
+    assert context.variant.name == "l40s-b512"
+    keys = prepare(snapshot, Memory()).missing_tables
+    assert {key.token_budget for key in keys} == {2048, 512, 8192}
+    known = {keys[0].group: tuple(scaled(key, 0.5) for key in keys if not alone or key.token_budget == 2048)}
+    (context,) = run(changed(snapshot, capacity_tables=known)).context().variants
+    assert context.variant.name == ("l40s" if alone else "l40s-b512")
+    assert context.basis is CapacityBasis.SIMULATED

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.contexts import Rejection
 from medley_operator.domain.pools import pool_state
+from medley_operator.domain.variant_asks import token_budgets_of
 from medley_operator.domain.variants import Found, find_variants
 from medley_planner.model import Demand, RoutingMode, Service
 from tests.unit.domain import factories as make
@@ -204,3 +207,48 @@ def test_prefix_hits_raise_what_a_replica_serves() -> None:
     cold, warm = (found(make.service(), demand=replace(plain, prefix_hit_rate=hits)) for hits in (0.0, 0.5))
     pairs = zip(cold.variants[0].variant.capacity_rps, warm.variants[0].variant.capacity_rps, strict=True)
     assert all(more > less for less, more in pairs)
+
+
+def test_a_budget_that_nobody_set_is_chosen_and_the_number_of_variants_does_not_grow() -> None:
+    pool = make.pool("l40s", gpu="L40S")
+    chosen = make.profile(tokenBudget=None)
+    strict = make.service(spec={"slo": {"ttft": "2s", "tpot": "60ms"}})
+    assert names(found(strict, pool, profile=make.profile())) == ["l40s", "l40s-tp2", "l40s-tp4"]
+    assert names(found(strict, pool, profile=chosen)) == ["l40s-b512", "l40s-tp2-b512", "l40s-tp4-b512"]
+    loose = make.service(spec={"slo": {"ttft": "2s", "tpot": "300ms"}})
+    assert names(found(loose, pool, profile=chosen))[0] == "l40s"
+
+
+def test_a_budget_that_runs_or_is_asked_for_stays_beside_the_chosen_one() -> None:
+    pool = make.pool("l40s", gpu="L40S", gpus_per_node=1)
+    chosen = make.profile(tokenBudget=None)
+    slo = {"slo": {"ttft": "2s", "tpot": "60ms"}}
+    running = found(make.service(spec=slo), pool, profile=chosen, running=["l40s"])
+    assert names(running) == ["l40s", "l40s-b512"]
+    asked = [{"poolRef": "l40s"}, {"poolRef": "l40s", "tokenBudget": 8192}]
+    both = found(make.service(spec={**slo, "variants": asked}), pool, profile=chosen, planned_as=None)
+    assert set(names(both)) | set(reasons(both)) == {"l40s-b512", "l40s-b8192"}
+
+
+def test_no_budget_is_tried_that_the_engine_refuses() -> None:
+    assert token_budgets_of(make.profile(tokenBudget=None)) == (2048, 512, 8192)
+    assert token_budgets_of(make.profile(tokenBudget=None, maxSequences=1024)) == (2048, 8192)
+    assert token_budgets_of(make.profile(tokenBudget=None, maxSequences=4096)) == (8192,)
+    assert token_budgets_of(make.profile(tokenBudget=4096)) == (4096,)
+    assert token_budgets_of(make.profile(tokenBudget=None, tokenBudgets=[512, 2048])) == (2048, 512)
+
+
+def test_a_noisy_load_does_not_change_the_budget_that_runs() -> None:
+    """An L4 with prompts of 360 tokens is about 5 % better with 512 than with 2048 tokens a step."""
+    pool = make.pool(gpus_per_node=1)
+    rng = np.random.default_rng(11)
+    runs, changes, bare = "l4", 0, []
+    for _ in range(60):
+        load = make.demand(4.0 * rng.uniform(0.8, 1.2), prompt=rng.normal(360.0, 20.0))
+        done = found(make.service(), pool, profile=make.profile(tokenBudget=None), demand=load, running=[runs])
+        others = [name for name in names(done) if name != runs]
+        runs, changes = (others[0], changes + 1) if others else (runs, changes)
+        fresh = found(make.service(), pool, profile=make.profile(tokenBudget=None), demand=load)
+        bare += names(fresh)
+    assert changes <= 1
+    assert sum(a != b for a, b in pairwise(bare)) > 10

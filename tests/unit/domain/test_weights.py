@@ -52,6 +52,13 @@ def test_a_small_move_is_not_written() -> None:
     assert settle({"l4": 451, "h100": 549}, {"l4": 400, "h100": 600}) == {"l4": 451, "h100": 549}
 
 
+def test_a_small_variant_is_not_overloaded_for_the_sake_of_few_writes() -> None:
+    """Seven more replicas of the large one became Ready: the small one would get twice what it serves."""
+    assert settle({"l4": 42, "h100": 958}, {"l4": 78, "h100": 922}) == {"l4": 42, "h100": 958}
+    assert settle({"l4": 78, "h100": 922}, {"l4": 42, "h100": 958}) == {"l4": 42, "h100": 958}
+    assert settle({"l4": 1, "h100": 999}, {"l4": 4, "h100": 996}) == {"l4": 4, "h100": 996}
+
+
 def test_backends_and_zeros_are_written_at_once() -> None:
     assert settle({"l4": 1000}, {"l4": 980, "h100": 20}) == {"l4": 1000}
     assert settle({"l4": 1000, "h100": 0}, {"l4": 980, "h100": 20}) == {"l4": 1000, "h100": 0}

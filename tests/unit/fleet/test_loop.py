@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.contexts import Prepared
+from medley_operator.domain.contexts import Prepared, ServiceContext, Standing
 from medley_operator.domain.snapshot import (
     Decision,
     Memory,
@@ -29,7 +29,7 @@ from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Plan, PlanStatus, Problem
 from tests.unit.fleet.objects import service, snapshot
-from tests.unit.planner.capacity.tables import group
+from tests.unit.planner.capacity.tables import group, key
 
 PLAN = Plan(PlanStatus.OPTIMAL, (), 12.0, 11.4, 0.05, 0.01)
 EVENT = Batch(reasons={"Node": 1}, first_event_at=100.0)
@@ -163,8 +163,11 @@ class AtHand:
         return self.come
 
     def prepare(self, seen: Snapshot, memory: Memory) -> Prepared:
+        assert seen.simulates
         self.seen.append(seen.capacity_tables)
-        return Prepared(problem=None, services=(), pools=())
+        missed = () if self.known else (key(),)
+        context = ServiceContext(service=service(), standing=Standing.LEAVING, missing_tables=missed)
+        return Prepared(problem=None, services=(context,), pools=())
 
 
 @pytest.mark.parametrize("come", [True, False])
@@ -178,6 +181,7 @@ async def test_tables_at_hand_count_in_the_same_round_and_others_are_not_waited_
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
     assert tables.seen == ([{}, {group(): ()}] if come else [{}])
     assert world.steps == ["observe", "conclude", "publish"]
+    assert value(parts, "medley_capacity_tables_missing") == (0 if come else 1)
 
 
 async def test_a_plan_failure_is_concluded_upon_and_counted() -> None:

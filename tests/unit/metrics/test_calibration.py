@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from medley_operator.domain.engine_pods import EngineFigures, PodGroup
 from medley_operator.metrics.calibration import figures_of
-from medley_operator.metrics.calibration_names import VLLM_CALIBRATION
 from medley_operator.metrics.calibration_queries import Role, calibration_query
+from medley_operator.metrics.engine_names import VLLM
 from medley_operator.metrics.prometheus import Sample
 from medley_planner.capacity.window import SkipReason, Window
 
-DATA = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
-SCRAPE = DATA / "vllm_0.32_metrics.txt"
 GROUP = PodGroup(namespace="demo", service="llama", variant="l4", template="5d4f")
 LABELS = {
     "namespace": "demo",
@@ -26,7 +22,7 @@ LABELS = {
     "medley_dev_variant": "l4",
     "pod_template_hash": "5d4f",
 }
-QUERY = calibration_query(VLLM_CALIBRATION, window_seconds=60)
+QUERY = calibration_query(VLLM, window_seconds=60)
 
 
 def answer(**changes: float | None) -> list[Sample]:
@@ -139,12 +135,3 @@ def test_every_selector_asks_for_our_pod_labels() -> None:
 def test_only_pods_that_were_scraped_two_minutes_ago_and_still_are_count() -> None:
     for part in QUERY.split("\nor\n"):
         assert ("offset 120s" in part) is (Role.CACHE.value not in re.findall(r'"medley_role", "(\w+)"', part))
-
-
-@pytest.mark.skipif(not SCRAPE.exists(), reason=f"no scrape of the real engine at {SCRAPE} (MEDLEY_SHARED_DATA)")
-def test_the_newest_name_of_each_role_is_what_vllm_exports() -> None:
-    exported = set(re.findall(r"^(vllm:\w+)\{", SCRAPE.read_text(), flags=re.MULTILINE))
-    for role in fields(VLLM_CALIBRATION):
-        name = getattr(VLLM_CALIBRATION, role.name)[0]
-        wanted = {f"{name}_count", f"{name}_sum"} if role.name == "latency" else {name}
-        assert wanted <= exported

@@ -211,7 +211,6 @@ def test_import_leaves_out_what_was_served_from_a_cache(tmp_path: Path, capsys: 
         (json.dumps(vllm(max_concurrency=None)), [], "no points"),
         (json.dumps(vllm()), ["--gpu", "H999"], "H999"),
         (json.dumps(vllm()), ["--model", "no/such"], "give --config"),
-        (json.dumps(vllm()), ["--tp", "0"], "--tp is 0"),
         (json.dumps(vllm()), ["--tp", "7"], "does not divide"),
         (json.dumps(vllm()), ["--engine-version", "nightly"], "engineVersion is 'nightly'"),
         (json.dumps(vllm()), ["--measured-at", "today"], "measuredAt is 'today'"),
@@ -227,6 +226,13 @@ def test_import_says_what_is_wrong(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert words in shown.err
+
+
+@pytest.mark.parametrize("option", ["--tp", "--kv-tokens", "--token-budget", "--max-sequences"])
+def test_a_count_that_is_none_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["profile", "import", "r.json", "--from", "vllm-bench", *ENGINE, option, "0"])
+    assert f"argument {option}: '0' is no whole number of at least 1" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,11 +42,15 @@ class RuntimeProfileSpec(ApiModel):
     allowed_args: list[EngineFlag] = Field(
         default_factory=list, max_length=64, description="Flags that an LLMService may set in spec.runtime.args."
     )
-    token_budget: TokenBudget = Field(2048, description="Tokens in one engine step (--max-num-batched-tokens).")
+    token_budget: TokenBudget | None = Field(
+        None,
+        description="Tokens in one engine step (--max-num-batched-tokens). Absent: chosen from 512, 2048 and 8192 by "
+        "GPU, targets and load.",
+    )
     token_budgets: list[TokenBudget] = Field(
         default_factory=list,
         max_length=4,
-        description="Token budgets to plan with, a variant for each; empty: tokenBudget alone.",
+        description="Token budgets to plan with, a variant for each; empty: as tokenBudget says.",
     )
     max_sequences: int = Field(256, ge=1, le=4096, description="Requests in one engine step (--max-num-seqs).")
     gpu_memory_utilization_percent: int = Field(

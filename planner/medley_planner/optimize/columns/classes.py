@@ -72,7 +72,7 @@ class ClassSearch:
         relative_gap: float = 0.0,
         judgements: int = _JUDGEMENTS,
     ) -> Found:
-        """As `price_routes`; the cheapest of a service need not be proven closer than `relative_gap`.
+        """As `RouteSearch.price`; the cheapest of a service need not be proven closer than `relative_gap`.
 
         With `judgements` 0 no new fleets: only bounds, and what earlier rounds found.
         """

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medley_planner.optimize.columns.book import Book
-from medley_planner.optimize.columns.fleet import Fleet, Floats
+from medley_planner.optimize.columns.fleet import Fleet, Floats, Ints
 from medley_planner.optimize.columns.master import Columns, master
 from medley_planner.optimize.columns.pricing import Pricer
 from medley_planner.optimize.mip import solve_relaxed
@@ -22,6 +22,11 @@ from medley_planner.optimize.mip import solve_relaxed
 _ROUNDS = 60
 AGREED = 1e-4
 """Relative distance of the bound to the master's relaxation at which more rounds are not worth their time."""
+_FAR = 0.01
+"""The same distance above which pricing need not be thorough: prices will change a lot."""
+_NEARLY = 1.25
+"""How many times dearer than its service's cheapest a configuration may be and still enter the master's relaxation:
+most of the simple fleets of one variant never matter, and would be half of its columns."""
 _SMOOTHING = 0.4
 _KEPT_PER_ROUND = 4
 _LEAST_SECONDS = 0.02
@@ -64,10 +69,12 @@ def generate(
     best = Agreed(-np.inf, start, np.inf, np.zeros(0), shed_price)
     prices, asked = start, shed_price
     smoothed = True
+    active = np.zeros(0, np.int64)
+    rough = bool(fleet.rules.any.any())
     for _ in range(_ROUNDS):
         shed = asked * fleet.weight if may_shed else everything
         known = book.cheapest(prices, shed)
-        found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND)
+        found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND, rough=rough)
         bound = float(found.bound.sum()) - float(prices @ stock)
         if unmet_weight is not None:
             bound -= asked * unmet_weight
@@ -77,18 +84,35 @@ def generate(
         if not prices.any() and not may_shed:
             fitting = _if_all_fit(book, stock, services)
             if fitting is not None:
-                return Agreed(bound, prices, float(book.cost @ fitting), fitting, asked)
+                value = float(book.cost @ fitting)
+                if not rough or value - bound <= enough * abs(value):
+                    return Agreed(bound, prices, value, fitting, asked)
+                rough = False
+                continue
+        if prices.any():
+            entering = _entering(book, prices, shed, active)
+            active = np.union1d(active, entering)
+            added = max(added, len(entering))
+        else:
+            # Without prices nothing is known of what matters.
+            active = np.arange(len(book))
         if seconds_left() < _LEAST_SECONDS or not (added or smoothed):
             # At the relaxation's own prices nothing new was found: another round would only repeat this one.
             break
-        unmet = book.unmet * fleet.weight[book.row]
-        objective = book.cost + (0.0 if unmet_weight is not None else shed_price) * unmet
-        columns = Columns(book.row, book.use, unmet)
+        row = book.row[active]
+        unmet = book.unmet[active] * fleet.weight[row]
+        objective = book.cost[active] + (0.0 if unmet_weight is not None else shed_price) * unmet
+        columns = Columns(row, book.use[active], unmet)
         program = master(columns, objective, services=services, stock=stock, unmet_weight=unmet_weight, integer=False)
         outcome, duals = solve_relaxed(program, seconds=seconds_left())
         if not outcome.solved:
             break
-        best = Agreed(best.bound, best.prices, outcome.bound, np.array(outcome.values), best.shed_price)
+        weights = np.zeros(len(book))
+        weights[active] = outcome.values
+        if not prices.any():
+            active = np.flatnonzero(weights)
+        best = Agreed(best.bound, best.prices, outcome.bound, weights, best.shed_price)
+        rough = best.value - best.bound > _FAR * abs(best.value)
         if best.value - best.bound <= enough * abs(best.value):
             break
         fresh = np.maximum(-np.array(duals[services : services + len(stock)]), 0.0)
@@ -98,6 +122,16 @@ def generate(
         smoothing = _SMOOTHING if smoothed else 0.0
         prices = smoothing * best.prices + (1 - smoothing) * fresh
     return best
+
+
+def _entering(book: Book, prices: Floats, shed: Floats, active: Ints) -> Ints:
+    """Configurations beyond the active ones that are near enough to the cheapest at these prices to be of use, and all
+    that leave out demand, which keep the relaxation feasible."""
+    others = np.setdiff1d(np.arange(len(book)), active, assume_unique=True)
+    price = book.prices(prices, shed)
+    least = book.least(price)
+    found: Ints = others[(price[others] <= _NEARLY * np.abs(least[book.row[others]])) | (book.unmet[others] > 0)]
+    return found
 
 
 def _if_all_fit(book: Book, stock: Floats, services: int) -> Floats | None:

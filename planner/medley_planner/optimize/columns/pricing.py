@@ -14,7 +14,7 @@ from medley_planner.optimize.columns.exact import price_exactly
 from medley_planner.optimize.columns.fleet import COVERS, Fleet, Floats, Ints, special
 from medley_planner.optimize.columns.found import Found, best_of
 from medley_planner.optimize.columns.pods import fill_cheapest, price_pods
-from medley_planner.optimize.columns.route import blind_tilt, price_routes
+from medley_planner.optimize.columns.route import RouteSearch, blind_tilt
 from medley_planner.optimize.distribute import distribute, unmet_rps
 from medley_planner.optimize.fallback import least_fleet
 from medley_planner.optimize.limits import NOTHING_SHARED
@@ -36,6 +36,7 @@ class Pricer:
         self._tasks = tasks
         self._fleet = fleet
         self._seconds_left = seconds_left
+        self._rough = False
         modes = np.array([task.service.routing.value for task in tasks])
         # The searches in one pass know all rules but N+1; that by pod knows none.
         by_size = np.array([not task.blind for task in tasks], bool)
@@ -47,15 +48,21 @@ class Pricer:
         self._pods = np.flatnonzero(~idle & ~alone & (modes == RoutingMode.SERVICE.value))
         self._by_size = np.flatnonzero(~idle & ~alone & by_size)
         self._programs = np.flatnonzero(~idle & alone)
+        self._weights = RouteSearch(len(self._routes))
+        self._blind = RouteSearch(len(self._by_size))
         routed = [tasks[int(fleet.index[row])] for row in self._by_size]
         self._classes = ClassSearch(classes_of(routed, fleet.rows(self._by_size)), seconds_left=seconds_left)
 
-    def price(self, limit_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int) -> Found:
+    def price(
+        self, limit_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, rough: bool = False
+    ) -> Found:
         """The cheapest configurations of each service, and below what none costs.
 
         `shed[s]` is the price of leaving out all of a service's demand (infinite: not allowed), `known[s]` a price that
         a known configuration has; up to `keep` are found for each service, up to `slack[s]` above its cheapest.
+        `rough`: quicker, where prices will change anyway; the bounds hold and are weaker.
         """
+        self._rough = rough
         pieces = []
         bound, reach = np.zeros(len(self._fleet)), np.zeros(len(self._fleet))
         for rows, search in (
@@ -150,7 +157,7 @@ class Pricer:
         return found
 
     def _by_weight(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
-        return price_routes(part, prices, shed, known=known, slack=slack, keep=keep)
+        return self._weights.price(part, prices, shed, known=known, slack=slack, keep=keep, rough=self._rough)
 
     def _by_pod(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
         return price_pods(part, prices, shed, others=bool(slack.any()), keep=keep)
@@ -210,7 +217,7 @@ class Pricer:
         )
         if not ruled.any():
             return found
-        blind = price_routes(part, prices, shed, known=known, slack=slack, keep=keep)
+        blind = self._blind.price(part, prices, shed, known=known, slack=slack, keep=keep)
         row, counts = np.concatenate([found.row, blind.row]), np.concatenate([found.counts, blind.counts])
         unmet = np.concatenate([found.unmet, blind.unmet])
         allowed = part.rules.allow(row, counts + part.least[row])

@@ -17,13 +17,15 @@ import numpy as np
 from medley_planner.optimize.columns.fleet import COVERS, Bools, Fleet, Floats, Ints
 from medley_planner.optimize.columns.found import Found, best_of, joined, merged
 
-_MOST_STATES = 4000
-"""Fleets under way of one service; more are not worth their time."""
+_MOST_STATES, _MOST_ROUGHLY = 4000, 500
+"""Fleets under way of one service, more of which are not worth their time; and while prices are still far off."""
 _AT_ONCE = 64
 """Services whose fleets are enumerated together."""
 _WIDENINGS = 6
 _AT_FIRST = 0.004
 """Part of the relaxation's value that the first window of a service with rules is wide."""
+_AS_BEFORE = 1.25
+"""How much wider than was needed at the last prices that window is from then on."""
 _ROUNDING = 1e-9
 _NARROWEST = 1e-7
 """Part of the window below which it counts as nothing."""
@@ -49,27 +51,57 @@ class _Relaxed:
     waste: Floats
 
 
-def price_routes(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int) -> Found:
-    """As `_price`, some services at a time, which bounds the memory that fleets under way take."""
-    pieces = []
-    for start in range(0, len(part), _AT_ONCE):
-        rows = np.arange(start, min(start + _AT_ONCE, len(part)))
-        found = _price(part.rows(rows), prices[rows], shed[rows], known=known[rows], slack=slack[rows], keep=keep)
-        pieces.append(replace(found, row=rows[found.row]))
-    return joined(pieces)
+class RouteSearch:
+    """Searches the same services again and again, and remembers how far above its relaxation each one's cheapest fleet
+    was: of a service with rules, which is searched in windows that grow, the next search begins there."""
+
+    def __init__(self, services: int) -> None:
+        self._at_first: Floats = np.full(services, _AT_FIRST)
+
+    def price(
+        self, part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, rough: bool = False
+    ) -> Found:
+        """As `_price`, some services at a time, which bounds the memory that fleets under way take."""
+        pieces = []
+        for start in range(0, len(part), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(part)))
+            found, self._at_first[rows] = _price(
+                part.rows(rows),
+                prices[rows],
+                shed[rows],
+                known=known[rows],
+                slack=slack[rows],
+                keep=keep,
+                at_first=self._at_first[rows],
+                most_states=_MOST_ROUGHLY if rough else _MOST_STATES,
+            )
+            pieces.append(replace(found, row=rows[found.row]))
+        return joined(pieces)
 
 
-def _price(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int) -> Found:
+def _price(
+    part: Fleet,
+    prices: Floats,
+    shed: Floats,
+    *,
+    known: Floats,
+    slack: Floats,
+    keep: int,
+    at_first: Floats,
+    most_states: int,
+) -> tuple[Found, Floats]:
     """`prices[s, j]` of a replica, `shed[s]` of leaving out all demand (infinite: not to be thought of).
 
     `known[s]` is a price at which a fleet is known (infinite: none); fleets up to `slack[s]` above the cheapest are
-    looked for as well, of which the `keep` cheapest are returned.
+    looked for as well, of which the `keep` cheapest are returned. `at_first[s]` is how wide the first window of a
+    service with rules is, as a part of the relaxation's value; given back for the next time.
     """
     # At prices that hold the worth of a rule no allowed fleet is dearer than it is, and the forbidden ones are.
     tilted = blind_tilt(part, prices, shed)
-    found, window, crowded = _search(
-        part, prices, tilted, shed, known=known, slack=slack, keep=keep, at_first=_AT_FIRST
+    found, floor, window, crowded = _search(
+        part, prices, tilted, shed, known=known, slack=slack, keep=keep, at_first=at_first, most_states=most_states
     )
+    cheapest = np.full(len(part), np.inf)
     for _ in range(_WIDENINGS):
         # Where limits on the number of replicas bind, the relaxation is far below and the first window too narrow.
         cheapest = np.full(len(part), np.inf)
@@ -82,7 +114,7 @@ def _price(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: F
         further = found.bound + 3 * window
         further += np.where(part.rules.any, 0.0, np.where(part.room > 0, prices, 0.0).max(axis=1, initial=0.0))
         goal = np.minimum(np.where(np.isfinite(cheapest), cheapest, further), known)[rows]
-        wider, window[rows], crowded[rows] = _search(
+        wider, _, window[rows], crowded[rows] = _search(
             part.rows(rows),
             prices[rows],
             tilted[rows],
@@ -90,10 +122,13 @@ def _price(part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: F
             known=goal,
             slack=slack[rows],
             keep=keep,
-            at_first=np.inf,
+            at_first=np.full(len(rows), np.inf),
+            most_states=most_states,
         )
         found = merged(found, wider, rows)
-    return found
+    reached = np.minimum(cheapest, known)
+    above = np.where(np.isfinite(reached), reached - floor, 0.0) / np.maximum(np.abs(floor), 1e-12)
+    return found, np.maximum(_AS_BEFORE * above, _AT_FIRST)
 
 
 def blind_tilt(part: Fleet, prices: Floats, shed: Floats) -> Floats:
@@ -120,9 +155,11 @@ def _search(
     known: Floats,
     slack: Floats,
     keep: int,
-    at_first: float,
-) -> tuple[Found, Floats, Bools]:
-    """What is found within a window that reaches `known` or a simple fleet; that window; where it was narrowed."""
+    at_first: Floats,
+    most_states: int,
+) -> tuple[Found, Floats, Floats, Bools]:
+    """What is found within a window that reaches `known` or a simple fleet; the relaxation's value; that window; where
+    it was narrowed."""
     reach, need, room = _covering(part)
     ruled = part.rules.any
     relaxed = _relax(tilted, reach, room, need, shed)
@@ -132,12 +169,12 @@ def _search(
     # With rules most simple fleets are far above: a narrow window first, which is widened where it holds nothing.
     window = np.where(ruled, np.minimum(window, at_first * np.maximum(np.abs(relaxed.value), 1e-12)), window)
     window = np.maximum(window, 0.0) + slack + _ROUNDING * (1 + np.abs(relaxed.value))
-    states, reached = _enumerate(part, relaxed, reach, room, need, window)
+    states, reached = _enumerate(part, relaxed, reach, room, need, window, most_states)
     found = _finish(part, prices, shed, relaxed, reach, room, need, states)
     if ruled.any():
         found = _chosen(found, part.rules.allow(found.row, found.counts + part.least[found.row]))
     best = best_of(found, len(part), floor=relaxed.value + reached, within=within + slack, keep=keep)
-    return best, reached, reached < window
+    return best, relaxed.value, reached, reached < window
 
 
 def _relax(prices: Floats, reach: Floats, room: Ints, need: Floats, shed: Floats) -> _Relaxed:
@@ -187,7 +224,7 @@ def _chosen(found: Found, kept: Bools) -> Found:
 
 
 def _enumerate(
-    part: Fleet, relaxed: _Relaxed, reach: Floats, room: Ints, need: Floats, window: Floats
+    part: Fleet, relaxed: _Relaxed, reach: Floats, room: Ints, need: Floats, window: Floats, most_states: int
 ) -> tuple[_States, Floats]:
     services, variants = reach.shape
     size = np.where(room > 0, np.abs(relaxed.waste), -1.0)
@@ -206,7 +243,7 @@ def _enumerate(
         low, high = _range(part, states, relaxed, reach, room, need, window, cell, active)
         children = np.maximum(high - low + 1, 0)
         for _ in range(60):
-            crowded = np.bincount(states.row, weights=children, minlength=services) > _MOST_STATES
+            crowded = np.bincount(states.row, weights=children, minlength=services) > most_states
             if not crowded.any():
                 break
             window = np.where(crowded, window * 0.7, window)

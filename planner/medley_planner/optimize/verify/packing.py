@@ -5,14 +5,13 @@ Where sizes divide each other this finds a place for all whenever there is one. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 
-def left_over(node_gpus: Iterable[int], replicas: Mapping[int, int]) -> dict[int, int]:
-    """By GPUs per replica how many of `replicas` found no place on nodes of so many GPUs each; empty if all did."""
-    free: dict[int, int] = {}
-    for gpus in node_gpus:
-        free[gpus] = free.get(gpus, 0) + 1
+def left_over(nodes: Mapping[int, int], replicas: Mapping[int, int]) -> dict[int, int]:
+    """By GPUs per replica how many of `replicas` found no place on `nodes` (how many there are of so many GPUs each);
+    empty if all did."""
+    free = dict(nodes)
     missing: dict[int, int] = {}
     for size in sorted(replicas, reverse=True):
         waiting = _place(free, size, replicas[size])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ class Taken:
     watts: Mapping[str, float]
     above: Mapping[str, Sequence[str]]
     """By pool the power domains that feed it, the nearest first."""
+    nodes: Mapping[str, Mapping[int, int]]
+    """By pool whose nodes are known how many of them have so many GPUs."""
 
 
 def take(problem: Problem, counts: Sequence[Sequence[int]]) -> Taken:
@@ -45,12 +48,13 @@ def take(problem: Problem, counts: Sequence[Sequence[int]]) -> Taken:
         {name: math.fsum(parts) for name, parts in costs.items()},
         {name: math.fsum(parts) for name, parts in watts.items()},
         above,
+        {pool.name: Counter(pool.node_gpus) for pool in problem.pools if pool.node_gpus is not None},
     )
 
 
 def check_shared(problem: Problem, plan: Plan, taken: Taken) -> Iterator[Finding]:
     for pool in problem.pools:
-        yield from check_pool(pool, taken.sizes[pool.name])
+        yield from check_pool(pool, taken.sizes[pool.name], taken.nodes)
     for domain in problem.power_domains:
         if not within(taken.watts[domain.name], domain.budget_watts):
             yield (
@@ -62,8 +66,8 @@ def check_shared(problem: Problem, plan: Plan, taken: Taken) -> Iterator[Finding
     yield from _check_limits(problem, plan, taken)
 
 
-def check_pool(pool: Pool, sizes: Mapping[int, int]) -> Iterator[Finding]:
-    """Whether the pool holds these replicas."""
+def check_pool(pool: Pool, sizes: Mapping[int, int], nodes: Mapping[str, Mapping[int, int]]) -> Iterator[Finding]:
+    """Whether the pool holds these replicas. `nodes` are those of all pools, as in `Taken`."""
     gpus = _gpus(sizes)
     if pool.stock_gpus is not None and gpus > pool.stock_gpus:
         yield Rule.STOCK, f"pool {pool.name} holds {pool.stock_gpus} GPUs, the plan takes {gpus}"
@@ -78,7 +82,7 @@ def check_pool(pool: Pool, sizes: Mapping[int, int]) -> Iterator[Finding]:
         elif most is not None and opened > most:
             yield Rule.NODES, f"pool {pool.name} may have {most} nodes, the replicas take {opened}"
     elif pool.node_gpus is not None:
-        missing = left_over(pool.node_gpus, sizes)
+        missing = left_over(nodes[pool.name], sizes)
         if missing:
             told = ", ".join(f"{count} of {size} GPUs" for size, count in missing.items())
             yield Rule.PACKING, f"pool {pool.name}: no place on its {len(pool.node_gpus)} nodes for replicas: {told}"
@@ -99,7 +103,8 @@ def check_replaced(
             watts[name] = watts.get(name, taken.watts[name]) + variant.watts * (after - before)
     for pool in problem.pools:
         if pool.name in sizes:
-            yield from check_pool(pool, {size: count for size, count in sizes[pool.name].items() if count > 0})
+            held = {size: count for size, count in sizes[pool.name].items() if count > 0}
+            yield from check_pool(pool, held, taken.nodes)
     for domain in problem.power_domains:
         if domain.name in watts and not within(watts[domain.name], domain.budget_watts):
             yield Rule.POWER, f"power domain {domain.name} would draw {watts[domain.name]:g} W"

@@ -87,6 +87,24 @@ def test_no_sample_breaks_it(rates: list[float]) -> None:
     assert math.isfinite(made.upper_rps)
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([-500.0, -10.0, 30.0, 120.0, 600.0]), st.sampled_from([0.0, 2.0, 9.0, math.nan]))
+    ),
+    st.sampled_from([1, 3, 1440]),
+)
+@settings(deadline=None)
+def test_samples_count_alike_one_by_one_and_together(steps: list[tuple[float, float]], most: int) -> None:
+    at, samples = 0.0, []
+    for step, rate in steps:
+        at += step
+        samples.append((at, rate))
+    one_by_one = empty = Forecaster(max_samples=most)
+    for sample in samples:
+        one_by_one = one_by_one.update(*sample)
+    assert empty.with_samples(samples) == one_by_one
+
+
 @pytest.mark.parametrize(
     ("at", "rate", "fault"),
     [
