@@ -25,11 +25,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from medley_planner.capacity import Targets
 from medley_planner.catalog import gpu
 from medley_planner.check import (
     CheckedPlan,
     Subject,
-    Targets,
     demand_of_trace,
     engine_edges,
     plan_checked,

@@ -102,7 +102,7 @@ class _Load:
         stay = targets.ttft_seconds + generation_tokens * targets.tpot_seconds
         turn = guess_rps * min(stay, LONGEST_STAY_SECONDS)
         turn = min(turn, MOST_REQUESTS / (LEAST_TURNS + WARM_UP_TURNS + 1.0))
-        miss = 1.0 - targets.percentile / 100.0
+        miss = 1.0 - targets.share
         measured = min(max(LEAST_MEASURED, LEAST_BEYOND / miss, LEAST_TURNS * turn), MOST_REQUESTS)
         warm_up = max(LEAST_WARM_UP, WARM_UP_TURNS * turn)
         return cls(prompt_tokens, generation_tokens, round(warm_up), round(measured), math.ceil(turn))
@@ -132,7 +132,7 @@ def _used(
         outcome.ttft_seconds[counted] / targets.ttft_seconds, outcome.tpot_seconds[counted] / targets.tpot_seconds
     )
     drift = 0.0 if requests is not None else _drift(outcome.ttft_seconds[counted], trace.arrival_seconds[counted])
-    rank = math.ceil(targets.percentile / 100.0 * used.size - 1e-9) - 1
+    rank = math.ceil(targets.share * used.size - 1e-9) - 1
     return max(float(np.partition(used, rank)[rank]), drift / MOST_DRIFT)
 
 

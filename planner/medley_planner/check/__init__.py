@@ -3,7 +3,7 @@
 Values in, values out; seeds are fixed, so equal input gives equal answers. The clock is an argument.
 """
 
-from medley_planner.check.attain import Attained, Served, Subject, Targets, attained
+from medley_planner.check.attain import Attained, Served, Subject, attained
 from medley_planner.check.correct import FLOOR, capacity_factor
 from medley_planner.check.memory import Checked, CheckMemory, Factors
 from medley_planner.check.plan import CheckedPlan, corrected, judge, plan_checked, with_capacity_factor
@@ -20,7 +20,6 @@ __all__ = [
     "Factors",
     "Served",
     "Subject",
-    "Targets",
     "attained",
     "capacity_factor",
     "corrected",

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from medley_planner.capacity import Targets
 from medley_planner.check.spread import Part, ranked
 from medley_planner.engine import (
     Balance,
@@ -31,19 +32,6 @@ REQUESTS = 3000
 """Of each simulation, the first `_WARM_UP` of them not judged. 95 % of 2,700 is known to about 1 point."""
 _WARM_UP = 0.1
 _SEED = 20_260_101
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """Of each request; `percentile` percent of them must meet both."""
-
-    ttft_seconds: float
-    tpot_seconds: float
-    percentile: float
-
-    @property
-    def share(self) -> float:
-        return self.percentile / 100.0
 
 
 @dataclass(frozen=True, slots=True)
