@@ -18,7 +18,7 @@ import numpy as np
 from medley_planner.capacity.table_key import Targets
 from medley_planner.engine.routing import Balance, Fleet, ReplicaGroup, Routing
 from medley_planner.engine.simulate import simulate
-from medley_planner.engine.spec import EngineSpec
+from medley_planner.engine.spec import EngineSpec, StepSeconds
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import Floats, Trace
 
@@ -54,9 +54,12 @@ class SimulatedEngine:
     table: StepTable
 
     @classmethod
-    def of(cls, spec: EngineSpec) -> SimulatedEngine:
-        """Raises ValueError where the simulator refuses the step time."""
-        table = StepTable.of(spec.step, token_budget=spec.token_budget, max_sequences=spec.max_sequences)
+    def of(
+        cls, step: StepSeconds, *, token_budget: int, max_sequences: int, kv_tokens: int, max_model_len: int
+    ) -> SimulatedEngine:
+        """Raises ValueError where such an engine would refuse to start, or the simulator refuses the step time."""
+        spec = EngineSpec(step, token_budget, max_sequences, kv_tokens, max_model_len)
+        table = StepTable.of(step, token_budget=token_budget, max_sequences=max_sequences)
         return cls(Fleet((ReplicaGroup("replica", spec, 1),)), table)
 
     @property

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from medley_planner.capacity import Targets
+from medley_planner.capacity.cell import SimulatedEngine
 from medley_planner.check.spread import Part, ranked
 from medley_planner.engine import (
     Balance,
@@ -20,7 +21,6 @@ from medley_planner.engine import (
     Fleet,
     ReplicaGroup,
     Routing,
-    StepTable,
     Trace,
     poisson_arrivals,
     simulate,
@@ -72,22 +72,19 @@ class Attained:
 
 def spec_of(replica: Replica, *, prefix_hit_rate: float = 0.0) -> EngineSpec:
     """The replica as the simulator takes it; its memory must hold the model."""
-    return replace(_engine(replica)[0], prefix_hit_rate=prefix_hit_rate)
+    return replace(_engine(replica).spec, prefix_hit_rate=prefix_hit_rate)
 
 
 # A table of 8,192 tokens takes half a megabyte.
 @lru_cache(maxsize=96)
-def _engine(replica: Replica) -> tuple[EngineSpec, StepTable]:
-    step = replica.step()
-    sequences = min(replica.max_sequences, replica.token_budget)
-    spec = EngineSpec(
-        step=step,
+def _engine(replica: Replica) -> SimulatedEngine:
+    return SimulatedEngine.of(
+        replica.step(),
         token_budget=replica.token_budget,
-        max_sequences=sequences,
+        max_sequences=min(replica.max_sequences, replica.token_budget),
         kv_tokens=replica.fit().kv_tokens,
         max_model_len=replica.max_model_len,
     )
-    return spec, StepTable.of(step, token_budget=spec.token_budget, max_sequences=sequences)
 
 
 @lru_cache(maxsize=4096)
@@ -97,11 +94,13 @@ def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
     Arrivals of different rates are the same draw stretched, sizes the same in the same order, so that a lower rate is
     compared with a higher one on the same requests.
     """
-    spec, table = _engine(replica)
+    engine = _engine(replica)
     arrivals = poisson_arrivals(1.0, count=REQUESTS, seed=_SEED) / served.rate_rps
     prompt, generation = _sizes(served.parts)
-    fleet = Fleet((ReplicaGroup("replica", replace(spec, prefix_hit_rate=served.prefix_hit_rate), 1),))
-    outcome = simulate(Trace(arrivals, prompt, generation), fleet, Routing(Balance.ROUND_ROBIN), seed=0, tables=[table])
+    fleet = Fleet((ReplicaGroup("replica", replace(engine.spec, prefix_hit_rate=served.prefix_hit_rate), 1),))
+    outcome = simulate(
+        Trace(arrivals, prompt, generation), fleet, Routing(Balance.ROUND_ROBIN), seed=0, tables=[engine.table]
+    )
     judged = outcome.only(np.arange(REQUESTS) >= int(_WARM_UP * REQUESTS))
     tpot = judged.tpot_seconds[~np.isnan(judged.tpot_seconds)]
     return Attained(
