@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_planner.capacity import ESTIMATE, Table, Targets, capacity_rows
+from medley_planner.capacity import ESTIMATE, Targets, capacity_rows
 from medley_planner.catalog import gpu
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
@@ -159,16 +159,7 @@ def _planned(service: Service, rate_rps: float) -> ServicePlan | None:
 
 def _service(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: Targets) -> Service:
     rows = capacity_rows(
-        [
-            Table(
-                step=group.replica.step(),
-                fit=group.replica.fit(),
-                token_budget=group.replica.token_budget,
-                max_sequences=group.replica.max_sequences,
-                speed=group.replica.speed,
-            )
-            for group in groups
-        ],
+        [group.replica.table() for group in groups],
         demand.buckets,
         ttft_seconds=targets.ttft_seconds,
         tpot_seconds=targets.tpot_seconds,

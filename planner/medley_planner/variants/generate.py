@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
-from medley_planner.capacity import CapacityRow, Table, TableKey, capacity_rows
+from medley_planner.capacity import CapacityRow, TableKey, capacity_rows
 from medley_planner.capacity.grid_ratios import table_of
 from medley_planner.catalog import Gpu
 from medley_planner.model import Bucket
@@ -189,17 +189,7 @@ def _capacity(
     keys: Mapping[Replica, TableKey], engine: Engine, buckets: tuple[Bucket, ...]
 ) -> dict[Replica, CapacityRow]:
     """All at once, and once for pools of the same GPU."""
-    tables = [
-        Table(
-            step=replica.step(),
-            fit=replica.fit(),
-            token_budget=replica.token_budget,
-            max_sequences=replica.max_sequences,
-            speed=replica.speed,
-            prefill_share=1.0 - engine.prefix_hit_rate,
-        )
-        for replica in keys
-    ]
+    tables = [replica.table(prefill_share=1.0 - engine.prefix_hit_rate) for replica in keys]
     rows = capacity_rows(
         tables,
         buckets,

@@ -16,6 +16,7 @@ from medley_planner.capacity import (
     MemoryFit,
     Speed,
     StepTime,
+    Table,
     TableGroup,
     TableKey,
     Targets,
@@ -112,6 +113,17 @@ class Replica:
             precision=self.precision,
             kv_element_bytes=self.kv_element_bytes,
             factors=self.speed.factors,
+        )
+
+    def table(self, *, prefill_share: float = 1.0) -> Table:
+        """What its capacities are asked for with."""
+        return Table(
+            step=self.step(),
+            fit=self.fit(),
+            token_budget=self.token_budget,
+            max_sequences=self.max_sequences,
+            speed=self.speed,
+            prefill_share=prefill_share,
         )
 
     def table_key(self, group: TableGroup) -> TableKey:
