@@ -76,7 +76,6 @@ class Forecaster:
     rows: bytes = b""
     spacing_seconds: float = SPACING_SECONDS
     max_samples: int = MAX_SAMPLES
-    half_life_seconds: float = HALF_LIFE_SECONDS
 
     def __len__(self) -> int:
         return len(self.rows) // _ROW.size
@@ -138,7 +137,7 @@ class Forecaster:
         method = past.better() if method is Method.BETTER else method
         _, rate_rps, level, slope = self._last()
         mean_rps = rate_rps if method is Method.LAST else Trend(level, slope).rate_in(ahead)
-        weights = 0.5 ** ((last_at - past.at) / self.half_life_seconds)
+        weights = 0.5 ** ((last_at - past.at) / HALF_LIFE_SECONDS)
         score = margin_at(quantile, scores(past.actual, past.predicted(method), usual_rps=past.usual_rps), weights)
         upper_rps = with_margin(mean_rps, score, usual_rps=past.usual_rps)
         margin = upper_rps / mean_rps - 1.0 if mean_rps > 0 else 0.0
