@@ -41,8 +41,8 @@ e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged
 e2e-vllm: $(STAMP) ## A real vLLM on this CPU: profile it, predict loads that it was not profiled with (5 GB; JSON=FILE)
 	$(BIN)/python -m e2e.vllm $(if $(JSON),--json $(JSON))
 
-bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1)
-	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json)
+bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-planner: $(STAMP) ## One service: time of a plan; cost and CPU beside the slice program and others (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_planner $(if $(JSON),--json $(filter-out 1,$(JSON)))
@@ -50,8 +50,8 @@ bench-planner: $(STAMP) ## One service: time of a plan; cost and CPU beside the 
 bench-noisy-day: $(STAMP) ## Replica changes and cost over a noisy day, beside an HPA-like rule (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_noisy_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
-bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 for figures)
-	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json)
+bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-forecast: $(STAMP) ## Rates forecast at 10 to 30 minutes, beside last value and 24 h before (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_forecast $(if $(JSON),--json $(filter-out 1,$(JSON)))

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from medley_planner.capacity import capacity_row
 from medley_planner.catalog import gpu
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload import standard_buckets
+from tests.generator.capacity_row import capacity_row
 
 POOLS = {
     "l4": ("L4", 0.14),

@@ -11,7 +11,6 @@ stands the TPOT that the engine simulator gives at the peak's rate, in which the
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from collections.abc import Iterator
@@ -22,14 +21,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from medley_planner.capacity import StepFactors, StepTime, max_rate_rps, memory_fit
+from medley_planner.capacity import StepFactors, StepTime, max_rate_rps
 from medley_planner.capacity.calibrate import Calibration, Standing, learn
-from medley_planner.catalog import gpu
 from medley_planner.engine import Balance, EngineSpec, Fleet, ReplicaGroup, Routing, Trace, poisson_arrivals, simulate
-from medley_planner.shapes import Precision, bundled_shape
 from tests.perf.calibration_runs import (
     MAX_MODEL_LEN,
-    MODEL,
     TOKEN_BUDGET,
     Run,
     Sizes,
@@ -37,7 +33,8 @@ from tests.perf.calibration_runs import (
     request_sizes,
 )
 from tests.perf.cpu import CpuClock
-from tests.perf.report import add_json_option, write_json
+from tests.perf.inputs import fit_of
+from tests.perf.report import parser_of, write_json
 
 UNEVEN = {
     "slow steps, fast prefill": StepFactors(fixed=1.6, compute=0.7, sequence=1.0, kv=1.8),
@@ -72,8 +69,7 @@ class Predicted:
 
 
 def peak_rps(gpu_name: str, step: StepTime, sizes: Sizes) -> float:
-    shape, card = bundled_shape(MODEL), gpu(gpu_name)
-    fit = memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=MAX_MODEL_LEN)
+    fit = fit_of(gpu_name, max_model_len=MAX_MODEL_LEN)
     most = max_rate_rps(
         step,
         fit,
@@ -180,8 +176,7 @@ def summary(done: list[Predicted]) -> dict[str, dict[str, float]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_json_option(parser)
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--low", nargs=2, type=float, default=LOW_SHARE, metavar="SHARE", help="least and most low load, of the peak"
     )

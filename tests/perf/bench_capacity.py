@@ -8,7 +8,6 @@ simulation by GPU. How good the search itself shows beside a simulation of many 
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import tempfile
 import time
@@ -21,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from medley_planner.capacity import ESTIMATE, GridRatios, TableGroup, TableKey, Targets, memory_fit
+from medley_planner.capacity import ESTIMATE, GridRatios, TableGroup, TableKey, Targets
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.simulated import closed_form_of, engine_of_key, simulate_table
 from medley_planner.catalog import gpu
@@ -30,10 +29,10 @@ from medley_planner.engine import Balance, Routing, Trace, poisson_arrivals, sim
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload import standard_buckets
 from tests.perf.cpu import CpuClock
-from tests.perf.report import add_json_option, write_json
+from tests.perf.inputs import MODEL, fit_of
+from tests.perf.report import parser_of, write_json
 
 GPUS = ("L4", "A10G", "L40S", "RTX-PRO-6000", "A100-80", "H100", "H200", "B200")
-MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 MAX_MODEL_LEN = 16_384
 CELL_SECONDS, COLD_SECONDS, CACHED_SECONDS = 0.3, 120.0, 0.05
 """Targets: CPU of a cell, wall of 60 x 8 cold on two cores, the same from the cache."""
@@ -53,17 +52,15 @@ class Timed:
 
 
 def key_of(name: str, *, tpot_seconds: float) -> TableKey:
-    shape, card = bundled_shape(MODEL), gpu(name)
-    fit = memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=MAX_MODEL_LEN)
     return TableKey.of(
-        TableGroup(shape, "0.32.0", Targets(1.0, tpot_seconds, 95.0), MAX_MODEL_LEN, 256),
-        card,
+        TableGroup(bundled_shape(MODEL), "0.32.0", Targets(1.0, tpot_seconds, 95.0), MAX_MODEL_LEN, 256),
+        gpu(name),
         tensor_parallel=1,
         precision=Precision.BF16,
         kv_element_bytes=2.0,
         token_budget=2048,
         speed=ESTIMATE,
-        fit=fit,
+        fit=fit_of(name, max_model_len=MAX_MODEL_LEN),
     )
 
 
@@ -190,8 +187,7 @@ def against_targets(cell: float, wall: float | None, from_cache: float, *, table
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_json_option(parser)
+    parser = parser_of(__doc__)
     parser.add_argument("--no-cold", action="store_true", help="leave out the eight tables by two processes")
     parser.add_argument("--gpus", nargs="+", choices=GPUS, default=list(GPUS))
     args = parser.parse_args()

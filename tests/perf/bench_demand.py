@@ -12,7 +12,6 @@ together. Capacities are the planner's closed form for Llama-3.1-8B; sizes that 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import math
@@ -30,18 +29,16 @@ from e2e.fleet.engine import Engine, EngineSpec
 from e2e.fleet.histogram import Histogram as Counts
 from e2e.fleet.histogram import token_edges
 from e2e.fleet.requests import Request
-from medley_planner.capacity import StepTime, Table, memory_fit
+from medley_planner.capacity import Table
 from medley_planner.capacity.batch import max_rates_rps
-from medley_planner.catalog import gpu
 from medley_planner.engine import poisson_arrivals
 from medley_planner.model import Bucket, Demand, SizeSource
-from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload.held_tokens import HeldTokens, Moments, Untold, joint_ratio
 from medley_planner.workload.histogram import Histogram, demand_from_histograms, mean_square
 from medley_planner.workload.joint import Sizes, demand_from_cells, demand_from_tilt, demand_from_variants
 from medley_planner.workload.marginal import Bin, product
-from tests.perf.engine_validation import SHARED
-from tests.perf.report import add_json_option, write_json
+from tests.perf.inputs import SHARED, azure_sizes, fit_of, step_of
+from tests.perf.report import parser_of, write_json
 
 GPUS = ("L40S", "A100-80", "H100", "H200")
 SERVED_BY = "H100"
@@ -55,11 +52,6 @@ TTFT_SECONDS, TPOT_SECONDS, PERCENTILE = 10.0, 0.1, 95.0
 METHODS = ("upper edges", "mean", "independent", "tilted", "per variant", "gateway")
 
 Size = tuple[int, int]
-
-
-def azure() -> list[Size]:
-    with (SHARED / "AzureLLMInferenceTrace_conv.csv").open(encoding="utf-8") as file:
-        return [(int(row["ContextTokens"]), int(row["GeneratedTokens"])) for row in csv.DictReader(file)]
 
 
 def mooncake() -> list[Size]:
@@ -91,7 +83,7 @@ def mixture(parts: Sequence[tuple[float, float, float]]) -> list[Size]:
 
 
 TRACES: dict[str, Callable[[], list[Size]]] = {
-    "Azure conv": azure,
+    "Azure conv": azure_sizes,
     "Mooncake conversation": mooncake,
     "Vidur arXiv": arxiv,
     "chat + long documents": lambda: mixture([(0.6, 400, 350), (0.4, 9000, 80)]),
@@ -101,12 +93,11 @@ TRACES: dict[str, Callable[[], list[Size]]] = {
 
 
 def table_of(name: str) -> Table:
-    shape, card = bundled_shape("meta-llama/Llama-3.1-8B-Instruct"), gpu(name)
-    fit = memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=LONGEST)
+    fit = fit_of(name, max_model_len=LONGEST)
     if not fit.fits:
         # A card whose memory holds no sequence of full length serves shorter ones.
-        fit = memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=32_768)
-    return Table(StepTime(shape, card, tensor_parallel=1, precision=Precision.BF16), fit, 2048, 256)
+        fit = fit_of(name, max_model_len=32_768)
+    return Table(step_of(name), fit, 2048, 256)
 
 
 def gpus_per_rate(tables: Sequence[Table], demand: Demand) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -268,9 +259,7 @@ def _cells(sizes: Sequence[Size]) -> dict[tuple[float, float], float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_json_option(parser)
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__).parse_args()
     tables = [table_of(name) for name in GPUS]
     printed = Printed(
         title=f"error of the load, mean of {WINDOWS} windows of {WINDOW_SECONDS:g} s, at least {WINDOW_REQUESTS:g} "

@@ -8,7 +8,6 @@ several runs, step tables included.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import asdict
@@ -17,8 +16,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from medley_planner.capacity import StepTime, memory_fit
-from medley_planner.catalog import gpu
 from medley_planner.engine import (
     Balance,
     EngineSpec,
@@ -30,8 +27,9 @@ from medley_planner.engine import (
     simulate,
 )
 from medley_planner.engine.reference import simulate_stepwise
-from medley_planner.shapes import Precision, bundled_shape
 from tests.perf.engine_validation import DATA, validate
+from tests.perf.inputs import fit_of, step_of
+from tests.perf.report import parser_of, write_json
 
 REQUESTS = 60_000
 REFERENCE_REQUESTS = {1: 400, 64: 1500}
@@ -41,10 +39,8 @@ MAX_MODEL_LEN = 32_768
 
 
 def engine(name: str) -> EngineSpec:
-    shape, card = bundled_shape("meta-llama/Llama-3.1-8B-Instruct"), gpu(name)
-    fit = memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=MAX_MODEL_LEN)
-    step = StepTime(shape, card, tensor_parallel=1, precision=Precision.BF16)
-    return EngineSpec(step, 2048, 256, fit.kv_tokens, MAX_MODEL_LEN)
+    fit = fit_of(name, max_model_len=MAX_MODEL_LEN)
+    return EngineSpec(step_of(name), 2048, 256, fit.kv_tokens, MAX_MODEL_LEN)
 
 
 def trace_at(rate_rps: float) -> Trace:
@@ -59,6 +55,7 @@ def head(trace: Trace, count: int) -> Trace:
 
 
 def main() -> int:
+    args = parser_of(__doc__).parse_args()
     fleets = {
         "1 x H100": Fleet((ReplicaGroup("H100", engine("H100"), 1),)),
         "32 x A100-80 + 32 x H100": Fleet(
@@ -112,8 +109,7 @@ def main() -> int:
             f"({compared.tpot_error:+.1%}), mean TTFT {compared.measured_ttft:.2f} / {compared.simulated_ttft:.2f} s "
             f"({compared.ttft_error:+.1%})"
         )
-    if "--json" in sys.argv:
-        print(json.dumps({"speed": results, "validation": asdict(compared) if compared else None}))
+    write_json(args.json, {"speed": results, "validation": asdict(compared) if compared else None})
     return 0
 
 

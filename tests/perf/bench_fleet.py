@@ -27,7 +27,7 @@ from medley_planner.model import Plan, Problem, RoutingMode
 from medley_planner.optimize import plan, verify
 from tests.generator import Extras, changed, fleet
 from tests.perf.baselines.fleet_programs import fleet_baselines
-from tests.perf.report import add_json_option, write_json
+from tests.perf.report import parser_of, write_json
 
 ROOT = Path(__file__).parents[2]
 SIZES = (10, 30, 100, 500, 1000)
@@ -121,8 +121,7 @@ def _timed(problem: Problem, *, last: Plan | None) -> tuple[Plan, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_json_option(parser)
+    parser = parser_of(__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))

@@ -10,9 +10,7 @@ Reads ../shared/data/servegen_language_m_*_rate10min.csv (or $MEDLEY_SHARED_DATA
 
 from __future__ import annotations
 
-import argparse
 import csv
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,9 +29,9 @@ from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceM
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.workload.conformal import Floats, margin_at, scores, with_margin
 from medley_planner.workload.forecast import HALF_LIFE_SECONDS, Forecaster, Method
-from tests.perf.report import add_json_option, write_json
+from tests.perf.inputs import SHARED
+from tests.perf.report import parser_of, write_json
 
-SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 SERVICES = ("large", "mid")
 BIN_SECONDS = 600
 HISTORY_BINS = 288
@@ -70,8 +68,7 @@ class Row:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_json_option(parser)
+    parser = parser_of(__doc__)
     parser.add_argument("--quantile", type=float, default=QUANTILE)
     args = parser.parse_args()
     missing = [name for name in SERVICES if not _path(name).exists()]

@@ -26,7 +26,7 @@ from medley_planner.optimize import plan, verify
 from tests.generator import STEPS_A_DAY, day, eight_pools, fleet, running
 from tests.perf.baselines.hpa import HpaState, hpa_step
 from tests.perf.baselines.simple import alone, cheapest_single, load_alone
-from tests.perf.report import add_json_option, write_json
+from tests.perf.report import parser_of, write_json
 
 STARTUP_SECONDS = 300.0
 HORIZONS_SECONDS = (400.0, 900.0, 3600.0)
@@ -60,8 +60,7 @@ class Day:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_json_option(parser)
+    parser = parser_of(__doc__)
     parser.add_argument("--steps", type=int, default=STEPS_A_DAY)
     parser.add_argument("--horizons", type=float, nargs="+", default=HORIZONS_SECONDS, help="seconds")
     parser.add_argument("--within", type=float, nargs="+", default=WITHIN, help="parts that fewer changes may cost")

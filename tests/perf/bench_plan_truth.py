@@ -13,7 +13,6 @@ Targets: Azure's chat 1 s and 50 ms; Mooncake's long prompts (5 % are above 40,0
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 import sys
@@ -25,11 +24,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from medley_planner.capacity import Targets
 from medley_planner.catalog import gpu
 from medley_planner.check import (
     CheckedPlan,
     Subject,
-    Targets,
     demand_of_trace,
     engine_edges,
     plan_checked,
@@ -43,8 +42,8 @@ from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.variants import Engine, Source, generate, prune
 from medley_planner.workload import Histogram, demand_from_histograms
 from medley_planner.workload.quantile import rate_at_quantile
-from tests.perf.engine_validation import SHARED
-from tests.perf.report import add_json_option, write_json
+from tests.perf.inputs import MODEL, SHARED
+from tests.perf.report import parser_of, write_json
 
 PRICED_AS = {
     "L4": ("g6.xlarge", 1),
@@ -56,7 +55,6 @@ PRICED_AS = {
 }
 """AWS us-east-1, on demand: instance and its GPUs."""
 PRICES = "gpu_prices.csv"
-MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 HEADROOM = 0.10
 """The operator's default."""
 WINDOW_SECONDS = 300.0
@@ -99,9 +97,7 @@ class Result:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_json_option(parser)
-    args = parser.parse_args()
+    args = parser_of(__doc__).parse_args()
     console = Console(width=180)
     missing = [
         path for path in (*(SHARED / case.file for case in CASES), SHARED / "gpu_prices.csv") if not path.exists()

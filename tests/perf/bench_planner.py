@@ -9,7 +9,6 @@ examples/plan/fleet.yaml, imports included.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from medley_planner.model import Plan, Problem, RoutingMode
 from medley_planner.optimize import plan, verify
 from tests.generator import eight_pools, few_sizes, thirty_variants
 from tests.perf.comparison import compare, comparison_table, hard_instances, shared_instances
-from tests.perf.report import add_json_option, write_json
+from tests.perf.report import parser_of, write_json
 
 ROOT = Path(__file__).parents[2]
 PROCESS_RUNS = 5
@@ -35,8 +34,7 @@ GAP_TARGET = 0.001
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_json_option(parser)
+    parser = parser_of(__doc__)
     parser.add_argument("--routing", nargs="+", choices=[mode.value for mode in RoutingMode], default=list(RoutingMode))
     parser.add_argument("--seeds", type=int, default=20, help="instances of each size in the table of times")
     parser.add_argument("--compared", type=int, default=8, help="instances of each family beside the baselines")

@@ -12,8 +12,6 @@ highest batch, and the error is that of all other rows.
 from __future__ import annotations
 
 import csv
-import json
-import os
 import statistics
 import sys
 from collections import defaultdict
@@ -28,8 +26,9 @@ from medley_planner.capacity.fit import Fit, fit_points
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import Point
 from medley_planner.cli.estimate_rows import predict_row, row_question
+from tests.perf.inputs import SHARED
+from tests.perf.report import parser_of, write_json
 
-SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 MEASURED = SHARED / "vllm_measured_ttft_tpot.csv"
 RANGE_RATIO = 0.8
 """InferenceMAX, from which the rows come, draws lengths from 80 to 100 % of the nominal ones."""
@@ -179,6 +178,7 @@ def _point(row: Row) -> Point:
 
 
 def main() -> int:
+    args = parser_of(__doc__).parse_args()
     if not MEASURED.exists():
         raise SystemExit(f"no measured data at {MEASURED}; set MEDLEY_SHARED_DATA to the folder that has it")
     data = measured()
@@ -219,8 +219,7 @@ def main() -> int:
             )
     console.print(f"{len(data.impossible)} rows beat the physical limit and were dropped")
     console.print(f"{len(data.unpredicted)} rows were not predicted: {sorted(set(data.unpredicted))}")
-    if "--json" in sys.argv:
-        print(json.dumps({"groups": results, "impossible": data.impossible, "unpredicted": data.unpredicted}))
+    write_json(args.json, {"groups": results, "impossible": data.impossible, "unpredicted": data.unpredicted})
     return 0
 
 

@@ -6,25 +6,18 @@ vLLM's counters step by step; everything is seeded.
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from random import Random
 
 from e2e.fleet.engine import Engine, EngineSpec
 from e2e.fleet.requests import Request
-from medley_planner.capacity import StepFactors, StepTime, memory_fit
+from medley_planner.capacity import StepFactors
 from medley_planner.capacity.calibrate import Prior
 from medley_planner.capacity.window import Window
-from medley_planner.catalog import gpu
-from medley_planner.shapes import Precision, bundled_shape
+from tests.perf.inputs import AZURE, MODEL, azure_sizes, fit_of, step_of
 
-DATA = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
-AZURE = DATA / "AzureLLMInferenceTrace_conv.csv"
-MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 MAX_MODEL_LEN = 16_384
 TOKEN_BUDGET = 2048
 WINDOW_SECONDS = 60.0
@@ -38,9 +31,8 @@ Sizes = Sequence[tuple[int, int]]
 def request_sizes() -> tuple[Sizes, str]:
     """(prompt, generation) tokens, and where they are from: the Azure conversation trace, else drawn alike."""
     if AZURE.exists():
-        with AZURE.open(newline="", encoding="utf-8") as file:
-            rows = [(int(row["ContextTokens"]), int(row["GeneratedTokens"])) for row in csv.DictReader(file)]
-        return [(max(prompt, 1), max(generation, 1)) for prompt, generation in rows], "Azure conversation trace"
+        sizes = [(max(prompt, 1), max(generation, 1)) for prompt, generation in azure_sizes()]
+        return sizes, "Azure conversation trace"
     draw = Random(7)  # noqa: S311 - sizes, no secrets
     lengths = [(draw.lognormvariate(6.6, 0.9), draw.lognormvariate(5.0, 0.8)) for _ in range(20_000)]
     return [(min(round(p) + 1, 8000), min(round(g) + 1, 1500)) for p, g in lengths], "drawn"
@@ -48,12 +40,7 @@ def request_sizes() -> tuple[Sizes, str]:
 
 def prior_of(name: str) -> Prior:
     """The estimate of one GPU, with its parts multiplied by what it is given."""
-    shape, card = bundled_shape(MODEL), gpu(name)
-
-    def step(factors: StepFactors) -> StepTime:
-        return StepTime(shape, card, tensor_parallel=1, precision=Precision.BF16, factors=factors)
-
-    return step
+    return partial(step_of, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +71,6 @@ class Run:
     """One engine of `gpu_name` that is `truth` of its estimate, under loads that change from window to window."""
 
     def __init__(self, gpu_name: str, truth: StepFactors, sizes: Sizes, *, seed: int) -> None:
-        shape, card = bundled_shape(MODEL), gpu(gpu_name)
-        fit = memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=MAX_MODEL_LEN)
         self._random = Random(seed)  # noqa: S311 - arrivals, no secrets
         self._sizes = sizes
         self._engine = Engine(
@@ -94,7 +79,7 @@ class Run:
                 max_model_len=MAX_MODEL_LEN,
                 max_batched_tokens=TOKEN_BUDGET,
                 max_sequences=256,
-                kv_tokens=fit.kv_tokens,
+                kv_tokens=fit_of(gpu_name, max_model_len=MAX_MODEL_LEN).kv_tokens,
                 gpu_memory_utilization=0.9,
                 step=prior_of(gpu_name)(truth),
             ),

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -23,6 +21,7 @@ from medley_planner.optimize import plan, verify
 from tests.perf.baselines.simple import cheapest_single, rounded_relaxation
 from tests.perf.baselines.slice_ilp import SliceAnswer, cost_of, solve_slices
 from tests.perf.cpu import CpuClock
+from tests.perf.inputs import SHARED
 
 SLICE_FACTORS = (1, 4, 8)
 HARD_CPU_SECONDS = 20.0
@@ -30,9 +29,6 @@ HARD_TARGET_CPU_SECONDS = 2.0
 CPU_RATIO_TARGET = 10.0
 COST_TOLERANCE = 1e-5
 """The relative gap that `plan` proves by default: a plan may be dearer than the optimum by as much."""
-
-_REPOSITORY = Path(__file__).resolve().parents[2]
-_DATA = Path(os.environ.get("MEDLEY_SHARED_DATA", _REPOSITORY.parent / "shared" / "data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class Compared:
 
 def shared_instances() -> list[Problem]:
     """The instances with proven optima, where their file is; elsewhere none."""
-    path = _DATA / "plan_instances.json"
+    path = SHARED / "plan_instances.json"
     if not path.exists():
         return []
     document = json.loads(path.read_text(encoding="utf-8"))

@@ -7,17 +7,15 @@ run under MEDLEY_SHARED_DATA.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 from medley_planner.capacity import StepTime, memory_fit
 from medley_planner.catalog import gpu
 from medley_planner.engine import Balance, EngineSpec, Fleet, ReplicaGroup, Routing, Trace, simulate
 from medley_planner.shapes import Precision, bundled_shape
+from tests.perf.inputs import SHARED
 
-SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 DATA = SHARED / "llmservingsim_vllm_requests_RTXPRO6000_Llama-3.1-8B.jsonl"
 META = SHARED / "llmservingsim_vllm_meta_RTXPRO6000_Llama-3.1-8B.json"
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share in reporting: the option for JSON, and where it goes."""
+"""What the benchmarks share as commands: their parser with its option for JSON, and where that goes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 PRINT = "-"
 
 
-def add_json_option(parser: argparse.ArgumentParser) -> None:
+def parser_of(doc: str | None) -> argparse.ArgumentParser:
+    """With `--json`, and the first line of the script's docstring as description."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0] if doc else None)
     parser.add_argument(
         "--json", nargs="?", const=PRINT, metavar="FILE", help="write the figures as JSON to FILE, or print them"
     )
+    return parser
 
 
 def write_json(where: str | None, document: dict[str, Any]) -> None:

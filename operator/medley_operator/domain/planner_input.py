@@ -20,7 +20,8 @@ from medley_operator.domain.pools import planner_pools
 from medley_operator.domain.snapshot import Manifest, ObjectKey
 from medley_operator.domain.startup import startup_seconds
 from medley_operator.domain.validate import price_problem
-from medley_planner.check import Subject, Targets
+from medley_planner.capacity import Targets
+from medley_planner.check import Subject
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
 from medley_planner.units import duration_seconds
 from medley_planner.variants import Replica

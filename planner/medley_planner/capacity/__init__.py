@@ -4,7 +4,7 @@ from medley_planner.capacity.batch import Table
 from medley_planner.capacity.closed_form import max_rate_rps
 from medley_planner.capacity.grid_ratios import CapacityBasis, GridRatios
 from medley_planner.capacity.memory import MemoryFit, memory_fit
-from medley_planner.capacity.row import CapacityRow, capacity_row, capacity_rows
+from medley_planner.capacity.row import CapacityRow, capacity_rows
 from medley_planner.capacity.speed import DERATE, DERATES, ESTIMATE, Derates, EngineKey, Speed, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.capacity.table_key import TableGroup, TableKey, Targets
@@ -26,7 +26,6 @@ __all__ = [
     "TableGroup",
     "TableKey",
     "Targets",
-    "capacity_row",
     "capacity_rows",
     "max_rate_rps",
     "memory_fit",

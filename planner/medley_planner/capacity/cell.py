@@ -18,7 +18,7 @@ import numpy as np
 from medley_planner.capacity.table_key import Targets
 from medley_planner.engine.routing import Balance, Fleet, ReplicaGroup, Routing
 from medley_planner.engine.simulate import simulate
-from medley_planner.engine.spec import EngineSpec
+from medley_planner.engine.spec import EngineSpec, StepSeconds
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import Floats, Trace
 
@@ -54,9 +54,12 @@ class SimulatedEngine:
     table: StepTable
 
     @classmethod
-    def of(cls, spec: EngineSpec) -> SimulatedEngine:
-        """Raises ValueError where the simulator refuses the step time."""
-        table = StepTable.of(spec.step, token_budget=spec.token_budget, max_sequences=spec.max_sequences)
+    def of(
+        cls, step: StepSeconds, *, token_budget: int, max_sequences: int, kv_tokens: int, max_model_len: int
+    ) -> SimulatedEngine:
+        """Raises ValueError where such an engine would refuse to start, or the simulator refuses the step time."""
+        spec = EngineSpec(step, token_budget, max_sequences, kv_tokens, max_model_len)
+        table = StepTable.of(step, token_budget=token_budget, max_sequences=max_sequences)
         return cls(Fleet((ReplicaGroup("replica", spec, 1),)), table)
 
     @property
@@ -102,7 +105,7 @@ class _Load:
         stay = targets.ttft_seconds + generation_tokens * targets.tpot_seconds
         turn = guess_rps * min(stay, LONGEST_STAY_SECONDS)
         turn = min(turn, MOST_REQUESTS / (LEAST_TURNS + WARM_UP_TURNS + 1.0))
-        miss = 1.0 - targets.percentile / 100.0
+        miss = 1.0 - targets.share
         measured = min(max(LEAST_MEASURED, LEAST_BEYOND / miss, LEAST_TURNS * turn), MOST_REQUESTS)
         warm_up = max(LEAST_WARM_UP, WARM_UP_TURNS * turn)
         return cls(prompt_tokens, generation_tokens, round(warm_up), round(measured), math.ceil(turn))
@@ -132,7 +135,7 @@ def _used(
         outcome.ttft_seconds[counted] / targets.ttft_seconds, outcome.tpot_seconds[counted] / targets.tpot_seconds
     )
     drift = 0.0 if requests is not None else _drift(outcome.ttft_seconds[counted], trace.arrival_seconds[counted])
-    rank = math.ceil(targets.percentile / 100.0 * used.size - 1e-9) - 1
+    rank = math.ceil(targets.share * used.size - 1e-9) - 1
     return max(float(np.partition(used, rank)[rank]), drift / MOST_DRIFT)
 
 

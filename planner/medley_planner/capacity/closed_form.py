@@ -77,7 +77,7 @@ def max_rate_rps(
     """Requests per second at which `percentile` percent of requests still meet both targets; 0 if none does.
 
     Never rises with longer prompts or tighter targets. May rise somewhat with a longer generation, over which jitter
-    averages out; `capacity_row` takes that off. Not derated. 0 also where the model does not fit, or prompt plus
+    averages out; `capacity_rows` takes that off. Not derated. 0 also where the model does not fit, or prompt plus
     generation exceed the longest sequence.
     `token_budget` is the engine's max-num-batched-tokens, `max_sequences` its max-num-seqs. `prefill_share`, above 0:
     of each prompt, what no prefix cache saves computing.

@@ -1,22 +1,16 @@
-"""The capacity row of one variant: the derated largest rate of each size bucket. Pure."""
+"""The capacity rows of variants: the derated largest rate of each size bucket. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from medley_planner.capacity.batch import Array, Table, max_rates_rps
-from medley_planner.capacity.closed_form import max_rate_rps
 from medley_planner.capacity.grid_ratios import CapacityBasis, GridRatios, common_ratios, ratios_at
-from medley_planner.capacity.memory import MemoryFit, memory_fit
-from medley_planner.capacity.speed import ESTIMATE
-from medley_planner.capacity.step_time import StepTime
-from medley_planner.catalog import Gpu
+from medley_planner.capacity.memory import MemoryFit
 from medley_planner.model import Bucket, Provenance
-from medley_planner.shapes import ModelShape, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,83 +27,6 @@ class CapacityRow:
     basis: CapacityBasis = CapacityBasis.CLOSED_FORM
 
 
-def capacity_row(
-    shape: ModelShape,
-    gpu: Gpu,
-    *,
-    tensor_parallel: int,
-    precision: Precision,
-    max_model_len: int,
-    buckets: tuple[Bucket, ...],
-    ttft_seconds: float,
-    tpot_seconds: float,
-    percentile: float,
-    token_budget: int,
-    max_sequences: int,
-    utilisation: float = 0.9,
-) -> CapacityRow:
-    """The estimated row of one replica of `shape` on `tensor_parallel` of `gpu`; see `max_rate_rps` for the targets.
-
-    Within a row, a bucket never has more capacity than one whose prompt and generation are both no longer.
-    """
-    return _row(
-        shape,
-        gpu,
-        tensor_parallel,
-        precision,
-        max_model_len,
-        buckets,
-        ttft_seconds,
-        tpot_seconds,
-        percentile,
-        token_budget,
-        max_sequences,
-        utilisation,
-    )
-
-
-@lru_cache(maxsize=1024)
-def _row(
-    shape: ModelShape,
-    gpu: Gpu,
-    tensor_parallel: int,
-    precision: Precision,
-    max_model_len: int,
-    buckets: tuple[Bucket, ...],
-    ttft_seconds: float,
-    tpot_seconds: float,
-    percentile: float,
-    token_budget: int,
-    max_sequences: int,
-    utilisation: float,
-) -> CapacityRow:
-    fit = memory_fit(
-        shape,
-        gpu,
-        tensor_parallel=tensor_parallel,
-        precision=precision,
-        max_model_len=max_model_len,
-        utilisation=utilisation,
-    )
-    step = StepTime(shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
-    rates = [
-        ESTIMATE.derate
-        * max_rate_rps(
-            step,
-            fit,
-            prompt_tokens=bucket.prompt_tokens,
-            generation_tokens=bucket.generation_tokens,
-            ttft_seconds=ttft_seconds,
-            tpot_seconds=tpot_seconds,
-            percentile=percentile,
-            token_budget=token_budget,
-            max_sequences=max_sequences,
-        )
-        for bucket in buckets
-    ]
-    return CapacityRow(_falling(buckets, rates), ESTIMATE.provenance, ESTIMATE.derate, fit)
-
-
 def capacity_rows(
     tables: Sequence[Table],
     buckets: tuple[Bucket, ...],
@@ -119,8 +36,9 @@ def capacity_rows(
     percentile: float,
     simulated: Sequence[GridRatios | None] | None = None,
 ) -> tuple[CapacityRow, ...]:
-    """`capacity_row` of many replicas in one pass, several times faster than one by one. Not cached.
+    """The row of each replica; see `max_rate_rps` for the targets. In one pass: many times faster than one by one.
 
+    Within a row, a bucket never has more capacity than one whose prompt and generation are both no longer.
     `simulated`: the table of each replica, None where there is none. It corrects the closed form; replicas without one
     are then corrected as the others are on average, so that none looks better for not having been simulated.
     """
@@ -154,14 +72,3 @@ def _corrections(simulated: Sequence[GridRatios | None], buckets: tuple[Bucket, 
         corrections[:] = common_ratios(found)
         corrections[at] = found
     return corrections
-
-
-def _falling(buckets: tuple[Bucket, ...], rates: list[float]) -> tuple[float, ...]:
-    return tuple(
-        min(
-            rate
-            for other, rate in zip(buckets, rates, strict=True)
-            if other.prompt_tokens <= bucket.prompt_tokens and other.generation_tokens <= bucket.generation_tokens
-        )
-        for bucket in buckets
-    )

@@ -9,7 +9,6 @@ from medley_planner.capacity.batch import Table, max_rates_rps
 from medley_planner.capacity.cell import SimulatedEngine, simulated_rate_rps
 from medley_planner.capacity.grid_ratios import GridRatios
 from medley_planner.capacity.table_key import TableKey
-from medley_planner.engine.spec import EngineSpec
 from medley_planner.workload.grid import standard_buckets
 
 
@@ -36,14 +35,13 @@ def simulate_table(key: TableKey) -> GridRatios:
 
 def engine_of_key(key: TableKey) -> SimulatedEngine:
     """Raises ValueError as `simulate_table` does."""
-    spec = EngineSpec(
-        step=key.step(),
+    return SimulatedEngine.of(
+        key.step(),
         token_budget=key.token_budget,
         max_sequences=key.group.max_sequences,
         kv_tokens=key.kv_tokens,
         max_model_len=key.group.max_model_len,
     )
-    return SimulatedEngine.of(spec)
 
 
 def closed_form_of(key: TableKey) -> tuple[float, ...]:

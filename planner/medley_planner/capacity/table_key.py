@@ -33,6 +33,10 @@ class Targets:
     tpot_seconds: float
     percentile: float
 
+    @property
+    def share(self) -> float:
+        return self.percentile / 100.0
+
 
 @dataclass(frozen=True, slots=True)
 class TableGroup:

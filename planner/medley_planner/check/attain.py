@@ -12,6 +12,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from medley_planner.capacity import Targets
+from medley_planner.capacity.cell import SimulatedEngine
 from medley_planner.check.spread import Part, ranked
 from medley_planner.engine import (
     Balance,
@@ -19,7 +21,6 @@ from medley_planner.engine import (
     Fleet,
     ReplicaGroup,
     Routing,
-    StepTable,
     Trace,
     poisson_arrivals,
     simulate,
@@ -31,19 +32,6 @@ REQUESTS = 3000
 """Of each simulation, the first `_WARM_UP` of them not judged. 95 % of 2,700 is known to about 1 point."""
 _WARM_UP = 0.1
 _SEED = 20_260_101
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """Of each request; `percentile` percent of them must meet both."""
-
-    ttft_seconds: float
-    tpot_seconds: float
-    percentile: float
-
-    @property
-    def share(self) -> float:
-        return self.percentile / 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +72,19 @@ class Attained:
 
 def spec_of(replica: Replica, *, prefix_hit_rate: float = 0.0) -> EngineSpec:
     """The replica as the simulator takes it; its memory must hold the model."""
-    return replace(_engine(replica)[0], prefix_hit_rate=prefix_hit_rate)
+    return replace(_engine(replica).spec, prefix_hit_rate=prefix_hit_rate)
 
 
 # A table of 8,192 tokens takes half a megabyte.
 @lru_cache(maxsize=96)
-def _engine(replica: Replica) -> tuple[EngineSpec, StepTable]:
-    step = replica.step()
-    sequences = min(replica.max_sequences, replica.token_budget)
-    spec = EngineSpec(
-        step=step,
+def _engine(replica: Replica) -> SimulatedEngine:
+    return SimulatedEngine.of(
+        replica.step(),
         token_budget=replica.token_budget,
-        max_sequences=sequences,
+        max_sequences=min(replica.max_sequences, replica.token_budget),
         kv_tokens=replica.fit().kv_tokens,
         max_model_len=replica.max_model_len,
     )
-    return spec, StepTable.of(step, token_budget=spec.token_budget, max_sequences=sequences)
 
 
 @lru_cache(maxsize=4096)
@@ -109,11 +94,13 @@ def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
     Arrivals of different rates are the same draw stretched, sizes the same in the same order, so that a lower rate is
     compared with a higher one on the same requests.
     """
-    spec, table = _engine(replica)
+    engine = _engine(replica)
     arrivals = poisson_arrivals(1.0, count=REQUESTS, seed=_SEED) / served.rate_rps
     prompt, generation = _sizes(served.parts)
-    fleet = Fleet((ReplicaGroup("replica", replace(spec, prefix_hit_rate=served.prefix_hit_rate), 1),))
-    outcome = simulate(Trace(arrivals, prompt, generation), fleet, Routing(Balance.ROUND_ROBIN), seed=0, tables=[table])
+    fleet = Fleet((ReplicaGroup("replica", replace(engine.spec, prefix_hit_rate=served.prefix_hit_rate), 1),))
+    outcome = simulate(
+        Trace(arrivals, prompt, generation), fleet, Routing(Balance.ROUND_ROBIN), seed=0, tables=[engine.table]
+    )
     judged = outcome.only(np.arange(REQUESTS) >= int(_WARM_UP * REQUESTS))
     tpot = judged.tpot_seconds[~np.isnan(judged.tpot_seconds)]
     return Attained(

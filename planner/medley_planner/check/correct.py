@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from medley_planner.check.attain import Served, Targets, attained
+from medley_planner.capacity import Targets
+from medley_planner.check.attain import Served, attained
 from medley_planner.variants import Replica
 
 FLOOR = 0.2

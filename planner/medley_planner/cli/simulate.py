@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medley_planner.capacity import Targets
 from medley_planner.catalog import UnknownGpu
-from medley_planner.check.attain import Targets
 from medley_planner.cli.arguments import (
     duration_argument,
     model_argument,

@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_planner.capacity import ESTIMATE, Table, capacity_rows
+from medley_planner.capacity import ESTIMATE, Table, Targets, capacity_rows
 from medley_planner.catalog import gpu
-from medley_planner.check import Subject, Targets, demand_of_trace, engine_edges, routed_fleet
+from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
 from medley_planner.engine import Balance, Fleet, PromptRange, ReplicaGroup, Routing, Trace
 from medley_planner.model import (

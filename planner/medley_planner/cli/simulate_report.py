@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from medley_planner.check.attain import Targets
+from medley_planner.capacity import Targets
 from medley_planner.engine import Outcome, Percentiles, Routing
 from medley_planner.model import RoutingMode
 

@@ -14,7 +14,7 @@ from medley_planner.workload.histogram import (
 from medley_planner.workload.joint import Sizes, demand_from_cells, demand_from_tilt, demand_from_variants
 from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
 from medley_planner.workload.prefix import sure_hit_rate
-from medley_planner.workload.static import Size, demand_from_means, demand_from_sizes
+from medley_planner.workload.static import demand_from_means
 
 __all__ = [
     "BAND",
@@ -27,14 +27,12 @@ __all__ = [
     "Method",
     "Moments",
     "SampleFault",
-    "Size",
     "Sizes",
     "Untold",
     "adopt",
     "demand_from_cells",
     "demand_from_histograms",
     "demand_from_means",
-    "demand_from_sizes",
     "demand_from_tilt",
     "demand_from_variants",
     "drifts",

@@ -1,28 +1,16 @@
-"""Demand written by the user: a rate with mean sizes or with a list of sizes. Pure; bad values raise ValueError."""
+"""Demand written by the user: a rate with mean sizes. Pure; bad values raise ValueError."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist
 
-from medley_planner.model import Bucket, Demand, SizeSource
+from medley_planner.model import Demand, SizeSource
 from medley_planner.workload.grid import GENERATION_SIZES, PROMPT_SIZES, edges
 from medley_planner.workload.marginal import MAX_GENERATION_BINS, MAX_PROMPT_BINS, Bin, product, thinned
 
-_SHARE_TOLERANCE = 0.01
 _NORMAL = NormalDist()
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """`share` of the requests have this prompt and generation size, in tokens."""
-
-    prompt_tokens: float
-    generation_tokens: float
-    share: float
 
 
 def demand_from_means(
@@ -55,26 +43,6 @@ def demand_from_means(
         _log_normal_bins(generation_tokens, variation, edges(GENERATION_SIZES), MAX_GENERATION_BINS),
         size_source=SizeSource.STATIC,
         max_tokens=max_tokens,
-    )
-
-
-def demand_from_sizes(rate_rps: float, sizes: Sequence[Size]) -> Demand:
-    """The listed sizes as they are; their shares must sum to 1 (to 1 %) and are normalised. Raises ValueError."""
-    _check_positive("requestsPerSecond", rate_rps)
-    if not sizes:
-        raise ValueError("the list of sizes is empty; give at least one of promptTokens, generationTokens and share")
-    for index, size in enumerate(sizes):
-        _check_positive(f"sizes[{index}].promptTokens", size.prompt_tokens)
-        _check_positive(f"sizes[{index}].generationTokens", size.generation_tokens)
-        _check_positive(f"sizes[{index}].share", size.share)
-    total = math.fsum(size.share for size in sizes)
-    if abs(total - 1.0) > _SHARE_TOLERANCE:
-        raise ValueError(f"the shares of the sizes sum to {total:g}; they must sum to 1")
-    return Demand(
-        rate_rps,
-        tuple(Bucket(size.prompt_tokens, size.generation_tokens) for size in sizes),
-        tuple(size.share / total for size in sizes),
-        SizeSource.STATIC,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from medley_planner.capacity import StepTime, Table, capacity_row, capacity_rows, memory_fit
+from medley_planner.capacity import StepTime, Table, capacity_rows, memory_fit
 from medley_planner.catalog import gpu
 from medley_planner.model import Bucket
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload import standard_buckets
+from tests.generator.capacity_row import capacity_row
 
 MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-30B-A3B", "openai/gpt-oss-120b", "google/gemma-2-9b-it")
 TARGETS = ((2.0, 0.06, 95.0), (0.4, 0.02, 99.0), (1e-3, 1e-3, 50.0))

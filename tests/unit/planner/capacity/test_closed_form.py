@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medley_planner.capacity import DERATE, MemoryFit, StepTime, capacity_row, max_rate_rps, memory_fit
+from medley_planner.capacity import (
+    DERATE,
+    CapacityRow,
+    MemoryFit,
+    StepTime,
+    Table,
+    capacity_rows,
+    max_rate_rps,
+    memory_fit,
+)
 from medley_planner.catalog import gpu, known_gpus
 from medley_planner.model import Bucket, Provenance
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.shapes import ModelShape, Precision, bundled_shape
 from medley_planner.workload import standard_buckets
 
 LLAMA_8B = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
@@ -132,27 +141,25 @@ def test_looser_targets_never_lower_it_and_longer_prompts_never_raise_it(
     assert max_rate_rps(step, fit, **stricter) <= base * (1 + 1e-9)
 
 
-def row(name: str, buckets: tuple[Bucket, ...], tpot: float = 0.05) -> tuple[float, ...]:
-    return capacity_row(
-        LLAMA_8B,
-        gpu(name),
-        tensor_parallel=1,
-        precision=Precision.BF16,
-        max_model_len=20000,
-        buckets=buckets,
-        ttft_seconds=2.0,
-        tpot_seconds=tpot,
-        percentile=95,
+def row(
+    name: str, buckets: tuple[Bucket, ...], tpot: float = 0.05, *, shape: ModelShape = LLAMA_8B, longest: int = 20000
+) -> CapacityRow:
+    card = gpu(name)
+    table = Table(
+        step=StepTime(shape, card, tensor_parallel=1, precision=Precision.BF16),
+        fit=memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=longest),
         token_budget=2048,
         max_sequences=256,
-    ).capacity_rps
+    )
+    (found,) = capacity_rows([table], buckets, ttft_seconds=2.0, tpot_seconds=tpot, percentile=95)
+    return found
 
 
 @pytest.mark.parametrize("name", known_gpus())
 @pytest.mark.parametrize("tpot", [0.03, 0.1])
 def test_within_a_row_more_tokens_never_raise_capacity(name: str, tpot: float) -> None:
     buckets = standard_buckets()
-    capacity = row(name, buckets, tpot)
+    capacity = row(name, buckets, tpot).capacity_rps
     assert all(
         capacity[i] >= capacity[j]
         for i, a in enumerate(buckets)
@@ -161,11 +168,12 @@ def test_within_a_row_more_tokens_never_raise_capacity(name: str, tpot: float) -
     )
 
 
-def test_a_row_is_derated_marked_and_cached() -> None:
+def test_a_row_is_derated_and_marked() -> None:
     step, fit = engine("H100", max_model_len=20000)
     plain = rate(step, fit, ttft=2.0, tpot=0.05, percentile=95)
-    assert row("H100", (Bucket(1024, 256),)) == pytest.approx((0.75 * plain,))
-    assert row("H100", (Bucket(1024, 256),)) is row("H100", (Bucket(1024, 256),))
+    found = row("H100", (Bucket(1024, 256),))
+    assert found.capacity_rps == pytest.approx((0.75 * plain,))
+    assert (found.derate, found.provenance) == (0.75, Provenance.ESTIMATED)
     assert (DERATE[Provenance.MEASURED], DERATE[Provenance.CALIBRATED], DERATE[Provenance.ESTIMATED]) == (
         0.95,
         0.9,
@@ -174,19 +182,8 @@ def test_a_row_is_derated_marked_and_cached() -> None:
 
 
 def test_a_row_of_what_does_not_fit_is_zero_with_the_reason() -> None:
-    result = capacity_row(
-        bundled_shape("meta-llama/Llama-3.1-70B-Instruct"),
-        gpu("L4"),
-        tensor_parallel=1,
-        precision=Precision.BF16,
-        max_model_len=8192,
-        buckets=standard_buckets(),
-        ttft_seconds=1.0,
-        tpot_seconds=0.05,
-        percentile=95,
-        token_budget=2048,
-        max_sequences=256,
-    )
+    shape = bundled_shape("meta-llama/Llama-3.1-70B-Instruct")
+    result = row("L4", standard_buckets(), shape=shape, longest=8192)
     assert set(result.capacity_rps) == {0.0}
     assert result.provenance is Provenance.ESTIMATED
     assert "GB of weights" in result.fit.reason

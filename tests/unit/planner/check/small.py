@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from medley_planner.capacity import Targets
 from medley_planner.catalog import gpu
-from medley_planner.check import Subject, Targets
+from medley_planner.check import Subject
 from medley_planner.model import Bucket, Demand, Pool, Problem, RoutingMode, Service, SizeSource, Variant
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.variants import TENSOR_PARALLEL, Engine, Source, generate

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from medley_planner.check import CheckMemory, Subject, Targets, plan_checked
+from medley_planner.capacity import Targets
+from medley_planner.check import CheckMemory, Subject, plan_checked
 from medley_planner.check import plan as checking
 from medley_planner.model import Bucket, Demand, Plan, PlanStatus, Problem, RoutingMode, SizeSource
 from medley_planner.optimize import plan, verify

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from medley_planner.capacity import capacity_row
 from medley_planner.catalog import gpu
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.variants import Source, generate
+from tests.generator.capacity_row import capacity_row
 from tests.unit.planner.variants.test_axes import BUCKETS, ENGINE, L4, rows
 
 LARGE = replace(ENGINE, shape=bundled_shape("meta-llama/Llama-3.1-70B-Instruct"), max_model_len=65536)

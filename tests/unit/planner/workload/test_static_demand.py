@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from medley_planner.model import Bucket, SizeSource
 from medley_planner.workload import (
-    Size,
     demand_from_means,
-    demand_from_sizes,
     mean_generation_tokens,
     mean_prompt_tokens,
     standard_buckets,
@@ -45,26 +43,6 @@ def test_sizes_end_at_the_longest_sequence() -> None:
     demand = demand_from_means(1.0, prompt_tokens=8000, generation_tokens=1000, max_tokens=16384)
     assert max(b.prompt_tokens + b.generation_tokens for b in demand.buckets) <= 16384
     assert mean_prompt_tokens(demand) == pytest.approx(8000, rel=0.15)
-
-
-def test_a_list_of_sizes_is_taken_as_it_is() -> None:
-    demand = demand_from_sizes(2.0, [Size(100, 50, 0.25), Size(4000, 200, 0.75)])
-    assert demand.buckets == (Bucket(100, 50), Bucket(4000, 200))
-    assert demand.shares == (0.25, 0.75)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "words"),
-    [
-        ([], "list of sizes is empty"),
-        ([Size(100, 50, 0.5)], "sum to 0.5"),
-        ([Size(0, 50, 1.0)], r"sizes\[0\]\.promptTokens 0"),
-        ([Size(10, math.nan, 1.0)], r"sizes\[0\]\.generationTokens nan"),
-    ],
-)
-def test_bad_lists_are_refused_by_field(sizes: list[Size], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        demand_from_sizes(1.0, sizes)
 
 
 def test_bad_means_are_refused_by_field() -> None:
