@@ -19,7 +19,7 @@ from e2e.controlplane import ControlPlaneError, ensure_assets
 from e2e.vllm.check import Check, document
 from e2e.vllm.counters import WRONG, calibrated, common_factor, product, windows
 from e2e.vllm.errors import MeasureError, VllmError
-from e2e.vllm.grids import HELD_BACK, PROFILE, ROUNDS, TOKEN_IDS, WARM_UP
+from e2e.vllm.grids import HELD_BACK, PROFILE, ROUNDS, TOKEN_IDS, TRAFFIC, WARM_UP
 from e2e.vllm.install import ensure_installed, say
 from e2e.vllm.model import NAME
 from e2e.vllm.predict import checks, fitted, repeats_by_load, step
@@ -38,12 +38,12 @@ from medley_planner.capacity.window import MIN_POD_SECONDS, SkipReason, Window
 
 _SESSION_SECONDS = 1200.0
 _REQUEST_SECONDS = 120.0
-_PROFILE_SEED, _HELD_BACK_SEED = 100, 1
+_PROFILE_SEED, _TRAFFIC_SEED, _HELD_BACK_SEED = 100, 200, 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """By round. `windows`: what counters told while the profiles were measured."""
+    """By round. `windows`: what counters told of the traffic."""
 
     profiles: tuple[Session, ...]
     held_back: tuple[Session, ...]
@@ -67,8 +67,9 @@ async def _measure(url: str, prometheus_url: str) -> _Measured:
             await run("warm-up", WARM_UP, seed=0)
         profiles, held_back, counted = [], [], []
         for number in range(1, ROUNDS + 1):
-            start = time.time()
             profiles.append(await run(f"profile {number}", PROFILE, seed=_PROFILE_SEED * number))
+            start = time.time()
+            await run(f"traffic {number}", TRAFFIC, seed=_TRAFFIC_SEED * number)
             counted += await windows(prometheus_url, start=start, end=time.time())
             # The same arrivals each time.
             held_back.append(await run(f"held back {number}", HELD_BACK, seed=_HELD_BACK_SEED))

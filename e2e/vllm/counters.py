@@ -1,4 +1,4 @@
-"""Calibrates from what Prometheus scraped while the engine was profiled: the operator's own query and filter.
+"""Calibrates from what Prometheus scraped while the engine served traffic: the operator's own query and filter.
 
 The filter starts from an estimate that is wrong by `WRONG` as a whole; it sees nothing but counters and gauges.
 """
@@ -20,8 +20,8 @@ from medley_planner.capacity.speed import StepFactors
 from medley_planner.capacity.window import SkipReason, Window
 
 WRONG = 3.0
-WINDOW_SECONDS = 5
-"""As short as five scrapes: the whole run takes minutes, where an operator has hours."""
+WINDOW_SECONDS = 10
+"""As short as ten scrapes: the whole run takes minutes, where an operator has hours."""
 REQUEST_SECONDS = 30.0
 
 

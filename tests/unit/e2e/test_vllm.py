@@ -11,7 +11,7 @@ from e2e.vllm import install
 from e2e.vllm.check import Check
 from e2e.vllm.counters import calibrated, common_factor, product
 from e2e.vllm.errors import InstallError, MeasureError
-from e2e.vllm.grids import HELD_BACK, PROFILE
+from e2e.vllm.grids import HELD_BACK, PROFILE, TRAFFIC
 from e2e.vllm.install import home_of, requirements_of
 from e2e.vllm.model import CONFIG, shape, write_model
 from e2e.vllm.predict import repeats_by_load, step
@@ -76,8 +76,8 @@ def test_the_model_is_as_large_as_it_says(tmp_path: Path) -> None:
     assert sorted(vocabulary.values()) == list(range(CONFIG["vocab_size"]))
 
 
-def test_what_is_held_back_was_not_profiled() -> None:
-    profiled = {size for load in PROFILE for size in load.sizes}
+def test_what_is_held_back_was_neither_profiled_nor_counted() -> None:
+    profiled = {size for load in (*PROFILE, *TRAFFIC) for size in load.sizes}
     assert not profiled & {size for load in HELD_BACK for size in load.sizes}
     assert all(load.rate_rps is not None for load in HELD_BACK)
 
