@@ -36,7 +36,11 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 def model_argument(model: str) -> ModelShape:
     """A bundled model, or that of a config.json. Raises UnknownModel and UnreadableConfig."""
     path = Path(model)
-    if path.suffix == ".json" or path.is_file():
+    try:
+        named = path.is_file()
+    except (OSError, ValueError):  # longer than paths may be, or not one at all
+        named = False
+    if named or path.suffix == ".json":
         return shape_from_config(path)
     return bundled_shape(model)
 
@@ -78,6 +82,6 @@ def duration_argument(text: str) -> float:
         seconds = duration_seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration above 0")
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no finite duration above 0")
     return seconds
