@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medley_planner.capacity.fit import NoFit, fit_points
+from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
 from medley_planner.capacity.points import Point
 from medley_planner.capacity.speed import DERATES, StepFactors
 from medley_planner.catalog import Gpu, gpu
@@ -87,6 +87,11 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
         if not isinstance(given, Mapping):
             raise BadProfile(f"{path}: spec.stepFactors is {given!r:.40}; give fixed, compute, sequence and kv")
         values = {part: _number(given, part, path, default=1.0, under="spec.stepFactors.") for part in _PARTS}
+        beyond = next((part for part in _PARTS if not LEAST_FACTOR <= values[part] <= MOST_FACTOR), None)
+        if beyond is not None:
+            raise BadProfile(
+                f"{path}: spec.stepFactors.{beyond} is {values[beyond]:g}; give {LEAST_FACTOR:g} to {MOST_FACTOR:g}"
+            )
         return MeasuredFactors(StepFactors(**values), max(stated, least), f"factors of {source}")
     fit = fit_points(
         [_point(point, index, path) for index, point in enumerate(points)],
