@@ -77,6 +77,13 @@ def percentile_argument(text: str) -> float:
     return value
 
 
+def directory_argument(text: str) -> Path:
+    """An empty one would be the working directory, which nobody means."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a directory or leave the option out")
+    return Path(text)
+
+
 def duration_argument(text: str) -> float:
     try:
         seconds = duration_seconds(text)
