@@ -20,10 +20,20 @@ from medley_operator.profile.import_guidellm import guidellm_report
 from medley_operator.profile.import_vllm import vllm_run
 from medley_operator.profile.manifest import model_profile_manifest
 from medley_operator.profile.report import Imported, UnusableReport, joined
-from medley_planner.capacity.fit import NoFit, fit_points
+from medley_planner.capacity import memory_fit
+from medley_planner.capacity.fit import Fit, NoFit, fit_points
+from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import UnknownGpu, gpu
 from medley_planner.cli.arguments import whole_argument
-from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
+from medley_planner.shapes import (
+    ModelShape,
+    Precision,
+    UnknownModel,
+    UnreadableConfig,
+    bundled_shape,
+    model_id,
+    shape_from_config,
+)
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -114,12 +124,48 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
         print(f"left out: the point of {load}: {reason}", file=sys.stderr)
     if isinstance(fit, NoFit):
         raise UnusableReport(f"no profile: {fit.reason}")
+    manifest = _manifest(arguments, fit, shape=shape, found=found, tool=tool)
+    factors = fit.factors
+    print(
+        f"{fit.used} points, mean TPOT error {fit.error:.1%}; factors on the data sheet's step time: fixed "
+        f"{factors.fixed:.2f}, compute {factors.compute:.2f}, sequence {factors.sequence:.2f}, kv {factors.kv:.2f}",
+        file=sys.stderr,
+    )
+    _print(manifest, arguments.format)
+
+
+def check_engine(arguments: argparse.Namespace) -> None:
+    """What `write_profile` would refuse of the options themselves, before anything is measured. Raises as it does."""
+    card, precision = gpu(arguments.gpu), Precision(arguments.precision)
+    arguments.model = model_id(arguments.model)
+    shape = (
+        bundled_shape(arguments.model)
+        if arguments.config is None
+        else shape_from_config(arguments.config, name=arguments.model)
+    )
+    fit = memory_fit(
+        shape,
+        card,
+        tensor_parallel=arguments.tp,
+        precision=precision,
+        max_model_len=2,
+        engine_kv_tokens=arguments.kv_tokens,
+    )
+    if not fit.fits:
+        raise UnusableReport(fit.reason)
+    _manifest(arguments, Fit(UNCORRECTED, 0.0, None, 0, ()), shape=shape, found=Imported((), (), None), tool="medley")
+
+
+def _manifest(
+    arguments: argparse.Namespace, fit: Fit, *, shape: ModelShape, found: Imported, tool: str
+) -> dict[str, Any]:
+    """Raises UnusableReport where the API would refuse it."""
     try:
-        manifest = model_profile_manifest(
+        return model_profile_manifest(
             model=shape.name,
-            gpu=card.name,
+            gpu=gpu(arguments.gpu).name,
             tensor_parallel=arguments.tp,
-            precision=precision,
+            precision=Precision(arguments.precision),
             engine_version=arguments.engine_version,
             fit=fit,
             points=found.points,
@@ -137,13 +183,6 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
             for problem in error.errors(include_url=False)
         )
         raise UnusableReport(f"the profile would be refused by the API server: {problems}") from None
-    factors = fit.factors
-    print(
-        f"{fit.used} points, mean TPOT error {fit.error:.1%}; factors on the data sheet's step time: fixed "
-        f"{factors.fixed:.2f}, compute {factors.compute:.2f}, sequence {factors.sequence:.2f}, kv {factors.kv:.2f}",
-        file=sys.stderr,
-    )
-    _print(manifest, arguments.format)
 
 
 def vllm_reports(path: Path) -> Iterator[Imported]:

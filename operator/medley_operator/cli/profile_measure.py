@@ -16,7 +16,7 @@ import httpx
 from rich.console import Console
 
 from medley_operator.profile.arguments import DEFAULT_CONCURRENCY
-from medley_operator.profile.client import Endpoint
+from medley_operator.profile.client import Endpoint, EndpointError
 from medley_operator.profile.loads import grid
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.reporters import BarReporter, LineReporter
@@ -31,8 +31,19 @@ async def measure_as_asked(args: argparse.Namespace) -> Session:
     where --save-points cannot be written."""
     if args.save_points is not None:
         # Before half an hour of measuring, not after it.
-        args.save_points.touch()
-    async with http_client(os.environ.get(args.api_key_env), timeout_seconds=args.request_timeout) as client:
+        existed = args.save_points.exists()
+        with args.save_points.open("a"):
+            pass
+        if not existed:
+            args.save_points.unlink()  # a run that fails leaves nothing
+    key = os.environ.get(args.api_key_env)
+    if key and not (key.isascii() and key.isprintable()):
+        # Libraries refuse it too, and show it in doing so.
+        raise EndpointError(
+            f"the API key in environment variable {args.api_key_env} has a line break or other characters that no HTTP "
+            "header takes; correct it"
+        )
+    async with http_client(key, timeout_seconds=args.request_timeout) as client:
         endpoint = Endpoint(
             client,
             url=args.endpoint,

@@ -12,11 +12,11 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from medley_operator.cli.profile_import import add_engine_arguments, in_words, write_profile
+from medley_operator.cli.profile_import import add_engine_arguments, check_engine, in_words, write_profile
 from medley_operator.profile.arguments import add_load_arguments
 from medley_operator.profile.report import Imported, UnusableReport
-from medley_planner.catalog import UnknownGpu, gpu
-from medley_planner.shapes import UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
+from medley_planner.catalog import UnknownGpu
+from medley_planner.shapes import UnknownModel, UnreadableConfig
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     from medley_operator.profile.client import EndpointError
 
     try:
-        _check_engine(arguments)
+        # Before half an hour of measuring, not after it.
+        check_engine(arguments)
         session = asyncio.run(measure_as_asked(arguments))
         points = session.points()
         if not points:
@@ -56,16 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"medley profile run: {in_words(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return EXIT_WRITTEN
-
-
-def _check_engine(arguments: argparse.Namespace) -> None:
-    """Before half an hour of measuring, not after it. Raises as `write_profile` does."""
-    gpu(arguments.gpu)
-    arguments.model = model_id(arguments.model)
-    if arguments.config is None:
-        bundled_shape(arguments.model)
-    else:
-        shape_from_config(arguments.config, name=arguments.model)
 
 
 def _now() -> str:

@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medley_planner.cli.arguments import directory_argument
+
 if TYPE_CHECKING:
     from medley_operator.domain.contexts import Prepared
     from medley_operator.domain.snapshot import Snapshot
@@ -35,7 +37,7 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cache-dir",
-        type=Path,
+        type=directory_argument,
         metavar="DIR",
         help="where simulated capacities are kept; default: the user's cache directory, as the operator has it",
     )
@@ -52,6 +54,8 @@ def with_tables(
     from medley_operator.domain.snapshot import Memory
     from medley_planner.cli.table_cache import TableCache, default_directory
 
+    if directory is not None and not simulate and not directory.is_dir():
+        _say(f"{directory} is no directory and holds no simulated capacities; give another --cache-dir, or --simulate")
     cache = TableCache(directory or default_directory(os.environ))
     wanted = prepare(snapshot, Memory()).missing_tables
     found = {key: table for key in wanted if (table := cache.get(key)) is not None}

@@ -15,7 +15,13 @@ from typing import Any
 from medley_operator.domain.calibration import KnownEngine, KnownEngines
 from medley_operator.domain.snapshot import Manifest
 from medley_planner.capacity import DERATE, EngineKey, Speed, StepFactors
-from medley_planner.capacity.calibration_record import BadRecord, from_record, to_record
+from medley_planner.capacity.calibration_record import (
+    MOST_FACTOR,
+    MOST_FIGURE,
+    BadRecord,
+    from_record,
+    to_record,
+)
 from medley_planner.model import Provenance
 from medley_planner.shapes import Precision
 
@@ -25,6 +31,8 @@ MAX_BYTES = 900_000
 WRITE_GROWTH = 2
 """An engine is worth a write where it has this many times the windows that were written."""
 DIGITS = 6
+MOST_WORDS = 200
+"""Characters of a reason: an entry may hold a megabyte of anything, and reasons are logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,14 @@ def read_config_map(manifest: Manifest) -> ReadEngines:
     engines: dict[EngineKey, KnownEngine] = {}
     problems: list[str] = []
     data = manifest.get("data") or {}
+    if not isinstance(data, Mapping):
+        return ReadEngines({}, (f"ConfigMap {CONFIG_MAP}, data: {data!r:.40} is no mapping of engines",))
     for name in sorted(data):
         try:
             key, known = _read(json.loads(data[name]))
-        except (BadRecord, ValueError, TypeError, KeyError, RecursionError) as error:
-            problems.append(f"ConfigMap {CONFIG_MAP}, data.{name}: {type(error).__name__}: {error}")
+        except (BadRecord, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            said = f"{type(error).__name__}: {error}"[:MOST_WORDS]
+            problems.append(f"ConfigMap {CONFIG_MAP}, data.{name}: {said}")
         else:
             engines[key] = known
     return ReadEngines(engines=engines, problems=tuple(problems))
@@ -106,28 +117,47 @@ def _entry(key: EngineKey, known: KnownEngine) -> dict[str, Any]:
 def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
     engine = dict(entry["engine"])
     key = EngineKey(
-        model=str(engine["model"]),
-        gpu=str(engine["gpu"]),
-        tensor_parallel=int(engine["tensor_parallel"]),
+        model=_text(engine, "model"),
+        gpu=_text(engine, "gpu"),
+        tensor_parallel=_count("engine.tensor_parallel", engine["tensor_parallel"]),
         precision=Precision(engine["precision"]),
-        engine_version=str(engine["engine_version"]),
+        engine_version=_text(engine, "engine_version"),
     )
-    kv_tokens = entry["kvTokens"]
-    if kv_tokens is not None and (isinstance(kv_tokens, bool) or not isinstance(kv_tokens, int) or kv_tokens < 1):
-        raise BadRecord(f"kvTokens is {kv_tokens!r}, no count of tokens")
+    kv_tokens = None if entry["kvTokens"] is None else _count("kvTokens", entry["kvTokens"])
     told = Speed(kv_tokens=kv_tokens)
     if entry["told"] is not None:
         told = Speed(
-            factors=StepFactors(**{part.name: float(entry["told"][part.name]) for part in fields(StepFactors)}),
+            factors=StepFactors(
+                **{part.name: _factor(part.name, entry["told"][part.name]) for part in fields(StepFactors)}
+            ),
             provenance=Provenance.CALIBRATED,
             derate=DERATE[Provenance.CALIBRATED],
             kv_tokens=kv_tokens,
         )
     seconds = entry["estimateSeconds"]
-    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-        raise BadRecord(f"estimateSeconds is {seconds!r}, no time")
+    if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds <= MOST_FIGURE):
+        raise BadRecord(f"estimateSeconds is {seconds!r:.40}, no time")
     calibration = from_record(entry["calibration"])
     return key, KnownEngine(calibration=calibration, kv_tokens=kv_tokens, told=told, estimate_seconds=seconds)
+
+
+def _text(engine: Mapping[str, Any], name: str) -> str:
+    value = engine[name]
+    if not isinstance(value, str):
+        raise BadRecord(f"engine.{name} is {value!r:.40}, no text")
+    return value
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_FIGURE:
+        raise BadRecord(f"{name} is {value!r:.40}, no count of at least 1")
+    return value
+
+
+def _factor(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not 0 < value <= MOST_FACTOR:
+        raise BadRecord(f"told.{name} is {value!r:.40}, no factor above 0 and at most {MOST_FACTOR:g}")
+    return float(value)
 
 
 def _rounded(value: Any) -> Any:

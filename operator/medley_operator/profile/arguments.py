@@ -14,6 +14,7 @@ from medley_planner.cli.arguments import duration_argument, whole_argument
 DEFAULT_SIZES = "128x64,512x128,2048x128"
 DEFAULT_CONCURRENCY = (1, 4, 16, 64)
 KEY_VARIABLE = "MEDLEY_API_KEY"
+MOST_TOKEN_ID = 2**31
 N = TypeVar("N", int, float)
 
 
@@ -101,6 +102,6 @@ def _range(text: str) -> range:
         ids = range(int(low), int(high) + 1)
     except ValueError:
         ids = range(0)
-    if len(ids) < 2 or ids.start < 0:
+    if not 0 <= ids.start < ids.stop - 1 < MOST_TOKEN_ID:
         raise argparse.ArgumentTypeError(f"{text!r} is no range of token ids, as in 1000-29999")
     return ids

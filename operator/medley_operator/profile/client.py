@@ -38,13 +38,17 @@ class Dialect:
 
 
 class Endpoint:
-    """`url` as in http://host:8000 (a trailing /v1 is fine), `model` the name that the server serves it by."""
+    """`url` as in http://host:8000 (a trailing /v1 is fine), `model` the name that the server serves it by.
+
+    Raises EndpointError where it is no such URL.
+    """
 
     def __init__(
         self, client: httpx.AsyncClient, *, url: str, model: str, clock: Callable[[], float], timeout_seconds: float
     ) -> None:
         self._client = client
         self.url = url.rstrip("/").removesuffix("/v1")
+        _check_url(self.url)
         self.model = model
         self._clock = clock
         self._timeout = timeout_seconds
@@ -103,6 +107,22 @@ class Endpoint:
         return answer.text if answer.status_code == httpx.codes.OK else None
 
 
+def _check_url(url: str) -> None:
+    """What httpx only says once it connects, or not at all in one error of its own."""
+    try:
+        parsed = httpx.URL(url)
+        sound = parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 1) < 65536
+    except httpx.InvalidURL:
+        sound = False
+    if not sound:
+        raise EndpointError(f"--endpoint {url!r:.100} is no URL of a server; give one as http://host:8000")
+    if parsed.userinfo:
+        raise EndpointError(
+            f"--endpoint of host {parsed.host} holds a user or a password, which messages would show; leave them out "
+            "and put the API key into the variable that --api-key-env names"
+        )
+
+
 def _body(model: str, prompt: list[int] | str, *, generation_tokens: int, exact: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
@@ -124,6 +144,6 @@ def _refusal(status: int, body: bytes) -> str:
         parsed = json.loads(text)
         error = parsed.get("error", parsed)
         text = str(error.get("message", error)) if isinstance(error, dict) else str(error)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         pass
     return f"HTTP {status}: {' '.join(text.split())[:160]}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from medley_operator.profile.report import Imported, UnusableReport, check_agreement, figure, joined, look_up
+from medley_operator.profile.report import Imported, UnusableReport, check_agreement, count, figure, joined, look_up
 from medley_planner.capacity.points import Point
 
 _KEEPS_UP = 0.7
@@ -34,9 +34,8 @@ def _point(run: Any, *, where: str) -> Imported:
     def mean(name: str) -> float:
         return figure(run, f"metrics.{name}.successful.mean", where=where)
 
-    requests = look_up(run, "metrics.request_totals.successful")
-    if requests is None:
-        requests = figure(run, "total_count.successful", where=where)
+    newer = "metrics.request_totals.successful"
+    requests = count(run, newer if look_up(run, newer) is not None else "total_count.successful", where=where)
     measured_at = _measured_at(run.get("start_time"))
     if not requests:
         return Imported((), (f"{where}: no request was successful; correct the target",), measured_at)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medley_operator.profile.report import Imported, UnusableReport, check_agreement, figure, shared
+from medley_operator.profile.report import Imported, UnusableReport, check_agreement, count, figure, shared
 from medley_planner.capacity.points import Point
 
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
@@ -27,8 +27,12 @@ def vllm_run(run: Any, *, where: str) -> Imported:
         raise UnusableReport(
             f"{where}: has no mean_tpot_ms, so it is no result of vllm bench serve; run it with --save-result"
         )
-    completed = figure(run, "completed", where=where)
-    duration = figure(run, "duration", where=where)
+    completed = count(run, "completed", where=where)
+    duration = count(run, "duration", where=where)
+    if duration <= 0.0:
+        raise UnusableReport(
+            f"{where}: duration is {duration:g}, no time in seconds; give the report as it was written"
+        )
     prompt = shared(figure(run, "total_input_tokens", where=where), completed)
     generation = shared(figure(run, "total_output_tokens", where=where), completed)
     ttft = figure(run, "mean_ttft_ms", where=where) / 1e3
@@ -36,9 +40,10 @@ def vllm_run(run: Any, *, where: str) -> Imported:
     if tpot == 0.0 and generation <= 1.0:
         tpot = None
     throughput = shared(completed, duration)
+    told_throughput = run.get("request_throughput")
     check_agreement(
         throughput,
-        float(run.get("request_throughput") or math.nan),
+        math.nan if told_throughput is None else figure(run, "request_throughput", where=where),
         where=where,
         told="completed / duration and request_throughput",
     )
@@ -46,8 +51,9 @@ def vllm_run(run: Any, *, where: str) -> Imported:
     under_way = throughput * cycle
     load = _load(run, under_way=under_way, throughput=throughput, where=where)
     measured_at = _measured_at(run.get("date"))
+    model = run.get("model_id") if isinstance(run.get("model_id"), str) else None
     if isinstance(load, str):
-        return Imported((), (f"{where}: {load}",), measured_at)
+        return Imported((), (f"{where}: {load}",), measured_at, model)
     concurrency, rate = load
     if concurrency is not None:
         told = "max_concurrency and the requests under way that throughput, mean_ttft_ms and mean_tpot_ms make"
@@ -66,7 +72,7 @@ def vllm_run(run: Any, *, where: str) -> Imported:
         tpot_seconds=tpot,
         requests=round(completed),
     )
-    return Imported((point,), (), measured_at)
+    return Imported((point,), (), measured_at, model)
 
 
 def _load(
@@ -75,6 +81,10 @@ def _load(
     """(clients, rate), one of them None; or why the run is no steady state."""
     asked = run.get("request_rate")
     rate = math.inf if asked in (None, "inf") else figure(run, "request_rate", where=where)
+    if not rate > 0.0:
+        raise UnusableReport(
+            f"{where}: request_rate is {rate:g}, no rate above 0; give the report as the tool wrote it"
+        )
     most = None if run.get("max_concurrency") is None else figure(run, "max_concurrency", where=where)
     if most is not None and run.get("num_prompts") is not None:
         most = min(most, figure(run, "num_prompts", where=where))

@@ -23,29 +23,49 @@ class UnusableReport(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`skipped`: loads that are no points, and why. `measured_at`: RFC 3339 in UTC, None where no report tells it."""
+    """`skipped`: loads that are no points, and why. `measured_at`: RFC 3339 in UTC, `model`: None where no report
+    tells it."""
 
     points: tuple[Point, ...]
     skipped: tuple[str, ...]
     measured_at: str | None
+    model: str | None = None
 
 
 def joined(parts: Sequence[Imported]) -> Imported:
-    """Several reports as one; the newest time counts."""
+    """Several reports as one; the newest time counts. Raises UnusableReport where they are of different models."""
+    models = sorted({part.model for part in parts if part.model is not None})
+    if len(models) > 1:
+        raise UnusableReport(
+            f"the reports are of different models: model_id is {' and '.join(map(repr, models[:2]))}; a profile is of "
+            "one, so import those of each by themselves"
+        )
     return Imported(
         points=tuple(point for part in parts for point in part.points),
         skipped=tuple(reason for part in parts for reason in part.skipped),
         measured_at=max((part.measured_at for part in parts if part.measured_at is not None), default=None),
+        model=models[0] if models else None,
     )
 
 
 def figure(values: Mapping[str, Any], path: str, *, where: str) -> float:
-    """The number at a dotted `path`; NaN is a number. Raises UnusableReport."""
+    """The number at a dotted `path`; NaN and infinity are numbers. Raises UnusableReport."""
     found = look_up(values, path)
     if isinstance(found, bool) or not isinstance(found, int | float):
         what = "is missing" if found is None else f"is {found!r:.60}, which is no number"
         raise UnusableReport(f"{where}: {path} {what}; give a report that has it")
-    return float(found)
+    try:
+        return float(found)
+    except OverflowError:
+        raise UnusableReport(f"{where}: {path} is {str(found)[:20]}..., too large; give a report that has it") from None
+
+
+def count(values: Mapping[str, Any], path: str, *, where: str) -> float:
+    """As `figure`, and finite: what is counted can be told as a whole number."""
+    found = figure(values, path, where=where)
+    if not math.isfinite(found):
+        raise UnusableReport(f"{where}: {path} is {found}, which is no count; give a report that has it")
+    return found
 
 
 def look_up(values: Mapping[str, Any], path: str) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
+
+MOST_TOKENS = 10**9
+"""Of one request; a server that tells more tells nothing."""
 
 
 class EventReader:
@@ -45,7 +48,7 @@ class Progress:
             return
         try:
             event = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict) or event.get("error") is not None:
             self.failure = f"the stream says {_short(event.get('error') if isinstance(event, dict) else data)}"
@@ -54,20 +57,24 @@ class Progress:
         usage = usage if isinstance(usage, dict) else {}
         self._count(event, usage, at=at)
         prompt = usage.get("prompt_tokens")
-        if isinstance(prompt, int):
+        if _is_count(prompt):
             self.prompt_tokens = prompt
 
     def _count(self, event: dict[str, Any], usage: dict[str, Any], *, at: float) -> None:
         told = usage.get("completion_tokens")
         if event.get("choices"):
             # A chunk without a token yet tells 0; the one that only closes the stream repeats the count.
-            generated = told if isinstance(told, int) else self.generated + 1
+            generated = told if _is_count(told) else self.generated + 1
             if generated > self.generated:
                 if self.first_at is None:
                     self.first_at, self.first_tokens = at, generated
                 self.last_at, self.generated = at, generated
-        elif isinstance(told, int):
+        elif _is_count(told):
             self.generated = told
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= MOST_TOKENS
 
 
 def _short(value: Any) -> str:

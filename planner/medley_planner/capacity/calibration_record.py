@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -16,6 +15,8 @@ from medley_planner.capacity.window import OperatingPoint
 VERSION = 1
 """Of the record; another one is refused, since its numbers may mean something else."""
 MOST_FACTOR = 1e3
+MOST_FIGURE = 1e12
+"""Of all others: far above what is learned, far below where products overflow."""
 
 
 class BadRecord(ValueError):
@@ -39,9 +40,11 @@ def to_record(calibration: Calibration) -> dict[str, Any]:
 
 def from_record(record: Mapping[str, Any]) -> Calibration:
     """Raises `BadRecord`."""
+    if not isinstance(record, Mapping):
+        raise BadRecord(f"calibration is {record!r:.40}, no record")
     version = record.get("version")
     if version != VERSION:
-        raise BadRecord(f"version is {version!r}, and {VERSION} is what is read")
+        raise BadRecord(f"version is {version!r:.40}, and {VERSION} is what is read")
     try:
         calibration = Calibration(
             factors=StepFactors(**{part: _number("factors", record["factors"][part]) for part in PARTS}),
@@ -55,7 +58,7 @@ def from_record(record: Mapping[str, Any]) -> Calibration:
         )
     except KeyError as error:
         raise BadRecord(f"field {error} is missing") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise error if isinstance(error, BadRecord) else BadRecord(str(error)) from error
     for part in PARTS:
         if not 0.0 < getattr(calibration.factors, part) <= MOST_FACTOR:
@@ -64,16 +67,20 @@ def from_record(record: Mapping[str, Any]) -> Calibration:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise BadRecord(f"{name} is {value!r}, no finite number of at least 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_FIGURE:
+        raise BadRecord(f"{name} is {value!r:.40}, no number from 0 to {MOST_FIGURE:g}")
     return float(value)
 
 
 def _matrix(name: str, value: Any) -> Vector:
     """Four by four, symmetric, and with no direction of negative variance."""
     matrix = np.array(value, dtype=np.float64)
-    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, atol=1e-9):
-        raise BadRecord(f"{name} is no symmetric matrix of four by four finite numbers")
+    if (
+        matrix.shape != (4, 4)
+        or not (np.abs(matrix) <= MOST_FIGURE).all()
+        or not np.allclose(matrix, matrix.T, atol=1e-9)
+    ):
+        raise BadRecord(f"{name} is no symmetric matrix of four by four numbers, none beyond {MOST_FIGURE:g}")
     if np.linalg.eigvalsh(matrix)[0] < -1e-9:
         raise BadRecord(f"{name} has a negative variance")
     return matrix

@@ -36,7 +36,11 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 def model_argument(model: str) -> ModelShape:
     """A bundled model, or that of a config.json. Raises UnknownModel and UnreadableConfig."""
     path = Path(model)
-    if path.suffix == ".json" or path.is_file():
+    try:
+        named = path.is_file()
+    except (OSError, ValueError):  # longer than paths may be, or not one at all
+        named = False
+    if named or path.suffix == ".json":
         return shape_from_config(path)
     return bundled_shape(model)
 
@@ -73,11 +77,18 @@ def percentile_argument(text: str) -> float:
     return value
 
 
+def directory_argument(text: str) -> Path:
+    """An empty one would be the working directory, which nobody means."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a directory or leave the option out")
+    return Path(text)
+
+
 def duration_argument(text: str) -> float:
     try:
         seconds = duration_seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration above 0")
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no finite duration above 0")
     return seconds

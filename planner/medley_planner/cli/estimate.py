@@ -19,6 +19,7 @@ from medley_planner.capacity.estimate import Estimate, NoEstimate, Question, est
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import UnknownGpu, gpu
 from medley_planner.cli.arguments import (
+    directory_argument,
     duration_argument,
     model_argument,
     percentile_argument,
@@ -84,7 +85,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--cache-dir",
-        type=Path,
+        type=directory_argument,
         metavar="DIR",
         help="with --simulate: where what was simulated is kept; default: the user's cache directory",
     )

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medley_planner.capacity.fit import NoFit, fit_points
+from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
 from medley_planner.capacity.points import Point
 from medley_planner.capacity.speed import DERATES, StepFactors
 from medley_planner.catalog import Gpu, gpu
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
 
+MOST_WHOLE = 10**9
 _PARTS = ("fixed", "compute", "sequence", "kv")
 
 
@@ -86,6 +87,11 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
         if not isinstance(given, Mapping):
             raise BadProfile(f"{path}: spec.stepFactors is {given!r:.40}; give fixed, compute, sequence and kv")
         values = {part: _number(given, part, path, default=1.0, under="spec.stepFactors.") for part in _PARTS}
+        beyond = next((part for part in _PARTS if not LEAST_FACTOR <= values[part] <= MOST_FACTOR), None)
+        if beyond is not None:
+            raise BadProfile(
+                f"{path}: spec.stepFactors.{beyond} is {values[beyond]:g}; give {LEAST_FACTOR:g} to {MOST_FACTOR:g}"
+            )
         return MeasuredFactors(StepFactors(**values), max(stated, least), f"factors of {source}")
     fit = fit_points(
         [_point(point, index, path) for index, point in enumerate(points)],
@@ -111,7 +117,7 @@ def _spec(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadProfile(f"{path}: cannot be read ({reason}); give the YAML of a ModelProfile") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or a number that is none
         raise BadProfile(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
     profiles = [one for one in documents if isinstance(one, Mapping) and one.get("kind") == "ModelProfile"]
     if len(profiles) != 1:
@@ -155,7 +161,7 @@ def _number(
     found = values.get(name, default)
     try:
         value = float(found) if not isinstance(found, bool) and found is not None else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not (math.isfinite(value) and value >= 0.0):
         raise BadProfile(f"{path}: {under}{name} is {found!r:.40}; give a number of 0 or more")
@@ -164,6 +170,6 @@ def _number(
 
 def _whole(values: Mapping[str, Any], name: str, path: Path, *, default: int | None = None) -> int:
     found = values.get(name, default)
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise BadProfile(f"{path}: spec.{name} is {found!r:.40}; give a whole number of at least 1")
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= MOST_WHOLE:
+        raise BadProfile(f"{path}: spec.{name} is {found!r:.40}; give a whole number from 1 to {MOST_WHOLE:g}")
     return found

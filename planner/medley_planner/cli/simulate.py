@@ -23,13 +23,15 @@ from medley_planner.cli.arguments import (
     whole_argument,
 )
 from medley_planner.cli.simulate_report import Served, print_table, summarise
-from medley_planner.cli.trace_file import TraceFileError, read_trace
+from medley_planner.cli.trace_file import MOST_SECONDS, TraceFileError, read_trace
 from medley_planner.engine import Balance, Routing, Trace
 from medley_planner.model import RoutingMode
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, UnreadableConfig
 
 EXIT_SIMULATED = 0
 EXIT_BAD_INPUT = 2
+MOST_FIGURE = 1e9
+"""Of a weight, a price and the scale of the rate; its inverse is the least."""
 SHOWN_FROM_REQUESTS = 20_000
 """Fewer take about a second, and a bar would only flash up."""
 _ROUTERS = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, RoutingMode.INFERENCE_POOL)
@@ -71,7 +73,7 @@ def add_parser(subparsers: Any) -> None:
     add("--slo-ttft", type=duration_argument, default=1.0, metavar="DURATION", help="target; default: 1s")
     add("--slo-tpot", type=duration_argument, default=0.05, metavar="DURATION", help="target; default: 50ms")
     add("--percentile", type=percentile_argument, default=95.0, help="of requests that must meet both; default: 95")
-    add("--rate-scale", type=positive_argument, default=1.0, metavar="X", help="serve X times the trace's rate")
+    add("--rate-scale", type=_figure, default=1.0, metavar="X", help="serve X times the trace's rate")
     add("--precision", type=str.upper, choices=[p.value for p in Precision], default="BF16", help="default: BF16")
     add("--token-budget", type=whole_argument, default=2048, help="max-num-batched-tokens; default: 2048")
     add("--max-sequences", type=whole_argument, default=256, help="max-num-seqs; default: 256")
@@ -82,7 +84,7 @@ def add_parser(subparsers: Any) -> None:
         help="longer requests are cut to it; default: the longest of the trace, or what the model has positions for",
     )
     add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
-    add("--seed", type=int, default=0, help="of what the router leaves to chance; default: 0")
+    add("--seed", type=_seed, default=0, help="of what the router leaves to chance; default: 0")
     add("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
     parser.set_defaults(run=run)
 
@@ -117,6 +119,13 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     shape = model_argument(args.model)
     trace = read_trace(args.trace)
     trace = Trace(trace.arrival_seconds / args.rate_scale, trace.prompt_tokens, trace.generation_tokens)
+    if trace.arrival_seconds[-1] > MOST_SECONDS:
+        raise SimulateError(
+            f"--rate-scale {args.rate_scale:g} spreads the trace over {trace.arrival_seconds[-1]:g} s, more than "
+            f"{MOST_SECONDS:g} s; give a larger one"
+        )
+    if args.max_model_len == 1:
+        raise SimulateError("--max-model-len 1 has no room for a prompt and a generated token; give at least 2")
     unpriced = sorted(args.price.keys() - args.fleet.keys())
     if unpriced:
         raise SimulateError(f"--price names {unpriced[0]}, which --fleet has none of; add it or remove it")
@@ -165,7 +174,20 @@ def _counts(text: str) -> dict[str, int]:
 
 
 def _figures(text: str) -> dict[str, float]:
-    return {name: positive_argument(value) for name, value in _pairs(text)}
+    return {name: _figure(value) for name, value in _pairs(text)}
+
+
+def _figure(text: str) -> float:
+    value = positive_argument(text)
+    if not 1 / MOST_FIGURE <= value <= MOST_FIGURE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {1 / MOST_FIGURE:g} to {MOST_FIGURE:g}")
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+    return int(text)
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

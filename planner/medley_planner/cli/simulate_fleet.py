@@ -31,6 +31,7 @@ from medley_planner.optimize import plan
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.variants import Replica
 
+MOST_REPLICAS = 10_000
 _HALVINGS = 12
 _SOLVE_SECONDS = 5.0
 
@@ -62,6 +63,9 @@ def groups_of(
     unknown = sorted(degrees.keys() - counts.keys())
     if unknown:
         raise SimulateError(f"--tensor-parallel names {unknown[0]}, which --fleet has none of; add it or remove it")
+    replicas = sum(counts.values())
+    if replicas > MOST_REPLICAS:
+        raise SimulateError(f"--fleet has {replicas} replicas; at most {MOST_REPLICAS} are simulated, give fewer")
     groups: list[Group] = []
     for name, count in counts.items():
         replica = Replica(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
-from medley_planner.capacity import ESTIMATE, TableGroup, TableKey, Targets, memory_fit
+from medley_planner.capacity import Speed, TableGroup, TableKey, Targets, memory_fit
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.estimate import UTILISATION, Question
 from medley_planner.capacity.simulated import engine_of_key
@@ -52,6 +52,7 @@ def _key(question: Question) -> TableKey:
         max_model_len=longest,
         utilisation=UTILISATION,
         kv_element_bytes=question.kv_element_bytes,
+        engine_kv_tokens=question.kv_tokens,
     )
     targets = Targets(
         ttft_seconds=question.ttft_target_seconds or math.inf,
@@ -65,6 +66,6 @@ def _key(question: Question) -> TableKey:
         precision=question.precision,
         kv_element_bytes=question.kv_element_bytes,
         token_budget=question.token_budget,
-        speed=ESTIMATE,
+        speed=Speed(factors=question.factors),
         fit=fit,
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +21,8 @@ from medley_planner.capacity import GridRatios, TableKey
 from medley_planner.workload.grid import standard_buckets
 
 SUFFIX = ".capacity.json"
+LEAST_RPS, MOST_RPS = 1e-9, 1e6
+"""Of one replica that carries anything; beyond them is no rate that was simulated."""
 MOST_FILES = 8192
 """The oldest beyond these are removed: at 4 KiB each, 32 MiB."""
 
@@ -110,10 +111,10 @@ def _cell_digest(key: TableKey, prompt_tokens: int, generation_tokens: int) -> s
 
 
 def _rates(document: dict[str, Any], name: str, count: int) -> tuple[float, ...] | None:
-    """`count` finite rates, 0 or more; None for anything else."""
+    """`count` rates, each 0 or within `LEAST_RPS` and `MOST_RPS`; None for anything else."""
     value = document.get(name)
     if not isinstance(value, list) or len(value) != count:
         return None
-    if not all(type(rate) in (int, float) and math.isfinite(rate) and rate >= 0.0 for rate in value):
+    if not all(type(rate) in (int, float) and (rate == 0 or LEAST_RPS <= rate <= MOST_RPS) for rate in value):
         return None
     return tuple(float(rate) for rate in value)

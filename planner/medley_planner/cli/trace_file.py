@@ -32,6 +32,8 @@ GENERATION = (
 )
 _MOONCAKE = frozenset({"timestamp", "input_length", "output_length"})
 _MILLISECONDS = 1e-3
+MOST_SECONDS = 1e9
+"""From first to last arrival: 30 years. Beyond it doubles no longer hold the microseconds of a latency."""
 
 
 class TraceFileError(ValueError):
@@ -79,6 +81,12 @@ def _trace(path: Path, rows: Sequence[_Row]) -> Trace:
         for what in ("prompt", "generation")
     )
     first = min(arrivals)
+    last = max(range(len(rows)), key=arrivals.__getitem__)
+    if not arrivals[last] - first <= MOST_SECONDS:
+        raise TraceFileError(
+            f"{path} {rows[last].where}: field {names['arrival']} is {arrivals[last] - first:g} s after the first "
+            f"arrival; give arrivals within {MOST_SECONDS:g} s, all in seconds or all as date and time"
+        )
     return Trace.of([arrival - first for arrival in arrivals], [int(p) for p in prompts], [int(g) for g in generations])
 
 
@@ -138,6 +146,11 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
             if header is None:
                 bare = len(cells) == 3 and all(_is_number(cell) for cell in cells)
                 header = [ARRIVAL[0], PROMPT[0], GENERATION[0]] if bare else [cell.strip().lower() for cell in cells]
+                twice = next((name for name in header if name and header.count(name) > 1), None)
+                if twice is not None:
+                    raise TraceFileError(
+                        f"{path} line {reader.line_num}: has the field {twice} twice; keep one of them"
+                    )
                 if not bare:
                     continue
             yield _Row(f"line {reader.line_num}", dict(zip(header, (cell.strip() for cell in cells), strict=False)))
@@ -158,7 +171,7 @@ def _is_number(text: str) -> bool:
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         yield from _json_lines(path, text)
         return
     if isinstance(document, dict) and "input_lens" in document:
@@ -174,7 +187,7 @@ def _json_lines(path: Path, text: str) -> Iterator[_Row]:
             continue
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TraceFileError(f"{path} line {number}: no JSON ({error}); write one request a line") from None
         yield _row(path, f"line {number}", entry)
 

@@ -197,6 +197,8 @@ def test_a_rejected_service_is_status_2_and_named(tmp_path: Path, capsys: pytest
     ("text", "words"),
     [
         ("a: [", "is no YAML"),
+        ("kind: 2026-99-99", "is no YAML: month must be"),
+        ("kind: " + "9" * 5000, "is no YAML: Exceeds the limit"),
         ("- 1", "is no Kubernetes object"),
         ("kind: GPUPool", "has no metadata.name"),
         ("", "holds no LLMService"),

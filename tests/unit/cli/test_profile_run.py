@@ -74,6 +74,7 @@ def test_a_profile_is_measured_and_written(
         (["--tp", "0"], "no whole number"),
         (["--max-sequences", "many"], "no whole number"),
         (["--token-ids", "9"], "no range of token ids"),
+        (["--token-ids", "1-99999999999999999999"], "no range of token ids"),
         (["--max-duration", "5"], "no duration"),
     ],
 )
@@ -93,10 +94,68 @@ def test_an_unknown_gpu_is_told_before_anything_is_sent(engine: list[str], capsy
     assert not server.bodies
 
 
-def test_nobody_listens(engine: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--engine-version", "nightly"], "spec.engineVersion is 'nightly'"),
+        (["--tp", "7"], "does not divide"),
+        (["--name", "A b"], "metadata.name is 'A b'"),
+        (["--note", "x" * 600], "spec.source.note"),
+        (["--measured-at", "today"], "spec.measuredAt is 'today'"),
+        (["--save-points", "/no/such/folder/points.json"], "/no/such/folder/points.json"),
+    ],
+)
+def test_what_could_not_be_written_is_told_before_anything_is_sent(
+    engine: list[str], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeServer()
+    with on_loopback(server) as url:
+        assert _run(url, engine, *options) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert (shown.err.count("\n"), shown.out, server.bodies) == (1, "", [])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "foo",
+        "host:8000",
+        "http://",
+        "ftp://x",
+        "file:///etc/x",
+        "http://[::1",
+        "http://h:99999",
+        "http://h:x",
+        "http://\nh",
+    ],
+)
+def test_what_is_no_url_of_a_server_is_refused(url: str, engine: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(url, engine) == 2
+    error = capsys.readouterr().err
+    assert "is no URL of a server; give one as http://host:8000" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\u00e4"])
+def test_a_key_that_no_header_takes_is_refused_and_not_shown(
+    key: str, engine: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDLEY_API_KEY", key)
+    assert _run("http://127.0.0.1:9", engine) == 2
+    assert _run(f"http://user:{KEY}@127.0.0.1:9", engine) == 2
+    error = capsys.readouterr().err
+    assert "environment variable MEDLEY_API_KEY" in error
+    assert KEY not in error
+
+
+def test_nobody_listens(engine: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with on_loopback(FakeServer()) as url:
         pass
-    assert _run(url, engine) == 2
+    saved = tmp_path / "points.json"
+    assert _run(url, engine, "--save-points", str(saved)) == 2
+    assert not saved.exists()
     said = capsys.readouterr()
     assert f"endpoint {url} does not complete a prompt" in said.err
     assert said.out == ""

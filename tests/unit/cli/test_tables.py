@@ -99,6 +99,18 @@ def test_a_directory_that_cannot_be_written_is_told_once_and_the_tables_count(
     assert capsys.readouterr().err.count("give another --cache-dir") == 1
 
 
+def test_a_cache_that_is_none_is_told_where_it_would_only_be_read(
+    small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for directory in (tmp_path / "file", tmp_path / "missing"):
+        assert main(["plan", "-f", small, "--cache-dir", str(directory)]) == 0
+        assert f"{directory} is no directory and holds no simulated capacities" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", "-f", small, "--simulate", "--cache-dir", ""])
+    assert "--cache-dir: is empty; name a directory" in capsys.readouterr().err
+
+
 def test_what_cannot_be_simulated_is_told_and_planned_by_the_closed_form(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

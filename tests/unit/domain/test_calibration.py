@@ -15,7 +15,7 @@ from medley_operator.domain.labels import key_of
 from medley_operator.domain.render.deployment import DeploymentInput, render_deployment
 from medley_operator.domain.snapshot import Manifest, Snapshot
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed, StepFactors
-from medley_planner.capacity.calibrate import Calibration, Standing
+from medley_planner.capacity.calibrate import PARTS, Calibration, Standing
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.model import Provenance
 from medley_planner.shapes import Precision
@@ -196,7 +196,22 @@ def test_an_entry_that_cannot_be_read_loses_no_other(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("kvTokens", -1), ("kvTokens", "many"), ("told", {"fixed": 1}), ("told", 3), ("estimateSeconds", "soon")],
+    [
+        ("kvTokens", -1),
+        ("kvTokens", "many"),
+        ("told", {"fixed": 1}),
+        ("told", 3),
+        ("estimateSeconds", "soon"),
+        ("kvTokens", 10**400),
+        ("estimateSeconds", float("inf")),
+        ("estimateSeconds", True),
+        ("told", dict.fromkeys(PARTS, 1e300)),
+        ("told", dict.fromkeys(PARTS, -1.0)),
+        ("told", dict.fromkeys(PARTS, 10**400)),
+        ("calibration", None),
+        ("calibration", []),
+        pytest.param("calibration", "x" * 1_000_000, id="a megabyte"),
+    ],
 )
 def test_an_entry_with_a_bad_field_is_refused(field: str, value: object) -> None:
     manifest = config_map(taught(3), namespace="medley")
@@ -204,6 +219,45 @@ def test_an_entry_with_a_bad_field_is_refused(field: str, value: object) -> None
     manifest["data"][name] = json.dumps(json.loads(text) | {field: value})
     read = read_config_map(manifest)
     assert (read.engines, len(read.problems)) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("engine", "tensor_parallel", float("inf")),
+        ("engine", "tensor_parallel", 0),
+        ("engine", "tensor_parallel", True),
+        ("engine", "model", None),
+        ("engine", "precision", "FP7"),
+        ("calibration", "version", 2),
+        ("calibration", "windows", 10**400),
+        ("calibration", "error", float("nan")),
+        pytest.param("calibration", "standing", "y" * 1_000_000, id="a megabyte"),
+        ("calibration", "heaviest", "x"),
+        ("calibration", "factors", {"fixed": 1}),
+        ("calibration", "covariance", [[10**400] * 4] * 4),
+        ("calibration", "covariance", [[1e300] * 4] * 4),
+        ("calibration", "told", [[1], [1, 2]]),
+    ],
+)
+def test_a_bad_figure_is_refused_in_a_short_sentence(part: str, field: str, value: object) -> None:
+    manifest = config_map(taught(3), namespace="medley")
+    ((name, text),) = manifest["data"].items()
+    entry = json.loads(text)
+    entry[part][field] = value
+    manifest["data"][name] = json.dumps(entry)
+    read = read_config_map(manifest)
+    assert (read.engines, len(read.problems)) == ({}, 1)
+    assert name in read.problems[0]
+    assert len(read.problems[0]) < 500
+
+
+@pytest.mark.parametrize("data", [3, ["x"], "x" * 1_000_000], ids=["number", "list", "a megabyte"])
+def test_data_that_is_no_mapping_is_a_problem(data: object) -> None:
+    read = read_config_map({"data": data})
+    assert read.engines == {}
+    assert "data: " in read.problems[0]
+    assert len(read.problems[0]) < 200
 
 
 def test_an_empty_config_map_knows_nothing() -> None:

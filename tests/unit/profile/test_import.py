@@ -62,6 +62,12 @@ def guidellm(strategy: dict[str, Any], **metrics: float) -> dict[str, Any]:
     }
 
 
+def completed(count: object) -> dict[str, Any]:
+    run = guidellm({"type_": "synchronous"})
+    run["metrics"]["request_totals"]["successful"] = count
+    return run
+
+
 def test_vllm_clients_become_a_point_in_seconds_and_means() -> None:
     found = vllm_run(vllm(), where="r")
     (point,) = found.points
@@ -111,6 +117,13 @@ def test_a_vllm_run_without_a_steady_state_is_skipped(changes: dict[str, Any], w
         (vllm(request_throughput=12300.0), "request_throughput contradict"),
         (vllm(completed="many"), "completed is 'many'"),
         ({key: value for key, value in vllm().items() if key != "duration"}, "duration is missing"),
+        (vllm(request_throughput="x"), "request_throughput is 'x'"),
+        (vllm(completed=float("nan")), "completed is nan, which is no count"),
+        (vllm(completed=float("inf")), "completed is inf, which is no count"),
+        (vllm(completed=10**400), "completed is 1000.*too large"),
+        (vllm(duration=0), "duration is 0, no time"),
+        (vllm(duration=float("nan")), "duration is nan"),
+        (vllm(request_rate=-1), "request_rate is -1, no rate"),
         ({"some": "json"}, "no result of vllm bench serve"),
         ([], "no result of vllm bench serve"),
     ],
@@ -165,6 +178,9 @@ def test_guidellm_benchmarks_without_a_steady_load_are_skipped_one_by_one() -> N
     [
         ({"benchmarks": [guidellm({"type_": "synchronous"}, request_latency=2540.0)]}, "request_latency"),
         ({"benchmarks": [guidellm({"type_": "concurrent"})]}, "streams is missing"),
+        ({"benchmarks": [guidellm({"type_": "synchronous"}, request_latency=10**400)]}, "too large"),
+        ({"benchmarks": [completed("many")]}, "request_totals.successful is 'many'"),
+        ({"benchmarks": [completed(float("nan"))]}, "request_totals.successful is nan"),
         ({"benchmarks": []}, "no guidellm report"),
         ({"benchmarks": [{}]}, "has no metrics"),
         ([], "no guidellm report"),
@@ -226,6 +242,16 @@ def test_import_says_what_is_wrong(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert words in shown.err
+
+
+def test_reports_of_different_models_are_no_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, model in zip(files, ("acme/a", "acme/b"), strict=True):
+        file.write_text(json.dumps(vllm(model_id=model)))
+    assert main(["profile", "import", *map(str, files), "--from", "vllm-bench", *ENGINE]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "different models: model_id is 'acme/a' and 'acme/b'" in shown.err
 
 
 @pytest.mark.parametrize("option", ["--tp", "--kv-tokens", "--token-budget", "--max-sequences"])

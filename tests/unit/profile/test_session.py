@@ -165,6 +165,33 @@ async def test_a_server_that_answers_nothing_is_an_error_without_the_key() -> No
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (404, b"<html>\nnope</html>", "HTTP 404: <html> nope</html>"),
+        (500, b"\xff boom " * 1000, "HTTP 500: "),
+        (400, b"[" * 100_000, "HTTP 400: [[["),
+        (302, b"", "HTTP 302"),
+        (200, b"<html>hi</html>", "the stream ended without a token"),
+        (200, b"", "the stream ended without a token"),
+        (200, b'data: {"choices": [{"text": "a"}]}\n\n', "the stream broke off"),
+        (200, b"data: {broken\n\n", "the stream says {broken"),
+    ],
+    ids=["404", "500", "deep", "redirect", "page", "empty", "cut", "no JSON"],
+)
+async def test_answers_of_no_such_server_are_one_short_line(status: int, body: bytes, said: str) -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, stream=httpx.ByteStream(body))
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        endpoint = Endpoint(client, url="http://fake", model="m", clock=time.perf_counter, timeout_seconds=5.0)
+        with pytest.raises(EndpointError) as caught:
+            await endpoint.learn_dialect(Prompts(range(1000, 30_000)))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 async def test_cancelling_ends_all_requests() -> None:
     server = FakeServer()
     with pytest.raises(TimeoutError):

@@ -70,6 +70,13 @@ def test_the_last_usage_corrects_the_count_of_chunks() -> None:
     assert (progress.last_at, progress.generated) == (1.0, 9)
 
 
+@pytest.mark.parametrize("told", [10**400, -5, True, "many", None])
+def test_a_usage_that_is_no_count_tells_nothing(told: object) -> None:
+    event = {"choices": [{"text": "a"}], "usage": {"completion_tokens": told, "prompt_tokens": told}}
+    progress = _taken(event, event)
+    assert (progress.generated, progress.prompt_tokens) == (2, None)
+
+
 @pytest.mark.parametrize(
     ("event", "said"),
     [
@@ -77,6 +84,7 @@ def test_the_last_usage_corrects_the_count_of_chunks() -> None:
         ({"error": "broken"}, "broken"),
         ("<html>", "<html>"),
         ("[1]", "[1]"),
+        ("[" * 100_000, "[[["),
     ],
 )
 def test_an_error_in_the_stream_is_a_failure(event: object, said: str) -> None:

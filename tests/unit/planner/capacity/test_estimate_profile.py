@@ -51,6 +51,13 @@ def test_factors_scale_the_estimate(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (plain["provenance"], plain["error_band"]["tpot"]) == ("estimated", 0.15)
 
 
+def test_the_simulated_rate_is_of_the_measured_engine_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slow = written(tmp_path, points=None, stepFactors=dict.fromkeys(("fixed", "compute", "sequence", "kv"), "2"))
+    asked = ["--slo-tpot", "50ms", "--simulate", "--cache-dir", str(tmp_path / "cache")]
+    found, plain = report(capsys, "--profile", slow, *asked), report(capsys, *MODEL, *asked)
+    assert found["simulated_max_rate_rps"] < 0.7 * plain["simulated_max_rate_rps"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -80,14 +87,20 @@ def test_a_profile_of_another_engine_is_refused(
             "milliseconds",
         ),
         ({"points": None, "stepFactors": {"kv": "-1"}}, "spec.stepFactors.kv is '-1'"),
+        ({"points": None, "stepFactors": {"kv": 10**400}}, "spec.stepFactors.kv is 1000"),
+        ({"points": None, "stepFactors": {"kv": "1e300"}}, "spec.stepFactors.kv is 1e+300; give"),
         ({"points": None, "stepFactors": 3}, "spec.stepFactors is 3"),
         ({"errorPercent": "nan"}, "spec.errorPercent"),
         ({"gpu": "H999"}, "H999"),
         ({"precision": "FP7"}, "spec.precision is 'FP7'"),
+        ({"tensorParallel": 10**400}, "spec.tensorParallel is 1000"),
+        ({"tokenBudget": 10**400}, "spec.tokenBudget is 1000"),
+        ({"kvTokens": 10**400}, "spec.kvTokens is 1000"),
         ({"tensorParallel": 0}, "spec.tensorParallel is 0"),
         ({"kvTokens": "lots"}, "spec.kvTokens is 'lots'"),
         ({"model": None}, "spec.model is None"),
         ({"model": "no/such"}, "no/such"),
+        ({"model": "x" * 400}, "is not known"),
     ],
 )
 def test_a_bad_profile_is_one_clear_line(
@@ -101,7 +114,14 @@ def test_a_bad_profile_is_one_clear_line(
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("a: [", "is no YAML"), ("kind: Pod", "holds 0 ModelProfiles"), ("kind: ModelProfile", "no spec")],
+    [
+        ("a: [", "is no YAML"),
+        ("kind: Pod", "holds 0 ModelProfiles"),
+        ("kind: ModelProfile", "no spec"),
+        ("kind: 2026-99-99", "is no YAML: month must be"),
+        ("kind: " + "9" * 5000, "is no YAML: Exceeds the limit"),
+        ("[" * 20_000, "is no YAML"),
+    ],
 )
 def test_a_file_that_is_no_profile(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "x.yaml"

@@ -108,6 +108,10 @@ def test_equal_input_gives_equal_output(trace: str, capsys: pytest.CaptureFixtur
         ([*FLEET, "--tensor-parallel", "h100=3"], "does not divide the 32 attention heads"),
         ([*FLEET, "--slo-tpot", "1ms"], "no group serves any size of the trace within"),
         ([*MODEL, "--fleet", "l4=1", "--max-model-len", "131072"], "set --max-model-len to at most"),
+        ([*FLEET, "--max-model-len", "1"], "--max-model-len 1 has no room"),
+        ([*MODEL, "--fleet", "h100=1e9", "--routing", "Service"], "--fleet has 1000000000 replicas; at most 10000"),
+        ([*FLEET, "--rate-scale", "1e-9"], "--rate-scale 1e-09 spreads the trace over"),
+        (["--model", "x" * 400, "--fleet", "h100=1"], "give the path of its config.json"),
     ],
 )
 def test_bad_input_is_one_clear_line(
@@ -128,6 +132,12 @@ def test_bad_input_is_one_clear_line(
         (["--fleet", "l4=0"], "'0' is no whole number"),
         (["--fleet", "l4=1,L4=2"], "has l4 twice"),
         (["--fleet", "l4=1", "--price", "l4=-1"], "'-1' is no number above 0"),
+        (["--fleet", "l4=1", "--price", "l4=1e308"], "'1e308' is no number from 1e-09 to 1e+09"),
+        (["--fleet", "l4=1", "--weights", "l4=1e-320"], "'1e-320' is no number from 1e-09 to 1e+09"),
+        (["--fleet", "l4=1", "--weights", "l4=0"], "'0' is no number above 0"),
+        (["--fleet", "l4=1", "--rate-scale", "1e-320"], "'1e-320' is no number from 1e-09 to 1e+09"),
+        (["--fleet", "l4=1", "--seed", "-1"], "'-1' is no whole number of at least 0"),
+        (["--fleet", "l4=1", "--slo-tpot", "9" * 400 + "s"], "is no finite duration above 0"),
     ],
 )
 def test_bad_options_are_told_by_name(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,13 @@ BAD = {
     '{"timestamp": 1, "input_length": 2, "output_length": 3}\n{"timestamp": 1,\n': "line 2: no JSON",
     '{"timestamp": 1, "input_length": true, "output_length": 3}': "field input_length is true",
     '{"timestamp": 1, "input_length": 1e400, "output_length": 3}': "field input_length is Infinity",
+    "1,2,3\n1e300,2,3\n": "line 2: field arrival_seconds is 1e+300 s after the first arrival",
+    "-1e308,2,3\n1e308,2,3\n": "line 2: field arrival_seconds is inf s after the first arrival",
+    "time,isl,osl\n5,1,2\n2023-11-16 18:15:46.68,1,2\n": "all in seconds or all as date and time",
+    "time,isl,osl,isl\n5,1,2,3\n": "line 1: has the field isl twice; keep one of them",
+    "[" * 100_000: "line 1: no JSON",
+    '{"a":' * 100_000: "line 1: no JSON",
+    "\0\0": "no request below its header",
     "[1, 2]": "request 0: 1 is no object",
     '{"input_lens": [1], "output_lens": [1]}': "field start_times is missing; run `vllm bench serve` with",
     '{"input_lens": [1], "output_lens": [1, 2], "start_times": [1]}': "lists differ in length",
@@ -75,7 +82,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("text", BAD)
+@pytest.mark.parametrize("text", BAD, ids=range(len(BAD)))
 def test_what_is_no_trace_is_refused_with_the_place(text: str, tmp_path: Path) -> None:
     path = write(tmp_path, "bad", text)
     with pytest.raises(TraceFileError) as refused:
