@@ -14,6 +14,7 @@ from typing import Any
 
 from medley_operator.domain.calibration import KnownEngine, KnownEngines
 from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.speeds import believable
 from medley_planner.capacity import DERATE, EngineKey, Speed, StepFactors
 from medley_planner.capacity.calibration_record import BadRecord, from_record, to_record
 from medley_planner.model import Provenance
@@ -123,6 +124,8 @@ def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
             derate=DERATE[Provenance.CALIBRATED],
             kv_tokens=kv_tokens,
         )
+        if not believable(told):
+            raise BadRecord(f"told is {entry['told']!r}, no factors that measurements give")
     seconds = entry["estimateSeconds"]
     if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
         raise BadRecord(f"estimateSeconds is {seconds!r}, no time")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +23,9 @@ from medley_planner.workload.grid import standard_buckets
 SUFFIX = ".capacity.json"
 MOST_FILES = 8192
 """The oldest beyond these are removed: at 4 KiB each, 32 MiB."""
+
+MOST_RPS = 1e9
+"""No replica serves more: what tells so was not simulated."""
 
 
 def default_directory(environment: Mapping[str, str]) -> Path:
@@ -110,10 +112,10 @@ def _cell_digest(key: TableKey, prompt_tokens: int, generation_tokens: int) -> s
 
 
 def _rates(document: dict[str, Any], name: str, count: int) -> tuple[float, ...] | None:
-    """`count` finite rates, 0 or more; None for anything else."""
+    """`count` rates of 0 to `MOST_RPS`; None for anything else."""
     value = document.get(name)
     if not isinstance(value, list) or len(value) != count:
         return None
-    if not all(type(rate) in (int, float) and math.isfinite(rate) and rate >= 0.0 for rate in value):
+    if not all(type(rate) in (int, float) and 0.0 <= rate <= MOST_RPS for rate in value):
         return None
     return tuple(float(rate) for rate in value)
