@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from medley_operator.api.v1alpha1 import LLMService, ModelProfile
+from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.domain import labels
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.contexts import Standing
-from medley_operator.domain.leadtime import LeadTimes
+from medley_operator.domain.observed import believed
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.profile_judgement import Known
 from medley_operator.domain.snapshot import (
@@ -29,7 +28,6 @@ from medley_operator.domain.snapshot import (
     Memory,
     MetricsReason,
     Observation,
-    ServiceMemory,
     Snapshot,
 )
 from medley_operator.fleet.planning import plan_and_verify
@@ -39,7 +37,7 @@ from medley_planner.model import Bucket, Demand, Provenance, SizeSource
 from medley_planner.shapes import Precision
 from tests.unit.domain import factories as make
 
-few = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 """Enough to meet every kind of nonsense, since most values are drawn from lists of it."""
 
 SMALL = "meta-llama/Llama-3.2-1B-Instruct"
@@ -63,7 +61,8 @@ def rounds(snapshot: Snapshot, memory: Memory | None = None, *, same_as: Snapsho
     for index in range(2):
         prepared = prepare(snapshot, memory)
         clean = prepared.context((make.NAMESPACE, "clean"))
-        assert clean is not None and clean.standing is Standing.PLANNED, clean
+        assert clean is not None
+        assert clean.standing is Standing.PLANNED
         assert prepared.problem is not None
         if index == 0:
             (entry,) = [each for each in prepared.problem.services if each.name == "demo/clean"]
@@ -111,9 +110,17 @@ def test_observations_and_histories(seen: Observation, before: bool, history: li
     if before:
         later = replace(make.carried_out(snapshot, first), observations={(make.NAMESPACE, "dirty"): seen})
         first, second = rounds(replace(later, at_seconds=2000.0), first.memory)
+    told = condition(first, "MetricsAvailable")
+    if seen.reason is not MetricsReason.FOUND:
+        assert (told["status"], told["reason"]) == (str(seen.reason is MetricsReason.STATIC), seen.reason)
+    elif believed(seen) != seen:
+        assert (told["status"], told["reason"]) == ("False", "MetricsInvalid")
+    else:
+        assert told["status"] == "True"
     for decision in (first, second):
         for gauge in decision.gauges:
-            assert math.isfinite(gauge.rate_rps) and gauge.rate_rps >= 0
+            assert math.isfinite(gauge.rate_rps)
+            assert gauge.rate_rps >= 0
 
 
 # The status of before a restart.

@@ -34,7 +34,6 @@ from medley_operator.domain.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 from medley_planner.shapes import model_id
 
-
 MOST_REPLICAS = 2**31 - 1
 """Of a Deployment, by its API. A status that tells more was not written by this operator."""
 

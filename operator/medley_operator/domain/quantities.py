@@ -50,7 +50,7 @@ def _bad(text: str | int | float) -> Decimal:
 
 
 def number_of(text: str) -> float:
-    """A figure of a status, as it was written; 0 where somebody else wrote what is none (no number, below 0, no end)."""
+    """A figure that a status tells; 0 where somebody wrote what is none: no number, below 0, without end."""
     try:
         value = float(text)
     except ValueError:
