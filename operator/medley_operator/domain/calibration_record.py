@@ -65,7 +65,7 @@ def read_config_map(manifest: Manifest) -> ReadEngines:
     for name in sorted(data):
         try:
             key, known = _read(json.loads(data[name]))
-        except (BadRecord, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             problems.append(f"ConfigMap {CONFIG_MAP}, data.{name}: {type(error).__name__}: {error}")
         else:
             engines[key] = known

@@ -1,4 +1,4 @@
-"""For each kind of bad input: what the round does (hold the plan, or plan by the estimate), and which condition says it.
+"""For each kind of bad input: whether the round holds the plan or goes by the estimate, and which condition says so.
 
 From what Prometheus or the API server answers to the conditions of the object, with all that lies between.
 """

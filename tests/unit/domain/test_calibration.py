@@ -196,7 +196,18 @@ def test_an_entry_that_cannot_be_read_loses_no_other(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("kvTokens", -1), ("kvTokens", "many"), ("told", {"fixed": 1}), ("told", 3), ("estimateSeconds", "soon")],
+    [
+        ("kvTokens", -1),
+        ("kvTokens", "many"),
+        ("told", {"fixed": 1}),
+        ("told", 3),
+        ("told", dict.fromkeys(("fixed", "compute", "sequence", "kv"), 0.0)),
+        ("told", dict.fromkeys(("fixed", "compute", "sequence", "kv"), 1e9)),
+        ("told", dict.fromkeys(("fixed", "compute", "sequence", "kv"), 10**400)),
+        ("estimateSeconds", "soon"),
+        ("calibration", 3),
+        ("calibration", {"version": 1, "factors": dict.fromkeys(("fixed", "compute", "sequence", "kv"), 10**400)}),
+    ],
 )
 def test_an_entry_with_a_bad_field_is_refused(field: str, value: object) -> None:
     manifest = config_map(taught(3), namespace="medley")

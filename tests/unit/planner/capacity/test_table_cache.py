@@ -49,6 +49,8 @@ def _with(**changes: object) -> str:
         _with(simulated_rps=[3.0] * 59 + [-1.0]),
         _with(simulated_rps=[3.0] * 59 + [float("nan")]),
         _with(simulated_rps=[3.0] * 59 + [True]),
+        _with(simulated_rps=[3.0] * 59 + [10**400]),
+        _with(closed_form_rps=[3.0] * 59 + [1e12]),
         _with(closed_form_rps={"a": 1}),
     ],
 )  # fmt: skip
