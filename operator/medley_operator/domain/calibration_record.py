@@ -14,6 +14,7 @@ from typing import Any
 
 from medley_operator.domain.calibration import KnownEngine, KnownEngines
 from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.speeds import believable
 from medley_planner.capacity import DERATE, EngineKey, Speed, StepFactors
 from medley_planner.capacity.calibration_record import (
     MOST_FACTOR,
@@ -74,7 +75,7 @@ def read_config_map(manifest: Manifest) -> ReadEngines:
     for name in sorted(data):
         try:
             key, known = _read(json.loads(data[name]))
-        except (BadRecord, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             said = f"{type(error).__name__}: {error}"[:MOST_WORDS]
             problems.append(f"ConfigMap {CONFIG_MAP}, data.{name}: {said}")
         else:
@@ -134,6 +135,8 @@ def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
             derate=DERATE[Provenance.CALIBRATED],
             kv_tokens=kv_tokens,
         )
+        if not believable(told):
+            raise BadRecord(f"told is {entry['told']!r}, no factors that measurements give")
     seconds = entry["estimateSeconds"]
     if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds <= MOST_FIGURE):
         raise BadRecord(f"estimateSeconds is {seconds!r:.40}, no time")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
 from medley_operator.domain.contexts import DemandChoice, LoadSource
 from medley_operator.domain.load import figures_of_status
+from medley_operator.domain.observed import believed
 from medley_operator.domain.outlook import Outlook, look_ahead
 from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
@@ -61,7 +62,7 @@ def _choose(
         return _static(
             service, had_metrics=had_metrics, reason=MetricsReason.STATIC, message="planned from spec.workload.static"
         )
-    seen = observation if observation is not None else NO_QUESTION
+    seen = believed(observation) if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
         outlook = look_ahead(
             service,

@@ -8,6 +8,7 @@ from medley_operator.domain.contexts import Prepared
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.load import LoadFigures, figures_of, figures_of_status
 from medley_operator.domain.outcome import ServiceOutcome
+from medley_operator.domain.quantities import number_of
 from medley_operator.domain.snapshot import PlanOutcome, PoolGauges, ServiceGauges, VariantGauge
 from medley_planner.model import Plan
 
@@ -25,7 +26,7 @@ def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> Service
         prompt_tokens_mean=figures.prompt_tokens_mean,
         generation_tokens_mean=figures.generation_tokens_mean,
         cost_per_hour=outcome.cost_per_hour,
-        best_single_cost_per_hour=float(single.cost_per_hour) if single is not None else None,
+        best_single_cost_per_hour=number_of(single.cost_per_hour) if single is not None else None,
         unserved_rps=_unserved(outcome, status),
         held=outcome.goal.reason is PlanReason.HELD,
         predicted_attainment=_predicted(status),
@@ -71,7 +72,7 @@ def _predicted(status: LLMServiceStatus) -> float | None:
     plan = status.plan
     if plan is None or plan.predicted_attainment_percent is None:
         return None
-    return float(plan.predicted_attainment_percent) / 100.0
+    return min(number_of(plan.predicted_attainment_percent) / 100.0, 1.0)
 
 
 def _unserved(outcome: ServiceOutcome, status: LLMServiceStatus) -> float:
@@ -79,4 +80,4 @@ def _unserved(outcome: ServiceOutcome, status: LLMServiceStatus) -> float:
         return sum(part.rate_rps for part in outcome.goal.plan.unserved)
     if status.plan is None:
         return 0.0
-    return sum(float(part.requests_per_second) for part in status.plan.unserved)
+    return sum(number_of(part.requests_per_second) for part in status.plan.unserved)

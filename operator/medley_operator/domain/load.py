@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import LoadStatus
 from medley_operator.domain.contexts import DemandChoice, LoadSource
 from medley_operator.domain.headroom import SIZE_HEADROOM_PERCENT
-from medley_operator.domain.quantities import rate
+from medley_operator.domain.observed import MOST_TOKENS
+from medley_operator.domain.quantities import number_of, rate
 from medley_planner.model import Demand
 from medley_planner.workload import mean_generation_tokens, mean_prompt_tokens
 
@@ -32,16 +33,13 @@ def figures_of(demand: Demand) -> LoadFigures:
 
 
 def figures_of_status(load: LoadStatus | None) -> LoadFigures:
+    """What the status tells, which may have been edited by hand: text that is no rate counts as 0."""
     if load is None:
         return LoadFigures(rate_rps=0.0, prompt_tokens_mean=0.0, generation_tokens_mean=0.0)
-    try:
-        rate_rps = float(load.requests_per_second)
-    except ValueError:
-        rate_rps = 0.0
     return LoadFigures(
-        rate_rps=rate_rps,
-        prompt_tokens_mean=float(load.prompt_tokens),
-        generation_tokens_mean=float(load.generation_tokens),
+        rate_rps=number_of(load.requests_per_second),
+        prompt_tokens_mean=float(min(max(load.prompt_tokens, 0), MOST_TOKENS)),
+        generation_tokens_mean=float(min(max(load.generation_tokens, 0), MOST_TOKENS)),
     )
 
 

@@ -211,6 +211,6 @@ def _place(context: ServiceContext, variant: str) -> tuple[str, int] | None:
     if known is not None:
         return known.variant.pool, known.variant.gpus_per_replica
     for old in context.service.status.variants:
-        if old.name == variant:
+        if old.name == variant and old.tensor_parallel > 0:
             return old.pool, old.tensor_parallel
     return None

@@ -105,12 +105,13 @@ def free_gpus(node_gpus: Sequence[int], taken: ReplicaSizes) -> tuple[int, ...]:
     """
     free = list(node_gpus)
     homeless = 0
-    for size in sorted(taken, reverse=True):
-        for _ in range(taken[size]):
+    for size in sorted((size for size in taken if size > 0), reverse=True):
+        for placed in range(taken[size]):
             fitting = [node for node, gpus in enumerate(free) if gpus >= size]
             if not fitting:
-                homeless += size
-                continue
+                # Nor does any other of that size: somebody may have asked for a billion of them.
+                homeless += size * (taken[size] - placed)
+                break
             free[min(fitting, key=lambda node: (free[node], node))] -= size
     for node in sorted(range(len(free)), key=lambda node: (free[node], node)):
         gone = min(free[node], homeless)

@@ -34,6 +34,9 @@ from medley_operator.domain.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 from medley_planner.shapes import model_id
 
+MOST_REPLICAS = 2**31 - 1
+"""Of a Deployment, by its API. A status that tells more was not written by this operator."""
+
 
 def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -> Prepared:
     """The problem of this round and the context of each service, in the order of their names.
@@ -156,4 +159,4 @@ def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, i
     """Replicas of the last plan by variant; after a restart those that the status tells."""
     if memory.plan is not None:
         return {name: count for name, count in memory.plan.replicas().items() if count > 0}
-    return {variant.name: variant.desired for variant in service.status.variants if variant.desired > 0}
+    return {row.name: row.desired for row in service.status.variants if 0 < row.desired <= MOST_REPLICAS}

@@ -27,6 +27,8 @@ _SUFFIXES: dict[str, Decimal] = {
     "Pi": Decimal(2) ** 50,
     "Ei": Decimal(2) ** 60,
 }
+MOST_FIGURE = 1e12
+"""No rate, price or percentage of a status is above it, and decimals of what is far above are not exact any more."""
 
 
 def quantity(text: str | int | float) -> Decimal:
@@ -45,6 +47,15 @@ def quantity(text: str | int | float) -> Decimal:
 
 def _bad(text: str | int | float) -> Decimal:
     raise ValueError(f'"{text}" is no Kubernetes quantity')
+
+
+def number_of(text: str) -> float:
+    """A figure that a status tells; 0 where somebody wrote what is none: no number, below 0, without end."""
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if 0.0 <= value <= MOST_FIGURE else 0.0
 
 
 def scaled_quantity(text: str, factor: int) -> str:

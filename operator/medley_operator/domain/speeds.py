@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from medley_operator.domain.profile_judgement import Judgement, Known
 from medley_operator.domain.snapshot import Snapshot
 from medley_planner.capacity import DERATE, DERATES, Derates, EngineKey, Speed
+from medley_planner.capacity.calibration_record import MOST_FACTOR
+from medley_planner.capacity.fit import LEAST_FACTOR
 from medley_planner.model import Provenance
 
 
@@ -20,13 +22,20 @@ def known_speeds(
     counts in any case. A calibration that is derated by more than the default, since it is less sure, stays so in
     proportion.
     """
-    speeds = {key: _derated(speed, derates) for key, speed in snapshot.calibrated.items()}
+    calibrated = {key: speed for key, speed in snapshot.calibrated.items() if believable(speed)}
+    speeds = {key: _derated(speed, derates) for key, speed in calibrated.items()}
     for judged in profiles:
         if judged.counts and isinstance(judged.known, Known):
             key, speed = judged.known.key, judged.known.speed
-            running = snapshot.calibrated.get(key, speed)
+            running = calibrated.get(key, speed)
             speeds[key] = replace(speed, kv_tokens=running.kv_tokens or speed.kv_tokens)
     return speeds
+
+
+def believable(speed: Speed) -> bool:
+    """Whether the factors are within what measurements can give: else the estimate is nearer than what was told."""
+    told = (getattr(speed.factors, part.name) for part in fields(speed.factors))
+    return 0.0 < speed.derate <= 1.0 and all(LEAST_FACTOR <= factor <= MOST_FACTOR for factor in told)
 
 
 def _derated(speed: Speed, derates: Derates) -> Speed:

@@ -15,6 +15,7 @@ from medley_operator.domain.contexts import ServiceContext
 from medley_operator.domain.goals import Goal, GoalKind, choose_goal
 from medley_operator.domain.outcome import VariantRow
 from medley_operator.domain.planner_input import last_factors
+from medley_operator.domain.quantities import number_of
 from medley_operator.domain.render.httproute import observed_weights
 from medley_operator.domain.rollout import PoolUse, VariantScale
 from medley_operator.domain.snapshot import Manifest, Memory, ObjectKey, PlanOutcome
@@ -87,7 +88,7 @@ def pool_use(stage: Stage, name: str) -> PoolUse:
     if running is not None:
         return PoolUse(pool=running.pool, gpus_per_replica=running.gpus_per_replica)
     old = _old_row(stage.context.service, name)
-    return PoolUse(pool=old.pool if old else "", gpus_per_replica=old.tensor_parallel if old else 0)
+    return PoolUse(pool=old.pool if old else "", gpus_per_replica=max(old.tensor_parallel, 0) if old else 0)
 
 
 def _old_row(service: LLMService, name: str) -> VariantStatus | None:
@@ -118,7 +119,7 @@ def mix_capacities(stage: Stage, memory: Memory) -> dict[str, float]:
             capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, served)
         else:
             old = _old_row(stage.context.service, name)
-            capacity[name] = float(old.capacity_rps) if old is not None else 0.0
+            capacity[name] = number_of(old.capacity_rps) if old is not None else 0.0
     return capacity
 
 
@@ -184,7 +185,7 @@ def variant_rows(
             cost, gpu, provenance = known.variant.cost_per_hour, known.variant.gpu, known.variant.provenance.value
             basis = (CapacityBasis.SIMULATED if _as_planned(stage, name) else known.basis).value
         else:
-            cost = float(old.cost_per_hour) / old.desired if old is not None and old.desired else 0.0
+            cost = number_of(old.cost_per_hour) / old.desired if old is not None and old.desired > 0 else 0.0
             gpu, provenance = (old.gpu, old.provenance) if old is not None else ("", "estimated")
             basis = old.capacity_basis if old is not None else CapacityBasis.CLOSED_FORM.value
         rows.append(

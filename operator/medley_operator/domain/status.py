@@ -27,7 +27,7 @@ from medley_operator.domain.contexts import DemandChoice
 from medley_operator.domain.goals import GoalKind
 from medley_operator.domain.load import load_status
 from medley_operator.domain.outcome import ServiceOutcome
-from medley_operator.domain.quantities import money, percent, rate, unit_price
+from medley_operator.domain.quantities import money, number_of, percent, rate, unit_price
 from medley_operator.domain.service_conditions import service_drafts, service_url
 from medley_operator.domain.snapshot import Manifest, RoutingSaving
 from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
@@ -156,7 +156,7 @@ def _steady_percent(previous: str | None, new: str | None) -> str | None:
     """The figure of an unchanged plan moves only past the noise of measured step times."""
     if previous is None or new is None:
         return new or previous
-    return previous if abs(float(new) - float(previous)) < STEADY_PERCENT else new
+    return previous if abs(float(new) - number_of(previous)) < STEADY_PERCENT else new
 
 
 def plan_id(plan: ServicePlan, demand: Demand) -> str:

@@ -25,6 +25,9 @@ FARTHEST = math.log(1.5)
 """A table of the same replica at another speed stands in up to this factor between them."""
 _LEAST = 1e-3
 """Ratios below this count as this where their mean is taken."""
+_NOTHING, _MOST = 1e-6, 1e3
+"""A ratio below the first counts as 0, above the second as that: a closed form of next to nothing must not make a
+capacity of next to infinity."""
 
 
 class CapacityBasis(StrEnum):
@@ -53,7 +56,9 @@ class GridRatios:
         known = closed > 0.0
         if not known.any():
             return np.ones((len(PROMPT_SIZES), len(GENERATION_SIZES)))
-        ratios = np.divide(simulated, closed, out=np.full(closed.size, np.nan), where=known)
+        with np.errstate(over="ignore"):
+            ratios = np.divide(simulated, closed, out=np.full(closed.size, np.nan), where=known)
+        ratios = np.where(ratios < _NOTHING, 0.0, np.minimum(ratios, _MOST))
         grid = ratios.reshape(len(PROMPT_SIZES), len(GENERATION_SIZES))
         for row, column in np.argwhere(np.isnan(grid)).tolist():
             shorter = grid[:row, column]

@@ -12,6 +12,9 @@ from medley_planner.capacity.grid_ratios import CapacityBasis, GridRatios, commo
 from medley_planner.capacity.memory import MemoryFit
 from medley_planner.model import Bucket, Provenance
 
+LEAST_RPS = 1e-9
+"""A replica that serves less serves nothing: the optimiser takes no smaller capacity."""
+
 
 @dataclass(frozen=True, slots=True)
 class CapacityRow:
@@ -52,6 +55,7 @@ def capacity_rows(
     generation = np.array([bucket.generation_tokens for bucket in buckets])
     no_longer = (prompt[None, :] <= prompt[:, None]) & (generation[None, :] <= generation[:, None])
     falling = np.where(no_longer[None, :, :], rates[:, None, :], np.inf).min(axis=2, initial=np.inf)
+    falling[falling < LEAST_RPS] = 0.0
     return tuple(
         CapacityRow(
             capacity_rps=tuple(row),

@@ -211,6 +211,10 @@ def test_an_entry_that_cannot_be_read_loses_no_other(text: str) -> None:
         ("calibration", None),
         ("calibration", []),
         pytest.param("calibration", "x" * 1_000_000, id="a megabyte"),
+        ("told", dict.fromkeys(PARTS, 0.0)),
+        ("told", dict.fromkeys(PARTS, 1e9)),
+        ("calibration", 3),
+        ("calibration", {"version": 1, "factors": dict.fromkeys(PARTS, 10**400)}),
     ],
 )
 def test_an_entry_with_a_bad_field_is_refused(field: str, value: object) -> None:

@@ -182,6 +182,10 @@ def test_a_rejected_service_takes_its_gpus_and_its_power() -> None:
         ((3, 3), {4: 1}, (0, 2)),
         # more than there is
         ((2, 2), {2: 5}, (0, 0)),
+        # by far: answered without counting them one by one
+        ((2, 2), {2: 10**15}, (0, 0)),
+        # pods without a GPU take none
+        ((2, 2), {0: 10**15, 1: 1}, (1, 2)),
         ((), {1: 1}, ()),
     ],
 )

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from medley_operator.domain.quantities import money, quantity, rate, scaled_quantity, unit_price
+from medley_operator.domain.quantities import money, number_of, quantity, rate, scaled_quantity, unit_price
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,9 @@ def test_written_forms() -> None:
     )
     assert (rate(4.0), rate(11.2), rate(0.0), rate(100.0)) == ("4", "11.2", "0", "100")
     assert quantity("8Gi") == Decimal(8) * 2**30
+
+
+@pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "1e999", "-1", "1e15"])
+def test_a_figure_of_a_status_that_is_none_counts_as_nothing(text: str) -> None:
+    assert number_of(text) == 0.0
+    assert number_of("4.25") == 4.25

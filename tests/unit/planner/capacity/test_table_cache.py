@@ -52,6 +52,7 @@ def _with(**changes: object) -> str:
         _with(simulated_rps=[3.0] * 59 + [10**400]),
         _with(simulated_rps=[3.0] * 59 + [1e300]),
         _with(closed_form_rps=[3.0] * 59 + [5e-324]),
+        _with(closed_form_rps=[3.0] * 59 + [1e12]),
         _with(closed_form_rps={"a": 1}),
     ],
 )  # fmt: skip
