@@ -5,13 +5,16 @@ From what Prometheus or the API server answers to the conditions of the object, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from medley_operator.domain.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.queries import Role
+from medley_planner.model import Demand
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import Round, follow, run
 from tests.unit.metrics.fake_prometheus import (
@@ -92,6 +95,31 @@ async def test_without_a_plan_bad_metrics_leave_the_static_workload_or_the_minim
     assert ("spec.workload.static is planned" if static else "spec.scaling.minReplicas is planned") in metrics.message
     assert first.condition("PlanReady").status == "True"
     assert first.status()["load"]["source"] == ("Static" if static else "MinReplicas")
+
+
+GOOD = make.demand()
+DEMANDS = {
+    "rate NaN": (replace(GOOD, rate_rps=math.nan), "nan requests"),
+    "rate below 0": (replace(GOOD, rate_rps=-1.0), "-1 requests"),
+    "rate without end": (replace(GOOD, rate_rps=math.inf), "inf requests"),
+    "no sizes": (replace(GOOD, buckets=(), shares=()), "0 sizes"),
+    "a share too many": (replace(GOOD, shares=(0.5, 0.5)), "2 shares"),
+    "shares of 2": (replace(GOOD, buckets=GOOD.buckets * 2, shares=(1.0, 1.0)), "sum to 2"),
+    "share NaN": (replace(GOOD, shares=(math.nan,)), "share of a size is nan"),
+    "prompt of 0": (make.demand(prompt=0.0), "prompt is 0"),
+    "endless generation": (make.demand(generation=1e300), "generation is 1e+300"),
+    "more hits than tokens": (replace(GOOD, prefix_hit_rate=1.2), "caches have is 1.2"),
+}
+
+
+@pytest.mark.parametrize(("demand", "word"), DEMANDS.values(), ids=DEMANDS.keys())
+def test_a_demand_that_cannot_be_holds_the_plan(demand: Demand, word: str) -> None:
+    seen = Observation(reason=MetricsReason.FOUND, demand=demand, samples=100.0, message="seen")
+    after = follow(planned(), observations={"llama": seen})
+    metrics = after.condition("MetricsAvailable")
+    assert (metrics.status, metrics.reason) == ("False", "MetricsInvalid")
+    assert word in metrics.message
+    assert after.condition("PlanReady").reason == "Held"
 
 
 POINT = {"promptTokens": "500", "generationTokens": "150", "concurrency": "8"}
