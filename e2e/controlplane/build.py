@@ -22,10 +22,8 @@ from pathlib import Path
 
 from e2e.controlplane.errors import BuildError
 from e2e.controlplane.found import find
-from e2e.controlplane.processes import die_with_parent, kill_group
+from e2e.controlplane.processes import run_told
 from e2e.controlplane.recipes import COMPONENTS, Component
-
-_PROGRESS_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,27 +195,13 @@ def _copy_files(
 def _run_go(
     argv: list[str], *, component: Component, what: str, environment: Mapping[str, str], progress: Callable[[str], None]
 ) -> None:
-    started = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            argv, cwd=component.folder, env=_go_env(environment), stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent(),
-        )  # fmt: skip
-        try:
-            while True:
-                try:
-                    status = process.wait(timeout=_PROGRESS_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    progress(
-                        f"{what} ({component.module} {component.version()}): {time.monotonic() - started:.0f} s so far"
-                    )
-        except BaseException:
-            kill_group(process)
-            process.wait()
-            raise
-        if status != 0:
-            output.seek(0)
-            tail = "".join(output.readlines()[-30:])
-            raise BuildError(f"{what}: {' '.join(argv)} in {component.folder} failed:\n{tail}")
-    progress(f"{what}: {time.monotonic() - started:.0f} s")
+    named = f"{what} ({component.module} {component.version()})"
+    status, tail = run_told(
+        argv,
+        cwd=component.folder,
+        environment=_go_env(environment),
+        still=lambda seconds: progress(f"{named}: {seconds:.0f} s so far"),
+        tail_lines=30,
+    )
+    if status != 0:
+        raise BuildError(f"{what}: {' '.join(argv)} in {component.folder} failed:\n{tail}")

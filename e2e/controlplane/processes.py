@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from e2e.controlplane.errors import StartError
 
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL_LINES = 30
+_PROGRESS_SECONDS = 20.0
 _LIBC = ctypes.CDLL(None)
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -53,6 +55,44 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def run_told(
+    argv: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    still: Callable[[float], None],
+    cwd: Path | None = None,
+    tail_lines: int,
+) -> tuple[int, str]:
+    """Runs `argv` to its end: its exit status, and the last lines that it printed.
+
+    `still` is told now and then for how many seconds it runs. Where this process is interrupted, the child is ended.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            [str(part) for part in argv],
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent(),
+        )
+        try:
+            while True:
+                try:
+                    status = process.wait(timeout=_PROGRESS_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    still(time.monotonic() - started)
+        except BaseException:
+            kill_group(process)
+            process.wait()
+            raise
+        output.seek(0)
+        return status, "".join(output.readlines()[-tail_lines:])
 
 
 @dataclass(slots=True)

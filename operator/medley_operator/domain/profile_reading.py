@@ -15,6 +15,7 @@ from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors, Step
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import Point
+from medley_planner.capacity.speed import PARTS
 from medley_planner.catalog import Gpu
 from medley_planner.model import Provenance
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
@@ -71,7 +72,7 @@ def _of_factors(
     given = spec.step_factors
     if given is None:
         raise AssertionError("a profile without factors has points")
-    values = {name: float(getattr(given, name)) for name in ("fixed", "compute", "sequence", "kv")}
+    values = {name: float(getattr(given, name)) for name in PARTS}
     for name, value in values.items():
         if not LEAST_FACTOR <= value <= MOST_FACTOR:
             return Refusal(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from medley_operator.domain.profile_judgement import Judgement, Known
 from medley_operator.domain.snapshot import Snapshot
 from medley_planner.capacity import DERATE, DERATES, Derates, EngineKey, Speed
 from medley_planner.capacity.calibration_record import MOST_FACTOR
 from medley_planner.capacity.fit import LEAST_FACTOR
+from medley_planner.capacity.speed import PARTS
 from medley_planner.model import Provenance
 
 
@@ -34,7 +35,7 @@ def known_speeds(
 
 def believable(speed: Speed) -> bool:
     """Whether the factors are within what measurements can give: else the estimate is nearer than what was told."""
-    told = (getattr(speed.factors, part.name) for part in fields(speed.factors))
+    told = (getattr(speed.factors, part) for part in PARTS)
     return 0.0 < speed.derate <= 1.0 and all(LEAST_FACTOR <= factor <= MOST_FACTOR for factor in told)
 
 

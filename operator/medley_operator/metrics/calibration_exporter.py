@@ -6,7 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from medley_operator.domain.calibration import KnownEngines, Skip
 from medley_planner.capacity import EngineKey
-from medley_planner.capacity.calibrate import PARTS, Standing
+from medley_planner.capacity.calibrate import Standing
+from medley_planner.capacity.speed import PARTS
 from medley_planner.capacity.window import SkipReason
 
 ENGINE_LABELS = ("model", "gpu", "tensor_parallel", "precision", "engine_version")

@@ -10,11 +10,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from medley_operator.profile.report import Imported, UnusableReport, check_agreement, count, figure, joined, look_up
+from medley_operator.profile.report import (
+    KEEPS_UP,
+    Imported,
+    UnusableReport,
+    check_agreement,
+    count,
+    figure,
+    joined,
+    look_up,
+)
 from medley_planner.capacity.points import Point
-
-_KEEPS_UP = 0.7
-"""As for vLLM: fewer completions than this share of the rate asked for is no steady state."""
 
 
 def guidellm_report(report: Any, *, where: str) -> Imported:
@@ -73,7 +79,7 @@ def _load(run: Mapping[str, Any], *, throughput: float, where: str) -> tuple[flo
         return figure(run, f"{at}.streams", where=where), None
     if kind in ("constant", "poisson"):
         rate = figure(run, f"{at}.rate", where=where)
-        if throughput < _KEEPS_UP * rate:
+        if throughput < KEEPS_UP * rate:
             return (
                 f"{at}.rate is {rate:g}, but {throughput:.3g} requests/s were completed: the engine did not keep up, "
                 "or the run was short; leave it out of the sweep"

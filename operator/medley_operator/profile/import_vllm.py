@@ -11,14 +11,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medley_operator.profile.report import Imported, UnusableReport, check_agreement, count, figure, shared
+from medley_operator.profile.report import KEEPS_UP, Imported, UnusableReport, check_agreement, count, figure, shared
 from medley_planner.capacity.points import Point
 
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
 _HOLDS_BACK = 0.8
 """Above this share of max_concurrency requests under way on average, that limit and not the rate makes the load."""
-_KEEPS_UP = 0.7
-"""A run whose rate of completions is below this share of its request rate left a growing queue: no steady state."""
 
 
 def vllm_run(run: Any, *, where: str) -> Imported:
@@ -96,7 +94,7 @@ def _load(
         return most, None
     if most is not None and under_way > _HOLDS_BACK * most:
         return most, None
-    if throughput < _KEEPS_UP * rate:
+    if throughput < KEEPS_UP * rate:
         return (
             f"request_rate is {rate:g}, but {throughput:.3g} requests/s were completed: the engine did not keep up, or "
             "the run was short; lower the rate or send more requests"

@@ -16,6 +16,9 @@ from medley_planner.capacity.points import Point
 MOST_APART = 3.0
 """Figures that must agree may differ by this factor: start and end of a run, and means of ratios, do differ."""
 
+KEEPS_UP = 0.7
+"""A load whose rate of completions is below this share of the rate asked for left a growing queue: no steady state."""
+
 
 class UnusableReport(ValueError):
     """The report cannot be read or contradicts itself; the message names the file, the key, the value, the way out."""

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from medley_planner.capacity.speed import DERATE, ESTIMATE, UNCORRECTED, Speed, StepFactors
+from medley_planner.capacity.speed import DERATE, ESTIMATE, PARTS, UNCORRECTED, Speed, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.capacity.window import OperatingPoint, SkipReason, Window
 from medley_planner.model import Provenance
@@ -27,7 +27,6 @@ Vector: TypeAlias = NDArray[np.float64]
 Prior: TypeAlias = Callable[[StepFactors], StepTime]
 """The estimated step time of the engine, with its parts multiplied."""
 
-PARTS = ("fixed", "compute", "sequence", "kv")
 OWN_DEVIATION = 0.5
 """Of each factor from what all have in common, at the start."""
 COMMON_DEVIATION = 1.5

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from medley_planner.capacity.calibrate import PARTS, Calibration, Standing, Vector
-from medley_planner.capacity.speed import StepFactors
+from medley_planner.capacity.calibrate import Calibration, Standing, Vector
+from medley_planner.capacity.speed import PARTS, StepFactors
 from medley_planner.capacity.window import OperatingPoint
 
 VERSION = 1

@@ -49,6 +49,24 @@ class Question:
     factors: StepFactors = UNCORRECTED
     kv_tokens: int | None = None
 
+    @property
+    def max_model_len(self) -> int:
+        """Its own requests are the longest that it must hold."""
+        return round(self.prompt_tokens + self.generation_tokens)
+
+    def fit(self) -> MemoryFit:
+        return memory_fit(
+            self.shape,
+            self.gpu,
+            tensor_parallel=self.tensor_parallel,
+            precision=self.precision,
+            max_model_len=self.max_model_len,
+            utilisation=UTILISATION,
+            kv_element_bytes=self.kv_element_bytes,
+            attention_data_parallel=self.attention_data_parallel,
+            engine_kv_tokens=self.kv_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -66,18 +84,7 @@ class Estimate:
 def estimate(question: Question) -> Estimate:
     """Raises NoEstimate where the model does not fit, or the replica cannot keep up with the rate."""
     asked = question
-    length = round(asked.prompt_tokens + asked.generation_tokens)
-    fit = memory_fit(
-        asked.shape,
-        asked.gpu,
-        tensor_parallel=asked.tensor_parallel,
-        precision=asked.precision,
-        max_model_len=length,
-        utilisation=UTILISATION,
-        kv_element_bytes=asked.kv_element_bytes,
-        attention_data_parallel=asked.attention_data_parallel,
-        engine_kv_tokens=asked.kv_tokens,
-    )
+    fit = asked.fit()
     if not fit.fits:
         raise NoEstimate(fit.reason.replace("set spec.model.maxModelLen", "ask for prompt plus generation"))
     step = StepTime(

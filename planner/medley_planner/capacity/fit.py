@@ -9,8 +9,8 @@ moves all parts alike, and each further one lets them differ where it says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -163,27 +163,25 @@ def _latency(step: StepTime, load: Load, point: Point, *, first_wave: bool) -> L
     # the search which way to go.
     full = at_concurrency(step, load, concurrency=float(load.max_sequences))
     worse = max(point.rate_rps / full.rate_rps, 1.0)
-    return Latency(
+    return replace(
+        full,
         ttft_seconds=full.ttft_seconds * worse,
         tpot_seconds=full.tpot_seconds * worse,
         ttft_percentile_seconds=full.ttft_percentile_seconds * worse,
         tpot_percentile_seconds=full.tpot_percentile_seconds * worse,
-        rate_rps=full.rate_rps,
-        running=full.running,
-        prefill_share=full.prefill_share,
     )
 
 
 def _errors(points: Sequence[Point], latencies: Sequence[Latency]) -> tuple[float | None, float | None]:
     """Mean absolute relative errors of TPOT and TTFT, each over the points that tell it."""
-    tpot = [
-        abs(latency.tpot_seconds / point.tpot_seconds - 1.0)
-        for point, latency in zip(points, latencies, strict=True)
-        if point.tpot_seconds is not None
-    ]
-    ttft = [
-        abs(latency.ttft_seconds / point.ttft_seconds - 1.0)
-        for point, latency in zip(points, latencies, strict=True)
-        if point.ttft_seconds is not None
-    ]
-    return (float(np.mean(tpot)) if tpot else None, float(np.mean(ttft)) if ttft else None)
+    pairs = list(zip(points, latencies, strict=True))
+    return (
+        _mean_error((point.tpot_seconds, latency.tpot_seconds) for point, latency in pairs),
+        _mean_error((point.ttft_seconds, latency.ttft_seconds) for point, latency in pairs),
+    )
+
+
+def _mean_error(pairs: Iterable[tuple[float | None, float]]) -> float | None:
+    """Of (measured, predicted); what was not measured does not count, and None where nothing was."""
+    errors = [abs(predicted / measured - 1.0) for measured, predicted in pairs if measured is not None]
+    return float(np.mean(errors)) if errors else None

@@ -74,6 +74,8 @@ class StepFactors:
 
 
 UNCORRECTED = StepFactors()
+PARTS = tuple(part.name for part in fields(StepFactors))
+"""The names of the factors, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

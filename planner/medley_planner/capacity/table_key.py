@@ -66,6 +66,11 @@ class TableKey:
     factors: StepFactors
     kv_tokens: int
 
+    @property
+    def words(self) -> str:
+        """For people: which engine it is of, but for its token budget."""
+        return f"{self.group.shape.name} on {self.tensor_parallel} x {self.gpu.name}, {self.precision}"
+
     @classmethod
     def of(
         cls,

@@ -14,13 +14,12 @@ from typing import Any
 
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
 from medley_planner.capacity.points import Point
-from medley_planner.capacity.speed import DERATES, StepFactors
+from medley_planner.capacity.speed import DERATES, PARTS, StepFactors
 from medley_planner.catalog import Gpu, gpu
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
 
 MOST_WHOLE = 10**9
-_PARTS = ("fixed", "compute", "sequence", "kv")
 
 
 class BadProfile(ValueError):
@@ -86,8 +85,8 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
     if given is not None:
         if not isinstance(given, Mapping):
             raise BadProfile(f"{path}: spec.stepFactors is {given!r:.40}; give fixed, compute, sequence and kv")
-        values = {part: _number(given, part, path, default=1.0, under="spec.stepFactors.") for part in _PARTS}
-        beyond = next((part for part in _PARTS if not LEAST_FACTOR <= values[part] <= MOST_FACTOR), None)
+        values = {part: _number(given, part, path, default=1.0, under="spec.stepFactors.") for part in PARTS}
+        beyond = next((part for part in PARTS if not LEAST_FACTOR <= values[part] <= MOST_FACTOR), None)
         if beyond is not None:
             raise BadProfile(
                 f"{path}: spec.stepFactors.{beyond} is {values[beyond]:g}; give {LEAST_FACTOR:g} to {MOST_FACTOR:g}"

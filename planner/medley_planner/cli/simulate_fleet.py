@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from medley_planner.capacity import ESTIMATE, Targets, capacity_rows
+from medley_planner.capacity import Targets, capacity_rows
+from medley_planner.capacity.estimate import UTILISATION
 from medley_planner.catalog import gpu
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
@@ -76,8 +77,7 @@ def groups_of(
             token_budget=token_budget,
             max_sequences=min(max_sequences, token_budget),
             max_model_len=max_model_len,
-            utilisation=0.9,
-            speed=ESTIMATE,
+            utilisation=UTILISATION,
         )
         fit = replica.fit()
         if not fit.fits:
@@ -153,8 +153,7 @@ def _fullest(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets
 
 
 def _planned(service: Service, rate_rps: float) -> ServicePlan | None:
-    demand = Demand(rate_rps, service.demand.buckets, service.demand.shares, service.demand.size_source)
-    asked = Service(service.name, demand, service.variants, service.routing)
+    asked = replace(service, demand=replace(service.demand, rate_rps=rate_rps))
     problem = Problem((asked,), tuple(Pool(variant.pool) for variant in service.variants))
     found = plan(problem, deadline_seconds=_SOLVE_SECONDS).services[0]
     beyond_all = all(part.reason is UnservedReason.NO_VARIANT_MEETS_TARGET for part in found.unserved)

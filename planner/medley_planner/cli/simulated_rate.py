@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import sys
 
-from medley_planner.capacity import Speed, TableGroup, TableKey, Targets, memory_fit
+from medley_planner.capacity import Speed, TableGroup, TableKey, Targets
 from medley_planner.capacity.cell import simulated_rate_rps
-from medley_planner.capacity.estimate import UTILISATION, Question
+from medley_planner.capacity.estimate import Question
 from medley_planner.capacity.simulated import engine_of_key
 from medley_planner.cli.table_cache import TableCache
 
@@ -43,29 +43,18 @@ def simulated_max_rate_rps(question: Question, *, guess_rps: float, cache: Table
 
 
 def _key(question: Question) -> TableKey:
-    longest = round(question.prompt_tokens + question.generation_tokens)
-    fit = memory_fit(
-        question.shape,
-        question.gpu,
-        tensor_parallel=question.tensor_parallel,
-        precision=question.precision,
-        max_model_len=longest,
-        utilisation=UTILISATION,
-        kv_element_bytes=question.kv_element_bytes,
-        engine_kv_tokens=question.kv_tokens,
-    )
     targets = Targets(
         ttft_seconds=question.ttft_target_seconds or math.inf,
         tpot_seconds=question.tpot_target_seconds or math.inf,
         percentile=question.percentile,
     )
     return TableKey.of(
-        TableGroup(question.shape, "", targets, longest, question.max_sequences),
+        TableGroup(question.shape, "", targets, question.max_model_len, question.max_sequences),
         question.gpu,
         tensor_parallel=question.tensor_parallel,
         precision=question.precision,
         kv_element_bytes=question.kv_element_bytes,
         token_budget=question.token_budget,
         speed=Speed(factors=question.factors),
-        fit=fit,
+        fit=question.fit(),
     )

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from medley_planner.capacity import GridRatios, TableKey
+from medley_planner.capacity.row import LEAST_RPS
 from medley_planner.workload.grid import standard_buckets
 
 SUFFIX = ".capacity.json"
-LEAST_RPS, MOST_RPS = 1e-9, 1e6
-"""Of one replica that carries anything; beyond them is no rate that was simulated."""
+MOST_RPS = 1e6
+"""Of one replica; above it is no rate that was simulated."""
 MOST_FILES = 8192
 """The oldest beyond these are removed: at 4 KiB each, 32 MiB."""
 
@@ -52,7 +53,7 @@ class TableCache:
     def put(self, table: GridRatios) -> None:
         """Raises OSError where the directory cannot be written."""
         rates = {"simulated_rps": table.simulated_rps, "closed_form_rps": table.closed_form_rps}
-        self._store(table.key.digest(), {"what": _words(table.key), **rates})
+        self._store(table.key.digest(), {"what": table.key.words, **rates})
 
     def get_rate(self, key: TableKey, *, prompt_tokens: int, generation_tokens: int) -> float | None:
         """The simulated rate of one size, which need not be one of the table's; None as in `get`."""
@@ -61,7 +62,7 @@ class TableCache:
 
     def put_rate(self, key: TableKey, rate_rps: float, *, prompt_tokens: int, generation_tokens: int) -> None:
         """Raises OSError where the directory cannot be written."""
-        what = f"{_words(key)}, {prompt_tokens} + {generation_tokens} tokens"
+        what = f"{key.words}, {prompt_tokens} + {generation_tokens} tokens"
         self._store(_cell_digest(key, prompt_tokens, generation_tokens), {"what": what, "simulated_rps": [rate_rps]})
 
     def _load(self, digest: str) -> dict[str, Any]:
@@ -99,11 +100,6 @@ class TableCache:
             files.sort(key=lambda path: path.stat().st_mtime)
             for path in files[: len(files) - MOST_FILES]:
                 path.unlink(missing_ok=True)
-
-
-def _words(key: TableKey) -> str:
-    """For those who look into a file."""
-    return f"{key.group.shape.name} on {key.tensor_parallel} x {key.gpu.name}, {key.precision}"
 
 
 def _cell_digest(key: TableKey, prompt_tokens: int, generation_tokens: int) -> str:

@@ -15,7 +15,8 @@ from medley_operator.domain.labels import key_of
 from medley_operator.domain.render.deployment import DeploymentInput, render_deployment
 from medley_operator.domain.snapshot import Manifest, Snapshot
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed, StepFactors
-from medley_planner.capacity.calibrate import PARTS, Calibration, Standing
+from medley_planner.capacity.calibrate import Calibration, Standing
+from medley_planner.capacity.speed import PARTS
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.model import Provenance
 from medley_planner.shapes import Precision

@@ -16,7 +16,6 @@ from medley_planner.capacity.calibrate import (
     LEAST_FACTOR,
     MIN_WINDOWS,
     OUTLIERS,
-    PARTS,
     Calibration,
     Standing,
     calibrated_speed,
@@ -25,7 +24,7 @@ from medley_planner.capacity.calibrate import (
     step_change,
 )
 from medley_planner.capacity.calibration_record import BadRecord, from_record, to_record
-from medley_planner.capacity.speed import ESTIMATE, StepFactors
+from medley_planner.capacity.speed import ESTIMATE, PARTS, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.capacity.window import OperatingPoint, SkipReason, Window
 from medley_planner.catalog import gpu
