@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import kopf
@@ -22,6 +23,7 @@ from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.kube.credentials import load_connection
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import CHILDREN, GATEWAYS, NODES, OWN, Resource
+from medley_operator.logs import silence_kopf
 
 WATCHED = (*OWN, *CHILDREN, GATEWAYS, NODES)
 LOGIN_SECONDS = 300.0
@@ -125,8 +127,7 @@ class Watcher:
 
     def close(self, *, timeout_seconds: float) -> None:
         """Stop watching and wait for the thread, but not for ever: it holds nothing that needs care."""
-        # Requests that its own end interrupts are told as errors; at the end of the process they are no news.
-        logging.getLogger("kopf").setLevel(logging.CRITICAL)
+        silence_kopf()
         self.request_stop()
         if self._thread is not None:
             self._thread.join(timeout_seconds)
@@ -155,6 +156,7 @@ class Watcher:
     async def _watch(self, resources: frozenset[Resource], stop: threading.Event) -> None:
         stop_flag = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(partial(_tell_unless_stopping, stop))
         self._interrupt = lambda: call_in(loop, stop_flag.set)
         if stop.is_set():
             return
@@ -165,6 +167,12 @@ class Watcher:
             clusterwide=True,
             stop_flag=stop_flag,
         )
+
+
+def _tell_unless_stopping(stop: threading.Event, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """kopf leaves tasks that its end cut off unawaited; what becomes of them then is no error of ours or theirs."""
+    if not stop.is_set():
+        loop.default_exception_handler(context)
 
 
 def _nothing() -> None:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NOISY = ("kopf", "aiohttp", "asyncio", "httpx", "httpcore", "kubernetes")
+_KOPF_RUNNING = "kopf._core.reactor.running"
+"""kopf's logger with a level of its own: what is set on `kopf` does not reach it."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,5 +40,11 @@ def configure(level: str) -> None:
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.INFO if level == "debug" else logging.WARNING)
     # It runs in a thread of ours on purpose and warns that it then ignores signals.
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    logging.getLogger(_KOPF_RUNNING).setLevel(logging.ERROR)
     logging.captureWarnings(True)
+
+
+def silence_kopf() -> None:
+    """For the end of the process: what kopf cuts off when it is told to stop it tells as errors."""
+    for name in ("kopf", _KOPF_RUNNING):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

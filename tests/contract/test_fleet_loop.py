@@ -114,7 +114,7 @@ def test_sigterm_ends_it_with_status_0_and_leaves_no_process(operator: OperatorP
     assert status == 0, operator.log.read_text()
     assert seconds < 3.0
     wait_for("the worker is gone", lambda: not any(exists(pid) for pid in workers), timeout_seconds=2.0)
-    assert {line["level"] for line in operator.lines()} == {"info"}
+    assert [line for line in operator.lines() if line["level"] != "info"] == []
 
 
 def test_sigkill_leaves_no_process_either(operator: OperatorProcess) -> None:

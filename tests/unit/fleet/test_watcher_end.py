@@ -1,0 +1,54 @@
+"""What kopf leaves behind when its watches are told to stop is no news; before that it is."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from medley_operator import handlers
+from medley_operator.kube.resources import OWN
+
+
+async def fails() -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("stopping", "told"), [(False, ["asyncio"]), (True, [])])
+def test_a_task_that_nobody_awaits_is_told_unless_watches_end(
+    stopping: bool, told: list[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def operator(**_: object) -> None:
+        task = asyncio.create_task(fails())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if stopping:
+            stop.set()
+        del task
+        gc.collect()
+
+    stop = threading.Event()
+    monkeypatch.setattr("kopf.operator", operator)
+    watcher = handlers.Watcher(lambda _kind, _at: None)
+    asyncio.run(watcher._watch(frozenset(OWN), stop))
+    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == told
+
+
+@pytest.fixture
+def kopf_loggers() -> Iterator[list[logging.Logger]]:
+    """As `logs.configure` leaves them: each with a level of its own."""
+    loggers = [logging.getLogger(name) for name in ("kopf", "kopf._core.reactor.running")]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    yield loggers
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+
+
+def test_a_closed_watcher_silences_every_logger_of_kopf(kopf_loggers: list[logging.Logger]) -> None:
+    handlers.Watcher(lambda _kind, _at: None).close(timeout_seconds=0.1)
+    assert not any(logger.isEnabledFor(logging.ERROR) for logger in kopf_loggers)
