@@ -16,6 +16,7 @@ from medley_operator.domain.outcome import ServiceOutcome
 from medley_operator.domain.render.httproute import observed_weights
 from medley_operator.domain.snapshot import EventNote, EventType, ObjectKey
 from medley_operator.domain.waiting import MOST_SECONDS
+from medley_planner.model import Provenance
 
 _WARNED = (ConditionType.WORKLOADS_READY, ConditionType.ROUTING_READY)
 _SILENT_REASONS = frozenset({"Progressing", "NoReadyReplicas", "AllReady", "Routed"})
@@ -27,6 +28,7 @@ def service_events(outcome: ServiceOutcome, status: LLMServiceStatus) -> tuple[E
         *_plan_changed(outcome, status),
         *_plan_warning(outcome, status),
         *_not_simulated(outcome),
+        *_estimated_again(outcome),
         *_scaled(outcome),
         *_removed(outcome),
         *_route_updated(outcome),
@@ -103,6 +105,24 @@ def _not_simulated(outcome: ServiceOutcome) -> list[_Note]:
         "--capacity-cache-dir across restarts"
     )
     return [(EventType.WARNING, "CapacityNotSimulated", message)]
+
+
+def _estimated_again(outcome: ServiceOutcome) -> list[_Note]:
+    """Capacities that were measured or calibrated when the status was written last."""
+    before = {row.name: row.provenance for row in outcome.context.service.status.variants}
+    lost = [
+        f"{row.name} (was {before[row.name]})"
+        for row in outcome.rows
+        if row.provenance == Provenance.ESTIMATED and before.get(row.name, row.provenance) != row.provenance
+    ]
+    if not lost:
+        return []
+    message = (
+        f"capacities of {', '.join(lost)} are estimated from the data sheet again, and planned with more allowance: "
+        "the engine version changed, a calibration was lost (the operator's log says why), or a ModelProfile no longer "
+        "counts (kubectl get modelprofiles)"
+    )
+    return [(EventType.WARNING, "CapacityEstimated", message)]
 
 
 def _scaled(outcome: ServiceOutcome) -> list[_Note]:

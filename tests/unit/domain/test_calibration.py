@@ -319,3 +319,6 @@ def test_the_whole_way_from_rendered_pods_to_plan_and_status() -> None:
             assert after[row["name"]]["provenance"] == "calibrated"
             assert float(after[row["name"]]["capacityRps"]) < float(row["capacityRps"]), "twice as slow"
     assert float(second.status()["costPerHour"]) > float(first.status()["costPerHour"])
+    lost = rounds.follow(replace(second, snapshot=replace(second.snapshot, calibrated={})))
+    (event,) = [event for event in lost.decision.events if event.reason == "CapacityEstimated"]
+    assert "(was calibrated)" in event.message

@@ -17,7 +17,7 @@ from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
 from medley_planner.model import Provenance, Variant
 from medley_planner.shapes import Precision
 from tests.unit.domain import factories as make
-from tests.unit.domain.rounds import run, settle
+from tests.unit.domain.rounds import changed, follow, run, settle
 
 KEY = EngineKey("meta-llama/Llama-3.1-8B-Instruct", "H100", 1, Precision.BF16, "0.32.0")
 POINT = {
@@ -235,6 +235,16 @@ def test_the_status_tells_factors_error_and_derating_once() -> None:
 def test_provenance_is_told_in_the_status_of_the_service() -> None:
     done = run(make.snapshot(only_h100(), measured=[make.model_profile()]))
     assert [variant["provenance"] for variant in done.status()["variants"]] == ["measured"]
+
+
+def test_a_capacity_that_was_measured_and_is_estimated_again_is_an_event_once() -> None:
+    measured = settle(make.snapshot(only_h100(), measured=[make.model_profile()]))
+    assert "CapacityEstimated" not in measured.reasons()
+    gone = run(changed(measured.snapshot, model_profiles=()), measured.decision.memory)
+    (event,) = [event for event in gone.decision.events if event.reason == "CapacityEstimated"]
+    assert event.type.value == "Warning"
+    assert "capacities of h100 (was measured) are estimated" in event.message
+    assert "CapacityEstimated" not in follow(gone).reasons()
 
 
 def test_a_profile_that_does_not_parse_is_told_so_in_its_condition_accepted() -> None:
