@@ -195,6 +195,7 @@ def _copy_files(
 def _run_go(
     argv: list[str], *, component: Component, what: str, environment: Mapping[str, str], progress: Callable[[str], None]
 ) -> None:
+    started = time.monotonic()
     named = f"{what} ({component.module} {component.version()})"
     status, tail = run_told(
         argv,
@@ -205,3 +206,4 @@ def _run_go(
     )
     if status != 0:
         raise BuildError(f"{what}: {' '.join(argv)} in {component.folder} failed:\n{tail}")
+    progress(f"{what}: {time.monotonic() - started:.0f} s")
