@@ -16,7 +16,7 @@ import httpx
 
 from e2e.fleet import gateway
 from e2e.fleet.cluster import Backend, ClusterState, ClusterUnavailable, EnginePod, Key, Route
-from medley_operator.domain import labels
+from medley_operator.domain.values import labels
 
 GPU_LABEL = "medley.dev/gpu"
 DEFAULT_GRACE_SECONDS = 30.0

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from medley_operator import handlers
-from medley_operator.domain.conclude import conclude
+from medley_operator.domain.decide import conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.debounce import Debounce

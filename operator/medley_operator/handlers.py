@@ -18,7 +18,7 @@ from typing import Any
 
 import kopf
 
-from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.kube.credentials import load_connection
 from medley_operator.kube.errors import KubeError

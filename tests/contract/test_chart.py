@@ -16,7 +16,7 @@ from e2e.controlplane import CommandFailed
 from medley_operator import settings
 from medley_operator.api.crdgen import documents
 from medley_operator.api.v1alpha1 import KINDS
-from medley_operator.domain.calibration_record import CONFIG_MAP
+from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from tests.contract.apiserver import Api
 
 pytestmark = pytest.mark.contract

@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
-from medley_operator.domain.labels import child_labels, key_of, owner_reference
-from medley_operator.domain.snapshot import EventNote, EventType, Manifest, ObjectKey, Snapshot, StatusWrite
+from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
+from medley_operator.domain.values.snapshot import EventNote, EventType, Manifest, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.kube import official

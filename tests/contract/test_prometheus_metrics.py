@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from e2e.controlplane import ensure_assets, free_port, processes
-from medley_operator.domain.snapshot import MetricsReason, Observation
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.engine_names import VLLM
 from medley_operator.metrics.observe import MetricsReader, ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus, http_client

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medley_operator.domain.snapshot import MetricsReason, Observation
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import MetricsReader, ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_planner.model import SizeSource

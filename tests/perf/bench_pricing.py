@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from medley_planner.model import Bucket, Demand, Pool, Problem, Provenance, RoutingMode, Service, SizeSource, Variant
-from medley_planner.optimize.columns.class_tasks import classes_of
-from medley_planner.optimize.columns.classes import ClassSearch
-from medley_planner.optimize.columns.exact import price_exactly
-from medley_planner.optimize.columns.fleet import stack
-from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.limits import NOTHING_SHARED, shared_room
-from medley_planner.optimize.task import Task
+from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
+from medley_planner.optimize.columns.by_class.tasks import classes_of
+from medley_planner.optimize.columns.price_by_program import price_exactly
+from medley_planner.optimize.columns.service_arrays import stack
+from medley_planner.optimize.task.coverage import prepare
+from medley_planner.optimize.task.limits import NOTHING_SHARED, shared_room
+from medley_planner.optimize.task.task import Task
 
 SERVICES, VARIANTS, SAMPLE = 100, 30, 20
 GAP = 1e-4

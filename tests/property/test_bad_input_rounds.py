@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from medley_operator.api.v1alpha1 import ModelProfile
-from medley_operator.domain import labels
-from medley_operator.domain.conclude import conclude
-from medley_operator.domain.contexts import Standing
-from medley_operator.domain.observed import believed
+from medley_operator.domain.decide import conclude
+from medley_operator.domain.load.plausible import believed
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.profile_judgement import Known
-from medley_operator.domain.snapshot import (
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.candidates import Standing
+from medley_operator.domain.values.profile_judgement import Known
+from medley_operator.domain.values.snapshot import (
     Decision,
     FleetPlan,
     Memory,

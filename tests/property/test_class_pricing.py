@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from medley_planner.model import Bucket, Demand, Pool, Problem, Provenance, RoutingMode, Service, SizeSource, Variant
-from medley_planner.optimize.columns.class_tasks import classes_of
-from medley_planner.optimize.columns.classes import ClassSearch
-from medley_planner.optimize.columns.exact import price_exactly
-from medley_planner.optimize.columns.fleet import Fleet, stack
-from medley_planner.optimize.columns.found import Found
-from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.distribute import distribute, unmet_rps
-from medley_planner.optimize.limits import NOTHING_SHARED, shared_room
-from medley_planner.optimize.task import Task
+from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
+from medley_planner.optimize.columns.by_class.tasks import classes_of
+from medley_planner.optimize.columns.configurations import Found
+from medley_planner.optimize.columns.price_by_program import price_exactly
+from medley_planner.optimize.columns.service_arrays import Fleet, stack
+from medley_planner.optimize.program.distribute import distribute, unmet_rps
+from medley_planner.optimize.task.coverage import prepare
+from medley_planner.optimize.task.limits import NOTHING_SHARED, shared_room
+from medley_planner.optimize.task.task import Task
 
 _SERVICES = 15
 _SEEDS = range(4)

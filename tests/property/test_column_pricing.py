@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 
-from medley_planner.optimize.columns.fleet import Fleet
-from medley_planner.optimize.columns.found import Found
-from medley_planner.optimize.columns.pods import price_pods
-from medley_planner.optimize.columns.route import RouteSearch
-from medley_planner.optimize.columns.ruled import Rules
+from medley_planner.optimize.columns.configurations import Found
+from medley_planner.optimize.columns.price_by_weight import RouteSearch
+from medley_planner.optimize.columns.price_equal_pods import price_pods
+from medley_planner.optimize.columns.rule_arrays import Rules
+from medley_planner.optimize.columns.service_arrays import Fleet
 
 _SERVICES = 60
 _VARIANTS = 3
@@ -129,7 +129,7 @@ def test_misses_nothing_within_the_reach_that_it_states(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", _SEEDS)
 def test_a_bound_stays_true_where_too_many_fleets_are_near(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medley_planner.optimize.columns.route._MOST_STATES", 2)
+    monkeypatch.setattr("medley_planner.optimize.columns.price_by_weight._MOST_STATES", 2)
     fleet, prices = _drawn(seed, limits=True)
     sheds = np.full(_SERVICES, 30.0)
     found = _price(fleet, prices, sheds, pods=False)

@@ -25,10 +25,10 @@ from medley_planner.model import (
 )
 from medley_planner.optimize import plan, verify
 from medley_planner.optimize.columns import solve_columns
-from medley_planner.optimize.cost import cost_per_hour
-from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.limits import shared_room
-from medley_planner.optimize.solve import Answers
+from medley_planner.optimize.program.solve import Answers
+from medley_planner.optimize.task.cost import cost_per_hour
+from medley_planner.optimize.task.coverage import prepare
+from medley_planner.optimize.task.limits import shared_room
 from tests.brute_force import fleets
 from tests.generator import Extras, changed, fleet
 

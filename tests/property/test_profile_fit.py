@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
-from medley_operator.domain.profile_judgement import Known
-from medley_operator.domain.profiles import judge_profiles
-from medley_operator.domain.snapshot import Snapshot
+from medley_operator.domain.speed.profiles import judge_profiles
+from medley_operator.domain.values.profile_judgement import Known
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, fit_points
 from medley_planner.capacity.points import Point
 from medley_planner.catalog import gpu, known_gpus

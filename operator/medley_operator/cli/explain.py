@@ -17,7 +17,7 @@ from medley_operator.cli.tables import add_table_options, basis_notes, with_tabl
 from medley_planner.cli import explain as bare
 
 if TYPE_CHECKING:
-    from medley_operator.domain.contexts import Prepared
+    from medley_operator.domain.values.candidates import Prepared
     from medley_planner.explain import Excluded
     from medley_planner.model import Plan
 
@@ -110,7 +110,7 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
 
 def _excluded(prepared: Prepared) -> dict[str, tuple[Excluded, ...]]:
     """Pools that are no variant of a service, with the reasons that preparing found."""
-    from medley_operator.domain.contexts import problem_name
+    from medley_operator.domain.values.candidates import problem_name
     from medley_planner.explain import Excluded
 
     return {
@@ -120,7 +120,7 @@ def _excluded(prepared: Prepared) -> dict[str, tuple[Excluded, ...]]:
 
 
 def _name_rejected(prepared: Prepared) -> None:
-    from medley_operator.domain.contexts import problem_name
+    from medley_operator.domain.values.candidates import problem_name
 
     for context in prepared.services:
         if context.rejection is not None:

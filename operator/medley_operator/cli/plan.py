@@ -20,8 +20,8 @@ from medley_planner.cli.arguments import add_plan_options
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
     from medley_operator.cli.manifests import Objects
-    from medley_operator.domain.contexts import Prepared
-    from medley_operator.domain.snapshot import Snapshot
+    from medley_operator.domain.values.candidates import Prepared
+    from medley_operator.domain.values.snapshot import Snapshot
     from medley_planner.model import Plan, Problem
     from medley_planner.optimize import InvalidProblem
 
@@ -67,7 +67,7 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     Raises `ManifestError` where there is nothing to plan or a service has no static workload.
     """
     from medley_operator.cli.manifests import ManifestError
-    from medley_operator.domain.snapshot import Snapshot
+    from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
         raise ManifestError("the input holds no LLMService; give the file of one with -f")
@@ -120,8 +120,8 @@ def _pools_without_cluster(pools: Sequence[GPUPool]) -> tuple[tuple[GPUPool, ...
 
 def _unused_profiles(snapshot: Snapshot) -> list[str]:
     """Why measurements that were given are not planned from."""
-    from medley_operator.domain.conditions import ConditionStatus
-    from medley_operator.domain.profiles import judge_profiles
+    from medley_operator.domain.speed.profiles import judge_profiles
+    from medley_operator.domain.values.conditions import ConditionStatus
 
     notes: list[str] = []
     for judged in judge_profiles(snapshot):
@@ -146,7 +146,7 @@ def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
 def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, Plan | None]:
     """One round of the operator's planning without memory, simulated too; no plan where no service can be planned."""
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.snapshot import FleetPlan, Memory
+    from medley_operator.domain.values.snapshot import FleetPlan, Memory
     from medley_planner.cli.verified import plan_simulated
     from medley_planner.optimize import split_valid
 
@@ -163,8 +163,8 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
 
 def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:
     """Services that no plan can be made from are rejected; the others are planned."""
-    from medley_operator.domain.conditions import PlanReason
-    from medley_operator.domain.contexts import Rejection, Standing, problem_name
+    from medley_operator.domain.values.candidates import Rejection, Standing, problem_name
+    from medley_operator.domain.values.conditions import PlanReason
 
     if prepared.problem is None or not faults:
         return prepared

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from medley_operator.domain.contexts import Prepared, ServiceContext, problem_name
-from medley_operator.domain.load import figures_of
-from medley_operator.domain.quantities import percent
-from medley_operator.domain.snapshot import FleetPlan
-from medley_operator.domain.status import fleet_lower_bound, service_lower_bound
+from medley_operator.domain.load.figures import figures_of
+from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
+from medley_operator.domain.values.candidates import Prepared, ServiceContext, problem_name
+from medley_operator.domain.values.quantities import percent
+from medley_operator.domain.values.snapshot import FleetPlan
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan, Unused
 
 Report = dict[str, Any]

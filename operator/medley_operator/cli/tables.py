@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from medley_planner.cli.arguments import directory_argument
 
 if TYPE_CHECKING:
-    from medley_operator.domain.contexts import Prepared
-    from medley_operator.domain.snapshot import Snapshot
+    from medley_operator.domain.values.candidates import Prepared
+    from medley_operator.domain.values.snapshot import Snapshot
     from medley_planner.capacity import GridRatios, TableGroup, TableKey
     from medley_planner.cli.table_cache import TableCache
 
@@ -51,7 +51,7 @@ def with_tables(
     `directory` None: the default one. One that cannot be written is told, and the tables count all the same.
     """
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.snapshot import Memory
+    from medley_operator.domain.values.snapshot import Memory
     from medley_planner.cli.table_cache import TableCache, default_directory
 
     if directory is not None and not simulate and not directory.is_dir():
@@ -115,7 +115,7 @@ def simulate_all(keys: Sequence[TableKey]) -> Iterator[Outcome]:
 
 def basis_notes(prepared: Prepared) -> list[str]:
     """For each planned service, which of its variants' capacities are simulated and which are not."""
-    from medley_operator.domain.contexts import problem_name
+    from medley_operator.domain.values.candidates import problem_name
     from medley_planner.capacity import CapacityBasis
 
     notes: list[str] = []

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
-from medley_operator.domain.catalogue import find_gpu
-from medley_operator.domain.children import ReplicaSizes, replicas_by_pool
-from medley_operator.domain.contexts import PoolState, ServiceContext, Standing, VariantContext, problem_name
-from medley_operator.domain.headroom import utilisation_limit
-from medley_operator.domain.leadtime import LeadTimes
-from medley_operator.domain.pools import planner_pools
-from medley_operator.domain.snapshot import Manifest, ObjectKey
-from medley_operator.domain.startup import startup_seconds
-from medley_operator.domain.validate import price_problem
+from medley_operator.domain.checks.spec import price_problem
+from medley_operator.domain.cluster.children import ReplicaSizes, replicas_by_pool
+from medley_operator.domain.cluster.pools import planner_pools
+from medley_operator.domain.cluster.startup import startup_seconds
+from medley_operator.domain.load.headroom import utilisation_limit
+from medley_operator.domain.values.candidates import PoolState, ServiceContext, Standing, VariantContext, problem_name
+from medley_operator.domain.values.catalogue import find_gpu
+from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.capacity import Targets
 from medley_planner.check import Subject
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant

@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.contexts import (
+from medley_operator.domain.checks.references import find_profile, unreadable_pool
+from medley_operator.domain.checks.spec import check_arguments, check_degrees, check_spec
+from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.cluster.startup import lead_times, longest_startup_seconds
+from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service, planner_variants
+from medley_operator.domain.speed.profiles import judge_profiles
+from medley_operator.domain.speed.speeds import known_speeds
+from medley_operator.domain.values.candidates import (
     PoolState,
     Prepared,
     Rejection,
@@ -19,18 +27,10 @@ from medley_operator.domain.contexts import (
     ServiceKey,
     Standing,
 )
-from medley_operator.domain.demand import choose_demand
-from medley_operator.domain.leadtime import LeadTimes
-from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service, planner_variants
-from medley_operator.domain.pools import pool_state
-from medley_operator.domain.profiles import judge_profiles
-from medley_operator.domain.references import find_profile, unreadable_pool
-from medley_operator.domain.snapshot import Memory, ServiceMemory, Snapshot
-from medley_operator.domain.speeds import known_speeds
-from medley_operator.domain.startup import lead_times, longest_startup_seconds
-from medley_operator.domain.validate import check_arguments, check_degrees, check_spec
-from medley_operator.domain.variants import find_variants
-from medley_operator.domain.waiting import waiting
+from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.snapshot import Memory, ServiceMemory, Snapshot
+from medley_operator.domain.variants.choose import find_variants
+from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 from medley_planner.shapes import model_id
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Protocol
 
-from medley_operator.domain.calibration import KnownEngines, Turn, fold, told_speeds
-from medley_operator.domain.calibration_record import CONFIG_MAP, config_map, read_config_map, worth_writing
-from medley_operator.domain.engine_pods import EngineFigures, PodGroup, engine_pods
-from medley_operator.domain.labels import CALIBRATION_FIELD_MANAGER
-from medley_operator.domain.snapshot import ObjectKey, Snapshot
+from medley_operator.domain.engine.pods import EngineFigures, PodGroup, engine_pods
+from medley_operator.domain.speed.calibration import KnownEngines, Turn, fold, told_speeds
+from medley_operator.domain.speed.calibration_record import CONFIG_MAP, config_map, read_config_map, worth_writing
+from medley_operator.domain.values.labels import CALIBRATION_FIELD_MANAGER
+from medley_operator.domain.values.snapshot import ObjectKey, Snapshot
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.calibration_exporter import CalibrationExporter

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from medley_operator.domain.contexts import Prepared
-from medley_operator.domain.snapshot import Decision, Memory, PlanFailure, PlanOutcome, Snapshot
+from medley_operator.domain.values.candidates import Prepared
+from medley_operator.domain.values.snapshot import Decision, Memory, PlanFailure, PlanOutcome, Snapshot
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medley_operator.domain.snapshot import EventNote, Manifest, ObjectKey, StatusWrite
+from medley_operator.domain.values.snapshot import EventNote, Manifest, ObjectKey, StatusWrite
 from medley_operator.kube.resources import BY_KIND, EVENTS
 
 REPORTING_CONTROLLER = "medley.dev/operator"

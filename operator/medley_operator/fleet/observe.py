@@ -20,10 +20,10 @@ from medley_operator.api.v1alpha1 import (
     RuntimeProfile,
     WorkloadSource,
 )
-from medley_operator.domain.engine_args import served_model_name
-from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
-from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
-from medley_operator.domain.validate import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
+from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
+from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
+from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.fleet.parse import parse_objects, ready_nodes
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.client import KubeClient

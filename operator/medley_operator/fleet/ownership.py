@@ -5,8 +5,8 @@ Ours is what carries our managed-by label and is controlled by the very LLMServi
 
 from __future__ import annotations
 
-from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE, label, owner_uid
-from medley_operator.domain.snapshot import Manifest, ObjectKey, Snapshot
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, label, owner_uid
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NAME_CONFLICT, Conflict
 

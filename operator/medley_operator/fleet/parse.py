@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from medley_operator.domain.labels import key_of
-from medley_operator.domain.leadtime import unix_seconds
-from medley_operator.domain.snapshot import Manifest, NodeView, ObjectKey, Rejected
+from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.leadtime import unix_seconds
+from medley_operator.domain.values.snapshot import Manifest, NodeView, ObjectKey, Rejected
 from medley_operator.kube.resources import BY_KIND
 
 MAX_ERRORS_NAMED = 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from medley_operator.domain.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
+from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
 from medley_planner.check import CheckMemory, Subject, plan_checked
 from medley_planner.explain import binding_limits, routing_savings, token_figures
 from medley_planner.model import Plan, Problem

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from medley_operator.domain.contexts import ServiceKey
-from medley_operator.domain.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
-from medley_operator.domain.snapshot import Apply, Decision, Delete, EventNote, ObjectKey, Snapshot, StatusWrite
-from medley_operator.fleet.amend import WriteFailure, amend
+from medley_operator.domain.values.candidates import ServiceKey
+from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
+from medley_operator.domain.values.snapshot import Apply, Decision, Delete, EventNote, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
+from medley_operator.fleet.report_write_failures import WriteFailure, amend
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 
-from medley_operator.domain.labels import MANAGED_BY, MANAGED_BY_VALUE
-from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import PODS

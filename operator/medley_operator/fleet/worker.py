@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import cast
 
-from medley_operator.domain.snapshot import PlanFailure, PlanOutcome
+from medley_operator.domain.values.snapshot import PlanFailure, PlanOutcome
 from medley_operator.fleet.worker_process import HEADER
 from medley_planner.check import Subject
 from medley_planner.model import Problem

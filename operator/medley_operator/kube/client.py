@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from medley_operator.domain.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER
-from medley_operator.domain.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.resources import Resource
 
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
-from medley_operator.domain.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
-from medley_operator.domain.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import EXPIRED, KubeError, NotFound, Unavailable, from_status
 from medley_operator.kube.resources import BY_KIND, EVENTS, Resource

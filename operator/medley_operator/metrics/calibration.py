@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.domain.engine_pods import EngineFigures, PodGroup
+from medley_operator.domain.engine.pods import EngineFigures, PodGroup
 from medley_operator.metrics.calibration_queries import Role, calibration_query
 from medley_operator.metrics.engine_names import VLLM, EngineNames
 from medley_operator.metrics.prometheus import Prometheus, Sample

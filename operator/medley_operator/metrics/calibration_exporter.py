@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from medley_operator.domain.calibration import KnownEngines, Skip
+from medley_operator.domain.speed.calibration import KnownEngines, Skip
 from medley_planner.capacity import EngineKey
 from medley_planner.capacity.calibrate import Standing
 from medley_planner.capacity.speed import PARTS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from medley_operator.domain.snapshot import MetricsReason
+from medley_operator.domain.values.snapshot import MetricsReason
 
 
 class MetricsError(Exception):

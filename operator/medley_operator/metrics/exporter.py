@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from medley_operator.domain.snapshot import LeadGauges, PoolGauges, ServiceGauges
+from medley_operator.domain.values.snapshot import LeadGauges, PoolGauges, ServiceGauges
 
 COMPONENTS = ("observe", "metrics", "plan", "apply", "status", "event")
 SERVICE_LABELS = ("namespace", "service")

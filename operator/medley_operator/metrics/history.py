@@ -11,9 +11,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
+from medley_operator.metrics.by_service import ServiceKey
 from medley_operator.metrics.engine_names import VLLM, EngineNames
 from medley_operator.metrics.errors import MetricsError
-from medley_operator.metrics.figures import ServiceKey
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus
 from medley_operator.metrics.queries import NAMESPACE, SERVICE, rate_query

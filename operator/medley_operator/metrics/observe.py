@@ -12,10 +12,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_operator.domain.snapshot import Observation
-from medley_operator.metrics.engine_names import VLLM, EngineNames
-from medley_operator.metrics.errors import MetricsError
-from medley_operator.metrics.figures import (
+from medley_operator.domain.values.snapshot import Observation
+from medley_operator.metrics.by_service import (
     CacheFigures,
     ServiceKey,
     SizeFigures,
@@ -26,7 +24,9 @@ from medley_operator.metrics.figures import (
     own_models,
     several_models,
 )
-from medley_operator.metrics.judge import explain_absence, foreign_models, observe_live
+from medley_operator.metrics.engine_names import VLLM, EngineNames
+from medley_operator.metrics.errors import MetricsError
+from medley_operator.metrics.observation import explain_absence, foreign_models, observe_live
 from medley_operator.metrics.prometheus import Prometheus, Sample
 from medley_operator.metrics.queries import (
     Role,
@@ -36,7 +36,7 @@ from medley_operator.metrics.queries import (
     load_query,
     size_query,
 )
-from medley_operator.metrics.question import Question
+from medley_operator.metrics.service_series import Question
 from medley_operator.metrics.sizes import JointFigures
 
 NOTHING = SizeFigures()

@@ -11,10 +11,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from medley_operator.metrics.by_service import CacheFigures, SizeFigures, edge_tokens
 from medley_operator.metrics.errors import InvalidMetricsError, MissingMetricsError
-from medley_operator.metrics.figures import CacheFigures, SizeFigures, edge_tokens
 from medley_operator.metrics.queries import Role
-from medley_operator.metrics.question import Question
+from medley_operator.metrics.service_series import Question
 from medley_planner.model import Demand
 from medley_planner.workload import (
     HeldTokens,

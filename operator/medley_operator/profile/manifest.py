@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdomain, ModelProfile
-from medley_operator.domain.quantities import decimal
+from medley_operator.domain.values.quantities import decimal
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import Point
 from medley_planner.shapes import Precision, model_id

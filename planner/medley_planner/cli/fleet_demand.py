@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from medley_planner.cli.fault import Fault, FaultyDocument
 from medley_planner.cli.fleet_document import DemandDocument, PoolDocument, ServiceDocument, VariantDocument
 from medley_planner.model import Bucket, Demand, Provenance, Service, SizeSource, Variant
-from medley_planner.optimize.ranges import is_count
+from medley_planner.optimize.validate.ranges import is_count
 from medley_planner.workload.quantile import rate_at_quantile
 
 SHARE_SUM_TOLERANCE = 0.01

@@ -1,7 +1,7 @@
 """What a fleet document may hold, as pydantic models: types, names and units of its fields, and the schema's limits.
 
 Strict: no text is taken for a number, no unknown field passes. The ranges of figures that the planner itself checks
-(`optimize/validate.py`) are only shown in the schema here, not checked a second time. Pure values.
+(`optimize/validate/problem.py`) are only shown in the schema here, not checked a second time. Pure values.
 """
 
 from __future__ import annotations

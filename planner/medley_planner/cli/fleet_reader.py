@@ -16,7 +16,7 @@ from medley_planner.cli.fault import Fault, FaultyDocument, first_fault
 from medley_planner.cli.fleet_demand import service_from
 from medley_planner.cli.fleet_document import PoolDocument, ServiceDocument, SharedDocument
 from medley_planner.model import NodePrice, Pool, PowerDomain, Problem
-from medley_planner.optimize.validate import InvalidProblem, split_valid
+from medley_planner.optimize.validate.problem import InvalidProblem, split_valid
 
 
 class FleetError(ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medley_planner.model import Bucket, UnservedReason
-from medley_planner.optimize.explain import describe_bucket
+from medley_planner.optimize.answer.explain import describe_bucket
 
 NO_TIME = "not found out in the time given"
 _NAMED_AT_MOST = 2

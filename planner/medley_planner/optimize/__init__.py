@@ -5,7 +5,7 @@ only `decompose.py` reads a clock (to keep the deadline and to report how long p
 """
 
 from medley_planner.optimize.decompose import plan
-from medley_planner.optimize.validate import InvalidProblem, split_valid
+from medley_planner.optimize.validate.problem import InvalidProblem, split_valid
 from medley_planner.optimize.verify import Rule, Violation, verify
 
 __all__ = ["InvalidProblem", "Rule", "Violation", "plan", "split_valid", "verify"]

@@ -14,23 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from medley_planner.model import LimitUse, Plan, PlanStatus, Problem, ServicePlan, UnservedReason
-from medley_planner.optimize.assemble import service_plan
+from medley_planner.optimize.answer.assemble import service_plan
+from medley_planner.optimize.answer.reasons import shed_reason
 from medley_planner.optimize.columns import relaxed_prices, servable
-from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.distribute import unmet_rps
-from medley_planner.optimize.fallback import floor_of, greedy
-from medley_planner.optimize.groups import coupled, gathered
-from medley_planner.optimize.limits import Room, shared_room
-from medley_planner.optimize.many import solve_many
-from medley_planner.optimize.nodes import node_counts, paid_by_node
-from medley_planner.optimize.polish import objective_of, polish, rank, ranks
-from medley_planner.optimize.reasons import shed_reason
-from medley_planner.optimize.small import solve_small
-from medley_planner.optimize.solve import Answer, Answers, fleet_of, solve_tasks
-from medley_planner.optimize.steady import steady
-from medley_planner.optimize.task import Task
-from medley_planner.optimize.validate import validate
-from medley_planner.optimize.yielding import give_way
+from medley_planner.optimize.coupled import solve_many
+from medley_planner.optimize.enumerate_one import solve_small
+from medley_planner.optimize.improve.fewest_changes import steady
+from medley_planner.optimize.improve.local_search import objective_of, polish, rank, ranks
+from medley_planner.optimize.improve.priority_exchange import give_way
+from medley_planner.optimize.program.distribute import unmet_rps
+from medley_planner.optimize.program.fallback import floor_of, greedy
+from medley_planner.optimize.program.solve import Answer, Answers, fleet_of, solve_tasks
+from medley_planner.optimize.task.coverage import prepare
+from medley_planner.optimize.task.groups import coupled, gathered
+from medley_planner.optimize.task.limits import Room, shared_room
+from medley_planner.optimize.task.nodes import node_counts, paid_by_node
+from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.validate.problem import validate
 
 _FEW = 3
 """Up to so many services a group is solved by the joint program alone."""

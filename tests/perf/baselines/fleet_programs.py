@@ -11,13 +11,13 @@ import time
 from typing import Any
 
 from medley_planner.model import Plan, Problem
-from medley_planner.optimize.cost import cost_per_hour
-from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.distribute import unmet_rps
-from medley_planner.optimize.fallback import greedy
-from medley_planner.optimize.limits import shared_room
-from medley_planner.optimize.solve import Answer, solve_tasks
-from medley_planner.optimize.task import Task
+from medley_planner.optimize.program.distribute import unmet_rps
+from medley_planner.optimize.program.fallback import greedy
+from medley_planner.optimize.program.solve import Answer, solve_tasks
+from medley_planner.optimize.task.cost import cost_per_hour
+from medley_planner.optimize.task.coverage import prepare
+from medley_planner.optimize.task.limits import shared_room
+from medley_planner.optimize.task.task import Task
 
 JOINT_UP_TO = 100
 GREEDY_UP_TO = 500

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from medley_operator.api.crdgen import documents
-from medley_operator.domain.calibration_record import CONFIG_MAP
+from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from medley_operator.kube import resources
 
 ROOT = Path(__file__).parents[3]

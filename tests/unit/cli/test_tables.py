@@ -16,7 +16,7 @@ from medley_operator.cli.manifests import read_objects
 from medley_operator.cli.plan import offline_snapshot
 from medley_operator.cli.tables import simulate_all, with_tables
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import Memory, Snapshot
+from medley_operator.domain.values.snapshot import Memory, Snapshot
 from medley_planner.capacity import GridRatios, TableKey
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.cli.table_cache import TableCache

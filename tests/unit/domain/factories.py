@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
-from medley_operator.domain.labels import key_of
-from medley_operator.domain.snapshot import (
+from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.snapshot import (
     Decision,
     Manifest,
     MetricsReason,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import Condition, LLMService
-from medley_operator.domain.conclude import conclude
-from medley_operator.domain.contexts import Prepared, ServiceContext
+from medley_operator.domain.decide import conclude
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import (
+from medley_operator.domain.values.candidates import Prepared, ServiceContext
+from medley_operator.domain.values.snapshot import (
     Decision,
     Manifest,
     Memory,

@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
-from medley_operator.domain.calibration import KnownEngine, KnownEngines, Turn, fold, told_speeds
-from medley_operator.domain.calibration_record import MAX_BYTES, config_map, read_config_map, worth_writing
-from medley_operator.domain.engine_pods import EngineFigures, EnginePods, PodGroup, engine_pods
-from medley_operator.domain.labels import key_of
-from medley_operator.domain.render.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.snapshot import Manifest, Snapshot
+from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.engine.pods import EngineFigures, EnginePods, PodGroup, engine_pods
+from medley_operator.domain.speed.calibration import KnownEngine, KnownEngines, Turn, fold, told_speeds
+from medley_operator.domain.speed.calibration_record import MAX_BYTES, config_map, read_config_map, worth_writing
+from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed, StepFactors
 from medley_planner.capacity.calibrate import Calibration, Standing
 from medley_planner.capacity.speed import PARTS

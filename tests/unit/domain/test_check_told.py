@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.conclude import conclude
+from medley_operator.domain.decide import conclude
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import FleetPlan, Memory, PlanFailure, Snapshot
+from medley_operator.domain.values.snapshot import FleetPlan, Memory, PlanFailure, Snapshot
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.check import Attained, Checked
 from medley_planner.model import Plan

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.snapshot import ObjectKey, PlanFailure
+from medley_operator.domain.values.snapshot import ObjectKey, PlanFailure
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import Round, changed, follow, is_quiet, run, settle
 

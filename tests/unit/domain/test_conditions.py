@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medley_operator.domain.conditions import MAX_MESSAGE_LENGTH, ConditionStatus, ConditionType, Draft, merge
+from medley_operator.domain.values.conditions import MAX_MESSAGE_LENGTH, ConditionStatus, ConditionType, Draft, merge
 from tests.unit.domain.factories import LATER, NOW
 
 

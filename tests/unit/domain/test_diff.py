@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from medley_operator.domain.diff import first_difference
-from medley_operator.domain.render.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.render.httproute import render_http_route
-from medley_operator.domain.render.service import render_common_service, render_variant_service
-from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.rollout.diff import first_difference
+from medley_operator.domain.rollout.httproute import render_http_route
+from medley_operator.domain.rollout.service import render_common_service, render_variant_service
+from medley_operator.domain.values.snapshot import Manifest
 from tests.unit.domain import factories as make
 
 

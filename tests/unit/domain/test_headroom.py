@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.contexts import DemandChoice, LoadSource
-from medley_operator.domain.headroom import SIZE_HEADROOM_PERCENT, utilisation_limit
-from medley_operator.domain.load import load_status
-from medley_operator.domain.snapshot import MetricsReason
+from medley_operator.domain.load.figures import load_status
+from medley_operator.domain.load.headroom import SIZE_HEADROOM_PERCENT, utilisation_limit
+from medley_operator.domain.values.candidates import DemandChoice, LoadSource
+from medley_operator.domain.values.snapshot import MetricsReason
 from medley_planner.model import Bucket, Demand, SizeSource
 
 

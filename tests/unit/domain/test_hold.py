@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.demand import choose_demand
-from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import Round, changed, follow, is_quiet, run, settle

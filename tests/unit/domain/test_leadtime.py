@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.labels import child_labels
-from medley_operator.domain.leadtime import (
+from medley_operator.domain.cluster.startup import STARTUP_SECONDS, lead_times, longest_startup_seconds, startup_seconds
+from medley_operator.domain.values.labels import child_labels
+from medley_operator.domain.values.leadtime import (
     FEWEST_STARTS,
     MAX_STARTS,
     Component,
@@ -19,8 +20,7 @@ from medley_operator.domain.leadtime import (
     Start,
     start_of,
 )
-from medley_operator.domain.snapshot import Manifest
-from medley_operator.domain.startup import STARTUP_SECONDS, lead_times, longest_startup_seconds, startup_seconds
+from medley_operator.domain.values.snapshot import Manifest
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import run
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medley_operator.domain.demand import choose_demand
-from medley_operator.domain.outlook import RECONCILE_SECONDS, Outlook, look_ahead
-from medley_operator.domain.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS, Outlook, look_ahead
+from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.workload import Forecast, Forecaster, Method
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import follow, is_quiet, settle

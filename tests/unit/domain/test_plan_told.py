@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.conclude import conclude
+from medley_operator.domain.decide import conclude
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import FleetPlan, Memory, PlanFailure, PoolGauges, RoutingSaving, Snapshot
-from medley_operator.domain.status import fleet_lower_bound, service_lower_bound
-from medley_operator.domain.unserved import WAY_OUT, shortage, unserved_message
+from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
+from medley_operator.domain.rollout.unserved import WAY_OUT, shortage, unserved_message
+from medley_operator.domain.values.snapshot import FleetPlan, Memory, PlanFailure, PoolGauges, RoutingSaving, Snapshot
 from medley_planner.model import LimitKind, LimitUse, NodeCount, Plan, PlanStatus, RoutingMode, Unserved, UnservedReason
 from medley_planner.optimize import plan
 from tests.unit.domain import factories as make

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from medley_operator.domain.cluster.pools import ZONE_LABEL, free_gpus
+from medley_operator.domain.cluster.startup import STARTUP_SECONDS
 from medley_operator.domain.planner_input import HORIZON_SECONDS
-from medley_operator.domain.pools import ZONE_LABEL, free_gpus
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import Memory, NodeView, Snapshot
-from medley_operator.domain.startup import STARTUP_SECONDS
+from medley_operator.domain.values.snapshot import Memory, NodeView, Snapshot
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, Problem, Service
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import changed, follow, run, settle

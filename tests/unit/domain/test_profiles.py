@@ -9,10 +9,10 @@ import pytest
 
 from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.profile_judgement import Judgement, Known
-from medley_operator.domain.profiles import judge_profiles
-from medley_operator.domain.snapshot import Memory, ObjectKey, Rejected, Snapshot
-from medley_operator.domain.speeds import known_speeds
+from medley_operator.domain.speed.profiles import judge_profiles
+from medley_operator.domain.speed.speeds import known_speeds
+from medley_operator.domain.values.profile_judgement import Judgement, Known
+from medley_operator.domain.values.snapshot import Memory, ObjectKey, Rejected, Snapshot
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
 from medley_planner.model import Provenance, Variant
 from medley_planner.shapes import Precision

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from medley_operator.domain.quantities import money, number_of, quantity, rate, scaled_quantity, unit_price
+from medley_operator.domain.values.quantities import money, number_of, quantity, rate, scaled_quantity, unit_price
 
 
 @pytest.mark.parametrize(

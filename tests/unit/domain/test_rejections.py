@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.snapshot import ObjectKey, Rejected
+from medley_operator.domain.values.snapshot import ObjectKey, Rejected
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import changed, run, settle
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.engine_args import EngineFlag, engine_args, flag_of
-from medley_operator.domain.render.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.render.httproute import observed_weights, render_http_route
-from medley_operator.domain.render.service import render_common_service, render_variant_service
-from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.engine.arguments import EngineFlag, engine_args, flag_of
+from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.rollout.httproute import observed_weights, render_http_route
+from medley_operator.domain.rollout.service import render_common_service, render_variant_service
+from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.variants import ENGINE_FLAGS
 from tests.unit.domain import factories as make
 

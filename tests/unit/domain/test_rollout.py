@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medley_operator.domain.rollout import PoolUse, VariantScale, fleet_replicas, next_replicas
+from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas, next_replicas
 
 NAMES = ("a", "b", "c")
 counts = st.integers(min_value=0, max_value=5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import Memory, Snapshot
+from medley_operator.domain.values.snapshot import Memory, Snapshot
 from medley_planner.capacity import CapacityBasis, GridRatios, TableGroup, TableKey
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.model import Bucket

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medley_operator.domain.conclude import conclude
+from medley_operator.domain.decide import conclude
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import FleetPlan, Memory, RoutingSaving, Snapshot
+from medley_operator.domain.values.snapshot import FleetPlan, Memory, RoutingSaving, Snapshot
 from medley_planner.capacity import EngineKey, Speed, StepFactors
 from medley_planner.check import Attained, Checked
 from medley_planner.model import LimitKind, LimitUse, Provenance, RoutingMode

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_operator.domain.contexts import Rejection
-from medley_operator.domain.pools import pool_state
-from medley_operator.domain.variant_asks import token_budgets_of
-from medley_operator.domain.variants import Found, find_variants
+from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.values.candidates import Rejection
+from medley_operator.domain.variants.choose import Found, find_variants
+from medley_operator.domain.variants.requested import token_budgets_of
 from medley_planner.model import Demand, RoutingMode, Service
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import follow, run, settle

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.snapshot import Memory, Snapshot
-from medley_operator.domain.waiting import MOST_SECONDS, OUTGROWN
+from medley_operator.domain.values.snapshot import Memory, Snapshot
+from medley_operator.domain.variants.waiting import MOST_SECONDS, OUTGROWN
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.capacity.simulated import closed_form_of
 from tests.unit.domain import factories as make

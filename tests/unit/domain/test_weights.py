@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medley_operator.domain.weights import mix_capacity_rps, ready_weights, settle
+from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
 from medley_planner.model import Bucket, Demand, SizeSource
 
 CAPACITY = {"l4": 1.0, "h100": 6.0}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from medley_operator.domain.snapshot import LeadGauges, PoolGauges, ServiceGauges, VariantGauge
+from medley_operator.domain.values.snapshot import LeadGauges, PoolGauges, ServiceGauges, VariantGauge
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import COMPONENTS, Exporter, RoundOutcome
 

@@ -6,8 +6,8 @@ import copy
 import itertools
 from dataclasses import dataclass, field
 
-from medley_operator.domain.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
-from medley_operator.domain.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.errors import Conflict, KubeError, NotFound
 from medley_operator.kube.resources import BY_KIND, GATEWAY_API, Resource
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from medley_operator.api.v1alpha1 import API_VERSION, LLMService
-from medley_operator.domain.labels import child_labels, key_of, owner_reference
-from medley_operator.domain.snapshot import Manifest, Memory, ObjectKey, Observation, Snapshot
+from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
+from medley_operator.domain.values.snapshot import Manifest, Memory, ObjectKey, Observation, Snapshot
 
 NOW = "2026-01-01T00:00:00Z"
 _API_VERSIONS = {"Deployment": "apps/v1", "Service": "v1", "HTTPRoute": "gateway.networking.k8s.io/v1"}

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from medley_operator.domain.snapshot import PlanOutcome
+from medley_operator.domain.values.snapshot import PlanOutcome
 from medley_planner.check import Subject
 from medley_planner.model import Plan, PlanStatus, Problem
 

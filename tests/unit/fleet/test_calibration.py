@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from medley_operator.domain.calibration_record import CONFIG_MAP
-from medley_operator.domain.engine_pods import EngineFigures, PodGroup
-from medley_operator.domain.snapshot import ObjectKey
+from medley_operator.domain.engine.pods import EngineFigures, PodGroup
+from medley_operator.domain.speed.calibration_record import CONFIG_MAP
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.calibration import WRITE_SECONDS, Calibrator
 from medley_operator.fleet.observe import Observer
 from medley_operator.kube.errors import Forbidden, KubeError, Unavailable

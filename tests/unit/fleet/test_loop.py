@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.contexts import Prepared, ServiceContext, Standing
-from medley_operator.domain.snapshot import (
+from medley_operator.domain.values.candidates import Prepared, ServiceContext, Standing
+from medley_operator.domain.values.snapshot import (
     Decision,
     Memory,
     PlanFailure,

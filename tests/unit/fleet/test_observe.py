@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1 import API_VERSION
-from medley_operator.domain.snapshot import Manifest, MetricsReason, ObjectKey, Observation
+from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.errors import NotFound, Unavailable

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from medley_operator.domain.snapshot import FleetPlan, PlanFailure
+from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure
 from medley_operator.fleet import planning
 from medley_operator.fleet.worker import PlanWorker
 from medley_planner.model import (

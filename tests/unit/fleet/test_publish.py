@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.labels import key_of
-from medley_operator.domain.snapshot import (
+from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.snapshot import (
     Apply,
     Decision,
     Delete,

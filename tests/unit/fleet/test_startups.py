@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medley_operator.domain.snapshot import Manifest
+from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.errors import Forbidden
 from tests.unit.fleet.fake_kube import FakeKubeClient

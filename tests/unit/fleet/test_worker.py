@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from medley_operator.domain.snapshot import PlanFailure, PlanOutcome
+from medley_operator.domain.values.snapshot import PlanFailure, PlanOutcome
 from medley_operator.fleet.worker import PlanWorker
 from medley_planner.model import Plan, Pool, Problem
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from medley_operator.domain.engine_pods import EngineFigures, PodGroup
+from medley_operator.domain.engine.pods import EngineFigures, PodGroup
 from medley_operator.metrics.calibration import figures_of
 from medley_operator.metrics.calibration_queries import Role, calibration_query
 from medley_operator.metrics.engine_names import VLLM

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medley_operator.domain import labels
+from medley_operator.domain.values import labels
 from medley_operator.metrics import queries
 from medley_operator.metrics.engine_names import VLLM
 

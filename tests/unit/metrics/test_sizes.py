@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.snapshot import MetricsReason, Observation
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.queries import Role
 from medley_planner.model import SizeSource

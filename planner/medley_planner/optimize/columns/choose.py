@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.book import Book
-from medley_planner.optimize.columns.fleet import Floats, Ints
+from medley_planner.optimize.columns.column_pool import Book
+from medley_planner.optimize.columns.service_arrays import Floats, Ints
 
 _MOST_SWAPS = 2000
 _FIRSTS = 150

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.book import Book
-from medley_planner.optimize.columns.fleet import Fleet, Floats, Ints
+from medley_planner.optimize.columns.column_pool import Book
 from medley_planner.optimize.columns.master import Columns, master
 from medley_planner.optimize.columns.pricing import Pricer
-from medley_planner.optimize.mip import solve_relaxed
+from medley_planner.optimize.columns.service_arrays import Fleet, Floats, Ints
+from medley_planner.optimize.program.mip import solve_relaxed
 
 _ROUNDS = 60
 AGREED = 1e-4

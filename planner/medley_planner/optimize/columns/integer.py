@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from medley_planner.optimize.columns.choose import Options
-from medley_planner.optimize.columns.fleet import Floats, Ints
 from medley_planner.optimize.columns.master import Columns, master
-from medley_planner.optimize.mip import solve_integer
-from medley_planner.optimize.program import Outcome, Proof
+from medley_planner.optimize.columns.service_arrays import Floats, Ints
+from medley_planner.optimize.program.linear_program import Outcome, Proof
+from medley_planner.optimize.program.mip import solve_integer
 
 
 def choose_best(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.fleet import Floats, Ints
-from medley_planner.optimize.program import Program
+from medley_planner.optimize.columns.service_arrays import Floats, Ints
+from medley_planner.optimize.program.linear_program import Program
 
 
 @dataclass(frozen=True, slots=True, eq=False)

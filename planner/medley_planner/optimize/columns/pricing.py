@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from medley_planner.model import RoutingMode
-from medley_planner.optimize.columns.class_tasks import classes_of
-from medley_planner.optimize.columns.classes import ClassSearch
-from medley_planner.optimize.columns.exact import price_exactly
-from medley_planner.optimize.columns.fleet import COVERS, Fleet, Floats, Ints, special
-from medley_planner.optimize.columns.found import Found, best_of
-from medley_planner.optimize.columns.pods import fill_cheapest, price_pods
-from medley_planner.optimize.columns.route import RouteSearch, blind_tilt
-from medley_planner.optimize.distribute import distribute, unmet_rps
-from medley_planner.optimize.fallback import least_fleet
-from medley_planner.optimize.limits import NOTHING_SHARED
-from medley_planner.optimize.rules import obeys, shortfall
-from medley_planner.optimize.task import Task
+from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
+from medley_planner.optimize.columns.by_class.tasks import classes_of
+from medley_planner.optimize.columns.configurations import Found, best_of
+from medley_planner.optimize.columns.price_by_program import price_exactly
+from medley_planner.optimize.columns.price_by_weight import RouteSearch, blind_tilt
+from medley_planner.optimize.columns.price_equal_pods import fill_cheapest, price_pods
+from medley_planner.optimize.columns.service_arrays import COVERS, Fleet, Floats, Ints, special
+from medley_planner.optimize.program.distribute import distribute, unmet_rps
+from medley_planner.optimize.program.fallback import least_fleet
+from medley_planner.optimize.task.limits import NOTHING_SHARED
+from medley_planner.optimize.task.rules import obeys, shortfall
+from medley_planner.optimize.task.task import Task
 
 _EXACT_GAP = 1e-4
 """Of a service routed by class while prices are sought; its bound stays true."""

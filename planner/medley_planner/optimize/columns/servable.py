@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medley_planner.optimize.columns.fleet import minima_fit, special, stack
 from medley_planner.optimize.columns.pricing import Pricer
-from medley_planner.optimize.limits import Room
-from medley_planner.optimize.task import Task
+from medley_planner.optimize.columns.service_arrays import minima_fit, special, stack
+from medley_planner.optimize.task.limits import Room
+from medley_planner.optimize.task.task import Task
 
 
 def servable(tasks: Sequence[Task], room: Room) -> list[bool]:

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.book import Book
 from medley_planner.optimize.columns.choose import Options, improve, options, round_off
-from medley_planner.optimize.columns.fleet import Fleet, Floats, Ints, minima_fit, stack
+from medley_planner.optimize.columns.column_pool import Book
 from medley_planner.optimize.columns.generate import AGREED, Agreed, generate
 from medley_planner.optimize.columns.integer import choose_best
 from medley_planner.optimize.columns.pricing import Pricer
-from medley_planner.optimize.distribute import distribute
-from medley_planner.optimize.limits import Room
-from medley_planner.optimize.solve import Answer, Answers
-from medley_planner.optimize.task import Task
+from medley_planner.optimize.columns.service_arrays import Fleet, Floats, Ints, minima_fit, stack
+from medley_planner.optimize.program.distribute import distribute
+from medley_planner.optimize.program.solve import Answer, Answers
+from medley_planner.optimize.task.limits import Room
+from medley_planner.optimize.task.task import Task
 
 _PENALTY = 1000.0
 """Price of an unmet request against the dearest way to serve one, where demand must be left out."""

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from medley_planner.model import NodePrice, Pool, Problem, RoutingMode, Service
-from medley_planner.optimize import mip, plan, verify
-from medley_planner.optimize.cost import objective_per_hour
-from medley_planner.optimize.coverage import prepare
-from medley_planner.optimize.limits import Room, shared_room
-from medley_planner.optimize.small import plain, solve_small
-from medley_planner.optimize.solve import solve_tasks
-from medley_planner.optimize.task import Task
+from medley_planner.optimize import plan, verify
+from medley_planner.optimize.enumerate_one import plain, solve_small
+from medley_planner.optimize.program import mip
+from medley_planner.optimize.program.solve import solve_tasks
+from medley_planner.optimize.task.cost import objective_per_hour
+from medley_planner.optimize.task.coverage import prepare
+from medley_planner.optimize.task.limits import Room, shared_room
+from medley_planner.optimize.task.task import Task
 from tests.generator import few_sizes, running, small_service
 
 

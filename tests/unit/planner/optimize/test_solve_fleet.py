@@ -17,7 +17,7 @@ from medley_planner.__main__ import main
 from medley_planner.cli.fleet_reader import FleetError, parse_fleet
 from medley_planner.cli.schema import json_schema
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, RoutingMode
-from medley_planner.optimize.validate import validate
+from medley_planner.optimize.validate.problem import validate
 from tests.schema_check import breaches
 
 _NAN = float("nan")

@@ -21,7 +21,7 @@ from medley_planner.model import (
     Variant,
 )
 from medley_planner.optimize import InvalidProblem, plan
-from medley_planner.optimize.validate import split_valid, validate
+from medley_planner.optimize.validate.problem import split_valid, validate
 
 _VARIANT = Variant("v", "p", "g", 1, 1.0, (1.0, 2.0), Provenance.GIVEN)
 _DEMAND = Demand(1.0, (Bucket(1, 1), Bucket(2, 2)), (0.5, 0.5), SizeSource.STATIC)

@@ -1,0 +1,89 @@
+"""What starting a replica is taken to last in each pool, from what was measured there. Pure.
+
+`values.leadtime` says how starts are read and kept; here they meet services, pools and the planner's figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, RuntimeProfile
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.candidates import PoolState
+from medley_operator.domain.values.catalogue import find_gpu
+from medley_operator.domain.values.leadtime import Component, LeadKey, LeadTimes, Start, start_of
+from medley_operator.domain.values.snapshot import LeadGauges, Snapshot
+from medley_planner.shapes import model_id
+from medley_planner.units import duration_seconds
+
+STARTUP_SECONDS = 120.0
+"""What starting one engine is thought to take (image on the node, weights from a near cache) until it is measured.
+
+A profile's `startupTimeout` is when to give up on an engine, many times this, so it bounds the figure and is not it.
+"""
+STEPS_SECONDS = (30, 45, 60, 90, 120, 150, 180, 240, 300, 360, 420, 480, 600, 720, 900, 1200, 1500, 1800, 2400, 3600)
+"""Measured figures are taken up to the next of these, so that a plan does not change with each start that is seen.
+
+Not below the first: a change of replicas takes a drain too, however quickly an engine starts.
+"""
+
+
+def startup_seconds(model: str, gpu: str, pool: GPUPool, profile: RuntimeProfile, leads: LeadTimes) -> float:
+    """Seconds from asking for a replica in that pool to its being Ready."""
+    makes_nodes = pool.spec.capacity.type is CapacityType.ELASTIC
+    measured = leads.startup_seconds(model=model, gpu=gpu, makes_nodes=makes_nodes)
+    seconds = STARTUP_SECONDS if measured is None else _step(measured)
+    return min(seconds, duration_seconds(profile.spec.startup_timeout))
+
+
+def longest_startup_seconds(
+    service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolState], leads: LeadTimes
+) -> float:
+    """Of the pools that the service may use: those that its variants name, else all."""
+    named = {variant.pool_ref for variant in service.spec.variants}
+    found = [
+        startup_seconds(model_id(service.spec.model.uri), state.gpu, state.pool, profile, leads)
+        for state in pools
+        if state.gpu is not None and (not named or state.pool.metadata.name in named)
+    ]
+    return max(found, default=STARTUP_SECONDS)
+
+
+def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
+    """Those that were known, with the starts that the snapshot's pods tell of."""
+    return known.with_starts(_starts(snapshot)) if snapshot.pods else known
+
+
+def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
+    models = {
+        (each.metadata.namespace, each.metadata.name): model_id(each.spec.model.uri) for each in snapshot.services
+    }
+    gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
+    created = {node.name: node.created_at for node in snapshot.nodes}
+    for pod in snapshot.pods:
+        model = models.get((pod["metadata"].get("namespace", ""), labels.label(pod, labels.SERVICE)))
+        gpu = gpus.get(labels.label(pod, labels.POOL))
+        node_created_at = created.get((pod.get("spec") or {}).get("nodeName", ""))
+        if model is None or gpu is None or node_created_at is None:
+            continue
+        found = start_of(pod, node_created_at=node_created_at)
+        if found is not None:
+            state, start = found
+            yield LeadKey(model, gpu.name, state), start
+
+
+def lead_gauges(leads: LeadTimes) -> tuple[LeadGauges, ...]:
+    return tuple(
+        LeadGauges(
+            model=key.model,
+            gpu=key.gpu,
+            node=key.node.value,
+            starts=len(starts),
+            p90_seconds={part.value: leads.p90(key, part) or 0.0 for part in Component},
+        )
+        for key, starts in leads.starts.items()
+    )
+
+
+def _step(seconds: float) -> float:
+    return float(next((step for step in STEPS_SECONDS if seconds <= step), seconds))

@@ -1,0 +1,267 @@
+"""From a plan to a decision: what to write, what to say and what to remember, for the whole fleet.
+
+Pure: equal input gives an equal decision, and the time is an argument. Each service gets a goal, then the rollout says
+how far to go now, then manifests are rendered and compared; statuses, Events and gauges tell what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.domain.cluster.children import by_owner, gpus_by_pool
+from medley_operator.domain.cluster.startup import lead_gauges
+from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.report.events import service_events
+from medley_operator.domain.report.gauges import pool_gauges, service_gauges
+from medley_operator.domain.report.platform_status import (
+    pool_status,
+    profile_status,
+    rejected_event,
+    rejected_status,
+)
+from medley_operator.domain.report.status import dump, service_status
+from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.goals import GoalKind
+from medley_operator.domain.rollout.service_round import (
+    Stage,
+    mix_capacities,
+    own_route,
+    pool_use,
+    route_weights,
+    stage_services,
+    variant_rows,
+    variant_scale,
+)
+from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
+from medley_operator.domain.rollout.writes import ChildWrites, Claims, Targets, child_writes
+from medley_operator.domain.speed.profile_status import model_profile_status
+from medley_operator.domain.values.candidates import Prepared, ServiceKey, Standing
+from medley_operator.domain.values.catalogue import known_gpu_names
+from medley_operator.domain.values.snapshot import (
+    Decision,
+    EventNote,
+    Memory,
+    ObjectKey,
+    PlanOutcome,
+    PoolGauges,
+    ServiceGauges,
+    ServiceMemory,
+    Snapshot,
+    StatusWrite,
+)
+
+
+def conclude(
+    snapshot: Snapshot, prepared: Prepared, outcome: PlanOutcome | None, memory: Memory, *, now: str
+) -> Decision:
+    """The decision of one round. `outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
+    owned = by_owner(snapshot.children)
+    staying = (context for context in prepared.services if context.standing is not Standing.LEAVING)
+    staged = stage_services(staying, outcome, owned)
+    applied = _replicas_now(staged, prepared, snapshot)
+    planned_gpus = _planned_gpus(staged, prepared, snapshot)
+    claims = Claims()
+    first_by_model = _first_by_model(staged)
+    outcomes = [
+        _outcome(
+            stage,
+            replicas=applied.get(stage.context.key, {}),
+            surge=_surge(stage, prepared, planned_gpus),
+            snapshot=snapshot,
+            memory=memory,
+            claims=claims,
+            first_by_model=first_by_model,
+        )
+        for stage in staged
+    ]
+    statuses: list[StatusWrite] = []
+    events: list[EventNote] = []
+    gauges: list[ServiceGauges] = []
+    for result in outcomes:
+        status = service_status(result, gateways=snapshot.gateways, now=now)
+        service = result.context.service
+        if status != service.status:
+            statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
+        events.extend(service_events(result, status))
+        gauges.append(service_gauges(result, status))
+    pools = pool_gauges(prepared, outcome)
+    statuses += _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
+    for rejected in snapshot.rejected:
+        write = rejected_status(rejected, own=owned.get(rejected.uid, {}), now=now)
+        if write is not None:
+            statuses.append(write)
+            events.extend(rejected_event(rejected))
+    return Decision(
+        applies=tuple(apply for result in outcomes for apply in result.writes.applies),
+        deletes=tuple(delete for result in outcomes for delete in result.writes.deletes),
+        statuses=tuple(statuses),
+        events=tuple(events),
+        gauges=tuple(gauges),
+        memory=replace(_remember(outcomes, memory), leads=prepared.leads),
+        pool_gauges=pools,
+        lead_gauges=lead_gauges(prepared.leads),
+    )
+
+
+def _replicas_now(staged: Sequence[Stage], prepared: Prepared, snapshot: Snapshot) -> dict[ServiceKey, dict[str, int]]:
+    """Replicas to apply, by service; a service that is kept is not in it."""
+    moving = [stage for stage in staged if stage.goal.kind is not GoalKind.KEPT]
+    scales: dict[ServiceKey, dict[str, VariantScale]] = {}
+    uses: dict[ServiceKey, dict[str, PoolUse]] = {}
+    for stage in moving:
+        names = sorted({*stage.goal.replicas, *stage.running})
+        scales[stage.context.key] = {name: variant_scale(stage, name) for name in names}
+        uses[stage.context.key] = {name: pool_use(stage, name) for name in names}
+    # The pods of a service that is leaving are on their way out: nothing needs to make room for them.
+    leaving = [context for context in prepared.services if context.standing is Standing.LEAVING]
+    contexts = [*(stage.context for stage in moving), *leaving]
+    uids = frozenset(context.service.metadata.uid for context in contexts)
+    return fleet_replicas(
+        scales,
+        uses=uses,
+        stock_gpus={state.pool.metadata.name: state.stock_gpus for state in prepared.pools},
+        other_gpus=gpus_by_pool(snapshot.children, except_uids=uids),
+    )
+
+
+def _planned_gpus(staged: Sequence[Stage], prepared: Prepared, snapshot: Snapshot) -> dict[str, int]:
+    """GPUs by pool of all goals, and of services that do not parse or that are leaving."""
+    uids = frozenset(stage.context.service.metadata.uid for stage in staged)
+    planned = {state.pool.metadata.name: 0 for state in prepared.pools}
+    for pool, gpus in gpus_by_pool(snapshot.children, except_uids=uids).items():
+        planned[pool] = planned.get(pool, 0) + gpus
+    for stage in staged:
+        for name, replicas in stage.goal.replicas.items():
+            use = pool_use(stage, name)
+            planned[use.pool] = planned.get(use.pool, 0) + replicas * use.gpus_per_replica
+    return planned
+
+
+def _surge(stage: Stage, prepared: Prepared, planned_gpus: Mapping[str, int]) -> dict[str, bool]:
+    """Whether a pod beyond the plan finds a GPU, by variant."""
+    stock = {state.pool.metadata.name: state.stock_gpus for state in prepared.pools}
+    room: dict[str, bool] = {}
+    for context in stage.context.variants:
+        variant = context.variant
+        limit = stock.get(variant.pool)
+        room[variant.name] = limit is None or planned_gpus.get(variant.pool, 0) + variant.gpus_per_replica <= limit
+    return room
+
+
+def _outcome(
+    stage: Stage,
+    *,
+    replicas: dict[str, int],
+    surge: Mapping[str, bool],
+    snapshot: Snapshot,
+    memory: Memory,
+    claims: Claims,
+    first_by_model: Mapping[tuple[str, str], str],
+) -> ServiceOutcome:
+    context, service = stage.context, stage.context.service
+    kept = stage.goal.kind is GoalKind.KEPT
+    if kept:
+        replicas = {name: variant.replicas for name, variant in stage.running.items()}
+    route = own_route(stage)
+    capacity = mix_capacities(stage, memory)
+    weights = route_weights(stage, replicas=replicas, capacity=capacity, route=route)
+    targets = Targets(replicas=replicas, desired=stage.goal.replicas, weights=weights, surge=surge)
+    writes = (
+        ChildWrites()
+        if kept
+        else child_writes(
+            context,
+            targets,
+            running=stage.running,
+            own=stage.own,
+            children=snapshot.children,
+            claims=claims,
+            gateway_api=snapshot.gateways is not None,
+        )
+    )
+    first = first_by_model[(context.key[0], served_model_name(service))]
+    return ServiceOutcome(
+        context=context,
+        goal=stage.goal,
+        running=stage.running,
+        targets=targets,
+        rows=variant_rows(stage, replicas=replicas, capacity=capacity, weights=weights or {}),
+        writes=writes,
+        route=route,
+        same_model_as=first if first != context.key[1] else None,
+    )
+
+
+def _first_by_model(staged: Sequence[Stage]) -> dict[tuple[str, str], str]:
+    """The first LLMService, by name, of each (namespace, model name)."""
+    first: dict[tuple[str, str], str] = {}
+    for stage in sorted(staged, key=lambda stage: stage.context.key):
+        namespace, name = stage.context.key
+        first.setdefault((namespace, served_model_name(stage.context.service)), name)
+    return first
+
+
+def _platform_statuses(
+    snapshot: Snapshot,
+    prepared: Prepared,
+    planned_gpus: Mapping[str, int],
+    by_node: Sequence[PoolGauges],
+    *,
+    now: str,
+) -> list[StatusWrite]:
+    known = known_gpu_names()
+    nodes = {each.pool: each.planned_nodes for each in by_node}
+    pools = [
+        pool_status(
+            state,
+            planned_gpus=planned_gpus.get(state.pool.metadata.name, 0),
+            planned_nodes=nodes.get(state.pool.metadata.name),
+            known_gpus=known,
+            now=now,
+        )
+        for state in prepared.pools
+    ]
+    profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]
+    measured = [model_profile_status(judged, now=now) for judged in prepared.model_profiles]
+    return [write for write in [*pools, *profiles, *measured] if write is not None]
+
+
+def _service_key(service: LLMService) -> ObjectKey:
+    return ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)
+
+
+def _remember(outcomes: Sequence[ServiceOutcome], memory: Memory) -> Memory:
+    return Memory(services={result.context.key: _remembered(result, memory) for result in outcomes})
+
+
+def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
+    uid = result.context.service.metadata.uid
+    choice = result.context.choice
+    old = memory.services.get(result.context.key)
+    before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
+    had_metrics = before.had_metrics or (choice is not None and choice.had_metrics)
+    waits = result.context.waiting
+    waiting_since = waits.since_seconds if waits is not None else None
+    if result.goal.kind is GoalKind.PLANNED and choice is not None:
+        return ServiceMemory(
+            uid=uid,
+            demand=choice.demand,
+            plan=result.goal.plan,
+            had_metrics=had_metrics,
+            drifting_since=choice.drifting_since,
+            falling_since=choice.falling_since,
+            basis=choice.basis,
+            forecaster=choice.forecaster,
+            waiting_since=waiting_since,
+        )
+    return ServiceMemory(
+        uid=uid,
+        demand=before.demand,
+        plan=before.plan,
+        had_metrics=had_metrics,
+        basis=before.basis,
+        forecaster=choice.forecaster if choice is not None else before.forecaster,
+        waiting_since=waiting_since,
+    )

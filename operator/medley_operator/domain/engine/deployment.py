@@ -1,0 +1,203 @@
+"""The Deployment of one variant: everything a vLLM pod needs to start slowly, serve, drain and be found.
+
+Pure: values in, manifest out, with only the fields that Medley wants to own. Paths and identities inside the container
+are chosen so that the image runs without root: vLLM, torch and triton all write below one cache volume, and the user
+name comes from the environment since user id 1000 has no entry in the image's passwd file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
+from medley_operator.domain.engine.arguments import COMMAND, engine_args
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.quantities import scaled_quantity
+from medley_operator.domain.values.snapshot import Manifest
+from medley_planner.units import duration_seconds
+
+CONTAINER = "main"
+CACHE_PATH = "/cache"
+USER_ID = 1000
+TERMINATION_MARGIN_SECONDS = 15
+"""Between the end of the engine's own drain and SIGKILL."""
+STARTUP_PERIOD_SECONDS = 10
+SCHEDULING_MARGIN_SECONDS = 600
+"""Node start and image pull count against the progress deadline but not against the start-up probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentInput:
+    """What one Deployment is made from.
+
+    `gpus_per_replica` of the pool's GPUs go to each pod, `engine_flags` are those of the variant. `surge` is False
+    where the pool has no room for a pod beyond the plan.
+    """
+
+    service: LLMService
+    profile: RuntimeProfile
+    pool: GPUPool
+    variant: str
+    gpus_per_replica: int
+    engine_flags: tuple[tuple[str, str], ...]
+    replicas: int
+    surge: bool
+
+
+def render_deployment(given: DeploymentInput) -> Manifest:
+    service = given.service.metadata
+    startup_seconds = math.ceil(duration_seconds(given.profile.spec.startup_timeout))
+    return {
+        "apiVersion": "apps/v1",
+        "kind": labels.DEPLOYMENT,
+        "metadata": {
+            "name": labels.variant_object_name(service=service.name, variant=given.variant),
+            "namespace": service.namespace,
+            "labels": _labels(given),
+            "ownerReferences": [labels.owner_reference(service=service.name, uid=service.uid)],
+        },
+        "spec": {
+            "replicas": given.replicas,
+            "revisionHistoryLimit": 2,
+            "progressDeadlineSeconds": startup_seconds + SCHEDULING_MARGIN_SECONDS,
+            "selector": {"matchLabels": pod_selector(service=service.name, variant=given.variant)},
+            "strategy": _strategy(surge=given.surge),
+            "template": {"metadata": {"labels": _labels(given)}, "spec": _pod_spec(given, startup_seconds)},
+        },
+    }
+
+
+def pod_selector(*, service: str, variant: str | None = None) -> dict[str, str]:
+    """Labels that select the pods of one variant, or of the whole service."""
+    selector = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE, labels.SERVICE: service}
+    if variant is not None:
+        selector[labels.VARIANT] = variant
+    return selector
+
+
+def _labels(given: DeploymentInput) -> dict[str, str]:
+    return labels.child_labels(
+        service=given.service.metadata.name,
+        component=labels.COMPONENT_ENGINE,
+        variant=given.variant,
+        pool=given.pool.metadata.name,
+    )
+
+
+def _strategy(*, surge: bool) -> Manifest:
+    # On a full fixed pool a surge pod never schedules and the rollout hangs.
+    rolling = {"maxSurge": 1, "maxUnavailable": 0} if surge else {"maxSurge": 0, "maxUnavailable": 1}
+    return {"type": "RollingUpdate", "rollingUpdate": rolling}
+
+
+def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
+    drain = given.service.spec.drain
+    pre_stop_seconds = math.ceil(duration_seconds(drain.pre_stop))
+    drain_seconds = math.ceil(duration_seconds(drain.timeout))
+    return {
+        "automountServiceAccountToken": False,
+        # A Service named "vllm" would put VLLM_PORT into the engine's environment, which it takes for a setting.
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": pre_stop_seconds + drain_seconds + TERMINATION_MARGIN_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "nodeSelector": dict(given.pool.spec.node_selector),
+        "tolerations": [_toleration(toleration) for toleration in given.pool.spec.tolerations],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "topology.kubernetes.io/zone",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {
+                    "matchLabels": pod_selector(service=given.service.metadata.name, variant=given.variant)
+                },
+            }
+        ],
+        "containers": [_container(given, startup_seconds, pre_stop_seconds)],
+        "volumes": [
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": given.profile.spec.shared_memory}},
+            {"name": "cache", "emptyDir": {}},
+        ],
+    }
+
+
+def _container(given: DeploymentInput, startup_seconds: int, pre_stop_seconds: int) -> Manifest:
+    container: Manifest = {
+        "name": CONTAINER,
+        "image": given.profile.spec.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": list(COMMAND),
+        "args": engine_args(given.service, given.profile, given.engine_flags),
+        "ports": [{"name": labels.HTTP_PORT_NAME, "containerPort": labels.HTTP_PORT, "protocol": "TCP"}],
+        "env": _environment(given.service),
+        "resources": _resources(given),
+        "startupProbe": _probe(
+            period_seconds=STARTUP_PERIOD_SECONDS,
+            failure_threshold=max(math.ceil(startup_seconds / STARTUP_PERIOD_SECONDS), 1),
+        ),
+        "readinessProbe": _probe(period_seconds=5, failure_threshold=3),
+        "livenessProbe": _probe(period_seconds=10, failure_threshold=6),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            # The hook that injects the GPU's driver files writes to the root file system.
+            "readOnlyRootFilesystem": False,
+        },
+        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}, {"name": "cache", "mountPath": CACHE_PATH}],  # noqa: S108
+    }
+    if pre_stop_seconds > 0:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop_seconds}}}
+    return container
+
+
+def _environment(service: LLMService) -> list[Manifest]:
+    environment: list[Manifest] = [
+        {"name": "HOME", "value": CACHE_PATH},
+        {"name": "USER", "value": "vllm"},
+        {"name": "HF_HOME", "value": f"{CACHE_PATH}/huggingface"},
+        {"name": "VLLM_CACHE_ROOT", "value": f"{CACHE_PATH}/vllm"},
+    ]
+    token = service.spec.model.token_secret_ref
+    if token is not None:
+        reference = {"name": token.name, "key": token.key, "optional": True}
+        environment.append({"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": reference}})
+    return environment
+
+
+def _resources(given: DeploymentInput) -> Manifest:
+    gpus = {given.pool.spec.resource_name: str(given.gpus_per_replica)}
+    per_gpu = given.profile.spec.resources
+    return {
+        "limits": gpus,
+        "requests": {
+            "cpu": scaled_quantity(per_gpu.cpu, given.gpus_per_replica),
+            "memory": scaled_quantity(per_gpu.memory, given.gpus_per_replica),
+            **gpus,
+        },
+    }
+
+
+def _probe(*, period_seconds: int, failure_threshold: int) -> Manifest:
+    return {
+        "httpGet": {"path": "/health", "port": labels.HTTP_PORT_NAME},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 5,
+        "failureThreshold": failure_threshold,
+    }
+
+
+def _toleration(toleration: Toleration) -> Manifest:
+    manifest: Manifest = {
+        "key": toleration.key,
+        "operator": toleration.operator.value,
+        "effect": toleration.effect.value,
+    }
+    if toleration.value:
+        manifest["value"] = toleration.value
+    return manifest

@@ -1,0 +1,106 @@
+"""Which engine the pods of a Deployment run: what a calibration is of, and the estimate that it corrects. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from medley_operator.domain.engine.deployment import CONTAINER
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.candidates import Rejection
+from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.snapshot import Manifest, Snapshot
+from medley_planner.capacity import EngineKey, StepFactors, StepTime
+from medley_planner.capacity.window import SkipReason, Window
+from medley_planner.catalog import Gpu
+from medley_planner.shapes import ModelShape
+from medley_planner.variants import RunAs, run_as
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PodGroup:
+    """The pods of one ReplicaSet, as their labels in Prometheus tell it. `template` is the hash of the pod template."""
+
+    namespace: str
+    service: str
+    variant: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """What one ReplicaSet's pods tell: a window or why there is none, and the tokens that each KV cache holds."""
+
+    window: Window | SkipReason
+    kv_tokens: int | None = None
+
+
+VariantKey = tuple[str, str, str]
+"""Namespace, service and variant."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePods:
+    """The engine of a variant's pods. `settled`: all its pods are of the template that the Deployment has now."""
+
+    key: EngineKey
+    shape: ModelShape
+    gpu: Gpu
+    run_as: RunAs
+    settled: bool
+
+    def prior(self, factors: StepFactors) -> StepTime:
+        """The estimated step time with its parts multiplied."""
+        return StepTime(
+            self.shape,
+            self.gpu,
+            tensor_parallel=self.run_as.tensor_parallel,
+            precision=self.run_as.precision,
+            factors=factors,
+        )
+
+
+def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
+    """By variant; a Deployment whose service, pool, profile or model is not known is left out."""
+    services = {(each.metadata.namespace, each.metadata.name): each for each in snapshot.services}
+    pools = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
+    profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
+    found: dict[VariantKey, EnginePods] = {}
+    for child, manifest in snapshot.children.items():
+        if child.kind != labels.DEPLOYMENT:
+            continue
+        variant = labels.label(manifest, labels.VARIANT)
+        service = services.get((child.namespace, labels.label(manifest, labels.SERVICE)))
+        gpu = pools.get(labels.label(manifest, labels.POOL))
+        container = _container(manifest)
+        if service is None or gpu is None or container is None or not variant:
+            continue
+        profile = profiles.get(service.spec.runtime.profile_ref)
+        shape = find_shape(service)
+        ran = run_as(_flags(container))
+        if profile is None or isinstance(shape, Rejection) or ran is None:
+            continue
+        found[child.namespace, service.metadata.name, variant] = EnginePods(
+            key=EngineKey(shape.name, gpu.name, ran.tensor_parallel, ran.precision, profile.spec.version),
+            shape=shape,
+            gpu=gpu,
+            run_as=ran,
+            settled=_settled(manifest) and container.get("image") == profile.spec.image,
+        )
+    return found
+
+
+def _container(deployment: Manifest) -> Manifest | None:
+    containers = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
+    return next((container for container in containers if container.get("name") == CONTAINER), None)
+
+
+def _flags(container: Manifest) -> Mapping[str, str]:
+    split = (str(argument).partition("=") for argument in container.get("args") or [])
+    return {flag: value for flag, _, value in split}
+
+
+def _settled(deployment: Manifest) -> bool:
+    status = deployment.get("status") or {}
+    seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
+    return seen and int(status.get("updatedReplicas") or 0) == int(status.get("replicas") or 0)

@@ -1,0 +1,206 @@
+"""Which load to plan one service for, and why: live, static, the minimum, or none at all (hold). Pure.
+
+Missing data and missing traffic are not the same: a service whose metrics are lost keeps its plan, one that really has
+no request falls to its minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
+from medley_operator.domain.load.figures import figures_of_status
+from medley_operator.domain.load.planned_rate import Outlook, look_ahead
+from medley_operator.domain.load.plausible import believed
+from medley_operator.domain.values.candidates import DemandChoice, LoadSource
+from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_planner.model import Bucket, Demand, SizeSource
+from medley_planner.units import duration_seconds
+from medley_planner.workload import adopt, demand_from_means, drifts, samples_in_window
+
+NOMINAL_PROMPT_TOKENS, NOMINAL_GENERATION_TOKENS = 128.0, 32.0
+"""Size to compare pools by while no request was ever seen and none is described."""
+NO_QUESTION = Observation(reason=MetricsReason.MISSING, message="Prometheus was not asked about this service")
+
+
+def choose_demand(
+    service: LLMService,
+    observation: Observation | None,
+    *,
+    memory: ServiceMemory,
+    has_plan: bool,
+    at_seconds: float,
+    lead_seconds: float = 0.0,
+    history: Sequence[tuple[float, float]] = (),
+) -> DemandChoice:
+    """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made.
+
+    `lead_seconds`: the longest that a replica of the service takes to start. `history`: (time, rate) of before the
+    operator started, on the clock of `at_seconds`; used where no rates are remembered.
+    """
+    if history and len(memory.forecaster) == 0:
+        memory = replace(memory, forecaster=memory.forecaster.with_samples(history))
+    choice = _choose(
+        service, observation, memory=memory, has_plan=has_plan, at_seconds=at_seconds, lead_seconds=lead_seconds
+    )
+    # Whatever is planned this time, the rates that were seen are kept.
+    return choice if len(choice.forecaster) else replace(choice, forecaster=memory.forecaster)
+
+
+def _choose(
+    service: LLMService,
+    observation: Observation | None,
+    *,
+    memory: ServiceMemory,
+    has_plan: bool,
+    at_seconds: float,
+    lead_seconds: float,
+) -> DemandChoice:
+    had_metrics = memory.had_metrics or _planned_from_metrics(service.status.load)
+    if service.spec.workload.source is WorkloadSource.STATIC:
+        return _static(
+            service, had_metrics=had_metrics, reason=MetricsReason.STATIC, message="planned from spec.workload.static"
+        )
+    seen = believed(observation) if observation is not None else NO_QUESTION
+    if seen.reason is MetricsReason.FOUND:
+        outlook = look_ahead(
+            service,
+            seen.demand.rate_rps if seen.demand is not None else 0.0,
+            forecaster=memory.forecaster,
+            lead_seconds=lead_seconds,
+            at_seconds=at_seconds,
+        )
+        return _live(service, seen, memory=memory, had_metrics=had_metrics, outlook=outlook)
+    if had_metrics and has_plan:
+        return DemandChoice(
+            demand=memory.demand or _last_demand(service),
+            source=LoadSource.PROMETHEUS,
+            hold=True,
+            had_metrics=True,
+            reason=seen.reason,
+            message=seen.message,
+            basis=memory.basis,
+        )
+    return _static(service, had_metrics=had_metrics, reason=seen.reason, message=seen.message)
+
+
+def _planned_from_metrics(load: LoadStatus | None) -> bool:
+    return load is not None and load.source == LoadSource.PROMETHEUS
+
+
+def _live(
+    service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, outlook: Outlook
+) -> DemandChoice:
+    drifting_since = falling_since = None
+    current = memory.demand if memory.had_metrics else None
+    if seen.demand is not None and seen.demand.rate_rps > 0:
+        planned_rps = current.rate_rps if current is not None else None
+        target = outlook.target(planned_rps, falling_since=memory.falling_since)
+        new = replace(seen.demand, rate_rps=target.rate_rps)
+        falling_since = target.falling_since
+        demand, drifting_since = _adopted(service, new, memory, at_seconds=outlook.at_seconds)
+        basis = outlook.basis if demand is new else memory.basis
+        message = "Prometheus has the load of this service"
+    elif had_metrics and current is not None and outlook.pausing:
+        demand, basis = current, memory.basis
+        message = "Prometheus has the load of this service: there are no requests now"
+    elif had_metrics:
+        demand, basis = _no_traffic(service, memory), outlook.basis
+        message = "Prometheus has the load of this service: there are no requests"
+    else:
+        message = "Prometheus scrapes this service, which has had no request yet"
+        return _static(service, had_metrics=False, reason=MetricsReason.FOUND, message=message)
+    return DemandChoice(
+        demand=demand,
+        source=LoadSource.PROMETHEUS,
+        hold=False,
+        had_metrics=True,
+        reason=MetricsReason.FOUND,
+        message=message,
+        drifting_since=drifting_since,
+        falling_since=falling_since,
+        basis=basis,
+        now=outlook.basis,
+        forecaster=outlook.forecaster,
+    )
+
+
+def _adopted(
+    service: LLMService, new: Demand, memory: ServiceMemory, *, at_seconds: float
+) -> tuple[Demand, float | None]:
+    """The new demand, or the one that the plan was made for while they differ by no more than noise; drifting since.
+
+    A difference that could be noise is believed after two windows without a break: by then it is made of new requests.
+    """
+    # A demand from before the first metrics is the user's guess, which any measurement replaces.
+    current = memory.demand if memory.had_metrics else None
+    window_seconds = duration_seconds(service.spec.workload.window)
+    samples = samples_in_window(current, new, window_seconds=window_seconds)
+    if current is None or adopt(current, new, samples=samples):
+        return new, None
+    if not drifts(current, new):
+        return current, None
+    since = at_seconds if memory.drifting_since is None else memory.drifting_since
+    return (new, None) if at_seconds - since >= 2 * window_seconds else (current, since)
+
+
+def _static(service: LLMService, *, had_metrics: bool, reason: MetricsReason, message: str) -> DemandChoice:
+    """The static workload, or where there is none the minimum of replicas."""
+    static = service.spec.workload.static
+    if static is None:
+        source, demand = LoadSource.MIN_REPLICAS, _idle(_nominal_bucket(service), SizeSource.STATIC)
+        message = (
+            f"{message}; spec.scaling.minReplicas is planned: give spec.workload.static to plan for more until there "
+            "is data"
+        )
+    else:
+        source, demand = LoadSource.STATIC, _static_demand(static, max_tokens=service.spec.model.max_model_len)
+        if reason is not MetricsReason.STATIC:
+            message = f"{message}; spec.workload.static is planned"
+    return DemandChoice(
+        demand=demand, source=source, hold=False, had_metrics=had_metrics, reason=reason, message=message
+    )
+
+
+def _static_demand(static: StaticWorkload, *, max_tokens: int) -> Demand:
+    rate_rps = float(static.requests_per_second)
+    if rate_rps <= 0:
+        bucket = Bucket(prompt_tokens=float(static.prompt_tokens), generation_tokens=float(static.generation_tokens))
+        return _idle(bucket, SizeSource.STATIC)
+    return demand_from_means(
+        rate_rps,
+        prompt_tokens=static.prompt_tokens,
+        generation_tokens=static.generation_tokens,
+        max_tokens=max_tokens,
+    )
+
+
+def _idle(bucket: Bucket, size_source: SizeSource) -> Demand:
+    return Demand(rate_rps=0.0, buckets=(bucket,), shares=(1.0,), size_source=size_source)
+
+
+def _no_traffic(service: LLMService, memory: ServiceMemory) -> Demand:
+    """A rate of 0 over the sizes that were seen last, so that pools are compared by them."""
+    last = memory.demand or _last_demand(service)
+    return Demand(rate_rps=0.0, buckets=last.buckets, shares=last.shares, size_source=last.size_source)
+
+
+def _nominal_bucket(service: LLMService) -> Bucket:
+    longest = service.spec.model.max_model_len
+    return Bucket(
+        prompt_tokens=min(NOMINAL_PROMPT_TOKENS, longest / 2),
+        generation_tokens=min(NOMINAL_GENERATION_TOKENS, longest / 4),
+    )
+
+
+def _last_demand(service: LLMService) -> Demand:
+    """After a restart: what the status tells of the load that the last plan was made for."""
+    figures = figures_of_status(service.status.load)
+    known = figures.prompt_tokens_mean > 0 and figures.generation_tokens_mean > 0
+    bucket = (
+        Bucket(prompt_tokens=figures.prompt_tokens_mean, generation_tokens=figures.generation_tokens_mean)
+        if known
+        else _nominal_bucket(service)
+    )
+    return Demand(rate_rps=figures.rate_rps, buckets=(bucket,), shares=(1.0,), size_source=SizeSource.INDEPENDENT)

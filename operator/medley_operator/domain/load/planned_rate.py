@@ -1,0 +1,104 @@
+"""What is to be expected of a service's request rate while new replicas start: from its history to a rate to plan for.
+
+Pure. A replica that is asked for now serves in a lead time from now, so the plan is made for the rate that will then
+hardly be exceeded, never for less than what is measured. Capacity goes only when nothing within two lead times needs
+it: a replica that goes takes one lead time to come back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import ForecastMode, LLMService
+from medley_operator.domain.values.snapshot import LoadBasis
+from medley_planner.workload import BAND, Forecast, Forecaster
+
+RECONCILE_SECONDS = 30.0
+"""From a change of the rate to the round that sees it, at the default resync; added to each lead time."""
+LEADS_KEPT = 2
+"""Capacity is kept while it is needed within this many lead times, or was; so is the plan through a short silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A rate to plan for; `falling_since`: when the plan before began to be too large, None where it is not."""
+
+    rate_rps: float
+    falling_since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Of one service in one round; both forecasts are None with mode Off or while there is too little history."""
+
+    measured_rps: float
+    lead_seconds: float
+    at_seconds: float
+    forecaster: Forecaster
+    at_lead: Forecast | None
+    at_twice: Forecast | None
+
+    @property
+    def needed_rps(self) -> float:
+        """What a plan must serve."""
+        return max(self.measured_rps, self.at_lead.upper_rps if self.at_lead is not None else 0.0)
+
+    @property
+    def kept_rps(self) -> float:
+        """What a plan may serve without being too large: the most that is expected within two lead times."""
+        return max(self.needed_rps, self.at_twice.upper_rps if self.at_twice is not None else 0.0)
+
+    def target(self, planned_rps: float | None, *, falling_since: float | None) -> Target:
+        """The rate to plan for, where the plan now is for `planned_rps` (None: there is none).
+
+        With a forecast a plan falls only after it was too large for two lead times without a break: a rate that swings
+        would else take the plan with it. `falling_since` is that of the round before.
+        """
+        rate_rps = min(max(planned_rps or 0.0, self.needed_rps), self.kept_rps)
+        if planned_rps is None or self.at_lead is None or self.kept_rps >= (1.0 - BAND) * planned_rps:
+            return Target(rate_rps, falling_since=None)
+        since = self.at_seconds if falling_since is None else falling_since
+        if self.at_seconds - since < LEADS_KEPT * self.lead_seconds:
+            return Target(planned_rps, falling_since=since)
+        return Target(rate_rps, falling_since=since)
+
+    @property
+    def basis(self) -> LoadBasis:
+        return LoadBasis(
+            measured_rps=self.measured_rps, forecast_margin=self.at_lead.margin if self.at_lead is not None else None
+        )
+
+    @property
+    def pausing(self) -> bool:
+        """Whether a silence is too short yet to be the end of the traffic."""
+        last_at = self.forecaster.last_at
+        if self.at_lead is None or last_at is None:
+            return False
+        return self.at_seconds - last_at < LEADS_KEPT * self.lead_seconds
+
+
+def look_ahead(
+    service: LLMService,
+    measured_rps: float,
+    *,
+    forecaster: Forecaster,
+    lead_seconds: float,
+    at_seconds: float,
+) -> Outlook:
+    """`forecaster`: with the rates before; `lead_seconds`: the longest that a replica of the service takes to start."""
+    forecaster = forecaster.update(at_seconds, measured_rps)
+    lead_seconds += RECONCILE_SECONDS
+    wanted = service.spec.scaling.forecast
+    at_lead = at_twice = None
+    if wanted.mode is ForecastMode.AUTO:
+        quantile = wanted.quantile_percent / 100.0
+        at_lead = forecaster.forecast(lead_seconds, quantile=quantile, at_seconds=at_seconds)
+        at_twice = forecaster.forecast(LEADS_KEPT * lead_seconds, quantile=quantile, at_seconds=at_seconds)
+    return Outlook(
+        measured_rps=measured_rps,
+        lead_seconds=lead_seconds,
+        at_seconds=at_seconds,
+        forecaster=forecaster,
+        at_lead=at_lead,
+        at_twice=at_twice,
+    )

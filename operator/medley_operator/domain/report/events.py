@@ -1,0 +1,171 @@
+"""Events of one LLMService: one for each change, none without. Pure.
+
+A change is a difference between what the object's status and its children say now and what this round decides, so a
+restarted operator repeats nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from medley_operator.api.v1alpha1 import LLMServiceStatus
+from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.goals import GoalKind
+from medley_operator.domain.rollout.httproute import observed_weights
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, PlanReason, find
+from medley_operator.domain.values.snapshot import EventNote, EventType, ObjectKey
+from medley_operator.domain.variants.waiting import MOST_SECONDS
+from medley_planner.model import Provenance
+
+_WARNED = (ConditionType.WORKLOADS_READY, ConditionType.ROUTING_READY)
+_SILENT_REASONS = frozenset({"Progressing", "NoReadyReplicas", "AllReady", "Routed"})
+"""Ordinary steps of a rollout, which the scaling Events tell already."""
+
+
+def service_events(outcome: ServiceOutcome, status: LLMServiceStatus) -> tuple[EventNote, ...]:
+    notes = [
+        *_plan_changed(outcome, status),
+        *_plan_warning(outcome, status),
+        *_not_simulated(outcome),
+        *_estimated_again(outcome),
+        *_scaled(outcome),
+        *_removed(outcome),
+        *_route_updated(outcome),
+        *_condition_warnings(outcome, status),
+    ]
+    metadata = outcome.context.service.metadata
+    key = ObjectKey(kind="LLMService", namespace=metadata.namespace, name=metadata.name)
+    return tuple(
+        EventNote(regarding=key, uid=metadata.uid, type=type_, reason=reason, message=message)
+        for type_, reason, message in notes
+    )
+
+
+_Note = tuple[EventType, str, str]
+
+
+def _plan_changed(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_Note]:
+    if outcome.goal.kind is not GoalKind.PLANNED:
+        return []
+    old = outcome.context.service.status
+    before = {variant.name: variant.desired for variant in old.variants if variant.desired > 0}
+    changes = _changes(before, outcome.goal.replicas)
+    if not changes:
+        return []
+    cost = f"cost {old.cost_per_hour or '0.00'}→{status.cost_per_hour} $/h"
+    message = f"replicas {changes}; {cost} because {_cause(old, status)}"
+    return [(EventType.NORMAL, "PlanChanged", message)]
+
+
+def _cause(old: LLMServiceStatus, new: LLMServiceStatus) -> str:
+    after = new.load
+    if after is None:
+        return "the plan changed"
+    if old.load is None:
+        return f"load {after.requests_per_second} req/s is planned for the first time"
+    before = old.load
+    if before.requests_per_second != after.requests_per_second:
+        return f"load {before.requests_per_second}→{after.requests_per_second} req/s"
+    sizes = (before.prompt_tokens, before.generation_tokens), (after.prompt_tokens, after.generation_tokens)
+    if sizes[0] != sizes[1]:
+        return f"mean request {sizes[0][0]}+{sizes[0][1]}→{sizes[1][0]}+{sizes[1][1]} tokens (prompt+generation)"
+    return "pools, prices, other services or the spec changed"
+
+
+def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{name} {before.get(name, 0)}→{after.get(name, 0)}"
+        for name in sorted({*before, *after})
+        if before.get(name, 0) != after.get(name, 0)
+    )
+
+
+def _plan_warning(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_Note]:
+    """A held plan or one that is not whole, when it becomes so."""
+    before = find(outcome.context.service.status.conditions, ConditionType.PLAN_READY)
+    after = find(status.conditions, ConditionType.PLAN_READY)
+    if after is None or (before is not None and before.reason == after.reason):
+        return []
+    if after.reason == PlanReason.HELD:
+        return [(EventType.WARNING, "PlanHeld", after.message)]
+    if after.status == ConditionStatus.FALSE:
+        return [(EventType.WARNING, after.reason, after.message)]
+    return []
+
+
+def _not_simulated(outcome: ServiceOutcome) -> list[_Note]:
+    """Told once: from this plan on the status says that its capacities are the closed form's."""
+    waits = outcome.context.waiting
+    if waits is None or outcome.goal.kind is not GoalKind.PLANNED:
+        return []
+    message = (
+        f"capacities of {', '.join(waits.variants)} were simulated for the last plan and are not at hand after "
+        f"{MOST_SECONDS:g} s: planned by the closed form until they are; see the operator's log, and keep "
+        "--capacity-cache-dir across restarts"
+    )
+    return [(EventType.WARNING, "CapacityNotSimulated", message)]
+
+
+def _estimated_again(outcome: ServiceOutcome) -> list[_Note]:
+    """Capacities that were measured or calibrated when the status was written last."""
+    before = {row.name: row.provenance for row in outcome.context.service.status.variants}
+    lost = [
+        f"{row.name} (was {before[row.name]})"
+        for row in outcome.rows
+        if row.provenance == Provenance.ESTIMATED and before.get(row.name, row.provenance) != row.provenance
+    ]
+    if not lost:
+        return []
+    message = (
+        f"capacities of {', '.join(lost)} are estimated from the data sheet again, and planned with more allowance: "
+        "the engine version changed, a calibration was lost (the operator's log says why), or a ModelProfile no longer "
+        "counts (kubectl get modelprofiles)"
+    )
+    return [(EventType.WARNING, "CapacityEstimated", message)]
+
+
+def _scaled(outcome: ServiceOutcome) -> list[_Note]:
+    notes: list[_Note] = []
+    for apply in outcome.writes.applies:
+        if apply.manifest["kind"] != labels.DEPLOYMENT:
+            continue
+        variant = labels.label(apply.manifest, labels.VARIANT)
+        running = outcome.running.get(variant)
+        before, after = running.replicas if running is not None else 0, int(apply.manifest["spec"]["replicas"])
+        name = apply.manifest["metadata"]["name"]
+        if after > before:
+            notes.append((EventType.NORMAL, "ScaledUp", f"Deployment {name} {before}→{after} replicas"))
+        elif after < before:
+            notes.append((EventType.NORMAL, "ScaledDown", f"Deployment {name} {before}→{after} replicas"))
+    return notes
+
+
+def _removed(outcome: ServiceOutcome) -> list[_Note]:
+    return [
+        (EventType.NORMAL, "VariantRemoved", f"{delete.key} is deleted, since the plan has no replica there")
+        for delete in outcome.writes.deletes
+        if delete.key.kind == labels.DEPLOYMENT
+    ]
+
+
+def _route_updated(outcome: ServiceOutcome) -> list[_Note]:
+    weights = outcome.targets.weights
+    applied = any(apply.manifest["kind"] == labels.HTTP_ROUTE for apply in outcome.writes.applies)
+    if not applied or weights is None:
+        return []
+    before = observed_weights(outcome.route, service=outcome.context.key[1]) or {}
+    changes = _changes(before, weights)
+    return [(EventType.NORMAL, "RouteUpdated", f"weights of 1000: {changes}")] if changes else []
+
+
+def _condition_warnings(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_Note]:
+    notes: list[_Note] = []
+    for type_ in _WARNED:
+        before = find(outcome.context.service.status.conditions, type_)
+        after = find(status.conditions, type_)
+        if after is None or after.status != ConditionStatus.FALSE or after.reason in _SILENT_REASONS:
+            continue
+        if before is None or before.reason != after.reason:
+            notes.append((EventType.WARNING, after.reason, after.message))
+    return notes

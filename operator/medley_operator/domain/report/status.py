@@ -1,0 +1,239 @@
+"""The whole status of an LLMService as it should read after this round.
+
+Pure, and quiet on purpose: nothing in it moves unless the plan, the readiness of replicas or a condition does. The load
+is the one the plan was made for; bounds of a plan that did not change are kept, since a solver that stopped at its
+deadline finds another bound each time, and so are the shared limits, which other services fill and leave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from medley_operator.api.v1alpha1 import (
+    BestSingleStatus,
+    CapacityCorrectionStatus,
+    LimitStatus,
+    LLMServiceStatus,
+    LoadStatus,
+    PlanStateStatus,
+    RoutingSavingsStatus,
+    UnservedStatus,
+    UnusedStatus,
+    VariantStatus,
+)
+from medley_operator.domain.load.figures import load_status
+from medley_operator.domain.report.service_conditions import service_drafts, service_url
+from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.goals import GoalKind
+from medley_operator.domain.values.candidates import DemandChoice
+from medley_operator.domain.values.conditions import merge
+from medley_operator.domain.values.quantities import money, number_of, percent, rate, unit_price
+from medley_operator.domain.values.snapshot import Manifest, RoutingSaving
+from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
+
+HELD_STATE = "Held"
+MAX_UNSERVED_ROWS = 16
+MAX_LIMIT_ROWS = 16
+MAX_UNUSED_ROWS = 48
+"""The sixteen that are planned with, and the first of those that are left out; `medley plan` tells all."""
+STEADY_PERCENT = 0.5
+"""The predicted attainment of an equal plan is told anew where it moved by this many percent or more."""
+
+
+def service_status(
+    outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None, now: str
+) -> LLMServiceStatus:
+    service = outcome.context.service
+    generation = service.metadata.generation
+    drafts = service_drafts(outcome, gateways=gateways)
+    return LLMServiceStatus(
+        observed_generation=generation,
+        mix=" ".join(f"{row.name}:{row.ready}/{row.desired}" for row in outcome.rows),
+        desired_replicas=outcome.desired_replicas,
+        ready_replicas=outcome.ready_replicas,
+        cost_per_hour=money(outcome.cost_per_hour),
+        url=service_url(service),
+        load=_load(outcome),
+        variants=[
+            VariantStatus(
+                name=row.name,
+                pool=row.pool,
+                gpu=row.gpu,
+                tensor_parallel=row.gpus_per_replica,
+                desired=row.desired,
+                ready=row.ready,
+                weight=row.weight,
+                cost_per_hour=money(row.cost_per_hour),
+                capacity_rps=rate(row.capacity_rps),
+                provenance=row.provenance,
+                startup_seconds=round(row.startup_seconds) if row.startup_seconds is not None else None,
+                capacity_basis=row.basis,
+            )
+            for row in outcome.rows
+        ],
+        plan=_plan(outcome),
+        conditions=merge(service.status.conditions, drafts, generation=generation, now=now),
+    )
+
+
+def dump(status: LLMServiceStatus) -> Manifest:
+    """The status as it is written: by wire name, absent fields left out."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _load(outcome: ServiceOutcome) -> LoadStatus | None:
+    previous = outcome.context.service.status.load
+    choice = outcome.context.choice
+    if choice is None or (outcome.goal.kind is not GoalKind.PLANNED and previous is not None):
+        return previous
+    return load_status(choice)
+
+
+def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
+    previous = outcome.context.service.status.plan
+    goal = outcome.goal
+    if goal.plan is None or goal.fleet is None or outcome.context.choice is None:
+        return previous.model_copy(update={"state": HELD_STATE}) if previous is not None else None
+    new = plan_state(outcome, plan=goal.plan, fleet=goal.fleet, choice=outcome.context.choice)
+    if previous is not None and (previous.id, previous.state, previous.cost_per_hour) == (
+        new.id,
+        new.state,
+        new.cost_per_hour,
+    ):
+        kept: dict[str, object] = {
+            "lower_bound_per_hour": previous.lower_bound_per_hour,
+            "gap": previous.gap,
+            "routing_savings": previous.routing_savings or new.routing_savings,
+            "cost_per_million_tokens": previous.cost_per_million_tokens or new.cost_per_million_tokens,
+            "predicted_attainment_percent": _steady_percent(
+                previous.predicted_attainment_percent, new.predicted_attainment_percent
+            ),
+        }
+        before, after = previous.capacity_corrections, new.capacity_corrections
+        if [row.variant for row in before] == [row.variant for row in after]:
+            kept["capacity_corrections"] = before
+        # An empty list tells that none bound; a missing one that an operator wrote it that did not tell limits yet.
+        if "limits" in previous.model_fields_set:
+            kept["limits"] = previous.limits
+        return new.model_copy(update=kept)
+    return new
+
+
+def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choice: DemandChoice) -> PlanStateStatus:
+    single = plan.best_single
+    token_cost = outcome.goal.cost_per_million_tokens
+    checked = outcome.goal.checked
+    return PlanStateStatus(
+        id=plan_id(plan, choice.demand),
+        state=plan.status.value,
+        cost_per_hour=money(plan.cost_per_hour),
+        lower_bound_per_hour=money(service_lower_bound(plan, fleet)),
+        gap=f"{max(fleet.gap, 0.0):.4f}",
+        best_single=BestSingleStatus(
+            variant=single.variant, replicas=single.replicas, cost_per_hour=money(single.cost_per_hour)
+        )
+        if single is not None
+        else None,
+        savings_percent=_savings_percent(plan),
+        routing_savings=_routing_savings(outcome.goal.routing_saving),
+        cost_per_million_tokens=unit_price(token_cost) if token_cost is not None else None,
+        predicted_attainment_percent=percent(checked.attainment) if checked is not None else None,
+        capacity_corrections=[
+            CapacityCorrectionStatus(variant=name, factor=f"{factor:.3f}")
+            for name, factor in sorted(outcome.goal.capacity_factors.items())
+        ][:MAX_UNUSED_ROWS],
+        limits=_limits(outcome.goal.binding),
+        unused=[
+            *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
+            *outcome.context.unfit,
+        ][:MAX_UNUSED_ROWS],
+        unserved=_unserved(plan, choice.demand),
+    )
+
+
+def _steady_percent(previous: str | None, new: str | None) -> str | None:
+    """The figure of an unchanged plan moves only past the noise of measured step times."""
+    if previous is None or new is None:
+        return new or previous
+    return previous if abs(float(new) - number_of(previous)) < STEADY_PERCENT else new
+
+
+def plan_id(plan: ServicePlan, demand: Demand) -> str:
+    """Short hash of what the plan decides and of the load that it is for; equal plans have equal ids."""
+    content = {
+        "replicas": {name: count for name, count in sorted(plan.replicas().items()) if count > 0},
+        "routing": plan.routing.value,
+        "rate": f"{demand.rate_rps:.6g}",
+        "sizes": [
+            (f"{bucket.prompt_tokens:.6g}", f"{bucket.generation_tokens:.6g}", f"{share:.6g}")
+            for bucket, share in zip(demand.buckets, demand.shares, strict=True)
+        ]
+        if demand.rate_rps > 0
+        else [],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def service_lower_bound(plan: ServicePlan, fleet: Plan) -> float:
+    """Proven least cost of this service while the plans of the others stay: the whole fleet's slack is put on it.
+
+    A plan that starts more replicas than this one is charged for their start, one that starts fewer is credited.
+    """
+    return max(plan.cost_per_hour - _slack(fleet), 0.0)
+
+
+def fleet_lower_bound(fleet: Plan) -> float:
+    """Proven least cost of the fleet, with starts charged as in `service_lower_bound`."""
+    return max(fleet.cost_per_hour - _slack(fleet), 0.0)
+
+
+def _slack(fleet: Plan) -> float:
+    """How much the plan may lie above the optimum of what is minimised, cost and switching cost together."""
+    return max(fleet.cost_per_hour + fleet.switching_cost_per_hour - fleet.lower_bound_per_hour, 0.0)
+
+
+def _routing_savings(saving: RoutingSaving | None) -> RoutingSavingsStatus | None:
+    if saving is None:
+        return None
+    return RoutingSavingsStatus(mode=saving.mode.value, saves_per_hour=money(saving.saves_per_hour))
+
+
+def _limits(binding: tuple[LimitUse, ...]) -> list[LimitStatus]:
+    """The dearest first. Watts are told as whole ones."""
+    dearest = sorted(
+        binding,
+        key=lambda use: (-(use.shadow_price_per_hour or 0.0), use.kind.value, use.name, use.size),
+    )[:MAX_LIMIT_ROWS]
+    return [
+        LimitStatus(
+            kind=use.kind.value,
+            name=use.name,
+            size=use.size if use.kind is LimitKind.SLOTS else None,
+            used=round(use.used),
+            limit=round(use.limit),
+            saves_per_hour=unit_price(use.shadow_price_per_hour) if use.shadow_price_per_hour is not None else None,
+        )
+        for use in dearest
+    ]
+
+
+def _savings_percent(plan: ServicePlan) -> str | None:
+    single = plan.best_single
+    if single is None or single.cost_per_hour <= 0:
+        return None
+    return f"{100 * (1 - plan.cost_per_hour / single.cost_per_hour) + 0.0:.1f}"
+
+
+def _unserved(plan: ServicePlan, demand: Demand) -> list[UnservedStatus]:
+    largest = sorted(plan.unserved, key=lambda part: (-part.rate_rps, part.bucket))[:MAX_UNSERVED_ROWS]
+    return [
+        UnservedStatus(
+            prompt_tokens=round(demand.buckets[part.bucket].prompt_tokens),
+            generation_tokens=round(demand.buckets[part.bucket].generation_tokens),
+            requests_per_second=rate(part.rate_rps),
+            reason=part.reason.value,
+            limits=list(part.limits),
+        )
+        for part in largest
+    ]

@@ -1,0 +1,150 @@
+"""What each service should have after this round: the new plan's replicas, the last plan's, or what it has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from medley_operator.domain.cluster.children import RunningVariant
+from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
+from medley_operator.domain.values.candidates import DemandChoice, ServiceContext, Standing, Waiting, problem_name
+from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
+from medley_operator.domain.values.quantities import money
+from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
+from medley_planner.check import Checked
+from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
+
+
+class GoalKind(StrEnum):
+    PLANNED = "planned"
+    HELD = "held"
+    """The last plan stays: children are still kept as it wants them."""
+    KEPT = "kept"
+    """Nothing may be touched: no child is written, none is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What to reach for one service, and how PlanReady reads. `fleet` is the plan that `plan` is part of.
+
+    `shortage` is what the cluster lacks for this service, also where so much is lacking that there is no `plan`.
+    """
+
+    kind: GoalKind
+    replicas: dict[str, int]
+    status: ConditionStatus
+    reason: PlanReason
+    message: str
+    plan: ServicePlan | None = None
+    fleet: Plan | None = None
+    shortage: Shortage | None = None
+    routing_saving: RoutingSaving | None = None
+    cost_per_million_tokens: float | None = None
+    """US dollars, of the demand that the plan serves; None where it serves none."""
+    binding: tuple[LimitUse, ...] = ()
+    """Limits that leave no room for one more replica of the service."""
+    checked: Checked | None = None
+    """What simulation says of the plan; None where it was not checked this round."""
+    capacity_factors: Mapping[str, float] = field(default_factory=dict)
+    sticky_message: bool = field(default=False)
+
+
+def choose_goal(
+    context: ServiceContext,
+    outcome: PlanOutcome | None,
+    running: dict[str, RunningVariant],
+    *,
+    plans: Mapping[str, ServicePlan],
+) -> Goal:
+    """The goal of one service. `outcome` is None where no service was planned this round; `plans` are those in it, by
+    the service's name in the problem."""
+    if context.standing is Standing.REJECTED and context.rejection is not None:
+        return _kept(context, running, reason=context.rejection.reason, message=context.rejection.message)
+    if context.standing is Standing.HELD and context.choice is not None:
+        return _held(context, _held_message(context.choice, context.waiting))
+    refused = outcome.refused.get(problem_name(context.key)) if isinstance(outcome, FleetPlan) else None
+    if refused is not None:
+        return _kept(context, running, reason=PlanReason.INVALID_SPEC, message=refused)
+    if isinstance(outcome, Plan):
+        plan = plans.get(problem_name(context.key))
+        if plan is not None:
+            return _planned(context, plan, outcome, running)
+    failure = (
+        outcome
+        if isinstance(outcome, PlanFailure)
+        else PlanFailure(reason="PlanRejected", message="the plan lacks this service")
+    )
+    if context.last_replicas:
+        return _held(
+            context, f"{failure.reason}: {failure.message}; the last plan is kept and the next round tries again"
+        )
+    message = f"{failure.reason}: {failure.message}; there is no earlier plan to keep, the next round tries again"
+    return _kept(context, running, reason=PlanReason.SOLVER_FAILED, message=message)
+
+
+def _held(context: ServiceContext, message: str) -> Goal:
+    return Goal(
+        kind=GoalKind.HELD,
+        replicas=dict(context.last_replicas),
+        status=ConditionStatus.TRUE,
+        reason=PlanReason.HELD,
+        message=message,
+        sticky_message=True,
+    )
+
+
+def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
+    if waits is not None and not choice.hold:
+        return (
+            f"the last plan is kept, waiting for simulated capacities of {', '.join(waits.variants)}, which it was "
+            "made with; planning goes on when they are there (docs/capacity.md)"
+        )
+    return (
+        f"the last plan is kept, since its load is not known ({choice.reason}: {choice.message}); "
+        "planning goes on when Prometheus has data of this service again"
+    )
+
+
+def _kept(context: ServiceContext, running: dict[str, RunningVariant], *, reason: PlanReason, message: str) -> Goal:
+    wanted = {name: count for name, count in context.last_replicas.items() if name in running}
+    return Goal(
+        kind=GoalKind.KEPT,
+        replicas={name: wanted.get(name, variant.replicas) for name, variant in running.items()},
+        status=ConditionStatus.FALSE,
+        reason=reason,
+        message=message,
+        # These hold figures of a load that is not remembered, since no plan was made for it.
+        sticky_message=reason in (PlanReason.SOLVER_FAILED, PlanReason.INFEASIBLE, PlanReason.TARGET_IMPOSSIBLE),
+    )
+
+
+def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
+    if plan.status is PlanStatus.INFEASIBLE:
+        kept = _kept(context, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
+        return replace(kept, shortage=shortage(plan))
+    status, message = ConditionStatus.TRUE, _mix_message(plan)
+    if plan.status is PlanStatus.PARTIAL:
+        status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False)
+    beside = fleet if isinstance(fleet, FleetPlan) else FleetPlan.of(fleet)
+    return Goal(
+        kind=GoalKind.PLANNED,
+        replicas={name: count for name, count in plan.replicas().items() if count > 0},
+        status=status,
+        reason=PlanReason(plan.status.value),
+        message=message,
+        plan=plan,
+        fleet=fleet,
+        shortage=shortage(plan),
+        routing_saving=beside.routing_savings.get(plan.service),
+        cost_per_million_tokens=beside.token_costs.get(plan.service),
+        binding=beside.binding.get(plan.service, ()),
+        checked=beside.checked.get(plan.service),
+        capacity_factors=beside.capacity_factors.get(plan.service, {}),
+    )
+
+
+def _mix_message(plan: ServicePlan) -> str:
+    mix = ", ".join(f"{part.variant} {part.replicas}" for part in plan.variants if part.replicas > 0) or "no replicas"
+    proof = "proven cheapest" if plan.status is PlanStatus.OPTIMAL else "not yet proven cheapest, see status.plan.gap"
+    return f"{mix}: {money(plan.cost_per_hour)} $/h, {proof}"

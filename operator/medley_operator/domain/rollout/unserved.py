@@ -1,0 +1,94 @@
+"""Demand that a plan leaves out, in words: how much, which limit binds, and the way out.
+
+Pure. The one place that knows what each reason of the planner means to a user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medley_operator.domain.values.quantities import rate
+from medley_planner.model import ServicePlan, Unserved, UnservedReason
+
+WAY_OUT: dict[UnservedReason, str] = {
+    UnservedReason.STOCK: "the pools hold too few GPUs; add nodes (GPUPool spec.capacity) or relax spec.slo",
+    UnservedReason.NODES: "no node has room for a whole replica, or the pool may not grow by so many nodes; raise "
+    "GPUPool spec.capacity.nodes, or lower spec.variants[].tensorParallel",
+    UnservedReason.POWER: "the power budget binds; raise GPUPool spec.power.budgetWatts, or add a pool",
+    UnservedReason.BUDGET: "the budget binds; raise spec.budget.maxCostPerHour or relax spec.slo",
+    UnservedReason.SPOT_SHARE: "the limits on spot GPUs bind; raise spec.budget.spotMaxPercent, lower "
+    "spec.budget.onDemandMinReplicas, or add a GPUPool with provisioning OnDemand",
+    UnservedReason.ZONE_SPREAD: "two zones are asked for and no second one is known; add a GPUPool in another zone, "
+    "name the zones (GPUPool spec.zones), or set spec.scaling.zoneSpread to false",
+    UnservedReason.MAX_REPLICAS: "replica limits bind; raise spec.scaling.maxReplicas or spec.variants[].maxReplicas",
+    UnservedReason.NO_VARIANT_MEETS_TARGET: "no variant serves requests of this size within the targets; relax "
+    "spec.slo.ttft or spec.slo.tpot, or add a GPUPool with faster GPUs",
+}
+
+_SHORTAGES: dict[UnservedReason, tuple[str, str]] = {
+    UnservedReason.STOCK: (
+        "StockOut",
+        "find no GPU; add nodes to a pool (GPUPool spec.capacity.nodes), add a pool, or relax spec.slo",
+    ),
+    UnservedReason.NODES: (
+        "NodesFull",
+        "find no node with room for a whole replica; raise GPUPool spec.capacity.nodes, or lower "
+        "spec.variants[].tensorParallel",
+    ),
+    UnservedReason.POWER: (
+        "PowerLimit",
+        "find no power; raise GPUPool spec.power.budgetWatts, or add a pool",
+    ),
+}
+"""Reasons that lie in what the cluster holds, with how CapacityAvailable puts them."""
+
+_MINIMA = (
+    "all replicas of spec.scaling.minReplicas, spec.variants[].minReplicas and spec.budget.onDemandMinReplicas: stock, "
+    "maxReplicas or spec.budget forbid them; add nodes (GPUPool spec.capacity), or lower the minima or raise the limits"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """What the cluster lacks for a service: reason and message of CapacityAvailable."""
+
+    reason: str
+    message: str
+
+
+def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
+    """How much is left out, by reason, with the shared limits that bind and the way out."""
+    parts = [
+        f"{rate(_total(rows))} req/s ({reason.value}{_named(rows, before=': ')}): {WAY_OUT[reason]}"
+        for reason, rows in _by_reason(plan)
+    ]
+    head = "nothing can be planned, what runs is kept" if kept else "not planned"
+    return f"{head}: {'; '.join(parts) or _MINIMA}"
+
+
+def shortage(plan: ServicePlan) -> Shortage | None:
+    """What the cluster lacks; None where only the service's own limits bind. The reason is that of the largest part."""
+    lacking = [(reason, rows) for reason, rows in _by_reason(plan) if reason in _SHORTAGES]
+    if not lacking:
+        return None
+    lacking.sort(key=lambda part: -_total(part[1]))
+    parts = [
+        f"{rate(_total(rows))} req/s {_SHORTAGES[reason][1]}{_named(rows, before=' (', after=')')}"
+        for reason, rows in lacking
+    ]
+    return Shortage(reason=_SHORTAGES[lacking[0][0]][0], message="; ".join(parts))
+
+
+def _by_reason(plan: ServicePlan) -> list[tuple[UnservedReason, list[Unserved]]]:
+    reasons = sorted({part.reason for part in plan.unserved})
+    return [(reason, [part for part in plan.unserved if part.reason is reason]) for reason in reasons]
+
+
+def _total(rows: list[Unserved]) -> float:
+    return sum(part.rate_rps for part in rows)
+
+
+def _named(rows: list[Unserved], *, before: str, after: str = "") -> str:
+    """The pools that bind; a power domain is named after its pool."""
+    names = ", ".join(sorted({name for part in rows for name in part.limits}))
+    return f"{before}GPUPool {names}{after}" if names else ""

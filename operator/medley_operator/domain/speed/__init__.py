@@ -1,0 +1,1 @@
+"""What is known of how fast engines run: ModelProfiles and online calibration."""

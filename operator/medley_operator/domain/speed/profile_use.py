@@ -1,0 +1,57 @@
+"""Which engines the services of a snapshot may run, as far as a measured profile could be of one of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.domain.values.candidates import Rejection
+from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.snapshot import Snapshot
+from medley_operator.domain.variants.requested import precisions_of
+from medley_planner.shapes import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One service: `model` and GPUs by the catalogue's names, `gpus_per_node` the most that a node of a pool has."""
+
+    service: str
+    model: str
+    engine_version: str
+    precisions: tuple[Precision, ...]
+    gpus_per_node: Mapping[str, int]
+    max_model_len: int
+
+
+def uses_of(snapshot: Snapshot) -> tuple[Use, ...]:
+    """In the order of the services' names; services whose model or RuntimeProfile is not known use nothing."""
+    versions = {profile.metadata.name: profile.spec.version for profile in snapshot.profiles}
+    uses: list[Use] = []
+    for service in sorted(snapshot.services, key=lambda one: (one.metadata.namespace, one.metadata.name)):
+        shape = find_shape(service)
+        version = versions.get(service.spec.runtime.profile_ref)
+        if isinstance(shape, Rejection) or version is None or service.metadata.deletion_timestamp is not None:
+            continue
+        uses.append(
+            Use(
+                service=f"{service.metadata.namespace}/{service.metadata.name}",
+                model=shape.name,
+                engine_version=version,
+                precisions=precisions_of(service),
+                gpus_per_node=_gpus_per_node(service, snapshot),
+                max_model_len=service.spec.model.max_model_len,
+            )
+        )
+    return tuple(uses)
+
+
+def _gpus_per_node(service: LLMService, snapshot: Snapshot) -> Mapping[str, int]:
+    named = {variant.pool_ref for variant in service.spec.variants}
+    most: dict[str, int] = {}
+    for pool in snapshot.pools:
+        gpu = find_gpu(pool.spec.gpu)
+        if gpu is not None and (not named or pool.metadata.name in named):
+            most[gpu.name] = max(most.get(gpu.name, 0), pool.spec.capacity.gpus_per_node)
+    return most

@@ -1,0 +1,47 @@
+"""How fast each engine is known to run beyond the data sheet, from all that tells it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from medley_operator.domain.values.profile_judgement import Judgement, Known
+from medley_operator.domain.values.snapshot import Snapshot
+from medley_planner.capacity import DERATE, DERATES, Derates, EngineKey, Speed
+from medley_planner.capacity.calibration_record import MOST_FACTOR
+from medley_planner.capacity.fit import LEAST_FACTOR
+from medley_planner.capacity.speed import PARTS
+from medley_planner.model import Provenance
+
+
+def known_speeds(
+    snapshot: Snapshot, profiles: Sequence[Judgement] = (), derates: Derates = DERATES
+) -> Mapping[EngineKey, Speed]:
+    """By model, GPU, degree, precision and engine version; what is not in it is estimated from the data sheet.
+
+    A measured profile goes before what is calibrated from counters, but what a running engine says of its own cache
+    counts in any case. A calibration that is derated by more than the default, since it is less sure, stays so in
+    proportion.
+    """
+    calibrated = {key: speed for key, speed in snapshot.calibrated.items() if believable(speed)}
+    speeds = {key: _derated(speed, derates) for key, speed in calibrated.items()}
+    for judged in profiles:
+        if judged.counts and isinstance(judged.known, Known):
+            key, speed = judged.known.key, judged.known.speed
+            running = calibrated.get(key, speed)
+            speeds[key] = replace(speed, kv_tokens=running.kv_tokens or speed.kv_tokens)
+    return speeds
+
+
+def believable(speed: Speed) -> bool:
+    """Whether the factors are within what measurements can give: else the estimate is nearer than what was told."""
+    told = (getattr(speed.factors, part) for part in PARTS)
+    return 0.0 < speed.derate <= 1.0 and all(LEAST_FACTOR <= factor <= MOST_FACTOR for factor in told)
+
+
+def _derated(speed: Speed, derates: Derates) -> Speed:
+    """As configured. Engines that run but are not calibrated yet tell their cache alone."""
+    if speed.provenance is not Provenance.CALIBRATED:
+        return replace(speed, derate=derates.estimated)
+    share = derates.calibrated / DERATE[Provenance.CALIBRATED]
+    return replace(speed, derate=min(speed.derate * share, 1.0))

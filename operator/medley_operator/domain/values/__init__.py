@@ -1,0 +1,1 @@
+"""Values that the other folders share, and the small functions on them."""

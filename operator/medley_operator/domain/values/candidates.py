@@ -1,0 +1,167 @@
+"""What `prepare` finds out about each service and hands to the planner and to `conclude`, as values.
+
+Kept apart from the code that fills them, so that tests and the command line can read them without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, UnusedStatus
+from medley_operator.domain.values.conditions import PlanReason
+from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.profile_judgement import Judgement
+from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
+from medley_planner.capacity import CapacityBasis, TableKey
+from medley_planner.check import Subject
+from medley_planner.model import Demand, Problem, Variant
+from medley_planner.variants import Replica
+from medley_planner.workload import Forecaster
+
+ServiceKey = tuple[str, str]
+"""(namespace, name) of an LLMService."""
+
+
+def problem_name(key: ServiceKey) -> str:
+    """Name of a service in the planner's problem."""
+    return f"{key[0]}/{key[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a service cannot be planned: reason of PlanReady, and a message that names field, value and way out."""
+
+    reason: PlanReason
+    message: str
+
+
+class LoadSource(StrEnum):
+    """Where the load that is planned for comes from (`status.load.source`)."""
+
+    PROMETHEUS = "Prometheus"
+    STATIC = "Static"
+    MIN_REPLICAS = "MinReplicas"
+
+
+@dataclass(frozen=True, slots=True)
+class DemandChoice:
+    """The demand to plan a service for and why. `hold`: plan nothing, keep the last plan (made for `demand`).
+
+    `basis` is what `demand` rests on, `now` the same for the load of this round; None where nothing was measured.
+    """
+
+    demand: Demand
+    source: LoadSource
+    hold: bool
+    had_metrics: bool
+    reason: MetricsReason
+    message: str
+    drifting_since: float | None = None
+    falling_since: float | None = None
+    basis: LoadBasis | None = None
+    now: LoadBasis | None = None
+    forecaster: Forecaster = field(default_factory=Forecaster)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """A pool with what the cluster holds of it.
+
+    `stock_gpus` None: no limit. `node_gpus`: GPUs of each node; None where nodes are made without a limit.
+    `gpu` is its name in the catalogue, None where the catalogue lacks it. `zones`: none where they are not known.
+    """
+
+    pool: GPUPool
+    gpu: str | None
+    ready_nodes: int
+    stock_gpus: int | None
+    node_gpus: tuple[int, ...] | None
+    zones: tuple[str, ...] = ()
+
+    def replica_limit(self, gpus_per_replica: int) -> int | None:
+        """Replicas that fit, since the GPUs of one replica must sit on one node; None: no limit."""
+        if self.node_gpus is None:
+            return None
+        return sum(gpus // gpus_per_replica for gpus in self.node_gpus)
+
+
+@dataclass(frozen=True, slots=True)
+class VariantContext:
+    """A variant as the planner sees it, the pool object that its pods are placed by, and the flags of its engine."""
+
+    variant: Variant
+    pool: GPUPool
+    engine_flags: tuple[tuple[str, str], ...]
+    basis: CapacityBasis = CapacityBasis.CLOSED_FORM
+    replica: Replica | None = None
+    """How one replica is run, for the check of the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Variants that run on simulated capacities that are not at hand now. `overdue`: it is not waited any longer."""
+
+    variants: tuple[str, ...]
+    since_seconds: float
+    overdue: bool
+
+
+class Standing(StrEnum):
+    """What is done with a service in this round."""
+
+    PLANNED = "planned"
+    HELD = "held"
+    REJECTED = "rejected"
+    LEAVING = "leaving"
+    """It is being deleted: it is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContext:
+    """All that is known of one service before the solver runs.
+
+    `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
+    `unfit`: what is no variant of this service or is left out, and why. `missing_tables`: simulated capacities that its
+    variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
+    """
+
+    service: LLMService
+    standing: Standing
+    profile: RuntimeProfile | None = None
+    choice: DemandChoice | None = None
+    variants: tuple[VariantContext, ...] = ()
+    unfit: tuple[UnusedStatus, ...] = ()
+    missing_tables: tuple[TableKey, ...] = ()
+    waiting: Waiting | None = None
+    rejection: Rejection | None = None
+    last_replicas: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> ServiceKey:
+        return self.service.metadata.namespace, self.service.metadata.name
+
+    def variant(self, name: str) -> VariantContext | None:
+        return next((context for context in self.variants if context.variant.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Result of `prepare`: the problem of all services that can be planned (None without any), and the contexts."""
+
+    problem: Problem | None
+    services: tuple[ServiceContext, ...]
+    pools: tuple[PoolState, ...]
+    model_profiles: tuple[Judgement, ...] = ()
+    leads: LeadTimes = field(default_factory=LeadTimes)
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    """What the check of the plan must know beside the problem, by the service's name in it."""
+
+    @property
+    def missing_tables(self) -> tuple[TableKey, ...]:
+        """Of all services, each once, in their order."""
+        return tuple(dict.fromkeys(key for service in self.services for key in service.missing_tables))
+
+    def context(self, key: ServiceKey) -> ServiceContext | None:
+        return next((context for context in self.services if context.key == key), None)

@@ -1,0 +1,48 @@
+"""Look-ups in the planner's GPU and model catalogues that answer with a value instead of an exception. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.domain.values.candidates import Rejection
+from medley_operator.domain.values.conditions import PlanReason
+from medley_planner.catalog import Gpu, UnknownGpu, gpu, known_gpus
+from medley_planner.shapes import ModelShape, UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
+
+
+def known_gpu_names() -> tuple[str, ...]:
+    return known_gpus()
+
+
+def find_gpu(name: str) -> Gpu | None:
+    """The GPU type of that name or alias; None where the catalogue lacks it."""
+    try:
+        return gpu(name)
+    except UnknownGpu:
+        return None
+
+
+def find_shape(service: LLMService) -> ModelShape | Rejection:
+    """The shape of the service's model: from its own config.json where it gives one, else from the catalogue."""
+    model = service.spec.model
+    if model.config_json is None:
+        try:
+            return bundled_shape(model.uri)
+        except UnknownModel as error:
+            return Rejection(PlanReason.UNKNOWN_MODEL, f'spec.model.uri "{model.uri}": {error}')
+    # Parsed here: the planner takes a text that is no object for the path of a file, and this text is a tenant's.
+    try:
+        config = json.loads(model.config_json)
+    except (ValueError, RecursionError) as error:
+        return _bad_config(f"is no JSON ({error}); paste the model's config.json as it is")
+    if not isinstance(config, dict):
+        return _bad_config(f"is a JSON {type(config).__name__}; paste the model's config.json, an object, as it is")
+    try:
+        return shape_from_config(config, name=model_id(model.uri))
+    except UnreadableConfig as error:
+        return _bad_config(f"cannot be used: {error}")
+
+
+def _bad_config(problem: str) -> Rejection:
+    return Rejection(PlanReason.UNKNOWN_MODEL, f"spec.model.configJson {problem}")

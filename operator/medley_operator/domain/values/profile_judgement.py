@@ -1,0 +1,40 @@
+"""What is found out about a `ModelProfile`, as values. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import ModelProfile
+from medley_operator.domain.values.conditions import Draft
+from medley_planner.capacity import EngineKey, Speed
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a profile is not used: reason of the condition Accepted, and a message with field, value and way out."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an accepted profile says. `error` is the mean relative error of TPOT, as a share; `note` is for people."""
+
+    key: EngineKey
+    speed: Speed
+    error: float
+    points_used: int = 0
+    points_refused: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A profile, what it says, and the conditions that tell it. `counts`: plans rest on it."""
+
+    profile: ModelProfile
+    known: Known | Refusal
+    counts: bool
+    accepted: Draft
+    in_use: Draft

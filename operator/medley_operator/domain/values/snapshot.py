@@ -1,0 +1,327 @@
+"""What one round of the fleet loop sees and what it decides, as values.
+
+`fleet.observe` does all the I/O and fills one `Snapshot`; `domain.prepare` and `domain.decide` turn it into a planner
+problem and then into a `Decision`; `fleet.publish` carries that out. Between rounds only a `Memory` is kept. Nothing in
+here touches the world, so every decision can be tested without a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.values.leadtime import LeadTimes
+from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
+from medley_planner.check import Checked
+from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
+from medley_planner.workload import Forecaster
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectKey:
+    """Identity of an object. `namespace` is empty for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An object of ours that the API server holds but that does not parse; `message` names field, value, way out."""
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    message: str
+    status: Manifest
+    """The status it has now, so that an equal one is not written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A Ready, schedulable node. `allocatable` holds whole counts of extended resources by name."""
+
+    name: str
+    labels: Mapping[str, str]
+    allocatable: Mapping[str, int]
+    created_at: float | None = None
+    """Unix seconds."""
+
+
+class MetricsReason(StrEnum):
+    """Stable reasons of the condition MetricsAvailable."""
+
+    FOUND = "MetricsFound"
+    STATIC = "StaticWorkload"
+    MISSING = "MetricsMissing"
+    """Prometheus answers, but has no series of this service's pods."""
+    STALE = "MetricsStale"
+    """There were series, and now there are none, or no new samples."""
+    UNAVAILABLE = "PrometheusUnavailable"
+    INVALID = "MetricsInvalid"
+    """The series are there but make no sense (NaN, negative, decreasing histogram)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What Prometheus says of one service: a demand, or why there is none.
+
+    `samples` is the number of requests that the figures rest on; `message` says what was asked and answered.
+    A service that is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0.
+    """
+
+    reason: MetricsReason
+    demand: Demand | None = None
+    samples: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Complete input of one round. `gateways` is None where the cluster has no Gateway API."""
+
+    services: tuple[LLMService, ...]
+    pools: tuple[GPUPool, ...]
+    profiles: tuple[RuntimeProfile, ...]
+    rejected: tuple[Rejected, ...]
+    nodes: tuple[NodeView, ...]
+    children: Mapping[ObjectKey, Manifest]
+    """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
+    gateways: frozenset[tuple[str, str]] | None
+    """(namespace, name) of each Gateway."""
+    observations: Mapping[tuple[str, str], Observation]
+    """By (namespace, name) of the LLMService."""
+    calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
+    """What the counters of engines that run tell of their speed."""
+    model_profiles: tuple[ModelProfile, ...] = ()
+    capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
+    """Simulated capacities; what is not in it is planned by the closed form."""
+    simulates: bool = False
+    """Whether missing ones are being made."""
+    at_seconds: float = 0.0
+    """When it was taken, on the operator's monotonic clock."""
+    pods: tuple[Manifest, ...] = ()
+    """Pods of our Deployments, in rounds where one of them may have become Ready."""
+    histories: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """Rates of before the operator started, told once: (time on that clock, requests per second), oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBasis:
+    """What the rate of a demand rests on: requests per second as measured, and the margin of the forecast.
+
+    `forecast_margin` is a part of the rate forecast; None where what was measured is planned.
+    """
+
+    measured_rps: float
+    forecast_margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMemory:
+    """What is kept of one service between rounds: the demand that its plan was made for, and that plan.
+
+    `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
+    than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
+    that is larger than what is forecast by more than the band. `basis` is the demand's, `forecaster` holds the rates
+    that were measured. `waiting_since`: since when simulated capacities of the plan are missing; None where none are.
+    """
+
+    uid: str
+    demand: Demand | None = None
+    plan: ServicePlan | None = None
+    had_metrics: bool = False
+    drifting_since: float | None = None
+    falling_since: float | None = None
+    basis: LoadBasis | None = None
+    forecaster: Forecaster = field(default_factory=Forecaster)
+    waiting_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan.
+
+    `leads`: how long replicas took to start.
+    """
+
+    services: Mapping[tuple[str, str], ServiceMemory] = field(default_factory=dict)
+    leads: LeadTimes = field(default_factory=LeadTimes)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFailure:
+    """The worker gave no plan: `reason` is stable (SolverTimeout, SolverCrashed, PlanRejected)."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSaving:
+    """What a service would save, in US dollars per hour, if its requests were routed by `mode`."""
+
+    mode: RoutingMode
+    saves_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan(Plan):
+    """A plan with what the worker found out beside it, by the service's name in the problem.
+
+    `refused`: why the planner took a service for malformed and left it out of the plan. `token_costs`: US dollars per
+    million tokens that are planned. `binding`: the limits that leave no room for one more replica of the service.
+    `checked`: what simulation says of the plan, without services that were not reached. `capacity_factors`: what the
+    plan was made with of the capacities of the problem, by variant; 1 where one is not in it.
+    """
+
+    routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    token_costs: Mapping[str, float] = field(default_factory=dict)
+    binding: Mapping[str, tuple[LimitUse, ...]] = field(default_factory=dict)
+    checked: Mapping[str, Checked] = field(default_factory=dict)
+    capacity_factors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        *,
+        routing_savings: Mapping[str, RoutingSaving] | None = None,
+        refused: Mapping[str, str] | None = None,
+        token_costs: Mapping[str, float] | None = None,
+        binding: Mapping[str, tuple[LimitUse, ...]] | None = None,
+        checked: Mapping[str, Checked] | None = None,
+        capacity_factors: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> FleetPlan:
+        values = {part.name: getattr(plan, part.name) for part in fields(Plan)}
+        return cls(
+            **values,
+            routing_savings=routing_savings or {},
+            refused=refused or {},
+            token_costs=token_costs or {},
+            binding=binding or {},
+            checked=checked or {},
+            capacity_factors=capacity_factors or {},
+        )
+
+
+PlanOutcome = Plan | PlanFailure
+"""The plan may be a `FleetPlan`."""
+
+
+class EventType(StrEnum):
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class EventNote:
+    """An Event to publish about one of our objects."""
+
+    regarding: ObjectKey
+    uid: str
+    type: EventType
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWrite:
+    """The whole status of one of our objects, to be applied on the status subresource."""
+
+    key: ObjectKey
+    uid: str
+    status: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A child object to server-side apply. `service` is the (namespace, name) of the LLMService it belongs to."""
+
+    service: tuple[str, str]
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A child object to delete, if it still has this uid."""
+
+    service: tuple[str, str]
+    key: ObjectKey
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantGauge:
+    variant: str
+    pool: str
+    gpu: str
+    desired: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGauges:
+    """Figures of one service for the exporter; rates in requests per second, money in US dollars per hour."""
+
+    namespace: str
+    name: str
+    rate_rps: float
+    prompt_tokens_mean: float
+    generation_tokens_mean: float
+    cost_per_hour: float
+    best_single_cost_per_hour: float | None
+    unserved_rps: float
+    held: bool
+    variants: tuple[VariantGauge, ...]
+    measured_rps: float | None = None
+    forecast_margin: float | None = None
+    """Of this round, not of the plan; None: nothing is measured, or there is no forecast."""
+    predicted_attainment: float | None = None
+    """Share of requests within the targets, as the check of the plan simulated it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolGauges:
+    """A pool that is paid by the node: nodes that the plan pays for, and what no replica on them accounts for."""
+
+    pool: str
+    planned_nodes: int
+    idle_cost_per_hour: float | None
+    """US dollars per hour; None where this round made no plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadGauges:
+    """How long replicas of a model take to start on a type of GPU, by component, on nodes that are warm or cold."""
+
+    model: str
+    gpu: str
+    node: str
+    starts: int
+    p90_seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All that one round does to the world. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written."""
+
+    applies: tuple[Apply, ...]
+    deletes: tuple[Delete, ...]
+    statuses: tuple[StatusWrite, ...]
+    events: tuple[EventNote, ...]
+    gauges: tuple[ServiceGauges, ...]
+    memory: Memory
+    pool_gauges: tuple[PoolGauges, ...] = ()
+    lead_gauges: tuple[LeadGauges, ...] = ()

@@ -1,0 +1,212 @@
+"""The ways to run a service: the variants of each pool that the model fits, with what one replica can serve.
+
+Pure. Which pools, and which ways: those of `spec.variants`, else all; what no plan needs is left out and told. Where
+none is left, the answer is why, with the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from medley_operator.api.v1alpha1 import (
+    MAX_VARIANT_NAME_LENGTH,
+    MAX_VARIANTS,
+    LLMService,
+    RuntimeProfile,
+    UnusedStatus,
+)
+from medley_operator.domain.checks.attainable import target_rejection
+from medley_operator.domain.values.candidates import PoolState, Rejection, VariantContext
+from medley_operator.domain.values.catalogue import find_shape
+from medley_operator.domain.variants.requested import (
+    Ask,
+    asks_of,
+    chooses_token_budget,
+    engine_of,
+    fits_nowhere,
+    same_name,
+)
+from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
+from medley_planner.model import Demand, RoutingMode, Service, Variant
+from medley_planner.variants import Engine, Row, Unfit, choose_budgets, generate, limit, prune
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The variants of a service, and those that are none or are left out, with why.
+
+    `missing_tables`: simulated capacities that would make the choice between them better, also of those left out.
+    """
+
+    variants: tuple[VariantContext, ...]
+    unfit: tuple[UnusedStatus, ...]
+    missing_tables: tuple[TableKey, ...] = ()
+
+
+def find_variants(
+    service: LLMService,
+    profile: RuntimeProfile,
+    *,
+    pools: Sequence[PoolState],
+    demand: Demand,
+    running: Collection[str] = (),
+    planned_as: Service | None = None,
+    speeds: Mapping[EngineKey, Speed] = MappingProxyType({}),
+    estimate: Speed = ESTIMATE,
+    tables: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({}),
+) -> Found | Rejection:
+    """The variants of a service whose spec passed `validate`, or why there is none.
+
+    `running` are variants that have replicas or are to get them, beside those that the status tells: they are not left
+    out. `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
+    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `speeds`:
+    what is known beyond the data sheet; `estimate`: what holds where nothing is. `tables`: what was simulated; without,
+    capacities are the closed form's.
+    """
+    shape = find_shape(service)
+    asked = asks_of(service, profile, pools)
+    if isinstance(asked, Rejection):
+        return asked
+    if isinstance(shape, Rejection):
+        return shape
+    engine = engine_of(service, profile, shape, speeds, estimate)
+    if isinstance(engine, Rejection):
+        return engine
+    engine = replace(engine, prefix_hit_rate=demand.prefix_hit_rate, tables=tables.get(engine.table_group, ()))
+    made = generate(
+        engine, tuple(ask.source for ask in asked.asks), demand.buckets, longest_name=MAX_VARIANT_NAME_LENGTH
+    )
+    unfit = [*asked.unfit, *(_unused(part) for part in made.unfit)]
+    rows = _unique(made.rows, asked.asks, unfit)
+    if isinstance(rows, Rejection):
+        return rows
+    if not rows:
+        return fits_nowhere(service, engine, unfit)
+    rejection = target_rejection(service, rows, demand)
+    if rejection is not None:
+        return rejection
+    whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
+    whole = replace(whole, variants=tuple(_variant(row, asked.asks[row.source]) for row in rows))
+    chosen = chooses_token_budget(profile)
+    if chosen:
+        whole = replace(whole, variants=_one_budget_each(whole, made.rows, rows, asked.asks, running, service))
+    kept, dropped = _pruned(whole, rows, asked.asks, {*running, *_running(service)})
+    by_name = {row.name: row for row in rows}
+    return Found(
+        variants=tuple(_context(variant, by_name[variant.name], asked.asks) for variant in kept),
+        unfit=(*unfit, *dropped),
+        missing_tables=_missing(made.rows, {variant.name for variant in kept}, engine, chosen=chosen),
+    )
+
+
+def _unused(part: Unfit) -> UnusedStatus:
+    return UnusedStatus(variant=part.name, reason=part.reason, message=part.message)
+
+
+def _unique(rows: Sequence[Row], asks: Sequence[Ask], unfit: list[UnusedStatus]) -> list[Row] | Rejection:
+    """One row for each name: of two entries that mean the same variant, the one that says more about it counts."""
+    taken: dict[str, Row] = {}
+    for row in rows:
+        ask = asks[row.source]
+        other = taken.setdefault(row.name, row)
+        if other is row:
+            continue
+        same = (ask.source.pool, row.replica) == (asks[other.source].source.pool, other.replica)
+        if same and not (ask.source.single and asks[other.source].source.single):
+            taken[row.name] = row if ask.source.single else other
+            continue
+        rejection = same_name(ask, row.name)
+        if ask.wish is not None:
+            return rejection
+        unfit.append(UnusedStatus(variant=row.name, reason="SameName", message=rejection.message))
+    return list(taken.values())
+
+
+def _variant(row: Row, ask: Ask) -> Variant:
+    return Variant(
+        name=row.name,
+        pool=ask.source.pool,
+        gpu=row.replica.gpu.name,
+        gpus_per_replica=row.replica.tensor_parallel,
+        cost_per_hour=row.cost_per_hour,
+        capacity_rps=row.capacity.capacity_rps,
+        provenance=row.capacity.provenance,
+        min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
+        max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
+        watts=row.replica.watts,
+    )
+
+
+def _one_budget_each(
+    whole: Service,
+    made: Sequence[Row],
+    rows: Sequence[Row],
+    asks: Sequence[Ask],
+    running: Collection[str],
+    service: LLMService,
+) -> tuple[Variant, ...]:
+    """One token budget for each pool, degree and precision; what runs and what is asked for stays beside it."""
+
+    def is_asked_for(row: Row) -> bool:
+        ask = asks[row.source]
+        return ask.source.single or (ask.wish is not None and ask.wish.token_budget is not None)
+
+    keep = {*running, *_running(service), *(row.name for row in made if is_asked_for(row))}
+    rivals = keep | _same_basis(rows)
+    return choose_budgets(
+        replace(whole, variants=tuple(variant for variant in whole.variants if variant.name in rivals)),
+        {row.name: row.way for row in rows},
+        running=running,
+        keep=keep,
+    )
+
+
+def _same_basis(rows: Sequence[Row]) -> frozenset[str]:
+    """Where one budget of a way to run was simulated, those that were not are no rivals of it: what corrects the closed
+    form for want of a table of their own is too coarse for that."""
+    simulated = {row.way for row in rows if row.capacity.basis is CapacityBasis.SIMULATED}
+    return frozenset(
+        row.name for row in rows if row.way not in simulated or row.capacity.basis is CapacityBasis.SIMULATED
+    )
+
+
+def _missing(rows: Sequence[Row], kept: Collection[str], engine: Engine, *, chosen: bool) -> tuple[TableKey, ...]:
+    """The tables that are worth simulating, each once. Where the budget is chosen, every way to run has one of the
+    default, and only those that are planned with have the others too: else there were three times as many."""
+    planned = {row.way for row in rows if row.name in kept}
+    worth = (
+        row for row in rows if not chosen or row.way in planned or row.replica.token_budget == engine.token_budgets[0]
+    )
+    return tuple(dict.fromkeys(row.missing for row in worth if row.missing is not None))
+
+
+def _running(service: LLMService) -> list[str]:
+    return [variant.name for variant in service.status.variants if variant.desired > 0 or variant.ready > 0]
+
+
+def _pruned(
+    whole: Service, rows: Sequence[Row], asks: Sequence[Ask], running: Collection[str]
+) -> tuple[tuple[Variant, ...], list[UnusedStatus]]:
+    """Less what no plan needs, and not more than a route has backends for, with those that are on their way out."""
+    keep = {*running, *(row.name for row in rows if asks[row.source].source.single)}
+    needed = prune(whole, keep=keep)
+    leaving = len({*running} - {row.name for row in rows})
+    most = max(MAX_VARIANTS - leaving, 1)
+    kept = limit(replace(whole, variants=needed.variants), most=most, keep=keep)
+    dropped = [
+        UnusedStatus(variant=part.variant, reason=part.reason, message=part.message)
+        for part in (*needed.dropped, *kept.dropped)
+    ]
+    return kept.variants, dropped
+
+
+def _context(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantContext:
+    return VariantContext(
+        variant=variant,
+        pool=asks[row.source].state.pool,
+        engine_flags=row.engine_flags,
+        replica=row.replica,
+        basis=row.capacity.basis,
+    )

@@ -1,0 +1,101 @@
+"""Why demand that some variant could serve is left out: the service's own limits, or what is shared and has an end.
+
+A limit of the service is named only where its demand would not fit with all the GPUs and watts in the world either, and
+of several the one without which it would fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from medley_planner.model import RoutingMode, UnservedReason
+from medley_planner.optimize.program.formulation import formulate
+from medley_planner.optimize.program.linear_program import Proof
+from medley_planner.optimize.program.mip import solve_integer
+from medley_planner.optimize.task.coverage import shared_reason
+from medley_planner.optimize.task.limits import NOTHING_SHARED, Limit, Room
+from medley_planner.optimize.task.rules import limits_spot, restricted
+from medley_planner.optimize.task.task import ROUNDING_SLACK, Task
+
+
+def shed_reason(task: Task, left: Room, *, seconds: float) -> tuple[UnservedReason, tuple[str, ...]]:
+    """The reason and the names of the shared limits that bind; `left` is what the whole plan leaves."""
+    free = task.without_sharing()
+    if not _fits(free, seconds=seconds):
+        for reason, relaxed in _relaxed(free):
+            if _fits(relaxed, seconds=seconds):
+                return reason, ()
+        return UnservedReason.MAX_REPLICAS, ()
+    scarce = _scarce(task, left)
+    return shared_reason(scarce) if scarce else _own(task), tuple(sorted({limit.name for limit in scarce}))
+
+
+def _scarce(task: Task, left: Room) -> list[Limit]:
+    """What keeps another replica out, by the variants that could carry the demand, the cheapest first."""
+    order = sorted(range(len(task.variants)), key=lambda index: task.cost[index])
+    return [limit for index in order if task.able[index] for limit in left.scarce(task.variants[index])]
+
+
+def _own(task: Task) -> UnservedReason:
+    """Where nothing shared is used up, the service's rules bind together with what is shared."""
+    if task.service.max_cost_per_hour is not None:
+        return UnservedReason.BUDGET
+    if limits_spot(task):
+        return UnservedReason.SPOT_SHARE
+    return UnservedReason.ZONE_SPREAD if task.service.zone_spread else UnservedReason.STOCK
+
+
+def _relaxed(free: Task) -> Iterator[tuple[UnservedReason, Task]]:
+    service = free.service
+    if service.max_cost_per_hour is not None:
+        yield UnservedReason.BUDGET, replace(free, service=replace(service, max_cost_per_hour=None))
+    if limits_spot(free):
+        yield UnservedReason.SPOT_SHARE, replace(free, service=replace(service, spot_max_share=1.0))
+    if service.zone_spread:
+        yield UnservedReason.ZONE_SPREAD, replace(free, service=replace(service, zone_spread=False))
+
+
+def _fits(free: Task, *, seconds: float) -> bool:
+    """Whether all demand fits. Only rules and routing by size need a solver, and `seconds` for it; without an answer in
+    that time it is taken to fit."""
+    plain = not restricted(free) and not free.service.n_plus_one
+    if plain and free.service.routing is RoutingMode.HTTP_ROUTE:
+        return _most_by_weight(free) >= 1 - ROUNDING_SLACK
+    if plain and free.service.routing is RoutingMode.SERVICE:
+        return any(_enough_pods(free, work) for work in _usable(free))
+    made = formulate([free], NOTHING_SHARED, soft_demand=False, soft_minima=False)
+    outcome = solve_integer(made.builder.minimise({}), seconds=seconds, relative_gap=1.0)
+    return outcome.proof is not Proof.INFEASIBLE
+
+
+def _usable(free: Task) -> dict[float, float]:
+    """By load in replicas of the whole demand on a variant: how many replicas may carry it."""
+    found: dict[float, float] = {}
+    for work, able, cap in zip(free.total_work(), free.able, free.caps, strict=True):
+        if able and cap >= 1 and math.isfinite(work):
+            found[work] = found.get(work, 0.0) + cap
+    return found
+
+
+def _most_by_weight(free: Task) -> float:
+    """The part of the demand that the fastest replicas carry, as many as the maxima allow."""
+    left = _most(free)
+    carried = 0.0
+    for work, cap in sorted(_usable(free).items()):
+        # More than what could carry everything is never needed, and keeps infinite maxima out of the sum.
+        count = min(cap, left, math.ceil(work) + 1)
+        carried += count / max(work, 1e-300)
+        left -= count
+    return carried
+
+
+def _enough_pods(free: Task, slowest: float) -> bool:
+    """Whether, with this one the slowest in use, there may be so many pods that each carries its part of the demand."""
+    pods = sum(cap for work, cap in _usable(free).items() if work <= slowest)
+    return min(pods, _most(free)) >= slowest * (1 - ROUNDING_SLACK)
+
+
+def _most(free: Task) -> float:
+    return math.inf if free.service.max_replicas is None else float(free.service.max_replicas)

@@ -1,0 +1,241 @@
+"""The cheapest configurations of services that are routed by prompt class or by bucket, at given prices of replicas.
+
+Three steps: bounds for all services in one pass (`class_bound`), the variants that a known cost rules out left aside;
+for each service an exact search above its bound (`class_search`); and where a large service has too many fleets near
+its bound, one that begins with the whole replicas of the linear relaxation and searches only for the rest. Works on
+plain matrices and knows nothing of tasks. What is learned of a service holds at any prices and is kept between rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medley_planner.optimize.columns.by_class.bound import Bounds, Classes, ascend, ruled_out
+from medley_planner.optimize.columns.by_class.memory import Memory, Wanted, best_remembered
+from medley_planner.optimize.columns.by_class.relaxed import relaxed_replicas, relaxed_worth
+from medley_planner.optimize.columns.by_class.search import Cheapest, search
+from medley_planner.optimize.columns.configurations import Found
+from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Floats, Ints
+
+_STEPS_BEFORE = 4
+"""Of the ascent with all variants; the rest is done with those that a known cost leaves."""
+_STEPS = 20
+_STEPS_AGAIN = 6
+"""Where the ascent begins at the worths of the last round."""
+_STEPS_WIDE = 60
+"""For the few services whose gap stays open."""
+_JUDGEMENTS = 60
+"""Fleets of one service that may be judged in one round."""
+_FREE = (0, 2)
+"""Replicas of each variant fewer than the relaxation has that the search for the rest begins with, in turn."""
+_MOST_SLACK = 0.01
+"""Part of a service's price above its cheapest beyond which looking for others takes too long; `reach` says so."""
+_OPEN = 1e-3
+"""Relative gap of a service above which the whole replicas of its relaxation are tried."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Aims:
+    """What one round asks for, as in `ClassSearch.price`."""
+
+    prices: Floats
+    shed: Floats
+    known: Floats
+    slack: Floats
+    keep: int
+    relative_gap: float
+
+
+class ClassSearch:
+    """Services routed by class, with what earlier rounds have learned of them. Equal calls in equal order make equal
+    results as long as `seconds_left` stays positive."""
+
+    def __init__(self, given: Classes, *, seconds_left: Callable[[], float]) -> None:
+        self._given = given
+        self._seconds_left = seconds_left
+        self._memories = [Memory() for _ in range(len(given))]
+        self._start: tuple[Floats, Floats] | None = None
+        self._classes = [np.flatnonzero(weight > 0) for weight in given.weight]
+        self._remember_single_variants()
+
+    def price(
+        self,
+        prices: Floats,
+        shed: Floats,
+        *,
+        known: Floats,
+        slack: Floats,
+        keep: int,
+        relative_gap: float = 0.0,
+        judgements: int = _JUDGEMENTS,
+    ) -> Found:
+        """As `RouteSearch.price`; the cheapest of a service need not be proven closer than `relative_gap`.
+
+        With `judgements` 0 no new fleets: only bounds, and what earlier rounds found.
+        """
+        given = self._given
+        goal = self._goal(prices, shed, known)
+        bounds = ascend(given, prices, shed, goal, self._start, steps=_STEPS_BEFORE)
+        cells = _cells(given, ~ruled_out(given, prices, bounds, goal + slack))
+        narrow, narrow_prices = given.variants(cells), np.take_along_axis(prices, cells, axis=1)
+        start = (bounds.worth, bounds.per_replica)
+        steps = _STEPS if self._start is None else _STEPS_AGAIN
+        bounds = ascend(narrow, narrow_prices, shed, goal, start, steps=steps)
+        self._start = (bounds.worth, bounds.per_replica)
+        slack = np.minimum(slack, _MOST_SLACK * np.abs(bounds.value))
+        aims = _Aims(prices, shed, known, slack, keep, relative_gap)
+        found = [
+            self._search(row, _wanted(given, row, aims, bounds, row, cells[row], self._classes[row]), aims, judgements)
+            for row in range(len(given))
+        ]
+        wide = np.array([_best_price(own) - own.bound > max(relative_gap, _OPEN) * abs(own.bound) for own in found])
+        rows = np.flatnonzero(wide)
+        if len(rows) and judgements > 0:
+            self._search_wide(rows, aims, (narrow, narrow_prices, cells, bounds), found, judgements)
+        return _gathered(found, given.room.shape[1])
+
+    def _goal(self, prices: Floats, shed: Floats, known: Floats) -> Floats:
+        """The least price known of each service."""
+        given, goal = self._given, known.copy()
+        for row, memory in enumerate(self._memories):
+            least = best_remembered(
+                memory,
+                prices=prices[row],
+                shed=float(shed[row]),
+                room=given.room[row],
+                least=given.least[row],
+                fewest=int(given.fewest[row]),
+                most=int(given.most[row]),
+            )
+            goal[row] = min(goal[row], least)
+        return goal
+
+    def _search_wide(
+        self,
+        rows: Ints,
+        aims: _Aims,
+        narrowed: tuple[Classes, Floats, Ints, Bounds],
+        found: list[Cheapest],
+        judgements: int,
+    ) -> None:
+        """Better fleets for the services `rows` and, with these as the goal, better bounds; into `found`."""
+        floor = np.array([own.bound for own in found])
+        for free in _FREE:
+            goal = self._goal(aims.prices, aims.shed, aims.known)
+            left = rows[goal[rows] > floor[rows] + _OPEN * np.abs(floor[rows])]
+            if len(left) and self._seconds_left() > 0:
+                self._fill_up(left, aims, judgements, free)
+        narrow, prices, cells, bounds = narrowed
+        goal = self._goal(aims.prices, aims.shed, aims.known)[rows]
+        start = (bounds.worth[rows], bounds.per_replica[rows])
+        part, prices, shed = narrow.rows(rows), prices[rows], aims.shed[rows]
+        bounds = ascend(part, prices, shed, goal, start, steps=_STEPS_WIDE)
+        worth, per_replica = bounds.worth.copy(), bounds.per_replica.copy()
+        relaxed_worth(part, prices, shed, worth=worth, per_replica=per_replica)
+        bounds = ascend(part, prices, shed, goal, (worth, per_replica), steps=_STEPS_WIDE)
+        for at, row in enumerate(rows.tolist()):
+            wanted = _wanted(self._given, row, aims, bounds, at, cells[row], self._classes[row])
+            again = self._search(row, wanted, aims, judgements)
+            bound = max(again.bound, min(found[row].bound, _best_price(again)))
+            found[row] = replace(again, bound=bound, reach=max(again.reach, min(found[row].reach, bound)))
+
+    def _search(self, row: int, wanted: Wanted, aims: _Aims, judgements: int) -> Cheapest:
+        if self._seconds_left() <= 0:
+            judgements = 0
+        return search(wanted, self._memories[row], judgements=judgements, relative_gap=aims.relative_gap)
+
+    def _fill_up(self, rows: Ints, aims: _Aims, judgements: int, free: int) -> None:
+        """Searches above the whole replicas of the linear relaxation less `free` of each variant; what it finds is in
+        the memories."""
+        part = self._given.rows(rows)
+        whole = np.minimum(
+            np.floor(relaxed_replicas(part, aims.prices[rows], aims.shed[rows])) - free, part.room
+        ).astype(np.int64)
+        whole = np.maximum(whole, 0)
+        some = np.flatnonzero(whole.any(axis=1) & (whole.sum(axis=1) <= part.most))
+        if not len(some):
+            return
+        part, whole, rows = part.rows(some), whole[some], rows[some]
+        total = whole.sum(axis=1)
+        rest = replace(
+            part,
+            room=part.room - whole,
+            least=part.least + whole,
+            fewest=np.maximum(part.fewest - total, 0),
+            most=part.most - total,
+        )
+        nothing = np.full(len(rows), np.inf)
+        bounds = ascend(rest, aims.prices[rows], aims.shed[rows], nothing, None, steps=_STEPS)
+        every = np.arange(part.room.shape[1])
+        alone = replace(aims, known=np.full(len(self._given), np.inf), slack=np.zeros(len(self._given)), keep=1)
+        for at, row in enumerate(rows.tolist()):
+            memory = self._memories[row]
+            before, memory.window = memory.window, 0.0
+            self._search(row, _wanted(rest, at, alone, bounds, at, every, self._classes[row], row), alone, judgements)
+            memory.window = before
+
+    def _remember_single_variants(self) -> None:
+        """Fleets of one variant that serve all, where the minima do not serve a part already."""
+        given = self._given
+        finite = np.isfinite(given.work) | (given.weight == 0)[:, None, :]
+        usable = finite.all(axis=2) & (given.least == 0).all(axis=1)[:, None]
+        load = np.where(np.isfinite(given.work), given.work, 0.0).sum(axis=2)
+        counts = np.maximum(np.ceil(load * (1 - COVERS)), given.fewest[:, None]).astype(np.int64)
+        usable &= (counts > 0) & (counts <= given.room) & (counts <= given.most[:, None])
+        for row, cell in zip(*np.nonzero(usable), strict=True):
+            own = np.zeros(given.room.shape[1], np.int64)
+            own[cell] = counts[row, cell]
+            self._memories[row].fits(own, 0.0)
+
+
+def _wanted(
+    given: Classes, at: int, aims: _Aims, bounds: Bounds, place: int, cells: Ints, classes: Ints, row: int | None = None
+) -> Wanted:
+    """The service in row `at` of `given`, in row `place` of `bounds` and, if it is not `at`, in row `row` of `aims`."""
+    row = at if row is None else row
+    return Wanted(
+        work=given.work[at][:, classes],
+        weight=given.weight[at][classes],
+        room=given.room[at],
+        least=given.least[at],
+        fewest=int(given.fewest[at]),
+        most=int(given.most[at]),
+        prices=aims.prices[row],
+        shed=float(aims.shed[row]),
+        cells=cells,
+        bound=float(bounds.value[place]),
+        worth=bounds.worth[place][classes],
+        per_replica=float(bounds.per_replica[place]),
+        counts=bounds.counts[place],
+        best=bounds.best[place],
+        known=float(aims.known[row]),
+        slack=float(aims.slack[row]),
+        keep=aims.keep,
+    )
+
+
+def _cells(given: Classes, left: Bools) -> Ints:
+    """By service the variants that are left, filled up with others to as many as the service with the most has."""
+    left = left | (given.least > 0)
+    most = max(1, int(left.sum(axis=1).max(initial=0)))
+    cells: Ints = np.sort(np.argsort(~left, axis=1, kind="stable")[:, :most], axis=1)
+    return cells
+
+
+def _best_price(found: Cheapest) -> float:
+    return float(found.price.min(initial=np.inf))
+
+
+def _gathered(found: list[Cheapest], variants: int) -> Found:
+    sizes = [len(own.price) for own in found]
+    return Found(
+        row=np.repeat(np.arange(len(found)), sizes),
+        counts=np.concatenate([np.empty((0, variants), np.int64), *(own.counts for own in found)]),
+        unmet=np.concatenate([np.empty(0), *(own.unmet for own in found)]),
+        price=np.concatenate([np.empty(0), *(own.price for own in found)]),
+        bound=np.array([own.bound for own in found]),
+        reach=np.array([own.reach for own in found]),
+    )

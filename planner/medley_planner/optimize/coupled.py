@@ -1,0 +1,158 @@
+"""A group of more than a few services: by columns, and where those leave a gap on a moderate group, jointly from there.
+
+Always gives an answer: by columns; else, where minima contradict the stock, simple fleets bettered one by one. Services
+whose own minima contradict their maxima are planned first, alone, as configurations cannot be short of a minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from medley_planner.optimize.columns import minima_fit, solve_columns, special
+from medley_planner.optimize.improve.local_search import objective_of, polish, ranks
+from medley_planner.optimize.program.fallback import floor_of, greedy, least_fleet
+from medley_planner.optimize.program.formulation import formulate
+from medley_planner.optimize.program.linear_program import Proof
+from medley_planner.optimize.program.mip import solve_integer
+from medley_planner.optimize.program.solve import Answer, Answers, solve_tasks
+from medley_planner.optimize.task.limits import NOTHING_SHARED, Room
+from medley_planner.optimize.task.nodes import paid_by_node
+from medley_planner.optimize.task.task import Task
+
+_JOINT_WHOLLY = 8
+"""Up to so many services the joint program proves what columns leave open, measured: mostly within seconds."""
+_JOINT_AT_ALL = 40
+_JOINT_GAP = 2e-3
+"""Gap above which the joint program is tried on larger groups; by pods (Service) it proves 20 services in seconds."""
+_JOINT_ENOUGH = 5e-4
+"""Gap at which it may stop there."""
+
+
+_FEASIBLE_SECONDS = 0.5
+"""What finding out whether a service's minima keep its own rules may take; it takes some milliseconds."""
+
+
+def solve_many(
+    tasks: Sequence[Task],
+    room: Room,
+    *,
+    start: Sequence[float],
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> Answers:
+    """Answers in the order of the tasks, with a bound on what serving the same demand costs. `start` are prices of the
+    room's rows to begin with."""
+    answers = _solve_apart(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
+    # All or none are proven best: the bound is on all of them together.
+    objective = objective_of(tasks, answers.answers, room)
+    proven = objective - answers.bound <= relative_gap * objective
+    return replace(answers, answers=tuple(replace(answer, proven=proven) for answer in answers.answers))
+
+
+def _solve_apart(
+    tasks: Sequence[Task],
+    room: Room,
+    *,
+    start: Sequence[float],
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> Answers:
+    apart = [not _minima_hold(task, room) for task in tasks]
+    if not any(apart):
+        return _solve(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
+    left = room
+    alone: list[Answer] = []
+    for task in (task for task, first in zip(tasks, apart, strict=True) if first):
+        solved = solve_tasks([task], left, seconds_left=lambda: 0.1 * seconds_left(), relative_gap=relative_gap)
+        alone.append((solved if solved is not None else greedy([task], left)).answers[0])
+        left = left.after(task, alone[-1].replicas)
+    others = [task for task, first in zip(tasks, apart, strict=True) if not first]
+    rest = iter(_solve(others, left, start=start, seconds_left=seconds_left, relative_gap=relative_gap).answers)
+    firsts = iter(alone)
+    answers = tuple(next(firsts) if first else next(rest) for first in apart)
+    # What the first ones took is theirs by order, not by proof: only what needs nothing shared to be true still holds.
+    return _floored(tasks, answers)
+
+
+def _minima_hold(task: Task, room: Room) -> bool:
+    if not minima_fit([task], room):
+        return False
+    if not special(task) or least_fleet(task, NOTHING_SHARED) is not None:
+        return True
+    made = formulate([task], NOTHING_SHARED, soft_demand=True, soft_minima=False)
+    outcome = solve_integer(made.builder.minimise({}), seconds=_FEASIBLE_SECONDS, relative_gap=1.0)
+    return outcome.proof is not Proof.INFEASIBLE
+
+
+def _solve(
+    tasks: Sequence[Task],
+    room: Room,
+    *,
+    start: Sequence[float],
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> Answers:
+    by_columns = solve_columns(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
+    if by_columns is None:
+        simple = greedy(tasks, room).answers
+        return _floored(tasks, polish(tasks, simple, room, seconds_left=seconds_left, relative_gap=relative_gap))
+    if not _served(by_columns) and any(not task.blind or special(task) for task in tasks):
+        # Where time ran out before configurations of services that take a program each were found, simple fleets
+        # serve more.
+        simple = greedy(tasks, room).answers
+        if ranks(tasks, simple, room) < ranks(tasks, by_columns.answers, room):
+            by_columns = _floored(tasks, _settled(tasks, simple, room))
+    if paid_by_node(room.pools) and len(tasks) <= _JOINT_AT_ALL:
+        # Columns know nothing of whole nodes.
+        ends = 0.7 * seconds_left()
+        better = polish(
+            tasks,
+            by_columns.answers,
+            room,
+            seconds_left=lambda: seconds_left() - ends,
+            relative_gap=relative_gap,
+        )
+        by_columns = replace(by_columns, answers=better)
+    objective = objective_of(tasks, by_columns.answers, room)
+    gap = (objective - by_columns.bound) / objective if objective > 0 else 0.0
+    enough = relative_gap
+    if len(tasks) <= _JOINT_WHOLLY:
+        done = gap <= relative_gap and _served(by_columns)
+    else:
+        enough = max(relative_gap, _JOINT_ENOUGH)
+        done = gap <= max(relative_gap, _JOINT_GAP) or not _served(by_columns)
+    if done or len(tasks) > _JOINT_AT_ALL or seconds_left() <= 0:
+        if all(task.blind and not special(task) for task in tasks):
+            return by_columns
+        return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))
+    begin = [answer.replicas for answer in by_columns.answers]
+    ends = 0.05 * seconds_left()
+    jointly = solve_tasks(tasks, room, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=begin)
+    if jointly is None:
+        return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))
+    better_of = _better(tasks, by_columns, jointly, room)
+    return Answers(_settled(tasks, better_of.answers, room), better_of.bound, by_columns.prices)
+
+
+def _settled(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
+    """After swaps to one type alone where that fits and is cheaper, which needs no solver: within the gap at which the
+    joint program may stop there is room for such a service. Columns see to it themselves."""
+    return polish(tasks, answers, room, seconds_left=lambda: 0.0, relative_gap=0.0)
+
+
+def _floored(tasks: Sequence[Task], answers: Sequence[Answer]) -> Answers:
+    return Answers(tuple(answers), floor_of(tasks, answers))
+
+
+def _better(tasks: Sequence[Task], one: Answers, other: Answers, room: Room) -> Answers:
+    """Both bounds hold where both serve all; else each only for the demand that its own answers serve."""
+    first, second = ranks(tasks, one.answers, room), ranks(tasks, other.answers, room)
+    if _served(one) and _served(other):
+        bound = max(one.bound, other.bound)
+        return Answers(other.answers if other.proven or second < first else one.answers, bound)
+    return other if other.proven or second < first else one
+
+
+def _served(answers: Answers) -> bool:
+    return all(answer.split.complete for answer in answers.answers)

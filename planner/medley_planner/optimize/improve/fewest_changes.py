@@ -1,0 +1,131 @@
+"""The second pass: among plans that cost hardly more than the best, the one that starts and stops fewest replicas.
+
+A plan that leaves out demand is taken as it is. A few services are asked together by an integer program; of many, each
+in turn, most changes first, whether a plan of its own with fewer changes fits what is left of money and room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from medley_planner.optimize.improve.local_search import objective_of
+from medley_planner.optimize.program.distribute import distribute
+from medley_planner.optimize.program.formulation import formulate
+from medley_planner.optimize.program.mip import solve_integer
+from medley_planner.optimize.program.solve import Answer, Answers, fleet_of
+from medley_planner.optimize.task.cost import changes, objective_per_hour
+from medley_planner.optimize.task.limits import Room
+from medley_planner.optimize.task.nodes import paid_by_node
+from medley_planner.optimize.task.rules import obeys, shortfall
+from medley_planner.optimize.task.task import Task
+
+_TOGETHER = 3
+"""Up to so many services are asked together."""
+_EACH_ASKED = 30
+"""Up to so many services each is asked for its calmest plan; of more only whether it can stay as it is."""
+_SECONDS = 0.5
+_NODES = 2000
+
+
+def steady(
+    tasks: Sequence[Task], answers: Answers, room: Room, *, within: float, seconds_left: Callable[[], float]
+) -> tuple[Answer, ...]:
+    """The answers, or others with fewer changes that serve as much and are at most the part `within` dearer."""
+    found = answers.answers
+    moved = [changes(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)]
+    if not any(any(task.current) for task in tasks) or not any(moved):
+        return found
+    if not all(answer.split.complete for answer in found):
+        return found
+    if any(shortfall(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)):
+        return found
+    spare = within * objective_of(tasks, found, room)
+    if len(tasks) <= _TOGETHER:
+        calmer = _calmest(tasks, found, room, spare=spare, seconds=min(_SECONDS, seconds_left()))
+        return calmer if calmer is not None else found
+    return _one_by_one(tasks, found, room, spare=spare, seconds_left=seconds_left)
+
+
+def _one_by_one(
+    tasks: Sequence[Task], found: Sequence[Answer], room: Room, *, spare: float, seconds_left: Callable[[], float]
+) -> tuple[Answer, ...]:
+    if paid_by_node(room.pools):
+        # One service's change moves what others pay for idle parts of nodes.
+        return tuple(found)
+    kept = list(found)
+    left = room.after_all(fleet_of(tasks, kept))
+    order = sorted(range(len(tasks)), key=lambda index: (-changes(tasks[index], kept[index].replicas), index))
+    for index in order:
+        task, answer = tasks[index], kept[index]
+        if changes(task, answer.replicas) == 0 or not any(task.current):
+            continue
+        own = left.after(task, [-count for count in answer.replicas])
+        calm = _unmoved(task, answer, own, spare=spare)
+        if calm is None and len(tasks) <= _EACH_ASKED and seconds_left() > 0:
+            seconds = min(_SECONDS / len(tasks), seconds_left())
+            found_one = _calmest([task], [answer], own, spare=spare, seconds=seconds)
+            calm = found_one[0] if found_one is not None else None
+        if calm is not None:
+            spare -= objective_per_hour(task, calm.replicas) - objective_per_hour(task, answer.replicas)
+            kept[index] = calm
+            left = own.after(task, calm.replicas)
+    return tuple(kept)
+
+
+def _unmoved(task: Task, answer: Answer, room: Room, *, spare: float) -> Answer | None:
+    """What runs now, if it serves all within all limits and is not too dear."""
+    running = task.current
+    dearer = objective_per_hour(task, running) - objective_per_hour(task, answer.replicas)
+    if dearer > spare or not obeys(task, running) or shortfall(task, running) or not _within_caps(task, running):
+        return None
+    split = distribute(task, running)
+    if not split.complete or not room.after(task, running).fits():
+        return None
+    return Answer(running, split, answer.proven)
+
+
+def _within_caps(task: Task, replicas: Sequence[int]) -> bool:
+    most = task.service.max_replicas
+    if most is not None and sum(replicas) > most:
+        return False
+    able = all(count == 0 or fits for count, fits in zip(replicas, task.able, strict=True))
+    return able and all(count <= cap for count, cap in zip(replicas, task.caps, strict=True))
+
+
+def _calmest(
+    tasks: Sequence[Task], found: Sequence[Answer], room: Room, *, spare: float, seconds: float
+) -> tuple[Answer, ...] | None:
+    if seconds <= 0 or spare <= 0:
+        return None
+    made = formulate(tasks, room, soft_demand=False, soft_minima=False)
+    budget = objective_of(tasks, found, room) + spare
+    made.builder.row({column: price / budget for column, price in made.cost.items() if price}, upper=1.0)
+    terms: dict[int, float] = {}
+    for task, columns in zip(tasks, made.replicas, strict=True):
+        for column, running in zip(columns, task.current, strict=True):
+            moved = made.builder.column()
+            made.builder.row({moved: 1.0, column: -1.0}, lower=-float(running))
+            made.builder.row({moved: 1.0, column: 1.0}, lower=float(running))
+            terms[moved] = 1.0
+    # Among equally calm plans the cheaper one; what it may save is less than one change.
+    weight = 0.4 / max(spare, 1e-12)
+    calm = terms | {column: price * weight for column, price in made.cost.items() if price}
+    start = {
+        column: float(count)
+        for columns, answer in zip(made.replicas, found, strict=True)
+        for column, count in zip(columns, answer.replicas, strict=True)
+    }
+    outcome = solve_integer(
+        made.builder.minimise(calm), seconds=seconds, relative_gap=1e-4, hint=start, node_limit=_NODES
+    )
+    if not outcome.solved:
+        return None
+    answers = []
+    for task, columns, answer in zip(tasks, made.replicas, found, strict=True):
+        replicas = tuple(max(0, round(outcome.values[column])) for column in columns)
+        answers.append(Answer(replicas, distribute(task, replicas), answer.proven))
+    if not all(answer.split.complete for answer in answers):
+        return None
+    before = sum(changes(task, answer.replicas) for task, answer in zip(tasks, found, strict=True))
+    after = sum(changes(task, answer.replicas) for task, answer in zip(tasks, answers, strict=True))
+    return tuple(answers) if after < before else None

@@ -1,0 +1,113 @@
+"""Low priority gives way: no service goes short of what one of lower priority holds, if one replica for one would help.
+
+In large groups priorities are weights, and what they weigh against each other is rounded; here the order is strict.
+Where demand is left out, each service, of high priority first, takes replicas that what is free has room for, then ones
+that a service of lower priority gives up. Each step serves more of the higher service, so there is an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from medley_planner.optimize.program.distribute import distribute, unmet_rps
+from medley_planner.optimize.program.fallback import priority_rank
+from medley_planner.optimize.program.solve import Answer, fleet_of
+from medley_planner.optimize.task.limits import Room
+from medley_planner.optimize.task.rules import obeys, shortfall
+from medley_planner.optimize.task.task import Task
+
+_LEAST_GAIN = 2e-4
+"""Of a service's rate; less is not worth a replica."""
+_STEPS = (16, 4, 1)
+"""Replicas that change hands at once; the last one makes sure that none is overlooked."""
+
+
+def give_way(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
+    """The same answers where all demand is served or all services are of one priority."""
+    if len({task.service.priority for task in tasks}) < 2 or all(answer.split.complete for answer in answers):
+        return tuple(answers)
+    state = _State(tasks, list(answers), room)
+    order = sorted(range(len(tasks)), key=lambda index: (priority_rank(tasks[index]), index))
+    changed = True
+    while changed:
+        changed = False
+        for index in order:
+            for step in _STEPS:
+                while state.serve_more(index, step):
+                    changed = True
+    return tuple(state.answers)
+
+
+class _State:
+    def __init__(self, tasks: Sequence[Task], answers: list[Answer], room: Room) -> None:
+        self._tasks = tasks
+        self.answers = answers
+        self._left = room.after_all(fleet_of(tasks, answers))
+
+    def serve_more(self, index: int, step: int) -> bool:
+        """`step` replicas more for this service, from what is free or from a lower one; whether that was done."""
+        task, answer = self._tasks[index], self.answers[index]
+        missed = unmet_rps(task, answer.split)
+        if missed <= _LEAST_GAIN * task.rate_rps:
+            return False
+        for variant in sorted(range(len(task.variants)), key=lambda variant: task.cost[variant]):
+            replicas = _with_more(task, answer.replicas, variant, step)
+            if replicas is None:
+                continue
+            source = self._source(index, variant, step)
+            if source is None:
+                continue
+            split = distribute(task, replicas)
+            # Many at once only while they are all needed.
+            if unmet_rps(task, split) >= missed - _LEAST_GAIN * task.rate_rps or (step > 1 and split.complete):
+                continue
+            donor, rest, self._left = source
+            self.answers[index] = Answer(replicas, split, proven=False)
+            if donor is not None:
+                self.answers[donor] = Answer(tuple(rest), distribute(self._tasks[donor], rest), proven=False)
+            return True
+        return False
+
+    def _source(self, index: int, variant: int, step: int) -> tuple[int | None, Sequence[int], Room] | None:
+        """Who gives up what for `step` replicas of the variant, and what is left then; nobody where that is free."""
+        task = self._tasks[index]
+        taken = self._left.after(task, [step if other == variant else 0 for other in range(len(task.variants))])
+        if taken.fits():
+            return None, (), taken
+        for donor, rest in self._donors(task, taken.exceeded(), step):
+            given = [new - old for new, old in zip(rest, self.answers[donor].replicas, strict=True)]
+            left = taken.after(self._tasks[donor], given)
+            if left.fits():
+                return donor, rest, left
+        return None
+
+    def _donors(self, task: Task, exceeded: frozenset[int], step: int) -> Iterator[tuple[int, Sequence[int]]]:
+        """Lower services whose replicas take part of all that is exceeded, the lowest first, with what they keep."""
+        own = priority_rank(task)
+        lower = [other for other, rival in enumerate(self._tasks) if priority_rank(rival) > own]
+        for other in sorted(lower, key=lambda other: (-priority_rank(self._tasks[other]), other)):
+            rival, replicas = self._tasks[other], self.answers[other].replicas
+            for place, (held, count) in enumerate(zip(rival.variants, replicas, strict=True)):
+                if count >= step and exceeded <= {row for row, _ in self._left.uses(held)}:
+                    rest = _without(rival, replicas, place, step)
+                    if rest is not None:
+                        yield other, rest
+
+
+def _with_more(task: Task, replicas: Sequence[int], variant: int, step: int) -> tuple[int, ...] | None:
+    """None where the service's own limits do not allow it."""
+    most = task.service.max_replicas
+    count = replicas[variant] + step
+    if not task.able[variant] or count > task.caps[variant] or (most is not None and sum(replicas) + step > most):
+        return None
+    grown = (*replicas[:variant], count, *replicas[variant + 1 :])
+    return grown if obeys(task, grown) else None
+
+
+def _without(task: Task, replicas: Sequence[int], place: int, step: int) -> Sequence[int] | None:
+    """So many fewer; none at all where the service's rules would not have it otherwise, and no minimum minds."""
+    fewer = [count - step if other == place else count for other, count in enumerate(replicas)]
+    if obeys(task, fewer) and shortfall(task, fewer) <= shortfall(task, replicas):
+        return fewer
+    nothing = [0] * len(replicas)
+    return nothing if shortfall(task, nothing) <= shortfall(task, replicas) else None

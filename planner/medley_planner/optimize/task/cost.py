@@ -1,0 +1,30 @@
+"""What the replicas of a service cost per hour, and what starting new ones adds in the comparison of plans."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from medley_planner.optimize.task.task import Task
+
+
+def cost_per_hour(task: Task, replicas: Sequence[int]) -> float:
+    return math.fsum(price * count for price, count in zip(task.cost, replicas, strict=True))
+
+
+def switching_per_hour(task: Task, replicas: Sequence[int]) -> float:
+    """Start-up time against the horizon, for each replica beyond the current ones."""
+    return math.fsum(
+        price * max(0, count - running)
+        for price, count, running in zip(task.starting, replicas, task.current, strict=True)
+    )
+
+
+def objective_per_hour(task: Task, replicas: Sequence[int]) -> float:
+    """What plans are compared by: cost and switching cost together."""
+    return cost_per_hour(task, replicas) + switching_per_hour(task, replicas)
+
+
+def changes(task: Task, replicas: Sequence[int]) -> int:
+    """Replicas started or stopped."""
+    return sum(abs(count - running) for count, running in zip(replicas, task.current, strict=True))

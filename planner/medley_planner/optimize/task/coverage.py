@@ -1,0 +1,157 @@
+"""Which buckets of a service can be served at all, before any program is built: a pure pre-step.
+
+What a router cannot tell apart must be served by one variant whole. So a class of buckets that no variant covers whole
+is cut down to what some variant covers: where the router is blind to size each cut that a variant makes is a task of
+its own, the one with most demand first; behind an InferencePool each class takes the cut with most demand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from medley_planner.model import LimitKind, RoutingMode, Service, Unserved, UnservedReason
+from medley_planner.optimize.task.limits import Limit, Room
+from medley_planner.optimize.task.task import Matrix, Task, bucket_work, replica_cap
+
+_Buckets = frozenset[int]
+
+
+def prepare(service: Service, room: Room, *, horizon_seconds: float) -> tuple[Task, ...]:
+    """The tasks worth trying for this service, best first; more than one only where the router is blind to size.
+
+    A later task serves fewer buckets and is of use only where limits keep the earlier ones from serving their demand.
+    """
+    maker = _Maker(service, room, horizon_seconds)
+    if service.routing is RoutingMode.PER_BUCKET:
+        served = [bucket for bucket in maker.demanded if any(bucket in cover for cover in maker.usable)]
+        return (maker.task([(bucket,) for bucket in served]),)
+    if service.routing is RoutingMode.INFERENCE_POOL:
+        cuts = (maker.cuts(frozenset(members))[0] for members in _by_prompt(service, maker.demanded))
+        return (maker.task([tuple(sorted(cut)) for cut in cuts if cut]),)
+    within = frozenset(maker.demanded)
+    if service.routing is RoutingMode.SERVICE:
+        # A replica that a minimum forces gets its part of the traffic, so it must cover what is served.
+        for variant, cover in zip(service.variants, maker.covers, strict=True):
+            if variant.min_replicas > 0:
+                within &= cover
+    return tuple(maker.task([tuple(sorted(cut))] if cut else []) for cut in maker.cuts(within))
+
+
+def _by_prompt(service: Service, demanded: Sequence[int]) -> list[list[int]]:
+    classes: dict[float, list[int]] = {}
+    for bucket in demanded:
+        classes.setdefault(service.demand.buckets[bucket].prompt_tokens, []).append(bucket)
+    return [classes[size] for size in sorted(classes)]
+
+
+class _Maker:
+    """What all tasks of one service share."""
+
+    def __init__(self, service: Service, room: Room, horizon_seconds: float) -> None:
+        self._service = service
+        self._room = room
+        self._work = bucket_work(service)
+        shares = service.demand.shares
+        self.demanded = [bucket for bucket, share in enumerate(shares) if share > 0]
+        self.caps = tuple(replica_cap(service, variant, room.most(variant)) for variant in service.variants)
+        everything = frozenset(self.demanded)
+        self.covers = [
+            everything
+            if 0 not in variant.capacity_rps
+            else frozenset(bucket for bucket in self.demanded if variant.capacity_rps[bucket] > 0)
+            for variant in service.variants
+        ]
+        self.usable = {cover for cover, cap in zip(self.covers, self.caps, strict=True) if cap >= 1}
+        self._starting = tuple(
+            variant.cost_per_hour * variant.startup_seconds / horizon_seconds for variant in service.variants
+        )
+
+    def cuts(self, within: _Buckets) -> list[_Buckets]:
+        """What single variants cover of these buckets, the one with most demand first; one empty cut if none do."""
+        found = {cover & within for cover in self.usable}
+        found = {cut for cut in found if cut} or {frozenset[int]()}
+        return list(found) if len(found) == 1 else sorted(found, key=self._preference)
+
+    def _preference(self, served: _Buckets) -> tuple[float, float, str]:
+        """Most demand first; then cheapest by work alone, then by the first name of a variant that covers it."""
+        work = self._work[:, sorted(served)].sum(axis=1)
+        costs = [
+            (variant.cost_per_hour * float(total), variant.name)
+            for variant, cover, cap, total in zip(self._service.variants, self.covers, self.caps, work, strict=True)
+            if cap >= 1 and served <= cover
+        ]
+        cheapest, name = min(costs, default=(math.inf, ""))
+        # Rounded, so that sums of the same shares in another order do not decide.
+        return -round(math.fsum(self._service.demand.shares[b] for b in served), 12), cheapest, name
+
+    def task(self, classes: Sequence[tuple[int, ...]]) -> Task:
+        service = self._service
+        demand = service.demand
+        work = _class_work(self._work, classes)
+        served = frozenset(bucket for members in classes for bucket in members)
+        able = tuple(bool(np.isfinite(row).any()) or not self.demanded for row in work)
+        unserved = tuple(
+            Unserved(bucket, demand.bucket_rate_rps(bucket), *self._why(served, bucket))
+            for bucket in self.demanded
+            if bucket not in served and demand.rate_rps > 0
+        )
+        pools = [self._room.pools[variant.pool] for variant in service.variants]
+        return Task(
+            service=service,
+            classes=tuple(classes),
+            rates=tuple(math.fsum(demand.bucket_rate_rps(bucket) for bucket in members) for members in classes),
+            work=work,
+            able=able,
+            caps=self.caps,
+            unserved=unserved,
+            cost=tuple(variant.cost_per_hour for variant in service.variants),
+            starting=self._starting,
+            current=tuple(variant.current_replicas for variant in service.variants),
+            spot=tuple(pool.spot for pool in pools),
+            zones=tuple(pool.zones for pool in pools),
+        )
+
+    def _why(self, served: _Buckets, bucket: int) -> tuple[UnservedReason, tuple[str, ...]]:
+        """A limit is the reason only where lifting it would let the bucket be served along with the rest."""
+        needed = self._routed_with(served, bucket)
+        blocked = [
+            variant
+            for variant, cover, cap in zip(self._service.variants, self.covers, self.caps, strict=True)
+            if cap < 1 and needed <= cover
+        ]
+        if not blocked:
+            return UnservedReason.NO_VARIANT_MEETS_TARGET, ()
+        if all(variant.max_replicas == 0 or self._service.max_replicas == 0 for variant in blocked):
+            return UnservedReason.MAX_REPLICAS, ()
+        scarce = [limit for variant in blocked for limit in self._room.scarce(variant)]
+        return shared_reason(scarce), tuple(sorted({limit.name for limit in scarce}))
+
+    def _routed_with(self, served: _Buckets, bucket: int) -> _Buckets:
+        if self._service.routing is RoutingMode.PER_BUCKET:
+            return frozenset({bucket})
+        if self._service.routing is RoutingMode.INFERENCE_POOL:
+            buckets = self._service.demand.buckets
+            served = frozenset(b for b in served if buckets[b].prompt_tokens == buckets[bucket].prompt_tokens)
+        return served | {bucket}
+
+
+def shared_reason(scarce: Sequence[Limit]) -> UnservedReason:
+    """The reason that the first of these limits is; a node that is too small is in no limit."""
+    if not scarce:
+        return UnservedReason.NODES
+    return {
+        LimitKind.STOCK: UnservedReason.STOCK,
+        LimitKind.SLOTS: UnservedReason.NODES,
+        LimitKind.POWER: UnservedReason.POWER,
+    }[scarce[0].kind]
+
+
+def _class_work(work: Matrix, classes: Sequence[tuple[int, ...]]) -> Matrix:
+    if not classes:
+        return work[:, :0]
+    if all(len(members) == 1 for members in classes):
+        return work[:, [members[0] for members in classes]]
+    return np.stack([work[:, list(members)].sum(axis=1) for members in classes], axis=1)

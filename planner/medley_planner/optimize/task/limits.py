@@ -1,0 +1,178 @@
+"""What services share and what of it is left: GPUs of pools, places on nodes, watts of power domains, as numbers.
+
+A replica of k GPUs sits on one node. Where the sizes in a pool divide each other, replicas pack onto its nodes if and
+only if for each size k those of k GPUs and more, counted in places of k, are no more than the places there are: after
+the larger ones are placed, as many places of k are left wherever they were put. So packing is linear, and a plan that
+keeps the rows packs. Rows that another row implies are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from medley_planner.model import LimitKind, Pool, PowerDomain, Problem, Variant
+from medley_planner.optimize.task.task import Task
+
+_ROUNDING = 1e-9
+"""Relative; watts are no whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One row. `size` is the GPUs of one place (1 but for SLOTS), `total` GPUs, places or watts."""
+
+    kind: LimitKind
+    name: str
+    size: int
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The rows and what is `left` of each. `pools` and `above` (the domains that feed a pool) are the problem's."""
+
+    limits: tuple[Limit, ...]
+    left: tuple[float, ...]
+    pools: Mapping[str, Pool]
+    above: Mapping[str, frozenset[str]]
+    rows_of: Mapping[str, tuple[int, ...]]
+    known: dict[tuple[str, int, float], tuple[tuple[int, float], ...]] = field(default_factory=dict, compare=False)
+    """What `uses` has found before, whatever is left: services ask for the same replicas again and again."""
+
+    def uses(self, variant: Variant) -> tuple[tuple[int, float], ...]:
+        """Row and how much of it one replica takes."""
+        if not self.limits:
+            return ()
+        key = (variant.pool, variant.gpus_per_replica, variant.watts)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = tuple(self._uses(variant))
+        return found
+
+    def _uses(self, variant: Variant) -> Iterator[tuple[int, float]]:
+        for row in self.rows_of.get(variant.pool, ()):
+            limit = self.limits[row]
+            if limit.kind is LimitKind.POWER:
+                if variant.watts > 0:
+                    yield row, variant.watts
+            elif limit.kind is LimitKind.STOCK:
+                yield row, float(variant.gpus_per_replica)
+            elif variant.gpus_per_replica >= limit.size:
+                yield row, variant.gpus_per_replica / limit.size
+
+    def most(self, variant: Variant) -> float:
+        """How many replicas of the variant alone fit into what is left; infinite where nothing limits them."""
+        pool = self.pools.get(variant.pool)
+        node = pool.node_price if pool is not None else None
+        if node is not None and variant.gpus_per_replica > node.gpus:
+            return 0.0
+        fits = math.inf
+        for row, amount in self.uses(variant):
+            fits = min(fits, max(0.0, math.floor(self.left[row] / amount * (1 + _ROUNDING) + _ROUNDING)))
+        return fits
+
+    def after(self, task: Task, replicas: Sequence[int]) -> Room:
+        """What these replicas leave; below 0 where they take more than there is. Negative counts give back."""
+        left = list(self.left)
+        for variant, count in zip(task.variants, replicas, strict=True):
+            if count:
+                for row, amount in self.uses(variant):
+                    left[row] -= count * amount
+        return replace(self, left=tuple(left))
+
+    def after_all(self, fleet: Iterable[tuple[Task, Sequence[int]]]) -> Room:
+        """What these tasks with their replicas leave."""
+        left = self
+        for task, replicas in fleet:
+            left = left.after(task, replicas)
+        return left
+
+    def at_least_nothing(self) -> Room:
+        return replace(self, left=tuple(max(amount, 0.0) for amount in self.left))
+
+    def exceeded(self) -> frozenset[int]:
+        """Rows of which more is taken than there is."""
+        pairs = enumerate(zip(self.left, self.limits, strict=True))
+        return frozenset(row for row, (left, limit) in pairs if left < -_ROUNDING * max(1.0, limit.total))
+
+    def fits(self) -> bool:
+        return not self.exceeded()
+
+    def scarce(self, variant: Variant) -> list[Limit]:
+        """The limits that leave no room for one more replica of the variant."""
+        return [self.limits[row] for row, amount in self.uses(variant) if self.left[row] < amount * (1 - _ROUNDING)]
+
+
+NOTHING_SHARED = Room(limits=(), left=(), pools={}, above={}, rows_of={})
+"""No limits at all."""
+
+
+def shared_room(problem: Problem) -> Room:
+    """All of what the problem's services share, with nothing taken."""
+    pools = {pool.name: pool for pool in problem.pools}
+    above = _domains_above(problem)
+    sizes: dict[str, set[int]] = {pool.name: set() for pool in problem.pools}
+    for service in problem.services:
+        for variant in service.variants:
+            sizes[variant.pool].add(variant.gpus_per_replica)
+    limits: list[Limit] = []
+    rows_of: dict[str, list[int]] = {pool.name: [] for pool in problem.pools}
+    for pool in problem.pools:
+        for limit in _limits_of(pool, sorted(sizes[pool.name])):
+            rows_of[pool.name].append(len(limits))
+            limits.append(limit)
+    for domain in problem.power_domains:
+        fed = [pool.name for pool in problem.pools if domain.name in above[pool.name]]
+        if fed:
+            for name in fed:
+                rows_of[name].append(len(limits))
+            limits.append(Limit(LimitKind.POWER, domain.name, 1, float(domain.budget_watts)))
+    return Room(
+        limits=tuple(limits),
+        left=tuple(limit.total for limit in limits),
+        pools=pools,
+        above=above,
+        rows_of={name: tuple(rows) for name, rows in rows_of.items()},
+    )
+
+
+def _domains_above(problem: Problem) -> dict[str, frozenset[str]]:
+    domains: dict[str, PowerDomain] = {domain.name: domain for domain in problem.power_domains}
+    above = {}
+    for pool in problem.pools:
+        found: set[str] = set()
+        name = pool.power_domain
+        while name is not None and name not in found:
+            found.add(name)
+            name = domains[name].parent
+        above[pool.name] = frozenset(found)
+    return above
+
+
+def _limits_of(pool: Pool, sizes: Sequence[int]) -> Iterator[Limit]:
+    nodes = node_sizes(pool)
+    stock = math.inf if pool.stock_gpus is None else float(pool.stock_gpus)
+    if nodes is not None:
+        stock = min(stock, float(sum(nodes)))
+    if math.isfinite(stock):
+        yield Limit(LimitKind.STOCK, pool.name, 1, stock)
+    if nodes is None:
+        return
+    by_gpus = Counter(nodes)
+    size_before, places_before = 1, stock
+    for size in sizes:
+        places = float(sum(gpus // size * count for gpus, count in by_gpus.items()))
+        if size > 1 and places * (size / size_before) < places_before:
+            yield Limit(LimitKind.SLOTS, pool.name, size, places)
+            size_before, places_before = size, places
+
+
+def node_sizes(pool: Pool) -> tuple[int, ...] | None:
+    """GPUs of each node that replicas may be placed on; None where packing is not looked at or nodes have no end."""
+    if pool.node_price is not None:
+        most = pool.node_price.max_nodes
+        return None if most is None else (pool.node_price.gpus,) * most
+    return pool.node_gpus

@@ -1,0 +1,57 @@
+"""The cheapest fleet of one variant alone that serves a given part of the demand: what a mix is measured against."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from medley_planner.model import SingleType
+from medley_planner.optimize.task.limits import Room
+from medley_planner.optimize.task.rules import obeys
+from medley_planner.optimize.task.task import Task
+
+
+def single_fleets(task: Task, unmet: tuple[float, ...], room: Room | None = None) -> list[SingleType | None]:
+    """By variant the replicas of it alone for all but the `unmet` part of each class; None where that cannot be.
+
+    Limits and rules are respected, and `room`, without which all that is shared is free for them. Another variant with
+    a minimum forbids any fleet of one type, so it gives None too.
+    """
+    loads = _loads(task, unmet)
+    forced = [index for index, variant in enumerate(task.variants) if variant.min_replicas > 0]
+    return [
+        _fleet(task, index, loads[index], room) if forced in ([], [index]) else None
+        for index in range(len(task.variants))
+    ]
+
+
+def best_single(task: Task, unmet: tuple[float, ...], room: Room) -> SingleType | None:
+    """The cheapest one; among equally cheap ones the first in the service's order."""
+    fleets = single_fleets(task, unmet, room)
+    return min((fleet for fleet in fleets if fleet is not None), key=lambda fleet: fleet.cost_per_hour, default=None)
+
+
+def _fleet(task: Task, index: int, work: float, room: Room | None) -> SingleType | None:
+    """The fleet of variant `index` for a load of `work` replicas."""
+    service, variant = task.service, task.variants[index]
+    if not task.able[index] or not math.isfinite(work):
+        return None
+    spare = 1 if service.n_plus_one and work > 0 else 0
+    minima = (variant.min_replicas, service.min_replicas, service.on_demand_min_replicas)
+    count = max(math.ceil(work) + spare, *minima)
+    if count == 0 or count > task.caps[index] or (room is not None and count > room.most(variant)):
+        return None
+    if service.on_demand_min_replicas > 0 and task.spot[index]:
+        return None
+    if not obeys(task, [count if position == index else 0 for position in range(len(task.variants))]):
+        return None
+    return SingleType(variant.name, count, task.cost[index] * count)
+
+
+def _loads(task: Task, unmet: tuple[float, ...]) -> list[float]:
+    """Load in replicas by variant of all but the `unmet` part of each class; infinite where a class cannot go."""
+    served = 1 - np.array(unmet, float)
+    kept = served > 0
+    loads: list[float] = (task.work[:, kept] * served[kept]).sum(axis=1).tolist()
+    return loads

@@ -1,0 +1,1 @@
+"""Refuses malformed problems before any arithmetic touches them."""
