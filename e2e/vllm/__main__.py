@@ -29,7 +29,7 @@ from e2e.vllm.serve import served
 from medley_operator.cli.profile_measure import http_client
 from medley_operator.metrics.errors import MetricsError
 from medley_operator.profile.client import Endpoint, EndpointError
-from medley_operator.profile.loads import Load
+from medley_operator.profile.loads import LoadRun
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.reporters import LineReporter
 from medley_operator.profile.session import Session, measure
@@ -54,7 +54,7 @@ async def _measure(url: str, prometheus_url: str) -> _Measured:
     async with http_client(None, timeout_seconds=_REQUEST_SECONDS) as client:
         endpoint = Endpoint(client, url=url, model=NAME, clock=time.perf_counter, timeout_seconds=_REQUEST_SECONDS)
 
-        async def run(title: str, loads: Sequence[Load], *, seed: int) -> Session:
+        async def run(title: str, loads: Sequence[LoadRun], *, seed: int) -> Session:
             reporter = LineReporter(write=lambda line: say(f"{title}: {line}"), clock=time.monotonic)
             return await measure(
                 endpoint, loads, prompts=Prompts(TOKEN_IDS), seed=seed, clock=time.perf_counter,

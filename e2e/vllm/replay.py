@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2e.vllm.serve import MAX_MODEL_LEN, MAX_SEQUENCES, TOKEN_BUDGET
-from medley_operator.profile.samples import Run, Sample
+from medley_operator.profile.samples import RequestSample, Run
 from medley_planner.capacity import StepTime
-from medley_planner.engine import Balance, EngineSpec, Fleet, ReplicaGroup, Routing, Trace, simulate
+from medley_planner.engine import Balance, EngineSpec, ReplicaGroup, Routing, SimulatedFleet, Trace, simulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ def predicted(run: Run, step: StepTime, *, kv_tokens: int) -> Means:
         kv_tokens=kv_tokens,
         max_model_len=MAX_MODEL_LEN,
     )
-    outcome = simulate(trace, Fleet((ReplicaGroup("engine", spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=0)
+    outcome = simulate(trace, SimulatedFleet((ReplicaGroup("engine", spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=0)
     numbers = {sample.number for sample in run.counted}
     counts = outcome.only(np.array([sample.number in numbers for sample in sent]))
     return Means(ttft=counts.ttft().mean, tpot=counts.tpot().mean)
 
 
-def _arrival(sample: Sample) -> float:
+def _arrival(sample: RequestSample) -> float:
     return sample.sent_at

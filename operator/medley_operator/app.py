@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from medley_operator import handlers
-from medley_operator.domain.decide import conclude
+from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.debounce import Debounce
@@ -114,7 +114,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
             observer=_observer(settings, client=client, prometheus=prometheus, exporter=exporter),
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,
-            conclude=conclude,
+            decide=decide,
             publisher=publisher,
             exporter=exporter,
             heartbeat=heartbeat,

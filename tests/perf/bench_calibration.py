@@ -22,8 +22,17 @@ from rich.console import Console
 from rich.table import Table
 
 from medley_planner.capacity import StepFactors, StepTime, max_rate_rps
-from medley_planner.capacity.calibrate import Calibration, Standing, learn
-from medley_planner.engine import Balance, EngineSpec, Fleet, ReplicaGroup, Routing, Trace, poisson_arrivals, simulate
+from medley_planner.capacity.calibrate import Calibration, CalibrationState, learn
+from medley_planner.engine import (
+    Balance,
+    EngineSpec,
+    ReplicaGroup,
+    Routing,
+    SimulatedFleet,
+    Trace,
+    poisson_arrivals,
+    simulate,
+)
 from tests.perf.calibration_runs import (
     MAX_MODEL_LEN,
     TOKEN_BUDGET,
@@ -90,7 +99,7 @@ def mean_tpot(run: Run, step: StepTime, rate: float, sizes: Sizes) -> float:
     prompts, generations = zip(*(draw.choice(sizes) for _ in range(SIMULATED_REQUESTS)), strict=True)
     trace = Trace.of(poisson_arrivals(rate, count=SIMULATED_REQUESTS, seed=5), prompts, generations)
     spec = EngineSpec(step, TOKEN_BUDGET, 256, run.kv_tokens, MAX_MODEL_LEN)
-    outcome = simulate(trace, Fleet((ReplicaGroup("engine", spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=1)
+    outcome = simulate(trace, SimulatedFleet((ReplicaGroup("engine", spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=1)
     return float(np.nanmean(outcome.tpot_seconds))
 
 
@@ -192,7 +201,7 @@ def main() -> int:
         errors = ", ".join(f"{way} {figures[way]:.1%}" for way in WAYS)
         console.print(f"{kind} ({figures['runs']:.0f} runs), step time: median {errors}; kalman's worst "
                       f"{figures['kalman worst']:.1%}")  # fmt: skip
-    uncalibrated = [run for run in done if run.standing != Standing.CALIBRATED]
+    uncalibrated = [run for run in done if run.standing != CalibrationState.CALIBRATED]
     console.print(
         f"{len(uncalibrated)} of {len(done)} runs were not calibrated in the end; {clock.seconds():.0f} s of CPU"
     )

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from medley_planner.capacity import ESTIMATE, GridRatios, TableGroup, TableKey, Targets
+from medley_planner.capacity import ESTIMATE, GridRatios, LatencyTargets, TableGroup, TableKey
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.simulated import closed_form_of, engine_of_key, simulate_table
 from medley_planner.catalog import gpu
@@ -53,7 +53,7 @@ class Timed:
 
 def key_of(name: str, *, tpot_seconds: float) -> TableKey:
     return TableKey.of(
-        TableGroup(bundled_shape(MODEL), "0.32.0", Targets(1.0, tpot_seconds, 95.0), MAX_MODEL_LEN, 256),
+        TableGroup(bundled_shape(MODEL), "0.32.0", LatencyTargets(1.0, tpot_seconds, 95.0), MAX_MODEL_LEN, 256),
         gpu(name),
         tensor_parallel=1,
         precision=Precision.BF16,

@@ -19,9 +19,9 @@ from rich.table import Table
 from medley_planner.engine import (
     Balance,
     EngineSpec,
-    Fleet,
     ReplicaGroup,
     Routing,
+    SimulatedFleet,
     Trace,
     poisson_arrivals,
     simulate,
@@ -57,8 +57,8 @@ def head(trace: Trace, count: int) -> Trace:
 def main() -> int:
     args = parser_of(__doc__).parse_args()
     fleets = {
-        "1 x H100": Fleet((ReplicaGroup("H100", engine("H100"), 1),)),
-        "32 x A100-80 + 32 x H100": Fleet(
+        "1 x H100": SimulatedFleet((ReplicaGroup("H100", engine("H100"), 1),)),
+        "32 x A100-80 + 32 x H100": SimulatedFleet(
             (ReplicaGroup("A100-80", engine("A100-80"), 32), ReplicaGroup("H100", engine("H100"), 32))
         ),
     }

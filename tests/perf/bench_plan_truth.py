@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from medley_planner.capacity import Targets
+from medley_planner.capacity import LatencyTargets
 from medley_planner.catalog import gpu
 from medley_planner.check import (
     CheckedPlan,
@@ -68,13 +68,13 @@ COST_TARGET = 1.15
 class Case:
     name: str
     file: str
-    targets: Targets
+    targets: LatencyTargets
     max_model_len: int
 
 
 CASES = (
-    Case("Azure conversation", "AzureLLMInferenceTrace_conv.csv", Targets(1.0, 0.05, 95.0), 16_384),
-    Case("Mooncake conversation", "mooncake_conversation_trace.jsonl", Targets(10.0, 0.1, 95.0), 131_072),
+    Case("Azure conversation", "AzureLLMInferenceTrace_conv.csv", LatencyTargets(1.0, 0.05, 95.0), 16_384),
+    Case("Mooncake conversation", "mooncake_conversation_trace.jsonl", LatencyTargets(10.0, 0.1, 95.0), 131_072),
 )
 
 
@@ -222,7 +222,7 @@ def problem_of(
     return Problem((service,), tuple(Pool(source.pool) for source in sources)), {"service": subject}
 
 
-def peak_rate(trace: Trace, seconds: float, targets: Targets) -> float:
+def peak_rate(trace: Trace, seconds: float, targets: LatencyTargets) -> float:
     """The quantile, at the asked percentile, of the rates that the operator would have measured: over its window of
     five minutes, every 30 s. A plan for the mean would be short half of the time; a quantile of shorter windows has
     much Poisson noise in it (5 % of a minute's rate here), which headroom and the tails of the capacities are for.

@@ -21,10 +21,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from medley_planner.capacity.estimate import Question, estimate
+from medley_planner.capacity.estimate import EstimateRequest, estimate
 from medley_planner.capacity.fit import Fit, fit_points
 from medley_planner.capacity.plausible import beats_the_limit
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.cli.estimate_rows import predict_row, row_question
 from tests.perf.inputs import SHARED
 from tests.perf.report import parser_of, write_json
@@ -47,7 +47,7 @@ class Row:
     predicted_ttft: float
     predicted_tpot: float
     roofline_tpot: float
-    question: Question
+    question: EstimateRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,9 @@ def fitted_errors(rows: list[Row]) -> list[float]:
     return errors
 
 
-def _point(row: Row) -> Point:
+def _point(row: Row) -> LoadPoint:
     asked = row.question
-    return Point(
+    return LoadPoint(
         prompt_tokens=asked.prompt_tokens,
         generation_tokens=asked.generation_tokens,
         concurrency=asked.concurrency,

@@ -12,7 +12,7 @@ from statistics import fmean
 
 from medley_planner.capacity import StepTime, memory_fit
 from medley_planner.catalog import gpu
-from medley_planner.engine import Balance, EngineSpec, Fleet, ReplicaGroup, Routing, Trace, simulate
+from medley_planner.engine import Balance, EngineSpec, ReplicaGroup, Routing, SimulatedFleet, Trace, simulate
 from medley_planner.shapes import Precision, bundled_shape
 from tests.perf.inputs import SHARED
 
@@ -62,7 +62,7 @@ def validate() -> Compared:
         [row["input_toks"] for row in rows],
         [row["output_toks"] for row in rows],
     )
-    outcome = simulate(trace, Fleet((ReplicaGroup(card.name, spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=0)
+    outcome = simulate(trace, SimulatedFleet((ReplicaGroup(card.name, spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=0)
     return Compared(
         requests=len(rows),
         measured_ttft=fmean(row["first_token_ts"] - row["queued_ts"] for row in rows),

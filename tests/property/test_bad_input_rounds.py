@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from medley_operator.api.v1alpha1 import ModelProfile
-from medley_operator.domain.decide import conclude
-from medley_operator.domain.load.plausible import believed
+from medley_operator.domain.decide import decide
+from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.candidates import Standing
+from medley_operator.domain.values.candidates import Disposition
 from medley_operator.domain.values.profile_judgement import Known
 from medley_operator.domain.values.snapshot import (
     Decision,
+    FleetMemory,
     FleetPlan,
-    Memory,
     MetricsReason,
     Observation,
     Snapshot,
@@ -50,19 +50,19 @@ texts = st.sampled_from(("", "nan", "inf", "-1", "1e999", "-1e308", "zero", "0",
 counts = st.sampled_from((0, 1, -1, 10**4, 2**62))
 
 
-def rounds(snapshot: Snapshot, memory: Memory | None = None, *, same_as: Snapshot | None = None) -> list[Decision]:
+def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Snapshot | None = None) -> list[Decision]:
     """Two rounds, the second after the first was carried out. The clean service is planned as it is in `same_as`, by
     default the same without the dirty one."""
-    memory = memory if memory is not None else Memory()
+    memory = memory if memory is not None else FleetMemory()
     alone = same_as if same_as is not None else replace(snapshot, services=(CLEAN,))
     expected = prepare(alone, memory).problem
     assert expected is not None
     decisions: list[Decision] = []
     for index in range(2):
         prepared = prepare(snapshot, memory)
-        clean = prepared.context((make.NAMESPACE, "clean"))
+        clean = prepared.candidate((make.NAMESPACE, "clean"))
         assert clean is not None
-        assert clean.standing is Standing.PLANNED
+        assert clean.disposition is Disposition.PLANNED
         assert prepared.problem is not None
         if index == 0:
             (entry,) = [each for each in prepared.problem.services if each.name == "demo/clean"]
@@ -70,7 +70,7 @@ def rounds(snapshot: Snapshot, memory: Memory | None = None, *, same_as: Snapsho
         outcome = plan_and_verify(prepared.problem, 10.0, {})
         assert isinstance(outcome, FleetPlan), outcome
         assert "demo/clean" not in outcome.refused
-        decision = conclude(snapshot, prepared, outcome, memory, now=make.NOW)
+        decision = decide(snapshot, prepared, outcome, memory, now=make.NOW)
         decisions.append(decision)
         snapshot, memory = make.carried_out(snapshot, decision), decision.memory
     return decisions
@@ -113,7 +113,7 @@ def test_observations_and_histories(seen: Observation, before: bool, history: li
     told = condition(first, "MetricsAvailable")
     if seen.reason is not MetricsReason.FOUND:
         assert (told["status"], told["reason"]) == (str(seen.reason is MetricsReason.STATIC), seen.reason)
-    elif believed(seen) != seen:
+    elif plausible(seen) != seen:
         assert (told["status"], told["reason"]) == ("False", "MetricsInvalid")
     else:
         assert told["status"] == "True"
@@ -246,7 +246,7 @@ ratios = st.sampled_from((0.0, 5e-324, 1e-9, 1.0, 1e9, 1.7e308))
 def test_simulated_capacities(simulated: list[float], closed: list[float]) -> None:
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=DIRTY_SPEC))
     tables: dict[TableGroup, tuple[GridRatios, ...]] = {}
-    for key in prepare(snapshot, Memory()).missing_tables:
+    for key in prepare(snapshot, FleetMemory()).missing_tables:
         if key.group.shape.name == SMALL:
             size = len(closed_form_of(key))
             table = GridRatios(
@@ -362,10 +362,10 @@ def parsed(specs: list[dict[str, Any]]) -> list[ModelProfile]:
 def test_measured_profiles(specs: list[dict[str, Any]]) -> None:
     """Each that parses is told whether it is believed, and one that is not changes nothing."""
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=DIRTY_SPEC), measured=parsed(specs))
-    judged = prepare(snapshot, Memory()).model_profiles
-    believed = tuple(each.profile for each in judged if isinstance(each.known, Known))
-    decision, _ = rounds(snapshot, same_as=replace(snapshot, services=(CLEAN,), model_profiles=believed))
+    judged = prepare(snapshot, FleetMemory()).model_profiles
+    plausible = tuple(each.profile for each in judged if isinstance(each.known, Known))
+    decision, _ = rounds(snapshot, same_as=replace(snapshot, services=(CLEAN,), model_profiles=plausible))
     for each in judged:
         accepted = condition(decision, "Accepted", each.profile.metadata.name)
-        assert accepted["status"] == str(each.profile in believed)
+        assert accepted["status"] == str(each.profile in plausible)
         assert accepted["status"] == "True" or "spec." in accepted["message"], accepted

@@ -10,9 +10,9 @@ import pytest
 from medley_planner.model import Bucket, Demand, Pool, Problem, Provenance, RoutingMode, Service, SizeSource, Variant
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.by_class.tasks import classes_of
-from medley_planner.optimize.columns.configurations import Found
+from medley_planner.optimize.columns.configurations import Configurations
 from medley_planner.optimize.columns.price_by_program import price_exactly
-from medley_planner.optimize.columns.service_arrays import Fleet, stack
+from medley_planner.optimize.columns.service_arrays import ServiceArrays, stack
 from medley_planner.optimize.program.distribute import distribute, unmet_rps
 from medley_planner.optimize.task.coverage import prepare
 from medley_planner.optimize.task.limits import NOTHING_SHARED, shared_room
@@ -56,7 +56,7 @@ def _task(draw: np.random.Generator, name: str, *, limits: bool) -> Task:
     return prepare(service, shared_room(problem), horizon_seconds=3600.0)[0]
 
 
-def _drawn(seed: int, *, limits: bool) -> tuple[list[Task], Fleet, np.ndarray]:
+def _drawn(seed: int, *, limits: bool) -> tuple[list[Task], ServiceArrays, np.ndarray]:
     draw = np.random.default_rng(seed)
     tasks = [_task(draw, f"s{index}", limits=limits) for index in range(_SERVICES)]
     fleet = stack(tasks, NOTHING_SHARED)
@@ -74,7 +74,9 @@ def _exact(task: Task, prices: np.ndarray, shed: float) -> float:
     return float((own * np.array(priced.replicas)).sum()) + (shed * priced.unmet if priced.unmet else 0.0) - least
 
 
-def _check_fleets(tasks: list[Task], fleet: Fleet, prices: np.ndarray, shed: float, found: Found) -> None:
+def _check_fleets(
+    tasks: list[Task], fleet: ServiceArrays, prices: np.ndarray, shed: float, found: Configurations
+) -> None:
     """Each is within the limits, serves what it says and is priced right."""
     for row, counts, unmet, price in zip(found.row, found.counts, found.unmet, found.price, strict=True):
         task = tasks[row]

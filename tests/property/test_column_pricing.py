@@ -8,18 +8,18 @@ import math
 import numpy as np
 import pytest
 
-from medley_planner.optimize.columns.configurations import Found
+from medley_planner.optimize.columns.configurations import Configurations
 from medley_planner.optimize.columns.price_by_weight import RouteSearch
 from medley_planner.optimize.columns.price_equal_pods import price_pods
 from medley_planner.optimize.columns.rule_arrays import Rules
-from medley_planner.optimize.columns.service_arrays import Fleet
+from medley_planner.optimize.columns.service_arrays import ServiceArrays
 
 _SERVICES = 60
 _VARIANTS = 3
 _SEEDS = range(12)
 
 
-def _drawn(seed: int, *, limits: bool) -> tuple[Fleet, np.ndarray]:
+def _drawn(seed: int, *, limits: bool) -> tuple[ServiceArrays, np.ndarray]:
     draw = np.random.default_rng(seed)
     shape = (_SERVICES, _VARIANTS)
     work = np.where(draw.random(shape) < 0.15, np.inf, np.exp(draw.uniform(-1.5, 2.2, shape)))
@@ -28,7 +28,7 @@ def _drawn(seed: int, *, limits: bool) -> tuple[Fleet, np.ndarray]:
     room = np.minimum(np.ceil(np.where(np.isfinite(work), work, 0)), draw.choice([1, 3, 99], shape)).astype(int)
     fewest = draw.choice([0, 0, 2], _SERVICES) if limits else np.zeros(_SERVICES, int)
     most = draw.choice([2, 5, 99], _SERVICES) if limits else np.full(_SERVICES, 99)
-    fleet = Fleet(
+    fleet = ServiceArrays(
         index=np.arange(_SERVICES),
         cost=np.ones(shape),
         use=np.zeros((*shape, 0)),
@@ -62,21 +62,23 @@ def _no_rules(shape: tuple[int, int]) -> Rules:
     )
 
 
-def _routes_unmet(fleet: Fleet, row: int, counts: np.ndarray) -> float:
+def _routes_unmet(fleet: ServiceArrays, row: int, counts: np.ndarray) -> float:
     carried = sum(
         int(count) / max(1.0, float(work)) for count, work in zip(counts, fleet.work[row], strict=True) if count
     )
     return max(0.0, 1 - carried)
 
 
-def _pods_unmet(fleet: Fleet, row: int, counts: np.ndarray) -> float:
+def _pods_unmet(fleet: ServiceArrays, row: int, counts: np.ndarray) -> float:
     used = [float(work) for count, work in zip(counts, fleet.work[row], strict=True) if count]
     if not used or not math.isfinite(max(used)):
         return 1.0
     return max(0.0, 1 - int(counts.sum()) / max(used))
 
 
-def _every(fleet: Fleet, row: int, prices: np.ndarray, shed: float, *, pods: bool) -> dict[tuple[int, ...], float]:
+def _every(
+    fleet: ServiceArrays, row: int, prices: np.ndarray, shed: float, *, pods: bool
+) -> dict[tuple[int, ...], float]:
     """Price of each configuration beyond the minima, of those that the limits and `shed` allow."""
     unmet_of = _pods_unmet if pods else _routes_unmet
     found = {}
@@ -138,14 +140,14 @@ def test_a_bound_stays_true_where_too_many_fleets_are_near(seed: int, monkeypatc
         assert found.bound[row] <= best + 1e-6
 
 
-def _price(fleet: Fleet, prices: np.ndarray, sheds: np.ndarray, *, pods: bool) -> Found:
+def _price(fleet: ServiceArrays, prices: np.ndarray, sheds: np.ndarray, *, pods: bool) -> Configurations:
     if pods:
         return price_pods(fleet, prices, sheds, others=False, keep=20)
     nothing = np.full(_SERVICES, math.inf)
     return RouteSearch(_SERVICES).price(fleet, prices, sheds, known=nothing, slack=np.zeros(_SERVICES), keep=20)
 
 
-def _spare(fleet: Fleet, row: int, counts: tuple[int, ...]) -> bool:
+def _spare(fleet: ServiceArrays, row: int, counts: tuple[int, ...]) -> bool:
     """Whether one replica could go and all demand would still be served."""
     for cell, count in enumerate(counts):
         if count:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from medley_planner.capacity import StepTime
 from medley_planner.catalog import gpu
-from medley_planner.engine import Balance, EngineSpec, Fleet, PromptRange, ReplicaGroup, Routing, Trace, simulate
+from medley_planner.engine import (
+    Balance,
+    EngineSpec,
+    PromptRange,
+    ReplicaGroup,
+    Routing,
+    SimulatedFleet,
+    Trace,
+    simulate,
+)
 from medley_planner.engine.reference import simulate_stepwise
 from medley_planner.shapes import Precision, bundled_shape
 
@@ -52,19 +61,19 @@ def _traces(draw: st.DrawFn) -> Trace:
 
 
 @st.composite
-def _fleets(draw: st.DrawFn) -> tuple[Fleet, Routing]:
+def _fleets(draw: st.DrawFn) -> tuple[SimulatedFleet, Routing]:
     groups = tuple(
         ReplicaGroup(f"g{index}", draw(_specs()), draw(st.integers(1, 3))) for index in range(draw(st.integers(1, 2)))
     )
     balance = draw(st.sampled_from(list(Balance)))
     if draw(st.booleans()):
-        return Fleet(groups), Routing(balance)
+        return SimulatedFleet(groups), Routing(balance)
     weights = st.tuples(*(st.floats(0.1, 5.0) for _ in groups))
     ranges = (PromptRange(60.0, draw(weights)), PromptRange(math.inf, draw(weights)))
-    return Fleet(groups), Routing(balance, ranges)
+    return SimulatedFleet(groups), Routing(balance, ranges)
 
 
-def _compare(trace: Trace, fleet: Fleet, routing: Routing, seed: int) -> int:
+def _compare(trace: Trace, fleet: SimulatedFleet, routing: Routing, seed: int) -> int:
     outcome = simulate(trace, fleet, routing, seed=seed)
     requests, preemptions = simulate_stepwise(trace, fleet, routing, seed=seed)
     assert outcome.replica.tolist() == [request.replica for request in requests]
@@ -84,7 +93,9 @@ def _compare(trace: Trace, fleet: Fleet, routing: Routing, seed: int) -> int:
 
 @settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_traces(), _fleets(), st.integers(0, 99))
-def test_each_request_gets_the_times_of_the_reference(trace: Trace, made: tuple[Fleet, Routing], seed: int) -> None:
+def test_each_request_gets_the_times_of_the_reference(
+    trace: Trace, made: tuple[SimulatedFleet, Routing], seed: int
+) -> None:
     _compare(trace, *made, seed)
 
 
@@ -93,4 +104,4 @@ def test_long_overload_with_preemption_equals_the_reference(block: int) -> None:
     rng = np.random.default_rng(5)
     spec = EngineSpec(_STEPS[0], 64, 24, 1600, 700, block_tokens=block)
     trace = Trace.of(np.cumsum(rng.exponential(0.4, 200)), rng.integers(1, 200, 200), rng.integers(1, 300, 200))
-    assert _compare(trace, Fleet((ReplicaGroup("l4", spec, 1),)), Routing(Balance.ROUND_ROBIN), 0) > 20
+    assert _compare(trace, SimulatedFleet((ReplicaGroup("l4", spec, 1),)), Routing(Balance.ROUND_ROBIN), 0) > 20

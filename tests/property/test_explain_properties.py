@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medley_planner.explain import Outcome, PriceSource, RelaxationKind, explain
+from medley_planner.explain import PriceSource, RelaxationKind, RelaxationResult, explain
 from medley_planner.model import Plan, Pool, Problem, RoutingMode, Service
 from medley_planner.optimize import plan, verify
 from tests.unit.planner.explain.small import service, unpriced, variant
@@ -59,7 +59,7 @@ def test_figures_are_those_of_planning_again(problem: Problem) -> None:
         if service_plan.cost_per_hour > 0 and best is not None:
             assert min(alone) == pytest.approx(best.cost_per_hour)
     for entry in told.relaxations:
-        assert entry.outcome is not Outcome.NOT_TRIED
+        assert entry.outcome is not RelaxationResult.NOT_TRIED
         if entry.kind is not RelaxationKind.STOCK or entry.needed is None:
             continue
         enough = _unmet(plan(_with_stock(problem, entry.name, round(entry.needed))))

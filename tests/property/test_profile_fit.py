@@ -13,14 +13,14 @@ from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.values.profile_judgement import Known
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, fit_points
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.catalog import gpu, known_gpus
 from medley_planner.shapes import Precision, bundled_models
 
 figures = st.one_of(st.floats(), st.sampled_from([0.0, 1.0, 1e-9, 1e9]), st.floats(1e-3, 1e4))
 latencies = st.one_of(st.none(), st.floats(), st.floats(1e-4, 20.0))
 points = st.builds(
-    Point,
+    LoadPoint,
     prompt_tokens=figures,
     generation_tokens=figures,
     concurrency=st.one_of(st.none(), figures),
@@ -30,7 +30,7 @@ points = st.builds(
     requests=st.integers(-1, 1000),
 )
 sensible = st.builds(
-    Point,
+    LoadPoint,
     prompt_tokens=st.floats(1, 30000),
     generation_tokens=st.floats(1, 3000),
     concurrency=st.floats(1, 3000),
@@ -39,7 +39,7 @@ sensible = st.builds(
     tpot_seconds=st.floats(0.001, 9),
     requests=st.integers(1, 1000),
 ) | st.builds(
-    Point,
+    LoadPoint,
     prompt_tokens=st.floats(1, 30000),
     generation_tokens=st.floats(1, 3000),
     concurrency=st.none(),
@@ -62,7 +62,7 @@ sensible = st.builds(
     kv_tokens=st.none() | st.integers(1, 10**9),
 )
 def test_the_fit_is_a_value_for_any_points(
-    measured: list[Point],
+    measured: list[LoadPoint],
     model: Any,
     card: str,
     degree: int,

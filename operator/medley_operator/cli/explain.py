@@ -114,18 +114,20 @@ def _excluded(prepared: Prepared) -> dict[str, tuple[Excluded, ...]]:
     from medley_planner.explain import Excluded
 
     return {
-        problem_name(context.key): tuple(Excluded(part.variant, part.reason, part.message) for part in context.unfit)
-        for context in prepared.services
+        problem_name(candidate.key): tuple(
+            Excluded(part.variant, part.reason, part.message) for part in candidate.unfit
+        )
+        for candidate in prepared.services
     }
 
 
 def _name_rejected(prepared: Prepared) -> None:
     from medley_operator.domain.values.candidates import problem_name
 
-    for context in prepared.services:
-        if context.rejection is not None:
-            reason, message = context.rejection.reason.value, context.rejection.message
-            print(f"medley explain: {problem_name(context.key)} is not planned: {reason}: {message}", file=sys.stderr)
+    for candidate in prepared.services:
+        if candidate.rejection is not None:
+            reason, message = candidate.rejection.reason.value, candidate.rejection.message
+            print(f"medley explain: {problem_name(candidate.key)} is not planned: {reason}: {message}", file=sys.stderr)
 
 
 def _bad(message: str) -> int:

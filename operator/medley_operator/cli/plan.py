@@ -146,11 +146,11 @@ def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
 def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, Plan | None]:
     """One round of the operator's planning without memory, simulated too; no plan where no service can be planned."""
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.values.snapshot import FleetPlan, Memory
+    from medley_operator.domain.values.snapshot import FleetMemory, FleetPlan
     from medley_planner.cli.verified import plan_simulated
     from medley_planner.optimize import split_valid
 
-    prepared = prepare(snapshot, Memory())
+    prepared = prepare(snapshot, FleetMemory())
     if prepared.problem is None:
         return prepared, None
     valid, faults = split_valid(prepared.problem)
@@ -163,20 +163,20 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
 
 def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:
     """Services that no plan can be made from are rejected; the others are planned."""
-    from medley_operator.domain.values.candidates import Rejection, Standing, problem_name
+    from medley_operator.domain.values.candidates import Disposition, Rejection, problem_name
     from medley_operator.domain.values.conditions import PlanReason
 
     if prepared.problem is None or not faults:
         return prepared
     services = prepared.problem.services
     said = {services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
-    contexts = tuple(
-        replace(context, standing=Standing.REJECTED, rejection=Rejection(PlanReason.INVALID_SPEC, said[name]))
-        if (name := problem_name(context.key)) in said
-        else context
-        for context in prepared.services
+    candidates = tuple(
+        replace(candidate, disposition=Disposition.REJECTED, rejection=Rejection(PlanReason.INVALID_SPEC, said[name]))
+        if (name := problem_name(candidate.key)) in said
+        else candidate
+        for candidate in prepared.services
     )
-    return replace(prepared, problem=valid, services=contexts)
+    return replace(prepared, problem=valid, services=candidates)
 
 
 def _plan_and_print(snapshot: Snapshot, notes: list[str], *, output: str, deadline_seconds: float) -> int:

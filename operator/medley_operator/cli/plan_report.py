@@ -7,7 +7,7 @@ from typing import Any
 
 from medley_operator.domain.load.figures import figures_of
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
-from medley_operator.domain.values.candidates import Prepared, ServiceContext, problem_name
+from medley_operator.domain.values.candidates import Prepared, ServiceCandidate, problem_name
 from medley_operator.domain.values.quantities import percent
 from medley_operator.domain.values.snapshot import FleetPlan
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan, Unused
@@ -39,7 +39,8 @@ def build_report(prepared: Prepared, planned: Plan | None) -> Report:
             if count.nodes > 0
         ],
         "services": [
-            _service_report(context, plans.get(problem_name(context.key)), planned) for context in prepared.services
+            _service_report(candidate, plans.get(problem_name(candidate.key)), planned)
+            for candidate in prepared.services
         ],
     }
 
@@ -52,17 +53,17 @@ def exit_status(report: Report) -> int:
     return 0 if all(service["status"] in _WHOLE for service in services) else 3
 
 
-def _service_report(context: ServiceContext, plan: ServicePlan | None, fleet: Plan | None) -> Report:
-    name = problem_name(context.key)
-    if plan is None or fleet is None or context.choice is None:
-        rejection = context.rejection
+def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet: Plan | None) -> Report:
+    name = problem_name(candidate.key)
+    if plan is None or fleet is None or candidate.choice is None:
+        rejection = candidate.rejection
         return {
             "service": name,
             "status": REJECTED,
             "reason": rejection.reason.value if rejection is not None else "NotPlanned",
             "message": rejection.message if rejection is not None else "not planned",
         }
-    figures = figures_of(context.choice.demand)
+    figures = figures_of(candidate.choice.demand)
     single = plan.best_single
     return {
         "service": name,
@@ -73,7 +74,7 @@ def _service_report(context: ServiceContext, plan: ServicePlan | None, fleet: Pl
             "prompt_tokens": round(figures.prompt_tokens_mean),
             "generation_tokens": round(figures.generation_tokens_mean),
         },
-        "mix": [_mix_row(context, plan, index) for index, part in enumerate(plan.variants) if part.replicas > 0],
+        "mix": [_mix_row(candidate, plan, index) for index, part in enumerate(plan.variants) if part.replicas > 0],
         "cost_per_hour": _figure(plan.cost_per_hour),
         "lower_bound": _figure(service_lower_bound(plan, fleet)),
         "gap": _figure(fleet.gap),
@@ -87,10 +88,10 @@ def _service_report(context: ServiceContext, plan: ServicePlan | None, fleet: Pl
         if single is not None and single.cost_per_hour > 0
         else None,
         "unused": [
-            *(_unused_row(context, part) for part in plan.unused),
-            *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in context.unfit),
+            *(_unused_row(candidate, part) for part in plan.unused),
+            *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in candidate.unfit),
         ],
-        "unserved": _unserved(plan, context.choice.demand),
+        "unserved": _unserved(plan, candidate.choice.demand),
         **_simulated(name, fleet),
     }
 
@@ -106,9 +107,9 @@ def _simulated(name: str, fleet: Plan) -> Report:
     }
 
 
-def _mix_row(context: ServiceContext, plan: ServicePlan, index: int) -> Report:
+def _mix_row(candidate: ServiceCandidate, plan: ServicePlan, index: int) -> Report:
     part = plan.variants[index]
-    known = context.variant(part.variant)
+    known = candidate.variant(part.variant)
     return {
         "variant": part.variant,
         "pool": part.pool,
@@ -123,8 +124,8 @@ def _mix_row(context: ServiceContext, plan: ServicePlan, index: int) -> Report:
     }
 
 
-def _unused_row(context: ServiceContext, part: Unused) -> Report:
-    known = context.variant(part.variant)
+def _unused_row(candidate: ServiceCandidate, part: Unused) -> Report:
+    known = candidate.variant(part.variant)
     row: Report = {"variant": part.variant, "reason": part.reason, "message": part.message}
     return row if known is None else {**row, "capacity_basis": known.basis.value}
 

@@ -51,13 +51,13 @@ def with_tables(
     `directory` None: the default one. One that cannot be written is told, and the tables count all the same.
     """
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.values.snapshot import Memory
+    from medley_operator.domain.values.snapshot import FleetMemory
     from medley_planner.cli.table_cache import TableCache, default_directory
 
     if directory is not None and not simulate and not directory.is_dir():
         _say(f"{directory} is no directory and holds no simulated capacities; give another --cache-dir, or --simulate")
     cache = TableCache(directory or default_directory(os.environ))
-    wanted = prepare(snapshot, Memory()).missing_tables
+    wanted = prepare(snapshot, FleetMemory()).missing_tables
     found = {key: table for key in wanted if (table := cache.get(key)) is not None}
     missing = [key for key in wanted if key not in found]
     if simulate and missing:
@@ -119,11 +119,12 @@ def basis_notes(prepared: Prepared) -> list[str]:
     from medley_planner.capacity import CapacityBasis
 
     notes: list[str] = []
-    for context in prepared.services:
+    for candidate in prepared.services:
         names = {
-            basis: [known.variant.name for known in context.variants if known.basis is basis] for basis in CapacityBasis
+            basis: [known.variant.name for known in candidate.variants if known.basis is basis]
+            for basis in CapacityBasis
         }
         told = [f"{basis.value} {', '.join(found)}" for basis, found in names.items() if found]
         if told:
-            notes.append(f"{problem_name(context.key)}: capacities {'; '.join(told)}")
+            notes.append(f"{problem_name(candidate.key)}: capacities {'; '.join(told)}")
     return notes

@@ -22,29 +22,29 @@ from medley_operator.domain.report.platform_status import (
     rejected_status,
 )
 from medley_operator.domain.report.status import dump, service_status
-from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.service_round import (
-    Stage,
+    ServiceRound,
     mix_capacities,
     own_route,
     pool_use,
     route_weights,
-    stage_services,
+    service_rounds,
     variant_rows,
     variant_scale,
 )
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
-from medley_operator.domain.rollout.writes import ChildWrites, Claims, Targets, child_writes
+from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.speed.profile_status import model_profile_status
-from medley_operator.domain.values.candidates import Prepared, ServiceKey, Standing
+from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceKey
 from medley_operator.domain.values.catalogue import known_gpu_names
 from medley_operator.domain.values.snapshot import (
     Decision,
     EventNote,
-    Memory,
+    FleetMemory,
     ObjectKey,
-    PlanOutcome,
+    PlanOrFailure,
     PoolGauges,
     ServiceGauges,
     ServiceMemory,
@@ -53,35 +53,35 @@ from medley_operator.domain.values.snapshot import (
 )
 
 
-def conclude(
-    snapshot: Snapshot, prepared: Prepared, outcome: PlanOutcome | None, memory: Memory, *, now: str
+def decide(
+    snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Decision:
     """The decision of one round. `outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
     owned = by_owner(snapshot.children)
-    staying = (context for context in prepared.services if context.standing is not Standing.LEAVING)
-    staged = stage_services(staying, outcome, owned)
-    applied = _replicas_now(staged, prepared, snapshot)
-    planned_gpus = _planned_gpus(staged, prepared, snapshot)
+    staying = (candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING)
+    rounds = service_rounds(staying, outcome, owned)
+    applied = _replicas_now(rounds, prepared, snapshot)
+    planned_gpus = _planned_gpus(rounds, prepared, snapshot)
     claims = Claims()
-    first_by_model = _first_by_model(staged)
+    first_by_model = _first_by_model(rounds)
     outcomes = [
         _outcome(
-            stage,
-            replicas=applied.get(stage.context.key, {}),
-            surge=_surge(stage, prepared, planned_gpus),
+            turn,
+            replicas=applied.get(turn.candidate.key, {}),
+            surge=_surge(turn, prepared, planned_gpus),
             snapshot=snapshot,
             memory=memory,
             claims=claims,
             first_by_model=first_by_model,
         )
-        for stage in staged
+        for turn in rounds
     ]
     statuses: list[StatusWrite] = []
     events: list[EventNote] = []
     gauges: list[ServiceGauges] = []
     for result in outcomes:
         status = service_status(result, gateways=snapshot.gateways, now=now)
-        service = result.context.service
+        service = result.candidate.service
         if status != service.status:
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
         events.extend(service_events(result, status))
@@ -105,19 +105,21 @@ def conclude(
     )
 
 
-def _replicas_now(staged: Sequence[Stage], prepared: Prepared, snapshot: Snapshot) -> dict[ServiceKey, dict[str, int]]:
+def _replicas_now(
+    rounds: Sequence[ServiceRound], prepared: Prepared, snapshot: Snapshot
+) -> dict[ServiceKey, dict[str, int]]:
     """Replicas to apply, by service; a service that is kept is not in it."""
-    moving = [stage for stage in staged if stage.goal.kind is not GoalKind.KEPT]
+    moving = [turn for turn in rounds if turn.goal.kind is not GoalKind.KEPT]
     scales: dict[ServiceKey, dict[str, VariantScale]] = {}
     uses: dict[ServiceKey, dict[str, PoolUse]] = {}
-    for stage in moving:
-        names = sorted({*stage.goal.replicas, *stage.running})
-        scales[stage.context.key] = {name: variant_scale(stage, name) for name in names}
-        uses[stage.context.key] = {name: pool_use(stage, name) for name in names}
+    for turn in moving:
+        names = sorted({*turn.goal.replicas, *turn.running})
+        scales[turn.candidate.key] = {name: variant_scale(turn, name) for name in names}
+        uses[turn.candidate.key] = {name: pool_use(turn, name) for name in names}
     # The pods of a service that is leaving are on their way out: nothing needs to make room for them.
-    leaving = [context for context in prepared.services if context.standing is Standing.LEAVING]
-    contexts = [*(stage.context for stage in moving), *leaving]
-    uids = frozenset(context.service.metadata.uid for context in contexts)
+    leaving = [candidate for candidate in prepared.services if candidate.disposition is Disposition.LEAVING]
+    candidates = [*(turn.candidate for turn in moving), *leaving]
+    uids = frozenset(candidate.service.metadata.uid for candidate in candidates)
     return fleet_replicas(
         scales,
         uses=uses,
@@ -126,80 +128,80 @@ def _replicas_now(staged: Sequence[Stage], prepared: Prepared, snapshot: Snapsho
     )
 
 
-def _planned_gpus(staged: Sequence[Stage], prepared: Prepared, snapshot: Snapshot) -> dict[str, int]:
+def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, snapshot: Snapshot) -> dict[str, int]:
     """GPUs by pool of all goals, and of services that do not parse or that are leaving."""
-    uids = frozenset(stage.context.service.metadata.uid for stage in staged)
+    uids = frozenset(turn.candidate.service.metadata.uid for turn in rounds)
     planned = {state.pool.metadata.name: 0 for state in prepared.pools}
     for pool, gpus in gpus_by_pool(snapshot.children, except_uids=uids).items():
         planned[pool] = planned.get(pool, 0) + gpus
-    for stage in staged:
-        for name, replicas in stage.goal.replicas.items():
-            use = pool_use(stage, name)
+    for turn in rounds:
+        for name, replicas in turn.goal.replicas.items():
+            use = pool_use(turn, name)
             planned[use.pool] = planned.get(use.pool, 0) + replicas * use.gpus_per_replica
     return planned
 
 
-def _surge(stage: Stage, prepared: Prepared, planned_gpus: Mapping[str, int]) -> dict[str, bool]:
+def _surge(turn: ServiceRound, prepared: Prepared, planned_gpus: Mapping[str, int]) -> dict[str, bool]:
     """Whether a pod beyond the plan finds a GPU, by variant."""
     stock = {state.pool.metadata.name: state.stock_gpus for state in prepared.pools}
     room: dict[str, bool] = {}
-    for context in stage.context.variants:
-        variant = context.variant
+    for candidate in turn.candidate.variants:
+        variant = candidate.variant
         limit = stock.get(variant.pool)
         room[variant.name] = limit is None or planned_gpus.get(variant.pool, 0) + variant.gpus_per_replica <= limit
     return room
 
 
 def _outcome(
-    stage: Stage,
+    turn: ServiceRound,
     *,
     replicas: dict[str, int],
     surge: Mapping[str, bool],
     snapshot: Snapshot,
-    memory: Memory,
+    memory: FleetMemory,
     claims: Claims,
     first_by_model: Mapping[tuple[str, str], str],
-) -> ServiceOutcome:
-    context, service = stage.context, stage.context.service
-    kept = stage.goal.kind is GoalKind.KEPT
+) -> ServiceDecision:
+    candidate, service = turn.candidate, turn.candidate.service
+    kept = turn.goal.kind is GoalKind.KEPT
     if kept:
-        replicas = {name: variant.replicas for name, variant in stage.running.items()}
-    route = own_route(stage)
-    capacity = mix_capacities(stage, memory)
-    weights = route_weights(stage, replicas=replicas, capacity=capacity, route=route)
-    targets = Targets(replicas=replicas, desired=stage.goal.replicas, weights=weights, surge=surge)
+        replicas = {name: variant.replicas for name, variant in turn.running.items()}
+    route = own_route(turn)
+    capacity = mix_capacities(turn, memory)
+    weights = route_weights(turn, replicas=replicas, capacity=capacity, route=route)
+    targets = ReplicaTargets(replicas=replicas, desired=turn.goal.replicas, weights=weights, surge=surge)
     writes = (
         ChildWrites()
         if kept
         else child_writes(
-            context,
+            candidate,
             targets,
-            running=stage.running,
-            own=stage.own,
+            running=turn.running,
+            own=turn.own,
             children=snapshot.children,
             claims=claims,
             gateway_api=snapshot.gateways is not None,
         )
     )
-    first = first_by_model[(context.key[0], served_model_name(service))]
-    return ServiceOutcome(
-        context=context,
-        goal=stage.goal,
-        running=stage.running,
+    first = first_by_model[(candidate.key[0], served_model_name(service))]
+    return ServiceDecision(
+        candidate=candidate,
+        goal=turn.goal,
+        running=turn.running,
         targets=targets,
-        rows=variant_rows(stage, replicas=replicas, capacity=capacity, weights=weights or {}),
+        rows=variant_rows(turn, replicas=replicas, capacity=capacity, weights=weights or {}),
         writes=writes,
         route=route,
-        same_model_as=first if first != context.key[1] else None,
+        same_model_as=first if first != candidate.key[1] else None,
     )
 
 
-def _first_by_model(staged: Sequence[Stage]) -> dict[tuple[str, str], str]:
+def _first_by_model(rounds: Sequence[ServiceRound]) -> dict[tuple[str, str], str]:
     """The first LLMService, by name, of each (namespace, model name)."""
     first: dict[tuple[str, str], str] = {}
-    for stage in sorted(staged, key=lambda stage: stage.context.key):
-        namespace, name = stage.context.key
-        first.setdefault((namespace, served_model_name(stage.context.service)), name)
+    for turn in sorted(rounds, key=lambda turn: turn.candidate.key):
+        namespace, name = turn.candidate.key
+        first.setdefault((namespace, served_model_name(turn.candidate.service)), name)
     return first
 
 
@@ -232,17 +234,17 @@ def _service_key(service: LLMService) -> ObjectKey:
     return ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)
 
 
-def _remember(outcomes: Sequence[ServiceOutcome], memory: Memory) -> Memory:
-    return Memory(services={result.context.key: _remembered(result, memory) for result in outcomes})
+def _remember(outcomes: Sequence[ServiceDecision], memory: FleetMemory) -> FleetMemory:
+    return FleetMemory(services={result.candidate.key: _remembered(result, memory) for result in outcomes})
 
 
-def _remembered(result: ServiceOutcome, memory: Memory) -> ServiceMemory:
-    uid = result.context.service.metadata.uid
-    choice = result.context.choice
-    old = memory.services.get(result.context.key)
+def _remembered(result: ServiceDecision, memory: FleetMemory) -> ServiceMemory:
+    uid = result.candidate.service.metadata.uid
+    choice = result.candidate.choice
+    old = memory.services.get(result.candidate.key)
     before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
     had_metrics = before.had_metrics or (choice is not None and choice.had_metrics)
-    waits = result.context.waiting
+    waits = result.candidate.waiting
     waiting_since = waits.since_seconds if waits is not None else None
     if result.goal.kind is GoalKind.PLANNED and choice is not None:
         return ServiceMemory(

@@ -16,11 +16,17 @@ from medley_operator.domain.cluster.children import ReplicaSizes, replicas_by_po
 from medley_operator.domain.cluster.pools import planner_pools
 from medley_operator.domain.cluster.startup import startup_seconds
 from medley_operator.domain.load.headroom import utilisation_limit
-from medley_operator.domain.values.candidates import PoolState, ServiceContext, Standing, VariantContext, problem_name
+from medley_operator.domain.values.candidates import (
+    Disposition,
+    PoolState,
+    ServiceCandidate,
+    VariantCandidate,
+    problem_name,
+)
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_planner.capacity import Targets
+from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
 from medley_planner.units import duration_seconds
@@ -33,14 +39,14 @@ changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s
 
 
 def planner_problem(
-    contexts: Sequence[ServiceContext], pools: Sequence[PoolState], children: Mapping[ObjectKey, Manifest]
+    candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], children: Mapping[ObjectKey, Manifest]
 ) -> Problem | None:
     """The problem of all services that are planned this round; None without any."""
-    planned = [context for context in contexts if context.standing is Standing.PLANNED]
+    planned = [candidate for candidate in candidates if candidate.disposition is Disposition.PLANNED]
     if not planned:
         return None
-    taken = taken_replicas(contexts, children)
-    services = tuple(planner_service(context) for context in planned)
+    taken = taken_replicas(candidates, children)
+    services = tuple(planner_service(candidate) for candidate in planned)
     degrees: dict[str, set[int]] = {}
     for variant in (variant for service in services for variant in service.variants):
         degrees.setdefault(variant.pool, set()).add(variant.gpus_per_replica)
@@ -73,41 +79,41 @@ def _bounded(service: Service, unpacked: Mapping[str, PoolState]) -> Service:
 
 
 def planner_variants(
-    variants: Sequence[VariantContext],
+    variants: Sequence[VariantCandidate],
     profile: RuntimeProfile,
     *,
     last_replicas: Mapping[str, int],
     model: str,
     leads: LeadTimes,
-) -> tuple[VariantContext, ...]:
+) -> tuple[VariantCandidate, ...]:
     """The variants with what one replica draws, how long it takes to start, and how many run or start now."""
     return tuple(
         replace(
-            context,
+            candidate,
             variant=replace(
-                context.variant,
-                watts=context.variant.gpus_per_replica * watts_per_gpu(context.pool),
-                startup_seconds=startup_seconds(model, context.variant.gpu, context.pool, profile, leads),
-                current_replicas=last_replicas.get(context.variant.name, 0),
+                candidate.variant,
+                watts=candidate.variant.gpus_per_replica * watts_per_gpu(candidate.pool),
+                startup_seconds=startup_seconds(model, candidate.variant.gpu, candidate.pool, profile, leads),
+                current_replicas=last_replicas.get(candidate.variant.name, 0),
             ),
         )
-        for context in variants
+        for candidate in variants
     )
 
 
-def planner_service(context: ServiceContext) -> Service:
-    if context.choice is None:
-        raise AssertionError(f"{context.key} is planned without a demand")
-    spec = context.service.spec
+def planner_service(candidate: ServiceCandidate) -> Service:
+    if candidate.choice is None:
+        raise AssertionError(f"{candidate.key} is planned without a demand")
+    spec = candidate.service.spec
     scaling, budget = spec.scaling, spec.budget
     return Service(
-        name=problem_name(context.key),
-        demand=context.choice.demand,
-        variants=tuple(variant.variant for variant in context.variants),
+        name=problem_name(candidate.key),
+        demand=candidate.choice.demand,
+        variants=tuple(variant.variant for variant in candidate.variants),
         routing=RoutingMode(spec.routing.effective_mode().value),
         min_replicas=scaling.min_replicas,
         max_replicas=scaling.max_replicas,
-        utilisation_limit=utilisation_limit(scaling.headroom_percent, context.choice.demand.size_source),
+        utilisation_limit=utilisation_limit(scaling.headroom_percent, candidate.choice.demand.size_source),
         staffing_beta=float(scaling.burst_headroom),
         priority=Priority(spec.priority.value),
         max_cost_per_hour=None if budget.max_cost_per_hour is None else float(budget.max_cost_per_hour),
@@ -118,7 +124,7 @@ def planner_service(context: ServiceContext) -> Service:
     )
 
 
-def check_subjects(contexts: Sequence[ServiceContext]) -> Mapping[str, Subject]:
+def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subject]:
     """What the check of the plan must know of each service that is planned. Equal replicas are one object, so that a
     fleet's are sent to the worker once."""
     one_of_equals: dict[Replica, Replica] = {}
@@ -132,24 +138,24 @@ def check_subjects(contexts: Sequence[ServiceContext]) -> Mapping[str, Subject]:
         return found
 
     subjects: dict[str, Subject] = {}
-    for context in contexts:
-        if context.standing is not Standing.PLANNED:
+    for candidate in candidates:
+        if candidate.disposition is not Disposition.PLANNED:
             continue
-        slo = context.service.spec.slo
-        subjects[problem_name(context.key)] = Subject(
+        slo = candidate.service.spec.slo
+        subjects[problem_name(candidate.key)] = Subject(
             replicas=tuple(
-                (known.variant.name, shared(known.replica)) for known in context.variants if known.replica is not None
+                (known.variant.name, shared(known.replica)) for known in candidate.variants if known.replica is not None
             ),
-            targets=Targets(duration_seconds(slo.ttft), duration_seconds(slo.tpot), float(slo.percentile)),
-            last_factors=tuple(last_factors(context).items()),
+            targets=LatencyTargets(duration_seconds(slo.ttft), duration_seconds(slo.tpot), float(slo.percentile)),
+            last_factors=tuple(last_factors(candidate).items()),
         )
     return subjects
 
 
-def last_factors(context: ServiceContext) -> dict[str, float]:
+def last_factors(candidate: ServiceCandidate) -> dict[str, float]:
     """What the status tells of the capacities that the plan in force was made with, by variant. Text that is no factor
     counts as none."""
-    plan = context.service.status.plan
+    plan = candidate.service.status.plan
     rows = plan.capacity_corrections if plan is not None else []
     return {row.variant: factor for row in rows if 0.0 < (factor := _number(row.factor)) <= 1.0}
 
@@ -183,22 +189,22 @@ def power_domains(pools: Sequence[PoolState], *, taken: Mapping[str, ReplicaSize
 
 
 def taken_replicas(
-    contexts: Sequence[ServiceContext], children: Mapping[ObjectKey, Manifest]
+    candidates: Sequence[ServiceCandidate], children: Mapping[ObjectKey, Manifest]
 ) -> Mapping[str, ReplicaSizes]:
     """Replicas that are not planned this round, by pool and GPUs: last plans that are held, and all else that runs."""
     answered = frozenset(
-        context.service.metadata.uid
-        for context in contexts
-        if context.standing in (Standing.PLANNED, Standing.HELD, Standing.LEAVING)
+        candidate.service.metadata.uid
+        for candidate in candidates
+        if candidate.disposition in (Disposition.PLANNED, Disposition.HELD, Disposition.LEAVING)
     )
     taken: dict[str, dict[int, int]] = {
         pool: dict(sizes) for pool, sizes in replicas_by_pool(children, except_uids=answered).items()
     }
-    for context in contexts:
-        if context.standing is not Standing.HELD:
+    for candidate in candidates:
+        if candidate.disposition is not Disposition.HELD:
             continue
-        for name, replicas in context.last_replicas.items():
-            held = _place(context, name)
+        for name, replicas in candidate.last_replicas.items():
+            held = _place(candidate, name)
             if held is not None:
                 pool, gpus_per_replica = held
                 sizes = taken.setdefault(pool, {})
@@ -206,11 +212,11 @@ def taken_replicas(
     return taken
 
 
-def _place(context: ServiceContext, variant: str) -> tuple[str, int] | None:
-    known = context.variant(variant)
+def _place(candidate: ServiceCandidate, variant: str) -> tuple[str, int] | None:
+    known = candidate.variant(variant)
     if known is not None:
         return known.variant.pool, known.variant.gpus_per_replica
-    for old in context.service.status.variants:
+    for old in candidate.service.status.variants:
         if old.name == variant and old.tensor_parallel > 0:
             return old.pool, old.tensor_parallel
     return None

@@ -20,15 +20,15 @@ from medley_operator.domain.planner_input import check_subjects, planner_problem
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.candidates import (
+    Disposition,
     PoolState,
     Prepared,
     Rejection,
-    ServiceContext,
+    ServiceCandidate,
     ServiceKey,
-    Standing,
 )
 from medley_operator.domain.values.leadtime import LeadTimes
-from medley_operator.domain.values.snapshot import Memory, ServiceMemory, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, Snapshot
 from medley_operator.domain.variants.choose import find_variants
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
@@ -38,7 +38,7 @@ MOST_REPLICAS = 2**31 - 1
 """Of a Deployment, by its API. A status that tells more was not written by this operator."""
 
 
-def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -> Prepared:
+def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERATES) -> Prepared:
     """The problem of this round and the context of each service, in the order of their names.
 
     `derates`: the shares of capacities that plans count on, by where the figures come from.
@@ -50,8 +50,8 @@ def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -
     speeds = known_speeds(snapshot, profiles, derates)
     estimate = Speed(derate=derates.estimated)
     leads = lead_times(snapshot, memory.leads)
-    contexts = tuple(
-        _context(
+    candidates = tuple(
+        _candidate(
             service,
             snapshot,
             pools=pools,
@@ -62,14 +62,14 @@ def prepare(snapshot: Snapshot, memory: Memory, *, derates: Derates = DERATES) -
         )
         for service in sorted(snapshot.services, key=_key)
     )
-    problem = planner_problem(contexts, pools, snapshot.children)
+    problem = planner_problem(candidates, pools, snapshot.children)
     return Prepared(
         problem=problem,
-        services=contexts,
+        services=candidates,
         pools=pools,
         model_profiles=profiles,
         leads=leads,
-        subjects=check_subjects(contexts),
+        subjects=check_subjects(candidates),
     )
 
 
@@ -77,14 +77,14 @@ def _key(service: LLMService) -> ServiceKey:
     return service.metadata.namespace, service.metadata.name
 
 
-def _memory_of(service: LLMService, memory: Memory) -> ServiceMemory:
+def _memory_of(service: LLMService, memory: FleetMemory) -> ServiceMemory:
     """What is remembered of this very object; an object of the same name made anew starts without memory."""
     found = memory.services.get(_key(service))
     uid = service.metadata.uid
     return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
 
 
-def _context(
+def _candidate(
     service: LLMService,
     snapshot: Snapshot,
     *,
@@ -93,11 +93,11 @@ def _context(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
     leads: LeadTimes,
-) -> ServiceContext:
+) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
-    base = ServiceContext(service=service, standing=Standing.REJECTED, last_replicas=last_replicas)
+    base = ServiceCandidate(service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas)
     if service.metadata.deletion_timestamp is not None:
-        return replace(base, standing=Standing.LEAVING)
+        return replace(base, disposition=Disposition.LEAVING)
     rejection = check_spec(service)
     if rejection is not None:
         return replace(base, rejection=rejection)
@@ -147,7 +147,9 @@ def _context(
         )
     return replace(
         known,
-        standing=Standing.HELD if choice.hold or (waits is not None and not waits.overdue) else Standing.PLANNED,
+        disposition=Disposition.HELD
+        if choice.hold or (waits is not None and not waits.overdue)
+        else Disposition.PLANNED,
         variants=variants,
         unfit=found.unfit,
         missing_tables=found.missing_tables,

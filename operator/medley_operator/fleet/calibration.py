@@ -22,7 +22,7 @@ from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.errors import MetricsError
 from medley_planner.capacity import EngineKey, Speed
-from medley_planner.capacity.calibrate import Standing
+from medley_planner.capacity.calibrate import CalibrationState
 
 WRITE_SECONDS = 300.0
 """Between two writes of the ConfigMap."""
@@ -141,7 +141,7 @@ class Calibrator:
 
 def _tell(turn: Turn) -> None:
     """Loudly where plans go back to the estimate."""
-    lost = turn.before is Standing.CALIBRATED
+    lost = turn.before is CalibrationState.CALIBRATED
     facts = {
         "engine": {**asdict(turn.engine), "precision": turn.engine.precision.value},
         "reason": turn.after.value,

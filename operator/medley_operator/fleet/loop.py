@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import Decision, Memory, PlanFailure, PlanOutcome, Snapshot
+from medley_operator.domain.values.snapshot import Decision, FleetMemory, PlanFailure, PlanOrFailure, Snapshot
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
@@ -38,7 +38,7 @@ class Looker(Protocol):
 class Solver(Protocol):
     async def solve(
         self, problem: Problem, *, deadline_seconds: float, subjects: Mapping[str, Subject]
-    ) -> PlanOutcome: ...
+    ) -> PlanOrFailure: ...
 
 
 class Tables(Protocol):
@@ -52,9 +52,9 @@ class Writer(Protocol):
     async def publish(self, snapshot: Snapshot, decision: Decision, *, now: str) -> int: ...
 
 
-class Concluder(Protocol):
+class Decider(Protocol):
     def __call__(
-        self, snapshot: Snapshot, prepared: Prepared, outcome: PlanOutcome | None, memory: Memory, /, *, now: str
+        self, snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, /, *, now: str
     ) -> Decision: ...
 
 
@@ -66,9 +66,9 @@ class Parts:
     """
 
     observer: Looker
-    prepare: Callable[[Snapshot, Memory], Prepared]
+    prepare: Callable[[Snapshot, FleetMemory], Prepared]
     solver: Solver
-    conclude: Concluder
+    decide: Decider
     publisher: Writer
     exporter: Exporter
     heartbeat: Heartbeat
@@ -95,7 +95,7 @@ class FleetLoop:
         self._wait = wait or _wait
         self._changed = asyncio.Event()
         self._failures = 0
-        self.memory = Memory()
+        self.memory = FleetMemory()
 
     def mark_dirty(self, reason: str, *, at: float | None = None) -> None:
         """Something of that kind changed, at the time `at` of the loop's clock."""
@@ -140,8 +140,8 @@ class FleetLoop:
             parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
         outcome = await _step("plan", self._plan(prepared))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
-        decision = await _step("plan", concluding)
+        deciding = asyncio.to_thread(parts.decide, snapshot, prepared, outcome, self.memory, now=now)
+        decision = await _step("plan", deciding)
         troubles = await _step("apply", parts.publisher.publish(snapshot, decision, now=now))
         parts.exporter.show(decision.gauges)
         parts.exporter.show_pools(decision.pool_gauges)
@@ -167,7 +167,7 @@ class FleetLoop:
         # In a thread, since it is plain computing and health and events must not wait for a large fleet.
         return await asyncio.to_thread(self._parts.prepare, snapshot, self.memory)
 
-    async def _plan(self, prepared: Prepared) -> PlanOutcome | None:
+    async def _plan(self, prepared: Prepared) -> PlanOrFailure | None:
         if prepared.problem is None:
             return None
         started = self._clock()

@@ -1,6 +1,6 @@
 """From what the API server returns to the values of a snapshot: our own objects through their models, nodes by hand.
 
-Pure. An object that does not parse becomes a `Rejected` with a message for its owner and never stops the round.
+Pure. An object that does not parse becomes a `InvalidObject` with a message for its owner and never stops the round.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import unix_seconds
-from medley_operator.domain.values.snapshot import Manifest, NodeView, ObjectKey, Rejected
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, NodeView, ObjectKey
 from medley_operator.kube.resources import BY_KIND
 
 MAX_ERRORS_NAMED = 3
@@ -20,10 +20,10 @@ MAX_ERRORS_NAMED = 3
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse_objects(model: type[Model], items: Iterable[Manifest]) -> tuple[list[Model], list[Rejected]]:
+def parse_objects(model: type[Model], items: Iterable[Manifest]) -> tuple[list[Model], list[InvalidObject]]:
     """The objects that parse, and for each of the others why it does not."""
     parsed: list[Model] = []
-    rejected: list[Rejected] = []
+    rejected: list[InvalidObject] = []
     for item in items:
         try:
             parsed.append(model.model_validate(item))
@@ -32,9 +32,9 @@ def parse_objects(model: type[Model], items: Iterable[Manifest]) -> tuple[list[M
     return parsed, rejected
 
 
-def _rejected(item: Manifest, error: ValidationError) -> Rejected:
+def _rejected(item: Manifest, error: ValidationError) -> InvalidObject:
     key = key_of(item)
-    return Rejected(
+    return InvalidObject(
         key=key,
         uid=item["metadata"].get("uid", ""),
         generation=item["metadata"].get("generation", 0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
+from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.check import CheckMemory, Subject, plan_checked
 from medley_planner.explain import binding_limits, routing_savings, token_figures
 from medley_planner.model import Plan, Problem
@@ -27,7 +27,7 @@ _memory = CheckMemory()
 """What checks of earlier rounds found, while this worker lives."""
 
 
-def plan_and_verify(problem: Problem, deadline_seconds: float, subjects: Mapping[str, Subject]) -> PlanOutcome:
+def plan_and_verify(problem: Problem, deadline_seconds: float, subjects: Mapping[str, Subject]) -> PlanOrFailure:
     """A plan that passes every rule, or why there is none. A plan that breaks a rule is never handed out.
 
     Services that no plan can be made from are left out and named in the plan's `refused`.

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import cast
 
-from medley_operator.domain.values.snapshot import PlanFailure, PlanOutcome
+from medley_operator.domain.values.snapshot import PlanFailure, PlanOrFailure
 from medley_operator.fleet.worker_process import HEADER
 from medley_planner.check import Subject
 from medley_planner.model import Problem
@@ -63,7 +63,7 @@ class PlanWorker:
 
     async def solve(
         self, problem: Problem, *, deadline_seconds: float, subjects: Mapping[str, Subject] = MappingProxyType({})
-    ) -> PlanOutcome:
+    ) -> PlanOrFailure:
         """The verified plan, or why there is none (SolverTimeout, SolverCrashed, PlanRejected).
 
         The plans of the services in `subjects` are checked by simulation.
@@ -80,7 +80,7 @@ class PlanWorker:
             async with asyncio.timeout(limit):
                 outcome = await self._receive()
             finished = True
-            return cast(PlanOutcome, outcome)
+            return cast(PlanOrFailure, outcome)
         except TimeoutError:
             what = f"gave no plan within {limit:g} s" if self._ready else "did not start in time"
             return PlanFailure(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from medley_operator.metrics.errors import InvalidMetricsError
 from medley_operator.metrics.histograms import merge
-from medley_operator.metrics.prometheus import Sample
+from medley_operator.metrics.prometheus import VectorSample
 from medley_operator.metrics.queries import (
     BLOCK_TOKENS,
     BLOCKS,
@@ -22,25 +22,25 @@ from medley_operator.metrics.queries import (
     REPLICA_SET,
     ROLE,
     SERVICE,
-    Role,
+    FigureRole,
 )
 from medley_planner.workload.histogram import Histogram
 
 ServiceKey = tuple[str, str]
 """(namespace, name) of an LLMService."""
 
-_ROLES = {role.value: role for role in Role}
+_ROLES = {role.value: role for role in FigureRole}
 
 
 def _sum(a: float, b: float) -> float:
     return a + b
 
 
-_TOGETHER: Mapping[Role, Callable[[float, float], float]] = {
-    Role.NEWEST: max,
-    Role.EARLIEST: min,
-    Role.SCRAPES: max,
-    Role.MODELS: max,
+_TOGETHER: Mapping[FigureRole, Callable[[float, float], float]] = {
+    FigureRole.NEWEST: max,
+    FigureRole.EARLIEST: min,
+    FigureRole.SCRAPES: max,
+    FigureRole.MODELS: max,
 }
 """How figures of several models of one service are put together; others are added."""
 
@@ -85,15 +85,17 @@ class CacheFigures:
     pods: Mapping[ReplicaSet, Mapping[tuple[str, str], float]] = field(default_factory=dict)
 
 
-def several_models(load: Iterable[Sample]) -> frozenset[ServiceKey]:
+def several_models(load: Iterable[VectorSample]) -> frozenset[ServiceKey]:
     """Services of which a single pod exports several models. Where each pod has its own, a model is being renamed, and
     all of them are the service's."""
-    return frozenset(_key(sample) for sample in load if sample.labels.get(ROLE) == Role.MODELS and sample.value > 1)
+    return frozenset(
+        _key(sample) for sample in load if sample.labels.get(ROLE) == FigureRole.MODELS and sample.value > 1
+    )
 
 
 def own_models(
-    samples: Sequence[Sample], served: Mapping[ServiceKey, str], *, several: Collection[ServiceKey]
-) -> tuple[list[Sample], dict[ServiceKey, tuple[str, ...]]]:
+    samples: Sequence[VectorSample], served: Mapping[ServiceKey, str], *, several: Collection[ServiceKey]
+) -> tuple[list[VectorSample], dict[ServiceKey, tuple[str, ...]]]:
     """Of the services in `several`, the samples of the name that they serve under; of others, all.
 
     Also the names of the services in `several` of which none is theirs; their samples are left out.
@@ -106,16 +108,16 @@ def own_models(
         key: tuple(sorted(found)) for key, found in names.items() if key in several and served.get(key) not in found
     }
 
-    def counts(sample: Sample) -> bool:
+    def counts(sample: VectorSample) -> bool:
         model = sample.labels.get(MODEL, "")
         return _key(sample) not in several or not model or model == served.get(_key(sample))
 
     return [sample for sample in samples if counts(sample)], strange
 
 
-def by_role(samples: Iterable[Sample]) -> dict[ServiceKey, dict[Role, float]]:
+def by_role(samples: Iterable[VectorSample]) -> dict[ServiceKey, dict[FigureRole, float]]:
     """Figures of each service by role, models together; what carries no role that we asked for is left out."""
-    table: dict[ServiceKey, dict[Role, float]] = defaultdict(dict)
+    table: dict[ServiceKey, dict[FigureRole, float]] = defaultdict(dict)
     for sample in samples:
         role = _ROLES.get(sample.labels.get(ROLE, ""))
         if role is not None:
@@ -125,15 +127,15 @@ def by_role(samples: Iterable[Sample]) -> dict[ServiceKey, dict[Role, float]]:
     return dict(table)
 
 
-def by_size(samples: Iterable[Sample]) -> dict[ServiceKey, SizeFigures]:
+def by_size(samples: Iterable[VectorSample]) -> dict[ServiceKey, SizeFigures]:
     groups: dict[ServiceKey, dict[ReplicaSet, dict[str, float]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(float))
     )
     tokens: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(lambda: defaultdict(float))
     for sample in samples:
-        if sample.labels.get(ROLE) == Role.TOKENS:
+        if sample.labels.get(ROLE) == FigureRole.TOKENS:
             tokens[_key(sample)][_replica_set(sample)] += sample.value
-        elif sample.labels.get(ROLE) == Role.BUCKET:
+        elif sample.labels.get(ROLE) == FigureRole.BUCKET:
             groups[_key(sample)][_replica_set(sample)][sample.labels.get(EDGE, "")] += sample.value
     return {
         key: SizeFigures(groups=groups.get(key, {}), tokens=tokens.get(key, {}))
@@ -141,19 +143,19 @@ def by_size(samples: Iterable[Sample]) -> dict[ServiceKey, SizeFigures]:
     }
 
 
-def by_cache(samples: Iterable[Sample]) -> dict[ServiceKey, CacheFigures]:
+def by_cache(samples: Iterable[VectorSample]) -> dict[ServiceKey, CacheFigures]:
     usage: dict[ServiceKey, dict[ReplicaSet, float]] = defaultdict(lambda: defaultdict(float))
     pods: dict[ServiceKey, dict[ReplicaSet, dict[tuple[str, str], float]]] = defaultdict(lambda: defaultdict(dict))
     for sample in samples:
-        if sample.labels.get(ROLE) == Role.KV_USAGE:
+        if sample.labels.get(ROLE) == FigureRole.KV_USAGE:
             usage[_key(sample)][_replica_set(sample)] += sample.value
-        elif sample.labels.get(ROLE) == Role.KV_PODS:
+        elif sample.labels.get(ROLE) == FigureRole.KV_PODS:
             size = sample.labels.get(BLOCKS, ""), sample.labels.get(BLOCK_TOKENS, "")
             pods[_key(sample)][_replica_set(sample)][size] = sample.value
     return {key: CacheFigures(usage=usage.get(key, {}), pods=pods.get(key, {})) for key in usage.keys() | pods.keys()}
 
 
-def by_cell(samples: Iterable[Sample]) -> dict[ServiceKey, dict[tuple[str, str], float]]:
+def by_cell(samples: Iterable[VectorSample]) -> dict[ServiceKey, dict[tuple[str, str], float]]:
     """The gateway's counts of each service by the edges of prompt and generation, as they are written."""
     table: dict[ServiceKey, dict[tuple[str, str], float]] = defaultdict(dict)
     for sample in samples:
@@ -163,11 +165,11 @@ def by_cell(samples: Iterable[Sample]) -> dict[ServiceKey, dict[tuple[str, str],
     return dict(table)
 
 
-def _replica_set(sample: Sample) -> ReplicaSet:
+def _replica_set(sample: VectorSample) -> ReplicaSet:
     return tuple(sample.labels.get(label, "") for label in REPLICA_SET)
 
 
-def _key(sample: Sample) -> ServiceKey:
+def _key(sample: VectorSample) -> ServiceKey:
     return sample.labels.get(NAMESPACE, ""), sample.labels.get(SERVICE, "")
 
 

@@ -12,21 +12,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.domain.engine.pods import EngineFigures, PodGroup
-from medley_operator.metrics.calibration_queries import Role, calibration_query
+from medley_operator.metrics.calibration_queries import CounterRole, calibration_query
 from medley_operator.metrics.engine_names import VLLM, EngineNames
-from medley_operator.metrics.prometheus import Prometheus, Sample
+from medley_operator.metrics.prometheus import Prometheus, VectorSample
 from medley_operator.metrics.queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS, NAMESPACE, REPLICA_SET, ROLE, SERVICE
 from medley_planner.capacity.window import SkipReason, Window
 
 MAX_CACHE_TOKENS = 1e12
-_ROLES = {role.value: role for role in Role}
-_OPTIONAL = {Role.PREFIX_HITS, Role.CACHE}
+_ROLES = {role.value: role for role in CounterRole}
+_OPTIONAL = {CounterRole.PREFIX_HITS, CounterRole.CACHE}
 """Engines without a prefix cache need not count its hits; the cache's size stands apart."""
 
 
 @dataclass
 class _Group:
-    figures: dict[Role, float] = field(default_factory=dict)
+    figures: dict[CounterRole, float] = field(default_factory=dict)
     caches: list[float] = field(default_factory=list)
 
 
@@ -43,7 +43,7 @@ class CalibrationReader:
         return figures_of(await self._prometheus.vector(query, at=now), window_seconds=window_seconds)
 
 
-def figures_of(samples: Iterable[Sample], *, window_seconds: int) -> dict[PodGroup, EngineFigures]:
+def figures_of(samples: Iterable[VectorSample], *, window_seconds: int) -> dict[PodGroup, EngineFigures]:
     """The answer, sorted by ReplicaSet. A group whose pods are all young has no figures but its cache's size."""
     groups: dict[PodGroup, _Group] = defaultdict(_Group)
     for sample in samples:
@@ -51,7 +51,7 @@ def figures_of(samples: Iterable[Sample], *, window_seconds: int) -> dict[PodGro
         if role is None:
             continue
         group = groups[_group(sample.labels)]
-        if role is Role.CACHE:
+        if role is CounterRole.CACHE:
             group.caches.append(_cache_tokens(sample.labels))
         else:
             group.figures[role] = sample.value
@@ -72,28 +72,28 @@ def _engine(group: _Group, window_seconds: int) -> EngineFigures:
     return EngineFigures(window=_window(group.figures, tokens, window_seconds), kv_tokens=kv_tokens)
 
 
-def _window(figures: Mapping[Role, float], cache: float | None, window_seconds: int) -> Window | SkipReason:
+def _window(figures: Mapping[CounterRole, float], cache: float | None, window_seconds: int) -> Window | SkipReason:
     if not figures:
         return SkipReason.YOUNG_POD
-    if cache is None or not (set(Role) - _OPTIONAL) <= figures.keys():
+    if cache is None or not (set(CounterRole) - _OPTIONAL) <= figures.keys():
         return SkipReason.MISSING
     if not all(math.isfinite(value) and value >= 0.0 for value in figures.values()):
         return SkipReason.INVALID
-    engines, decodes = figures[Role.ENGINES], figures[Role.DECODES]
+    engines, decodes = figures[CounterRole.ENGINES], figures[CounterRole.DECODES]
     if engines <= 0.0 or decodes <= 0.0:
         return SkipReason.FEW_STEPS
-    prompt_tokens = figures[Role.PROMPT_TOKENS]
+    prompt_tokens = figures[CounterRole.PROMPT_TOKENS]
     return Window(
-        steps=figures[Role.STEPS],
+        steps=figures[CounterRole.STEPS],
         # Both are extrapolated from the scrapes, so that the hits may come out a little above the tokens.
-        prefill_tokens=max(prompt_tokens - figures.get(Role.PREFIX_HITS, 0.0), 0.0),
-        prompts=figures[Role.PROMPTS],
+        prefill_tokens=max(prompt_tokens - figures.get(CounterRole.PREFIX_HITS, 0.0), 0.0),
+        prompts=figures[CounterRole.PROMPTS],
         decode_tokens=decodes,
-        inter_token_seconds=figures[Role.DECODE_SECONDS] / decodes,
-        running=figures[Role.RUNNING] / engines,
-        waiting=figures[Role.WAITING] / engines,
-        kv_tokens=figures[Role.KV_USAGE] / engines * cache,
-        preemptions=figures[Role.PREEMPTIONS],
+        inter_token_seconds=figures[CounterRole.DECODE_SECONDS] / decodes,
+        running=figures[CounterRole.RUNNING] / engines,
+        waiting=figures[CounterRole.WAITING] / engines,
+        kv_tokens=figures[CounterRole.KV_USAGE] / engines * cache,
+        preemptions=figures[CounterRole.PREEMPTIONS],
         seconds=float(window_seconds),
         engines=engines,
     )

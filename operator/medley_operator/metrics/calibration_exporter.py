@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from medley_operator.domain.speed.calibration import KnownEngines, Skip
 from medley_planner.capacity import EngineKey
-from medley_planner.capacity.calibrate import Standing
+from medley_planner.capacity.calibrate import CalibrationState
 from medley_planner.capacity.speed import PARTS
 from medley_planner.capacity.window import SkipReason
 
@@ -54,7 +54,7 @@ class CalibrationExporter:
             factors = known.calibration.factors
             for part in PARTS:
                 self._factor.labels(*_labels(key), part).set(getattr(factors, part))
-            self._used.labels(*_labels(key)).set(float(known.calibration.standing is Standing.CALIBRATED))
+            self._used.labels(*_labels(key)).set(float(known.calibration.standing is CalibrationState.CALIBRATED))
         labels = {_labels(key) for key in taught}
         for gone in self._shown - labels:
             self._used.remove(*gone)

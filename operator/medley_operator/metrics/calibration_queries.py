@@ -26,7 +26,7 @@ from medley_planner.capacity.window import MIN_POD_SECONDS
 GROUP = ", ".join((NAMESPACE, SERVICE, *REPLICA_SET))
 
 
-class Role(StrEnum):
+class CounterRole(StrEnum):
     """What a figure of the answer is; sums over the pods of a ReplicaSet in the window, or of their means."""
 
     ENGINES = "engines"
@@ -56,18 +56,18 @@ def calibration_query(names: EngineNames, *, window_seconds: int) -> str:
 
     sizes = f"{GROUP}, {BLOCKS}, {BLOCK_TOKENS}, {CACHE_TOKENS}"
     parts = {
-        Role.ENGINES: _pooled(names, first_of(names.running, lambda name: f"{name}{SELECTOR} * 0 + 1")),
-        Role.STEPS: increase(names.steps),
-        Role.PROMPT_TOKENS: increase(names.prompt_tokens),
-        Role.PREFIX_HITS: increase(names.prefix_hits),
-        Role.PROMPTS: increase(names.first_tokens),
-        Role.DECODES: increase(names.inter_token_seconds, "_count"),
-        Role.DECODE_SECONDS: increase(names.inter_token_seconds, "_sum"),
-        Role.PREEMPTIONS: increase(names.preemptions),
-        Role.RUNNING: mean(names.running),
-        Role.WAITING: mean(names.waiting),
-        Role.KV_USAGE: mean(names.kv_usage),
-        Role.CACHE: f"max by ({sizes}) ({first_of(names.cache_config, lambda name: name + SELECTOR)})",
+        CounterRole.ENGINES: _pooled(names, first_of(names.running, lambda name: f"{name}{SELECTOR} * 0 + 1")),
+        CounterRole.STEPS: increase(names.steps),
+        CounterRole.PROMPT_TOKENS: increase(names.prompt_tokens),
+        CounterRole.PREFIX_HITS: increase(names.prefix_hits),
+        CounterRole.PROMPTS: increase(names.first_tokens),
+        CounterRole.DECODES: increase(names.inter_token_seconds, "_count"),
+        CounterRole.DECODE_SECONDS: increase(names.inter_token_seconds, "_sum"),
+        CounterRole.PREEMPTIONS: increase(names.preemptions),
+        CounterRole.RUNNING: mean(names.running),
+        CounterRole.WAITING: mean(names.waiting),
+        CounterRole.KV_USAGE: mean(names.kv_usage),
+        CounterRole.CACHE: f"max by ({sizes}) ({first_of(names.cache_config, lambda name: name + SELECTOR)})",
     }
     return union(parts)
 

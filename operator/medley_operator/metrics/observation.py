@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.by_service import SizeFigures
 from medley_operator.metrics.errors import InvalidMetricsError, MissingMetricsError, StaleMetricsError
-from medley_operator.metrics.queries import MODEL, SEEN_WITHIN, Role, coverage_step_seconds
-from medley_operator.metrics.service_series import Question
-from medley_operator.metrics.sizes import JointFigures, Load, demand_of
+from medley_operator.metrics.queries import MODEL, SEEN_WITHIN, FigureRole, coverage_step_seconds
+from medley_operator.metrics.service_series import ServiceSeries
+from medley_operator.metrics.sizes import JointFigures, LiveLoad, demand_of
 from medley_planner.workload import BadHistogram
 
 STALE_SECONDS = 60.0
@@ -41,10 +41,10 @@ def needed_seconds(window_seconds: int) -> float:
 
 
 def observe_live(
-    question: Question,
+    question: ServiceSeries,
     *,
     now: float,
-    figures: Mapping[Role, float],
+    figures: Mapping[FigureRole, float],
     prompt: SizeFigures,
     generation: SizeFigures,
     joint: JointFigures,
@@ -75,7 +75,7 @@ def observe_live(
     )
 
 
-def foreign_models(question: Question, names: Sequence[str], served: str) -> MissingMetricsError:
+def foreign_models(question: ServiceSeries, names: Sequence[str], served: str) -> MissingMetricsError:
     """Why pods that export several models tell nothing of the service's own."""
     return MissingMetricsError(
         f"{question.series(question.names.running[0])} {question.where} is of the models {', '.join(names)} "
@@ -83,10 +83,12 @@ def foreign_models(question: Question, names: Sequence[str], served: str) -> Mis
     )
 
 
-def explain_absence(question: Question, absence: Mapping[Role, float]) -> MissingMetricsError | StaleMetricsError:
+def explain_absence(
+    question: ServiceSeries, absence: Mapping[FigureRole, float]
+) -> MissingMetricsError | StaleMetricsError:
     """Why a service without live series has none."""
     series = question.series(question.names.running[0])
-    targets, up = absence.get(Role.TARGETS, 0.0), absence.get(Role.TARGETS_UP, 0.0)
+    targets, up = absence.get(FigureRole.TARGETS, 0.0), absence.get(FigureRole.TARGETS_UP, 0.0)
     if targets == 0:
         scraped = "no target of it is scraped: check that its pods run, and that"
     elif up == 0:
@@ -94,18 +96,18 @@ def explain_absence(question: Question, absence: Mapping[Role, float]) -> Missin
     else:
         scraped = f"{up:g} of its {targets:g} targets answer, but do not export it: check the engine's version and that"
     way_out = f"{scraped} Prometheus scrapes the engine pods and keeps their labels (docs/metrics.md)"
-    if absence.get(Role.SEEN, 0.0) > 0:
+    if absence.get(FigureRole.SEEN, 0.0) > 0:
         return StaleMetricsError(
             f"series {series} {question.where} ended less than {SEEN_WITHIN} ago and there is none now: {way_out}"
         )
     return MissingMetricsError(f"no series {series} {question.where}: {way_out}")
 
 
-def _load(question: Question, *, now: float, figures: Mapping[Role, float]) -> Load:
+def _load(question: ServiceSeries, *, now: float, figures: Mapping[FigureRole, float]) -> LiveLoad:
     names = question.names
-    newest = figures[Role.NEWEST]
-    earliest = max(figures.get(Role.EARLIEST, newest), now - question.window_seconds)
-    scrapes = figures.get(Role.SCRAPES, 0.0)
+    newest = figures[FigureRole.NEWEST]
+    earliest = max(figures.get(FigureRole.EARLIEST, newest), now - question.window_seconds)
+    scrapes = figures.get(FigureRole.SCRAPES, 0.0)
     _not_stale(question, age=now - newest, span=newest - earliest, scrapes=scrapes)
     if scrapes < 2:
         raise MissingMetricsError(
@@ -113,18 +115,18 @@ def _load(question: Question, *, now: float, figures: Mapping[Role, float]) -> L
             f"{question.window_seconds} s and a rate needs two: wait if the pods are new, or set spec.workload.window "
             "to at least four scrape intervals"
         )
-    completed = _figure(question, figures, Role.COMPLETED, names.completed)
-    running = _figure(question, figures, Role.RUNNING, names.running)
-    waiting = _figure(question, figures, Role.WAITING, names.waiting)
-    growth = _figure(question, figures, Role.RUNNING_GROWTH, names.running, signed=True)
-    growth += _figure(question, figures, Role.WAITING_GROWTH, names.waiting, signed=True)
+    completed = _figure(question, figures, FigureRole.COMPLETED, names.completed)
+    running = _figure(question, figures, FigureRole.RUNNING, names.running)
+    waiting = _figure(question, figures, FigureRole.WAITING, names.waiting)
+    growth = _figure(question, figures, FigureRole.RUNNING_GROWTH, names.running, signed=True)
+    growth += _figure(question, figures, FigureRole.WAITING_GROWTH, names.waiting, signed=True)
     covered = now - earliest
     if covered < needed_seconds(question.window_seconds):
         raise MissingMetricsError(
             f"{question.series(names.running[0])} {question.where} began {covered:.0f} s ago: a rate needs "
             f"{needed_seconds(question.window_seconds):.0f} s of data, wait"
         )
-    return Load(
+    return LiveLoad(
         completed=completed,
         in_flight=running + waiting,
         growth=growth,
@@ -134,7 +136,7 @@ def _load(question: Question, *, now: float, figures: Mapping[Role, float]) -> L
     )
 
 
-def _not_stale(question: Question, *, age: float, span: float, scrapes: float) -> None:
+def _not_stale(question: ServiceSeries, *, age: float, span: float, scrapes: float) -> None:
     interval = span / (scrapes - 1) if scrapes >= 2 else 0.0
     limit = max(STALE_SECONDS, STALE_SCRAPES * interval)
     if age > limit:
@@ -145,7 +147,12 @@ def _not_stale(question: Question, *, age: float, span: float, scrapes: float) -
 
 
 def _figure(
-    question: Question, figures: Mapping[Role, float], role: Role, names: tuple[str, ...], *, signed: bool = False
+    question: ServiceSeries,
+    figures: Mapping[FigureRole, float],
+    role: FigureRole,
+    names: tuple[str, ...],
+    *,
+    signed: bool = False,
 ) -> float:
     value = figures.get(role)
     if value is None:

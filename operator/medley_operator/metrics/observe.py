@@ -27,16 +27,16 @@ from medley_operator.metrics.by_service import (
 from medley_operator.metrics.engine_names import VLLM, EngineNames
 from medley_operator.metrics.errors import MetricsError
 from medley_operator.metrics.observation import explain_absence, foreign_models, observe_live
-from medley_operator.metrics.prometheus import Prometheus, Sample
+from medley_operator.metrics.prometheus import Prometheus, VectorSample
 from medley_operator.metrics.queries import (
-    Role,
+    FigureRole,
     absence_query,
     engine_query,
     gateway_query,
     load_query,
     size_query,
 )
-from medley_operator.metrics.service_series import Question
+from medley_operator.metrics.service_series import ServiceSeries
 from medley_operator.metrics.sizes import JointFigures
 
 NOTHING = SizeFigures()
@@ -65,10 +65,10 @@ class ServiceQuery:
 class _Answers:
     """All services' figures over one window."""
 
-    load: Mapping[ServiceKey, Mapping[Role, float]]
+    load: Mapping[ServiceKey, Mapping[FigureRole, float]]
     prompt: Mapping[ServiceKey, SizeFigures]
     generation: Mapping[ServiceKey, SizeFigures]
-    engine: Mapping[ServiceKey, Mapping[Role, float]]
+    engine: Mapping[ServiceKey, Mapping[FigureRole, float]]
     caches: Mapping[ServiceKey, CacheFigures]
     cells: Mapping[ServiceKey, Mapping[tuple[str, str], float]] | None
     strange: Mapping[ServiceKey, tuple[str, ...]]
@@ -121,7 +121,7 @@ class MetricsReader:
         return {
             service.key: self._judge(service, answers, now)
             for service in services
-            if Role.NEWEST in answers.load.get(service.key, {}) or service.key in answers.strange
+            if FigureRole.NEWEST in answers.load.get(service.key, {}) or service.key in answers.strange
         }
 
     async def _answers(self, window: int, services: Sequence[ServiceQuery], now: float) -> _Answers:
@@ -140,7 +140,7 @@ class MetricsReader:
             raise group.exceptions[0] from group
         served = {service.key: service.served_model for service in services}
         strange: dict[ServiceKey, tuple[str, ...]] = {}
-        own: list[list[Sample]] = []
+        own: list[list[VectorSample]] = []
         several = several_models(asked[0].result())
         for task in asked[:4]:
             samples, others = own_models(task.result(), served, several=several)
@@ -188,8 +188,8 @@ class MetricsReader:
             for service in services
         }
 
-    def _question(self, service: ServiceQuery) -> Question:
-        return Question(
+    def _question(self, service: ServiceQuery) -> ServiceSeries:
+        return ServiceSeries(
             key=service.key,
             window_seconds=service.window_seconds,
             names=self._names,

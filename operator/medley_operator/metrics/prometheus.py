@@ -23,7 +23,7 @@ QUOTED_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class VectorSample:
     """One element of an instant vector. `value` may be NaN or infinite."""
 
     labels: Mapping[str, str]
@@ -117,12 +117,12 @@ class Prometheus:
         except ValueError as error:
             raise self._not_prometheus(error) from error
 
-    async def vector(self, expression: str, *, at: float) -> tuple[Sample, ...]:
+    async def vector(self, expression: str, *, at: float) -> tuple[VectorSample, ...]:
         """The instant vector of `expression` at Unix time `at`."""
         answer = await self._ask(self._endpoint, {"query": expression, "time": f"{at:.3f}"})
         try:
             elements = _VectorAnswer.model_validate_json(answer).data.result
-            return tuple(Sample(labels=element.metric, value=float(element.value[1])) for element in elements)
+            return tuple(VectorSample(labels=element.metric, value=float(element.value[1])) for element in elements)
         except ValueError as error:
             raise self._not_prometheus(error) from error
 

@@ -42,7 +42,7 @@ SEEN_WITHIN = "1h"
 Key = TypeVar("Key", bound=StrEnum)
 
 
-class Role(StrEnum):
+class FigureRole(StrEnum):
     """What a figure of an answer is. Times are Unix seconds."""
 
     NEWEST = "newest"
@@ -113,15 +113,15 @@ def load_query(names: EngineNames, *, window_seconds: int) -> str:
     models = f"count by ({PER_MODEL}, pod) ({first_of(names.running, lambda name: f'{name}{SELECTOR}')})"
     return union(
         {
-            Role.NEWEST: over_series("max", "timestamp({})"),
-            Role.EARLIEST: over_series("min", f"min_over_time(timestamp({{}}){steps})"),
-            Role.SCRAPES: over_series("max", f"count_over_time({{}}{window})"),
-            Role.MODELS: f"max by ({PER_SERVICE}) (count by ({PER_SERVICE}, pod) ({models}))",
-            Role.COMPLETED: counted(names.completed, "increase"),
-            Role.RUNNING: live(names.running),
-            Role.WAITING: live(names.waiting),
-            Role.RUNNING_GROWTH: counted(names.running, "delta"),
-            Role.WAITING_GROWTH: counted(names.waiting, "delta"),
+            FigureRole.NEWEST: over_series("max", "timestamp({})"),
+            FigureRole.EARLIEST: over_series("min", f"min_over_time(timestamp({{}}){steps})"),
+            FigureRole.SCRAPES: over_series("max", f"count_over_time({{}}{window})"),
+            FigureRole.MODELS: f"max by ({PER_SERVICE}) (count by ({PER_SERVICE}, pod) ({models}))",
+            FigureRole.COMPLETED: counted(names.completed, "increase"),
+            FigureRole.RUNNING: live(names.running),
+            FigureRole.WAITING: live(names.waiting),
+            FigureRole.RUNNING_GROWTH: counted(names.running, "delta"),
+            FigureRole.WAITING_GROWTH: counted(names.waiting, "delta"),
         }
     )
 
@@ -144,8 +144,8 @@ def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
 
     return union(
         {
-            Role.BUCKET: _per_service(increase("_bucket"), *REPLICA_SET, EDGE),
-            Role.TOKENS: _per_service(increase("_sum"), *REPLICA_SET),
+            FigureRole.BUCKET: _per_service(increase("_bucket"), *REPLICA_SET, EDGE),
+            FigureRole.TOKENS: _per_service(increase("_sum"), *REPLICA_SET),
         }
     )
 
@@ -162,14 +162,14 @@ def engine_query(names: EngineNames, *, window_seconds: int) -> str:
     config = first_of(names.cache_config, lambda name: f"{name}{SELECTOR}")
     return union(
         {
-            Role.KV_USAGE: _per_service(usage, *REPLICA_SET),
-            Role.KV_PODS: f"count by ({sizes}) (max by ({sizes}, pod) ({config}))",
-            Role.ITL_SECONDS: increase(names.inter_token_seconds, "_sum"),
-            Role.ITL_COUNT: increase(names.inter_token_seconds, "_count"),
-            Role.PREFILL_SECONDS: increase(names.prefill_seconds, "_sum"),
-            Role.PREEMPTIONS: increase(names.preemptions),
-            Role.PREFIX_HITS: increase(names.prefix_hits),
-            Role.PREFIX_QUERIES: increase(names.prefix_queries),
+            FigureRole.KV_USAGE: _per_service(usage, *REPLICA_SET),
+            FigureRole.KV_PODS: f"count by ({sizes}) (max by ({sizes}, pod) ({config}))",
+            FigureRole.ITL_SECONDS: increase(names.inter_token_seconds, "_sum"),
+            FigureRole.ITL_COUNT: increase(names.inter_token_seconds, "_count"),
+            FigureRole.PREFILL_SECONDS: increase(names.prefill_seconds, "_sum"),
+            FigureRole.PREEMPTIONS: increase(names.preemptions),
+            FigureRole.PREFIX_HITS: increase(names.prefix_hits),
+            FigureRole.PREFIX_QUERIES: increase(names.prefix_queries),
         }
     )
 
@@ -186,9 +186,9 @@ def absence_query(names: EngineNames) -> str:
     seen = first_of(names.running, lambda name: f"present_over_time({name}{SELECTOR}[{SEEN_WITHIN}])")
     return union(
         {
-            Role.SEEN: f"count by ({PER_SERVICE}) ({seen})",
-            Role.TARGETS: f"count by ({PER_SERVICE}) (up{SELECTOR})",
-            Role.TARGETS_UP: f"sum by ({PER_SERVICE}) (up{SELECTOR})",
+            FigureRole.SEEN: f"count by ({PER_SERVICE}) ({seen})",
+            FigureRole.TARGETS: f"count by ({PER_SERVICE}) (up{SELECTOR})",
+            FigureRole.TARGETS_UP: f"sum by ({PER_SERVICE}) (up{SELECTOR})",
         }
     )
 

@@ -10,7 +10,7 @@ from medley_operator.metrics.queries import GATEWAY_NAMESPACE, GATEWAY_SERVICE, 
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ServiceSeries:
     """`address` is that of Prometheus; `gateway_metric` the counter of the gateway's sizes, "" where none is read."""
 
     key: ServiceKey

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from medley_operator.metrics.by_service import CacheFigures, SizeFigures, edge_tokens
 from medley_operator.metrics.errors import InvalidMetricsError, MissingMetricsError
-from medley_operator.metrics.queries import Role
-from medley_operator.metrics.service_series import Question
+from medley_operator.metrics.queries import FigureRole
+from medley_operator.metrics.service_series import ServiceSeries
 from medley_planner.model import Demand
 from medley_planner.workload import (
     HeldTokens,
@@ -36,7 +36,7 @@ MOST_GATEWAY_EXCESS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LiveLoad:
     """What a live service does. `completed` requests finished within the `covered_seconds` of the window, `growth` more
     are in flight at its end than at its start; `scrapes` samples were taken."""
 
@@ -52,7 +52,7 @@ class Load:
 class JointFigures:
     """What tells how sizes go together. `cells` is None where no gateway is asked."""
 
-    engine: Mapping[Role, float] = field(default_factory=dict)
+    engine: Mapping[FigureRole, float] = field(default_factory=dict)
     caches: CacheFigures = field(default_factory=CacheFigures)
     cells: Mapping[tuple[str, str], float] | None = None
 
@@ -65,7 +65,7 @@ class _Unknown:
 
 
 def demand_of(
-    question: Question, load: Load, *, prompt: SizeFigures, generation: SizeFigures, joint: JointFigures
+    question: ServiceSeries, load: LiveLoad, *, prompt: SizeFigures, generation: SizeFigures, joint: JointFigures
 ) -> tuple[Demand, str]:
     """The demand, and why no better source of joint sizes was used ("" where the best one was).
 
@@ -78,15 +78,15 @@ def demand_of(
     _numbers(question, joint)
     independent = demand_from_histograms(load.rate_rps, prompt=whole.prompt, generation=whole.generation)
     moments = _moments("prompt", whole.prompt), _moments("generation", whole.generation)
-    hits, queries = (joint.engine.get(role, 0.0) for role in (Role.PREFIX_HITS, Role.PREFIX_QUERIES))
+    hits, queries = (joint.engine.get(role, 0.0) for role in (FigureRole.PREFIX_HITS, FigureRole.PREFIX_QUERIES))
     found, words = _joint(question, load, whole, prompt, generation, joint=joint, moments=moments)
     sure = sure_hit_rate(hits=hits, queries=queries, requests=load.completed, prompt=moments[0])
     return replace(found or independent, prefix_hit_rate=sure), words
 
 
 def _joint(
-    question: Question,
-    load: Load,
+    question: ServiceSeries,
+    load: LiveLoad,
     whole: Sizes,
     prompt: SizeFigures,
     generation: SizeFigures,
@@ -115,7 +115,7 @@ def _joint(
 
 
 def _from_gateway(
-    question: Question, load: Load, cells: Mapping[tuple[str, str], float], moments: tuple[Moments, Moments]
+    question: ServiceSeries, load: LiveLoad, cells: Mapping[tuple[str, str], float], moments: tuple[Moments, Moments]
 ) -> Demand | _Unknown:
     metric = question.gateway_series
     if not cells:
@@ -132,7 +132,7 @@ def _from_gateway(
     return found if found is not None else _Unknown(f"{metric} counts {total:.0f} requests, too few")
 
 
-def _by_variant(question: Question, prompt: SizeFigures, generation: SizeFigures) -> list[Sizes]:
+def _by_variant(question: ServiceSeries, prompt: SizeFigures, generation: SizeFigures) -> list[Sizes]:
     """Of the variants that have both histograms; none where some pods carry no variant's label."""
     if "" in prompt.variants or prompt.variants != generation.variants:
         return []
@@ -145,13 +145,13 @@ def _by_variant(question: Question, prompt: SizeFigures, generation: SizeFigures
     ]
 
 
-def _held(question: Question, load: Load, joint: JointFigures) -> HeldTokens | _Unknown:
+def _held(question: ServiceSeries, load: LiveLoad, joint: JointFigures) -> HeldTokens | _Unknown:
     names, engine = question.names, joint.engine
     wanted = {
-        Role.ITL_SECONDS: names.inter_token_seconds,
-        Role.ITL_COUNT: names.inter_token_seconds,
-        Role.PREFILL_SECONDS: names.prefill_seconds,
-        Role.PREEMPTIONS: names.preemptions,
+        FigureRole.ITL_SECONDS: names.inter_token_seconds,
+        FigureRole.ITL_COUNT: names.inter_token_seconds,
+        FigureRole.PREFILL_SECONDS: names.prefill_seconds,
+        FigureRole.PREEMPTIONS: names.preemptions,
     }
     absent = [candidates[0] for role, candidates in wanted.items() if role not in engine]
     if not joint.caches.usage:
@@ -168,7 +168,7 @@ def _held(question: Question, load: Load, joint: JointFigures) -> HeldTokens | _
         held += usage / load.scrapes * tokens / pods
         capacity += tokens
         blocks += math.fsum(count * block for count, _, block in sizes) / pods * tokens
-    queries = engine.get(Role.PREFIX_QUERIES, 0.0)
+    queries = engine.get(FigureRole.PREFIX_QUERIES, 0.0)
     return HeldTokens(
         seconds=load.covered_seconds,
         finished=load.completed,
@@ -177,11 +177,11 @@ def _held(question: Question, load: Load, joint: JointFigures) -> HeldTokens | _
         samples=load.scrapes,
         usage=held / capacity,
         block_tokens=blocks / capacity,
-        inter_token_seconds=engine[Role.ITL_SECONDS],
-        inter_tokens=engine[Role.ITL_COUNT],
-        prefill_seconds=engine[Role.PREFILL_SECONDS],
-        preemptions=engine[Role.PREEMPTIONS],
-        prefix_hit_rate=engine.get(Role.PREFIX_HITS, 0.0) / queries if queries > 0 else 0.0,
+        inter_token_seconds=engine[FigureRole.ITL_SECONDS],
+        inter_tokens=engine[FigureRole.ITL_COUNT],
+        prefill_seconds=engine[FigureRole.PREFILL_SECONDS],
+        preemptions=engine[FigureRole.PREEMPTIONS],
+        prefix_hit_rate=engine.get(FigureRole.PREFIX_HITS, 0.0) / queries if queries > 0 else 0.0,
     )
 
 
@@ -195,16 +195,16 @@ def _cache_sizes(pods: Mapping[tuple[str, str], float]) -> list[tuple[float, flo
     return sizes or None
 
 
-def _numbers(question: Question, joint: JointFigures) -> None:
+def _numbers(question: ServiceSeries, joint: JointFigures) -> None:
     """Raise InvalidMetricsError for a figure that is no number or negative: counters and shares never are."""
     names = question.names
     series = {
-        Role.ITL_SECONDS: f"{names.inter_token_seconds[0]}_sum",
-        Role.ITL_COUNT: f"{names.inter_token_seconds[0]}_count",
-        Role.PREFILL_SECONDS: f"{names.prefill_seconds[0]}_sum",
-        Role.PREEMPTIONS: names.preemptions[0],
-        Role.PREFIX_HITS: names.prefix_hits[0],
-        Role.PREFIX_QUERIES: names.prefix_queries[0],
+        FigureRole.ITL_SECONDS: f"{names.inter_token_seconds[0]}_sum",
+        FigureRole.ITL_COUNT: f"{names.inter_token_seconds[0]}_count",
+        FigureRole.PREFILL_SECONDS: f"{names.prefill_seconds[0]}_sum",
+        FigureRole.PREEMPTIONS: names.preemptions[0],
+        FigureRole.PREFIX_HITS: names.prefix_hits[0],
+        FigureRole.PREFIX_QUERIES: names.prefix_queries[0],
     }
     found = [(question.series(series[role]), value) for role, value in joint.engine.items() if role in series]
     found += [(question.series(names.kv_usage[0]), value) for value in joint.caches.usage.values()]
@@ -221,7 +221,7 @@ def _moments(field_name: str, histogram: Histogram) -> Moments:
     return Moments(histogram.total_tokens / histogram.buckets[-1][1], mean_square(field_name, histogram))
 
 
-def _histogram(question: Question, names: tuple[str, ...], sizes: SizeFigures) -> Histogram:
+def _histogram(question: ServiceSeries, names: tuple[str, ...], sizes: SizeFigures) -> Histogram:
     series = question.series(f"{names[0]}_bucket")
     histogram = sizes.histogram(f"{series} {question.where}")
     if histogram is None:

@@ -12,8 +12,8 @@ from random import Random
 from typing import Any
 
 from medley_operator.profile.client import Dialect, Endpoint
-from medley_operator.profile.loads import Load, Shot, saturated, shots
-from medley_operator.profile.samples import CUT, MOST_FAILED, Ending, Run, Sample
+from medley_operator.profile.loads import LoadRun, Shot, saturated, shots
+from medley_operator.profile.samples import CUT, MOST_FAILED, Ending, RequestSample, Run
 from medley_operator.profile.stream import Progress
 
 _FEWEST_FAILED = 5
@@ -24,7 +24,7 @@ Watcher = Callable[[int], None]
 
 
 async def drive(
-    load: Load,
+    load: LoadRun,
     endpoint: Endpoint,
     dialect: Dialect,
     *,
@@ -41,7 +41,7 @@ async def drive(
 class _Driver:
     def __init__(
         self,
-        load: Load,
+        load: LoadRun,
         endpoint: Endpoint,
         dialect: Dialect,
         *,
@@ -59,7 +59,7 @@ class _Driver:
         self._watcher = watcher
         self._began = clock()
         self._under_way: dict[int, Progress] = {}
-        self._samples: list[Sample] = []
+        self._samples: list[RequestSample] = []
         self._sent = 0
         self._failed = 0
         # Clients: the first request of each warms up. Arrivals: all that come before the first one is answered.
@@ -125,12 +125,12 @@ class _Driver:
             self._samples.append(self._sample(shot, seen, sent_at))
         self._answered(shot.number, seen)
 
-    def _sample(self, shot: Shot, seen: Progress, sent_at: float) -> Sample:
+    def _sample(self, shot: Shot, seen: Progress, sent_at: float) -> RequestSample:
         def since_begin(at: float | None) -> float | None:
             return None if at is None else at - self._began
 
         whole = seen.failure is None
-        return Sample(
+        return RequestSample(
             number=shot.number,
             sent_at=sent_at - self._began,
             prompt_tokens=seen.prompt_tokens or shot.size.prompt_tokens,

@@ -20,7 +20,7 @@ from medley_operator.profile.report import (
     joined,
     look_up,
 )
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 
 
 def guidellm_report(report: Any, *, where: str) -> Imported:
@@ -57,7 +57,7 @@ def _point(run: Any, *, where: str) -> Imported:
     if isinstance(load, str):
         return Imported((), (f"{where}: {load}",), measured_at)
     concurrency, rate = load
-    point = Point(
+    point = LoadPoint(
         prompt_tokens=prompt,
         generation_tokens=generation,
         concurrency=concurrency,

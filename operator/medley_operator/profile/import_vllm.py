@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medley_operator.profile.report import KEEPS_UP, Imported, UnusableReport, check_agreement, count, figure, shared
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
 _HOLDS_BACK = 0.8
@@ -61,7 +61,7 @@ def vllm_run(run: Any, *, where: str) -> Imported:
             f"{where}: a mean request of {cycle:g} s, by mean_ttft_ms and mean_tpot_ms, is longer than the whole run "
             f"of {duration:g} s; are these microseconds? Give the report as the tool wrote it"
         )
-    point = Point(
+    point = LoadPoint(
         prompt_tokens=prompt,
         generation_tokens=generation,
         concurrency=concurrency,

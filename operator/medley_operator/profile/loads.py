@@ -26,7 +26,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadRun:
     """`requests` are measured, those before them that warm the engine up come on top.
 
     Each request has one of `sizes`, all equally often. Exactly one of `concurrency` (clients, each with one request at
@@ -57,7 +57,7 @@ MEASURED_RATES = (0.3, 0.6, 0.8)
 
 def grid(
     sizes: Sequence[Size], *, concurrencies: Sequence[int], rates_rps: Sequence[float], requests: int
-) -> tuple[Load, ...]:
+) -> tuple[LoadRun, ...]:
     """Each size with each load. Those of one size follow each other and rise, so that it is seen where it saturates.
 
     As many requests as clients at least, so that all clients are measured.
@@ -67,10 +67,10 @@ def grid(
         for size in dict.fromkeys(sizes)
         for load in (
             *(
-                Load((size,), max(requests, clients), concurrency=clients)
+                LoadRun((size,), max(requests, clients), concurrency=clients)
                 for clients in sorted(dict.fromkeys(concurrencies))
             ),
-            *(Load((size,), requests, rate_rps=rate) for rate in sorted(dict.fromkeys(rates_rps))),
+            *(LoadRun((size,), requests, rate_rps=rate) for rate in sorted(dict.fromkeys(rates_rps))),
         )
     )
 
@@ -84,7 +84,7 @@ class Shot:
     after_seconds: float
 
 
-def shots(load: Load, *, seed: int) -> Iterator[Shot]:
+def shots(load: LoadRun, *, seed: int) -> Iterator[Shot]:
     """Requests without end: those that are sent until the last measured one is answered keep the load up.
 
     Clients that all start at once would go on in step, and every prefill would meet the same batch. So the first

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdomain, ModelProfile
 from medley_operator.domain.values.quantities import decimal
 from medley_planner.capacity.fit import Fit
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.shapes import Precision, model_id
 
 MAX_NAME_LENGTH = 63
@@ -30,7 +30,7 @@ def model_profile_manifest(
     precision: Precision,
     engine_version: str,
     fit: Fit,
-    points: Sequence[Point],
+    points: Sequence[LoadPoint],
     tool: str,
     measured_at: str | None = None,
     note: str = "",
@@ -85,7 +85,7 @@ def profile_name(model: str, gpu: str, tensor_parallel: int, precision: Precisio
     return f"{head[: MAX_NAME_LENGTH - len(tail) - 1].strip('-.')}-{tail}".strip("-.")
 
 
-def _point(point: Point) -> dict[str, Any]:
+def _point(point: LoadPoint) -> dict[str, Any]:
     written: dict[str, Any] = {
         "promptTokens": decimal(point.prompt_tokens, digits=3),
         "generationTokens": decimal(point.generation_tokens, digits=3),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 
 MOST_APART = 3.0
 """Figures that must agree may differ by this factor: start and end of a run, and means of ratios, do differ."""
@@ -29,7 +29,7 @@ class Imported:
     """`skipped`: loads that are no points, and why. `measured_at`: RFC 3339 in UTC, `model`: None where no report
     tells it."""
 
-    points: tuple[Point, ...]
+    points: tuple[LoadPoint, ...]
     skipped: tuple[str, ...]
     measured_at: str | None
     model: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from medley_operator.profile.loads import Load
+from medley_operator.profile.loads import LoadRun
 from medley_operator.profile.samples import Ending, Run, percentile, point_of
 
 _QUIET_SECONDS = 5.0
@@ -40,13 +40,13 @@ class LineReporter:
         self._write = write
         self._clock = clock
         self._said_at = clock()
-        self._load: Load | None = None
+        self._load: LoadRun | None = None
         self._number = 0
 
     def note(self, message: str) -> None:
         self._write(message)
 
-    def begin(self, number: int, load: Load) -> None:
+    def begin(self, number: int, load: LoadRun) -> None:
         self._number, self._load, self._said_at = number, load, self._clock()
 
     def answered(self, requests: int) -> None:
@@ -79,7 +79,7 @@ class BarReporter:
     def note(self, message: str) -> None:
         self._bar.console.print(message, highlight=False, markup=False)
 
-    def begin(self, number: int, load: Load) -> None:
+    def begin(self, number: int, load: LoadRun) -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(f"load {number}: {load}", total=load.requests)

@@ -1,4 +1,4 @@
-"""What was measured: one request, one load, and the `Point` that a fit takes. Values and pure functions only."""
+"""What was measured: one request, one load, and the `LoadPoint` that a fit takes. Values and pure functions only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from medley_operator.profile.loads import MEASURED_RATES, Load, Size
-from medley_planner.capacity.points import Point
+from medley_operator.profile.loads import MEASURED_RATES, LoadRun, Size
+from medley_planner.capacity.points import LoadPoint
 
 CUT = "cut"
 """The `failure` of a request that was still under way when its load ended: no fault of anyone."""
@@ -20,7 +20,7 @@ MOST_FAILED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RequestSample:
     """One request. Times in seconds since the load began; None where no token came. `failure` None: answered whole.
 
     `first_tokens` came together at `first_at`.
@@ -61,13 +61,13 @@ class Ending(StrEnum):
 class Run:
     """One load as it went. `sent`: all requests in the order sent; `measured`: the numbers of those that count."""
 
-    load: Load
-    sent: tuple[Sample, ...]
+    load: LoadRun
+    sent: tuple[RequestSample, ...]
     measured: range
     ending: Ending
 
     @property
-    def counted(self) -> tuple[Sample, ...]:
+    def counted(self) -> tuple[RequestSample, ...]:
         return tuple(sample for sample in self.sent if sample.number in self.measured and sample.failure is None)
 
     @property
@@ -76,7 +76,7 @@ class Run:
         return Counter(sample.failure for sample in self.sent if sample.failure not in (None, CUT))
 
 
-def point_of(run: Run) -> Point | None:
+def point_of(run: Run) -> LoadPoint | None:
     """None where the load did not run its course, or nothing is left to count.
 
     The rate is the one that really arrived: a hundred Poisson arrivals miss the rate meant by a tenth.
@@ -85,7 +85,7 @@ def point_of(run: Run) -> Point | None:
     if run.ending is not Ending.MEASURED or not counted:
         return None
     rate = None if run.load.rate_rps is None else _rate_rps(counted) or run.load.rate_rps
-    return Point(
+    return LoadPoint(
         prompt_tokens=_mean([float(sample.prompt_tokens) for sample in counted]) or 0.0,
         generation_tokens=_mean([float(sample.generation_tokens) for sample in counted]) or 0.0,
         concurrency=None if run.load.concurrency is None else float(run.load.concurrency),
@@ -96,21 +96,21 @@ def point_of(run: Run) -> Point | None:
     )
 
 
-def rates_below(runs: Sequence[Run], *, requests: int) -> tuple[Load, ...]:
+def rates_below(runs: Sequence[Run], *, requests: int) -> tuple[LoadRun, ...]:
     """Loads of Poisson arrivals below the throughput that clients reached, for each size that they sent."""
     reached: dict[tuple[Size, ...], float] = {}
     for run in runs:
         if run.load.concurrency is not None and point_of(run) is not None:
             reached[run.load.sizes] = max(reached.get(run.load.sizes, 0.0), _rate_rps(run.counted) or 0.0)
     return tuple(
-        Load(sizes, requests, rate_rps=float(f"{share * rate:.3g}"))
+        LoadRun(sizes, requests, rate_rps=float(f"{share * rate:.3g}"))
         for sizes, rate in reached.items()
         if rate > 0
         for share in MEASURED_RATES
     )
 
 
-def _rate_rps(counted: Sequence[Sample]) -> float | None:
+def _rate_rps(counted: Sequence[RequestSample]) -> float | None:
     span = counted[-1].sent_at - counted[0].sent_at if counted else 0.0
     return (len(counted) - 1) / span if span > 0 else None
 

@@ -15,10 +15,10 @@ from medley_operator.metrics.engine_names import VLLM
 from medley_operator.metrics.queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS
 from medley_operator.profile.client import Endpoint
 from medley_operator.profile.drive import drive
-from medley_operator.profile.loads import Load
+from medley_operator.profile.loads import LoadRun
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.samples import CUT, Ending, Run, point_of
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 
 _CACHE = re.compile(rf"^(?:{'|'.join(VLLM.cache_config)})\{{(?P<labels>.*)\}}", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -29,7 +29,7 @@ class Reporter(Protocol):
 
     def note(self, message: str) -> None: ...
 
-    def begin(self, number: int, load: Load) -> None: ...
+    def begin(self, number: int, load: LoadRun) -> None: ...
 
     def answered(self, requests: int) -> None: ...
 
@@ -43,20 +43,20 @@ class Session:
     runs: tuple[Run, ...]
     kv_tokens: int | None
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[LoadPoint]:
         return [point for run in self.runs if (point := point_of(run)) is not None]
 
 
-def no_more(_runs: Sequence[Run]) -> Sequence[Load]:
+def no_more(_runs: Sequence[Run]) -> Sequence[LoadRun]:
     """No loads beyond those given."""
     return ()
 
 
 async def measure(
     endpoint: Endpoint,
-    loads: Sequence[Load],
+    loads: Sequence[LoadRun],
     *,
-    more: Callable[[Sequence[Run]], Sequence[Load]] = no_more,
+    more: Callable[[Sequence[Run]], Sequence[LoadRun]] = no_more,
     prompts: Prompts,
     seed: int,
     clock: Callable[[], float],
@@ -93,14 +93,14 @@ async def measure(
 
 
 def _all_loads(
-    loads: Sequence[Load], more: Callable[[Sequence[Run]], Sequence[Load]], runs: Sequence[Run]
-) -> Iterator[Load]:
+    loads: Sequence[LoadRun], more: Callable[[Sequence[Run]], Sequence[LoadRun]], runs: Sequence[Run]
+) -> Iterator[LoadRun]:
     yield from loads
     # Only now, when `runs` holds what they gave.
     yield from more(runs)
 
 
-def _beyond_saturation(load: Load, runs: Sequence[Run]) -> bool:
+def _beyond_saturation(load: LoadRun, runs: Sequence[Run]) -> bool:
     return load.rate_rps is not None and any(
         run.ending is Ending.SATURATED and run.load.sizes == load.sizes and (run.load.rate_rps or 0.0) <= load.rate_rps
         for run in runs

@@ -7,7 +7,7 @@ from medley_planner.capacity.memory import MemoryFit, memory_fit
 from medley_planner.capacity.row import CapacityRow, capacity_rows
 from medley_planner.capacity.speed import DERATE, DERATES, ESTIMATE, Derates, EngineKey, Speed, StepFactors
 from medley_planner.capacity.step_time import StepTime
-from medley_planner.capacity.table_key import TableGroup, TableKey, Targets
+from medley_planner.capacity.table_key import LatencyTargets, TableGroup, TableKey
 
 __all__ = [
     "DERATE",
@@ -18,6 +18,7 @@ __all__ = [
     "Derates",
     "EngineKey",
     "GridRatios",
+    "LatencyTargets",
     "MemoryFit",
     "Speed",
     "StepFactors",
@@ -25,7 +26,6 @@ __all__ = [
     "Table",
     "TableGroup",
     "TableKey",
-    "Targets",
     "capacity_rows",
     "max_rate_rps",
     "memory_fit",

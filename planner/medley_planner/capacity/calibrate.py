@@ -59,7 +59,7 @@ PEAK = 2.0
 """Planning asks for an engine under this many times the heaviest load that it was seen under."""
 
 
-class Standing(StrEnum):
+class CalibrationState(StrEnum):
     """What a calibration is worth."""
 
     CALIBRATED = "Calibrated"
@@ -84,7 +84,7 @@ class Calibration:
     windows: int = 0
     outliers: int = 0
     error: float = 1.0
-    standing: Standing = Standing.LEARNING
+    standing: CalibrationState = CalibrationState.LEARNING
     heaviest: OperatingPoint | None = None
 
 
@@ -162,7 +162,7 @@ def calibrated_speed(calibration: Calibration, prior: Prior, *, kv_tokens: int |
 
     `kv_tokens` is the engine's own figure and counts in both cases.
     """
-    if calibration.standing is not Standing.CALIBRATED:
+    if calibration.standing is not CalibrationState.CALIBRATED:
         return replace(ESTIMATE, kv_tokens=kv_tokens)
     return Speed(
         factors=cautious_factors(calibration, prior),
@@ -220,14 +220,14 @@ def _outlier(calibration: Calibration) -> Calibration:
     if calibration.outliers + 1 < OUTLIERS:
         return replace(calibration, outliers=calibration.outliers + 1)
     return Calibration(
-        factors=calibration.factors, covariance=RESTART_WIDTH**2 * FIRST_COVARIANCE, standing=Standing.RESTARTED
+        factors=calibration.factors, covariance=RESTART_WIDTH**2 * FIRST_COVARIANCE, standing=CalibrationState.RESTARTED
     )
 
 
-def _standing(calibration: Calibration) -> Standing:
+def _standing(calibration: Calibration) -> CalibrationState:
     before = calibration.standing
     if calibration.windows < MIN_WINDOWS:
-        return before if before is Standing.RESTARTED else Standing.LEARNING
-    if before is Standing.CALIBRATED:
-        return Standing.CALIBRATED if calibration.error <= LOST_ERROR else Standing.UNSETTLED
-    return Standing.CALIBRATED if calibration.error <= TRUSTED_ERROR else Standing.UNSETTLED
+        return before if before is CalibrationState.RESTARTED else CalibrationState.LEARNING
+    if before is CalibrationState.CALIBRATED:
+        return CalibrationState.CALIBRATED if calibration.error <= LOST_ERROR else CalibrationState.UNSETTLED
+    return CalibrationState.CALIBRATED if calibration.error <= TRUSTED_ERROR else CalibrationState.UNSETTLED

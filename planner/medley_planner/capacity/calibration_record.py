@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medley_planner.capacity.calibrate import Calibration, Standing, Vector
+from medley_planner.capacity.calibrate import Calibration, CalibrationState, Vector
 from medley_planner.capacity.speed import PARTS, StepFactors
 from medley_planner.capacity.window import OperatingPoint
 
@@ -53,7 +53,7 @@ def from_record(record: Mapping[str, Any]) -> Calibration:
             windows=int(_number("windows", record["windows"])),
             outliers=int(_number("outliers", record["outliers"])),
             error=_number("error", record["error"]),
-            standing=Standing(record["standing"]),
+            standing=CalibrationState(record["standing"]),
             heaviest=_point(record["heaviest"]),
         )
     except KeyError as error:

@@ -15,8 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from medley_planner.capacity.table_key import Targets
-from medley_planner.engine.routing import Balance, Fleet, ReplicaGroup, Routing
+from medley_planner.capacity.table_key import LatencyTargets
+from medley_planner.engine.routing import Balance, ReplicaGroup, Routing, SimulatedFleet
 from medley_planner.engine.simulate import simulate
 from medley_planner.engine.spec import EngineSpec, StepSeconds
 from medley_planner.engine.step_table import StepTable
@@ -50,7 +50,7 @@ _ROUTING = Routing(Balance.ROUND_ROBIN)
 class SimulatedEngine:
     """One replica, with its step times tabulated once for all cells."""
 
-    fleet: Fleet
+    fleet: SimulatedFleet
     table: StepTable
 
     @classmethod
@@ -60,7 +60,7 @@ class SimulatedEngine:
         """Raises ValueError where such an engine would refuse to start, or the simulator refuses the step time."""
         spec = EngineSpec(step, token_budget, max_sequences, kv_tokens, max_model_len)
         table = StepTable.of(step, token_budget=token_budget, max_sequences=max_sequences)
-        return cls(Fleet((ReplicaGroup("replica", spec, 1),)), table)
+        return cls(SimulatedFleet((ReplicaGroup("replica", spec, 1),)), table)
 
     @property
     def spec(self) -> EngineSpec:
@@ -68,7 +68,7 @@ class SimulatedEngine:
 
 
 def simulated_rate_rps(
-    engine: SimulatedEngine, *, prompt_tokens: int, generation_tokens: int, targets: Targets, guess_rps: float
+    engine: SimulatedEngine, *, prompt_tokens: int, generation_tokens: int, targets: LatencyTargets, guess_rps: float
 ) -> float:
     """Requests per second, Poisson, at which `targets.percentile` percent of requests still meet both targets.
 
@@ -100,7 +100,7 @@ class _Load:
     cool_down: int
 
     @classmethod
-    def of(cls, prompt_tokens: int, generation_tokens: int, targets: Targets, guess_rps: float) -> _Load:
+    def of(cls, prompt_tokens: int, generation_tokens: int, targets: LatencyTargets, guess_rps: float) -> _Load:
         # Little's law with the longest stay within the targets; a looser bound only costs time.
         stay = targets.ttft_seconds + generation_tokens * targets.tpot_seconds
         turn = guess_rps * min(stay, LONGEST_STAY_SECONDS)
@@ -116,7 +116,7 @@ class _Load:
 
 
 def _used(
-    engine: SimulatedEngine, load: _Load, targets: Targets, rate_rps: float, *, requests: int | None = None
+    engine: SimulatedEngine, load: _Load, targets: LatencyTargets, rate_rps: float, *, requests: int | None = None
 ) -> float:
     """The percentile of the share of its targets that a request used, the worse of the two; at most 1: kept.
 
@@ -158,7 +158,7 @@ def _unit_arrivals(count: int) -> Floats:
     return arrivals
 
 
-def _search(engine: SimulatedEngine, load: _Load, targets: Targets, guess_rps: float) -> float:
+def _search(engine: SimulatedEngine, load: _Load, targets: LatencyTargets, guess_rps: float) -> float:
     """False position on logarithms, bracketed first by growing steps from the guess."""
     lowest = guess_rps * LOWEST_RATIO
     kept: tuple[float, float] | None = None

@@ -131,7 +131,7 @@ def _rate_if_within(step: StepTime, cell: Cell, starts: float) -> float | None:
     if free_budget < 1.0 or starts * cell.computed / free_budget > MAX_PREFILL_LOAD:
         return None
 
-    point = Point(step, cell, starts, decoding, free_budget)
+    point = SteadyState(step, cell, starts, decoding, free_budget)
     mean, square = point.moments()
     if cell.decode_steps > 0.0 and point.tpot_seconds(mean, square) > cell.tpot:
         return None
@@ -140,7 +140,7 @@ def _rate_if_within(step: StepTime, cell: Cell, starts: float) -> float | None:
     return starts / mean
 
 
-class Point:
+class SteadyState:
     """The engine in steady state at `starts` requests per step, of which `decoding` sequences decode."""
 
     __slots__ = ("_cell", "_chunk", "_chunks", "_decoding", "_free", "_full", "_idle", "_rate", "_starts", "_step")

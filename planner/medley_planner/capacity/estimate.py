@@ -23,7 +23,7 @@ class NoEstimate(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EstimateRequest:
     """A replica, its requests and its load: exactly one of `concurrency` (clients) and `rate_rps` is given.
 
     `attention_data_parallel`: see `StepTime`; budget and sequences are per group. `first_wave`: see `at_concurrency`.
@@ -81,7 +81,7 @@ class Estimate:
     band_reason: str
 
 
-def estimate(question: Question) -> Estimate:
+def estimate(question: EstimateRequest) -> Estimate:
     """Raises NoEstimate where the model does not fit, or the replica cannot keep up with the rate."""
     asked = question
     fit = asked.fit()
@@ -136,7 +136,7 @@ def estimate(question: Question) -> Estimate:
     )
 
 
-def _latency(asked: Question, step: StepTime, load: Load) -> Latency:
+def _latency(asked: EstimateRequest, step: StepTime, load: Load) -> Latency:
     if asked.concurrency is not None:
         return at_concurrency(step, load, concurrency=asked.concurrency, first_wave=asked.first_wave)
     if asked.rate_rps is None:

@@ -18,7 +18,7 @@ from medley_planner.capacity.latency import Latency, Load, at_concurrency, at_ra
 from medley_planner.capacity.least_squares import Vector, least_squares
 from medley_planner.capacity.memory import memory_fit
 from medley_planner.capacity.point_checks import refusal
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.catalog import Gpu
@@ -46,7 +46,7 @@ class Fit:
     error: float
     ttft_error: float | None
     used: int
-    refused: tuple[tuple[Point, str], ...]
+    refused: tuple[tuple[LoadPoint, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class NoFit:
     """Why there are no factors, with field, value and way out; `refused` as in `Fit`."""
 
     reason: str
-    refused: tuple[tuple[Point, str], ...]
+    refused: tuple[tuple[LoadPoint, str], ...]
 
 
 def fit_points(
-    points: Sequence[Point],
+    points: Sequence[LoadPoint],
     *,
     shape: ModelShape,
     gpu: Gpu,
@@ -133,7 +133,7 @@ def fit_points(
     return Fit(factors, error or 0.0, ttft, len(usable), refused)
 
 
-def _fitted(points: Sequence[Point], predict: Callable[[StepFactors], list[Latency]]) -> StepFactors:
+def _fitted(points: Sequence[LoadPoint], predict: Callable[[StepFactors], list[Latency]]) -> StepFactors:
     def residuals(logs: Vector) -> Vector:
         mean = float(logs.mean())
         parts = [mean / _COMMON, *((logs - mean) / _APART)]
@@ -153,7 +153,7 @@ def _factors(logs: Vector) -> StepFactors:
     return StepFactors(fixed=fixed, compute=compute, sequence=sequence, kv=kv)
 
 
-def _latency(step: StepTime, load: Load, point: Point, *, first_wave: bool) -> Latency:
+def _latency(step: StepTime, load: Load, point: LoadPoint, *, first_wave: bool) -> Latency:
     if point.rate_rps is None:
         return at_concurrency(step, load, concurrency=point.concurrency or 1.0, first_wave=first_wave)
     found = at_rate(step, load, rate_rps=point.rate_rps)
@@ -172,7 +172,7 @@ def _latency(step: StepTime, load: Load, point: Point, *, first_wave: bool) -> L
     )
 
 
-def _errors(points: Sequence[Point], latencies: Sequence[Latency]) -> tuple[float | None, float | None]:
+def _errors(points: Sequence[LoadPoint], latencies: Sequence[Latency]) -> tuple[float | None, float | None]:
     """Mean absolute relative errors of TPOT and TTFT, each over the points that tell it."""
     pairs = list(zip(points, latencies, strict=True))
     return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medley_planner.capacity.closed_form import API_SECONDS, Cell, Point, normal_quantile
+from medley_planner.capacity.closed_form import API_SECONDS, Cell, SteadyState, normal_quantile
 from medley_planner.capacity.step_time import StepTime
 
 LOAD_TEST_WAVES = 10.0
@@ -64,7 +64,7 @@ def at_concurrency(step: StepTime, load: Load, *, concurrency: float, first_wave
     starts = min(starts, _MOST_PREFILL * free / load.prompt_tokens)
     # Its own prefill is no interruption of its decoding.
     others = starts * (running - 1.0) / running
-    state = Point(step, cell, others, decoding, free)
+    state = SteadyState(step, cell, others, decoding, free)
     mean, square = state.moments()
     wave = state.wave_seconds(running) if first_wave else 0.0
     ttft = API_SECONDS + state.mean_ttft_seconds(mean, square) + (wave if concurrency > 1.0 else 0.0) / LOAD_TEST_WAVES
@@ -112,9 +112,9 @@ def _most_starts(cell: Cell) -> float:
     return min(by_batch, by_prefill)
 
 
-def _at_starts(step: StepTime, cell: Cell, starts: float) -> tuple[Point, float, float]:
+def _at_starts(step: StepTime, cell: Cell, starts: float) -> tuple[SteadyState, float, float]:
     decoding = starts * cell.decode_steps
-    state = Point(step, cell, starts, decoding, cell.budget - decoding)
+    state = SteadyState(step, cell, starts, decoding, cell.budget - decoding)
     return (state, *state.moments())
 
 

@@ -6,7 +6,7 @@ import math
 
 from medley_planner.capacity.memory import MemoryFit
 from medley_planner.capacity.plausible import beats_the_limit
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.catalog import Gpu
 from medley_planner.shapes import ModelShape, Precision
 
@@ -20,7 +20,7 @@ _AT_LEAST_ONE = (*_SIZES, "concurrency")
 
 
 def refusal(
-    point: Point, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision, memory: MemoryFit
+    point: LoadPoint, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision, memory: MemoryFit
 ) -> str:
     """Why the point cannot be used, naming field, value and way out; empty where it can. `memory` is the engine's."""
     return (
@@ -30,7 +30,7 @@ def refusal(
     )
 
 
-def _too_long(point: Point, shape: ModelShape, memory: MemoryFit) -> str:
+def _too_long(point: LoadPoint, shape: ModelShape, memory: MemoryFit) -> str:
     tokens = point.prompt_tokens + point.generation_tokens
     named = f"prompt_tokens {point.prompt_tokens:g} + generation_tokens {point.generation_tokens:g}"
     if shape.max_position is not None and tokens > shape.max_position:
@@ -40,7 +40,7 @@ def _too_long(point: Point, shape: ModelShape, memory: MemoryFit) -> str:
     return ""
 
 
-def _malformed(point: Point) -> str:
+def _malformed(point: LoadPoint) -> str:
     if point.requests < 1:
         return f"requests is {point.requests}; a point needs at least one measured request"
     for field in _POSITIVE:
@@ -65,7 +65,9 @@ def _malformed(point: Point) -> str:
     return ""
 
 
-def _beyond_physics(point: Point, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> str:
+def _beyond_physics(
+    point: LoadPoint, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision
+) -> str:
     # What is not told breaks no limit: it counts as for ever.
     ttft = math.inf if point.ttft_seconds is None else point.ttft_seconds
     tpot = math.inf if point.tpot_seconds is None else point.tpot_seconds

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class LoadPoint:
     """One load on one replica and the latency that its requests had, in the mean.
 
     Sizes are mean tokens of the requests. The load is `concurrency` clients, each with one request at a time, or

@@ -26,7 +26,7 @@ COARSE = 1.025
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class LatencyTargets:
     """`percentile` percent of requests, 50 to below 100, must meet both."""
 
     ttft_seconds: float
@@ -44,7 +44,7 @@ class TableGroup:
 
     shape: ModelShape
     engine_version: str
-    targets: Targets
+    targets: LatencyTargets
     max_model_len: int
     max_sequences: int
 

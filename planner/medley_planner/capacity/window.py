@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
-from medley_planner.capacity.closed_form import MAX_PREFILL_LOAD, Cell, Point
+from medley_planner.capacity.closed_form import MAX_PREFILL_LOAD, Cell, SteadyState
 from medley_planner.capacity.step_time import StepTime
 
 MIN_STEPS = 50.0
@@ -124,4 +124,4 @@ class OperatingPoint:
             kv_tokens=math.inf,
         )
         free = max(self.token_budget - self.decoding, 1.0)
-        return Point(step, cell, self.starts, self.decoding, free).moments()[0]
+        return SteadyState(step, cell, self.starts, self.decoding, free).moments()[0]

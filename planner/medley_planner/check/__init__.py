@@ -3,7 +3,7 @@
 Values in, values out; seeds are fixed, so equal input gives equal answers. The clock is an argument.
 """
 
-from medley_planner.check.attain import Attained, Served, Subject, attained
+from medley_planner.check.attain import Attained, ReplicaLoad, Subject, attained
 from medley_planner.check.correct import FLOOR, capacity_factor
 from medley_planner.check.memory import Checked, CheckMemory
 from medley_planner.check.plan import CheckedPlan, plan_checked, with_capacity_factor
@@ -16,7 +16,7 @@ __all__ = [
     "CheckMemory",
     "Checked",
     "CheckedPlan",
-    "Served",
+    "ReplicaLoad",
     "Subject",
     "attained",
     "capacity_factor",

@@ -12,15 +12,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from medley_planner.capacity import Targets
+from medley_planner.capacity import LatencyTargets
 from medley_planner.capacity.cell import SimulatedEngine
-from medley_planner.check.spread import Part, ranked
+from medley_planner.check.spread import SizePart, ranked
 from medley_planner.engine import (
     Balance,
     EngineSpec,
-    Fleet,
     ReplicaGroup,
     Routing,
+    SimulatedFleet,
     Trace,
     poisson_arrivals,
     simulate,
@@ -43,19 +43,19 @@ class Subject:
     """
 
     replicas: tuple[tuple[str, Replica], ...]
-    targets: Targets
+    targets: LatencyTargets
     last_factors: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ReplicaLoad:
     """What one replica is to get: requests per second, and their sizes, with shares that sum to 1.
 
     `prefix_hit_rate`: the share of each prompt that prefix caches save computing.
     """
 
     rate_rps: float
-    parts: tuple[Part, ...]
+    parts: tuple[SizePart, ...]
     prefix_hit_rate: float = 0.0
 
 
@@ -88,7 +88,7 @@ def _engine(replica: Replica) -> SimulatedEngine:
 
 
 @lru_cache(maxsize=4096)
-def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
+def attained(replica: Replica, served: ReplicaLoad, targets: LatencyTargets) -> Attained:
     """What one replica makes of `served`, which must have a rate above 0. Equal arguments, equal answer.
 
     Arrivals of different rates are the same draw stretched, sizes the same in the same order, so that a lower rate is
@@ -97,7 +97,7 @@ def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
     engine = _engine(replica)
     arrivals = poisson_arrivals(1.0, count=REQUESTS, seed=_SEED) / served.rate_rps
     prompt, generation = _sizes(served.parts)
-    fleet = Fleet((ReplicaGroup("replica", replace(engine.spec, prefix_hit_rate=served.prefix_hit_rate), 1),))
+    fleet = SimulatedFleet((ReplicaGroup("replica", replace(engine.spec, prefix_hit_rate=served.prefix_hit_rate), 1),))
     outcome = simulate(
         Trace(arrivals, prompt, generation), fleet, Routing(Balance.ROUND_ROBIN), seed=0, tables=[engine.table]
     )
@@ -112,7 +112,7 @@ def attained(replica: Replica, served: Served, targets: Targets) -> Attained:
 
 
 @lru_cache(maxsize=256)
-def _sizes(parts: tuple[Part, ...]) -> tuple[Ints, Ints]:
+def _sizes(parts: tuple[SizePart, ...]) -> tuple[Ints, Ints]:
     """Each part as often as its share says, to one request, with the sizes that it stands for, in an order drawn once:
     less noise than drawing sizes."""
     wanted = np.asarray([part.share for part in parts]) * REQUESTS

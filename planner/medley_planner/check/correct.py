@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from medley_planner.capacity import Targets
-from medley_planner.check.attain import Served, attained
+from medley_planner.capacity import LatencyTargets
+from medley_planner.check.attain import ReplicaLoad, attained
 from medley_planner.variants import Replica
 
 FLOOR = 0.2
@@ -21,7 +21,7 @@ _OUT_OF_REACH = 0.01
 """Where even the floor does not attain, what load causes is still taken off, to so much of what the floor attains."""
 
 
-def capacity_factor(replica: Replica, served: Served, targets: Targets, *, load: float) -> float:
+def capacity_factor(replica: Replica, served: ReplicaLoad, targets: LatencyTargets, *, load: float) -> float:
     """What the variant's capacities must be multiplied by, at most 1, for a replica that carries `load` of them.
 
     The largest part f of the rate at which the percentile is attained is the capacity for this mix; the table promised
@@ -49,9 +49,9 @@ def rounded_factor(factor: float) -> float:
     return max(min(math.floor(factor * 1000.0 + 1e-6) / 1000.0, 1.0), FLOOR)
 
 
-def _at(served: Served, part: float) -> Served:
+def _at(served: ReplicaLoad, part: float) -> ReplicaLoad:
     return replace(served, rate_rps=served.rate_rps * part)
 
 
-def _share(replica: Replica, served: Served, targets: Targets) -> float:
+def _share(replica: Replica, served: ReplicaLoad, targets: LatencyTargets) -> float:
     return attained(replica, served, targets).attainment

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from medley_planner.check.attain import Served, Subject, spec_of
+from medley_planner.check.attain import ReplicaLoad, Subject, spec_of
 from medley_planner.check.spread import parts_of
-from medley_planner.engine import Balance, Fleet, PromptRange, ReplicaGroup, Routing
+from medley_planner.engine import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet
 from medley_planner.model import Demand, RoutingMode, ServicePlan
 
 
-def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, Served]:
+def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, ReplicaLoad]:
     """What one replica of each variant in use gets of `demand`, by the plan's own shares; what it leaves out is not in
     it. Variants that get nothing are left out."""
     whole = parts_of(demand.buckets, demand.shares)
-    loads: dict[str, Served] = {}
+    loads: dict[str, ReplicaLoad] = {}
     for variant in plan.variants:
         if variant.replicas < 1:
             continue
@@ -29,7 +29,7 @@ def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, Served]:
         total = math.fsum(part.share for part in parts)
         if demand.rate_rps * total <= 0.0:
             continue
-        loads[variant.variant] = Served(
+        loads[variant.variant] = ReplicaLoad(
             rate_rps=demand.rate_rps * total / variant.replicas,
             parts=tuple(replace(part, share=part.share / total) for part in parts),
             prefix_hit_rate=demand.prefix_hit_rate,
@@ -44,7 +44,7 @@ def routed_fleet(
     *,
     balance: Balance = Balance.RANDOM,
     edges: Sequence[float] = (),
-) -> tuple[Fleet, Routing]:
+) -> tuple[SimulatedFleet, Routing]:
     """The planned replicas and the router in front of them, to replay a trace on.
 
     `Service`: any replica. `HTTPRoute`: weights. `InferencePool`: weights by prompt range. A range ends between the
@@ -55,7 +55,7 @@ def routed_fleet(
     engines = dict(subject.replicas)
     used = [variant for variant in plan.variants if variant.replicas > 0 and variant.variant in engines]
     hits = demand.prefix_hit_rate
-    fleet = Fleet(
+    fleet = SimulatedFleet(
         tuple(ReplicaGroup(v.variant, spec_of(engines[v.variant], prefix_hit_rate=hits), v.replicas) for v in used)
     )
     if plan.routing is RoutingMode.PER_BUCKET:

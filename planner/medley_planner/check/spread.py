@@ -23,7 +23,7 @@ _NEIGHBOUR = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SizePart:
     """`share` of the requests, of mean sizes `bucket`, and the sizes that it stands for."""
 
     bucket: Bucket
@@ -32,7 +32,7 @@ class Part:
     generations: Span
 
 
-def parts_of(buckets: Sequence[Bucket], shares: Sequence[float]) -> tuple[Part, ...]:
+def parts_of(buckets: Sequence[Bucket], shares: Sequence[float]) -> tuple[SizePart, ...]:
     """One part for each bucket, in their order. Neighbours of a generation are those beside the same prompt."""
     prompts = _spans(bucket.prompt_tokens for bucket in buckets)
     rows: dict[float, list[float]] = {}
@@ -40,7 +40,7 @@ def parts_of(buckets: Sequence[Bucket], shares: Sequence[float]) -> tuple[Part, 
         rows.setdefault(bucket.prompt_tokens, []).append(bucket.generation_tokens)
     generations = {prompt: _spans(means) for prompt, means in rows.items()}
     return tuple(
-        Part(
+        SizePart(
             bucket,
             share,
             prompts[bucket.prompt_tokens],

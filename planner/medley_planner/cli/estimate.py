@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from medley_planner.capacity.estimate import Estimate, NoEstimate, Question, estimate
+from medley_planner.capacity.estimate import Estimate, EstimateRequest, NoEstimate, estimate
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import UnknownGpu, gpu
 from medley_planner.cli.arguments import (
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_ESTIMATED
 
 
-def summarise(question: Question, answer: Estimate, measured: MeasuredFactors | None = None) -> dict[str, Any]:
+def summarise(question: EstimateRequest, answer: Estimate, measured: MeasuredFactors | None = None) -> dict[str, Any]:
     """The object that `-o json` prints: seconds, requests and tokens per second, 1e9 bytes, watts."""
     latency, card = answer.latency, question.gpu
     provenance, band, reason = Provenance.ESTIMATED, answer.band, answer.band_reason
@@ -158,7 +158,7 @@ def summarise(question: Question, answer: Estimate, measured: MeasuredFactors | 
     }
 
 
-def _question(args: argparse.Namespace) -> tuple[Question, MeasuredFactors | None]:
+def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactors | None]:
     profile = None if args.profile is None else read_profile(args.profile)
     if profile is not None:
         _take_from(profile, args)
@@ -169,7 +169,7 @@ def _question(args: argparse.Namespace) -> tuple[Question, MeasuredFactors | Non
         raise _BadInput("no load; give --concurrency or --rate")
     shape = model_argument(args.model)
     measured = None if profile is None else measured_factors(profile, shape)
-    question = Question(
+    question = EstimateRequest(
         shape=shape,
         gpu=gpu(args.gpu),
         tensor_parallel=args.tp or 1,
@@ -210,7 +210,7 @@ def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
     args.gpu, args.tp, args.precision = profile.gpu.name, profile.tensor_parallel, profile.precision.value
 
 
-def _simulated(question: Question, closed_form_rps: float | None, directory: Path | None) -> float:
+def _simulated(question: EstimateRequest, closed_form_rps: float | None, directory: Path | None) -> float:
     if closed_form_rps is None:
         raise _BadInput("--simulate looks for the largest rate within targets; give --slo-ttft, --slo-tpot or both")
     from medley_planner.cli.simulated_rate import CannotSimulate, simulated_max_rate_rps

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from medley_planner.capacity.estimate import NoEstimate, Question, estimate
+from medley_planner.capacity.estimate import EstimateRequest, NoEstimate, estimate
 from medley_planner.catalog import Gpu, UnknownGpu, gpu
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
 
@@ -46,7 +46,7 @@ def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[st
     return dict(zip(ADDED, values, strict=True))
 
 
-def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Question:
+def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> EstimateRequest:
     """What the row asks. Raises UnpredictableRow, UnknownModel, UnknownGpu."""
     mean = (1.0 + range_ratio) / 2.0
     shape = bundled_shape(_text(row, "model_path"))
@@ -62,7 +62,7 @@ def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Questi
         raise UnpredictableRow(f"pp_size {row['pp_size']}: pipeline parallelism is not modelled; give a row with 1")
     if gpus % groups:
         raise UnpredictableRow(f"{groups} groups do not divide {gpus} GPUs; correct attention_dp_size")
-    return Question(
+    return EstimateRequest(
         shape=shape,
         gpu=card,
         tensor_parallel=gpus,

@@ -13,9 +13,9 @@ from medley_planner.explain import (
     CostCause,
     Explanation,
     LimitExplanation,
-    Outcome,
     PlanChange,
     RelaxationKind,
+    RelaxationResult,
     RoutingSaving,
     ServiceExplanation,
     SingleFleet,
@@ -165,7 +165,11 @@ def _dearer(ratio: float) -> str:
 
 def _print_relaxations(console: Console, explanation: Explanation) -> None:
     console.print()
-    verdicts = {Outcome.SERVES_ALL: "serves all", Outcome.NOT_ENOUGH: "not enough", Outcome.NOT_TRIED: "not tried"}
+    verdicts = {
+        RelaxationResult.SERVES_ALL: "serves all",
+        RelaxationResult.NOT_ENOUGH: "not enough",
+        RelaxationResult.NOT_TRIED: "not tried",
+    }
     rows = []
     for entry in explanation.relaxations:
         verdict = "cannot be tried" if entry.kind is RelaxationKind.LATENCY_TARGET else verdicts[entry.outcome]

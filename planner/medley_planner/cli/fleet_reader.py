@@ -24,7 +24,7 @@ class FleetError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RefusedService:
     """A service that is not planned. `index` is its place in the document, `name` None where it has no usable one."""
 
     index: int
@@ -36,15 +36,15 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class FleetInput:
     """The problem of the services that can be planned; `places[i]` is where its service i stands in the document."""
 
     problem: Problem
     places: tuple[int, ...]
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[RefusedService, ...]
 
 
-def parse_fleet(document: Mapping[str, Any]) -> Fleet:
+def parse_fleet(document: Mapping[str, Any]) -> FleetInput:
     """Raises `FleetError` where pools, power domains or the document's own fields are at fault, or no service is
     without one."""
     shared = _shared({name: value for name, value in document.items() if name != "services"})
@@ -54,14 +54,14 @@ def parse_fleet(document: Mapping[str, Any]) -> Fleet:
         fault = Fault("services", services, "give a list of at least one service", missing="services" not in document)
         raise FleetError(str(fault))
     read = {}
-    rejected: list[Rejected] = []
+    rejected: list[RefusedService] = []
     for index, entry in enumerate(services):
         try:
             read[index] = service_from(ServiceDocument.model_validate(entry), pools)
         except ValidationError as error:
-            rejected.append(Rejected(index, _name(entry), first_fault(error)))
+            rejected.append(RefusedService(index, _name(entry), first_fault(error)))
         except FaultyDocument as error:
-            rejected.append(Rejected(index, _name(entry), error.fault))
+            rejected.append(RefusedService(index, _name(entry), error.fault))
     problem = Problem(
         services=tuple(read.values()),
         pools=tuple(_pool(pool) for pool in shared.pools),
@@ -80,12 +80,12 @@ def parse_fleet(document: Mapping[str, Any]) -> Fleet:
         if invalid.service is None:
             raise AssertionError(f"a fault that splits off a service names it: {invalid}")
         index = places[invalid.service]
-        rejected.append(Rejected(index, _name(services[index]), _in_document(invalid, services[index])))
+        rejected.append(RefusedService(index, _name(services[index]), _in_document(invalid, services[index])))
     rejected.sort(key=lambda one: one.index)
     out = {one.index for one in rejected}
     if not valid.services:
         raise FleetError("\n".join(str(one) for one in rejected))
-    return Fleet(valid, tuple(index for index in places if index not in out), tuple(rejected))
+    return FleetInput(valid, tuple(index for index in places if index not in out), tuple(rejected))
 
 
 def _shared(document: Mapping[str, Any]) -> SharedDocument:

@@ -7,7 +7,7 @@ from typing import Any
 
 from medley_planner.cli.fault import plain
 from medley_planner.cli.figures import rounded
-from medley_planner.cli.fleet_reader import Fleet, Rejected
+from medley_planner.cli.fleet_reader import FleetInput, RefusedService
 from medley_planner.cli.router_shares import prompt_classes, prompt_ranges, variant_weights
 from medley_planner.model import Plan, RoutingMode, Service, ServicePlan
 
@@ -15,7 +15,7 @@ REJECTED = "Rejected"
 """Status of a service whose own data is at fault; it is not planned."""
 
 
-def summarise_fleet(fleet: Fleet, planned: Plan) -> dict[str, Any]:
+def summarise_fleet(fleet: FleetInput, planned: Plan) -> dict[str, Any]:
     """The object that `-o json` prints. Money in US dollars per hour, rates in requests per second; services in the
     document's order, the rejected among them."""
     services = {
@@ -90,7 +90,7 @@ def _in_use(shares: dict[str, float]) -> dict[str, float]:
     return {name: rounded(share) for name, share in shares.items() if share > 0}
 
 
-def _rejected(rejected: Rejected) -> dict[str, Any]:
+def _rejected(rejected: RefusedService) -> dict[str, Any]:
     fault = rejected.fault
     return {
         "service": rejected.name,

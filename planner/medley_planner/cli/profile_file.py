@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import DERATES, PARTS, StepFactors
 from medley_planner.catalog import Gpu, gpu
 from medley_planner.shapes import ModelShape, Precision
@@ -127,7 +127,7 @@ def _spec(path: Path) -> Mapping[str, Any]:
     return spec
 
 
-def _point(point: Any, index: int, path: Path) -> Point:
+def _point(point: Any, index: int, path: Path) -> LoadPoint:
     under = f"spec.points[{index}]."
     if not isinstance(point, Mapping):
         raise BadProfile(f"{path}: {under[:-1]} is {point!r:.40}; give promptTokens, generationTokens, a load and tpot")
@@ -143,7 +143,7 @@ def _point(point: Any, index: int, path: Path) -> Point:
         except ValueError as error:
             raise BadProfile(f"{path}: {under}{name}: {error}") from None
 
-    return Point(
+    return LoadPoint(
         prompt_tokens=_number(point, "promptTokens", path, under=under),
         generation_tokens=_number(point, "generationTokens", path, under=under),
         concurrency=optional("concurrency"),

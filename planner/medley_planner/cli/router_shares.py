@@ -21,7 +21,7 @@ class PromptClass:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptRange:
+class PromptSpan:
     """Prompt lengths of the demand that follow each other and of which a variant gets requests, ends included."""
 
     from_tokens: float
@@ -56,20 +56,20 @@ def prompt_classes(service: Service, planned: ServicePlan) -> tuple[PromptClass,
     return tuple(classes)
 
 
-def prompt_ranges(classes: Sequence[PromptClass]) -> dict[str, tuple[PromptRange, ...]]:
+def prompt_ranges(classes: Sequence[PromptClass]) -> dict[str, tuple[PromptSpan, ...]]:
     """By variant that gets requests: one range where its classes are neighbours, else as many as it has runs of
     them."""
     names = [name for name in classes[0].shares] if classes else []
     return {name: runs for name in names if (runs := _runs(classes, name))}
 
 
-def _runs(classes: Sequence[PromptClass], name: str) -> tuple[PromptRange, ...]:
-    runs: list[PromptRange] = []
+def _runs(classes: Sequence[PromptClass], name: str) -> tuple[PromptSpan, ...]:
+    runs: list[PromptSpan] = []
     adjacent = False
     for one in classes:
         if one.shares[name] > 0:
             first = runs.pop().from_tokens if adjacent else one.prompt_tokens
-            runs.append(PromptRange(first, one.prompt_tokens))
+            runs.append(PromptSpan(first, one.prompt_tokens))
         adjacent = one.shares[name] > 0
     return tuple(runs)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from medley_planner.capacity import Targets
+from medley_planner.capacity import LatencyTargets
 from medley_planner.catalog import UnknownGpu
 from medley_planner.cli.arguments import (
     duration_argument,
@@ -22,7 +22,7 @@ from medley_planner.cli.arguments import (
     positive_argument,
     whole_argument,
 )
-from medley_planner.cli.simulate_report import Served, print_table, summarise
+from medley_planner.cli.simulate_report import ServedTrace, print_table, summarise
 from medley_planner.cli.trace_file import MOST_SECONDS, TraceFileError, read_trace
 from medley_planner.engine import Balance, Routing, Trace
 from medley_planner.model import RoutingMode
@@ -138,7 +138,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         max_sequences=args.max_sequences,
         max_model_len=args.max_model_len or _longest(trace, shape),
     )
-    targets = Targets(args.slo_ttft, args.slo_tpot, args.percentile)
+    targets = LatencyTargets(args.slo_ttft, args.slo_tpot, args.percentile)
     mode, balance = RoutingMode(args.routing), Balance(args.balance)
     routing: Routing = (
         weighted_router(groups, mode, args.weights, balance=balance)
@@ -147,7 +147,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     )
     with _progress(len(trace)) as advance:
         outcome = simulate(trace, fleet_of(groups), routing, seed=args.seed, progress=advance)
-    return summarise(Served(groups, mode, routing, targets, outcome, args.price))
+    return summarise(ServedTrace(groups, mode, routing, targets, outcome, args.price))
 
 
 def _longest(trace: Trace, shape: ModelShape) -> int:

@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from medley_planner.capacity import Targets, capacity_rows
+from medley_planner.capacity import LatencyTargets, capacity_rows
 from medley_planner.capacity.estimate import UTILISATION
 from medley_planner.catalog import gpu
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
-from medley_planner.engine import Balance, Fleet, PromptRange, ReplicaGroup, Routing, Trace
+from medley_planner.engine import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet, Trace
 from medley_planner.model import (
     Demand,
     PlanStatus,
@@ -106,7 +106,7 @@ def weighted_router(
 
 
 def balanced_router(
-    groups: Sequence[Group], mode: RoutingMode, trace: Trace, targets: Targets, *, balance: Balance
+    groups: Sequence[Group], mode: RoutingMode, trace: Trace, targets: LatencyTargets, *, balance: Balance
 ) -> Routing:
     """The router of the plan that carries the most of the trace's sizes. Raises SimulateError where no group serves any
     size within the targets."""
@@ -131,11 +131,11 @@ def balanced_router(
     return Routing(balance, tuple(PromptRange(each.up_to_tokens, of_all(each.weights)) for each in routing.ranges))
 
 
-def fleet_of(groups: Sequence[Group]) -> Fleet:
-    return Fleet(tuple(ReplicaGroup(group.name, spec_of(group.replica), group.count) for group in groups))
+def fleet_of(groups: Sequence[Group]) -> SimulatedFleet:
+    return SimulatedFleet(tuple(ReplicaGroup(group.name, spec_of(group.replica), group.count) for group in groups))
 
 
-def _fullest(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: Targets) -> ServicePlan | None:
+def _fullest(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: LatencyTargets) -> ServicePlan | None:
     """The plan of these very replicas at the largest rate of which they serve all that any of them can serve."""
     service = _service(groups, mode, demand, targets)
     most = sum(group.count * max(v.capacity_rps) for group, v in zip(groups, service.variants, strict=True))
@@ -160,7 +160,7 @@ def _planned(service: Service, rate_rps: float) -> ServicePlan | None:
     return found if found.status is not PlanStatus.INFEASIBLE and beyond_all else None
 
 
-def _service(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: Targets) -> Service:
+def _service(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: LatencyTargets) -> Service:
     rows = capacity_rows(
         [group.replica.table() for group in groups],
         demand.buckets,

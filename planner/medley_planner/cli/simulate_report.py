@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from medley_planner.capacity import Targets
-from medley_planner.engine import Outcome, Percentiles, Routing
+from medley_planner.capacity import LatencyTargets
+from medley_planner.engine import Percentiles, Routing, SimulationResult
 from medley_planner.model import RoutingMode
 
 if TYPE_CHECKING:
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedTrace:
     """A trace that was served. `prices`: US dollars per GPU-hour by group."""
 
     groups: Sequence[Group]
     mode: RoutingMode
     routing: Routing
-    targets: Targets
-    outcome: Outcome
+    targets: LatencyTargets
+    outcome: SimulationResult
     prices: Mapping[str, float]
 
 
-def summarise(served: Served) -> dict[str, Any]:
+def summarise(served: ServedTrace) -> dict[str, Any]:
     """The object that `-o json` prints: seconds, requests per second, US dollars per hour; null where there is none.
 
     `utilisation`: share of the time, from first arrival to last token, in which a replica had a step under way.
@@ -63,7 +63,7 @@ def summarise(served: Served) -> dict[str, Any]:
     }
 
 
-def _group(served: Served, index: int, cost: float | None) -> dict[str, Any]:
+def _group(served: ServedTrace, index: int, cost: float | None) -> dict[str, Any]:
     group = served.groups[index]
     mine = served.outcome.only(served.outcome.group == index)
     usage = [each for each in served.outcome.usage if each.group == index]
@@ -84,7 +84,7 @@ def _group(served: Served, index: int, cost: float | None) -> dict[str, Any]:
     }
 
 
-def _router(served: Served) -> list[dict[str, Any]]:
+def _router(served: ServedTrace) -> list[dict[str, Any]]:
     """Shares of 1 by prompt length; nothing where any replica is a candidate for any request."""
     return [
         {
@@ -98,16 +98,16 @@ def _router(served: Served) -> list[dict[str, Any]]:
     ]
 
 
-def _cost(served: Served, group: Group) -> float | None:
+def _cost(served: ServedTrace, group: Group) -> float | None:
     price = served.prices.get(group.name)
     return price * group.count * group.replica.tensor_parallel if price is not None else None
 
 
-def _attainment(outcome: Outcome, targets: Targets) -> float:
+def _attainment(outcome: SimulationResult, targets: LatencyTargets) -> float:
     return outcome.attainment(ttft_seconds=targets.ttft_seconds, tpot_seconds=targets.tpot_seconds)
 
 
-def _latencies(outcome: Outcome) -> dict[str, Any]:
+def _latencies(outcome: SimulationResult) -> dict[str, Any]:
     found = {"ttft_seconds": outcome.ttft(), "tpot_seconds": outcome.tpot(), "e2e_seconds": outcome.e2e()}
     return {name: _percentiles(each) for name, each in found.items()}
 

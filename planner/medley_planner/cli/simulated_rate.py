@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import sys
 
-from medley_planner.capacity import Speed, TableGroup, TableKey, Targets
+from medley_planner.capacity import LatencyTargets, Speed, TableGroup, TableKey
 from medley_planner.capacity.cell import simulated_rate_rps
-from medley_planner.capacity.estimate import Question
+from medley_planner.capacity.estimate import EstimateRequest
 from medley_planner.capacity.simulated import engine_of_key
 from medley_planner.cli.table_cache import TableCache
 
@@ -16,7 +16,7 @@ class CannotSimulate(ValueError):
     """The message says why."""
 
 
-def simulated_max_rate_rps(question: Question, *, guess_rps: float, cache: TableCache) -> float:
+def simulated_max_rate_rps(question: EstimateRequest, *, guess_rps: float, cache: TableCache) -> float:
     """Requests per second, not derated; 0 where the closed form's `guess_rps` is.
 
     A cache that cannot be written is told on standard error. Raises CannotSimulate.
@@ -42,8 +42,8 @@ def simulated_max_rate_rps(question: Question, *, guess_rps: float, cache: Table
     return rate
 
 
-def _key(question: Question) -> TableKey:
-    targets = Targets(
+def _key(question: EstimateRequest) -> TableKey:
+    targets = LatencyTargets(
         ttft_seconds=question.ttft_target_seconds or math.inf,
         tpot_seconds=question.tpot_target_seconds or math.inf,
         percentile=question.percentile,

@@ -39,7 +39,7 @@ class ReplicaUsage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class SimulationResult:
     """Per request, in the trace's order. `tpot_seconds` is (last token - first token) / (generation - 1), NaN for a
     generation of one token. `ttft_seconds` and `e2e_seconds` include the API server's time. `replica` is the replica
     that served it, `group` that replica's group."""
@@ -72,10 +72,10 @@ class Outcome:
         within = (self.ttft_seconds <= ttft_seconds) & ~(self.tpot_seconds > tpot_seconds)
         return float(within.mean()) if within.size else float("nan")
 
-    def only(self, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Outcome:
+    def only(self, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> SimulationResult:
         """The outcome of some of its requests, such as those of one group or those after a warm-up. `usage` stays."""
         trace = self.trace
-        return Outcome(
+        return SimulationResult(
             trace=Trace(trace.arrival_seconds[keep], trace.prompt_tokens[keep], trace.generation_tokens[keep]),
             ttft_seconds=self.ttft_seconds[keep],
             tpot_seconds=self.tpot_seconds[keep],

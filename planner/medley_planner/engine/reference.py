@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from medley_planner.engine.routing import Balance, Fleet, Routing, pool_of_request, pools, replica_of_request
+from medley_planner.engine.routing import Balance, Routing, SimulatedFleet, pool_of_request, pools, replica_of_request
 from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.trace import FittedSizes, Trace
 
@@ -133,7 +133,7 @@ class ReferenceEngine:
             request.last_token = self.now
 
 
-def simulate_stepwise(trace: Trace, fleet: Fleet, routing: Routing, *, seed: int) -> tuple[list[Request], int]:
+def simulate_stepwise(trace: Trace, fleet: SimulatedFleet, routing: Routing, *, seed: int) -> tuple[list[Request], int]:
     """The requests in the trace's order with their times and replicas, and how many preemptions there were."""
     group_of_replica = fleet.group_of_replica()
     engines = [ReferenceEngine(fleet.groups[group].spec) for group in group_of_replica]

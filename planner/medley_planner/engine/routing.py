@@ -36,7 +36,7 @@ class ReplicaGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class SimulatedFleet:
     """Groups of replicas; replicas are numbered through in the groups' order."""
 
     groups: tuple[ReplicaGroup, ...]
@@ -86,7 +86,7 @@ class Routing:
         return cls(balance, (PromptRange(math.inf, weights),))
 
 
-def pools(fleet: Fleet, routing: Routing) -> tuple[tuple[int, ...], ...]:
+def pools(fleet: SimulatedFleet, routing: Routing) -> tuple[tuple[int, ...], ...]:
     """The sets of replicas among which `balance` chooses."""
     if not routing.ranges:
         return (tuple(range(fleet.replicas)),)
@@ -118,7 +118,7 @@ def replica_of_request(size: int, requests: int, balance: Balance, rng: np.rando
     return np.arange(requests, dtype=np.int64) % size
 
 
-def _check(fleet: Fleet, routing: Routing) -> None:
+def _check(fleet: SimulatedFleet, routing: Routing) -> None:
     bounds = [entry.up_to_tokens for entry in routing.ranges]
     if bounds != sorted(set(bounds)) or bounds[-1] != math.inf:
         raise ValueError(f"routing ranges end at {bounds} prompt tokens; make them rise and end with infinity")

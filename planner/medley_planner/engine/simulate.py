@@ -8,9 +8,9 @@ from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
-from medley_planner.engine.outcome import Outcome, ReplicaUsage
+from medley_planner.engine.outcome import ReplicaUsage, SimulationResult
 from medley_planner.engine.replica import COMMIT, Log, Replica, replica
-from medley_planner.engine.routing import Balance, Fleet, Routing, pool_of_request, pools, replica_of_request
+from medley_planner.engine.routing import Balance, Routing, SimulatedFleet, pool_of_request, pools, replica_of_request
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes, Ints, Trace
 
@@ -19,13 +19,13 @@ _TOLD_EVERY = 1000
 
 def simulate(
     trace: Trace,
-    fleet: Fleet,
+    fleet: SimulatedFleet,
     routing: Routing,
     *,
     seed: int,
     tables: Sequence[StepTable] | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Outcome:
+) -> SimulationResult:
     """Serves all of `trace` to its end. `seed` draws what the routing leaves to chance. Prompts and generations that
     exceed a group's max_model_len are cut to it.
 
@@ -63,7 +63,7 @@ def simulate(
     return _outcome(trace, fleet, log, fitted, replica_of)
 
 
-def tables_of(fleet: Fleet) -> list[StepTable]:
+def tables_of(fleet: SimulatedFleet) -> list[StepTable]:
     """The step tables of the fleet's groups, equal ones shared."""
     made: dict[tuple[int, int, int], StepTable] = {}
     for group in fleet.groups:
@@ -144,7 +144,9 @@ def _serve_least_loaded(
     return chosen
 
 
-def _outcome(trace: Trace, fleet: Fleet, log: Log, fitted: Sequence[FittedSizes], replica_of: Ints) -> Outcome:
+def _outcome(
+    trace: Trace, fleet: SimulatedFleet, log: Log, fitted: Sequence[FittedSizes], replica_of: Ints
+) -> SimulationResult:
     group_of = np.asarray(fleet.group_of_replica(), dtype=np.int64)
     group = group_of[replica_of]
     first, last = np.asarray(log.first_token), np.asarray(log.last_token)
@@ -157,7 +159,7 @@ def _outcome(trace: Trace, fleet: Fleet, log: Log, fitted: Sequence[FittedSizes]
     several = generations > 1
     tpot[several] = (last - first)[several] / (generations - 1)[several]
     requests = np.bincount(replica_of, minlength=fleet.replicas).tolist()
-    return Outcome(
+    return SimulationResult(
         trace=trace,
         ttft_seconds=first - trace.arrival_seconds + api_seconds,
         tpot_seconds=tpot,

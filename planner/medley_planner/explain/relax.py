@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medley_planner.explain.knobs import Knob, knobs
-from medley_planner.explain.values import Outcome, Relaxation, RelaxationKind
+from medley_planner.explain.values import Relaxation, RelaxationKind, RelaxationResult
 from medley_planner.explain.whatif import WhatIf, is_shared, unmet_rps
 from medley_planner.explain.words import NO_TIME, name_buckets
 from medley_planner.model import Plan, Problem, Service, Unserved, UnservedReason
@@ -32,19 +32,19 @@ def relaxations(problem: Problem, planned: Plan, ask: WhatIf) -> tuple[Relaxatio
         unserved = [
             (service, entry) for service in part if service.name in plans for entry in plans[service.name].unserved
         ]
-        case = _Case(replace(problem, services=tuple(part)), unserved)
+        case = _Shortfall(replace(problem, services=tuple(part)), unserved)
         turned = knobs(case.problem, unserved)
         time = ask.within(1 / (len(parts) - done))
         outside = _cost_outside(problem, planned, case)
         for position, knob in enumerate(turned):
             found.append(_try(case, knob, time.within(1 / (len(turned) - position)), outside_per_hour=outside))
         found.extend(_targets(unserved))
-    order = list(Outcome)
+    order = list(RelaxationResult)
     return tuple(sorted(found, key=lambda entry: (order.index(entry.outcome), entry.cost_per_hour or math.inf)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class _Shortfall:
     """Services that share limits, and what is unmet of them."""
 
     problem: Problem
@@ -123,7 +123,7 @@ def _ties(pool: str, domain: str | None, parents: dict[str, str | None]) -> tupl
     return (("pool", pool), ("domain", domain))
 
 
-def _cost_outside(problem: Problem, planned: Plan, case: _Case) -> float:
+def _cost_outside(problem: Problem, planned: Plan, case: _Shortfall) -> float:
     """What the services and nodes cost that the case does not hold."""
     inside = {service.name for service in case.problem.services}
     pools = {variant.pool for service in case.problem.services for variant in service.variants}
@@ -131,10 +131,10 @@ def _cost_outside(problem: Problem, planned: Plan, case: _Case) -> float:
     return services + math.fsum(node.idle_cost_per_hour for node in planned.nodes if node.pool not in pools)
 
 
-def _try(case: _Case, knob: Knob, ask: WhatIf, *, outside_per_hour: float) -> Relaxation:
+def _try(case: _Shortfall, knob: Knob, ask: WhatIf, *, outside_per_hour: float) -> Relaxation:
     lifted = knob.lift(case.problem)
     answer = ask.ask(lifted)
-    base = Relaxation(knob.kind, knob.name, knob.services, Outcome.NOT_TRIED, NO_TIME, knob.unit)
+    base = Relaxation(knob.kind, knob.name, knob.services, RelaxationResult.NOT_TRIED, NO_TIME, knob.unit)
     if knob.step != 0:
         base = replace(base, now=knob.now)
     if answer is None:
@@ -143,7 +143,7 @@ def _try(case: _Case, knob: Knob, ask: WhatIf, *, outside_per_hour: float) -> Re
     if left > 0:
         given = "with it" if knob.kind is RelaxationKind.ROUTING else "without this limit"
         message = f"even {given} {left:.4g} requests/s stay unmet"
-        return replace(base, outcome=Outcome.NOT_ENOUGH, message=message, left_rps=left)
+        return replace(base, outcome=RelaxationResult.NOT_ENOUGH, message=message, left_rps=left)
     needed, best, smallest = (None, answer, True) if knob.step == 0 else _smallest(case, knob, answer, ask)
     cost = best.cost_per_hour + outside_per_hour
     rest = case.rest_rps(best)
@@ -155,7 +155,7 @@ def _try(case: _Case, knob: Knob, ask: WhatIf, *, outside_per_hour: float) -> Re
     less = "" if smallest else "; less may do, which was not found out in the time given"
     return replace(
         base,
-        outcome=Outcome.SERVES_ALL,
+        outcome=RelaxationResult.SERVES_ALL,
         message=f"{action}: {served}{less}",
         needed=needed,
         smallest=smallest and needed is not None,
@@ -164,7 +164,7 @@ def _try(case: _Case, knob: Knob, ask: WhatIf, *, outside_per_hour: float) -> Re
     )
 
 
-def _smallest(case: _Case, knob: Knob, lifted: Plan, ask: WhatIf) -> tuple[float, Plan, bool]:
+def _smallest(case: _Shortfall, knob: Knob, lifted: Plan, ask: WhatIf) -> tuple[float, Plan, bool]:
     """The least value that serves all, its plan, and whether one step less is known not to."""
     low, high = 0, _steps(knob, knob.needed(case.problem, lifted))
     best = lifted
@@ -228,7 +228,7 @@ def _targets(unserved: Sequence[tuple[Service, Unserved]]) -> Iterator[Relaxatio
                 RelaxationKind.LATENCY_TARGET,
                 name,
                 (name,),
-                Outcome.NOT_TRIED,
+                RelaxationResult.NOT_TRIED,
                 f"no variant serves {buckets} ({left:.4g} requests/s): loosen the latency targets or add faster GPUs",
                 left_rps=left,
             )

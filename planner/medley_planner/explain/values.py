@@ -173,7 +173,7 @@ class RelaxationKind(StrEnum):
     """The targets themselves, or GPUs that meet them: nothing that planning again can try."""
 
 
-class Outcome(StrEnum):
+class RelaxationResult(StrEnum):
     """What trying a relaxation showed."""
 
     SERVES_ALL = "ServesAll"
@@ -196,7 +196,7 @@ class Relaxation:
     kind: RelaxationKind
     name: str
     services: tuple[str, ...]
-    outcome: Outcome
+    outcome: RelaxationResult
     message: str
     unit: str = ""
     now: float | None = None

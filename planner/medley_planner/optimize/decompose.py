@@ -45,7 +45,7 @@ _REASON_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Case:
+class _FleetCase:
     """What the groups have in common. `prices` are the last plan's, by row of the room."""
 
     problem: Problem
@@ -72,7 +72,7 @@ def plan(
     validate(problem)
     ends = started + deadline_seconds - min(deadline_seconds / 2, _WRITE_SECONDS * len(problem.services))
     room = shared_room(problem)
-    case = _Case(problem, room, _last_prices(room, last), relative_gap)
+    case = _FleetCase(problem, room, _last_prices(room, last), relative_gap)
     groups = gathered(problem, coupled(problem, room), few=_FEW)
     planned: dict[int, tuple[Task, Answer]] = {}
     prices: dict[int, float] = {}
@@ -119,7 +119,9 @@ def _last_prices(room: Room, last: Plan | None) -> tuple[float, ...]:
     return tuple(known.get((limit.kind, limit.name, limit.size)) or 0.0 for limit in room.limits)
 
 
-def _solve_group(case: _Case, group: Sequence[int], *, seconds_left: Callable[[], float]) -> tuple[list[Task], Answers]:
+def _solve_group(
+    case: _FleetCase, group: Sequence[int], *, seconds_left: Callable[[], float]
+) -> tuple[list[Task], Answers]:
     """The limits that the group uses are used by no other group."""
     if len(group) > _FEW:
         return _solve_many(case, group, seconds_left=seconds_left)
@@ -176,7 +178,7 @@ def _prices_of_scarce(
     return relaxed_prices(tasks, room, seconds=min(_PRICE_SECONDS, seconds_left()))
 
 
-def _prepare(case: _Case, index: int) -> tuple[Task, ...]:
+def _prepare(case: _FleetCase, index: int) -> tuple[Task, ...]:
     return prepare(case.problem.services[index], case.room, horizon_seconds=case.problem.horizon_seconds)
 
 
@@ -186,7 +188,9 @@ def _share_nodes(tasks: Sequence[Task], room: Room) -> bool:
     return bool(paid) and sum(len(pools) for pools in users) > len(set().union(*users))
 
 
-def _solve_many(case: _Case, group: Sequence[int], *, seconds_left: Callable[[], float]) -> tuple[list[Task], Answers]:
+def _solve_many(
+    case: _FleetCase, group: Sequence[int], *, seconds_left: Callable[[], float]
+) -> tuple[list[Task], Answers]:
     room = case.room
     candidates = [_prepare(case, index) for index in group]
     tasks = [choices[0] for choices in candidates]

@@ -13,13 +13,13 @@ from medley_planner.capacity import (
     ESTIMATE,
     EngineKey,
     GridRatios,
+    LatencyTargets,
     MemoryFit,
     Speed,
     StepTime,
     Table,
     TableGroup,
     TableKey,
-    Targets,
     memory_fit,
 )
 from medley_planner.catalog import Gpu
@@ -55,7 +55,7 @@ class Engine:
 
     @property
     def table_group(self) -> TableGroup:
-        targets = Targets(self.ttft_seconds, self.tpot_seconds, self.percentile)
+        targets = LatencyTargets(self.ttft_seconds, self.tpot_seconds, self.percentile)
         return TableGroup(self.shape, self.version, targets, self.max_model_len, self.max_sequences)
 
     def speed(self, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> Speed:

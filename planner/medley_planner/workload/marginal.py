@@ -32,25 +32,25 @@ def thinned(bins: Sequence[Bin], *, max_bins: int, min_share: float = MIN_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ThinnedBin:
     """A thinned bin, and the indexes of the bins that it was made of."""
 
     bin: Bin
     members: tuple[int, ...]
 
 
-def thinned_parts(bins: Sequence[Bin], *, max_bins: int, min_share: float = MIN_SHARE) -> tuple[Part, ...]:
+def thinned_parts(bins: Sequence[Bin], *, max_bins: int, min_share: float = MIN_SHARE) -> tuple[ThinnedBin, ...]:
     """`thinned`, with what went into each bin."""
     total = math.fsum(b.share for b in bins)
     order = sorted((i for i, b in enumerate(bins) if b.share > 0), key=lambda i: bins[i].tokens)
-    kept = [Part(Bin(bins[i].tokens, bins[i].share / total), (i,)) for i in order]
+    kept = [ThinnedBin(Bin(bins[i].tokens, bins[i].share / total), (i,)) for i in order]
     while len(kept) > 1:
         smallest = min(range(len(kept)), key=lambda i: (kept[i].bin.share, i))
         if kept[smallest].bin.share >= min_share and len(kept) <= max_bins:
             break
         left = _nearer_left([part.bin for part in kept], smallest)
         a, b = kept[left : left + 2]
-        kept[left : left + 2] = [Part(_merged(a.bin, b.bin), a.members + b.members)]
+        kept[left : left + 2] = [ThinnedBin(_merged(a.bin, b.bin), a.members + b.members)]
     return tuple(kept)
 
 

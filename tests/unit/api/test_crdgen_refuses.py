@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from medley_operator.api.crdgen import crd
 from medley_operator.api.structural import CrdSchemaError, Schema
 from medley_operator.api.structural_check import check
-from medley_operator.api.v1alpha1 import Column, Kind, Rule
+from medley_operator.api.v1alpha1 import CelRule, Column, Kind
 
 Name = Annotated[str, Field(max_length=8)]
 
@@ -52,7 +52,7 @@ def kind(spec: type[BaseModel], *, column: Column | None = None, rule: str = "")
         status=Status,
         columns=(column,) if column else (),
         description="A thing.",
-        rules=(Rule(cel=rule, message="no", holds=bool),) if rule else (),
+        rules=(CelRule(cel=rule, message="no", holds=bool),) if rule else (),
     )
 
 

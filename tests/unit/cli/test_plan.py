@@ -20,7 +20,7 @@ from medley_operator.cli.manifests import read_objects
 from medley_operator.cli.plan import offline_snapshot
 from medley_operator.cli.plan_report import build_report
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import Memory
+from medley_operator.domain.values.snapshot import FleetMemory
 from medley_planner.model import NodeCount, NodePrice, PowerDomain, Priority
 from medley_planner.optimize import plan
 
@@ -126,7 +126,7 @@ def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[
     """The plan is checked against every one of these limits before it is printed."""
     example = EXAMPLES / "budget" / "fleet.yaml"
     snapshot, _ = offline_snapshot(read_objects([str(example)]))
-    problem = prepare(snapshot, Memory()).problem
+    problem = prepare(snapshot, FleetMemory()).problem
     assert problem is not None
     batch, chat = problem.services
     assert (batch.priority, chat.priority) == (Priority.LOW, Priority.HIGH)
@@ -147,7 +147,7 @@ def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[
 
 def test_whole_nodes_stand_beside_the_services() -> None:
     snapshot, _ = offline_snapshot(read_objects([str(EXAMPLES / "budget" / "fleet.yaml")]))
-    prepared = prepare(snapshot, Memory())
+    prepared = prepare(snapshot, FleetMemory())
     assert prepared.problem is not None
     nodes = (NodeCount("h100", 1, 55.04, 41.28), NodeCount("l4-spot", 0, 0.0, 0.0))
     bought = replace(plan(prepared.problem, deadline_seconds=10.0), nodes=nodes)

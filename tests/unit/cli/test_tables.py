@@ -16,7 +16,7 @@ from medley_operator.cli.manifests import read_objects
 from medley_operator.cli.plan import offline_snapshot
 from medley_operator.cli.tables import simulate_all, with_tables
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import Memory, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_planner.capacity import GridRatios, TableKey
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.cli.table_cache import TableCache
@@ -60,7 +60,7 @@ def test_what_is_at_hand_counts_without_being_asked_for(
     assert {row["capacity_basis"] for row in before["mix"]} == {"ClosedForm"}
     # The directory that the operator and `medley estimate` use, too.
     cache = TableCache(tmp_path / "cache" / "medley" / "capacity")
-    for _, table in half(prepare(snapshot_of(small), Memory()).missing_tables):
+    for _, table in half(prepare(snapshot_of(small), FleetMemory()).missing_tables):
         assert isinstance(table, GridRatios)
         cache.put(table)
     assert main(["plan", "-f", small, "-o", "json"]) == 0
@@ -81,7 +81,7 @@ def test_simulate_makes_what_is_missing_tells_how_far_it_is_and_keeps_it(
     command = ["plan", "-f", small, "--simulate", "--cache-dir", str(tmp_path / "own"), "-o", "json"]
     assert main(command) == 0
     told = capsys.readouterr()
-    missing = len(prepare(snapshot_of(small), Memory()).missing_tables)
+    missing = len(prepare(snapshot_of(small), FleetMemory()).missing_tables)
     assert f"simulated {missing}/{missing}: " in told.err
     monkeypatch.setattr(tables, "simulate_all", nothing)
     assert main(command) == 0
@@ -95,7 +95,7 @@ def test_a_directory_that_cannot_be_written_is_told_once_and_the_tables_count(
 ) -> None:
     (tmp_path / "file").write_text("")
     known = with_tables(snapshot_of(small), directory=tmp_path / "file", simulate=True, make=half)
-    assert prepare(known, Memory()).missing_tables == ()
+    assert prepare(known, FleetMemory()).missing_tables == ()
     assert capsys.readouterr().err.count("give another --cache-dir") == 1
 
 
@@ -129,7 +129,7 @@ def test_an_instance_holds_its_own_capacities(tmp_path: Path, capsys: pytest.Cap
 
 def test_processes_tell_what_the_simulator_refuses(small: str) -> None:
     """More sequences than tokens in a step are refused before anything is simulated."""
-    key = prepare(snapshot_of(small), Memory()).missing_tables[0]
+    key = prepare(snapshot_of(small), FleetMemory()).missing_tables[0]
     ((asked, outcome),) = simulate_all([replace(key, token_budget=128)])
     assert asked.token_budget == 128
     assert isinstance(outcome, str)

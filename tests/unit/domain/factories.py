@@ -10,12 +10,12 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, Runt
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.snapshot import (
     Decision,
+    InvalidObject,
     Manifest,
     MetricsReason,
     NodeView,
     ObjectKey,
     Observation,
-    Rejected,
     Snapshot,
 )
 from medley_planner.model import Bucket, Demand, SizeSource
@@ -130,7 +130,7 @@ def snapshot(
     nodes: Iterable[NodeView] = (),
     gateways: frozenset[tuple[str, str]] | None = frozenset({(NAMESPACE, "inference")}),
     observations: Mapping[str, Observation] | None = None,
-    rejected: Iterable[Rejected] = (),
+    rejected: Iterable[InvalidObject] = (),
     measured: Iterable[ModelProfile] = (),
 ) -> Snapshot:
     return Snapshot(
@@ -173,7 +173,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
         pools=tuple(fresh("GPUPool", item) for item in before.pools),
         profiles=tuple(fresh("RuntimeProfile", item) for item in before.profiles),
         rejected=tuple(
-            Rejected(item.key, item.uid, item.generation, item.message, statuses.get(item.key, item.status))
+            InvalidObject(item.key, item.uid, item.generation, item.message, statuses.get(item.key, item.status))
             for item in before.rejected
         ),
         children=children,

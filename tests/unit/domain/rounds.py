@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import Condition, LLMService
-from medley_operator.domain.decide import conclude
+from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.candidates import Prepared, ServiceContext
+from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
 from medley_operator.domain.values.snapshot import (
     Decision,
+    FleetMemory,
     Manifest,
-    Memory,
     Observation,
     PlanFailure,
-    PlanOutcome,
+    PlanOrFailure,
     Snapshot,
 )
 from medley_planner.optimize import plan, verify
@@ -32,8 +32,8 @@ class Round:
     prepared: Prepared
     decision: Decision
 
-    def context(self, name: str = "llama") -> ServiceContext:
-        found = self.prepared.context((make.NAMESPACE, name))
+    def candidate(self, name: str = "llama") -> ServiceCandidate:
+        found = self.prepared.candidate((make.NAMESPACE, name))
         assert found is not None
         return found
 
@@ -67,15 +67,15 @@ class Round:
 
 
 def run(
-    snapshot: Snapshot, memory: Memory | None = None, *, failure: PlanFailure | None = None, now: str = make.NOW
+    snapshot: Snapshot, memory: FleetMemory | None = None, *, failure: PlanFailure | None = None, now: str = make.NOW
 ) -> Round:
-    before = memory if memory is not None else Memory()
+    before = memory if memory is not None else FleetMemory()
     prepared = prepare(snapshot, before)
-    outcome: PlanOutcome | None = failure
+    outcome: PlanOrFailure | None = failure
     if outcome is None and prepared.problem is not None:
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
         assert verify(prepared.problem, outcome) == ()
-    return Round(snapshot, prepared, conclude(snapshot, prepared, outcome, before, now=now))
+    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, before, now=now))
 
 
 def follow(
@@ -92,11 +92,11 @@ def follow(
     if observations is not None:
         by_key = {(make.NAMESPACE, name): value for name, value in observations.items()}
         snapshot = replace(snapshot, observations=by_key)
-    memory = Memory() if forget else earlier.decision.memory
+    memory = FleetMemory() if forget else earlier.decision.memory
     return run(snapshot, memory, failure=failure, now=now)
 
 
-def settle(snapshot: Snapshot, memory: Memory | None = None) -> Round:
+def settle(snapshot: Snapshot, memory: FleetMemory | None = None) -> Round:
     """Rounds until nothing is written any more; the last one that wrote nothing is returned."""
     current = run(snapshot, memory)
     for _ in range(8):

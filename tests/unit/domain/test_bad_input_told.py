@@ -13,7 +13,7 @@ import pytest
 
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
-from medley_operator.metrics.queries import Role
+from medley_operator.metrics.queries import FigureRole
 from medley_planner.model import Demand
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import Round, follow, run
@@ -54,7 +54,7 @@ METRICS = {
     ),
     "no series": Told(FakePrometheus(load=[], prompt=[], generation=[]), "MetricsMissing", "no target"),
     "series that ended": Told(
-        FakePrometheus(load=[], absence=[(labels("demo", "llama", Role.SEEN), 1.0)]), "MetricsStale", "ended"
+        FakePrometheus(load=[], absence=[(labels("demo", "llama", FigureRole.SEEN), 1.0)]), "MetricsStale", "ended"
     ),
     "no size series": Told(FakePrometheus(generation=[]), "MetricsMissing", "generation_tokens"),
     "old sample": Told(FakePrometheus(load=load_elements(newest=NOW - 200)), "MetricsStale", "200 s old"),

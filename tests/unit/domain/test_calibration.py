@@ -15,7 +15,7 @@ from medley_operator.domain.speed.calibration_record import MAX_BYTES, config_ma
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed, StepFactors
-from medley_planner.capacity.calibrate import Calibration, Standing
+from medley_planner.capacity.calibrate import Calibration, CalibrationState
 from medley_planner.capacity.speed import PARTS
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.model import Provenance
@@ -151,13 +151,15 @@ def test_pods_of_no_known_variant_are_left_out() -> None:
 def test_turns_tell_when_plans_change_their_ground() -> None:
     engines = taught(11)
     folded = fold(engines, {GROUP: EngineFigures(window(5))}, {VARIANT: RUN})
-    assert [(turn.before, turn.after) for turn in folded.turns] == [(Standing.LEARNING, Standing.CALIBRATED)]
+    assert [(turn.before, turn.after) for turn in folded.turns] == [
+        (CalibrationState.LEARNING, CalibrationState.CALIBRATED)
+    ]
     odd = EngineFigures(window(5, noise=3.0))
     turns: list[Turn] = []
     for _ in range(10):
         folded = fold(folded.engines, {GROUP: odd}, {VARIANT: RUN})
         turns += folded.turns
-    assert [(turn.before, turn.after) for turn in turns] == [(Standing.CALIBRATED, Standing.RESTARTED)]
+    assert [(turn.before, turn.after) for turn in turns] == [(CalibrationState.CALIBRATED, CalibrationState.RESTARTED)]
     (speed,) = told_speeds(folded.engines).values()
     assert speed.provenance is Provenance.ESTIMATED
 
@@ -166,7 +168,7 @@ def test_corrections_of_another_estimate_mean_nothing() -> None:
     engines = taught(40)
     other = {key: replace(known, estimate_seconds=0.5) for key, known in engines.items()}
     folded = fold(other, {GROUP: EngineFigures(SkipReason.FEW_STEPS)}, {VARIANT: RUN})
-    assert [turn.after for turn in folded.turns] == [Standing.RESTARTED]
+    assert [turn.after for turn in folded.turns] == [CalibrationState.RESTARTED]
     assert told_speeds(folded.engines)[RUN.key].factors == StepFactors()
 
 
@@ -288,7 +290,7 @@ def test_a_write_is_worth_what_a_restart_would_lose() -> None:
     assert worth_writing({}, known)
     assert worth_writing({key: replace(engine, told=Speed())}, known)
     assert worth_writing(known, {})
-    lost = replace(engine.calibration, standing=Standing.UNSETTLED)
+    lost = replace(engine.calibration, standing=CalibrationState.UNSETTLED)
     assert worth_writing({key: replace(engine, calibration=lost)}, known)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.decide import conclude
+from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetPlan, Memory, PlanFailure, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, FleetPlan, PlanFailure, Snapshot
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.check import Attained, Checked
 from medley_planner.model import Plan
@@ -23,19 +23,19 @@ def checked(attainment: float) -> dict[str, Checked]:
 
 
 def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
-    prepared = prepare(snapshot, Memory())
-    return Round(snapshot, prepared, conclude(snapshot, prepared, outcome, Memory(), now=make.NOW))
+    prepared = prepare(snapshot, FleetMemory())
+    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, FleetMemory(), now=make.NOW))
 
 
 def planned(snapshot: Snapshot) -> Plan:
-    problem = prepare(snapshot, Memory()).problem
+    problem = prepare(snapshot, FleetMemory()).problem
     assert problem is not None
     return plan(problem)
 
 
 def test_the_check_knows_every_variant_of_each_planned_service_and_its_targets() -> None:
     prepared = prepare(
-        make.snapshot(make.service(), make.service("broken", spec={"variants": [{"poolRef": "no"}]})), Memory()
+        make.snapshot(make.service(), make.service("broken", spec={"variants": [{"poolRef": "no"}]})), FleetMemory()
     )
     assert set(prepared.subjects) == {NAME}
     subject = prepared.subjects[NAME]
@@ -45,14 +45,14 @@ def test_the_check_knows_every_variant_of_each_planned_service_and_its_targets()
 
 
 def test_equal_replicas_of_many_services_are_one_object() -> None:
-    prepared = prepare(make.snapshot(make.service(), make.service("other")), Memory())
+    prepared = prepare(make.snapshot(make.service(), make.service("other")), FleetMemory())
     first, second = (dict(subject.replicas) for subject in prepared.subjects.values())
     assert first.keys() == second.keys()
     assert all(first[name] is second[name] for name in first)
 
 
 def test_the_worker_tells_what_it_simulated() -> None:
-    prepared = prepare(make.snapshot(make.service()), Memory())
+    prepared = prepare(make.snapshot(make.service()), FleetMemory())
     assert prepared.problem is not None
     outcome = plan_and_verify(prepared.problem, 10.0, prepared.subjects)
     assert isinstance(outcome, FleetPlan)
@@ -101,7 +101,7 @@ def test_a_factor_in_a_status_that_is_none_is_let_pass(factor: str) -> None:
     first = settle(make.snapshot(make.service()))
     status = first.snapshot.services[0].status.model_dump(mode="json", by_alias=True, exclude_none=True)
     status["plan"]["capacityCorrections"] = [{"variant": "l4-tp2", "factor": factor}]
-    prepared = prepare(make.snapshot(make.service(status=status)), Memory())
+    prepared = prepare(make.snapshot(make.service(status=status)), FleetMemory())
     assert prepared.subjects[NAME].last_factors == ()
 
 
@@ -116,7 +116,7 @@ def test_capacities_are_told_and_weighted_as_the_plan_was_made_with_them() -> No
     assert lowered.status()["plan"]["capacityCorrections"] == [{"variant": name, "factor": "0.500"}]
     snapshot = make.carried_out(lowered.snapshot, lowered.decision)
     assert is_quiet(told(snapshot, FleetPlan.of(good, capacity_factors={NAME: {name: 0.5}})).decision)
-    assert prepare(snapshot, Memory()).subjects[NAME].last_factors == ((name, 0.5),)
+    assert prepare(snapshot, FleetMemory()).subjects[NAME].last_factors == ((name, 0.5),)
     # A plan that is held keeps the capacities that it was made with.
     held = told(snapshot, PlanFailure("SolverTimeout", "late"))
     assert held.status()["variants"][0]["capacityRps"] == row["capacityRps"]

@@ -97,8 +97,8 @@ def test_new_capacity_is_ready_before_old_is_removed() -> None:
 
 def test_a_variant_whose_pool_is_deleted_goes_when_the_rest_is_ready() -> None:
     steady = settle(make.snapshot(make.service()))
-    (old,) = steady.context().last_replicas
-    pool_name = steady.context().service.status.variants[0].pool
+    (old,) = steady.candidate().last_replicas
+    pool_name = steady.candidate().service.status.variants[0].pool
     pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != pool_name)
     start = run(changed(steady.snapshot, pools=pools), steady.decision.memory)
     assert not start.decision.deletes
@@ -357,7 +357,9 @@ def test_ready_capacity_never_falls_below_the_lower_of_now_and_the_plan(steps: t
             observations = {"llama": make.found(float(step), prompt=500.0 if step % 2 else 2000.0)}
             current = follow(current, ready=ready, observations=observations)
             after = make.carried_out(current.snapshot, current.decision, ready=False)
-            capacity = {variant.variant.name: variant.variant.capacity_rps[0] for variant in current.context().variants}
+            capacity = {
+                variant.variant.name: variant.variant.capacity_rps[0] for variant in current.candidate().variants
+            }
             planned = sum(
                 capacity.get(variant["name"], 0.0) * variant["desired"] for variant in _after(current)["variants"]
             )
@@ -377,7 +379,7 @@ def _after(round_: Round) -> dict[str, Any]:
 
 
 def _ready_capacity(round_: Round) -> float:
-    capacity = {variant.variant.name: variant.variant.capacity_rps[0] for variant in round_.context().variants}
+    capacity = {variant.variant.name: variant.variant.capacity_rps[0] for variant in round_.candidate().variants}
     ready: float = sum(
         capacity.get(manifest["metadata"]["labels"]["medley.dev/variant"], 0.0)
         * manifest.get("status", {}).get("readyReplicas", 0)

@@ -32,12 +32,12 @@ def live(rate_rps: float = 40.0) -> Round:
 @pytest.mark.parametrize("reason", LOSSES)
 def test_a_service_that_had_metrics_is_held(reason: MetricsReason, forget: bool) -> None:
     steady = live()
-    before = dict(steady.context().last_replicas)
+    before = dict(steady.candidate().last_replicas)
     held = follow(steady, observations={"llama": make.lost(reason)}, forget=forget)
     assert not held.decision.applies
     assert not held.decision.deletes
     assert held.prepared.problem is None
-    assert dict(held.context().last_replicas) == before
+    assert dict(held.candidate().last_replicas) == before
     assert held.condition("PlanReady").reason == "Held"
     assert held.condition("PlanReady").status == "True"
     assert held.condition("MetricsAvailable").reason == reason
@@ -60,7 +60,7 @@ def test_a_held_service_is_mended_and_its_gpus_are_not_given_away() -> None:
         make.service(spec=LIVE), make.service("other"), pools=pools, observations={"llama": make.found(8.0)}
     )
     steady = settle(snapshot)
-    replicas = steady.context().last_replicas["l4-tp2"]
+    replicas = steady.candidate().last_replicas["l4-tp2"]
     held = follow(steady, observations={"llama": make.lost()})
     assert held.prepared.problem is not None
     assert [service.name for service in held.prepared.problem.services] == ["demo/other"]

@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.decide import conclude
+from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
 from medley_operator.domain.rollout.unserved import WAY_OUT, shortage, unserved_message
-from medley_operator.domain.values.snapshot import FleetPlan, Memory, PlanFailure, PoolGauges, RoutingSaving, Snapshot
+from medley_operator.domain.values.snapshot import (
+    FleetMemory,
+    FleetPlan,
+    PlanFailure,
+    PoolGauges,
+    RoutingSaving,
+    Snapshot,
+)
 from medley_planner.model import LimitKind, LimitUse, NodeCount, Plan, PlanStatus, RoutingMode, Unserved, UnservedReason
 from medley_planner.optimize import plan
 from tests.unit.domain import factories as make
@@ -22,15 +29,15 @@ BY_NODE: dict[str, Any] = {"cost": {"perNodeHour": "3.22"}}
 
 
 def planned(snapshot: Snapshot) -> Plan:
-    problem = prepare(snapshot, Memory()).problem
+    problem = prepare(snapshot, FleetMemory()).problem
     assert problem is not None
     return plan(problem, deadline_seconds=10.0)
 
 
 def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
     """The round that this outcome of planning makes of the snapshot."""
-    prepared = prepare(snapshot, Memory())
-    return Round(snapshot, prepared, conclude(snapshot, prepared, outcome, Memory(), now=make.NOW))
+    prepared = prepare(snapshot, FleetMemory())
+    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, FleetMemory(), now=make.NOW))
 
 
 def short(*unserved: Unserved, status: PlanStatus = PlanStatus.PARTIAL) -> Round:

@@ -11,14 +11,14 @@ from medley_operator.domain.cluster.pools import ZONE_LABEL, free_gpus
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
 from medley_operator.domain.planner_input import HORIZON_SECONDS
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import Memory, NodeView, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, NodeView, Snapshot
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, Problem, Service
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import changed, follow, run, settle
 
 
 def problem_of(snapshot: Snapshot) -> Problem:
-    problem = prepare(snapshot, Memory()).problem
+    problem = prepare(snapshot, FleetMemory()).problem
     assert problem is not None
     return problem
 
@@ -162,7 +162,7 @@ def test_a_rejected_service_takes_its_gpus_and_its_power() -> None:
     pools = [make.pool(nodes=2, power={"budgetWatts": 500})]
     spec = {"variants": [{"poolRef": "l4", "tensorParallel": 2, "minReplicas": 3}]}
     steady = settle(make.snapshot(make.service(spec=spec), pools=pools))
-    assert steady.context().last_replicas == {"l4-tp2": 3}
+    assert steady.candidate().last_replicas == {"l4-tp2": 3}
     broken = make.service(spec={**spec, "runtime": {"profileRef": "trt"}}, generation=2)
     problem = run(changed(steady.snapshot, broken, make.service("other")), steady.decision.memory).prepared.problem
     assert problem is not None

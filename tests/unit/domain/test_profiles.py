@@ -12,7 +12,7 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.profile_judgement import Judgement, Known
-from medley_operator.domain.values.snapshot import Memory, ObjectKey, Rejected, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, InvalidObject, ObjectKey, Snapshot
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
 from medley_planner.model import Provenance, Variant
 from medley_planner.shapes import Precision
@@ -41,7 +41,9 @@ def told(judgement: Judgement) -> tuple[str, str]:
 
 
 def variants(snapshot: Snapshot, *, derates: Derates | None = None) -> dict[str, Variant]:
-    prepared = prepare(snapshot, Memory()) if derates is None else prepare(snapshot, Memory(), derates=derates)
+    prepared = (
+        prepare(snapshot, FleetMemory()) if derates is None else prepare(snapshot, FleetMemory(), derates=derates)
+    )
     assert prepared.problem is not None
     (service,) = prepared.problem.services
     return {variant.name: variant for variant in service.variants}
@@ -249,7 +251,7 @@ def test_a_capacity_that_was_measured_and_is_estimated_again_is_an_event_once() 
 
 def test_a_profile_that_does_not_parse_is_told_so_in_its_condition_accepted() -> None:
     key = ObjectKey("ModelProfile", "", "broken")
-    rejected = Rejected(key, "uid-broken", 1, "spec.gpu is missing", {})
+    rejected = InvalidObject(key, "uid-broken", 1, "spec.gpu is missing", {})
     done = run(make.snapshot(make.service(), rejected=[rejected]))
     (status,) = [write.status for write in done.decision.statuses if write.key == key]
     assert [(one["type"], one["reason"]) for one in status["conditions"]] == [("Accepted", "InvalidSpec")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.values.snapshot import ObjectKey, Rejected
+from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import changed, run, settle
 
@@ -88,7 +88,7 @@ def test_an_entry_for_one_variant_takes_the_fewest_gpus_that_fit_and_are_fast_en
     for tpot, gpus in {"100ms": 1, "60ms": 2, "1ms": None}.items():
         spec = {"slo": {"ttft": "2s", "tpot": tpot}, "variants": [{"poolRef": "l4", **limits}]}
         done = run(make.snapshot(make.service(spec=spec), pools=[make.pool()]))
-        assert [variant.variant.gpus_per_replica for variant in done.context().variants] == ([gpus] if gpus else [])
+        assert [variant.variant.gpus_per_replica for variant in done.candidate().variants] == ([gpus] if gpus else [])
 
 
 def test_a_model_given_by_its_config_is_planned() -> None:
@@ -99,9 +99,9 @@ def test_a_model_given_by_its_config_is_planned() -> None:
 def test_fp8_runs_only_where_the_gpu_has_it() -> None:
     pools = [make.pool("a10g", gpu="A10G", price="0.5"), make.pool("l4")]
     done = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools))
-    assert {variant.variant.pool for variant in done.context().variants} == {"l4"}
-    assert all(("--quantization", "fp8") in variant.engine_flags for variant in done.context().variants)
-    assert "FP8" in next(unfit.message for unfit in done.context().unfit if unfit.variant == "a10g")
+    assert {variant.variant.pool for variant in done.candidate().variants} == {"l4"}
+    assert all(("--quantization", "fp8") in variant.engine_flags for variant in done.candidate().variants)
+    assert "FP8" in next(unfit.message for unfit in done.candidate().unfit if unfit.variant == "a10g")
     refused = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools[:1]))
     assert refused.condition("PlanReady").reason == "ModelFitsNoPool"
     assert "FP8" in refused.condition("PlanReady").message
@@ -110,8 +110,8 @@ def test_fp8_runs_only_where_the_gpu_has_it() -> None:
 def test_pools_that_cannot_be_used_are_passed_over_or_named() -> None:
     pools = [make.pool(), make.pool("odd", gpu="RTX-1"), make.pool("free", gpu="L4", price="0")]
     done = run(make.snapshot(make.service(), pools=pools))
-    assert {variant.variant.pool for variant in done.context().variants} == {"l4"}
-    assert {unfit.variant for unfit in done.context().unfit} == {"odd", "free"}
+    assert {variant.variant.pool for variant in done.candidate().variants} == {"l4"}
+    assert {unfit.variant for unfit in done.candidate().unfit} == {"odd", "free"}
     for pool_name, words in {"odd": 'spec.gpu "RTX-1"', "free": 'spec.cost.perHour "0"'}.items():
         named = run(make.snapshot(make.service(spec={"variants": [{"poolRef": pool_name}]}), pools=pools))
         condition = named.condition("PlanReady")
@@ -144,7 +144,7 @@ def breaks(**spec: Any) -> Callable[[], Any]:
 def test_a_rejected_service_keeps_what_it_runs_and_its_gpus(broken: Callable[[], Any]) -> None:
     pools = [make.pool(nodes=1)]
     steady = settle(make.snapshot(make.service(), pools=pools))
-    running = sum(steady.context().last_replicas.values())
+    running = sum(steady.candidate().last_replicas.values())
     done = run(changed(steady.snapshot, broken(), make.service("other")), steady.decision.memory)
     assert not [apply for apply in done.decision.applies if apply.service[1] == "llama"]
     assert not done.decision.deletes
@@ -156,7 +156,9 @@ def test_a_rejected_service_keeps_what_it_runs_and_its_gpus(broken: Callable[[],
 
 def test_an_object_that_does_not_parse_is_told_so_once() -> None:
     key = ObjectKey("LLMService", make.NAMESPACE, "broken")
-    rejected = Rejected(key=key, uid="uid-broken", generation=3, message="spec.slo.tpot is 50: write 50ms", status={})
+    rejected = InvalidObject(
+        key=key, uid="uid-broken", generation=3, message="spec.slo.tpot is 50: write 50ms", status={}
+    )
     done = run(make.snapshot(make.service(), rejected=[rejected]))
     conditions = {item["type"]: item for item in done.status("broken")["conditions"]}
     assert conditions["PlanReady"]["reason"] == "InvalidSpec"
@@ -169,8 +171,8 @@ def test_an_object_that_does_not_parse_is_told_so_once() -> None:
 
 def test_an_unreadable_pool_does_not_look_like_a_pool_that_is_gone() -> None:
     steady = settle(make.snapshot(make.service(), pools=[make.pool(), make.pool("l40s", gpu="L40S", price="9")]))
-    assert set(steady.context().last_replicas) == {"l4-tp2"}
-    rejected = Rejected(ObjectKey("GPUPool", "", "l4"), "uid-pool-l4", 2, "spec.gpu is missing", {})
+    assert set(steady.candidate().last_replicas) == {"l4-tp2"}
+    rejected = InvalidObject(ObjectKey("GPUPool", "", "l4"), "uid-pool-l4", 2, "spec.gpu is missing", {})
     pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != "l4")
     done = run(changed(steady.snapshot, pools=pools, rejected=(rejected,)), steady.decision.memory)
     assert not done.decision.applies

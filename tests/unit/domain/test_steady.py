@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medley_operator.domain.decide import conclude
+from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetPlan, Memory, RoutingSaving, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, FleetPlan, RoutingSaving, Snapshot
 from medley_planner.capacity import EngineKey, Speed, StepFactors
 from medley_planner.check import Attained, Checked
 from medley_planner.model import LimitKind, LimitUse, Provenance, RoutingMode
@@ -46,7 +46,7 @@ def everything_told() -> Snapshot:
     return replace(snapshot, capacity_tables=tables(snapshot, 0.9))
 
 
-def checked_round(snapshot: Snapshot, memory: Memory) -> Round:
+def checked_round(snapshot: Snapshot, memory: FleetMemory) -> Round:
     """As the worker answers: with all that it finds out beside the plan."""
     prepared = prepare(snapshot, memory)
     assert prepared.problem is not None
@@ -60,11 +60,11 @@ def checked_round(snapshot: Snapshot, memory: Memory) -> Round:
         checked={NAME: Checked(0.91, 95.0, {used: Attained(0.91, 1.5, 0.08, 0.9)})},
         capacity_factors={NAME: {used: 0.95}},
     )
-    return Round(snapshot, prepared, conclude(snapshot, prepared, outcome, memory, now=make.NOW))
+    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, memory, now=make.NOW))
 
 
 def settled() -> Round:
-    current = checked_round(everything_told(), Memory())
+    current = checked_round(everything_told(), FleetMemory())
     for _ in range(6):
         if is_quiet(current.decision):
             return current
@@ -101,6 +101,6 @@ def test_equal_input_writes_nothing() -> None:
 def test_a_restart_writes_nothing() -> None:
     """What is kept in memory comes back from the status, from Prometheus, the ConfigMap, the disk and the pods."""
     steady = settled()
-    again = checked_round(steady.snapshot, Memory())
+    again = checked_round(steady.snapshot, FleetMemory())
     assert is_quiet(again.decision)
     assert again.decision.gauges == steady.decision.gauges

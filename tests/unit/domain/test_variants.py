@@ -13,7 +13,7 @@ import pytest
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.candidates import Rejection
-from medley_operator.domain.variants.choose import Found, find_variants
+from medley_operator.domain.variants.choose import ChosenVariants, find_variants
 from medley_operator.domain.variants.requested import token_budgets_of
 from medley_planner.model import Demand, RoutingMode, Service
 from tests.unit.domain import factories as make
@@ -34,22 +34,22 @@ def answer(
     profile: RuntimeProfile | None = None,
     demand: Demand | None = None,
     **given: Any,
-) -> Found | Rejection:
+) -> ChosenVariants | Rejection:
     states = [pool_state(pool, []) for pool in pools or (make.pool(),)]
     return find_variants(service, profile or make.profile(), pools=states, demand=demand or make.demand(), **given)
 
 
-def found(service: LLMService, *pools: GPUPool, **given: Any) -> Found:
+def found(service: LLMService, *pools: GPUPool, **given: Any) -> ChosenVariants:
     done = answer(service, *pools, **given)
-    assert isinstance(done, Found), done.message
+    assert isinstance(done, ChosenVariants), done.message
     return done
 
 
-def names(done: Found) -> list[str]:
-    return [context.variant.name for context in done.variants]
+def names(done: ChosenVariants) -> list[str]:
+    return [candidate.variant.name for candidate in done.variants]
 
 
-def reasons(done: Found) -> dict[str, str]:
+def reasons(done: ChosenVariants) -> dict[str, str]:
     return {part.variant: part.reason for part in done.unfit}
 
 
@@ -64,7 +64,7 @@ def test_every_degree_that_fits_the_node_is_a_variant() -> None:
 
 def test_auto_plans_with_each_precision_that_the_gpu_has() -> None:
     done = found(make.service(spec=AUTO), make.pool(gpus_per_node=1), make.pool("a100", gpu="A100-80", gpus_per_node=1))
-    flags = {context.variant.name: dict(context.engine_flags) for context in done.variants}
+    flags = {candidate.variant.name: dict(candidate.engine_flags) for candidate in done.variants}
     assert flags["l4-fp8"]["--quantization"] == "fp8"
     assert "--quantization" not in flags["a100"]
     assert "a100-fp8" not in {*flags, *reasons(done)}
@@ -77,7 +77,7 @@ def test_each_token_budget_of_the_profile_is_a_variant_and_reaches_its_engine() 
     service = make.service(status={"variants": [{"name": n, "pool": "l4", "gpu": "L4", "ready": 1} for n in ("l4",)]})
     done = found(service, make.pool(gpus_per_node=1), profile=budgets, running=["l4-b512"])
     assert names(done) == ["l4", "l4-b512"]
-    flags = [dict(context.engine_flags)["--max-num-batched-tokens"] for context in done.variants]
+    flags = [dict(candidate.engine_flags)["--max-num-batched-tokens"] for candidate in done.variants]
     assert flags == ["2048", "512"]
 
 
@@ -94,7 +94,7 @@ def test_what_runs_is_never_left_out() -> None:
 def test_no_more_variants_than_a_route_has_backends() -> None:
     done = found(make.service(spec=AUTO), *MANY)
     assert len(done.variants) == 16
-    assert {context.pool.metadata.name for context in done.variants} == {pool.metadata.name for pool in MANY}
+    assert {candidate.pool.metadata.name for candidate in done.variants} == {pool.metadata.name for pool in MANY}
     told = reasons(done)
     assert "TooMany" in told.values()
     assert not set(told) & set(names(done))
@@ -130,8 +130,8 @@ def test_an_entry_narrows_and_what_it_names_is_kept(wish: Mapping[str, Any], exp
 
 
 def test_limits_of_an_entry_are_those_of_its_variant() -> None:
-    (context,) = found(one(minReplicas=1, maxReplicas=3)).variants
-    assert (context.variant.min_replicas, context.variant.max_replicas) == (1, 3)
+    (candidate,) = found(one(minReplicas=1, maxReplicas=3)).variants
+    assert (candidate.variant.min_replicas, candidate.variant.max_replicas) == (1, 3)
 
 
 def test_an_entry_for_one_variant_counts_over_one_for_all() -> None:
@@ -139,7 +139,7 @@ def test_an_entry_for_one_variant_counts_over_one_for_all() -> None:
     for variants in (wishes, wishes[::-1]):
         done = found(make.service(spec={"variants": variants}))
         assert sorted(names(done)) == ["l4", "l4-tp2", "l4-tp4"]
-        minima = {context.variant.name: context.variant.min_replicas for context in done.variants}
+        minima = {candidate.variant.name: candidate.variant.min_replicas for candidate in done.variants}
         assert minima == {"l4": 0, "l4-tp2": 1, "l4-tp4": 0}
 
 
@@ -175,7 +175,7 @@ def test_a_pool_named_like_another_pools_variant_is_told() -> None:
 
 def test_the_plan_takes_two_gpus_where_they_do_more_than_twice_the_work() -> None:
     done = settle(make.snapshot(make.service(), pools=[make.pool()]))
-    assert dict(done.context().last_replicas) == {"l4-tp2": 1}
+    assert dict(done.candidate().last_replicas) == {"l4-tp2": 1}
     single = make.service(spec={"variants": [{"poolRef": "l4", "tensorParallel": 1}]})
     cheaper, dearer = (
         float(run(make.snapshot(s, pools=[make.pool()])).status()["costPerHour"]) for s in (make.service(), single)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import Memory, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_operator.domain.variants.waiting import MOST_SECONDS, OUTGROWN
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.capacity.simulated import closed_form_of
@@ -21,7 +21,7 @@ SPEC = {"workload": {"source": "Prometheus"}, "routing": {"gatewayRef": {"name":
 def tables(snapshot: Snapshot) -> dict[TableGroup, tuple[GridRatios, ...]]:
     """Half of what the closed form says, so that plans by the two differ."""
     made: dict[TableGroup, tuple[GridRatios, ...]] = {}
-    for key in prepare(snapshot, Memory()).missing_tables:
+    for key in prepare(snapshot, FleetMemory()).missing_tables:
         made[key.group] = (*made.get(key.group, ()), table(key))
     return made
 
@@ -53,7 +53,7 @@ def test_without_waiting_the_plan_would_move(simulated: Round) -> None:
     """Else the tests below would prove nothing."""
     moved = restarted(simulated, simulates=False)
     assert moved.condition("PlanReady").reason == "Optimal"
-    assert moved.context().waiting is None
+    assert moved.candidate().waiting is None
     assert moved.replicas()
 
 
@@ -65,7 +65,7 @@ def test_a_restart_moves_nothing_until_the_tables_are_there_and_then_nothing_eit
     assert held.prepared.missing_tables
     condition = held.condition("PlanReady")
     assert (condition.status, condition.reason) == ("True", "Held")
-    running = sorted(held.context().last_replicas)
+    running = sorted(held.candidate().last_replicas)
     assert f"waiting for simulated capacities of {', '.join(running)}" in condition.message
     assert held.condition("MetricsAvailable").status == "True"
     assert held.reasons() == ["PlanHeld"]
@@ -92,7 +92,7 @@ def test_it_waits_so_long_and_no_longer_and_says_so_once(simulated: Round) -> No
     assert event.type.value == "Warning"
     assert {row["capacityBasis"] for row in moved.status()["variants"] if row["desired"]} == {"ClosedForm"}
     after = follow(moved)
-    assert after.context().waiting is None
+    assert after.candidate().waiting is None
     assert "CapacityNotSimulated" not in after.reasons()
 
 
@@ -106,7 +106,7 @@ def test_a_service_whose_spec_changed_is_planned_at_once(simulated: Round) -> No
 def test_a_load_that_outgrew_the_plan_does_not_wait(simulated: Round, times: float, waits: bool) -> None:
     seen = make.found(RATE_RPS * times)
     planned = restarted(simulated, observations={(make.NAMESPACE, "llama"): seen})
-    assert (planned.context().waiting is not None) is waits
+    assert (planned.candidate().waiting is not None) is waits
     assert (planned.condition("PlanReady").reason == "Held") is waits
 
 
@@ -114,7 +114,7 @@ def test_where_metrics_are_lost_too_the_basis_of_the_plan_is_not_forgotten(simul
     lost = restarted(simulated, observations={(make.NAMESPACE, "llama"): make.lost()})
     assert "its load is not known" in lost.condition("PlanReady").message
     back = later(lost, 30.0, observations={(make.NAMESPACE, "llama"): make.found(RATE_RPS)})
-    assert back.context().waiting is not None
+    assert back.candidate().waiting is not None
     assert not back.decision.applies
 
 

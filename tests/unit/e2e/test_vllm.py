@@ -16,8 +16,8 @@ from e2e.vllm.install import home_of, requirements_of
 from e2e.vllm.model import CONFIG, shape, write_model
 from e2e.vllm.predict import repeats_by_load, step
 from e2e.vllm.replay import Means, measured, predicted
-from medley_operator.profile.loads import Load, Size
-from medley_operator.profile.samples import Ending, Run, Sample
+from medley_operator.profile.loads import LoadRun, Size
+from medley_operator.profile.samples import Ending, RequestSample, Run
 from medley_operator.profile.session import Session
 from medley_planner.capacity import StepFactors
 from medley_planner.capacity.closed_form import API_SECONDS
@@ -38,12 +38,12 @@ Requires-Dist: no-header
 SIZE = Size(64, 5)
 
 
-def _run(*samples: Sample, requests: int = 1, ending: Ending = Ending.MEASURED) -> Run:
-    return Run(Load((SIZE,), requests, rate_rps=1.0), samples, range(1, 1 + requests), ending)
+def _run(*samples: RequestSample, requests: int = 1, ending: Ending = Ending.MEASURED) -> Run:
+    return Run(LoadRun((SIZE,), requests, rate_rps=1.0), samples, range(1, 1 + requests), ending)
 
 
-def _sample(number: int, *, sent_at: float, ttft: float = 0.5, tpot: float = 0.1) -> Sample:
-    return Sample(number, sent_at, 64, 5, sent_at + ttft, 1, sent_at + ttft + 4 * tpot)
+def _sample(number: int, *, sent_at: float, ttft: float = 0.5, tpot: float = 0.1) -> RequestSample:
+    return RequestSample(number, sent_at, 64, 5, sent_at + ttft, 1, sent_at + ttft + 4 * tpot)
 
 
 def test_the_wheels_requirements_without_torch_and_extras() -> None:

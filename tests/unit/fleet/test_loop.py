@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.values.candidates import Prepared, ServiceContext, Standing
+from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceCandidate
 from medley_operator.domain.values.snapshot import (
     Decision,
-    Memory,
+    FleetMemory,
     PlanFailure,
-    PlanOutcome,
+    PlanOrFailure,
     ServiceMemory,
     Snapshot,
 )
@@ -54,15 +54,15 @@ class World:
     """Every part of a round, each of which can be made to fail."""
 
     problem: Problem | None = field(default_factory=lambda: Problem((), ()))
-    outcome: PlanOutcome = PLAN
+    outcome: PlanOrFailure = PLAN
     failing: dict[str, Exception] = field(default_factory=dict)
     troubles: int = 0
     steps: list[str] = field(default_factory=list)
     rounds: list[float] = field(default_factory=list)
-    concluded: list[PlanOutcome | None] = field(default_factory=list)
+    decided: list[PlanOrFailure | None] = field(default_factory=list)
     available: list[Any] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
-    memory: Memory = field(default_factory=lambda: Memory({("demo", "chat"): ServiceMemory(uid="uid-chat")}))
+    memory: FleetMemory = field(default_factory=lambda: FleetMemory({("demo", "chat"): ServiceMemory(uid="uid-chat")}))
 
     def _step(self, name: str) -> None:
         self.steps.append(name)
@@ -74,20 +74,22 @@ class World:
         self._step("observe")
         return Observed(snapshot(service()), frozenset({LLM_SERVICES}), metrics_failed=False)
 
-    def prepare(self, seen: Snapshot, memory: Memory) -> Prepared:
+    def prepare(self, seen: Snapshot, memory: FleetMemory) -> Prepared:
         self._step("prepare")
         return Prepared(problem=self.problem, services=(), pools=())
 
-    async def solve(self, problem: Problem, *, deadline_seconds: float, subjects: Mapping[str, Subject]) -> PlanOutcome:
+    async def solve(
+        self, problem: Problem, *, deadline_seconds: float, subjects: Mapping[str, Subject]
+    ) -> PlanOrFailure:
         self._step("solve")
         self.clock.now += 0.5
         return self.outcome
 
-    def conclude(
-        self, seen: Snapshot, prepared: Prepared, outcome: PlanOutcome | None, memory: Memory, *, now: str
+    def decide(
+        self, seen: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
     ) -> Decision:
-        self._step("conclude")
-        self.concluded.append(outcome)
+        self._step("decide")
+        self.decided.append(outcome)
         return Decision((), (), (), (), (), self.memory)
 
     async def publish(self, seen: Snapshot, decision: Decision, *, now: str) -> int:
@@ -99,7 +101,7 @@ class World:
             observer=self,
             prepare=self.prepare,
             solver=self,
-            conclude=self.conclude,
+            decide=self.decide,
             publisher=self,
             exporter=Exporter(),
             heartbeat=Heartbeat(resync_seconds=30.0, clock=self.clock),
@@ -132,7 +134,7 @@ async def test_a_round_goes_through_all_steps_and_remembers() -> None:
     loop, parts = world.loop()
     world.clock.now = 100.4
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
-    assert world.steps == ["observe", "prepare", "solve", "conclude", "publish"]
+    assert world.steps == ["observe", "prepare", "solve", "decide", "publish"]
     assert world.available == [frozenset({LLM_SERVICES})]
     assert loop.memory is world.memory
     assert value(parts, "medley_rounds_total", outcome="planned") == 1
@@ -146,7 +148,7 @@ async def test_without_a_problem_the_solver_is_not_asked() -> None:
     loop, _ = world.loop()
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
     assert "solve" not in world.steps
-    assert world.concluded == [None]
+    assert world.decided == [None]
 
 
 class AtHand:
@@ -162,12 +164,12 @@ class AtHand:
             self.known = {group(): ()}
         return self.come
 
-    def prepare(self, seen: Snapshot, memory: Memory) -> Prepared:
+    def prepare(self, seen: Snapshot, memory: FleetMemory) -> Prepared:
         assert seen.simulates
         self.seen.append(seen.capacity_tables)
         missed = () if self.known else (key(),)
-        context = ServiceContext(service=service(), standing=Standing.LEAVING, missing_tables=missed)
-        return Prepared(problem=None, services=(context,), pools=())
+        candidate = ServiceCandidate(service=service(), disposition=Disposition.LEAVING, missing_tables=missed)
+        return Prepared(problem=None, services=(candidate,), pools=())
 
 
 @pytest.mark.parametrize("come", [True, False])
@@ -180,23 +182,23 @@ async def test_tables_at_hand_count_in_the_same_round_and_others_are_not_waited_
     loop = FleetLoop(parts, debounce=debounce, deadline_seconds=10.0, clock=world.clock)
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
     assert tables.seen == ([{}, {group(): ()}] if come else [{}])
-    assert world.steps == ["observe", "conclude", "publish"]
+    assert world.steps == ["observe", "decide", "publish"]
     assert value(parts, "medley_capacity_tables_missing") == (0 if come else 1)
 
 
-async def test_a_plan_failure_is_concluded_upon_and_counted() -> None:
+async def test_a_plan_failure_is_decided_upon_and_counted() -> None:
     failure = PlanFailure("SolverTimeout", "late")
     world = World(outcome=failure)
     loop, parts = world.loop()
     assert await loop.round(EVENT) is RoundOutcome.HELD
-    assert world.concluded == [failure]
+    assert world.decided == [failure]
     assert value(parts, "medley_errors_total", component="plan") == 1
     assert value(parts, "medley_rounds_total", outcome="held") == 1
 
 
 @pytest.mark.parametrize(
     ("step", "component"),
-    [("observe", "observe"), ("prepare", "plan"), ("solve", "plan"), ("conclude", "plan"), ("publish", "apply")],
+    [("observe", "observe"), ("prepare", "plan"), ("solve", "plan"), ("decide", "plan"), ("publish", "apply")],
 )
 async def test_any_exception_is_a_failed_round_and_memory_stays(step: str, component: str) -> None:
     world = World(failing={step: RuntimeError("broken")})

@@ -11,8 +11,8 @@ from medley_operator.domain.values.snapshot import (
     Delete,
     EventNote,
     EventType,
+    FleetMemory,
     Manifest,
-    Memory,
     ObjectKey,
     Snapshot,
     StatusWrite,
@@ -40,7 +40,7 @@ def decision(
         statuses=tuple(statuses or []),
         events=tuple(events or []),
         gauges=(),
-        memory=Memory(),
+        memory=FleetMemory(),
     )
 
 

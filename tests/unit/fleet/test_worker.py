@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from medley_operator.domain.values.snapshot import PlanFailure, PlanOutcome
+from medley_operator.domain.values.snapshot import PlanFailure, PlanOrFailure
 from medley_operator.fleet.worker import PlanWorker
 from medley_planner.model import Plan, Pool, Problem
 
@@ -46,12 +46,12 @@ def alive(pid: int) -> bool:
     return True
 
 
-def failure(outcome: PlanOutcome) -> PlanFailure:
+def failure(outcome: PlanOrFailure) -> PlanFailure:
     assert isinstance(outcome, PlanFailure)
     return outcome
 
 
-def plan(outcome: PlanOutcome) -> Plan:
+def plan(outcome: PlanOrFailure) -> Plan:
     assert isinstance(outcome, Plan)
     return outcome
 

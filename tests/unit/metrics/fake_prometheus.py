@@ -12,7 +12,7 @@ import httpx
 
 from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prometheus import Prometheus
-from medley_operator.metrics.queries import Role
+from medley_operator.metrics.queries import FigureRole
 
 NOW = 1_800_000_000.0
 URL = "http://prometheus.test:9090"
@@ -25,7 +25,7 @@ PROMPT_BUCKETS: Sizes = {"100.0": 0.0, "200.0": 600.0, "500.0": 600.0, "+Inf": 6
 GENERATION_BUCKETS: Sizes = {"20.0": 300.0, "50.0": 600.0, "+Inf": 600.0}
 
 
-def labels(namespace: str, name: str, role: Role, **more: str) -> dict[str, str]:
+def labels(namespace: str, name: str, role: FigureRole, **more: str) -> dict[str, str]:
     return {"namespace": namespace, "medley_dev_service": name, "medley_role": role.value, **more}
 
 
@@ -42,7 +42,7 @@ def load_elements(namespace: str = "demo", name: str = "llama", **changes: float
         "waiting_growth": 0,
     }
     figures |= changes
-    return [(labels(namespace, name, Role(role)), value) for role, value in figures.items() if value is not None]
+    return [(labels(namespace, name, FigureRole(role)), value) for role, value in figures.items() if value is not None]
 
 
 def size_elements(
@@ -55,9 +55,9 @@ def size_elements(
 ) -> list[Element]:
     own = {"medley_dev_variant": variant, "pod_template_hash": replica_set}
     elements: list[Element] = [
-        (labels(namespace, name, Role.BUCKET, le=edge, **own), count) for edge, count in buckets.items()
+        (labels(namespace, name, FigureRole.BUCKET, le=edge, **own), count) for edge, count in buckets.items()
     ]
-    return [*elements, (labels(namespace, name, Role.TOKENS, **own), tokens)]
+    return [*elements, (labels(namespace, name, FigureRole.TOKENS, **own), tokens)]
 
 
 def prompt_elements(namespace: str = "demo", name: str = "llama") -> list[Element]:
@@ -95,7 +95,7 @@ def engine_elements(
     own = {"medley_dev_variant": variant, "pod_template_hash": replica_set}
     more = {"kv_usage": own, "kv_pods": {**own, "num_gpu_blocks": blocks, "block_size": "16"}}
     return [
-        (labels(namespace, name, Role(role), **more.get(role, {})), value)
+        (labels(namespace, name, FigureRole(role), **more.get(role, {})), value)
         for role, value in figures.items()
         if value is not None
     ]

@@ -10,9 +10,9 @@ import pytest
 
 from medley_operator.domain.engine.pods import EngineFigures, PodGroup
 from medley_operator.metrics.calibration import figures_of
-from medley_operator.metrics.calibration_queries import Role, calibration_query
+from medley_operator.metrics.calibration_queries import CounterRole, calibration_query
 from medley_operator.metrics.engine_names import VLLM
-from medley_operator.metrics.prometheus import Sample
+from medley_operator.metrics.prometheus import VectorSample
 from medley_planner.capacity.window import SkipReason, Window
 
 GROUP = PodGroup(namespace="demo", service="llama", variant="l4", template="5d4f")
@@ -25,7 +25,7 @@ LABELS = {
 QUERY = calibration_query(VLLM, window_seconds=60)
 
 
-def answer(**changes: float | None) -> list[Sample]:
+def answer(**changes: float | None) -> list[VectorSample]:
     """Two pods with 10 requests each in the batch, 100 tokens in the cache of 4,000 for each; None drops a figure."""
     figures: dict[str, float | None] = {
         "engines": 2,
@@ -42,19 +42,19 @@ def answer(**changes: float | None) -> list[Sample]:
     }
     figures |= changes
     samples = [
-        Sample(labels=LABELS | {"medley_role": Role(role).value}, value=value)
+        VectorSample(labels=LABELS | {"medley_role": CounterRole(role).value}, value=value)
         for role, value in figures.items()
         if value is not None
     ]
     return [*samples, cache("250", "16")]
 
 
-def cache(blocks: str, block_size: str, tokens: str = "") -> Sample:
+def cache(blocks: str, block_size: str, tokens: str = "") -> VectorSample:
     sizes = {"num_gpu_blocks": blocks, "block_size": block_size, "kv_cache_size_tokens": tokens}
-    return Sample(labels=LABELS | sizes | {"medley_role": Role.CACHE.value}, value=1.0)
+    return VectorSample(labels=LABELS | sizes | {"medley_role": CounterRole.CACHE.value}, value=1.0)
 
 
-def read(samples: list[Sample]) -> EngineFigures:
+def read(samples: list[VectorSample]) -> EngineFigures:
     return figures_of(samples, window_seconds=60)[GROUP]
 
 
@@ -83,8 +83,10 @@ def test_engines_without_a_prefix_cache_compute_every_prompt_token() -> None:
     assert window.prefill_tokens == 60_000
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role not in (Role.PREFIX_HITS, Role.CACHE)])
-def test_a_missing_series_skips_the_window_and_keeps_the_cache(role: Role) -> None:
+@pytest.mark.parametrize(
+    "role", [role for role in CounterRole if role not in (CounterRole.PREFIX_HITS, CounterRole.CACHE)]
+)
+def test_a_missing_series_skips_the_window_and_keeps_the_cache(role: CounterRole) -> None:
     assert read(answer(**{role.value: None})) == EngineFigures(window=SkipReason.MISSING, kv_tokens=4000)
 
 
@@ -113,7 +115,7 @@ def test_pods_that_are_all_young_tell_their_cache_only() -> None:
         ([], None),
     ],
 )
-def test_the_smallest_cache_that_makes_sense_counts(caches: list[Sample], tokens: int | None) -> None:
+def test_the_smallest_cache_that_makes_sense_counts(caches: list[VectorSample], tokens: int | None) -> None:
     figures = read([*answer()[:-1], *caches])
     assert figures.kv_tokens == tokens
     assert isinstance(figures.window, Window) is (tokens is not None)
@@ -121,7 +123,7 @@ def test_the_smallest_cache_that_makes_sense_counts(caches: list[Sample], tokens
 
 def test_ReplicaSets_are_kept_apart_and_foreign_roles_left_out() -> None:  # noqa: N802 - Kubernetes's name
     other = [replace(sample, labels={**sample.labels, "pod_template_hash": "77"}) for sample in answer(steps=9)]
-    foreign = Sample(labels=LABELS | {"medley_role": "newest"}, value=math.nan)
+    foreign = VectorSample(labels=LABELS | {"medley_role": "newest"}, value=math.nan)
     groups = figures_of([*answer(), *other, foreign], window_seconds=60)
     windows = [groups[GROUP].window, groups[replace(GROUP, template="77")].window]
     assert [window.steps for window in windows if isinstance(window, Window)] == [4000, 9]
@@ -134,4 +136,4 @@ def test_every_selector_asks_for_our_pod_labels() -> None:
 
 def test_only_pods_that_were_scraped_two_minutes_ago_and_still_are_count() -> None:
     for part in QUERY.split("\nor\n"):
-        assert ("offset 120s" in part) is (Role.CACHE.value not in re.findall(r'"medley_role", "(\w+)"', part))
+        assert ("offset 120s" in part) is (CounterRole.CACHE.value not in re.findall(r'"medley_role", "(\w+)"', part))

@@ -7,7 +7,7 @@ import pytest
 
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
-from medley_operator.metrics.queries import Role
+from medley_operator.metrics.queries import FigureRole
 from medley_planner.model import SizeSource
 from tests.unit.metrics.fake_prometheus import (
     GENERATION_BUCKETS,
@@ -32,7 +32,7 @@ async def observe(fake: FakePrometheus) -> Observation:
 
 
 def absence(**figures: float) -> list[Element]:
-    return [(labels("demo", "llama", Role(role)), value) for role, value in figures.items()]
+    return [(labels("demo", "llama", FigureRole(role)), value) for role, value in figures.items()]
 
 
 async def test_demand_of_a_steady_service() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from medley_operator.metrics import prometheus as module
 from medley_operator.metrics.errors import PrometheusUnavailableError
-from medley_operator.metrics.prometheus import Prometheus, Sample, http_client
+from medley_operator.metrics.prometheus import Prometheus, VectorSample, http_client
 from tests.unit.metrics.fake_prometheus import NOW, URL, success
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -30,7 +30,7 @@ async def refusal(handler: Handler) -> PrometheusUnavailableError:
 
 async def test_vector() -> None:
     data = {"resultType": "vector", "result": [{"metric": {"a": "b"}, "value": [NOW, "1.5e+1"]}]}
-    assert await client_of(lambda _request: success(data)).vector("up", at=NOW) == (Sample({"a": "b"}, 15.0),)
+    assert await client_of(lambda _request: success(data)).vector("up", at=NOW) == (VectorSample({"a": "b"}, 15.0),)
 
 
 @pytest.mark.parametrize(

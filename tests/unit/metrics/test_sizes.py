@@ -6,7 +6,7 @@ import pytest
 
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
-from medley_operator.metrics.queries import Role
+from medley_operator.metrics.queries import FigureRole
 from medley_planner.model import SizeSource
 from medley_planner.workload import mean_generation_tokens, mean_prompt_tokens
 from medley_planner.workload.marginal import mean_product
@@ -173,7 +173,7 @@ def two_models(first: str, second: str, *, per_pod: int = 2) -> FakePrometheus:
         return of_model(elements, first) + of_model(elements, second, times=7)
 
     return FakePrometheus(
-        load=[*both(load_elements()), (labels("demo", "llama", Role.MODELS), per_pod)],
+        load=[*both(load_elements()), (labels("demo", "llama", FigureRole.MODELS), per_pod)],
         prompt=both(prompt_elements()),
         generation=both(generation_elements()),
     )

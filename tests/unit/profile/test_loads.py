@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from medley_operator.profile.loads import Load, Size, grid, saturated, shots
+from medley_operator.profile.loads import LoadRun, Size, grid, saturated, shots
 
 SMALL, LARGE = Size(64, 32), Size(512, 128)
 
@@ -22,7 +22,7 @@ def test_the_grid_has_each_size_with_each_load_once_and_rising() -> None:
 
 
 def test_arrivals_have_the_rate_and_the_seed_decides_them() -> None:
-    load = Load((SMALL, LARGE), 10, rate_rps=4.0)
+    load = LoadRun((SMALL, LARGE), 10, rate_rps=4.0)
     gaps = [shot.after_seconds for shot in islice(shots(load, seed=3), 4000)]
     assert sum(gaps) / len(gaps) == pytest.approx(0.25, rel=0.06)
     assert gaps == [shot.after_seconds for shot in islice(shots(load, seed=3), 4000)]
@@ -30,12 +30,12 @@ def test_arrivals_have_the_rate_and_the_seed_decides_them() -> None:
 
 
 def test_sizes_of_a_mixture_are_equally_often() -> None:
-    sent = [shot.size for shot in islice(shots(Load((SMALL, LARGE), 10, rate_rps=4.0), seed=1), 40)]
+    sent = [shot.size for shot in islice(shots(LoadRun((SMALL, LARGE), 10, rate_rps=4.0), seed=1), 40)]
     assert sent.count(SMALL) == sent.count(LARGE) == 20
 
 
 def test_the_first_requests_of_clients_end_one_after_the_other() -> None:
-    sent = [shot.size.generation_tokens for shot in islice(shots(Load((SMALL,), 8, concurrency=4), seed=1), 6)]
+    sent = [shot.size.generation_tokens for shot in islice(shots(LoadRun((SMALL,), 8, concurrency=4), seed=1), 6)]
     assert sent == [8, 16, 24, 32, 32, 32]
 
 
@@ -57,7 +57,7 @@ def test_requests_that_wait_for_their_first_token_pile_up() -> None:
 )
 def test_a_load_without_meaning_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="give"):
-        Load((SMALL,), 5, **wrong)  # type: ignore[arg-type]
+        LoadRun((SMALL,), 5, **wrong)  # type: ignore[arg-type]
 
 
 def test_a_size_without_time_per_token_is_refused() -> None:

@@ -11,10 +11,10 @@ from medley_operator.api.v1alpha1 import MAX_POINTS, ModelProfile
 from medley_operator.profile.manifest import model_profile_manifest, profile_name
 from medley_planner.capacity import StepFactors
 from medley_planner.capacity.fit import Fit
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.shapes import Precision
 
-POINT = Point(
+POINT = LoadPoint(
     prompt_tokens=1020.5,
     generation_tokens=256,
     concurrency=8,
@@ -33,7 +33,7 @@ FIT = Fit(
 )
 
 
-def manifest(*points: Point, fit: Fit = FIT, engine_version: str = "0.32.0") -> ModelProfile:
+def manifest(*points: LoadPoint, fit: Fit = FIT, engine_version: str = "0.32.0") -> ModelProfile:
     made = model_profile_manifest(
         model="hf://meta-llama/Llama-3.1-8B-Instruct",
         gpu="H100",

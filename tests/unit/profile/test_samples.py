@@ -6,22 +6,24 @@ import math
 
 import pytest
 
-from medley_operator.profile.loads import Load, Size
-from medley_operator.profile.samples import CUT, Ending, Run, Sample, percentile, point_of, rates_below
+from medley_operator.profile.loads import LoadRun, Size
+from medley_operator.profile.samples import CUT, Ending, RequestSample, Run, percentile, point_of, rates_below
 
 SIZE = Size(100, 11)
 
 
-def _sample(number: int, *, sent_at: float, ttft: float = 0.5, tpot: float = 0.1, failure: str | None = None) -> Sample:
-    return Sample(number, sent_at, 100, 11, sent_at + ttft, 1, sent_at + ttft + 10 * tpot, failure)
+def _sample(
+    number: int, *, sent_at: float, ttft: float = 0.5, tpot: float = 0.1, failure: str | None = None
+) -> RequestSample:
+    return RequestSample(number, sent_at, 100, 11, sent_at + ttft, 1, sent_at + ttft + 10 * tpot, failure)
 
 
-def _run(load: Load, *samples: Sample, ending: Ending = Ending.MEASURED) -> Run:
+def _run(load: LoadRun, *samples: RequestSample, ending: Ending = Ending.MEASURED) -> Run:
     return Run(load, samples, range(1, 1 + load.requests), ending)
 
 
-ARRIVALS = Load((SIZE,), 3, rate_rps=1.0)
-CLIENTS = Load((SIZE,), 3, concurrency=2)
+ARRIVALS = LoadRun((SIZE,), 3, rate_rps=1.0)
+CLIENTS = LoadRun((SIZE,), 3, concurrency=2)
 
 
 def test_warm_up_and_what_came_after_do_not_count() -> None:
@@ -70,9 +72,9 @@ def test_a_load_that_did_not_run_its_course_is_no_point(ending: Ending) -> None:
 
 
 def test_tokens_that_came_with_the_first_have_no_time_of_their_own() -> None:
-    sample = Sample(0, 0.0, 100, 11, first_at=1.0, first_tokens=6, last_at=2.0)
+    sample = RequestSample(0, 0.0, 100, 11, first_at=1.0, first_tokens=6, last_at=2.0)
     assert sample.tpot_seconds == pytest.approx(0.2)
-    assert Sample(0, 0.0, 100, 11, first_at=1.0, first_tokens=11, last_at=1.0).tpot_seconds is None
+    assert RequestSample(0, 0.0, 100, 11, first_at=1.0, first_tokens=11, last_at=1.0).tpot_seconds is None
 
 
 def test_rates_are_shares_of_the_best_that_clients_reached() -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from medley_operator.profile.client import Endpoint, EndpointError
-from medley_operator.profile.loads import Load, Size
+from medley_operator.profile.loads import LoadRun, Size
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.samples import Ending, Run, point_of
 from medley_operator.profile.session import Session, kv_tokens_of, measure, no_more
@@ -29,7 +29,7 @@ class _Told:
     def note(self, message: str) -> None:
         self.notes.append(message)
 
-    def begin(self, number: int, load: Load) -> None: ...
+    def begin(self, number: int, load: LoadRun) -> None: ...
 
     def answered(self, requests: int) -> None: ...
 
@@ -39,9 +39,9 @@ class _Told:
 
 async def _measure(
     server: FakeServer,
-    loads: Sequence[Load],
+    loads: Sequence[LoadRun],
     *,
-    more: Callable[[Sequence[Run]], Sequence[Load]] = no_more,
+    more: Callable[[Sequence[Run]], Sequence[LoadRun]] = no_more,
     told: _Told | None = None,
     max_seconds: float = 60.0,
 ) -> Session:
@@ -61,7 +61,7 @@ async def _measure(
 
 async def test_lengths_are_exact_and_prompts_distinct() -> None:
     server = FakeServer()
-    session = await _measure(server, [Load((SIZE,), 12, concurrency=3), Load((SIZE,), 12, rate_rps=200.0)])
+    session = await _measure(server, [LoadRun((SIZE,), 12, concurrency=3), LoadRun((SIZE,), 12, rate_rps=200.0)])
     clients, arrivals = session.runs
     assert [run.ending for run in session.runs] == [Ending.MEASURED] * 2
     assert len(clients.counted) == len(arrivals.counted) == 12
@@ -81,7 +81,7 @@ async def test_lengths_are_exact_and_prompts_distinct() -> None:
 
 async def test_as_many_requests_are_under_way_as_clients() -> None:
     server = FakeServer()
-    session = await _measure(server, [Load((SIZE,), 20, concurrency=4)])
+    session = await _measure(server, [LoadRun((SIZE,), 20, concurrency=4)])
     assert server.most_at_once == 4
     assert session.runs[0].measured == range(4, 24)
     # The clients go on until the last measured request is answered, and what is under way then is dropped.
@@ -91,7 +91,7 @@ async def test_as_many_requests_are_under_way_as_clients() -> None:
 async def test_two_tests_of_one_engine_send_other_prompts() -> None:
     server = FakeServer()
     for _ in range(2):
-        await _measure(server, [Load((SIZE,), 3, concurrency=1)])
+        await _measure(server, [LoadRun((SIZE,), 3, concurrency=1)])
     prompts = [tuple(body["prompt"]) for body in server.bodies if body["max_tokens"] == SIZE.generation_tokens]
     assert len(set(prompts)) == len(prompts)
 
@@ -99,7 +99,7 @@ async def test_two_tests_of_one_engine_send_other_prompts() -> None:
 async def test_saturation_ends_a_rate_and_those_above_it() -> None:
     server = FakeServer(slots=1, first_seconds=0.2)
     told = _Told()
-    loads = [Load((SIZE,), 200, rate_rps=200.0), Load((SIZE,), 200, rate_rps=400.0)]
+    loads = [LoadRun((SIZE,), 200, rate_rps=200.0), LoadRun((SIZE,), 200, rate_rps=400.0)]
     session = await _measure(server, loads, told=told)
     assert [run.ending for run in session.runs] == [Ending.SATURATED]
     assert len(session.runs[0].sent) < 200
@@ -109,11 +109,11 @@ async def test_saturation_ends_a_rate_and_those_above_it() -> None:
 
 async def test_further_loads_follow_from_what_was_measured() -> None:
     server = FakeServer()
-    loads = [Load((SIZE,), 5, concurrency=2)]
+    loads = [LoadRun((SIZE,), 5, concurrency=2)]
 
-    def more(runs: Sequence[Run]) -> list[Load]:
+    def more(runs: Sequence[Run]) -> list[LoadRun]:
         assert [run.ending for run in runs] == [Ending.MEASURED]
-        return [Load((SIZE,), 3, rate_rps=50.0)]
+        return [LoadRun((SIZE,), 3, rate_rps=50.0)]
 
     session = await _measure(server, loads, more=more)
     assert [run.load.rate_rps for run in session.runs] == [None, 50.0]
@@ -122,7 +122,7 @@ async def test_further_loads_follow_from_what_was_measured() -> None:
 async def test_a_server_that_breaks_down_ends_the_test() -> None:
     server = FakeServer(fail_after=1)
     told = _Told()
-    session = await _measure(server, [Load((SIZE,), 20, concurrency=2)] * 2, told=told)
+    session = await _measure(server, [LoadRun((SIZE,), 20, concurrency=2)] * 2, told=told)
     assert [run.ending for run in session.runs] == [Ending.FAILED]
     assert list(session.runs[0].failures) == ["HTTP 503: overloaded"]
     assert told.notes == ["every request failed: the remaining loads are left out"]
@@ -131,7 +131,7 @@ async def test_a_server_that_breaks_down_ends_the_test() -> None:
 async def test_time_runs_out() -> None:
     server = FakeServer(token_seconds=0.05)
     told = _Told()
-    loads = [Load((SIZE,), 1000, concurrency=1), Load((SIZE,), 1000, concurrency=2)]
+    loads = [LoadRun((SIZE,), 1000, concurrency=1), LoadRun((SIZE,), 1000, concurrency=2)]
     session = await _measure(server, loads, told=told, max_seconds=0.8)
     assert [run.ending for run in session.runs] == [Ending.OUT_OF_TIME]
     assert "time limit of 0.8 s is over" in told.notes[-1]
@@ -140,7 +140,7 @@ async def test_time_runs_out() -> None:
 async def test_text_is_sent_where_token_ids_are_refused() -> None:
     server = FakeServer(token_ids=False)
     told = _Told()
-    session = await _measure(server, [Load((SIZE,), 4, concurrency=1)], told=told)
+    session = await _measure(server, [LoadRun((SIZE,), 4, concurrency=1)], told=told)
     assert {type(body["prompt"]) for body in server.bodies[3:]} == {str}
     # The fake's words have two tokens each.
     assert {sample.prompt_tokens for sample in session.runs[0].counted} == {40}
@@ -150,7 +150,7 @@ async def test_text_is_sent_where_token_ids_are_refused() -> None:
 async def test_fields_that_only_some_servers_know_are_left_out_where_they_are_refused() -> None:
     server = FakeServer(exact=False)
     told = _Told()
-    session = await _measure(server, [Load((SIZE,), 4, concurrency=1)], told=told)
+    session = await _measure(server, [LoadRun((SIZE,), 4, concurrency=1)], told=told)
     assert session.runs[0].ending is Ending.MEASURED
     assert "ignore_eos" not in server.bodies[-1]
     assert "refuses ignore_eos" in told.notes[0]
@@ -159,7 +159,7 @@ async def test_fields_that_only_some_servers_know_are_left_out_where_they_are_re
 async def test_a_server_that_answers_nothing_is_an_error_without_the_key() -> None:
     server = FakeServer(fail_after=0)
     with pytest.raises(EndpointError, match=r'endpoint http://fake .* model "m": HTTP 503: overloaded') as caught:
-        await _measure(server, [Load((SIZE,), 4, concurrency=1)])
+        await _measure(server, [LoadRun((SIZE,), 4, concurrency=1)])
     assert len(server.bodies) == 1
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
     assert KEY not in str(caught.value)
@@ -196,7 +196,7 @@ async def test_cancelling_ends_all_requests() -> None:
     server = FakeServer()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
-            await _measure(server, [Load((SIZE,), 1000, concurrency=3)])
+            await _measure(server, [LoadRun((SIZE,), 1000, concurrency=3)])
     assert server.most_at_once == 3
     assert server.under_way == 0
 

@@ -23,7 +23,7 @@ RULES_KEY = "x-kubernetes-validations"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class CelRule:
     """One rule of an object: `cel` is what the API server evaluates, `holds` the same on the parsed model.
 
     `message` says what must be so, in the field names that users write.
@@ -46,7 +46,7 @@ class RuledModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
-    rules: ClassVar[tuple[Rule, ...]] = ()
+    rules: ClassVar[tuple[CelRule, ...]] = ()
 
     @model_validator(mode="after")
     def _check_rules(self) -> Self:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from medley_operator.api.v1alpha1.base import ObservedModel, Rule
+from medley_operator.api.v1alpha1.base import CelRule, ObservedModel
 from medley_operator.api.v1alpha1.fields import (
     DNS_LABEL_PATTERN,
     MAX_POOL_NAME_LENGTH,
@@ -38,7 +38,7 @@ class ObjectMeta(ObservedModel):
     deletion_timestamp: str | None = None
 
 
-def _named(matches: str, at_most: int, message: str) -> Rule:
+def _named(matches: str, at_most: int, message: str) -> CelRule:
     """Children are named after this object, so that its name must leave room and be legal in theirs."""
     pattern = re.compile(matches)
 
@@ -47,7 +47,7 @@ def _named(matches: str, at_most: int, message: str) -> Rule:
         return len(name) <= at_most and pattern.fullmatch(name) is not None
 
     rule = f"self.metadata.name.size() <= {at_most} && self.metadata.name.matches('{matches}')"
-    return Rule(cel=rule, message=message, holds=holds)
+    return CelRule(cel=rule, message=message, holds=holds)
 
 
 class LLMService(ObservedModel):
@@ -57,7 +57,7 @@ class LLMService(ObservedModel):
     spec: LLMServiceSpec
     status: LLMServiceStatus = Field(default_factory=LLMServiceStatus)
 
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[CelRule, ...]] = (
         _named(
             SERVICE_NAME_PATTERN,
             MAX_SERVICE_NAME_LENGTH,
@@ -74,7 +74,7 @@ class GPUPool(ObservedModel):
     spec: GPUPoolSpec
     status: GPUPoolStatus = Field(default_factory=GPUPoolStatus)
 
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[CelRule, ...]] = (
         _named(
             DNS_LABEL_PATTERN,
             MAX_POOL_NAME_LENGTH,
@@ -123,7 +123,7 @@ class Kind:
     status: type[BaseModel]
     columns: tuple[Column, ...]
     description: str
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[CelRule, ...] = ()
     """Rules on metadata; those on fields stand at their models."""
 
 

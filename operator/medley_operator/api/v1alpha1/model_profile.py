@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from medley_operator.api.v1alpha1.base import ApiModel, Rule
+from medley_operator.api.v1alpha1.base import ApiModel, CelRule
 from medley_operator.api.v1alpha1.fields import Duration, Rate
 
 MAX_POINTS = 64
@@ -69,13 +69,13 @@ class MeasuredPoint(ApiModel):
     tpot: Duration | None = Field(None, description="Mean time per further output token.")
     requests: int = Field(1, ge=0, le=100000000, description="Requests that were measured.")
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="has(self.concurrency) != has(self.requestsPerSecond)",
             message="give either concurrency (clients) or requestsPerSecond (arrivals)",
             holds=lambda self: (self.concurrency is None) != (self.requests_per_second is None),
         ),
-        Rule(
+        CelRule(
             cel="has(self.ttft) || has(self.tpot)",
             message="give tpot, ttft or both",
             holds=lambda self: self.ttft is not None or self.tpot is not None,
@@ -119,8 +119,8 @@ class ModelProfileSpec(ApiModel):
     )
     source: ProfileSource = Field(default_factory=ProfileSource)
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="has(self.stepFactors) != (has(self.points) && self.points.size() > 0)",
             message="give either stepFactors or points",
             holds=lambda self: (self.step_factors is not None) != bool(self.points),

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from medley_operator.api.v1alpha1.base import ApiModel, Rule
+from medley_operator.api.v1alpha1.base import ApiModel, CelRule
 from medley_operator.api.v1alpha1.fields import LabelKey, LabelValue, Money, ResourceName, ZoneName
 
 
@@ -30,8 +30,8 @@ class Toleration(ApiModel):
     value: LabelValue = ""
     effect: TaintEffect = TaintEffect.NO_SCHEDULE
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="self.operator != 'Exists' || self.value == ''",
             message="value is compared only with operator Equal; set operator: Equal or leave value out",
             holds=lambda self: self.operator != TolerationOperator.EXISTS or self.value == "",
@@ -79,8 +79,8 @@ class PoolCost(ApiModel):
         "there, so that replicas pack.",
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="has(self.perHour) != has(self.perNodeHour)",
             message="give either perHour (of one GPU) or perNodeHour (of one node)",
             holds=lambda self: (self.per_hour is None) != (self.per_node_hour is None),

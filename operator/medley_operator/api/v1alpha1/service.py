@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from medley_operator.api.v1alpha1.base import ApiModel, Rule
+from medley_operator.api.v1alpha1.base import ApiModel, CelRule
 from medley_operator.api.v1alpha1.fields import (
     MAX_VARIANTS,
     Beta,
@@ -35,7 +35,7 @@ class SecretKeyRef(ApiModel):
     key: str = Field("HF_TOKEN", pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
 
 
-class Precision(StrEnum):
+class VariantPrecision(StrEnum):
     BF16 = "BF16"
     FP8 = "FP8"
 
@@ -89,8 +89,8 @@ class SloSpec(ApiModel):
     tpot: Duration = Field("50ms", description="Time per output token after the first.")
     percentile: int = Field(95, ge=50, le=99, description="Share of requests that must meet both targets, in percent.")
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="duration(self.ttft) > duration('0s') && duration(self.tpot) > duration('0s')",
             message="ttft and tpot must be more than 0",
             holds=lambda self: duration_seconds(self.ttft) > 0 and duration_seconds(self.tpot) > 0,
@@ -115,15 +115,15 @@ class VariantSpec(ApiModel):
         description="GPUs of one replica; where absent, all of 1, 2, 4, 8 that fit or, if one variant is meant, the "
         "fewest that fit and keep the TPOT target.",
     )
-    precision: Precision | None = Field(None, description="One of those that model.precision allows.")
+    precision: VariantPrecision | None = Field(None, description="One of those that model.precision allows.")
     token_budget: TokenBudget | None = Field(None, description="One of the RuntimeProfile's token budgets.")
     min_replicas: int = Field(0, ge=0, le=1000, description="Replicas of this variant that are always kept.")
     max_replicas: int | None = Field(
         None, ge=0, le=1000, description="Replicas of this variant that are never exceeded."
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
             message="minReplicas must not exceed maxReplicas",
             holds=lambda self: self.max_replicas is None or self.min_replicas <= self.max_replicas,
@@ -154,13 +154,13 @@ class WorkloadSpec(ApiModel):
     window: Duration = Field("5m", description="Time over which rates and sizes are taken; 10s to 24h.")
     static: StaticWorkload | None = None
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="self.source != 'Static' || has(self.static)",
             message="source Static needs workload.static",
             holds=lambda self: self.source != WorkloadSource.STATIC or self.static is not None,
         ),
-        Rule(
+        CelRule(
             cel="duration(self.window) >= duration('10s') && duration(self.window) <= duration('24h')",
             message="window must be between 10s and 24h",
             holds=lambda self: 10 <= duration_seconds(self.window) <= 86400,
@@ -210,13 +210,13 @@ class ScalingSpec(ApiModel):
         False, description="N+1: all planned load is still served when any one replica is lost."
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="self.minReplicas <= self.maxReplicas",
             message="minReplicas must not exceed maxReplicas",
             holds=lambda self: self.min_replicas <= self.max_replicas,
         ),
-        Rule(
+        CelRule(
             cel="!self.tolerateReplicaLoss || self.maxReplicas >= 2",
             message="tolerateReplicaLoss needs maxReplicas of 2 or more",
             holds=lambda self: not self.tolerate_replica_loss or self.max_replicas >= 2,
@@ -243,8 +243,8 @@ class BudgetSpec(ApiModel):
         0, ge=0, le=1000, description="Replicas in pools with provisioning OnDemand that are always kept."
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="!has(self.maxCostPerHour) || double(self.maxCostPerHour) > 0.0",
             message="maxCostPerHour must be more than 0; leave it out for no limit",
             holds=lambda self: self.max_cost_per_hour is None or float(self.max_cost_per_hour) > 0,
@@ -271,8 +271,8 @@ class RoutingSpec(ApiModel):
     )
     gateway_ref: GatewayRef | None = None
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="!has(self.mode) || self.mode != 'HTTPRoute' || has(self.gatewayRef)",
             message="mode HTTPRoute needs routing.gatewayRef",
             holds=lambda self: self.mode != ServiceRoutingMode.HTTP_ROUTE or self.gateway_ref is not None,
@@ -314,14 +314,14 @@ class LLMServiceSpec(ApiModel):
     routing: RoutingSpec = Field(default_factory=RoutingSpec)
     drain: DrainSpec = Field(default_factory=DrainSpec)
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             cel="!has(self.variants) || self.variants.all(a, !has(a.name) || "
             "self.variants.exists_one(b, has(b.name) && b.name == a.name))",
             message="variants: each name may be used once",
             holds=lambda self: _unique([v.name for v in self.variants if v.name is not None]),
         ),
-        Rule(
+        CelRule(
             cel="!has(self.variants) || self.variants.all(a, has(a.name) || "
             "self.variants.exists_one(b, !has(b.name) && b.poolRef == a.poolRef && "
             "has(b.tensorParallel) == has(a.tensorParallel) && "
@@ -333,7 +333,7 @@ class LLMServiceSpec(ApiModel):
                 [(v.pool_ref, v.tensor_parallel, v.precision, v.token_budget) for v in self.variants if v.name is None]
             ),
         ),
-        Rule(
+        CelRule(
             cel="self.budget.onDemandMinReplicas <= self.scaling.maxReplicas",
             message="budget.onDemandMinReplicas must not exceed scaling.maxReplicas",
             holds=lambda self: self.budget.on_demand_min_replicas <= self.scaling.max_replicas,

@@ -11,7 +11,7 @@ from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.checks.spec import check_profile
 from medley_operator.domain.values.candidates import Rejection
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.snapshot import ObjectKey, Rejected, Snapshot
+from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey, Snapshot
 
 
 def find_profile(service: LLMService, snapshot: Snapshot) -> RuntimeProfile | Rejection:
@@ -41,7 +41,7 @@ def find_profile(service: LLMService, snapshot: Snapshot) -> RuntimeProfile | Re
 
 
 def unreadable_pool(
-    service: LLMService, last_replicas: Mapping[str, int], rejected: Sequence[Rejected]
+    service: LLMService, last_replicas: Mapping[str, int], rejected: Sequence[InvalidObject]
 ) -> Rejection | None:
     """A pool that this service runs on and that does not parse must not look like a pool that is gone."""
     used = {variant.pool for variant in service.status.variants if last_replicas.get(variant.name, 0) > 0}
@@ -54,6 +54,6 @@ def unreadable_pool(
     return None
 
 
-def _rejected(rejected: Sequence[Rejected], *, kind: str, name: str) -> Rejected | None:
+def _rejected(rejected: Sequence[InvalidObject], *, kind: str, name: str) -> InvalidObject | None:
     key = ObjectKey(kind=kind, namespace="", name=name)
     return next((item for item in rejected if item.key == key), None)

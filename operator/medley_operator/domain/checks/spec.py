@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.engine.arguments import RESERVED, flag_of
-from medley_operator.domain.values.candidates import Rejection, VariantContext
+from medley_operator.domain.values.candidates import Rejection, VariantCandidate
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.units import duration_seconds
 
@@ -64,26 +64,26 @@ def price_problem(pool: GPUPool) -> str | None:
     return f'spec.cost.perHour "{cost.per_hour}" must be above 0; give what one GPU costs per hour'
 
 
-def check_degrees(service: LLMService, variants: Sequence[VariantContext]) -> Rejection | None:
+def check_degrees(service: LLMService, variants: Sequence[VariantCandidate]) -> Rejection | None:
     """Where whole nodes are paid, replicas must pack onto them, which is planned for degrees that divide each other.
 
     Powers of two always do, so that the answer does not hang on what other services ask for.
     """
-    for context in variants:
-        degree = context.variant.gpus_per_replica
-        if context.pool.spec.cost.per_node_hour is None or degree.bit_count() == 1:
+    for candidate in variants:
+        degree = candidate.variant.gpus_per_replica
+        if candidate.pool.spec.cost.per_node_hour is None or degree.bit_count() == 1:
             continue
         asked = next(
             (
                 f"spec.variants[{index}].tensorParallel {degree}"
                 for index, wish in enumerate(service.spec.variants)
-                if wish.pool_ref == context.variant.pool and wish.tensor_parallel == degree
+                if wish.pool_ref == candidate.variant.pool and wish.tensor_parallel == degree
             ),
-            f'variant "{context.variant.name}" of {degree} GPUs',
+            f'variant "{candidate.variant.name}" of {degree} GPUs',
         )
         return Rejection(
             PlanReason.INVALID_SPEC,
-            f'{asked}: GPUPool "{context.variant.pool}" is paid by the node (spec.cost.perNodeHour), where only '
+            f'{asked}: GPUPool "{candidate.variant.pool}" is paid by the node (spec.cost.perNodeHour), where only '
             "tensor-parallel degrees 1, 2, 4, 8, ... are planned; set one of them, or have the pool priced by the GPU "
             "(spec.cost.perHour)",
         )

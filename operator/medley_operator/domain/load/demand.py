@@ -12,7 +12,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
 from medley_operator.domain.load.figures import figures_of_status
 from medley_operator.domain.load.planned_rate import Outlook, look_ahead
-from medley_operator.domain.load.plausible import believed
+from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
@@ -62,7 +62,7 @@ def _choose(
         return _static(
             service, had_metrics=had_metrics, reason=MetricsReason.STATIC, message="planned from spec.workload.static"
         )
-    seen = believed(observation) if observation is not None else NO_QUESTION
+    seen = plausible(observation) if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
         outlook = look_ahead(
             service,

@@ -20,7 +20,7 @@ LEADS_KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PlannedRate:
     """A rate to plan for; `falling_since`: when the plan before began to be too large, None where it is not."""
 
     rate_rps: float
@@ -48,7 +48,7 @@ class Outlook:
         """What a plan may serve without being too large: the most that is expected within two lead times."""
         return max(self.needed_rps, self.at_twice.upper_rps if self.at_twice is not None else 0.0)
 
-    def target(self, planned_rps: float | None, *, falling_since: float | None) -> Target:
+    def target(self, planned_rps: float | None, *, falling_since: float | None) -> PlannedRate:
         """The rate to plan for, where the plan now is for `planned_rps` (None: there is none).
 
         With a forecast a plan falls only after it was too large for two lead times without a break: a rate that swings
@@ -56,11 +56,11 @@ class Outlook:
         """
         rate_rps = min(max(planned_rps or 0.0, self.needed_rps), self.kept_rps)
         if planned_rps is None or self.at_lead is None or self.kept_rps >= (1.0 - BAND) * planned_rps:
-            return Target(rate_rps, falling_since=None)
+            return PlannedRate(rate_rps, falling_since=None)
         since = self.at_seconds if falling_since is None else falling_since
         if self.at_seconds - since < LEADS_KEPT * self.lead_seconds:
-            return Target(planned_rps, falling_since=since)
-        return Target(rate_rps, falling_since=since)
+            return PlannedRate(planned_rps, falling_since=since)
+        return PlannedRate(rate_rps, falling_since=since)
 
     @property
     def basis(self) -> LoadBasis:

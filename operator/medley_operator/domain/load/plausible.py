@@ -17,7 +17,7 @@ MOST_TOKENS = 1e9
 SHARE_SUM_TOLERANCE = 1e-6
 
 
-def believed(seen: Observation) -> Observation:
+def plausible(seen: Observation) -> Observation:
     """The observation, or one of reason MetricsInvalid where its demand cannot be."""
     fault = _fault(seen.demand) if seen.reason is MetricsReason.FOUND and seen.demand is not None else None
     if fault is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
-from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.httproute import observed_weights
 from medley_operator.domain.values import labels
@@ -23,7 +23,7 @@ _SILENT_REASONS = frozenset({"Progressing", "NoReadyReplicas", "AllReady", "Rout
 """Ordinary steps of a rollout, which the scaling Events tell already."""
 
 
-def service_events(outcome: ServiceOutcome, status: LLMServiceStatus) -> tuple[EventNote, ...]:
+def service_events(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[EventNote, ...]:
     notes = [
         *_plan_changed(outcome, status),
         *_plan_warning(outcome, status),
@@ -34,7 +34,7 @@ def service_events(outcome: ServiceOutcome, status: LLMServiceStatus) -> tuple[E
         *_route_updated(outcome),
         *_condition_warnings(outcome, status),
     ]
-    metadata = outcome.context.service.metadata
+    metadata = outcome.candidate.service.metadata
     key = ObjectKey(kind="LLMService", namespace=metadata.namespace, name=metadata.name)
     return tuple(
         EventNote(regarding=key, uid=metadata.uid, type=type_, reason=reason, message=message)
@@ -45,10 +45,10 @@ def service_events(outcome: ServiceOutcome, status: LLMServiceStatus) -> tuple[E
 _Note = tuple[EventType, str, str]
 
 
-def _plan_changed(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_Note]:
+def _plan_changed(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_Note]:
     if outcome.goal.kind is not GoalKind.PLANNED:
         return []
-    old = outcome.context.service.status
+    old = outcome.candidate.service.status
     before = {variant.name: variant.desired for variant in old.variants if variant.desired > 0}
     changes = _changes(before, outcome.goal.replicas)
     if not changes:
@@ -81,9 +81,9 @@ def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> str:
     )
 
 
-def _plan_warning(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_Note]:
+def _plan_warning(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_Note]:
     """A held plan or one that is not whole, when it becomes so."""
-    before = find(outcome.context.service.status.conditions, ConditionType.PLAN_READY)
+    before = find(outcome.candidate.service.status.conditions, ConditionType.PLAN_READY)
     after = find(status.conditions, ConditionType.PLAN_READY)
     if after is None or (before is not None and before.reason == after.reason):
         return []
@@ -94,9 +94,9 @@ def _plan_warning(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_No
     return []
 
 
-def _not_simulated(outcome: ServiceOutcome) -> list[_Note]:
+def _not_simulated(outcome: ServiceDecision) -> list[_Note]:
     """Told once: from this plan on the status says that its capacities are the closed form's."""
-    waits = outcome.context.waiting
+    waits = outcome.candidate.waiting
     if waits is None or outcome.goal.kind is not GoalKind.PLANNED:
         return []
     message = (
@@ -107,9 +107,9 @@ def _not_simulated(outcome: ServiceOutcome) -> list[_Note]:
     return [(EventType.WARNING, "CapacityNotSimulated", message)]
 
 
-def _estimated_again(outcome: ServiceOutcome) -> list[_Note]:
+def _estimated_again(outcome: ServiceDecision) -> list[_Note]:
     """Capacities that were measured or calibrated when the status was written last."""
-    before = {row.name: row.provenance for row in outcome.context.service.status.variants}
+    before = {row.name: row.provenance for row in outcome.candidate.service.status.variants}
     lost = [
         f"{row.name} (was {before[row.name]})"
         for row in outcome.rows
@@ -125,7 +125,7 @@ def _estimated_again(outcome: ServiceOutcome) -> list[_Note]:
     return [(EventType.WARNING, "CapacityEstimated", message)]
 
 
-def _scaled(outcome: ServiceOutcome) -> list[_Note]:
+def _scaled(outcome: ServiceDecision) -> list[_Note]:
     notes: list[_Note] = []
     for apply in outcome.writes.applies:
         if apply.manifest["kind"] != labels.DEPLOYMENT:
@@ -141,7 +141,7 @@ def _scaled(outcome: ServiceOutcome) -> list[_Note]:
     return notes
 
 
-def _removed(outcome: ServiceOutcome) -> list[_Note]:
+def _removed(outcome: ServiceDecision) -> list[_Note]:
     return [
         (EventType.NORMAL, "VariantRemoved", f"{delete.key} is deleted, since the plan has no replica there")
         for delete in outcome.writes.deletes
@@ -149,20 +149,20 @@ def _removed(outcome: ServiceOutcome) -> list[_Note]:
     ]
 
 
-def _route_updated(outcome: ServiceOutcome) -> list[_Note]:
+def _route_updated(outcome: ServiceDecision) -> list[_Note]:
     weights = outcome.targets.weights
     applied = any(apply.manifest["kind"] == labels.HTTP_ROUTE for apply in outcome.writes.applies)
     if not applied or weights is None:
         return []
-    before = observed_weights(outcome.route, service=outcome.context.key[1]) or {}
+    before = observed_weights(outcome.route, service=outcome.candidate.key[1]) or {}
     changes = _changes(before, weights)
     return [(EventType.NORMAL, "RouteUpdated", f"weights of 1000: {changes}")] if changes else []
 
 
-def _condition_warnings(outcome: ServiceOutcome, status: LLMServiceStatus) -> list[_Note]:
+def _condition_warnings(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_Note]:
     notes: list[_Note] = []
     for type_ in _WARNED:
-        before = find(outcome.context.service.status.conditions, type_)
+        before = find(outcome.candidate.service.status.conditions, type_)
         after = find(status.conditions, type_)
         if after is None or after.status != ConditionStatus.FALSE or after.reason in _SILENT_REASONS:
             continue

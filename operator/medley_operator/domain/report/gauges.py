@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
-from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.quantities import number_of
-from medley_operator.domain.values.snapshot import PlanOutcome, PoolGauges, ServiceGauges, VariantGauge
+from medley_operator.domain.values.snapshot import PlanOrFailure, PoolGauges, ServiceGauges, VariantGauge
 from medley_planner.model import Plan
 
 
-def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> ServiceGauges:
+def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> ServiceGauges:
     figures = _figures(outcome, status)
-    namespace, name = outcome.context.key
+    namespace, name = outcome.candidate.key
     plan = status.plan
     single = plan.best_single if plan is not None else None
-    now = outcome.context.choice.now if outcome.context.choice is not None else None
+    now = outcome.candidate.choice.now if outcome.candidate.choice is not None else None
     return ServiceGauges(
         namespace=namespace,
         name=name,
@@ -39,7 +39,7 @@ def service_gauges(outcome: ServiceOutcome, status: LLMServiceStatus) -> Service
     )
 
 
-def pool_gauges(prepared: Prepared, outcome: PlanOutcome | None) -> tuple[PoolGauges, ...]:
+def pool_gauges(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[PoolGauges, ...]:
     """One for each pool that is paid by the node.
 
     A round without a plan tells the nodes of the last one, since what runs is kept; without any service there are none.
@@ -60,8 +60,8 @@ def pool_gauges(prepared: Prepared, outcome: PlanOutcome | None) -> tuple[PoolGa
     return tuple(found)
 
 
-def _figures(outcome: ServiceOutcome, status: LLMServiceStatus) -> LoadFigures:
-    choice = outcome.context.choice
+def _figures(outcome: ServiceDecision, status: LLMServiceStatus) -> LoadFigures:
+    choice = outcome.candidate.choice
     if choice is not None and outcome.goal.kind is GoalKind.PLANNED:
         return figures_of(choice.demand)
     return figures_of_status(status.load)
@@ -75,7 +75,7 @@ def _predicted(status: LLMServiceStatus) -> float | None:
     return min(number_of(plan.predicted_attainment_percent) / 100.0, 1.0)
 
 
-def _unserved(outcome: ServiceOutcome, status: LLMServiceStatus) -> float:
+def _unserved(outcome: ServiceDecision, status: LLMServiceStatus) -> float:
     if outcome.goal.plan is not None:
         return sum(part.rate_rps for part in outcome.goal.plan.unserved)
     if status.plan is None:

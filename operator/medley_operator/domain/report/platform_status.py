@@ -12,7 +12,7 @@ from medley_operator.domain.checks.spec import check_profile, price_problem
 from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, PlanReason, find, merge
-from medley_operator.domain.values.snapshot import EventNote, EventType, Manifest, ObjectKey, Rejected, StatusWrite
+from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
 
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
 _CONDITION = {"LLMService": ConditionType.PLAN_READY, "ModelProfile": ConditionType.ACCEPTED}
@@ -78,7 +78,7 @@ def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     return StatusWrite(key=key, uid=profile.metadata.uid, status=_dump(status))
 
 
-def rejected_status(rejected: Rejected, *, own: Mapping[ObjectKey, Manifest], now: str) -> StatusWrite | None:
+def rejected_status(rejected: InvalidObject, *, own: Mapping[ObjectKey, Manifest], now: str) -> StatusWrite | None:
     """The status of an object that does not parse: what it said before, with the conditions that tell why.
 
     `own` are the children that it controls.
@@ -115,7 +115,7 @@ def rejected_status(rejected: Rejected, *, own: Mapping[ObjectKey, Manifest], no
     return StatusWrite(key=rejected.key, uid=rejected.uid, status=status)
 
 
-def rejected_event(rejected: Rejected) -> tuple[EventNote, ...]:
+def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:
     """A warning when the object stops to parse or does so for another reason."""
     type_ = _CONDITION.get(rejected.key.kind, ConditionType.READY)
     before = find(_conditions(rejected.status), type_)

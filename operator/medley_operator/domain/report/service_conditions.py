@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain.engine.arguments import served_model_name
-from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.rollout.writes import Conflict
+from medley_operator.domain.rollout.writes import OwnerConflict
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, find
 from medley_operator.domain.values.quantities import percent
@@ -17,7 +17,7 @@ from medley_operator.domain.values.snapshot import Manifest, MetricsReason
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
-def service_drafts(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None) -> list[Draft]:
+def service_drafts(outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None) -> list[Draft]:
     """All conditions of one service, in the order in which `kubectl describe` shows them."""
     drafts = [
         _ready(outcome),
@@ -28,12 +28,12 @@ def service_drafts(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, st
         _routing(outcome, gateways=gateways),
     ]
     if outcome.same_model_as is not None:
-        drafts.append(_same_model(outcome.context.service, outcome.same_model_as))
+        drafts.append(_same_model(outcome.candidate.service, outcome.same_model_as))
     missed = _missed_targets(outcome)
     return drafts if missed is None else [*drafts, missed]
 
 
-def _ready(outcome: ServiceOutcome) -> Draft:
+def _ready(outcome: ServiceDecision) -> Draft:
     ready, desired = outcome.ready_replicas, outcome.desired_replicas
     if ready > 0:
         return Draft(ConditionType.READY, _TRUE, "Serving", f"{ready} of {desired} replicas are Ready")
@@ -53,10 +53,10 @@ def _ready(outcome: ServiceOutcome) -> Draft:
     )
 
 
-def _metrics(outcome: ServiceOutcome) -> Draft:
-    choice = outcome.context.choice
+def _metrics(outcome: ServiceDecision) -> Draft:
+    choice = outcome.candidate.choice
     if choice is None:
-        previous = find(outcome.context.service.status.conditions, ConditionType.METRICS_AVAILABLE)
+        previous = find(outcome.candidate.service.status.conditions, ConditionType.METRICS_AVAILABLE)
         if previous is not None:
             return Draft(
                 ConditionType.METRICS_AVAILABLE, ConditionStatus(previous.status), previous.reason, previous.message
@@ -67,12 +67,12 @@ def _metrics(outcome: ServiceOutcome) -> Draft:
     return Draft(ConditionType.METRICS_AVAILABLE, _FALSE, choice.reason, choice.message, sticky_message=True)
 
 
-def _plan(outcome: ServiceOutcome) -> Draft:
+def _plan(outcome: ServiceDecision) -> Draft:
     goal = outcome.goal
     return Draft(ConditionType.PLAN_READY, goal.status, goal.reason, goal.message, sticky_message=goal.sticky_message)
 
 
-def _capacity(outcome: ServiceOutcome) -> Draft:
+def _capacity(outcome: ServiceDecision) -> Draft:
     goal = outcome.goal
     if goal.shortage is not None:
         lacking = goal.shortage
@@ -81,14 +81,14 @@ def _capacity(outcome: ServiceOutcome) -> Draft:
         return Draft(ConditionType.CAPACITY_AVAILABLE, _FALSE, lacking.reason, lacking.message, sticky_message=sticky)
     if goal.plan is not None:
         return Draft(ConditionType.CAPACITY_AVAILABLE, _TRUE, "Sufficient", "the pools hold the GPUs of the plan")
-    previous = find(outcome.context.service.status.conditions, ConditionType.CAPACITY_AVAILABLE)
+    previous = find(outcome.candidate.service.status.conditions, ConditionType.CAPACITY_AVAILABLE)
     if previous is not None:
         status = ConditionStatus(previous.status)
         return Draft(ConditionType.CAPACITY_AVAILABLE, status, previous.reason, previous.message)
     return Draft(ConditionType.CAPACITY_AVAILABLE, _UNKNOWN, "NotPlanned", "not known, since nothing is planned")
 
 
-def _workloads(outcome: ServiceOutcome) -> Draft:
+def _workloads(outcome: ServiceDecision) -> Draft:
     conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind != labels.HTTP_ROUTE]
     if conflicts:
         return Draft(ConditionType.WORKLOADS_READY, _FALSE, "NameConflict", conflict_message(conflicts))
@@ -107,13 +107,13 @@ def _workloads(outcome: ServiceOutcome) -> Draft:
     return Draft(ConditionType.WORKLOADS_READY, _TRUE, "AllReady", "every replica of the plan is Ready")
 
 
-def conflict_message(conflicts: list[Conflict]) -> str:
+def conflict_message(conflicts: list[OwnerConflict]) -> str:
     named = "; ".join(f"{conflict.key} belongs to {conflict.holder}" for conflict in conflicts)
     return f"{named}; rename this LLMService or its variant (spec.variants[].name), or remove the other object"
 
 
-def _routing(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None) -> Draft:
-    service = outcome.context.service
+def _routing(outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None) -> Draft:
+    service = outcome.candidate.service
     if service.spec.routing.effective_mode() is ServiceRoutingMode.HTTP_ROUTE:
         problem = _route_problem(outcome, gateways=gateways)
         if problem is not None:
@@ -124,8 +124,8 @@ def _routing(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | 
     return Draft(ConditionType.ROUTING_READY, _TRUE, "Routed", f"requests to {service_url(service)} reach the replicas")
 
 
-def _route_problem(outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None) -> tuple[str, str] | None:
-    service = outcome.context.service
+def _route_problem(outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None) -> tuple[str, str] | None:
+    service = outcome.candidate.service
     gateway = service.spec.routing.gateway_ref
     name = gateway.name if gateway is not None else ""
     field = f'spec.routing.gatewayRef.name "{name}"'
@@ -179,9 +179,9 @@ def _same_model(service: LLMService, other: str) -> Draft:
     return Draft(ConditionType.MODEL_NAME_UNIQUE, _FALSE, "SameModelName", message)
 
 
-def _missed_targets(outcome: ServiceOutcome) -> Draft | None:
+def _missed_targets(outcome: ServiceDecision) -> Draft | None:
     """Where the plan, simulated, falls short of the percentile; as before where it was not simulated."""
-    service, checked = outcome.context.service, outcome.goal.checked
+    service, checked = outcome.candidate.service, outcome.goal.checked
     if checked is None:
         previous = find(service.status.conditions, ConditionType.SLO_ATTAINABLE)
         if previous is None:

@@ -24,7 +24,7 @@ from medley_operator.api.v1alpha1 import (
 )
 from medley_operator.domain.load.figures import load_status
 from medley_operator.domain.report.service_conditions import service_drafts, service_url
-from medley_operator.domain.rollout.decision import ServiceOutcome
+from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
@@ -42,9 +42,9 @@ STEADY_PERCENT = 0.5
 
 
 def service_status(
-    outcome: ServiceOutcome, *, gateways: frozenset[tuple[str, str]] | None, now: str
+    outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None, now: str
 ) -> LLMServiceStatus:
-    service = outcome.context.service
+    service = outcome.candidate.service
     generation = service.metadata.generation
     drafts = service_drafts(outcome, gateways=gateways)
     return LLMServiceStatus(
@@ -82,20 +82,20 @@ def dump(status: LLMServiceStatus) -> Manifest:
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _load(outcome: ServiceOutcome) -> LoadStatus | None:
-    previous = outcome.context.service.status.load
-    choice = outcome.context.choice
+def _load(outcome: ServiceDecision) -> LoadStatus | None:
+    previous = outcome.candidate.service.status.load
+    choice = outcome.candidate.choice
     if choice is None or (outcome.goal.kind is not GoalKind.PLANNED and previous is not None):
         return previous
     return load_status(choice)
 
 
-def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
-    previous = outcome.context.service.status.plan
+def _plan(outcome: ServiceDecision) -> PlanStateStatus | None:
+    previous = outcome.candidate.service.status.plan
     goal = outcome.goal
-    if goal.plan is None or goal.fleet is None or outcome.context.choice is None:
+    if goal.plan is None or goal.fleet is None or outcome.candidate.choice is None:
         return previous.model_copy(update={"state": HELD_STATE}) if previous is not None else None
-    new = plan_state(outcome, plan=goal.plan, fleet=goal.fleet, choice=outcome.context.choice)
+    new = plan_state(outcome, plan=goal.plan, fleet=goal.fleet, choice=outcome.candidate.choice)
     if previous is not None and (previous.id, previous.state, previous.cost_per_hour) == (
         new.id,
         new.state,
@@ -120,7 +120,7 @@ def _plan(outcome: ServiceOutcome) -> PlanStateStatus | None:
     return new
 
 
-def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choice: DemandChoice) -> PlanStateStatus:
+def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choice: DemandChoice) -> PlanStateStatus:
     single = plan.best_single
     token_cost = outcome.goal.cost_per_million_tokens
     checked = outcome.goal.checked
@@ -146,7 +146,7 @@ def plan_state(outcome: ServiceOutcome, *, plan: ServicePlan, fleet: Plan, choic
         limits=_limits(outcome.goal.binding),
         unused=[
             *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
-            *outcome.context.unfit,
+            *outcome.candidate.unfit,
         ][:MAX_UNUSED_ROWS],
         unserved=_unserved(plan, choice.demand),
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.goals import Goal
-from medley_operator.domain.rollout.writes import ChildWrites, Targets
-from medley_operator.domain.values.candidates import ServiceContext
+from medley_operator.domain.rollout.writes import ChildWrites, ReplicaTargets
+from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.snapshot import Manifest
 
 
@@ -34,11 +34,11 @@ class VariantRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceOutcome:
-    context: ServiceContext
+class ServiceDecision:
+    candidate: ServiceCandidate
     goal: Goal
     running: Mapping[str, RunningVariant]
-    targets: Targets
+    targets: ReplicaTargets
     rows: tuple[VariantRow, ...]
     writes: ChildWrites
     route: Manifest | None

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
-from medley_operator.domain.values.candidates import DemandChoice, ServiceContext, Standing, Waiting, problem_name
+from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting, problem_name
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.values.quantities import money
-from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOutcome, RoutingSaving
+from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.check import Checked
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
 
@@ -51,42 +51,42 @@ class Goal:
 
 
 def choose_goal(
-    context: ServiceContext,
-    outcome: PlanOutcome | None,
+    candidate: ServiceCandidate,
+    outcome: PlanOrFailure | None,
     running: dict[str, RunningVariant],
     *,
     plans: Mapping[str, ServicePlan],
 ) -> Goal:
     """The goal of one service. `outcome` is None where no service was planned this round; `plans` are those in it, by
     the service's name in the problem."""
-    if context.standing is Standing.REJECTED and context.rejection is not None:
-        return _kept(context, running, reason=context.rejection.reason, message=context.rejection.message)
-    if context.standing is Standing.HELD and context.choice is not None:
-        return _held(context, _held_message(context.choice, context.waiting))
-    refused = outcome.refused.get(problem_name(context.key)) if isinstance(outcome, FleetPlan) else None
+    if candidate.disposition is Disposition.REJECTED and candidate.rejection is not None:
+        return _kept(candidate, running, reason=candidate.rejection.reason, message=candidate.rejection.message)
+    if candidate.disposition is Disposition.HELD and candidate.choice is not None:
+        return _held(candidate, _held_message(candidate.choice, candidate.waiting))
+    refused = outcome.refused.get(problem_name(candidate.key)) if isinstance(outcome, FleetPlan) else None
     if refused is not None:
-        return _kept(context, running, reason=PlanReason.INVALID_SPEC, message=refused)
+        return _kept(candidate, running, reason=PlanReason.INVALID_SPEC, message=refused)
     if isinstance(outcome, Plan):
-        plan = plans.get(problem_name(context.key))
+        plan = plans.get(problem_name(candidate.key))
         if plan is not None:
-            return _planned(context, plan, outcome, running)
+            return _planned(candidate, plan, outcome, running)
     failure = (
         outcome
         if isinstance(outcome, PlanFailure)
         else PlanFailure(reason="PlanRejected", message="the plan lacks this service")
     )
-    if context.last_replicas:
+    if candidate.last_replicas:
         return _held(
-            context, f"{failure.reason}: {failure.message}; the last plan is kept and the next round tries again"
+            candidate, f"{failure.reason}: {failure.message}; the last plan is kept and the next round tries again"
         )
     message = f"{failure.reason}: {failure.message}; there is no earlier plan to keep, the next round tries again"
-    return _kept(context, running, reason=PlanReason.SOLVER_FAILED, message=message)
+    return _kept(candidate, running, reason=PlanReason.SOLVER_FAILED, message=message)
 
 
-def _held(context: ServiceContext, message: str) -> Goal:
+def _held(candidate: ServiceCandidate, message: str) -> Goal:
     return Goal(
         kind=GoalKind.HELD,
-        replicas=dict(context.last_replicas),
+        replicas=dict(candidate.last_replicas),
         status=ConditionStatus.TRUE,
         reason=PlanReason.HELD,
         message=message,
@@ -106,8 +106,8 @@ def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
     )
 
 
-def _kept(context: ServiceContext, running: dict[str, RunningVariant], *, reason: PlanReason, message: str) -> Goal:
-    wanted = {name: count for name, count in context.last_replicas.items() if name in running}
+def _kept(candidate: ServiceCandidate, running: dict[str, RunningVariant], *, reason: PlanReason, message: str) -> Goal:
+    wanted = {name: count for name, count in candidate.last_replicas.items() if name in running}
     return Goal(
         kind=GoalKind.KEPT,
         replicas={name: wanted.get(name, variant.replicas) for name, variant in running.items()},
@@ -119,9 +119,9 @@ def _kept(context: ServiceContext, running: dict[str, RunningVariant], *, reason
     )
 
 
-def _planned(context: ServiceContext, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
+def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
     if plan.status is PlanStatus.INFEASIBLE:
-        kept = _kept(context, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
+        kept = _kept(candidate, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
         return replace(kept, shortage=shortage(plan))
     status, message = ConditionStatus.TRUE, _mix_message(plan)
     if plan.status is PlanStatus.PARTIAL:

@@ -1,6 +1,6 @@
 """One service between plan and writes: its goal, what runs of it, and the figures that follow from both.
 
-Pure. `conclude` lines these up for the whole fleet.
+Pure. `decide` lines these up for the whole fleet.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from medley_operator.domain.rollout.httproute import observed_weights
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.candidates import ServiceContext
+from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.quantities import number_of
-from medley_operator.domain.values.snapshot import Manifest, Memory, ObjectKey, PlanOutcome
+from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey, PlanOrFailure
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
 from medley_planner.model import Plan, ServicePlan
@@ -29,65 +29,68 @@ _SERVED_SHARE = 0.999
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    context: ServiceContext
+class ServiceRound:
+    candidate: ServiceCandidate
     goal: Goal
     own: Mapping[ObjectKey, Manifest]
     """The children that it controls."""
     running: dict[str, RunningVariant]
 
 
-def stage_services(
-    contexts: Iterable[ServiceContext],
-    outcome: PlanOutcome | None,
+def service_rounds(
+    candidates: Iterable[ServiceCandidate],
+    outcome: PlanOrFailure | None,
     owned: Mapping[str, Mapping[ObjectKey, Manifest]],
-) -> list[Stage]:
+) -> list[ServiceRound]:
     """One for each. `owned`: the children by the uid of the LLMService that controls them."""
     plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
-    return [_stage(context, outcome, owned.get(context.service.metadata.uid, {}), plans=plans) for context in contexts]
+    return [
+        _stage(candidate, outcome, owned.get(candidate.service.metadata.uid, {}), plans=plans)
+        for candidate in candidates
+    ]
 
 
 def _stage(
-    context: ServiceContext,
-    outcome: PlanOutcome | None,
+    candidate: ServiceCandidate,
+    outcome: PlanOrFailure | None,
     own: Mapping[ObjectKey, Manifest],
     *,
     plans: Mapping[str, ServicePlan],
-) -> Stage:
+) -> ServiceRound:
     running = running_variants(own)
-    goal = choose_goal(context, outcome, running, plans=plans)
-    return Stage(context=as_corrected(context, goal), goal=goal, own=own, running=running)
+    goal = choose_goal(candidate, outcome, running, plans=plans)
+    return ServiceRound(candidate=as_corrected(candidate, goal), goal=goal, own=own, running=running)
 
 
-def as_corrected(context: ServiceContext, goal: Goal) -> ServiceContext:
+def as_corrected(candidate: ServiceCandidate, goal: Goal) -> ServiceCandidate:
     """The context with the capacities that the plan in force was made with; of a plan that is held the status tells."""
-    factors = last_factors(context) if goal.plan is None else goal.capacity_factors
+    factors = last_factors(candidate) if goal.plan is None else goal.capacity_factors
     if not factors:
-        return context
+        return candidate
     variants = tuple(
         replace(known, variant=with_capacity_factor(known.variant, factors.get(known.variant.name, 1.0)))
-        for known in context.variants
+        for known in candidate.variants
     )
-    return replace(context, variants=variants)
+    return replace(candidate, variants=variants)
 
 
-def variant_scale(stage: Stage, name: str) -> VariantScale:
-    running = stage.running.get(name)
+def variant_scale(turn: ServiceRound, name: str) -> VariantScale:
+    running = turn.running.get(name)
     return VariantScale(
-        desired=stage.goal.replicas.get(name, 0),
+        desired=turn.goal.replicas.get(name, 0),
         current=running.replicas if running is not None else 0,
         ready=running.ready if running is not None else 0,
     )
 
 
-def pool_use(stage: Stage, name: str) -> PoolUse:
-    known = stage.context.variant(name)
+def pool_use(turn: ServiceRound, name: str) -> PoolUse:
+    known = turn.candidate.variant(name)
     if known is not None:
         return PoolUse(pool=known.variant.pool, gpus_per_replica=known.variant.gpus_per_replica)
-    running = stage.running.get(name)
+    running = turn.running.get(name)
     if running is not None:
         return PoolUse(pool=running.pool, gpus_per_replica=running.gpus_per_replica)
-    old = _old_row(stage.context.service, name)
+    old = _old_row(turn.candidate.service, name)
     return PoolUse(pool=old.pool if old else "", gpus_per_replica=max(old.tensor_parallel, 0) if old else 0)
 
 
@@ -95,49 +98,49 @@ def _old_row(service: LLMService, name: str) -> VariantStatus | None:
     return next((variant for variant in service.status.variants if variant.name == name), None)
 
 
-def own_route(stage: Stage) -> Manifest | None:
-    namespace, name = stage.context.key
-    return stage.own.get(ObjectKey(kind=labels.HTTP_ROUTE, namespace=namespace, name=name))
+def own_route(turn: ServiceRound) -> Manifest | None:
+    namespace, name = turn.candidate.key
+    return turn.own.get(ObjectKey(kind=labels.HTTP_ROUTE, namespace=namespace, name=name))
 
 
-def mix_capacities(stage: Stage, memory: Memory) -> dict[str, float]:
+def mix_capacities(turn: ServiceRound, memory: FleetMemory) -> dict[str, float]:
     """Rate of the load's size mix that one replica of each variant serves.
 
     A variant that is no longer one of the service, or whose simulated capacity is awaited, has that of its last plan.
     """
-    choice = stage.context.choice
-    plan = stage.goal.plan
+    choice = turn.candidate.choice
+    plan = turn.goal.plan
     if plan is None:
-        remembered = memory.services.get(stage.context.key)
+        remembered = memory.services.get(turn.candidate.key)
         same_load = remembered is not None and choice is not None and remembered.demand == choice.demand
         plan = remembered.plan if remembered is not None and same_load else None
-    served = _served_buckets(stage.context, plan)
+    served = _served_buckets(turn.candidate, plan)
     capacity: dict[str, float] = {}
-    for name in sorted({*stage.goal.replicas, *stage.running}):
-        known = stage.context.variant(name)
-        if known is not None and choice is not None and not _as_planned(stage, name):
+    for name in sorted({*turn.goal.replicas, *turn.running}):
+        known = turn.candidate.variant(name)
+        if known is not None and choice is not None and not _as_planned(turn, name):
             capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, served)
         else:
-            old = _old_row(stage.context.service, name)
+            old = _old_row(turn.candidate.service, name)
             capacity[name] = number_of(old.capacity_rps) if old is not None else 0.0
     return capacity
 
 
-def _as_planned(stage: Stage, name: str) -> bool:
+def _as_planned(turn: ServiceRound, name: str) -> bool:
     """Whether the last plan, which stays, was made with a simulated capacity that is not at hand: neither the weights
     nor the status may go by the closed form meanwhile."""
-    waits = stage.context.waiting
-    return stage.goal.plan is None and waits is not None and name in waits.variants
+    waits = turn.candidate.waiting
+    return turn.goal.plan is None and waits is not None and name in waits.variants
 
 
-def _served_buckets(context: ServiceContext, plan: ServicePlan | None) -> frozenset[int]:
+def _served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> frozenset[int]:
     """Buckets of the load that the plan serves; without a plan or a load, those that some variant can serve."""
-    if context.choice is None:
+    if candidate.choice is None:
         return frozenset()
-    shares, rate_rps = context.choice.demand.shares, context.choice.demand.rate_rps
+    shares, rate_rps = candidate.choice.demand.shares, candidate.choice.demand.rate_rps
     if plan is None or rate_rps <= 0:
         able = (
-            any(known.variant.capacity_rps[bucket] > 0 for known in context.variants) for bucket in range(len(shares))
+            any(known.variant.capacity_rps[bucket] > 0 for known in candidate.variants) for bucket in range(len(shares))
         )
         return frozenset(bucket for bucket, served in enumerate(able) if served)
     left_out: dict[int, float] = {}
@@ -151,39 +154,43 @@ def _served_buckets(context: ServiceContext, plan: ServicePlan | None) -> frozen
 
 
 def route_weights(
-    stage: Stage, *, replicas: Mapping[str, int], capacity: Mapping[str, float], route: Manifest | None
+    turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], route: Manifest | None
 ) -> dict[str, int] | None:
     """Weights of the variants that have or will have replicas; None where the service has no route."""
-    service = stage.context.service
+    service = turn.candidate.service
     if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE:
         return None
     current = observed_weights(route, service=service.metadata.name)
-    if stage.goal.kind is GoalKind.KEPT:
+    if turn.goal.kind is GoalKind.KEPT:
         return current
-    names = sorted(name for name in capacity if max(stage.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
-    staying = {name: min(stage.running[name].ready, replicas.get(name, 0)) for name in names if name in stage.running}
+    names = sorted(name for name in capacity if max(turn.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
+    staying = {name: min(turn.running[name].ready, replicas.get(name, 0)) for name in names if name in turn.running}
     new = ready_weights(
-        ready=staying, desired=stage.goal.replicas, capacity_rps={name: capacity[name] for name in names}
+        ready=staying, desired=turn.goal.replicas, capacity_rps={name: capacity[name] for name in names}
     )
     return settle(new, current)
 
 
 def variant_rows(
-    stage: Stage, *, replicas: Mapping[str, int], capacity: Mapping[str, float], weights: Mapping[str, int]
+    turn: ServiceRound,
+    *,
+    replicas: Mapping[str, int],
+    capacity: Mapping[str, float],
+    weights: Mapping[str, int],
 ) -> tuple[VariantRow, ...]:
     rows: list[VariantRow] = []
-    for name in sorted({*stage.goal.replicas, *stage.running}):
-        desired = stage.goal.replicas.get(name, 0)
-        running = stage.running.get(name)
+    for name in sorted({*turn.goal.replicas, *turn.running}):
+        desired = turn.goal.replicas.get(name, 0)
+        running = turn.running.get(name)
         ready = running.ready if running is not None else 0
         if desired == 0 and ready == 0 and replicas.get(name, 0) == 0:
             continue
-        known = stage.context.variant(name)
-        old = _old_row(stage.context.service, name)
-        use = pool_use(stage, name)
+        known = turn.candidate.variant(name)
+        old = _old_row(turn.candidate.service, name)
+        use = pool_use(turn, name)
         if known is not None:
             cost, gpu, provenance = known.variant.cost_per_hour, known.variant.gpu, known.variant.provenance.value
-            basis = (CapacityBasis.SIMULATED if _as_planned(stage, name) else known.basis).value
+            basis = (CapacityBasis.SIMULATED if _as_planned(turn, name) else known.basis).value
         else:
             cost = number_of(old.cost_per_hour) / old.desired if old is not None and old.desired > 0 else 0.0
             gpu, provenance = (old.gpu, old.provenance) if old is not None else ("", "estimated")

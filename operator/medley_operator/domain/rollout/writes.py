@@ -16,12 +16,12 @@ from medley_operator.domain.rollout.diff import first_difference
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.candidates import ServiceContext, ServiceKey
+from medley_operator.domain.values.candidates import ServiceCandidate, ServiceKey
 from medley_operator.domain.values.snapshot import Apply, Delete, Manifest, ObjectKey
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class ReplicaTargets:
     """What this round asks for: replicas now (`replicas`) and in the end (`desired`), route weights, room to surge.
 
     `weights` is None where the service has no route.
@@ -34,7 +34,7 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class OwnerConflict:
     """An object that we would write but that belongs to something else."""
 
     key: ObjectKey
@@ -56,12 +56,12 @@ class Claims:
 class ChildWrites:
     applies: tuple[Apply, ...] = ()
     deletes: tuple[Delete, ...] = ()
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: tuple[OwnerConflict, ...] = ()
 
 
 def child_writes(
-    context: ServiceContext,
-    targets: Targets,
+    candidate: ServiceCandidate,
+    targets: ReplicaTargets,
     *,
     running: Mapping[str, RunningVariant],
     own: Mapping[ObjectKey, Manifest],
@@ -70,24 +70,26 @@ def child_writes(
     gateway_api: bool,
 ) -> ChildWrites:
     """Applies (Services first, the route last) and deletes of one service; `own` are the children that it controls."""
-    gone = _gone(context, targets, running)
-    wanted = _desired(context, targets, gone=gone, gateway_api=gateway_api)
+    gone = _gone(candidate, targets, running)
+    wanted = _desired(candidate, targets, gone=gone, gateway_api=gateway_api)
     applies: list[Apply] = []
-    conflicts: list[Conflict] = []
+    conflicts: list[OwnerConflict] = []
     for manifest in wanted:
         key = labels.key_of(manifest)
-        holder = _holder(context, key, children=children, claims=claims)
+        holder = _holder(candidate, key, children=children, claims=claims)
         if holder is not None:
-            conflicts.append(Conflict(key=key, holder=holder))
+            conflicts.append(OwnerConflict(key=key, holder=holder))
             continue
         observed = children.get(key)
         if observed is None or first_difference(manifest, observed) is not None:
-            applies.append(Apply(service=context.key, manifest=manifest))
-    deletes = _deletes(context, {labels.key_of(manifest) for manifest in wanted}, gone=gone, own=own)
+            applies.append(Apply(service=candidate.key, manifest=manifest))
+    deletes = _deletes(candidate, {labels.key_of(manifest) for manifest in wanted}, gone=gone, own=own)
     return ChildWrites(applies=tuple(applies), deletes=deletes, conflicts=tuple(conflicts))
 
 
-def _gone(context: ServiceContext, targets: Targets, running: Mapping[str, RunningVariant]) -> frozenset[str]:
+def _gone(
+    candidate: ServiceCandidate, targets: ReplicaTargets, running: Mapping[str, RunningVariant]
+) -> frozenset[str]:
     """Variants whose Deployment is to be deleted now.
 
     A variant that is known is first scaled to zero and deleted when its pods are gone. One that is no variant any more
@@ -98,26 +100,26 @@ def _gone(context: ServiceContext, targets: Targets, running: Mapping[str, Runni
         for name, variant in running.items()
         if targets.desired.get(name, 0) == 0
         and targets.replicas.get(name, 0) == 0
-        and (variant.drained or context.variant(name) is None)
+        and (variant.drained or candidate.variant(name) is None)
     )
 
 
 def _desired(
-    context: ServiceContext, targets: Targets, *, gone: frozenset[str], gateway_api: bool
+    candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: frozenset[str], gateway_api: bool
 ) -> tuple[Manifest, ...]:
-    if context.profile is None:
+    if candidate.profile is None:
         return ()
-    service = context.service
+    service = candidate.service
     manifests = [render_common_service(service)]
-    names = [name for name in sorted(targets.replicas) if name not in gone and context.variant(name) is not None]
+    names = [name for name in sorted(targets.replicas) if name not in gone and candidate.variant(name) is not None]
     manifests += [render_variant_service(service, variant=name) for name in names]
     for name in names:
-        variant = context.variant(name)
+        variant = candidate.variant(name)
         if variant is None:
             continue
         given = DeploymentInput(
             service=service,
-            profile=context.profile,
+            profile=candidate.profile,
             pool=variant.pool,
             variant=name,
             gpus_per_replica=variant.variant.gpus_per_replica,
@@ -133,20 +135,20 @@ def _desired(
 
 
 def _holder(
-    context: ServiceContext, key: ObjectKey, *, children: Mapping[ObjectKey, Manifest], claims: Claims
+    candidate: ServiceCandidate, key: ObjectKey, *, children: Mapping[ObjectKey, Manifest], claims: Claims
 ) -> str | None:
     """Who holds this name, if it is not this service."""
     observed = children.get(key)
-    uid = context.service.metadata.uid
+    uid = candidate.service.metadata.uid
     if observed is not None and labels.owner_uid(observed) != uid:
         owner = labels.label(observed, labels.SERVICE)
-        return f'LLMService "{owner}"' if owner and owner != context.key[1] else "an object that is not this one's"
-    holder = claims.claim(key, context.key)
-    return None if holder == context.key else f'LLMService "{holder[1]}"'
+        return f'LLMService "{owner}"' if owner and owner != candidate.key[1] else "an object that is not this one's"
+    holder = claims.claim(key, candidate.key)
+    return None if holder == candidate.key else f'LLMService "{holder[1]}"'
 
 
 def _deletes(
-    context: ServiceContext,
+    candidate: ServiceCandidate,
     wanted: set[ObjectKey],
     *,
     gone: frozenset[str],
@@ -159,7 +161,7 @@ def _deletes(
         if labels.label(manifest, labels.VARIANT) not in gone
     }
     leaving: list[tuple[ObjectKey, Manifest]] = []
-    if context.service.spec.routing.effective_mode() is ServiceRoutingMode.SERVICE:
+    if candidate.service.spec.routing.effective_mode() is ServiceRoutingMode.SERVICE:
         leaving += of_kind(own, labels.HTTP_ROUTE).items()
     leaving += [item for item in deployments.items() if labels.label(item[1], labels.VARIANT) in gone]
     for key, manifest in of_kind(own, labels.CORE_SERVICE).items():
@@ -167,7 +169,7 @@ def _deletes(
         if variant and variant not in staying and key not in wanted:
             leaving.append((key, manifest))
     return tuple(
-        Delete(service=context.key, key=key, uid=str(manifest["metadata"].get("uid", "")))
+        Delete(service=candidate.key, key=key, uid=str(manifest["metadata"].get("uid", "")))
         for key, manifest in leaving
         if not manifest["metadata"].get("deletionTimestamp")
     )

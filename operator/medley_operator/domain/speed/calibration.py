@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from medley_operator.domain.engine.pods import EngineFigures, EnginePods, PodGroup, VariantKey
 from medley_planner.capacity import EngineKey, Speed
-from medley_planner.capacity.calibrate import Calibration, Standing, calibrated_speed, learn, step_change
+from medley_planner.capacity.calibrate import Calibration, CalibrationState, calibrated_speed, learn, step_change
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.model import Provenance
@@ -53,8 +53,8 @@ class Turn:
     """An engine whose calibration came to be worth another thing than before."""
 
     engine: EngineKey
-    before: Standing
-    after: Standing
+    before: CalibrationState
+    after: CalibrationState
     error: float
 
 
@@ -139,7 +139,9 @@ def _of_this_estimate(known: KnownEngine, run: EnginePods) -> KnownEngine:
     if abs(known.estimate_seconds - seconds) <= SAME_ESTIMATE * seconds:
         return known
     return KnownEngine(
-        calibration=Calibration(standing=Standing.RESTARTED), kv_tokens=known.kv_tokens, estimate_seconds=seconds
+        calibration=Calibration(standing=CalibrationState.RESTARTED),
+        kv_tokens=known.kv_tokens,
+        estimate_seconds=seconds,
     )
 
 

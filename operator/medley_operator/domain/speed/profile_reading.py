@@ -14,7 +14,7 @@ from medley_operator.domain.values.profile_judgement import Known, Refusal
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors, StepTime, memory_fit
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
 from medley_planner.capacity.plausible import beats_the_limit
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import PARTS
 from medley_planner.catalog import Gpu
 from medley_planner.model import Provenance
@@ -153,7 +153,7 @@ def _speed(factors: StepFactors, error: float, spec: ModelProfileSpec, derates: 
 
 @lru_cache(maxsize=512)
 def _fitted(
-    points: tuple[Point, ...],
+    points: tuple[LoadPoint, ...],
     shape: ModelShape,
     gpu: Gpu,
     tensor_parallel: int,
@@ -174,9 +174,9 @@ def _fitted(
     )
 
 
-def point_of(point: MeasuredPoint) -> Point:
+def point_of(point: MeasuredPoint) -> LoadPoint:
     """A point of the API as the planner takes it."""
-    return Point(
+    return LoadPoint(
         prompt_tokens=float(point.prompt_tokens),
         generation_tokens=float(point.generation_tokens),
         concurrency=None if point.concurrency is None else float(point.concurrency),

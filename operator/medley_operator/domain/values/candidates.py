@@ -1,4 +1,4 @@
-"""What `prepare` finds out about each service and hands to the planner and to `conclude`, as values.
+"""What `prepare` finds out about each service and hands to the planner and to `decide`, as values.
 
 Kept apart from the code that fills them, so that tests and the command line can read them without it.
 """
@@ -88,7 +88,7 @@ class PoolState:
 
 
 @dataclass(frozen=True, slots=True)
-class VariantContext:
+class VariantCandidate:
     """A variant as the planner sees it, the pool object that its pods are placed by, and the flags of its engine."""
 
     variant: Variant
@@ -108,7 +108,7 @@ class Waiting:
     overdue: bool
 
 
-class Standing(StrEnum):
+class Disposition(StrEnum):
     """What is done with a service in this round."""
 
     PLANNED = "planned"
@@ -119,7 +119,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceContext:
+class ServiceCandidate:
     """All that is known of one service before the solver runs.
 
     `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
@@ -128,10 +128,10 @@ class ServiceContext:
     """
 
     service: LLMService
-    standing: Standing
+    disposition: Disposition
     profile: RuntimeProfile | None = None
     choice: DemandChoice | None = None
-    variants: tuple[VariantContext, ...] = ()
+    variants: tuple[VariantCandidate, ...] = ()
     unfit: tuple[UnusedStatus, ...] = ()
     missing_tables: tuple[TableKey, ...] = ()
     waiting: Waiting | None = None
@@ -142,8 +142,8 @@ class ServiceContext:
     def key(self) -> ServiceKey:
         return self.service.metadata.namespace, self.service.metadata.name
 
-    def variant(self, name: str) -> VariantContext | None:
-        return next((context for context in self.variants if context.variant.name == name), None)
+    def variant(self, name: str) -> VariantCandidate | None:
+        return next((candidate for candidate in self.variants if candidate.variant.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Prepared:
     """Result of `prepare`: the problem of all services that can be planned (None without any), and the contexts."""
 
     problem: Problem | None
-    services: tuple[ServiceContext, ...]
+    services: tuple[ServiceCandidate, ...]
     pools: tuple[PoolState, ...]
     model_profiles: tuple[Judgement, ...] = ()
     leads: LeadTimes = field(default_factory=LeadTimes)
@@ -163,5 +163,5 @@ class Prepared:
         """Of all services, each once, in their order."""
         return tuple(dict.fromkeys(key for service in self.services for key in service.missing_tables))
 
-    def context(self, key: ServiceKey) -> ServiceContext | None:
-        return next((context for context in self.services if context.key == key), None)
+    def candidate(self, key: ServiceKey) -> ServiceCandidate | None:
+        return next((candidate for candidate in self.services if candidate.key == key), None)

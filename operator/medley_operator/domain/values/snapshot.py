@@ -1,8 +1,8 @@
 """What one round of the fleet loop sees and what it decides, as values.
 
 `fleet.observe` does all the I/O and fills one `Snapshot`; `domain.prepare` and `domain.decide` turn it into a planner
-problem and then into a `Decision`; `fleet.publish` carries that out. Between rounds only a `Memory` is kept. Nothing in
-here touches the world, so every decision can be tested without a cluster.
+problem and then into a `Decision`; `fleet.publish` carries that out. Between rounds only a `FleetMemory` is kept.
+Nothing in here touches the world, so every decision can be tested without a cluster.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ObjectKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class InvalidObject:
     """An object of ours that the API server holds but that does not parse; `message` names field, value, way out."""
 
     key: ObjectKey
@@ -93,7 +93,7 @@ class Snapshot:
     services: tuple[LLMService, ...]
     pools: tuple[GPUPool, ...]
     profiles: tuple[RuntimeProfile, ...]
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[InvalidObject, ...]
     nodes: tuple[NodeView, ...]
     children: Mapping[ObjectKey, Manifest]
     """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
@@ -149,7 +149,7 @@ class ServiceMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class FleetMemory:
     """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan.
 
     `leads`: how long replicas took to start.
@@ -216,7 +216,7 @@ class FleetPlan(Plan):
         )
 
 
-PlanOutcome = Plan | PlanFailure
+PlanOrFailure = Plan | PlanFailure
 """The plan may be a `FleetPlan`."""
 
 
@@ -322,6 +322,6 @@ class Decision:
     statuses: tuple[StatusWrite, ...]
     events: tuple[EventNote, ...]
     gauges: tuple[ServiceGauges, ...]
-    memory: Memory
+    memory: FleetMemory
     pool_gauges: tuple[PoolGauges, ...] = ()
     lead_gauges: tuple[LeadGauges, ...] = ()

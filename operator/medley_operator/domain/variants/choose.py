@@ -18,7 +18,7 @@ from medley_operator.api.v1alpha1 import (
     UnusedStatus,
 )
 from medley_operator.domain.checks.attainable import target_rejection
-from medley_operator.domain.values.candidates import PoolState, Rejection, VariantContext
+from medley_operator.domain.values.candidates import PoolState, Rejection, VariantCandidate
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.variants.requested import (
     Ask,
@@ -34,13 +34,13 @@ from medley_planner.variants import Engine, Row, Unfit, choose_budgets, generate
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ChosenVariants:
     """The variants of a service, and those that are none or are left out, with why.
 
     `missing_tables`: simulated capacities that would make the choice between them better, also of those left out.
     """
 
-    variants: tuple[VariantContext, ...]
+    variants: tuple[VariantCandidate, ...]
     unfit: tuple[UnusedStatus, ...]
     missing_tables: tuple[TableKey, ...] = ()
 
@@ -56,7 +56,7 @@ def find_variants(
     speeds: Mapping[EngineKey, Speed] = MappingProxyType({}),
     estimate: Speed = ESTIMATE,
     tables: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({}),
-) -> Found | Rejection:
+) -> ChosenVariants | Rejection:
     """The variants of a service whose spec passed `validate`, or why there is none.
 
     `running` are variants that have replicas or are to get them, beside those that the status tells: they are not left
@@ -94,8 +94,8 @@ def find_variants(
         whole = replace(whole, variants=_one_budget_each(whole, made.rows, rows, asked.asks, running, service))
     kept, dropped = _pruned(whole, rows, asked.asks, {*running, *_running(service)})
     by_name = {row.name: row for row in rows}
-    return Found(
-        variants=tuple(_context(variant, by_name[variant.name], asked.asks) for variant in kept),
+    return ChosenVariants(
+        variants=tuple(_candidate(variant, by_name[variant.name], asked.asks) for variant in kept),
         unfit=(*unfit, *dropped),
         missing_tables=_missing(made.rows, {variant.name for variant in kept}, engine, chosen=chosen),
     )
@@ -202,8 +202,8 @@ def _pruned(
     return kept.variants, dropped
 
 
-def _context(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantContext:
-    return VariantContext(
+def _candidate(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantCandidate:
+    return VariantCandidate(
         variant=variant,
         pool=asks[row.source].state.pool,
         engine_flags=row.engine_flags,

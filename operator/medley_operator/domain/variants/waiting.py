@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.load.figures import figures_of_status
-from medley_operator.domain.values.candidates import VariantContext, Waiting
+from medley_operator.domain.values.candidates import VariantCandidate, Waiting
 from medley_planner.capacity import CapacityBasis
 from medley_planner.model import Demand
 
@@ -23,7 +23,7 @@ OUTGROWN = 1.25
 
 def waiting(
     service: LLMService,
-    variants: Sequence[VariantContext],
+    variants: Sequence[VariantCandidate],
     *,
     demand: Demand,
     since_seconds: float | None,

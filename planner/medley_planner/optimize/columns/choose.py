@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.column_pool import Book
+from medley_planner.optimize.columns.column_pool import ColumnPool
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
 
 _MOST_SWAPS = 2000
@@ -38,7 +38,7 @@ class Options:
         return float(self.objective[choice].sum())
 
 
-def options(book: Book, numbers: Ints, objective: Floats) -> Options:
+def options(book: ColumnPool, numbers: Ints, objective: Floats) -> Options:
     """`numbers` must hold a column of each service. Sorted by service, then objective, so that equal books make equal
     choices."""
     order = np.lexsort((numbers, objective[numbers], book.row[numbers]))

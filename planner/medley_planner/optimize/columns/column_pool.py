@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from medley_planner.optimize.columns.configurations import Found
-from medley_planner.optimize.columns.service_arrays import Fleet, Floats, Ints
+from medley_planner.optimize.columns.configurations import Configurations
+from medley_planner.optimize.columns.service_arrays import Floats, Ints, ServiceArrays
 
 
-class Book:
+class ColumnPool:
     """Grows and never forgets; columns keep their number. Counts, cost and use are those beyond the minima.
 
     `cost` is the objective: money and the cost of starting replicas. `use[n, r]` is what column n takes of limit r.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: ServiceArrays) -> None:
         self._fleet = fleet
         self._seen: set[tuple[int, bytes]] = set()
         self.row: Ints = np.empty(0, np.int64)
@@ -26,7 +26,7 @@ class Book:
     def __len__(self) -> int:
         return len(self.row)
 
-    def add(self, found: Found) -> int:
+    def add(self, found: Configurations) -> int:
         """How many of the found ones are new."""
         counts = np.ascontiguousarray(self._fleet.in_order(found.row, found.counts), np.int64)
         new = []

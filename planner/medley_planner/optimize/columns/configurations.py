@@ -11,7 +11,7 @@ from medley_planner.optimize.columns.service_arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class Configurations:
     """`counts[n, j]` replicas beyond the minima of the service in row `row[n]`, the part of demand left out, the price.
 
     `bound[s]` is below what any configuration of service s costs at the prices, and of those that cost less than
@@ -26,7 +26,7 @@ class Found:
     reach: Floats = field(default_factory=lambda: np.empty(0))
 
 
-def best_of(found: Found, services: int, *, floor: Floats, within: Floats, keep: int) -> Found:
+def best_of(found: Configurations, services: int, *, floor: Floats, within: Floats, keep: int) -> Configurations:
     """The `keep` cheapest of each service, none dearer than `within`; all cheaper than `floor` have been found."""
     order = np.lexsort((found.price, found.row))
     row, price = found.row[order], found.price[order]
@@ -42,20 +42,22 @@ def best_of(found: Found, services: int, *, floor: Floats, within: Floats, keep:
     most = np.maximum(within, cheapest)
     kept = order[(rank < keep) & (price <= most[row] * (1 + 1e-9) + 1e-9)]
     bound = np.minimum(cheapest, floor)
-    return Found(found.row[kept], found.counts[kept], found.unmet[kept], found.price[kept], bound, reach)
+    return Configurations(found.row[kept], found.counts[kept], found.unmet[kept], found.price[kept], bound, reach)
 
 
-def joined(pieces: Sequence[Found]) -> Found:
+def joined(pieces: Sequence[Configurations]) -> Configurations:
     """Of different services, each with its rows numbered as in the whole, in the order of the services."""
-    return Found(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(Found)))
+    return Configurations(
+        *(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(Configurations))
+    )
 
 
-def merged(found: Found, other: Found, rows: Ints) -> Found:
+def merged(found: Configurations, other: Configurations, rows: Ints) -> Configurations:
     """`found` with what it has of the services `rows` replaced by `other`, whose rows are positions in `rows`."""
     kept = ~np.isin(found.row, rows)
     bound, reach = found.bound.copy(), found.reach.copy()
     bound[rows], reach[rows] = other.bound, other.reach
-    return Found(
+    return Configurations(
         np.concatenate([found.row[kept], rows[other.row]]),
         np.concatenate([found.counts[kept], other.counts]),
         np.concatenate([found.unmet[kept], other.unmet]),

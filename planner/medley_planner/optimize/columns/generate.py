@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.column_pool import Book
+from medley_planner.optimize.columns.column_pool import ColumnPool
 from medley_planner.optimize.columns.master import Columns, master
 from medley_planner.optimize.columns.pricing import Pricer
-from medley_planner.optimize.columns.service_arrays import Fleet, Floats, Ints
+from medley_planner.optimize.columns.service_arrays import Floats, Ints, ServiceArrays
 from medley_planner.optimize.program.mip import solve_relaxed
 
 _ROUNDS = 60
@@ -45,8 +45,8 @@ class Agreed:
 
 
 def generate(
-    fleet: Fleet,
-    book: Book,
+    fleet: ServiceArrays,
+    book: ColumnPool,
     pricer: Pricer,
     *,
     stock: Floats,
@@ -124,7 +124,7 @@ def generate(
     return best
 
 
-def _entering(book: Book, prices: Floats, shed: Floats, active: Ints) -> Ints:
+def _entering(book: ColumnPool, prices: Floats, shed: Floats, active: Ints) -> Ints:
     """Configurations beyond the active ones that are near enough to the cheapest at these prices to be of use, and all
     that leave out demand, which keep the relaxation feasible."""
     others = np.setdiff1d(np.arange(len(book)), active, assume_unique=True)
@@ -134,7 +134,7 @@ def _entering(book: Book, prices: Floats, shed: Floats, active: Ints) -> Ints:
     return found
 
 
-def _if_all_fit(book: Book, stock: Floats, services: int) -> Floats | None:
+def _if_all_fit(book: ColumnPool, stock: Floats, services: int) -> Floats | None:
     """Weights of the cheapest configurations that serve all, if the stock holds them all together."""
     numbers = np.flatnonzero(book.unmet == 0)
     order = numbers[np.lexsort((numbers, book.cost[numbers], book.row[numbers]))]

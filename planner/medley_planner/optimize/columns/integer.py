@@ -14,7 +14,7 @@ import numpy as np
 from medley_planner.optimize.columns.choose import Options
 from medley_planner.optimize.columns.master import Columns, master
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
-from medley_planner.optimize.program.linear_program import Outcome, Proof
+from medley_planner.optimize.program.linear_program import Proof, SolveResult
 from medley_planner.optimize.program.mip import solve_integer
 
 
@@ -45,7 +45,7 @@ def choose_best(
     return _read(given, outcome, services), outcome.bound if outcome.proof is not Proof.INFEASIBLE else np.inf
 
 
-def _read(given: Options, outcome: Outcome, services: int) -> Ints | None:
+def _read(given: Options, outcome: SolveResult, services: int) -> Ints | None:
     if not outcome.solved:
         return None
     taken = np.flatnonzero(np.array(outcome.values) > 0.5)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medley_planner.optimize.columns.configurations import Found, best_of, joined, merged
-from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Fleet, Floats, Ints
+from medley_planner.optimize.columns.configurations import Configurations, best_of, joined, merged
+from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Floats, Ints, ServiceArrays
 
 _MOST_STATES, _MOST_ROUGHLY = 4000, 500
 """Fleets under way of one service, more of which are not worth their time; and while prices are still far off."""
@@ -59,8 +59,16 @@ class RouteSearch:
         self._at_first: Floats = np.full(services, _AT_FIRST)
 
     def price(
-        self, part: Fleet, prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, rough: bool = False
-    ) -> Found:
+        self,
+        part: ServiceArrays,
+        prices: Floats,
+        shed: Floats,
+        *,
+        known: Floats,
+        slack: Floats,
+        keep: int,
+        rough: bool = False,
+    ) -> Configurations:
         """As `_price`, some services at a time, which bounds the memory that fleets under way take."""
         pieces = []
         for start in range(0, len(part), _AT_ONCE):
@@ -80,7 +88,7 @@ class RouteSearch:
 
 
 def _price(
-    part: Fleet,
+    part: ServiceArrays,
     prices: Floats,
     shed: Floats,
     *,
@@ -89,7 +97,7 @@ def _price(
     keep: int,
     at_first: Floats,
     most_states: int,
-) -> tuple[Found, Floats]:
+) -> tuple[Configurations, Floats]:
     """`prices[s, j]` of a replica, `shed[s]` of leaving out all demand (infinite: not to be thought of).
 
     `known[s]` is a price at which a fleet is known (infinite: none); fleets up to `slack[s]` above the cheapest are
@@ -131,13 +139,13 @@ def _price(
     return found, np.maximum(_AS_BEFORE * above, _AT_FIRST)
 
 
-def blind_tilt(part: Fleet, prices: Floats, shed: Floats) -> Floats:
+def blind_tilt(part: ServiceArrays, prices: Floats, shed: Floats) -> Floats:
     """Prices that hold what the services' rules are worth where requests are routed by one weight per variant."""
     reach, need, room = _covering(part)
     return part.rules.priced(prices, lambda tilted: _relax(tilted, reach, room, need, shed).value)
 
 
-def _covering(part: Fleet) -> tuple[Floats, Floats, Ints]:
+def _covering(part: ServiceArrays) -> tuple[Floats, Floats, Ints]:
     """By cell the part of the demand that a replica carries, by service what the minima leave, by cell the room."""
     reach = np.where(np.isfinite(part.work) & (part.work > 0), 1 / np.maximum(part.work, 1e-300), 0.0)
     reach = np.minimum(reach, 1.0)
@@ -147,7 +155,7 @@ def _covering(part: Fleet) -> tuple[Floats, Floats, Ints]:
 
 
 def _search(
-    part: Fleet,
+    part: ServiceArrays,
     prices: Floats,
     tilted: Floats,
     shed: Floats,
@@ -157,7 +165,7 @@ def _search(
     keep: int,
     at_first: Floats,
     most_states: int,
-) -> tuple[Found, Floats, Floats, Bools]:
+) -> tuple[Configurations, Floats, Floats, Bools]:
     """What is found within a window that reaches `known` or a simple fleet; the relaxation's value; that window; where
     it was narrowed."""
     reach, need, room = _covering(part)
@@ -196,7 +204,7 @@ def _relax(prices: Floats, reach: Floats, room: Ints, need: Floats, shed: Floats
     return _Relaxed(rate, value, cut, waste)
 
 
-def _simple(part: Fleet, prices: Floats, reach: Floats, room: Ints, need: Floats, shed: Floats) -> Floats:
+def _simple(part: ServiceArrays, prices: Floats, reach: Floats, room: Ints, need: Floats, shed: Floats) -> Floats:
     """The price of the cheapest fleet of one variant, or of one variant filled up by one other; or of none."""
     usable = room > 0
     safe = np.where(usable, reach, 1.0)
@@ -219,12 +227,12 @@ def _simple(part: Fleet, prices: Floats, reach: Floats, room: Ints, need: Floats
     return found
 
 
-def _chosen(found: Found, kept: Bools) -> Found:
-    return Found(found.row[kept], found.counts[kept], found.unmet[kept], found.price[kept])
+def _chosen(found: Configurations, kept: Bools) -> Configurations:
+    return Configurations(found.row[kept], found.counts[kept], found.unmet[kept], found.price[kept])
 
 
 def _enumerate(
-    part: Fleet, relaxed: _Relaxed, reach: Floats, room: Ints, need: Floats, window: Floats, most_states: int
+    part: ServiceArrays, relaxed: _Relaxed, reach: Floats, room: Ints, need: Floats, window: Floats, most_states: int
 ) -> tuple[_States, Floats]:
     services, variants = reach.shape
     size = np.where(room > 0, np.abs(relaxed.waste), -1.0)
@@ -254,7 +262,7 @@ def _enumerate(
 
 
 def _range(
-    part: Fleet,
+    part: ServiceArrays,
     states: _States,
     relaxed: _Relaxed,
     reach: Floats,
@@ -301,7 +309,7 @@ def _expand(
 
 
 def _finish(
-    part: Fleet,
+    part: ServiceArrays,
     prices: Floats,
     shed: Floats,
     relaxed: _Relaxed,
@@ -309,7 +317,7 @@ def _finish(
     room: Ints,
     need: Floats,
     states: _States,
-) -> Found:
+) -> Configurations:
     """The variant that the relaxation cuts fills up what the others leave, or the rest is left out."""
     row, cut = states.row, relaxed.cut[states.row]
     usable = cut >= 0
@@ -337,10 +345,10 @@ def _finish(
     unmet = np.maximum(rest[chosen] - carries[chosen] * fill, 0.0)
     unmet = np.where(unmet <= COVERS, 0.0, unmet)
     price = (prices[rows] * counts).sum(axis=1) + np.where(unmet > 0, shed[rows], 0.0) * unmet
-    return Found(rows, counts, unmet, price)
+    return Configurations(rows, counts, unmet, price)
 
 
-def _for_rules(part: Fleet, states: _States, cut: Ints, full: Floats) -> Floats:
+def _for_rules(part: ServiceArrays, states: _States, cut: Ints, full: Floats) -> Floats:
     """As many of the cut variant as carry the rest, allow for the spot replicas and stand outside of one zone."""
     row, rules = states.row, part.rules
     counts = states.counts + part.least[row]

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from medley_planner.optimize.columns.configurations import Found, best_of
-from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Fleet, Floats, Ints
+from medley_planner.optimize.columns.configurations import Configurations, best_of
+from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Floats, Ints, ServiceArrays
 
 _FIELDS = ("row", "counts", "unmet", "price")
 
 
-def price_pods(part: Fleet, prices: Floats, shed: Floats, *, others: bool, keep: int) -> Found:
+def price_pods(part: ServiceArrays, prices: Floats, shed: Floats, *, others: bool, keep: int) -> Configurations:
     """`shed[s]` is the price of leaving out all demand of a service, infinite where that is not to be thought of.
 
     With `others` also the cheapest fleets without each of the variants, for when the stock does not hold the cheapest.
@@ -47,7 +47,7 @@ def price_pods(part: Fleet, prices: Floats, shed: Floats, *, others: bool, keep:
             filled = np.floor(needed).astype(np.int64) - part.least.sum(axis=1)
             fewer = np.maximum(np.minimum(np.minimum(cheap, filled), part.most), part.fewest)
             pieces.append(_filled(part, prices, shed, partly, room, fewer))
-    found = Found(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _FIELDS))
+    found = Configurations(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _FIELDS))
     everything = np.full(services, np.inf)
     best = best_of(found, services, floor=everything, within=everything, keep=keep)
     return replace(best, reach=best.bound)
@@ -64,7 +64,9 @@ def fill_cheapest(room: Ints, prices: Floats, wanted: Ints) -> Ints:
     return counts
 
 
-def _filled(part: Fleet, prices: Floats, shed: Floats, valid: Bools, room: Ints, wanted: Ints) -> Found:
+def _filled(
+    part: ServiceArrays, prices: Floats, shed: Floats, valid: Bools, room: Ints, wanted: Ints
+) -> Configurations:
     counts = fill_cheapest(room, prices, wanted)
     added = counts.sum(axis=1)
     slowest = np.where(counts + part.least > 0, part.work, 0.0).max(axis=1, initial=0.0)
@@ -73,4 +75,4 @@ def _filled(part: Fleet, prices: Floats, shed: Floats, valid: Bools, room: Ints,
     sheds = np.isfinite(shed)
     good = np.flatnonzero(valid & (added >= part.fewest) & (added <= part.most) & ((unmet == 0) | sheds))
     price = (prices * counts).sum(axis=1) + np.where(sheds, shed, 0.0) * unmet
-    return Found(good, counts[good], unmet[good], price[good])
+    return Configurations(good, counts[good], unmet[good], price[good])

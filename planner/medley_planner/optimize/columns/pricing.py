@@ -10,11 +10,11 @@ import numpy as np
 from medley_planner.model import RoutingMode
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.by_class.tasks import classes_of
-from medley_planner.optimize.columns.configurations import Found, best_of
+from medley_planner.optimize.columns.configurations import Configurations, best_of
 from medley_planner.optimize.columns.price_by_program import price_exactly
 from medley_planner.optimize.columns.price_by_weight import RouteSearch, blind_tilt
 from medley_planner.optimize.columns.price_equal_pods import fill_cheapest, price_pods
-from medley_planner.optimize.columns.service_arrays import COVERS, Fleet, Floats, Ints, special
+from medley_planner.optimize.columns.service_arrays import COVERS, Floats, Ints, ServiceArrays, special
 from medley_planner.optimize.program.distribute import distribute, unmet_rps
 from medley_planner.optimize.program.fallback import least_fleet
 from medley_planner.optimize.task.limits import NOTHING_SHARED
@@ -32,7 +32,7 @@ _JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
 class Pricer:
     """Knows which service is priced how. `seconds_left` limits only what is priced service by service."""
 
-    def __init__(self, tasks: Sequence[Task], fleet: Fleet, *, seconds_left: Callable[[], float]) -> None:
+    def __init__(self, tasks: Sequence[Task], fleet: ServiceArrays, *, seconds_left: Callable[[], float]) -> None:
         self._tasks = tasks
         self._fleet = fleet
         self._seconds_left = seconds_left
@@ -55,7 +55,7 @@ class Pricer:
 
     def price(
         self, limit_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, rough: bool = False
-    ) -> Found:
+    ) -> Configurations:
         """The cheapest configurations of each service, and below what none costs.
 
         `shed[s]` is the price of leaving out all of a service's demand (infinite: not allowed), `known[s]` a price that
@@ -78,7 +78,7 @@ class Pricer:
                 bound[rows], reach[rows] = found.bound, found.reach
                 pieces.append(replace(found, row=rows[found.row]))
         width = self._fleet.cost.shape[1]
-        return Found(
+        return Configurations(
             np.concatenate([np.empty(0, np.int64), *(piece.row for piece in pieces)]),
             np.concatenate([np.empty((0, width), np.int64), *(piece.counts for piece in pieces)]),
             np.concatenate([np.empty(0), *(piece.unmet for piece in pieces)]),
@@ -87,7 +87,7 @@ class Pricer:
             reach,
         )
 
-    def least(self) -> Found:
+    def least(self) -> Configurations:
         """By service the cheapest that meets its minima, with the part of its demand that it leaves out; not priced."""
         fleet = self._fleet
         counts = fill_cheapest(fleet.room, fleet.cost, fleet.fewest)
@@ -99,7 +99,7 @@ class Pricer:
                 kept[row] = own is not None
                 counts[row] = own if own is not None else 0
         rows = np.flatnonzero(kept)
-        return Found(rows, counts[rows], self.unmet_of(rows, counts[rows]), np.zeros(len(rows)))
+        return Configurations(rows, counts[rows], self.unmet_of(rows, counts[rows]), np.zeros(len(rows)))
 
     def _smallest(self, row: int, task: Task) -> Ints | None:
         """A small fleet that keeps the service's rules; by its program where none is seen at a glance."""
@@ -109,7 +109,7 @@ class Pricer:
             few = list(price_exactly(task, nothing, 0.0, seconds=1.0, relative_gap=_EXACT_GAP).replicas)
         return self._fleet.by_cell(row, few) if few else None
 
-    def alone(self) -> Found:
+    def alone(self) -> Configurations:
         """Each variant alone for all of a service's demand, within its room; not priced."""
         fleet = self._fleet
         finite = np.where(np.isfinite(fleet.work), fleet.work, 0.0)
@@ -129,9 +129,9 @@ class Pricer:
         # The variant's second cell stands next to its first.
         own[rest, cell[rest] + 1] = (wanted - fleet.room[row, cell])[rest]
         kept = fleet.rules.allow(row, own + fleet.least[row])
-        return Found(row[kept], own[kept], np.zeros(int(kept.sum())), np.zeros(int(kept.sum())))
+        return Configurations(row[kept], own[kept], np.zeros(int(kept.sum())), np.zeros(int(kept.sum())))
 
-    def now(self) -> Found:
+    def now(self) -> Configurations:
         """What runs at this time, where that is within the limits and serves all; not priced."""
         rows, counts = [], []
         for row, index in enumerate(self._fleet.index.tolist()):
@@ -144,7 +144,7 @@ class Pricer:
                 rows.append(row)
                 counts.append(own)
         taken = np.array(counts, np.int64).reshape(len(rows), self._fleet.cost.shape[1])
-        return Found(np.array(rows, np.int64), taken, np.zeros(len(rows)), np.zeros(len(rows)))
+        return Configurations(np.array(rows, np.int64), taken, np.zeros(len(rows)), np.zeros(len(rows)))
 
     def unmet_of(self, rows: Ints, counts: Ints) -> Floats:
         """The part of its demand that each service of `rows` leaves out with these replicas beyond its minima."""
@@ -156,25 +156,33 @@ class Pricer:
                 found[number] = unmet_rps(task, split) / task.rate_rps
         return found
 
-    def _by_weight(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
+    def _by_weight(
+        self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
+    ) -> Configurations:
         return self._weights.price(part, prices, shed, known=known, slack=slack, keep=keep, rough=self._rough)
 
-    def _by_pod(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
+    def _by_pod(
+        self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
+    ) -> Configurations:
         return price_pods(part, prices, shed, others=bool(slack.any()), keep=keep)
 
-    def _idly(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
+    def _idly(
+        self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
+    ) -> Configurations:
         counts = fill_cheapest(part.room, prices, part.fewest)
         price = (prices * counts).sum(axis=1)
-        return Found(np.arange(len(part)), counts, np.zeros(len(part)), price, price, price)
+        return Configurations(np.arange(len(part)), counts, np.zeros(len(part)), price, price, price)
 
-    def _of_limits(self, part: Fleet, prices: Floats, row: int) -> Floats:
+    def _of_limits(self, part: ServiceArrays, prices: Floats, row: int) -> Floats:
         """By variant what a replica takes of the shared limits at their prices, beyond its own price."""
         found = np.zeros(len(self._tasks[int(part.index[row])].variants))
         cells = part.variant[row] >= 0
         found[part.variant[row][cells]] = (prices[row] - part.cost[row])[cells]
         return found
 
-    def _by_program(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
+    def _by_program(
+        self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
+    ) -> Configurations:
         rows: list[int] = []
         counts: list[Ints] = []
         unmet: list[float] = []
@@ -199,9 +207,11 @@ class Pricer:
         chosen, left_out = np.array(rows, np.int64), np.array(unmet, float)
         price = (prices[chosen] * taken).sum(axis=1)
         price += np.where(left_out > 0, np.where(np.isfinite(shed[chosen]), shed[chosen], 0.0), 0.0) * left_out
-        return Found(chosen, taken, left_out, price, bound, bound)
+        return Configurations(chosen, taken, left_out, price, bound, bound)
 
-    def _by_class(self, part: Fleet, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int) -> Found:
+    def _by_class(
+        self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
+    ) -> Configurations:
         near = bool(slack.any())
         ruled = part.rules.any
         # With rules: near the cheapest at prices that hold the worth of a rule, of which the allowed ones are kept.
@@ -224,7 +234,7 @@ class Pricer:
         row, counts, unmet = row[allowed], counts[allowed], unmet[allowed]
         price = (prices[row] * counts).sum(axis=1) + np.where(unmet > 0, shed[row], 0.0) * unmet
         return best_of(
-            Found(row, counts, unmet, price),
+            Configurations(row, counts, unmet, price),
             len(part),
             floor=found.bound,
             within=np.maximum(known, 0) + slack,

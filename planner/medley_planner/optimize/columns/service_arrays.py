@@ -37,7 +37,7 @@ _WEIGHTS = {Priority.HIGH: 1e4, Priority.NORMAL: 1e2, Priority.LOW: 1.0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fleet:
+class ServiceArrays:
     """`index[s]` is the task's position in the group; shapes are (services,), (services, cells) and, of `use`,
     (services, cells, limits).
 
@@ -67,8 +67,8 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.index)
 
-    def rows(self, chosen: Ints) -> Fleet:
-        return Fleet(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+    def rows(self, chosen: Ints) -> ServiceArrays:
+        return ServiceArrays(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
     def prices(self, limit_prices: Floats) -> Floats:
         """What one replica costs with what it takes of the limits at these prices on top of its own."""
@@ -116,7 +116,7 @@ class Fleet:
         return counts if not any(rest.values()) else None
 
 
-def stack(tasks: Sequence[Task], room: Room) -> Fleet:
+def stack(tasks: Sequence[Task], room: Room) -> ServiceArrays:
     """The fleet of these tasks, whose shared limits are the room's."""
     services = len(tasks)
     cells = [_cells(task) for task in tasks]
@@ -146,7 +146,7 @@ def stack(tasks: Sequence[Task], room: Room) -> Fleet:
     if len({task.service.priority for task in tasks}) == 1:
         weight = rate.copy()
     base = np.array([objective_per_hour(task, [v.min_replicas for v in task.variants]) for task in tasks], float)
-    return Fleet(
+    return ServiceArrays(
         index=np.arange(services),
         cost=cost,
         use=use,

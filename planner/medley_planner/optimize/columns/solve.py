@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from medley_planner.optimize.columns.choose import Options, improve, options, round_off
-from medley_planner.optimize.columns.column_pool import Book
+from medley_planner.optimize.columns.column_pool import ColumnPool
 from medley_planner.optimize.columns.generate import AGREED, Agreed, generate
 from medley_planner.optimize.columns.integer import choose_best
 from medley_planner.optimize.columns.pricing import Pricer
-from medley_planner.optimize.columns.service_arrays import Fleet, Floats, Ints, minima_fit, stack
+from medley_planner.optimize.columns.service_arrays import Floats, Ints, ServiceArrays, minima_fit, stack
 from medley_planner.optimize.program.distribute import distribute
 from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.task.limits import Room
@@ -58,12 +58,12 @@ _NO_UNMET = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Case:
+class _ColumnCase:
     """What all steps share. `stock` is what the minima leave."""
 
     tasks: Sequence[Task]
-    fleet: Fleet
-    book: Book
+    fleet: ServiceArrays
+    book: ColumnPool
     pricer: Pricer
     stock: Floats
     start: Floats
@@ -127,12 +127,12 @@ def _begun(
     start: Sequence[float],
     seconds_left: Callable[[], float],
     relative_gap: float,
-) -> _Case | None:
+) -> _ColumnCase | None:
     """With the configurations that need no search in the book."""
     if not minima_fit(tasks, room):
         return None
     fleet = stack(tasks, room)
-    book = Book(fleet)
+    book = ColumnPool(fleet)
     stock = np.array(room.left, float) - fleet.use_of(np.arange(len(fleet)), fleet.least).sum(axis=0)
     pricer = Pricer(tasks, fleet, seconds_left=lambda: 0.25 * seconds_left())
     least = pricer.least()
@@ -142,14 +142,14 @@ def _begun(
     book.add(pricer.alone())
     book.add(pricer.now())
     begin = np.array(start, float)
-    return _Case(tasks, fleet, book, pricer, stock, begin, _dearest(fleet), relative_gap, seconds_left)
+    return _ColumnCase(tasks, fleet, book, pricer, stock, begin, _dearest(fleet), relative_gap, seconds_left)
 
 
-def _prices_by_row(case: _Case, prices: Floats) -> dict[int, float]:
+def _prices_by_row(case: _ColumnCase, prices: Floats) -> dict[int, float]:
     return {row: float(price) for row, price in enumerate(prices) if case.fleet.use[:, :, row].any()}
 
 
-def _dearest(fleet: Fleet) -> float:
+def _dearest(fleet: ServiceArrays) -> float:
     """The most that serving one request per second costs on any variant."""
     usable = np.isfinite(fleet.work) & (fleet.rate[:, None] > 0)
     costs = np.where(usable, fleet.cost * np.maximum(np.where(usable, fleet.work, 0.0), 1.0), 0.0)
@@ -157,7 +157,7 @@ def _dearest(fleet: Fleet) -> float:
     return float((costs.max(axis=1, initial=0.0) / rate).max(initial=0.0)) or 1.0
 
 
-def _agree_on_all(case: _Case) -> Agreed:
+def _agree_on_all(case: _ColumnCase) -> Agreed:
     return generate(
         case.fleet,
         case.book,
@@ -172,22 +172,22 @@ def _agree_on_all(case: _Case) -> Agreed:
     )
 
 
-def _agreed(case: _Case) -> float:
+def _agreed(case: _ColumnCase) -> float:
     if _slow(case):
         return _BY_SIZE_AGREED
     return _RULED_AGREED if _ruled(case) else AGREED
 
 
-def _ruled(case: _Case) -> bool:
+def _ruled(case: _ColumnCase) -> bool:
     """Many services of which some have rules."""
     return case.services > _PROVABLE and bool(case.fleet.rules.any.any())
 
 
-def _slow(case: _Case) -> bool:
+def _slow(case: _ColumnCase) -> bool:
     return case.services > _PROVABLE and any(not task.blind for task in case.tasks)
 
 
-def _serving_all(case: _Case) -> _Choice | None:
+def _serving_all(case: _ColumnCase) -> _Choice | None:
     agreed = _agree_on_all(case)
     if not np.isfinite(agreed.bound) or _served_short(case, agreed):
         return None
@@ -200,24 +200,24 @@ def _serving_all(case: _Case) -> _Choice | None:
     return _among_near(case, agreed, chosen)
 
 
-def _served_short(case: _Case, agreed: Agreed) -> bool:
+def _served_short(case: _ColumnCase, agreed: Agreed) -> bool:
     """Whether even the relaxation leaves out demand."""
     weights = np.zeros(len(case.book))
     weights[: len(agreed.weights)] = agreed.weights
     return bool((weights * case.unmet(np.arange(len(case.book)))).sum() > 1e-6 * case.fleet.weight.sum())
 
 
-def _whole(case: _Case) -> Ints:
+def _whole(case: _ColumnCase) -> Ints:
     return np.flatnonzero(case.book.unmet == 0)
 
 
-def _gap(case: _Case, numbers: Ints, bound: float) -> float:
+def _gap(case: _ColumnCase, numbers: Ints, bound: float) -> float:
     minima = float(case.fleet.base.sum())
     cost = float(case.book.cost[numbers].sum()) + minima
     return (cost - bound - minima) / cost if cost > 0 else 0.0
 
 
-def _round(case: _Case, agreed: Agreed, numbers: Ints, objective: Floats) -> Ints | None:
+def _round(case: _ColumnCase, agreed: Agreed, numbers: Ints, objective: Floats) -> Ints | None:
     """From the columns `numbers`, by their number in the book; None where a service has none or nothing fits."""
     if len(np.unique(case.book.row[numbers])) < case.services:
         return None
@@ -228,7 +228,7 @@ def _round(case: _Case, agreed: Agreed, numbers: Ints, objective: Floats) -> Int
     return None if choice is None else given.number[choice]
 
 
-def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | None:
+def _among_near(case: _ColumnCase, agreed: Agreed, chosen: Ints | None) -> _Choice | None:
     """The integer master over what is near the cheapest; it proves more than prices do if nothing near is missing."""
     everything = np.full(case.services, np.inf)
     cheapest = case.book.cheapest(agreed.prices, everything)
@@ -260,7 +260,7 @@ def _among_near(case: _Case, agreed: Agreed, chosen: Ints | None) -> _Choice | N
     return _Choice(found, max(agreed.bound, min(bound, proved)), agreed.prices)
 
 
-def _keep(case: _Case) -> int:
+def _keep(case: _ColumnCase) -> int:
     if _ruled(case):
         return max(_MANY_NEAR_COLUMNS // case.services, _MANY_NEAREST)
     return int(np.clip(_NEAR_COLUMNS // case.services, _NEAREST, _FARTHEST))
@@ -271,7 +271,7 @@ def _none_if(chosen: Ints | None) -> Ints:
 
 
 def _integer(
-    case: _Case,
+    case: _ColumnCase,
     numbers: Ints,
     objective: Floats,
     start: Ints | None,
@@ -306,11 +306,11 @@ def _positions(given: Options, numbers: Ints) -> Ints:
     return place
 
 
-def _fits(case: _Case, given: Options, choice: Ints) -> bool:
+def _fits(case: _ColumnCase, given: Options, choice: Ints) -> bool:
     return bool((given.used(choice) <= case.stock + 1e-6).all())
 
 
-def _leaving_out(case: _Case) -> _Choice | None:
+def _leaving_out(case: _ColumnCase) -> _Choice | None:
     price = _PENALTY * case.dearest
     agreed = generate(
         case.fleet,
@@ -353,7 +353,7 @@ def _leaving_out(case: _Case) -> _Choice | None:
     return _Choice(chosen, proof.bound, proof.prices)
 
 
-def _settled(case: _Case, chosen: Ints) -> Ints:
+def _settled(case: _ColumnCase, chosen: Ints) -> Ints:
     """After swaps to what is cheaper, fits and leaves out no more: the integer master may have been cut short."""
     most = np.zeros(case.services)
     most[case.book.row[chosen]] = case.book.unmet[chosen]
@@ -362,7 +362,7 @@ def _settled(case: _Case, chosen: Ints) -> Ints:
     return given.number[improve(given, _positions(given, chosen), case.stock, seconds_left=lambda: 0.0)]
 
 
-def _answers(case: _Case, choice: _Choice) -> Answers:
+def _answers(case: _ColumnCase, choice: _Choice) -> Answers:
     chosen = _settled(case, choice.numbers)
     proven = _gap(case, chosen, choice.bound) <= case.relative_gap
     answers = []

@@ -37,7 +37,7 @@ class Proof(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SolveResult:
     """`values` by column (empty where there is no solution); `bound` is a proven lower bound on the objective."""
 
     proof: Proof

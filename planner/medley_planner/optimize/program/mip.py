@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from medley_planner.optimize.program.linear_program import Outcome, Program, Proof
+from medley_planner.optimize.program.linear_program import Program, Proof, SolveResult
 
 _SEED = 20260101
 _LINEAR_SECONDS = 1.0
@@ -31,7 +31,7 @@ def solve_integer(
     hint: Mapping[int, float] | None = None,
     cuts: bool = False,
     node_limit: int | None = None,
-) -> Outcome:
+) -> SolveResult:
     """Solves to `relative_gap` or until `seconds` have passed; `hint` is a part of a solution to begin with.
 
     `cuts`: cutting planes and full presolve. Measured: on one service of 8 x 60 they make the slowest of 60 solves ten
@@ -56,7 +56,7 @@ def solve_integer(
     return _solve(program, mathopt.SolverType.GSCIP, parameters, hint or {})
 
 
-def solve_linear(program: Program) -> Outcome:
+def solve_linear(program: Program) -> SolveResult:
     """Solves a program without integer columns; small ones only, so in effect without a time limit."""
     outcome, _ = _solve_by_glop(program, seconds=_LINEAR_SECONDS)
     if outcome.proof is Proof.NOTHING:
@@ -65,14 +65,14 @@ def solve_linear(program: Program) -> Outcome:
     return outcome
 
 
-def solve_relaxed(program: Program, *, seconds: float) -> tuple[Outcome, tuple[float, ...]]:
+def solve_relaxed(program: Program, *, seconds: float) -> tuple[SolveResult, tuple[float, ...]]:
     """The program without its whole numbers, and the dual value of each row (empty where it was not solved).
 
     With minimising, a row's value is what the objective gains for one more of its limit: not above 0 for an upper one.
     """
     if len(program.values) <= _FEW_VALUES:
         outcome, duals = _solve_by_glop(program, seconds=seconds)
-        return (outcome, duals) if outcome.proof is Proof.OPTIMAL else (Outcome(Proof.NOTHING), ())
+        return (outcome, duals) if outcome.proof is Proof.OPTIMAL else (SolveResult(Proof.NOTHING), ())
     from ortools.math_opt.python import mathopt
 
     parameters = mathopt.SolveParameters(
@@ -82,15 +82,15 @@ def solve_relaxed(program: Program, *, seconds: float) -> tuple[Outcome, tuple[f
     try:
         result = mathopt.solve(model, mathopt.SolverType.GLOP, params=parameters)
     except (RuntimeError, ValueError):
-        return Outcome(Proof.NOTHING), ()
+        return SolveResult(Proof.NOTHING), ()
     if result.termination.reason is not mathopt.TerminationReason.OPTIMAL or not result.has_dual_feasible_solution():
-        return Outcome(Proof.NOTHING), ()
+        return SolveResult(Proof.NOTHING), ()
     values = result.variable_values(model.variables())
     duals = result.dual_values(model.linear_constraints())
-    return Outcome(Proof.OPTIMAL, tuple(values), float(result.objective_value())), tuple(duals)
+    return SolveResult(Proof.OPTIMAL, tuple(values), float(result.objective_value())), tuple(duals)
 
 
-def _solve_by_glop(program: Program, *, seconds: float) -> tuple[Outcome, tuple[float, ...]]:
+def _solve_by_glop(program: Program, *, seconds: float) -> tuple[SolveResult, tuple[float, ...]]:
     """GLOP through the older interface, which begins in a tenth of the time: most linear programs here are tiny."""
     from ortools.linear_solver import pywraplp
 
@@ -107,14 +107,14 @@ def _solve_by_glop(program: Program, *, seconds: float) -> tuple[Outcome, tuple[
             objective.SetCoefficient(column, cost)
     status = solver.Solve()
     if status == pywraplp.Solver.INFEASIBLE:
-        return Outcome(Proof.INFEASIBLE), ()
+        return SolveResult(Proof.INFEASIBLE), ()
     if status != pywraplp.Solver.OPTIMAL:
-        return Outcome(Proof.NOTHING), ()
+        return SolveResult(Proof.NOTHING), ()
     values = tuple(column.solution_value() for column in columns)
-    return Outcome(Proof.OPTIMAL, values, objective.Value()), tuple(row.dual_value() for row in rows)
+    return SolveResult(Proof.OPTIMAL, values, objective.Value()), tuple(row.dual_value() for row in rows)
 
 
-def _solve(program: Program, solver: Any, parameters: Any, hint: Mapping[int, float]) -> Outcome:
+def _solve(program: Program, solver: Any, parameters: Any, hint: Mapping[int, float]) -> SolveResult:
     from ortools.math_opt.python import mathopt
 
     model = mathopt.Model.from_model_proto(_to_proto(program))
@@ -126,18 +126,18 @@ def _solve(program: Program, solver: Any, parameters: Any, hint: Mapping[int, fl
         result = mathopt.solve(model, solver, params=parameters, model_params=begin)
     except (RuntimeError, ValueError):
         # MathOpt raises these when the solver itself fails; the caller has a fallback that needs no solver.
-        return Outcome(Proof.NOTHING)
+        return SolveResult(Proof.NOTHING)
     reason = result.termination.reason
     # All costs and columns are bounded below, so "infeasible or unbounded" can only mean infeasible.
     if reason in (mathopt.TerminationReason.INFEASIBLE, mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED):
-        return Outcome(Proof.INFEASIBLE)
+        return SolveResult(Proof.INFEASIBLE)
     bound = float(result.best_objective_bound())
     bound = bound if math.isfinite(bound) else -math.inf
     if not result.has_primal_feasible_solution():
-        return Outcome(Proof.NOTHING, bound=bound)
+        return SolveResult(Proof.NOTHING, bound=bound)
     proof = Proof.OPTIMAL if reason is mathopt.TerminationReason.OPTIMAL else Proof.INCUMBENT
     solution = result.variable_values()
-    return Outcome(proof, tuple(solution[variable] for variable in model.variables()), bound)
+    return SolveResult(proof, tuple(solution[variable] for variable in model.variables()), bound)
 
 
 def _to_proto(program: Program) -> Any:

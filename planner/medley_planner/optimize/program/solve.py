@@ -15,7 +15,7 @@ from functools import partial
 from medley_planner.model import Priority
 from medley_planner.optimize.program.distribute import Split, distribute, unmet_rps
 from medley_planner.optimize.program.formulation import Formulation, formulate
-from medley_planner.optimize.program.linear_program import Outcome, Proof
+from medley_planner.optimize.program.linear_program import Proof, SolveResult
 from medley_planner.optimize.program.mip import solve_integer
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.rules import obeys
@@ -81,8 +81,10 @@ def solve_tasks(
     return _read(tasks, room, firm, outcome)
 
 
-def _solve_levels(made: Formulation, solve: Callable[..., Outcome], *, seconds_left: Callable[[], float]) -> Outcome:
-    reached: Outcome | None = None
+def _solve_levels(
+    made: Formulation, solve: Callable[..., SolveResult], *, seconds_left: Callable[[], float]
+) -> SolveResult:
+    reached: SolveResult | None = None
     proven = True
     for level in (made.shortfall, *(made.unmet.get(priority) for priority in Priority)):
         if not level:
@@ -97,15 +99,15 @@ def _solve_levels(made: Formulation, solve: Callable[..., Outcome], *, seconds_l
     outcome = solve(made.builder.minimise(made.cost), seconds=seconds_left())
     if not outcome.solved:
         return _unproven(reached) if reached is not None else outcome
-    return outcome if proven else Outcome(Proof.INCUMBENT, outcome.values, outcome.bound)
+    return outcome if proven else SolveResult(Proof.INCUMBENT, outcome.values, outcome.bound)
 
 
-def _unproven(outcome: Outcome) -> Outcome:
+def _unproven(outcome: SolveResult) -> SolveResult:
     """A solution of an earlier level: its bound is one on unmet demand, not on cost."""
-    return Outcome(Proof.INCUMBENT, outcome.values)
+    return SolveResult(Proof.INCUMBENT, outcome.values)
 
 
-def _read(tasks: Sequence[Task], room: Room, made: Formulation, outcome: Outcome) -> Answers | None:
+def _read(tasks: Sequence[Task], room: Room, made: Formulation, outcome: SolveResult) -> Answers | None:
     if not outcome.solved:
         return None
     counts = [[max(0, round(outcome.values[column])) for column in columns] for columns in made.replicas]

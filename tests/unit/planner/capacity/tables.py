@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from medley_planner.capacity import ESTIMATE, GridRatios, Speed, TableGroup, TableKey, Targets, memory_fit
+from medley_planner.capacity import ESTIMATE, GridRatios, LatencyTargets, Speed, TableGroup, TableKey, memory_fit
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.simulated import closed_form_of, engine_of_key
 from medley_planner.catalog import gpu
@@ -13,16 +13,16 @@ from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload import standard_buckets
 
 LLAMA = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
-TARGETS = Targets(ttft_seconds=1.0, tpot_seconds=0.05, percentile=95.0)
+TARGETS = LatencyTargets(ttft_seconds=1.0, tpot_seconds=0.05, percentile=95.0)
 MAX_MODEL_LEN = 16384
 
 
-def group(targets: Targets = TARGETS, *, max_sequences: int = 256) -> TableGroup:
+def group(targets: LatencyTargets = TARGETS, *, max_sequences: int = 256) -> TableGroup:
     return TableGroup(LLAMA, "0.32.0", targets, MAX_MODEL_LEN, max_sequences)
 
 
 def key(
-    name: str = "H100", *, targets: Targets = TARGETS, token_budget: int = 2048, speed: Speed = ESTIMATE
+    name: str = "H100", *, targets: LatencyTargets = TARGETS, token_budget: int = 2048, speed: Speed = ESTIMATE
 ) -> TableKey:
     card = gpu(name)
     fit = memory_fit(

@@ -17,7 +17,7 @@ from medley_planner.capacity.calibrate import (
     MIN_WINDOWS,
     OUTLIERS,
     Calibration,
-    Standing,
+    CalibrationState,
     calibrated_speed,
     cautious_factors,
     learn,
@@ -77,7 +77,7 @@ def error_at(decoding: float, factors: StepFactors, *, truth: StepFactors = HIDD
 
 def test_learned_at_small_batches_it_predicts_large_ones() -> None:
     learned = taught(loads(40, noise=0.02))
-    assert learned.standing is Standing.CALIBRATED
+    assert learned.standing is CalibrationState.CALIBRATED
     assert error_at(80, learned.factors) < 0.10 < error_at(80, StepFactors())
 
 
@@ -85,14 +85,14 @@ def test_learned_at_small_batches_it_predicts_large_ones() -> None:
 def test_an_estimate_that_is_off_as_a_whole_is_put_right(times: float) -> None:
     truth = StepFactors(times, times, times, times)
     learned = taught(loads(30, noise=0.03, truth=truth))
-    assert learned.standing is Standing.CALIBRATED
+    assert learned.standing is CalibrationState.CALIBRATED
     assert error_at(15, learned.factors, truth=truth) < 0.05
 
 
 def test_an_estimate_that_is_off_by_ten_is_found_in_the_end() -> None:
     truth = StepFactors(10, 10, 10, 10)
     learned = taught(loads(60, noise=0.03, truth=truth))
-    assert learned.standing is Standing.CALIBRATED
+    assert learned.standing is CalibrationState.CALIBRATED
     assert error_at(15, learned.factors, truth=truth) < 0.05
 
 
@@ -121,12 +121,12 @@ def test_an_outlier_changes_nothing_but_ten_in_a_row_begin_anew() -> None:
         state = told.calibration
         assert told.skipped is SkipReason.OUTLIER
         assert (state.factors, state.outliers) == (known.factors, number)
-    assert state.standing is Standing.CALIBRATED
+    assert state.standing is CalibrationState.CALIBRATED
     state = learn(state, odd, prior).calibration
-    assert (state.standing, state.windows) == (Standing.RESTARTED, 0)
+    assert (state.standing, state.windows) == (CalibrationState.RESTARTED, 0)
     assert calibrated_speed(state, prior) == ESTIMATE
     assert learn(state, odd, prior).skipped is None, "what was the outlier is the truth now"
-    assert taught([odd] * (MIN_WINDOWS + 20), state).standing is Standing.CALIBRATED
+    assert taught([odd] * (MIN_WINDOWS + 20), state).standing is CalibrationState.CALIBRATED
 
 
 def test_a_good_window_ends_a_row_of_outliers() -> None:
@@ -157,7 +157,7 @@ def test_a_window_that_cannot_be_used_changes_nothing(change: dict[str, float], 
 
 def test_few_windows_plan_by_the_estimate_but_with_the_engines_own_memory() -> None:
     learned = taught(loads(MIN_WINDOWS - 1))
-    assert learned.standing is Standing.LEARNING
+    assert learned.standing is CalibrationState.LEARNING
     speed = calibrated_speed(learned, prior, kv_tokens=1234)
     assert (speed.factors, speed.provenance, speed.kv_tokens) == (StepFactors(), Provenance.ESTIMATED, 1234)
 
@@ -169,7 +169,7 @@ def test_windows_that_do_not_agree_are_not_trusted() -> None:
     for _ in range(MIN_WINDOWS):
         state = replace(learn(state, window_at(8, noise=draw.choice([0.7, 1.6])), prior).calibration, outliers=0)
         state = replace(state, covariance=np.eye(4))
-    assert state.standing is Standing.UNSETTLED
+    assert state.standing is CalibrationState.UNSETTLED
     assert calibrated_speed(state, prior) == ESTIMATE
 
 

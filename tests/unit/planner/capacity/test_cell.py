@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medley_planner.capacity import Targets
+from medley_planner.capacity import LatencyTargets
 from medley_planner.capacity.cell import SimulatedEngine, simulated_rate_rps
 from medley_planner.capacity.simulated import closed_form_of, engine_of_key
 from medley_planner.engine import Balance, Routing, Trace, poisson_arrivals, simulate
@@ -18,7 +18,7 @@ REQUESTS = 30_000
 
 
 def rate(
-    engine: SimulatedEngine, prompt: int, generation: int, *, targets: Targets = TARGETS, guess_rps: float = 10.0
+    engine: SimulatedEngine, prompt: int, generation: int, *, targets: LatencyTargets = TARGETS, guess_rps: float = 10.0
 ) -> float:
     return simulated_rate_rps(
         engine, prompt_tokens=prompt, generation_tokens=generation, targets=targets, guess_rps=guess_rps

@@ -10,7 +10,7 @@ import pytest
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
 from medley_planner.capacity.latency import Load, at_concurrency, at_rate
 from medley_planner.capacity.memory import memory_fit
-from medley_planner.capacity.points import Point
+from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.catalog import gpu
@@ -18,7 +18,7 @@ from medley_planner.shapes import Precision, bundled_shape
 
 SHAPE, GPU = bundled_shape("meta-llama/Llama-3.1-8B-Instruct"), gpu("H100")
 HIDDEN = StepFactors(fixed=1.6, compute=0.8, sequence=3.0, kv=1.3)
-GOOD = Point(
+GOOD = LoadPoint(
     prompt_tokens=1024,
     generation_tokens=256,
     concurrency=8,
@@ -36,7 +36,7 @@ def measured(
     generation: float,
     concurrency: float | None = None,
     rate: float | None = None,
-) -> Point:
+) -> LoadPoint:
     """What an engine with these factors would have shown."""
     memory = memory_fit(SHAPE, GPU, tensor_parallel=1, precision=Precision.BF16, max_model_len=4096)
     step = StepTime(SHAPE, GPU, tensor_parallel=1, precision=Precision.BF16, factors=factors)
@@ -54,7 +54,7 @@ def measured(
         found = at_rate(step, load, rate_rps=rate or 0.0)
         assert found is not None
         latency = found
-    return Point(
+    return LoadPoint(
         prompt_tokens=prompt,
         generation_tokens=generation,
         concurrency=concurrency,
@@ -65,18 +65,18 @@ def measured(
     )
 
 
-def tpot(point: Point) -> float:
+def tpot(point: LoadPoint) -> float:
     assert point.tpot_seconds is not None
     return point.tpot_seconds
 
 
-def fitted(*points: Point, kv_tokens: int | None = None) -> Fit:
+def fitted(*points: LoadPoint, kv_tokens: int | None = None) -> Fit:
     found = answer(*points, kv_tokens=kv_tokens)
     assert isinstance(found, Fit), found
     return found
 
 
-def answer(*points: Point, kv_tokens: int | None = None) -> Fit | NoFit:
+def answer(*points: LoadPoint, kv_tokens: int | None = None) -> Fit | NoFit:
     return fit_points(points, shape=SHAPE, gpu=GPU, tensor_parallel=1, precision=Precision.BF16, kv_tokens=kv_tokens)
 
 

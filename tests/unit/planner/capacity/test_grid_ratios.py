@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from medley_planner.capacity import (
     CapacityBasis,
     GridRatios,
+    LatencyTargets,
     Speed,
     StepFactors,
     Table,
     TableKey,
-    Targets,
     capacity_rows,
 )
 from medley_planner.capacity.batch import max_rates_rps
@@ -70,7 +70,7 @@ def around(bucket: Bucket) -> list[Bucket]:
 
 
 def test_capacity_between_the_grid_is_what_a_simulation_of_that_size_gives() -> None:
-    asked = key("A100-80", targets=Targets(2.0, 0.08, 95.0))
+    asked = key("A100-80", targets=LatencyTargets(2.0, 0.08, 95.0))
     engine = engine_of_key(asked)
     made = simulated(asked, [corner for bucket in OFF_GRID for corner in around(bucket)])
     ratios = ratios_at([made], OFF_GRID)[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from medley_planner.capacity import StepTime
-from medley_planner.capacity.estimate import NoEstimate, Question, estimate
+from medley_planner.capacity.estimate import EstimateRequest, NoEstimate, estimate
 from medley_planner.capacity.latency import Load, at_concurrency, at_rate
 from medley_planner.catalog import gpu
 from medley_planner.shapes import Precision, bundled_shape
@@ -15,7 +15,7 @@ from medley_planner.shapes import Precision, bundled_shape
 LLAMA = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
 STEP = StepTime(LLAMA, gpu("H100"), tensor_parallel=1, precision=Precision.BF16)
 LOAD = Load(1024, 256, 95.0, 8192, 1024, 400_000)
-ASKED = Question(LLAMA, gpu("H100"), 1, Precision.BF16, 1024, 256, rate_rps=4.0)
+ASKED = EstimateRequest(LLAMA, gpu("H100"), 1, Precision.BF16, 1024, 256, rate_rps=4.0)
 
 
 def test_latency_rises_with_the_load() -> None:

@@ -11,9 +11,9 @@ from medley_planner.catalog import gpu
 from medley_planner.engine import (
     Balance,
     EngineSpec,
-    Fleet,
     ReplicaGroup,
     Routing,
+    SimulatedFleet,
     Trace,
     poisson_arrivals,
     simulate,
@@ -73,7 +73,7 @@ def attainment(rate_rps: float, hits: float) -> float:
     spec = EngineSpec(STEP, 2048, 256, FIT.kv_tokens, 16_384, prefix_hit_rate=hits)
     count = 3000
     trace = Trace.of(poisson_arrivals(rate_rps, count=count, seed=3), np.full(count, 4000), np.full(count, 100))
-    outcome = simulate(trace, Fleet((ReplicaGroup("h", spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=1)
+    outcome = simulate(trace, SimulatedFleet((ReplicaGroup("h", spec, 1),)), Routing(Balance.ROUND_ROBIN), seed=1)
     return outcome.attainment(ttft_seconds=TTFT, tpot_seconds=TPOT)
 
 

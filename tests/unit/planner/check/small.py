@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from medley_planner.capacity import Targets
+from medley_planner.capacity import LatencyTargets
 from medley_planner.catalog import gpu
 from medley_planner.check import Subject
 from medley_planner.model import Bucket, Demand, Pool, Problem, RoutingMode, Service, SizeSource, Variant
@@ -13,7 +13,7 @@ from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.variants import TENSOR_PARALLEL, Engine, Source, generate
 
 PRICES = {"L4": 0.8, "A100-80": 3.4, "H100": 6.9}
-TARGETS = Targets(ttft_seconds=1.0, tpot_seconds=0.05, percentile=95.0)
+TARGETS = LatencyTargets(ttft_seconds=1.0, tpot_seconds=0.05, percentile=95.0)
 ENGINE = Engine(
     shape=bundled_shape("meta-llama/Llama-3.1-8B-Instruct"),
     precisions=(Precision.BF16,),
@@ -40,7 +40,7 @@ def problem_of(
     gpus: tuple[str, ...] = ("A100-80", "H100"),
     stock: Mapping[str, int | None] | None = None,
     boast: float = 1.0,
-    targets: Targets = TARGETS,
+    targets: LatencyTargets = TARGETS,
 ) -> tuple[Problem, dict[str, Subject]]:
     """`boast`: what all capacities are multiplied by, to make a table that promises too much."""
     sources = tuple(

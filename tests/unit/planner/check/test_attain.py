@@ -9,18 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medley_planner.check import FLOOR, Served, attained, capacity_factor, routed_fleet, served_loads
+from medley_planner.check import FLOOR, ReplicaLoad, attained, capacity_factor, routed_fleet, served_loads
 from medley_planner.check.attain import spec_of
-from medley_planner.check.spread import Part, parts_of, ranked
-from medley_planner.engine import Balance, Fleet, ReplicaGroup, Routing, Trace, poisson_arrivals, simulate
+from medley_planner.check.spread import SizePart, parts_of, ranked
+from medley_planner.engine import Balance, ReplicaGroup, Routing, SimulatedFleet, Trace, poisson_arrivals, simulate
 from medley_planner.model import Bucket, PlanStatus, RoutingMode, ServicePlan, VariantPlan
 from tests.unit.planner.check.small import MIX, TARGETS, problem_of
 
 
-def exact(buckets: Sequence[Bucket], shares: Sequence[float]) -> tuple[Part, ...]:
+def exact(buckets: Sequence[Bucket], shares: Sequence[float]) -> tuple[SizePart, ...]:
     """Buckets that stand for their means alone."""
     return tuple(
-        Part(b, share, (b.prompt_tokens,) * 2, (b.generation_tokens,) * 2)
+        SizePart(b, share, (b.prompt_tokens,) * 2, (b.generation_tokens,) * 2)
         for b, share in zip(buckets, shares, strict=True)
     )
 
@@ -29,7 +29,7 @@ _, SUBJECTS = problem_of()
 SUBJECT = SUBJECTS["chat"]
 A100 = dict(SUBJECT.replicas)["a100-80"]
 H100 = dict(SUBJECT.replicas)["h100"]
-SIZES = Served(2.0, exact(MIX.buckets, MIX.shares))
+SIZES = ReplicaLoad(2.0, exact(MIX.buckets, MIX.shares))
 
 
 def part(name: str, replicas: int, shares: tuple[float, ...], share: float) -> VariantPlan:
@@ -63,7 +63,7 @@ def test_one_replica_attains_what_each_of_many_does_behind_a_random_router() -> 
     prompt = np.asarray([int(bucket.prompt_tokens) for bucket in MIX.buckets])[which]
     generation = np.asarray([int(bucket.generation_tokens) for bucket in MIX.buckets])[which]
     trace = Trace(poisson_arrivals(5.5 * 8, count=count, seed=4), prompt, generation)
-    fleet = Fleet((ReplicaGroup("a100", spec_of(A100), 8),))
+    fleet = SimulatedFleet((ReplicaGroup("a100", spec_of(A100), 8),))
     outcome = simulate(trace, fleet, Routing(Balance.RANDOM), seed=5).only(np.arange(count) >= count // 10)
     whole = outcome.attainment(ttft_seconds=TARGETS.ttft_seconds, tpot_seconds=TARGETS.tpot_seconds)
     assert alone.attainment == pytest.approx(whole, abs=0.03)
@@ -86,7 +86,7 @@ def test_the_factor_leads_to_the_load_that_attains() -> None:
 
 def test_what_no_load_can_cure_is_not_paid_for() -> None:
     # A tenth of the prompts take longer than the target even alone.
-    slow = Served(0.05, exact((Bucket(300.0, 50.0), Bucket(16000.0, 50.0)), (0.9, 0.1)))
+    slow = ReplicaLoad(0.05, exact((Bucket(300.0, 50.0), Bucket(16000.0, 50.0)), (0.9, 0.1)))
     assert attained(A100, slow, TARGETS).attainment < 0.95
     assert capacity_factor(A100, slow, TARGETS, load=0.9) == 1.0
 

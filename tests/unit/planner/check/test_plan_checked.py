@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from medley_planner.capacity import Targets
+from medley_planner.capacity import LatencyTargets
 from medley_planner.check import CheckMemory, Subject, plan_checked
 from medley_planner.check import plan as checking
 from medley_planner.model import Bucket, Demand, Plan, PlanStatus, Problem, RoutingMode, SizeSource
@@ -130,8 +130,8 @@ def _needed(*, boast: float) -> int:
 
 def test_what_no_load_can_cure_is_told_and_not_paid_for() -> None:
     demand = Demand(0.2, (Bucket(300.0, 50.0), Bucket(15000.0, 50.0)), (0.9, 0.1), SizeSource.STATIC)
-    problem, subjects = problem_of(demand, gpus=("A100-80",), targets=Targets(60.0, 0.05, 95.0))
-    strict = {name: replace(subject, targets=Targets(1.0, 0.05, 95.0)) for name, subject in subjects.items()}
+    problem, subjects = problem_of(demand, gpus=("A100-80",), targets=LatencyTargets(60.0, 0.05, 95.0))
+    strict = {name: replace(subject, targets=LatencyTargets(1.0, 0.05, 95.0)) for name, subject in subjects.items()}
     found = check(problem, strict, Planner())
     assert found.plan.cost_per_hour == plan(problem).cost_per_hour
     assert not found.checked["chat"].attains

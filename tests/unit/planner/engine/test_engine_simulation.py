@@ -13,10 +13,10 @@ from medley_planner.catalog import gpu
 from medley_planner.engine import (
     Balance,
     EngineSpec,
-    Fleet,
     PromptRange,
     ReplicaGroup,
     Routing,
+    SimulatedFleet,
     StepTable,
     Trace,
     gamma_arrivals,
@@ -44,8 +44,8 @@ class Plain:
         return self.constant + self.per_token * (prefill_tokens + decode_sequences) + self.bend * kv_tokens**2
 
 
-def fleet(*counts: int, spec: EngineSpec = SPEC) -> Fleet:
-    return Fleet(tuple(ReplicaGroup(f"g{index}", spec, count) for index, count in enumerate(counts)))
+def fleet(*counts: int, spec: EngineSpec = SPEC) -> SimulatedFleet:
+    return SimulatedFleet(tuple(ReplicaGroup(f"g{index}", spec, count) for index, count in enumerate(counts)))
 
 
 def uniform_trace(count: int, *, gap: float, prompt: int = 100, generation: int = 10) -> Trace:
@@ -90,7 +90,7 @@ def test_sizes_beyond_the_longest_sequence_are_cut() -> None:
 def test_round_robin_takes_turns_and_least_loaded_avoids_the_slow() -> None:
     trace = uniform_trace(400, gap=0.02, prompt=500, generation=100)
     slow = EngineSpec(Plain(constant=0.2), 2048, 64, 160_000, 8192)
-    both = Fleet((ReplicaGroup("fast", SPEC, 1), ReplicaGroup("slow", slow, 1)))
+    both = SimulatedFleet((ReplicaGroup("fast", SPEC, 1), ReplicaGroup("slow", slow, 1)))
     turns = simulate(trace, both, ALONE, seed=0)
     assert turns.replica.tolist() == [0, 1] * 200
     watched = simulate(trace, both, Routing(Balance.LEAST_LOADED), seed=0)

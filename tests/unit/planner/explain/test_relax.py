@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from medley_planner.explain import Outcome, RelaxationKind, explain
+from medley_planner.explain import RelaxationKind, RelaxationResult, explain
 from medley_planner.model import Pool
 from tests.unit.planner.explain.small import about, planned, problem, service, variant
 
@@ -21,7 +21,7 @@ def test_nothing_to_relax_where_all_is_served() -> None:
 def test_the_smallest_stock_that_serves_all(gpus: int, stock: int, needed: int) -> None:
     asked = problem(service(variant("a", 1.0, 1.0, gpus=gpus), rate=7.0), a=stock)
     (found,) = explain(asked, planned(asked)).relaxations
-    assert (found.kind, found.name, found.outcome) == (RelaxationKind.STOCK, "a", Outcome.SERVES_ALL)
+    assert (found.kind, found.name, found.outcome) == (RelaxationKind.STOCK, "a", RelaxationResult.SERVES_ALL)
     # Whole replicas of `gpus` more than there are: from 5, the first that holds seven replicas of 2 GPUs is 15.
     assert (found.now, found.needed, found.smallest) == (stock, needed, True)
     assert found.cost_per_hour == about(7.0)
@@ -49,7 +49,7 @@ def test_the_smallest_maximum_that_serves_all() -> None:
 def test_a_limit_that_is_not_enough_alone() -> None:
     asked = problem(replace(service(variant("a", 1.0, 1.0, most=3), rate=7.0), max_replicas=2))
     service_limit, variant_limit = explain(asked, planned(asked)).relaxations
-    assert {service_limit.outcome, variant_limit.outcome} == {Outcome.NOT_ENOUGH}
+    assert {service_limit.outcome, variant_limit.outcome} == {RelaxationResult.NOT_ENOUGH}
     assert (service_limit.name, service_limit.left_rps) == ("chat", about(4.0))
     assert (variant_limit.name, variant_limit.left_rps) == ("chat a", about(5.0))
 
@@ -74,14 +74,18 @@ def test_services_on_one_pool_are_served_together() -> None:
 def test_demand_that_no_variant_can_serve_is_named_and_not_tried() -> None:
     asked = problem(service(variant("a", 1.0, 1.0, 0.0), rate=4.0, shares=(0.75, 0.25)))
     (found,) = explain(asked, planned(asked)).relaxations
-    assert (found.kind, found.outcome, found.left_rps) == (RelaxationKind.LATENCY_TARGET, Outcome.NOT_TRIED, 1.0)
+    assert (found.kind, found.outcome, found.left_rps) == (
+        RelaxationKind.LATENCY_TARGET,
+        RelaxationResult.NOT_TRIED,
+        1.0,
+    )
     assert "1000 prompt + 200 generated tokens" in found.message
 
 
 def test_without_time_it_says_not_tried() -> None:
     asked = problem(service(variant("a", 1.0, 1.0), rate=7.0), a=2)
     (found,) = explain(asked, planned(asked), seconds=0).relaxations
-    assert (found.outcome, found.message) == (Outcome.NOT_TRIED, "not found out in the time given")
+    assert (found.outcome, found.message) == (RelaxationResult.NOT_TRIED, "not found out in the time given")
 
 
 def test_when_time_runs_out_between_the_tries_the_value_is_an_upper_bound() -> None:
@@ -95,8 +99,8 @@ def test_when_time_runs_out_between_the_tries_the_value_is_an_upper_bound() -> N
         seen.append((b.outcome, b.needed, b.smallest))
     # First no time at all, then only to lift the limit (nine of b and nothing of a), then to halve once and twice.
     assert list(dict.fromkeys(seen)) == [
-        (Outcome.NOT_TRIED, None, False),
-        (Outcome.SERVES_ALL, 9, False),
-        (Outcome.SERVES_ALL, 7, False),
-        (Outcome.SERVES_ALL, 6, True),
+        (RelaxationResult.NOT_TRIED, None, False),
+        (RelaxationResult.SERVES_ALL, 9, False),
+        (RelaxationResult.SERVES_ALL, 7, False),
+        (RelaxationResult.SERVES_ALL, 6, True),
     ]

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from medley_planner.explain import Outcome, Relaxation, RelaxationKind, explain, routing_saving, routing_savings
+from medley_planner.explain import (
+    Relaxation,
+    RelaxationKind,
+    RelaxationResult,
+    explain,
+    routing_saving,
+    routing_savings,
+)
 from medley_planner.model import Bucket, LimitKind, NodePrice, Pool, PowerDomain, Problem, RoutingMode, Service, Variant
 from tests.unit.planner.explain.small import about, planned, problem, service, unpriced, variant
 
@@ -25,7 +32,7 @@ def test_the_smallest_budget_that_serves_all() -> None:
     one = replace(service(variant("a", 1.5, 1.0), variant("b", 4.0, 2.0), rate=7.0), max_cost_per_hour=4.0)
     found = _relaxed(problem(one))[RelaxationKind.BUDGET, "chat"]
     # Seven of a for $10.50.
-    assert (found.outcome, found.now, found.needed, found.smallest) == (Outcome.SERVES_ALL, 4.0, 10.5, True)
+    assert (found.outcome, found.now, found.needed, found.smallest) == (RelaxationResult.SERVES_ALL, 4.0, 10.5, True)
     assert _serves_all(problem(replace(one, max_cost_per_hour=10.5)))
     assert not _serves_all(problem(replace(one, max_cost_per_hour=10.49)))
 
@@ -42,7 +49,7 @@ def test_the_smallest_power_budget_that_serves_all() -> None:
     found = _relaxed(_powered(1250.0))
     # The cheapest fleet draws 2100 W, the most frugal one 1400 W.
     site = found[RelaxationKind.POWER, "site"]
-    assert (site.outcome, site.now, site.needed, site.smallest) == (Outcome.SERVES_ALL, 1250.0, 1400.0, True)
+    assert (site.outcome, site.now, site.needed, site.smallest) == (RelaxationResult.SERVES_ALL, 1250.0, 1400.0, True)
     assert site.cost_per_hour == about(14.0)
 
 
@@ -65,7 +72,7 @@ def test_the_fewest_nodes_that_serve_all(nodes: tuple[int, ...], needed: int) ->
     # A node of 8 takes two, a node of 6 one: from one node of 8 to four, from 8 + 6 with three of 8 more to five.
     asked = Problem((one,), (Pool("a", sum(nodes), node_gpus=nodes),))
     found = _relaxed(asked)[RelaxationKind.NODES, "a"]
-    assert (found.outcome, found.now, found.smallest) == (Outcome.SERVES_ALL, len(nodes), True)
+    assert (found.outcome, found.now, found.smallest) == (RelaxationResult.SERVES_ALL, len(nodes), True)
     assert found.needed == (needed if len(nodes) == 1 else 4)
     assert found.cost_per_hour == about(28.0)
 
@@ -101,16 +108,16 @@ def test_the_smallest_spot_share_that_serves_all() -> None:
     stock = found.get((RelaxationKind.STOCK, "steady"))
     assert share is not None or stock is not None
     if share is not None:
-        assert (share.outcome, share.needed, share.smallest) == (Outcome.SERVES_ALL, 0.67, True)
+        assert (share.outcome, share.needed, share.smallest) == (RelaxationResult.SERVES_ALL, 0.67, True)
     if stock is not None:
-        assert (stock.outcome, stock.needed, stock.smallest) == (Outcome.SERVES_ALL, 3.0, True)
+        assert (stock.outcome, stock.needed, stock.smallest) == (RelaxationResult.SERVES_ALL, 3.0, True)
 
 
 def test_a_wish_for_two_zones() -> None:
     one = replace(service(variant("a", 1.0, 1.0), rate=3.0), zone_spread=True)
     asked = Problem((one,), (Pool("a", zones=("z1",)),))
     found = _relaxed(asked)[RelaxationKind.ZONE_SPREAD, "chat"]
-    assert (found.outcome, found.needed) == (Outcome.SERVES_ALL, None)
+    assert (found.outcome, found.needed) == (RelaxationResult.SERVES_ALL, None)
     assert found.cost_per_hour == about(3.0)
 
 
@@ -118,7 +125,7 @@ def test_a_better_router_for_what_no_variant_may_serve() -> None:
     short, long = variant("short", 1.0, 1.0, 0.0), variant("long", 1.0, 0.0, 1.0)
     found = _relaxed(problem(service(short, long, rate=4.0, shares=(0.75, 0.25))))
     by_class = found[RelaxationKind.ROUTING, "chat InferencePool"]
-    assert (by_class.outcome, by_class.cost_per_hour) == (Outcome.SERVES_ALL, about(4.0))
+    assert (by_class.outcome, by_class.cost_per_hour) == (RelaxationResult.SERVES_ALL, about(4.0))
     assert (RelaxationKind.LATENCY_TARGET, "chat") not in found
 
 

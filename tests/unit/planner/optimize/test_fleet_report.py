@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from medley_planner.cli.fault import Fault
-from medley_planner.cli.fleet_reader import Fleet, Rejected
+from medley_planner.cli.fleet_reader import FleetInput, RefusedService
 from medley_planner.cli.fleet_report import summarise_fleet
 from medley_planner.cli.fleet_table import print_fleet
-from medley_planner.cli.router_shares import PromptClass, PromptRange, prompt_classes, prompt_ranges, variant_weights
+from medley_planner.cli.router_shares import PromptClass, PromptSpan, prompt_classes, prompt_ranges, variant_weights
 from medley_planner.model import (
     Bucket,
     Demand,
@@ -102,13 +102,13 @@ def test_classes_without_requests_are_left_out() -> None:
 def test_a_range_is_a_run_of_neighbouring_classes() -> None:
     classes = prompt_classes(_SERVICE, _BY_PROMPT)
     assert prompt_ranges(classes) == {
-        "small": (PromptRange(100.0, 1000.0),),
-        "large": (PromptRange(1000.0, 4000.0),),
+        "small": (PromptSpan(100.0, 1000.0),),
+        "large": (PromptSpan(1000.0, 4000.0),),
     }
     split = prompt_classes(_SERVICE, _planned((0, 0, 1, 1, 1, 1), (1, 1, 0, 0, 0, 0), _NONE))
     assert prompt_ranges(split) == {
-        "small": (PromptRange(100.0, 100.0), PromptRange(4000.0, 4000.0)),
-        "large": (PromptRange(1000.0, 1000.0),),
+        "small": (PromptSpan(100.0, 100.0), PromptSpan(4000.0, 4000.0)),
+        "large": (PromptSpan(1000.0, 1000.0),),
     }
     assert prompt_ranges(()) == {}
 
@@ -143,8 +143,8 @@ def _report(planned: ServicePlan) -> dict[str, Any]:
             LimitUse(LimitKind.SLOTS, "l", 4, 1, 2),
         ),
     )
-    bad = Rejected(0, "batch", Fault("demand.rate_rps", float("nan"), "give a finite number, 0 or more"))
-    return summarise_fleet(Fleet(problem, (1,), (bad,)), plan)
+    bad = RefusedService(0, "batch", Fault("demand.rate_rps", float("nan"), "give a finite number, 0 or more"))
+    return summarise_fleet(FleetInput(problem, (1,), (bad,)), plan)
 
 
 def test_the_report_holds_nodes_limits_unserved_and_the_router() -> None:

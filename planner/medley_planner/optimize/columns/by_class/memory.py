@@ -16,7 +16,7 @@ _MOST_FITTING = 256
 
 
 @dataclass(slots=True, eq=False)
-class Memory:
+class ClassMemory:
     """What is known of a service whatever the prices: classes' prices that prove fleets too small, and fleets (minima
     included) by what they leave out; besides, how far above its bound the last answer was."""
 
@@ -66,7 +66,7 @@ class Wanted:
 
 
 def best_remembered(
-    memory: Memory, *, prices: Floats, shed: float, room: Ints, least: Ints, fewest: int, most: int
+    memory: ClassMemory, *, prices: Floats, shed: float, room: Ints, least: Ints, fewest: int, most: int
 ) -> float:
     """The least price of a fleet in memory that the limits allow; infinite where there is none."""
     price = _allowed(memory, prices=prices, shed=shed, room=room, least=least, fewest=fewest, most=most)[1]
@@ -74,7 +74,7 @@ def best_remembered(
 
 
 def _allowed(
-    memory: Memory, *, prices: Floats, shed: float, room: Ints, least: Ints, fewest: int, most: int
+    memory: ClassMemory, *, prices: Floats, shed: float, room: Ints, least: Ints, fewest: int, most: int
 ) -> tuple[Ints, Floats, Floats]:
     replicas, unmet = memory.fitting(len(prices))
     own = replicas - least
@@ -85,7 +85,7 @@ def _allowed(
     return own, own @ prices + np.where(unmet > 0, shed if np.isfinite(shed) else 0.0, 0.0) * unmet, unmet
 
 
-def remembered(wanted: Wanted, memory: Memory) -> tuple[Ints, Floats, Floats]:
+def remembered(wanted: Wanted, memory: ClassMemory) -> tuple[Ints, Floats, Floats]:
     """Counts beyond the minima, prices, and parts left out of the fleets in memory that the limits allow."""
     return _allowed(
         memory,

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medley_planner.optimize.columns.by_class.bound import Bounds, Classes, ascend, ruled_out
-from medley_planner.optimize.columns.by_class.memory import Memory, Wanted, best_remembered
+from medley_planner.optimize.columns.by_class.memory import ClassMemory, Wanted, best_remembered
 from medley_planner.optimize.columns.by_class.relaxed import relaxed_replicas, relaxed_worth
 from medley_planner.optimize.columns.by_class.search import Cheapest, search
-from medley_planner.optimize.columns.configurations import Found
+from medley_planner.optimize.columns.configurations import Configurations
 from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Floats, Ints
 
 _STEPS_BEFORE = 4
@@ -56,7 +56,7 @@ class ClassSearch:
     def __init__(self, given: Classes, *, seconds_left: Callable[[], float]) -> None:
         self._given = given
         self._seconds_left = seconds_left
-        self._memories = [Memory() for _ in range(len(given))]
+        self._memories = [ClassMemory() for _ in range(len(given))]
         self._start: tuple[Floats, Floats] | None = None
         self._classes = [np.flatnonzero(weight > 0) for weight in given.weight]
         self._remember_single_variants()
@@ -71,7 +71,7 @@ class ClassSearch:
         keep: int,
         relative_gap: float = 0.0,
         judgements: int = _JUDGEMENTS,
-    ) -> Found:
+    ) -> Configurations:
         """As `RouteSearch.price`; the cheapest of a service need not be proven closer than `relative_gap`.
 
         With `judgements` 0 no new fleets: only bounds, and what earlier rounds found.
@@ -229,9 +229,9 @@ def _best_price(found: Cheapest) -> float:
     return float(found.price.min(initial=np.inf))
 
 
-def _gathered(found: list[Cheapest], variants: int) -> Found:
+def _gathered(found: list[Cheapest], variants: int) -> Configurations:
     sizes = [len(own.price) for own in found]
-    return Found(
+    return Configurations(
         row=np.repeat(np.arange(len(found)), sizes),
         counts=np.concatenate([np.empty((0, variants), np.int64), *(own.counts for own in found)]),
         unmet=np.concatenate([np.empty(0), *(own.unmet for own in found)]),

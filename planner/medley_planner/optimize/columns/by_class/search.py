@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.by_class.memory import Memory, Wanted, remembered
+from medley_planner.optimize.columns.by_class.memory import ClassMemory, Wanted, remembered
 from medley_planner.optimize.columns.by_class.split import Verdict, judge
 from medley_planner.optimize.columns.by_class.values import carried, knapsacks
 from medley_planner.optimize.columns.by_class.window import States, within
@@ -39,7 +39,7 @@ class Cheapest:
     reach: float
 
 
-def search(wanted: Wanted, memory: Memory, *, judgements: int, relative_gap: float) -> Cheapest:
+def search(wanted: Wanted, memory: ClassMemory, *, judgements: int, relative_gap: float) -> Cheapest:
     """At most so many fleets are judged, and none once the cheapest is proven to be within the gap."""
     _, prices, _ = remembered(wanted, memory)
     known = min(wanted.known, float(prices.min(initial=np.inf)))
@@ -73,7 +73,7 @@ def search(wanted: Wanted, memory: Memory, *, judgements: int, relative_gap: flo
     return Cheapest(counts[order], unmet[order], price[order], min(bound, cheapest, known), reach)
 
 
-def _judge(wanted: Wanted, memory: Memory, states: States, judgements: int) -> tuple[float, float, int]:
+def _judge(wanted: Wanted, memory: ClassMemory, states: States, judgements: int) -> tuple[float, float, int]:
     """The cheapest price of a fleet that is allowed, the price up to which all such are in memory, judgements left."""
     counts, price = states.counts, states.price.copy()
     sheds = np.isfinite(wanted.shed)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from medley_planner.optimize.columns.by_class.bound import Classes
-from medley_planner.optimize.columns.service_arrays import Fleet
+from medley_planner.optimize.columns.service_arrays import ServiceArrays
 from medley_planner.optimize.task.task import Task
 
 
-def classes_of(tasks: Sequence[Task], part: Fleet) -> Classes:
+def classes_of(tasks: Sequence[Task], part: ServiceArrays) -> Classes:
     """`tasks` are those of the rows of `part`, whose cells and limits are taken over."""
     services, cells = part.room.shape
     widest = max((task.work.shape[1] for task in tasks), default=0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.optimize.columns.by_class.memory import Memory, Wanted
+from medley_planner.optimize.columns.by_class.memory import ClassMemory, Wanted
 from medley_planner.optimize.columns.by_class.values import carried, knapsacks
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
 
@@ -48,7 +48,7 @@ class _Grid:
     edge: float
 
 
-def within(wanted: Wanted, memory: Memory, window: float) -> States:
+def within(wanted: Wanted, memory: ClassMemory, window: float) -> States:
     """What is known to serve too little may be left out; the rest is yet to be judged."""
     spread = _SPREAD
     grid = _grid(wanted, window, spread)
@@ -102,7 +102,7 @@ def _grid(wanted: Wanted, window: float, spread: int) -> _Grid:
     )
 
 
-def _rows(wanted: Wanted, memory: Memory, grid: _Grid, window: float) -> tuple[Floats, Floats]:
+def _rows(wanted: Wanted, memory: ClassMemory, grid: _Grid, window: float) -> tuple[Floats, Floats]:
     """Amounts by row, variant and count, and each row's limit on their sum: what is beyond worth, the price, and what
     is lacking at the prices of classes that proved other fleets too small."""
     invalid = np.isinf(grid.beyond)
