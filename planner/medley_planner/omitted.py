@@ -37,8 +37,12 @@ class OmittedReason(StrEnum):
     """No node of its pool has the GPUs of one replica."""
     NO_DEMAND = "NoDemand"
     """There is nothing to serve."""
+    OVER_BUDGET = "OverBudget"
+    """Demand is left out, and what the plan leaves of the service's budget does not pay a replica."""
     DEARER = "Dearer"
-    """What it serves costs more on it."""
+    """The same requests cost more on it, fractions of a replica counted."""
+    TOO_LARGE = "TooLarge"
+    """The same requests cost no more on it, fractions of a replica counted, but whole replicas do at this load."""
     NO_GAIN = "NoGain"
     """No plan with a replica of it costs less."""
 

@@ -21,6 +21,7 @@ from medley_planner.explain import (
     ServiceExplanation,
     SingleFleet,
 )
+from medley_planner.omitted import OmittedReason
 
 _WIDTH = 100
 _NUMBERS = frozenset(
@@ -143,13 +144,14 @@ def _single_row(single: SingleFleet) -> tuple[str, ...]:
 def _unused_row(variant: PriceComparison) -> tuple[str, ...]:
     words = [variant.omitted.message]
     ratio, level = variant.price_ratio, variant.enters_below_per_hour
-    if ratio is not None and level is not None:
+    # A message of TooLarge holds the figure.
+    if ratio is not None and level is not None and variant.omitted.reason is not OmittedReason.TOO_LARGE:
         if ratio > 1:
             words.append(
                 f"per unit of work {_dearer(ratio)}: level at ${level:.2f}/h instead of ${variant.cost_per_hour:.2f}/h"
             )
         else:
-            words.append(f"per unit of work {1 - ratio:.1%} cheaper, so its price is not the reason")
+            words.append(f"per request {100 * (1 - ratio):.1f} % cheaper at a higher load")
     if variant.dominated_by is not None:
         words.append(f"{variant.dominated_by} serves at least as much of every size for no more")
     return variant.omitted.variant, variant.omitted.reason, "; ".join(words)
