@@ -127,7 +127,7 @@ def _savings(answer: ServiceAnswer) -> str:
     if saved >= _SHOWN_PERCENT:
         return f"{saved:.1f} % against the best single GPU type, {alone}"
     if {variant: count for variant, count in answer.mix.items() if count > 0} == {single.variant: single.replicas}:
-        return "none, the plan is the best single GPU type"
+        return "none: a single GPU type is the cheapest here"
     return f"none against the best single GPU type, {alone}"
 
 

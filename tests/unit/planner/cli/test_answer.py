@@ -49,7 +49,7 @@ def test_demand_that_is_left_out_stands_on_the_second_line() -> None:
 @pytest.mark.parametrize(
     ("mix", "single", "words"),
     [
-        ({"a": 2}, SingleType("a", 2, 4.0), "none, the plan is the best single GPU type"),
+        ({"a": 2}, SingleType("a", 2, 4.0), "none: a single GPU type is the cheapest here"),
         ({"b": 1}, SingleType("a", 2, 4.0), "none against the best single GPU type, 2 x a at $4.00/h"),
         ({}, SingleType("a", 0, 0.0), "none against the best single GPU type, 0 x a at $0.00/h"),
         ({"a": 2}, None, "not known, as no single GPU type serves what the plan serves"),
