@@ -101,7 +101,7 @@ def test_fp8_runs_only_where_the_gpu_has_it() -> None:
     done = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools))
     assert {variant.variant.pool for variant in done.candidate().variants} == {"l4"}
     assert all(("--quantization", "fp8") in variant.engine_flags for variant in done.candidate().variants)
-    assert "FP8" in next(unfit.message for unfit in done.candidate().unfit if unfit.variant == "a10g")
+    assert "FP8" in next(omitted.message for omitted in done.candidate().omitted if omitted.variant == "a10g")
     refused = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools[:1]))
     assert refused.condition("PlanReady").reason == "ModelFitsNoPool"
     assert "FP8" in refused.condition("PlanReady").message
@@ -111,7 +111,7 @@ def test_pools_that_cannot_be_used_are_passed_over_or_named() -> None:
     pools = [make.pool(), make.pool("odd", gpu="RTX-1"), make.pool("free", gpu="L4", price="0")]
     done = run(make.snapshot(make.service(), pools=pools))
     assert {variant.variant.pool for variant in done.candidate().variants} == {"l4"}
-    assert {unfit.variant for unfit in done.candidate().unfit} == {"odd", "free"}
+    assert {omitted.variant for omitted in done.candidate().omitted} == {"odd", "free"}
     for pool_name, words in {"odd": 'spec.gpu "RTX-1"', "free": 'spec.cost.perHour "0"'}.items():
         named = run(make.snapshot(make.service(spec={"variants": [{"poolRef": pool_name}]}), pools=pools))
         condition = named.condition("PlanReady")

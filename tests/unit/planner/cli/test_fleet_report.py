@@ -33,10 +33,10 @@ from medley_planner.model import (
     SizeSource,
     Unserved,
     UnservedReason,
-    Unused,
     Variant,
     VariantPlan,
 )
+from medley_planner.omitted import Omitted, OmittedReason
 
 _BUCKETS = tuple(Bucket(prompt, generation) for prompt in (1000.0, 100.0, 4000.0) for generation in (50.0, 500.0))
 _DEMAND = Demand(10.0, _BUCKETS, (0.1, 0.3, 0.2, 0.2, 0.1, 0.1), SizeSource.STATIC)
@@ -125,7 +125,7 @@ def _report(planned: ServicePlan) -> dict[str, Any]:
         status=PlanStatus.PARTIAL,
         best_single=SingleType("large", 1, 16.0),
         unserved=(Unserved(4, 1.0, UnservedReason.POWER, ("rack", "hall")),),
-        unused=(Unused("idle", "s", "Dearer", "small costs half"),),
+        unused=(Omitted("idle", "s", OmittedReason.DEARER, "small costs half"),),
         switching_cost_per_hour=0.5,
     )
     problem = Problem((_SERVICE,), (Pool("s", 8), Pool("l", node_price=NodePrice(8, 32.0))))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medley_planner.explain import Excluded, explain
+from medley_planner.explain import explain
 from medley_planner.model import Bucket, Pool, Problem, RoutingMode, UnservedReason
+from medley_planner.omitted import Omitted, OmittedReason
 from tests.unit.planner.explain.small import about, planned, problem, service, variant
 
 
@@ -81,7 +82,7 @@ def test_single_fleets_without_time_say_so() -> None:
 
 def test_the_figures_of_an_unused_variant() -> None:
     asked = problem(service(variant("a", 1.0, 1.0), variant("b", 3.0, 2.0), variant("c", 3.0, 1.0), rate=4.0))
-    unused = {entry.variant: entry for entry in explain(asked, planned(asked)).services[0].unused}
+    unused = {entry.omitted.variant: entry for entry in explain(asked, planned(asked)).services[0].unused}
     # b: $1.50 per request/s against $1.00; level at $2.00. c is worse than a in everything.
     assert unused["b"].price_ratio == about(1.5)
     assert unused["b"].enters_below_per_hour == about(2.0)
@@ -97,10 +98,10 @@ def test_a_router_that_sees_sizes_compares_only_what_the_variant_can_serve() -> 
     big, small = variant("big", 4.0, 2.0, 2.0), variant("small", 3.0, 1.0, 0.0)
     asked = problem(service(big, small, rate=4.0, shares=(0.5, 0.5), routing=RoutingMode.PER_BUCKET))
     (unused,) = explain(asked, planned(asked)).services[0].unused
-    assert (unused.variant, unused.price_ratio) == ("small", about(1.5))
+    assert (unused.omitted.variant, unused.price_ratio) == ("small", about(1.5))
     blind = problem(service(big, small, rate=4.0, shares=(0.5, 0.5)))
     (unused,) = explain(blind, planned(blind)).services[0].unused
-    assert (unused.reason, unused.price_ratio) == ("CannotServeAll", None)
+    assert (unused.omitted.reason, unused.price_ratio) == ("CannotServeAll", None)
 
 
 def test_limits_of_its_own_that_bind() -> None:
@@ -115,7 +116,7 @@ def test_limits_of_its_own_that_bind() -> None:
 
 def test_what_the_caller_ruled_out_is_handed_on() -> None:
     asked = problem(service(variant("a", 1.0, 1.0), rate=2.0))
-    ruled_out = (Excluded("l4", "DoesNotFit", "the weights take 140 GB"),)
+    ruled_out = (Omitted("l4", "l4", OmittedReason.DOES_NOT_FIT, "the weights take 140 GB"),)
     assert explain(asked, planned(asked), excluded={"chat": ruled_out}).services[0].excluded == ruled_out
 
 

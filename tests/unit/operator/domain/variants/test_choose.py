@@ -50,7 +50,7 @@ def names(done: ChosenVariants) -> list[str]:
 
 
 def reasons(done: ChosenVariants) -> dict[str, str]:
-    return {part.variant: part.reason for part in done.unfit}
+    return {part.variant: part.reason for part in done.omitted}
 
 
 def one(pool_name: str = "l4", **wish: Any) -> LLMService:
