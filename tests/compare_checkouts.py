@@ -79,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except DumpFailed as error:
             print(f"compare_checkouts: {error}", file=sys.stderr)
             return 2
+        if not compared.cases and not compared.skipped:
+            print(f"compare_checkouts: {suite} has no such case as {' '.join(args.only or ())}", file=sys.stderr)
+            return 2
         _print_details(compared, console)
         found.append(compared)
     console.print(_table(found))
@@ -172,7 +175,7 @@ def _print_details(compared: Compared, console: Console) -> None:
     for case in compared.unsteady:
         console.print(f"{compared.suite}: {case}: unsteady: a checkout differs from itself; run it again alone")
     for case in compared.limited:
-        console.print(f"{compared.suite}: {case}: a solve reached its time limit, so plans may differ by chance")
+        console.print(f"{compared.suite}: {case}: a solve came to its time limit, so plans may differ by chance")
     if compared.skipped:
         console.print(f"{compared.suite}: skipped: {compared.skipped}")
 

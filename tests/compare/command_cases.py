@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,15 @@ _TARGETS = ("--slo-ttft", "2s", "--slo-tpot", "60ms")
 
 def command_cases(inputs: str) -> Iterator[Case]:
     for file in sorted(Path(inputs, "solve").glob("*.json")):
-        yield f"solve {file.name}", lambda file=file: _solved(file)
+        yield f"solve {file.name}", partial(_solved, file)
     for model in MODELS:
         for gpu in GPUS:
-            yield f"estimate {model} {gpu}", lambda model=model, gpu=gpu: _estimates(model, gpu)
-    row = find("grid_capacity_rps", package="tests")
+            yield f"estimate {model} {gpu}", partial(_estimates, model, gpu)
     for model in MODELS[:2]:
         for gpu in GPUS:
             yield (
                 f"row {model} {gpu}",
-                lambda model=model, gpu=gpu: [row(model, gpu, degree, 5.0, 0.1) for degree in DEGREES],
+                partial(_capacities, model, gpu),
             )
 
 
@@ -42,6 +42,11 @@ def _solved(file: Path) -> Any:
     problem = parse(document).problem
     printed = _printed("solve", str(file), "-o", "json", "--deadline", f"{DEADLINE_SECONDS:g}")
     return {"problem": problem, "plan": planned(problem), "printed": printed}
+
+
+def _capacities(model: str, gpu: str) -> Any:
+    row = find("grid_capacity_rps", package="tests")
+    return [row(model, gpu, degree, 5.0, 0.1) for degree in DEGREES]
 
 
 def _estimates(model: str, gpu: str) -> Any:

@@ -59,8 +59,8 @@ def _differences(old: Any, new: Any, path: Path, allowed: Allowed) -> Iterator[t
         yield from _of_records(old, new, path, allowed)
     elif isinstance(old, list) and isinstance(new, list):
         for place in range(max(len(old), len(new))):
-            parts = (side[place] if place < len(side) else ABSENT for side in (old, new))
-            yield from _differences(*parts, (*path, place), allowed)
+            one, other = (side[place] if place < len(side) else ABSENT for side in (old, new))
+            yield from _differences(one, other, (*path, place), allowed)
     elif type(old) is not type(new) or old != new:
         yield path, old, new
 

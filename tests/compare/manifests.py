@@ -111,7 +111,10 @@ def capacity_grid(examples: Path) -> Iterator[tuple[str, Manifests]]:
     """One service for each model and GPU that names every degree and precision, so that no row of them is left out."""
     profiles = [each for each in read(examples / "quickstart") if each["kind"] == "RuntimeProfile"]
     pools = [_pool(gpu) for gpu in GPUS]
-    targets = {"loose": {"ttft": "20s", "tpot": "300ms"}, "tight": {"ttft": "1s", "tpot": "40ms", "percentile": 99}}
+    targets: dict[str, Manifest] = {
+        "loose": {"ttft": "20s", "tpot": "300ms"},
+        "tight": {"ttft": "1s", "tpot": "40ms", "percentile": 99},
+    }
     for model in MODELS:
         for name, slo in targets.items():
             services = [_service_of_grid(model, gpu, slo) for gpu in GPUS]

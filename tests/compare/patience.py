@@ -1,7 +1,8 @@
 """Takes the time out of planning, so that equal code gives equal plans on a busy machine too.
 
-The process's monotonic clock stands still, so no deadline passes, and no solver is stopped before `LEAST_SECONDS`.
-Where one is stopped nevertheless, the case is marked: its plan may depend on the time.
+The process's monotonic clock stands still, so no deadline passes. Solvers are ended by a number of nodes instead of by
+time: what they have by then follows from the program alone. Where one takes `LEAST_SECONDS` nevertheless, the case is
+marked: its plan may depend on the time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import datetime
 import time
 from typing import Any
 
-LEAST_SECONDS = 10.0
+LEAST_SECONDS = 120.0
+MOST_NODES = 500
+MOST_NODES_OF_LARGE = 20
+_LARGE = 1000
+"""Columns of a program of which each node takes long."""
 wall_seconds = time.perf_counter
 """The real clock."""
 
@@ -32,9 +37,11 @@ def stop_the_clock(limits: Limits) -> None:
     linear_solve, set_limit = pywraplp.Solver.Solve, pywraplp.Solver.SetTimeLimit
 
     def patient_solve(model: Any, solver: Any, **options: Any) -> Any:
-        params = options.get("params")
-        if params is not None and params.time_limit is not None:
-            params.time_limit = max(params.time_limit, datetime.timedelta(seconds=LEAST_SECONDS))
+        params = options["params"]
+        params.time_limit = datetime.timedelta(seconds=LEAST_SECONDS)
+        if solver is mathopt.SolverType.GSCIP:
+            most = MOST_NODES_OF_LARGE if sum(1 for _ in model.variables()) > _LARGE else MOST_NODES
+            params.node_limit = min(params.node_limit or most, most)
         result = solve(model, solver, **options)
         limits.reached += result.termination.limit is mathopt.Limit.TIME
         return result
@@ -44,8 +51,8 @@ def stop_the_clock(limits: Limits) -> None:
         limits.reached += status in (pywraplp.Solver.FEASIBLE, pywraplp.Solver.NOT_SOLVED)
         return status
 
-    def longer_limit(solver: Any, milliseconds: int) -> None:
-        set_limit(solver, max(milliseconds, round(1000 * LEAST_SECONDS)))
+    def longer_limit(solver: Any, _: int) -> None:
+        set_limit(solver, round(1000 * LEAST_SECONDS))
 
     mathopt.solve = patient_solve
     pywraplp.Solver.Solve = patient_linear_solve

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ def golden_cases() -> Iterator[Case]:
     document = json.loads(file.read_text(encoding="utf-8"))
     for number, instance in enumerate([*document["instances"], document["infeasible"]]):
         name = f"{number:02} {instance.get('name', 'infeasible')}"
-        yield f"{name} as given", lambda instance=instance: _golden(instance, None)
+        yield f"{name} as given", partial(_golden, instance, None)
         for mode in find("RoutingMode"):
-            yield f"{name} {mode.value}", lambda instance=instance, mode=mode: _golden(instance, mode)
+            yield f"{name} {mode.value}", partial(_golden, instance, mode)
 
 
 def _golden(instance: dict[str, Any], mode: Any) -> Any:
@@ -51,21 +52,25 @@ def _golden(instance: dict[str, Any], mode: Any) -> Any:
 
 def property_cases(seeds: int) -> Iterator[Case]:
     """Small problems of every feature and mix, and of the generators of single services, in every routing mode."""
-    small_problem = find("small_problem", package="tests")
-    features_of = find("features_of", package="tests")
     for mode in find("RoutingMode"):
         for case in (*find("Feature", package="tests"), None):
             for seed in range(seeds):
                 yield (
                     f"small {mode.value} {getattr(case, 'value', 'mix')} {seed}",
-                    lambda mode=mode, case=case, seed=seed: _both(
-                        small_problem(features_of(case, seed=seed), mode, seed=seed)
-                    ),
+                    partial(_small, case, mode, seed),
                 )
         for maker in ("eight_pools", "thirty_variants", "few_sizes", "small_service"):
-            make = find(maker, package="tests")
             for seed in range(2):
-                yield f"{maker} {mode.value} {seed}", lambda make=make, mode=mode, seed=seed: _both(make(seed, mode))
+                yield f"{maker} {mode.value} {seed}", partial(_single, maker, mode, seed)
+
+
+def _small(case: Any, mode: Any, seed: int) -> Any:
+    features = find("features_of", package="tests")(case, seed=seed)
+    return _both(find("small_problem", package="tests")(features, mode, seed=seed))
+
+
+def _single(maker: str, mode: Any, seed: int) -> Any:
+    return _both(find(maker, package="tests")(seed, mode))
 
 
 def fleet_cases(sizes: tuple[int, ...]) -> Iterator[Case]:
@@ -85,12 +90,10 @@ def fleet_cases(sizes: tuple[int, ...]) -> Iterator[Case]:
     for size in sizes:
         for kind, (stock, extra) in kinds.items():
             for mode in (modes("HTTPRoute"), modes("InferencePool")):
-                for seed in _FLEET_SEEDS if size <= 30 else _FLEET_SEEDS[:1]:
+                for seed in _FLEET_SEEDS if size <= 10 else _FLEET_SEEDS[:1]:
                     yield (
                         f"{size} {kind} {mode.value} {seed}",
-                        lambda size=size, stock=stock, extra=extra, mode=mode, seed=seed: _fleet(
-                            size, stock, extra, mode, seed
-                        ),
+                        partial(_fleet, size, stock, extra, mode, seed),
                     )
 
 

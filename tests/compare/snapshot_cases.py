@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from .planner_cases import DEADLINE_SECONDS, Case
 def snapshot_cases(inputs: str) -> Iterator[Case]:
     examples = Path(inputs)
     for name, manifests in variations(examples):
-        yield name, lambda manifests=manifests: _two_rounds(_snapshot(manifests))
+        yield name, partial(_planned_twice, manifests)
     quick = read(examples / "quickstart")
     yield "quickstart observed", lambda: _two_rounds(_observed(_snapshot(quick)))
     # Of short sequences, of which there are few sizes to simulate.
@@ -32,7 +33,15 @@ def snapshot_cases(inputs: str) -> Iterator[Case]:
     small = changed(quick, "LLMService", {"slo": {"ttft": "1s", "tpot": "100ms"}} | short | load)
     yield "quickstart simulated", lambda: _two_rounds(_simulated(_snapshot(small)))
     for name, manifests in capacity_grid(examples):
-        yield name, lambda manifests=manifests: _prepared(_snapshot(manifests))[1]
+        yield name, partial(_rows, manifests)
+
+
+def _planned_twice(manifests: Manifests) -> Any:
+    return _two_rounds(_snapshot(manifests))
+
+
+def _rows(manifests: Manifests) -> Any:
+    return _prepared(_snapshot(manifests))[1]
 
 
 def _snapshot(manifests: Manifests) -> Any:
