@@ -32,6 +32,14 @@ def find(name: str, *others: str, package: str = "medley_planner", takes: tuple[
     raise LookupError(f"no module of {package} defines {name} with {takes or 'any arguments'}; add its later name here")
 
 
+def part(value: Any, *names: str) -> Any:
+    """The attribute by the first of its names, old and new, that the value has."""
+    for name in names:
+        if hasattr(value, name):
+            return getattr(value, name)
+    raise LookupError(f"a {type(value).__name__} has none of {', '.join(names)}; add the later name in tests/compare")
+
+
 def command() -> Any:
     """What the console script `medley` calls."""
     import tomllib

@@ -12,12 +12,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
 from .manifests import Manifests, capacity_grid, changed, read, variations
-from .names import find
+from .names import find, part
 from .planner_cases import DEADLINE_SECONDS, Case
 
 
@@ -70,20 +70,21 @@ def _round(snapshot: Any) -> dict[str, Any]:
         clock=lambda: 0.0,
         deadline_seconds=DEADLINE_SECONDS,
     )
-    parts = ("plan", "problem", "factors", "checked", "rounds")
-    return seen | {"checked": {part: getattr(made, part) for part in parts}}
+    names = ("plan", "problem", "factors", "checked", "rounds")
+    return seen | {"checked": {name: getattr(made, name) for name in names}}
 
 
 def _prepared(snapshot: Any) -> tuple[Any, dict[str, Any]]:
-    memory = find("Memory", package="medley_operator")()
-    prepared = find("prepare", package="medley_operator", takes=("snapshot", "memory"))(snapshot, memory)
+    prepare = find("prepare", package="medley_operator", takes=("snapshot", "memory"))
+    nothing = get_type_hints(prepare)["memory"]()
+    prepared = prepare(snapshot, nothing)
     services = {
         "/".join(context.key): {
-            "standing": context.standing,
+            "standing": part(context, "standing", "disposition"),
             "rejection": context.rejection and context.rejection.reason,
             "flags": {known.variant.name: known.engine_flags for known in context.variants},
             "basis": {known.variant.name: known.basis for known in context.variants},
-            "unfit": [(part.variant, part.reason) for part in context.unfit],
+            "unfit": [(one.variant, one.reason) for one in part(context, "unfit", "omitted")],
             "missing_tables": len(context.missing_tables),
         }
         for context in prepared.services
