@@ -16,11 +16,11 @@ from medley_planner.explain import (
     PlanChange,
     RelaxationKind,
     RelaxationResult,
-    RoutingSaving,
     ServiceExplanation,
     SingleFleet,
     UnusedVariant,
 )
+from medley_planner.fleet_plan import RoutingSaving
 
 _WIDTH = 100
 _NUMBERS = frozenset(

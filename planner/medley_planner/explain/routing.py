@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, replace
 
 from medley_planner.explain.others import OneService
-from medley_planner.explain.values import RoutingSaving
 from medley_planner.explain.whatif import Clock, WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
+from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import Plan, Problem, RoutingMode, Service
 
 _NEXT = {

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.values.snapshot import ObjectKey, PlanFailure
+from medley_operator.domain.values.snapshot import ObjectKey
+from medley_planner.fleet_plan import PlanFailure
 from tests.unit.domain import factories as make
 from tests.unit.domain.rounds import Round, changed, follow, is_quiet, run, settle
 
