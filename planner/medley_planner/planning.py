@@ -6,12 +6,13 @@ but for the clock, which is an argument.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 from medley_planner.check import CheckMemory, Subject, plan_checked
 from medley_planner.check.plan import corrected
+from medley_planner.clock import Clock, monotonic
 from medley_planner.explain import binding_limits, routing_savings, token_figures
 from medley_planner.fleet_plan import PLAN_REJECTED, FleetPlan, PlanFailure, RoutingSaving
 from medley_planner.model import Plan, Problem
@@ -30,7 +31,7 @@ def plan_fleet(
     savings_seconds: float = 0.0,
     last: Plan | None = None,
     memory: CheckMemory | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Clock = monotonic,
 ) -> FleetPlan | PlanFailure:
     """A plan that passes every rule of the verifier, or a failure with reason PlanRejected.
 
@@ -44,7 +45,7 @@ def plan_fleet(
     checked = plan_checked(
         valid,
         subjects,
-        solve=plan,
+        solve=partial(plan, clock=clock),
         clock=clock,
         deadline_seconds=deadline_seconds,
         last=last,
@@ -87,7 +88,7 @@ def _rejected(violations: Sequence[Violation]) -> PlanFailure:
     )
 
 
-def _savings(problem: Problem, found: Plan, *, seconds: float, clock: Callable[[], float]) -> dict[str, RoutingSaving]:
+def _savings(problem: Problem, found: Plan, *, seconds: float, clock: Clock) -> dict[str, RoutingSaving]:
     if seconds <= 0 or len(problem.services) > SAVINGS_UP_TO_SERVICES:
         return {}
     savings = routing_savings(problem, found, seconds=seconds, clock=clock)
