@@ -14,10 +14,9 @@ from medley_operator.domain.values.snapshot import (
     FleetMemory,
     Manifest,
     Observation,
-    PlanFailure,
-    PlanOrFailure,
     Snapshot,
 )
+from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.optimize import plan, verify
 from tests.unit.operator import factories as make
 

@@ -6,9 +6,10 @@ import pytest
 
 from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory, FleetPlan, PlanFailure, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.check import Attained, Checked
+from medley_planner.fleet_plan import FleetPlan, PlanFailure
 from medley_planner.model import Plan
 from medley_planner.optimize import plan
 from tests.unit.operator import factories as make

@@ -11,14 +11,8 @@ from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
 from medley_operator.domain.rollout.unserved import WAY_OUT, shortage, unserved_message
-from medley_operator.domain.values.snapshot import (
-    FleetMemory,
-    FleetPlan,
-    PlanFailure,
-    PoolGauges,
-    RoutingSaving,
-    Snapshot,
-)
+from medley_operator.domain.values.snapshot import FleetMemory, PoolGauges, Snapshot
+from medley_planner.fleet_plan import FleetPlan, PlanFailure, RoutingSaving
 from medley_planner.model import LimitKind, LimitUse, NodeCount, Plan, PlanStatus, RoutingMode, Unserved, UnservedReason
 from medley_planner.optimize import plan
 from tests.unit.operator import factories as make
@@ -32,6 +26,10 @@ def planned(snapshot: Snapshot) -> Plan:
     problem = prepare(snapshot, FleetMemory()).problem
     assert problem is not None
     return plan(problem, deadline_seconds=10.0)
+
+
+def _saving(per_hour: float) -> RoutingSaving:
+    return RoutingSaving("demo/llama", RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, per_hour)
 
 
 def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
@@ -120,7 +118,7 @@ def test_what_better_routing_would_save_is_in_the_status() -> None:
     snapshot = make.snapshot(make.service())
     good = planned(snapshot)
     assert "routingSavings" not in told(snapshot, good).status()["plan"]
-    saving = {"demo/llama": RoutingSaving(RoutingMode.HTTP_ROUTE, 1.234)}
+    saving = {"demo/llama": _saving(1.234)}
     done = told(snapshot, FleetPlan.of(good, routing_savings=saving))
     assert done.status()["plan"]["routingSavings"] == {"mode": "HTTPRoute", "savesPerHour": "1.23"}
     assert done.replicas() == told(snapshot, good).replicas()
@@ -134,11 +132,11 @@ def test_a_saving_of_an_unchanged_plan_does_not_flicker() -> None:
         savings = {"demo/llama": saving} if saving is not None else {}
         return told(snapshot, FleetPlan.of(good, routing_savings=savings))
 
-    first = after(steady.snapshot, RoutingSaving(RoutingMode.HTTP_ROUTE, 2.0))
+    first = after(steady.snapshot, _saving(2.0))
     assert not is_quiet(first.decision)
     snapshot = make.carried_out(first.snapshot, first.decision)
     assert is_quiet(after(snapshot, None).decision)
-    assert is_quiet(after(snapshot, RoutingSaving(RoutingMode.HTTP_ROUTE, 2.5)).decision)
+    assert is_quiet(after(snapshot, _saving(2.5)).decision)
 
 
 def test_token_cost_and_binding_limits_are_in_the_status() -> None:
