@@ -11,8 +11,6 @@ import pytest
 
 from medley_operator.domain.engine.arguments import EngineFlag, engine_args, flag_of
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.rollout.httproute import observed_weights, render_http_route
-from medley_operator.domain.rollout.service import render_common_service, render_variant_service
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.variants import ENGINE_FLAGS
 from tests.unit.operator import factories as make
@@ -165,26 +163,3 @@ def test_every_flag_exists_in_the_engine() -> None:
 
 def test_a_variant_sets_every_flag_of_its_kind() -> None:
     assert {flag for flag, _ in EVERY_FLAG} == ENGINE_FLAGS
-
-
-def test_services_select_ready_pods_of_a_variant_or_of_all() -> None:
-    one, all_ = render_variant_service(make.service(), variant="l4"), render_common_service(make.service())
-    assert one["metadata"]["name"] == "llama-l4"
-    assert one["spec"]["selector"]["medley.dev/variant"] == "l4"
-    assert all_["metadata"]["name"] == "llama"
-    assert "medley.dev/variant" not in all_["spec"]["selector"]
-    pods = deployment()["spec"]["template"]["metadata"]["labels"].items()
-    assert one["spec"]["selector"].items() <= pods
-    assert all_["spec"]["selector"].items() <= pods
-
-
-def test_route_and_its_weights() -> None:
-    route = render_http_route(make.service(), gateway="inference", weights={"l4": 400, "h100": 600})
-    rule = route["spec"]["rules"][0]
-    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/demo/llama"}}]
-    assert [(item["name"], item["weight"]) for item in rule["backendRefs"]] == [("llama-h100", 600), ("llama-l4", 400)]
-    assert observed_weights(route, service="llama") == {"l4": 400, "h100": 600}
-    assert observed_weights(None, service="llama") is None
-    empty = render_http_route(make.service(), gateway="inference", weights={})
-    assert [item["name"] for item in empty["spec"]["rules"][0]["backendRefs"]] == ["llama"]
-    assert observed_weights(empty, service="llama") is None
