@@ -17,6 +17,11 @@ from medley_planner.model import LimitKind, LimitUse, NodeCount, PlanStatus, Uns
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, planned, run, settle, told
 
+
+def _saving(per_hour: float) -> RoutingSaving:
+    return RoutingSaving("demo/llama", RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, per_hour)
+
+
 LACKING = {UnservedReason.STOCK: "StockOut", UnservedReason.NODES: "NodesFull", UnservedReason.POWER: "PowerLimit"}
 BY_NODE: dict[str, Any] = {"cost": {"perNodeHour": "3.22"}}
 
