@@ -13,7 +13,7 @@ from medley_operator.domain.values.snapshot import (
     Snapshot,
 )
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, RoutingSaving
-from medley_planner.model import LimitKind, LimitUse, NodeCount, PlanStatus, Unserved, UnservedReason
+from medley_planner.model import LimitKind, LimitUse, NodeCount, PlanStatus, RoutingMode, Unserved, UnservedReason
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, planned, run, settle, told
 
