@@ -1,8 +1,8 @@
 """`medley explain INSTANCE.json` and `medley explain -f FILE...`: why the plan is as it is, without a cluster.
 
 A bare instance is the planner's own command; manifests are planned just as `medley plan -f` plans them. Writes nothing
-but standard output and, with `--simulate`, the cache of simulated capacities. Exit status: 0 planned, 3 partly or not
-feasible, 2 bad input.
+but standard output and, with `--simulate`, the cache of simulated capacities. Exit status: 0 planned, 2 bad input, 3
+partly or not feasible, 4 no plan that passes the verifier.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from medley_planner.cli import explain as bare
 
 if TYPE_CHECKING:
     from medley_operator.domain.values.candidates import Prepared
-    from medley_planner.cli.explain_answer import Known
+    from medley_planner.cli.explain_answer import ServiceNotes
     from medley_planner.model import Plan
 
 EXIT_BAD_INPUT = 2
@@ -32,8 +32,8 @@ def add_parser(subparsers: Any) -> None:
         description="Plan a bare instance, or LLMServices from YAML files as `medley plan -f` does, and explain the "
         "plan: limits that bind and what more of them would save, cost per million tokens, what each variant alone "
         "would cost, why variants are unused, what a better router would save, what to give way for demand that is "
-        "not served, what changed against an earlier plan. Exit status: 0 planned, 3 partly or not feasible, 2 bad "
-        "input.",
+        "not served, what changed against an earlier plan. Exit status: 0 planned, 2 bad input, 3 partly or not "
+        "feasible, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="INSTANCE.json", type=Path, nargs="?", help="file with one bare instance")
     add_manifest_files(parser)
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
 def _explain_manifests(args: argparse.Namespace) -> int:
     from medley_operator.cli.manifests import ManifestError
     from medley_operator.cli.plan_report import build_report, exit_status
+    from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan
     from medley_planner.optimize import InvalidProblem
 
     try:
@@ -73,6 +74,9 @@ def _explain_manifests(args: argparse.Namespace) -> int:
         before = _plan(args.last, args) if args.last is not None else None
     except (ManifestError, InvalidProblem) as error:
         return _bad(str(error))
+    except NoPlan as error:
+        print(f"medley explain: {error}", file=sys.stderr)
+        return EXIT_NO_PLAN
     report = build_report(prepared, planned)
     status = exit_status(report)
     _name_rejected(prepared)
@@ -87,13 +91,13 @@ def _explain_manifests(args: argparse.Namespace) -> int:
             "--last: none of its services can be planned, so there is no earlier plan; correct it or leave it out"
         )
     bare.explain_and_print(
-        prepared.problem, planned, args, last=last, last_problem=last_problem, known=_known(prepared, report)
+        prepared.problem, planned, args, last=last, last_problem=last_problem, notes=_notes(prepared, report)
     )
     return status
 
 
 def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Plan | None]:
-    """Raises `ManifestError` and `InvalidProblem`."""
+    """Raises `ManifestError`, `InvalidProblem` and `NoPlan`."""
     from medley_operator.cli.manifests import read_objects
     from medley_operator.cli.plan import offline_snapshot, plan_snapshot
 
@@ -104,14 +108,14 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
     return plan_snapshot(snapshot, deadline_seconds=args.deadline)
 
 
-def _known(prepared: Prepared, report: dict[str, Any]) -> Known:
+def _notes(prepared: Prepared, report: dict[str, Any]) -> ServiceNotes:
     """What preparing left out of each service, and what `medley plan` says of its load, capacities and simulation."""
     from medley_operator.cli.plan_answer import attainment_words, capacity_words, load_words
     from medley_operator.domain.values.candidates import problem_name
-    from medley_planner.cli.explain_answer import Known
+    from medley_planner.cli.explain_answer import ServiceNotes
 
     planned = {service["service"]: service for service in report["services"] if "mix" in service}
-    return Known(
+    return ServiceNotes(
         excluded={problem_name(candidate.key): candidate.omitted for candidate in prepared.services},
         loads={name: load_words(service) for name, service in planned.items()},
         attainments={name: attainment_words(service) for name, service in planned.items()},

@@ -1,4 +1,7 @@
-"""The report of `medley plan` for people: the short answer, and the tables behind it where they are asked for."""
+"""The report of `medley plan` for people: the short answer, and the tables behind it where they are asked for.
+
+Apart: loads what draws tables, which JSON and YAML do without.
+"""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from medley_planner.explain import (
     Relaxation,
     RelaxationKind,
     RelaxationResult,
-    RoutingSaving,
     ServiceExplanation,
 )
+from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import LimitKind, Plan, ServicePlan
 from medley_planner.omitted import Omitted
 
@@ -28,7 +28,7 @@ _MOST_CHANGES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ServiceNotes:
     """What a caller knows of services, by name, beside the problem and the plan; nothing of a bare instance.
 
     `excluded` were left out before planning. `loads`, `attainments` and `capacities` are phrases for the answer.
@@ -40,13 +40,15 @@ class Known:
     capacities: Mapping[str, str] = field(default_factory=dict)
 
 
-def answer_lines(explanation: Explanation, planned: Plan, savings: Savings, known: Known, *, why: bool) -> list[str]:
+def answer_lines(
+    explanation: Explanation, planned: Plan, savings: Savings, notes: ServiceNotes, *, why: bool
+) -> list[str]:
     """Lines may be longer than a terminal. With `why` tables follow, and all that changed is told here."""
     plans = {plan.service: plan for plan in planned.services}
     lines: list[str] = []
     for service in explanation.services:
         saving = savings.get(service.service)
-        lines.extend(service_lines(_answer(service, plans[service.service], planned.gap, saving, known), why=why))
+        lines.extend(service_lines(_answer(service, plans[service.service], planned.gap, saving, notes), why=why))
         lines.extend(_figures(service))
     words = proof(
         cost_per_hour=explanation.cost_per_hour,
@@ -74,7 +76,7 @@ def answer_lines(explanation: Explanation, planned: Plan, savings: Savings, know
 
 
 def _answer(
-    service: ServiceExplanation, plan: ServicePlan, gap: float, saving: RoutingSaving | None, known: Known
+    service: ServiceExplanation, plan: ServicePlan, gap: float, saving: RoutingSaving | None, notes: ServiceNotes
 ) -> ServiceAnswer:
     name = service.service
     return ServiceAnswer(
@@ -84,13 +86,13 @@ def _answer(
         cost_per_hour=service.cost_per_hour,
         gap=gap,
         rate_rps=service.rate_rps,
-        load=known.loads.get(name, f"{service.rate_rps:.4g} req/s"),
+        load=notes.loads.get(name, f"{service.rate_rps:.4g} req/s"),
         routing=service.routing.value + (f" ({_routing(saving)})" if saving is not None else ""),
         best_single=plan.best_single,
         unmet=service.unmet,
         omitted=[*(one.omitted.reason for one in service.unused), *(one.reason for one in service.excluded)],
-        attainment=known.attainments.get(name, ""),
-        capacities=known.capacities.get(name, ""),
+        attainment=notes.attainments.get(name, ""),
+        capacities=notes.capacities.get(name, ""),
     )
 
 

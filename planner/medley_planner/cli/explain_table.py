@@ -8,7 +8,7 @@ from rich.console import Console
 from medley_planner.cli.answer import wrapped
 from medley_planner.cli.console import omitted_table, report_console, titled_table
 from medley_planner.cli.explain_answer import (
-    Known,
+    ServiceNotes,
     answer_lines,
     limit_name,
     limit_price,
@@ -20,10 +20,12 @@ from medley_planner.model import Plan
 from medley_planner.omitted import OmittedReason
 
 
-def print_explanation(explanation: Explanation, planned: Plan, savings: Savings, *, known: Known, why: bool) -> None:
+def print_explanation(
+    explanation: Explanation, planned: Plan, savings: Savings, *, notes: ServiceNotes, why: bool
+) -> None:
     """To standard output. With `why` the tables follow the answer."""
     console = report_console()
-    for line in wrapped(answer_lines(explanation, planned, savings, known, why=why), width=console.width):
+    for line in wrapped(answer_lines(explanation, planned, savings, notes, why=why), width=console.width):
         console.print(line, soft_wrap=True)
     if why:
         _print_tables(console, explanation)

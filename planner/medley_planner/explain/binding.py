@@ -1,7 +1,7 @@
 """When a limit binds: a shared one where no replica fits any more, be it of the fleet or of one service; one of a
 service's own where one more (or one fewer) of its replicas would break it.
 
-Pure. The one definition that the explanation, the command line and the operator's statuses share.
+Pure. The explanation, the command line and the operator's statuses share this definition.
 """
 
 from __future__ import annotations
