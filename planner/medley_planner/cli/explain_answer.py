@@ -22,6 +22,7 @@ from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import LimitKind, Plan, ServicePlan
 from medley_planner.omitted import Omitted
 
+_MOST_LIMITS = 4
 _MOST_RELAXATIONS = 3
 _MOST_CHANGES = 8
 """So many are printed in short; --why shows the others."""
@@ -117,6 +118,7 @@ def _routing(saving: RoutingSaving) -> str:
 
 
 def _binding(limits: Sequence[LimitExplanation]) -> Iterator[str]:
+    """What more of it would serve or save most comes first."""
     if not limits:
         return
     binding = [limit for limit in limits if limit.binding]
@@ -124,11 +126,19 @@ def _binding(limits: Sequence[LimitExplanation]) -> Iterator[str]:
         yield "no shared limit binds"
     # Places on a pool's nodes mostly end with its GPUs: said once.
     first = {limit.name: limit for limit in reversed(binding) if limit.kind is not LimitKind.POWER}
-    for limit in binding:
-        if limit.kind is not LimitKind.POWER and limit is not first[limit.name]:
-            continue
+    said = [limit for limit in binding if limit.kind is LimitKind.POWER or limit is first[limit.name]]
+    said.sort(key=lambda limit: (-(limit.step_served_rps or 0.0), -_step_saving(limit)))
+    for limit in said[:_MOST_LIMITS]:
         price = limit_price(limit)
         yield f"binds: {limit_name(limit)}, {limit.used:g} of {limit.limit:g}" + (f"; {price}" if price else "")
+    if len(said) > _MOST_LIMITS:
+        yield f"{len(said) - _MOST_LIMITS} more limits bind; --why shows them"
+
+
+def _step_saving(limit: LimitExplanation) -> float:
+    if limit.step_saving_per_hour is not None:
+        return limit.step_saving_per_hour
+    return (limit.price_per_hour or 0.0) * limit.step
 
 
 _UNITS = {"Stock": "GPU", "Slots": "place", "Power": "W"}

@@ -1,0 +1,97 @@
+"""The price of work: classes, what cannot be compared, and that no reason contradicts the figures beside it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from medley_planner.explain import explain
+from medley_planner.model import (
+    Bucket,
+    Demand,
+    Pool,
+    Problem,
+    Provenance,
+    RoutingMode,
+    Service,
+    SizeSource,
+    Variant,
+)
+from medley_planner.omitted import OmittedReason
+from medley_planner.optimize import plan
+from medley_planner.optimize.answer.work_cost import WorkCost, exceeds, work_costs
+
+_SIZES = (Bucket(100, 100), Bucket(1000, 200), Bucket(16000, 400))
+
+
+def _variant(name: str, cost: float, *capacity: float) -> Variant:
+    return Variant(name, name, name, 1, cost, capacity, Provenance.GIVEN)
+
+
+def _service(*variants: Variant, rate: float = 10.0, routing: RoutingMode = RoutingMode.PER_BUCKET) -> Service:
+    return Service("chat", Demand(rate, _SIZES, (0.5, 0.3, 0.2), SizeSource.STATIC), variants, routing)
+
+
+def test_each_class_is_compared_with_the_cheapest_in_use() -> None:
+    service = _service(
+        _variant("a", 1.0, 5.0, 1.0, 0.0), _variant("b", 4.0, 4.0, 6.0, 2.0), _variant("c", 3.0, 6.0, 3.0, 0.0)
+    )
+    found = work_costs(service, [0, 1], [[0], [1], [2]], [5.0, 3.0, 2.0])
+    # c serves the first two classes: 5/6 + 3/3 replicas at $3; there a takes 1 replica, b half a one.
+    assert found[2] == WorkCost(pytest.approx(0.8), pytest.approx(5.5), pytest.approx(3.0), ("a", "b"))
+    assert found[2] is not None
+    assert found[2].dearer
+    # What is in use costs as much as the cheapest in use, or more.
+    assert found[1] is not None
+    assert found[1].ratio == pytest.approx((5.0 + 2.0 + 4.0) / (1.0 + 2.0 + 4.0))
+
+
+def test_a_class_is_served_whole_or_not_at_all() -> None:
+    service = _service(
+        _variant("a", 1.0, 5.0, 1.0, 1.0), _variant("b", 1.0, 9.0, 9.0, 0.0), routing=RoutingMode.HTTP_ROUTE
+    )
+    assert work_costs(service, [0], [[0, 1, 2]], [5.0, 3.0, 2.0])[1] is None
+
+
+def test_without_use_or_load_there_is_nothing_to_compare() -> None:
+    service = _service(_variant("a", 1.0, 5.0, 1.0, 1.0))
+    assert work_costs(service, [], [[0, 1, 2]], [5.0, 3.0, 2.0]) == (None,)
+    assert work_costs(service, [0], [], [0.0, 0.0, 0.0]) == (None,)
+
+
+def test_dust_does_not_exceed() -> None:
+    assert not exceeds(0.1 + 0.2, 0.3)
+    assert exceeds(0.31, 0.3)
+
+
+@pytest.mark.parametrize("routing", RoutingMode)
+def test_no_reason_contradicts_its_figures(routing: RoutingMode) -> None:
+    seen = set()
+    for seed in range(12):
+        draw = random.Random(seed)  # noqa: S311 - cases, not secrets
+        variants = tuple(
+            _variant(
+                f"v{index}", draw.choice((1.0, 1.5, 3.0, 6.0)), *(draw.choice((2.0, 4.0, 9.0, 20.0)) for _ in _SIZES)
+            )
+            for index in range(5)
+        )
+        problem = Problem(
+            (_service(*variants, rate=draw.choice((0.5, 3.0, 40.0)), routing=routing),),
+            tuple(Pool(variant.pool) for variant in variants),
+        )
+        made = plan(problem)
+        service = explain(problem, made, seconds=1.0).services[0]
+        alone = {fleet.variant: fleet.cost_per_hour for fleet in service.singles}
+        for one in service.unused:
+            reason, ratio, cost = one.omitted.reason, one.price_ratio, alone[one.omitted.variant]
+            seen.add(reason)
+            if reason is OmittedReason.DEARER:
+                assert ratio is not None
+                assert ratio > 1
+            if reason is OmittedReason.TOO_LARGE:
+                assert ratio is not None
+                assert ratio <= 1 + 1e-9
+                assert cost is not None
+                assert cost > made.cost_per_hour
+    assert {OmittedReason.DEARER, OmittedReason.TOO_LARGE} <= seen
