@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.model import RoutingMode
 from medley_planner.optimize.columns.by_class.split import judge
 from medley_planner.optimize.columns.by_class.values import carried, knapsacks
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
@@ -56,7 +55,7 @@ def solve_small(task: Task, room: Room) -> Answers | None:
     search = _search_of(task, room)
     if search is None:
         return None
-    found = search.by_pod() if task.service.routing is RoutingMode.SERVICE else search.cheapest()
+    found = search.by_pod() if task.service.routing.equal_pods else search.cheapest()
     if found is None:
         return None
     replicas = search.replicas(found)

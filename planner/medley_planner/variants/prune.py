@@ -15,12 +15,10 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from medley_planner.model import RoutingMode, Service, Unused, Variant
+from medley_planner.model import Service, Unused, Variant
 
 Matrix = npt.NDArray[np.float64]
 
-BLIND = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
-"""Modes in which the router does not see sizes."""
 _ROUNDING = 1e-9
 
 
@@ -53,7 +51,7 @@ def prune(service: Service, *, keep: Collection[str]) -> Pruned:
     if not np.any(able):
         return Pruned(variants, ())
     work = effective_work(service, capacity, demanded)
-    merit = capacity if service.routing in BLIND else np.where(np.isfinite(work), 1.0 / work, 0.0)
+    merit = capacity if service.routing.blind else np.where(np.isfinite(work), 1.0 / work, 0.0)
     copies = copies_allowed(service, work)
     leaving = [variant.name not in keep and variant.min_replicas == 0 for variant in variants]
     dropped: dict[int, Unused] = {}
@@ -139,7 +137,7 @@ def copies_allowed(service: Service, work: Matrix) -> bool:
     it is not below what a fleet holds from which no replica can be taken: its load in replicas, one more for each
     variant, and the minima.
     """
-    if service.routing is RoutingMode.SERVICE or service.zone_spread or service.n_plus_one:
+    if service.routing.equal_pods or service.zone_spread or service.n_plus_one:
         return False
     if service.spot_max_share < 1.0:
         return False

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from medley_planner.model import RoutingMode, UnservedReason
+from medley_planner.model import UnservedReason
 from medley_planner.optimize.program.formulation import formulate
 from medley_planner.optimize.program.linear_program import Proof
 from medley_planner.optimize.program.mip import solve_integer
@@ -61,10 +61,10 @@ def _fits(free: Task, *, seconds: float) -> bool:
     """Whether all demand fits. Only rules and routing by size need a solver, and `seconds` for it; without an answer in
     that time it is taken to fit."""
     plain = not restricted(free) and not free.service.n_plus_one
-    if plain and free.service.routing is RoutingMode.HTTP_ROUTE:
-        return _most_by_weight(free) >= 1 - ROUNDING_SLACK
-    if plain and free.service.routing is RoutingMode.SERVICE:
+    if plain and free.service.routing.equal_pods:
         return any(_enough_pods(free, work) for work in _usable(free))
+    if plain and free.blind:
+        return _most_by_weight(free) >= 1 - ROUNDING_SLACK
     made = formulate([free], NOTHING_SHARED, soft_demand=False, soft_minima=False)
     outcome = solve_integer(made.builder.minimise({}), seconds=seconds, relative_gap=1.0)
     return outcome.proof is not Proof.INFEASIBLE

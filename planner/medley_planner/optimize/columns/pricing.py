@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from medley_planner.model import RoutingMode
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.by_class.tasks import classes_of
 from medley_planner.optimize.columns.configurations import Configurations, best_of
@@ -37,15 +36,15 @@ class Pricer:
         self._fleet = fleet
         self._seconds_left = seconds_left
         self._rough = False
-        modes = np.array([task.service.routing.value for task in tasks])
+        equal_pods = np.array([task.service.routing.equal_pods for task in tasks], bool)
         # The searches in one pass know all rules but N+1; that by pod knows none.
         by_size = np.array([not task.blind for task in tasks], bool)
-        ruled = fleet.rules.any & (modes == RoutingMode.SERVICE.value)
+        ruled = fleet.rules.any & equal_pods
         alone = np.array([task.service.n_plus_one for task in tasks], bool) | ruled
         idle = (fleet.rate == 0) & ~np.array([special(task) for task in tasks], bool)
         self._idle = np.flatnonzero(idle)
-        self._routes = np.flatnonzero(~idle & ~alone & (modes == RoutingMode.HTTP_ROUTE.value))
-        self._pods = np.flatnonzero(~idle & ~alone & (modes == RoutingMode.SERVICE.value))
+        self._routes = np.flatnonzero(~idle & ~alone & ~by_size & ~equal_pods)
+        self._pods = np.flatnonzero(~idle & ~alone & equal_pods)
         self._by_size = np.flatnonzero(~idle & ~alone & by_size)
         self._programs = np.flatnonzero(~idle & alone)
         self._weights = RouteSearch(len(self._routes))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.model import RoutingMode
 from medley_planner.optimize.program.linear_program import ProgramBuilder
 from medley_planner.optimize.program.mip import solve_linear
 from medley_planner.optimize.task.task import Matrix, Task
@@ -63,7 +62,7 @@ def _blind(task: Task, counts: Matrix) -> tuple[Matrix, float]:
         return usable / max(1.0, usable.sum()), 1.0
     if not able.any():
         return np.zeros(len(counts)), 0.0
-    if task.service.routing is RoutingMode.SERVICE:
+    if task.service.routing.equal_pods:
         if (able != (counts > 0)).any():
             return np.zeros(len(counts)), 0.0
         total = counts.sum()

@@ -22,7 +22,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from medley_planner.model import Priority, RoutingMode
+from medley_planner.model import Priority
 from medley_planner.optimize.program.linear_program import ProgramBuilder
 from medley_planner.optimize.program.rows import add_rules, add_switching, most_replicas
 from medley_planner.optimize.task.limits import Room
@@ -63,8 +63,7 @@ def formulate(tasks: Sequence[Task], room: Room, *, soft_demand: bool, soft_mini
     for task in tasks:
         columns = _add_replicas(made, task, soft_minima=soft_minima)
         if task.rate_rps > 0:
-            add_load = _ADD_LOAD.get(task.service.routing, _add_by_class)
-            add_load(made, task, columns, demand_rps if soft_demand else None)
+            _add_load(made, task, columns, demand_rps if soft_demand else None)
     _add_shared(made, tasks, room)
     _add_nodes(made, tasks, room)
     return made
@@ -129,6 +128,15 @@ def _add_replicas(made: Formulation, task: Task, *, soft_minima: bool) -> list[i
     return columns
 
 
+def _add_load(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
+    if task.service.routing.equal_pods:
+        _add_equal_pods(made, task, columns, demand_rps)
+    elif task.blind:
+        _add_by_weight(made, task, columns, demand_rps)
+    else:
+        _add_by_class(made, task, columns, demand_rps)
+
+
 def _used(made: Formulation, task: Task, index: int, column: int) -> int:
     """A column that is 1 where the variant has replicas."""
     used = made.builder.column(upper=1.0, integer=True)
@@ -136,7 +144,7 @@ def _used(made: Formulation, task: Task, index: int, column: int) -> int:
     return used
 
 
-def _add_http_route(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
+def _add_by_weight(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
     work = {
         index: total
         for index, (total, able) in enumerate(zip(task.total_work(), task.able, strict=True))
@@ -157,7 +165,7 @@ def _add_http_route(made: Formulation, task: Task, columns: list[int], demand_rp
         made.builder.row(terms, lower=scale)
 
 
-def _add_service(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
+def _add_equal_pods(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
     """One level for each variant that may be the slowest in use: who may be in use then, and how many must there be.
 
     Written level by level (a disjunction), as then the relaxation of one service is already exact; with one binary for
@@ -231,6 +239,3 @@ def _add_by_class(made: Formulation, task: Task, columns: list[int], demand_rps:
         if demand_rps is not None:
             shares[made.leave_out(task, task.rates[number], demand_rps)] = 1.0
         builder.row(shares, lower=1.0, upper=1.0)
-
-
-_ADD_LOAD = {RoutingMode.HTTP_ROUTE: _add_http_route, RoutingMode.SERVICE: _add_service}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from medley_planner.model import RoutingMode
 from medley_planner.optimize.program.linear_program import ProgramBuilder
 from medley_planner.optimize.task.rules import limits_spot, zone_rows
 from medley_planner.optimize.task.task import Task
@@ -27,7 +26,7 @@ def most_replicas(task: Task, index: int) -> float:
 
 def _carrying(task: Task, index: int) -> int:
     """As many as carry all the demand; one more of N+1."""
-    if task.service.routing is RoutingMode.SERVICE:
+    if task.service.routing.equal_pods:
         # Pods may be added for the sake of a slower variant's part, up to the largest minimum.
         work = max(
             (total for total, cap in zip(task.total_work(), task.caps, strict=True) if cap >= 1 and total < math.inf),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from medley_planner.model import Problem, RoutingMode, Service
+from medley_planner.model import Problem, Service
 from medley_planner.optimize.task.limits import Room
 
 
@@ -40,11 +40,7 @@ def _ties(service: Service, room: Room) -> Iterator[Hashable]:
 def gathered(problem: Problem, groups: list[list[int]], *, few: int) -> list[list[int]]:
     """Services that are alone in their groups as one group, if there are more than a few: their configurations are
     found in one pass. Not those that are routed by size, each of which takes a program of its own in any case."""
-    alone = [
-        group[0]
-        for group in groups
-        if len(group) == 1 and problem.services[group[0]].routing in (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
-    ]
+    alone = [group[0] for group in groups if len(group) == 1 and problem.services[group[0]].routing.blind]
     if len(alone) <= few:
         return groups
     return [*(group for group in groups if group[0] not in alone), alone]

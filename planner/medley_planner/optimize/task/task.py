@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from medley_planner.model import RoutingMode, Service, Unserved, Variant
+from medley_planner.model import Service, Unserved, Variant
 
 ROUNDING_SLACK = 1e-8
 """Relative. Loads are shrunk by it, so that a fleet that fits exactly is not refused for a floating-point rounding. Ten
 times the solver's tolerance: at the tolerance itself (a load of 1.999999998 replicas) SCIP proved a wrong optimum."""
 
 Matrix = npt.NDArray[np.float64]
-_BLIND = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +52,7 @@ class Task:
 
     @property
     def blind(self) -> bool:
-        return self.service.routing in _BLIND
+        return self.service.routing.blind
 
     @property
     def buckets(self) -> tuple[int, ...]:

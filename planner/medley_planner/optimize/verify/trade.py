@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from medley_planner.model import RoutingMode, Service, ServicePlan
+from medley_planner.model import Service, ServicePlan
 from medley_planner.optimize.verify.rules import TOLERANCE
-from medley_planner.optimize.verify.work import effective_work, load, routed_alike, served_parts
+from medley_planner.optimize.verify.work import by_pods, effective_work, load, routed_alike, sees_no_size, served_parts
 
 _STEPS = 12
 """How often the part of the unserved demand that is tried is halved."""
@@ -15,7 +15,7 @@ _STEPS = 12
 
 def certain_gain_rps(service: Service, planned: ServicePlan, index: int) -> float:
     """More requests/s with one more replica of variant `index`; replica limits are not looked at here."""
-    if service.routing in (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE):
+    if sees_no_size(service):
         return _gain_blind(service, planned, index)
     served = served_parts(service, planned)
     return max((_gain_alike(service, planned, index, alike, served) for alike in routed_alike(service)), default=0.0)
@@ -35,7 +35,7 @@ def _gain_blind(service: Service, planned: ServicePlan, index: int) -> float:
     counts = [part.replicas for part in planned.variants]
     counts[index] += 1
     used = [(work, count) for work, count in zip(whole, counts, strict=True) if count > 0]
-    if service.routing is RoutingMode.SERVICE:
+    if by_pods(service):
         lost = 1 if service.n_plus_one else 0
         room = (sum(counts) - lost) / max(work for work, _ in used)
     else:
