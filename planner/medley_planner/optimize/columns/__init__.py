@@ -3,7 +3,7 @@
 Only `many.py` and `decompose.py` use this; it gives back what the joint program does: answers and a bound.
 """
 
-from medley_planner.optimize.columns.servable import servable
+from medley_planner.optimize.columns.pricing import servable
 from medley_planner.optimize.columns.service_arrays import minima_fit, special
 from medley_planner.optimize.columns.solve import relaxed_prices, solve_columns
 
