@@ -15,6 +15,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from medley_planner.load import load_in_replicas
 from medley_planner.model import Service, Unused, Variant
 
 Matrix = npt.NDArray[np.float64]
@@ -123,10 +124,9 @@ def effective_work(service: Service, capacity: Matrix, demanded: list[int]) -> M
     rates = np.array([service.demand.bucket_rate_rps(bucket) for bucket in demanded])
     if not rates.any():
         rates = np.ones(len(demanded))
-    with np.errstate(divide="ignore"):
-        work = np.where(capacity > 0, rates / (capacity * service.utilisation_limit), np.inf)
-    total = np.where(np.isfinite(work), work, 0.0).sum(axis=1, keepdims=True)
-    return np.asarray(work * (1.0 + service.staffing_beta / np.sqrt(np.where(total > 0, total, np.inf))))
+    return load_in_replicas(
+        rates, capacity, utilisation_limit=service.utilisation_limit, staffing_beta=service.staffing_beta
+    )
 
 
 def copies_allowed(service: Service, work: Matrix) -> bool:
