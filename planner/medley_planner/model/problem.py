@@ -80,6 +80,12 @@ class Service:
     zone_spread: bool = False
     n_plus_one: bool = False
 
+    @property
+    def counts_replicas(self) -> bool:
+        """Whether something beside the load depends on how many replicas there are, so that several small ones do not
+        stand in for a large one: zones, the loss of one, the part on spot GPUs."""
+        return self.zone_spread or self.n_plus_one or self.spot_max_share < 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class NodePrice:

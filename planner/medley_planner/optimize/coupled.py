@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from medley_planner.optimize.columns import minima_fit, solve_columns, special
+from medley_planner.optimize.columns import minima_fit, solve_columns
 from medley_planner.optimize.effort import effort_for
 from medley_planner.optimize.improve.local_search import objective_of, polish, ranks
 from medley_planner.optimize.program.fallback import floor_of, greedy, least_fleet
@@ -19,6 +19,7 @@ from medley_planner.optimize.program.mip import solve_integer
 from medley_planner.optimize.program.solve import Answer, Answers, solve_tasks
 from medley_planner.optimize.task.limits import NOTHING_SHARED, Room
 from medley_planner.optimize.task.nodes import paid_by_node
+from medley_planner.optimize.task.rules import special
 from medley_planner.optimize.task.task import Task
 
 _FEASIBLE_SECONDS = 0.5

@@ -137,9 +137,7 @@ def copies_allowed(service: Service, work: Matrix) -> bool:
     it is not below what a fleet holds from which no replica can be taken: its load in replicas, one more for each
     variant, and the minima.
     """
-    if service.routing.equal_pods or service.zone_spread or service.n_plus_one:
-        return False
-    if service.spot_max_share < 1.0:
+    if service.routing.equal_pods or service.counts_replicas:
         return False
     if service.max_replicas is None:
         return True

@@ -4,7 +4,7 @@ Only `many.py` and `decompose.py` use this; it gives back what the joint program
 """
 
 from medley_planner.optimize.columns.pricing import servable
-from medley_planner.optimize.columns.service_arrays import minima_fit, special
+from medley_planner.optimize.columns.service_arrays import minima_fit
 from medley_planner.optimize.columns.solve import relaxed_prices, solve_columns
 
-__all__ = ["minima_fit", "relaxed_prices", "servable", "solve_columns", "special"]
+__all__ = ["minima_fit", "relaxed_prices", "servable", "solve_columns"]

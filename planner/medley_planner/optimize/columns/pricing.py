@@ -20,13 +20,12 @@ from medley_planner.optimize.columns.service_arrays import (
     Ints,
     ServiceArrays,
     minima_fit,
-    special,
     stack,
 )
 from medley_planner.optimize.program.distribute import distribute, unmet_rps
 from medley_planner.optimize.program.fallback import least_fleet
 from medley_planner.optimize.task.limits import NOTHING_SHARED, Room
-from medley_planner.optimize.task.rules import obeys, shortfall
+from medley_planner.optimize.task.rules import obeys, shortfall, special, takes_a_program
 from medley_planner.optimize.task.task import Task
 
 _EXACT_GAP = 1e-4
@@ -49,7 +48,7 @@ class Pricer:
         # The searches in one pass know all rules but N+1; that by pod knows none.
         by_size = np.array([not task.blind for task in tasks], bool)
         ruled = fleet.rules.any & equal_pods
-        alone = np.array([task.service.n_plus_one for task in tasks], bool) | ruled
+        alone = np.array([takes_a_program(task) for task in tasks], bool) | ruled
         idle = (fleet.rate == 0) & ~np.array([special(task) for task in tasks], bool)
         self._idle = np.flatnonzero(idle)
         self._routes = np.flatnonzero(~idle & ~alone & ~by_size & ~equal_pods)

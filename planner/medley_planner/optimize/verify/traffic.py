@@ -11,6 +11,7 @@ from medley_planner.optimize.verify.work import (
     by_pods,
     effective_work,
     load,
+    lost_replicas,
     routed_alike,
     sees_both_sizes,
     sees_no_size,
@@ -29,7 +30,7 @@ def check_traffic(service: Service, planned: ServicePlan) -> Iterator[Finding]:
     for variant, part in zip(service.variants, planned.variants, strict=True):
         if part.replicas or part.load or any(part.bucket_shares):
             yield from _check_load(service, variant, part)
-    if service.n_plus_one:
+    if lost_replicas(service):
         yield from _check_loss(service, planned, served)
 
 

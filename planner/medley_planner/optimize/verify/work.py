@@ -44,6 +44,11 @@ def load(work: Sequence[float], parts: Sequence[float]) -> float:
     return math.fsum(amount * part for amount, part in zip(work, parts, strict=True) if part > 0)
 
 
+def lost_replicas(service: Service) -> int:
+    """How many replicas may be lost while all that is planned is still served."""
+    return 1 if service.n_plus_one else 0
+
+
 def sees_both_sizes(service: Service) -> bool:
     return service.routing is RoutingMode.PER_BUCKET
 
