@@ -1,4 +1,4 @@
-"""Many services coupled by stock: from tasks to answers by column generation (Dantzig and Wolfe).
+"""Many services coupled by stock: from tasks to answers by column generation (the programs stand in `__init__.py`).
 
 The order is lexicographic, as in the joint program. First no demand may be left out: if configurations that serve all
 fit the stock, cost is all there is to lessen. Only otherwise does leaving out demand get a price, far above what
