@@ -99,18 +99,18 @@ RULED = replace(MANY, agreed=2.5e-4, master_services=0.15, near=0.005, near_colu
 The master takes longest here: with 100 services, spot pools and two degrees of tensor parallelism it found better
 choices among 20 a service than among 60, in half of the time; mostly the root's heuristics find what the next nodes do
 not better."""
-_BY_SIZE_AGREED, _BY_SIZE_ROUNDED = 5e-4, 2e-3
+_SIZED_AGREED, _SIZED_ROUNDED = 5e-4, 2e-3
 """`agreed` and `rounded` of as many, of which some are routed by size, whose pricing takes ten times as long."""
-_BY_SIZE_OF_GROUP = (FEW, SOME, SEVERAL, MANY)
+_ROWS = (FEW, SOME, SEVERAL, MANY)
 
 
 def effort_for(tasks: Sequence[Task]) -> Effort:
     """The regime of these services, planned together."""
-    effort = next(row for row in _BY_SIZE_OF_GROUP if len(tasks) <= row.most_services)
+    effort = next(row for row in _ROWS if len(tasks) <= row.most_services)
     if effort is not MANY:
         return effort
     if any(restricted(task) for task in tasks):
         effort = RULED
     if any(not task.blind for task in tasks):
-        effort = replace(effort, agreed=_BY_SIZE_AGREED, rounded=_BY_SIZE_ROUNDED)
+        effort = replace(effort, agreed=_SIZED_AGREED, rounded=_SIZED_ROUNDED)
     return effort
