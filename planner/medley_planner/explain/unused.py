@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from medley_planner.explain.demand import served_rates_rps
 from medley_planner.explain.values import PriceComparison
-from medley_planner.model import RoutingMode, Service, ServicePlan, Variant
+from medley_planner.model import Service, ServicePlan, Variant
 
 
 def unused_variants(service: Service, planned: ServicePlan) -> tuple[PriceComparison, ...]:
@@ -21,7 +21,7 @@ def unused_variants(service: Service, planned: ServicePlan) -> tuple[PriceCompar
     counts = planned.replicas()
     used = [variant for variant in service.variants if counts.get(variant.name, 0) > 0]
     rates = served_rates_rps(service, planned)
-    groups = _groups(service, rates)
+    groups = service.routing.classes(service.demand.buckets, (b for b, rate in enumerate(rates) if rate != 0))
     figures = [_figures(service, variant) for variant in service.variants]
     explained = []
     for entry in planned.unused:
@@ -37,22 +37,6 @@ def unused_variants(service: Service, planned: ServicePlan) -> tuple[PriceCompar
             )
         )
     return tuple(explained)
-
-
-def _groups(service: Service, rates: Sequence[float]) -> list[list[int]]:
-    """Served buckets that the router cannot tell apart."""
-    groups: dict[float, list[int]] = {}
-    for bucket, rate in enumerate(rates):
-        if rate == 0:
-            continue
-        if service.routing is RoutingMode.PER_BUCKET:
-            key = float(bucket)
-        elif service.routing is RoutingMode.INFERENCE_POOL:
-            key = service.demand.buckets[bucket].prompt_tokens
-        else:
-            key = 0.0
-        groups.setdefault(key, []).append(bucket)
-    return list(groups.values())
 
 
 def _price_ratio(
