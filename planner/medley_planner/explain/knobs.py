@@ -15,7 +15,6 @@ from medley_planner.explain.values import RelaxationKind
 from medley_planner.model import (
     Pool,
     Problem,
-    RoutingMode,
     Service,
     Unserved,
     UnservedReason,
@@ -62,14 +61,9 @@ def _own_knobs(service: Service, entry: Unserved, pools: dict[str, Pool]) -> Ite
             yield _switch(service, RelaxationKind.ZONE_SPREAD, service.name, replace(service, zone_spread=False))
         case UnservedReason.NO_VARIANT_MEETS_TARGET:
             if any(variant.capacity_rps[entry.bucket] > 0 for variant in service.variants):
-                for mode in _better(service.routing):
+                for mode in service.routing.better:
                     name = f"{service.name} {mode.value}"
                     yield _switch(service, RelaxationKind.ROUTING, name, replace(service, routing=mode))
-
-
-def _better(mode: RoutingMode) -> tuple[RoutingMode, ...]:
-    order = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, RoutingMode.INFERENCE_POOL, RoutingMode.PER_BUCKET)
-    return order[order.index(mode) + 1 :]
 
 
 def _budget(service: Service) -> Iterator[Knob]:

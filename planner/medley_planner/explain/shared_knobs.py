@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from medley_planner.explain.knob import Knob, grain
 from medley_planner.explain.limits import with_node
 from medley_planner.explain.usage import gpus_used, replicas_by_pool, users, watts_used
 from medley_planner.explain.values import RelaxationKind
-from medley_planner.model import LimitKind, Pool, Problem, Variant
+from medley_planner.load import load_in_replicas
+from medley_planner.model import LimitKind, Pool, Problem, Service, Variant
 
 _MOST_NODES = 2000
 """A pool is not lifted beyond so many nodes more; no service of the size that is planned for needs them."""
@@ -81,15 +84,19 @@ def _enough_nodes(problem: Problem, pool: Pool, size: int) -> int:
         most = 0
         for variant in service.variants:
             if variant.pool == pool.name and variant.gpus_per_replica <= size:
-                work = math.fsum(
-                    service.demand.bucket_rate_rps(bucket) / (capacity * service.utilisation_limit)
-                    for bucket, capacity in enumerate(variant.capacity_rps)
-                    if capacity > 0
-                )
+                work = math.fsum(_loads(service, variant))
                 replicas = math.ceil(work + service.staffing_beta * math.sqrt(work)) + 2 + service.min_replicas
                 most = max(most, math.ceil(replicas / (size // variant.gpus_per_replica)))
         total += most
     return total
+
+
+def _loads(service: Service, variant: Variant) -> list[float]:
+    """In replicas, by the buckets that the variant can serve."""
+    demand = service.demand
+    rates = np.array([demand.bucket_rate_rps(bucket) for bucket in range(len(demand.shares))])
+    load = load_in_replicas(rates, np.array(variant.capacity_rps), utilisation_limit=service.utilisation_limit)
+    return [float(one) for one in load if math.isfinite(one)]
 
 
 def power_knob(problem: Problem, name: str, services: tuple[str, ...]) -> Knob | None:
@@ -108,11 +115,10 @@ def power_knob(problem: Problem, name: str, services: tuple[str, ...]) -> Knob |
         return replace(asked, power_domains=domains)
 
     everything = math.fsum(
-        variant.watts * (service.demand.bucket_rate_rps(bucket) / (capacity * service.utilisation_limit) + 4)
+        variant.watts * (load + 4)
         for service in problem.services
         for variant in service.variants
-        for bucket, capacity in enumerate(variant.capacity_rps)
-        if capacity > 0
+        for load in _loads(service, variant)
     )
     return Knob(
         kind=RelaxationKind.POWER,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from medley_planner.explain.demand import served_rates_rps
 from medley_planner.explain.values import PriceComparison
-from medley_planner.model import RoutingMode, Service, ServicePlan, Variant
+from medley_planner.model import Service, ServicePlan, Variant
 from medley_planner.optimize.answer.work_cost import work_costs
 
 
@@ -21,7 +21,8 @@ def unused_variants(service: Service, planned: ServicePlan) -> tuple[PriceCompar
     counts = planned.replicas()
     used = [index for index, variant in enumerate(service.variants) if counts.get(variant.name, 0) > 0]
     rates = served_rates_rps(service, planned)
-    work = work_costs(service, used, _groups(service, rates), rates)
+    groups = service.routing.classes(service.demand.buckets, (b for b, rate in enumerate(rates) if rate != 0))
+    work = work_costs(service, used, groups, rates)
     figures = [_figures(service, variant) for variant in service.variants]
     explained = []
     for entry in planned.unused:
@@ -39,22 +40,6 @@ def unused_variants(service: Service, planned: ServicePlan) -> tuple[PriceCompar
             )
         )
     return tuple(explained)
-
-
-def _groups(service: Service, rates: Sequence[float]) -> list[list[int]]:
-    """Served buckets that the router cannot tell apart."""
-    groups: dict[float, list[int]] = {}
-    for bucket, rate in enumerate(rates):
-        if rate == 0:
-            continue
-        if service.routing is RoutingMode.PER_BUCKET:
-            key = float(bucket)
-        elif service.routing is RoutingMode.INFERENCE_POOL:
-            key = service.demand.buckets[bucket].prompt_tokens
-        else:
-            key = 0.0
-        groups.setdefault(key, []).append(bucket)
-    return list(groups.values())
 
 
 def _dominating(variants: Sequence[Variant], figures: Sequence[tuple[float, ...]], index: int) -> str | None:

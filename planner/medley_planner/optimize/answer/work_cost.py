@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medley_planner.load import load_in_replicas
 from medley_planner.model import Service
 
 _ROUND = 1e-9
@@ -60,9 +61,9 @@ def work_costs(
     order = [bucket for members in classes for bucket in members]
     starts = np.cumsum([0, *(len(members) for members in classes[:-1])])
     price = np.array([variant.cost_per_hour for variant in service.variants])
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        work = np.array(rates, float)[order] / (capacity[:, order] * service.utilisation_limit)
-    work = np.where(capacity[:, order] > 0, work, np.inf)
+    work = load_in_replicas(
+        np.array(rates, float)[order], capacity[:, order], utilisation_limit=service.utilisation_limit
+    )
     cost = price[:, None] * np.add.reduceat(work, starts, axis=1)
     rival = cost[list(used)]
     cheapest, names = rival.min(axis=0), rival.argmin(axis=0)
