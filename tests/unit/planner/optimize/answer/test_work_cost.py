@@ -20,7 +20,7 @@ from medley_planner.model import (
 )
 from medley_planner.omitted import OmittedReason
 from medley_planner.optimize import plan
-from medley_planner.optimize.answer.work_cost import WorkCost, exceeds, work_costs
+from medley_planner.optimize.answer.work_cost import exceeds, work_costs
 
 _SIZES = (Bucket(100, 100), Bucket(1000, 200), Bucket(16000, 400))
 
@@ -39,9 +39,11 @@ def test_each_class_is_compared_with_the_cheapest_in_use() -> None:
     )
     found = work_costs(service, [0, 1], [[0], [1], [2]], [5.0, 3.0, 2.0])
     # c serves the first two classes: 5/6 + 3/3 replicas at $3; there a takes 1 replica, b half a one.
-    assert found[2] == WorkCost(pytest.approx(0.8), pytest.approx(5.5), pytest.approx(3.0), ("a", "b"))
-    assert found[2] is not None
-    assert found[2].dearer
+    other = found[2]
+    assert other is not None
+    assert (other.share, other.own_per_hour, other.cheapest_per_hour) == pytest.approx((0.8, 5.5, 3.0))
+    assert other.rivals == ("a", "b")
+    assert other.dearer
     # What is in use costs as much as the cheapest in use, or more.
     assert found[1] is not None
     assert found[1].ratio == pytest.approx((5.0 + 2.0 + 4.0) / (1.0 + 2.0 + 4.0))
