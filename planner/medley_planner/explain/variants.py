@@ -16,7 +16,7 @@ from medley_planner.explain.values import PriceComparison, SingleFleet
 from medley_planner.explain.whatif import WhatIf, serves_all
 from medley_planner.explain.words import NO_TIME, name_buckets, reason_words
 from medley_planner.model import Service, ServicePlan, UnservedReason, Variant
-from medley_planner.optimize.answer.work_cost import work_costs
+from medley_planner.optimize.answer.work_cost import WorkCosts, work_of_rates
 
 
 def single_fleets(service: Service, planned: ServicePlan, one: OneService, ask: WhatIf) -> tuple[SingleFleet, ...]:
@@ -68,13 +68,13 @@ def compared_variants(service: Service, planned: ServicePlan) -> tuple[PriceComp
     used = [index for index, variant in enumerate(service.variants) if counts.get(variant.name, 0) > 0]
     rates = served_rates_rps(service, planned)
     groups = service.routing.classes(service.demand.buckets, (b for b, rate in enumerate(rates) if rate != 0))
-    work = work_costs(service, used, groups, rates)
+    work = WorkCosts(service, used, *work_of_rates(service, groups, rates))
     figures = [_figures(service, variant) for variant in service.variants]
     explained = []
     for entry in planned.unused:
         variant = variants[entry.variant]
         index = service.variants.index(variant)
-        compared = work[index]
+        compared = work.of(index)
         ratio = compared.ratio if compared is not None else None
         explained.append(
             PriceComparison(

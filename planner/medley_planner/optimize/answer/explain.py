@@ -10,9 +10,11 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+
 from medley_planner.model import Bucket, LimitKind, SingleType, Variant
 from medley_planner.omitted import Omitted, OmittedReason
-from medley_planner.optimize.answer.work_cost import WorkCost, exceeds, work_costs
+from medley_planner.optimize.answer.work_cost import WorkCost, WorkCosts, exceeds, work_of_rates
 from medley_planner.optimize.program.distribute import Split
 from medley_planner.optimize.task.cost import cost_per_hour, switching_per_hour
 from medley_planner.optimize.task.limits import Limit, Room
@@ -50,19 +52,20 @@ class _Planned:
         return single_fleets(self.task, self.split.unmet)
 
     @cached_property
-    def work(self) -> Sequence[WorkCost | None]:
-        """By variant, beside those in use."""
-        demand = self.task.service.demand
-        used = [index for index, count in enumerate(self.replicas) if count > 0 and self.task.able[index]]
-        rates = [0.0] * len(demand.shares)
-        served = []
-        for buckets, unmet in zip(self.task.classes, self.split.unmet, strict=True):
-            carried = [bucket for bucket in buckets if demand.bucket_rate_rps(bucket) > 0]
-            if unmet < 1 and carried:
-                served.append(carried)
-                for bucket in carried:
-                    rates[bucket] = demand.bucket_rate_rps(bucket) * (1 - unmet)
-        return work_costs(self.task.service, used, served, rates)
+    def work(self) -> WorkCosts:
+        """Beside those in use."""
+        task = self.task
+        used = [index for index, count in enumerate(self.replicas) if count > 0 and task.able[index]]
+        served = 1 - np.array(self.split.unmet)
+        if task.service.staffing_beta > 0:
+            rates = [0.0] * len(task.service.demand.shares)
+            for buckets, part in zip(task.classes, served.tolist(), strict=True):
+                for bucket in buckets:
+                    rates[bucket] = task.service.demand.bucket_rate_rps(bucket) * part
+            return WorkCosts(task.service, used, *work_of_rates(task.service, task.classes, rates))
+        kept = served > 0
+        shares = np.array(task.rates)[kept] / task.service.demand.rate_rps
+        return WorkCosts(task.service, used, task.work[:, kept] * served[kept], shares)
 
 
 def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[OmittedReason, str]:
@@ -101,7 +104,7 @@ def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[Omi
 
 def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
     """Dearer is only what costs more for the same requests; what costs more because replicas are whole is too large."""
-    variant, work, alone = plan.task.variants[index], plan.work[index], plan.alone[index]
+    variant, work, alone = plan.task.variants[index], plan.work.of(index), plan.alone[index]
     budget = plan.task.service.max_cost_per_hour
     if budget is not None and not plan.split.complete and exceeds(plan.cost_per_hour + variant.cost_per_hour, budget):
         return OmittedReason.OVER_BUDGET, (
@@ -121,7 +124,7 @@ def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
         return OmittedReason.DEARER, (
             f"per unit of work it is dearer: the {work.share:.1%} of the requests that it can serve take "
             f"${work.own_per_hour:.2f}/h of {variant.name} (fractions of a replica counted) against "
-            f"${work.cheapest_per_hour:.2f}/h of {' and '.join(work.rivals)}"
+            f"${work.cheapest_per_hour:.2f}/h of {' and '.join(plan.work.rivals(index))}"
         )
     return OmittedReason.NO_GAIN, _no_gain(plan, index, alone)
 
