@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -18,6 +19,8 @@ from medley_planner.capacity import ESTIMATE, EngineKey, Speed, StepFactors
 from medley_planner.capacity.calibrate import Calibration, CalibrationState
 from medley_planner.capacity.speed import PARTS
 from medley_planner.capacity.window import SkipReason, Window
+from medley_planner.catalog import gpu
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
 from medley_planner.shapes import Precision
 from tests.unit.operator import factories
@@ -28,12 +31,14 @@ GROUP = PodGroup(*VARIANT, template="5d4f")
 TWICE = StepFactors(2.0, 2.0, 2.0, 2.0)
 
 
-def deployment(flags: tuple[tuple[str, str], ...] = (), status: dict[str, int] | None = None) -> Manifest:
+def deployment(
+    flags: tuple[tuple[str, str], ...] = (), status: dict[str, int] | None = None, arguments: Sequence[str] = ()
+) -> Manifest:
     service = factories.service("llama")
     manifest = render_deployment(
         DeploymentInput(
             service=service,
-            profile=factories.profile(),
+            profile=factories.profile(args=list(arguments)),
             pool=factories.pool("l4", gpu="L4"),
             variant="l4",
             gpus_per_replica=1,
@@ -90,8 +95,31 @@ def test_the_engine_of_a_deployment_is_read_from_its_arguments() -> None:
     flags = (("--tensor-parallel-size", "2"), ("--quantization", "fp8"), ("--max-num-batched-tokens", "1024"))
     run = pods_of(deployment(flags=flags))
     version = factories.profile().spec.version
-    assert run.key == EngineKey(RUN.shape.name, "L4", 2, Precision.FP8, version)
+    assert run.key == EngineKey(
+        RUN.shape.name, Layout(gpu("L4"), tensor_parallel=2, precision=Precision.FP8, engine_version=version)
+    )
     assert (run.run_as.token_budget, run.settled) == (1024, True)
+
+
+def test_engines_with_different_cache_formats_are_not_pooled() -> None:
+    half = pods_of(deployment(arguments=["--kv-cache-dtype=fp8"]))
+    assert half.key == replace(RUN.key, layout=replace(RUN.key.layout, kv_format=KvFormat.FP8))
+    assert pods_of(deployment(arguments=["--kv-cache-dtype=auto"])).key == RUN.key
+    other = PodGroup("demo", "other", "l4", template="5d4f")
+    engines: KnownEngines = {}
+    for decoding in (4, 8, 16):
+        half_window = window(decoding, truth=StepFactors(), run=half)
+        figures = {GROUP: EngineFigures(window(decoding)), other: EngineFigures(half_window)}
+        engines = fold(engines, figures, {VARIANT: RUN, ("demo", "other", "l4"): half}).engines
+    assert {key: known.calibration.windows for key, known in engines.items()} == {RUN.key: 3, half.key: 3}
+    assert engines[RUN.key].calibration.factors.fixed > 1.5 > engines[half.key].calibration.factors.fixed
+    read = read_config_map(config_map(engines, namespace="medley"))
+    assert read.problems == ()
+    assert read.engines.keys() == {RUN.key, half.key}
+
+
+def test_an_engine_whose_cache_format_is_not_known_teaches_nothing() -> None:
+    assert engine_pods(snapshot_of(deployment(arguments=["--kv-cache-dtype=int4"]))) == {}
 
 
 @pytest.mark.parametrize("status", [{"observedGeneration": 2}, {"updatedReplicas": 1}])
@@ -198,6 +226,32 @@ def test_an_entry_that_cannot_be_read_loses_no_other(text: str) -> None:
     assert "data.broken" in read.problems[0]
 
 
+def test_an_entry_of_the_first_version_is_read_as_of_the_default_cache() -> None:
+    manifest = config_map(taught(3), namespace="medley")
+    ((name, text),) = manifest["data"].items()
+    entry = json.loads(text)
+    assert entry.pop("version") == 2
+    facts = entry["engine"]
+    entry["engine"] = {name: facts[name] for name in ("model", "gpu", "precision", "engine_version")}
+    entry["engine"]["tensor_parallel"] = int(facts["tensor_parallel"])
+    manifest["data"] = {"old-name": json.dumps(entry)}
+    read = read_config_map(manifest)
+    assert read.problems == ()
+    assert read.engines[RUN.key].calibration.windows == 3
+    assert config_map(read.engines, namespace="medley")["data"].keys() == {name}
+
+
+@pytest.mark.parametrize(("field", "value"), [("version", 3), ("version", "2"), ("engine", {"role": "decode"})])
+def test_an_entry_of_a_later_version_is_refused(field: str, value: object) -> None:
+    manifest = config_map(taught(3), namespace="medley")
+    ((name, text),) = manifest["data"].items()
+    entry = json.loads(text)
+    entry[field] = entry[field] | value if isinstance(value, dict) else value
+    manifest["data"][name] = json.dumps(entry)
+    read = read_config_map(manifest)
+    assert (read.engines, len(read.problems)) == ({}, 1)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -237,6 +291,10 @@ def test_an_entry_with_a_bad_field_is_refused(field: str, value: object) -> None
         ("engine", "tensor_parallel", True),
         ("engine", "model", None),
         ("engine", "precision", "FP7"),
+        ("engine", "kv_format", "FP3"),
+        ("engine", "gpu", "nonesuch"),
+        ("engine", "tensor_parallel", "0"),
+        ("engine", "tensor_parallel", "1" * 400),
         ("calibration", "version", 2),
         ("calibration", "windows", 10**400),
         ("calibration", "error", float("nan")),
@@ -273,7 +331,9 @@ def test_an_empty_config_map_knows_nothing() -> None:
 
 
 def test_a_config_map_stays_within_what_an_object_may_have() -> None:
-    many = {replace(RUN.key, engine_version=f"0.{n}"): KnownEngine() for n in range(3000)}
+    many = {
+        replace(RUN.key, layout=replace(RUN.key.layout, engine_version=f"0.{n}")): KnownEngine() for n in range(3000)
+    }
     most = KnownEngine(calibration=Calibration(windows=9))
     data = config_map(many | {RUN.key: most}, namespace="medley")["data"]
     assert sum(len(name) + len(text) for name, text in data.items()) <= MAX_BYTES
