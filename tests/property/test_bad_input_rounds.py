@@ -25,7 +25,6 @@ from medley_operator.domain.values.profile_judgement import Known
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
-    FleetPlan,
     MetricsReason,
     Observation,
     Snapshot,
@@ -34,6 +33,7 @@ from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.capacity import EngineKey, GridRatios, Speed, StepFactors, TableGroup
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.catalog import gpu
+from medley_planner.fleet_plan import FleetPlan
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Bucket, Demand, Provenance, SizeSource
 from medley_planner.shapes import Precision

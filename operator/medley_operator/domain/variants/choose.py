@@ -94,7 +94,7 @@ def find_variants(
     rejection = target_rejection(service, rows, demand)
     if rejection is not None:
         return rejection
-    maker = _Maker(model_id(service.spec.model.uri), profile, leads, running)
+    maker = _VariantMaker(model_id(service.spec.model.uri), profile, leads, running)
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
     whole = replace(whole, variants=tuple(maker.variant(row, asked.asks[row.source]) for row in rows))
     chosen = chooses_token_budget(profile)
@@ -129,7 +129,7 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
+class _VariantMaker:
     """Makes whole variants, so that what no plan needs is judged by the figures that plans are made with."""
 
     model: str

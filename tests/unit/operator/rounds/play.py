@@ -14,10 +14,10 @@ from medley_operator.domain.values.snapshot import (
     FleetMemory,
     Manifest,
     Observation,
-    PlanFailure,
-    PlanOrFailure,
     Snapshot,
 )
+from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
+from medley_planner.model import Plan
 from medley_planner.optimize import plan, verify
 from tests.unit.operator import factories as make
 
@@ -76,6 +76,19 @@ def run(
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
         assert verify(prepared.problem, outcome) == ()
     return Round(snapshot, prepared, decide(snapshot, prepared, outcome, before, now=now))
+
+
+def planned(snapshot: Snapshot) -> Plan:
+    """The plan of a first round."""
+    problem = prepare(snapshot, FleetMemory()).problem
+    assert problem is not None
+    return plan(problem, deadline_seconds=DEADLINE_SECONDS)
+
+
+def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
+    """The round that this outcome of planning makes of the snapshot."""
+    prepared = prepare(snapshot, FleetMemory())
+    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, FleetMemory(), now=make.NOW))
 
 
 def follow(

@@ -1,8 +1,7 @@
 """Simulated capacity tables on disk, one small JSON file each, named by the digest of all that the table follows from.
 
-The only place that reads or writes them; commands and the operator share it. A file that is damaged, of another format
-or was written by something else counts as absent and is written anew. Files appear whole or not at all, so several
-processes may use one directory.
+Commands and the operator share them. A file that is damaged, of another format or was written by something else counts
+as absent and is written anew. Files appear whole or not at all, so several processes may use one directory.
 """
 
 from __future__ import annotations
