@@ -21,6 +21,8 @@ class OmittedReason(StrEnum):
     """The GPU has no arithmetic for the precision that is asked for."""
     TOKEN_BUDGET_NOT_OFFERED = "TokenBudgetNotOffered"  # noqa: S105 - tokens of text
     """The engine is not offered with the token budget that is asked for."""
+    KV_FORMAT_NOT_OFFERED = "KvFormatNotOffered"
+    """The engine is not started with the KV cache format that is asked for."""
     CANNOT_SERVE = "CannotServe"
     """It serves no size of the load within the targets."""
     CANNOT_SERVE_ALL = "CannotServeAll"

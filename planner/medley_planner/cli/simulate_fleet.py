@@ -16,6 +16,7 @@ from medley_planner.catalog import gpu
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
 from medley_planner.engine import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet, Trace
+from medley_planner.layout import Layout
 from medley_planner.model import (
     Demand,
     PlanStatus,
@@ -43,7 +44,7 @@ class SimulateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`count` replicas, each on `replica.tensor_parallel` GPUs."""
+    """`count` replicas, each of which runs as `replica` says."""
 
     name: str
     count: int
@@ -71,9 +72,7 @@ def groups_of(
     for name, count in counts.items():
         replica = Replica(
             shape=shape,
-            gpu=gpu(name),
-            tensor_parallel=degrees.get(name, 1),
-            precision=precision,
+            layout=Layout(gpu(name), tensor_parallel=degrees.get(name, 1), precision=precision),
             token_budget=token_budget,
             max_sequences=min(max_sequences, token_budget),
             max_model_len=max_model_len,
@@ -172,8 +171,8 @@ def _service(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets
         Variant(
             name=group.name,
             pool=group.name,
-            gpu=group.replica.gpu.name,
-            gpus_per_replica=group.replica.tensor_parallel,
+            gpu=group.replica.layout.gpu.name,
+            gpus_per_replica=group.replica.layout.gpus,
             cost_per_hour=1.0,
             capacity_rps=row.capacity_rps,
             provenance=Provenance.ESTIMATED,

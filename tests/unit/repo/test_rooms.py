@@ -34,7 +34,6 @@ STILL_SLIVERS: frozenset[str] = frozenset(
         "operator/medley_operator/domain/checks/references.py",
         "operator/medley_operator/domain/rollout/service.py",
         "operator/medley_operator/domain/speed/profile_status.py",
-        "operator/medley_operator/domain/speed/profile_use.py",
         "planner/medley_planner/cli/simulated_rate.py",
         "planner/medley_planner/optimize/columns/by_class/tasks.py",
         "planner/medley_planner/optimize/columns/integer.py",
