@@ -95,7 +95,7 @@ def weighted_router(
     groups: Sequence[Group], mode: RoutingMode, weights: Mapping[str, float], *, balance: Balance
 ) -> Routing:
     """The router that was asked for by weights. Raises SimulateError."""
-    if mode is not RoutingMode.HTTP_ROUTE:
+    if mode.equal_pods or not mode.blind:
         raise SimulateError(f"--weights goes with --routing HTTPRoute and not with {mode}; remove it")
     names = [group.name for group in groups]
     unknown = sorted(weights.keys() - set(names))
@@ -109,7 +109,7 @@ def balanced_router(
 ) -> Routing:
     """The router of the plan that carries the most of the trace's sizes. Raises SimulateError where no group serves any
     size within the targets."""
-    if mode is RoutingMode.SERVICE:
+    if mode.equal_pods:
         return Routing(balance)
     max_model_len = groups[0].replica.max_model_len
     demand = demand_of_trace(trace, 1.0, max_model_len=max_model_len)

@@ -139,7 +139,10 @@ class UnusedStatus(ObservedModel):
     """A variant that the plan does not use, and why."""
 
     variant: str
-    reason: str
+    reason: str = Field(
+        description="Dearer: the same requests cost more on it. TooLarge: whole replicas cost more at this load, the "
+        "same requests do not. All words: docs/reference.md."
+    )
     message: str
 
 
