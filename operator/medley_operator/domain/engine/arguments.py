@@ -50,11 +50,11 @@ def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Ite
         max_sequences=runtime.max_sequences,
         drain_seconds=math.ceil(duration_seconds(spec.drain.timeout)),
     )
-    version = version_of(runtime.version)
-    known = (flag for flag in PROGRAMS[runtime.engine].flags if flag.since is None or version >= flag.since)
+    program, version = PROGRAMS[runtime.engine], version_of(runtime.version)
+    known = (flag for flag in program.flags if flag.since is None or version >= flag.since)
     own = [f"{flag.name}={flag.value(start)}" for flag in known]
     own += [f"{flag}={value}" for flag, value in variant_flags]
-    return [model_id(spec.model.uri), *own, *_user_args(runtime.args, spec.runtime.args)]
+    return [program.model_argument(model_id(spec.model.uri)), *own, *_user_args(runtime.args, spec.runtime.args)]
 
 
 def _user_args(profile_args: Sequence[str], service_args: Sequence[str]) -> list[str]:

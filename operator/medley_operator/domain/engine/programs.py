@@ -42,12 +42,14 @@ class ProgramFlag:
 class EngineProgram:
     """One inference server.
 
-    `command` comes before the model's name and the flags. `reserved` are flags that neither Medley nor its users may
-    set: they move the engine's endpoint or its GPUs. `environment` and `user_id` let the image run without root and
-    write below `CACHE_PATH` only. `health_path` answers 200 where the engine serves.
+    `command` comes before the arguments, the first of which `model_argument` makes of the model's name. `reserved` are
+    flags that neither Medley nor its users may set: they move the engine's endpoint or its GPUs. `environment` and
+    `user_id` let the image run without root and write below `CACHE_PATH` only. `health_path` answers 200 where the
+    engine serves.
     """
 
     command: tuple[str, ...]
+    model_argument: Callable[[str], str]
     flags: tuple[ProgramFlag, ...]
     reserved: frozenset[str]
     environment: tuple[tuple[str, str], ...]
@@ -57,6 +59,7 @@ class EngineProgram:
 
 _VLLM = EngineProgram(
     command=("vllm", "serve"),
+    model_argument=lambda model: model,
     flags=(
         ProgramFlag("--served-model-name", lambda start: start.served_model_name),
         ProgramFlag("--port", lambda start: str(start.port)),
