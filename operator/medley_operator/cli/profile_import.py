@@ -25,7 +25,7 @@ from medley_planner.capacity.fit import Fit, NoFit, fit_points
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import UnknownGpu, gpu
 from medley_planner.cli.arguments import whole_argument
-from medley_planner.layout import KvFormat, Layout
+from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.shapes import (
     ModelShape,
     Precision,
@@ -78,7 +78,13 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         default="BF16",
         help="of the KV cache; default: BF16",
     )
-    parser.add_argument("--engine-version", required=True, help='version of vLLM, such as "0.32.0"')
+    parser.add_argument(
+        "--engine",
+        choices=[each.value for each in EngineKind],
+        default=EngineKind.VLLM.value,
+        help="inference server; default: vLLM",
+    )
+    parser.add_argument("--engine-version", required=True, help='its version, such as "0.32.0"')
     parser.add_argument(
         "--kv-tokens", type=whole_argument, help="tokens that the engine says its KV cache holds (its start log)"
     )
@@ -160,6 +166,7 @@ def _layout(arguments: argparse.Namespace) -> Layout:
         tensor_parallel=arguments.tp,
         precision=Precision(arguments.precision),
         kv_format=KvFormat(arguments.kv_precision),
+        engine=EngineKind(arguments.engine),
         engine_version=arguments.engine_version,
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from medley_operator.domain.engine.pods import EngineFigures, PodGroup
 from medley_operator.metrics.calibration_queries import CounterRole, calibration_query
-from medley_operator.metrics.engine_names import VLLM, EngineNames
+from medley_operator.metrics.engine_names import EVERY_ENGINE, EngineNames
 from medley_operator.metrics.prometheus import Prometheus, VectorSample
 from medley_operator.metrics.queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS, NAMESPACE, REPLICA_SET, ROLE, SERVICE
 from medley_planner.capacity.window import SkipReason, Window
@@ -33,7 +33,7 @@ class _Group:
 class CalibrationReader:
     """`windows` raises `MetricsError` where Prometheus cannot be asked."""
 
-    def __init__(self, *, prometheus: Prometheus, names: EngineNames = VLLM) -> None:
+    def __init__(self, *, prometheus: Prometheus, names: EngineNames = EVERY_ENGINE) -> None:
         self._prometheus = prometheus
         self._names = names
 

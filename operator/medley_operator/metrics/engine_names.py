@@ -1,12 +1,16 @@
 """The metric names of the serving engine, by the role they play in a demand or in a calibration.
 
 Engines rename metrics; a rename is one more name in one of these tuples. The first name that a pod exports counts for
-that pod, so that pods of an old and of a new engine can stand beside each other during a rollout. Data only.
+that pod, so that pods of an old and of a new engine, or of two engines, can stand beside each other. Data only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+
+from medley_planner.layout import EngineKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +66,16 @@ VLLM = EngineNames(
     first_tokens=("vllm:time_to_first_token_seconds_count",),
 )
 """vLLM 0.32, from a scrape of the engine; the older names are those of its releases up to 0.10."""
+
+BY_ENGINE: Mapping[EngineKind, EngineNames] = MappingProxyType({EngineKind.VLLM: VLLM})
+
+
+def _together(names: Iterable[EngineNames]) -> EngineNames:
+    every = tuple(names)
+    return EngineNames(
+        **{part.name: tuple(name for one in every for name in getattr(one, part.name)) for part in fields(EngineNames)}
+    )
+
+
+EVERY_ENGINE = _together(BY_ENGINE.values())
+"""What the queries ask for: each engine exports its own names only."""

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from medley_operator.metrics.by_service import ServiceKey
-from medley_operator.metrics.engine_names import VLLM, EngineNames
+from medley_operator.metrics.engine_names import EVERY_ENGINE, EngineNames
 from medley_operator.metrics.errors import MetricsError
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class RateHistory:
     """Remembers only whether it has answered."""
 
-    def __init__(self, *, prometheus: Prometheus, names: EngineNames = VLLM) -> None:
+    def __init__(self, *, prometheus: Prometheus, names: EngineNames = EVERY_ENGINE) -> None:
         self._prometheus = prometheus
         self._names = names
         self._attempts = ATTEMPTS

@@ -24,7 +24,7 @@ from medley_operator.metrics.by_service import (
     own_models,
     several_models,
 )
-from medley_operator.metrics.engine_names import VLLM, EngineNames
+from medley_operator.metrics.engine_names import EVERY_ENGINE, EngineNames
 from medley_operator.metrics.errors import MetricsError
 from medley_operator.metrics.observation import explain_absence, foreign_models, observe_live
 from medley_operator.metrics.prometheus import Prometheus, VectorSample
@@ -88,7 +88,7 @@ class MetricsReader:
     `gateway_metric`: a counter of requests by service and by prompt and generation size, "" where there is none.
     """
 
-    def __init__(self, *, prometheus: Prometheus, names: EngineNames = VLLM, gateway_metric: str = "") -> None:
+    def __init__(self, *, prometheus: Prometheus, names: EngineNames = EVERY_ENGINE, gateway_metric: str = "") -> None:
         self._prometheus = prometheus
         self._names = names
         self._gateway_metric = gateway_metric

@@ -16,7 +16,7 @@ from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdoma
 from medley_operator.domain.values.quantities import decimal
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import LoadPoint
-from medley_planner.layout import KvFormat, Layout
+from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.shapes import model_id
 
 MAX_NAME_LENGTH = 63
@@ -55,6 +55,8 @@ def model_profile_manifest(
         "errorPercent": decimal(min(100.0 * fit.error, 999.0), digits=1),
         "source": {"tool": tool} | ({"note": note} if note else {}),
     }
+    if layout.engine is not EngineKind.VLLM:
+        written["engine"] = layout.engine.value
     if layout.kv_format is not KvFormat.BF16:
         written["kvPrecision"] = layout.kv_format.value
     if kv_tokens is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from medley_operator.metrics.engine_names import VLLM
+from medley_operator.metrics.engine_names import EVERY_ENGINE
 from medley_operator.metrics.queries import BLOCK_TOKENS, BLOCKS, CACHE_TOKENS
 from medley_operator.profile.client import Endpoint
 from medley_operator.profile.drive import drive
@@ -20,7 +20,7 @@ from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.samples import CUT, Ending, Run, point_of
 from medley_planner.capacity.points import LoadPoint
 
-_CACHE = re.compile(rf"^(?:{'|'.join(VLLM.cache_config)})\{{(?P<labels>.*)\}}", re.MULTILINE)
+_CACHE = re.compile(rf"^(?:{'|'.join(EVERY_ENGINE.cache_config)})\{{(?P<labels>.*)\}}", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import DERATES, PARTS, StepFactors
 from medley_planner.catalog import gpu
-from medley_planner.layout import KvFormat, Layout
+from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
 
 MOST_WHOLE = 10**9
+E = TypeVar("E", bound=StrEnum)
 
 
 class BadProfile(ValueError):
@@ -54,24 +56,15 @@ def read_profile(path: Path) -> ProfileFile:
     model = spec.get("model")
     if not isinstance(model, str) or not model:
         raise BadProfile(f"{path}: spec.model is {model!r}; give the model's name")
-    try:
-        precision = Precision(str(spec.get("precision", "BF16")))
-    except ValueError:
-        known = ", ".join(each.value for each in Precision)
-        raise BadProfile(f"{path}: spec.precision is {spec['precision']!r}; use one of {known}") from None
-    try:
-        kv_format = KvFormat(str(spec.get("kvPrecision", "BF16")))
-    except ValueError:
-        known = ", ".join(each.value for each in KvFormat)
-        raise BadProfile(f"{path}: spec.kvPrecision is {spec['kvPrecision']!r}; use one of {known}") from None
     return ProfileFile(
         path=path,
         model=model,
         layout=Layout(
             gpu(str(spec.get("gpu", ""))),
             tensor_parallel=_whole(spec, "tensorParallel", path, default=1),
-            precision=precision,
-            kv_format=kv_format,
+            precision=_one_of(Precision, spec, "precision", Precision.BF16, path),
+            kv_format=_one_of(KvFormat, spec, "kvPrecision", KvFormat.BF16, path),
+            engine=_one_of(EngineKind, spec, "engine", EngineKind.VLLM, path),
             engine_version=str(spec.get("engineVersion", "")),
         ),
         kv_tokens=kv_tokens,
@@ -156,6 +149,15 @@ def _point(point: Any, index: int, path: Path) -> LoadPoint:
         tpot_seconds=seconds("tpot"),
         requests=int(_number(point, "requests", path, default=1.0, under=under)),
     )
+
+
+def _one_of(kind: type[E], values: Mapping[str, Any], name: str, default: E, path: Path) -> E:
+    found = values.get(name, default)
+    try:
+        return kind(str(found))
+    except ValueError:
+        known = ", ".join(each.value for each in kind)
+        raise BadProfile(f"{path}: spec.{name} is {found!r:.40}; use one of {known}") from None
 
 
 def _number(

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule
 from medley_operator.api.v1alpha1.fields import Duration, Rate
+from medley_planner.layout import EngineKind
 
 MAX_POINTS = 64
 
@@ -98,10 +99,11 @@ class ModelProfileSpec(ApiModel):
     kv_precision: KvPrecision = Field(
         KvPrecision.BF16, description="Number format of the KV cache: FP8 where --kv-cache-dtype of the engine is fp8."
     )
+    engine: EngineKind = Field(EngineKind.VLLM, description="Inference server that was measured.")
     engine_version: str = Field(
         pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
         max_length=16,
-        description="Version of vLLM that was measured, as spec.version of RuntimeProfile has it.",
+        description="Its version, as spec.version of RuntimeProfile has it.",
     )
     step_factors: StepFactorsSpec | None = Field(None, description="Factors that were fitted already.")
     points: list[MeasuredPoint] = Field(

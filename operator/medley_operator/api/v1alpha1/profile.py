@@ -13,6 +13,7 @@ from medley_operator.api.v1alpha1.fields import (
     EngineFlag,
     TokenBudget,
 )
+from medley_planner.layout import EngineKind
 
 
 class ProfileResources(ApiModel):
@@ -31,10 +32,11 @@ class RuntimeProfileSpec(ApiModel):
         pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]*$",
         description="Engine image, pinned by tag or digest.",
     )
+    engine: EngineKind = Field(EngineKind.VLLM, description="Inference server in the image.")
     version: str = Field(
         pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
         max_length=16,
-        description='Version of vLLM in the image ("0.32.0"); engine flags are chosen by it.',
+        description='Version of the engine in the image ("0.32.0"); engine flags are chosen by it.',
     )
     args: list[EngineArgument] = Field(
         default_factory=list, max_length=64, description="Engine arguments of every pod, as --flag=value."

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_operator.domain.engine.arguments import RESERVED, flag_of, flags_of
+from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
 from medley_operator.domain.values.candidates import Rejection, VariantCandidate
 from medley_operator.domain.values.conditions import PlanReason
-from medley_planner.layout import EngineKind
 from medley_planner.units import duration_seconds
 from medley_planner.variants import unreadable_argument
 
@@ -32,7 +31,7 @@ def check_arguments(service: LLMService, profile: RuntimeProfile) -> Rejection |
     for index, argument in enumerate(service.spec.runtime.args):
         flag = flag_of(argument)
         field = f'spec.runtime.args[{index}] "{argument}"'
-        if flag in RESERVED:
+        if flag in reserved_flags(profile.spec.engine):
             message = f"{field}: {flag} is set by Medley and cannot be given; remove it"
             return Rejection(PlanReason.ARGUMENT_NOT_ALLOWED, message)
         if flag not in allowed:
@@ -42,7 +41,7 @@ def check_arguments(service: LLMService, profile: RuntimeProfile) -> Rejection |
                 f'{field}: RuntimeProfile "{profile.metadata.name}" does not allow {flag} (allowed: {listed}); '
                 "remove it, or ask for it in the profile's spec.allowedArgs",
             )
-    problem = unreadable_argument(EngineKind.VLLM, flags_of(service.spec.runtime.args))
+    problem = unreadable_argument(profile.spec.engine, flags_of(service.spec.runtime.args))
     return Rejection(PlanReason.ARGUMENT_NOT_ALLOWED, f"spec.runtime.args {problem}") if problem is not None else None
 
 
@@ -50,9 +49,9 @@ def check_profile(profile: RuntimeProfile) -> str | None:
     """Message of the first broken rule of a RuntimeProfile, or None."""
     for name, arguments in (("args", profile.spec.args), ("allowedArgs", profile.spec.allowed_args)):
         for index, argument in enumerate(arguments):
-            if flag_of(argument) in RESERVED:
+            if flag_of(argument) in reserved_flags(profile.spec.engine):
                 return f'spec.{name}[{index}] "{argument}": {flag_of(argument)} is set by Medley; remove it'
-    problem = unreadable_argument(EngineKind.VLLM, flags_of(profile.spec.args))
+    problem = unreadable_argument(profile.spec.engine, flags_of(profile.spec.args))
     if problem is not None:
         return f"spec.args {problem}"
     if duration_seconds(profile.spec.startup_timeout) <= 0:

@@ -1,63 +1,23 @@
-"""Command line of the engine, from a table of flags keyed by the first vLLM version that has them.
-
-Engine flags come and go between versions: a flag that the image does not know stops the engine at start. What is
-written here was read from `vllm serve --help` of 0.32; the versions in which a flag first came are from its release
-notes (shutdown timeout 0.18, access-log filter 0.16). Pure.
-"""
+"""Command line of the engine: what its program and its version take, then what its owners add. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
+from medley_operator.domain.engine.programs import PROGRAMS, EngineStart
 from medley_operator.domain.values.labels import HTTP_PORT
 from medley_planner.layout import EngineKind
 from medley_planner.shapes import model_id
 from medley_planner.units import duration_seconds
 from medley_planner.variants import Flags, variant_flags
 
-COMMAND = ("vllm", "serve")
 
-
-class EngineFlag(StrEnum):
-    """Flags that Medley sets alike in all variants. A user's argument of the same name is refused."""
-
-    SERVED_MODEL_NAME = "--served-model-name"
-    PORT = "--port"
-    MAX_MODEL_LEN = "--max-model-len"
-    DTYPE = "--dtype"
-    GPU_MEMORY_UTILIZATION = "--gpu-memory-utilization"
-    MAX_NUM_SEQS = "--max-num-seqs"
-    SHUTDOWN_TIMEOUT = "--shutdown-timeout"
-    DISABLE_ACCESS_LOG = "--disable-access-log-for-endpoints"
-
-
-SINCE: dict[EngineFlag, tuple[int, int]] = {
-    EngineFlag.SHUTDOWN_TIMEOUT: (0, 18),
-    EngineFlag.DISABLE_ACCESS_LOG: (0, 16),
-}
-"""First version of a flag; a flag that is not listed is in every version that Medley supports."""
-
-RESERVED = (
-    variant_flags(EngineKind.VLLM)
-    | {flag.value for flag in EngineFlag}
-    | {
-        "--model",
-        "--host",
-        "--uds",
-        "--root-path",
-        "--headless",
-        "--grpc",
-        "--config",
-        "--pipeline-parallel-size",
-        "--data-parallel-size",
-        "--ssl-certfile",
-        "--ssl-keyfile",
-    }
-)
-"""Flags that would break what Medley relies on: its own, and those that move the engine's endpoint or its GPUs."""
+def reserved_flags(engine: EngineKind) -> frozenset[str]:
+    """Flags that no user may set: those that Medley sets, and those that would break what it relies on."""
+    program = PROGRAMS[engine]
+    return variant_flags(engine) | {flag.name for flag in program.flags} | program.reserved
 
 
 def flag_of(argument: str) -> str:
@@ -76,25 +36,25 @@ def user_flags(service: LLMService, profile: RuntimeProfile) -> Flags:
 
 
 def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Iterable[tuple[str, str]]) -> list[str]:
-    """Arguments behind `vllm serve`, the model first. User arguments come last: the profile's, then the service's.
+    """Arguments behind the program's command, the model first. User arguments come last: the profile's, then the
+    service's.
 
     `variant_flags` are what the variant is started with, as (flag, value).
     """
     spec, runtime = service.spec, profile.spec
-    values: dict[EngineFlag, str] = {
-        EngineFlag.SERVED_MODEL_NAME: served_model_name(service),
-        EngineFlag.PORT: str(HTTP_PORT),
-        EngineFlag.MAX_MODEL_LEN: str(spec.model.max_model_len),
-        EngineFlag.DTYPE: "bfloat16",
-        EngineFlag.GPU_MEMORY_UTILIZATION: f"{runtime.gpu_memory_utilization_percent / 100:.2f}",
-        EngineFlag.MAX_NUM_SEQS: str(runtime.max_sequences),
-        EngineFlag.SHUTDOWN_TIMEOUT: str(math.ceil(duration_seconds(spec.drain.timeout))),
-        EngineFlag.DISABLE_ACCESS_LOG: "/health,/metrics,/ping",
-    }
-    version = version_of(runtime.version)
-    own = [f"{flag}={value}" for flag, value in values.items() if version >= SINCE.get(flag, (0, 0))]
+    start = EngineStart(
+        served_model_name=served_model_name(service),
+        port=HTTP_PORT,
+        max_model_len=spec.model.max_model_len,
+        memory_share=runtime.gpu_memory_utilization_percent / 100,
+        max_sequences=runtime.max_sequences,
+        drain_seconds=math.ceil(duration_seconds(spec.drain.timeout)),
+    )
+    program, version = PROGRAMS[runtime.engine], version_of(runtime.version)
+    known = (flag for flag in program.flags if flag.since is None or version >= flag.since)
+    own = [f"{flag.name}={flag.value(start)}" for flag in known]
     own += [f"{flag}={value}" for flag, value in variant_flags]
-    return [model_id(spec.model.uri), *own, *_user_args(runtime.args, spec.runtime.args)]
+    return [program.model_argument(model_id(spec.model.uri)), *own, *_user_args(runtime.args, spec.runtime.args)]
 
 
 def _user_args(profile_args: Sequence[str], service_args: Sequence[str]) -> list[str]:

@@ -1,8 +1,7 @@
-"""The Deployment of one variant: everything a vLLM pod needs to start slowly, serve, drain and be found.
+"""The Deployment of one variant: everything an engine's pod needs to start slowly, serve, drain and be found.
 
-Pure: values in, manifest out, with only the fields that Medley wants to own. Paths and identities inside the container
-are chosen so that the image runs without root: vLLM, torch and triton all write below one cache volume, and the user
-name comes from the environment since user id 1000 has no entry in the image's passwd file.
+Pure: values in, manifest out, with only the fields that Medley wants to own. The image runs without root, and all that
+the engine writes lies below one cache volume; what differs between engines stands in `programs`.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ import math
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
-from medley_operator.domain.engine.arguments import COMMAND, engine_args
+from medley_operator.domain.engine.arguments import engine_args
+from medley_operator.domain.engine.programs import CACHE_PATH, PROGRAMS, EngineProgram
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.units import duration_seconds
 
 CONTAINER = "main"
-CACHE_PATH = "/cache"
-USER_ID = 1000
 TERMINATION_MARGIN_SECONDS = 15
 """Between the end of the engine's own drain and SIGKILL."""
 STARTUP_PERIOD_SECONDS = 10
@@ -92,7 +90,7 @@ def _strategy(*, surge: bool) -> Manifest:
 
 
 def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
-    drain = given.service.spec.drain
+    program, drain = PROGRAMS[given.profile.spec.engine], given.service.spec.drain
     pre_stop_seconds = math.ceil(duration_seconds(drain.pre_stop))
     drain_seconds = math.ceil(duration_seconds(drain.timeout))
     return {
@@ -102,9 +100,9 @@ def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
         "terminationGracePeriodSeconds": pre_stop_seconds + drain_seconds + TERMINATION_MARGIN_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
+            "runAsUser": program.user_id,
+            "runAsGroup": program.user_id,
+            "fsGroup": program.user_id,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "nodeSelector": dict(given.pool.spec.node_selector),
@@ -119,7 +117,7 @@ def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
                 },
             }
         ],
-        "containers": [_container(given, startup_seconds, pre_stop_seconds)],
+        "containers": [_container(given, program, startup_seconds, pre_stop_seconds)],
         "volumes": [
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": given.profile.spec.shared_memory}},
             {"name": "cache", "emptyDir": {}},
@@ -127,22 +125,23 @@ def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
     }
 
 
-def _container(given: DeploymentInput, startup_seconds: int, pre_stop_seconds: int) -> Manifest:
+def _container(given: DeploymentInput, program: EngineProgram, startup_seconds: int, pre_stop_seconds: int) -> Manifest:
     container: Manifest = {
         "name": CONTAINER,
         "image": given.profile.spec.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": list(COMMAND),
+        "command": list(program.command),
         "args": engine_args(given.service, given.profile, given.engine_flags),
         "ports": [{"name": labels.HTTP_PORT_NAME, "containerPort": labels.HTTP_PORT, "protocol": "TCP"}],
-        "env": _environment(given.service),
+        "env": _environment(given.service, program),
         "resources": _resources(given),
         "startupProbe": _probe(
+            program,
             period_seconds=STARTUP_PERIOD_SECONDS,
             failure_threshold=max(math.ceil(startup_seconds / STARTUP_PERIOD_SECONDS), 1),
         ),
-        "readinessProbe": _probe(period_seconds=5, failure_threshold=3),
-        "livenessProbe": _probe(period_seconds=10, failure_threshold=6),
+        "readinessProbe": _probe(program, period_seconds=5, failure_threshold=3),
+        "livenessProbe": _probe(program, period_seconds=10, failure_threshold=6),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -156,13 +155,8 @@ def _container(given: DeploymentInput, startup_seconds: int, pre_stop_seconds: i
     return container
 
 
-def _environment(service: LLMService) -> list[Manifest]:
-    environment: list[Manifest] = [
-        {"name": "HOME", "value": CACHE_PATH},
-        {"name": "USER", "value": "vllm"},
-        {"name": "HF_HOME", "value": f"{CACHE_PATH}/huggingface"},
-        {"name": "VLLM_CACHE_ROOT", "value": f"{CACHE_PATH}/vllm"},
-    ]
+def _environment(service: LLMService, program: EngineProgram) -> list[Manifest]:
+    environment: list[Manifest] = [{"name": name, "value": value} for name, value in program.environment]
     token = service.spec.model.token_secret_ref
     if token is not None:
         reference = {"name": token.name, "key": token.key, "optional": True}
@@ -183,9 +177,9 @@ def _resources(given: DeploymentInput) -> Manifest:
     }
 
 
-def _probe(*, period_seconds: int, failure_threshold: int) -> Manifest:
+def _probe(program: EngineProgram, *, period_seconds: int, failure_threshold: int) -> Manifest:
     return {
-        "httpGet": {"path": "/health", "port": labels.HTTP_PORT_NAME},
+        "httpGet": {"path": program.health_path, "port": labels.HTTP_PORT_NAME},
         "periodSeconds": period_seconds,
         "timeoutSeconds": 5,
         "failureThreshold": failure_threshold,

@@ -76,7 +76,7 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         if profile is None or isinstance(shape, Rejection):
             continue
         flags = flags_of(str(argument) for argument in container.get("args") or [])
-        ran = run_as(flags, Layout(gpu, engine_version=profile.spec.version))
+        ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))
         if ran is None:
             continue
         found[child.namespace, service.metadata.name, variant] = EnginePods(

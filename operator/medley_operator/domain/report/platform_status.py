@@ -63,10 +63,11 @@ def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     """The status of a profile, or None where it reads so already."""
     generation = profile.metadata.generation
     problem = check_profile(profile)
+    runs = f"{profile.spec.engine} {profile.spec.version}, {profile.spec.image}"
     draft = (
         Draft(ConditionType.READY, _FALSE, "InvalidSpec", problem)
         if problem is not None
-        else Draft(ConditionType.READY, _TRUE, "Accepted", f"vLLM {profile.spec.version}, {profile.spec.image}")
+        else Draft(ConditionType.READY, _TRUE, "Accepted", runs)
     )
     status = RuntimeProfileStatus(
         observed_generation=generation,

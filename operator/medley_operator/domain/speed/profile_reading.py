@@ -41,6 +41,7 @@ def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derat
         tensor_parallel=spec.tensor_parallel,
         precision=Precision(spec.precision.value),
         kv_format=KvFormat(spec.kv_precision.value),
+        engine=spec.engine,
         engine_version=spec.engine_version,
     )
     told = _contradiction(spec, shape, layout)

@@ -22,7 +22,8 @@ class Use:
 
     service: str
     model: str
-    engine_version: str
+    engine: tuple[EngineKind, str]
+    """And its version."""
     precisions: tuple[Precision, ...]
     kv_format: KvFormat
     gpus_per_node: Mapping[str, int]
@@ -39,14 +40,14 @@ def uses_of(snapshot: Snapshot) -> tuple[Use, ...]:
         profile = profiles.get(service.spec.runtime.profile_ref)
         if isinstance(shape, Rejection) or profile is None or service.metadata.deletion_timestamp is not None:
             continue
-        kv_format = kv_format_of(EngineKind.VLLM, user_flags(service, profile))
+        kv_format = kv_format_of(profile.spec.engine, user_flags(service, profile))
         if kv_format is None:
             continue
         uses.append(
             Use(
                 service=f"{service.metadata.namespace}/{service.metadata.name}",
                 model=shape.name,
-                engine_version=profile.spec.version,
+                engine=(profile.spec.engine, profile.spec.version),
                 precisions=precisions_of(service),
                 kv_format=kv_format,
                 gpus_per_node=_gpus_per_node(service, snapshot),

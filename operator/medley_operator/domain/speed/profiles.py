@@ -77,9 +77,9 @@ def _use(known: Known, uses: Sequence[Use]) -> tuple[str, str]:
     model = [use for use in uses if use.model == key.model]
     if not model:
         return "Unused", f'no LLMService serves model "{key.model}"'
-    version = [use for use in model if use.engine_version == layout.engine_version]
+    version = [use for use in model if use.engine == (layout.engine, layout.engine_version)]
     if not version:
-        run = ", ".join(sorted({use.engine_version for use in model}))
+        run = ", ".join(sorted({" ".join(use.engine) for use in model}))
         return (
             "OtherEngineVersion",
             f"measured with {layout.engine} {layout.engine_version}, but the LLMServices that serve {key.model} run "

@@ -99,13 +99,15 @@ def engine_of(
         ttft_seconds=duration_seconds(service.spec.slo.ttft),
         tpot_seconds=duration_seconds(service.spec.slo.tpot),
         percentile=service.spec.slo.percentile,
+        kind=profile.spec.engine,
         version=profile.spec.version,
         arguments=tuple(sorted(user_flags(service, profile).items())),
         speeds=tuple(
             sorted(
                 (key, speed)
                 for key, speed in speeds.items()
-                if (key.model, key.layout.engine_version) == (shape.name, profile.spec.version)
+                if (key.model, key.layout.engine, key.layout.engine_version)
+                == (shape.name, profile.spec.engine, profile.spec.version)
                 and (speed.kv_tokens is None or speed.kv_tokens >= model.max_model_len)
             )
         ),

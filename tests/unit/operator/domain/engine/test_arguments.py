@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medley_operator.domain.engine.arguments import EngineFlag, engine_args, flag_of
+from medley_operator.domain.engine.arguments import engine_args, flag_of
+from medley_operator.domain.engine.programs import PROGRAMS
 from medley_planner.layout import EngineKind
 from medley_planner.variants import variant_flags
 from tests.unit.operator import factories as make
@@ -47,13 +48,13 @@ def test_engine_arguments() -> None:
     ("version", "missing"),
     [
         ("0.32.0", set()),
-        ("0.17.1", {EngineFlag.SHUTDOWN_TIMEOUT}),
-        ("0.15", {EngineFlag.SHUTDOWN_TIMEOUT, EngineFlag.DISABLE_ACCESS_LOG}),
+        ("0.17.1", {"--shutdown-timeout"}),
+        ("0.15", {"--shutdown-timeout", "--disable-access-log-for-endpoints"}),
     ],
 )
-def test_flags_follow_the_engine_version(version: str, missing: set[EngineFlag]) -> None:
+def test_flags_follow_the_engine_version(version: str, missing: set[str]) -> None:
     given = {flag_of(item) for item in engine_args(make.service(), make.profile(version=version), ())[1:]}
-    assert given == {flag.value for flag in EngineFlag} - missing
+    assert given == {flag.name for flag in PROGRAMS[EngineKind.VLLM].flags} - missing
 
 
 def test_every_flag_exists_in_the_engine() -> None:
@@ -62,7 +63,7 @@ def test_every_flag_exists_in_the_engine() -> None:
         pytest.skip(f"{help_file} is not there; set MEDLEY_SHARED_DATA")
     known = set(re.findall(r"(?<![\w-])--[a-z0-9][a-z0-9-]*", help_file.read_text()))
     given = [flag_of(item) for item in engine_args(make.service(), make.profile(), EVERY_FLAG)[1:]]
-    assert len(given) == len(EngineFlag) + len(variant_flags(EngineKind.VLLM))
+    assert len(given) == len(PROGRAMS[EngineKind.VLLM].flags) + len(variant_flags(EngineKind.VLLM))
     assert set(given) <= known
 
 

@@ -127,7 +127,7 @@ def test_what_makes_no_sense_is_refused_and_the_estimate_stays(spec: dict[str, A
         ({"gpu": "B200"}, "Unused", "no GPUPool has 1 x B200"),
         ({"gpu": "L4", "tensorParallel": 8}, "Unused", "no GPUPool has 8 x L4"),
         ({"precision": "FP8"}, "Unused", "may run it in FP8"),
-        ({"engineVersion": "0.31.0"}, "OtherEngineVersion", "run 0.32.0: their variants stay estimated"),
+        ({"engineVersion": "0.31.0"}, "OtherEngineVersion", "run vLLM 0.32.0: their variants stay estimated"),
         ({"kvTokens": 16000}, "TooFewKvTokens", "spec.model.maxModelLen 16384 of LLMService demo/llama"),
     ],
 )
