@@ -12,8 +12,8 @@ from typing import Any
 
 from medley_operator.profile.report import (
     KEEPS_UP,
+    BadReport,
     Imported,
-    UnusableReport,
     check_agreement,
     count,
     figure,
@@ -24,18 +24,17 @@ from medley_planner.capacity.points import LoadPoint
 
 
 def guidellm_report(report: Any, *, where: str) -> Imported:
-    """The points of a report. `where` names the file in messages. Raises UnusableReport."""
+    """The points of a report. `where` names the file in messages. Raises BadReport."""
     runs = report.get("benchmarks") if isinstance(report, Mapping) else None
     if not isinstance(runs, list) or not runs:
-        raise UnusableReport(
-            f"{where}: has no benchmarks, so it is no guidellm report; run it with --output-path x.json"
-        )
+        way_out = "has no benchmarks, so it is not a guidellm report; run it with --output-path x.json"
+        raise BadReport.whole(where, way_out)
     return joined([_point(run, where=f"{where}: benchmarks[{index}]") for index, run in enumerate(runs)])
 
 
 def _point(run: Any, *, where: str) -> Imported:
     if not isinstance(run, Mapping) or not isinstance(run.get("metrics"), Mapping):
-        raise UnusableReport(f"{where}: has no metrics; give a complete guidellm report")
+        raise BadReport.whole(where, "has no metrics; give a complete guidellm report")
 
     def mean(name: str) -> float:
         return figure(run, f"metrics.{name}.successful.mean", where=where)

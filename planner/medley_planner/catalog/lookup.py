@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from medley_planner.bad_input import BadInput
 from medley_planner.catalog.gpu import Gpu
 from medley_planner.catalog.rows import ROWS
 
 _BY_NAME = {name.casefold(): row for row in ROWS for name in (row.name, *row.aliases)}
 
 
-class UnknownGpu(LookupError):
+class UnknownGpu(BadInput):
     """No GPU type of that name is in the catalogue."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f'GPU "{name}" is not in the catalogue; known are {", ".join(known_gpus())}')
-        self.name = name
+        super().__init__("", "GPU", name, f"it is not in the catalogue; known are {', '.join(known_gpus())}")
 
 
 def known_gpus() -> tuple[str, ...]:

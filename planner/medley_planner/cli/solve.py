@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import add_plan_options
 from medley_planner.cli.figures import rounded
-from medley_planner.cli.instance import Instance, InstanceError, parse_instance, read_document
+from medley_planner.cli.instance import Instance, parse_instance, read_document
 from medley_planner.cli.verified import plan_verified
+from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import Plan, PlanStatus
-from medley_planner.optimize import InvalidProblem
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXIT_PLANNED = 0
-EXIT_BAD_INPUT = 2
-EXIT_NOT_ALL = 3
 _WHOLE = (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE)
 
 
@@ -50,12 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     try:
         document = read_document(args.instance)
-        if is_fleet(document):
-            return _run_fleet(args, document)
-        return _run_instance(args, document)
-    except (InstanceError, InvalidProblem) as error:
-        print(f"medley solve: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return _run_fleet(args, document) if is_fleet(document) else _run_instance(args, document)
+    except BadInput as error:
+        return report_error("solve", error)
 
 
 def is_fleet(document: object) -> bool:
@@ -66,31 +60,31 @@ def is_fleet(document: object) -> bool:
 def _run_instance(args: argparse.Namespace, document: object) -> int:
     try:
         instance = parse_instance(document)
-    except InstanceError as error:
-        raise InstanceError(f"{args.instance}: {error}") from error
+    except BadInput as error:
+        error.within(str(args.instance))
+        raise
     planned = plan_verified(instance.problem, deadline_seconds=args.deadline)
     report = summarise(instance, planned)
     _print(report, args.output, _print_instance)
-    return EXIT_PLANNED if planned.status in _WHOLE else EXIT_NOT_ALL
+    return ExitStatus.OK if planned.status in _WHOLE else ExitStatus.NOT_ALL
 
 
 def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
     # The models of the fleet's form take a tenth of a second to make; one bare instance needs none of them.
-    from medley_planner.cli.fleet_reader import FleetError, parse_fleet
+    from medley_planner.cli.fleet_reader import parse_fleet
     from medley_planner.cli.fleet_report import summarise_fleet
     from medley_planner.cli.fleet_table import print_fleet
 
     try:
         fleet = parse_fleet(document)
-    except FleetError as error:
-        for line in str(error).splitlines():
-            print(f"medley solve: {args.instance}: {line}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except BadInput as error:
+        error.within(str(args.instance))
+        raise
     planned = plan_verified(fleet.problem, deadline_seconds=args.deadline)
     for rejected in fleet.rejected:
-        print(f"medley solve: {args.instance}: {rejected}", file=sys.stderr)
+        report_error("solve", f"{args.instance}: {rejected.fault}")
     _print(summarise_fleet(fleet, planned), args.output, print_fleet)
-    return EXIT_PLANNED if planned.status in _WHOLE and not fleet.rejected else EXIT_NOT_ALL
+    return ExitStatus.OK if planned.status in _WHOLE and not fleet.rejected else ExitStatus.NOT_ALL
 
 
 def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:

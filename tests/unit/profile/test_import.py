@@ -13,7 +13,7 @@ from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.cli.main import main
 from medley_operator.profile.import_guidellm import guidellm_report
 from medley_operator.profile.import_vllm import vllm_run
-from medley_operator.profile.report import UnusableReport
+from medley_operator.profile.report import BadReport
 
 ENGINE = ["--model", "meta-llama/Llama-3.1-8B-Instruct", "--gpu", "H100", "--engine-version", "0.32.0"]
 
@@ -115,21 +115,21 @@ def test_a_vllm_run_without_a_steady_state_is_skipped(changes: dict[str, Any], w
         (vllm(mean_tpot_ms=12000.0, mean_ttft_ms=150000.0), "contradict each other"),
         (vllm(mean_tpot_ms=12000.0, request_rate=12.0, max_concurrency=None), "longer than the whole run"),
         (vllm(request_throughput=12300.0), "request_throughput contradict"),
-        (vllm(completed="many"), "completed is 'many'"),
+        (vllm(completed="many"), 'completed is "many"'),
         ({key: value for key, value in vllm().items() if key != "duration"}, "duration is missing"),
-        (vllm(request_throughput="x"), "request_throughput is 'x'"),
-        (vllm(completed=float("nan")), "completed is nan, which is no count"),
-        (vllm(completed=float("inf")), "completed is inf, which is no count"),
+        (vllm(request_throughput="x"), 'request_throughput is "x"'),
+        (vllm(completed=float("nan")), "completed is NaN: it is not a count"),
+        (vllm(completed=float("inf")), "completed is Infinity: it is not a count"),
         (vllm(completed=10**400), "completed is 1000.*too large"),
-        (vllm(duration=0), "duration is 0, no time"),
-        (vllm(duration=float("nan")), "duration is nan"),
-        (vllm(request_rate=-1), "request_rate is -1, no rate"),
-        ({"some": "json"}, "no result of vllm bench serve"),
-        ([], "no result of vllm bench serve"),
+        (vllm(duration=0), "duration is 0: it is not a time"),
+        (vllm(duration=float("nan")), "duration is NaN"),
+        (vllm(request_rate=-1), "request_rate is -1: it is not above 0"),
+        ({"some": "json"}, "is not a result of vllm bench serve"),
+        ([], "is not a result of vllm bench serve"),
     ],
 )
 def test_a_vllm_run_that_contradicts_itself_is_an_error_that_names_the_keys(run: Any, words: str) -> None:
-    with pytest.raises(UnusableReport, match=words):
+    with pytest.raises(BadReport, match=words):
         vllm_run(run, where="r.json")
 
 
@@ -179,15 +179,15 @@ def test_guidellm_benchmarks_without_a_steady_load_are_skipped_one_by_one() -> N
         ({"benchmarks": [guidellm({"type_": "synchronous"}, request_latency=2540.0)]}, "request_latency"),
         ({"benchmarks": [guidellm({"type_": "concurrent"})]}, "streams is missing"),
         ({"benchmarks": [guidellm({"type_": "synchronous"}, request_latency=10**400)]}, "too large"),
-        ({"benchmarks": [completed("many")]}, "request_totals.successful is 'many'"),
-        ({"benchmarks": [completed(float("nan"))]}, "request_totals.successful is nan"),
-        ({"benchmarks": []}, "no guidellm report"),
+        ({"benchmarks": [completed("many")]}, 'request_totals.successful is "many"'),
+        ({"benchmarks": [completed(float("nan"))]}, "request_totals.successful is NaN"),
+        ({"benchmarks": []}, "is not a guidellm report"),
         ({"benchmarks": [{}]}, "has no metrics"),
-        ([], "no guidellm report"),
+        ([], "is not a guidellm report"),
     ],
 )
 def test_a_guidellm_report_that_contradicts_itself_is_an_error(report: Any, words: str) -> None:
-    with pytest.raises(UnusableReport, match=words):
+    with pytest.raises(BadReport, match=words):
         guidellm_report(report, where="g.json")
 
 
@@ -221,16 +221,16 @@ def test_import_leaves_out_what_was_served_from_a_cache(tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
-        ("{", [], "is no JSON"),
+        ("{", [], "is not JSON"),
         ("", [], "is empty"),
         (json.dumps(vllm(completed=0)), [], "requests is 0"),
         (json.dumps(vllm(max_concurrency=None)), [], "no points"),
         (json.dumps(vllm()), ["--gpu", "H999"], "H999"),
         (json.dumps(vllm()), ["--model", "no/such"], "give --config"),
         (json.dumps(vllm()), ["--tp", "7"], "does not divide"),
-        (json.dumps(vllm()), ["--engine-version", "nightly"], "engineVersion is 'nightly'"),
-        (json.dumps(vllm()), ["--measured-at", "today"], "measuredAt is 'today'"),
-        (json.dumps(vllm()), ["--name", "A b"], "metadata.name is 'A b'"),
+        (json.dumps(vllm()), ["--engine-version", "nightly"], 'engineVersion is "nightly"'),
+        (json.dumps(vllm()), ["--measured-at", "today"], 'measuredAt is "today"'),
+        (json.dumps(vllm()), ["--name", "A b"], 'metadata.name is "A b"'),
     ],
 )
 def test_import_says_what_is_wrong(
@@ -251,7 +251,7 @@ def test_reports_of_different_models_are_no_profile(tmp_path: Path, capsys: pyte
     assert main(["profile", "import", *map(str, files), "--from", "vllm-bench", *ENGINE]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "different models: model_id is 'acme/a' and 'acme/b'" in shown.err
+    assert 'model_id is ["acme/a", "acme/b"]: the reports are of different models' in shown.err
 
 
 @pytest.mark.parametrize("option", ["--tp", "--kv-tokens", "--token-budget", "--max-sequences"])

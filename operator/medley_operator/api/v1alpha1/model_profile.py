@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule
-from medley_operator.api.v1alpha1.fields import Duration, Rate
+from medley_operator.api.v1alpha1.fields import DECIMAL, Duration, Rate, Timestamp, written_as
 
 MAX_POINTS = 64
 
@@ -23,16 +23,9 @@ ModelName = Annotated[
         max_length=193,
     ),
 ]
-Factor = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$", max_length=11)]
-Tokens = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,3})?$", max_length=11)]
-Percent = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=7)]
-Timestamp = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}Z$",
-        max_length=20,
-    ),
-]
+Factor = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$", max_length=11), written_as(DECIMAL)]
+Tokens = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,3})?$", max_length=11), written_as(DECIMAL)]
+Percent = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=7), written_as(DECIMAL)]
 
 
 class MeasuredPrecision(StrEnum):

@@ -19,6 +19,7 @@ from medley_operator.api.v1alpha1.fields import (
     Dns1123Subdomain,
     Duration,
     EngineArgument,
+    ModelUri,
     Money,
     PoolName,
     Rate,
@@ -49,11 +50,7 @@ class ModelPrecision(StrEnum):
 class ModelSpec(ApiModel):
     """The model that is served."""
 
-    uri: str = Field(
-        pattern=r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$",
-        max_length=256,
-        description="Where the weights are: hf://organisation/model.",
-    )
+    uri: ModelUri = Field(description="Where the weights are: hf://organisation/model.")
     name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",

@@ -25,6 +25,9 @@ MOST_ERROR = 0.5
 """A profile that is further off than this tells less than the data sheet does (about 25 %)."""
 
 
+_CONFIG = "put the content of its config.json into spec.model.configJson of an LLMService of it, or correct the name"
+
+
 def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derates: Derates) -> Known | Refusal:
     gpu = find_gpu(spec.gpu)
     if gpu is None:
@@ -33,9 +36,9 @@ def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derat
     shape = shapes.get(spec.model.casefold())
     if shape is None:
         try:
-            shape = bundled_shape(spec.model)
+            shape = bundled_shape(spec.model, config=_CONFIG)
         except UnknownModel as unknown:
-            return Refusal("UnknownModel", f"spec.model: {unknown} of an LLMService of it, or correct the name")
+            return Refusal("UnknownModel", f"spec.{unknown}")
     precision = Precision(spec.precision.value)
     told = _contradiction(spec, shape, gpu, precision)
     if told is not None:

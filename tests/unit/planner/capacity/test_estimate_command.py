@@ -91,14 +91,14 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_answer_given(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["estimate"], "--model, --gpu, --input, --output missing"),
+        (["estimate"], "--model, --gpu, --input, --output is missing"),
         (GOOD, "give --concurrency or --rate"),
         ([*GOOD, "--rate", "1", "--simulate"], "give --slo-ttft, --slo-tpot or both"),
         (
             [*GOOD, "--rate", "1", "--simulate", "--slo-ttft", "1s", "--token-budget", "512"],
             "at least as many tokens per step as sequences",
         ),
-        ([*GOOD, "--gpu", "V100", "--rate", "1"], '"V100" is not in the catalogue'),
+        ([*GOOD, "--gpu", "V100", "--rate", "1"], '"V100": it is not in the catalogue'),
         ([*GOOD, "--model", "acme/zzz", "--rate", "1"], "give the path of its config.json"),
         ([*GOOD, "--model", "/no/config.json", "--rate", "1"], "cannot be read"),
         ([*GOOD, "--rate", "9999"], "lower it"),
@@ -154,7 +154,7 @@ def test_rows_come_back_with_predictions_or_the_reason(tmp_path: Path, capsys: p
     assert float(rows[2]["predicted_ttft_ms"]) > 0
     for row, said in zip(
         rows[3:],
-        ("not known", "tpu-v9", "fp3", 'isl "nan"', "use more GPUs", "system is empty", "tensorParallel 3"),
+        ("not known", "tpu-v9", "fp3", 'isl is "nan"', "use more GPUs", "system is missing", "tensorParallel 3"),
         strict=True,
     ):
         assert (row["predicted_ttft_ms"], row["predicted_tpot_ms"]) == ("", "")
