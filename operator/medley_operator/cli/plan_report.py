@@ -8,10 +8,10 @@ from typing import Any
 from medley_operator.domain.load.figures import figures_of
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate, problem_name
-from medley_operator.domain.values.quantities import percent
 from medley_operator.domain.values.snapshot import FleetPlan
 from medley_planner.exit_status import ExitStatus
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan, Unused
+from medley_planner.units import percent
 
 Report = dict[str, Any]
 

@@ -29,6 +29,7 @@ from medley_planner.cli.arguments import BadOption, whole_argument
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.schema_faults import WHOLE, faults_of
 from medley_planner.shapes import ModelShape, Precision, bundled_shape, model_id, shape_from_config
+from medley_planner.units import req_per_second
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -106,7 +107,7 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
     )
     for point, reason in fit.refused:
         load = (
-            f"{point.concurrency:g} clients" if point.concurrency is not None else f"{point.rate_rps or 0:g} requests/s"
+            f"{point.concurrency:g} clients" if point.concurrency is not None else req_per_second(point.rate_rps or 0.0)
         )
         print(f"left out: the point of {load}: {reason}", file=sys.stderr)
     if isinstance(fit, NoFit):

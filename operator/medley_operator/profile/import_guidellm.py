@@ -21,6 +21,7 @@ from medley_operator.profile.report import (
     look_up,
 )
 from medley_planner.capacity.points import LoadPoint
+from medley_planner.units import req_per_second
 
 
 def guidellm_report(report: Any, *, where: str) -> Imported:
@@ -80,7 +81,7 @@ def _load(run: Mapping[str, Any], *, throughput: float, where: str) -> tuple[flo
         rate = figure(run, f"{at}.rate", where=where)
         if throughput < KEEPS_UP * rate:
             return (
-                f"{at}.rate is {rate:g}, but {throughput:.3g} requests/s were completed: the engine did not keep up, "
+                f"{at}.rate is {rate:g}, but {req_per_second(throughput)} were completed: the engine did not keep up, "
                 "or the run was short; leave it out of the sweep"
             )
         return None, rate

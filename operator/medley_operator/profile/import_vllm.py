@@ -13,6 +13,7 @@ from typing import Any
 
 from medley_operator.profile.report import KEEPS_UP, BadReport, Imported, check_agreement, count, figure, shared
 from medley_planner.capacity.points import LoadPoint
+from medley_planner.units import req_per_second
 
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
 _HOLDS_BACK = 0.8
@@ -92,8 +93,8 @@ def _load(
         return most, None
     if throughput < KEEPS_UP * rate:
         return (
-            f"request_rate is {rate:g}, but {throughput:.3g} requests/s were completed: the engine did not keep up, or "
-            "the run was short; lower the rate or send more requests"
+            f"request_rate is {rate:g}, but {req_per_second(throughput)} were completed: the engine did not keep up, "
+            "or the run was short; lower the rate or send more requests"
         )
     return None, rate
 

@@ -145,7 +145,7 @@ def _latency(asked: EstimateRequest, step: StepTime, load: Load) -> Latency:
     latency = at_rate(step, load, rate_rps=asked.rate_rps)
     if latency is None:
         way_out = (
-            f"more requests/s than a replica of {asked.tensor_parallel} x {asked.gpu.name} keeps up with; lower it, or "
+            f"more req/s than a replica of {asked.tensor_parallel} x {asked.gpu.name} keeps up with; lower it, or "
             "use more GPUs per replica or a larger GPU"
         )
         raise NoEstimate("", "rate", asked.rate_rps, way_out)

@@ -34,6 +34,7 @@ from medley_planner.cli.profile_file import MeasuredFactors, ProfileFile, measur
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import Provenance
 from medley_planner.shapes import Precision, model_id
+from medley_planner.units import req_per_second
 
 _ONE = ("model", "gpu", "input", "output_tokens")
 _FLAGS = {"output_tokens": "--output"}
@@ -258,7 +259,7 @@ def _write_table(report: dict[str, Any]) -> None:
     table.add_row("TPOT", f"{tpot * 1e3:.1f} ms mean, {slow_tpot * 1e3:.1f} ms {percentile}")
     table.add_row(
         "throughput",
-        f"{throughput['requests_per_second']:.2f} requests/s, "
+        f"{req_per_second(throughput['requests_per_second'])}, "
         f"{throughput['generated_tokens_per_second']:.0f} tokens/s, {throughput['running_requests']:.1f} running",
     )
     table.add_row(
@@ -267,9 +268,11 @@ def _write_table(report: dict[str, Any]) -> None:
         f"{memory['kv_capacity_tokens']} KV tokens",
     )
     if report["max_rate_rps"] is not None:
-        table.add_row("largest rate", f"{report['max_rate_rps']:.2f} requests/s within the targets, not derated")
+        table.add_row("largest rate", f"{req_per_second(report['max_rate_rps'])} within the targets, not derated")
     if "simulated_max_rate_rps" in report:
-        table.add_row("simulated", f"{report['simulated_max_rate_rps']:.2f} requests/s within the targets, not derated")
+        table.add_row(
+            "simulated", f"{req_per_second(report['simulated_max_rate_rps'])} within the targets, not derated"
+        )
     table.add_row("power", f"{report['watts']:.0f} W")
     table.add_row("provenance", f"{report['provenance']}, TPOT +-{band['tpot']:.0%}: {band['reason']}")
     console.print(table)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medley_planner.cli.fleet_report import REJECTED
+from medley_planner.units import per_hour
 
 _NONE = "-"
 
@@ -17,9 +18,9 @@ def print_fleet(report: dict[str, Any], console: Console) -> None:
     """Prints what `summarise_fleet` made. The console must not read markup: names are the user's own."""
     switching = report["switching_cost_per_hour"]
     console.print(
-        f"{report['status']}: ${report['cost_per_hour']:.2f}/h"
-        + (f" and ${switching:.2f}/h that starting new replicas is weighed as" if switching else "")
-        + f"; lower bound {'of both ' if switching else ''}${report['lower_bound_per_hour']:.2f}/h, "
+        f"{report['status']}: {per_hour(report['cost_per_hour'])}"
+        + (f" and {per_hour(switching)} that starting new replicas is weighed as" if switching else "")
+        + f"; lower bound {'of both ' if switching else ''}{per_hour(report['lower_bound_per_hour'])}, "
         f"gap {report['gap']:.4%}, solved in {report['solve_seconds']:.2f} s",
         soft_wrap=True,
     )
@@ -43,7 +44,7 @@ def print_fleet(report: dict[str, Any], console: Console) -> None:
 
 
 def _services(services: Sequence[dict[str, Any]]) -> Table:
-    table = _table("Services", ("service", "status", "routing"), ("requests/s", "$/h"), ("best single type",), ("$/h",))
+    table = _table("Services", ("service", "status", "routing"), ("req/s", "$/h"), ("best single type",), ("$/h",))
     for service in services:
         single = service["best_single"]
         table.add_row(
@@ -113,9 +114,7 @@ def _limits(limits: Sequence[dict[str, Any]]) -> Table:
 
 
 def _unserved(services: Sequence[dict[str, Any]]) -> Table:
-    table = _table(
-        "Not served", ("service",), ("prompt tokens", "generated tokens", "requests/s"), ("reason", "limits")
-    )
+    table = _table("Not served", ("service",), ("prompt tokens", "generated tokens", "req/s"), ("reason", "limits"))
     for service in services:
         for entry in service["unserved"]:
             table.add_row(

@@ -19,6 +19,7 @@ from medley_planner.cli.instance import Instance, parse_instance, read_document
 from medley_planner.cli.verified import plan_verified
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import Plan, PlanStatus
+from medley_planner.units import per_hour
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -142,18 +143,18 @@ def _print(report: dict[str, Any], form: str, print_table: Callable[[dict[str, A
 def _print_instance(report: dict[str, Any], console: Console) -> None:
     from rich.table import Table
 
-    mix = Table(title=f"{report['status']}: ${report['cost_per_hour']:.2f}/h", title_justify="left")
+    mix = Table(title=f"{report['status']}: {per_hour(report['cost_per_hour'])}", title_justify="left")
     mix.add_column("GPU type")
     mix.add_column("replicas", justify="right")
     for name, count in report["replicas"].items():
         mix.add_row(name, str(count))
     console.print(mix)
-    console.print(f"lower bound ${report['lower_bound']:.2f}/h, gap {report['gap']:.4%}")
+    console.print(f"lower bound {per_hour(report['lower_bound'])}, gap {report['gap']:.4%}")
     single = report["best_single"]
     if single is None:
         console.print("best single type: none serves this demand alone")
     else:
-        console.print(f"best single type: {single['type']} at ${single['cost_per_hour']:.2f}/h")
+        console.print(f"best single type: {single['type']} at {per_hour(single['cost_per_hour'])}")
     if report["unserved"]:
         console.print(_unserved_table(report["unserved"]))
 
@@ -162,7 +163,7 @@ def _unserved_table(unserved: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table(title="Not served", title_justify="left")
-    for heading in ("bucket", "prompt tokens", "generated tokens", "requests/s", "reason"):
+    for heading in ("bucket", "prompt tokens", "generated tokens", "req/s", "reason"):
         table.add_column(heading, overflow="fold")
     for entry in unserved:
         sizes = ["-" if entry[key] is None else f"{entry[key]:g}" for key in ("prompt_tokens", "generation_tokens")]

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from medley_planner.model import Service, Unused, Variant
+from medley_planner.units import per_hour
 from medley_planner.variants.prune import BLIND, Matrix, Pruned, PruneReason, demanded_buckets, effective_work
 
 
@@ -85,7 +86,7 @@ def _order(service: Service, work: Matrix, cost: Sequence[float]) -> list[int]:
 
 
 def _message(variant: Variant, cost: float, most: int) -> str:
-    each = f"${cost:.2f}/h for each request per second" if math.isfinite(cost) else "nothing of this load served"
+    each = f"{per_hour(cost)} for each request per second" if math.isfinite(cost) else "nothing of this load served"
     return (
         f"a service is planned with at most {most} variants, and {variant.name} ({each}) is not among the best; "
         "name it in spec.variants to have it planned with"

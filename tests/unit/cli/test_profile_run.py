@@ -75,7 +75,7 @@ def test_a_profile_is_measured_and_written(
         (["--max-sequences", "many"], "no whole number"),
         (["--token-ids", "9"], "no range of token ids"),
         (["--token-ids", "1-99999999999999999999"], "no range of token ids"),
-        (["--max-duration", "5"], "no duration"),
+        (["--max-duration", "5"], "is not a duration"),
     ],
 )
 def test_options_without_meaning_are_refused(

@@ -27,6 +27,19 @@ SERVICE_NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 LABEL_KEY_PATTERN = rf"^({_SUBDOMAIN}/)?{_QUALIFIED_TAIL}$"
 
 
+MOST_FIGURE = 1e12
+"""No rate, price or percentage of a status is above it, and decimals of what is far above are not exact any more."""
+
+
+def figure_of(text: str) -> float:
+    """The figure of a status field, which anybody may edit: 0 unless the text is a number from 0 to `MOST_FIGURE`."""
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if 0.0 <= value <= MOST_FIGURE else 0.0
+
+
 def written_as(form: str) -> WrapValidator:
     """For a string with a pattern: what is not of it is refused with `form` instead of the pattern."""
 

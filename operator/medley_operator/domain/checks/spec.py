@@ -11,7 +11,6 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.engine.arguments import RESERVED, flag_of
 from medley_operator.domain.values.candidates import Rejection, VariantCandidate
 from medley_operator.domain.values.conditions import PlanReason
-from medley_planner.units import duration_seconds
 
 MIN_WINDOW_SECONDS = 10.0
 MAX_WINDOW_SECONDS = 86400.0
@@ -49,7 +48,7 @@ def check_profile(profile: RuntimeProfile) -> str | None:
         for index, argument in enumerate(arguments):
             if flag_of(argument) in RESERVED:
                 return f'spec.{name}[{index}] "{argument}": {flag_of(argument)} is set by Medley; remove it'
-    if duration_seconds(profile.spec.startup_timeout) <= 0:
+    if profile.spec.startup_timeout_seconds <= 0:
         return f'spec.startupTimeout "{profile.spec.startup_timeout}" must be above 0, such as "30m"'
     return None
 

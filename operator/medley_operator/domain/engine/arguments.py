@@ -14,7 +14,6 @@ from enum import StrEnum
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.values.labels import HTTP_PORT
 from medley_planner.shapes import model_id
-from medley_planner.units import duration_seconds
 from medley_planner.variants import ENGINE_FLAGS
 
 COMMAND = ("vllm", "serve")
@@ -76,7 +75,7 @@ def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Ite
         EngineFlag.DTYPE: "bfloat16",
         EngineFlag.GPU_MEMORY_UTILIZATION: f"{runtime.gpu_memory_utilization_percent / 100:.2f}",
         EngineFlag.MAX_NUM_SEQS: str(runtime.max_sequences),
-        EngineFlag.SHUTDOWN_TIMEOUT: str(math.ceil(duration_seconds(spec.drain.timeout))),
+        EngineFlag.SHUTDOWN_TIMEOUT: str(math.ceil(spec.drain.timeout_seconds)),
         EngineFlag.DISABLE_ACCESS_LOG: "/health,/metrics,/ping",
     }
     version = version_of(runtime.version)

@@ -16,6 +16,7 @@ from medley_planner.optimize.task.cost import cost_per_hour
 from medley_planner.optimize.task.limits import Limit, Room
 from medley_planner.optimize.task.single import single_fleets
 from medley_planner.optimize.task.task import Task
+from medley_planner.units import per_hour
 
 _NAMED_AT_MOST = 3
 
@@ -82,7 +83,7 @@ def _explain(
         return _out_of(scarce[0], variant, room, left)
     if task.rate_rps == 0:
         return UnusedReason.NO_DEMAND, (
-            f"there are no requests to serve, and at ${variant.cost_per_hour:.2f}/h it is not needed for a minimum"
+            f"there are no requests to serve, and at {per_hour(variant.cost_per_hour)} it is not needed for a minimum"
         )
     return _compare(task, index, replicas, split, single)
 
@@ -95,8 +96,8 @@ def _compare(
     alone = single[index]
     if alone is not None and alone.cost_per_hour >= cost:
         return UnusedReason.DEARER, (
-            f"alone it takes {alone.replicas} replica{'s' * (alone.replicas > 1)} at ${alone.cost_per_hour:.2f}/h "
-            f"against ${cost:.2f}/h of this plan"
+            f"alone it takes {alone.replicas} replica{'s' * (alone.replicas > 1)} at {per_hour(alone.cost_per_hour)} "
+            f"against {per_hour(cost)} of this plan"
         )
     served = [number for number in range(len(task.classes)) if _carries(task, index, split, number)]
     used = [other for other, count in enumerate(replicas) if count > 0 and task.able[other]]
@@ -106,7 +107,10 @@ def _compare(
         ours = _work_cost(task, index, served)
         if theirs < ours < math.inf:
             return UnusedReason.DEARER, _dearer_work(task, served, ours, theirs, variant, rival)
-    return UnusedReason.NO_GAIN, f"replicas come whole, and no plan found with one of it costs less than ${cost:.2f}/h"
+    return (
+        UnusedReason.NO_GAIN,
+        f"replicas come whole, and no plan found with one of it costs less than {per_hour(cost)}",
+    )
 
 
 def _carries(task: Task, index: int, split: Split, number: int) -> bool:
@@ -148,8 +152,8 @@ def _dearer_work(
 ) -> str:
     part = math.fsum(task.service.demand.shares[bucket] for number in served for bucket in task.classes[number])
     return (
-        f"per unit of work it is dearer: the {part:.1%} of the requests that it can serve take ${ours:.2f}/h of "
-        f"{variant.name} (fractions of a replica counted) against ${theirs:.2f}/h of {rival.name}"
+        f"per unit of work it is dearer: the {part:.1%} of the requests that it can serve take {per_hour(ours)} of "
+        f"{variant.name} (fractions of a replica counted) against {per_hour(theirs)} of {rival.name}"
     )
 
 

@@ -13,6 +13,7 @@ import yaml
 from medley_operator.cli.main import main as medley
 from medley_planner.__main__ import main
 from medley_planner.cli import simulated_rate
+from medley_planner.units import req_per_second
 
 GOOD = [
     "estimate", "--model", "meta-llama/Llama-3.1-70B", "--gpu", "h100", "--tp", "2", "--precision", "fp8",
@@ -63,7 +64,7 @@ def test_the_simulated_rate_stands_beside_the_closed_form_and_is_kept(
     assert main(asked) == 0
     assert json.loads(capsys.readouterr().out) == report
     assert main([*asked[:-2], "-o", "table"]) == 0
-    assert f"{report['simulated_max_rate_rps']:.2f} requests/s" in capsys.readouterr().out
+    assert req_per_second(report["simulated_max_rate_rps"]) in capsys.readouterr().out
 
 
 def test_with_one_target_an_engine_that_falls_behind_is_still_seen(
