@@ -19,6 +19,8 @@ class ExitStatus(IntEnum):
     """A file, an object, an option or an endpoint that cannot be used; standard error names it and the way out."""
     NOT_ALL = 3
     """The input is sound, and not all of it can be had: demand that no plan serves, a load test without a result."""
+    NO_PLAN = 4
+    """The planner made a plan that its own verifier refuses, or failed: a fault of the planner, not of the input."""
     INTERRUPTED = 130
     """Ctrl-C."""
 

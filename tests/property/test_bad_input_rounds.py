@@ -25,7 +25,6 @@ from medley_operator.domain.values.profile_judgement import Known
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
-    FleetPlan,
     MetricsReason,
     Observation,
     Snapshot,
@@ -33,9 +32,10 @@ from medley_operator.domain.values.snapshot import (
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.capacity import EngineKey, GridRatios, Speed, StepFactors, TableGroup
 from medley_planner.capacity.simulated import closed_form_of
+from medley_planner.fleet_plan import FleetPlan
 from medley_planner.model import Bucket, Demand, Provenance, SizeSource
 from medley_planner.shapes import Precision
-from tests.unit.domain import factories as make
+from tests.unit.operator import factories as make
 
 few = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 """Enough to meet every kind of nonsense, since most values are drawn from lists of it."""

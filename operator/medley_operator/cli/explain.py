@@ -1,8 +1,8 @@
 """`medley explain INSTANCE.json` and `medley explain -f FILE...`: why the plan is as it is, without a cluster.
 
 A bare instance is the planner's own command; manifests are planned just as `medley plan -f` plans them. Writes nothing
-but standard output and, with `--simulate`, the cache of simulated capacities. Exit status: 0 planned, 3 partly or not
-feasible, 2 bad input.
+but standard output and, with `--simulate`, the cache of simulated capacities. Exit status: 0 planned, 2 bad input, 3
+partly or not feasible, 4 no plan that passes the verifier.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from medley_operator.cli.arguments import add_manifest_files
 from medley_operator.cli.tables import add_table_options, basis_notes, with_tables
 from medley_planner.bad_input import BadInput
 from medley_planner.cli import explain as bare
-from medley_planner.exit_status import report_error
+from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
     from medley_operator.domain.values.candidates import Prepared
-    from medley_planner.explain import Excluded
     from medley_planner.model import Plan
+    from medley_planner.omitted import Omitted
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,8 +32,8 @@ def add_parser(subparsers: Any) -> None:
         description="Plan a bare instance, or LLMServices from YAML files as `medley plan -f` does, and explain the "
         "plan: limits that bind and what more of them would save, cost per million tokens, what each variant alone "
         "would cost, why variants are unused, what a better router would save, what to give way for demand that is "
-        "not served, what changed against an earlier plan. Exit status: 0 planned, 3 partly or not feasible, 2 bad "
-        "input.",
+        "not served, what changed against an earlier plan. Exit status: 0 planned, 2 bad input, 3 partly or not "
+        "feasible, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="INSTANCE.json", type=Path, nargs="?", help="file with one bare instance")
     add_manifest_files(parser)
@@ -67,12 +67,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _explain_manifests(args: argparse.Namespace) -> int:
     from medley_operator.cli.plan_report import build_report, exit_status
+    from medley_planner.cli.planned import NoPlan
 
     try:
         prepared, planned = _plan(args.filenames, args)
         before = _plan(args.last, args) if args.last is not None else None
     except BadInput as error:
         return report_error("explain", error)
+    except NoPlan as error:
+        return report_error("explain", error, status=ExitStatus.NO_PLAN)
     status = exit_status(build_report(prepared, planned))
     _name_rejected(prepared)
     for note in basis_notes(prepared):
@@ -98,7 +101,7 @@ def _explain_manifests(args: argparse.Namespace) -> int:
 
 
 def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Plan | None]:
-    """Raises `BadInput`."""
+    """Raises `BadInput` and `NoPlan`."""
     from medley_operator.cli.manifests import read_objects
     from medley_operator.cli.plan import offline_snapshot, plan_snapshot
 
@@ -109,17 +112,11 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
     return plan_snapshot(snapshot, deadline_seconds=args.deadline)
 
 
-def _excluded(prepared: Prepared) -> dict[str, tuple[Excluded, ...]]:
-    """Pools that are no variant of a service, with the reasons that preparing found."""
+def _excluded(prepared: Prepared) -> dict[str, tuple[Omitted, ...]]:
+    """What preparing left out of each service."""
     from medley_operator.domain.values.candidates import problem_name
-    from medley_planner.explain import Excluded
 
-    return {
-        problem_name(candidate.key): tuple(
-            Excluded(part.variant, part.reason, part.message) for part in candidate.unfit
-        )
-        for candidate in prepared.services
-    }
+    return {problem_name(candidate.key): candidate.omitted for candidate in prepared.services}
 
 
 def _name_rejected(prepared: Prepared) -> None:

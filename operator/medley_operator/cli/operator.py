@@ -1,4 +1,7 @@
-"""`medley operator`: reads the settings, sets up logs, runs the operator."""
+"""`medley operator`: reads the settings, sets up logs, runs the operator.
+
+Apart: each command is a module that `main` loads only when it is asked for.
+"""
 
 from __future__ import annotations
 

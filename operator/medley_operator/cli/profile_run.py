@@ -2,6 +2,8 @@
 
 Standard output is the manifest alone; what happens is told on standard error. Exit status: 0 written, 2 bad input or an
 endpoint that cannot be tested, 3 nothing measured.
+
+Apart: each way of `medley profile` is a module of its own, and this one makes an HTTP client.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from medley_operator.cli.load_arguments import add_load_arguments
 from medley_operator.cli.profile_import import add_engine_arguments, check_engine, write_profile
-from medley_operator.profile.arguments import add_load_arguments
 from medley_operator.profile.report import Imported
 from medley_planner.bad_input import BadInput
 from medley_planner.exit_status import ExitStatus, report_error

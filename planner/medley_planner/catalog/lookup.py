@@ -1,4 +1,7 @@
-"""Finds a GPU type by its name or by the product name that GPU feature discovery puts on a node."""
+"""Finds a GPU type by its name or by the product name that GPU feature discovery puts on a node.
+
+Apart: `rows` is data alone, so that a new GPU type is a row and nothing else.
+"""
 
 from __future__ import annotations
 

@@ -208,8 +208,8 @@ def _simulated(question: EstimateRequest, closed_form_rps: float | None, directo
     if closed_form_rps is None:
         way_out = "it looks for the largest rate within targets; give --slo-ttft, --slo-tpot or both"
         raise BadOption.whole("--simulate", way_out)
+    from medley_planner.capacity.cache import TableCache, default_directory
     from medley_planner.cli.simulated_rate import simulated_max_rate_rps
-    from medley_planner.cli.table_cache import TableCache, default_directory
 
     cache = TableCache(directory or default_directory(os.environ))
     return simulated_max_rate_rps(question, guess_rps=closed_form_rps, cache=cache)

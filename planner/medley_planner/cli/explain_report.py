@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from medley_planner.explain import Explanation, RoutingSaving
+from medley_planner.explain import Explanation
+from medley_planner.fleet_plan import RoutingSaving
 
 Savings = Mapping[str, RoutingSaving | None]
 
@@ -20,6 +21,7 @@ def explanation_report(explanation: Explanation, savings: Savings) -> dict[str, 
     """
     report = _plain(explanation)
     for service in report["services"]:
+        service["unused"] = [one.pop("omitted") | one for one in service["unused"]]
         service["routing_saving"] = _plain(savings.get(service["service"]))
     return dict(report)
 

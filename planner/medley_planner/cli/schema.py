@@ -1,4 +1,7 @@
-"""The JSON Schema of what `medley solve` reads: a fleet, or one bare instance. Pure."""
+"""The JSON Schema of what `medley solve` reads: a fleet, or one bare instance. Pure.
+
+Apart: it loads the models of both forms, which `--schema` alone needs together.
+"""
 
 from __future__ import annotations
 

@@ -1,15 +1,18 @@
-"""The simulated largest rate of one size for `medley estimate --simulate`, kept on disk until it is asked again."""
+"""The simulated largest rate of one size for `medley estimate --simulate`, kept on disk until it is asked again.
+
+Apart: it loads the simulator, which an estimate without `--simulate` never needs.
+"""
 
 from __future__ import annotations
 
 import math
 
 from medley_planner.capacity import LatencyTargets, Speed, TableGroup, TableKey
+from medley_planner.capacity.cache import TableCache
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.estimate import EstimateRequest
 from medley_planner.capacity.simulated import engine_of_key
 from medley_planner.cli.arguments import BadOption
-from medley_planner.cli.table_cache import TableCache
 from medley_planner.exit_status import report_error
 
 

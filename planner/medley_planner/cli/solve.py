@@ -1,7 +1,8 @@
 """`medley solve FILE.json`: the cheapest mix for bare capacity tables, with no cluster and no model of anything.
 
 Reads one file with a fleet or with one instance, writes to standard output; what is wrong with the file goes to
-standard error. Exit status: 0 planned, 3 partly or not feasible or some services rejected, 2 bad input.
+standard error. Exit status: 0 planned, 2 bad input, 3 partly or not feasible or some services rejected, 4 no plan that
+passes the verifier.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import add_plan_options
 from medley_planner.cli.figures import rounded
 from medley_planner.cli.instance import Instance, parse_instance, read_document
-from medley_planner.cli.verified import plan_verified
+from medley_planner.cli.planned import NoPlan, plan_all_or_raise
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import Plan, PlanStatus
 from medley_planner.units import per_hour
@@ -36,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         "(JSON: gpu, dist, rate; optional ins, outs, stock, routing). Capacity tables are taken as they are: no "
         "derating, and no headroom but what the document asks for. Shares may be off a sum of 1 by 1 % and are scaled "
         "to it. A service whose own data is bad is reported as Rejected, the others are planned. Exit status: 0 "
-        "planned, 3 partly or not feasible or some services rejected, 2 bad input.",
+        "planned, 2 bad input, 3 partly or not feasible or some services rejected, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="FILE.json", type=Path, help="file with one fleet or one instance")
     parser.add_argument("--schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of the file and exit")
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
         return _run_fleet(args, document) if is_fleet(document) else _run_instance(args, document)
     except BadInput as error:
         return report_error("solve", error)
+    except NoPlan as error:
+        return report_error("solve", error, status=ExitStatus.NO_PLAN)
 
 
 def is_fleet(document: object) -> bool:
@@ -64,7 +67,7 @@ def _run_instance(args: argparse.Namespace, document: object) -> int:
     except BadInput as error:
         error.within(str(args.instance))
         raise
-    planned = plan_verified(instance.problem, deadline_seconds=args.deadline)
+    planned = plan_all_or_raise(instance.problem, deadline_seconds=args.deadline)
     report = summarise(instance, planned)
     _print(report, args.output, _print_instance)
     return ExitStatus.OK if planned.status in _WHOLE else ExitStatus.NOT_ALL
@@ -81,7 +84,7 @@ def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
     except BadInput as error:
         error.within(str(args.instance))
         raise
-    planned = plan_verified(fleet.problem, deadline_seconds=args.deadline)
+    planned = plan_all_or_raise(fleet.problem, deadline_seconds=args.deadline)
     for rejected in fleet.rejected:
         report_error("solve", f"{args.instance}: {rejected.fault}")
     _print(summarise_fleet(fleet, planned), args.output, print_fleet)

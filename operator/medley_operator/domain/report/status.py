@@ -28,7 +28,8 @@ from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
-from medley_operator.domain.values.snapshot import Manifest, RoutingSaving
+from medley_operator.domain.values.snapshot import Manifest
+from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
 from medley_planner.units import money, percent, rate, unit_price
 
@@ -143,8 +144,8 @@ def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choi
         ][:MAX_UNUSED_ROWS],
         limits=_limits(outcome.goal.binding),
         unused=[
-            *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
-            *outcome.candidate.unfit,
+            UnusedStatus(variant=part.variant, reason=part.reason.value, message=part.message)
+            for part in (*plan.unused, *outcome.candidate.omitted)
         ][:MAX_UNUSED_ROWS],
         unserved=_unserved(plan, choice.demand),
     )
@@ -196,7 +197,7 @@ def _slack(fleet: Plan) -> float:
 def _routing_savings(saving: RoutingSaving | None) -> RoutingSavingsStatus | None:
     if saving is None:
         return None
-    return RoutingSavingsStatus(mode=saving.mode.value, saves_per_hour=money(saving.saves_per_hour))
+    return RoutingSavingsStatus(mode=saving.next_mode.value, saves_per_hour=money(saving.saving_per_hour))
 
 
 def _limits(binding: tuple[LimitUse, ...]) -> list[LimitStatus]:

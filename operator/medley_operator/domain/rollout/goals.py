@@ -10,8 +10,8 @@ from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
 from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting, problem_name
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
-from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.check import Checked
+from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
 from medley_planner.units import per_hour
 

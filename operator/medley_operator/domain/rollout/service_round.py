@@ -18,9 +18,10 @@ from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
-from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey, PlanOrFailure
+from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
+from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan, ServicePlan
 
 _SERVED_SHARE = 0.999

@@ -15,7 +15,6 @@ from medley_operator.api.v1alpha1 import (
     MAX_VARIANTS,
     LLMService,
     RuntimeProfile,
-    UnusedStatus,
 )
 from medley_operator.domain.checks.attainable import target_rejection
 from medley_operator.domain.values.candidates import PoolState, Rejection, VariantCandidate
@@ -30,7 +29,8 @@ from medley_operator.domain.variants.requested import (
 )
 from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
-from medley_planner.variants import Engine, Row, Unfit, choose_budgets, generate, limit, prune
+from medley_planner.omitted import Omitted, OmittedReason
+from medley_planner.variants import Engine, Row, choose_budgets, generate, limit, prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ChosenVariants:
     """
 
     variants: tuple[VariantCandidate, ...]
-    unfit: tuple[UnusedStatus, ...]
+    omitted: tuple[Omitted, ...]
     missing_tables: tuple[TableKey, ...] = ()
 
 
@@ -78,12 +78,12 @@ def find_variants(
     made = generate(
         engine, tuple(ask.source for ask in asked.asks), demand.buckets, longest_name=MAX_VARIANT_NAME_LENGTH
     )
-    unfit = [*asked.unfit, *(_unused(part) for part in made.unfit)]
-    rows = _unique(made.rows, asked.asks, unfit)
+    omitted = [*asked.omitted, *made.omitted]
+    rows = _unique(made.rows, asked.asks, omitted)
     if isinstance(rows, Rejection):
         return rows
     if not rows:
-        return fits_nowhere(service, engine, unfit)
+        return fits_nowhere(service, engine, omitted)
     rejection = target_rejection(service, rows, demand)
     if rejection is not None:
         return rejection
@@ -96,16 +96,12 @@ def find_variants(
     by_name = {row.name: row for row in rows}
     return ChosenVariants(
         variants=tuple(_candidate(variant, by_name[variant.name], asked.asks) for variant in kept),
-        unfit=(*unfit, *dropped),
+        omitted=(*omitted, *dropped),
         missing_tables=_missing(made.rows, {variant.name for variant in kept}, engine, chosen=chosen),
     )
 
 
-def _unused(part: Unfit) -> UnusedStatus:
-    return UnusedStatus(variant=part.name, reason=part.reason, message=part.message)
-
-
-def _unique(rows: Sequence[Row], asks: Sequence[Ask], unfit: list[UnusedStatus]) -> list[Row] | Rejection:
+def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) -> list[Row] | Rejection:
     """One row for each name: of two entries that mean the same variant, the one that says more about it counts."""
     taken: dict[str, Row] = {}
     for row in rows:
@@ -120,7 +116,7 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], unfit: list[UnusedStatus])
         rejection = same_name(ask, row.name)
         if ask.wish is not None:
             return rejection
-        unfit.append(UnusedStatus(variant=row.name, reason="SameName", message=rejection.message))
+        omitted.append(Omitted(row.name, ask.source.pool, OmittedReason.SAME_NAME, rejection.message))
     return list(taken.values())
 
 
@@ -188,18 +184,14 @@ def _running(service: LLMService) -> list[str]:
 
 def _pruned(
     whole: Service, rows: Sequence[Row], asks: Sequence[Ask], running: Collection[str]
-) -> tuple[tuple[Variant, ...], list[UnusedStatus]]:
+) -> tuple[tuple[Variant, ...], tuple[Omitted, ...]]:
     """Less what no plan needs, and not more than a route has backends for, with those that are on their way out."""
     keep = {*running, *(row.name for row in rows if asks[row.source].source.single)}
     needed = prune(whole, keep=keep)
     leaving = len({*running} - {row.name for row in rows})
     most = max(MAX_VARIANTS - leaving, 1)
     kept = limit(replace(whole, variants=needed.variants), most=most, keep=keep)
-    dropped = [
-        UnusedStatus(variant=part.variant, reason=part.reason, message=part.message)
-        for part in (*needed.dropped, *kept.dropped)
-    ]
-    return kept.variants, dropped
+    return kept.variants, (*needed.dropped, *kept.dropped)
 
 
 def _candidate(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantCandidate:

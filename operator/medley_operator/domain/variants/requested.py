@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, UnusedStatus, VariantSpec
+from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, VariantSpec
 from medley_operator.domain.checks.spec import price_problem
 from medley_operator.domain.values.candidates import PoolState, Rejection
 from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed
 from medley_planner.catalog import Gpu
+from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.variants import PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET, Engine, Source
 
@@ -34,7 +35,7 @@ class Asks:
     """What is asked for, and the pools that cannot be used."""
 
     asks: tuple[Ask, ...]
-    unfit: tuple[UnusedStatus, ...]
+    omitted: tuple[Omitted, ...]
 
 
 def precisions_of(service: LLMService) -> tuple[Precision, ...]:
@@ -117,15 +118,15 @@ def asks_of(service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolSt
         message = "the cluster has no GPUPool; create one for each type of GPU node (kubectl explain gpupool.spec)"
         return Rejection(PlanReason.POOL_NOT_FOUND, message)
     asks: list[Ask] = []
-    unfit: list[UnusedStatus] = []
+    omitted: list[Omitted] = []
     for state in pools:
         name = state.pool.metadata.name
         gpu = _usable(state)
         if isinstance(gpu, str):
-            unfit.append(UnusedStatus(variant=name, reason="PoolNotUsable", message=f'GPUPool "{name}": {gpu}'))
+            omitted.append(Omitted(name, name, OmittedReason.POOL_NOT_USABLE, f'GPUPool "{name}": {gpu}'))
         else:
             asks.append(Ask(state=state, wish=None, field=f"GPUPool {name}", source=_source(state, gpu)))
-    return Asks(asks=tuple(asks), unfit=tuple(unfit))
+    return Asks(asks=tuple(asks), omitted=tuple(omitted))
 
 
 def _wished(service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolState]) -> Asks | Rejection:
@@ -145,7 +146,7 @@ def _wished(service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolSt
         if problem is not None or isinstance(gpu, str):
             return Rejection(PlanReason.INVALID_SPEC, problem or "")
         asks.append(Ask(state=state, wish=wish, field=field, source=_source(state, gpu, wish)))
-    return Asks(asks=tuple(asks), unfit=())
+    return Asks(asks=tuple(asks), omitted=())
 
 
 def _usable(state: PoolState) -> Gpu | str:
@@ -216,10 +217,10 @@ def same_name(ask: Ask, name: str) -> Rejection:
     return Rejection(PlanReason.INVALID_SPEC, message)
 
 
-def fits_nowhere(service: LLMService, engine: Engine, unfit: Sequence[UnusedStatus]) -> Rejection:
+def fits_nowhere(service: LLMService, engine: Engine, omitted: Sequence[Omitted]) -> Rejection:
     smallest = min(engine.precisions, key=engine.shape.weight_bytes)
     weights_gb = engine.shape.weight_bytes(smallest) / 1e9
-    each = "; ".join(f"{pool.variant}: {pool.message}" for pool in unfit)
+    each = "; ".join(f"{pool.variant}: {pool.message}" for pool in omitted)
     return Rejection(
         PlanReason.MODEL_FITS_NO_POOL,
         f'spec.model.uri "{service.spec.model.uri}" ({weights_gb:.0f} GB of weights in {smallest}) fits no pool: '

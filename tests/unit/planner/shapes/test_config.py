@@ -1,0 +1,106 @@
+"""Configs of models are read as transformers reads them, or refused by the key at fault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medley_planner.shapes import BadConfig, Precision, bundled_shape, shape_from_config
+
+LLAMA_8B: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+    "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192},
+}
+
+
+def test_config_is_read_from_dict_text_and_path(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA_8B))
+    shape = shape_from_config(LLAMA_8B, name="m")
+    assert shape == shape_from_config(json.dumps(LLAMA_8B), name="m") == shape_from_config(path, name="m")
+    assert shape.parameters() == 8_030_261_248
+    assert shape.max_position == 131072
+
+
+def test_defaults_are_those_of_transformers() -> None:
+    config = {k: v for k, v in LLAMA_8B.items() if k != "num_key_value_heads"}
+    shape = shape_from_config(config)
+    assert (shape.kv_heads, shape.head_size, shape.tied_embeddings) == (32, 128, False)
+    assert shape_from_config({**config, "model_type": "gemma2"}).tied_embeddings
+    assert shape_from_config({**config, "head_dim": 64}).head_size == 64
+
+
+def test_nested_text_config_and_yarn() -> None:
+    text = {**LLAMA_8B, "max_position_embeddings": 32768, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}}
+    outer = {"architectures": ["Llava5ForConditionalGeneration"], "model_type": "llava", "text_config": text}
+    shape = shape_from_config(outer)
+    assert shape.layers == 32
+    assert shape.max_position == 131072
+
+
+def test_experts_with_shared_part_and_dense_first_layers() -> None:
+    moe = {
+        **LLAMA_8B,
+        "n_routed_experts": 64,
+        "num_experts_per_tok": 6,
+        "moe_intermediate_size": 1408,
+        "n_shared_experts": 2,
+        "first_k_dense_replace": 1,
+    }
+    shape = shape_from_config(moe)
+    assert (shape.experts, shape.shared_intermediate, shape.moe_layers) == (64, 2816, 31)
+    per_layer = 3 * 4096 * 1408
+    assert shape.parameters() - shape.active_parameters() == 31 * 58 * per_layer
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"hidden_size": None}, "hidden_size"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers"),
+        ({"vocab_size": "many"}, "vocab_size"),
+        ({"num_attention_heads": True}, "num_attention_heads"),
+        ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
+        ({"kv_lora_rank": 512}, "qk_nope_head_dim"),
+        ({"index_topk": 2048}, "index_topk"),
+        ({"is_encoder_decoder": True}, "is_encoder_decoder"),
+        ({"architectures": ["BertModel"]}, "architectures"),
+        ({"num_experts": 8}, "num_experts_per_tok"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_key(change: dict[str, Any], key: str) -> None:
+    with pytest.raises(BadConfig, match=f'"acme/m".*{key}') as caught:
+        shape_from_config({**LLAMA_8B, **change}, name="acme/m")
+    assert caught.value.field == key
+
+
+@pytest.mark.parametrize("text", ["{not json", '{"a": 1}', "/no/such/file.json"])
+def test_unreadable_text_or_path(text: str) -> None:
+    with pytest.raises(BadConfig):
+        shape_from_config(text)
+
+
+def test_latent_attention_caches_one_vector_on_each_gpu() -> None:
+    shape = bundled_shape("deepseek-ai/DeepSeek-R1")
+    assert shape.kv_bytes_per_token() == 61 * (512 + 64) * 2
+    assert shape.kv_bytes_per_token(8, element_bytes=1.0) == 8 * 61 * (512 + 64)
+    assert shape.attention_flops_per_pair() == 2 * 61 * 128 * (128 + 64 + 128)
+
+
+def test_four_bit_mixtures_keep_what_is_no_expert_in_bf16() -> None:
+    shape = bundled_shape("openai/gpt-oss-120b")
+    assert (shape.sliding_layers, shape.sliding_window) == (18, 128)
+    assert shape.weight_bytes(Precision.FP4) / 1e9 == pytest.approx(68.8, rel=0.02)  # the checkpoint's size is 65 GB
+    dense = bundled_shape("meta-llama/Llama-3.1-70B")
+    assert dense.dense_weight_bytes(Precision.FP4) == 0.5625
