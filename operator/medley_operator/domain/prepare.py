@@ -16,7 +16,7 @@ from medley_operator.domain.checks.spec import check_arguments, check_degrees, c
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times, longest_startup_seconds
 from medley_operator.domain.load.demand import choose_demand
-from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service, planner_variants
+from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.candidates import (
@@ -32,7 +32,6 @@ from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, S
 from medley_operator.domain.variants.choose import find_variants
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
-from medley_planner.shapes import model_id
 
 MOST_REPLICAS = 2**31 - 1
 """Of a Deployment, by its API. A status that tells more was not written by this operator."""
@@ -127,20 +126,18 @@ def _candidate(
         speeds=speeds,
         estimate=estimate,
         tables=snapshot.capacity_tables,
+        leads=leads,
     )
     if isinstance(found, Rejection):
         return replace(known, rejection=found)
     rejection = check_degrees(service, found.variants)
     if rejection is not None:
         return replace(known, rejection=rejection)
-    variants = planner_variants(
-        found.variants, profile, last_replicas=last_replicas, model=model_id(service.spec.model.uri), leads=leads
-    )
     waits = None
     if snapshot.simulates and last_replicas:
         waits = waiting(
             service,
-            variants,
+            found.variants,
             demand=choice.demand,
             since_seconds=memory.waiting_since,
             at_seconds=snapshot.at_seconds,
@@ -150,7 +147,7 @@ def _candidate(
         disposition=Disposition.HELD
         if choice.hold or (waits is not None and not waits.overdue)
         else Disposition.PLANNED,
-        variants=variants,
+        variants=found.variants,
         omitted=found.omitted,
         missing_tables=found.missing_tables,
         waiting=waits,

@@ -25,6 +25,7 @@ from medley_planner.model import (
     Problem,
     Provenance,
     RoutingMode,
+    Sees,
     Service,
     SizeSource,
     Variant,
@@ -70,8 +71,7 @@ class InstanceDocument(_Document):
     )
     routing: Annotated[RoutingMode, Field(strict=False)] | None = Field(
         None,
-        description="Service (equal by pod), HTTPRoute (one weight per type), InferencePool (one share per type and "
-        "prompt length), PerBucket (an oracle that sees both sizes; the default).",
+        description=f"{RoutingMode.described()}. A variant is a GPU type here. Default: {RoutingMode.best().value}.",
     )
 
 
@@ -120,7 +120,7 @@ def parse_instance(document: Any) -> Instance:
             rate_rps=read.rate, buckets=_buckets(read), shares=_shares(read.dist), size_source=SizeSource.STATIC
         ),
         variants=tuple(_variant(name, entry) for name, entry in read.gpu.items()),
-        routing=read.routing or RoutingMode.PER_BUCKET,
+        routing=read.routing or RoutingMode.best(),
     )
     pools = tuple(Pool(name, (read.stock or {}).get(name)) for name in read.gpu)
     return Instance(
@@ -155,7 +155,7 @@ def _check_together(read: InstanceDocument) -> None:
     if read.stock is not None and unknown is not None:
         way_out = f"gpu has no such type; it has {', '.join(read.gpu)}"
         raise BadDocument("", f"stock.{unknown}", read.stock[unknown], way_out)
-    if read.routing is RoutingMode.INFERENCE_POOL and read.ins is None:
+    if read.routing is not None and read.routing.sees is Sees.PROMPT and read.ins is None:
         way_out = f'routing is "{read.routing.value}"; give the prompt tokens that it goes by'
         raise BadDocument("", "ins", MISSING, way_out)
 

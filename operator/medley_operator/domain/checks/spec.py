@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_operator.domain.engine.arguments import RESERVED, flag_of
+from medley_operator.domain.engine.arguments import RESERVED, flag_of, flags_of
 from medley_operator.domain.values.candidates import Rejection, VariantCandidate
 from medley_operator.domain.values.conditions import PlanReason
+from medley_planner.layout import EngineKind
+from medley_planner.variants import unreadable_argument
 
 MIN_WINDOW_SECONDS = 10.0
 MAX_WINDOW_SECONDS = 86400.0
@@ -39,7 +41,8 @@ def check_arguments(service: LLMService, profile: RuntimeProfile) -> Rejection |
                 f'{field}: RuntimeProfile "{profile.metadata.name}" does not allow {flag} (allowed: {listed}); '
                 "remove it, or ask for it in the profile's spec.allowedArgs",
             )
-    return None
+    problem = unreadable_argument(EngineKind.VLLM, flags_of(service.spec.runtime.args))
+    return Rejection(PlanReason.ARGUMENT_NOT_ALLOWED, f"spec.runtime.args {problem}") if problem is not None else None
 
 
 def check_profile(profile: RuntimeProfile) -> str | None:
@@ -48,6 +51,9 @@ def check_profile(profile: RuntimeProfile) -> str | None:
         for index, argument in enumerate(arguments):
             if flag_of(argument) in RESERVED:
                 return f'spec.{name}[{index}] "{argument}": {flag_of(argument)} is set by Medley; remove it'
+    problem = unreadable_argument(EngineKind.VLLM, flags_of(profile.spec.args))
+    if problem is not None:
+        return f"spec.args {problem}"
     if profile.spec.startup_timeout_seconds <= 0:
         return f'spec.startupTimeout "{profile.spec.startup_timeout}" must be above 0, such as "30m"'
     return None

@@ -17,8 +17,10 @@ from medley_operator.api.v1alpha1 import (
     RuntimeProfile,
 )
 from medley_operator.domain.checks.attainable import target_rejection
+from medley_operator.domain.cluster.startup import startup_seconds
 from medley_operator.domain.values.candidates import PoolState, Rejection, VariantCandidate
 from medley_operator.domain.values.catalogue import find_shape
+from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.variants.requested import (
     Ask,
     asks_of,
@@ -30,7 +32,11 @@ from medley_operator.domain.variants.requested import (
 from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
+from medley_planner.shapes import model_id
 from medley_planner.variants import Engine, Row, choose_budgets, generate, limit, prune
+
+NO_LEADS = LeadTimes()
+"""No start was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +57,20 @@ def find_variants(
     *,
     pools: Sequence[PoolState],
     demand: Demand,
-    running: Collection[str] = (),
+    running: Mapping[str, int] = MappingProxyType({}),
     planned_as: Service | None = None,
     speeds: Mapping[EngineKey, Speed] = MappingProxyType({}),
     estimate: Speed = ESTIMATE,
     tables: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({}),
+    leads: LeadTimes = NO_LEADS,
 ) -> ChosenVariants | Rejection:
     """The variants of a service whose spec passed `validate`, or why there is none.
 
-    `running` are variants that have replicas or are to get them, beside those that the status tells: they are not left
-    out. `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
+    `running`: replicas of the last plan, by variant; these, and those that the status tells, are not left out.
+    `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
     Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `speeds`:
     what is known beyond the data sheet; `estimate`: what holds where nothing is. `tables`: what was simulated; without,
-    capacities are the closed form's.
+    capacities are the closed form's. `leads`: how long starts take.
     """
     shape = find_shape(service)
     asked = asks_of(service, profile, pools)
@@ -87,8 +94,9 @@ def find_variants(
     rejection = target_rejection(service, rows, demand)
     if rejection is not None:
         return rejection
+    maker = _VariantMaker(model_id(service.spec.model.uri), profile, leads, running)
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
-    whole = replace(whole, variants=tuple(_variant(row, asked.asks[row.source]) for row in rows))
+    whole = replace(whole, variants=tuple(maker.variant(row, asked.asks[row.source]) for row in rows))
     chosen = chooses_token_budget(profile)
     if chosen:
         whole = replace(whole, variants=_one_budget_each(whole, made.rows, rows, asked.asks, running, service))
@@ -120,19 +128,31 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) ->
     return list(taken.values())
 
 
-def _variant(row: Row, ask: Ask) -> Variant:
-    return Variant(
-        name=row.name,
-        pool=ask.source.pool,
-        gpu=row.replica.gpu.name,
-        gpus_per_replica=row.replica.tensor_parallel,
-        cost_per_hour=row.cost_per_hour,
-        capacity_rps=row.capacity.capacity_rps,
-        provenance=row.capacity.provenance,
-        min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
-        max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
-        watts=row.replica.watts,
-    )
+@dataclass(frozen=True, slots=True)
+class _VariantMaker:
+    """Makes whole variants, so that what no plan needs is judged by the figures that plans are made with."""
+
+    model: str
+    profile: RuntimeProfile
+    leads: LeadTimes
+    last_replicas: Mapping[str, int]
+
+    def variant(self, row: Row, ask: Ask) -> Variant:
+        gpu = row.replica.layout.gpu.name
+        return Variant(
+            name=row.name,
+            pool=ask.source.pool,
+            gpu=gpu,
+            gpus_per_replica=row.replica.layout.gpus,
+            cost_per_hour=row.cost_per_hour,
+            capacity_rps=row.capacity.capacity_rps,
+            provenance=row.capacity.provenance,
+            min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
+            max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
+            current_replicas=self.last_replicas.get(row.name, 0),
+            watts=row.watts,
+            startup_seconds=startup_seconds(self.model, gpu, ask.state.pool, self.profile, self.leads),
+        )
 
 
 def _one_budget_each(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, VariantSpec
 from medley_operator.domain.checks.spec import price_problem
+from medley_operator.domain.engine.arguments import user_flags
 from medley_operator.domain.values.candidates import PoolState, Rejection
 from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
 from medley_operator.domain.values.conditions import PlanReason
@@ -98,11 +99,12 @@ def engine_of(
         tpot_seconds=service.spec.slo.tpot_seconds,
         percentile=service.spec.slo.percentile,
         version=profile.spec.version,
+        arguments=tuple(sorted(user_flags(service, profile).items())),
         speeds=tuple(
             sorted(
                 (key, speed)
                 for key, speed in speeds.items()
-                if (key.model, key.engine_version) == (shape.name, profile.spec.version)
+                if (key.model, key.layout.engine_version) == (shape.name, profile.spec.version)
                 and (speed.kv_tokens is None or speed.kv_tokens >= model.max_model_len)
             )
         ),
@@ -194,6 +196,7 @@ def _source(state: PoolState, gpu: Gpu, wish: VariantSpec | None = None) -> Sour
         gpu=gpu,
         gpus_per_node=state.pool.spec.capacity.gpus_per_node,
         cost_per_gpu_hour=state.pool.spec.gpu_cost_per_hour(),
+        watts_per_gpu=state.pool.spec.own_watts_per_gpu(),
         asked=tuple(asked),
         single=wish is not None and _is_single(wish),
         name=wish.name if wish is not None else None,
