@@ -125,8 +125,8 @@ def _name_rejected(prepared: Prepared) -> None:
     from medley_operator.domain.values.candidates import problem_name
 
     for candidate in prepared.services:
-        if candidate.rejection is not None:
-            reason, message = candidate.rejection.reason.value, candidate.rejection.message
+        if candidate.refusal is not None:
+            reason, message = candidate.refusal.reason, candidate.refusal.message
             print(f"medley explain: {problem_name(candidate.key)} is not planned: {reason}: {message}", file=sys.stderr)
 
 

@@ -163,15 +163,16 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
 
 def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:
     """Services that no plan can be made from are rejected; the others are planned."""
-    from medley_operator.domain.values.candidates import Disposition, Rejection, problem_name
+    from medley_operator.domain.values.candidates import Disposition, problem_name
     from medley_operator.domain.values.conditions import PlanReason
+    from medley_operator.domain.values.refusal import Refusal
 
     if prepared.problem is None or not faults:
         return prepared
     services = prepared.problem.services
     said = {services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
     candidates = tuple(
-        replace(candidate, disposition=Disposition.REJECTED, rejection=Rejection(PlanReason.INVALID_SPEC, said[name]))
+        replace(candidate, disposition=Disposition.REJECTED, refusal=Refusal(PlanReason.INVALID_SPEC, said[name]))
         if (name := problem_name(candidate.key)) in said
         else candidate
         for candidate in prepared.services

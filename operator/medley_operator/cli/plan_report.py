@@ -56,12 +56,12 @@ def exit_status(report: Report) -> int:
 def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet: Plan | None) -> Report:
     name = problem_name(candidate.key)
     if plan is None or fleet is None or candidate.choice is None:
-        rejection = candidate.rejection
+        refusal = candidate.refusal
         return {
             "service": name,
             "status": REJECTED,
-            "reason": rejection.reason.value if rejection is not None else "NotPlanned",
-            "message": rejection.message if rejection is not None else "not planned",
+            "reason": str(refusal.reason) if refusal is not None else "NotPlanned",
+            "message": refusal.message if refusal is not None else "not planned",
         }
     figures = figures_of(candidate.choice.demand)
     single = plan.best_single

@@ -38,7 +38,6 @@ from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_re
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.speed.profile_status import model_profile_status
 from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceKey
-from medley_operator.domain.values.catalogue import known_gpu_names
 from medley_operator.domain.values.snapshot import (
     Decision,
     EventNote,
@@ -213,14 +212,12 @@ def _platform_statuses(
     *,
     now: str,
 ) -> list[StatusWrite]:
-    known = known_gpu_names()
     nodes = {each.pool: each.planned_nodes for each in by_node}
     pools = [
         pool_status(
             state,
             planned_gpus=planned_gpus.get(state.pool.metadata.name, 0),
             planned_nodes=nodes.get(state.pool.metadata.name),
-            known_gpus=known,
             now=now,
         )
         for state in prepared.pools

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
-from medley_operator.domain.checks.spec import price_problem
 from medley_operator.domain.cluster.children import ReplicaSizes, replicas_by_pool
 from medley_operator.domain.cluster.pools import planner_pools
 from medley_operator.domain.cluster.startup import startup_seconds
@@ -50,8 +49,8 @@ def planner_problem(
     degrees: dict[str, set[int]] = {}
     for variant in (variant for service in services for variant in service.variants):
         degrees.setdefault(variant.pool, set()).add(variant.gpus_per_replica)
-    # A pool without a price is told so in its own status, and no service has a variant there.
-    pools = [state for state in pools if price_problem(state.pool) is None]
+    # A pool that is refused shows so in its own status, and no service has a variant there.
+    pools = [state for state in pools if state.refusal is None]
     found = planner_pools(pools, taken=taken, degrees=degrees)
     unpacked = {
         state.pool.metadata.name: state

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.snapshot import (
     Decision,
     InvalidObject,
@@ -16,8 +19,10 @@ from medley_operator.domain.values.snapshot import (
     NodeView,
     ObjectKey,
     Observation,
+    ServiceMemory,
     Snapshot,
 )
+from medley_planner.capacity import ESTIMATE
 from medley_planner.model import Bucket, Demand, SizeSource
 
 NAMESPACE = "demo"
@@ -143,6 +148,20 @@ def snapshot(
         gateways=gateways,
         observations={(NAMESPACE, name): value for name, value in (observations or {}).items()},
         model_profiles=tuple(measured),
+    )
+
+
+def service_input(service: LLMService, snapshot: Snapshot) -> ServiceInput:
+    """What the checks of a service are asked with, where nothing was planned or measured before."""
+    return ServiceInput(
+        service=service,
+        snapshot=snapshot,
+        pools=[pool_state(each, snapshot.nodes) for each in snapshot.pools],
+        memory=ServiceMemory(uid=""),
+        last_replicas={},
+        speeds={},
+        estimate=ESTIMATE,
+        leads=LeadTimes(),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_operator.domain.cluster.pools import pool_state
-from medley_operator.domain.values.candidates import Rejection
-from medley_operator.domain.variants.choose import ChosenVariants, find_variants
+from medley_operator.domain.checks.service import LOAD_CHECKS
+from medley_operator.domain.values.refusal import Refusal, first_refusal
+from medley_operator.domain.variants.choose import ChosenVariants, choose_variants
 from medley_operator.domain.variants.requested import token_budgets_of
 from medley_planner.model import Demand, RoutingMode, Service
 from tests.unit.domain import factories as make
@@ -33,10 +33,17 @@ def answer(
     *pools: GPUPool,
     profile: RuntimeProfile | None = None,
     demand: Demand | None = None,
-    **given: Any,
-) -> ChosenVariants | Rejection:
-    states = [pool_state(pool, []) for pool in pools or (make.pool(),)]
-    return find_variants(service, profile or make.profile(), pools=states, demand=demand or make.demand(), **given)
+    running: Collection[str] = (),
+    planned_as: Service | None = None,
+) -> ChosenVariants | Refusal:
+    pools, profile, demand = pools or (make.pool(),), profile or make.profile(), demand or make.demand()
+    given = make.service_input(service, make.snapshot(service, pools=pools, profiles=[profile]))
+    # The load is given instead of chosen.
+    vars(given)["choice"] = replace(given.choice, demand=demand)
+    refusal = first_refusal(LOAD_CHECKS, given)
+    if refusal is not None:
+        return refusal
+    return choose_variants(service, profile, given.offered, demand=demand, running=running, planned_as=planned_as)
 
 
 def found(service: LLMService, *pools: GPUPool, **given: Any) -> ChosenVariants:
@@ -162,7 +169,7 @@ def test_an_entry_for_one_variant_counts_over_one_for_all() -> None:
 def test_what_cannot_be_asked(variants: list[dict[str, Any]], words: list[str]) -> None:
     pools = make.pool(), make.pool("h100", gpu="H100", gpus_per_node=8)
     done = answer(make.service(spec={"variants": variants}), *pools)
-    assert isinstance(done, Rejection)
+    assert isinstance(done, Refusal)
     assert done.reason == "InvalidSpec"
     assert all(word in done.message for word in words), done.message
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.candidates import Rejection
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
@@ -78,7 +78,7 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         profile = profiles.get(service.spec.runtime.profile_ref)
         shape = find_shape(service)
         ran = run_as(_flags(container))
-        if profile is None or isinstance(shape, Rejection) or ran is None:
+        if profile is None or isinstance(shape, Refusal) or ran is None:
             continue
         found[child.namespace, service.metadata.name, variant] = EnginePods(
             key=EngineKey(shape.name, gpu.name, ran.tensor_parallel, ran.precision, profile.spec.version),

@@ -28,7 +28,7 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> Servic
         cost_per_hour=outcome.cost_per_hour,
         best_single_cost_per_hour=number_of(single.cost_per_hour) if single is not None else None,
         unserved_rps=_unserved(outcome, status),
-        held=outcome.goal.reason is PlanReason.HELD,
+        held=outcome.goal.reason == PlanReason.HELD,
         predicted_attainment=_predicted(status),
         variants=tuple(
             VariantGauge(variant=row.name, pool=row.pool, gpu=row.gpu, desired=row.desired, ready=row.ready)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from medley_operator.api.v1alpha1 import Condition, GPUPoolStatus, RuntimeProfile, RuntimeProfileStatus
-from medley_operator.domain.checks.spec import check_profile, price_problem
+from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, PlanReason, find, merge
+from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
 
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
@@ -19,9 +20,7 @@ _CONDITION = {"LLMService": ConditionType.PLAN_READY, "ModelProfile": ConditionT
 """Where an object that does not parse is told so, by kind; Ready for the others."""
 
 
-def pool_status(
-    state: PoolState, *, planned_gpus: int, planned_nodes: int | None, known_gpus: Sequence[str], now: str
-) -> StatusWrite | None:
+def pool_status(state: PoolState, *, planned_gpus: int, planned_nodes: int | None, now: str) -> StatusWrite | None:
     """The status of a pool, or None where it reads so already. `planned_nodes`: None unless it is paid by the node."""
     pool = state.pool
     generation = pool.metadata.generation
@@ -31,7 +30,7 @@ def pool_status(
         stock_gpus=state.stock_gpus,
         planned_gpus=planned_gpus,
         planned_nodes=planned_nodes,
-        conditions=merge(pool.status.conditions, [_pool_ready(state, known_gpus)], generation=generation, now=now),
+        conditions=merge(pool.status.conditions, [_pool_ready(state)], generation=generation, now=now),
     )
     if status == pool.status:
         return None
@@ -39,14 +38,10 @@ def pool_status(
     return StatusWrite(key=key, uid=pool.metadata.uid, status=_dump(status))
 
 
-def _pool_ready(state: PoolState, known_gpus: Sequence[str]) -> Draft:
+def _pool_ready(state: PoolState) -> Draft:
     spec = state.pool.spec
-    if state.gpu is None:
-        message = f'spec.gpu "{spec.gpu}" is not in the catalogue; use one of {", ".join(known_gpus)}'
-        return Draft(ConditionType.READY, _FALSE, "UnknownGpu", message)
-    problem = price_problem(state.pool)
-    if problem is not None:
-        return Draft(ConditionType.READY, _FALSE, "InvalidSpec", problem)
+    if state.refusal is not None:
+        return Draft(ConditionType.READY, _FALSE, state.refusal.reason, state.refusal.message)
     counted = spec.capacity.nodes is None and spec.capacity.type.value == "Fixed"
     if counted and state.ready_nodes == 0:
         selector = ",".join(f"{key}={value}" for key, value in sorted(spec.node_selector.items()))
@@ -62,10 +57,10 @@ def _pool_ready(state: PoolState, known_gpus: Sequence[str]) -> Draft:
 def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     """The status of a profile, or None where it reads so already."""
     generation = profile.metadata.generation
-    problem = check_profile(profile)
+    refusal = first_refusal(RUNTIME_PROFILE_CHECKS, profile)
     draft = (
-        Draft(ConditionType.READY, _FALSE, "InvalidSpec", problem)
-        if problem is not None
+        Draft(ConditionType.READY, _FALSE, refusal.reason, refusal.message)
+        if refusal is not None
         else Draft(ConditionType.READY, _TRUE, "Accepted", f"vLLM {profile.spec.version}, {profile.spec.image}")
     )
     status = RuntimeProfileStatus(

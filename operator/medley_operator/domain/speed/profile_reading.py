@@ -10,7 +10,8 @@ from functools import lru_cache
 
 from medley_operator.api.v1alpha1 import MeasuredPoint, ModelProfileSpec
 from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
-from medley_operator.domain.values.profile_judgement import Known, Refusal
+from medley_operator.domain.values.profile_judgement import Known
+from medley_operator.domain.values.refusal import Refusal
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors, StepTime, memory_fit
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
 from medley_planner.capacity.plausible import beats_the_limit

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.values.candidates import Rejection
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.variants.requested import precisions_of
 from medley_planner.shapes import Precision
@@ -32,7 +32,7 @@ def uses_of(snapshot: Snapshot) -> tuple[Use, ...]:
     for service in sorted(snapshot.services, key=lambda one: (one.metadata.namespace, one.metadata.name)):
         shape = find_shape(service)
         version = versions.get(service.spec.runtime.profile_ref)
-        if isinstance(shape, Rejection) or version is None or service.metadata.deletion_timestamp is not None:
+        if isinstance(shape, Refusal) or version is None or service.metadata.deletion_timestamp is not None:
             continue
         uses.append(
             Use(

@@ -13,7 +13,8 @@ from medley_operator.domain.speed.profile_reading import read_profile
 from medley_operator.domain.speed.profile_use import Use, uses_of
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft
-from medley_operator.domain.values.profile_judgement import Judgement, Known, Refusal
+from medley_operator.domain.values.profile_judgement import Judgement, Known
+from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity import DERATES, Derates, EngineKey
 from medley_planner.shapes import ModelShape

@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.domain.values.conditions import Draft
+from medley_operator.domain.values.refusal import Refusal
 from medley_planner.capacity import EngineKey, Speed
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a profile is not used: reason of the condition Accepted, and a message with field, value and way out."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
