@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from medley_planner.omitted import Omitted
+
 
 class RoutingMode(StrEnum):
     """How the data path splits a service's requests over its pods; the plan may only use what the mode can do."""
@@ -261,16 +263,6 @@ class SingleType:
 
 
 @dataclass(frozen=True, slots=True)
-class Unused:
-    """Why a variant has no replica in the plan. `reason` is a stable word, `message` a sentence with the figures."""
-
-    variant: str
-    pool: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class ServicePlan:
     """The plan of one service. `best_single` is None where no single type can serve what the plan serves.
 
@@ -285,7 +277,7 @@ class ServicePlan:
     cost_per_hour: float
     unserved: tuple[Unserved, ...]
     best_single: SingleType | None
-    unused: tuple[Unused, ...]
+    unused: tuple[Omitted, ...]
     switching_cost_per_hour: float = 0.0
 
     def replicas(self) -> dict[str, int]:

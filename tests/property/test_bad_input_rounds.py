@@ -35,7 +35,7 @@ from medley_planner.capacity import EngineKey, GridRatios, Speed, StepFactors, T
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.model import Bucket, Demand, Provenance, SizeSource
 from medley_planner.shapes import Precision
-from tests.unit.domain import factories as make
+from tests.unit.operator import factories as make
 
 few = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 """Enough to meet every kind of nonsense, since most values are drawn from lists of it."""

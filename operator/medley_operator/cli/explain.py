@@ -18,8 +18,8 @@ from medley_planner.cli import explain as bare
 
 if TYPE_CHECKING:
     from medley_operator.domain.values.candidates import Prepared
-    from medley_planner.explain import Excluded
     from medley_planner.model import Plan
+    from medley_planner.omitted import Omitted
 
 EXIT_BAD_INPUT = 2
 
@@ -108,17 +108,11 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
     return plan_snapshot(snapshot, deadline_seconds=args.deadline)
 
 
-def _excluded(prepared: Prepared) -> dict[str, tuple[Excluded, ...]]:
-    """Pools that are no variant of a service, with the reasons that preparing found."""
+def _excluded(prepared: Prepared) -> dict[str, tuple[Omitted, ...]]:
+    """What preparing left out of each service."""
     from medley_operator.domain.values.candidates import problem_name
-    from medley_planner.explain import Excluded
 
-    return {
-        problem_name(candidate.key): tuple(
-            Excluded(part.variant, part.reason, part.message) for part in candidate.unfit
-        )
-        for candidate in prepared.services
-    }
+    return {problem_name(candidate.key): candidate.omitted for candidate in prepared.services}
 
 
 def _name_rejected(prepared: Prepared) -> None:

@@ -10,7 +10,8 @@ from medley_operator.domain.report.status import fleet_lower_bound, service_lowe
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate, problem_name
 from medley_operator.domain.values.quantities import percent
 from medley_operator.domain.values.snapshot import FleetPlan
-from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan, Unused
+from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
+from medley_planner.omitted import Omitted
 
 Report = dict[str, Any]
 
@@ -87,10 +88,7 @@ def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet
         "savings_percent": round(100 * (1 - plan.cost_per_hour / single.cost_per_hour), 1)
         if single is not None and single.cost_per_hour > 0
         else None,
-        "unused": [
-            *(_unused_row(candidate, part) for part in plan.unused),
-            *({"variant": part.variant, "reason": part.reason, "message": part.message} for part in candidate.unfit),
-        ],
+        "unused": [_unused_row(candidate, part) for part in (*plan.unused, *candidate.omitted)],
         "unserved": _unserved(plan, candidate.choice.demand),
         **_simulated(name, fleet),
     }
@@ -124,9 +122,9 @@ def _mix_row(candidate: ServiceCandidate, plan: ServicePlan, index: int) -> Repo
     }
 
 
-def _unused_row(candidate: ServiceCandidate, part: Unused) -> Report:
+def _unused_row(candidate: ServiceCandidate, part: Omitted) -> Report:
     known = candidate.variant(part.variant)
-    row: Report = {"variant": part.variant, "reason": part.reason, "message": part.message}
+    row: Report = {"variant": part.variant, "reason": part.reason.value, "message": part.message}
     return row if known is None else {**row, "capacity_basis": known.basis.value}
 
 

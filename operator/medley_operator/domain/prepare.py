@@ -141,7 +141,7 @@ def _candidate(
         if choice.hold or (waits is not None and not waits.overdue)
         else Disposition.PLANNED,
         variants=variants,
-        unfit=found.unfit,
+        omitted=found.omitted,
         missing_tables=found.missing_tables,
         waiting=waits,
     )

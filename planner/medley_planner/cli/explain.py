@@ -17,8 +17,9 @@ from medley_planner.cli.fleet_reader import FleetError, parse_fleet
 from medley_planner.cli.instance import InstanceError, parse_instance, read_document
 from medley_planner.cli.solve import EXIT_BAD_INPUT, EXIT_NOT_ALL, EXIT_PLANNED, is_fleet
 from medley_planner.cli.verified import plan_verified
-from medley_planner.explain import Excluded, explain, routing_savings
+from medley_planner.explain import explain, routing_savings
 from medley_planner.model import Plan, PlanStatus, Problem
+from medley_planner.omitted import Omitted
 from medley_planner.optimize import InvalidProblem
 
 _ROUTING_PART = 0.2
@@ -97,7 +98,7 @@ def explain_and_print(
     last_problem: Problem | None,
     seconds: float,
     output: str,
-    excluded: Mapping[str, Sequence[Excluded]] | None = None,
+    excluded: Mapping[str, Sequence[Omitted]] | None = None,
 ) -> None:
     """To standard output, as "table", "json" or "yaml"."""
     explanation = explain(

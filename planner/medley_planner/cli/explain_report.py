@@ -20,6 +20,7 @@ def explanation_report(explanation: Explanation, savings: Savings) -> dict[str, 
     """
     report = _plain(explanation)
     for service in report["services"]:
+        service["unused"] = [one.pop("omitted") | one for one in service["unused"]]
         service["routing_saving"] = _plain(savings.get(service["service"]))
     return dict(report)
 

@@ -14,12 +14,12 @@ from medley_planner.explain import (
     Explanation,
     LimitExplanation,
     PlanChange,
+    PriceComparison,
     RelaxationKind,
     RelaxationResult,
     RoutingSaving,
     ServiceExplanation,
     SingleFleet,
-    UnusedVariant,
 )
 
 _WIDTH = 100
@@ -140,8 +140,8 @@ def _single_row(single: SingleFleet) -> tuple[str, ...]:
     return single.variant, str(single.replicas), f"{single.cost_per_hour:.2f}", ratio, ""
 
 
-def _unused_row(variant: UnusedVariant) -> tuple[str, ...]:
-    words = [variant.message]
+def _unused_row(variant: PriceComparison) -> tuple[str, ...]:
+    words = [variant.omitted.message]
     ratio, level = variant.price_ratio, variant.enters_below_per_hour
     if ratio is not None and level is not None:
         if ratio > 1:
@@ -152,7 +152,7 @@ def _unused_row(variant: UnusedVariant) -> tuple[str, ...]:
             words.append(f"per unit of work {1 - ratio:.1%} cheaper, so its price is not the reason")
     if variant.dominated_by is not None:
         words.append(f"{variant.dominated_by} serves at least as much of every size for no more")
-    return variant.variant, variant.reason, "; ".join(words)
+    return variant.omitted.variant, variant.omitted.reason, "; ".join(words)
 
 
 _TIMES = 2.0

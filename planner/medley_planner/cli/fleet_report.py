@@ -69,7 +69,7 @@ def _service(service: Service, planned: ServicePlan) -> dict[str, Any]:
             for entry in planned.unserved
         ],
         "best_single": single and _rounded_fields(asdict(single)),
-        "unused": [asdict(one) for one in planned.unused],
+        "unused": [asdict(one) | {"reason": one.reason.value} for one in planned.unused],
     }
 
 

@@ -18,9 +18,10 @@ from medley_planner.explain.own import own_limits
 from medley_planner.explain.relax import relaxations
 from medley_planner.explain.singles import single_fleets
 from medley_planner.explain.unused import unused_variants
-from medley_planner.explain.values import Excluded, Explanation, ServiceExplanation, UnmetDemand
+from medley_planner.explain.values import Explanation, ServiceExplanation, UnmetDemand
 from medley_planner.explain.whatif import Clock, WhatIf
 from medley_planner.model import Plan, Pool, Problem, Service, ServicePlan, UnservedReason
+from medley_planner.omitted import Omitted
 
 _RELAX_PART = 0.5
 _PRICES_PART = 0.4
@@ -34,7 +35,7 @@ def explain(
     *,
     last: Plan | None = None,
     last_problem: Problem | None = None,
-    excluded: Mapping[str, Sequence[Excluded]] | None = None,
+    excluded: Mapping[str, Sequence[Omitted]] | None = None,
     seconds: float = 5.0,
     clock: Clock = time.monotonic,
 ) -> Explanation:
@@ -86,7 +87,7 @@ def _service(
     ask: WhatIf,
     *,
     pools: dict[str, Pool],
-    excluded: tuple[Excluded, ...],
+    excluded: tuple[Omitted, ...],
 ) -> ServiceExplanation:
     tokens = token_figures(service, planned)
     return ServiceExplanation(

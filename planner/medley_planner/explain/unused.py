@@ -11,11 +11,11 @@ import operator
 from collections.abc import Sequence
 
 from medley_planner.explain.demand import served_rates_rps
-from medley_planner.explain.values import UnusedVariant
+from medley_planner.explain.values import PriceComparison
 from medley_planner.model import RoutingMode, Service, ServicePlan, Variant
 
 
-def unused_variants(service: Service, planned: ServicePlan) -> tuple[UnusedVariant, ...]:
+def unused_variants(service: Service, planned: ServicePlan) -> tuple[PriceComparison, ...]:
     """In the plan's order."""
     variants = {variant.name: variant for variant in service.variants}
     counts = planned.replicas()
@@ -28,11 +28,8 @@ def unused_variants(service: Service, planned: ServicePlan) -> tuple[UnusedVaria
         variant = variants[entry.variant]
         ratio = _price_ratio(variant, used, groups, rates)
         explained.append(
-            UnusedVariant(
-                variant=entry.variant,
-                pool=entry.pool,
-                reason=entry.reason,
-                message=entry.message,
+            PriceComparison(
+                omitted=entry,
                 cost_per_hour=variant.cost_per_hour,
                 price_ratio=ratio,
                 enters_below_per_hour=variant.cost_per_hour / ratio if ratio is not None else None,

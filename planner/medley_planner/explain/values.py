@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from medley_planner.model import LimitKind, NodeCount, PlanStatus, RoutingMode, UnservedReason
+from medley_planner.omitted import Omitted
 
 
 class PriceSource(StrEnum):
@@ -70,8 +71,8 @@ class SingleFleet:
 
 
 @dataclass(frozen=True, slots=True)
-class UnusedVariant:
-    """Why a variant has no replica in the plan.
+class PriceComparison:
+    """What a variant that is planned with and not used costs beside those in use.
 
     `price_ratio`: what the requests that it can serve cost on it (fractions of a replica counted) over what they cost
     on the cheapest variant in use; `enters_below_per_hour` is the price of a replica at which the two are equal (an
@@ -79,23 +80,11 @@ class UnusedVariant:
     higher price, from no more GPUs. None where there is nothing to compare.
     """
 
-    variant: str
-    pool: str
-    reason: str
-    message: str
+    omitted: Omitted
     cost_per_hour: float
     price_ratio: float | None = None
     enters_below_per_hour: float | None = None
     dominated_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """A variant that was ruled out before planning (it does not fit, its GPU is not known), by the caller's words."""
-
-    variant: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +117,7 @@ class ServiceExplanation:
 
     Token rates are of the planned (served) demand, mean sizes times rates; None where the sizes are not known.
     `cost_per_million_tokens` counts prompt and generated tokens, `cost_per_million_generated_tokens` the latter alone.
+    `unused` are planned with and get no replica, `excluded` were left out before planning.
     """
 
     service: str
@@ -143,8 +133,8 @@ class ServiceExplanation:
     cost_per_million_generated_tokens: float | None
     own_limits: tuple[OwnLimit, ...]
     singles: tuple[SingleFleet, ...]
-    unused: tuple[UnusedVariant, ...]
-    excluded: tuple[Excluded, ...]
+    unused: tuple[PriceComparison, ...]
+    excluded: tuple[Omitted, ...]
     unmet: tuple[UnmetDemand, ...]
 
 

@@ -2,10 +2,10 @@
 
 from medley_planner.variants.axes import AXES, ENGINE_FLAGS, PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET, RunAs, run_as
 from medley_planner.variants.budget import choose_budgets
-from medley_planner.variants.generate import Generated, Row, Source, Unfit, generate
+from medley_planner.variants.generate import Generated, Row, Source, generate
 from medley_planner.variants.limit import limit
 from medley_planner.variants.prune import Pruned, prune
-from medley_planner.variants.replica import Axis, Choice, Engine, Facts, NoChoice, Replica
+from medley_planner.variants.replica import Axis, Choice, Engine, Facts, Replica
 
 __all__ = [
     "AXES",
@@ -18,13 +18,11 @@ __all__ = [
     "Engine",
     "Facts",
     "Generated",
-    "NoChoice",
     "Pruned",
     "Replica",
     "Row",
     "RunAs",
     "Source",
-    "Unfit",
     "choose_budgets",
     "generate",
     "limit",

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
+from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import Precision
-from medley_planner.variants.replica import Axis, Choice, Facts, NoChoice
+from medley_planner.variants.replica import Axis, Choice, Facts
 
 TENSOR_PARALLEL = "tensorParallel"
 PRECISION = "precision"
@@ -24,13 +25,14 @@ _PRECISION_FLAG = "--quantization"
 _TOKEN_BUDGET_FLAG = "--max-num-batched-tokens"  # noqa: S105 - tokens of text
 
 
-def _tensor_parallel(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | NoChoice:
+def _tensor_parallel(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omitted:
     """Degrees up to the GPUs of one node, since a replica's GPUs sit on one."""
     degrees = DEGREES if asked is None else (asked,)
     within = [degree for degree in degrees if isinstance(degree, int) and degree <= facts.gpus_per_node]
     if not within:
-        return NoChoice(
-            "DoesNotFit", f"tensorParallel {asked} is more than the {facts.gpus_per_node} GPUs of one node; lower it"
+        return facts.omitted(
+            OmittedReason.DOES_NOT_FIT,
+            f"tensorParallel {asked} is more than the {facts.gpus_per_node} GPUs of one node; lower it",
         )
     return tuple(
         Choice(
@@ -43,7 +45,7 @@ def _tensor_parallel(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...]
     )
 
 
-def _precision(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | NoChoice:
+def _precision(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omitted:
     """Precisions that the GPU has arithmetic for."""
     precisions = facts.engine.precisions
     wanted = [precision for precision in precisions if asked in (None, precision)]
@@ -52,8 +54,8 @@ def _precision(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | NoC
     ]
     if not supported:
         named = " or ".join(wanted) or str(asked)
-        return NoChoice(
-            "PrecisionNotSupported",
+        return facts.omitted(
+            OmittedReason.PRECISION_NOT_SUPPORTED,
             f"{facts.gpu.name} has no {named} arithmetic, which spec.model.precision or its variant's asks for",
         )
     return tuple(
@@ -67,12 +69,14 @@ def _precision(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | NoC
     )
 
 
-def _token_budget(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | NoChoice:
+def _token_budget(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omitted:
     """Tokens in one engine step: more prefill faster, fewer disturb decoding less."""
     budgets = facts.engine.token_budgets
     wanted = [budget for budget in budgets if asked in (None, budget)]
     if not wanted:
-        return NoChoice("TokenBudgetNotOffered", f"tokenBudget {asked} is none of {', '.join(map(str, budgets))}")
+        return facts.omitted(
+            OmittedReason.TOKEN_BUDGET_NOT_OFFERED, f"tokenBudget {asked} is none of {', '.join(map(str, budgets))}"
+        )
     return tuple(
         Choice(
             value=budget,

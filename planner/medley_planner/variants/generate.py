@@ -14,9 +14,10 @@ from medley_planner.capacity import CapacityRow, TableKey, capacity_rows
 from medley_planner.capacity.grid_ratios import table_of
 from medley_planner.catalog import Gpu
 from medley_planner.model import Bucket
+from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.variants.axes import AXES
 from medley_planner.variants.names import variant_name
-from medley_planner.variants.replica import Axis, Choice, Engine, Facts, NoChoice, Replica
+from medley_planner.variants.replica import Axis, Choice, Engine, Facts, Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +58,11 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
-    """What is no variant, and why: a stable word, and a sentence with the figures."""
-
-    name: str
-    source: int
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Generated:
-    """The rows in the order of the sources, and what is none."""
+    """The rows in the order of the sources, and what is not one."""
 
     rows: tuple[Row, ...]
-    unfit: tuple[Unfit, ...]
+    omitted: tuple[Omitted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +84,27 @@ def generate(
 ) -> Generated:
     """All rows of `sources`. Names are unique within a pool, but a name that is given may equal any other."""
     picked: list[tuple[int, _Candidate]] = []
-    unfit: list[Unfit] = []
+    omitted: list[Omitted] = []
     for index, source in enumerate(sources):
         found = _candidates(engine, source, longest_name=longest_name, axes=axes)
-        if isinstance(found, NoChoice):
-            unfit.append(Unfit(source.name or source.pool, index, found.reason, found.message))
+        if isinstance(found, Omitted):
+            omitted.append(found)
             continue
         fitting: list[_Candidate] = []
-        rest: list[Unfit] = []
+        rest: list[Omitted] = []
         for candidate in found:
             fit = candidate.replica.fit()
             if fit.fits:
                 fitting.append(candidate)
             else:
-                rest.append(Unfit(candidate.name, index, "DoesNotFit", fit.reason))
+                rest.append(Omitted(candidate.name, source.pool, OmittedReason.DOES_NOT_FIT, fit.reason))
         if not fitting:
             # One answer for the whole pool: that of the most GPUs.
-            unfit.append(replace(rest[-1], name=source.name or source.pool))
+            omitted.append(replace(rest[-1], variant=source.name or source.pool))
             continue
         if source.single:
             fitting, rest = [_first_fast_enough(fitting, engine.tpot_seconds)], []
-        unfit.extend(rest)
+        omitted.extend(rest)
         picked.extend((index, candidate) for candidate in fitting)
     keys = {candidate.replica: candidate.replica.table_key(engine.table_group) for _, candidate in picked}
     capacity = _capacity(keys, engine, buckets)
@@ -130,18 +121,24 @@ def generate(
         )
         for index, candidate in picked
     )
-    return Generated(rows, tuple(unfit))
+    return Generated(rows, tuple(omitted))
 
 
 def _candidates(
     engine: Engine, source: Source, *, longest_name: int, axes: tuple[Axis, ...]
-) -> tuple[_Candidate, ...] | NoChoice:
-    facts = Facts(engine=engine, gpu=source.gpu, gpus_per_node=source.gpus_per_node)
+) -> tuple[_Candidate, ...] | Omitted:
+    facts = Facts(
+        engine=engine,
+        gpu=source.gpu,
+        gpus_per_node=source.gpus_per_node,
+        pool=source.pool,
+        variant=source.name or source.pool,
+    )
     asked = dict(source.asked)
     choices: list[tuple[Choice, ...]] = []
     for axis in axes:
         found = axis.choices(facts, asked.get(axis.name))
-        if isinstance(found, NoChoice):
+        if isinstance(found, Omitted):
             return found
         choices.append(found)
     base = Replica(

@@ -11,8 +11,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from medley_planner.model import Service, Unused, Variant
-from medley_planner.variants.prune import BLIND, Matrix, Pruned, PruneReason, demanded_buckets, effective_work
+from medley_planner.model import Service, Variant
+from medley_planner.omitted import Omitted, OmittedReason
+from medley_planner.variants.prune import BLIND, Matrix, Pruned, demanded_buckets, effective_work
 
 
 def limit(service: Service, *, most: int, keep: Collection[str]) -> Pruned:
@@ -36,7 +37,7 @@ def limit(service: Service, *, most: int, keep: Collection[str]) -> Pruned:
     return Pruned(
         variants=tuple(variant for index, variant in enumerate(variants) if index in kept),
         dropped=tuple(
-            Unused(variant.name, variant.pool, PruneReason.TOO_MANY.value, _message(variant, cost[index], most))
+            Omitted(variant.name, variant.pool, OmittedReason.TOO_MANY, _message(variant, cost[index], most))
             for index, variant in enumerate(variants)
             if index not in kept
         ),

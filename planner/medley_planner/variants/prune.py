@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from medley_planner.model import RoutingMode, Service, Unused, Variant
+from medley_planner.model import RoutingMode, Service, Variant
+from medley_planner.omitted import Omitted, OmittedReason
 
 Matrix = npt.NDArray[np.float64]
 
@@ -24,21 +24,12 @@ BLIND = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
 _ROUNDING = 1e-9
 
 
-class PruneReason(StrEnum):
-    """The words in `Unused.reason` of a variant that is left out."""
-
-    CANNOT_SERVE = "CannotServe"
-    DOMINATED = "Dominated"
-    TOO_MANY = "TooMany"
-    """More variants than can be routed to: it is among those that look dearest for this load."""
-
-
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """The variants that stay, in their order, and why the others do not."""
 
     variants: tuple[Variant, ...]
-    dropped: tuple[Unused, ...]
+    dropped: tuple[Omitted, ...]
 
 
 def prune(service: Service, *, keep: Collection[str]) -> Pruned:
@@ -56,13 +47,15 @@ def prune(service: Service, *, keep: Collection[str]) -> Pruned:
     merit = capacity if service.routing in BLIND else np.where(np.isfinite(work), 1.0 / work, 0.0)
     copies = copies_allowed(service, work)
     leaving = [variant.name not in keep and variant.min_replicas == 0 for variant in variants]
-    dropped: dict[int, Unused] = {}
+    dropped: dict[int, Omitted] = {}
     for pool in dict.fromkeys(variant.pool for variant in variants):
         here = [index for index, variant in enumerate(variants) if variant.pool == pool]
         for index in here:
             if leaving[index] and not able[index]:
                 message = "it cannot serve any size of this load within the targets"
-                dropped[index] = _unused(variants[index], PruneReason.CANNOT_SERVE, message)
+                dropped[index] = Omitted(
+                    variants[index].name, variants[index].pool, OmittedReason.CANNOT_SERVE, message
+                )
         here = [index for index in here if able[index]]
         if not here:
             continue
@@ -75,7 +68,7 @@ def prune(service: Service, *, keep: Collection[str]) -> Pruned:
                 by = min((rival for rival in range(len(here)) if number[rival, at]), key=lambda rival: beaten[rival])
                 count = int(number[by, at])
                 message = _message(own[at], own[by], count, count * capacity[here[by]], capacity[index])
-                dropped[index] = _unused(own[at], PruneReason.DOMINATED, message)
+                dropped[index] = Omitted(own[at].name, own[at].pool, OmittedReason.DOMINATED, message)
     return Pruned(
         variants=tuple(variant for index, variant in enumerate(variants) if index not in dropped),
         dropped=tuple(dropped[index] for index in sorted(dropped)),
@@ -107,10 +100,6 @@ def _dominators(variants: list[Variant], capacity: Matrix, merit: Matrix, *, cop
     later = np.array([[one > other for other in names] for one in names])
     np.fill_diagonal(beats, val=False)
     return np.where(beats & ~(beats.T & later), number, 0)
-
-
-def _unused(variant: Variant, reason: PruneReason, message: str) -> Unused:
-    return Unused(variant.name, variant.pool, reason.value, message)
 
 
 def demanded_buckets(service: Service) -> list[int]:

@@ -23,6 +23,7 @@ from medley_planner.capacity import (
     memory_fit,
 )
 from medley_planner.catalog import Gpu
+from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
 
 
@@ -66,11 +67,20 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an axis may look at: the model and engine, and the GPU and the size of the nodes of one pool."""
+    """What an axis may look at: the model and engine, and the GPU and the size of the nodes of one pool.
+
+    `variant` is what the pool's variants are called together: the name that is asked for, else the pool's.
+    """
 
     engine: Engine
     gpu: Gpu
     gpus_per_node: int
+    pool: str
+    variant: str
+
+    def omitted(self, reason: OmittedReason, message: str) -> Omitted:
+        """Why an axis has nothing to choose in this pool."""
+        return Omitted(self.variant, self.pool, reason, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +169,6 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class NoChoice:
-    """Why an axis has nothing to choose in a pool: a stable word, and a sentence with the figures."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Axis:
     """A kind of choice. `choices` takes the facts and the value that is asked for (None: any), the default first.
 
@@ -174,5 +176,5 @@ class Axis:
     """
 
     name: str
-    choices: Callable[[Facts, Hashable | None], tuple[Choice, ...] | NoChoice]
+    choices: Callable[[Facts, Hashable | None], tuple[Choice, ...] | Omitted]
     engine_flags: tuple[str, ...]

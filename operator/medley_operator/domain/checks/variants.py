@@ -143,7 +143,7 @@ def model_fits_a_pool(given: ServiceInput) -> Refusal | None:
         return None
     shape, precisions = offered.engine.shape, offered.engine.precisions
     smallest = min(precisions, key=shape.weight_bytes)
-    each = "; ".join(f"{pool.variant}: {pool.message}" for pool in offered.unfit)
+    each = "; ".join(f"{pool.variant}: {pool.message}" for pool in offered.omitted)
     return Refusal(
         PlanReason.MODEL_FITS_NO_POOL,
         f'spec.model.uri "{given.service.spec.model.uri}" ({shape.weight_bytes(smallest) / 1e9:.0f} GB of weights in '

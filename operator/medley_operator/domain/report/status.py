@@ -145,8 +145,8 @@ def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choi
         ][:MAX_UNUSED_ROWS],
         limits=_limits(outcome.goal.binding),
         unused=[
-            *(UnusedStatus(variant=part.variant, reason=part.reason, message=part.message) for part in plan.unused),
-            *outcome.candidate.unfit,
+            UnusedStatus(variant=part.variant, reason=part.reason.value, message=part.message)
+            for part in (*plan.unused, *outcome.candidate.omitted)
         ][:MAX_UNUSED_ROWS],
         unserved=_unserved(plan, choice.demand),
     )

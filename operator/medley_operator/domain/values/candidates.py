@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, UnusedStatus
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.refusal import Refusal
@@ -17,6 +17,7 @@ from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
 from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
+from medley_planner.omitted import Omitted
 from medley_planner.variants import Replica
 from medley_planner.workload import Forecaster
 
@@ -117,8 +118,8 @@ class ServiceCandidate:
     """All that is known of one service before the solver runs.
 
     `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
-    `unfit`: what is no variant of this service or is left out, and why. `missing_tables`: simulated capacities that its
-    variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
+    `omitted`: what is not a variant of this service or is left out, and why. `missing_tables`: simulated capacities
+    that its variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
     """
 
     service: LLMService
@@ -126,7 +127,7 @@ class ServiceCandidate:
     profile: RuntimeProfile | None = None
     choice: DemandChoice | None = None
     variants: tuple[VariantCandidate, ...] = ()
-    unfit: tuple[UnusedStatus, ...] = ()
+    omitted: tuple[Omitted, ...] = ()
     missing_tables: tuple[TableKey, ...] = ()
     waiting: Waiting | None = None
     refusal: Refusal | None = None

@@ -15,7 +15,6 @@ from medley_operator.api.v1alpha1 import (
     MAX_VARIANTS,
     LLMService,
     RuntimeProfile,
-    UnusedStatus,
 )
 from medley_operator.domain.values.candidates import PoolState, VariantCandidate
 from medley_operator.domain.variants.requested import (
@@ -26,13 +25,14 @@ from medley_operator.domain.variants.requested import (
 )
 from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
+from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape
-from medley_planner.variants import Engine, Row, Unfit, choose_budgets, generate, limit, prune
+from medley_planner.variants import Engine, Row, choose_budgets, generate, limit, prune
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedVariants:
-    """All variants that pools, model and profile allow, before any is left out, and what is none with why.
+    """All variants that pools, model and profile allow, before any is pruned, and what is omitted already.
 
     `made` are all rows, `rows` one for each name. `clash`: two entries of `spec.variants` that mean different variants
     have the same name, told with the way out; None where there are none.
@@ -42,7 +42,7 @@ class OfferedVariants:
     asks: tuple[Ask, ...]
     made: tuple[Row, ...]
     rows: tuple[Row, ...]
-    unfit: tuple[UnusedStatus, ...]
+    omitted: tuple[Omitted, ...]
     clash: str | None
 
 
@@ -54,7 +54,7 @@ class ChosenVariants:
     """
 
     variants: tuple[VariantCandidate, ...]
-    unfit: tuple[UnusedStatus, ...]
+    omitted: tuple[Omitted, ...]
     missing_tables: tuple[TableKey, ...] = ()
 
 
@@ -80,10 +80,10 @@ def offered_variants(
     made = generate(
         engine, tuple(ask.source for ask in asked.asks), demand.buckets, longest_name=MAX_VARIANT_NAME_LENGTH
     )
-    unfit = [*asked.unfit, *(_unused(part) for part in made.unfit)]
-    rows, clash = _unique(made.rows, asked.asks, unfit)
+    omitted = [*asked.omitted, *made.omitted]
+    rows, clash = _unique(made.rows, asked.asks, omitted)
     return OfferedVariants(
-        engine=engine, asks=asked.asks, made=made.rows, rows=tuple(rows), unfit=tuple(unfit), clash=clash
+        engine=engine, asks=asked.asks, made=made.rows, rows=tuple(rows), omitted=tuple(omitted), clash=clash
     )
 
 
@@ -112,16 +112,12 @@ def choose_variants(
     by_name = {row.name: row for row in rows}
     return ChosenVariants(
         variants=tuple(_candidate(variant, by_name[variant.name], asks) for variant in kept),
-        unfit=(*offered.unfit, *dropped),
+        omitted=(*offered.omitted, *dropped),
         missing_tables=_missing(offered.made, {variant.name for variant in kept}, offered.engine, chosen=chosen),
     )
 
 
-def _unused(part: Unfit) -> UnusedStatus:
-    return UnusedStatus(variant=part.name, reason=part.reason, message=part.message)
-
-
-def _unique(rows: Sequence[Row], asks: Sequence[Ask], unfit: list[UnusedStatus]) -> tuple[list[Row], str | None]:
+def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) -> tuple[list[Row], str | None]:
     """One row for each name, and what is wrong with the first name that two wishes share: of two entries that mean the
     same variant, the one that says more about it counts."""
     taken: dict[str, Row] = {}
@@ -140,7 +136,7 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], unfit: list[UnusedStatus])
             "(spec.variants[].name)"
         )
         if ask.wish is None:
-            unfit.append(UnusedStatus(variant=row.name, reason="SameName", message=message))
+            omitted.append(Omitted(row.name, ask.source.pool, OmittedReason.SAME_NAME, message))
         else:
             clash = clash or message
     return list(taken.values()), clash
@@ -210,18 +206,14 @@ def _running(service: LLMService) -> list[str]:
 
 def _pruned(
     whole: Service, rows: Sequence[Row], asks: Sequence[Ask], running: Collection[str]
-) -> tuple[tuple[Variant, ...], list[UnusedStatus]]:
+) -> tuple[tuple[Variant, ...], tuple[Omitted, ...]]:
     """Less what no plan needs, and not more than a route has backends for, with those that are on their way out."""
     keep = {*running, *(row.name for row in rows if asks[row.source].source.single)}
     needed = prune(whole, keep=keep)
     leaving = len({*running} - {row.name for row in rows})
     most = max(MAX_VARIANTS - leaving, 1)
     kept = limit(replace(whole, variants=needed.variants), most=most, keep=keep)
-    dropped = [
-        UnusedStatus(variant=part.variant, reason=part.reason, message=part.message)
-        for part in (*needed.dropped, *kept.dropped)
-    ]
-    return kept.variants, dropped
+    return kept.variants, (*needed.dropped, *kept.dropped)
 
 
 def _candidate(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantCandidate:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, UnusedStatus, VariantSpec
+from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, VariantSpec
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed
+from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
 from medley_planner.variants import PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET, Engine, Source
@@ -32,7 +33,7 @@ class Asks:
     """What is asked for, and the pools that cannot be used."""
 
     asks: tuple[Ask, ...]
-    unfit: tuple[UnusedStatus, ...]
+    omitted: tuple[Omitted, ...]
 
 
 def precisions_of(service: LLMService) -> tuple[Precision, ...]:
@@ -109,11 +110,11 @@ def asks_of(service: LLMService, pools: Sequence[PoolState]) -> Asks:
             _ask(by_name[wish.pool_ref], f"spec.variants[{index}]", wish)
             for index, wish in enumerate(service.spec.variants)
         )
-        return Asks(asks=tuple(wished), unfit=())
+        return Asks(asks=tuple(wished), omitted=())
     return Asks(
         asks=tuple(_ask(state, f"GPUPool {name}") for name, state in by_name.items() if state.refusal is None),
-        unfit=tuple(
-            UnusedStatus(variant=name, reason="PoolNotUsable", message=f'GPUPool "{name}": {state.refusal.message}')
+        omitted=tuple(
+            Omitted(name, name, OmittedReason.POOL_NOT_USABLE, f'GPUPool "{name}": {state.refusal.message}')
             for name, state in by_name.items()
             if state.refusal is not None
         ),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from enum import StrEnum
 
-from medley_planner.model import Bucket, LimitKind, SingleType, Unused, Variant
+from medley_planner.model import Bucket, LimitKind, SingleType, Variant
+from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.optimize.program.distribute import Split
 from medley_planner.optimize.task.cost import cost_per_hour
 from medley_planner.optimize.task.limits import Limit, Room
@@ -20,28 +20,14 @@ from medley_planner.optimize.task.task import Task
 _NAMED_AT_MOST = 3
 
 
-class UnusedReason(StrEnum):
-    """The words in `Unused.reason`."""
-
-    MAX_REPLICAS_ZERO = "MaxReplicasZero"
-    CANNOT_SERVE = "CannotServe"
-    CANNOT_SERVE_ALL = "CannotServeAll"
-    OUT_OF_STOCK = "OutOfStock"
-    OUT_OF_POWER = "OutOfPower"
-    NODE_TOO_SMALL = "NodeTooSmall"
-    NO_DEMAND = "NoDemand"
-    DEARER = "Dearer"
-    NO_GAIN = "NoGain"
-
-
-def explain_unused(task: Task, replicas: Sequence[int], split: Split, *, room: Room, left: Room) -> tuple[Unused, ...]:
+def explain_unused(task: Task, replicas: Sequence[int], split: Split, *, room: Room, left: Room) -> tuple[Omitted, ...]:
     """`room` is what the pools and power domains hold, `left` what the whole plan leaves of it."""
     explained = []
     single = single_fleets(task, split.unmet)
     for index, variant in enumerate(task.variants):
         if replicas[index] == 0:
             reason, message = _explain(task, index, replicas, split, single, room=room, left=left)
-            explained.append(Unused(variant.name, variant.pool, reason.value, message))
+            explained.append(Omitted(variant.name, variant.pool, reason, message))
     return tuple(explained)
 
 
@@ -54,24 +40,24 @@ def _explain(
     *,
     room: Room,
     left: Room,
-) -> tuple[UnusedReason, str]:
+) -> tuple[OmittedReason, str]:
     variant = task.variants[index]
     demand = task.service.demand
     if variant.max_replicas == 0:
-        return UnusedReason.MAX_REPLICAS_ZERO, "its maxReplicas is 0"
+        return OmittedReason.MAX_REPLICAS_ZERO, "its maxReplicas is 0"
     if task.service.max_replicas == 0:
-        return UnusedReason.MAX_REPLICAS_ZERO, f"maxReplicas of service {task.service.name} is 0"
+        return OmittedReason.MAX_REPLICAS_ZERO, f"maxReplicas of service {task.service.name} is 0"
     missing: list[int] = []
     if 0 in variant.capacity_rps:
         demanded = [bucket for bucket, share in enumerate(demand.shares) if share > 0]
         missing = [bucket for bucket in demanded if variant.capacity_rps[bucket] == 0]
         if demanded and len(missing) == len(demanded):
-            return UnusedReason.CANNOT_SERVE, f"it cannot serve {_name(demand.buckets, missing)} within the targets"
+            return OmittedReason.CANNOT_SERVE, f"it cannot serve {_name(demand.buckets, missing)} within the targets"
         served = frozenset(bucket for buckets in task.classes for bucket in buckets)
         missing = [bucket for bucket in missing if bucket in served or not served]
     if task.blind and missing:
         part = math.fsum(demand.shares[bucket] for bucket in missing)
-        return UnusedReason.CANNOT_SERVE_ALL, (
+        return OmittedReason.CANNOT_SERVE_ALL, (
             f"it cannot serve {_name(demand.buckets, missing)} ({part:.2%} of the requests) within the targets, "
             f"and {task.service.routing.value} routing would send it the whole mix"
         )
@@ -81,7 +67,7 @@ def _explain(
     if scarce:
         return _out_of(scarce[0], variant, room, left)
     if task.rate_rps == 0:
-        return UnusedReason.NO_DEMAND, (
+        return OmittedReason.NO_DEMAND, (
             f"there are no requests to serve, and at ${variant.cost_per_hour:.2f}/h it is not needed for a minimum"
         )
     return _compare(task, index, replicas, split, single)
@@ -89,12 +75,12 @@ def _explain(
 
 def _compare(
     task: Task, index: int, replicas: Sequence[int], split: Split, single: Sequence[SingleType | None]
-) -> tuple[UnusedReason, str]:
+) -> tuple[OmittedReason, str]:
     variant = task.variants[index]
     cost = cost_per_hour(task, replicas)
     alone = single[index]
     if alone is not None and alone.cost_per_hour >= cost:
-        return UnusedReason.DEARER, (
+        return OmittedReason.DEARER, (
             f"alone it takes {alone.replicas} replica{'s' * (alone.replicas > 1)} at ${alone.cost_per_hour:.2f}/h "
             f"against ${cost:.2f}/h of this plan"
         )
@@ -105,39 +91,39 @@ def _compare(
         theirs, rival = min(rivals, key=lambda pair: pair[0])
         ours = _work_cost(task, index, served)
         if theirs < ours < math.inf:
-            return UnusedReason.DEARER, _dearer_work(task, served, ours, theirs, variant, rival)
-    return UnusedReason.NO_GAIN, f"replicas come whole, and no plan found with one of it costs less than ${cost:.2f}/h"
+            return OmittedReason.DEARER, _dearer_work(task, served, ours, theirs, variant, rival)
+    return OmittedReason.NO_GAIN, f"replicas come whole, and no plan found with one of it costs less than ${cost:.2f}/h"
 
 
 def _carries(task: Task, index: int, split: Split, number: int) -> bool:
     return math.isfinite(task.work[index, number]) and split.unmet[number] < 1
 
 
-def _never_fits(task: Task, index: int, room: Room) -> tuple[UnusedReason, str]:
+def _never_fits(task: Task, index: int, room: Room) -> tuple[OmittedReason, str]:
     """Even with nothing else on the pool not one replica fits."""
     variant = task.variants[index]
     scarce = room.scarce(variant)
     if scarce:
         return _out_of(scarce[0], variant, room, room)
-    return UnusedReason.NODE_TOO_SMALL, (
+    return OmittedReason.NODE_TOO_SMALL, (
         f"a replica takes {variant.gpus_per_replica} GPUs of one node, more than a node of pool {variant.pool} has"
     )
 
 
-def _out_of(limit: Limit, variant: Variant, room: Room, left: Room) -> tuple[UnusedReason, str]:
+def _out_of(limit: Limit, variant: Variant, room: Room, left: Room) -> tuple[OmittedReason, str]:
     row = next(row for row in left.rows_of[variant.pool] if left.limits[row] == limit)
     rest = max(0.0, left.left[row])
     if limit.kind is LimitKind.POWER:
-        return UnusedReason.OUT_OF_POWER, (
+        return OmittedReason.OUT_OF_POWER, (
             f"power domain {limit.name} has a budget of {limit.total:.0f} W, the plan leaves {rest:.0f} W, "
             f"and a replica draws {variant.watts:.0f} W"
         )
     if limit.kind is LimitKind.SLOTS:
-        return UnusedReason.OUT_OF_STOCK, (
+        return OmittedReason.OUT_OF_STOCK, (
             f"the nodes of pool {limit.name} have {limit.total:.0f} places for {limit.size} GPUs on one node, the plan "
             f"leaves {math.floor(rest)}, and a replica takes {variant.gpus_per_replica} GPUs"
         )
-    return UnusedReason.OUT_OF_STOCK, (
+    return OmittedReason.OUT_OF_STOCK, (
         f"pool {limit.name} holds {limit.total:.0f} GPUs, the plan leaves {rest:.0f}, "
         f"and a replica takes {variant.gpus_per_replica}"
     )

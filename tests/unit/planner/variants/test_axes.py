@@ -9,8 +9,9 @@ import pytest
 
 from medley_planner.catalog import gpu
 from medley_planner.model import Bucket
+from medley_planner.omitted import Omitted
 from medley_planner.shapes import Precision, bundled_shape
-from medley_planner.variants import AXES, Axis, Choice, Engine, Facts, Generated, NoChoice, Source, generate
+from medley_planner.variants import AXES, Axis, Choice, Engine, Facts, Generated, Source, generate
 from medley_planner.variants.names import variant_name
 
 BUCKETS = (Bucket(500.0, 150.0), Bucket(4000.0, 150.0))
@@ -49,7 +50,7 @@ def test_rows_are_the_product_of_the_axes_with_readable_names() -> None:
     )
     assert last.cost_per_hour == pytest.approx(3.2)
     assert last.replica.watts == 4 * 72
-    assert found.unfit == ()
+    assert found.omitted == ()
 
 
 def test_the_default_of_each_axis_has_no_suffix() -> None:
@@ -63,9 +64,9 @@ def test_precision_is_what_the_gpu_has() -> None:
     assert {row.replica.precision for row in rows(ENGINE, a100).rows} == {Precision.BF16}
     none = rows(replace(ENGINE, precisions=(Precision.FP8,)), a100)
     assert none.rows == ()
-    (unfit,) = none.unfit
-    assert (unfit.name, unfit.reason) == ("a100", "PrecisionNotSupported")
-    assert "A100-80 has no FP8 arithmetic" in unfit.message
+    (omitted,) = none.omitted
+    assert (omitted.variant, omitted.pool, omitted.reason) == ("a100", "a100", "PrecisionNotSupported")
+    assert "A100-80 has no FP8 arithmetic" in omitted.message
 
 
 @pytest.mark.parametrize(
@@ -92,18 +93,18 @@ def test_what_is_asked_narrows(asked: tuple[tuple[str, Hashable], ...], names: l
 )
 def test_what_cannot_be_chosen_is_told(asked: tuple[str, Hashable], reason: str, words: str) -> None:
     found = rows(ENGINE, replace(L4, asked=(asked,)))
-    assert [unfit.reason for unfit in found.unfit] == [reason]
-    assert words in found.unfit[0].message
+    assert [omitted.reason for omitted in found.omitted] == [reason]
+    assert words in found.omitted[0].message
 
 
 def test_a_further_kind_of_variant_is_one_entry_of_the_registry() -> None:
     """A cache of half the size per token and a power cap, as they may come: nothing but the axis knows of them."""
 
-    def kv_cache(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | NoChoice:
+    def kv_cache(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omitted:
         fp8 = Choice("fp8", "-kv8", {"kv_element_bytes": 1.0}, (("--kv-cache-dtype", "fp8"),))
         return (Choice("auto", "", {}, ()), *([fp8] if facts.gpu.fp8_tflops is not None else []))
 
-    def power(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | NoChoice:
+    def power(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omitted:
         capped = replace(facts.gpu, watts=0.7 * facts.gpu.watts, bf16_tflops=0.8 * facts.gpu.bf16_tflops)
         return (Choice(1.0, "", {}, ()), Choice(0.7, "-p70", {"gpu": capped}, ()))
 

@@ -19,18 +19,18 @@ H100 = Source(pool="h100", gpu=gpu("H100"), gpus_per_node=8, cost_per_gpu_hour=6
 def test_what_does_not_fit_is_told_for_each_variant() -> None:
     found = rows(replace(LARGE, token_budgets=(2048,)), H100)
     assert [row.name for row in found.rows] == ["h100-tp4", "h100-tp8", "h100-tp2-fp8", "h100-tp4-fp8", "h100-tp8-fp8"]
-    assert [(unfit.name, unfit.reason) for unfit in found.unfit] == [
+    assert [(omitted.variant, omitted.reason) for omitted in found.omitted] == [
         ("h100", "DoesNotFit"),
         ("h100-tp2", "DoesNotFit"),
         ("h100-fp8", "DoesNotFit"),
     ]
-    assert "141.1 GB of weights" in found.unfit[0].message
+    assert "141.1 GB of weights" in found.omitted[0].message
 
 
 def test_a_pool_where_nothing_fits_is_one_answer() -> None:
     found = rows(replace(LARGE, precisions=(Precision.BF16,)), L4, H100)
-    first = found.unfit[0]
-    assert (first.name, first.source, first.reason) == ("l4", 0, "DoesNotFit")
+    first = found.omitted[0]
+    assert (first.variant, first.pool, first.reason) == ("l4", "l4", "DoesNotFit")
     assert "4 x L4" in first.message
     assert {row.source for row in found.rows} == {1}
 
@@ -45,8 +45,8 @@ def test_one_variant_takes_the_defaults_and_the_fewest_gpus_that_fit_and_are_fas
     named = replace(single, name="mine", asked=(("precision", Precision.FP8),))
     (row,) = rows(ENGINE, named).rows
     assert (row.name, row.replica.precision, row.replica.tensor_parallel) == ("mine", Precision.FP8, 1)
-    (unfit,) = rows(replace(LARGE, precisions=(Precision.BF16,)), replace(single, name="mine")).unfit
-    assert unfit.name == "mine"
+    (omitted,) = rows(replace(LARGE, precisions=(Precision.BF16,)), replace(single, name="mine")).omitted
+    assert omitted.variant == "mine"
 
 
 def test_capacity_is_that_of_the_row() -> None:

@@ -1,0 +1,122 @@
+"""What the generator makes of a model, and that the committed CRDs are what it makes of the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+import yaml
+from pydantic import BaseModel, Field
+
+from medley_operator.api.crdgen import crd, documents, main
+from medley_operator.api.structural import defaulted, inline, normalise
+from medley_operator.api.v1alpha1 import KINDS, Kind
+
+CRDS = Path(__file__).parents[4] / "crds"
+
+
+class Inner(BaseModel):
+    """Inner words."""
+
+    size: int = Field(3, gt=0, lt=10)
+    label: Annotated[str, Field(max_length=5)] = ""
+
+
+class Outer(BaseModel):
+    filled: Inner = Field(default_factory=Inner)
+    absent: Inner | None = Field(None, description="Outer words.")
+    limit: int | None = Field(None, ge=0)
+    only: Literal["a"] = "a"
+    keys: dict[Annotated[str, Field(pattern="^k", max_length=9)], int] = Field(max_length=2)
+
+
+def properties(model: type[BaseModel]) -> dict[str, Any]:
+    found: dict[str, Any] = normalise(inline(model.model_json_schema(), "spec"), "spec")["properties"]
+    return found
+
+
+def test_optional_fields_are_absent_not_null() -> None:
+    assert properties(Outer)["limit"] == {"type": "integer", "minimum": 0}
+    assert "default" not in properties(Outer)["absent"]
+
+
+def test_object_of_optional_fields_is_filled_by_the_server() -> None:
+    schema = normalise(inline(Outer.model_json_schema(), "spec"), "spec")
+    assert schema["properties"]["filled"]["default"] == {"size": 3, "label": ""}
+    assert defaulted({"keys": {"k": 1}}, schema) == {"keys": {"k": 1}, "filled": {"size": 3, "label": ""}, "only": "a"}
+
+
+def test_exclusive_bounds_are_draft_4() -> None:
+    size = properties(Inner)["size"]
+    assert size == {
+        "type": "integer", "default": 3, "minimum": 0, "exclusiveMinimum": True, "maximum": 10, "exclusiveMaximum": True
+    }  # fmt: skip
+
+
+def test_constant_is_an_enum_of_one() -> None:
+    assert properties(Outer)["only"] == {"type": "string", "enum": ["a"], "default": "a"}
+
+
+def test_description_at_the_field_wins_over_the_model() -> None:
+    assert properties(Outer)["absent"]["description"] == "Outer words."
+    assert properties(Outer)["filled"]["description"] == "Inner words."
+
+
+def test_key_pattern_becomes_a_rule() -> None:
+    keys = properties(Outer)["keys"]
+    assert keys["additionalProperties"] == {"type": "integer"}
+    assert [r["rule"] for r in keys["x-kubernetes-validations"]] == [
+        "self.all(key, key.size() <= 9 && key.matches(r'^k'))"
+    ]
+
+
+def test_rules_of_models_reach_the_schema() -> None:
+    spec = crd(KINDS[0])["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert [r["message"] for r in spec["scaling"]["x-kubernetes-validations"]] == [
+        "minReplicas must not exceed maxReplicas",
+        "tolerateReplicaLoss needs maxReplicas of 2 or more",
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.kind)
+def test_kind_is_served_with_status_columns_and_names(kind: Kind) -> None:
+    spec = crd(kind)["spec"]
+    (version,) = spec["versions"]
+    assert version["subresources"] == {"status": {}}
+    assert [c["name"] for c in version["additionalPrinterColumns"]] == [c.name for c in kind.columns]
+    assert spec["names"]["shortNames"] == list(kind.short_names)
+    assert spec["names"]["categories"] == ["medley"]
+    conditions = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["conditions"]
+    assert conditions["x-kubernetes-list-map-keys"] == ["type"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.kind)
+def test_status_has_no_server_side_defaults(kind: Kind) -> None:
+    status = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    assert "'default':" not in str(status)
+
+
+def test_committed_crds_are_what_is_generated() -> None:
+    committed = {path.name: path.read_text() for path in CRDS.glob("*.yaml")}
+    assert committed == documents(), "run make crds"
+
+
+def test_check_tells_a_difference_and_a_stale_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--output", str(tmp_path)]) == 0
+    assert main(["--output", str(tmp_path), "--check"]) == 0
+    changed = tmp_path / "medley.dev_gpupools.yaml"
+    changed.write_text(changed.read_text().replace("maxItems: 16", "maxItems: 17"))
+    (tmp_path / "medley.dev_gone.yaml").write_text("a: 1\n")
+    assert main(["--output", str(tmp_path), "--check"]) == 1
+    told = capsys.readouterr().out
+    assert "-                maxItems: 17" in told
+    assert "medley.dev_gone.yaml" in told
+    assert main(["--output", str(tmp_path)]) == 0
+    assert main(["--output", str(tmp_path), "--check"]) == 0
+
+
+@pytest.mark.parametrize("text", documents().values(), ids=documents().keys())
+def test_output_says_where_it_comes_from_and_parses(text: str) -> None:
+    assert text.startswith("# Generated by make crds; do not edit.\n")
+    assert yaml.safe_load(text)["kind"] == "CustomResourceDefinition"

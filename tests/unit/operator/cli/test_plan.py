@@ -1,0 +1,230 @@
+"""`medley plan`: the same YAML as kubectl, one answer, and messages that name file, object, field and way out."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.cli.main import main
+from medley_operator.cli.manifests import read_objects
+from medley_operator.cli.plan import offline_snapshot
+from medley_operator.cli.plan_report import build_report
+from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.snapshot import FleetMemory
+from medley_planner.model import NodeCount, NodePrice, PowerDomain, Priority
+from medley_planner.optimize import plan
+
+EXAMPLES = Path(__file__).parents[4] / "examples"
+FLEET = EXAMPLES / "plan" / "fleet.yaml"
+
+
+def objects(path: Path = FLEET) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def write(folder: Path, documents: list[dict[str, Any]]) -> str:
+    file = folder / "objects.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    return str(file)
+
+
+def edited(folder: Path, kind: str, **spec: Any) -> str:
+    """The example fleet with fields of the spec of its first object of `kind` replaced."""
+    documents = objects()
+    target = next(document for document in documents if document["kind"] == kind)
+    target["spec"] |= spec
+    return write(folder, documents)
+
+
+def test_measured_profiles_are_planned_from_and_those_that_are_not_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(name: str, **spec: str) -> dict[str, Any]:
+        whole = {
+            "model": "meta-llama/Llama-3.1-8B-Instruct",
+            "gpu": "H100",
+            "engineVersion": "0.32.0",
+            "stepFactors": dict.fromkeys(("fixed", "compute", "sequence", "kv"), "0.9"),
+            **spec,
+        }
+        return {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": {"name": name}, "spec": whole}
+
+    fleet = [*objects(), measured("h100"), measured("other", engineVersion="0.31.0"), measured("typo", gpu="L44")]
+    chat = next(one for one in fleet if one["kind"] == "LLMService")
+    chat["spec"]["variants"] = [{"poolRef": "h100", "tensorParallel": 1}]
+    assert main(["plan", "-f", write(tmp_path, fleet), "-o", "json"]) in (0, 3)
+    shown = capsys.readouterr()
+    (service,) = json.loads(shown.out)["services"]
+    assert {row["variant"]: row["provenance"] for row in service["mix"]}["h100"] == "measured"
+    assert "ModelProfile other is not used: measured with vLLM 0.31.0" in shown.err
+    assert 'ModelProfile typo is not used: spec.gpu "L44" is not in the catalogue' in shown.err
+    assert "ModelProfile h100" not in shown.err
+
+
+def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(FLEET), "-o", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["status"] == "Optimal"
+    assert report["lower_bound"] <= report["cost_per_hour"] + 1e-6
+    (service,) = report["services"]
+    assert service["service"] == "demo/chat"
+    assert service["load"] == {"rate": 25.0, "prompt_tokens": 600, "generation_tokens": 180}
+    assert sum(row["share"] for row in service["mix"]) == pytest.approx(1)
+    assert sum(row["cost_per_hour"] for row in service["mix"]) == pytest.approx(service["cost_per_hour"])
+    assert service["cost_per_hour"] <= service["best_single"]["cost_per_hour"] + 1e-6
+    named = {row["variant"] for row in service["mix"]} | {row["variant"] for row in service["unused"]}
+    assert len({re.sub(r"-(tp|b)\d+", "", name) for name in named}) == 8
+    left_out = ("TooMany", "Dominated", "CannotServe")
+    assert sum(row["reason"] not in left_out for row in service["unused"]) + len(service["mix"]) <= 16
+
+
+def test_yaml_and_table_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(FLEET), "-o", "yaml"]) == 0
+    report = yaml.safe_load(capsys.readouterr().out)
+    assert main(["plan", "-f", str(FLEET)]) == 0
+    table = capsys.readouterr().out
+    assert f"${report['cost_per_hour']:.2f}/h" in table
+    assert "demo/chat: Optimal, 25 req/s" in table
+    assert all(row["variant"] in table for row in report["services"][0]["mix"])
+
+
+def test_several_files_a_folder_and_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["plan", "-f", str(EXAMPLES / "plan"), "-o", "json"]) == 0
+    folder = capsys.readouterr().out
+    files = [str(file) for file in sorted((EXAMPLES / "plan").glob("*.yaml"))]
+    assert main(["plan", "-f", *files, "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(folder)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(FLEET.read_text()))
+    assert main(["plan", "-f", "-", "-o", "json"]) == 0
+    assert [service["service"] for service in json.loads(folder)["services"]] == [
+        "demo/chat",
+        "demo/expert",
+        "demo/summaries",
+    ]
+
+
+def test_the_quickstart_is_planned_with_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(EXAMPLES / "quickstart"), "-o", "json"]) == 0
+    captured = capsys.readouterr()
+    assert "Gateway demo/inference" in captured.err
+    assert "spec.capacity.nodes is not given" in captured.err
+
+
+def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan is checked against every one of these limits before it is printed."""
+    example = EXAMPLES / "budget" / "fleet.yaml"
+    snapshot, _ = offline_snapshot(read_objects([str(example)]))
+    problem = prepare(snapshot, FleetMemory()).problem
+    assert problem is not None
+    batch, chat = problem.services
+    assert (batch.priority, chat.priority) == (Priority.LOW, Priority.HIGH)
+    assert (chat.max_cost_per_hour, chat.spot_max_share, chat.on_demand_min_replicas) == (40.0, 0.5, 2)
+    assert (chat.zone_spread, chat.n_plus_one, chat.staffing_beta) == (True, True, 0.5)
+    pools = {pool.name: pool for pool in problem.pools}
+    assert [name for name, pool in pools.items() if pool.spot] == ["l4-spot"]
+    assert pools["h100"].node_price == NodePrice(8, 55.04, max_nodes=2)
+    assert problem.power_domains == (PowerDomain("l40s", 4000.0),)
+    assert main(["plan", "-f", str(example), "-o", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["status"] in ("Optimal", "Feasible")
+    assert report["lower_bound"] <= report["cost_per_hour"] + 1e-6
+    costs = {service["service"]: service["cost_per_hour"] for service in report["services"]}
+    assert costs["demo/chat"] <= 40.0
+    assert costs["demo/batch"] <= 10.0
+
+
+def test_whole_nodes_stand_beside_the_services() -> None:
+    snapshot, _ = offline_snapshot(read_objects([str(EXAMPLES / "budget" / "fleet.yaml")]))
+    prepared = prepare(snapshot, FleetMemory())
+    assert prepared.problem is not None
+    nodes = (NodeCount("h100", 1, 55.04, 41.28), NodeCount("l4-spot", 0, 0.0, 0.0))
+    bought = replace(plan(prepared.problem, deadline_seconds=10.0), nodes=nodes)
+    report = build_report(prepared, bought)
+    assert report["nodes"] == [{"pool": "h100", "nodes": 1, "cost_per_hour": 55.04, "idle_cost_per_hour": 41.28}]
+
+
+def test_what_does_not_fit_is_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    documents = [item for item in objects() if item["metadata"]["name"] in ("l40s", "vllm", "chat")]
+    documents[0]["spec"]["capacity"] = {"type": "Fixed", "nodes": 1, "gpusPerNode": 1}
+    assert main(["plan", "-f", write(tmp_path, documents), "-o", "json"]) == 3
+    (service,) = json.loads(capsys.readouterr().out)["services"]
+    assert service["status"] == "Partial"
+    assert {row["reason"] for row in service["unserved"]} == {"Stock"}
+    assert all(set(row["limits"]) <= {"l40s"} for row in service["unserved"])
+    assert main(["plan", "-f", edited(tmp_path, "LLMService", slo={"ttft": "1s", "tpot": "1ms"})]) == 3
+    assert "TargetImpossible" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "words"),
+    [
+        ("LLMService", {"slo": {"tpot": "50"}}, ["LLMService demo/chat", 'spec.slo.tpot is "50"', '"250ms"']),
+        ("LLMService", {"slos": {}}, ["spec.slos is no field"]),
+        ("LLMService", {"model": {}}, ["spec.model.uri is missing"]),
+        ("LLMService", {"workload": {}}, ["spec.workload.static is missing"]),
+        ("LLMService", {"scaling": {"minReplicas": -1}}, ["spec.scaling.minReplicas is -1"]),
+        ("GPUPool", {"cost": {"perHour": 0.8}}, ["GPUPool l4", "spec.cost.perHour is 0.8", '"0.8"']),
+        ("GPUPool", {"capacity": {"type": "Big", "gpusPerNode": 1}}, ["spec.capacity.type is 'Big'"]),
+    ],
+)
+def test_a_bad_field_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, spec: dict[str, Any], words: list[str]
+) -> None:
+    assert main(["plan", "-f", edited(tmp_path, kind, **spec)]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"medley plan: {tmp_path}/objects.yaml: ") or "workload" in message
+    assert all(word in message for word in words), message
+
+
+def test_a_rejected_service_is_status_2_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", edited(tmp_path, "LLMService", variants=[{"poolRef": "l9"}])]) == 2
+    assert "PoolNotFound" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "is no YAML"),
+        ("kind: 2026-99-99", "is no YAML: month must be"),
+        ("kind: " + "9" * 5000, "is no YAML: Exceeds the limit"),
+        ("- 1", "is no Kubernetes object"),
+        ("kind: GPUPool", "has no metadata.name"),
+        ("", "holds no LLMService"),
+        ("{apiVersion: medley.dev/v9, kind: GPUPool, metadata: {name: a}}", "use medley.dev/v1alpha1"),
+    ],
+)
+def test_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    assert main(["plan", "-f", str(file)]) == 2
+    assert words in capsys.readouterr().err
+    assert main(["plan", "-f", str(tmp_path / "none.yaml")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_an_object_given_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(FLEET), str(FLEET)]) == 2
+    assert "GPUPool l4 is also in" in capsys.readouterr().err
+
+
+def test_no_cluster_library_is_loaded() -> None:
+    code = (
+        "import sys; from medley_operator.cli.main import main; "
+        f"status = main(['plan', '-f', {str(FLEET)!r}, '-o', 'json']); "
+        "loaded = {'kopf', 'kubernetes', 'httpx', 'prometheus_client', 'rich'} & set(sys.modules); "
+        "print(sorted(loaded), file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")

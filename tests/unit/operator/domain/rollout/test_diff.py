@@ -1,0 +1,99 @@
+"""A plan equal to the cluster asks for no write, and each change of ours is seen."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+
+from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.rollout.diff import first_difference
+from medley_operator.domain.rollout.httproute import render_http_route
+from medley_operator.domain.rollout.service import render_common_service, render_variant_service
+from medley_operator.domain.values.snapshot import Manifest
+from tests.unit.operator import factories as make
+
+
+def deployment() -> Manifest:
+    return render_deployment(
+        DeploymentInput(
+            service=make.service(spec={"model": {"uri": make.LLAMA, "tokenSecretRef": {"name": "hf"}}}),
+            profile=make.profile(),
+            pool=make.pool(tolerations=[{"key": "gpu"}, {"key": "team", "operator": "Equal", "value": "ml"}]),
+            variant="l4",
+            gpus_per_replica=2,
+            engine_flags=(("--tensor-parallel-size", "2"),),
+            replicas=3,
+            surge=True,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        deployment(),
+        render_common_service(make.service()),
+        render_variant_service(make.service(), variant="l4"),
+        render_http_route(make.service(), gateway="inference", weights={"l4": 400, "h100": 600}),
+    ],
+    ids=["deployment", "common", "variant", "route"],
+)
+def test_server_defaults_are_no_difference(manifest: Manifest) -> None:
+    assert first_difference(manifest, make.with_defaults(manifest)) is None
+
+
+def test_quantities_are_compared_by_value() -> None:
+    held = make.with_defaults(deployment())
+    container = held["spec"]["template"]["spec"]["containers"][0]
+    container["resources"] = {
+        "limits": {"nvidia.com/gpu": "2"},
+        "requests": {"cpu": "8000m", "memory": "34359738368", "nvidia.com/gpu": "2"},
+    }
+    held["spec"]["template"]["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] = "8192Mi"
+    assert first_difference(deployment(), held) is None
+
+
+def _change(path: str, change: Callable[[Manifest], None]) -> tuple[str, Callable[[Manifest], None]]:
+    return path, change
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        _change("spec.replicas", lambda m: m["spec"].update(replicas=2)),
+        _change("metadata.labels.medley.dev/pool", lambda m: m["metadata"]["labels"].pop("medley.dev/pool")),
+        _change(
+            "spec.template.spec.nodeSelector",
+            lambda m: m["spec"]["template"]["spec"]["nodeSelector"].update(zone="b"),
+        ),
+        _change("spec.template.spec.tolerations", lambda m: m["spec"]["template"]["spec"]["tolerations"].pop()),
+        _change(
+            "spec.template.spec.containers[0].env",
+            lambda m: m["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "X", "value": "1"}),
+        ),
+        _change(
+            "spec.template.spec.containers[0].args[1]",
+            lambda m: m["spec"]["template"]["spec"]["containers"][0]["args"].__setitem__(1, "--port=1"),
+        ),
+        _change(
+            "spec.template.spec.containers[0].resources.limits.nvidia.com/gpu",
+            lambda m: m["spec"]["template"]["spec"]["containers"][0]["resources"].update(limits={"nvidia.com/gpu": 1}),
+        ),
+        _change(
+            "spec.template.spec.automountServiceAccountToken",
+            lambda m: m["spec"]["template"]["spec"].update(automountServiceAccountToken=True),
+        ),
+    ],
+)
+def test_each_drift_is_seen(path: str, change: Callable[[Manifest], None]) -> None:
+    held = copy.deepcopy(make.with_defaults(deployment()))
+    change(held)
+    assert first_difference(deployment(), held) == path
+
+
+def test_absent_is_equal_to_empty_but_not_to_a_value() -> None:
+    assert first_difference({"a": {}, "b": []}, {}) is None
+    assert first_difference({"a": {"b": 1}}, {}) == "a"
+    assert first_difference({"a": 1}, {"a": True}) == "a"

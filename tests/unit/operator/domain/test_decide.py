@@ -1,0 +1,389 @@
+"""From plan to writes: what is applied, deleted, told and remembered, round after round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from medley_operator.domain.values.snapshot import ObjectKey, PlanFailure
+from tests.unit.operator import factories as make
+from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, run, settle
+
+ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
+TWO_VARIANTS = {"variants": [{"poolRef": "l4", "minReplicas": 1}, {"poolRef": "h100", "minReplicas": 1}]}
+
+
+def on(pool_name: str, **spec: object) -> dict[str, object]:
+    return {"variants": [{"poolRef": pool_name, "tensorParallel": 1}], **spec}
+
+
+def test_a_first_plan_makes_services_deployments_and_says_so() -> None:
+    done = run(make.snapshot(make.service()))
+    replicas = done.replicas()
+    assert replicas
+    assert all(count > 0 for count in replicas.values())
+    assert set(done.applied("Service")) == {"llama", *replicas}
+    assert not done.applied("HTTPRoute")
+    status = done.status()
+    assert status["load"] == {
+        "source": "Static",
+        "requestsPerSecond": "4",
+        "promptTokens": 500,
+        "generationTokens": 150,
+        "sizeSource": "Static",
+    }
+    assert status["plan"]["state"] == "Optimal"
+    assert status["url"] == "http://llama.demo.svc:8000"
+    assert status["mix"].endswith(f":0/{sum(replicas.values())}")
+    assert done.condition("Ready").reason == "NoReadyReplicas"
+    assert done.condition("MetricsAvailable").reason == "StaticWorkload"
+    assert done.condition("CapacityAvailable").reason == "Sufficient"
+    assert done.condition("WorkloadsReady").reason == "Progressing"
+    assert done.reasons()[0] == "PlanChanged"
+    assert "because load 4 req/s" in done.decision.events[0].message
+    assert "ScaledUp" in done.reasons()
+
+
+def test_a_plan_equal_to_the_cluster_writes_nothing() -> None:
+    steady = settle(make.snapshot(make.service(spec=ROUTED), make.service("other")))
+    assert steady.condition("Ready").reason == "Serving"
+    assert steady.condition("WorkloadsReady").reason == "AllReady"
+    assert steady.condition("RoutingReady").reason == "Routed"
+    assert is_quiet(follow(steady).decision)
+    assert is_quiet(follow(steady, forget=True).decision)
+
+
+def test_noise_in_the_load_writes_nothing_and_a_real_change_does() -> None:
+    service = make.service(spec={"workload": {"source": "Prometheus"}})
+    steady = settle(make.snapshot(service, observations={"llama": make.found(4.0)}))
+    noisy = follow(steady, observations={"llama": make.found(4.05)})
+    assert is_quiet(noisy.decision)
+    more = follow(noisy, observations={"llama": make.found(40.0)})
+    assert more.status()["load"]["requestsPerSecond"] == "40"
+    assert any("load 4→40 req/s" in event.message for event in more.decision.events)
+
+
+def test_new_capacity_is_ready_before_old_is_removed() -> None:
+    steady = settle(make.snapshot(make.service(spec=on("l4", **ROUTED))))
+    moved = run(
+        changed(steady.snapshot, make.service(spec={**ROUTED, "variants": TWO_VARIANTS["variants"]}, generation=2)),
+        steady.decision.memory,
+    )
+    assert "llama-h100" in moved.replicas()
+    only = {"variants": [{"poolRef": "l4", "maxReplicas": 0}, {"poolRef": "h100", "tensorParallel": 1}], **ROUTED}
+    steady = settle(make.snapshot(make.service(spec=on("l4", **ROUTED))))
+    before = steady.snapshot.children[ObjectKey("Deployment", make.NAMESPACE, "llama-l4")]["spec"]["replicas"]
+    start = run(changed(steady.snapshot, make.service(spec=only, generation=2)), steady.decision.memory)
+    assert set(start.replicas()) == {"llama-h100"}
+    assert "l4" in start.condition("WorkloadsReady").message or "h100" in start.condition("WorkloadsReady").message
+    weights = {variant["name"]: variant["weight"] for variant in start.status()["variants"]}
+    assert weights == {"h100": 0, "l4": 1000}
+    waiting = follow(start, ready=False)
+    assert "llama-l4" not in waiting.replicas()
+    assert not waiting.decision.deletes
+    swapped = follow(waiting)
+    assert swapped.replicas() == {"llama-l4": 0}
+    assert f"Deployment llama-l4 {before}→0 replicas" in [event.message for event in swapped.decision.events]
+    route = swapped.applied("HTTPRoute")["llama"]["spec"]["rules"][0]["backendRefs"]
+    assert [(item["name"], item["weight"]) for item in route] == [("llama-h100", 1000)]
+    assert "RouteUpdated" in swapped.reasons()
+    removed = follow(swapped)
+    assert removed.deleted() == ["Deployment demo/llama-l4", "Service demo/llama-l4"]
+    assert "VariantRemoved" in removed.reasons()
+    settle(removed.snapshot, removed.decision.memory)
+
+
+def test_a_variant_whose_pool_is_deleted_goes_when_the_rest_is_ready() -> None:
+    steady = settle(make.snapshot(make.service()))
+    (old,) = steady.candidate().last_replicas
+    pool_name = steady.candidate().service.status.variants[0].pool
+    pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != pool_name)
+    start = run(changed(steady.snapshot, pools=pools), steady.decision.memory)
+    assert not start.decision.deletes
+    done = follow(start)
+    assert done.deleted() == [f"Deployment demo/llama-{old}", f"Service demo/llama-{old}"]
+    settle(done.snapshot, done.decision.memory)
+
+
+def test_a_full_fixed_pool_is_rolled_in_place() -> None:
+    spec = {"scaling": {"minReplicas": 4, "maxReplicas": 4}}
+    full = run(make.snapshot(make.service(spec=spec), pools=[make.pool(nodes=1)]))
+    assert full.applied("Deployment")["llama-l4"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
+    roomy = run(make.snapshot(make.service(spec=spec), pools=[make.pool(nodes=2)]))
+    assert roomy.applied("Deployment")["llama-l4"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 1
+
+
+def test_a_solver_failure_keeps_the_last_plan_or_says_that_there_is_none() -> None:
+    failure = PlanFailure("SolverTimeout", "no plan within 20 s")
+    first = run(make.snapshot(make.service()), failure=failure)
+    assert first.condition("PlanReady").reason == "SolverFailed"
+    assert not first.decision.applies
+    steady = settle(make.snapshot(make.service()))
+    for forget in (False, True):
+        failed = follow(steady, failure=failure, forget=forget)
+        assert not failed.decision.applies
+        assert not failed.decision.deletes
+        assert failed.condition("PlanReady").reason == "Held"
+        assert "SolverTimeout" in failed.condition("PlanReady").message
+        assert failed.reasons() == ["PlanHeld"]
+        assert failed.decision.gauges[0].held
+        again = follow(failed, failure=failure)
+        assert is_quiet(again.decision)
+        assert not follow(again).decision.gauges[0].held
+
+
+def test_two_services_of_one_model_are_both_planned_and_the_second_is_told() -> None:
+    spec = {"model": {"uri": make.LLAMA, "name": "chat"}}
+    done = run(make.snapshot(make.service("a", spec=spec), make.service("b", spec=spec)))
+    assert {apply.service[1] for apply in done.decision.applies} == {"a", "b"}
+    condition = done.condition("ModelNameUnique", "b")
+    assert (condition.status, condition.reason) == ("False", "SameModelName")
+    assert 'spec.model.name "chat"' in condition.message
+    assert '"a"' in condition.message
+    with pytest.raises(StopIteration):
+        done.condition("ModelNameUnique", "a")
+
+
+def test_names_that_meet_are_given_to_the_first_and_told_to_the_second() -> None:
+    pools = [make.pool("c", gpu="L4"), make.pool("b-c", gpu="L4", price="0.1")]
+    first = make.service("a", spec=on("b-c"))
+    second = make.service("a-b", spec=on("c"))
+    done = run(make.snapshot(first, second, pools=pools))
+    assert done.applied("Deployment")["a-b-c"]["metadata"]["ownerReferences"][0]["name"] == "a"
+    condition = done.condition("WorkloadsReady", "a-b")
+    assert condition.reason == "NameConflict"
+    assert 'Deployment demo/a-b-c belongs to LLMService "a"' in condition.message
+    assert "NameConflict" in done.reasons()
+    later = follow(done)
+    assert later.condition("WorkloadsReady", "a-b").reason == "NameConflict"
+    assert "NameConflict" not in later.reasons()
+
+
+def test_a_child_of_another_owner_is_left_alone() -> None:
+    steady = settle(make.snapshot(make.service(spec=on("l4"))))
+    key = ObjectKey("Deployment", make.NAMESPACE, "llama-l4")
+    foreign = dict(steady.snapshot.children[key])
+    foreign["metadata"] = {**foreign["metadata"], "ownerReferences": []}
+    done = run(changed(steady.snapshot, children={**steady.snapshot.children, key: foreign}), steady.decision.memory)
+    assert "llama-l4" not in done.applied("Deployment")
+    assert not done.decision.deletes
+    assert done.condition("WorkloadsReady").reason == "NameConflict"
+
+
+@pytest.mark.parametrize(
+    ("gateways", "reason", "words"),
+    [
+        (
+            None,
+            "GatewayApiMissing",
+            ['spec.routing.gatewayRef.name "inference"', "install its CRDs", "Service demo/llama"],
+        ),
+        (frozenset({(make.NAMESPACE, "edge")}), "GatewayNotFound", ["present: edge", "spec.routing.mode to Service"]),
+    ],
+)
+def test_a_gateway_that_is_not_there(
+    gateways: frozenset[tuple[str, str]] | None, reason: str, words: list[str]
+) -> None:
+    done = run(make.snapshot(make.service(spec=ROUTED), gateways=gateways))
+    condition = done.condition("RoutingReady")
+    assert condition.reason == reason
+    assert all(word in condition.message for word in words)
+    assert reason in done.reasons()
+    assert bool(done.applied("HTTPRoute")) == (gateways is not None)
+    assert done.applied("Deployment")
+    steady = settle(make.snapshot(make.service(spec=ROUTED), gateways=gateways))
+    assert steady.condition("RoutingReady").reason == reason
+
+
+def test_a_route_that_its_gateway_refuses() -> None:
+    steady = settle(make.snapshot(make.service(spec=ROUTED)))
+    key = ObjectKey("HTTPRoute", make.NAMESPACE, "llama")
+    route = dict(steady.snapshot.children[key])
+    refused = {"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": "no listener"}
+    route["status"] = {"parents": [{"parentRef": {"name": "inference"}, "conditions": [refused]}]}
+    done = run(changed(steady.snapshot, children={**steady.snapshot.children, key: route}), steady.decision.memory)
+    condition = done.condition("RoutingReady")
+    assert condition.reason == "RouteNotAccepted"
+    assert "NotAllowedByListeners" in condition.message
+    assert not done.decision.applies
+
+
+def test_a_route_goes_with_its_mode() -> None:
+    steady = settle(make.snapshot(make.service(spec=ROUTED)))
+    done = run(changed(steady.snapshot, make.service(generation=2)), steady.decision.memory)
+    assert "HTTPRoute demo/llama" in done.deleted()
+
+
+def test_weights_follow_ready_capacity_and_not_the_plan() -> None:
+    spec = {**ROUTED, **TWO_VARIANTS}
+    steady = settle(make.snapshot(make.service(spec=spec)))
+    weights = {variant["name"]: variant["weight"] for variant in _dump(steady)["variants"]}
+    assert sum(weights.values()) == 1000
+    assert weights["h100"] > weights["l4"] > 0
+    key = ObjectKey("Deployment", make.NAMESPACE, "llama-h100")
+    broken = dict(steady.snapshot.children[key])
+    broken["status"] = {**broken["status"], "readyReplicas": 0}
+    down = run(changed(steady.snapshot, children={**steady.snapshot.children, key: broken}), steady.decision.memory)
+    backends = down.applied("HTTPRoute")["llama"]["spec"]["rules"][0]["backendRefs"]
+    assert {item["name"]: item["weight"] for item in backends} == {"llama-h100": 0, "llama-l4": 1000}
+
+
+def test_a_service_that_is_leaving_is_left_alone() -> None:
+    steady = settle(make.snapshot(make.service(spec=ROUTED)))
+    done = run(changed(steady.snapshot, make.service(spec=ROUTED, deleting=True)), steady.decision.memory)
+    assert not done.decision.applies
+    assert not done.decision.deletes
+    assert not [write for write in done.decision.statuses if write.key.kind == "LLMService"]
+    assert done.decision.memory.services == {}
+
+
+def test_too_few_gpus_are_said_and_what_fits_is_planned() -> None:
+    spec = {"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "20"}}}
+    done = run(make.snapshot(make.service(spec=spec), pools=[make.pool(nodes=1)]))
+    assert done.replicas() == {"llama-l4-tp2": 2}
+    assert done.condition("PlanReady").reason == "Partial"
+    assert "GPUPool spec.capacity" in done.condition("PlanReady").message
+    assert done.condition("CapacityAvailable").reason == "StockOut"
+    assert done.status()["plan"]["unserved"][0]["reason"] == "Stock"
+    assert "Partial" in done.reasons()
+    assert done.decision.gauges[0].unserved_rps > 0
+
+
+def test_nothing_that_runs_is_touched_where_nothing_can_be_planned() -> None:
+    steady = settle(make.snapshot(make.service(), pools=[make.pool()]))
+    done = run(changed(steady.snapshot, pools=(make.pool(nodes=0),)), steady.decision.memory)
+    assert not done.decision.applies
+    assert not done.decision.deletes
+    assert done.condition("PlanReady").reason == "Infeasible"
+    assert done.condition("Ready").reason == "Serving"
+    assert is_quiet(follow(done).decision)
+
+
+def test_pool_statuses_tell_stock_and_use() -> None:
+    pools = [
+        make.pool(nodes=None),
+        make.pool("none", nodes=None),
+        make.pool("elastic", kind="Elastic", nodes=None, gpu="H100", price="9"),
+        make.pool("odd", gpu="RTX-1"),
+    ]
+    nodes = [make.node("n1", pool_name="l4"), make.node("n2", pool_name="l4", gpus=2)]
+    done = run(make.snapshot(make.service(), pools=pools, nodes=nodes))
+    by_name = {write.key.name: write.status for write in done.decision.statuses if write.key.kind == "GPUPool"}
+    assert (by_name["l4"]["readyNodes"], by_name["l4"]["stockGpus"]) == (2, 6)
+    assert done.replicas() == {"llama-l4-tp2": 1}
+    assert by_name["l4"]["plannedGpus"] == 2
+    assert "stockGpus" not in by_name["elastic"]
+    reasons = {name: status["conditions"][0]["reason"] for name, status in by_name.items()}
+    assert reasons == {"l4": "Accepted", "none": "NoNodes", "elastic": "Accepted", "odd": "UnknownGpu"}
+    settle(done.snapshot)
+
+
+def test_a_replica_stays_on_one_node() -> None:
+    """Three nodes with a third GPU left over each hold no fourth replica of two, whatever they hold together."""
+    pools = [make.pool(nodes=None, gpus_per_node=4)]
+    nodes = [make.node(f"n{index}", pool_name="l4", gpus=3) for index in range(3)]
+    load = {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "40"}}
+    spec = {"variants": [{"poolRef": "l4", "tensorParallel": 2}], "workload": load}
+    done = run(make.snapshot(make.service(spec=spec), pools=pools, nodes=nodes))
+    assert done.prepared.problem is not None
+    assert done.prepared.problem.pools[0].node_gpus == (3, 3, 3)
+    assert done.condition("PlanReady").reason == "Partial"
+    assert done.replicas() == {"llama-l4-tp2": 3}
+
+
+def test_plan_ids_are_stable_and_follow_the_plan() -> None:
+    first = run(make.snapshot(make.service())).status()["plan"]["id"]
+    assert run(make.snapshot(make.service())).status()["plan"]["id"] == first
+    spec = {"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "5"}}}
+    assert run(make.snapshot(make.service(spec=spec))).status()["plan"]["id"] != first
+
+
+def test_headroom_lowers_the_load_a_replica_may_carry() -> None:
+    done = run(make.snapshot(make.service(spec={"scaling": {"headroomPercent": 25}})))
+    assert done.prepared.problem is not None
+    assert done.prepared.problem.services[0].utilisation_limit == pytest.approx(0.8)
+
+
+def test_an_object_made_anew_starts_without_memory() -> None:
+    steady = settle(
+        make.snapshot(make.service(spec={"workload": {"source": "Prometheus"}}), observations={"llama": make.found()})
+    )
+    anew = make.service(spec={"workload": {"source": "Prometheus"}})
+    anew = anew.model_copy(update={"metadata": anew.metadata.model_copy(update={"uid": "uid-anew"})})
+    snapshot = replace(steady.snapshot, services=(anew,), children={}, observations={})
+    assert run(snapshot, steady.decision.memory).status()["load"]["source"] == "MinReplicas"
+
+
+def _dump(round_: Round) -> dict[str, Any]:
+    (service,) = round_.snapshot.services
+    return service.status.model_dump(by_alias=True)
+
+
+def test_a_minimum_that_stock_forbids_is_said() -> None:
+    spec = {"scaling": {"minReplicas": 6, "maxReplicas": 8}}
+    done = run(make.snapshot(make.service(spec=spec), pools=[make.pool(nodes=1)]))
+    assert done.replicas() == {"llama-l4": 4}
+    condition = done.condition("PlanReady")
+    assert condition.reason == "Partial"
+    assert "spec.scaling.minReplicas" in condition.message
+
+
+def test_an_outsider_that_scales_our_deployment_is_corrected() -> None:
+    steady = settle(make.snapshot(make.service(spec=on("l4"))))
+    key = ObjectKey("Deployment", make.NAMESPACE, "llama-l4")
+    planned = steady.snapshot.children[key]["spec"]["replicas"]
+    edited = dict(steady.snapshot.children[key])
+    edited["spec"] = {**edited["spec"], "replicas": planned + 3}
+    done = run(changed(steady.snapshot, children={**steady.snapshot.children, key: edited}), steady.decision.memory)
+    assert done.replicas() == {"llama-l4": planned}
+    assert done.reasons() == ["ScaledDown"]
+
+
+def test_equal_input_gives_an_equal_decision() -> None:
+    snapshot = make.snapshot(make.service(spec=ROUTED), make.service("other"))
+    assert run(snapshot).decision.applies == run(snapshot).decision.applies
+    assert run(snapshot).decision.statuses == run(snapshot).decision.statuses
+
+
+@pytest.mark.parametrize("steps", [(4, 30, 2), (20, 1, 9), (2, 12, 40)])
+def test_ready_capacity_never_falls_below_the_lower_of_now_and_the_plan(steps: tuple[int, ...]) -> None:
+    """Loads come faster than pods become Ready; every step of every rollout is checked against the cluster."""
+    live = {"workload": {"source": "Prometheus"}, **ROUTED}
+    current = settle(make.snapshot(make.service(spec=live), observations={"llama": make.found(1.0)}))
+    for step in steps:
+        for ready in (False, True, True):
+            observations = {"llama": make.found(float(step), prompt=500.0 if step % 2 else 2000.0)}
+            current = follow(current, ready=ready, observations=observations)
+            after = make.carried_out(current.snapshot, current.decision, ready=False)
+            capacity = {
+                variant.variant.name: variant.variant.capacity_rps[0] for variant in current.candidate().variants
+            }
+            planned = sum(
+                capacity.get(variant["name"], 0.0) * variant["desired"] for variant in _after(current)["variants"]
+            )
+            left = sum(
+                capacity.get(manifest["metadata"]["labels"]["medley.dev/variant"], 0.0)
+                * manifest.get("status", {}).get("readyReplicas", 0)
+                for key, manifest in after.children.items()
+                if key.kind == "Deployment"
+            )
+            now = _ready_capacity(current)
+            assert left >= min(now, planned) - 1e-9, (now, planned, left)
+
+
+def _after(round_: Round) -> dict[str, Any]:
+    (service,) = make.carried_out(round_.snapshot, round_.decision).services
+    return service.status.model_dump(by_alias=True)
+
+
+def _ready_capacity(round_: Round) -> float:
+    capacity = {variant.variant.name: variant.variant.capacity_rps[0] for variant in round_.candidate().variants}
+    ready: float = sum(
+        capacity.get(manifest["metadata"]["labels"]["medley.dev/variant"], 0.0)
+        * manifest.get("status", {}).get("readyReplicas", 0)
+        for key, manifest in round_.snapshot.children.items()
+        if key.kind == "Deployment"
+    )
+    return ready

@@ -1,0 +1,179 @@
+"""Lead times are read off pods that started, and off nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from medley_operator.domain.cluster.startup import STARTUP_SECONDS, lead_times, longest_startup_seconds, startup_seconds
+from medley_operator.domain.values.labels import child_labels
+from medley_operator.domain.values.leadtime import (
+    FEWEST_STARTS,
+    MAX_STARTS,
+    Component,
+    LeadKey,
+    LeadTimes,
+    NodeState,
+    Start,
+    start_of,
+)
+from medley_operator.domain.values.snapshot import Manifest
+from tests.unit.operator import factories as make
+from tests.unit.operator.rounds.play import run
+
+CREATED = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC).timestamp()
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+WARM, COLD = LeadKey(LLAMA, "L4", NodeState.WARM), LeadKey(LLAMA, "L4", NodeState.COLD)
+
+
+def text(seconds: float) -> str:
+    return datetime.fromtimestamp(CREATED + seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def pod(
+    uid: str = "pod-1",
+    *,
+    scheduled: float = 3,
+    sandbox: float | None = 10,
+    pulled: float = 70,
+    ready: float = 160,
+    ready_status: str = "True",
+    restarts: int = 0,
+    node: str = "node-1",
+    pool: str = "l4",
+    **metadata: Any,
+) -> Manifest:
+    conditions = [
+        {"type": "PodScheduled", "status": "True", "lastTransitionTime": text(scheduled)},
+        {"type": "Ready", "status": ready_status, "lastTransitionTime": text(ready)},
+    ]
+    if sandbox is not None:
+        conditions.append({"type": "PodReadyToStartContainers", "status": "True", "lastTransitionTime": text(sandbox)})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": uid,
+            "namespace": make.NAMESPACE,
+            "uid": uid,
+            "creationTimestamp": text(0),
+            "labels": child_labels(service="llama", component="engine", variant="l4", pool=pool),
+            **metadata,
+        },
+        "spec": {
+            "nodeName": node,
+            "containers": [{"name": "vllm", "startupProbe": {"periodSeconds": 10, "failureThreshold": 60}}],
+        },
+        "status": {
+            "conditions": conditions,
+            "containerStatuses": [{"restartCount": restarts, "state": {"running": {"startedAt": text(pulled)}}}],
+        },
+    }
+
+
+def seconds_of(manifest: Manifest, *, node_age: float = 86400) -> dict[str, float] | None:
+    found = start_of(manifest, node_created_at=CREATED - node_age)
+    return None if found is None else {part.value: seconds for part, seconds in found[1].seconds.items()}
+
+
+def test_a_start_is_split_at_what_kubernetes_tells() -> None:
+    assert seconds_of(pod()) == {"scheduled": 3, "started": 7, "pulled": 60, "ready": 90, "total": 160}
+    assert seconds_of(pod(sandbox=None)) == {"scheduled": 3, "started": 0, "pulled": 67, "ready": 90, "total": 160}
+
+
+@pytest.mark.parametrize(("node_age", "state"), [(86400, "warm"), (600, "warm"), (599, "cold"), (-40, "cold")])
+def test_a_node_is_cold_until_it_is_ten_minutes_old(node_age: float, state: str) -> None:
+    found = start_of(pod(), node_created_at=CREATED - node_age)
+    assert found is not None
+    assert found[0].value == state
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ready_status": "False"},
+        {"restarts": 1},
+        {"ready": 70 + 10 * 61 + 61},
+        {"scheduled": 80},
+        {"deletionTimestamp": text(200)},
+        {"creationTimestamp": "yesterday"},
+        {"creationTimestamp": None},
+    ],
+    ids=["not ready", "restarted", "lost its readiness", "times in no order", "leaving", "no time", "none"],
+)
+def test_what_is_no_start_is_not_counted(changes: dict[str, Any]) -> None:
+    assert seconds_of(pod(**changes)) is None
+
+
+@pytest.mark.parametrize("status", [{}, {"conditions": None, "containerStatuses": None}])
+def test_a_pod_that_tells_nothing_is_no_start(status: dict[str, Any]) -> None:
+    assert seconds_of({**pod(), "status": status}) is None
+
+
+def start(uid: str, total: float, at: float = 0.0) -> Start:
+    return Start(uid, at, dict.fromkeys(Component, total))
+
+
+def test_p90_is_of_the_last_starts_and_each_pod_counts_once() -> None:
+    leads = LeadTimes().with_starts([(WARM, start(f"p{n}", n + 1.0, at=n)) for n in range(10)])
+    assert leads.p90(WARM, Component.TOTAL) == 9.0
+    assert leads.with_starts([(WARM, start("p3", 999.0, at=50))]) == leads
+    more = leads.with_starts([(WARM, start(f"q{n}", 5.0, at=100 + n)) for n in range(MAX_STARTS)])
+    assert more.p90(WARM, Component.TOTAL) == 5.0
+    # Those that were pushed out are still listed, and do not come back.
+    assert more.with_starts([(WARM, start("p3", 4.0, at=3))]) == more
+    assert leads.p90(COLD, Component.TOTAL) is None
+
+
+def test_a_figure_for_planning_needs_three_starts_and_the_right_kind() -> None:
+    def leads(count: int, key: LeadKey, total: float = 400.0) -> LeadTimes:
+        return LeadTimes().with_starts([(key, start(f"{key.node}{n}", total)) for n in range(count)])
+
+    def seconds(known: LeadTimes, kind: str = "Fixed", **profile: Any) -> float:
+        return startup_seconds(LLAMA, "L4", make.pool(kind=kind), make.profile(**profile), known)
+
+    assert seconds(LeadTimes()) == STARTUP_SECONDS
+    assert seconds(leads(FEWEST_STARTS - 1, WARM)) == STARTUP_SECONDS
+    assert seconds(leads(FEWEST_STARTS, WARM)) == 420
+    assert seconds(leads(FEWEST_STARTS, COLD)) == STARTUP_SECONDS
+    assert seconds(leads(FEWEST_STARTS, COLD), "Elastic") == 420
+    assert seconds(leads(FEWEST_STARTS, WARM), "Elastic") == 420
+    assert seconds(leads(FEWEST_STARTS, WARM), startupTimeout="300s") == 300
+    assert seconds(leads(FEWEST_STARTS, WARM, 1.0)) == 30
+    assert seconds(leads(FEWEST_STARTS, WARM, 9999.0), startupTimeout="4h") == 9999
+
+
+def test_pods_of_a_snapshot_are_counted_where_all_of_it_is_known() -> None:
+    nodes = [replace(make.node("node-1", pool_name="l4"), created_at=CREATED - 86400), make.node("old", pool_name="l4")]
+    pods = (
+        *(pod(f"pod-{n}") for n in range(3)),
+        pod("gone", node="elsewhere"),
+        pod("ageless", node="old"),
+        pod("poolless", pool="other"),
+        {**pod("foreign"), "metadata": {**pod("foreign")["metadata"], "namespace": "else"}},
+    )
+    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=pods)
+    leads = lead_times(snapshot, LeadTimes())
+    assert {key: len(starts) for key, starts in leads.starts.items()} == {WARM: 3}
+    assert lead_times(replace(snapshot, pods=()), leads) is leads
+
+
+def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
+    nodes = [replace(make.node(f"node-{n}", pool_name="l4"), created_at=CREATED - 86400) for n in range(4)]
+    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=tuple(pod(f"pod-{n}") for n in range(3)))
+    first = run(snapshot)
+    later = run(replace(snapshot, pods=()), first.decision.memory)
+    for done in (first, later):
+        assert done.prepared.problem is not None
+        by_gpu = {v.gpu: v.startup_seconds for v in done.prepared.problem.services[0].variants}
+        assert by_gpu == {"L4": 180.0, "H100": STARTUP_SECONDS}
+        (gauges,) = done.decision.lead_gauges
+        assert (gauges.model, gauges.gpu, gauges.node, gauges.starts) == (LLAMA, "L4", "warm", 3)
+        assert gauges.p90_seconds == {"scheduled": 3, "started": 7, "pulled": 60, "ready": 90, "total": 160}
+    wished = make.service(spec={"variants": [{"poolRef": "h100"}]})
+    for service, longest in ((make.service(), 180.0), (wished, STARTUP_SECONDS)):
+        leads = first.decision.memory.leads
+        assert longest_startup_seconds(service, make.profile(), first.prepared.pools, leads) == longest

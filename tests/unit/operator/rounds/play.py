@@ -1,0 +1,122 @@
+"""Runs whole rounds of the pure core with the real planner, as the fleet loop does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from medley_operator.api.v1alpha1 import Condition, LLMService
+from medley_operator.domain.decide import decide
+from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
+from medley_operator.domain.values.snapshot import (
+    Decision,
+    FleetMemory,
+    Manifest,
+    Observation,
+    PlanFailure,
+    PlanOrFailure,
+    Snapshot,
+)
+from medley_planner.optimize import plan, verify
+from tests.unit.operator import factories as make
+
+DEADLINE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round: what went in, what was prepared, what was decided."""
+
+    snapshot: Snapshot
+    prepared: Prepared
+    decision: Decision
+
+    def candidate(self, name: str = "llama") -> ServiceCandidate:
+        found = self.prepared.candidate((make.NAMESPACE, name))
+        assert found is not None
+        return found
+
+    def status(self, name: str = "llama") -> Manifest:
+        """The status that is written for the service of that name."""
+        return next(write.status for write in self.decision.statuses if write.key.name == name)
+
+    def condition(self, type_: str, name: str = "llama") -> Condition:
+        for service in make.carried_out(self.snapshot, self.decision).services:
+            if service.metadata.name == name:
+                return next(condition for condition in service.status.conditions if condition.type == type_)
+        raise AssertionError(f"no service {name}")
+
+    def applied(self, kind: str) -> dict[str, Manifest]:
+        return {
+            apply.manifest["metadata"]["name"]: apply.manifest
+            for apply in self.decision.applies
+            if apply.manifest["kind"] == kind
+        }
+
+    def replicas(self) -> dict[str, int]:
+        """Replicas by name of the Deployments that are applied."""
+        return {name: manifest["spec"]["replicas"] for name, manifest in self.applied("Deployment").items()}
+
+    def deleted(self) -> list[str]:
+        return sorted(str(delete.key) for delete in self.decision.deletes)
+
+    def reasons(self) -> list[str]:
+        """Reasons of the Events."""
+        return [event.reason for event in self.decision.events]
+
+
+def run(
+    snapshot: Snapshot, memory: FleetMemory | None = None, *, failure: PlanFailure | None = None, now: str = make.NOW
+) -> Round:
+    before = memory if memory is not None else FleetMemory()
+    prepared = prepare(snapshot, before)
+    outcome: PlanOrFailure | None = failure
+    if outcome is None and prepared.problem is not None:
+        outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
+        assert verify(prepared.problem, outcome) == ()
+    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, before, now=now))
+
+
+def follow(
+    earlier: Round,
+    *,
+    ready: bool = True,
+    failure: PlanFailure | None = None,
+    observations: Mapping[str, Observation] | None = None,
+    forget: bool = False,
+    now: str = make.LATER,
+) -> Round:
+    """The next round, after the earlier one was carried out. `forget`: the operator was restarted in between."""
+    snapshot = make.carried_out(earlier.snapshot, earlier.decision, ready=ready)
+    if observations is not None:
+        by_key = {(make.NAMESPACE, name): value for name, value in observations.items()}
+        snapshot = replace(snapshot, observations=by_key)
+    memory = FleetMemory() if forget else earlier.decision.memory
+    return run(snapshot, memory, failure=failure, now=now)
+
+
+def settle(snapshot: Snapshot, memory: FleetMemory | None = None) -> Round:
+    """Rounds until nothing is written any more; the last one that wrote nothing is returned."""
+    current = run(snapshot, memory)
+    for _ in range(8):
+        current = follow(current)
+        if is_quiet(current.decision):
+            return current
+    raise AssertionError(f"still writing: {current.decision.applies or current.decision.statuses}")
+
+
+def is_quiet(decision: Decision) -> bool:
+    return not (decision.applies or decision.deletes or decision.statuses or decision.events)
+
+
+def changed(snapshot: Snapshot, *services: LLMService, **fields: object) -> Snapshot:
+    """The snapshot with other services (their statuses kept from the old ones of the same name) and other fields."""
+    old = {service.metadata.name: service.status for service in snapshot.services}
+    if services:
+        fresh = tuple(
+            service.model_copy(update={"status": old.get(service.metadata.name, service.status)})
+            for service in services
+        )
+        snapshot = replace(snapshot, services=fresh)
+    return replace(snapshot, **fields)  # type: ignore[arg-type]
