@@ -79,7 +79,7 @@ def decide(
     events: list[EventNote] = []
     gauges: list[ServiceGauges] = []
     for result in outcomes:
-        status = service_status(result, gateways=snapshot.gateways, now=now)
+        status = service_status(result, now=now)
         service = result.candidate.service
         if status != service.status:
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
@@ -191,6 +191,7 @@ def _outcome(
         rows=variant_rows(turn, replicas=replicas, capacity=capacity, weights=weights or {}),
         writes=writes,
         route=route,
+        gateways=snapshot.gateways,
         same_model_as=first if first != candidate.key[1] else None,
     )
 

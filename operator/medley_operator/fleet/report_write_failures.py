@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
+from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
 from medley_operator.domain.values.candidates import ServiceKey
-from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, merge
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
 from medley_operator.domain.values.labels import DEPLOYMENT
 from medley_operator.domain.values.snapshot import Decision, EventNote, EventType, ObjectKey, Snapshot, StatusWrite
 from medley_operator.kube.errors import NAME_CONFLICT
@@ -89,27 +90,25 @@ def _told_once(service: LLMService, amended: LLMServiceStatus, key: ObjectKey) -
 def _amended(
     service: LLMService, status: LLMServiceStatus, failed: Sequence[WriteFailure], *, now: str
 ) -> LLMServiceStatus:
-    drafts = [_draft(type_, found) for type_, found in _by_condition(failed).items()]
-    replaced = {draft.type: draft for draft in drafts}
+    drafts = {type_: _draft(found) for type_, found in _by_condition(failed).items()}
     merged = merge(service.status.conditions, drafts, generation=service.metadata.generation, now=now)
     by_type = {condition.type: condition for condition in merged}
     kept = [by_type.pop(condition.type, condition) for condition in status.conditions]
-    missing = [by_type[type_] for type_ in replaced if type_ in by_type]
+    missing = [by_type[type_] for type_ in drafts if type_ in by_type]
     return status.model_copy(update={"conditions": [*kept, *missing]})
 
 
-def _by_condition(failed: Sequence[WriteFailure]) -> dict[ConditionType, list[WriteFailure]]:
-    grouped: dict[ConditionType, list[WriteFailure]] = {}
+def _by_condition(failed: Sequence[WriteFailure]) -> dict[str, list[WriteFailure]]:
+    grouped: dict[str, list[WriteFailure]] = {}
     for failure in failed:
-        type_ = ConditionType.WORKLOADS_READY if failure.key.kind == DEPLOYMENT else ConditionType.ROUTING_READY
+        type_ = WORKLOADS_READY if failure.key.kind == DEPLOYMENT else ROUTING_READY
         grouped.setdefault(type_, []).append(failure)
     return grouped
 
 
-def _draft(type_: ConditionType, failed: Sequence[WriteFailure]) -> Draft:
+def _draft(failed: Sequence[WriteFailure]) -> Draft:
     conflict = any(failure.reason == NAME_CONFLICT for failure in failed)
     return Draft(
-        type=type_,
         status=ConditionStatus.FALSE,
         reason=NAME_CONFLICT if conflict else APPLY_FAILED,
         message="; ".join(failure.message for failure in failed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import ModelProfileStatus
+from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE
 from medley_operator.domain.values.conditions import merge
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.snapshot import ObjectKey, StatusWrite
@@ -12,7 +13,9 @@ def model_profile_status(judged: Judgement, *, now: str) -> StatusWrite | None:
     """The status of a profile, or None where it reads so already."""
     profile = judged.profile
     generation = profile.metadata.generation
-    conditions = merge(profile.status.conditions, [judged.accepted, judged.in_use], generation=generation, now=now)
+    conditions = merge(
+        profile.status.conditions, {ACCEPTED: judged.accepted, IN_USE: judged.in_use}, generation=generation, now=now
+    )
     status = ModelProfileStatus(observed_generation=generation, conditions=conditions)
     known = judged.known
     if isinstance(known, Known):

@@ -12,12 +12,17 @@ from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.domain.speed.profile_reading import read_profile
 from medley_operator.domain.speed.profile_use import Use, uses_of
 from medley_operator.domain.values.catalogue import find_shape
-from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft
+from medley_operator.domain.values.conditions import ConditionStatus, Draft
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity import DERATES, Derates, EngineKey
 from medley_planner.shapes import ModelShape
+
+ACCEPTED, IN_USE = "Accepted", "InUse"
+"""The conditions of a ModelProfile."""
+NOT_ACCEPTED = Draft(ConditionStatus.FALSE, "NotAccepted", "estimates of the data sheet are used instead")
+"""InUse of a profile that is not accepted."""
 
 
 def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judgement, ...]:
@@ -49,10 +54,10 @@ def _judgement(
             profile=profile,
             known=known,
             counts=False,
-            accepted=Draft(ConditionType.ACCEPTED, false, known.reason, known.message),
-            in_use=Draft(ConditionType.IN_USE, false, "NotAccepted", "estimates of the data sheet are used instead"),
+            accepted=Draft(false, known.reason, known.message),
+            in_use=NOT_ACCEPTED,
         )
-    accepted = Draft(ConditionType.ACCEPTED, true, "Accepted", known.note)
+    accepted = Draft(true, "Accepted", known.note)
     winner = newest.get(known.key, profile)
     if winner.metadata.name != profile.metadata.name:
         told = winner.spec.measured_at or "no time"
@@ -60,7 +65,7 @@ def _judgement(
             f'ModelProfile "{winner.metadata.name}" is of the same engine and newer (spec.measuredAt {told} against '
             f"{profile.spec.measured_at or 'none'}); delete one of them"
         )
-        in_use = Draft(ConditionType.IN_USE, false, "Superseded", message)
+        in_use = Draft(false, "Superseded", message)
         return Judgement(profile=profile, known=known, counts=False, accepted=accepted, in_use=in_use)
     reason, message = _use(known, uses)
     return Judgement(
@@ -68,7 +73,7 @@ def _judgement(
         known=known,
         counts=True,
         accepted=accepted,
-        in_use=Draft(ConditionType.IN_USE, true if reason == "InUse" else false, reason, message),
+        in_use=Draft(true if reason == "InUse" else false, reason, message),
     )
 
 

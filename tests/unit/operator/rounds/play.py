@@ -20,6 +20,7 @@ from medley_operator.domain.values.snapshot import (
 )
 from medley_planner.optimize import plan, verify
 from tests.unit.operator import factories as make
+from tests.unit.operator.documented import is_documented
 
 DEADLINE_SECONDS = 10.0
 
@@ -75,7 +76,12 @@ def run(
     if outcome is None and prepared.problem is not None:
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
         assert verify(prepared.problem, outcome) == ()
-    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, before, now=now))
+    decision = decide(snapshot, prepared, outcome, before, now=now)
+    for write in decision.statuses:
+        for condition in write.status["conditions"]:
+            shown = (condition["type"], condition["status"], condition["reason"])
+            assert is_documented(write.key.kind, *shown), f"{shown} of {write.key.kind} is not in docs/reference.md"
+    return Round(snapshot, prepared, decision)
 
 
 def follow(

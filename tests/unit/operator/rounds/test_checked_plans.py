@@ -12,7 +12,7 @@ from medley_planner.check import Attained, Checked
 from medley_planner.model import Plan
 from medley_planner.optimize import plan
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import Round, is_quiet, settle
+from tests.unit.operator.rounds.play import Round, changed, is_quiet, settle
 
 NAME = "demo/llama"
 ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
@@ -92,6 +92,10 @@ def test_a_plan_that_falls_short_is_told_with_figure_and_way_out_until_it_does_n
     assert is_quiet(told(snapshot, good).decision)
     held = told(snapshot, PlanFailure("SolverTimeout", "late"))
     assert held.condition("SLOAttainable").reason == "PredictedBelowTarget"
+    # Of another plan, which was not simulated yet, nothing is known.
+    more = make.service(spec={"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "8"}}})
+    other = changed(snapshot, more)
+    assert "SLOAttainable" not in [row["type"] for row in told(other, planned(other)).status()["conditions"]]
     cured = told(snapshot, FleetPlan.of(good, checked=checked(0.97)))
     assert "SLOAttainable" not in [row["type"] for row in cured.status()["conditions"]]
 

@@ -254,5 +254,8 @@ def test_a_profile_that_does_not_parse_is_told_so_in_its_condition_accepted() ->
     rejected = InvalidObject(key, "uid-broken", 1, "spec.gpu is missing", {})
     done = run(make.snapshot(make.service(), rejected=[rejected]))
     (status,) = [write.status for write in done.decision.statuses if write.key == key]
-    assert [(one["type"], one["reason"]) for one in status["conditions"]] == [("Accepted", "InvalidSpec")]
+    assert [(one["type"], one["status"], one["reason"]) for one in status["conditions"]] == [
+        ("Accepted", "False", "InvalidSpec"),
+        ("InUse", "False", "NotAccepted"),
+    ]
     assert done.replicas()
