@@ -15,19 +15,13 @@ def documented() -> dict[tuple[str, str], dict[str, frozenset[str]]]:
     """Reasons by status, by kind and condition type."""
     unknown = frozenset(re.findall(r"Unknown \(`(\w+)`", SECTION))
     found: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
+    kind = SERVICE
     for line in SECTION.splitlines():
-        if line.startswith("| `"):
-            type_, true, false = line.strip("|").split("|")
-            found[SERVICE, _words(type_)[0]] = {
-                "True": frozenset(_words(true)),
-                "False": frozenset(_words(false)),
-                "Unknown": unknown,
-            }
-    # Of the other kinds: `Kind`: `Type` True `A`, False `B`, `C`; `Type` ...
-    for kind, text in re.findall(r"`(GPUPool|RuntimeProfile|ModelProfile)`: (.*?)\.(?=\s|$)", SECTION, re.S):
-        for part in text.split(";"):
-            type_, true, false = re.split(r"\bTrue\b|\bFalse\b", part)
-            found[kind, _words(type_)[0]] = {"True": frozenset(_words(true)), "False": frozenset(_words(false))}
+        if not line.startswith(("| `", "| |")):
+            continue
+        *kinds, type_, true, false = map(_words, line.strip("|").split("|"))
+        kind = kinds[0][0] if kinds and kinds[0] else kind
+        found[kind, type_[0]] = {"True": frozenset(true), "False": frozenset(false), "Unknown": unknown}
     return found
 
 

@@ -11,6 +11,7 @@ from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import (
     Decision,
     InvalidObject,
@@ -151,6 +152,14 @@ def snapshot(
     )
 
 
+def unreadable(
+    kind: str, name: str, message: str = "spec is missing", *, namespace: str = "", **fields: Any
+) -> InvalidObject:
+    """An object that does not parse."""
+    given = {"uid": f"uid-{name}", "generation": 1, "status": {}, **fields}
+    return InvalidObject(key=ObjectKey(kind, namespace, name), refusal=Refusal("InvalidSpec", message), **given)
+
+
 def service_input(service: LLMService, snapshot: Snapshot) -> ServiceInput:
     """What the checks of a service are asked with, where nothing was planned or measured before."""
     return ServiceInput(
@@ -192,7 +201,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
         pools=tuple(fresh("GPUPool", item) for item in before.pools),
         profiles=tuple(fresh("RuntimeProfile", item) for item in before.profiles),
         rejected=tuple(
-            InvalidObject(item.key, item.uid, item.generation, item.message, statuses.get(item.key, item.status))
+            InvalidObject(item.key, item.uid, item.generation, item.refusal, statuses.get(item.key, item.status))
             for item in before.rejected
         ),
         children=children,

@@ -49,7 +49,7 @@ def profile_can_be_read(given: ServiceInput) -> Refusal | None:
     if unreadable is None:
         return None
     return _invalid(
-        f'spec.runtime.profileRef "{name}" names a RuntimeProfile that cannot be read: {unreadable.message}'
+        f'spec.runtime.profileRef "{name}" names a RuntimeProfile that cannot be read: {unreadable.refusal.message}'
     )
 
 
@@ -104,7 +104,7 @@ def pools_in_use_can_be_read(given: ServiceInput) -> Refusal | None:
     for name in sorted(used):
         unreadable = given.unreadable("GPUPool", name)
         if unreadable is not None:
-            return _invalid(f'GPUPool "{name}", which this service uses, cannot be read: {unreadable.message}')
+            return _invalid(f'GPUPool "{name}", which this service uses, cannot be read: {unreadable.refusal.message}')
     return None
 
 

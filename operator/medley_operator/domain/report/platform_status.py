@@ -13,7 +13,7 @@ from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, find, merge
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
 from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
 
@@ -96,8 +96,8 @@ def rejected_status(rejected: InvalidObject, *, own: Mapping[ObjectKey, Manifest
 def _unreadable_drafts(rejected: InvalidObject, own: Mapping[ObjectKey, Manifest]) -> dict[str, Draft]:
     """All conditions of the object, since what they said of an earlier spec is not looked at any more."""
     if rejected.key.kind == "LLMService":
-        return unreadable_drafts(sum(variant.ready for variant in running_variants(own).values()), rejected.message)
-    refused = Draft(_FALSE, PlanReason.INVALID_SPEC, rejected.message)
+        return unreadable_drafts(sum(variant.ready for variant in running_variants(own).values()), rejected.refusal)
+    refused = Draft(_FALSE, rejected.refusal.reason, rejected.refusal.message)
     if rejected.key.kind == "ModelProfile":
         return {ACCEPTED: refused, IN_USE: NOT_ACCEPTED}
     return {READY: refused}
@@ -107,15 +107,16 @@ def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:
     """A warning when the object stops to parse or does so for another reason."""
     type_ = _REFUSED_BY.get(rejected.key.kind, READY)
     before = find(_conditions(rejected.status), type_)
-    if before is not None and (before.reason, before.message) == (PlanReason.INVALID_SPEC, rejected.message):
+    refusal = rejected.refusal
+    if before is not None and (before.reason, before.message) == (refusal.reason, refusal.message):
         return ()
     return (
         EventNote(
             regarding=rejected.key,
             uid=rejected.uid,
             type=EventType.WARNING,
-            reason=PlanReason.INVALID_SPEC.value,
-            message=rejected.message,
+            reason=refusal.reason,
+            message=refusal.message,
         ),
     )
 

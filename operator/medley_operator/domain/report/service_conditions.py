@@ -18,6 +18,7 @@ from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, find
 from medley_operator.domain.values.quantities import percent
+from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import MetricsReason
 
 READY, PLAN_READY = "Ready", "PlanReady"
@@ -168,7 +169,7 @@ def service_drafts(outcome: ServiceDecision) -> dict[str, Draft]:
     return {type_: draft for type_, draft in judged if draft is not None}
 
 
-def unreadable_drafts(ready: int, message: str) -> dict[str, Draft]:
+def unreadable_drafts(ready: int, refusal: Refusal) -> dict[str, Draft]:
     """The conditions of an LLMService that does not parse; `ready` replicas of it run. Nothing else is looked at."""
     drafts = {
         condition.type: Draft(_UNKNOWN, NOT_PLANNED, "not looked at, since the spec is not valid")
@@ -178,7 +179,7 @@ def unreadable_drafts(ready: int, message: str) -> dict[str, Draft]:
     drafts[READY] = (
         Draft(_TRUE, "Serving", f"{ready} replicas are Ready; they are left as they are")
         if ready > 0
-        else Draft(_FALSE, "NoPlan", f"nothing serves, since the spec is not valid: {message}")
+        else Draft(_FALSE, "NoPlan", f"nothing serves, since the spec is not valid: {refusal.message}")
     )
-    drafts[PLAN_READY] = Draft(_FALSE, "InvalidSpec", message)
+    drafts[PLAN_READY] = Draft(_FALSE, refusal.reason, refusal.message)
     return drafts

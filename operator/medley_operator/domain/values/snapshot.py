@@ -14,6 +14,7 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.refusal import Refusal
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.check import Checked
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
@@ -37,12 +38,12 @@ class ObjectKey:
 
 @dataclass(frozen=True, slots=True)
 class InvalidObject:
-    """An object of ours that the API server holds but that does not parse; `message` names field, value, way out."""
+    """An object of ours that the API server holds but that does not parse."""
 
     key: ObjectKey
     uid: str
     generation: int
-    message: str
+    refusal: Refusal
     status: Manifest
     """The status it has now, so that an equal one is not written again."""
 

@@ -74,7 +74,7 @@ async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_wa
         {"mix": "kept"},
     )
     for part in ("LLMService demo/bad", "spec.drain.timeout", "'soon'", "kubectl edit llmservices -n demo bad"):
-        assert part in rejected.message
+        assert part in rejected.refusal.message
 
 
 async def test_measured_profiles_are_seen_and_broken_ones_rejected() -> None:
@@ -87,7 +87,7 @@ async def test_measured_profiles_are_seen_and_broken_ones_rejected() -> None:
     assert [each.metadata.name for each in observed.snapshot.model_profiles] == ["good"]
     (rejected,) = observed.snapshot.rejected
     assert rejected.key == ObjectKey("ModelProfile", "", "bad")
-    assert "kubectl edit modelprofiles bad" in rejected.message
+    assert "kubectl edit modelprofiles bad" in rejected.refusal.message
     assert MODEL_PROFILES in observed.available
 
 

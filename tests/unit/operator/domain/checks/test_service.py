@@ -13,7 +13,7 @@ from medley_operator.domain.checks.service import CHECKS, LOAD_CHECKS, SPEC_CHEC
 from medley_operator.domain.checks.variants import WISH_CHECKS
 from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
 from medley_operator.domain.values.refusal import first_refusal
-from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey, Snapshot
+from medley_operator.domain.values.snapshot import Snapshot
 from tests.unit.operator import factories as make
 
 LARGE = {"uri": "hf://meta-llama/Llama-3.1-70B-Instruct"}
@@ -50,10 +50,7 @@ CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 
 
 def cluster(spec: Mapping[str, Any], around: Mapping[str, Any]) -> Snapshot:
-    rejected = [
-        InvalidObject(ObjectKey(kind, "", name), "uid", 1, "spec is missing", {})
-        for kind, name in around.get("rejected", ())
-    ]
+    rejected = [make.unreadable(kind, name) for kind, name in around.get("rejected", ())]
     return make.snapshot(make.service(spec=spec), **{**around, "rejected": rejected})
 
 

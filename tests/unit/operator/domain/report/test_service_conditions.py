@@ -11,7 +11,7 @@ import pytest
 from medley_operator.api.v1alpha1 import Condition
 from medley_operator.domain.report.service_conditions import SERVICE_CONDITIONS
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE
-from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey
+from medley_operator.domain.values.snapshot import InvalidObject
 from tests.unit.operator import factories as make
 from tests.unit.operator.documented import SERVICE, documented
 from tests.unit.operator.rounds.play import Round, changed, follow, run, settle
@@ -77,8 +77,7 @@ def test_what_was_said_of_a_spec_that_no_longer_parses_is_not_repeated() -> None
     steady = settle(make.snapshot(make.service()))
     service = steady.snapshot.services[0]
     status = service.status.model_dump(mode="json", by_alias=True, exclude_none=True)
-    key = ObjectKey("LLMService", make.NAMESPACE, "llama")
-    broken = InvalidObject(key, service.metadata.uid, 2, "spec.slo.tpot is 50: write 50ms", status)
+    broken = make.unreadable("LLMService", "llama", namespace=make.NAMESPACE, uid=service.metadata.uid, status=status)
     done = follow(replace_rejected(steady, broken))
     found = {row["type"]: (row["status"], row["reason"]) for row in done.snapshot.rejected[0].status["conditions"]}
     assert found == {

@@ -12,7 +12,7 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.profile_judgement import Judgement, Known
-from medley_operator.domain.values.snapshot import FleetMemory, InvalidObject, ObjectKey, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, ObjectKey, Snapshot
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
 from medley_planner.model import Provenance, Variant
 from medley_planner.shapes import Precision
@@ -251,7 +251,7 @@ def test_a_capacity_that_was_measured_and_is_estimated_again_is_an_event_once() 
 
 def test_a_profile_that_does_not_parse_is_told_so_in_its_condition_accepted() -> None:
     key = ObjectKey("ModelProfile", "", "broken")
-    rejected = InvalidObject(key, "uid-broken", 1, "spec.gpu is missing", {})
+    rejected = make.unreadable("ModelProfile", "broken", "spec.gpu is missing")
     done = run(make.snapshot(make.service(), rejected=[rejected]))
     (status,) = [write.status for write in done.decision.statuses if write.key == key]
     assert [(one["type"], one["status"], one["reason"]) for one in status["conditions"]] == [
