@@ -22,6 +22,7 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import Disposition
 from medley_operator.domain.values.profile_judgement import Known
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
@@ -60,7 +61,7 @@ def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Sn
     decisions: list[Decision] = []
     for index in range(2):
         prepared = prepare(snapshot, memory)
-        clean = prepared.candidate((make.NAMESPACE, "clean"))
+        clean = prepared.candidate(ServiceKey(make.NAMESPACE, "clean"))
         assert clean is not None
         assert clean.disposition is Disposition.PLANNED
         assert prepared.problem is not None
@@ -105,10 +106,10 @@ def test_observations_and_histories(seen: Observation, before: bool, history: li
     snapshot = make.snapshot(
         CLEAN, make.service("dirty", spec=LIVE), observations={"dirty": make.found() if before else seen}
     )
-    snapshot = replace(snapshot, histories={(make.NAMESPACE, "dirty"): tuple(history)}, at_seconds=1000.0)
+    snapshot = replace(snapshot, histories={ServiceKey(make.NAMESPACE, "dirty"): tuple(history)}, at_seconds=1000.0)
     first, second = rounds(snapshot)
     if before:
-        later = replace(make.carried_out(snapshot, first), observations={(make.NAMESPACE, "dirty"): seen})
+        later = replace(make.carried_out(snapshot, first), observations={ServiceKey(make.NAMESPACE, "dirty"): seen})
         first, second = rounds(replace(later, at_seconds=2000.0), first.memory)
     told = condition(first, "MetricsAvailable")
     if seen.reason is not MetricsReason.FOUND:

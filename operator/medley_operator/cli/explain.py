@@ -110,18 +110,14 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
 
 def _excluded(prepared: Prepared) -> dict[str, tuple[Omitted, ...]]:
     """What preparing left out of each service."""
-    from medley_operator.domain.values.candidates import problem_name
-
-    return {problem_name(candidate.key): candidate.omitted for candidate in prepared.services}
+    return {candidate.key.problem_name: candidate.omitted for candidate in prepared.services}
 
 
 def _name_rejected(prepared: Prepared) -> None:
-    from medley_operator.domain.values.candidates import problem_name
-
     for candidate in prepared.services:
         if candidate.refusal is not None:
             reason, message = candidate.refusal.reason, candidate.refusal.message
-            print(f"medley explain: {problem_name(candidate.key)} is not planned: {reason}: {message}", file=sys.stderr)
+            print(f"medley explain: {candidate.key.problem_name} is not planned: {reason}: {message}", file=sys.stderr)
 
 
 def _bad(message: str) -> int:

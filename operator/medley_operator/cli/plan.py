@@ -163,7 +163,7 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
 
 def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:
     """Services that no plan can be made from are rejected; the others are planned."""
-    from medley_operator.domain.values.candidates import Disposition, problem_name
+    from medley_operator.domain.values.candidates import Disposition
     from medley_operator.domain.values.conditions import PlanReason
     from medley_operator.domain.values.refusal import Refusal
 
@@ -173,7 +173,7 @@ def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[Invali
     said = {services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
     candidates = tuple(
         replace(candidate, disposition=Disposition.REJECTED, refusal=Refusal(PlanReason.INVALID_SPEC, said[name]))
-        if (name := problem_name(candidate.key)) in said
+        if (name := candidate.key.problem_name) in said
         else candidate
         for candidate in prepared.services
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from medley_operator.domain.load.figures import figures_of
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
-from medley_operator.domain.values.candidates import Prepared, ServiceCandidate, problem_name
+from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
 from medley_operator.domain.values.quantities import percent
 from medley_operator.domain.values.snapshot import FleetPlan
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
@@ -40,7 +40,7 @@ def build_report(prepared: Prepared, planned: Plan | None) -> Report:
             if count.nodes > 0
         ],
         "services": [
-            _service_report(candidate, plans.get(problem_name(candidate.key)), planned)
+            _service_report(candidate, plans.get(candidate.key.problem_name), planned)
             for candidate in prepared.services
         ],
     }
@@ -55,7 +55,7 @@ def exit_status(report: Report) -> int:
 
 
 def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet: Plan | None) -> Report:
-    name = problem_name(candidate.key)
+    name = candidate.key.problem_name
     if plan is None or fleet is None or candidate.choice is None:
         refusal = candidate.refusal
         return {

@@ -37,7 +37,8 @@ from medley_operator.domain.rollout.service_round import (
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.speed.profile_status import model_profile_status
-from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceKey
+from medley_operator.domain.values.candidates import Disposition, Prepared
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     EventNote,
@@ -182,7 +183,7 @@ def _outcome(
             gateway_api=snapshot.gateways is not None,
         )
     )
-    first = first_by_model[(candidate.key[0], served_model_name(service))]
+    first = first_by_model[(candidate.key.namespace, served_model_name(service))]
     return ServiceDecision(
         candidate=candidate,
         goal=turn.goal,
@@ -192,7 +193,7 @@ def _outcome(
         writes=writes,
         route=route,
         gateways=snapshot.gateways,
-        same_model_as=first if first != candidate.key[1] else None,
+        same_model_as=first if first != candidate.key.name else None,
     )
 
 

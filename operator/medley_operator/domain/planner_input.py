@@ -20,7 +20,6 @@ from medley_operator.domain.values.candidates import (
     PoolState,
     ServiceCandidate,
     VariantCandidate,
-    problem_name,
 )
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.leadtime import LeadTimes
@@ -106,7 +105,7 @@ def planner_service(candidate: ServiceCandidate) -> Service:
     spec = candidate.service.spec
     scaling, budget = spec.scaling, spec.budget
     return Service(
-        name=problem_name(candidate.key),
+        name=candidate.key.problem_name,
         demand=candidate.choice.demand,
         variants=tuple(variant.variant for variant in candidate.variants),
         routing=RoutingMode(spec.routing.effective_mode().value),
@@ -141,7 +140,7 @@ def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subje
         if candidate.disposition is not Disposition.PLANNED:
             continue
         slo = candidate.service.spec.slo
-        subjects[problem_name(candidate.key)] = Subject(
+        subjects[candidate.key.problem_name] = Subject(
             replicas=tuple(
                 (known.variant.name, shared(known.replica)) for known in candidate.variants if known.replica is not None
             ),

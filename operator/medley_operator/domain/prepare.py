@@ -23,10 +23,10 @@ from medley_operator.domain.values.candidates import (
     PoolState,
     Prepared,
     ServiceCandidate,
-    ServiceKey,
 )
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.refusal import first_refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, Snapshot
 from medley_operator.domain.variants.choose import choose_variants
 from medley_operator.domain.variants.waiting import waiting
@@ -59,7 +59,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             estimate=estimate,
             leads=leads,
         )
-        for service in sorted(snapshot.services, key=_key)
+        for service in sorted(snapshot.services, key=ServiceKey.of)
     )
     problem = planner_problem(candidates, pools, snapshot.children)
     return Prepared(
@@ -72,13 +72,9 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     )
 
 
-def _key(service: LLMService) -> ServiceKey:
-    return service.metadata.namespace, service.metadata.name
-
-
 def _memory_of(service: LLMService, memory: FleetMemory) -> ServiceMemory:
     """What is remembered of this very object; an object of the same name made anew starts without memory."""
-    found = memory.services.get(_key(service))
+    found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
     return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
 

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from medley_operator.domain.values.candidates import ServiceKey
 from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Apply, Decision, Delete, EventNote, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
@@ -64,7 +64,7 @@ class Publisher:
 
     async def publish(self, snapshot: Snapshot, decision: Decision, *, now: str) -> int:
         """How many writes must be tried again; none of them raises. `now` is the time of changed conditions."""
-        uids = {(each.metadata.namespace, each.metadata.name): each.metadata.uid for each in snapshot.services}
+        uids = {ServiceKey.of(each): each.metadata.uid for each in snapshot.services}
         this = Round(snapshot=snapshot, uids=uids)
         await self._find_gone(this, decision.applies)
         for kind in APPLY_ORDER:

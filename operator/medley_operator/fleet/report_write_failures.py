@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
 from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
-from medley_operator.domain.values.candidates import ServiceKey
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
 from medley_operator.domain.values.labels import DEPLOYMENT
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Decision, EventNote, EventType, ObjectKey, Snapshot, StatusWrite
 from medley_operator.kube.errors import NAME_CONFLICT
 
@@ -55,7 +55,7 @@ def amend(
     failed_uids: set[str] = set()
     events: list[EventNote] = []
     for service in snapshot.services:
-        failed = failures.get((service.metadata.namespace, service.metadata.name))
+        failed = failures.get(ServiceKey.of(service))
         if not failed:
             continue
         uid = service.metadata.uid

@@ -12,6 +12,7 @@ from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     InvalidObject,
@@ -147,7 +148,7 @@ def snapshot(
         nodes=tuple(nodes),
         children=dict(children or {}),
         gateways=gateways,
-        observations={(NAMESPACE, name): value for name, value in (observations or {}).items()},
+        observations={ServiceKey(NAMESPACE, name): value for name, value in (observations or {}).items()},
         model_profiles=tuple(measured),
     )
 

@@ -17,6 +17,7 @@ from medley_operator.domain.values.candidates import DemandChoice, PoolState
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey, ServiceMemory, Snapshot
 from medley_operator.domain.variants.choose import OfferedVariants, offered_variants
 from medley_planner.capacity import EngineKey, Speed
@@ -52,7 +53,7 @@ class ServiceInput:
     @cached_property
     def choice(self) -> DemandChoice:
         """The load to plan for, once the checks of the spec have passed."""
-        key = (self.service.metadata.namespace, self.service.metadata.name)
+        key = ServiceKey.of(self.service)
         return choose_demand(
             self.service,
             self.snapshot.observations.get(key),

@@ -9,6 +9,7 @@ from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
 from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
@@ -62,7 +63,7 @@ class EnginePods:
 
 def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
     """By variant; a Deployment whose service, pool, profile or model is not known is left out."""
-    services = {(each.metadata.namespace, each.metadata.name): each for each in snapshot.services}
+    services = {ServiceKey.of(each): each for each in snapshot.services}
     pools = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
     found: dict[VariantKey, EnginePods] = {}
@@ -70,7 +71,7 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         if child.kind != labels.DEPLOYMENT:
             continue
         variant = labels.label(manifest, labels.VARIANT)
-        service = services.get((child.namespace, labels.label(manifest, labels.SERVICE)))
+        service = services.get(ServiceKey(child.namespace, labels.label(manifest, labels.SERVICE)))
         gpu = pools.get(labels.label(manifest, labels.POOL))
         container = _container(manifest)
         if service is None or gpu is None or container is None or not variant:

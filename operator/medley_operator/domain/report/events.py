@@ -151,7 +151,7 @@ def _route_updated(outcome: ServiceDecision) -> list[_Note]:
     applied = any(apply.manifest["kind"] == labels.HTTP_ROUTE for apply in outcome.writes.applies)
     if not applied or weights is None:
         return []
-    before = observed_weights(outcome.route, service=outcome.candidate.key[1]) or {}
+    before = observed_weights(outcome.route, service=outcome.candidate.key.name) or {}
     changes = _changes(before, weights)
     return [(EventType.NORMAL, "RouteUpdated", f"weights of 1000: {changes}")] if changes else []
 

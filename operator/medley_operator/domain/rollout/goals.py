@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
-from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting, problem_name
+from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.values.quantities import money
 from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
@@ -64,11 +64,11 @@ def choose_goal(
         return _kept(candidate, running, reason=candidate.refusal.reason, message=candidate.refusal.message)
     if candidate.disposition is Disposition.HELD and candidate.choice is not None:
         return _held(candidate, _held_message(candidate.choice, candidate.waiting))
-    refused = outcome.refused.get(problem_name(candidate.key)) if isinstance(outcome, FleetPlan) else None
+    refused = outcome.refused.get(candidate.key.problem_name) if isinstance(outcome, FleetPlan) else None
     if refused is not None:
         return _kept(candidate, running, reason=PlanReason.INVALID_SPEC, message=refused)
     if isinstance(outcome, Plan):
-        plan = plans.get(problem_name(candidate.key))
+        plan = plans.get(candidate.key.problem_name)
         if plan is not None:
             return _planned(candidate, plan, outcome, running)
     failure = (

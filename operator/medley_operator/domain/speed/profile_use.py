@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
 from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.variants.requested import precisions_of
 from medley_planner.shapes import Precision
@@ -29,14 +30,14 @@ def uses_of(snapshot: Snapshot) -> tuple[Use, ...]:
     """In the order of the services' names; services whose model or RuntimeProfile is not known use nothing."""
     versions = {profile.metadata.name: profile.spec.version for profile in snapshot.profiles}
     uses: list[Use] = []
-    for service in sorted(snapshot.services, key=lambda one: (one.metadata.namespace, one.metadata.name)):
+    for service in sorted(snapshot.services, key=ServiceKey.of):
         shape = find_shape(service)
         version = versions.get(service.spec.runtime.profile_ref)
         if isinstance(shape, Refusal) or version is None or service.metadata.deletion_timestamp is not None:
             continue
         uses.append(
             Use(
-                service=f"{service.metadata.namespace}/{service.metadata.name}",
+                service=ServiceKey.of(service).problem_name,
                 model=shape.name,
                 engine_version=version,
                 precisions=precisions_of(service),

@@ -15,6 +15,7 @@ from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.conditions import ConditionStatus, Draft
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity import DERATES, Derates, EngineKey
 from medley_planner.shapes import ModelShape
@@ -113,7 +114,7 @@ def _use(known: Known, uses: Sequence[Use]) -> tuple[str, str]:
 def _shapes(snapshot: Snapshot) -> dict[str, ModelShape]:
     """The shapes of models that services run, by name in lower case: some give a config.json of their own."""
     shapes: dict[str, ModelShape] = {}
-    for service in sorted(snapshot.services, key=lambda one: (one.metadata.namespace, one.metadata.name)):
+    for service in sorted(snapshot.services, key=ServiceKey.of):
         shape = find_shape(service)
         if isinstance(shape, ModelShape):
             shapes.setdefault(shape.name.casefold(), shape)

@@ -13,6 +13,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
 from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.check import Subject
@@ -20,14 +21,6 @@ from medley_planner.model import Demand, Problem, Variant
 from medley_planner.omitted import Omitted
 from medley_planner.variants import Replica
 from medley_planner.workload import Forecaster
-
-ServiceKey = tuple[str, str]
-"""(namespace, name) of an LLMService."""
-
-
-def problem_name(key: ServiceKey) -> str:
-    """Name of a service in the planner's problem."""
-    return f"{key[0]}/{key[1]}"
 
 
 class LoadSource(StrEnum):
@@ -135,7 +128,7 @@ class ServiceCandidate:
 
     @property
     def key(self) -> ServiceKey:
-        return self.service.metadata.namespace, self.service.metadata.name
+        return ServiceKey.of(self.service)
 
     def variant(self, name: str) -> VariantCandidate | None:
         return next((candidate for candidate in self.variants if candidate.variant.name == name), None)

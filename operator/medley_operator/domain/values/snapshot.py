@@ -15,6 +15,7 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.check import Checked
 from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
@@ -100,8 +101,7 @@ class Snapshot:
     """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
     """(namespace, name) of each Gateway."""
-    observations: Mapping[tuple[str, str], Observation]
-    """By (namespace, name) of the LLMService."""
+    observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
     """What the counters of engines that run tell of their speed."""
     model_profiles: tuple[ModelProfile, ...] = ()
@@ -113,7 +113,7 @@ class Snapshot:
     """When it was taken, on the operator's monotonic clock."""
     pods: tuple[Manifest, ...] = ()
     """Pods of our Deployments, in rounds where one of them may have become Ready."""
-    histories: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates of before the operator started, told once: (time on that clock, requests per second), oldest first."""
 
 
@@ -151,12 +151,12 @@ class ServiceMemory:
 
 @dataclass(frozen=True, slots=True)
 class FleetMemory:
-    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan.
+    """What is kept between rounds; services by key. Losing it costs nothing but one fresh plan.
 
     `leads`: how long replicas took to start.
     """
 
-    services: Mapping[tuple[str, str], ServiceMemory] = field(default_factory=dict)
+    services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)
 
 
@@ -248,9 +248,9 @@ class StatusWrite:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A child object to server-side apply. `service` is the (namespace, name) of the LLMService it belongs to."""
+    """A child object to server-side apply. `service` is the LLMService that it belongs to."""
 
-    service: tuple[str, str]
+    service: ServiceKey
     manifest: Manifest
 
 
@@ -258,7 +258,7 @@ class Apply:
 class Delete:
     """A child object to delete, if it still has this uid."""
 
-    service: tuple[str, str]
+    service: ServiceKey
     key: ObjectKey
     uid: str
 

@@ -9,6 +9,7 @@ from medley_operator.api.v1alpha1 import Condition, LLMService
 from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
@@ -34,7 +35,7 @@ class Round:
     decision: Decision
 
     def candidate(self, name: str = "llama") -> ServiceCandidate:
-        found = self.prepared.candidate((make.NAMESPACE, name))
+        found = self.prepared.candidate(ServiceKey(make.NAMESPACE, name))
         assert found is not None
         return found
 
@@ -96,7 +97,7 @@ def follow(
     """The next round, after the earlier one was carried out. `forget`: the operator was restarted in between."""
     snapshot = make.carried_out(earlier.snapshot, earlier.decision, ready=ready)
     if observations is not None:
-        by_key = {(make.NAMESPACE, name): value for name, value in observations.items()}
+        by_key = {ServiceKey(make.NAMESPACE, name): value for name, value in observations.items()}
         snapshot = replace(snapshot, observations=by_key)
     memory = FleetMemory() if forget else earlier.decision.memory
     return run(snapshot, memory, failure=failure, now=now)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from medley_operator.domain.load.demand import choose_demand
 from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS, Outlook, look_ahead
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.workload import Forecast, Forecaster, Method
 from tests.unit.operator import factories as make
@@ -217,7 +218,7 @@ def test_history_that_comes_while_metrics_are_lost_is_kept() -> None:
 def test_rounds_tell_what_was_measured_and_a_steady_load_writes_nothing() -> None:
     snapshot = make.snapshot(make.service(spec=LIVE), observations={"llama": make.found(10.0)})
     at_seconds = jumpy()[-1][0] + STEP_SECONDS
-    snapshot = replace(snapshot, histories={(make.NAMESPACE, "llama"): jumpy()}, at_seconds=at_seconds)
+    snapshot = replace(snapshot, histories={ServiceKey(make.NAMESPACE, "llama"): jumpy()}, at_seconds=at_seconds)
     steady = settle(snapshot)
     status = steady.snapshot.services[0].status.load
     assert status is not None
