@@ -20,9 +20,10 @@ test: lint types controlplane ## All checks: lint, types, unit and property test
 demo: $(STAMP) controlplane ## The whole product on a real control plane with live traffic (KEEP=1 leaves it up)
 	$(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
 
-lint: $(STAMP) ## ruff, import contracts, generated files up to date
+lint: $(STAMP) ## ruff, dead code, import contracts, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vulture
 	$(BIN)/lint-imports
 	$(BIN)/python -m medley_operator.api.crdgen --check
 

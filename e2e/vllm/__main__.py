@@ -26,9 +26,8 @@ from e2e.vllm.predict import checks, fitted, repeats_by_load, step
 from e2e.vllm.report import print_checks
 from e2e.vllm.scrape import scraped
 from e2e.vllm.serve import served
-from medley_operator.cli.profile_measure import http_client
 from medley_operator.metrics.errors import MetricsError
-from medley_operator.profile.client import Endpoint, EndpointError
+from medley_operator.profile.client import Endpoint, EndpointError, http_client
 from medley_operator.profile.loads import LoadRun
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.reporters import LineReporter

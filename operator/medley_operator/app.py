@@ -40,7 +40,7 @@ from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
 from medley_operator.settings import Settings
-from medley_planner.cli.table_cache import TableCache
+from medley_planner.capacity.cache import TableCache
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_SETTINGS = 0, 1, 2
 WATCHER_EXIT_SECONDS = 1.0

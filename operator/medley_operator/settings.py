@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from medley_planner.capacity import DERATES, Derates
-from medley_planner.cli.table_cache import default_directory
+from medley_planner.capacity.cache import default_directory
 
 ENVIRONMENT_PREFIX = "MEDLEY_"
 LOG_LEVELS = ("debug", "info", "warning", "error")

@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from medley_planner.capacity import ESTIMATE, GridRatios, LatencyTargets, TableGroup, TableKey
+from medley_planner.capacity.cache import TableCache
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.simulated import closed_form_of, engine_of_key, simulate_table
 from medley_planner.catalog import gpu
-from medley_planner.cli.table_cache import TableCache
 from medley_planner.engine import Balance, Routing, Trace, poisson_arrivals, simulate
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload import standard_buckets

@@ -26,10 +26,10 @@ from medley_planner.engine import (
     poisson_arrivals,
     simulate,
 )
-from medley_planner.engine.reference import simulate_stepwise
 from tests.perf.engine_validation import DATA, validate
 from tests.perf.inputs import fit_of, step_of
 from tests.perf.report import parser_of, write_json
+from tests.reference_engine import simulate_stepwise
 
 REQUESTS = 60_000
 REFERENCE_REQUESTS = {1: 400, 64: 1500}

@@ -26,7 +26,6 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
-    FleetPlan,
     MetricsReason,
     Observation,
     Snapshot,
@@ -34,6 +33,7 @@ from medley_operator.domain.values.snapshot import (
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.capacity import EngineKey, GridRatios, Speed, StepFactors, TableGroup
 from medley_planner.capacity.simulated import closed_form_of
+from medley_planner.fleet_plan import FleetPlan
 from medley_planner.model import Bucket, Demand, Provenance, SizeSource
 from medley_planner.shapes import Precision
 from tests.unit.operator import factories as make

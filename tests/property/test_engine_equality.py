@@ -21,8 +21,8 @@ from medley_planner.engine import (
     Trace,
     simulate,
 )
-from medley_planner.engine.reference import simulate_stepwise
 from medley_planner.shapes import Precision, bundled_shape
+from tests.reference_engine import simulate_stepwise
 
 _LLAMA = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
 _STEPS = (

@@ -1,8 +1,8 @@
 """`medley explain INSTANCE.json` and `medley explain -f FILE...`: why the plan is as it is, without a cluster.
 
 A bare instance is the planner's own command; manifests are planned just as `medley plan -f` plans them. Writes nothing
-but standard output and, with `--simulate`, the cache of simulated capacities. Exit status: 0 planned, 3 partly or not
-feasible, 2 bad input.
+but standard output and, with `--simulate`, the cache of simulated capacities. Exit status: 0 planned, 2 bad input, 3
+partly or not feasible, 4 no plan that passes the verifier.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def add_parser(subparsers: Any) -> None:
         description="Plan a bare instance, or LLMServices from YAML files as `medley plan -f` does, and explain the "
         "plan: limits that bind and what more of them would save, cost per million tokens, what each variant alone "
         "would cost, why variants are unused, what a better router would save, what to give way for demand that is "
-        "not served, what changed against an earlier plan. Exit status: 0 planned, 3 partly or not feasible, 2 bad "
-        "input.",
+        "not served, what changed against an earlier plan. Exit status: 0 planned, 2 bad input, 3 partly or not "
+        "feasible, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="INSTANCE.json", type=Path, nargs="?", help="file with one bare instance")
     add_manifest_files(parser)
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
 def _explain_manifests(args: argparse.Namespace) -> int:
     from medley_operator.cli.manifests import ManifestError
     from medley_operator.cli.plan_report import build_report, exit_status
+    from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan
     from medley_planner.optimize import InvalidProblem
 
     try:
@@ -73,6 +74,9 @@ def _explain_manifests(args: argparse.Namespace) -> int:
         before = _plan(args.last, args) if args.last is not None else None
     except (ManifestError, InvalidProblem) as error:
         return _bad(str(error))
+    except NoPlan as error:
+        print(f"medley explain: {error}", file=sys.stderr)
+        return EXIT_NO_PLAN
     status = exit_status(build_report(prepared, planned))
     _name_rejected(prepared)
     for note in basis_notes(prepared):
@@ -97,7 +101,7 @@ def _explain_manifests(args: argparse.Namespace) -> int:
 
 
 def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Plan | None]:
-    """Raises `ManifestError` and `InvalidProblem`."""
+    """Raises `ManifestError`, `InvalidProblem` and `NoPlan`."""
     from medley_operator.cli.manifests import read_objects
     from medley_operator.cli.plan import offline_snapshot, plan_snapshot
 

@@ -2,14 +2,14 @@
 
 No cluster is read and nothing is written but standard output and, with `--simulate`, the cache of simulated capacities:
 the load is each service's static workload, the stock is what the pools declare. Planning itself is the operator's own.
-Exit status: 0 planned, 3 partly or not feasible, 2 bad input.
+Exit status: 0 planned, 2 bad input, 3 partly or not feasible, 4 no plan that passes the verifier.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,9 @@ from medley_planner.cli.arguments import add_plan_options
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
     from medley_operator.cli.manifests import Objects
-    from medley_operator.domain.values.candidates import Prepared
+    from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
     from medley_operator.domain.values.snapshot import Snapshot
-    from medley_planner.model import Plan, Problem
-    from medley_planner.optimize import InvalidProblem
+    from medley_planner.fleet_plan import FleetPlan
 
 EXIT_PLANNED = 0
 EXIT_BAD_INPUT = 2
@@ -38,7 +37,8 @@ def add_parser(subparsers: Any) -> None:
         "plan",
         help="plan from YAML files, without a cluster",
         description="Plan LLMServices on GPUPools from the YAML that kubectl applies, without a cluster: the load is "
-        "spec.workload.static. Exit status: 0 planned, 3 partly or not feasible, 2 bad input.",
+        "spec.workload.static. Exit status: 0 planned, 2 bad input, 3 partly or not feasible, 4 no plan that passes "
+        "the verifier.",
     )
     add_manifest_files(parser, required=True)
     add_plan_options(parser)
@@ -49,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     from medley_operator.cli.manifests import ManifestError, read_objects
+    from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan
     from medley_planner.optimize import InvalidProblem
 
     try:
@@ -59,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
     except (ManifestError, InvalidProblem) as error:
         print(f"medley plan: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except NoPlan as error:
+        print(f"medley plan: {error}", file=sys.stderr)
+        return EXIT_NO_PLAN
 
 
 def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
@@ -143,41 +147,39 @@ def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
     return (profile,), [note]
 
 
-def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, Plan | None]:
-    """One round of the operator's planning without memory, simulated too; no plan where no service can be planned."""
+def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, FleetPlan | None]:
+    """One round of the operator's planning without memory, simulated too; no plan where no service can be planned.
+
+    Raises `NoPlan` where the verifier refuses the plan.
+    """
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.values.snapshot import FleetMemory, FleetPlan
-    from medley_planner.cli.verified import plan_simulated
-    from medley_planner.optimize import split_valid
+    from medley_operator.domain.values.snapshot import FleetMemory
+    from medley_planner.cli.planned import plan_or_raise
+    from medley_planner.planning import problem_as_planned
 
     prepared = prepare(snapshot, FleetMemory())
     if prepared.problem is None:
         return prepared, None
-    valid, faults = split_valid(prepared.problem)
-    prepared = _without_refused(prepared, valid, faults)
-    found = plan_simulated(valid, prepared.subjects, deadline_seconds=deadline_seconds)
-    planned = FleetPlan.of(found.plan, checked=found.checked, capacity_factors=found.factors)
+    planned = plan_or_raise(prepared.problem, prepared.subjects, deadline_seconds=deadline_seconds)
     # Explanations are of the capacities that the plan was made with.
-    return replace(prepared, problem=found.problem), planned
+    problem = problem_as_planned(prepared.problem, planned)
+    return replace(prepared, problem=problem, services=_with_refused(prepared.services, planned.refused)), planned
 
 
-def _without_refused(prepared: Prepared, valid: Problem, faults: Sequence[InvalidProblem]) -> Prepared:
-    """Services that no plan can be made from are rejected; the others are planned."""
+def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, str]) -> tuple[ServiceCandidate, ...]:
+    """Services that no plan can be made from are rejected."""
     from medley_operator.domain.values.candidates import Disposition
     from medley_operator.domain.values.conditions import PlanReason
     from medley_operator.domain.values.refusal import Refusal
 
-    if prepared.problem is None or not faults:
-        return prepared
-    services = prepared.problem.services
-    said = {services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
-    candidates = tuple(
-        replace(candidate, disposition=Disposition.REJECTED, refusal=Refusal(PlanReason.INVALID_SPEC, said[name]))
-        if (name := candidate.key.problem_name) in said
-        else candidate
-        for candidate in prepared.services
-    )
-    return replace(prepared, problem=valid, services=candidates)
+    def judged(candidate: ServiceCandidate) -> ServiceCandidate:
+        message = refused.get(candidate.key.problem_name)
+        if message is None:
+            return candidate
+        refusal = Refusal(PlanReason.INVALID_SPEC, message)
+        return replace(candidate, disposition=Disposition.REJECTED, refusal=refusal)
+
+    return tuple(map(judged, services))
 
 
 def _plan_and_print(snapshot: Snapshot, notes: list[str], *, output: str, deadline_seconds: float) -> int:

@@ -9,7 +9,7 @@ from medley_operator.domain.load.figures import figures_of
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
 from medley_operator.domain.values.quantities import percent
-from medley_operator.domain.values.snapshot import FleetPlan
+from medley_planner.fleet_plan import FleetPlan
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
 from medley_planner.omitted import Omitted
 

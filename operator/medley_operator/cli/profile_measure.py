@@ -12,18 +12,15 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-import httpx
 from rich.console import Console
 
-from medley_operator.profile.arguments import DEFAULT_CONCURRENCY
-from medley_operator.profile.client import Endpoint, EndpointError
+from medley_operator.cli.load_arguments import DEFAULT_CONCURRENCY
+from medley_operator.profile.client import Endpoint, EndpointError, http_client
 from medley_operator.profile.loads import grid
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.reporters import BarReporter, LineReporter
 from medley_operator.profile.samples import rates_below
 from medley_operator.profile.session import Reporter, Session, measure, no_more
-
-_CONNECT_SECONDS = 10.0
 
 
 async def measure_as_asked(args: argparse.Namespace) -> Session:
@@ -55,15 +52,6 @@ async def measure_as_asked(args: argparse.Namespace) -> Session:
     if args.save_points is not None:
         args.save_points.write_text(json.dumps(points_document(session), indent=2) + "\n", encoding="utf-8")
     return session
-
-
-def http_client(api_key: str | None, *, timeout_seconds: float) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-        # One connection per request under way: a pool's limit would queue requests on this side.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-        timeout=httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
-    )
 
 
 async def _measure(args: argparse.Namespace, endpoint: Endpoint) -> Session:

@@ -12,8 +12,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from medley_operator.cli.load_arguments import add_load_arguments
 from medley_operator.cli.profile_import import add_engine_arguments, check_engine, in_words, write_profile
-from medley_operator.profile.arguments import add_load_arguments
 from medley_operator.profile.report import Imported, UnusableReport
 from medley_planner.catalog import UnknownGpu
 from medley_planner.shapes import UnknownModel, UnreadableConfig

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from medley_operator.domain.values.candidates import Prepared
     from medley_operator.domain.values.snapshot import Snapshot
     from medley_planner.capacity import GridRatios, TableGroup, TableKey
-    from medley_planner.cli.table_cache import TableCache
+    from medley_planner.capacity.cache import TableCache
 
     Outcome = tuple[TableKey, GridRatios | str]
     """A table, or why there is none."""
@@ -52,7 +52,7 @@ def with_tables(
     """
     from medley_operator.domain.prepare import prepare
     from medley_operator.domain.values.snapshot import FleetMemory
-    from medley_planner.cli.table_cache import TableCache, default_directory
+    from medley_planner.capacity.cache import TableCache, default_directory
 
     if directory is not None and not simulate and not directory.is_dir():
         _say(f"{directory} is no directory and holds no simulated capacities; give another --cache-dir, or --simulate")

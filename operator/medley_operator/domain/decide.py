@@ -44,13 +44,13 @@ from medley_operator.domain.values.snapshot import (
     EventNote,
     FleetMemory,
     ObjectKey,
-    PlanOrFailure,
     PoolGauges,
     ServiceGauges,
     ServiceMemory,
     Snapshot,
     StatusWrite,
 )
+from medley_planner.fleet_plan import PlanOrFailure
 
 
 def decide(

@@ -17,7 +17,7 @@ from medley_operator.domain.speed.calibration import KnownEngines, Turn, fold, t
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP, config_map, read_config_map, worth_writing
 from medley_operator.domain.values.labels import CALIBRATION_FIELD_MANAGER
 from medley_operator.domain.values.snapshot import ObjectKey, Snapshot
-from medley_operator.kube.client import KubeClient
+from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.errors import MetricsError
@@ -32,12 +32,6 @@ log = logging.getLogger(__name__)
 
 class WindowSource(Protocol):
     async def windows(self, *, window_seconds: int) -> Mapping[PodGroup, EngineFigures]: ...
-
-
-class WriteCounter(Protocol):
-    def wrote(self, *, kind: str, verb: str) -> None: ...
-
-    def failed(self, component: str) -> None: ...
 
 
 class Calibrator:

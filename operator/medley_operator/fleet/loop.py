@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import Decision, FleetMemory, PlanFailure, PlanOrFailure, Snapshot
+from medley_operator.domain.values.snapshot import Decision, FleetMemory, Snapshot
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
@@ -25,6 +25,7 @@ from medley_operator.kube.resources import Resource
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.check import Subject
+from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Problem
 
 Result = TypeVar("Result")

@@ -1,4 +1,7 @@
-"""Manifests of what is written about our own objects: statuses and Events. Pure."""
+"""Manifests of what is written about our own objects: statuses and Events. Pure.
+
+Apart: pure, while its user writes to the cluster.
+"""
 
 from __future__ import annotations
 

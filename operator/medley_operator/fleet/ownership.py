@@ -1,6 +1,8 @@
 """Is an object ours to change? Medley never takes over what somebody else has made under the same name.
 
 Ours is what carries our managed-by label and is controlled by the very LLMService that it is written for.
+
+Apart: the one rule that guards what others made, whatever is written.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Carries a decision out: the only place that writes to the cluster.
+"""Carries a decision out: writes children, statuses and Events to the cluster.
+
+One other module writes, `fleet.calibration` its own ConfigMap (`tests/unit/repo/test_claims.py`).
 
 Objects are written a few at a time, in an order that never leaves a route to nothing: Services, Deployments, routes,
 deletions, then statuses and Events. One failing object is counted, logged and turned into a condition of its service;
@@ -11,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
 from medley_operator.domain.values.service_key import ServiceKey
@@ -19,7 +21,7 @@ from medley_operator.domain.values.snapshot import Apply, Decision, Delete, Even
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.fleet.report_write_failures import WriteFailure, amend
-from medley_operator.kube.client import KubeClient
+from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound
 
 CONCURRENCY = 8
@@ -27,14 +29,6 @@ APPLY_ORDER = (CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE)
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
-
-
-class WriteCounter(Protocol):
-    """Where writes and failures are counted; the exporter in production."""
-
-    def wrote(self, *, kind: str, verb: str) -> None: ...
-
-    def failed(self, component: str) -> None: ...
 
 
 @dataclass(slots=True)

@@ -1,7 +1,9 @@
 """The child process that simulates one capacity table: reads its key from standard input, writes the outcome, ends.
 
-Apart from the operator because it computes for seconds, and at the lowest priority because nobody waits for it: engines
+Outside the operator because it computes for seconds, and at the lowest priority because nobody waits for it: engines
 are planned by the closed form until then. Both ends are our own code and the pipes are private to them.
+
+Apart: entry point of a process.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from typing import cast
 
 from medley_operator.fleet.worker_process import HEADER
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
-from medley_planner.cli.table_cache import TableCache
+from medley_planner.capacity.cache import TableCache
 
 SECONDS_PER_TABLE = 900.0
 """A hundred times what one takes: beyond it the process hangs, or gets next to no processor time."""

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import cast
 
-from medley_operator.domain.values.snapshot import PlanFailure, PlanOrFailure
 from medley_operator.fleet.worker_process import HEADER
 from medley_planner.check import Subject
+from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Problem
 
 TARGET = "medley_operator.fleet.planning:plan_and_verify"

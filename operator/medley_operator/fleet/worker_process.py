@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
-from medley_operator.domain.values.snapshot import PlanFailure
+from medley_planner.fleet_plan import PlanFailure
 
 HEADER = struct.Struct("!Q")
 PR_SET_PDEATHSIG = 1

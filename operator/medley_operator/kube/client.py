@@ -34,3 +34,11 @@ class KubeClient(Protocol):
 
     async def create_event(self, manifest: Manifest) -> None:
         """Create an Event of events.k8s.io/v1."""
+
+
+class WriteCounter(Protocol):
+    """Where writes and failures are counted; the exporter in production."""
+
+    def wrote(self, *, kind: str, verb: str) -> None: ...
+
+    def failed(self, component: str) -> None: ...

@@ -1,7 +1,7 @@
 """`KubeClient` on the official asynchronous client: raw requests with plain JSON, no generated models.
 
-The only module (with `credentials`) that knows the client library. Requests have deadlines and are not retried here:
-the fleet loop starts anew from complete lists instead.
+The client library ends here: nothing outside `kube` imports it (an import contract). Requests have deadlines and are
+not retried here: the fleet loop starts anew from complete lists instead.
 """
 
 from __future__ import annotations

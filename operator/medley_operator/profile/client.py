@@ -1,6 +1,7 @@
 """Talks to an OpenAI-compatible server: one streamed completion at a time, and what the server says of itself.
 
-The `httpx.AsyncClient` comes from outside; it holds the API key, which no message of this module can then show.
+The `httpx.AsyncClient` comes from outside (`http_client` makes one); it holds the API key, which no message of this
+module can then show.
 Failures of single requests are values, since a load test goes on past them; `EndpointError` is for what ends it.
 """
 
@@ -19,10 +20,21 @@ from medley_operator.profile.loads import Size
 from medley_operator.profile.prompts import Prompts, words
 from medley_operator.profile.stream import EventReader, Progress
 
+_CONNECT_SECONDS = 10.0
 _PROBE = Size(32, 4)
 _PROBE_WORDS = 200
 _PROBE_SECONDS = 120.0
 _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
+
+
+def http_client(api_key: str | None, *, timeout_seconds: float) -> httpx.AsyncClient:
+    """A client for load tests: it never queues, and `api_key` goes with every request."""
+    return httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        # One connection per request under way: a pool's limit would queue requests on this side.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+        timeout=httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
+    )
 
 
 class EndpointError(Exception):

@@ -1,4 +1,7 @@
-"""How far an estimated step time is usually off: mean absolute TPOT errors against measured vLLM, rounded up. Pure."""
+"""How far an estimated step time is usually off: mean absolute TPOT errors against measured vLLM, rounded up. Pure.
+
+Apart: figures of a comparison with measurements (`make bench-step-time`), which change with it and with nothing else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A small non-linear least squares (Levenberg-Marquardt with finite differences) for a handful of parameters. Pure."""
+"""A small non-linear least squares (Levenberg-Marquardt with finite differences) for a handful of parameters. Pure.
+
+Apart: a numerical method that knows nothing of engines.
+"""
 
 from __future__ import annotations
 

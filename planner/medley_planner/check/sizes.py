@@ -1,4 +1,7 @@
-"""The sizes of a trace as a demand: its own joint distribution, not two marginals. Pure."""
+"""The sizes of a trace as a demand: its own joint distribution, not two marginals. Pure.
+
+Apart: the check takes any demand; this makes one for callers that have a trace.
+"""
 
 from __future__ import annotations
 

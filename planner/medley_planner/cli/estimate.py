@@ -213,8 +213,8 @@ def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
 def _simulated(question: EstimateRequest, closed_form_rps: float | None, directory: Path | None) -> float:
     if closed_form_rps is None:
         raise _BadInput("--simulate looks for the largest rate within targets; give --slo-ttft, --slo-tpot or both")
+    from medley_planner.capacity.cache import TableCache, default_directory
     from medley_planner.cli.simulated_rate import CannotSimulate, simulated_max_rate_rps
-    from medley_planner.cli.table_cache import TableCache, default_directory
 
     cache = TableCache(directory or default_directory(os.environ))
     try:

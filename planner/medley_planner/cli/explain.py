@@ -1,7 +1,7 @@
 """`medley explain INSTANCE.json`: why the plan of a bare instance is as it is.
 
 Reads one or two files, writes to standard output; what is wrong with a file goes to standard error. Exit status as
-`medley solve`: 0 planned, 3 partly or not feasible, 2 bad input.
+`medley solve`: 0 planned, 2 bad input, 3 partly or not feasible, 4 no plan that passes the verifier.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 from medley_planner.cli.arguments import add_plan_options, seconds_argument
 from medley_planner.cli.fleet_reader import FleetError, parse_fleet
 from medley_planner.cli.instance import InstanceError, parse_instance, read_document
+from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan, plan_all_or_raise
 from medley_planner.cli.solve import EXIT_BAD_INPUT, EXIT_NOT_ALL, EXIT_PLANNED, is_fleet
-from medley_planner.cli.verified import plan_verified
 from medley_planner.explain import explain, routing_savings
 from medley_planner.model import Plan, PlanStatus, Problem
 from medley_planner.omitted import Omitted
@@ -33,8 +33,8 @@ def add_parser(subparsers: Any) -> None:
         help="why the plan of a bare instance or fleet is as it is",
         description="Plan a bare instance or fleet (as `solve` reads it) and explain the plan: limits that bind and "
         "what more of them would save, cost per million tokens, what each type alone would cost, why types are unused, "
-        "what to give way for demand that is not served. Exit status: 0 planned, 3 partly or not feasible, 2 bad "
-        "input.",
+        "what to give way for demand that is not served. Exit status: 0 planned, 2 bad input, 3 partly or not "
+        "feasible, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="INSTANCE.json", type=Path, help="file with one instance or fleet")
     parser.add_argument(
@@ -61,11 +61,14 @@ def run(args: argparse.Namespace) -> int:
     try:
         problem, rejected = read_problem(args.instance)
         last_problem = read_problem(args.last)[0] if args.last is not None else None
-        planned = plan_verified(problem, deadline_seconds=args.deadline)
-        last = plan_verified(last_problem, deadline_seconds=args.deadline) if last_problem is not None else None
+        planned = plan_all_or_raise(problem, deadline_seconds=args.deadline)
+        last = plan_all_or_raise(last_problem, deadline_seconds=args.deadline) if last_problem is not None else None
     except (InstanceError, InvalidProblem) as error:
         print(f"medley explain: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except NoPlan as error:
+        print(f"medley explain: {error}", file=sys.stderr)
+        return EXIT_NO_PLAN
     for line in rejected:
         print(f"medley explain: {args.instance}: {line}", file=sys.stderr)
     explain_and_print(

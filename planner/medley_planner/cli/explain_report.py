@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from medley_planner.explain import Explanation, RoutingSaving
+from medley_planner.explain import Explanation
+from medley_planner.fleet_plan import RoutingSaving
 
 Savings = Mapping[str, RoutingSaving | None]
 

@@ -17,10 +17,10 @@ from medley_planner.explain import (
     PriceComparison,
     RelaxationKind,
     RelaxationResult,
-    RoutingSaving,
     ServiceExplanation,
     SingleFleet,
 )
+from medley_planner.fleet_plan import RoutingSaving
 
 _WIDTH = 100
 _NUMBERS = frozenset(

@@ -6,10 +6,10 @@ import math
 import sys
 
 from medley_planner.capacity import LatencyTargets, Speed, TableGroup, TableKey
+from medley_planner.capacity.cache import TableCache
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.estimate import EstimateRequest
 from medley_planner.capacity.simulated import engine_of_key
-from medley_planner.cli.table_cache import TableCache
 
 
 class CannotSimulate(ValueError):

@@ -1,7 +1,8 @@
 """`medley solve FILE.json`: the cheapest mix for bare capacity tables, with no cluster and no model of anything.
 
 Reads one file with a fleet or with one instance, writes to standard output; what is wrong with the file goes to
-standard error. Exit status: 0 planned, 3 partly or not feasible or some services rejected, 2 bad input.
+standard error. Exit status: 0 planned, 2 bad input, 3 partly or not feasible or some services rejected, 4 no plan that
+passes the verifier.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from medley_planner.cli.arguments import add_plan_options
 from medley_planner.cli.figures import rounded
 from medley_planner.cli.instance import Instance, InstanceError, parse_instance, read_document
-from medley_planner.cli.verified import plan_verified
+from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan, plan_all_or_raise
 from medley_planner.model import Plan, PlanStatus
 from medley_planner.optimize import InvalidProblem
 
@@ -38,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
         "(JSON: gpu, dist, rate; optional ins, outs, stock, routing). Capacity tables are taken as they are: no "
         "derating, and no headroom but what the document asks for. Shares may be off a sum of 1 by 1 % and are scaled "
         "to it. A service whose own data is bad is reported as Rejected, the others are planned. Exit status: 0 "
-        "planned, 3 partly or not feasible or some services rejected, 2 bad input.",
+        "planned, 2 bad input, 3 partly or not feasible or some services rejected, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="FILE.json", type=Path, help="file with one fleet or one instance")
     parser.add_argument("--schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of the file and exit")
@@ -56,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
     except (InstanceError, InvalidProblem) as error:
         print(f"medley solve: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except NoPlan as error:
+        print(f"medley solve: {error}", file=sys.stderr)
+        return EXIT_NO_PLAN
 
 
 def is_fleet(document: object) -> bool:
@@ -68,7 +72,7 @@ def _run_instance(args: argparse.Namespace, document: object) -> int:
         instance = parse_instance(document)
     except InstanceError as error:
         raise InstanceError(f"{args.instance}: {error}") from error
-    planned = plan_verified(instance.problem, deadline_seconds=args.deadline)
+    planned = plan_all_or_raise(instance.problem, deadline_seconds=args.deadline)
     report = summarise(instance, planned)
     _print(report, args.output, _print_instance)
     return EXIT_PLANNED if planned.status in _WHOLE else EXIT_NOT_ALL
@@ -86,7 +90,7 @@ def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
         for line in str(error).splitlines():
             print(f"medley solve: {args.instance}: {line}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    planned = plan_verified(fleet.problem, deadline_seconds=args.deadline)
+    planned = plan_all_or_raise(fleet.problem, deadline_seconds=args.deadline)
     for rejected in fleet.rejected:
         print(f"medley solve: {args.instance}: {rejected}", file=sys.stderr)
     _print(summarise_fleet(fleet, planned), args.output, print_fleet)

@@ -1,12 +1,11 @@
 """Discrete-event simulation of LLM engines behind a router: what latency a fleet gives on a given load. Pure."""
 
-from medley_planner.engine.arrivals import gamma_arrivals, poisson_arrivals
 from medley_planner.engine.outcome import Percentiles, ReplicaUsage, SimulationResult
 from medley_planner.engine.routing import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet
 from medley_planner.engine.simulate import simulate
 from medley_planner.engine.spec import EngineSpec, StepSeconds
 from medley_planner.engine.step_table import StepTable
-from medley_planner.engine.trace import Trace
+from medley_planner.engine.trace import Trace, gamma_arrivals, poisson_arrivals
 
 __all__ = [
     "Balance",

@@ -10,7 +10,7 @@ falls is the root of a quadratic.
 Scheduling, as in vLLM: each decoding sequence takes one token of the step's budget; what is left prefills, first the
 prompt under way, then waiting ones in order as long as sequences and KV blocks last (a prompt's blocks are all taken
 at its admission); a sequence that finds no block has the youngest preempted, to be computed anew, and nothing is
-admitted in that step. `reference.py` says the same step by step.
+admitted in that step. `tests/reference_engine.py` does the same step by step.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Why a plan is as it is: limits and their prices, costs per token, alternatives, what to give way, what changed.
 
 Values in, values out: reads `Problem` and `Plan` and asks the planner what-if questions within a time limit. Decides
-nothing that runs. Only `whatif.py` plans and reads a clock.
+nothing that runs. Only `whatif.py` calls the planner (`tests/unit/repo/test_claims.py`).
 """
 
 from medley_planner.explain.binding import binding_limits
@@ -22,7 +22,6 @@ from medley_planner.explain.values import (
     RelaxationKind,
     RelaxationResult,
     ReplicaChange,
-    RoutingSaving,
     ServiceExplanation,
     SingleFleet,
     UnmetDemand,
@@ -42,7 +41,6 @@ __all__ = [
     "RelaxationKind",
     "RelaxationResult",
     "ReplicaChange",
-    "RoutingSaving",
     "ServiceExplanation",
     "SingleFleet",
     "TokenFigures",

@@ -1,6 +1,6 @@
 """When a shared limit binds: where no replica fits any more, be it of the fleet or of one service.
 
-Pure. The one definition that the explanation, the command line and the operator's statuses share.
+Pure. The explanation, the command line and the operator's statuses share this definition.
 """
 
 from __future__ import annotations

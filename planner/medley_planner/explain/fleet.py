@@ -7,9 +7,9 @@ the time is over: what to relax for unmet demand, prices of limits, fleets of on
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 
+from medley_planner.clock import Clock, monotonic
 from medley_planner.explain.change import explain_change
 from medley_planner.explain.demand import served_rates_rps, token_figures
 from medley_planner.explain.limits import explain_limits
@@ -19,7 +19,7 @@ from medley_planner.explain.relax import relaxations
 from medley_planner.explain.singles import single_fleets
 from medley_planner.explain.unused import unused_variants
 from medley_planner.explain.values import Explanation, ServiceExplanation, UnmetDemand
-from medley_planner.explain.whatif import Clock, WhatIf
+from medley_planner.explain.whatif import WhatIf
 from medley_planner.model import Plan, Pool, Problem, Service, ServicePlan, UnservedReason
 from medley_planner.omitted import Omitted
 
@@ -37,7 +37,7 @@ def explain(
     last_problem: Problem | None = None,
     excluded: Mapping[str, Sequence[Omitted]] | None = None,
     seconds: float = 5.0,
-    clock: Clock = time.monotonic,
+    clock: Clock = monotonic,
 ) -> Explanation:
     """Explains `planned`, a plan of `problem`, in at most about `seconds` of planning again.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
+from medley_planner.clock import Clock, monotonic
 from medley_planner.explain.others import OneService
-from medley_planner.explain.values import RoutingSaving
-from medley_planner.explain.whatif import Clock, WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
+from medley_planner.explain.whatif import WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
+from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import Plan, Problem, RoutingMode, Service
 
 _NEXT = {
@@ -20,7 +20,7 @@ _SERVED = 1e-9
 
 
 def routing_saving(
-    problem: Problem, planned: Plan, service: str, *, seconds: float, clock: Clock = time.monotonic
+    problem: Problem, planned: Plan, service: str, *, seconds: float, clock: Clock = monotonic
 ) -> RoutingSaving | None:
     """What the next better mode would save `service` per hour, on what all other services leave of what is shared.
 
@@ -31,7 +31,7 @@ def routing_saving(
 
 
 def routing_savings(
-    problem: Problem, planned: Plan, *, seconds: float, clock: Clock = time.monotonic
+    problem: Problem, planned: Plan, *, seconds: float, clock: Clock = monotonic
 ) -> dict[str, RoutingSaving | None]:
     """The same for each service by name, within `seconds` in all; the dearest are asked about first."""
     one = OneService(problem, planned)

@@ -97,21 +97,6 @@ class UnmetDemand:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingSaving:
-    """What the next better routing mode would give one service, all others as they are planned.
-
-    `saving_per_hour` is 0 where nothing is saved or where the better mode serves more (`more_served_rps`), which costs
-    what it costs.
-    """
-
-    service: str
-    mode: RoutingMode
-    next_mode: RoutingMode
-    saving_per_hour: float
-    more_served_rps: float
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceExplanation:
     """The plan of one service in figures.
 

@@ -1,4 +1,4 @@
-"""Questions to the planner within one allowance of time: the only place of this package that plans or reads a clock.
+"""Questions to the planner within one allowance of time; no other module of this package plans.
 
 And how answers are compared: a difference within the solver's tolerance is none.
 """
@@ -6,13 +6,10 @@ And how answers are compared: a difference within the solver's tolerance is none
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 
+from medley_planner.clock import Clock, monotonic
 from medley_planner.model import Demand, Plan, PlanStatus, Pool, Problem, ServicePlan
 from medley_planner.optimize import plan
-
-Clock = Callable[[], float]
 
 SHORTEST_SECONDS = 0.02
 """A question is not asked with less than this left: the planner needs about a third of it for a small fleet."""
@@ -27,7 +24,7 @@ _ROUND = 1e-9
 class WhatIf:
     """Asks `plan` as long as there is time."""
 
-    def __init__(self, seconds: float, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, seconds: float, *, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._ends = clock() + seconds
 

@@ -1,7 +1,7 @@
 """From demand and capacity to replicas and shares: the cheapest plan with its proof, and the check of it.
 
-Values in, values out. Only `mip.py` touches the solver (and imports it when first used, as that takes half a second),
-only `decompose.py` reads a clock (to keep the deadline and to report how long planning took).
+Values in, values out, but for the clock that keeps the deadline. Only `program/mip.py` imports the solver (an import
+contract), and only when it is first used, as that takes half a second.
 """
 
 from medley_planner.optimize.decompose import plan

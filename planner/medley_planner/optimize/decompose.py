@@ -2,17 +2,16 @@
 
 Services that share no limit do not know of each other. Those that do are first solved alone; if the answers fit
 together they are the optimum together as well, and only otherwise is the joint program built. Bounds add up. More than
-a few that are coupled, and many that are not, are solved by columns (`many.py`).
-This is the only file of the planner that reads a clock.
+a few that are coupled, and many that are not, are solved by columns (`coupled.py`).
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from medley_planner.clock import Clock, monotonic
 from medley_planner.model import LimitUse, Plan, PlanStatus, Problem, ServicePlan, UnservedReason
 from medley_planner.optimize.answer.assemble import service_plan
 from medley_planner.optimize.answer.reasons import shed_reason
@@ -55,7 +54,12 @@ class _FleetCase:
 
 
 def plan(
-    problem: Problem, *, deadline_seconds: float = 10.0, relative_gap: float = 1e-5, last: Plan | None = None
+    problem: Problem,
+    *,
+    deadline_seconds: float = 10.0,
+    relative_gap: float = 1e-5,
+    last: Plan | None = None,
+    clock: Clock = monotonic,
 ) -> Plan:
     """The cheapest plan for all services, with what it proves; a plan for every well-formed problem.
 
@@ -68,7 +72,7 @@ def plan(
 
     Raises `InvalidProblem` for values that make no sense. The plan is not checked here: callers `verify` it.
     """
-    started = time.monotonic()
+    started = clock()
     validate(problem)
     ends = started + deadline_seconds - min(deadline_seconds / 2, _WRITE_SECONDS * len(problem.services))
     room = shared_room(problem)
@@ -80,7 +84,7 @@ def plan(
     for position, group in enumerate(groups):
 
         def seconds_left(done: int = position) -> float:
-            return max(0.0, ends - time.monotonic()) / (len(groups) - done)
+            return max(0.0, ends - clock()) / (len(groups) - done)
 
         tasks, answers = _solve_group(case, group, seconds_left=seconds_left)
         calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
@@ -94,7 +98,7 @@ def plan(
             prices |= answers.prices or _prices_of_scarce(tasks, kept, room, seconds_left=seconds_left)
         bound += answers.bound
     fleet = [planned[index] for index in range(len(problem.services))]
-    services, limits = _assemble(fleet, room, prices)
+    services, limits = _assemble(fleet, room, prices, clock=clock)
     nodes = node_counts(room.pools, ((task, answer.replicas) for task, answer in fleet))
     idle = math.fsum(count.idle_cost_per_hour for count in nodes)
     cost = math.fsum(service.cost_per_hour for service in services) + idle
@@ -107,7 +111,7 @@ def plan(
         cost_per_hour=cost,
         lower_bound_per_hour=bound,
         gap=(objective - bound) / objective if objective > 0 else 0.0,
-        solve_seconds=time.monotonic() - started,
+        solve_seconds=clock() - started,
         switching_cost_per_hour=switching,
         nodes=nodes,
         limits=limits,
@@ -275,15 +279,15 @@ def _bounded(tasks: Sequence[Task], answers: Answers, room: Room) -> Answers:
 
 
 def _assemble(
-    fleet: Sequence[tuple[Task, Answer]], room: Room, prices: Mapping[int, float]
+    fleet: Sequence[tuple[Task, Answer]], room: Room, prices: Mapping[int, float], *, clock: Clock
 ) -> tuple[tuple[ServicePlan, ...], tuple[LimitUse, ...]]:
     left = room.after_all((task, answer.replicas) for task, answer in fleet)
     plans = []
-    ends = time.monotonic() + _REASON_SECONDS
+    ends = clock() + _REASON_SECONDS
     for task, answer in fleet:
         reason: tuple[UnservedReason, tuple[str, ...]] = (UnservedReason.STOCK, ())
         if not answer.split.complete:
-            reason = shed_reason(task, left, seconds=max(0.01, ends - time.monotonic()))
+            reason = shed_reason(task, left, seconds=max(0.01, ends - clock()))
         plans.append(service_plan(task, answer, shed_reason=reason, room=room, left=left))
     uses = tuple(
         LimitUse(limit.kind, limit.name, limit.size, limit.total - rest, limit.total, prices.get(row))

@@ -4,6 +4,8 @@ Conformal prediction over a rolling window: the margin is a quantile of the scor
 whatever their distribution. Recent scores weigh more (Barber et al. 2023, "Conformal prediction beyond
 exchangeability"), which is how it adapts. The score is additive: a plain ratio of rate and prediction explodes after a
 gap without traffic.
+
+Apart: statistics of errors, whatever makes the predictions (`make bench-forecast` scores other methods with it).
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A hit rate is a measurement of the past on warm caches: a replica that was just started has none, and more replicas
 share fewer prompts each. So the figure that is planned with is a lower confidence bound, capped, and rounded down.
+
+Apart: how much of a measurement plans may count on is decided here, and not where it is read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Demand from a forecast: the rate at one quantile of it, read off the few quantiles that are given. Pure."""
+"""Demand from a forecast: the rate at one quantile of it, read off the few quantiles that are given. Pure.
+
+Apart: the one way to plan for a forecast that comes from elsewhere, whatever document gives it.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 from medley_operator.settings import Settings, SettingsError, add_arguments, from_arguments
 from medley_planner.capacity import DERATES, Derates
-from medley_planner.cli.table_cache import default_directory
+from medley_planner.capacity.cache import default_directory
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 

@@ -10,6 +10,7 @@ import pytest
 
 @pytest.mark.parametrize("module", ["medley_operator.app", "medley_operator.domain.prepare"])
 def test_the_operator_loads_no_solver(module: str) -> None:
-    code = f"import sys, {module}; sys.exit('ortools is loaded' if 'ortools' in sys.modules else 0)"
+    unwanted = ("ortools", "medley_planner.optimize", "medley_planner.planning")
+    code = f"import sys, {module}; sys.exit(str([m for m in {unwanted!r} if m in sys.modules]).strip('[]') or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

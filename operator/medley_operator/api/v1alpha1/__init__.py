@@ -1,4 +1,4 @@
-"""The API `medley.dev/v1alpha1` as pydantic models: the one place where fields, defaults, bounds and rules are written.
+"""The API `medley.dev/v1alpha1` as pydantic models: fields, defaults, bounds and rules.
 
 `crdgen` turns these models into the CRDs that the API server enforces; the operator and the command line read objects
 back through them. Optional fields have no null: absent is absent. Money and durations are strings with patterns.

@@ -34,7 +34,6 @@ class ObjectMeta(ObservedModel):
     namespace: str = ""
     uid: str = ""
     generation: int = 0
-    resource_version: str = ""
     deletion_timestamp: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 Each check looks at a `ServiceInput` and answers None or a `Refusal`; the first refusal counts, and a check may rely on
 all before it. A new rule is a function and its line here. Those of other objects: `cluster/pool_checks.py`,
-`checks/runtime_profile.py`, `speed/profile_checks.py`. Pure.
+`checks/runtime_profile.py`, `speed/profile_reading.py`. Pure. Apart: the whole list fits on one screen.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.quantities import number_of
-from medley_operator.domain.values.snapshot import PlanOrFailure, PoolGauges, ServiceGauges, VariantGauge
+from medley_operator.domain.values.snapshot import PoolGauges, ServiceGauges, VariantGauge
+from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan
 
 

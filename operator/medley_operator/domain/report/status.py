@@ -27,7 +27,8 @@ from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
 from medley_operator.domain.values.quantities import money, number_of, percent, rate, unit_price
-from medley_operator.domain.values.snapshot import Manifest, RoutingSaving
+from medley_operator.domain.values.snapshot import Manifest
+from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
 
 HELD_STATE = "Held"
@@ -176,7 +177,7 @@ def _slack(fleet: Plan) -> float:
 def _routing_savings(saving: RoutingSaving | None) -> RoutingSavingsStatus | None:
     if saving is None:
         return None
-    return RoutingSavingsStatus(mode=saving.mode.value, saves_per_hour=money(saving.saves_per_hour))
+    return RoutingSavingsStatus(mode=saving.next_mode.value, saves_per_hour=money(saving.saving_per_hour))
 
 
 def _limits(binding: tuple[LimitUse, ...]) -> list[LimitStatus]:

@@ -11,8 +11,8 @@ from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved
 from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.values.quantities import money
-from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.check import Checked
+from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
 
 

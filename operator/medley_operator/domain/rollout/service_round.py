@@ -19,9 +19,10 @@ from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weigh
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.quantities import number_of
-from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey, PlanOrFailure
+from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
+from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan, ServicePlan
 
 _SERVED_SHARE = 0.999

@@ -8,7 +8,7 @@ what is ready now and what the plan provides. Pure; called anew each round, so i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medley_operator.domain.values.service_key import ServiceKey
@@ -114,8 +114,3 @@ def _can_move(
             if scale.ready < scale.desired and uses[key][name].pool not in overfull:
                 return True
     return False
-
-
-def surplus(variants: Mapping[str, VariantScale], applied: Mapping[str, int]) -> Sequence[str]:
-    """Variants that keep more than the plan wants, until the rest is Ready."""
-    return [name for name, scale in variants.items() if applied[name] > scale.desired]

@@ -1,6 +1,6 @@
 """Demand that a plan leaves out, in words: how much, which limit binds, and the way out.
 
-Pure. The one place that knows what each reason of the planner means to a user.
+Pure. Says what each reason of the planner means to a user.
 """
 
 from __future__ import annotations

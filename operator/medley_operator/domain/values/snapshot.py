@@ -8,7 +8,7 @@ Nothing in here touches the world, so every decision can be tested without a clu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,8 +17,7 @@ from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
-from medley_planner.check import Checked
-from medley_planner.model import Demand, LimitUse, Plan, RoutingMode, ServicePlan
+from medley_planner.model import Demand, ServicePlan
 from medley_planner.workload import Forecaster
 
 Manifest = dict[str, Any]
@@ -158,67 +157,6 @@ class FleetMemory:
 
     services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)
-
-
-@dataclass(frozen=True, slots=True)
-class PlanFailure:
-    """The worker gave no plan: `reason` is stable (SolverTimeout, SolverCrashed, PlanRejected)."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class RoutingSaving:
-    """What a service would save, in US dollars per hour, if its requests were routed by `mode`."""
-
-    mode: RoutingMode
-    saves_per_hour: float
-
-
-@dataclass(frozen=True, slots=True)
-class FleetPlan(Plan):
-    """A plan with what the worker found out beside it, by the service's name in the problem.
-
-    `refused`: why the planner took a service for malformed and left it out of the plan. `token_costs`: US dollars per
-    million tokens that are planned. `binding`: the limits that leave no room for one more replica of the service.
-    `checked`: what simulation says of the plan, without services that were not reached. `capacity_factors`: what the
-    plan was made with of the capacities of the problem, by variant; 1 where one is not in it.
-    """
-
-    routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
-    token_costs: Mapping[str, float] = field(default_factory=dict)
-    binding: Mapping[str, tuple[LimitUse, ...]] = field(default_factory=dict)
-    checked: Mapping[str, Checked] = field(default_factory=dict)
-    capacity_factors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        *,
-        routing_savings: Mapping[str, RoutingSaving] | None = None,
-        refused: Mapping[str, str] | None = None,
-        token_costs: Mapping[str, float] | None = None,
-        binding: Mapping[str, tuple[LimitUse, ...]] | None = None,
-        checked: Mapping[str, Checked] | None = None,
-        capacity_factors: Mapping[str, Mapping[str, float]] | None = None,
-    ) -> FleetPlan:
-        values = {part.name: getattr(plan, part.name) for part in fields(Plan)}
-        return cls(
-            **values,
-            routing_savings=routing_savings or {},
-            refused=refused or {},
-            token_costs=token_costs or {},
-            binding=binding or {},
-            checked=checked or {},
-            capacity_factors=capacity_factors or {},
-        )
-
-
-PlanOrFailure = Plan | PlanFailure
-"""The plan may be a `FleetPlan`."""
 
 
 class EventType(StrEnum):

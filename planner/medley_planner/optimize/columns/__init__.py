@@ -1,6 +1,6 @@
 """Fleets of many services that share stock: configurations of one service as columns, chosen together (see `solve`).
 
-Only `many.py` and `decompose.py` use this; it gives back what the joint program does: answers and a bound.
+It gives back what the joint program does: answers and a bound.
 """
 
 from medley_planner.optimize.columns.servable import servable

@@ -1,9 +1,10 @@
-"""The only file that talks to a solver: OR-Tools with SCIP for integer programs (MathOpt) and GLOP for linear ones.
+"""Talks to the solver: OR-Tools with SCIP for integer programs (MathOpt) and GLOP for linear ones.
 
 SCIP rather than HiGHS: on one service of 8 variants x 60 buckets both take some 30 to 40 ms, but HiGHS through MathOpt
 takes no thread count and writes to standard output. One thread and a fixed seed make equal input give equal output as
-long as the time limit does not bind. OR-Tools is imported on first use: it takes half a second, which a command that
-only refuses its input should not pay.
+long as the time limit does not bind. No other module imports OR-Tools (an import
+contract), which is imported on first use: it takes half a second, which a command that only refuses its input should
+not pay.
 """
 
 from __future__ import annotations

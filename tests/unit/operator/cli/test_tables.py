@@ -18,8 +18,8 @@ from medley_operator.cli.tables import simulate_all, with_tables
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_planner.capacity import GridRatios, TableKey
+from medley_planner.capacity.cache import TableCache
 from medley_planner.capacity.simulated import closed_form_of
-from medley_planner.cli.table_cache import TableCache
 
 FLEET = Path(__file__).parents[4] / "examples" / "plan" / "fleet.yaml"
 

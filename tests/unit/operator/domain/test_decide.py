@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.values.snapshot import ObjectKey, PlanFailure
+from medley_operator.domain.values.snapshot import ObjectKey
+from medley_planner.fleet_plan import PlanFailure
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, run, settle
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.cluster.pools import ZONE_LABEL, free_gpus
+from medley_operator.domain.cluster.pools import ZONE_LABEL
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
 from medley_operator.domain.planner_input import HORIZON_SECONDS
 from medley_operator.domain.prepare import prepare
@@ -168,30 +168,6 @@ def test_a_rejected_service_takes_its_gpus_and_its_power() -> None:
     assert problem is not None
     assert problem.pools == (Pool("l4", stock_gpus=2, node_gpus=(0, 2), power_domain="l4"),)
     assert problem.power_domains == (PowerDomain("l4", 500.0 - 6 * 72.0),)
-
-
-@pytest.mark.parametrize(
-    ("nodes", "taken", "free"),
-    [
-        ((8, 8), {}, (8, 8)),
-        # the largest first, each where it fits most tightly, so that a whole node stays whole
-        ((8, 8), {1: 4, 4: 1}, (0, 8)),
-        ((4, 2, 8), {2: 1, 4: 1}, (0, 0, 8)),
-        ((8, 8), {8: 1, 1: 1}, (0, 7)),
-        # no node holds four any more, yet they run somewhere: they come off the fullest nodes
-        ((3, 3), {4: 1}, (0, 2)),
-        # more than there is
-        ((2, 2), {2: 5}, (0, 0)),
-        # by far: answered without counting them one by one
-        ((2, 2), {2: 10**15}, (0, 0)),
-        # pods without a GPU take none
-        ((2, 2), {0: 10**15, 1: 1}, (1, 2)),
-        ((), {1: 1}, ()),
-    ],
-)
-def test_what_others_leave_on_each_node(nodes: tuple[int, ...], taken: dict[int, int], free: tuple[int, ...]) -> None:
-    assert free_gpus(nodes, taken) == free
-    assert sum(free) == max(sum(nodes) - sum(size * count for size, count in taken.items()), 0)
 
 
 def test_a_pool_price_of_nothing_names_its_field() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from medley_operator.api.v1alpha1 import API_VERSION, LLMService
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey, Observation, Snapshot
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Observation, Snapshot
 
 NOW = "2026-01-01T00:00:00Z"
 _API_VERSIONS = {"Deployment": "apps/v1", "Service": "v1", "HTTPRoute": "gateway.networking.k8s.io/v1"}
@@ -57,6 +57,3 @@ def snapshot(
         gateways=None,
         observations=observations or {},
     )
-
-
-EMPTY_MEMORY = FleetMemory()

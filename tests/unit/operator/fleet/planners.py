@@ -7,8 +7,8 @@ import sys
 import time
 from collections.abc import Mapping
 
-from medley_operator.domain.values.snapshot import PlanOrFailure
 from medley_planner.check import Subject
+from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan, PlanStatus, Problem
 
 

@@ -14,8 +14,6 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
-    PlanFailure,
-    PlanOrFailure,
     ServiceMemory,
     Snapshot,
 )
@@ -28,6 +26,7 @@ from medley_operator.kube.resources import LLM_SERVICES
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.check import Subject
+from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Plan, PlanStatus, Problem
 from tests.unit.operator.fleet.objects import service, snapshot
 from tests.unit.planner.capacity.tables import group, key

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from medley_operator.domain.values.snapshot import FleetPlan, PlanFailure
 from medley_operator.fleet import planning
 from medley_operator.fleet.worker import PlanWorker
+from medley_planner.fleet_plan import FleetPlan, PlanFailure
 from medley_planner.model import (
     Bucket,
     Demand,
@@ -23,6 +23,7 @@ from medley_planner.model import (
     SizeSource,
     Variant,
 )
+from medley_planner.optimize import Rule, Violation
 
 DEMAND = Demand(rate_rps=10.0, buckets=(Bucket(500.0, 150.0),), shares=(1.0,), size_source=SizeSource.STATIC)
 VARIANT = Variant("l4", "l4", "L4", 1, 0.8, (3.0,), Provenance.GIVEN)
@@ -58,11 +59,8 @@ def test_what_tokens_cost_and_what_binds_is_found_out_beside_the_plan() -> None:
 
 
 def test_a_plan_that_breaks_a_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = planning.plan_and_verify(PROBLEM, 10.0, {})
-    assert isinstance(good, Plan)
-    service = good.services[0]
-    overfull = replace(service, variants=(replace(service.variants[0], replicas=1),))
-    monkeypatch.setattr(planning, "plan", lambda problem, **_: replace(good, services=(overfull,)))
+    violation = Violation("demo/chat", Rule.CAPACITY, "too full")
+    monkeypatch.setattr("medley_planner.planning.verify", lambda *_: (violation,))
     refused = planning.plan_and_verify(PROBLEM, 10.0, {})
     assert isinstance(refused, PlanFailure)
     assert refused.reason == "PlanRejected"

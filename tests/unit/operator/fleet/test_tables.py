@@ -13,8 +13,8 @@ import pytest
 from medley_operator.fleet import tables as module
 from medley_operator.fleet.tables import CapacityTables, NoTable, simulate_apart
 from medley_planner.capacity import GridRatios, TableKey
+from medley_planner.capacity.cache import TableCache
 from medley_planner.capacity.simulated import simulate_table
-from medley_planner.cli.table_cache import TableCache
 from tests.unit.planner.capacity.tables import TARGETS, key
 
 FAST, OTHER = key(), key("L40S")

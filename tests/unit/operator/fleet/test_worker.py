@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from medley_operator.domain.values.snapshot import PlanFailure, PlanOrFailure
 from medley_operator.fleet.worker import PlanWorker
+from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Plan, Pool, Problem
 
 ROOT = Path(__file__).parents[4]

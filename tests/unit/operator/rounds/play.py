@@ -15,10 +15,10 @@ from medley_operator.domain.values.snapshot import (
     FleetMemory,
     Manifest,
     Observation,
-    PlanFailure,
-    PlanOrFailure,
     Snapshot,
 )
+from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
+from medley_planner.model import Plan
 from medley_planner.optimize import plan, verify
 from tests.unit.operator import factories as make
 from tests.unit.operator.documented import is_documented
@@ -83,6 +83,19 @@ def run(
             shown = (condition["type"], condition["status"], condition["reason"])
             assert is_documented(write.key.kind, *shown), f"{shown} of {write.key.kind} is not in docs/reference.md"
     return Round(snapshot, prepared, decision)
+
+
+def planned(snapshot: Snapshot) -> Plan:
+    """The plan of a first round."""
+    problem = prepare(snapshot, FleetMemory()).problem
+    assert problem is not None
+    return plan(problem, deadline_seconds=DEADLINE_SECONDS)
+
+
+def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
+    """The round that this outcome of planning makes of the snapshot."""
+    prepared = prepare(snapshot, FleetMemory())
+    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, FleetMemory(), now=make.NOW))
 
 
 def follow(

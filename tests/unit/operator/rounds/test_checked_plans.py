@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory, FleetPlan, PlanFailure, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.check import Attained, Checked
-from medley_planner.model import Plan
-from medley_planner.optimize import plan
+from medley_planner.fleet_plan import FleetPlan, PlanFailure
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import Round, changed, is_quiet, settle
+from tests.unit.operator.rounds.play import changed, is_quiet, planned, settle, told
 
 NAME = "demo/llama"
 ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
@@ -20,17 +18,6 @@ ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
 
 def checked(attainment: float) -> dict[str, Checked]:
     return {NAME: Checked(attainment, 95.0, {"l4-tp2": Attained(attainment, 1.5, 0.08, 0.9)})}
-
-
-def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
-    prepared = prepare(snapshot, FleetMemory())
-    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, FleetMemory(), now=make.NOW))
-
-
-def planned(snapshot: Snapshot) -> Plan:
-    problem = prepare(snapshot, FleetMemory()).problem
-    assert problem is not None
-    return plan(problem)
 
 
 def test_the_check_knows_every_variant_of_each_planned_service_and_its_targets() -> None:

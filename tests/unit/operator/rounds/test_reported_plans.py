@@ -7,37 +7,23 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.decide import decide
-from medley_operator.domain.prepare import prepare
-from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
-from medley_operator.domain.rollout.unserved import WAY_OUT, shortage, unserved_message
+from medley_operator.domain.rollout.unserved import WAY_OUT
 from medley_operator.domain.values.snapshot import (
-    FleetMemory,
-    FleetPlan,
-    PlanFailure,
     PoolGauges,
-    RoutingSaving,
     Snapshot,
 )
-from medley_planner.model import LimitKind, LimitUse, NodeCount, Plan, PlanStatus, RoutingMode, Unserved, UnservedReason
-from medley_planner.optimize import plan
+from medley_planner.fleet_plan import FleetPlan, PlanFailure, RoutingSaving
+from medley_planner.model import LimitKind, LimitUse, NodeCount, PlanStatus, RoutingMode, Unserved, UnservedReason
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, run, settle
+from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, planned, run, settle, told
+
+
+def _saving(per_hour: float) -> RoutingSaving:
+    return RoutingSaving("demo/llama", RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, per_hour)
+
 
 LACKING = {UnservedReason.STOCK: "StockOut", UnservedReason.NODES: "NodesFull", UnservedReason.POWER: "PowerLimit"}
 BY_NODE: dict[str, Any] = {"cost": {"perNodeHour": "3.22"}}
-
-
-def planned(snapshot: Snapshot) -> Plan:
-    problem = prepare(snapshot, FleetMemory()).problem
-    assert problem is not None
-    return plan(problem, deadline_seconds=10.0)
-
-
-def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
-    """The round that this outcome of planning makes of the snapshot."""
-    prepared = prepare(snapshot, FleetMemory())
-    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, FleetMemory(), now=make.NOW))
 
 
 def short(*unserved: Unserved, status: PlanStatus = PlanStatus.PARTIAL) -> Round:
@@ -45,11 +31,6 @@ def short(*unserved: Unserved, status: PlanStatus = PlanStatus.PARTIAL) -> Round
     good = planned(snapshot)
     service = replace(good.services[0], status=status, unserved=unserved)
     return told(snapshot, replace(good, status=status, services=(service,)))
-
-
-def test_every_reason_has_a_way_out() -> None:
-    assert set(WAY_OUT) == set(UnservedReason)
-    assert all("spec." in way for way in WAY_OUT.values())
 
 
 @pytest.mark.parametrize("reason", UnservedReason)
@@ -70,24 +51,6 @@ def test_the_limit_that_binds_is_named(reason: UnservedReason, status: PlanStatu
     if status is PlanStatus.PARTIAL:
         (row,) = done.status()["plan"]["unserved"]
         assert (row["reason"], row["limits"]) == (reason.value, ["l4", "h100"])
-
-
-def test_several_limits_are_all_told_and_the_largest_part_gives_the_reason() -> None:
-    good = planned(make.snapshot(make.service())).services[0]
-    unserved = (
-        Unserved(0, 1.0, UnservedReason.STOCK, ("l4",)),
-        Unserved(0, 2.0, UnservedReason.POWER, ("h100",)),
-        Unserved(0, 9.0, UnservedReason.BUDGET),
-    )
-    lacking = shortage(replace(good, unserved=unserved))
-    assert lacking is not None
-    assert lacking.reason == "PowerLimit"
-    assert "1 req/s find no GPU" in lacking.message
-    assert "spec.budget" not in lacking.message
-    message = unserved_message(replace(good, unserved=unserved), kept=False)
-    assert "9 req/s (Budget): " in message
-    assert "(Stock: GPUPool l4)" in message
-    assert shortage(replace(good, unserved=unserved[2:])) is None
 
 
 def test_minima_that_cannot_be_kept_name_all_their_fields() -> None:
@@ -120,7 +83,7 @@ def test_what_better_routing_would_save_is_in_the_status() -> None:
     snapshot = make.snapshot(make.service())
     good = planned(snapshot)
     assert "routingSavings" not in told(snapshot, good).status()["plan"]
-    saving = {"demo/llama": RoutingSaving(RoutingMode.HTTP_ROUTE, 1.234)}
+    saving = {"demo/llama": _saving(1.234)}
     done = told(snapshot, FleetPlan.of(good, routing_savings=saving))
     assert done.status()["plan"]["routingSavings"] == {"mode": "HTTPRoute", "savesPerHour": "1.23"}
     assert done.replicas() == told(snapshot, good).replicas()
@@ -134,11 +97,11 @@ def test_a_saving_of_an_unchanged_plan_does_not_flicker() -> None:
         savings = {"demo/llama": saving} if saving is not None else {}
         return told(snapshot, FleetPlan.of(good, routing_savings=savings))
 
-    first = after(steady.snapshot, RoutingSaving(RoutingMode.HTTP_ROUTE, 2.0))
+    first = after(steady.snapshot, _saving(2.0))
     assert not is_quiet(first.decision)
     snapshot = make.carried_out(first.snapshot, first.decision)
     assert is_quiet(after(snapshot, None).decision)
-    assert is_quiet(after(snapshot, RoutingSaving(RoutingMode.HTTP_ROUTE, 2.5)).decision)
+    assert is_quiet(after(snapshot, _saving(2.5)).decision)
 
 
 def test_token_cost_and_binding_limits_are_in_the_status() -> None:
@@ -211,19 +174,6 @@ def test_a_service_that_the_planner_refuses_is_told_and_kept() -> None:
     assert not done.decision.applies
     assert not done.decision.deletes
     assert done.condition("Ready").reason == "Serving"
-
-
-def test_the_bound_is_one_on_cost_with_starts_charged() -> None:
-    """The planner's bound is on cost and switching cost together: what is shown beside a cost must not exceed it."""
-    good = planned(make.snapshot(make.service()))
-    service = replace(good.services[0], cost_per_hour=10.0, switching_cost_per_hour=0.5)
-    fleet = replace(
-        good, services=(service,), cost_per_hour=10.0, switching_cost_per_hour=0.5, lower_bound_per_hour=10.5
-    )
-    assert service_lower_bound(service, fleet) == 10.0
-    assert fleet_lower_bound(fleet) == 10.0
-    loose = replace(fleet, lower_bound_per_hour=10.25)
-    assert service_lower_bound(service, loose) == fleet_lower_bound(loose) == 9.75
 
 
 def test_the_next_round_of_a_pool_paid_by_the_node_is_quiet() -> None:

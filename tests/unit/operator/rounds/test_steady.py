@@ -7,9 +7,10 @@ from dataclasses import replace
 from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, FleetPlan, RoutingSaving, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_planner.capacity import EngineKey, Speed, StepFactors
 from medley_planner.check import Attained, Checked
+from medley_planner.fleet_plan import FleetPlan, RoutingSaving
 from medley_planner.model import LimitKind, LimitUse, Provenance, RoutingMode
 from medley_planner.optimize import plan
 from medley_planner.shapes import Precision, model_id
@@ -55,7 +56,7 @@ def checked_round(snapshot: Snapshot, memory: FleetMemory) -> Round:
     (used, *_) = (part.variant for part in found.services[0].variants if part.replicas)
     outcome = FleetPlan.of(
         found,
-        routing_savings={NAME: RoutingSaving(RoutingMode.HTTP_ROUTE, 0.1)},
+        routing_savings={NAME: RoutingSaving(NAME, RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, 0.1)},
         token_costs={NAME: 0.25},
         binding={NAME: (LimitUse(LimitKind.STOCK, "l4", size=1, used=16, limit=16),)},
         checked={NAME: Checked(0.91, 95.0, {used: Attained(0.91, 1.5, 0.08, 0.9)})},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from random import Random
@@ -23,7 +22,7 @@ from medley_planner.capacity.calibrate import (
     learn,
     step_change,
 )
-from medley_planner.capacity.calibration_record import BadRecord, from_record, to_record
+from medley_planner.capacity.calibration_record import from_record, to_record
 from medley_planner.capacity.speed import ESTIMATE, PARTS, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.capacity.window import OperatingPoint, SkipReason, Window
@@ -206,42 +205,6 @@ def test_the_point_counts_prompts_that_decodes_meet_not_those_of_idle_times() ->
     assert point.starts == pytest.approx(1.0 * 0.02)
     assert point.context_tokens == pytest.approx(1200)
     assert (point.decoding, point.prompt_tokens) == (2.0, 1000.0)
-
-
-def test_a_record_survives_json_whole() -> None:
-    known = taught(loads(20, noise=0.02))
-    read = from_record(json.loads(json.dumps(to_record(known))))
-    assert learn(read, window_at(9), prior).calibration.factors == learn(known, window_at(9), prior).calibration.factors
-    assert (read.standing, read.windows, read.heaviest) == (known.standing, known.windows, known.heaviest)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"version": 2},
-        {"factors": {"fixed": math.nan, "compute": 1, "sequence": 1, "kv": 1}},
-        {"factors": {"fixed": 0.0, "compute": 1, "sequence": 1, "kv": 1}},
-        {"factors": [1, 1, 1, 1]},
-        {"covariance": [[1, 0], [0, 1]]},
-        {"covariance": [[-1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]},
-        {"covariance": "x"},
-        {"windows": -1},
-        {"windows": True},
-        {"standing": "Fine"},
-        {"heaviest": {"decoding": 3}},
-        {"heaviest": 3},
-    ],
-)
-def test_a_bad_record_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(BadRecord):
-        from_record(to_record(Calibration()) | change)
-
-
-def test_a_record_without_a_field_is_refused_by_its_name() -> None:
-    record = to_record(Calibration())
-    del record["told"]
-    with pytest.raises(BadRecord, match="told"):
-        from_record(record)
 
 
 @settings(deadline=None)

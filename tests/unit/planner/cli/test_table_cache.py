@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medley_planner.capacity import GridRatios
-from medley_planner.cli import table_cache
-from medley_planner.cli.table_cache import SUFFIX, TableCache
+from medley_planner.capacity import GridRatios, cache
+from medley_planner.capacity.cache import SUFFIX, TableCache
 from tests.unit.planner.capacity.tables import key
 
 
@@ -82,12 +81,12 @@ def test_a_directory_in_the_place_of_a_file_or_of_none(tmp_path: Path) -> None:
 
 
 def test_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_cache, "MOST_FILES", 2)
-    cache = TableCache(tmp_path)
+    monkeypatch.setattr(cache, "MOST_FILES", 2)
+    tables = TableCache(tmp_path)
     names = ["H100", "L40S", "A100-80"]
     for age, name in enumerate(names):
-        cache.put(GridRatios(key(name), (1.0,) * 60, (1.0,) * 60))
+        tables.put(GridRatios(key(name), (1.0,) * 60, (1.0,) * 60))
         path = tmp_path / f"{key(name).digest()}{SUFFIX}"
         if path.exists():
             os.utime(path, (1000.0 + age, 1000.0 + age))
-    assert [name for name in names if cache.get(key(name)) is not None] == ["L40S", "A100-80"]
+    assert [name for name in names if tables.get(key(name)) is not None] == ["L40S", "A100-80"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from medley_planner.explain import RoutingSaving, routing_saving, routing_savings
+from medley_planner.explain import routing_saving, routing_savings
+from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import PlanStatus, RoutingMode
 from tests.unit.planner.explain.small import about, planned, problem, service, variant
 

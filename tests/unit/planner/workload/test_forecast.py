@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medley_planner.workload.conformal import MAX_SCORE, margin_at, scores, with_margin
+from medley_planner.workload.conformal import MAX_SCORE
 from medley_planner.workload.forecast import Forecaster, Method, SampleFault
-from medley_planner.workload.holt import MAX_GROWTH, Trend, damped_units
+from medley_planner.workload.holt import MAX_GROWTH
 
 MINUTE = 60.0
 LEADS = st.floats(0.0, 3600.0)
@@ -199,21 +197,3 @@ def test_time_since_the_last_sample_counts_as_lead() -> None:
 def test_a_question_that_is_none_is_refused(lead: float, quantile: float) -> None:
     with pytest.raises(ValueError, match="give a"):
         regular([4.0] * 40).forecast(lead, quantile=quantile)
-
-
-def test_damping_bounds_the_trend() -> None:
-    reach = [damped_units(minutes * MINUTE) for minutes in range(0, 600, 10)]
-    assert all(a <= b for a, b in pairwise(reach))
-    assert reach[1] == pytest.approx(0.8)
-    assert reach[-1] <= 4.0
-    assert Trend(math.log1p(9.0), slope=50.0).rate_in(3600.0) == pytest.approx(10 * MAX_GROWTH - 1)
-
-
-def test_scores_are_capped_and_their_inverse_is_the_margin() -> None:
-    actual, predicted = np.array([12.0, 1000.0]), np.array([10.0, 10.0])
-    capped = scores(actual, predicted, usual_rps=10.0)
-    assert capped.tolist() == pytest.approx([2 / 11, MAX_SCORE])
-    assert with_margin(10.0, float(capped[0]), usual_rps=10.0) == pytest.approx(12.0)
-    weights = np.ones(2)
-    assert margin_at(0.1, capped, weights) == pytest.approx(2 / 11)
-    assert margin_at(0.9, capped, weights) == MAX_SCORE

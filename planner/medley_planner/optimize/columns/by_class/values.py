@@ -19,7 +19,7 @@ LEAST_LOAD = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knapsacks:
-    """By class in order of worth per load: its position, its load, its worth, both added up so far, its worth per load.
+    """By class in order of worth per load: its position, its load, the load added up so far, its worth per load.
 
     A class that the variant cannot serve has neither load nor worth here.
     """
@@ -27,7 +27,6 @@ class Knapsacks:
     order: Ints
     load: Floats
     loads: Floats
-    worths: Floats
     ratio: Floats
 
 
@@ -39,7 +38,7 @@ def knapsacks(work: Floats, worth: Floats) -> Knapsacks:
     order = np.argsort(-ratio, axis=-1, kind="stable")
     ratio = np.take_along_axis(ratio, order, axis=-1)
     load = np.where(ratio > 0, np.take_along_axis(load, order, axis=-1), 0.0)
-    return Knapsacks(order, load, load.cumsum(axis=-1), (load * ratio).cumsum(axis=-1), ratio)
+    return Knapsacks(order, load, load.cumsum(axis=-1), ratio)
 
 
 def carried(of: Knapsacks, replicas: Floats) -> Floats:

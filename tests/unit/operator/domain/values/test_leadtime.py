@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from medley_operator.domain.cluster.startup import STARTUP_SECONDS, lead_times, longest_startup_seconds, startup_seconds
 from medley_operator.domain.values.labels import child_labels
-from medley_operator.domain.values.leadtime import (
-    FEWEST_STARTS,
-    MAX_STARTS,
-    Component,
-    LeadKey,
-    LeadTimes,
-    NodeState,
-    Start,
-    start_of,
-)
+from medley_operator.domain.values.leadtime import MAX_STARTS, Component, LeadKey, LeadTimes, NodeState, Start, start_of
 from medley_operator.domain.values.snapshot import Manifest
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import run
 
 CREATED = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC).timestamp()
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -126,54 +114,3 @@ def test_p90_is_of_the_last_starts_and_each_pod_counts_once() -> None:
     # Those that were pushed out are still listed, and do not come back.
     assert more.with_starts([(WARM, start("p3", 4.0, at=3))]) == more
     assert leads.p90(COLD, Component.TOTAL) is None
-
-
-def test_a_figure_for_planning_needs_three_starts_and_the_right_kind() -> None:
-    def leads(count: int, key: LeadKey, total: float = 400.0) -> LeadTimes:
-        return LeadTimes().with_starts([(key, start(f"{key.node}{n}", total)) for n in range(count)])
-
-    def seconds(known: LeadTimes, kind: str = "Fixed", **profile: Any) -> float:
-        return startup_seconds(LLAMA, "L4", make.pool(kind=kind), make.profile(**profile), known)
-
-    assert seconds(LeadTimes()) == STARTUP_SECONDS
-    assert seconds(leads(FEWEST_STARTS - 1, WARM)) == STARTUP_SECONDS
-    assert seconds(leads(FEWEST_STARTS, WARM)) == 420
-    assert seconds(leads(FEWEST_STARTS, COLD)) == STARTUP_SECONDS
-    assert seconds(leads(FEWEST_STARTS, COLD), "Elastic") == 420
-    assert seconds(leads(FEWEST_STARTS, WARM), "Elastic") == 420
-    assert seconds(leads(FEWEST_STARTS, WARM), startupTimeout="300s") == 300
-    assert seconds(leads(FEWEST_STARTS, WARM, 1.0)) == 30
-    assert seconds(leads(FEWEST_STARTS, WARM, 9999.0), startupTimeout="4h") == 9999
-
-
-def test_pods_of_a_snapshot_are_counted_where_all_of_it_is_known() -> None:
-    nodes = [replace(make.node("node-1", pool_name="l4"), created_at=CREATED - 86400), make.node("old", pool_name="l4")]
-    pods = (
-        *(pod(f"pod-{n}") for n in range(3)),
-        pod("gone", node="elsewhere"),
-        pod("ageless", node="old"),
-        pod("poolless", pool="other"),
-        {**pod("foreign"), "metadata": {**pod("foreign")["metadata"], "namespace": "else"}},
-    )
-    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=pods)
-    leads = lead_times(snapshot, LeadTimes())
-    assert {key: len(starts) for key, starts in leads.starts.items()} == {WARM: 3}
-    assert lead_times(replace(snapshot, pods=()), leads) is leads
-
-
-def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
-    nodes = [replace(make.node(f"node-{n}", pool_name="l4"), created_at=CREATED - 86400) for n in range(4)]
-    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=tuple(pod(f"pod-{n}") for n in range(3)))
-    first = run(snapshot)
-    later = run(replace(snapshot, pods=()), first.decision.memory)
-    for done in (first, later):
-        assert done.prepared.problem is not None
-        by_gpu = {v.gpu: v.startup_seconds for v in done.prepared.problem.services[0].variants}
-        assert by_gpu == {"L4": 180.0, "H100": STARTUP_SECONDS}
-        (gauges,) = done.decision.lead_gauges
-        assert (gauges.model, gauges.gpu, gauges.node, gauges.starts) == (LLAMA, "L4", "warm", 3)
-        assert gauges.p90_seconds == {"scheduled": 3, "started": 7, "pulled": 60, "ready": 90, "total": 160}
-    wished = make.service(spec={"variants": [{"poolRef": "h100"}]})
-    for service, longest in ((make.service(), 180.0), (wished, STARTUP_SECONDS)):
-        leads = first.decision.memory.leads
-        assert longest_startup_seconds(service, make.profile(), first.prepared.pools, leads) == longest

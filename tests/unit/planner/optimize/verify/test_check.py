@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import medley_planner
 from medley_planner.model import (
     Bucket,
     Demand,
@@ -213,3 +216,15 @@ def test_minimum_may_be_missed_only_by_a_partial_plan() -> None:
     partial = replace(_with_service(missed, lambda s: replace(s, status=PlanStatus.PARTIAL)), status=PlanStatus.PARTIAL)
     assert Rule.REPLICAS in {violation.rule for violation in verify(problem, missed)}
     assert Rule.REPLICAS not in {violation.rule for violation in verify(problem, partial)}
+
+
+def test_imports_nothing_of_the_planner_but_the_model() -> None:
+    files = sorted((Path(medley_planner.__file__).parent / "optimize" / "verify").glob("*.py"))
+    assert files
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                own = name.startswith(("medley_planner.optimize.verify", "medley_planner.model"))
+                assert own or not name.startswith("medley"), f"{path.name} imports {name}"

@@ -1,7 +1,8 @@
-"""The same engine and router told plainly, one step at a time: what `replica.py` and `simulate.py` must equal. Pure.
+"""The engine and the router done plainly, one step at a time: what `engine/replica.py` and `simulate.py` must equal.
 
-Shares with them the values (specification, trace, routing's chance decisions), not the scheduling. Each step looks at
-every sequence, asks the step time itself, and counts blocks by division. Slow: for tests, and the benchmark's baseline.
+Shares with them the values (specification, trace, the chance decisions of routing), not the scheduling. Each step looks
+at every sequence, asks for the step time itself, and counts blocks by division. Slow: an oracle for tests, and the
+baseline of `make bench-engine`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""The estimate against measured vLLM: what the documentation promises of dense models, and the rule on cached rows."""
+"""The estimate against measured vLLM: what the documentation promises of dense models, and the band that is printed."""
 
 from __future__ import annotations
 
 import pytest
 
-from medley_planner.capacity.plausible import beats_the_limit
-from medley_planner.catalog import gpu
-from medley_planner.shapes import Precision, bundled_shape
 from tests.perf.bench_step_time import MEASURED, Measured, by_group, fitted_errors, measured, offset_ms, tpot_error
 
 HOPPER, BLACKWELL = ("H100", "H200"), ("B200", "B300", "GB200", "GB300")
@@ -56,23 +53,3 @@ def test_mixtures_are_within_their_printed_band(data: Measured) -> None:
 def test_every_row_is_predicted_or_says_why(data: Measured) -> None:
     assert len(data.rows) > 1000
     assert all("GB" in reason or "tensorParallel" in reason for reason in data.unpredicted)
-
-
-def test_cached_prompts_are_recognised_by_the_physical_limit() -> None:
-    def reason(*, ttft: float = 0.5, tpot: float = 0.02, concurrency: float = 4.0) -> str:
-        return beats_the_limit(
-            bundled_shape("meta-llama/Llama-3.1-70B"),
-            gpu("H100"),
-            tensor_parallel=2,
-            precision=Precision.FP8,
-            prompt_tokens=8192,
-            generation_tokens=128,
-            concurrency=concurrency,
-            ttft_seconds=ttft,
-            tpot_seconds=tpot,
-        )
-
-    assert reason() == ""
-    assert "prompt's products" in reason(ttft=0.1)
-    assert "reading the weights" in reason(tpot=0.005)
-    assert "all prompts" in reason(concurrency=64.0)

@@ -1,6 +1,6 @@
 """Simulated capacity tables on disk, one small JSON file each, named by the digest of all that the table follows from.
 
-The only place that reads or writes them; commands and the operator share it. A file that is damaged or was written by
+Commands and the operator share them. A file that is damaged or was written by
 something else counts as absent and is written anew. Files appear whole or not at all, so several processes may use one
 directory.
 """

@@ -1,0 +1,101 @@
+"""From a problem to a checked, verified plan, or to why there is none.
+
+The operator's loop, the commands and users of the library all plan by `plan_fleet`, so that they cannot differ. Pure
+but for the clock, which is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+
+from medley_planner.check import CheckMemory, Subject, plan_checked
+from medley_planner.check.plan import corrected
+from medley_planner.clock import Clock, monotonic
+from medley_planner.explain import binding_limits, routing_savings, token_figures
+from medley_planner.fleet_plan import PLAN_REJECTED, FleetPlan, PlanFailure, RoutingSaving
+from medley_planner.model import Plan, Problem
+from medley_planner.optimize import Violation, plan, split_valid, verify
+
+MAX_RULES_NAMED = 5
+SAVINGS_UP_TO_SERVICES = 20
+"""In larger fleets nobody asks what better routing would save: each service takes a plan of its own."""
+
+
+def plan_fleet(
+    problem: Problem,
+    subjects: Mapping[str, Subject] = MappingProxyType({}),
+    *,
+    deadline_seconds: float = 10.0,
+    savings_seconds: float = 0.0,
+    last: Plan | None = None,
+    memory: CheckMemory | None = None,
+    clock: Clock = monotonic,
+) -> FleetPlan | PlanFailure:
+    """A plan that passes every rule of the verifier, or a failure with reason PlanRejected.
+
+    Services that no plan can be made from are left out and named in the plan's `refused`. The plans of the services in
+    `subjects` are checked by simulation. `savings_seconds` go to what better routing would save; with 0 nobody asks.
+    `last` is a plan of a similar problem and `memory` what earlier checks found; both make planning faster. `clock`
+    gives seconds that only rise. Raises `InvalidProblem` where a pool, a power domain or the horizon is at fault.
+    """
+    valid, faults = split_valid(problem)
+    refused = {problem.services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
+    checked = plan_checked(
+        valid,
+        subjects,
+        solve=partial(plan, clock=clock),
+        clock=clock,
+        deadline_seconds=deadline_seconds,
+        last=last,
+        memory=memory,
+    )
+    used, found = checked.problem, checked.plan
+    violations = verify(used, found)
+    if violations:
+        return _rejected(violations)
+    return FleetPlan.of(
+        found,
+        routing_savings=_savings(used, found, seconds=savings_seconds, clock=clock),
+        refused=refused,
+        token_costs=_token_costs(used, found),
+        binding=binding_limits(used, found),
+        checked=checked.checked,
+        capacity_factors=checked.factors,
+    )
+
+
+def problem_as_planned(problem: Problem, planned: FleetPlan) -> Problem:
+    """What `planned`, a plan of `problem`, is exactly a plan of: no refused services, capacities times its factors.
+
+    Raises `InvalidProblem` as `plan_fleet` does.
+    """
+    valid, _ = split_valid(problem)
+    return corrected(valid, planned.capacity_factors)
+
+
+def _rejected(violations: Sequence[Violation]) -> PlanFailure:
+    named = "; ".join(
+        f"{violation.service or 'fleet'}: {violation.rule.value}: {violation.message}"
+        for violation in violations[:MAX_RULES_NAMED]
+    )
+    more = f" and {len(violations) - MAX_RULES_NAMED} more" if len(violations) > MAX_RULES_NAMED else ""
+    return PlanFailure(
+        reason=PLAN_REJECTED,
+        message=f"the planner's own verifier refused its plan: {named}{more}; "
+        "please report this with the objects concerned",
+    )
+
+
+def _savings(problem: Problem, found: Plan, *, seconds: float, clock: Clock) -> dict[str, RoutingSaving]:
+    if seconds <= 0 or len(problem.services) > SAVINGS_UP_TO_SERVICES:
+        return {}
+    savings = routing_savings(problem, found, seconds=seconds, clock=clock)
+    return {name: saving for name, saving in savings.items() if saving is not None and saving.saving_per_hour > 0}
+
+
+def _token_costs(problem: Problem, found: Plan) -> dict[str, float]:
+    plans = {planned.service: planned for planned in found.services}
+    costs = {each.name: token_figures(each, plans[each.name]).cost_per_million for each in problem.services}
+    return {name: cost for name, cost in costs.items() if cost is not None}

@@ -1,0 +1,63 @@
+"""Start-up times for planning: what was measured where it suffices, and what the pools and profiles say otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from medley_operator.domain.cluster.startup import STARTUP_SECONDS, lead_times, longest_startup_seconds, startup_seconds
+from medley_operator.domain.values.leadtime import FEWEST_STARTS, LeadKey, LeadTimes
+from tests.unit.operator import factories as make
+from tests.unit.operator.domain.values.test_leadtime import COLD, CREATED, LLAMA, WARM, pod, start
+from tests.unit.operator.rounds.play import run
+
+
+def test_a_figure_for_planning_needs_three_starts_and_the_right_kind() -> None:
+    def leads(count: int, key: LeadKey, total: float = 400.0) -> LeadTimes:
+        return LeadTimes().with_starts([(key, start(f"{key.node}{n}", total)) for n in range(count)])
+
+    def seconds(known: LeadTimes, kind: str = "Fixed", **profile: Any) -> float:
+        return startup_seconds(LLAMA, "L4", make.pool(kind=kind), make.profile(**profile), known)
+
+    assert seconds(LeadTimes()) == STARTUP_SECONDS
+    assert seconds(leads(FEWEST_STARTS - 1, WARM)) == STARTUP_SECONDS
+    assert seconds(leads(FEWEST_STARTS, WARM)) == 420
+    assert seconds(leads(FEWEST_STARTS, COLD)) == STARTUP_SECONDS
+    assert seconds(leads(FEWEST_STARTS, COLD), "Elastic") == 420
+    assert seconds(leads(FEWEST_STARTS, WARM), "Elastic") == 420
+    assert seconds(leads(FEWEST_STARTS, WARM), startupTimeout="300s") == 300
+    assert seconds(leads(FEWEST_STARTS, WARM, 1.0)) == 30
+    assert seconds(leads(FEWEST_STARTS, WARM, 9999.0), startupTimeout="4h") == 9999
+
+
+def test_pods_of_a_snapshot_are_counted_where_all_of_it_is_known() -> None:
+    nodes = [replace(make.node("node-1", pool_name="l4"), created_at=CREATED - 86400), make.node("old", pool_name="l4")]
+    pods = (
+        *(pod(f"pod-{n}") for n in range(3)),
+        pod("gone", node="elsewhere"),
+        pod("ageless", node="old"),
+        pod("poolless", pool="other"),
+        {**pod("foreign"), "metadata": {**pod("foreign")["metadata"], "namespace": "else"}},
+    )
+    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=pods)
+    leads = lead_times(snapshot, LeadTimes())
+    assert {key: len(starts) for key, starts in leads.starts.items()} == {WARM: 3}
+    assert lead_times(replace(snapshot, pods=()), leads) is leads
+
+
+def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
+    nodes = [replace(make.node(f"node-{n}", pool_name="l4"), created_at=CREATED - 86400) for n in range(4)]
+    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=tuple(pod(f"pod-{n}") for n in range(3)))
+    first = run(snapshot)
+    later = run(replace(snapshot, pods=()), first.decision.memory)
+    for done in (first, later):
+        assert done.prepared.problem is not None
+        by_gpu = {v.gpu: v.startup_seconds for v in done.prepared.problem.services[0].variants}
+        assert by_gpu == {"L4": 180.0, "H100": STARTUP_SECONDS}
+        (gauges,) = done.decision.lead_gauges
+        assert (gauges.model, gauges.gpu, gauges.node, gauges.starts) == (LLAMA, "L4", "warm", 3)
+        assert gauges.p90_seconds == {"scheduled": 3, "started": 7, "pulled": 60, "ready": 90, "total": 160}
+    wished = make.service(spec={"variants": [{"poolRef": "h100"}]})
+    for service, longest in ((make.service(), 180.0), (wished, STARTUP_SECONDS)):
+        leads = first.decision.memory.leads
+        assert longest_startup_seconds(service, make.profile(), first.prepared.pools, leads) == longest

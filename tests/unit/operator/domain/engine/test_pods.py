@@ -1,0 +1,35 @@
+"""The engine of a Deployment's pods is read from the manifest, or left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from medley_operator.domain.engine.pods import engine_pods
+from medley_planner.capacity import EngineKey
+from medley_planner.shapes import Precision
+from tests.unit.operator import factories
+from tests.unit.operator.domain.speed.test_calibration import RUN, deployment, pods_of, snapshot_of
+
+
+def test_the_engine_of_a_deployment_is_read_from_its_arguments() -> None:
+    flags = (("--tensor-parallel-size", "2"), ("--quantization", "fp8"), ("--max-num-batched-tokens", "1024"))
+    run = pods_of(deployment(flags=flags))
+    version = factories.profile().spec.version
+    assert run.key == EngineKey(RUN.shape.name, "L4", 2, Precision.FP8, version)
+    assert (run.run_as.token_budget, run.settled) == (1024, True)
+
+
+@pytest.mark.parametrize("status", [{"observedGeneration": 2}, {"updatedReplicas": 1}])
+def test_while_it_rolls_out_pods_are_of_two_kinds(status: dict[str, int]) -> None:
+    assert not pods_of(deployment(status=status)).settled
+
+
+def test_an_image_that_is_not_the_profiles_is_another_engine() -> None:
+    manifest = deployment()
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "vllm/vllm-openai:other"
+    assert not pods_of(manifest).settled
+
+
+@pytest.mark.parametrize("flags", [(("--quantization", "awq"),), (("--tensor-parallel-size", "two"),)])
+def test_arguments_that_no_variant_sets_are_left_out(flags: tuple[tuple[str, str], ...]) -> None:
+    assert engine_pods(snapshot_of(deployment(flags=flags))) == {}

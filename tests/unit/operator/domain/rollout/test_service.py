@@ -1,0 +1,18 @@
+"""Services select the pods of one variant, or of all."""
+
+from __future__ import annotations
+
+from medley_operator.domain.rollout.service import render_common_service, render_variant_service
+from tests.unit.operator import factories as make
+from tests.unit.operator.domain.engine.test_deployment import deployment
+
+
+def test_services_select_ready_pods_of_a_variant_or_of_all() -> None:
+    one, all_ = render_variant_service(make.service(), variant="l4"), render_common_service(make.service())
+    assert one["metadata"]["name"] == "llama-l4"
+    assert one["spec"]["selector"]["medley.dev/variant"] == "l4"
+    assert all_["metadata"]["name"] == "llama"
+    assert "medley.dev/variant" not in all_["spec"]["selector"]
+    pods = deployment()["spec"]["template"]["metadata"]["labels"].items()
+    assert one["spec"]["selector"].items() <= pods
+    assert all_["spec"]["selector"].items() <= pods
