@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
 from medley_operator.domain.cluster.children import by_owner, gpus_by_pool
-from medley_operator.domain.cluster.startup import lead_gauges
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.events import service_events
-from medley_operator.domain.report.gauges import pool_gauges, service_gauges
+from medley_operator.domain.report.gauges import PoolNodes, pool_nodes, round_gauges
 from medley_operator.domain.report.platform_status import (
     pool_status,
     profile_status,
@@ -44,8 +43,6 @@ from medley_operator.domain.values.snapshot import (
     EventNote,
     FleetMemory,
     ObjectKey,
-    PoolGauges,
-    ServiceGauges,
     ServiceMemory,
     Snapshot,
     StatusWrite,
@@ -78,15 +75,15 @@ def decide(
     ]
     statuses: list[StatusWrite] = []
     events: list[EventNote] = []
-    gauges: list[ServiceGauges] = []
+    shown: list[tuple[ServiceDecision, LLMServiceStatus]] = []
     for result in outcomes:
         status = service_status(result, now=now)
         service = result.candidate.service
         if status != service.status:
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
         events.extend(service_events(result, status))
-        gauges.append(service_gauges(result, status))
-    pools = pool_gauges(prepared, outcome)
+        shown.append((result, status))
+    pools = pool_nodes(prepared, outcome)
     statuses += _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
     for rejected in snapshot.rejected:
         write = rejected_status(rejected, own=owned.get(rejected.uid, {}), now=now)
@@ -98,10 +95,8 @@ def decide(
         deletes=tuple(delete for result in outcomes for delete in result.writes.deletes),
         statuses=tuple(statuses),
         events=tuple(events),
-        gauges=tuple(gauges),
+        gauges=round_gauges(shown, pools, prepared.leads),
         memory=replace(_remember(outcomes, memory), leads=prepared.leads),
-        pool_gauges=pools,
-        lead_gauges=lead_gauges(prepared.leads),
     )
 
 
@@ -210,7 +205,7 @@ def _platform_statuses(
     snapshot: Snapshot,
     prepared: Prepared,
     planned_gpus: Mapping[str, int],
-    by_node: Sequence[PoolGauges],
+    by_node: Sequence[PoolNodes],
     *,
     now: str,
 ) -> list[StatusWrite]:

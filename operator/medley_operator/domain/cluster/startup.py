@@ -11,9 +11,9 @@ from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, Runt
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.leadtime import Component, LeadKey, LeadTimes, Start, start_of
+from medley_operator.domain.values.leadtime import LeadKey, LeadTimes, Start, start_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import LeadGauges, Snapshot
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.shapes import model_id
 from medley_planner.units import duration_seconds
 
@@ -69,19 +69,6 @@ def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
         if found is not None:
             state, start = found
             yield LeadKey(model, gpu.name, state), start
-
-
-def lead_gauges(leads: LeadTimes) -> tuple[LeadGauges, ...]:
-    return tuple(
-        LeadGauges(
-            model=key.model,
-            gpu=key.gpu,
-            node=key.node.value,
-            starts=len(starts),
-            p90_seconds={part.value: leads.p90(key, part) or 0.0 for part in Component},
-        )
-        for key, starts in leads.starts.items()
-    )
 
 
 def _step(seconds: float) -> float:

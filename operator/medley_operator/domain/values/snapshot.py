@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.service_key import ServiceKey
@@ -202,57 +203,6 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
-class VariantGauge:
-    variant: str
-    pool: str
-    gpu: str
-    desired: int
-    ready: int
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceGauges:
-    """Figures of one service for the exporter; rates in requests per second, money in US dollars per hour."""
-
-    namespace: str
-    name: str
-    rate_rps: float
-    prompt_tokens_mean: float
-    generation_tokens_mean: float
-    cost_per_hour: float
-    best_single_cost_per_hour: float | None
-    unserved_rps: float
-    held: bool
-    variants: tuple[VariantGauge, ...]
-    measured_rps: float | None = None
-    forecast_margin: float | None = None
-    """Of this round, not of the plan; None: nothing is measured, or there is no forecast."""
-    predicted_attainment: float | None = None
-    """Share of requests within the targets, as the check of the plan simulated it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolGauges:
-    """A pool that is paid by the node: nodes that the plan pays for, and what no replica on them accounts for."""
-
-    pool: str
-    planned_nodes: int
-    idle_cost_per_hour: float | None
-    """US dollars per hour; None where this round made no plan."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeadGauges:
-    """How long replicas of a model take to start on a type of GPU, by component, on nodes that are warm or cold."""
-
-    model: str
-    gpu: str
-    node: str
-    starts: int
-    p90_seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """All that one round does to the world. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written."""
 
@@ -260,7 +210,5 @@ class Decision:
     deletes: tuple[Delete, ...]
     statuses: tuple[StatusWrite, ...]
     events: tuple[EventNote, ...]
-    gauges: tuple[ServiceGauges, ...]
+    gauges: tuple[GaugeSample, ...]
     memory: FleetMemory
-    pool_gauges: tuple[PoolGauges, ...] = ()
-    lead_gauges: tuple[LeadGauges, ...] = ()

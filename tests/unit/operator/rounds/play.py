@@ -63,6 +63,12 @@ class Round:
     def deleted(self) -> list[str]:
         return sorted(str(delete.key) for delete in self.decision.deletes)
 
+    def gauge(self, name: str, *labels: str) -> float | None:
+        """The gauge `medley_NAME` of those labels, or else of the service llama; None where it has no such series."""
+        labels = labels or (make.NAMESPACE, "llama")
+        found = (each for each in self.decision.gauges if (each.name, each.labels) == (f"medley_{name}", labels))
+        return next((each.value for each in found), None)
+
     def reasons(self) -> list[str]:
         """Reasons of the Events."""
         return [event.reason for event in self.decision.events]

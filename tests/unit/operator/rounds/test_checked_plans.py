@@ -52,14 +52,14 @@ def test_the_prediction_is_in_status_and_gauges_and_does_not_flicker() -> None:
     good = planned(steady.snapshot)
     first = told(steady.snapshot, FleetPlan.of(good, checked=checked(0.98765)))
     assert first.status()["plan"]["predictedAttainmentPercent"] == "98.7"
-    assert first.decision.gauges[0].predicted_attainment == pytest.approx(0.987)
+    assert first.gauge("predicted_slo_attainment_ratio") == pytest.approx(0.987)
     snapshot = make.carried_out(first.snapshot, first.decision)
     assert is_quiet(told(snapshot, FleetPlan.of(good, checked=checked(0.98765))).decision)
     # Noise of measured step times, a round that did not reach the service, and one without a plan write nothing.
     assert is_quiet(told(snapshot, FleetPlan.of(good, checked=checked(0.9899))).decision)
     missed = told(snapshot, good)
     assert is_quiet(missed.decision)
-    assert missed.decision.gauges[0].predicted_attainment == pytest.approx(0.987)
+    assert missed.gauge("predicted_slo_attainment_ratio") == pytest.approx(0.987)
     assert (
         told(snapshot, FleetPlan.of(good, checked=checked(0.96))).status()["plan"]["predictedAttainmentPercent"]
         == "96.0"

@@ -93,12 +93,13 @@ def test_rounds_tell_what_was_measured_and_a_steady_load_writes_nothing() -> Non
     assert status.measured_requests_per_second == "10"
     assert status.forecast_margin_percent is not None
     assert float(status.requests_per_second) > 12.0
-    (gauges,) = steady.decision.gauges
-    assert (gauges.measured_rps, gauges.rate_rps > 12.0) == (10.0, True)
+    assert steady.gauge("service_measured_request_rate") == 10.0
+    assert (steady.gauge("service_request_rate") or 0.0) > 12.0
+    assert (steady.gauge("service_forecast_margin_ratio") or 0.0) > 0.0
     for place, rate in enumerate((10.2, 9.9, 10.4, 9.7, 10.0)):
         steady = follow(
             replace(steady, snapshot=replace(steady.snapshot, at_seconds=at_seconds + 60.0 * place, histories={})),
             observations={"llama": make.found(rate)},
         )
         assert is_quiet(steady.decision), rate
-        assert steady.decision.gauges[0].measured_rps == rate
+        assert steady.gauge("service_measured_request_rate") == rate
