@@ -18,7 +18,8 @@ class UnknownEngine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the command line sets. `quantization` is "" where the weights keep the dtype's precision."""
+    """What the command line sets. `quantization` is "" where the weights keep the dtype's precision, `kv_cache_dtype`
+    "auto" where the cache does."""
 
     model: str
     served_model_name: str
@@ -28,6 +29,7 @@ class EngineSettings:
     max_sequences: int
     dtype: str
     quantization: str
+    kv_cache_dtype: str
     gpu_memory_utilization: float
 
 
@@ -53,6 +55,7 @@ def parse_arguments(args: Sequence[str]) -> EngineSettings:
         max_sequences=_integer(flags, "--max-num-seqs", DEFAULT_SEQUENCES),
         dtype=flags.get("--dtype", "auto"),
         quantization=flags.get("--quantization", ""),
+        kv_cache_dtype=flags.get("--kv-cache-dtype", "auto"),
         gpu_memory_utilization=_share(flags, "--gpu-memory-utilization", DEFAULT_MEMORY_UTILIZATION),
     )
 

@@ -16,6 +16,7 @@ from e2e.fleet.kubeview import GPU_LABEL
 from e2e.fleet.simulation import SpecOf
 from medley_planner.capacity import StepTime, memory_fit
 from medley_planner.catalog import Gpu, UnknownGpu, gpu
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import (
     ModelShape,
     Precision,
@@ -37,12 +38,15 @@ def spec_factory(truth: Mapping[str, float]) -> SpecOf:
         settings = parse_arguments(pod.args)
         card = _gpu(pod)
         shape = _shape(settings.model, model_config)
-        precision = _precision(settings)
-        fit = memory_fit(
-            shape,
+        layout = Layout(
             card,
             tensor_parallel=settings.tensor_parallel,
-            precision=precision,
+            precision=_precision(settings),
+            kv_format=_kv_format(settings),
+        )
+        fit = memory_fit(
+            shape,
+            layout,
             max_model_len=settings.max_model_len,
             utilisation=settings.gpu_memory_utilization,
         )
@@ -55,7 +59,7 @@ def spec_factory(truth: Mapping[str, float]) -> SpecOf:
             max_sequences=settings.max_sequences,
             kv_tokens=fit.kv_tokens,
             gpu_memory_utilization=settings.gpu_memory_utilization,
-            step=StepTime(shape, card, tensor_parallel=settings.tensor_parallel, precision=precision),
+            step=StepTime(shape, layout),
             truth_factor=factors.get(card.name, 1.0),
         )
 
@@ -86,3 +90,11 @@ def _precision(settings: EngineSettings) -> Precision:
     if settings.dtype not in ("auto", "bfloat16", "float16", "half"):
         raise UnknownEngine(f"--dtype={settings.dtype} is not modelled; use bfloat16")
     return Precision.BF16
+
+
+def _kv_format(settings: EngineSettings) -> KvFormat:
+    if settings.kv_cache_dtype in ("fp8", "fp8_e4m3", "fp8_e5m2"):
+        return KvFormat.FP8
+    if settings.kv_cache_dtype in ("auto", "bfloat16"):
+        return KvFormat.BF16
+    raise UnknownEngine(f"--kv-cache-dtype={settings.kv_cache_dtype} is not modelled; use auto, bfloat16 or fp8")

@@ -14,12 +14,12 @@ from medley_operator.profile.samples import Ending, Run
 from medley_operator.profile.session import Session
 from medley_planner.capacity import StepFactors, StepTime
 from medley_planner.capacity.fit import Fit, NoFit, fit_points
-from medley_planner.shapes import Precision
+from medley_planner.layout import Layout
 
 
 def step(factors: StepFactors) -> StepTime:
     """The data sheet's step time with its parts multiplied."""
-    return StepTime(shape(), cpu(cores()), tensor_parallel=1, precision=Precision.BF16, factors=factors)
+    return StepTime(shape(), Layout(cpu(cores())), factors=factors)
 
 
 def fitted(profiles: Sequence[Session], *, kv_tokens: int) -> Fit:
@@ -27,9 +27,7 @@ def fitted(profiles: Sequence[Session], *, kv_tokens: int) -> Fit:
     fit = fit_points(
         [point for profile in profiles for point in profile.points()],
         shape=shape(),
-        gpu=cpu(cores()),
-        tensor_parallel=1,
-        precision=Precision.BF16,
+        layout=Layout(cpu(cores())),
         token_budget=TOKEN_BUDGET,
         max_sequences=MAX_SEQUENCES,
         kv_tokens=kv_tokens,

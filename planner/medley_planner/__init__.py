@@ -25,8 +25,8 @@ replicas run on.
 ...     mp.Variant(
 ...         name=row.name,
 ...         pool=sources[row.source].pool,
-...         gpu=row.replica.gpu.name,
-...         gpus_per_replica=row.replica.tensor_parallel,
+...         gpu=row.replica.layout.gpu.name,
+...         gpus_per_replica=row.replica.layout.gpus,
 ...         cost_per_hour=row.cost_per_hour,
 ...         capacity_rps=row.capacity.capacity_rps,
 ...         provenance=row.capacity.provenance,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class OmittedReason(StrEnum):
@@ -19,6 +21,8 @@ class OmittedReason(StrEnum):
     """The GPU has no arithmetic for the precision that is asked for."""
     TOKEN_BUDGET_NOT_OFFERED = "TokenBudgetNotOffered"  # noqa: S105 - tokens of text
     """The engine is not offered with the token budget that is asked for."""
+    KV_FORMAT_NOT_OFFERED = "KvFormatNotOffered"
+    """The engine is not started with the KV cache format that is asked for."""
     CANNOT_SERVE = "CannotServe"
     """It serves no size of the load within the targets."""
     CANNOT_SERVE_ALL = "CannotServeAll"
@@ -37,10 +41,43 @@ class OmittedReason(StrEnum):
     """No node of its pool has the GPUs of one replica."""
     NO_DEMAND = "NoDemand"
     """There is nothing to serve."""
+    OVER_BUDGET = "OverBudget"
+    """Demand is left out, and what the plan leaves of the service's budget does not pay a replica."""
     DEARER = "Dearer"
-    """What it serves costs more on it."""
+    """The same requests cost more on it, fractions of a replica counted."""
+    TOO_LARGE = "TooLarge"
+    """The same requests cost no more on it, fractions of a replica counted, but whole replicas do at this load."""
     NO_GAIN = "NoGain"
     """No plan with a replica of it costs less."""
+
+    def counted(self, count: int) -> str:
+        """So many variants in a list of them: "3 too large"."""
+        one, more = _COUNTED[self]
+        return f"{count} {one if count == 1 else more}"
+
+
+_COUNTED: Mapping[OmittedReason, tuple[str, str]] = MappingProxyType(
+    {
+        OmittedReason.POOL_NOT_USABLE: ("in a pool that cannot be used", "in pools that cannot be used"),
+        OmittedReason.SAME_NAME: ("with the name of another", "with the names of others"),
+        OmittedReason.DOES_NOT_FIT: ("does not fit", "do not fit"),
+        OmittedReason.PRECISION_NOT_SUPPORTED: ("lacks the precision", "lack the precision"),
+        OmittedReason.TOKEN_BUDGET_NOT_OFFERED: ("lacks the token budget", "lack the token budget"),
+        OmittedReason.CANNOT_SERVE: ("misses the targets", "miss the targets"),
+        OmittedReason.CANNOT_SERVE_ALL: ("misses the targets for some sizes", "miss the targets for some sizes"),
+        OmittedReason.DOMINATED: ("dominated", "dominated"),
+        OmittedReason.TOO_MANY: ("beyond what a route holds", "beyond what a route holds"),
+        OmittedReason.MAX_REPLICAS_ZERO: ("with maxReplicas 0", "with maxReplicas 0"),
+        OmittedReason.OUT_OF_STOCK: ("out of stock", "out of stock"),
+        OmittedReason.OUT_OF_POWER: ("out of power", "out of power"),
+        OmittedReason.NODE_TOO_SMALL: ("larger than a node", "larger than a node"),
+        OmittedReason.NO_DEMAND: ("without demand", "without demand"),
+        OmittedReason.OVER_BUDGET: ("over the budget", "over the budget"),
+        OmittedReason.DEARER: ("dearer", "dearer"),
+        OmittedReason.TOO_LARGE: ("too large", "too large"),
+        OmittedReason.NO_GAIN: ("without gain", "without gain"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

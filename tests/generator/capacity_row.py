@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from medley_planner.capacity import ESTIMATE, CapacityRow, StepTime, max_rate_rps, memory_fit
 from medley_planner.catalog import Gpu
+from medley_planner.layout import Layout
 from medley_planner.model import Bucket
 from medley_planner.shapes import ModelShape, Precision
 
@@ -28,13 +29,11 @@ def capacity_row(
 ) -> CapacityRow:
     fit = memory_fit(
         shape,
-        gpu,
-        tensor_parallel=tensor_parallel,
-        precision=precision,
+        Layout(gpu, tensor_parallel=tensor_parallel, precision=precision),
         max_model_len=max_model_len,
         utilisation=utilisation,
     )
-    step = StepTime(shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
+    step = StepTime(shape, Layout(gpu, tensor_parallel=tensor_parallel, precision=precision))
     rates = [
         ESTIMATE.derate
         * max_rate_rps(

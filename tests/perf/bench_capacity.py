@@ -26,7 +26,8 @@ from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.simulated import closed_form_of, engine_of_key, simulate_table
 from medley_planner.catalog import gpu
 from medley_planner.engine import Balance, Routing, Trace, poisson_arrivals, simulate
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.layout import Layout
+from medley_planner.shapes import bundled_shape
 from medley_planner.workload import standard_buckets
 from tests.perf.cpu import CpuClock
 from tests.perf.inputs import MODEL, fit_of
@@ -53,11 +54,8 @@ class Timed:
 
 def key_of(name: str, *, tpot_seconds: float) -> TableKey:
     return TableKey.of(
-        TableGroup(bundled_shape(MODEL), "0.32.0", LatencyTargets(1.0, tpot_seconds, 95.0), MAX_MODEL_LEN, 256),
-        gpu(name),
-        tensor_parallel=1,
-        precision=Precision.BF16,
-        kv_element_bytes=2.0,
+        TableGroup(bundled_shape(MODEL), LatencyTargets(1.0, tpot_seconds, 95.0), MAX_MODEL_LEN, 256),
+        Layout(gpu(name), engine_version="0.32.0"),
         token_budget=2048,
         speed=ESTIMATE,
         fit=fit_of(name, max_model_len=MAX_MODEL_LEN),
@@ -141,7 +139,7 @@ def row_of(one: Timed, rng: np.random.Generator) -> dict[str, Any]:
     low, middle, high = np.percentile(ratios, (5, 50, 95)).tolist()
     checked = rng.choice(served, size=min(CHECKED_CELLS, served.size), replace=False)
     return {
-        "gpu": table.key.gpu.name,
+        "gpu": table.key.layout.gpu.name,
         "tpot_seconds": table.key.group.targets.tpot_seconds,
         "served_cells": int(served.size),
         "closed_form_alone_serves": int(((closed > 0) & (simulated == 0)).sum()),

@@ -207,8 +207,8 @@ def problem_of(
         Variant(
             name=row.name,
             pool=sources[row.source].pool,
-            gpu=row.replica.gpu.name,
-            gpus_per_replica=row.replica.tensor_parallel,
+            gpu=row.replica.layout.gpu.name,
+            gpus_per_replica=row.replica.layout.gpus,
             cost_per_hour=row.cost_per_hour,
             capacity_rps=tuple(rate if derated else rate / row.capacity.derate for rate in row.capacity.capacity_rps),
             provenance=row.capacity.provenance,

@@ -69,9 +69,7 @@ def measured(path: Path = MEASURED) -> Measured:
             asked = row_question(line, range_ratio=RANGE_RATIO)
             reason = beats_the_limit(
                 asked.shape,
-                asked.gpu,
-                tensor_parallel=asked.tensor_parallel,
-                precision=asked.precision,
+                asked.layout,
                 prompt_tokens=asked.prompt_tokens,
                 generation_tokens=asked.generation_tokens,
                 concurrency=asked.concurrency or 1.0,
@@ -81,17 +79,16 @@ def measured(path: Path = MEASURED) -> Measured:
             if reason:
                 impossible.append(f"{line['model_path']} {line['system']} TP{line['tp_size']}: {reason}")
                 continue
-            shape, card = asked.shape, asked.gpu
+            shape, layout = asked.shape, asked.layout
             linear = shape.linear_parameters() if shape.experts else shape.dense_parameters()
-            read = linear * asked.precision.weight_bytes
+            read = linear * layout.precision.weight_bytes
             context = asked.prompt_tokens + asked.generation_tokens / 2.0
-            cached = (
-                (asked.concurrency or 1.0) * context * shape.kv_bytes_per_token(element_bytes=asked.kv_element_bytes)
-            )
-            bandwidth = asked.tensor_parallel * card.memory_gb_per_second * 1e9
+            kv_bytes = shape.kv_bytes_per_token(element_bytes=layout.kv_format.element_bytes)
+            cached = (asked.concurrency or 1.0) * context * kv_bytes
+            bandwidth = layout.tensor_parallel * layout.gpu.memory_gb_per_second * 1e9
             rows.append(
                 Row(
-                    group=(shape.name, card.name, asked.tensor_parallel, asked.precision.value),
+                    group=(shape.name, layout.gpu.name, layout.tensor_parallel, layout.precision.value),
                     dense=not shape.experts,
                     ttft=ttft,
                     tpot=tpot,
@@ -138,8 +135,8 @@ def fitted_errors(rows: list[Row]) -> list[float]:
     Rows of a group that spread attention otherwise are another engine, with a profile of its own.
     """
     errors: list[float] = []
-    for groups in sorted({row.question.attention_data_parallel for row in rows}):
-        alike = [row for row in rows if row.question.attention_data_parallel == groups]
+    for groups in sorted({row.question.layout.attention_data_parallel for row in rows}):
+        alike = [row for row in rows if row.question.layout.attention_data_parallel == groups]
         if len(alike) <= 3:
             continue
         chosen, others = three_points(alike)
@@ -147,13 +144,9 @@ def fitted_errors(rows: list[Row]) -> list[float]:
         fit = fit_points(
             [_point(row) for row in chosen],
             shape=asked.shape,
-            gpu=asked.gpu,
-            tensor_parallel=asked.tensor_parallel,
-            precision=asked.precision,
+            layout=asked.layout,
             token_budget=asked.token_budget,
             max_sequences=asked.max_sequences,
-            kv_element_bytes=asked.kv_element_bytes,
-            attention_data_parallel=groups,
             first_wave=True,
         )
         if not isinstance(fit, Fit):

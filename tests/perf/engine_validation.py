@@ -13,7 +13,8 @@ from statistics import fmean
 from medley_planner.capacity import StepTime, memory_fit
 from medley_planner.catalog import gpu
 from medley_planner.engine import Balance, EngineSpec, ReplicaGroup, Routing, SimulatedFleet, Trace, simulate
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.layout import Layout
+from medley_planner.shapes import bundled_shape
 from tests.perf.inputs import SHARED
 
 DATA = SHARED / "llmservingsim_vllm_requests_RTXPRO6000_Llama-3.1-8B.jsonl"
@@ -46,10 +47,10 @@ def validate() -> Compared:
     max_model_len = shape.max_position
     assert max_model_len is not None
     parallel = flags["tensor_parallel_size"]
-    fit = memory_fit(shape, card, tensor_parallel=parallel, precision=Precision.BF16, max_model_len=max_model_len)
+    fit = memory_fit(shape, Layout(card, tensor_parallel=parallel), max_model_len=max_model_len)
     assert fit.fits, fit.reason
     spec = EngineSpec(
-        step=StepTime(shape, card, tensor_parallel=parallel, precision=Precision.BF16),
+        step=StepTime(shape, Layout(card, tensor_parallel=parallel)),
         token_budget=flags["max_num_batched_tokens"],
         max_sequences=flags["max_num_seqs"],
         kv_tokens=fit.kv_tokens,

@@ -9,7 +9,8 @@ from pathlib import Path
 from medley_planner.capacity import MemoryFit, StepFactors, StepTime, memory_fit
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import gpu
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.layout import Layout
+from medley_planner.shapes import bundled_shape
 
 SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 AZURE = SHARED / "AzureLLMInferenceTrace_conv.csv"
@@ -24,11 +25,9 @@ def azure_sizes() -> list[tuple[int, int]]:
 
 def fit_of(gpu_name: str, *, max_model_len: int) -> MemoryFit:
     """Of `MODEL` in BF16 on one GPU."""
-    return memory_fit(
-        bundled_shape(MODEL), gpu(gpu_name), tensor_parallel=1, precision=Precision.BF16, max_model_len=max_model_len
-    )
+    return memory_fit(bundled_shape(MODEL), Layout(gpu(gpu_name)), max_model_len=max_model_len)
 
 
 def step_of(gpu_name: str, factors: StepFactors = UNCORRECTED) -> StepTime:
     """Of `MODEL` in BF16 on one GPU, as the data sheet says times `factors`."""
-    return StepTime(bundled_shape(MODEL), gpu(gpu_name), tensor_parallel=1, precision=Precision.BF16, factors=factors)
+    return StepTime(bundled_shape(MODEL), Layout(gpu(gpu_name)), factors=factors)

@@ -33,7 +33,9 @@ from medley_operator.domain.values.snapshot import (
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.capacity import EngineKey, GridRatios, Speed, StepFactors, TableGroup
 from medley_planner.capacity.simulated import closed_form_of
+from medley_planner.catalog import gpu
 from medley_planner.fleet_plan import FleetPlan
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Bucket, Demand, Provenance, SizeSource
 from medley_planner.shapes import Precision
 from tests.unit.operator import factories as make
@@ -224,10 +226,14 @@ speeds = st.builds(
 keys = st.builds(
     EngineKey,
     model=st.just(SMALL),
-    gpu=st.sampled_from(("H100", "L4", "nonesuch")),
-    tensor_parallel=st.sampled_from((0, 1, 2, 8)),
-    precision=st.sampled_from(Precision),
-    engine_version=st.sampled_from(("0.32.0", "0.1", "")),
+    layout=st.builds(
+        Layout,
+        gpu=st.sampled_from((gpu("H100"), gpu("L4"), replace(gpu("L4"), name="nonesuch"))),
+        tensor_parallel=st.sampled_from((0, 1, 2, 8)),
+        precision=st.sampled_from(Precision),
+        kv_format=st.sampled_from(KvFormat),
+        engine_version=st.sampled_from(("0.32.0", "0.1", "")),
+    ),
 )
 
 

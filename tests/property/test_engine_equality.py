@@ -21,14 +21,15 @@ from medley_planner.engine import (
     Trace,
     simulate,
 )
+from medley_planner.layout import Layout
 from medley_planner.shapes import Precision, bundled_shape
 from tests.reference_engine import simulate_stepwise
 
 _LLAMA = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
 _STEPS = (
-    StepTime(_LLAMA, gpu("L4"), tensor_parallel=1, precision=Precision.BF16),
-    StepTime(_LLAMA, gpu("H100"), tensor_parallel=2, precision=Precision.FP8),
-    StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), gpu("H100"), tensor_parallel=1, precision=Precision.BF16),
+    StepTime(_LLAMA, Layout(gpu("L4"))),
+    StepTime(_LLAMA, Layout(gpu("H100"), tensor_parallel=2, precision=Precision.FP8)),
+    StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), Layout(gpu("H100"))),
 )
 
 

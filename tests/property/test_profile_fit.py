@@ -15,6 +15,7 @@ from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, fit_points
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.catalog import gpu, known_gpus
+from medley_planner.layout import Layout
 from medley_planner.shapes import Precision, bundled_models
 
 figures = st.one_of(st.floats(), st.sampled_from([0.0, 1.0, 1e-9, 1e9]), st.floats(1e-3, 1e4))
@@ -74,9 +75,7 @@ def test_the_fit_is_a_value_for_any_points(
     found = fit_points(
         measured,
         shape=model.shape,
-        gpu=gpu(card),
-        tensor_parallel=degree,
-        precision=precision,
+        layout=Layout(gpu(card), tensor_parallel=degree, precision=precision),
         token_budget=budget,
         max_sequences=sequences,
         kv_tokens=kv_tokens,

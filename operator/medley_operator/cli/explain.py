@@ -18,8 +18,8 @@ from medley_planner.cli import explain as bare
 
 if TYPE_CHECKING:
     from medley_operator.domain.values.candidates import Prepared
+    from medley_planner.cli.explain_answer import ServiceNotes
     from medley_planner.model import Plan
-    from medley_planner.omitted import Omitted
 
 EXIT_BAD_INPUT = 2
 
@@ -77,10 +77,12 @@ def _explain_manifests(args: argparse.Namespace) -> int:
     except NoPlan as error:
         print(f"medley explain: {error}", file=sys.stderr)
         return EXIT_NO_PLAN
-    status = exit_status(build_report(prepared, planned))
+    report = build_report(prepared, planned)
+    status = exit_status(report)
     _name_rejected(prepared)
-    for note in basis_notes(prepared):
-        print(f"note: {note}", file=sys.stderr)
+    if args.output in ("json", "yaml"):
+        for note in basis_notes(prepared):
+            print(f"note: {note}", file=sys.stderr)
     if prepared.problem is None or planned is None:
         return status
     last, last_problem = (before[1], before[0].problem) if before is not None else (None, None)
@@ -89,13 +91,7 @@ def _explain_manifests(args: argparse.Namespace) -> int:
             "--last: none of its services can be planned, so there is no earlier plan; correct it or leave it out"
         )
     bare.explain_and_print(
-        prepared.problem,
-        planned,
-        last=last,
-        last_problem=last_problem,
-        seconds=args.explain_seconds,
-        output=args.output,
-        excluded=_excluded(prepared),
+        prepared.problem, planned, args, last=last, last_problem=last_problem, notes=_notes(prepared, report)
     )
     return status
 
@@ -112,9 +108,18 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
     return plan_snapshot(snapshot, deadline_seconds=args.deadline)
 
 
-def _excluded(prepared: Prepared) -> dict[str, tuple[Omitted, ...]]:
-    """What preparing left out of each service."""
-    return {candidate.key.problem_name: candidate.omitted for candidate in prepared.services}
+def _notes(prepared: Prepared, report: dict[str, Any]) -> ServiceNotes:
+    """What preparing left out of each service, and what `medley plan` says of its load, capacities and simulation."""
+    from medley_operator.cli.plan_answer import attainment_words, capacity_words, load_words
+    from medley_planner.cli.explain_answer import ServiceNotes
+
+    planned = {service["service"]: service for service in report["services"] if "mix" in service}
+    return ServiceNotes(
+        excluded={candidate.key.problem_name: candidate.omitted for candidate in prepared.services},
+        loads={name: load_words(service) for name, service in planned.items()},
+        attainments={name: attainment_words(service) for name, service in planned.items()},
+        capacities={name: capacity_words(service) for name, service in planned.items()},
+    )
 
 
 def _name_rejected(prepared: Prepared) -> None:

@@ -41,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         "the verifier.",
     )
     add_manifest_files(parser, required=True)
-    add_plan_options(parser)
+    add_plan_options(parser, why=True)
     add_table_options(parser)
     parser.set_defaults(run=run)
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         objects = read_objects(args.filenames)
         snapshot, notes = offline_snapshot(objects)
         snapshot = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate)
-        return _plan_and_print(snapshot, notes, output=args.output, deadline_seconds=args.deadline)
+        return _plan_and_print(snapshot, notes, args)
     except (ManifestError, InvalidProblem) as error:
         print(f"medley plan: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -182,12 +182,12 @@ def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, st
     return tuple(map(judged, services))
 
 
-def _plan_and_print(snapshot: Snapshot, notes: list[str], *, output: str, deadline_seconds: float) -> int:
+def _plan_and_print(snapshot: Snapshot, notes: list[str], args: argparse.Namespace) -> int:
     from medley_operator.cli.plan_report import build_report, exit_status, write_report
 
-    prepared, planned = plan_snapshot(snapshot, deadline_seconds=deadline_seconds)
+    prepared, planned = plan_snapshot(snapshot, deadline_seconds=args.deadline)
     report = build_report(prepared, planned)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    write_report(report, output=output)
+    write_report(report, output=args.output, why=args.why)
     return exit_status(report)

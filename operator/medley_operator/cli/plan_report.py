@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.load.figures import figures_of
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
@@ -29,6 +30,8 @@ def build_report(prepared: Prepared, planned: Plan | None) -> Report:
         "cost_per_hour": _figure(planned.cost_per_hour if planned is not None else 0.0),
         "lower_bound": _figure(fleet_lower_bound(planned) if planned is not None else 0.0),
         "gap": _figure(planned.gap if planned is not None else 0.0),
+        "switching_cost_per_hour": _figure(planned.switching_cost_per_hour if planned is not None else 0.0),
+        "lower_bound_with_switching": _figure(planned.lower_bound_per_hour if planned is not None else 0.0),
         "nodes": [
             {
                 "pool": count.pool,
@@ -64,17 +67,12 @@ def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet
             "reason": str(refusal.reason) if refusal is not None else "NotPlanned",
             "message": refusal.message if refusal is not None else "not planned",
         }
-    figures = figures_of(candidate.choice.demand)
     single = plan.best_single
     return {
         "service": name,
         "status": plan.status.value,
         "routing": plan.routing.value,
-        "load": {
-            "rate": _figure(figures.rate_rps),
-            "prompt_tokens": round(figures.prompt_tokens_mean),
-            "generation_tokens": round(figures.generation_tokens_mean),
-        },
+        "load": _load(candidate.service, candidate.choice.demand),
         "mix": [_mix_row(candidate, plan, index) for index, part in enumerate(plan.variants) if part.replicas > 0],
         "cost_per_hour": _figure(plan.cost_per_hour),
         "lower_bound": _figure(service_lower_bound(plan, fleet)),
@@ -91,6 +89,22 @@ def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet
         "unused": [_unused_row(candidate, part) for part in (*plan.unused, *candidate.omitted)],
         "unserved": _unserved(plan, candidate.choice.demand),
         **_simulated(name, fleet),
+    }
+
+
+def _load(service: LLMService, demand: Demand) -> Report:
+    """The sizes that are asked for, and those that are planned for: spread around the mean, none beyond the longest
+    sequence that the engine takes."""
+    figures = figures_of(demand)
+    planned = round(figures.prompt_tokens_mean), round(figures.generation_tokens_mean)
+    static = service.spec.workload.static
+    asked = (static.prompt_tokens, static.generation_tokens) if static is not None else planned
+    return {
+        "rate": _figure(figures.rate_rps),
+        "prompt_tokens": asked[0],
+        "generation_tokens": asked[1],
+        "planned_prompt_tokens": planned[0],
+        "planned_generation_tokens": planned[1],
     }
 
 
@@ -124,7 +138,12 @@ def _mix_row(candidate: ServiceCandidate, plan: ServicePlan, index: int) -> Repo
 
 def _unused_row(candidate: ServiceCandidate, part: Omitted) -> Report:
     known = candidate.variant(part.variant)
-    row: Report = {"variant": part.variant, "reason": part.reason.value, "message": part.message}
+    row: Report = {
+        "variant": part.variant,
+        "pool": part.pool,
+        "reason": part.reason.value,
+        "message": part.message,
+    }
     return row if known is None else {**row, "capacity_basis": known.basis.value}
 
 
@@ -146,8 +165,8 @@ def _figure(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def write_report(report: Report, *, output: str) -> None:
-    """To standard output, as "table", "json" or "yaml"."""
+def write_report(report: Report, *, output: str, why: bool = False) -> None:
+    """To standard output, as "table", "wide", "json" or "yaml"; `why` makes a table wide."""
     if output == "json":
         print(json.dumps(report, indent=2))
     elif output == "yaml":
@@ -157,4 +176,4 @@ def write_report(report: Report, *, output: str) -> None:
     else:
         from medley_operator.cli.plan_table import print_report
 
-        print_report(report)
+        print_report(report, why=why or output == "wide")

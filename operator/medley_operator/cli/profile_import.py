@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from medley_operator.api.v1alpha1 import MeasuredPrecision
+from medley_operator.api.v1alpha1 import KvPrecision, MeasuredPrecision
 from medley_operator.profile.import_guidellm import guidellm_report
 from medley_operator.profile.import_vllm import vllm_run
 from medley_operator.profile.manifest import model_profile_manifest
@@ -25,6 +25,7 @@ from medley_planner.capacity.fit import Fit, NoFit, fit_points
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import UnknownGpu, gpu
 from medley_planner.cli.arguments import whole_argument
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import (
     ModelShape,
     Precision,
@@ -70,6 +71,13 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         default="BF16",
         help="of the weights; default: BF16",
     )
+    parser.add_argument(
+        "--kv-precision",
+        type=str.upper,
+        choices=[each.value for each in KvPrecision],
+        default="BF16",
+        help="of the KV cache; default: BF16",
+    )
     parser.add_argument("--engine-version", required=True, help='version of vLLM, such as "0.32.0"')
     parser.add_argument(
         "--kv-tokens", type=whole_argument, help="tokens that the engine says its KV cache holds (its start log)"
@@ -102,7 +110,6 @@ def in_words(error: Exception) -> str:
 
 def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) -> None:
     """Fits and prints the manifest. Raises UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig."""
-    card, precision = gpu(arguments.gpu), Precision(arguments.precision)
     model = model_id(arguments.model)
     shape = bundled_shape(model) if arguments.config is None else shape_from_config(arguments.config, name=model)
     for reason in found.skipped:
@@ -110,9 +117,7 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
     fit = fit_points(
         found.points,
         shape=shape,
-        gpu=card,
-        tensor_parallel=arguments.tp,
-        precision=precision,
+        layout=_layout(arguments),
         token_budget=arguments.token_budget,
         max_sequences=arguments.max_sequences,
         kv_tokens=arguments.kv_tokens,
@@ -136,24 +141,27 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
 
 def check_engine(arguments: argparse.Namespace) -> None:
     """What `write_profile` would refuse of the options themselves, before anything is measured. Raises as it does."""
-    card, precision = gpu(arguments.gpu), Precision(arguments.precision)
     arguments.model = model_id(arguments.model)
     shape = (
         bundled_shape(arguments.model)
         if arguments.config is None
         else shape_from_config(arguments.config, name=arguments.model)
     )
-    fit = memory_fit(
-        shape,
-        card,
-        tensor_parallel=arguments.tp,
-        precision=precision,
-        max_model_len=2,
-        engine_kv_tokens=arguments.kv_tokens,
-    )
+    fit = memory_fit(shape, _layout(arguments), max_model_len=2, engine_kv_tokens=arguments.kv_tokens)
     if not fit.fits:
         raise UnusableReport(fit.reason)
     _manifest(arguments, Fit(UNCORRECTED, 0.0, None, 0, ()), shape=shape, found=Imported((), (), None), tool="medley")
+
+
+def _layout(arguments: argparse.Namespace) -> Layout:
+    """Raises UnknownGpu."""
+    return Layout(
+        gpu(arguments.gpu),
+        tensor_parallel=arguments.tp,
+        precision=Precision(arguments.precision),
+        kv_format=KvFormat(arguments.kv_precision),
+        engine_version=arguments.engine_version,
+    )
 
 
 def _manifest(
@@ -163,10 +171,7 @@ def _manifest(
     try:
         return model_profile_manifest(
             model=shape.name,
-            gpu=gpu(arguments.gpu).name,
-            tensor_parallel=arguments.tp,
-            precision=Precision(arguments.precision),
-            engine_version=arguments.engine_version,
+            layout=_layout(arguments),
             fit=fit,
             points=found.points,
             tool=tool,

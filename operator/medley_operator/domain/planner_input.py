@@ -1,5 +1,5 @@
-"""From the contexts of this round to the values that the planner takes: variants with their watts and start-up,
-services with their wishes, and what other pods leave of each pool.
+"""From the contexts of this round to the values that the planner takes: services with their wishes, and what other pods
+leave of each pool.
 
 Pure. May read contexts, pools and children; decides nothing about which services are planned.
 """
@@ -10,19 +10,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool
 from medley_operator.domain.cluster.children import ReplicaSizes, replicas_by_pool
 from medley_operator.domain.cluster.pools import planner_pools
-from medley_operator.domain.cluster.startup import startup_seconds
 from medley_operator.domain.load.headroom import utilisation_limit
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
     ServiceCandidate,
-    VariantCandidate,
 )
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
@@ -74,29 +71,6 @@ def _bounded(service: Service, unpacked: Mapping[str, PoolState]) -> Service:
         return replace(variant, max_replicas=limit)
 
     return replace(service, variants=tuple(bounded(variant) for variant in service.variants))
-
-
-def planner_variants(
-    variants: Sequence[VariantCandidate],
-    profile: RuntimeProfile,
-    *,
-    last_replicas: Mapping[str, int],
-    model: str,
-    leads: LeadTimes,
-) -> tuple[VariantCandidate, ...]:
-    """The variants with what one replica draws, how long it takes to start, and how many run or start now."""
-    return tuple(
-        replace(
-            candidate,
-            variant=replace(
-                candidate.variant,
-                watts=candidate.variant.gpus_per_replica * watts_per_gpu(candidate.pool),
-                startup_seconds=startup_seconds(model, candidate.variant.gpu, candidate.pool, profile, leads),
-                current_replicas=last_replicas.get(candidate.variant.name, 0),
-            ),
-        )
-        for candidate in variants
-    )
 
 
 def planner_service(candidate: ServiceCandidate) -> Service:
@@ -167,8 +141,9 @@ def _number(text: str) -> float:
 
 def watts_per_gpu(pool: GPUPool) -> float:
     """What one GPU draws at its limit: as the pool says, else the board power of its type (0 where unknown)."""
-    if pool.spec.power is not None and pool.spec.power.watts_per_gpu is not None:
-        return float(pool.spec.power.watts_per_gpu)
+    own = pool.spec.own_watts_per_gpu()
+    if own is not None:
+        return own
     gpu = find_gpu(pool.spec.gpu)
     return gpu.watts if gpu is not None else 0.0
 
@@ -215,6 +190,6 @@ def _place(candidate: ServiceCandidate, variant: str) -> tuple[str, int] | None:
     if known is not None:
         return known.variant.pool, known.variant.gpus_per_replica
     for old in candidate.service.status.variants:
-        if old.name == variant and old.tensor_parallel > 0:
-            return old.pool, old.tensor_parallel
+        if old.name == variant and old.gpus_per_replica > 0:
+            return old.pool, old.gpus_per_replica
     return None

@@ -15,7 +15,7 @@ from medley_operator.domain.checks.service import LOAD_CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times
-from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service, planner_variants
+from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.candidates import (
@@ -31,7 +31,6 @@ from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, S
 from medley_operator.domain.variants.choose import choose_variants
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
-from medley_planner.shapes import model_id
 
 MOST_REPLICAS = 2**31 - 1
 """Of a Deployment, by its API. A status that tells more was not written by this operator."""
@@ -118,15 +117,13 @@ def _candidate(
         demand=choice.demand,
         running=last_replicas,
         planned_as=planner_service(known),
-    )
-    variants = planner_variants(
-        found.variants, profile, last_replicas=last_replicas, model=model_id(service.spec.model.uri), leads=leads
+        leads=leads,
     )
     waits = None
     if snapshot.simulates and last_replicas:
         waits = waiting(
             service,
-            variants,
+            found.variants,
             demand=choice.demand,
             since_seconds=memory.waiting_since,
             at_seconds=snapshot.at_seconds,
@@ -136,7 +133,7 @@ def _candidate(
         disposition=Disposition.HELD
         if choice.hold or (waits is not None and not waits.overdue)
         else Disposition.PLANNED,
-        variants=variants,
+        variants=found.variants,
         omitted=found.omitted,
         missing_tables=found.missing_tables,
         waiting=waits,

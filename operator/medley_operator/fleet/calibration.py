@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Protocol
 
 from medley_operator.domain.engine.pods import EngineFigures, PodGroup, engine_pods
@@ -137,7 +136,7 @@ def _tell(turn: Turn) -> None:
     """Loudly where plans go back to the estimate."""
     lost = turn.before is CalibrationState.CALIBRATED
     facts = {
-        "engine": {**asdict(turn.engine), "precision": turn.engine.precision.value},
+        "engine": {"model": turn.engine.model, **turn.engine.layout.facts},
         "reason": turn.after.value,
         "before": turn.before.value,
         "error_share": round(turn.error, 3),

@@ -112,9 +112,7 @@ class CapacityTables:
     async def _fill_one(self, key: TableKey) -> None:
         facts = {
             "model": key.group.shape.name,
-            "gpu": key.gpu.name,
-            "tensor_parallel": key.tensor_parallel,
-            "precision": key.precision.value,
+            **key.layout.facts,
             "token_budget": key.token_budget,
         }
         started = time.monotonic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from medley_operator.domain.speed.calibration import KnownEngines, Skip
@@ -9,8 +11,9 @@ from medley_planner.capacity import EngineKey
 from medley_planner.capacity.calibrate import CalibrationState
 from medley_planner.capacity.speed import PARTS
 from medley_planner.capacity.window import SkipReason
+from medley_planner.layout import Layout
 
-ENGINE_LABELS = ("model", "gpu", "tensor_parallel", "precision", "engine_version")
+ENGINE_LABELS = ("model", *(part.name for part in fields(Layout)))
 
 
 class CalibrationExporter:
@@ -64,4 +67,4 @@ class CalibrationExporter:
 
 
 def _labels(key: EngineKey) -> tuple[str, ...]:
-    return key.model, key.gpu, str(key.tensor_parallel), key.precision.value, key.engine_version
+    return key.model, *key.layout.facts.values()

@@ -16,7 +16,8 @@ from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdoma
 from medley_operator.domain.values.quantities import decimal
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import LoadPoint
-from medley_planner.shapes import Precision, model_id
+from medley_planner.layout import KvFormat, Layout
+from medley_planner.shapes import model_id
 
 MAX_NAME_LENGTH = 63
 _UNFIT = re.compile(r"[^a-z0-9.]+")
@@ -25,10 +26,7 @@ _UNFIT = re.compile(r"[^a-z0-9.]+")
 def model_profile_manifest(
     *,
     model: str,
-    gpu: str,
-    tensor_parallel: int,
-    precision: Precision,
-    engine_version: str,
+    layout: Layout,
     fit: Fit,
     points: Sequence[LoadPoint],
     tool: str,
@@ -43,20 +41,22 @@ def model_profile_manifest(
 
     `points` are all that were measured, `fit` is of them: those that it refused are left out. `measured_at` is RFC 3339
     in UTC with whole seconds ("2026-11-27T13:00:00Z"), `token_budget` and `max_sequences` the measured engine's limits.
-    `name` None: made from model, GPU, degree and precision. Raises pydantic's ValidationError where a value is none
+    `name` None: made from model and layout. Raises pydantic's ValidationError where a value is none
     that the API takes.
     """
     refused = [point for point, _ in fit.refused]
     kept = [point for point in points if point not in refused]
     written: dict[str, Any] = {
         "model": model_id(model),
-        "gpu": gpu,
-        "tensorParallel": tensor_parallel,
-        "precision": precision.value,
-        "engineVersion": engine_version,
+        "gpu": layout.gpu.name,
+        "tensorParallel": layout.tensor_parallel,
+        "precision": layout.precision.value,
+        "engineVersion": layout.engine_version,
         "errorPercent": decimal(min(100.0 * fit.error, 999.0), digits=1),
         "source": {"tool": tool} | ({"note": note} if note else {}),
     }
+    if layout.kv_format is not KvFormat.BF16:
+        written["kvPrecision"] = layout.kv_format.value
     if kv_tokens is not None:
         written["kvTokens"] = kv_tokens
     if measured_at is not None:
@@ -72,15 +72,16 @@ def model_profile_manifest(
             "sequence": decimal(factors.sequence, digits=4),
             "kv": decimal(factors.kv, digits=4),
         }
-    metadata = {"name": name or profile_name(model, gpu, tensor_parallel, precision)}
+    metadata = {"name": name or profile_name(model, layout)}
     TypeAdapter(Dns1123Subdomain).validate_python(metadata["name"])
     ModelProfile.model_validate({"metadata": metadata, "spec": written})
     return {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": metadata, "spec": written}
 
 
-def profile_name(model: str, gpu: str, tensor_parallel: int, precision: Precision) -> str:
+def profile_name(model: str, layout: Layout) -> str:
     """`llama-3.1-8b-instruct-h100-tp1-bf16`: a legal object name of at most 63 characters."""
-    tail = _UNFIT.sub("-", f"{gpu}-tp{tensor_parallel}-{precision.value}".lower())
+    cache = "" if layout.kv_format is KvFormat.BF16 else f"-kv-{layout.kv_format}"
+    tail = _UNFIT.sub("-", f"{layout.gpu.name}-tp{layout.tensor_parallel}-{layout.precision}{cache}".lower())
     head = _UNFIT.sub("-", model.rsplit("/", 1)[-1].lower()).strip("-.")
     return f"{head[: MAX_NAME_LENGTH - len(tail) - 1].strip('-.')}-{tail}".strip("-.")
 

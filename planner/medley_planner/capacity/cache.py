@@ -1,8 +1,7 @@
 """Simulated capacity tables on disk, one small JSON file each, named by the digest of all that the table follows from.
 
-Commands and the operator share them. A file that is damaged or was written by
-something else counts as absent and is written anew. Files appear whole or not at all, so several processes may use one
-directory.
+Commands and the operator share them. A file that is damaged, of another format or was written by something else counts
+as absent and is written anew. Files appear whole or not at all, so several processes may use one directory.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import Any
 
 from medley_planner.capacity import GridRatios, TableKey
 from medley_planner.capacity.row import LEAST_RPS
+from medley_planner.capacity.table_key import FORMAT
 from medley_planner.workload.grid import standard_buckets
 
 SUFFIX = ".capacity.json"
@@ -71,11 +71,12 @@ class TableCache:
             document = json.loads(self._path(digest).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
-        return document if isinstance(document, dict) and document.get("digest") == digest else {}
+        sound = isinstance(document, dict) and (document.get("format"), document.get("digest")) == (FORMAT, digest)
+        return document if sound else {}
 
     def _store(self, digest: str, content: dict[str, Any]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        document = {"digest": digest, **content}
+        document = {"format": FORMAT, "digest": digest, **content}
         with tempfile.NamedTemporaryFile(
             "w", dir=self.directory, prefix=".", suffix=".part", encoding="utf-8", delete=False
         ) as file:

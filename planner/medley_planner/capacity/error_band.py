@@ -6,6 +6,7 @@ Apart: figures of a comparison with measurements (`make bench-step-time`), which
 from __future__ import annotations
 
 from medley_planner.catalog import Gpu
+from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
 
 _HOPPER = frozenset({"H100", "H200"})
@@ -16,7 +17,7 @@ _GUESSED, _NEW_GENERATION, _MEASURED_ELSEWHERE, _SAME_GENERATION = 0.40, 0.26, 0
 _MIXTURE_HOPPER, _MIXTURE = 0.20, 0.45
 
 
-def error_band(shape: ModelShape, gpu: Gpu, *, tensor_parallel: int) -> tuple[float, str]:
+def error_band(shape: ModelShape, layout: Layout) -> tuple[float, str]:
     """Expected relative error of TPOT, as a share, and why.
 
     Dense: 15 % on the generation that the overheads were fitted on, 26 % on Blackwell, 20 % on Ampere and Ada (BLIS, a
@@ -24,8 +25,9 @@ def error_band(shape: ModelShape, gpu: Gpu, *, tensor_parallel: int) -> tuple[fl
     measured). Mixtures of experts: 20 % on Hopper on average (an older engine with Qwen3-235B: 40 %), 45 % elsewhere
     (`make bench-step-time`). A GPU of which an efficiency is a guess: 40 %.
     """
+    gpu = layout.gpu
     band, reason = _by_generation(gpu)
-    if tensor_parallel > 1 and gpu.link_gb_per_second <= _PCIE_GB_PER_SECOND and band < _NEW_GENERATION:
+    if layout.gpus > 1 and gpu.link_gb_per_second <= _PCIE_GB_PER_SECOND and band < _NEW_GENERATION:
         band, reason = _NEW_GENERATION, "several GPUs over PCIe"
     if shape.experts:
         mixture = _MIXTURE_HOPPER if gpu.name in _HOPPER else _MIXTURE

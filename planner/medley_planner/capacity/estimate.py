@@ -10,8 +10,8 @@ from medley_planner.capacity.latency import Latency, Load, at_concurrency, at_ra
 from medley_planner.capacity.memory import MemoryFit, memory_fit, reserve_gb
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.capacity.step_time import StepTime
-from medley_planner.catalog import Gpu
-from medley_planner.shapes import ModelShape, Precision
+from medley_planner.layout import Layout
+from medley_planner.shapes import ModelShape
 
 UTILISATION = 0.9
 """vLLM's default gpu-memory-utilization."""
@@ -29,14 +29,12 @@ class NoEstimate(ValueError):
 class EstimateRequest:
     """A replica, its requests and its load: exactly one of `concurrency` (clients) and `rate_rps` is given.
 
-    `attention_data_parallel`: see `StepTime`; budget and sequences are per group. `first_wave`: see `at_concurrency`.
+    Budget and sequences are per group of data parallel attention. `first_wave`: see `at_concurrency`.
     `factors` and `kv_tokens`: what was measured of the step time and of the engine's cache.
     """
 
     shape: ModelShape
-    gpu: Gpu
-    tensor_parallel: int
-    precision: Precision
+    layout: Layout
     prompt_tokens: float
     generation_tokens: float
     concurrency: float | None = None
@@ -46,8 +44,6 @@ class EstimateRequest:
     tpot_target_seconds: float | None = None
     token_budget: int = 8192
     max_sequences: int = 1024
-    kv_element_bytes: float = 2.0
-    attention_data_parallel: int = 1
     first_wave: bool = False
     factors: StepFactors = UNCORRECTED
     kv_tokens: int | None = None
@@ -60,13 +56,9 @@ class EstimateRequest:
     def fit(self) -> MemoryFit:
         return memory_fit(
             self.shape,
-            self.gpu,
-            tensor_parallel=self.tensor_parallel,
-            precision=self.precision,
+            self.layout,
             max_model_len=self.max_model_len,
             utilisation=UTILISATION,
-            kv_element_bytes=self.kv_element_bytes,
-            attention_data_parallel=self.attention_data_parallel,
             engine_kv_tokens=self.kv_tokens,
         )
 
@@ -90,21 +82,14 @@ def estimate(question: EstimateRequest) -> Estimate:
     fit = asked.fit()
     if not fit.fits:
         raise NoEstimate(fit.reason.replace("set spec.model.maxModelLen", "ask for prompt plus generation"))
-    step = StepTime(
-        asked.shape,
-        asked.gpu,
-        tensor_parallel=asked.tensor_parallel,
-        precision=asked.precision,
-        kv_element_bytes=asked.kv_element_bytes,
-        attention_data_parallel=asked.attention_data_parallel,
-        factors=asked.factors,
-    )
+    layout = asked.layout
+    step = StepTime(asked.shape, layout, factors=asked.factors)
     load = Load(
         prompt_tokens=asked.prompt_tokens,
         generation_tokens=asked.generation_tokens,
         percentile=asked.percentile,
-        token_budget=asked.token_budget * asked.attention_data_parallel,
-        max_sequences=asked.max_sequences * asked.attention_data_parallel,
+        token_budget=asked.token_budget * layout.attention_data_parallel,
+        max_sequences=asked.max_sequences * layout.attention_data_parallel,
         kv_tokens=fit.kv_tokens,
     )
     latency = _latency(asked, step, load)
@@ -121,19 +106,14 @@ def estimate(question: EstimateRequest) -> Estimate:
             token_budget=load.token_budget,
             max_sequences=load.max_sequences,
         )
-    band, reason = error_band(asked.shape, asked.gpu, tensor_parallel=asked.tensor_parallel)
-    budget_gb = UTILISATION * asked.gpu.usable_gib * 2**30 / 1e9
+    band, reason = error_band(asked.shape, layout)
+    budget_gb = UTILISATION * layout.gpu.usable_gib * 2**30 / 1e9
     return Estimate(
         fit=fit,
-        free_gb=asked.tensor_parallel * (budget_gb - reserve_gb(asked.gpu)) - fit.weights_gb,
+        free_gb=layout.gpus * (budget_gb - reserve_gb(layout.gpu)) - fit.weights_gb,
         latency=latency,
         max_rate_rps=largest,
-        watts=_watts(
-            asked.gpu,
-            gpus=asked.tensor_parallel,
-            prefill_share=latency.prefill_share,
-            busy_share=min(latency.running, 1.0),
-        ),
+        watts=_watts(layout, prefill_share=latency.prefill_share, busy_share=min(latency.running, 1.0)),
         band=band,
         band_reason=reason,
     )
@@ -147,13 +127,13 @@ def _latency(asked: EstimateRequest, step: StepTime, load: Load) -> Latency:
     latency = at_rate(step, load, rate_rps=asked.rate_rps)
     if latency is None:
         raise NoEstimate(
-            f"rate {asked.rate_rps:g} requests/s is more than a replica of {asked.tensor_parallel} x {asked.gpu.name} "
+            f"rate {asked.rate_rps:g} requests/s is more than a replica of {asked.layout.hardware} "
             "keeps up with; lower it, or use more GPUs per replica or a larger GPU"
         )
     return latency
 
 
-def _watts(gpu: Gpu, *, gpus: int, prefill_share: float, busy_share: float) -> float:
-    """Mean watts of `gpus` of `gpu`; `busy_share` of the time steps run, `prefill_share` of it on prompts."""
+def _watts(layout: Layout, *, prefill_share: float, busy_share: float) -> float:
+    """Mean watts of one replica; `busy_share` of the time steps run, `prefill_share` of it on prompts."""
     active = busy_share * (prefill_share * _PREFILL_POWER + (1.0 - prefill_share) * _DECODE_POWER)
-    return gpus * gpu.watts * (_IDLE_POWER + (1.0 - _IDLE_POWER) * active)
+    return layout.gpus * layout.gpu.watts * (_IDLE_POWER + (1.0 - _IDLE_POWER) * active)

@@ -21,8 +21,8 @@ from medley_planner.capacity.point_checks import refusal
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import StepFactors
 from medley_planner.capacity.step_time import StepTime
-from medley_planner.catalog import Gpu
-from medley_planner.shapes import ModelShape, Precision
+from medley_planner.layout import Layout
+from medley_planner.shapes import ModelShape
 
 LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0
 """Factors beyond these tell of another model, GPU or unit, not of a fast or slow engine."""
@@ -61,17 +61,13 @@ def fit_points(
     points: Sequence[LoadPoint],
     *,
     shape: ModelShape,
-    gpu: Gpu,
-    tensor_parallel: int,
-    precision: Precision,
+    layout: Layout,
     token_budget: int = 8192,
     max_sequences: int = 1024,
     kv_tokens: int | None = None,
-    kv_element_bytes: float = 2.0,
-    attention_data_parallel: int = 1,
     first_wave: bool = False,
 ) -> Fit | NoFit:
-    """Factors on the step time of `shape` on `tensor_parallel` of `gpu`, from 1 to about 50 points of one engine.
+    """Factors on the step time of `shape` that runs as `layout` says, from 1 to about 50 points of one engine.
 
     `token_budget` and `max_sequences` are those of the engine that was measured, `kv_tokens` what its cache holds
     (None: estimated with vLLM's default memory share). `first_wave`: the points are load tests whose clients all start
@@ -79,37 +75,17 @@ def fit_points(
     """
     if not points:
         return NoFit("there are no points; give at least one measured load", ())
-    memory = memory_fit(
-        shape,
-        gpu,
-        tensor_parallel=tensor_parallel,
-        precision=precision,
-        max_model_len=1,
-        kv_element_bytes=kv_element_bytes,
-        attention_data_parallel=attention_data_parallel,
-        engine_kv_tokens=kv_tokens,
-    )
+    memory = memory_fit(shape, layout, max_model_len=1, engine_kv_tokens=kv_tokens)
     if not memory.fits:
         return NoFit(memory.reason, ())
-    checked = [
-        (point, refusal(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision, memory=memory))
-        for point in points
-    ]
+    checked = [(point, refusal(point, shape, layout, memory=memory)) for point in points]
     usable = [point for point, reason in checked if not reason]
     refused = tuple((point, reason) for point, reason in checked if reason)
     if not usable:
         return NoFit(f"none of {len(points)} points can be used; the first: {refused[0][1]}", refused)
 
     def predict(factors: StepFactors) -> list[Latency]:
-        step = StepTime(
-            shape,
-            gpu,
-            tensor_parallel=tensor_parallel,
-            precision=precision,
-            kv_element_bytes=kv_element_bytes,
-            attention_data_parallel=attention_data_parallel,
-            factors=factors,
-        )
+        step = StepTime(shape, layout, factors=factors)
         return [
             _latency(
                 step,
@@ -117,8 +93,8 @@ def fit_points(
                     prompt_tokens=point.prompt_tokens,
                     generation_tokens=point.generation_tokens,
                     percentile=_PERCENTILE,
-                    token_budget=token_budget * attention_data_parallel,
-                    max_sequences=max_sequences * attention_data_parallel,
+                    token_budget=token_budget * layout.attention_data_parallel,
+                    max_sequences=max_sequences * layout.attention_data_parallel,
                     kv_tokens=memory.kv_tokens,
                 ),
                 point,

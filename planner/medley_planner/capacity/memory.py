@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medley_planner.catalog import Gpu
-from medley_planner.shapes import ModelShape, Precision
+from medley_planner.layout import Layout
+from medley_planner.shapes import ModelShape
 
 KV_BLOCK_TOKENS = 16
 """vLLM's default block size; the cache is handed out in whole blocks."""
@@ -41,45 +42,41 @@ def reserve_gb(gpu: Gpu) -> float:
 
 def memory_fit(
     shape: ModelShape,
-    gpu: Gpu,
+    layout: Layout,
     *,
-    tensor_parallel: int,
-    precision: Precision,
     max_model_len: int,
     utilisation: float = 0.9,
-    kv_element_bytes: float = 2.0,
-    attention_data_parallel: int = 1,
     engine_kv_tokens: int | None = None,
 ) -> MemoryFit:
-    """Fits `shape` on `tensor_parallel` GPUs; it must hold at least one sequence of `max_model_len` tokens.
+    """Fits `shape` on the GPUs of `layout`; it must hold at least one sequence of `max_model_len` tokens.
 
     `utilisation` is the share of each GPU's usable memory that the engine may take (vLLM's gpu-memory-utilization).
-    `kv_element_bytes`, `attention_data_parallel`: see `StepTime`; the latter keeps that many copies of what is no
-    expert. `engine_kv_tokens`: what an engine that runs so says of its cache; it replaces the estimate.
+    Groups of data parallel attention each keep a copy of what is not an expert. `engine_kv_tokens`: what an engine that
+    runs so says of its cache; it replaces the estimate.
     """
+    gpu, precision = layout.gpu, layout.precision
     copied = shape.dense_parameters() * shape.dense_weight_bytes(precision)
-    weights_gb = (shape.weight_bytes(precision) + (attention_data_parallel - 1) * copied) / _GB
-    kv_bytes = shape.kv_bytes_per_token(tensor_parallel // attention_data_parallel, element_bytes=kv_element_bytes)
+    weights_gb = (shape.weight_bytes(precision) + (layout.attention_data_parallel - 1) * copied) / _GB
+    group = layout.tensor_parallel // layout.attention_data_parallel
+    kv_bytes = shape.kv_bytes_per_token(group, element_bytes=layout.kv_format.element_bytes)
     budget_gb = utilisation * gpu.usable_gib * _GIB / _GB
-    free_gb = tensor_parallel * (budget_gb - reserve_gb(gpu)) - weights_gb
+    free_gb = layout.gpus * (budget_gb - reserve_gb(gpu)) - weights_gb
     kv_tokens = max(0, int(free_gb * _GB / kv_bytes) // KV_BLOCK_TOKENS * KV_BLOCK_TOKENS)
     if engine_kv_tokens is not None:
         kv_tokens = engine_kv_tokens
-    reason = _reason(shape, gpu, tensor_parallel, precision, max_model_len, weights_gb, budget_gb, kv_tokens)
+    reason = _reason(shape, layout, max_model_len, weights_gb, budget_gb, kv_tokens)
     return MemoryFit(not reason, kv_tokens, weights_gb, max_model_len, reason)
 
 
 def _reason(
     shape: ModelShape,
-    gpu: Gpu,
-    tensor_parallel: int,
-    precision: Precision,
+    layout: Layout,
     max_model_len: int,
     weights_gb: float,
     budget_gb: float,
     kv_tokens: int,
 ) -> str:
-    gpus = f"{tensor_parallel} x {gpu.name}"
+    gpus, tensor_parallel = layout.hardware, layout.tensor_parallel
     if shape.heads % tensor_parallel or (shape.kv_heads % tensor_parallel and tensor_parallel % shape.kv_heads):
         return (
             f"tensorParallel {tensor_parallel} does not divide the {shape.heads} attention heads and "
@@ -92,8 +89,9 @@ def _reason(
         )
     if kv_tokens == 0:
         return (
-            f"{shape.name} in {precision} takes {weights_gb:.1f} GB of weights, but {gpus} leave the engine only "
-            f"{tensor_parallel * (budget_gb - reserve_gb(gpu)):.1f} GB; use more GPUs per replica or a larger GPU"
+            f"{shape.name} in {layout.precision} takes {weights_gb:.1f} GB of weights, but {gpus} leave the engine "
+            f"only {layout.gpus * (budget_gb - reserve_gb(layout.gpu)):.1f} GB; use more GPUs per replica or a larger "
+            "GPU"
         )
     if kv_tokens < max_model_len:
         return (

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from medley_planner.catalog import Gpu
+from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape, Precision
 
 
 def beats_the_limit(
     shape: ModelShape,
-    gpu: Gpu,
+    layout: Layout,
     *,
-    tensor_parallel: int,
-    precision: Precision,
     prompt_tokens: float,
     generation_tokens: float,
     concurrency: float,
@@ -23,13 +21,14 @@ def beats_the_limit(
     At the full data-sheet peak and bandwidth, with nothing else to do: a first token takes the products of its prompt,
     a further one the reading of the weights that it uses, and a client's cycle the products of all clients' tokens.
     """
+    gpu, precision = layout.gpu, layout.precision
     peak = gpu.bf16_tflops
     if precision is Precision.FP8:
         peak = gpu.fp8_tflops or peak
     elif precision is Precision.FP4:
         peak = gpu.fp4_tflops or peak
-    flops = tensor_parallel * peak * 1e12
-    bandwidth = tensor_parallel * gpu.memory_gb_per_second * 1e9
+    flops = layout.tensor_parallel * peak * 1e12
+    bandwidth = layout.tensor_parallel * gpu.memory_gb_per_second * 1e9
     linear = shape.active_parameters() - shape.embedding_parameters()
     prompt_seconds = 2.0 * linear * prompt_tokens / flops
     if ttft_seconds < prompt_seconds:

@@ -7,8 +7,8 @@ import math
 from medley_planner.capacity.memory import MemoryFit
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import LoadPoint
-from medley_planner.catalog import Gpu
-from medley_planner.shapes import ModelShape, Precision
+from medley_planner.layout import Layout
+from medley_planner.shapes import ModelShape
 
 LONGEST_TPOT_SECONDS = 10.0
 """No engine that anyone serves from is so slow per token; milliseconds taken for seconds are."""
@@ -19,15 +19,9 @@ _POSITIVE = (*_SIZES, "concurrency", "rate_rps", "ttft_seconds", "tpot_seconds")
 _AT_LEAST_ONE = (*_SIZES, "concurrency")
 
 
-def refusal(
-    point: LoadPoint, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision, memory: MemoryFit
-) -> str:
+def refusal(point: LoadPoint, shape: ModelShape, layout: Layout, *, memory: MemoryFit) -> str:
     """Why the point cannot be used, naming field, value and way out; empty where it can. `memory` is the engine's."""
-    return (
-        _malformed(point)
-        or _too_long(point, shape, memory)
-        or _beyond_physics(point, shape, gpu, tensor_parallel=tensor_parallel, precision=precision)
-    )
+    return _malformed(point) or _too_long(point, shape, memory) or _beyond_physics(point, shape, layout)
 
 
 def _too_long(point: LoadPoint, shape: ModelShape, memory: MemoryFit) -> str:
@@ -65,9 +59,7 @@ def _malformed(point: LoadPoint) -> str:
     return ""
 
 
-def _beyond_physics(
-    point: LoadPoint, shape: ModelShape, gpu: Gpu, *, tensor_parallel: int, precision: Precision
-) -> str:
+def _beyond_physics(point: LoadPoint, shape: ModelShape, layout: Layout) -> str:
     # What is not told breaks no limit: it counts as for ever.
     ttft = math.inf if point.ttft_seconds is None else point.ttft_seconds
     tpot = math.inf if point.tpot_seconds is None else point.tpot_seconds
@@ -78,9 +70,7 @@ def _beyond_physics(
         under_way = (point.rate_rps or 0.0) * seconds if math.isfinite(seconds) else 1.0
     reason = beats_the_limit(
         shape,
-        gpu,
-        tensor_parallel=tensor_parallel,
-        precision=precision,
+        layout,
         prompt_tokens=point.prompt_tokens,
         generation_tokens=point.generation_tokens,
         concurrency=under_way,

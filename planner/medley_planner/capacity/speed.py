@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
+from medley_planner.layout import Layout
 from medley_planner.model import Provenance
-from medley_planner.shapes import Precision
 
 DERATE: Mapping[Provenance, float] = MappingProxyType(
     {
@@ -92,15 +92,13 @@ ESTIMATE = Speed()
 """The data sheet alone."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class EngineKey:
-    """One way to run one model: what a profile or a calibration is of.
-
-    `model` is the name of its `ModelShape`, `gpu` the catalogue's name, `engine_version` as the engine's image has it.
-    """
+    """One way to run one model: what a profile or a calibration is of. `model` is the name of its `ModelShape`."""
 
     model: str
-    gpu: str
-    tensor_parallel: int
-    precision: Precision
-    engine_version: str
+    layout: Layout
+
+    def __lt__(self, other: EngineKey) -> bool:
+        """A stable order: by model, then by layout."""
+        return (self.model, self.layout) < (other.model, other.layout)

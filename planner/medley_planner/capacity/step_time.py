@@ -1,18 +1,19 @@
 """How long one engine step takes: a smooth-maximum roofline of one iteration of continuous batching. Pure.
 
 A step runs the linear layers over all its tokens (prefill tokens and one token of each decoding sequence), attention
-over what those tokens attend to, and, with several GPUs, two all-reduces per layer. Constants for (model, GPU, tensor
-parallel degree, precision) are folded once, so that `seconds` costs about a microsecond.
+over what those tokens attend to, and, with several GPUs, two all-reduces per layer. Constants for a model and a layout
+are folded once, so that `seconds` costs about a microsecond.
 """
 
 from __future__ import annotations
 
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.catalog import Gpu
+from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape, Precision
 
 _BYTES = 2.0
-"""Bytes of a BF16 element: activations, head and, by default, KV cache."""
+"""Bytes of a BF16 element: activations and head."""
 
 # Fitted on vLLM with CUDA graphs on H100 (Llama-3.1-70B FP8, TP 2/4/8, 45 points), used for all GPUs.
 _STEP_SECONDS = 4.2e-3
@@ -29,12 +30,9 @@ _EXPERT_LAYER_SECONDS = 90e-6
 
 
 class StepTime:
-    """Step time of one replica of `shape` on `tensor_parallel` of `gpu`.
+    """Step time of one replica of `shape` that runs as `layout` says. `factors`: what measurements say of its parts.
 
     FP8 or FP4 weights on a GPU without that arithmetic run weight-only: read at their size, multiplied at BF16 speed.
-    `kv_element_bytes`: 2 for a BF16 cache (vLLM's default), 1 for FP8. `attention_data_parallel`: groups of GPUs in the
-    replica that each hold the whole attention and serve their own sequences, with the experts spread over all GPUs.
-    `factors`: what measurements say of its parts.
     """
 
     __slots__ = (
@@ -55,18 +53,9 @@ class StepTime:
         "_window",
     )
 
-    def __init__(
-        self,
-        shape: ModelShape,
-        gpu: Gpu,
-        *,
-        tensor_parallel: int,
-        precision: Precision,
-        kv_element_bytes: float = _BYTES,
-        attention_data_parallel: int = 1,
-        factors: StepFactors = UNCORRECTED,
-    ) -> None:
-        group = tensor_parallel // attention_data_parallel
+    def __init__(self, shape: ModelShape, layout: Layout, *, factors: StepFactors = UNCORRECTED) -> None:
+        gpu, precision, tensor_parallel = layout.gpu, layout.precision, layout.tensor_parallel
+        group = tensor_parallel // layout.attention_data_parallel
         bandwidth = tensor_parallel * gpu.memory_gb_per_second * 1e9
         bf16_flops = tensor_parallel * gpu.bf16_tflops * 1e12
         weight_bandwidth = bandwidth * gpu.memory
@@ -79,14 +68,14 @@ class StepTime:
         expert_flops = tensor_parallel * _flops(gpu, precision) * _EXPERT_COMPUTE
         self._compute_base = 2.0 * shape.dense_parameters() / dense_flops
         self._compute_base += 2.0 * shape.experts_per_token * experts / expert_flops
-        dense_bytes = attention_data_parallel * shape.dense_parameters() * shape.dense_weight_bytes(precision)
+        dense_bytes = layout.attention_data_parallel * shape.dense_parameters() * shape.dense_weight_bytes(precision)
         self._read_base = dense_bytes / weight_bandwidth
         self._read_expert = experts * precision.weight_bytes / weight_bandwidth
 
         head = shape.hidden * shape.vocab
         self._head_sequence = 2.0 * head / (bf16_flops * gpu.gemm_bf16)
-        self._head_memory = attention_data_parallel * _BYTES * head / (bandwidth * gpu.memory)
-        kv_bytes = shape.kv_bytes_per_token(group, element_bytes=kv_element_bytes)
+        self._head_memory = layout.attention_data_parallel * _BYTES * head / (bandwidth * gpu.memory)
+        kv_bytes = shape.kv_bytes_per_token(group, element_bytes=layout.kv_format.element_bytes)
         attended = shape.attention_flops_per_pair() / (bf16_flops * _ATTENTION_EFFICIENCY)
         windowed = shape.sliding_layers / shape.layers
         self._window = float(shape.sliding_window)

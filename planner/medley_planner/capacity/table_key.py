@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from medley_planner.capacity.memory import KV_BLOCK_TOKENS, MemoryFit
 from medley_planner.capacity.speed import UNCORRECTED, Speed, StepFactors
 from medley_planner.capacity.step_time import StepTime
-from medley_planner.catalog import Gpu
-from medley_planner.shapes import ModelShape, Precision
+from medley_planner.layout import Layout
+from medley_planner.shapes import ModelShape
 
-FORMAT = 1
-"""Goes up where the simulator, the search, the closed form or the file change what the same key would give. Changes of
-the step time's constants and of the catalogue are in the digest anyway."""
+FORMAT = 2
+"""Goes up where the key, the simulator, the search, the closed form or the file change, so that older files count as
+absent. Changes of the step time's constants and of the catalogue are in the digest anyway."""
 COARSE = 1.025
 """Neighbouring values of the grid that factors and cache sizes are rounded to differ by this factor."""
 
@@ -40,17 +40,16 @@ class LatencyTargets:
 
 @dataclass(frozen=True, slots=True)
 class TableGroup:
-    """Tables that one service compares with each other: the same model, engine, targets and limits."""
+    """Tables that services compare with each other: the same model, targets and limits."""
 
     shape: ModelShape
-    engine_version: str
     targets: LatencyTargets
     max_model_len: int
     max_sequences: int
 
     def __hash__(self) -> int:
         """Of what tells most groups apart: a whole model shape takes ten times as long, and rounds hash thousands."""
-        return hash((self.shape.name, self.engine_version, self.targets, self.max_model_len, self.max_sequences))
+        return hash((self.shape.name, self.targets, self.max_model_len, self.max_sequences))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +57,7 @@ class TableKey:
     """One replica and its targets; make it with `of`. `kv_tokens`: what its cache holds."""
 
     group: TableGroup
-    gpu: Gpu
-    tensor_parallel: int
-    precision: Precision
-    kv_element_bytes: float
+    layout: Layout
     token_budget: int
     factors: StepFactors
     kv_tokens: int
@@ -69,17 +65,14 @@ class TableKey:
     @property
     def words(self) -> str:
         """For people: which engine it is of, but for its token budget."""
-        return f"{self.group.shape.name} on {self.tensor_parallel} x {self.gpu.name}, {self.precision}"
+        return f"{self.group.shape.name} on {self.layout.words}"
 
     @classmethod
     def of(
         cls,
         group: TableGroup,
-        gpu: Gpu,
+        layout: Layout,
         *,
-        tensor_parallel: int,
-        precision: Precision,
-        kv_element_bytes: float,
         token_budget: int,
         speed: Speed,
         fit: MemoryFit,
@@ -88,10 +81,7 @@ class TableKey:
         parts = asdict(speed.factors)
         return cls(
             group=group,
-            gpu=gpu,
-            tensor_parallel=tensor_parallel,
-            precision=precision,
-            kv_element_bytes=kv_element_bytes,
+            layout=layout,
             token_budget=token_budget,
             factors=StepFactors(**{name: _coarse(value) for name, value in parts.items()}),
             kv_tokens=_coarse_tokens(fit.kv_tokens, least=group.max_model_len),
@@ -99,8 +89,7 @@ class TableKey:
 
     def __hash__(self) -> int:
         """As that of its group."""
-        ways = (self.gpu.name, self.tensor_parallel, self.precision, self.token_budget, self.kv_tokens)
-        return hash((self.group, *ways))
+        return hash((self.group, self.layout, self.token_budget, self.kv_tokens))
 
     @property
     def family(self) -> TableKey:
@@ -114,17 +103,10 @@ class TableKey:
         return max(_apart(a, b) for a, b in zip(mine, theirs, strict=True))
 
     def step(self) -> StepTime:
-        return StepTime(
-            self.group.shape,
-            self.gpu,
-            tensor_parallel=self.tensor_parallel,
-            precision=self.precision,
-            kv_element_bytes=self.kv_element_bytes,
-            factors=self.factors,
-        )
+        return StepTime(self.group.shape, self.layout, factors=self.factors)
 
     def fit(self) -> MemoryFit:
-        weights_gb = self.group.shape.weight_bytes(self.precision) / 1e9
+        weights_gb = self.group.shape.weight_bytes(self.layout.precision) / 1e9
         return MemoryFit(True, self.kv_tokens, weights_gb, self.group.max_model_len, "")
 
     def digest(self) -> str:

@@ -17,7 +17,7 @@ from medley_planner.check.attain import Subject, attained
 from medley_planner.check.correct import capacity_factor
 from medley_planner.check.memory import Checked, CheckMemory, Factors, Seen, together
 from medley_planner.check.split import served_loads
-from medley_planner.model import Plan, Problem, RoutingMode, Service, ServicePlan, Variant
+from medley_planner.model import Plan, Problem, Service, ServicePlan, Variant
 
 ROUNDS = 3
 TIME_SHARE = 0.3
@@ -117,7 +117,7 @@ class _Check:
         steps: dict[str, Mapping[str, float]] = {}
         for service in self.memory.order(self.problem.services):
             subject, planned = self.subjects.get(service.name), plans.get(service.name)
-            if subject is None or planned is None or planned.routing is RoutingMode.PER_BUCKET:
+            if subject is None or planned is None or planned.routing.oracle:
                 continue
             seen = self.memory.seen(service, planned)
             if seen is None and self.seconds_left > 0:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from medley_planner.check.attain import ReplicaLoad, Subject, spec_of
 from medley_planner.check.spread import parts_of
 from medley_planner.engine import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet
-from medley_planner.model import Demand, RoutingMode, ServicePlan
+from medley_planner.model import Demand, ServicePlan
 
 
 def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, ReplicaLoad]:
@@ -58,17 +58,17 @@ def routed_fleet(
     fleet = SimulatedFleet(
         tuple(ReplicaGroup(v.variant, spec_of(engines[v.variant], prefix_hit_rate=hits), v.replicas) for v in used)
     )
-    if plan.routing is RoutingMode.PER_BUCKET:
-        raise ValueError(f"service {plan.service} is planned with routing PerBucket, which no router can do")
-    if plan.routing is RoutingMode.SERVICE:
+    if plan.routing.oracle:
+        raise ValueError(f"service {plan.service} is planned with routing {plan.routing.value}, which no router can do")
+    if plan.routing.equal_pods:
         return fleet, Routing(balance)
-    if plan.routing is RoutingMode.HTTP_ROUTE:
+    if plan.routing.blind:
         return fleet, Routing.weighted(tuple(v.share for v in used), balance=balance)
-    classes = sorted({bucket.prompt_tokens for bucket in demand.buckets})
-    bounds = [_between(low, high, edges) for low, high in pairwise(classes)] + [math.inf]
+    classes = plan.routing.classes(demand.buckets, range(len(demand.buckets)))
+    prompts = [demand.buckets[inside[0]].prompt_tokens for inside in classes]
+    bounds = [_between(low, high, edges) for low, high in pairwise(prompts)] + [math.inf]
     ranges = []
-    for prompt, bound in zip(classes, bounds, strict=True):
-        inside = [index for index, bucket in enumerate(demand.buckets) if bucket.prompt_tokens == prompt]
+    for inside, bound in zip(classes, bounds, strict=True):
         weights = tuple(math.fsum(demand.shares[b] * v.bucket_shares[b] for b in inside) for v in used)
         # What the plan leaves out arrives all the same, and goes where the plan sends most.
         ranges.append(PromptRange(bound, weights if any(weights) else tuple(v.share for v in used)))

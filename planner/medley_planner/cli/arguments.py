@@ -21,9 +21,17 @@ def seconds_argument(text: str) -> float:
     return seconds
 
 
-def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """What every command takes that makes a plan."""
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+def add_plan_options(parser: argparse.ArgumentParser, *, why: bool = False) -> None:
+    """What every command takes that makes a plan; with `why`, one that answers in short unless it is asked why."""
+    forms = ("table", "wide", "json", "yaml") if why else ("table", "json", "yaml")
+    parser.add_argument("-o", "--output", choices=forms, default="table", help="default: table")
+    if why:
+        parser.add_argument(
+            "--why",
+            action="store_true",
+            help="also print the tables behind the answer: shares and loads, each variant that is not used and why; "
+            "the same as -o wide",
+        )
     parser.add_argument(
         "--deadline",
         metavar="SECONDS",

@@ -29,6 +29,7 @@ from medley_planner.cli.arguments import (
 )
 from medley_planner.cli.estimate_rows import ADDED, predict_row
 from medley_planner.cli.profile_file import BadProfile, MeasuredFactors, ProfileFile, measured_factors, read_profile
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
 from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, model_id
 
@@ -62,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--tp", type=whole_argument, metavar="GPUS", help="tensor parallel degree; default: 1")
     parser.add_argument("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: BF16")
     parser.add_argument(
-        "--kv-precision", type=str.upper, choices=("BF16", "FP8"), default="BF16", help="KV cache; default: BF16"
+        "--kv-precision", type=str.upper, choices=[f.value for f in KvFormat], help="KV cache; default: BF16"
     )
     parser.add_argument("--input", type=whole_argument, metavar="TOKENS", help="prompt tokens of a request")
     parser.add_argument(
@@ -128,15 +129,16 @@ def run(args: argparse.Namespace) -> int:
 
 def summarise(question: EstimateRequest, answer: Estimate, measured: MeasuredFactors | None = None) -> dict[str, Any]:
     """The object that `-o json` prints: seconds, requests and tokens per second, 1e9 bytes, watts."""
-    latency, card = answer.latency, question.gpu
+    latency, layout = answer.latency, question.layout
     provenance, band, reason = Provenance.ESTIMATED, answer.band, answer.band_reason
     if measured is not None:
         provenance, band, reason = Provenance.MEASURED, measured.error, measured.reason
     return {
         "model": question.shape.name,
-        "gpu": card.name,
-        "tensor_parallel": question.tensor_parallel,
-        "precision": question.precision.value,
+        "gpu": layout.gpu.name,
+        "gpus": layout.gpus,
+        "tensor_parallel": layout.tensor_parallel,
+        "precision": layout.precision.value,
         "ttft_seconds": {"mean": latency.ttft_seconds, f"p{question.percentile:g}": latency.ttft_percentile_seconds},
         "tpot_seconds": {"mean": latency.tpot_seconds, f"p{question.percentile:g}": latency.tpot_percentile_seconds},
         "throughput": {
@@ -153,8 +155,8 @@ def summarise(question: EstimateRequest, answer: Estimate, measured: MeasuredFac
         "watts": answer.watts,
         "provenance": provenance.value,
         "error_band": {"tpot": band, "reason": reason},
-        "source": card.source,
-        "note": card.note,
+        "source": layout.gpu.source,
+        "note": layout.gpu.note,
     }
 
 
@@ -171,9 +173,12 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
     measured = None if profile is None else measured_factors(profile, shape)
     question = EstimateRequest(
         shape=shape,
-        gpu=gpu(args.gpu),
-        tensor_parallel=args.tp or 1,
-        precision=Precision(args.precision or "BF16"),
+        layout=Layout(
+            gpu(args.gpu),
+            tensor_parallel=args.tp or 1,
+            precision=Precision(args.precision or "BF16"),
+            kv_format=KvFormat(args.kv_precision or "BF16"),
+        ),
         prompt_tokens=args.input,
         generation_tokens=args.output_tokens,
         concurrency=args.concurrency,
@@ -183,7 +188,6 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
         tpot_target_seconds=args.slo_tpot,
         token_budget=args.token_budget,
         max_sequences=args.max_sequences,
-        kv_element_bytes=1.0 if args.kv_precision == "FP8" else 2.0,
         factors=UNCORRECTED if measured is None else measured.factors,
         kv_tokens=None if profile is None else profile.kv_tokens,
     )
@@ -192,14 +196,16 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
 
 def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
     """What the command line leaves out is the profile's own; what it gives must be that."""
+    layout = profile.layout
     own_config = args.model is not None and Path(args.model).suffix == ".json"
     model = args.model if args.model is None or own_config else model_id(args.model).casefold()
     card = None if args.gpu is None else gpu(args.gpu).name
     asked = (
         ("--model", None if own_config else model, profile.model.casefold()),
-        ("--gpu", card, profile.gpu.name),
-        ("--tp", args.tp, profile.tensor_parallel),
-        ("--precision", args.precision, profile.precision.value),
+        ("--gpu", card, layout.gpu.name),
+        ("--tp", args.tp, layout.tensor_parallel),
+        ("--precision", args.precision, layout.precision.value),
+        ("--kv-precision", args.kv_precision, layout.kv_format.value),
     )
     for flag, given, measured in asked:
         if given is not None and given != measured:
@@ -207,7 +213,8 @@ def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
                 f"{flag} {given}, but --profile {profile.path} is of {measured}; leave it out or give another profile"
             )
     args.model = args.model or profile.model
-    args.gpu, args.tp, args.precision = profile.gpu.name, profile.tensor_parallel, profile.precision.value
+    args.gpu, args.tp = layout.gpu.name, layout.tensor_parallel
+    args.precision, args.kv_precision = layout.precision.value, layout.kv_format.value
 
 
 def _simulated(question: EstimateRequest, closed_form_rps: float | None, directory: Path | None) -> float:
@@ -257,7 +264,7 @@ def _write_table(report: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(markup=False, highlight=False)  # names are the user's own and may hold brackets
-    title = f"{report['model']} in {report['precision']} on {report['tensor_parallel']} x {report['gpu']}"
+    title = f"{report['model']} in {report['precision']} on {report['gpus']} x {report['gpu']}"
     table = Table(title=title, title_justify="left", show_header=False)
     (_, ttft), (percentile, slow_ttft) = report["ttft_seconds"].items()
     (_, tpot), (_, slow_tpot) = report["tpot_seconds"].items()

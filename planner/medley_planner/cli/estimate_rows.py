@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from medley_planner.capacity.estimate import EstimateRequest, NoEstimate, estimate
 from medley_planner.catalog import Gpu, UnknownGpu, gpu
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
 
 ADDED = ("predicted_ttft_ms", "predicted_tpot_ms", "note")
@@ -64,23 +65,25 @@ def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Estima
         raise UnpredictableRow(f"{groups} groups do not divide {gpus} GPUs; correct attention_dp_size")
     return EstimateRequest(
         shape=shape,
-        gpu=card,
-        tensor_parallel=gpus,
-        precision=precision,
+        layout=Layout(
+            card,
+            tensor_parallel=gpus,
+            precision=precision,
+            kv_format=_kv_format(shape, card, precision),
+            attention_data_parallel=groups,
+        ),
         prompt_tokens=max(_count(row, "isl") * mean, 1.0),
         generation_tokens=max(_count(row, "osl") * mean, 1.0),
         concurrency=float(concurrency),
-        kv_element_bytes=_cache_bytes(shape, card, precision),
-        attention_data_parallel=groups,
         first_wave=True,
     )
 
 
-def _cache_bytes(shape: ModelShape, card: Gpu, precision: Precision) -> float:
+def _kv_format(shape: ModelShape, card: Gpu, precision: Precision) -> KvFormat:
     # gpt-oss's FP4 is the original checkpoint, served with vLLM's default cache; so are INT4 ones.
     original_fp4 = precision is Precision.FP4 and shape.sliding_layers
     quantised = precision in (Precision.FP8, Precision.FP4) and not original_fp4
-    return 1.0 if quantised and card.name in _FP8_CACHE else 2.0
+    return KvFormat.FP8 if quantised and card.name in _FP8_CACHE else KvFormat.BF16
 
 
 def _gpu_name(system: str) -> str:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medley_planner.cli.arguments import add_plan_options, seconds_argument
+from medley_planner.cli.explain_answer import ServiceNotes
 from medley_planner.cli.fleet_reader import FleetError, parse_fleet
 from medley_planner.cli.instance import InstanceError, parse_instance, read_document
 from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan, plan_all_or_raise
 from medley_planner.cli.solve import EXIT_BAD_INPUT, EXIT_NOT_ALL, EXIT_PLANNED, is_fleet
 from medley_planner.explain import explain, routing_savings
 from medley_planner.model import Plan, PlanStatus, Problem
-from medley_planner.omitted import Omitted
 from medley_planner.optimize import InvalidProblem
 
 _ROUTING_PART = 0.2
@@ -46,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What every way to ask for an explanation takes."""
-    add_plan_options(parser)
+    add_plan_options(parser, why=True)
     parser.add_argument(
         "--explain-seconds",
         metavar="SECONDS",
@@ -71,9 +70,7 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_NO_PLAN
     for line in rejected:
         print(f"medley explain: {args.instance}: {line}", file=sys.stderr)
-    explain_and_print(
-        problem, planned, last=last, last_problem=last_problem, seconds=args.explain_seconds, output=args.output
-    )
+    explain_and_print(problem, planned, args, last=last, last_problem=last_problem)
     whole = planned.status in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE) and not rejected
     return EXIT_PLANNED if whole else EXIT_NOT_ALL
 
@@ -96,28 +93,29 @@ def read_problem(path: Path) -> tuple[Problem, tuple[str, ...]]:
 def explain_and_print(
     problem: Problem,
     planned: Plan,
+    args: argparse.Namespace,
     *,
     last: Plan | None,
     last_problem: Problem | None,
-    seconds: float,
-    output: str,
-    excluded: Mapping[str, Sequence[Omitted]] | None = None,
+    notes: ServiceNotes | None = None,
 ) -> None:
-    """To standard output, as "table", "json" or "yaml"."""
+    """To standard output, as `args` of `add_options` ask."""
+    notes = notes or ServiceNotes()
+    seconds: float = args.explain_seconds
     explanation = explain(
         problem,
         planned,
         last=last,
         last_problem=last_problem,
-        excluded=excluded,
+        excluded=notes.excluded,
         seconds=(1 - _ROUTING_PART) * seconds,
     )
     savings = routing_savings(problem, planned, seconds=_ROUTING_PART * seconds)
-    if output == "table":
-        from medley_planner.cli.explain_table import print_explanation
-
-        print_explanation(explanation, savings)
-    else:
+    if args.output in ("json", "yaml"):
         from medley_planner.cli.explain_report import explanation_report, write_report
 
-        write_report(explanation_report(explanation, savings), output=output)
+        write_report(explanation_report(explanation, savings), output=args.output)
+    else:
+        from medley_planner.cli.explain_table import print_explanation
+
+        print_explanation(explanation, planned, savings, notes=notes, why=args.why or args.output == "wide")

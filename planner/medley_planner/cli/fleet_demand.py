@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NoReturn
 
 from medley_planner.cli.fault import Fault, FaultyDocument
@@ -19,6 +20,12 @@ from medley_planner.workload.quantile import rate_at_quantile
 SHARE_SUM_TOLERANCE = 0.01
 """Tables are printed rounded: so far off a sum of 1, shares are scaled to it."""
 
+_MADE = ("demand", "variants")
+_AS_WRITTEN = tuple(
+    field.name for field in fields(Service) if field.name in ServiceDocument.model_fields and field.name not in _MADE
+)
+"""What a service of the document and one of the planner have in common, name and value."""
+
 Shape = tuple[int, int] | None
 """Rows and columns of the grid of sizes; None where sizes are listed."""
 
@@ -28,23 +35,13 @@ def service_from(document: ServiceDocument, pools: Mapping[str, PoolDocument]) -
     _check_order("", document.min_replicas, document.max_replicas)
     shape = _shape(document.demand)
     return Service(
-        name=document.name,
         demand=_demand(document.demand, shape),
         variants=tuple(
             _variant(f"variants[{index}].", variant, pools, document.demand, shape)
             for index, variant in enumerate(document.variants)
         ),
-        routing=document.routing,
-        min_replicas=document.min_replicas,
-        max_replicas=document.max_replicas,
         utilisation_limit=1 / (1 + document.headroom_percent / 100),
-        staffing_beta=document.staffing_beta,
-        priority=document.priority,
-        max_cost_per_hour=document.max_cost_per_hour,
-        spot_max_share=document.spot_max_share,
-        on_demand_min_replicas=document.on_demand_min_replicas,
-        zone_spread=document.zone_spread,
-        n_plus_one=document.n_plus_one,
+        **{name: getattr(document, name) for name in _AS_WRITTEN},
     )
 
 

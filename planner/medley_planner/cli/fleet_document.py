@@ -111,8 +111,7 @@ class ServiceDocument(Document):
     demand: DemandDocument = Field(description="What arrives at the service.")
     variants: list[VariantDocument] = Field(min_length=1, description="The ways to run its replicas.")
     routing: Annotated[RoutingMode, Field(strict=False)] = Field(
-        description="How the data path splits requests: Service (equal by pod), HTTPRoute (one weight per variant), "
-        "InferencePool (one share per variant and prompt length), PerBucket (an oracle that sees both sizes)."
+        description=f"How the data path splits requests: {RoutingMode.described()}."
     )
     min_replicas: Count = Field(0, description="Fewest replicas of the service.")
     max_replicas: Count | None = Field(None, description="Most replicas of the service. Default: no limit.")

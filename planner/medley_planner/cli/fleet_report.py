@@ -9,7 +9,7 @@ from medley_planner.cli.fault import plain
 from medley_planner.cli.figures import rounded
 from medley_planner.cli.fleet_reader import FleetInput, RefusedService
 from medley_planner.cli.router_shares import prompt_classes, prompt_ranges, variant_weights
-from medley_planner.model import Plan, RoutingMode, Service, ServicePlan
+from medley_planner.model import Plan, Service, ServicePlan
 
 REJECTED = "Rejected"
 """Status of a service whose own data is at fault; it is not planned."""
@@ -75,15 +75,15 @@ def _service(service: Service, planned: ServicePlan) -> dict[str, Any]:
 
 def _router(service: Service, planned: ServicePlan) -> dict[str, Any] | None:
     """None where the router is told nothing: it goes by pod, or is an oracle."""
-    if planned.routing is RoutingMode.HTTP_ROUTE:
+    if planned.routing.equal_pods or planned.routing.oracle:
+        return None
+    if planned.routing.blind:
         return {"weights": _in_use(variant_weights(planned))}
-    if planned.routing is RoutingMode.INFERENCE_POOL:
-        classes = prompt_classes(service, planned)
-        return {
-            "prompt_classes": [{"prompt_tokens": one.prompt_tokens, "shares": _in_use(one.shares)} for one in classes],
-            "prompt_ranges": {name: [asdict(one) for one in runs] for name, runs in prompt_ranges(classes).items()},
-        }
-    return None
+    classes = prompt_classes(service, planned)
+    return {
+        "prompt_classes": [{"prompt_tokens": one.prompt_tokens, "shares": _in_use(one.shares)} for one in classes],
+        "prompt_ranges": {name: [asdict(one) for one in runs] for name, runs in prompt_ranges(classes).items()},
+    }
 
 
 def _in_use(shares: dict[str, float]) -> dict[str, float]:

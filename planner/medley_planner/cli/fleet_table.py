@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from medley_planner.cli.answer import proof
 from medley_planner.cli.fleet_report import REJECTED
 
 _NONE = "-"
@@ -15,14 +16,13 @@ _NONE = "-"
 
 def print_fleet(report: dict[str, Any], console: Console) -> None:
     """Prints what `summarise_fleet` made. The console must not read markup: names are the user's own."""
-    switching = report["switching_cost_per_hour"]
-    console.print(
-        f"{report['status']}: ${report['cost_per_hour']:.2f}/h"
-        + (f" and ${switching:.2f}/h that starting new replicas is weighed as" if switching else "")
-        + f"; lower bound {'of both ' if switching else ''}${report['lower_bound_per_hour']:.2f}/h, "
-        f"gap {report['gap']:.4%}, solved in {report['solve_seconds']:.2f} s",
-        soft_wrap=True,
+    words = proof(
+        cost_per_hour=report["cost_per_hour"],
+        switching_cost_per_hour=report["switching_cost_per_hour"],
+        lower_bound_per_hour=report["lower_bound_per_hour"],
+        gap=report["gap"],
     )
+    console.print(f"{report['status']}: {words}, solved in {report['solve_seconds']:.2f} s", soft_wrap=True)
     planned = [service for service in report["services"] if service["status"] != REJECTED]
     for table in (
         _services(planned),

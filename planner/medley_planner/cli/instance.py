@@ -26,6 +26,7 @@ from medley_planner.model import (
     Problem,
     Provenance,
     RoutingMode,
+    Sees,
     Service,
     SizeSource,
     Variant,
@@ -81,7 +82,7 @@ def parse_instance(document: Any) -> Instance:
     stock = _stock(document.get("stock"), gpu)
     sizes = (_sizes("ins", document.get("ins"), len(dist)), _sizes("outs", document.get("outs"), columns))
     routing = _routing(document.get("routing"))
-    if routing is RoutingMode.INFERENCE_POOL and sizes[0] is None:
+    if routing.sees is Sees.PROMPT and sizes[0] is None:
         raise InstanceError(f'ins is missing, and routing is "{routing.value}"; give the prompt tokens that it goes by')
     service = Service(
         name=SERVICE_NAME,
@@ -146,7 +147,7 @@ def _stock(stock: object, gpu: dict[str, Any]) -> dict[str, int]:
 
 def _routing(value: object) -> RoutingMode:
     if value is None:
-        return RoutingMode.PER_BUCKET
+        return RoutingMode.best()
     modes = [mode.value for mode in RoutingMode]
     if not isinstance(value, str) or value not in modes:
         raise InstanceError(f"routing is {_shown(value)}; give one of {', '.join(modes)}")

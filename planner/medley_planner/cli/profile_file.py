@@ -15,7 +15,8 @@ from typing import Any
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import DERATES, PARTS, StepFactors
-from medley_planner.catalog import Gpu, gpu
+from medley_planner.catalog import gpu
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
 
@@ -32,10 +33,7 @@ class ProfileFile:
 
     path: Path
     model: str
-    gpu: Gpu
-    tensor_parallel: int
-    precision: Precision
-    engine_version: str
+    layout: Layout
     kv_tokens: int | None
     spec: Mapping[str, Any]
 
@@ -61,13 +59,21 @@ def read_profile(path: Path) -> ProfileFile:
     except ValueError:
         known = ", ".join(each.value for each in Precision)
         raise BadProfile(f"{path}: spec.precision is {spec['precision']!r}; use one of {known}") from None
+    try:
+        kv_format = KvFormat(str(spec.get("kvPrecision", "BF16")))
+    except ValueError:
+        known = ", ".join(each.value for each in KvFormat)
+        raise BadProfile(f"{path}: spec.kvPrecision is {spec['kvPrecision']!r}; use one of {known}") from None
     return ProfileFile(
         path=path,
         model=model,
-        gpu=gpu(str(spec.get("gpu", ""))),
-        tensor_parallel=_whole(spec, "tensorParallel", path, default=1),
-        precision=precision,
-        engine_version=str(spec.get("engineVersion", "")),
+        layout=Layout(
+            gpu(str(spec.get("gpu", ""))),
+            tensor_parallel=_whole(spec, "tensorParallel", path, default=1),
+            precision=precision,
+            kv_format=kv_format,
+            engine_version=str(spec.get("engineVersion", "")),
+        ),
         kv_tokens=kv_tokens,
         spec=spec,
     )
@@ -81,7 +87,7 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
     given, points = spec.get("stepFactors"), spec.get("points") or []
     if (given is None) == (not points) or not isinstance(points, list):
         raise BadProfile(f"{path}: give either spec.stepFactors or spec.points")
-    source = f"{path.name}, vLLM {profile.engine_version or 'of unknown version'}"
+    source = f"{path.name}, {profile.layout.engine} {profile.layout.engine_version or 'of unknown version'}"
     if given is not None:
         if not isinstance(given, Mapping):
             raise BadProfile(f"{path}: spec.stepFactors is {given!r:.40}; give fixed, compute, sequence and kv")
@@ -95,9 +101,7 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
     fit = fit_points(
         [_point(point, index, path) for index, point in enumerate(points)],
         shape=shape,
-        gpu=profile.gpu,
-        tensor_parallel=profile.tensor_parallel,
-        precision=profile.precision,
+        layout=profile.layout,
         token_budget=_whole(spec, "tokenBudget", path, default=8192),
         max_sequences=_whole(spec, "maxSequences", path, default=1024),
         kv_tokens=profile.kv_tokens,

@@ -36,12 +36,9 @@ def variant_weights(planned: ServicePlan) -> dict[str, float]:
 def prompt_classes(service: Service, planned: ServicePlan) -> tuple[PromptClass, ...]:
     """The classes of which requests come and are served, by rising prompt length."""
     demand = service.demand
-    by_prompt: dict[float, list[int]] = {}
-    for index, bucket in enumerate(demand.buckets):
-        if demand.bucket_rate_rps(index) > 0:
-            by_prompt.setdefault(bucket.prompt_tokens, []).append(index)
+    asked = (index for index in range(len(demand.buckets)) if demand.bucket_rate_rps(index) > 0)
     classes = []
-    for prompt_tokens, buckets in sorted(by_prompt.items()):
+    for buckets in planned.routing.classes(demand.buckets, asked):
         shares = _normalised(
             {
                 part.variant: math.fsum(
@@ -52,7 +49,7 @@ def prompt_classes(service: Service, planned: ServicePlan) -> tuple[PromptClass,
             }
         )
         if shares:
-            classes.append(PromptClass(prompt_tokens, shares))
+            classes.append(PromptClass(demand.buckets[buckets[0]].prompt_tokens, shares))
     return tuple(classes)
 
 

@@ -49,8 +49,7 @@ class InstanceDocument(BaseModel):
     )
     routing: RoutingMode | None = Field(
         None,
-        description="Service (equal by pod), HTTPRoute (one weight per type), InferencePool (one share per type and "
-        "prompt length), PerBucket (an oracle that sees both sizes; the default).",
+        description=f"{RoutingMode.described()}. A variant is a GPU type here. Default: {RoutingMode.best().value}.",
     )
 
 

@@ -34,7 +34,7 @@ MOST_FIGURE = 1e9
 """Of a weight, a price and the scale of the rate; its inverse is the least."""
 SHOWN_FROM_REQUESTS = 20_000
 """Fewer take about a second, and a bar would only flash up."""
-_ROUTERS = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, RoutingMode.INFERENCE_POOL)
+_ROUTERS = tuple(mode for mode in RoutingMode if not mode.oracle)
 
 
 def add_parser(subparsers: Any) -> None:

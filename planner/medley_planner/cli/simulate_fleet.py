@@ -16,6 +16,7 @@ from medley_planner.catalog import gpu
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
 from medley_planner.engine import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet, Trace
+from medley_planner.layout import Layout
 from medley_planner.model import (
     Demand,
     PlanStatus,
@@ -43,7 +44,7 @@ class SimulateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`count` replicas, each on `replica.tensor_parallel` GPUs."""
+    """`count` replicas, each of which runs as `replica` says."""
 
     name: str
     count: int
@@ -71,9 +72,7 @@ def groups_of(
     for name, count in counts.items():
         replica = Replica(
             shape=shape,
-            gpu=gpu(name),
-            tensor_parallel=degrees.get(name, 1),
-            precision=precision,
+            layout=Layout(gpu(name), tensor_parallel=degrees.get(name, 1), precision=precision),
             token_budget=token_budget,
             max_sequences=min(max_sequences, token_budget),
             max_model_len=max_model_len,
@@ -96,7 +95,7 @@ def weighted_router(
     groups: Sequence[Group], mode: RoutingMode, weights: Mapping[str, float], *, balance: Balance
 ) -> Routing:
     """The router that was asked for by weights. Raises SimulateError."""
-    if mode is not RoutingMode.HTTP_ROUTE:
+    if mode.equal_pods or not mode.blind:
         raise SimulateError(f"--weights goes with --routing HTTPRoute and not with {mode}; remove it")
     names = [group.name for group in groups]
     unknown = sorted(weights.keys() - set(names))
@@ -110,7 +109,7 @@ def balanced_router(
 ) -> Routing:
     """The router of the plan that carries the most of the trace's sizes. Raises SimulateError where no group serves any
     size within the targets."""
-    if mode is RoutingMode.SERVICE:
+    if mode.equal_pods:
         return Routing(balance)
     max_model_len = groups[0].replica.max_model_len
     demand = demand_of_trace(trace, 1.0, max_model_len=max_model_len)
@@ -172,8 +171,8 @@ def _service(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets
         Variant(
             name=group.name,
             pool=group.name,
-            gpu=group.replica.gpu.name,
-            gpus_per_replica=group.replica.tensor_parallel,
+            gpu=group.replica.layout.gpu.name,
+            gpus_per_replica=group.replica.layout.gpus,
             cost_per_hour=1.0,
             capacity_rps=row.capacity_rps,
             provenance=Provenance.ESTIMATED,

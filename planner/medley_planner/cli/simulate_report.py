@@ -41,7 +41,7 @@ def summarise(served: ServedTrace) -> dict[str, Any]:
     hours = outcome.span_seconds / 3600.0
     return {
         "model": served.groups[0].replica.shape.name,
-        "precision": served.groups[0].replica.precision.value,
+        "precision": served.groups[0].replica.layout.precision.value,
         "max_model_len": served.groups[0].replica.max_model_len,
         "routing": served.mode.value,
         "balance": served.routing.balance.value,
@@ -71,8 +71,9 @@ def _group(served: ServedTrace, index: int, cost: float | None) -> dict[str, Any
     busy = [each.busy_seconds / span if span > 0 else 0.0 for each in usage]
     return {
         "name": group.name,
-        "gpu": group.replica.gpu.name,
-        "tensor_parallel": group.replica.tensor_parallel,
+        "gpu": group.replica.layout.gpu.name,
+        "gpus": group.replica.layout.gpus,
+        "tensor_parallel": group.replica.layout.tensor_parallel,
         "replicas": group.count,
         "requests": len(mine.trace),
         "share": len(mine.trace) / len(served.outcome.trace),
@@ -100,7 +101,7 @@ def _router(served: ServedTrace) -> list[dict[str, Any]]:
 
 def _cost(served: ServedTrace, group: Group) -> float | None:
     price = served.prices.get(group.name)
-    return price * group.count * group.replica.tensor_parallel if price is not None else None
+    return price * group.count * group.replica.layout.gpus if price is not None else None
 
 
 def _attainment(outcome: SimulationResult, targets: LatencyTargets) -> float:
@@ -143,7 +144,7 @@ def print_table(report: dict[str, Any]) -> None:
     for heading in ("", "TTFT s", "TPOT ms", "E2E s"):
         times.add_column(heading, justify="left" if not heading else "right")
     for group in report["groups"]:
-        gpus = group["tensor_parallel"]
+        gpus = group["gpus"]
         name = group["gpu"] if gpus == 1 else f"{gpus} x {group['gpu']}"
         utilised, preempted = f"{group['utilisation']:.0%}", str(group["preemptions"])
         table.add_row(name, str(group["replicas"]), *_cells(group, utilised, preempted))

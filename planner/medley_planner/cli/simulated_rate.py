@@ -49,11 +49,8 @@ def _key(question: EstimateRequest) -> TableKey:
         percentile=question.percentile,
     )
     return TableKey.of(
-        TableGroup(question.shape, "", targets, question.max_model_len, question.max_sequences),
-        question.gpu,
-        tensor_parallel=question.tensor_parallel,
-        precision=question.precision,
-        kv_element_bytes=question.kv_element_bytes,
+        TableGroup(question.shape, targets, question.max_model_len, question.max_sequences),
+        question.layout,
         token_budget=question.token_budget,
         speed=Speed(factors=question.factors),
         fit=question.fit(),

@@ -152,13 +152,21 @@ def _print(report: dict[str, Any], form: str, print_table: Callable[[dict[str, A
 def _print_instance(report: dict[str, Any], console: Console) -> None:
     from rich.table import Table
 
-    mix = Table(title=f"{report['status']}: ${report['cost_per_hour']:.2f}/h", title_justify="left")
+    from medley_planner.cli.answer import proof
+
+    words = proof(
+        cost_per_hour=report["cost_per_hour"],
+        switching_cost_per_hour=0.0,
+        lower_bound_per_hour=report["lower_bound"],
+        gap=report["gap"],
+    )
+    console.print(f"{report['status']}: {words}", soft_wrap=True)
+    mix = Table()
     mix.add_column("GPU type")
     mix.add_column("replicas", justify="right")
     for name, count in report["replicas"].items():
         mix.add_row(name, str(count))
     console.print(mix)
-    console.print(f"lower bound ${report['lower_bound']:.2f}/h, gap {report['gap']:.4%}")
     single = report["best_single"]
     if single is None:
         console.print("best single type: none serves this demand alone")

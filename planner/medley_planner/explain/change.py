@@ -7,7 +7,7 @@ rest) and planning each; the order is fixed, so that the parts add up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from medley_planner.explain.limits import explain_limits
 from medley_planner.explain.values import Change, ChangeKind, CostCause, PlanChange, ReplicaChange
@@ -95,19 +95,7 @@ def _service(last: Service, service: Service) -> Iterator[Change]:
             yield from _variant(name, old_variants[variant], new_variants[variant])
 
 
-_SERVICE_FIELDS = (
-    "routing",
-    "min_replicas",
-    "max_replicas",
-    "utilisation_limit",
-    "staffing_beta",
-    "priority",
-    "max_cost_per_hour",
-    "spot_max_share",
-    "on_demand_min_replicas",
-    "zone_spread",
-    "n_plus_one",
-)
+_SERVICE_FIELDS = tuple(field.name for field in fields(Service) if field.name not in ("name", "demand", "variants"))
 
 
 def _variant(service: str, last: Variant, variant: Variant) -> Iterator[Change]:

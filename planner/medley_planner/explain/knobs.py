@@ -1,4 +1,4 @@
-"""The limits that can give way to unmet demand: each with how to lift it, set it, and read what a plan needs of it.
+"""The limits that can give way to unmet demand: which ones the reasons name, and those of one service alone.
 
 Values in, values out; `relax.py` turns them.
 """
@@ -7,45 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from medley_planner.explain.limits import with_node
-from medley_planner.explain.usage import gpus_used, replicas_by_pool, users, watts_used
+from medley_planner.explain.knob import Knob, grain
+from medley_planner.explain.shared_knobs import pool_knob, power_knob
 from medley_planner.explain.values import RelaxationKind
 from medley_planner.model import (
-    LimitKind,
-    Plan,
     Pool,
     Problem,
-    RoutingMode,
     Service,
     Unserved,
     UnservedReason,
     Variant,
 )
-
-_GRAINS = 10_000
-"""Watts and prices are told apart to a ten-thousandth."""
-_MOST_NODES = 2000
-"""A pool is not lifted beyond so many nodes more; no service of the size that is planned for needs them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """One limit. `services` it is turned for; `at(problem, value)` sets it; `needed(problem, plan)` is the value that
-    a plan made without the limit would do with. Values go in steps of `step` (below 0: downwards; 0: it can only be
-    lifted) from `start`, which is no better than `now`."""
-
-    kind: RelaxationKind
-    name: str
-    services: tuple[str, ...]
-    unit: str
-    now: float
-    step: float
-    lift: Callable[[Problem], Problem]
-    at: Callable[[Problem, float], Problem]
-    needed: Callable[[Problem, Plan], float]
-    start: float
 
 
 def knobs(problem: Problem, unserved: Sequence[tuple[Service, Unserved]]) -> tuple[Knob, ...]:
@@ -59,7 +33,7 @@ def knobs(problem: Problem, unserved: Sequence[tuple[Service, Unserved]]) -> tup
             own |= {(knob.kind, knob.name): knob for knob in _own_knobs(service, entry, pools)}
             continue
         for name in entry.limits or _all_shared(service, entry.reason, problem):
-            for knob in (_pool_knob(problem, pools, name, names), _power_knob(problem, name, names)):
+            for knob in (pool_knob(problem, pools, name, names), power_knob(problem, name, names)):
                 if knob is not None:
                     shared[knob.kind, knob.name] = knob
     return (*shared.values(), *own.values())
@@ -75,127 +49,6 @@ def _all_shared(service: Service, reason: UnservedReason, problem: Problem) -> t
     return tuple(dict.fromkeys(variant.pool for variant in service.variants))
 
 
-def _pool_knob(problem: Problem, pools: dict[str, Pool], name: str, services: tuple[str, ...]) -> Knob | None:
-    """GPUs where packing is not looked at, else whole nodes; None where there is no such pool or it has no end."""
-    pool = pools.get(name)
-    if pool is None:
-        return None
-    able = users(problem, kind=LimitKind.STOCK, name=pool.name)
-    if not able:
-        return None
-    smallest = min(variant.gpus_per_replica for variant in able)
-    if pool.node_gpus is None and pool.node_price is None:
-        if pool.stock_gpus is None:
-            return None
-        return Knob(
-            kind=RelaxationKind.STOCK,
-            name=pool.name,
-            services=services,
-            unit="GPUs",
-            now=pool.stock_gpus,
-            step=smallest,
-            lift=lambda asked: _with_pool(asked, replace(pool, stock_gpus=None)),
-            at=lambda asked, value: _with_pool(asked, replace(pool, stock_gpus=round(value))),
-            needed=lambda asked, plan: gpus_used(replicas_by_pool(asked, plan).get(pool.name, [])),
-            start=pool.stock_gpus,
-        )
-    if pool.node_price is not None and pool.node_price.max_nodes is None and pool.stock_gpus is None:
-        return None
-    size, now = _nodes(pool, able)
-    most = min(_MOST_NODES, _enough_nodes(problem, pool, size))
-    return Knob(
-        kind=RelaxationKind.NODES,
-        name=pool.name,
-        services=services,
-        unit=f"nodes of {size} GPUs",
-        now=now,
-        step=1,
-        lift=lambda asked: _with_pool(asked, with_node(pool, size, count=most)),
-        at=lambda asked, value: _with_pool(asked, with_node(pool, size, count=round(value) - now)),
-        # All replicas of the pool on new nodes, size by size: more than needed, never less.
-        needed=lambda asked, plan: (
-            now
-            + sum(
-                math.ceil(count / (size // variant.gpus_per_replica))
-                for variant, count in replicas_by_pool(asked, plan).get(pool.name, [])
-                if variant.gpus_per_replica <= size
-            )
-        ),
-        start=now,
-    )
-
-
-def _nodes(pool: Pool, able: Sequence[Variant]) -> tuple[int, int]:
-    """GPUs of a node to add (the largest there is), and how many nodes there are."""
-    if pool.node_price is not None:
-        return pool.node_price.gpus, pool.node_price.max_nodes or 0
-    there = pool.node_gpus or ()
-    return max(there, default=max(variant.gpus_per_replica for variant in able)), len(there)
-
-
-def _enough_nodes(problem: Problem, pool: Pool, size: int) -> int:
-    """Nodes that hold all demand of all services on this pool alone, with room for spares and minima."""
-    total = 0
-    for service in problem.services:
-        most = 0
-        for variant in service.variants:
-            if variant.pool == pool.name and variant.gpus_per_replica <= size:
-                work = math.fsum(
-                    service.demand.bucket_rate_rps(bucket) / (capacity * service.utilisation_limit)
-                    for bucket, capacity in enumerate(variant.capacity_rps)
-                    if capacity > 0
-                )
-                replicas = math.ceil(work + service.staffing_beta * math.sqrt(work)) + 2 + service.min_replicas
-                most = max(most, math.ceil(replicas / (size // variant.gpus_per_replica)))
-        total += most
-    return total
-
-
-def _power_knob(problem: Problem, name: str, services: tuple[str, ...]) -> Knob | None:
-    """None where there is no such domain."""
-    domain = next((domain for domain in problem.power_domains if domain.name == name), None)
-    if domain is None:
-        return None
-    start = domain.budget_watts
-    watts = [v.watts for v in users(problem, kind=LimitKind.POWER, name=name) if v.watts > 0]
-    step = _grain(watts)
-
-    def at(asked: Problem, value: float) -> Problem:
-        domains = tuple(
-            replace(entry, budget_watts=value) if entry.name == name else entry for entry in asked.power_domains
-        )
-        return replace(asked, power_domains=domains)
-
-    everything = math.fsum(
-        variant.watts * (service.demand.bucket_rate_rps(bucket) / (capacity * service.utilisation_limit) + 4)
-        for service in problem.services
-        for variant in service.variants
-        for bucket, capacity in enumerate(variant.capacity_rps)
-        if capacity > 0
-    )
-    return Knob(
-        kind=RelaxationKind.POWER,
-        name=name,
-        services=services,
-        unit="W",
-        now=start,
-        step=step,
-        lift=lambda asked: at(asked, start + 2 * everything),
-        at=at,
-        needed=lambda asked, plan: watts_used(asked, plan, name),
-        start=math.floor(start / step) * step if step > 0 else start,
-    )
-
-
-def _grain(amounts: Sequence[float]) -> float:
-    """The largest amount that all of these are multiples of, so that sums of them are too; not below 1/64 of the
-    smallest, as each halving is a plan. 0 without any."""
-    if not amounts:
-        return 0.0
-    common = math.gcd(*(round(amount * _GRAINS) for amount in amounts)) / _GRAINS
-    return max(common, min(amounts) / 64)
-
-
 def _own_knobs(service: Service, entry: Unserved, pools: dict[str, Pool]) -> Iterator[Knob]:
     match entry.reason:
         case UnservedReason.BUDGET:
@@ -208,21 +61,16 @@ def _own_knobs(service: Service, entry: Unserved, pools: dict[str, Pool]) -> Ite
             yield _switch(service, RelaxationKind.ZONE_SPREAD, service.name, replace(service, zone_spread=False))
         case UnservedReason.NO_VARIANT_MEETS_TARGET:
             if any(variant.capacity_rps[entry.bucket] > 0 for variant in service.variants):
-                for mode in _better(service.routing):
+                for mode in service.routing.better:
                     name = f"{service.name} {mode.value}"
                     yield _switch(service, RelaxationKind.ROUTING, name, replace(service, routing=mode))
-
-
-def _better(mode: RoutingMode) -> tuple[RoutingMode, ...]:
-    order = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, RoutingMode.INFERENCE_POOL, RoutingMode.PER_BUCKET)
-    return order[order.index(mode) + 1 :]
 
 
 def _budget(service: Service) -> Iterator[Knob]:
     budget = service.max_cost_per_hour
     if budget is None:
         return
-    step = _grain([variant.cost_per_hour for variant in service.variants])
+    step = grain([variant.cost_per_hour for variant in service.variants])
     yield _own(
         service,
         RelaxationKind.BUDGET,
@@ -351,11 +199,6 @@ def _own(
         ),
         start=now if start is None else start,
     )
-
-
-def _with_pool(problem: Problem, pool: Pool) -> Problem:
-    pools = tuple(pool if entry.name == pool.name else entry for entry in problem.pools)
-    return replace(problem, pools=pools)
 
 
 def _with_service(problem: Problem, service: Service) -> Problem:

@@ -169,6 +169,6 @@ def _placeholder(name: str, replicas: Mapping[_Replica, int]) -> Service:
         name=f"all but {name}",
         demand=Demand(0.0, (), (), SizeSource.STATIC),
         variants=variants,
-        routing=RoutingMode.PER_BUCKET,
+        routing=RoutingMode.best(),
         priority=Priority.HIGH,
     )

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from medley_planner.explain.knobs import Knob, knobs
+from medley_planner.explain.knob import Knob
+from medley_planner.explain.knobs import knobs
 from medley_planner.explain.values import Relaxation, RelaxationKind, RelaxationResult
 from medley_planner.explain.whatif import WhatIf, is_shared, unmet_rps
 from medley_planner.explain.words import NO_TIME, name_buckets

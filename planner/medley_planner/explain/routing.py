@@ -8,13 +8,8 @@ from medley_planner.clock import Clock, monotonic
 from medley_planner.explain.others import OneService
 from medley_planner.explain.whatif import WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
 from medley_planner.fleet_plan import RoutingSaving
-from medley_planner.model import Plan, Problem, RoutingMode, Service
+from medley_planner.model import Plan, Problem, Service
 
-_NEXT = {
-    RoutingMode.SERVICE: RoutingMode.HTTP_ROUTE,
-    RoutingMode.HTTP_ROUTE: RoutingMode.INFERENCE_POOL,
-    RoutingMode.INFERENCE_POOL: RoutingMode.PER_BUCKET,
-}
 _SERVED = 1e-9
 """Relative to the service's rate."""
 
@@ -47,7 +42,7 @@ def routing_savings(
 
 
 def _saving(planned: Plan, service: Service, one: OneService, ask: WhatIf) -> RoutingSaving | None:
-    better = _NEXT.get(service.routing)
+    better = service.routing.next_better
     if better is None:
         return None
     nothing = RoutingSaving(service.name, service.routing, better, 0.0, 0.0)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from medley_planner.optimize.columns import minima_fit, solve_columns, special
+from medley_planner.optimize.columns import minima_fit, solve_columns
+from medley_planner.optimize.effort import effort_for
 from medley_planner.optimize.improve.local_search import objective_of, polish, ranks
 from medley_planner.optimize.program.fallback import floor_of, greedy, least_fleet
 from medley_planner.optimize.program.formulation import formulate
@@ -18,16 +19,8 @@ from medley_planner.optimize.program.mip import solve_integer
 from medley_planner.optimize.program.solve import Answer, Answers, solve_tasks
 from medley_planner.optimize.task.limits import NOTHING_SHARED, Room
 from medley_planner.optimize.task.nodes import paid_by_node
+from medley_planner.optimize.task.rules import special
 from medley_planner.optimize.task.task import Task
-
-_JOINT_WHOLLY = 8
-"""Up to so many services the joint program proves what columns leave open, measured: mostly within seconds."""
-_JOINT_AT_ALL = 40
-_JOINT_GAP = 2e-3
-"""Gap above which the joint program is tried on larger groups; by pods (Service) it proves 20 services in seconds."""
-_JOINT_ENOUGH = 5e-4
-"""Gap at which it may stop there."""
-
 
 _FEASIBLE_SECONDS = 0.5
 """What finding out whether a service's minima keep its own rules may take; it takes some milliseconds."""
@@ -103,7 +96,8 @@ def _solve(
         simple = greedy(tasks, room).answers
         if ranks(tasks, simple, room) < ranks(tasks, by_columns.answers, room):
             by_columns = _floored(tasks, _settled(tasks, simple, room))
-    if paid_by_node(room.pools) and len(tasks) <= _JOINT_AT_ALL:
+    effort = effort_for(tasks)
+    if paid_by_node(room.pools) and effort.joint:
         # Columns know nothing of whole nodes.
         ends = 0.7 * seconds_left()
         better = polish(
@@ -116,18 +110,15 @@ def _solve(
         by_columns = replace(by_columns, answers=better)
     objective = objective_of(tasks, by_columns.answers, room)
     gap = (objective - by_columns.bound) / objective if objective > 0 else 0.0
-    enough = relative_gap
-    if len(tasks) <= _JOINT_WHOLLY:
-        done = gap <= relative_gap and _served(by_columns)
-    else:
-        enough = max(relative_gap, _JOINT_ENOUGH)
-        done = gap <= max(relative_gap, _JOINT_GAP) or not _served(by_columns)
-    if done or len(tasks) > _JOINT_AT_ALL or seconds_left() <= 0:
+    near, served = gap <= max(relative_gap, effort.joint_gap), _served(by_columns)
+    done = near and served if effort.joint_sheds else near or not served
+    if done or seconds_left() <= 0:
         if all(task.blind and not special(task) for task in tasks):
             return by_columns
         return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))
     begin = [answer.replicas for answer in by_columns.answers]
     ends = 0.05 * seconds_left()
+    enough = max(relative_gap, effort.joint_enough)
     jointly = solve_tasks(tasks, room, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=begin)
     if jointly is None:
         return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))

@@ -1,38 +1,31 @@
-"""`plan`: one deadline, services solved one by one, and jointly only where what they share does not hold them all.
+"""`plan`: one deadline, and services in groups of those that a shared limit or whole nodes tie to each other.
 
-Services that share no limit do not know of each other. Those that do are first solved alone; if the answers fit
-together they are the optimum together as well, and only otherwise is the joint program built. Bounds add up. More than
-a few that are coupled, and many that are not, are solved by columns (`coupled.py`).
+Groups do not know of each other, so their bounds add up. How a group is solved is in `solve_group.py`; here the time is
+dealt out, what low priority gives up is settled, and the plan is put together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from medley_planner.clock import Clock, monotonic
-from medley_planner.model import LimitUse, Plan, PlanStatus, Problem, ServicePlan, UnservedReason
+from medley_planner.model import LimitUse, Plan, PlanStatus, Problem, Service, ServicePlan, UnservedReason
 from medley_planner.optimize.answer.assemble import service_plan
 from medley_planner.optimize.answer.reasons import shed_reason
-from medley_planner.optimize.columns import relaxed_prices, servable
-from medley_planner.optimize.coupled import solve_many
-from medley_planner.optimize.enumerate_one import solve_small
+from medley_planner.optimize.columns import relaxed_prices
+from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.improve.fewest_changes import steady
-from medley_planner.optimize.improve.local_search import objective_of, polish, rank, ranks
+from medley_planner.optimize.improve.local_search import polish
 from medley_planner.optimize.improve.priority_exchange import give_way
-from medley_planner.optimize.program.distribute import unmet_rps
-from medley_planner.optimize.program.fallback import floor_of, greedy
-from medley_planner.optimize.program.solve import Answer, Answers, fleet_of, solve_tasks
-from medley_planner.optimize.task.coverage import prepare
-from medley_planner.optimize.task.groups import coupled, gathered
+from medley_planner.optimize.program.fallback import floor_of
+from medley_planner.optimize.program.solve import Answer, Answers, fleet_of
+from medley_planner.optimize.solve_group import FleetCase, solve_group
 from medley_planner.optimize.task.limits import Room, shared_room
-from medley_planner.optimize.task.nodes import node_counts, paid_by_node
+from medley_planner.optimize.task.nodes import node_counts
 from medley_planner.optimize.task.task import Task
 from medley_planner.optimize.validate.problem import validate
 
-_FEW = 3
-"""Up to so many services a group is solved by the joint program alone."""
 _WRITE_SECONDS = 0.0008
 """What making the plan of one service from its replicas takes, measured; kept back from the deadline."""
 _GIVING_ROUNDS = 5
@@ -41,16 +34,6 @@ _PRICE_SECONDS = 0.2
 """What prices of limits may take where no relaxation over configurations was needed for the plan itself."""
 _REASON_SECONDS = 0.2
 """What finding out which limits bind may take, on top of the deadline; it takes some milliseconds a service."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _FleetCase:
-    """What the groups have in common. `prices` are the last plan's, by row of the room."""
-
-    problem: Problem
-    room: Room
-    prices: tuple[float, ...]
-    relative_gap: float
 
 
 def plan(
@@ -76,8 +59,9 @@ def plan(
     validate(problem)
     ends = started + deadline_seconds - min(deadline_seconds / 2, _WRITE_SECONDS * len(problem.services))
     room = shared_room(problem)
-    case = _FleetCase(problem, room, _last_prices(room, last), relative_gap)
-    groups = gathered(problem, coupled(problem, room), few=_FEW)
+    case = FleetCase(problem, room, _last_prices(room, last), relative_gap)
+    few = int(FEW.most_services)
+    groups = _gathered(problem, _coupled(problem, room), few=few)
     planned: dict[int, tuple[Task, Answer]] = {}
     prices: dict[int, float] = {}
     bound = 0.0
@@ -86,7 +70,7 @@ def plan(
         def seconds_left(done: int = position) -> float:
             return max(0.0, ends - clock()) / (len(groups) - done)
 
-        tasks, answers = _solve_group(case, group, seconds_left=seconds_left)
+        tasks, answers = solve_group(case, group, seconds_left=seconds_left)
         calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
         kept = _by_priority(tasks, calm, room)
         if kept != calm:
@@ -118,45 +102,47 @@ def plan(
     )
 
 
+def _coupled(problem: Problem, room: Room) -> list[list[int]]:
+    """Services (by index) that are tied together, in the problem's order."""
+    joined = list(range(len(problem.services)))
+
+    def group_of(index: int) -> int:
+        while joined[index] != index:
+            joined[index] = joined[joined[index]]
+            index = joined[index]
+        return index
+
+    first_user: dict[Hashable, int] = {}
+    for index, service in enumerate(problem.services):
+        for tie in sorted(set(_ties(service, room)), key=str):
+            mine, theirs = group_of(index), group_of(first_user.setdefault(tie, index))
+            joined[max(mine, theirs)] = min(mine, theirs)
+    groups: dict[int, list[int]] = {}
+    for index in range(len(problem.services)):
+        groups.setdefault(group_of(index), []).append(index)
+    return [groups[first] for first in sorted(groups)]
+
+
+def _ties(service: Service, room: Room) -> Iterator[Hashable]:
+    for variant in service.variants:
+        for row, _ in room.uses(variant):
+            yield row
+        if room.pools[variant.pool].node_price is not None:
+            yield variant.pool
+
+
+def _gathered(problem: Problem, groups: list[list[int]], *, few: int) -> list[list[int]]:
+    """Services that are alone in their groups as one group, if there are more than a few: their configurations are
+    found in one pass. Not those that are routed by size, each of which takes a program of its own in any case."""
+    alone = [group[0] for group in groups if len(group) == 1 and problem.services[group[0]].routing.blind]
+    if len(alone) <= few:
+        return groups
+    return [*(group for group in groups if group[0] not in alone), alone]
+
+
 def _last_prices(room: Room, last: Plan | None) -> tuple[float, ...]:
     known = {(use.kind, use.name, use.size): use.shadow_price_per_hour for use in last.limits} if last else {}
     return tuple(known.get((limit.kind, limit.name, limit.size)) or 0.0 for limit in room.limits)
-
-
-def _solve_group(
-    case: _FleetCase, group: Sequence[int], *, seconds_left: Callable[[], float]
-) -> tuple[list[Task], Answers]:
-    """The limits that the group uses are used by no other group."""
-    if len(group) > _FEW:
-        return _solve_many(case, group, seconds_left=seconds_left)
-    room = case.room
-    tasks: list[Task] = []
-    alone: list[Answers] = []
-    for done, index in enumerate(group):
-        # Half of the time stays for the joint program, which is the harder one.
-        parts = 1 if len(group) == 1 else 2 * (len(group) - done)
-        task, answers = _solve_alone(
-            _prepare(case, index),
-            room,
-            seconds_left=lambda parts=parts: seconds_left() / parts,  # type: ignore[misc]
-            relative_gap=case.relative_gap,
-        )
-        tasks.append(task)
-        alone.append(answers)
-    if len(group) == 1:
-        return tasks, alone[0]
-    left = room.after_all(fleet_of(tasks, [answers.answers[0] for answers in alone]))
-    # Alone each pays for whole nodes, of which together they may need fewer.
-    share_nodes = _share_nodes(tasks, room)
-    if left.fits() and not share_nodes:
-        return tasks, Answers(tuple(one.answers[0] for one in alone), math.fsum(one.bound for one in alone))
-    joint = _solve_jointly(tasks, room, seconds_left=seconds_left, relative_gap=case.relative_gap)
-    # What each service costs alone bounds what it costs among others, as long as it serves as much.
-    floors = (
-        one.bound if not share_nodes and rank(task, one.answers[0])[:-1] == rank(task, answer)[:-1] else 0.0
-        for task, one, answer in zip(tasks, alone, joint.answers, strict=True)
-    )
-    return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors)), joint.prices), room)
 
 
 def _by_priority(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
@@ -180,102 +166,6 @@ def _prices_of_scarce(
     if not any(left.scarce(variant) for variant in able):
         return dict.fromkeys(used, 0.0)
     return relaxed_prices(tasks, room, seconds=min(_PRICE_SECONDS, seconds_left()))
-
-
-def _prepare(case: _FleetCase, index: int) -> tuple[Task, ...]:
-    return prepare(case.problem.services[index], case.room, horizon_seconds=case.problem.horizon_seconds)
-
-
-def _share_nodes(tasks: Sequence[Task], room: Room) -> bool:
-    paid = paid_by_node(room.pools)
-    users = [{variant.pool for variant in task.variants} & paid.keys() for task in tasks]
-    return bool(paid) and sum(len(pools) for pools in users) > len(set().union(*users))
-
-
-def _solve_many(
-    case: _FleetCase, group: Sequence[int], *, seconds_left: Callable[[], float]
-) -> tuple[list[Task], Answers]:
-    room = case.room
-    candidates = [_prepare(case, index) for index in group]
-    tasks = [choices[0] for choices in candidates]
-    open_rows = [row for row, choices in enumerate(candidates) if len(choices) > 1]
-    if open_rows:
-        # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
-        whole = servable([tasks[row] for row in open_rows], room)
-        for row in (row for row, served in zip(open_rows, whole, strict=True) if not served):
-            tasks[row], _ = _solve_alone(
-                candidates[row], room, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=case.relative_gap
-            )
-    answers = solve_many(tasks, room, start=case.prices, seconds_left=seconds_left, relative_gap=case.relative_gap)
-    return tasks, _bounded(tasks, answers, room)
-
-
-def _solve_jointly(
-    tasks: Sequence[Task], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
-) -> Answers:
-    """A simple plan first, bettered service by service: it is there if time runs out, and a start for the solver."""
-    first_ends = 0.8 * seconds_left()
-    simple = polish(
-        tasks,
-        greedy(tasks, room).answers,
-        room,
-        seconds_left=lambda: seconds_left() - first_ends,
-        relative_gap=relative_gap,
-    )
-    last_ends = 0.2 * seconds_left()
-    solved = solve_tasks(
-        tasks,
-        room,
-        seconds_left=lambda: seconds_left() - last_ends,
-        relative_gap=relative_gap,
-        start=[answer.replicas for answer in simple],
-    )
-    if solved is not None and solved.proven:
-        return solved
-    bound = solved.bound if solved is not None else -math.inf
-    better = solved is not None and ranks(tasks, solved.answers, room) < ranks(tasks, simple, room)
-    best = solved.answers if solved is not None and better else simple
-    return Answers(polish(tasks, best, room, seconds_left=seconds_left, relative_gap=relative_gap), bound)
-
-
-def _solve_alone(
-    candidates: tuple[Task, ...], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
-) -> tuple[Task, Answers]:
-    """The first candidate if its demand fits; else the one that leaves least of the service's demand unserved."""
-    best: tuple[float, Task, Answers] | None = None
-    for task in candidates:
-        solved = solve_small(task, room)
-        if solved is None:
-            solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
-        answers = _never_worse_than_greedy([task], solved, room)
-        missed = unmet_rps(task, answers.answers[0].split) + math.fsum(entry.rate_rps for entry in task.unserved)
-        if best is None or missed < best[0] * (1 - 1e-9):
-            best = missed, task, answers
-        if answers.answers[0].split.complete:
-            break
-    if best is None:
-        raise AssertionError("a service always has a candidate")
-    return best[1], best[2]
-
-
-def _never_worse_than_greedy(tasks: Sequence[Task], solved: Answers | None, room: Room) -> Answers:
-    """An unproven answer must at least beat the simple fleets; the bound holds for whichever is taken."""
-    if solved is not None and solved.proven:
-        return _bounded(tasks, solved, room)
-    simple = greedy(tasks, room)
-    if solved is None:
-        return _bounded(tasks, simple, room)
-    better = (
-        simple.answers if ranks(tasks, simple.answers, room) < ranks(tasks, solved.answers, room) else solved.answers
-    )
-    return _bounded(tasks, Answers(better, solved.bound), room)
-
-
-def _bounded(tasks: Sequence[Task], answers: Answers, room: Room) -> Answers:
-    """With the better of the solver's bound and the one that needs no solver, which is never above the objective."""
-    floor = floor_of(tasks, answers.answers)
-    objective = objective_of(tasks, answers.answers, room)
-    return Answers(answers.answers, min(objective, max(answers.bound, floor)), answers.prices)
 
 
 def _assemble(

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.model import RoutingMode
 from medley_planner.optimize.columns.by_class.split import judge
 from medley_planner.optimize.columns.by_class.values import carried, knapsacks
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
 from medley_planner.optimize.program.distribute import distribute
 from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.task.limits import Room
-from medley_planner.optimize.task.rules import restricted
+from medley_planner.optimize.task.rules import special
 from medley_planner.optimize.task.task import Matrix, Task
 
 _MOST_CELLS = 4_000_000
@@ -39,7 +38,7 @@ _ROUNDING = 1e-9
 def plain(task: Task, room: Room) -> bool:
     """Whether nothing but the load decides: no rule, no replica limit, nothing shared that could run out."""
     service = task.service
-    if restricted(task) or service.n_plus_one or service.min_replicas or service.max_replicas is not None:
+    if special(task) or service.min_replicas or service.max_replicas is not None:
         return False
     if not task.classes or task.rate_rps <= 0:
         return False
@@ -56,7 +55,7 @@ def solve_small(task: Task, room: Room) -> Answers | None:
     search = _search_of(task, room)
     if search is None:
         return None
-    found = search.by_pod() if task.service.routing is RoutingMode.SERVICE else search.cheapest()
+    found = search.by_pod() if task.service.routing.equal_pods else search.cheapest()
     if found is None:
         return None
     replicas = search.replicas(found)

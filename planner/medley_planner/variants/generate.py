@@ -13,6 +13,7 @@ from itertools import product
 from medley_planner.capacity import CapacityRow, TableKey, capacity_rows
 from medley_planner.capacity.grid_ratios import table_of
 from medley_planner.catalog import Gpu
+from medley_planner.layout import Layout
 from medley_planner.model import Bucket
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.variants.axes import AXES
@@ -24,15 +25,17 @@ from medley_planner.variants.replica import Axis, Choice, Engine, Facts, Replica
 class Source:
     """A pool, and what of it is wanted.
 
-    `asked` are values by axis name, in pairs; an axis without one is free. `single`: exactly one row is wanted, free
-    axes take the default, or the first value that fits and whose lone step keeps the TPOT target. `name` replaces the
-    name that is made from the pool's.
+    `watts_per_gpu`: what one GPU draws at its limit where the pool says so; None: the board power of its type. `asked`
+    are values by axis name, in pairs; an axis without one is free. `single`: exactly one row is wanted, free axes take
+    the default, or the first value that fits and whose lone step keeps the TPOT target. `name` replaces the name that
+    is made from the pool's.
     """
 
     pool: str
     gpu: Gpu
     gpus_per_node: int
     cost_per_gpu_hour: float
+    watts_per_gpu: float | None = None
     asked: tuple[tuple[str, Hashable], ...] = ()
     single: bool = False
     name: str | None = None
@@ -40,21 +43,23 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variant: `source` is its index in what was asked. `capacity` is that of one replica, derated. `missing`: the
-    table of the simulator that it would rest on and does not; None where it does."""
+    """One variant: `source` is its index in what was asked. `watts` are what one replica draws at its limit, `capacity`
+    is what it serves, derated. `missing`: the table of the simulator that it would rest on and does not; None where it
+    does."""
 
     name: str
     source: int
     replica: Replica
     engine_flags: tuple[tuple[str, str], ...]
     cost_per_hour: float
+    watts: float
     capacity: CapacityRow
     missing: TableKey | None = None
 
     @property
     def way(self) -> Hashable:
         """What it is but for its token budget."""
-        return self.source, self.replica.tensor_parallel, self.replica.precision
+        return self.source, self.replica.layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,8 @@ def generate(
             source=index,
             replica=candidate.replica,
             engine_flags=candidate.engine_flags,
-            cost_per_hour=candidate.replica.tensor_parallel * sources[index].cost_per_gpu_hour,
+            cost_per_hour=candidate.replica.layout.gpus * sources[index].cost_per_gpu_hour,
+            watts=candidate.replica.layout.gpus * _watts_per_gpu(sources[index], candidate.replica.layout),
             capacity=capacity[candidate.replica],
             missing=key if (key := keys[candidate.replica]) not in known else None,
         )
@@ -143,9 +149,7 @@ def _candidates(
         choices.append(found)
     base = Replica(
         shape=engine.shape,
-        gpu=source.gpu,
-        tensor_parallel=1,
-        precision=engine.precisions[0],
+        layout=Layout(source.gpu, precision=engine.precisions[0], engine=engine.kind, engine_version=engine.version),
         token_budget=engine.token_budgets[0],
         max_sequences=engine.max_sequences,
         max_model_len=engine.max_model_len,
@@ -165,15 +169,18 @@ def _candidate(
 ) -> _Candidate:
     replica = base
     for choice in picked:
-        replica = replace(replica, **choice.changes)
-    speed = engine.speed(replica.gpu, tensor_parallel=replica.tensor_parallel, precision=replica.precision)
-    replica = replace(replica, speed=speed)
+        replica = replica.changed(choice.changes)
+    replica = replace(replica, speed=engine.speed(replica.layout))
     suffix = "".join(choice.suffix for choice in picked)
     return _Candidate(
         name=source.name or variant_name(source.pool, suffix, longest=longest_name),
         replica=replica,
         engine_flags=tuple(flag for choice in picked for flag in choice.engine_flags),
     )
+
+
+def _watts_per_gpu(source: Source, layout: Layout) -> float:
+    return layout.gpu.watts if source.watts_per_gpu is None else source.watts_per_gpu
 
 
 def _first_fast_enough(fitting: list[_Candidate], tpot_seconds: float) -> _Candidate:

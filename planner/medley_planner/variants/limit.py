@@ -13,7 +13,7 @@ import numpy as np
 
 from medley_planner.model import Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
-from medley_planner.variants.prune import BLIND, Matrix, Pruned, demanded_buckets, effective_work
+from medley_planner.variants.prune import Matrix, Pruned, demanded_buckets, effective_work
 
 
 def limit(service: Service, *, most: int, keep: Collection[str]) -> Pruned:
@@ -76,7 +76,7 @@ def _order(service: Service, work: Matrix, cost: Sequence[float]) -> list[int]:
     Where the router does not see sizes, those that cannot serve all that some variant serves are of little use.
     """
     able = np.isfinite(work)
-    partial = able.sum(axis=1) < able.sum(axis=1).max() if service.routing in BLIND else np.zeros(len(cost), bool)
+    partial = able.sum(axis=1) < able.sum(axis=1).max() if service.routing.blind else np.zeros(len(cost), bool)
     names = [variant.name for variant in service.variants]
     order = sorted(range(len(names)), key=lambda index: (bool(partial[index]), cost[index], names[index]))
     best: dict[str, int] = {}

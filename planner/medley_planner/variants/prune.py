@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from medley_planner.model import RoutingMode, Service, Variant
+from medley_planner.load import load_in_replicas
+from medley_planner.model import Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
 
 Matrix = npt.NDArray[np.float64]
 
-BLIND = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
-"""Modes in which the router does not see sizes."""
 _ROUNDING = 1e-9
 
 
@@ -44,7 +43,7 @@ def prune(service: Service, *, keep: Collection[str]) -> Pruned:
     if not np.any(able):
         return Pruned(variants, ())
     work = effective_work(service, capacity, demanded)
-    merit = capacity if service.routing in BLIND else np.where(np.isfinite(work), 1.0 / work, 0.0)
+    merit = capacity if service.routing.blind else np.where(np.isfinite(work), 1.0 / work, 0.0)
     copies = copies_allowed(service, work)
     leaving = [variant.name not in keep and variant.min_replicas == 0 for variant in variants]
     dropped: dict[int, Omitted] = {}
@@ -114,10 +113,9 @@ def effective_work(service: Service, capacity: Matrix, demanded: list[int]) -> M
     rates = np.array([service.demand.bucket_rate_rps(bucket) for bucket in demanded])
     if not rates.any():
         rates = np.ones(len(demanded))
-    with np.errstate(divide="ignore"):
-        work = np.where(capacity > 0, rates / (capacity * service.utilisation_limit), np.inf)
-    total = np.where(np.isfinite(work), work, 0.0).sum(axis=1, keepdims=True)
-    return np.asarray(work * (1.0 + service.staffing_beta / np.sqrt(np.where(total > 0, total, np.inf))))
+    return load_in_replicas(
+        rates, capacity, utilisation_limit=service.utilisation_limit, staffing_beta=service.staffing_beta
+    )
 
 
 def copies_allowed(service: Service, work: Matrix) -> bool:
@@ -128,9 +126,7 @@ def copies_allowed(service: Service, work: Matrix) -> bool:
     it is not below what a fleet holds from which no replica can be taken: its load in replicas, one more for each
     variant, and the minima.
     """
-    if service.routing is RoutingMode.SERVICE or service.zone_spread or service.n_plus_one:
-        return False
-    if service.spot_max_share < 1.0:
+    if service.routing.equal_pods or service.counts_replicas:
         return False
     if service.max_replicas is None:
         return True

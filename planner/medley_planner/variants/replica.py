@@ -6,8 +6,8 @@ Frozen values only, all hashable, so that rows are cached by content.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias
 
 from medley_planner.capacity import (
     ESTIMATE,
@@ -23,8 +23,15 @@ from medley_planner.capacity import (
     memory_fit,
 )
 from medley_planner.catalog import Gpu
+from medley_planner.layout import EngineKind, Layout
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
+
+Flags: TypeAlias = Mapping[str, str]
+"""What an engine is started with, by flag; "" for a flag without a value."""
+Changes: TypeAlias = Mapping[str, Any]
+"""Fields of `Layout`, or of the `Replica` or `RunAs` that holds it, with their values."""
+_LAYOUT_FIELDS = frozenset(part.name for part in fields(Layout))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,11 @@ class Engine:
     """What of service and profile holds for all variants alike.
 
     `precisions` and `token_budgets` are those that may be chosen, the default first. `utilisation`: the share of each
-    GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets. `version` is the
-    engine's, `speeds` what is known beyond the data sheet; entries of other models or versions do not matter.
-    `estimate` is what holds where nothing is known: the data sheet, derated as configured. `tables` are those of the
-    simulator, of this engine's `table_group`.
+    GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets. `kind` and
+    `version` are the engine's, `arguments` the flags that its owners start it with, beside those of the variants.
+    `speeds`: what is known beyond the data sheet; entries of other models or versions do not matter. `estimate` is what
+    holds where nothing is known: the data sheet, derated as configured. `tables` are those of the simulator, of this
+    engine's `table_group`.
     """
 
     shape: ModelShape
@@ -47,7 +55,9 @@ class Engine:
     ttft_seconds: float
     tpot_seconds: float
     percentile: float
+    kind: EngineKind = EngineKind.VLLM
     version: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
     speeds: tuple[tuple[EngineKey, Speed], ...] = ()
     estimate: Speed = ESTIMATE
     prefix_hit_rate: float = 0.0
@@ -57,11 +67,11 @@ class Engine:
     @property
     def table_group(self) -> TableGroup:
         targets = LatencyTargets(self.ttft_seconds, self.tpot_seconds, self.percentile)
-        return TableGroup(self.shape, self.version, targets, self.max_model_len, self.max_sequences)
+        return TableGroup(self.shape, targets, self.max_model_len, self.max_sequences)
 
-    def speed(self, gpu: Gpu, *, tensor_parallel: int, precision: Precision) -> Speed:
+    def speed(self, layout: Layout) -> Speed:
         """What is known of running the model so; the data sheet where nothing is."""
-        key = EngineKey(self.shape.name, gpu.name, tensor_parallel, precision, self.version)
+        key = EngineKey(self.shape.name, layout)
         return next((speed for known, speed in self.speeds if known == key), self.estimate)
 
 
@@ -88,42 +98,28 @@ class Replica:
     """How one replica is run: all that its memory fit and its capacity follow from."""
 
     shape: ModelShape
-    gpu: Gpu
-    tensor_parallel: int
-    precision: Precision
+    layout: Layout
     token_budget: int
     max_sequences: int
     max_model_len: int
     utilisation: float
-    kv_element_bytes: float = 2.0
     speed: Speed = ESTIMATE
 
-    @property
-    def watts(self) -> float:
-        """The board power limits of its GPUs."""
-        return self.tensor_parallel * self.gpu.watts
+    def changed(self, changes: Changes) -> Replica:
+        """With fields of its own or of its layout replaced."""
+        return replace(self, **_own(changes), layout=_laid_out(self.layout, changes))
 
     def fit(self) -> MemoryFit:
         return memory_fit(
             self.shape,
-            self.gpu,
-            tensor_parallel=self.tensor_parallel,
-            precision=self.precision,
+            self.layout,
             max_model_len=self.max_model_len,
             utilisation=self.utilisation,
-            kv_element_bytes=self.kv_element_bytes,
             engine_kv_tokens=self.speed.kv_tokens,
         )
 
     def step(self) -> StepTime:
-        return StepTime(
-            self.shape,
-            self.gpu,
-            tensor_parallel=self.tensor_parallel,
-            precision=self.precision,
-            kv_element_bytes=self.kv_element_bytes,
-            factors=self.speed.factors,
-        )
+        return StepTime(self.shape, self.layout, factors=self.speed.factors)
 
     def table(self, *, prefill_share: float = 1.0) -> Table:
         """What its capacities are asked for with."""
@@ -138,16 +134,7 @@ class Replica:
 
     def table_key(self, group: TableGroup) -> TableKey:
         """What its table of simulated capacities is filed under. It must fit."""
-        return TableKey.of(
-            group,
-            self.gpu,
-            tensor_parallel=self.tensor_parallel,
-            precision=self.precision,
-            kv_element_bytes=self.kv_element_bytes,
-            token_budget=self.token_budget,
-            speed=self.speed,
-            fit=self.fit(),
-        )
+        return TableKey.of(group, self.layout, token_budget=self.token_budget, speed=self.speed, fit=self.fit())
 
     def lone_step_seconds(self) -> float:
         """A step of one sequence with nothing to attend to: no output token ever takes less."""
@@ -155,26 +142,50 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
+class RunAs:
+    """How an engine that runs was started, as far as variants differ in it. `token_budget`: None where no flag says."""
+
+    layout: Layout
+    token_budget: int | None = None
+
+    def changed(self, changes: Changes) -> RunAs:
+        """With fields of its own or of its layout replaced."""
+        return replace(self, **_own(changes), layout=_laid_out(self.layout, changes))
+
+
+def _own(changes: Changes) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if name not in _LAYOUT_FIELDS}
+
+
+def _laid_out(layout: Layout, changes: Changes) -> Layout:
+    return replace(layout, **{name: value for name, value in changes.items() if name in _LAYOUT_FIELDS})
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One value of an axis.
 
-    `suffix` goes behind the pool's name, "" for the default. `changes` are fields of `Replica`; `engine_flags` are
-    what the engine is started with, as (flag, value).
+    `suffix` goes behind the pool's name, "" for the default; `engine_flags` are what the engine is started with, as
+    (flag, value).
     """
 
     value: Hashable
     suffix: str
-    changes: Mapping[str, Any]
+    changes: Changes
     engine_flags: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A kind of choice. `choices` takes the facts and the value that is asked for (None: any), the default first.
+    """A way in which variants differ: how it is chosen, and how it is read back from an engine.
 
-    `engine_flags` names every flag that a choice of it may set.
+    `choices` takes the facts and the value that is asked for (None: any), the default first. `read` is the reverse: it
+    takes the flags of an engine that runs, and gives what a choice would have changed, also where a default is meant;
+    None where they say what no choice means. `engine_flags` names every flag that a choice may set, by engine: no one
+    else may set them.
     """
 
     name: str
     choices: Callable[[Facts, Hashable | None], tuple[Choice, ...] | Omitted]
-    engine_flags: tuple[str, ...]
+    read: Callable[[EngineKind, Flags], Changes | None]
+    engine_flags: tuple[tuple[EngineKind, str], ...]

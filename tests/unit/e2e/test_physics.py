@@ -28,6 +28,16 @@ def test_a_faster_gpu_is_faster_and_holds_more() -> None:
     assert specs["L4"].kv_tokens < specs["A100-80"].kv_tokens
 
 
+def test_a_cache_of_half_the_bytes_holds_twice_the_tokens() -> None:
+    spec_of = spec_factory({})
+    tokens = [
+        spec_of(replace(pod("a"), gpu="H100", args=(*LLAMA, *flags)), None).kv_tokens
+        for flags in ((), ("--kv-cache-dtype=auto",), ("--kv-cache-dtype=fp8",))
+    ]
+    assert tokens[0] == tokens[1]
+    assert tokens[2] == pytest.approx(2 * tokens[0], abs=32)
+
+
 def test_truth_bends_one_gpu_type_only() -> None:
     spec_of = spec_factory({"L4": 1.2})
     assert spec_of(replace(pod("a"), gpu="NVIDIA-L4", args=LLAMA), None).truth_factor == 1.2
@@ -44,6 +54,7 @@ def test_truth_bends_one_gpu_type_only() -> None:
         ("L4", ("org/unknown", "--max-model-len=10"), "org/unknown"),
         ("L4", (*LLAMA, "--quantization=awq"), "--quantization=awq is not modelled"),
         ("L4", (*LLAMA, "--dtype=float32"), "--dtype=float32 is not modelled"),
+        ("L4", (*LLAMA, "--kv-cache-dtype=int4"), "--kv-cache-dtype=int4 is not modelled"),
         ("L4", (*LLAMA, "--max-model-len=130000"), "would not start"),
     ],
 )

@@ -161,18 +161,18 @@ def unreadable(
     return InvalidObject(key=ObjectKey(kind, namespace, name), refusal=Refusal("InvalidSpec", message), **given)
 
 
-def service_input(service: LLMService, snapshot: Snapshot) -> ServiceInput:
+def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> ServiceInput:
     """What the checks of a service are asked with, where nothing was planned or measured before."""
-    return ServiceInput(
-        service=service,
-        snapshot=snapshot,
-        pools=[pool_state(each, snapshot.nodes) for each in snapshot.pools],
-        memory=ServiceMemory(uid=""),
-        last_replicas={},
-        speeds={},
-        estimate=ESTIMATE,
-        leads=LeadTimes(),
-    )
+    given: dict[str, Any] = {
+        "pools": [pool_state(each, snapshot.nodes) for each in snapshot.pools],
+        "memory": ServiceMemory(uid=""),
+        "last_replicas": {},
+        "speeds": {},
+        "estimate": ESTIMATE,
+        "leads": LeadTimes(),
+        **fields,
+    }
+    return ServiceInput(service=service, snapshot=snapshot, **given)
 
 
 def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> Snapshot:

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 CODE = "\n".join(path.read_text() for path in sorted((ROOT / "operator").rglob("*.py")))
-PLANNER = (ROOT / "planner" / "medley_planner" / "model.py").read_text()
+PLANNER = "\n".join(path.read_text() for path in sorted((ROOT / "planner" / "medley_planner" / "model").glob("*.py")))
+PLANNER += (ROOT / "planner" / "medley_planner" / "omitted.py").read_text()
 REASONS = sorted(set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z]+)?)`", REFERENCE.split("## Conditions")[1])))
 FLAGS = sorted(set(re.findall(r"`(--[a-z-]+)`", REFERENCE)))
 

@@ -20,7 +20,6 @@ WHOLE = ("tests/unit/operator/rounds/", "tests/unit/planner/plans/")
 STILL_LONG: frozenset[str] = frozenset(
     {
         "operator/medley_operator/api/v1alpha1/service.py",
-        "planner/medley_planner/explain/knobs.py",
         "planner/medley_planner/model.py",
         "planner/medley_planner/optimize/columns/price_by_weight.py",
         "planner/medley_planner/optimize/columns/solve.py",
@@ -33,10 +32,7 @@ STILL_SLIVERS: frozenset[str] = frozenset(
         "operator/medley_operator/cli/profile.py",
         "operator/medley_operator/domain/rollout/service.py",
         "operator/medley_operator/domain/speed/profile_status.py",
-        "operator/medley_operator/domain/speed/profile_use.py",
         "planner/medley_planner/cli/simulated_rate.py",
-        "planner/medley_planner/explain/own.py",
-        "planner/medley_planner/explain/singles.py",
         "planner/medley_planner/optimize/columns/by_class/tasks.py",
         "planner/medley_planner/optimize/columns/integer.py",
         "planner/medley_planner/optimize/columns/servable.py",

@@ -52,6 +52,7 @@ from medley_operator.api.v1alpha1.kinds import (
 )
 from medley_operator.api.v1alpha1.model_profile import (
     MAX_POINTS,
+    KvPrecision,
     MeasuredPoint,
     MeasuredPrecision,
     ModelProfileSpec,
@@ -152,6 +153,7 @@ __all__ = [
     "GPUPoolStatus",
     "GatewayRef",
     "Kind",
+    "KvPrecision",
     "LLMService",
     "LLMServiceSpec",
     "LLMServiceStatus",

@@ -42,6 +42,11 @@ class MeasuredPrecision(StrEnum):
     INT4 = "INT4"
 
 
+class KvPrecision(StrEnum):
+    BF16 = "BF16"
+    FP8 = "FP8"
+
+
 class ProfileSource(ApiModel):
     """Where the figures come from, for people."""
 
@@ -88,8 +93,11 @@ class ModelProfileSpec(ApiModel):
 
     model: ModelName = Field(description="Model as in spec.model.uri of LLMService, without hf://.")
     gpu: str = Field(min_length=1, max_length=63, description="GPU type as in Medley's catalogue, such as H100.")
-    tensor_parallel: int = Field(1, ge=1, le=64, description="GPUs of one replica.")
+    tensor_parallel: int = Field(1, ge=1, le=64, description="Tensor parallel degree of one replica.")
     precision: MeasuredPrecision = Field(MeasuredPrecision.BF16, description="Number format of the weights.")
+    kv_precision: KvPrecision = Field(
+        KvPrecision.BF16, description="Number format of the KV cache: FP8 where --kv-cache-dtype of the engine is fp8."
+    )
     engine_version: str = Field(
         pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
         max_length=16,

@@ -134,6 +134,12 @@ class GPUPoolSpec(ApiModel):
     )
     power: PoolPower | None = None
 
+    def own_watts_per_gpu(self) -> float | None:
+        """What one GPU draws at its limit, where the pool says so."""
+        if self.power is None or self.power.watts_per_gpu is None:
+            return None
+        return float(self.power.watts_per_gpu)
+
     def gpu_cost_per_hour(self) -> float:
         """Price of one GPU in US dollars per hour: its part of the node's where the pool is paid by the node."""
         if self.cost.per_node_hour is not None:

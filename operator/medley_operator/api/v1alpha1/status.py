@@ -102,7 +102,10 @@ class VariantStatus(ObservedModel):
     name: str
     pool: str
     gpu: str
-    tensor_parallel: int = 1
+    gpus: int | None = Field(
+        None, description="GPUs of one replica. Absent in statuses of older versions: as tensorParallel."
+    )
+    tensor_parallel: int = Field(1, description="Tensor parallel degree of one replica.")
     desired: int = Field(0, description="Replicas of the plan.")
     ready: int = Field(0, description="Ready replicas.")
     weight: int = Field(0, description="Weight of the variant behind the route, 0 to 1000.")
@@ -117,6 +120,12 @@ class VariantStatus(ObservedModel):
         description="Simulated: the engine simulator's capacity. ClosedForm: a formula, until the simulation is there.",
     )
 
+    @property
+    def gpus_per_replica(self) -> int:
+        """0 where what is written makes no sense; statuses without `gpus` come from before that was a figure of its
+        own."""
+        return max(self.tensor_parallel if self.gpus is None else self.gpus, 0)
+
 
 class BestSingleStatus(ObservedModel):
     """The cheapest fleet of one GPU type that serves the load."""
@@ -130,7 +139,10 @@ class UnusedStatus(ObservedModel):
     """A variant that the plan does not use, and why."""
 
     variant: str
-    reason: str
+    reason: str = Field(
+        description="Dearer: the same requests cost more on it. TooLarge: whole replicas cost more at this load, the "
+        "same requests do not. All words: docs/reference.md."
+    )
     message: str
 
 

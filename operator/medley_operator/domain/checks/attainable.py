@@ -79,4 +79,4 @@ def _best(replica: Replica, bucket: Bucket) -> Best:
     prefill = steps * step.seconds(
         prefill_tokens=prompt / steps, prefill_attended=prompt * prompt / 2 / steps, decode_sequences=0, kv_tokens=0
     )
-    return Best(gpu=replica.gpu.name, gpus=replica.tensor_parallel, ttft_seconds=prefill, tpot_seconds=decode)
+    return Best(gpu=replica.layout.gpu.name, gpus=replica.layout.gpus, ttft_seconds=prefill, tpot_seconds=decode)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medley_operator.api.v1alpha1 import RuntimeProfile
-from medley_operator.domain.engine.arguments import RESERVED, flag_of
+from medley_operator.domain.engine.arguments import RESERVED, flag_of, flags_of
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.refusal import Refusal
+from medley_planner.layout import EngineKind
 from medley_planner.units import duration_seconds
+from medley_planner.variants import unreadable_argument
 
 
 def arguments_leave_out_what_medley_sets(profile: RuntimeProfile) -> Refusal | None:
@@ -24,6 +26,12 @@ def allowed_arguments_leave_out_what_medley_sets(profile: RuntimeProfile) -> Ref
     return _reserved("allowedArgs", profile.spec.allowed_args)
 
 
+def arguments_can_be_read(profile: RuntimeProfile) -> Refusal | None:
+    """What Medley plans by, such as the format of the KV cache, has a value that it knows."""
+    problem = unreadable_argument(EngineKind.VLLM, flags_of(profile.spec.args))
+    return None if problem is None else _invalid(f"spec.args {problem}")
+
+
 def startup_timeout_is_above_zero(profile: RuntimeProfile) -> Refusal | None:
     """With no time to start, no engine ever becomes Ready."""
     if duration_seconds(profile.spec.startup_timeout) > 0:
@@ -34,6 +42,7 @@ def startup_timeout_is_above_zero(profile: RuntimeProfile) -> Refusal | None:
 RUNTIME_PROFILE_CHECKS: tuple[Callable[[RuntimeProfile], Refusal | None], ...] = (
     arguments_leave_out_what_medley_sets,
     allowed_arguments_leave_out_what_medley_sets,
+    arguments_can_be_read,
     startup_timeout_is_above_zero,
 )
 

@@ -23,6 +23,7 @@ SPEC_CHECKS: tuple[Check, ...] = (
     spec.profile_exists,
     spec.profile_can_be_used,
     spec.arguments_are_allowed,
+    spec.arguments_can_be_read,
     spec.pools_in_use_can_be_read,
 )
 """On what the service and the objects that it names say."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.engine.arguments import RESERVED, flag_of
+from medley_operator.domain.engine.arguments import RESERVED, flag_of, flags_of
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.refusal import Refusal, first_refusal
+from medley_planner.layout import EngineKind
+from medley_planner.variants import unreadable_argument
 
 MIN_WINDOW_SECONDS = 10.0
 MAX_WINDOW_SECONDS = 86400.0
@@ -94,6 +96,12 @@ def arguments_are_allowed(given: ServiceInput) -> Refusal | None:
                 "remove it, or ask for it in the profile's spec.allowedArgs",
             )
     return None
+
+
+def arguments_can_be_read(given: ServiceInput) -> Refusal | None:
+    """What Medley plans by, such as the format of the KV cache, has a value that it knows."""
+    problem = unreadable_argument(EngineKind.VLLM, flags_of(given.service.spec.runtime.args))
+    return None if problem is None else Refusal(PlanReason.ARGUMENT_NOT_ALLOWED, f"spec.runtime.args {problem}")
 
 
 def pools_in_use_can_be_read(given: ServiceInput) -> Refusal | None:

@@ -158,7 +158,7 @@ def replicas_pack_onto_paid_nodes(given: ServiceInput) -> Refusal | None:
     Powers of two always do, so that the answer does not hang on what other services ask for. Only a wish has another.
     """
     for row in given.offered.rows:
-        ask, degree = given.offered.asks[row.source], row.replica.tensor_parallel
+        ask, degree = given.offered.asks[row.source], row.replica.layout.gpus
         if ask.state.pool.spec.cost.per_node_hour is None or degree.bit_count() == 1:
             continue
         return _invalid(

@@ -13,9 +13,10 @@ from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.values.labels import HTTP_PORT
+from medley_planner.layout import EngineKind
 from medley_planner.shapes import model_id
 from medley_planner.units import duration_seconds
-from medley_planner.variants import ENGINE_FLAGS
+from medley_planner.variants import Flags, variant_flags
 
 COMMAND = ("vllm", "serve")
 
@@ -40,7 +41,7 @@ SINCE: dict[EngineFlag, tuple[int, int]] = {
 """First version of a flag; a flag that is not listed is in every version that Medley supports."""
 
 RESERVED = (
-    ENGINE_FLAGS
+    variant_flags(EngineKind.VLLM)
     | {flag.value for flag in EngineFlag}
     | {
         "--model",
@@ -61,6 +62,17 @@ RESERVED = (
 
 def flag_of(argument: str) -> str:
     return argument.split("=", 1)[0]
+
+
+def flags_of(arguments: Iterable[str]) -> Flags:
+    """Values by flag, "" for a flag without one, of `--flag=value` as Medley writes them. The last of a flag counts."""
+    split = (argument.partition("=") for argument in arguments)
+    return {flag: value for flag, _, value in split if flag.startswith("--")}
+
+
+def user_flags(service: LLMService, profile: RuntimeProfile) -> Flags:
+    """What profile and service start the engine with, beside what Medley sets."""
+    return flags_of(_user_args(profile.spec.args, service.spec.runtime.args))
 
 
 def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Iterable[tuple[str, str]]) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medley_operator.domain.engine.arguments import flags_of
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
@@ -13,7 +13,7 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
-from medley_planner.catalog import Gpu
+from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
 from medley_planner.variants import RunAs, run_as
 
@@ -44,21 +44,17 @@ VariantKey = tuple[str, str, str]
 class EnginePods:
     """The engine of a variant's pods. `settled`: all its pods are of the template that the Deployment has now."""
 
-    key: EngineKey
     shape: ModelShape
-    gpu: Gpu
     run_as: RunAs
     settled: bool
 
+    @property
+    def key(self) -> EngineKey:
+        return EngineKey(self.shape.name, self.run_as.layout)
+
     def prior(self, factors: StepFactors) -> StepTime:
         """The estimated step time with its parts multiplied."""
-        return StepTime(
-            self.shape,
-            self.gpu,
-            tensor_parallel=self.run_as.tensor_parallel,
-            precision=self.run_as.precision,
-            factors=factors,
-        )
+        return StepTime(self.shape, self.run_as.layout, factors=factors)
 
 
 def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
@@ -78,13 +74,14 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
             continue
         profile = profiles.get(service.spec.runtime.profile_ref)
         shape = find_shape(service)
-        ran = run_as(_flags(container))
-        if profile is None or isinstance(shape, Refusal) or ran is None:
+        if profile is None or isinstance(shape, Refusal):
+            continue
+        flags = flags_of(str(argument) for argument in container.get("args") or [])
+        ran = run_as(flags, Layout(gpu, engine_version=profile.spec.version))
+        if ran is None:
             continue
         found[child.namespace, service.metadata.name, variant] = EnginePods(
-            key=EngineKey(shape.name, gpu.name, ran.tensor_parallel, ran.precision, profile.spec.version),
             shape=shape,
-            gpu=gpu,
             run_as=ran,
             settled=_settled(manifest) and container.get("image") == profile.spec.image,
         )
@@ -94,11 +91,6 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
 def _container(deployment: Manifest) -> Manifest | None:
     containers = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
     return next((container for container in containers if container.get("name") == CONTAINER), None)
-
-
-def _flags(container: Manifest) -> Mapping[str, str]:
-    split = (str(argument).partition("=") for argument in container.get("args") or [])
-    return {flag: value for flag, _, value in split}
 
 
 def _settled(deployment: Manifest) -> bool:

@@ -23,6 +23,7 @@ class VariantRow:
     pool: str
     gpu: str
     gpus_per_replica: int
+    tensor_parallel: int
     desired: int
     ready: int
     weight: int

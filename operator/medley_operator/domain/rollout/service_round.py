@@ -92,7 +92,7 @@ def pool_use(turn: ServiceRound, name: str) -> PoolUse:
     if running is not None:
         return PoolUse(pool=running.pool, gpus_per_replica=running.gpus_per_replica)
     old = _old_row(turn.candidate.service, name)
-    return PoolUse(pool=old.pool if old else "", gpus_per_replica=max(old.tensor_parallel, 0) if old else 0)
+    return PoolUse(pool=old.pool if old else "", gpus_per_replica=old.gpus_per_replica if old else 0)
 
 
 def _old_row(service: LLMService, name: str) -> VariantStatus | None:
@@ -189,7 +189,10 @@ def variant_rows(
         known = turn.candidate.variant(name)
         old = _old_row(turn.candidate.service, name)
         use = pool_use(turn, name)
+        tensor_parallel = old.tensor_parallel if old is not None else use.gpus_per_replica
         if known is not None:
+            if known.replica is not None:
+                tensor_parallel = known.replica.layout.tensor_parallel
             cost, gpu, provenance = known.variant.cost_per_hour, known.variant.gpu, known.variant.provenance.value
             basis = (CapacityBasis.SIMULATED if _as_planned(turn, name) else known.basis).value
         else:
@@ -202,6 +205,7 @@ def variant_rows(
                 pool=use.pool,
                 gpu=gpu,
                 gpus_per_replica=use.gpus_per_replica,
+                tensor_parallel=tensor_parallel,
                 desired=desired,
                 ready=ready,
                 weight=weights.get(name, 0),

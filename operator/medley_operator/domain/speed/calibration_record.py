@@ -1,5 +1,7 @@
 """What is known of all engines as the data of a ConfigMap, and back: one key per engine, one JSON text each. Pure.
 
+An entry says its version. Version 1 had no number, and the keys of its engines no format of the KV cache: they are read
+as engines with the default one, which most of them were.
 What cannot be read is left out with the reason, and that engine is learned anew; the others stay.
 """
 
@@ -23,10 +25,12 @@ from medley_planner.capacity.calibration_record import (
     from_record,
     to_record,
 )
+from medley_planner.layout import Layout
 from medley_planner.model import Provenance
-from medley_planner.shapes import Precision
 
 CONFIG_MAP = "medley-calibration"
+VERSION = 2
+"""Of an entry; those of later versions are refused, since their keys may tell more engines apart."""
 MAX_BYTES = 900_000
 """An object may have 1 MiB in all."""
 WRITE_GROWTH = 2
@@ -99,7 +103,7 @@ def _differs(known: KnownEngine, written: KnownEngine) -> bool:
 
 def _name(key: EngineKey) -> str:
     """Readable, within what ConfigMaps take for a key, and unique."""
-    text = f"{key.model}.{key.gpu}.tp{key.tensor_parallel}.{key.precision}.{key.engine_version}"
+    text = ".".join((key.model, *key.layout.facts.values()))
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:200]}.{digest}"
 
@@ -107,7 +111,8 @@ def _name(key: EngineKey) -> str:
 def _entry(key: EngineKey, known: KnownEngine) -> dict[str, Any]:
     told = known.told
     return {
-        "engine": asdict(key),
+        "version": VERSION,
+        "engine": {"model": key.model, **key.layout.facts},
         "kvTokens": known.kv_tokens,
         "estimateSeconds": known.estimate_seconds,
         "told": None if told is None or told.provenance is not Provenance.CALIBRATED else asdict(told.factors),
@@ -116,14 +121,7 @@ def _entry(key: EngineKey, known: KnownEngine) -> dict[str, Any]:
 
 
 def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
-    engine = dict(entry["engine"])
-    key = EngineKey(
-        model=_text(engine, "model"),
-        gpu=_text(engine, "gpu"),
-        tensor_parallel=_count("engine.tensor_parallel", engine["tensor_parallel"]),
-        precision=Precision(engine["precision"]),
-        engine_version=_text(engine, "engine_version"),
-    )
+    key = _key(entry.get("version", 1), entry["engine"])
     kv_tokens = None if entry["kvTokens"] is None else _count("kvTokens", entry["kvTokens"])
     told = Speed(kv_tokens=kv_tokens)
     if entry["told"] is not None:
@@ -144,11 +142,17 @@ def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
     return key, KnownEngine(calibration=calibration, kv_tokens=kv_tokens, told=told, estimate_seconds=seconds)
 
 
-def _text(engine: Mapping[str, Any], name: str) -> str:
-    value = engine[name]
-    if not isinstance(value, str):
-        raise BadRecord(f"engine.{name} is {value!r:.40}, no text")
-    return value
+def _key(version: Any, engine: Mapping[str, Any]) -> EngineKey:
+    if version not in (1, VERSION):
+        raise BadRecord(f"version is {version!r:.40}; 1 and {VERSION} can be read")
+    facts = dict(engine)
+    if version == 1:
+        facts["tensor_parallel"] = str(_count("engine.tensor_parallel", facts["tensor_parallel"]))
+    for name, value in facts.items():
+        if not isinstance(value, str):
+            raise BadRecord(f"engine.{name} is {value!r:.40}; it must be text")
+    model = facts.pop("model")
+    return EngineKey(model, Layout.from_facts(facts))
 
 
 def _count(name: str, value: Any) -> int:

@@ -17,7 +17,7 @@ from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, f
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import PARTS
-from medley_planner.catalog import Gpu
+from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
 from medley_planner.units import duration_seconds
@@ -37,20 +37,24 @@ def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derat
             shape = bundled_shape(spec.model)
         except UnknownModel as unknown:
             return Refusal("UnknownModel", f"spec.model: {unknown} of an LLMService of it, or correct the name")
-    precision = Precision(spec.precision.value)
-    told = _contradiction(spec, shape, gpu, precision)
+    layout = Layout(
+        gpu,
+        tensor_parallel=spec.tensor_parallel,
+        precision=Precision(spec.precision.value),
+        kv_format=KvFormat(spec.kv_precision.value),
+        engine_version=spec.engine_version,
+    )
+    told = _contradiction(spec, shape, layout)
     if told is not None:
         return told
-    key = EngineKey(shape.name, gpu.name, spec.tensor_parallel, precision, spec.engine_version)
+    key = EngineKey(shape.name, layout)
     stated = 0.0 if spec.error_percent is None else float(spec.error_percent) / 100.0
     if spec.step_factors is not None:
-        return _of_factors(spec, key, shape, gpu, derates, stated)
+        return _of_factors(spec, key, shape, derates, stated)
     found = _fitted(
         tuple(point_of(point) for point in spec.points),
         shape,
-        gpu,
-        spec.tensor_parallel,
-        precision,
+        layout,
         spec.token_budget,
         spec.max_sequences,
         spec.kv_tokens,
@@ -68,7 +72,7 @@ def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derat
 
 
 def _of_factors(
-    spec: ModelProfileSpec, key: EngineKey, shape: ModelShape, gpu: Gpu, derates: Derates, stated: float
+    spec: ModelProfileSpec, key: EngineKey, shape: ModelShape, derates: Derates, stated: float
 ) -> Known | Refusal:
     given = spec.step_factors
     if given is None:
@@ -82,14 +86,12 @@ def _of_factors(
                 "data sheet's estimate",
             )
     factors = StepFactors(**values)
-    step = StepTime(shape, gpu, tensor_parallel=key.tensor_parallel, precision=key.precision, factors=factors).seconds(
+    step = StepTime(shape, key.layout, factors=factors).seconds(
         prefill_tokens=0, prefill_attended=0, decode_sequences=1, kv_tokens=0
     )
     too_fast = beats_the_limit(
         shape,
-        gpu,
-        tensor_parallel=key.tensor_parallel,
-        precision=key.precision,
+        key.layout,
         prompt_tokens=1,
         generation_tokens=1,
         concurrency=1,
@@ -112,17 +114,10 @@ def _too_far_off(what: str, error: float) -> Refusal:
     return Refusal("ErrorTooLarge", message)
 
 
-def _contradiction(spec: ModelProfileSpec, shape: ModelShape, gpu: Gpu, precision: Precision) -> Refusal | None:
+def _contradiction(spec: ModelProfileSpec, shape: ModelShape, layout: Layout) -> Refusal | None:
     """What cannot be true of any engine: a degree that does not divide the model, a cache of an impossible size."""
-    named = f"spec.tensorParallel {spec.tensor_parallel}, spec.precision {precision.value}"
-    fit = memory_fit(
-        shape,
-        gpu,
-        tensor_parallel=spec.tensor_parallel,
-        precision=precision,
-        max_model_len=1,
-        engine_kv_tokens=spec.kv_tokens,
-    )
+    named = f"spec.tensorParallel {spec.tensor_parallel}, spec.precision {layout.precision}"
+    fit = memory_fit(shape, layout, max_model_len=1, engine_kv_tokens=spec.kv_tokens)
     if not fit.fits:
         return Refusal("ModelDoesNotFit", f"{named}: {fit.reason}")
     if spec.kv_tokens is None:
@@ -136,12 +131,12 @@ def _contradiction(spec: ModelProfileSpec, shape: ModelShape, gpu: Gpu, precisio
         )
     # An FP8 cache has one byte per element; nothing else takes memory.
     bytes_per_token = shape.kv_bytes_per_token(spec.tensor_parallel, element_bytes=1.0)
-    room = spec.tensor_parallel * gpu.usable_gib * 2.0**30 - fit.weights_gb * 1e9
+    room = layout.gpus * layout.gpu.usable_gib * 2.0**30 - fit.weights_gb * 1e9
     if spec.kv_tokens * bytes_per_token > room:
         return Refusal(
             "KvTokensImpossible",
             f"spec.kvTokens {spec.kv_tokens} takes {spec.kv_tokens * bytes_per_token / 1e9:.0f} GB in FP8, but "
-            f"{spec.tensor_parallel} x {gpu.name} have {max(room, 0.0) / 1e9:.0f} GB beside the weights; give what the "
+            f"{layout.hardware} have {max(room, 0.0) / 1e9:.0f} GB beside the weights; give what the "
             "engine says at its start, or leave it out",
         )
     return None
@@ -156,9 +151,7 @@ def _speed(factors: StepFactors, error: float, spec: ModelProfileSpec, derates: 
 def _fitted(
     points: tuple[LoadPoint, ...],
     shape: ModelShape,
-    gpu: Gpu,
-    tensor_parallel: int,
-    precision: Precision,
+    layout: Layout,
     token_budget: int,
     max_sequences: int,
     kv_tokens: int | None,
@@ -166,9 +159,7 @@ def _fitted(
     return fit_points(
         points,
         shape=shape,
-        gpu=gpu,
-        tensor_parallel=tensor_parallel,
-        precision=precision,
+        layout=layout,
         token_budget=token_budget,
         max_sequences=max_sequences,
         kv_tokens=kv_tokens,

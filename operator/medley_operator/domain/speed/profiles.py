@@ -80,24 +80,27 @@ def _judgement(
 
 def _use(known: Known, uses: Sequence[Use]) -> tuple[str, str]:
     """Reason and message of the condition InUse."""
-    key = known.key
+    key, layout = known.key, known.key.layout
     model = [use for use in uses if use.model == key.model]
     if not model:
         return "Unused", f'no LLMService serves model "{key.model}"'
-    version = [use for use in model if use.engine_version == key.engine_version]
+    version = [use for use in model if use.engine_version == layout.engine_version]
     if not version:
         run = ", ".join(sorted({use.engine_version for use in model}))
         return (
             "OtherEngineVersion",
-            f"measured with vLLM {key.engine_version}, but the LLMServices that serve {key.model} run {run}: their "
-            "variants stay estimated; measure that version",
+            f"measured with {layout.engine} {layout.engine_version}, but the LLMServices that serve {key.model} run "
+            f"{run}: their variants stay estimated; measure that version",
         )
-    ways = [use for use in version if key.precision in use.precisions]
+    ways = [use for use in version if layout.precision in use.precisions]
     if not ways:
-        return "Unused", f"no LLMService of {key.model} may run it in {key.precision}"
-    placed = [use for use in ways if use.gpus_per_node.get(key.gpu, 0) >= key.tensor_parallel]
+        return "Unused", f"no LLMService of {key.model} may run it in {layout.precision}"
+    ways = [use for use in ways if layout.kv_format is use.kv_format]
+    if not ways:
+        return "Unused", f"no LLMService of {key.model} runs it with a KV cache in {layout.kv_format}"
+    placed = [use for use in ways if use.gpus_per_node.get(layout.gpu.name, 0) >= layout.gpus]
     if not placed:
-        return "Unused", f"no GPUPool has {key.tensor_parallel} x {key.gpu} on a node"
+        return "Unused", f"no GPUPool has {layout.hardware} on a node"
     kv_tokens = known.speed.kv_tokens
     roomy = [use for use in placed if kv_tokens is None or use.max_model_len <= kv_tokens]
     if not roomy:

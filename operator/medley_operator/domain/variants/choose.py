@@ -16,7 +16,9 @@ from medley_operator.api.v1alpha1 import (
     LLMService,
     RuntimeProfile,
 )
+from medley_operator.domain.cluster.startup import startup_seconds
 from medley_operator.domain.values.candidates import PoolState, VariantCandidate
+from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.variants.requested import (
     Ask,
     asks_of,
@@ -26,8 +28,11 @@ from medley_operator.domain.variants.requested import (
 from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
-from medley_planner.shapes import ModelShape
+from medley_planner.shapes import ModelShape, model_id
 from medley_planner.variants import Engine, Row, choose_budgets, generate, limit, prune
+
+NO_LEADS = LeadTimes()
+"""No start was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +98,21 @@ def choose_variants(
     offered: OfferedVariants,
     *,
     demand: Demand,
-    running: Collection[str] = (),
+    running: Mapping[str, int] = MappingProxyType({}),
     planned_as: Service | None = None,
+    leads: LeadTimes = NO_LEADS,
 ) -> ChosenVariants:
     """Those of `offered` that are worth planning with, once they have passed the checks.
 
-    `running` are variants that have replicas or are to get them, beside those that the status tells: they are not left
-    out. `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
-    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked.
+    `running`: replicas of the last plan, by variant; these, and those that the status tells, are not left out.
+    `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
+    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `leads`:
+    how long starts take.
     """
+    maker = _VariantMaker(model_id(service.spec.model.uri), profile, leads, running)
     rows, asks = offered.rows, offered.asks
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
-    whole = replace(whole, variants=tuple(_variant(row, asks[row.source]) for row in rows))
+    whole = replace(whole, variants=tuple(maker.variant(row, asks[row.source]) for row in rows))
     chosen = chooses_token_budget(profile)
     if chosen:
         whole = replace(whole, variants=_one_budget_each(whole, offered.made, rows, asks, running, service))
@@ -142,19 +150,31 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) ->
     return list(taken.values()), clash
 
 
-def _variant(row: Row, ask: Ask) -> Variant:
-    return Variant(
-        name=row.name,
-        pool=ask.source.pool,
-        gpu=row.replica.gpu.name,
-        gpus_per_replica=row.replica.tensor_parallel,
-        cost_per_hour=row.cost_per_hour,
-        capacity_rps=row.capacity.capacity_rps,
-        provenance=row.capacity.provenance,
-        min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
-        max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
-        watts=row.replica.watts,
-    )
+@dataclass(frozen=True, slots=True)
+class _VariantMaker:
+    """Makes whole variants, so that what no plan needs is judged by the figures that plans are made with."""
+
+    model: str
+    profile: RuntimeProfile
+    leads: LeadTimes
+    last_replicas: Mapping[str, int]
+
+    def variant(self, row: Row, ask: Ask) -> Variant:
+        gpu = row.replica.layout.gpu.name
+        return Variant(
+            name=row.name,
+            pool=ask.source.pool,
+            gpu=gpu,
+            gpus_per_replica=row.replica.layout.gpus,
+            cost_per_hour=row.cost_per_hour,
+            capacity_rps=row.capacity.capacity_rps,
+            provenance=row.capacity.provenance,
+            min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
+            max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
+            current_replicas=self.last_replicas.get(row.name, 0),
+            watts=row.watts,
+            startup_seconds=startup_seconds(self.model, gpu, ask.state.pool, self.profile, self.leads),
+        )
 
 
 def _one_budget_each(

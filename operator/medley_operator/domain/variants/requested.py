@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, VariantSpec
+from medley_operator.domain.engine.arguments import user_flags
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed
@@ -90,11 +91,12 @@ def engine_of(
         tpot_seconds=duration_seconds(service.spec.slo.tpot),
         percentile=service.spec.slo.percentile,
         version=profile.spec.version,
+        arguments=tuple(sorted(user_flags(service, profile).items())),
         speeds=tuple(
             sorted(
                 (key, speed)
                 for key, speed in speeds.items()
-                if (key.model, key.engine_version) == (shape.name, profile.spec.version)
+                if (key.model, key.layout.engine_version) == (shape.name, profile.spec.version)
                 and (speed.kv_tokens is None or speed.kv_tokens >= model.max_model_len)
             )
         ),
@@ -135,6 +137,7 @@ def _ask(state: PoolState, field: str, wish: VariantSpec | None = None) -> Ask:
         gpu=gpu,
         gpus_per_node=state.pool.spec.capacity.gpus_per_node,
         cost_per_gpu_hour=state.pool.spec.gpu_cost_per_hour(),
+        watts_per_gpu=state.pool.spec.own_watts_per_gpu(),
         asked=tuple(asked),
         single=wish is not None and _is_single(wish),
         name=wish.name if wish is not None else None,

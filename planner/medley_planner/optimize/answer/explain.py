@@ -8,39 +8,65 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 from medley_planner.model import Bucket, LimitKind, SingleType, Variant
 from medley_planner.omitted import Omitted, OmittedReason
+from medley_planner.optimize.answer.work_cost import WorkCost, exceeds, work_costs
 from medley_planner.optimize.program.distribute import Split
-from medley_planner.optimize.task.cost import cost_per_hour
+from medley_planner.optimize.task.cost import cost_per_hour, switching_per_hour
 from medley_planner.optimize.task.limits import Limit, Room
 from medley_planner.optimize.task.single import single_fleets
 from medley_planner.optimize.task.task import Task
 
 _NAMED_AT_MOST = 3
+_SHOWN = 0.0005
+"""A difference below it prints as 0.0 %."""
 
 
 def explain_unused(task: Task, replicas: Sequence[int], split: Split, *, room: Room, left: Room) -> tuple[Omitted, ...]:
     """`room` is what the pools and power domains hold, `left` what the whole plan leaves of it."""
+    plan = _Planned(task, replicas, split)
     explained = []
-    single = single_fleets(task, split.unmet)
     for index, variant in enumerate(task.variants):
         if replicas[index] == 0:
-            reason, message = _explain(task, index, replicas, split, single, room=room, left=left)
+            reason, message = _explain(plan, index, room=room, left=left)
             explained.append(Omitted(variant.name, variant.pool, reason, message))
     return tuple(explained)
 
 
-def _explain(
-    task: Task,
-    index: int,
-    replicas: Sequence[int],
-    split: Split,
-    single: Sequence[SingleType | None],
-    *,
-    room: Room,
-    left: Room,
-) -> tuple[OmittedReason, str]:
+class _Planned:
+    """The plan of one service, and what its variants are compared by, counted when it is first asked for."""
+
+    def __init__(self, task: Task, replicas: Sequence[int], split: Split) -> None:
+        self.task = task
+        self.replicas = replicas
+        self.split = split
+        self.cost_per_hour = cost_per_hour(task, replicas)
+
+    @cached_property
+    def alone(self) -> Sequence[SingleType | None]:
+        """By variant, its fleet for what the plan serves."""
+        return single_fleets(self.task, self.split.unmet)
+
+    @cached_property
+    def work(self) -> Sequence[WorkCost | None]:
+        """By variant, beside those in use."""
+        demand = self.task.service.demand
+        used = [index for index, count in enumerate(self.replicas) if count > 0 and self.task.able[index]]
+        rates = [0.0] * len(demand.shares)
+        served = []
+        for buckets, unmet in zip(self.task.classes, self.split.unmet, strict=True):
+            carried = [bucket for bucket in buckets if demand.bucket_rate_rps(bucket) > 0]
+            if unmet < 1 and carried:
+                served.append(carried)
+                for bucket in carried:
+                    rates[bucket] = demand.bucket_rate_rps(bucket) * (1 - unmet)
+        return work_costs(self.task.service, used, served, rates)
+
+
+def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[OmittedReason, str]:
+    task = plan.task
     variant = task.variants[index]
     demand = task.service.demand
     if variant.max_replicas == 0:
@@ -70,33 +96,66 @@ def _explain(
         return OmittedReason.NO_DEMAND, (
             f"there are no requests to serve, and at ${variant.cost_per_hour:.2f}/h it is not needed for a minimum"
         )
-    return _compare(task, index, replicas, split, single)
+    return _compare(plan, index)
 
 
-def _compare(
-    task: Task, index: int, replicas: Sequence[int], split: Split, single: Sequence[SingleType | None]
-) -> tuple[OmittedReason, str]:
-    variant = task.variants[index]
-    cost = cost_per_hour(task, replicas)
-    alone = single[index]
-    if alone is not None and alone.cost_per_hour >= cost:
-        return OmittedReason.DEARER, (
-            f"alone it takes {alone.replicas} replica{'s' * (alone.replicas > 1)} at ${alone.cost_per_hour:.2f}/h "
-            f"against ${cost:.2f}/h of this plan"
+def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
+    """Dearer is only what costs more for the same requests; what costs more because replicas are whole is too large."""
+    variant, work, alone = plan.task.variants[index], plan.work[index], plan.alone[index]
+    budget = plan.task.service.max_cost_per_hour
+    if budget is not None and not plan.split.complete and exceeds(plan.cost_per_hour + variant.cost_per_hour, budget):
+        return OmittedReason.OVER_BUDGET, (
+            f"a replica costs ${variant.cost_per_hour:.2f}/h, and the plan leaves "
+            f"${max(budget - plan.cost_per_hour, 0.0):.2f}/h of the service's budget of ${budget:.2f}/h"
         )
-    served = [number for number in range(len(task.classes)) if _carries(task, index, split, number)]
-    used = [other for other, count in enumerate(replicas) if count > 0 and task.able[other]]
-    rivals = [(_work_cost(task, other, served), task.variants[other]) for other in used]
-    if rivals and served:
-        theirs, rival = min(rivals, key=lambda pair: pair[0])
-        ours = _work_cost(task, index, served)
-        if theirs < ours < math.inf:
-            return OmittedReason.DEARER, _dearer_work(task, served, ours, theirs, variant, rival)
-    return OmittedReason.NO_GAIN, f"replicas come whole, and no plan found with one of it costs less than ${cost:.2f}/h"
+    if not any(plan.replicas):
+        return OmittedReason.NO_GAIN, "no plan found serves anything of this service, with it or without"
+    if alone is not None and exceeds(alone.cost_per_hour, plan.cost_per_hour):
+        if work is None or work.dearer:
+            return OmittedReason.DEARER, (
+                f"alone it takes {_replicas(alone)} at ${alone.cost_per_hour:.2f}/h "
+                f"against ${plan.cost_per_hour:.2f}/h of this plan"
+            )
+        return OmittedReason.TOO_LARGE, _too_large(alone, plan.cost_per_hour, work)
+    if work is not None and work.dearer and (alone is None or not exceeds(plan.cost_per_hour, alone.cost_per_hour)):
+        return OmittedReason.DEARER, (
+            f"per unit of work it is dearer: the {work.share:.1%} of the requests that it can serve take "
+            f"${work.own_per_hour:.2f}/h of {variant.name} (fractions of a replica counted) against "
+            f"${work.cheapest_per_hour:.2f}/h of {' and '.join(work.rivals)}"
+        )
+    return OmittedReason.NO_GAIN, _no_gain(plan, index, alone)
 
 
-def _carries(task: Task, index: int, split: Split, number: int) -> bool:
-    return math.isfinite(task.work[index, number]) and split.unmet[number] < 1
+def _too_large(alone: SingleType, cost: float, work: WorkCost) -> str:
+    cheaper = 1 - work.ratio
+    later = f"it would be {100 * cheaper:.1f} % cheaper" if cheaper >= _SHOWN else "it would cost as much"
+    figures = f"${alone.cost_per_hour:.2f}/h against ${cost:.2f}/h"
+    if alone.replicas == 1:
+        return f"one replica already costs more than this plan ({figures}); {later} per request at a higher load"
+    return (
+        f"alone it takes {alone.replicas} whole replicas, which cost more than this plan ({figures}); {later} per "
+        "request at a higher load"
+    )
+
+
+def _no_gain(plan: _Planned, index: int, alone: SingleType | None) -> str:
+    cost = plan.cost_per_hour
+    if alone is not None and not exceeds(cost, alone.cost_per_hour):
+        return f"alone it takes {_replicas(alone)} at ${alone.cost_per_hour:.2f}/h, as much as this plan"
+    if alone is not None:
+        fleet = [alone.replicas if other == index else 0 for other in range(len(plan.replicas))]
+        start = switching_per_hour(plan.task, fleet)
+        total = cost + switching_per_hour(plan.task, plan.replicas)
+        if start > 0 and not exceeds(total, alone.cost_per_hour + start):
+            return (
+                f"alone it takes {_replicas(alone)} at ${alone.cost_per_hour:.2f}/h, and comparing plans charges "
+                f"${start:.2f}/h for starting new ones: no less than this plan, ${total:.2f}/h with its own charge"
+            )
+    return f"replicas come whole, and no plan found with one of it costs less than ${cost:.2f}/h"
+
+
+def _replicas(fleet: SingleType) -> str:
+    return f"{fleet.replicas} replica{'s' * (fleet.replicas > 1)}"
 
 
 def _never_fits(task: Task, index: int, room: Room) -> tuple[OmittedReason, str]:
@@ -127,20 +186,6 @@ def _out_of(limit: Limit, variant: Variant, room: Room, left: Room) -> tuple[Omi
         f"pool {limit.name} holds {limit.total:.0f} GPUs, the plan leaves {rest:.0f}, "
         f"and a replica takes {variant.gpus_per_replica}"
     )
-
-
-def _dearer_work(
-    task: Task, served: Sequence[int], ours: float, theirs: float, variant: Variant, rival: Variant
-) -> str:
-    part = math.fsum(task.service.demand.shares[bucket] for number in served for bucket in task.classes[number])
-    return (
-        f"per unit of work it is dearer: the {part:.1%} of the requests that it can serve take ${ours:.2f}/h of "
-        f"{variant.name} (fractions of a replica counted) against ${theirs:.2f}/h of {rival.name}"
-    )
-
-
-def _work_cost(task: Task, index: int, served: Sequence[int]) -> float:
-    return task.cost[index] * math.fsum(float(task.work[index, number]) for number in served)
 
 
 def _name(buckets: Sequence[Bucket], chosen: Sequence[int]) -> str:

@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from medley_planner.model import RoutingMode, UnservedReason
+from medley_planner.model import UnservedReason
 from medley_planner.optimize.program.formulation import formulate
 from medley_planner.optimize.program.linear_program import Proof
 from medley_planner.optimize.program.mip import solve_integer
 from medley_planner.optimize.task.coverage import shared_reason
 from medley_planner.optimize.task.limits import NOTHING_SHARED, Limit, Room
-from medley_planner.optimize.task.rules import limits_spot, restricted
+from medley_planner.optimize.task.rules import limiting, special
 from medley_planner.optimize.task.task import ROUNDING_SLACK, Task
 
 
@@ -40,31 +40,22 @@ def _scarce(task: Task, left: Room) -> list[Limit]:
 
 def _own(task: Task) -> UnservedReason:
     """Where nothing shared is used up, the service's rules bind together with what is shared."""
-    if task.service.max_cost_per_hour is not None:
-        return UnservedReason.BUDGET
-    if limits_spot(task):
-        return UnservedReason.SPOT_SHARE
-    return UnservedReason.ZONE_SPREAD if task.service.zone_spread else UnservedReason.STOCK
+    return next((reason for reason, _ in limiting(task)), UnservedReason.STOCK)
 
 
 def _relaxed(free: Task) -> Iterator[tuple[UnservedReason, Task]]:
-    service = free.service
-    if service.max_cost_per_hour is not None:
-        yield UnservedReason.BUDGET, replace(free, service=replace(service, max_cost_per_hour=None))
-    if limits_spot(free):
-        yield UnservedReason.SPOT_SHARE, replace(free, service=replace(service, spot_max_share=1.0))
-    if service.zone_spread:
-        yield UnservedReason.ZONE_SPREAD, replace(free, service=replace(service, zone_spread=False))
+    for reason, requirement in limiting(free):
+        yield reason, replace(free, service=requirement.lifted(free.service))
 
 
 def _fits(free: Task, *, seconds: float) -> bool:
     """Whether all demand fits. Only rules and routing by size need a solver, and `seconds` for it; without an answer in
     that time it is taken to fit."""
-    plain = not restricted(free) and not free.service.n_plus_one
-    if plain and free.service.routing is RoutingMode.HTTP_ROUTE:
-        return _most_by_weight(free) >= 1 - ROUNDING_SLACK
-    if plain and free.service.routing is RoutingMode.SERVICE:
+    plain = not special(free)
+    if plain and free.service.routing.equal_pods:
         return any(_enough_pods(free, work) for work in _usable(free))
+    if plain and free.blind:
+        return _most_by_weight(free) >= 1 - ROUNDING_SLACK
     made = formulate([free], NOTHING_SHARED, soft_demand=False, soft_minima=False)
     outcome = solve_integer(made.builder.minimise({}), seconds=seconds, relative_gap=1.0)
     return outcome.proof is not Proof.INFEASIBLE

@@ -20,8 +20,6 @@ from medley_planner.optimize.columns.service_arrays import Floats, Ints, Service
 from medley_planner.optimize.program.mip import solve_relaxed
 
 _ROUNDS = 60
-AGREED = 1e-4
-"""Relative distance of the bound to the master's relaxation at which more rounds are not worth their time."""
 _FAR = 0.01
 """The same distance above which pricing need not be thorough: prices will change a lot."""
 _NEARLY = 1.25
@@ -54,7 +52,7 @@ def generate(
     may_shed: bool,
     unmet_weight: float | None,
     start: Floats,
-    enough: float = AGREED,
+    enough: float,
     seconds_left: Callable[[], float],
 ) -> Agreed:
     """Until they agree, the rounds or the time are over; the bound is -inf where there was none at all.

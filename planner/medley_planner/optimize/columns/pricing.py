@@ -7,18 +7,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from medley_planner.model import RoutingMode
+from medley_planner.optimize.columns.by_class.bound import Classes
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
-from medley_planner.optimize.columns.by_class.tasks import classes_of
+from medley_planner.optimize.columns.by_weight.covering import blind_tilt
+from medley_planner.optimize.columns.by_weight.price_by_weight import RouteSearch
 from medley_planner.optimize.columns.configurations import Configurations, best_of
 from medley_planner.optimize.columns.price_by_program import price_exactly
-from medley_planner.optimize.columns.price_by_weight import RouteSearch, blind_tilt
 from medley_planner.optimize.columns.price_equal_pods import fill_cheapest, price_pods
-from medley_planner.optimize.columns.service_arrays import COVERS, Floats, Ints, ServiceArrays, special
+from medley_planner.optimize.columns.service_arrays import (
+    COVERS,
+    Floats,
+    Ints,
+    ServiceArrays,
+    minima_fit,
+    stack,
+)
 from medley_planner.optimize.program.distribute import distribute, unmet_rps
 from medley_planner.optimize.program.fallback import least_fleet
-from medley_planner.optimize.task.limits import NOTHING_SHARED
-from medley_planner.optimize.task.rules import obeys, shortfall
+from medley_planner.optimize.task.limits import NOTHING_SHARED, Room
+from medley_planner.optimize.task.rules import obeys, shortfall, special, takes_a_program
 from medley_planner.optimize.task.task import Task
 
 _EXACT_GAP = 1e-4
@@ -37,15 +44,15 @@ class Pricer:
         self._fleet = fleet
         self._seconds_left = seconds_left
         self._rough = False
-        modes = np.array([task.service.routing.value for task in tasks])
+        equal_pods = np.array([task.service.routing.equal_pods for task in tasks], bool)
         # The searches in one pass know all rules but N+1; that by pod knows none.
         by_size = np.array([not task.blind for task in tasks], bool)
-        ruled = fleet.rules.any & (modes == RoutingMode.SERVICE.value)
-        alone = np.array([task.service.n_plus_one for task in tasks], bool) | ruled
+        ruled = fleet.rules.any & equal_pods
+        alone = np.array([takes_a_program(task) for task in tasks], bool) | ruled
         idle = (fleet.rate == 0) & ~np.array([special(task) for task in tasks], bool)
         self._idle = np.flatnonzero(idle)
-        self._routes = np.flatnonzero(~idle & ~alone & (modes == RoutingMode.HTTP_ROUTE.value))
-        self._pods = np.flatnonzero(~idle & ~alone & (modes == RoutingMode.SERVICE.value))
+        self._routes = np.flatnonzero(~idle & ~alone & ~by_size & ~equal_pods)
+        self._pods = np.flatnonzero(~idle & ~alone & equal_pods)
         self._by_size = np.flatnonzero(~idle & ~alone & by_size)
         self._programs = np.flatnonzero(~idle & alone)
         self._weights = RouteSearch(len(self._routes))
@@ -240,3 +247,42 @@ class Pricer:
             within=np.maximum(known, 0) + slack,
             keep=keep,
         )
+
+
+def servable(tasks: Sequence[Task], room: Room) -> list[bool]:
+    """Whether services can be served whole if they had the stock to themselves: for all of them in one pass.
+
+    True only where a fleet was found that serves all within the limits and what is shared; False does not prove that
+    there is none. For routing that is blind to size.
+    """
+    fleet = stack(tasks, room)
+    nothing = np.full(len(tasks), np.inf)
+    pricer = Pricer(tasks, fleet, seconds_left=lambda: 0.0)
+    found = pricer.price(np.zeros(len(room.limits)), nothing, known=nothing, slack=np.zeros(len(tasks)), keep=1)
+    served = np.bincount(found.row, minlength=len(tasks)) > 0
+    left = np.array(room.left)
+    use = fleet.use_of(found.row, found.counts + fleet.least[found.row])
+    fits = np.ones(len(tasks), bool)
+    fits[found.row[(use > left + 1e-9 * np.maximum(1.0, left)).any(axis=1)]] = False
+    return [
+        bool(served[row] and fits[row]) and not special(task) and minima_fit([task], room)
+        for row, task in enumerate(tasks)
+    ]
+
+
+def classes_of(tasks: Sequence[Task], part: ServiceArrays) -> Classes:
+    """The plain matrices that services routed by class are priced with.
+
+    `tasks` are those of the rows of `part`, whose cells and limits are taken over.
+    """
+    services, cells = part.room.shape
+    widest = max((task.work.shape[1] for task in tasks), default=0)
+    work, weight = np.full((services, cells, widest), np.inf), np.zeros((services, widest))
+    for row, task in enumerate(tasks):
+        count = task.work.shape[1]
+        own = np.flatnonzero(part.variant[row] >= 0)
+        variant = part.variant[row, own]
+        able = np.array(task.able, bool)[variant, None]
+        work[row, own, :count] = np.where(able, task.work[variant], np.inf)
+        weight[row, :count] = np.array(task.rates) / task.rate_rps if task.rate_rps > 0 else 0.0
+    return Classes(work, weight, part.room, part.least, part.fewest, part.most)

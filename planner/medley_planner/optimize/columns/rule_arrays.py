@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from medley_planner.optimize.task.rules import limits_spot, restricted, zone_rows
+from medley_planner.optimize.task.rules import SPOT_SHARE, restricted, zone_rows
 from medley_planner.optimize.task.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ def stack_rules(tasks: Sequence[Task], variant: Ints) -> Rules:
     made = Rules(
         any=np.array([restricted(task) for task in tasks], bool),
         spot=np.zeros((services, cells), bool),
-        share=np.array([task.service.spot_max_share if limits_spot(task) else 1.0 for task in tasks], float),
+        share=np.array([task.service.spot_max_share if SPOT_SHARE.binds(task) else 1.0 for task in tasks], float),
         lasting=np.array([task.service.on_demand_min_replicas for task in tasks], int),
         money=np.zeros((services, cells)),
         budget=np.array([_budget(task) for task in tasks], float),

@@ -17,10 +17,9 @@ import numpy.typing as npt
 
 from medley_planner.model import Priority
 from medley_planner.optimize.columns.rule_arrays import Rules, stack_rules
-from medley_planner.optimize.program.rows import most_replicas
 from medley_planner.optimize.task.cost import objective_per_hour
 from medley_planner.optimize.task.limits import Room
-from medley_planner.optimize.task.rules import restricted
+from medley_planner.optimize.task.rules import most_replicas
 from medley_planner.optimize.task.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -162,11 +161,6 @@ def stack(tasks: Sequence[Task], room: Room) -> ServiceArrays:
         base=base,
         rules=stack_rules(tasks, variant_of),
     )
-
-
-def special(task: Task) -> bool:
-    """Whether the service asks for more than to carry the load within replica limits."""
-    return restricted(task) or task.service.n_plus_one
 
 
 def minima_fit(tasks: Sequence[Task], room: Room) -> bool:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.model import RoutingMode
 from medley_planner.optimize.program.linear_program import ProgramBuilder
 from medley_planner.optimize.program.mip import solve_linear
+from medley_planner.optimize.task.rules import spare
 from medley_planner.optimize.task.task import Matrix, Task
 
 _DUST = 1e-9
@@ -48,7 +48,7 @@ def distribute(task: Task, replicas: Sequence[int]) -> Split:
     if not task.classes:
         return Split(np.zeros((len(counts), 0)), ())
     if not task.blind and task.rate_rps > 0:
-        return _by_class(task, np.maximum(counts - 1, 0.0) if task.service.n_plus_one else counts)
+        return _by_class(task, np.maximum(counts - spare(task), 0.0))
     weights, served = _blind(task, counts)
     shares = np.outer(weights, np.full(len(task.classes), served))
     return Split(shares, (_clean_unmet(1 - served),) * len(task.classes))
@@ -63,15 +63,15 @@ def _blind(task: Task, counts: Matrix) -> tuple[Matrix, float]:
         return usable / max(1.0, usable.sum()), 1.0
     if not able.any():
         return np.zeros(len(counts)), 0.0
-    if task.service.routing is RoutingMode.SERVICE:
+    if task.service.routing.equal_pods:
         if (able != (counts > 0)).any():
             return np.zeros(len(counts)), 0.0
         total = counts.sum()
-        left = total - 1 if task.service.n_plus_one else total
+        left = total - spare(task)
         return counts / total, _whole(float(left / max(float(work[able].max()), 1e-300)))
     each = np.where(able, 1 / np.maximum(np.where(able, work, 1.0), 1e-300), 0.0)
     room = each * counts
-    lost = float(each.max()) if task.service.n_plus_one else 0.0
+    lost = float(each.max()) if spare(task) else 0.0
     return room / room.sum(), _whole(float(room.sum()) - lost)
 
 

@@ -17,7 +17,7 @@ from medley_planner.optimize.program.distribute import Split, distribute, unmet_
 from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.task.cost import objective_per_hour
 from medley_planner.optimize.task.limits import Room
-from medley_planner.optimize.task.rules import obeys, shortfall
+from medley_planner.optimize.task.rules import obeys, shortfall, spare
 from medley_planner.optimize.task.task import Task
 
 
@@ -40,9 +40,9 @@ def greedy_answer(task: Task, room: Room) -> Answer:
     """The cheapest of each variant alone, every class on its cheapest variant, and everything there is; nothing where
     none of these keeps the service's rules."""
     variants = range(len(task.variants))
-    spare = 1 if task.service.n_plus_one else 0
-    wishes = [[_ceil(total) + spare if index == chosen else 0 for index in variants] for chosen, total in _alone(task)]
-    wishes.append([count + spare * (count > 0) for count in _cheapest_by_class(task)])
+    lost = spare(task)
+    wishes = [[_ceil(total) + lost if index == chosen else 0 for index in variants] for chosen, total in _alone(task)]
+    wishes.append([count + lost * (count > 0) for count in _cheapest_by_class(task)])
     wishes.append([_ceil(math.fsum(load for load in task.work[index] if math.isfinite(load))) for index in variants])
     fleets = [fleet for fleet in (_clipped(task, wish, room) for wish in wishes) if obeys(task, fleet)]
     answers = [_answer(task, fleet) for fleet in fleets or [_nearest(task, room)]]

@@ -8,11 +8,11 @@ class c that variant j gets, W_sjc the load in replicas that all of class c woul
   Service     x_j = y_j / n with n = sum_j y_j, so for every variant in use:  n >= W_j; of the variants one is the
               slowest in use, and with it chosen (z_k) there are at least W_k of those that are no slower
 
-with y within the limits of variants and services, the services' own rules (`rows.py`) and what is shared: GPUs, places
-on nodes, watts. Pools that are paid by the node have a whole number of nodes instead of a price for each replica.
-Demand and minima can be made soft (u: the part of demand not served, v: replicas short of a minimum) for when not
-everything fits. Coefficients are tightened by what y being whole allows (a replica that can carry everything counts as
-exactly enough); this also keeps every row near 1, so that the solver's tolerances mean the same for 0.01 and for a
+with y within the limits of variants and services, the services' own requirements (`task/rules.py`) and what is shared:
+GPUs, places on nodes, watts. Pools that are paid by the node have a whole number of nodes instead of a price for each
+replica. Demand and minima can be made soft (u: the part of demand not served, v: replicas short of a minimum) for when
+not everything fits. Coefficients are tightened by what y being whole allows (a replica that can carry everything counts
+as exactly enough); this also keeps every row near 1, so that the solver's tolerances mean the same for 0.01 and for a
 million requests per second.
 """
 
@@ -22,11 +22,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from medley_planner.model import Priority, RoutingMode
+from medley_planner.model import Priority
 from medley_planner.optimize.program.linear_program import ProgramBuilder
-from medley_planner.optimize.program.rows import add_rules, add_switching, most_replicas
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import paid_by_node
+from medley_planner.optimize.task.rules import REQUIREMENTS, most_replicas, spare
 from medley_planner.optimize.task.task import Task
 
 _FAINT = 1e-4
@@ -63,8 +63,7 @@ def formulate(tasks: Sequence[Task], room: Room, *, soft_demand: bool, soft_mini
     for task in tasks:
         columns = _add_replicas(made, task, soft_minima=soft_minima)
         if task.rate_rps > 0:
-            add_load = _ADD_LOAD.get(task.service.routing, _add_by_class)
-            add_load(made, task, columns, demand_rps if soft_demand else None)
+            _add_load(made, task, columns, demand_rps if soft_demand else None)
     _add_shared(made, tasks, room)
     _add_nodes(made, tasks, room)
     return made
@@ -110,7 +109,7 @@ def _add_replicas(made: Formulation, task: Task, *, soft_minima: bool) -> list[i
     ]
     made.replicas.append(columns)
     made.cost.update(zip(columns, task.cost, strict=True))
-    add_switching(made.builder, task, columns, made.cost)
+    _add_switching(made.builder, task, columns, made.cost)
     minima = [({column: 1.0}, variant.min_replicas) for column, variant in zip(columns, task.variants, strict=True)]
     minima.append((dict.fromkeys(columns, 1.0), service.min_replicas))
     lasting = {column: 1.0 for column, spot in zip(columns, task.spot, strict=True) if not spot}
@@ -125,8 +124,42 @@ def _add_replicas(made: Formulation, task: Task, *, soft_minima: bool) -> list[i
         made.builder.row(terms, lower=float(least))
     if service.max_replicas is not None:
         made.builder.row(dict.fromkeys(columns, 1.0), upper=float(service.max_replicas))
-    add_rules(made.builder, task, columns)
+    _add_requirements(made.builder, task, columns)
     return columns
+
+
+def _add_switching(builder: ProgramBuilder, task: Task, columns: Sequence[int], cost: dict[int, float]) -> None:
+    """Each replica beyond the current ones costs its start-up time against the horizon."""
+    for column, price, running in zip(columns, task.starting, task.current, strict=True):
+        if price <= 0:
+            continue
+        if running == 0:
+            cost[column] += price
+            continue
+        started = builder.column()
+        builder.row({started: 1.0, column: -1.0}, lower=-float(running))
+        cost[started] = price
+
+
+def _add_requirements(builder: ProgramBuilder, task: Task, columns: Sequence[int]) -> None:
+    """The rows that the service's own requirements make of its replica columns, whatever its routing."""
+    for requirement in REQUIREMENTS:
+        rows = requirement.rows(task) if requirement.binds(task) else []
+        switch = builder.column(upper=1.0, integer=True) if any(row.switch for row in rows) else None
+        for row in rows:
+            terms = {columns[index]: weight for index, weight in row.weights.items()}
+            if switch is not None:
+                terms[switch] = row.switch
+            builder.row(terms, lower=row.lower, upper=row.upper)
+
+
+def _add_load(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
+    if task.service.routing.equal_pods:
+        _add_equal_pods(made, task, columns, demand_rps)
+    elif task.blind:
+        _add_by_weight(made, task, columns, demand_rps)
+    else:
+        _add_by_class(made, task, columns, demand_rps)
 
 
 def _used(made: Formulation, task: Task, index: int, column: int) -> int:
@@ -136,7 +169,7 @@ def _used(made: Formulation, task: Task, index: int, column: int) -> int:
     return used
 
 
-def _add_http_route(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
+def _add_by_weight(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
     work = {
         index: total
         for index, (total, able) in enumerate(zip(task.total_work(), task.able, strict=True))
@@ -147,7 +180,7 @@ def _add_http_route(made: Formulation, task: Task, columns: list[int], demand_rp
     terms = {columns[index]: part for index, part in parts.items()}
     if demand_rps is not None:
         terms[made.leave_out(task, task.rate_rps, demand_rps)] = scale
-    if not task.service.n_plus_one:
+    if not spare(task):
         made.builder.row(terms, lower=scale)
         return
     for index, part in parts.items():
@@ -157,14 +190,14 @@ def _add_http_route(made: Formulation, task: Task, columns: list[int], demand_rp
         made.builder.row(terms, lower=scale)
 
 
-def _add_service(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
+def _add_equal_pods(made: Formulation, task: Task, columns: list[int], demand_rps: float | None) -> None:
     """One level for each variant that may be the slowest in use: who may be in use then, and how many must there be.
 
     Written level by level (a disjunction), as then the relaxation of one service is already exact; with one binary for
     each variant in use and n >= W_j instead, four services coupled by stock were not proven within ten seconds.
     """
     builder = made.builder
-    spare = 1 if task.service.n_plus_one else 0
+    lost = spare(task)
     work = {
         index: max(1.0, total)
         for index, total in enumerate(task.total_work())
@@ -181,15 +214,15 @@ def _add_service(made: Formulation, task: Task, columns: list[int], demand_rps: 
                 part = builder.column()
                 pods[part] = 1.0
                 parts[index][part] = 1.0
-                most = min(most_replicas(task, index), float(_pods_at(task, math.ceil(needed) + spare)))
+                most = min(most_replicas(task, index), float(_pods_at(task, math.ceil(needed) + lost)))
                 builder.row({part: 1.0, level: -most}, upper=0.0)
         if demand_rps is None:
-            builder.row(pods | {level: -float(math.ceil(needed) + spare)}, lower=0.0)
+            builder.row(pods | {level: -float(math.ceil(needed) + lost)}, lower=0.0)
         else:
             unmet = made.leave_out(task, task.rate_rps, demand_rps)
             builder.row({unmet: 1.0, level: -1.0}, upper=0.0)
             terms = dict.fromkeys(pods, 1 / needed)
-            builder.row(terms | {level: -1.0 - spare / needed, unmet: 1.0}, lower=0.0)
+            builder.row(terms | {level: -1.0 - lost / needed, unmet: 1.0}, lower=0.0)
     builder.row(chosen, lower=1.0, upper=1.0)
     for terms in parts.values():
         builder.row(terms, lower=0.0, upper=0.0)
@@ -211,8 +244,8 @@ def _add_by_class(made: Formulation, task: Task, columns: list[int], demand_rps:
             continue
         # Of N+1 the load of a variant in use must fit on one replica less.
         room = {column: -1.0}
-        if task.service.n_plus_one:
-            room[_used(made, task, index, column)] = 1.0
+        if spare(task):
+            room[_used(made, task, index, column)] = float(spare(task))
         scale = min(1.0, math.fsum(loads[number] for number in served)) or 1.0
         terms: dict[int, float] = {}
         faint: dict[int, float] = {}
@@ -231,6 +264,3 @@ def _add_by_class(made: Formulation, task: Task, columns: list[int], demand_rps:
         if demand_rps is not None:
             shares[made.leave_out(task, task.rates[number], demand_rps)] = 1.0
         builder.row(shares, lower=1.0, upper=1.0)
-
-
-_ADD_LOAD = {RoutingMode.HTTP_ROUTE: _add_http_route, RoutingMode.SERVICE: _add_service}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medley_planner.model import LimitKind, RoutingMode, Service, Unserved, UnservedReason
+from medley_planner.model import LimitKind, Service, Unserved, UnservedReason
 from medley_planner.optimize.task.limits import Limit, Room
 from medley_planner.optimize.task.task import Matrix, Task, bucket_work, replica_cap
 
@@ -25,26 +25,17 @@ def prepare(service: Service, room: Room, *, horizon_seconds: float) -> tuple[Ta
     A later task serves fewer buckets and is of use only where limits keep the earlier ones from serving their demand.
     """
     maker = _Maker(service, room, horizon_seconds)
-    if service.routing is RoutingMode.PER_BUCKET:
-        served = [bucket for bucket in maker.demanded if any(bucket in cover for cover in maker.usable)]
-        return (maker.task([(bucket,) for bucket in served]),)
-    if service.routing is RoutingMode.INFERENCE_POOL:
-        cuts = (maker.cuts(frozenset(members))[0] for members in _by_prompt(service, maker.demanded))
+    if not service.routing.blind:
+        classes = service.routing.classes(service.demand.buckets, maker.demanded)
+        cuts = (maker.cuts(frozenset(members))[0] for members in classes)
         return (maker.task([tuple(sorted(cut)) for cut in cuts if cut]),)
     within = frozenset(maker.demanded)
-    if service.routing is RoutingMode.SERVICE:
+    if service.routing.equal_pods:
         # A replica that a minimum forces gets its part of the traffic, so it must cover what is served.
         for variant, cover in zip(service.variants, maker.covers, strict=True):
             if variant.min_replicas > 0:
                 within &= cover
     return tuple(maker.task([tuple(sorted(cut))] if cut else []) for cut in maker.cuts(within))
-
-
-def _by_prompt(service: Service, demanded: Sequence[int]) -> list[list[int]]:
-    classes: dict[float, list[int]] = {}
-    for bucket in demanded:
-        classes.setdefault(service.demand.buckets[bucket].prompt_tokens, []).append(bucket)
-    return [classes[size] for size in sorted(classes)]
 
 
 class _Maker:
@@ -130,12 +121,8 @@ class _Maker:
         return shared_reason(scarce), tuple(sorted({limit.name for limit in scarce}))
 
     def _routed_with(self, served: _Buckets, bucket: int) -> _Buckets:
-        if self._service.routing is RoutingMode.PER_BUCKET:
-            return frozenset({bucket})
-        if self._service.routing is RoutingMode.INFERENCE_POOL:
-            buckets = self._service.demand.buckets
-            served = frozenset(b for b in served if buckets[b].prompt_tokens == buckets[bucket].prompt_tokens)
-        return served | {bucket}
+        classes = self._service.routing.classes(self._service.demand.buckets, served | {bucket})
+        return frozenset(next(members for members in classes if bucket in members))
 
 
 def shared_reason(scarce: Sequence[Limit]) -> UnservedReason:

@@ -1,48 +1,227 @@
-"""What a service asks of its replicas beyond carrying the load: spot share, budget, zones; and how far minima are met.
+"""What a service requires of its replicas beyond carrying the load, as one table: a requirement is a row of it.
 
-Counts alone decide, whatever the routing. Minima may be missed where limits contradict them; the rules never are.
+A row says when the requirement binds, whether given replicas obey it, and which rows it makes of a program's replica
+columns; everything that plans asks the table. Counts alone decide, whatever the routing, but for the loss of a replica,
+which is about what the others carry: programs and shares count with `spare`. Minima may be missed where limits
+contradict them (`shortfall`); requirements never are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from medley_planner.model import Service, UnservedReason
 from medley_planner.optimize.task.task import Task
 
 _ROUNDING = 1e-9
 
 
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """lower <= sum_j weights[j] y_j + switch z <= upper: y_j replicas of variant j, z 0 or 1, the same in all rows of a
+    requirement."""
+
+    weights: Mapping[int, float]
+    lower: float = -math.inf
+    upper: float = math.inf
+    switch: float = 0.0
+
+
+class Requirement(ABC):
+    """`reason` is why demand is left out where only this stands in its way (None: that is not asked). `in_arrays` says
+    whether `columns/rule_arrays.py` knows it; a service with one that it does not know is priced by its program, which
+    needs `rows` alone and is slower. `of_counts`: whether the counts of replicas alone decide."""
+
+    reason: UnservedReason | None = None
+    in_arrays = False
+    of_counts = True
+
+    @abstractmethod
+    def binds(self, task: Task) -> bool:
+        """Whether it could forbid a fleet that carries the load within the replica limits."""
+
+    def obeyed(self, task: Task, replicas: Sequence[int]) -> bool:
+        """Whether these replicas keep it."""
+        return True
+
+    def rows(self, task: Task) -> list[CountRow]:
+        """Of a program, where it binds."""
+        return []
+
+    def lifted(self, service: Service) -> Service:
+        """The service without it."""
+        return service
+
+
+class SpotShare(Requirement):
+    """No more than a part of the replicas are in pools of spot GPUs."""
+
+    reason = UnservedReason.SPOT_SHARE
+    in_arrays = True
+
+    def binds(self, task: Task) -> bool:
+        return task.service.spot_max_share < 1 and any(task.spot)
+
+    def obeyed(self, task: Task, replicas: Sequence[int]) -> bool:
+        if not self.binds(task):
+            return True
+        spot = sum(count for count, reclaimable in zip(replicas, task.spot, strict=True) if reclaimable)
+        return spot <= task.service.spot_max_share * sum(replicas) + _ROUNDING
+
+    def rows(self, task: Task) -> list[CountRow]:
+        share = task.service.spot_max_share
+        return [CountRow({index: (1.0 if spot else 0.0) - share for index, spot in enumerate(task.spot)}, upper=0.0)]
+
+    def lifted(self, service: Service) -> Service:
+        return replace(service, spot_max_share=1.0)
+
+    def of_use(self, task: Task, index: int) -> int:
+        """Replicas outside of spot pools may be there only to allow for those inside."""
+        share = task.service.spot_max_share
+        if share <= 0 or task.spot[index] or not self.binds(task):
+            return 0
+        most_spot = max((_carrying(task, other) for other, spot in enumerate(task.spot) if spot), default=0)
+        return math.ceil(most_spot * (1 - share) / share)
+
+
+class Budget(Requirement):
+    """The replicas cost no more than a budget."""
+
+    reason = UnservedReason.BUDGET
+    in_arrays = True
+
+    def binds(self, task: Task) -> bool:
+        return task.service.max_cost_per_hour is not None
+
+    def obeyed(self, task: Task, replicas: Sequence[int]) -> bool:
+        budget = task.service.max_cost_per_hour
+        if budget is None:
+            return True
+        cost = math.fsum(price * count for price, count in zip(task.cost, replicas, strict=True))
+        return cost <= budget * (1 + _ROUNDING)
+
+    def rows(self, task: Task) -> list[CountRow]:
+        budget = task.service.max_cost_per_hour
+        if budget is None or not task.variants:
+            return []
+        unit = max(task.cost)
+        return [CountRow({index: price / unit for index, price in enumerate(task.cost)}, upper=budget / unit)]
+
+    def lifted(self, service: Service) -> Service:
+        return replace(service, max_cost_per_hour=None)
+
+
+class ZoneSpread(Requirement):
+    """Two or more replicas do not all depend on one zone."""
+
+    reason = UnservedReason.ZONE_SPREAD
+    in_arrays = True
+
+    def binds(self, task: Task) -> bool:
+        return task.service.zone_spread
+
+    def obeyed(self, task: Task, replicas: Sequence[int]) -> bool:
+        if not task.service.zone_spread or sum(replicas) < 2:
+            return True
+        return all(any(replicas[index] > 0 for index in outside) for outside in zone_rows(task))
+
+    def rows(self, task: Task) -> list[CountRow]:
+        """The switch says that there are several."""
+        if not task.variants:
+            return []
+        variants = range(len(task.variants))
+        most = math.fsum(most_replicas(task, index) for index in variants)
+        several = CountRow(dict.fromkeys(variants, 1.0), upper=1.0, switch=1.0 - max(1.0, most))
+        spread = [CountRow(dict.fromkeys(outside, 1.0), lower=0.0, switch=-1.0) for outside in zone_rows(task)]
+        return [several, *spread]
+
+    def lifted(self, service: Service) -> Service:
+        return replace(service, zone_spread=False)
+
+
+class OnDemandFloor(Requirement):
+    """A minimum outside of spot pools. Like other minima it may be missed, so `shortfall` and the program count it."""
+
+    in_arrays = True
+
+    def binds(self, task: Task) -> bool:
+        return task.service.on_demand_min_replicas > 0
+
+
+class ReplicaLoss(Requirement):
+    """All planned demand is still served when any one replica is lost: see `spare`."""
+
+    of_counts = False
+
+    def binds(self, task: Task) -> bool:
+        return task.service.n_plus_one
+
+
+SPOT_SHARE = SpotShare()
+REQUIREMENTS: tuple[Requirement, ...] = (SPOT_SHARE, Budget(), ZoneSpread(), OnDemandFloor(), ReplicaLoss())
+"""In the order in which they make rows."""
+
+
 def restricted(task: Task) -> bool:
-    """Whether any rule could forbid a fleet that carries the load within the replica limits."""
-    service = task.service
-    return (
-        limits_spot(task)
-        or service.on_demand_min_replicas > 0
-        or service.max_cost_per_hour is not None
-        or service.zone_spread
-    )
+    """Whether any requirement on counts could forbid a fleet that carries the load within the replica limits."""
+    return any(requirement.of_counts and requirement.binds(task) for requirement in REQUIREMENTS)
 
 
-def limits_spot(task: Task) -> bool:
-    return task.service.spot_max_share < 1 and any(task.spot)
+def special(task: Task) -> bool:
+    """Whether the service asks for more than to carry the load within replica limits."""
+    return any(requirement.binds(task) for requirement in REQUIREMENTS)
+
+
+def takes_a_program(task: Task) -> bool:
+    """Whether the service requires something that the searches over many services at once do not know."""
+    return any(not requirement.in_arrays and requirement.binds(task) for requirement in REQUIREMENTS)
 
 
 def obeys(task: Task, replicas: Sequence[int]) -> bool:
-    """Whether these replicas keep all rules; minima are not looked at."""
-    service = task.service
-    total = sum(replicas)
-    if limits_spot(task):
-        spot = sum(count for count, reclaimable in zip(replicas, task.spot, strict=True) if reclaimable)
-        if spot > service.spot_max_share * total + _ROUNDING:
-            return False
-    if service.max_cost_per_hour is not None:
-        cost = math.fsum(price * count for price, count in zip(task.cost, replicas, strict=True))
-        if cost > service.max_cost_per_hour * (1 + _ROUNDING):
-            return False
-    if service.zone_spread and total >= 2:
-        return all(any(replicas[index] > 0 for index in outside) for outside in zone_rows(task))
-    return True
+    """Whether these replicas keep all requirements on counts; minima are not looked at."""
+    return all(requirement.obeyed(task, replicas) for requirement in REQUIREMENTS)
+
+
+def limiting(task: Task) -> list[tuple[UnservedReason, Requirement]]:
+    """What binds and may be why demand is left out, in the order of the reasons."""
+    found = ((requirement.reason, requirement) for requirement in REQUIREMENTS if requirement.binds(task))
+    order = list(UnservedReason)
+    named = [(reason, requirement) for reason, requirement in found if reason is not None]
+    return sorted(named, key=lambda pair: order.index(pair[0]))
+
+
+def spare(task: Task) -> int:
+    """Replicas that may be lost while all planned demand is still served: 0 or 1."""
+    return 1 if task.service.n_plus_one else 0
+
+
+def most_replicas(task: Task, index: int) -> float:
+    """No cheapest plan has more: enough for all the demand, for a minimum or for a rule; none where it cannot serve."""
+    service, variant = task.service, task.variants[index]
+    if not task.able[index]:
+        return min(task.caps[index], float(variant.min_replicas))
+    enough = max(_carrying(task, index), SPOT_SHARE.of_use(task, index))
+    minima = (variant.min_replicas, service.min_replicas, service.on_demand_min_replicas)
+    return min(task.caps[index], float(max(enough, *minima)))
+
+
+def _carrying(task: Task, index: int) -> int:
+    """As many as carry all the demand, and those that may be lost."""
+    if task.service.routing.equal_pods:
+        # Pods may be added for the sake of a slower variant's part, up to the largest minimum.
+        work = max(
+            (total for total, cap in zip(task.total_work(), task.caps, strict=True) if cap >= 1 and total < math.inf),
+            default=0.0,
+        )
+    elif task.work.shape[1] == 1:
+        work = float(task.work[index, 0])
+        work = work if math.isfinite(work) else 0.0
+    else:
+        work = math.fsum(float(load) for load in task.work[index] if math.isfinite(load))
+    return math.ceil(work) + spare(task)
 
 
 def zone_rows(task: Task) -> list[list[int]]:

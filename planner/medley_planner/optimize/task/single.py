@@ -8,7 +8,7 @@ import numpy as np
 
 from medley_planner.model import SingleType
 from medley_planner.optimize.task.limits import Room
-from medley_planner.optimize.task.rules import obeys
+from medley_planner.optimize.task.rules import obeys, spare
 from medley_planner.optimize.task.task import Task
 
 
@@ -37,9 +37,9 @@ def _fleet(task: Task, index: int, work: float, room: Room | None) -> SingleType
     service, variant = task.service, task.variants[index]
     if not task.able[index] or not math.isfinite(work):
         return None
-    spare = 1 if service.n_plus_one and work > 0 else 0
+    lost = spare(task) if work > 0 else 0
     minima = (variant.min_replicas, service.min_replicas, service.on_demand_min_replicas)
-    count = max(math.ceil(work) + spare, *minima)
+    count = max(math.ceil(work) + lost, *minima)
     if count == 0 or count > task.caps[index] or (room is not None and count > room.most(variant)):
         return None
     if service.on_demand_min_replicas > 0 and task.spot[index]:

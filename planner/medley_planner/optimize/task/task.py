@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from medley_planner.model import RoutingMode, Service, Unserved, Variant
+from medley_planner.load import load_in_replicas
+from medley_planner.model import Service, Unserved, Variant
 
 ROUNDING_SLACK = 1e-8
 """Relative. Loads are shrunk by it, so that a fleet that fits exactly is not refused for a floating-point rounding. Ten
 times the solver's tolerance: at the tolerance itself (a load of 1.999999998 replicas) SCIP proved a wrong optimum."""
 
 Matrix = npt.NDArray[np.float64]
-_BLIND = (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +53,7 @@ class Task:
 
     @property
     def blind(self) -> bool:
-        return self.service.routing in _BLIND
+        return self.service.routing.blind
 
     @property
     def buckets(self) -> tuple[int, ...]:
@@ -90,10 +90,7 @@ def bucket_work(service: Service) -> Matrix:
     capacity = np.array([variant.capacity_rps for variant in service.variants], float)
     capacity = capacity.reshape(len(service.variants), len(demand.shares))
     rates = demand.rate_rps * np.array(demand.shares, float)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        work = rates / (capacity * service.utilisation_limit)
-    work = np.where(capacity > 0, work, np.inf)
-    if service.staffing_beta > 0:
-        size = np.where(np.isfinite(work), work, 0.0).sum(axis=1, keepdims=True)
-        work = work * np.where(size > 0, 1 + service.staffing_beta / np.sqrt(np.where(size > 0, size, 1.0)), 1.0)
+    work = load_in_replicas(
+        rates, capacity, utilisation_limit=service.utilisation_limit, staffing_beta=service.staffing_beta
+    )
     return work * (1 - ROUNDING_SLACK)

@@ -1,4 +1,7 @@
-"""The single type that a plan is compared with: it must be a real alternative, and not a better one."""
+"""The single type that a plan is compared with: it must be a real alternative, and not a better one.
+
+A file of its own: all others ask whether a plan is allowed, this one whether its comparison is honest.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from medley_planner.optimize.verify.money import switching_cost
 from medley_planner.optimize.verify.own import check_own_limits
 from medley_planner.optimize.verify.rules import TOLERANCE, Finding, Rule, close
 from medley_planner.optimize.verify.shared import Taken, check_replaced
-from medley_planner.optimize.verify.work import effective_work, load, served_parts
+from medley_planner.optimize.verify.work import effective_work, load, lost_replicas, served_parts
 
 
 def check_single(
@@ -30,7 +33,7 @@ def check_single(
     now = [part.replicas for part in planned.variants]
     problems += [message for _, message in check_replaced(problem, taken, service, now, counts)]
     needed = load(effective_work(service, variant), served_parts(service, planned))
-    able = single.replicas - 1 if service.n_plus_one and needed > 0 else single.replicas
+    able = single.replicas - lost_replicas(service) if needed > 0 else single.replicas
     if not needed <= able * (1 + TOLERANCE):
         problems.append(f"what the plan serves takes {needed:.6f}")
     for message in problems:

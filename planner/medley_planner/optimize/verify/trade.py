@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from medley_planner.model import RoutingMode, Service, ServicePlan
+from medley_planner.model import Service, ServicePlan
 from medley_planner.optimize.verify.rules import TOLERANCE
-from medley_planner.optimize.verify.work import effective_work, load, routed_alike, served_parts
+from medley_planner.optimize.verify.work import (
+    by_pods,
+    effective_work,
+    load,
+    lost_replicas,
+    routed_alike,
+    sees_no_size,
+    served_parts,
+)
 
 _STEPS = 12
 """How often the part of the unserved demand that is tried is halved."""
@@ -15,7 +23,7 @@ _STEPS = 12
 
 def certain_gain_rps(service: Service, planned: ServicePlan, index: int) -> float:
     """More requests/s with one more replica of variant `index`; replica limits are not looked at here."""
-    if service.routing in (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE):
+    if sees_no_size(service):
         return _gain_blind(service, planned, index)
     served = served_parts(service, planned)
     return max((_gain_alike(service, planned, index, alike, served) for alike in routed_alike(service)), default=0.0)
@@ -35,11 +43,11 @@ def _gain_blind(service: Service, planned: ServicePlan, index: int) -> float:
     counts = [part.replicas for part in planned.variants]
     counts[index] += 1
     used = [(work, count) for work, count in zip(whole, counts, strict=True) if count > 0]
-    if service.routing is RoutingMode.SERVICE:
-        lost = 1 if service.n_plus_one else 0
+    if by_pods(service):
+        lost = lost_replicas(service)
         room = (sum(counts) - lost) / max(work for work, _ in used)
     else:
-        lost_room = max(1 / work for work, _ in used) if service.n_plus_one else 0.0
+        lost_room = max(1 / work for work, _ in used) if lost_replicas(service) else 0.0
         room = math.fsum(count / work for work, count in used) - lost_room
     rates = [demand.bucket_rate_rps(bucket) for bucket in range(len(same))]
     now = math.fsum(rate * part for rate, part in zip(rates, served, strict=True))
@@ -63,7 +71,7 @@ def _gain_alike(
     reached = next((bucket for bucket in group if served[bucket] > TOLERANCE), None)
     weight = 0.0 if reached is None else part.bucket_shares[reached] / served[reached]
     now = load(work, part.bucket_shares)
-    room = part.replicas if service.n_plus_one else part.replicas + 1
+    room = part.replicas + 1 - lost_replicas(service)
     step = 1.0
     for _ in range(_STEPS):
         then = {bucket: served[bucket] + step * max(0.0, 1 - served[bucket]) for bucket in group}

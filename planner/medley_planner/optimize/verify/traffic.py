@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from medley_planner.model import RoutingMode, Service, ServicePlan, Variant, VariantPlan
+from medley_planner.model import Service, ServicePlan, Variant, VariantPlan
 from medley_planner.optimize.verify.rules import TOLERANCE, Finding, Rule
-from medley_planner.optimize.verify.work import effective_work, load, routed_alike, served_parts
+from medley_planner.optimize.verify.work import (
+    by_pods,
+    effective_work,
+    load,
+    lost_replicas,
+    routed_alike,
+    sees_both_sizes,
+    sees_no_size,
+    served_parts,
+)
 
 
 def check_traffic(service: Service, planned: ServicePlan) -> Iterator[Finding]:
@@ -21,7 +30,7 @@ def check_traffic(service: Service, planned: ServicePlan) -> Iterator[Finding]:
     for variant, part in zip(service.variants, planned.variants, strict=True):
         if part.replicas or part.load or any(part.bucket_shares):
             yield from _check_load(service, variant, part)
-    if service.n_plus_one:
+    if lost_replicas(service):
         yield from _check_loss(service, planned, served)
 
 
@@ -57,7 +66,7 @@ def _check_shares(service: Service, planned: ServicePlan, served: Sequence[float
 
 def _check_routing(service: Service, planned: ServicePlan, served: Sequence[float]) -> Iterator[Finding]:
     """Of what is served of each bucket, each variant gets the same part of all that the router cannot tell apart."""
-    if service.routing is RoutingMode.PER_BUCKET:
+    if sees_both_sizes(service):
         return
     total = sum(part.replicas for part in planned.variants)
     for alike in routed_alike(service):
@@ -73,7 +82,7 @@ def _check_routing(service: Service, planned: ServicePlan, served: Sequence[floa
                     f"but its share of them differs, {min(weights):.6f} to {max(weights):.6f}",
                 )
             equal = part.replicas / total if total else 0.0
-            if service.routing is RoutingMode.SERVICE and not all(abs(one - equal) <= TOLERANCE for one in weights):
+            if by_pods(service) and not all(abs(one - equal) <= TOLERANCE for one in weights):
                 yield (
                     Rule.ROUTING,
                     f"{part.variant}: behind a Service its share is {equal:.6f} by pods, "
@@ -115,7 +124,7 @@ def _check_loss(service: Service, planned: ServicePlan, served: Sequence[float])
     if not any(part > TOLERANCE for part in served):
         return
     pairs = [(v, part) for v, part in zip(service.variants, planned.variants, strict=True) if part.replicas > 0]
-    if service.routing in (RoutingMode.PER_BUCKET, RoutingMode.INFERENCE_POOL):
+    if not sees_no_size(service):
         for variant, part in pairs:
             work = _carried(service, variant, part)
             if work > 0 and not work <= (part.replicas - 1) * (1 + TOLERANCE) + TOLERANCE:
@@ -129,12 +138,12 @@ def _check_loss(service: Service, planned: ServicePlan, served: Sequence[float])
     replicas = sum(part.replicas for _, part in pairs)
     room = math.fsum(part.replicas / work for work, (_, part) in zip(whole, pairs, strict=True) if 0 < work < math.inf)
     for work, (variant, part) in zip(whole, pairs, strict=True):
-        if service.routing is RoutingMode.SERVICE and not work <= (replicas - 1) * (1 + TOLERANCE):
+        if by_pods(service) and not work <= (replicas - 1) * (1 + TOLERANCE):
             yield (
                 Rule.N_PLUS_ONE,
                 f"{variant.name}: needs {work:.6f} pods behind the Service, after a loss there are {replicas - 1}",
             )
-        if service.routing is RoutingMode.HTTP_ROUTE and part.share > TOLERANCE and work > 0:
+        if not by_pods(service) and part.share > TOLERANCE and work > 0:
             left = room - 1 / work
             if not left >= 1 - TOLERANCE:
                 yield (

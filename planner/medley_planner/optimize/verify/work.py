@@ -1,4 +1,8 @@
-"""What requests are worth in replicas, from the problem's own figures: the arithmetic that all checks of load share."""
+"""What requests are worth in replicas and which ones a router tells apart, from the problem's own figures.
+
+All checks of load share this arithmetic. The routing modes are read anew here, once for the whole verifier: it shares
+no code with the optimiser, so it does not ask the properties of `RoutingMode`.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +44,30 @@ def load(work: Sequence[float], parts: Sequence[float]) -> float:
     return math.fsum(amount * part for amount, part in zip(work, parts, strict=True) if part > 0)
 
 
+def lost_replicas(service: Service) -> int:
+    """How many replicas may be lost while all that is planned is still served."""
+    return 1 if service.n_plus_one else 0
+
+
+def sees_both_sizes(service: Service) -> bool:
+    return service.routing is RoutingMode.PER_BUCKET
+
+
+def sees_no_size(service: Service) -> bool:
+    return service.routing in (RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE)
+
+
+def by_pods(service: Service) -> bool:
+    """Whether every pod gets the same share."""
+    return service.routing is RoutingMode.SERVICE
+
+
 def routed_alike(service: Service) -> list[list[int]]:
     """The buckets with any rate, in groups that the router cannot tell apart."""
     demanded = [bucket for bucket, share in enumerate(service.demand.shares) if service.demand.rate_rps * share > 0]
-    if service.routing is RoutingMode.PER_BUCKET:
+    if sees_both_sizes(service):
         return [[bucket] for bucket in demanded]
-    if service.routing is not RoutingMode.INFERENCE_POOL:
+    if sees_no_size(service):
         return [demanded]
     classes: dict[float, list[int]] = {}
     for bucket in demanded:

@@ -49,6 +49,25 @@ def test_manifests_are_planned_as_medley_plan_does(tmp_path: Path, capsys: pytes
     assert service["routing_saving"]["saving_per_hour"] >= 0
 
 
+def test_the_answer_comes_first_and_no_reason_contradicts_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(FLEET.parents[1] / "quickstart")
+    assert main(["explain", "-f", folder]) == 0
+    short = capsys.readouterr()
+    assert len(short.out.splitlines()) + len(short.err.splitlines()) <= 24
+    assert short.out.startswith("demo/llama: 1 x ")
+    assert main(["explain", "-f", folder, "--why"]) == 0
+    wide = capsys.readouterr().out
+    assert "One variant alone for the same demand" in wide
+    assert "its price is not the reason" not in wide
+    assert main(["explain", "-f", folder, "-o", "json"]) == 0
+    (service,) = json.loads(capsys.readouterr().out)["services"]
+    compared = [one for one in service["unused"] if one["price_ratio"] is not None]
+    assert {"TooLarge"} <= {one["reason"] for one in compared}
+    for one in compared:
+        assert one["reason"] != "Dearer" or one["price_ratio"] > 1
+        assert one["reason"] != "TooLarge" or one["price_ratio"] <= 1
+
+
 def test_what_changed_since_an_earlier_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last, now = _by_pod(tmp_path, name="last.yaml"), _by_pod(tmp_path, rate=50.0)
     assert main(["explain", "-f", now, "--last", last]) == 0

@@ -78,7 +78,13 @@ def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["lower_bound"] <= report["cost_per_hour"] + 1e-6
     (service,) = report["services"]
     assert service["service"] == "demo/chat"
-    assert service["load"] == {"rate": 25.0, "prompt_tokens": 600, "generation_tokens": 180}
+    assert service["load"] == {
+        "rate": 25.0,
+        "prompt_tokens": 600,
+        "generation_tokens": 180,
+        "planned_prompt_tokens": 600,
+        "planned_generation_tokens": 180,
+    }
     assert sum(row["share"] for row in service["mix"]) == pytest.approx(1)
     assert sum(row["cost_per_hour"] for row in service["mix"]) == pytest.approx(service["cost_per_hour"])
     assert service["cost_per_hour"] <= service["best_single"]["cost_per_hour"] + 1e-6
@@ -94,8 +100,58 @@ def test_yaml_and_table_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["plan", "-f", str(FLEET)]) == 0
     table = capsys.readouterr().out
     assert f"${report['cost_per_hour']:.2f}/h" in table
-    assert "demo/chat: Optimal, 25 req/s" in table
+    assert "(Optimal)" in table.splitlines()[0]
+    assert "load: 25 req/s of 600 + 180 tokens" in table
     assert all(row["variant"] in table for row in report["services"][0]["mix"])
+
+
+def test_the_answer_fits_a_screen_and_the_tables_come_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(EXAMPLES / "quickstart")
+    assert main(["plan", "-f", folder]) == 0
+    short = capsys.readouterr()
+    assert len(short.out.splitlines()) + len(short.err.splitlines()) <= 24
+    assert max(map(len, short.out.splitlines())) <= 100
+    assert "too large" in short.out
+    assert "dearer" not in short.out
+    assert short.out.count("--why shows each") == 1
+    assert main(["plan", "-f", folder, "--why"]) == 0
+    wide = capsys.readouterr().out
+    assert wide.splitlines()[0] == short.out.splitlines()[0]
+    assert main(["plan", "-f", folder, "-o", "wide"]) == 0
+    assert capsys.readouterr().out == wide
+    assert main(["plan", "-f", folder, "-o", "json"]) == 0
+    (service,) = json.loads(capsys.readouterr().out)["services"]
+    assert all(row["variant"] in wide for row in service["unused"])
+    # Each reason once for a pool.
+    reasons = {(row["pool"], row["reason"]) for row in service["unused"]}
+    assert sum(wide.count(reason) for reason in {reason for _, reason in reasons}) == len(reasons)
+
+
+def test_plan_and_explain_say_one_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    """The example starts new replicas, so cost and bound differ by a charge that nobody is billed."""
+    said = []
+    for command in ("plan", "explain"):
+        assert main([command, "-f", str(FLEET)]) == 0
+        said.append(re.search(r"Optimal: .*?\(gap [^)]*\)", " ".join(capsys.readouterr().out.split())))
+    assert said[0] is not None
+    assert said[1] is not None
+    assert said[0].group() == said[1].group()
+    assert "Comparing plans also charges $" in said[0].group()
+
+
+@pytest.mark.parametrize("command", ["plan", "explain"])
+def test_the_load_is_shown_as_it_was_asked_for(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sizes are spread around the means, and none is longer than maxModelLen: the means of what is planned are less."""
+    documents = objects()
+    service = next(document for document in documents if document["kind"] == "LLMService")
+    service["spec"]["model"]["maxModelLen"] = 2048
+    service["spec"]["workload"]["static"] |= {"promptTokens": 500, "generationTokens": 100}
+    path = write(tmp_path, documents)
+    assert main([command, "-f", path]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "25 req/s of 500 + 100 tokens (planned as 488 + 100: spec.model.maxModelLen cuts the longest)" in text
 
 
 def test_several_files_a_folder_and_standard_input(

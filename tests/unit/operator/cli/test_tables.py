@@ -71,6 +71,8 @@ def test_what_is_at_hand_counts_without_being_asked_for(
     assert main(["plan", "-f", small]) == 0
     assert f"capacities: all {len(planned_with)} simulated" in capsys.readouterr().out
     assert main(["explain", "-f", small]) == 0
+    assert f"capacities: all {len(planned_with)} simulated" in capsys.readouterr().out
+    assert main(["explain", "-f", small, "-o", "json"]) == 0
     assert "note: demo/chat: capacities Simulated " in capsys.readouterr().err
 
 

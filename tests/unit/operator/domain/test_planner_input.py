@@ -9,8 +9,9 @@ import pytest
 
 from medley_operator.domain.cluster.pools import ZONE_LABEL
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
-from medley_operator.domain.planner_input import HORIZON_SECONDS
+from medley_operator.domain.planner_input import HORIZON_SECONDS, taken_replicas
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
 from medley_operator.domain.values.snapshot import FleetMemory, NodeView, Snapshot
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, Problem, Service
 from tests.unit.operator import factories as make
@@ -156,6 +157,37 @@ def test_replicas_that_do_not_pack_are_planned_without_nodes() -> None:
     assert condition.reason == "InvalidSpec"
     for words in ("spec.variants[0].tensorParallel 3", 'GPUPool "l4"', "1, 2, 4, 8", "spec.cost.perHour"):
         assert words in condition.message
+
+
+@pytest.mark.parametrize(
+    ("row", "gpus"),
+    [
+        pytest.param({"gpus": 4, "tensorParallel": 2}, 4, id="not its degree"),
+        pytest.param({"tensorParallel": 2}, 2, id="written before there was a figure of its own"),
+        pytest.param({}, 1, id="of one GPU"),
+    ],
+)
+def test_what_is_held_takes_the_gpus_that_its_status_says(row: dict[str, int], gpus: int) -> None:
+    held = {"name": "gone", "pool": "l4", "gpu": "L4", "desired": 3, **row}
+    candidate = ServiceCandidate(
+        service=make.service(status={"variants": [held]}), disposition=Disposition.HELD, last_replicas={"gone": 3}
+    )
+    assert taken_replicas([candidate], {}) == {"l4": {gpus: 3}}
+
+
+@pytest.mark.parametrize("row", [{"gpus": 0}, {"gpus": -4}, {"tensorParallel": -1}])
+def test_a_status_that_makes_no_sense_takes_nothing(row: dict[str, int]) -> None:
+    held = {"name": "gone", "pool": "l4", "gpu": "L4", "desired": 3, **row}
+    candidate = ServiceCandidate(
+        service=make.service(status={"variants": [held]}), disposition=Disposition.HELD, last_replicas={"gone": 3}
+    )
+    assert taken_replicas([candidate], {}) == {}
+
+
+def test_the_status_says_gpus_and_degree() -> None:
+    spec = {"variants": [{"poolRef": "l4", "tensorParallel": 2}]}
+    (row,) = run(make.snapshot(make.service(spec=spec))).status()["variants"]
+    assert (row["gpus"], row["tensorParallel"]) == (2, 2)
 
 
 def test_a_rejected_service_takes_its_gpus_and_its_power() -> None:

@@ -34,6 +34,11 @@ def model(**fields: Any) -> Mapping[str, Any]:
             "ArgumentNotAllowed",
             ['spec.runtime.args[0] "--trust-remote-code"', "--enable-prefix-caching", "spec.allowedArgs"],
         ),
+        (
+            {"runtime": {"args": ["--kv-cache-dtype=int4"]}},
+            "ArgumentNotAllowed",
+            ['spec.runtime.args "--kv-cache-dtype=int4"', "use one of auto, bfloat16, fp8"],
+        ),
         ({"runtime": {"args": ["--port=1"]}}, "ArgumentNotAllowed", ["set by Medley", "remove it"]),
         (
             {"model": {"uri": "hf://nobody/knows-this"}},
@@ -131,6 +136,22 @@ def test_a_profile_that_cannot_be_used() -> None:
     assert 'spec.args[0] "--port=9"' in done.condition("PlanReady").message
     written = next(write for write in done.decision.statuses if write.key.kind == "RuntimeProfile")
     assert written.status["conditions"][0]["reason"] == "InvalidSpec"
+
+
+@pytest.mark.parametrize("argument", ["--kv-cache-dtype=int4", "--kv-cache-dtype=FP8", "--kv-cache-dtype"])
+def test_a_profile_with_a_cache_format_that_is_not_known(argument: str) -> None:
+    done = run(make.snapshot(make.service(), profiles=[make.profile(args=[argument])]))
+    assert done.condition("PlanReady").reason == "InvalidSpec"
+    assert 'spec.args "--kv-cache-dtype=' in done.condition("PlanReady").message
+    assert "use one of auto, bfloat16, fp8" in done.condition("PlanReady").message
+
+
+@pytest.mark.parametrize("argument", ["--kv-cache-dtype=fp8", "--kv-cache-dtype=auto"])
+def test_a_profile_may_set_the_cache_format_and_its_pods_get_it(argument: str) -> None:
+    done = run(make.snapshot(make.service(), profiles=[make.profile(args=[argument])]))
+    assert done.condition("PlanReady").reason == "Optimal"
+    (deployment,) = (apply.manifest for apply in done.decision.applies if apply.manifest["kind"] == "Deployment")
+    assert argument in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
 
 
 def breaks(**spec: Any) -> Callable[[], Any]:

@@ -12,6 +12,8 @@ from medley_operator.profile.manifest import model_profile_manifest, profile_nam
 from medley_planner.capacity import StepFactors
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import LoadPoint
+from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.shapes import Precision
 
 POINT = LoadPoint(
@@ -36,10 +38,7 @@ FIT = Fit(
 def manifest(*points: LoadPoint, fit: Fit = FIT, engine_version: str = "0.32.0") -> ModelProfile:
     made = model_profile_manifest(
         model="hf://meta-llama/Llama-3.1-8B-Instruct",
-        gpu="H100",
-        tensor_parallel=2,
-        precision=Precision.FP8,
-        engine_version=engine_version,
+        layout=Layout(gpu("H100"), tensor_parallel=2, precision=Precision.FP8, engine_version=engine_version),
         fit=fit,
         points=points,
         tool="vllm-bench",
@@ -87,6 +86,6 @@ def test_a_value_that_the_api_refuses_is_an_error_here_already() -> None:
     ],
 )
 def test_names_are_legal_and_tell_what_was_measured(model: str, name: str) -> None:
-    made = profile_name(model, "H100", 1, Precision.BF16)
+    made = profile_name(model, Layout(gpu("H100")))
     assert made == f"{name}-h100-tp1-bf16"
     assert len(made) <= 63

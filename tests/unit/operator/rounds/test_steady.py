@@ -9,11 +9,13 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_planner.capacity import EngineKey, Speed, StepFactors
+from medley_planner.catalog import gpu
 from medley_planner.check import Attained, Checked
 from medley_planner.fleet_plan import FleetPlan, RoutingSaving
+from medley_planner.layout import Layout
 from medley_planner.model import LimitKind, LimitUse, Provenance, RoutingMode
 from medley_planner.optimize import plan
-from medley_planner.shapes import Precision, model_id
+from medley_planner.shapes import model_id
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.load.test_planned_rate import LIVE, STEP_SECONDS, jumpy
 from tests.unit.operator.domain.values.test_leadtime import pod
@@ -22,7 +24,7 @@ from tests.unit.operator.rounds.test_simulated_capacity import tables
 
 NAME = "demo/llama"
 LEARNED = {
-    EngineKey(model_id(make.LLAMA), "L4", degree, Precision.BF16, "0.32.0"): Speed(
+    EngineKey(model_id(make.LLAMA), Layout(gpu("L4"), tensor_parallel=degree, engine_version="0.32.0")): Speed(
         factors=StepFactors(fixed=1.1), provenance=Provenance.CALIBRATED, derate=0.9, kv_tokens=100_000
     )
     for degree in (1, 2, 4)

@@ -8,8 +8,9 @@ from medley_planner.capacity import ESTIMATE, GridRatios, LatencyTargets, Speed,
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.simulated import closed_form_of, engine_of_key
 from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.model import Bucket
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.shapes import bundled_shape
 from medley_planner.workload import standard_buckets
 
 LLAMA = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
@@ -18,31 +19,15 @@ MAX_MODEL_LEN = 16384
 
 
 def group(targets: LatencyTargets = TARGETS, *, max_sequences: int = 256) -> TableGroup:
-    return TableGroup(LLAMA, "0.32.0", targets, MAX_MODEL_LEN, max_sequences)
+    return TableGroup(LLAMA, targets, MAX_MODEL_LEN, max_sequences)
 
 
 def key(
     name: str = "H100", *, targets: LatencyTargets = TARGETS, token_budget: int = 2048, speed: Speed = ESTIMATE
 ) -> TableKey:
-    card = gpu(name)
-    fit = memory_fit(
-        LLAMA,
-        card,
-        tensor_parallel=1,
-        precision=Precision.BF16,
-        max_model_len=MAX_MODEL_LEN,
-        engine_kv_tokens=speed.kv_tokens,
-    )
-    return TableKey.of(
-        group(targets),
-        card,
-        tensor_parallel=1,
-        precision=Precision.BF16,
-        kv_element_bytes=2.0,
-        token_budget=token_budget,
-        speed=speed,
-        fit=fit,
-    )
+    layout = Layout(gpu(name), engine_version="0.32.0")
+    fit = memory_fit(LLAMA, layout, max_model_len=MAX_MODEL_LEN, engine_kv_tokens=speed.kv_tokens)
+    return TableKey.of(group(targets), layout, token_budget=token_budget, speed=speed, fit=fit)
 
 
 def simulated(asked: TableKey, only: Collection[Bucket]) -> GridRatios:

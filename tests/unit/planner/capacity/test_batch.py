@@ -6,6 +6,7 @@ import pytest
 
 from medley_planner.capacity import StepTime, Table, capacity_rows, memory_fit
 from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.model import Bucket
 from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload import standard_buckets
@@ -27,8 +28,8 @@ def test_rows_of_a_batch_are_the_rows_one_by_one(model: str, targets: tuple[floa
     ]
     tables = [
         Table(
-            step=StepTime(shape, card, tensor_parallel=degree, precision=precision),
-            fit=memory_fit(shape, card, tensor_parallel=degree, precision=precision, max_model_len=8192),
+            step=StepTime(shape, Layout(card, tensor_parallel=degree, precision=precision)),
+            fit=memory_fit(shape, Layout(card, tensor_parallel=degree, precision=precision), max_model_len=8192),
             token_budget=budget,
             max_sequences=sequences,
         )

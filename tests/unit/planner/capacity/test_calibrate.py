@@ -27,15 +27,16 @@ from medley_planner.capacity.speed import ESTIMATE, PARTS, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.capacity.window import OperatingPoint, SkipReason, Window
 from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.model import Provenance
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.shapes import bundled_shape
 
 SHAPE, CARD = bundled_shape("meta-llama/Llama-3.1-8B-Instruct"), gpu("A100-80")
 HIDDEN = StepFactors(fixed=1.6, compute=0.7, sequence=1.0, kv=1.8)
 
 
 def prior(factors: StepFactors) -> StepTime:
-    return StepTime(SHAPE, CARD, tensor_parallel=1, precision=Precision.BF16, factors=factors)
+    return StepTime(SHAPE, Layout(CARD), factors=factors)
 
 
 def window_at(decoding: float, *, truth: StepFactors = HIDDEN, rate: float | None = None, noise: float = 1.0) -> Window:

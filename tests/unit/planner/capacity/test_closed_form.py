@@ -20,6 +20,7 @@ from medley_planner.capacity import (
     memory_fit,
 )
 from medley_planner.catalog import gpu, known_gpus
+from medley_planner.layout import Layout
 from medley_planner.model import Bucket, Provenance
 from medley_planner.shapes import ModelShape, Precision, bundled_shape
 from medley_planner.workload import standard_buckets
@@ -79,8 +80,8 @@ def rate(
 def engine(name: str, model: str = LLAMA_8B.name, max_model_len: int = 8192) -> tuple[StepTime, MemoryFit]:
     shape, precision = bundled_shape(model), Precision.BF16
     return (
-        StepTime(shape, gpu(name), tensor_parallel=1, precision=precision),
-        memory_fit(shape, gpu(name), tensor_parallel=1, precision=precision, max_model_len=max_model_len),
+        StepTime(shape, Layout(gpu(name), precision=precision)),
+        memory_fit(shape, Layout(gpu(name), precision=precision), max_model_len=max_model_len),
     )
 
 
@@ -146,8 +147,8 @@ def row(
 ) -> CapacityRow:
     card = gpu(name)
     table = Table(
-        step=StepTime(shape, card, tensor_parallel=1, precision=Precision.BF16),
-        fit=memory_fit(shape, card, tensor_parallel=1, precision=Precision.BF16, max_model_len=longest),
+        step=StepTime(shape, Layout(card)),
+        fit=memory_fit(shape, Layout(card), max_model_len=longest),
         token_budget=2048,
         max_sequences=256,
     )

@@ -14,7 +14,8 @@ from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.catalog import gpu
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.layout import Layout
+from medley_planner.shapes import bundled_shape
 
 SHAPE, GPU = bundled_shape("meta-llama/Llama-3.1-8B-Instruct"), gpu("H100")
 HIDDEN = StepFactors(fixed=1.6, compute=0.8, sequence=3.0, kv=1.3)
@@ -38,8 +39,8 @@ def measured(
     rate: float | None = None,
 ) -> LoadPoint:
     """What an engine with these factors would have shown."""
-    memory = memory_fit(SHAPE, GPU, tensor_parallel=1, precision=Precision.BF16, max_model_len=4096)
-    step = StepTime(SHAPE, GPU, tensor_parallel=1, precision=Precision.BF16, factors=factors)
+    memory = memory_fit(SHAPE, Layout(GPU), max_model_len=4096)
+    step = StepTime(SHAPE, Layout(GPU), factors=factors)
     load = Load(
         prompt_tokens=prompt,
         generation_tokens=generation,
@@ -77,7 +78,7 @@ def fitted(*points: LoadPoint, kv_tokens: int | None = None) -> Fit:
 
 
 def answer(*points: LoadPoint, kv_tokens: int | None = None) -> Fit | NoFit:
-    return fit_points(points, shape=SHAPE, gpu=GPU, tensor_parallel=1, precision=Precision.BF16, kv_tokens=kv_tokens)
+    return fit_points(points, shape=SHAPE, layout=Layout(GPU), kv_tokens=kv_tokens)
 
 
 @pytest.mark.parametrize("wrong_by", [0.5, 1.0, 3.0])
@@ -113,7 +114,7 @@ def test_rates_and_clients_say_the_same() -> None:
 def test_a_rate_that_the_estimate_cannot_serve_makes_the_engine_faster() -> None:
     fast = StepFactors(0.4, 0.4, 0.4, 0.4)
     rate = 40.0
-    step = StepTime(SHAPE, GPU, tensor_parallel=1, precision=Precision.BF16)
+    step = StepTime(SHAPE, Layout(GPU))
     load = Load(1024, 256, 95, 8192, 1024, 10**6)
     assert at_rate(step, load, rate_rps=rate) is None
     found = fitted(measured(fast, prompt=1024, generation=256, rate=rate), kv_tokens=10**6)
@@ -172,7 +173,7 @@ def test_a_bad_point_is_refused_by_field_and_value_and_the_others_count(change: 
 
 def test_no_point_and_no_memory_are_outcomes() -> None:
     assert isinstance(answer(), NoFit)
-    nothing = fit_points([GOOD], shape=SHAPE, gpu=GPU, tensor_parallel=7, precision=Precision.BF16)
+    nothing = fit_points([GOOD], shape=SHAPE, layout=Layout(GPU, tensor_parallel=7))
     assert isinstance(nothing, NoFit)
     assert "does not divide" in nothing.reason
 

@@ -10,12 +10,13 @@ from medley_planner.capacity import StepTime
 from medley_planner.capacity.estimate import EstimateRequest, NoEstimate, estimate
 from medley_planner.capacity.latency import Load, at_concurrency, at_rate
 from medley_planner.catalog import gpu
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.layout import Layout
+from medley_planner.shapes import bundled_shape
 
 LLAMA = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
-STEP = StepTime(LLAMA, gpu("H100"), tensor_parallel=1, precision=Precision.BF16)
+STEP = StepTime(LLAMA, Layout(gpu("H100")))
 LOAD = Load(1024, 256, 95.0, 8192, 1024, 400_000)
-ASKED = EstimateRequest(LLAMA, gpu("H100"), 1, Precision.BF16, 1024, 256, rate_rps=4.0)
+ASKED = EstimateRequest(LLAMA, Layout(gpu("H100")), 1024, 256, rate_rps=4.0)
 
 
 def test_latency_rises_with_the_load() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from medley_planner.capacity import MemoryFit, memory_fit
 from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.shapes import Precision, bundled_shape
 
 LLAMA_8B = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
@@ -17,9 +18,7 @@ LLAMA_70B = bundled_shape("meta-llama/Llama-3.1-70B-Instruct")
 def fit(model: str, gpu_name: str, tensor_parallel: int = 1, max_model_len: int = 8192) -> MemoryFit:
     return memory_fit(
         bundled_shape(model),
-        gpu(gpu_name),
-        tensor_parallel=tensor_parallel,
-        precision=Precision.BF16,
+        Layout(gpu(gpu_name), tensor_parallel=tensor_parallel),
         max_model_len=max_model_len,
     )
 
@@ -27,7 +26,7 @@ def fit(model: str, gpu_name: str, tensor_parallel: int = 1, max_model_len: int 
 def test_kv_tokens_of_a_measured_engine() -> None:
     # vLLM 0.19 on an RTX 4090 (23.5 GiB usable), Llama-3.1-8B BF16, utilisation 0.9: 41,408 tokens in its log.
     rtx_4090 = replace(gpu("L4"), name="RTX 4090", usable_gib=23.52)
-    result = memory_fit(LLAMA_8B, rtx_4090, tensor_parallel=1, precision=Precision.BF16, max_model_len=16384)
+    result = memory_fit(LLAMA_8B, Layout(rtx_4090), max_model_len=16384)
     assert result.fits
     assert result.kv_tokens == pytest.approx(41408, rel=0.01)
     assert result.kv_tokens % 16 == 0
@@ -37,7 +36,9 @@ def test_70b_needs_four_a100_40_or_two_h100_in_fp8() -> None:
     assert not fit("meta-llama/Llama-3.1-70B-Instruct", "A100-40", 2).fits
     assert fit("meta-llama/Llama-3.1-70B-Instruct", "A100-40", 4).fits
     assert not fit("meta-llama/Llama-3.1-70B-Instruct", "H100", 1).fits
-    eight_bit = memory_fit(LLAMA_70B, gpu("H100"), tensor_parallel=2, precision=Precision.FP8, max_model_len=8192)
+    eight_bit = memory_fit(
+        LLAMA_70B, Layout(gpu("H100"), tensor_parallel=2, precision=Precision.FP8), max_model_len=8192
+    )
     assert eight_bit.fits
     assert eight_bit.weights_gb == pytest.approx(72.7, abs=0.1)
 

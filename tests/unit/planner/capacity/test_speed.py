@@ -7,15 +7,16 @@ import pytest
 from medley_planner.capacity import Speed, StepFactors, StepTime, Table, capacity_rows, memory_fit
 from medley_planner.capacity.speed import DERATE, UNCORRECTED, Derates
 from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.model import Bucket, Provenance
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.shapes import bundled_shape
 
 SHAPE = bundled_shape("meta-llama/Llama-3.1-8B-Instruct")
 STEP = {"prefill_tokens": 700.0, "prefill_attended": 3e5, "decode_sequences": 40.0, "kv_tokens": 6e4}
 
 
 def step(factors: StepFactors = UNCORRECTED) -> StepTime:
-    return StepTime(SHAPE, gpu("L4"), tensor_parallel=2, precision=Precision.BF16, factors=factors)
+    return StepTime(SHAPE, Layout(gpu("L4"), tensor_parallel=2), factors=factors)
 
 
 def test_all_parts_twice_as_slow_make_a_step_twice_as_slow() -> None:
@@ -45,7 +46,7 @@ def test_a_factor_that_is_none_is_refused(value: float) -> None:
 
 def test_a_row_is_derated_by_where_its_speed_comes_from() -> None:
     measured = Speed(UNCORRECTED, Provenance.MEASURED, DERATE[Provenance.MEASURED])
-    fit = memory_fit(SHAPE, gpu("L4"), tensor_parallel=2, precision=Precision.BF16, max_model_len=8192)
+    fit = memory_fit(SHAPE, Layout(gpu("L4"), tensor_parallel=2), max_model_len=8192)
     tables = [Table(step(), fit, 2048, 256), Table(step(), fit, 2048, 256, measured)]
     estimated, known = capacity_rows(
         tables, (Bucket(500.0, 200.0),), ttft_seconds=2.0, tpot_seconds=0.08, percentile=95.0

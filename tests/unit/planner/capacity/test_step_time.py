@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from medley_planner.capacity import StepTime
 from medley_planner.catalog import gpu, known_gpus
+from medley_planner.layout import Layout
 from medley_planner.shapes import Precision, bundled_shape
 
 SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[5] / "shared" / "data"))
@@ -31,7 +32,7 @@ def decode_seconds(step: StepTime, sequences: float, context: float) -> float:
 
 
 def test_one_sequence_reads_the_weights_once() -> None:
-    step = StepTime(bundled_shape(MODELS[0]), gpu("H100"), tensor_parallel=1, precision=Precision.BF16)
+    step = StepTime(bundled_shape(MODELS[0]), Layout(gpu("H100")))
     weights_seconds = 2 * 7.5e9 / (3350e9 * 0.80)
     assert decode_seconds(step, 1, 500) == pytest.approx(weights_seconds + 4.2e-3, rel=0.02)
 
@@ -39,7 +40,7 @@ def test_one_sequence_reads_the_weights_once() -> None:
 def test_fp8_helps_where_the_gpu_has_it_and_saves_reads_where_it_has_not() -> None:
     for name in ("H100", "A100-80"):
         bf16, fp8 = (
-            StepTime(bundled_shape(MODELS[0]), gpu(name), tensor_parallel=1, precision=precision)
+            StepTime(bundled_shape(MODELS[0]), Layout(gpu(name), precision=precision))
             for precision in (Precision.BF16, Precision.FP8)
         )
         assert decode_seconds(fp8, 8, 1000) < decode_seconds(bf16, 8, 1000)
@@ -48,7 +49,7 @@ def test_fp8_helps_where_the_gpu_has_it_and_saves_reads_where_it_has_not() -> No
 
 
 def test_a_mixture_reads_few_experts_for_one_sequence_and_all_for_many() -> None:
-    step = StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), gpu("H100"), tensor_parallel=1, precision=Precision.BF16)
+    step = StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), Layout(gpu("H100")))
     one, many = decode_seconds(step, 1, 1), decode_seconds(step, 200, 1)
     assert one < 8e-3
     assert many == pytest.approx(61e9 / (3350e9 * 0.80) + 4.2e-3, rel=0.15)
@@ -63,7 +64,7 @@ loads = st.tuples(
 def test_more_work_never_takes_less_time(
     load: tuple[float, float, float, float, int, float], model: str, name: str, tensor_parallel: int
 ) -> None:
-    step = StepTime(bundled_shape(model), gpu(name), tensor_parallel=tensor_parallel, precision=Precision.BF16)
+    step = StepTime(bundled_shape(model), Layout(gpu(name), tensor_parallel=tensor_parallel))
     prefill, attended, sequences, kv, argument, more = load
     base = [prefill, attended, sequences, kv]
     raised = list(base)
@@ -89,7 +90,7 @@ def test_decoding_of_a_70b_model_against_measured_vllm(system: str, name: str, l
                 continue
             tensor_parallel, batch = int(row["tp_size"]), int(row["batch_size"])
             prompt, generation = int(row["isl"]), int(row["osl"])
-            step = StepTime(shape, gpu(name), tensor_parallel=tensor_parallel, precision=Precision.FP8)
+            step = StepTime(shape, Layout(gpu(name), tensor_parallel=tensor_parallel, precision=Precision.FP8))
             prefill = prompt * batch / generation
             predicted = step.seconds(
                 prefill_tokens=prefill,

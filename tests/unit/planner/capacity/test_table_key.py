@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from medley_planner.capacity import Speed, StepFactors, TableKey
+from medley_planner.layout import KvFormat
 from medley_planner.shapes import Precision, bundled_shape
 from tests.unit.planner.capacity.tables import MAX_MODEL_LEN, TARGETS, key
 
@@ -16,16 +17,20 @@ def _group(asked: TableKey, **changes: object) -> TableKey:
     return replace(asked, group=replace(asked.group, **changes))  # type: ignore[arg-type]
 
 
+def _laid_out(asked: TableKey, **changes: object) -> TableKey:
+    return replace(asked, layout=replace(asked.layout, **changes))  # type: ignore[arg-type]
+
+
 CHANGES: dict[str, Callable[[TableKey], TableKey]] = {
     "model": lambda k: _group(k, shape=bundled_shape("meta-llama/Llama-3.1-70B-Instruct")),
-    "catalogue row": lambda k: replace(k, gpu=replace(k.gpu, kv=k.gpu.kv * 1.01)),
-    "tensor parallel": lambda k: replace(k, tensor_parallel=2),
-    "precision": lambda k: replace(k, precision=Precision.FP8),
-    "bytes in the cache": lambda k: replace(k, kv_element_bytes=1.0),
+    "catalogue row": lambda k: _laid_out(k, gpu=replace(k.layout.gpu, kv=k.layout.gpu.kv * 1.01)),
+    "tensor parallel": lambda k: _laid_out(k, tensor_parallel=2),
+    "precision": lambda k: _laid_out(k, precision=Precision.FP8),
+    "bytes in the cache": lambda k: _laid_out(k, kv_format=KvFormat.FP8),
     "factors": lambda k: replace(k, factors=StepFactors(kv=1.1)),
     "cache": lambda k: replace(k, kv_tokens=k.kv_tokens // 2),
     "longest sequence": lambda k: _group(k, max_model_len=8192),
-    "version": lambda k: _group(k, engine_version="0.33.0"),
+    "version": lambda k: _laid_out(k, engine_version="0.33.0"),
     "budget": lambda k: replace(k, token_budget=4096),
     "sequences": lambda k: _group(k, max_sequences=128),
     "TTFT": lambda k: _group(k, targets=replace(TARGETS, ttft_seconds=1.1)),

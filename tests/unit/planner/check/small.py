@@ -57,7 +57,7 @@ def problem_of(
         Variant(
             name=row.name,
             pool=row.name,
-            gpu=row.replica.gpu.name,
+            gpu=row.replica.layout.gpu.name,
             gpus_per_replica=1,
             cost_per_hour=row.cost_per_hour,
             capacity_rps=tuple(rate * boast for rate in row.capacity.capacity_rps),

@@ -203,8 +203,8 @@ def test_the_table_shows_each_part() -> None:
     lines = written.getvalue().splitlines()
     text = "\n".join(" ".join(line.replace("│", " ").split()) for line in lines)
     for words in (
-        "Partial: $0.30/h and $0.50/h that starting new replicas is weighed as; lower bound of both $0.25/h, "
-        "gap 10.0000%, solved in 0.50 s",
+        "Partial: $0.30/h. Comparing plans also charges $0.50/h for new replicas (never billed); the proven bound "
+        "with it is $0.25/h (gap 10.00 %), solved in 0.50 s",
         "chat Partial InferencePool 10 17.00 1 large 16.00",
         "chat small s 1 50.0% 50.0% 1.00",
         "chat large 1000 to 4000",

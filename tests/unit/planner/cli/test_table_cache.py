@@ -10,6 +10,7 @@ import pytest
 
 from medley_planner.capacity import GridRatios, cache
 from medley_planner.capacity.cache import SUFFIX, TableCache
+from medley_planner.capacity.table_key import FORMAT
 from tests.unit.planner.capacity.tables import key
 
 
@@ -34,8 +35,16 @@ def test_what_was_put_is_got(tmp_path: Path) -> None:
 
 
 def _with(**changes: object) -> str:
-    document = {"digest": key().digest(), "simulated_rps": [3.0] * 60, "closed_form_rps": [4.0] * 60}
+    document = {"format": FORMAT, "digest": key().digest(), "simulated_rps": [3.0] * 60, "closed_form_rps": [4.0] * 60}
     return json.dumps({**document, **changes})
+
+
+def test_a_sound_file_is_read(tmp_path: Path) -> None:
+    """Else what the next test refuses would be refused for another reason."""
+    cache = TableCache(tmp_path)
+    cache.put(made(9.0))
+    file_in(tmp_path).write_text(_with())
+    assert cache.get(key()) is not None
 
 
 @pytest.mark.parametrize(
@@ -43,6 +52,8 @@ def _with(**changes: object) -> str:
     [
         "", "{", "[]", "null", "7", "\x00\xff", "[" * 100_000,
         _with(digest="another"),
+        _with(format=FORMAT - 1),
+        _with(format=None),
         _with(simulated_rps=[3.0] * 59),
         _with(simulated_rps=[3.0] * 59 + [None]),
         _with(simulated_rps=[3.0] * 59 + [-1.0]),

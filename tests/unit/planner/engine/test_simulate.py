@@ -23,9 +23,10 @@ from medley_planner.engine import (
     poisson_arrivals,
     simulate,
 )
+from medley_planner.layout import Layout
 from medley_planner.shapes import Precision, bundled_shape
 
-STEP = StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), gpu("H100"), tensor_parallel=2, precision=Precision.BF16)
+STEP = StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), Layout(gpu("H100"), tensor_parallel=2))
 SPEC = EngineSpec(STEP, token_budget=2048, max_sequences=64, kv_tokens=160_000, max_model_len=8192)
 ALONE = Routing(Balance.ROUND_ROBIN)
 
@@ -152,7 +153,7 @@ def test_gamma_arrivals_have_the_rate_and_the_spread(cv: float) -> None:
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_tables_equal_the_step_time_everywhere(parallel: int) -> None:
     for model, precision in (("Qwen/Qwen3-30B-A3B", Precision.BF16), ("meta-llama/Llama-3.1-8B", Precision.FP8)):
-        step = StepTime(bundled_shape(model), gpu("H100"), tensor_parallel=parallel, precision=precision)
+        step = StepTime(bundled_shape(model), Layout(gpu("H100"), tensor_parallel=parallel, precision=precision))
         table = StepTable.of(step, token_budget=512, max_sequences=128)
         rng = np.random.default_rng(0)
         for _ in range(300):

@@ -20,6 +20,7 @@ from medley_planner.model import (
     UnservedReason,
     Variant,
 )
+from medley_planner.omitted import OmittedReason
 from medley_planner.optimize import plan, verify
 
 _SIZES = (Bucket(100, 100), Bucket(1000, 200), Bucket(16000, 400))
@@ -221,6 +222,46 @@ def test_explains_a_dearer_and_a_forbidden_variant() -> None:
     (service,) = _plan(_service(cheap, dear, off)).services
     assert [entry.reason for entry in service.unused] == ["Dearer", "MaxReplicasZero"]
     assert service.unused[0].message == "alone it takes 2 replicas at $10.00/h against $3.00/h of this plan"
+
+
+def test_a_variant_that_is_cheaper_per_request_is_too_large_and_not_dearer() -> None:
+    small, large = _variant("small", 1.0, 4.0, 4.0, 4.0), _variant("large", 3.0, 20.0, 20.0, 20.0)
+    (service,) = _plan(_service(small, large)).services
+    (unused,) = service.unused
+    assert unused.reason is OmittedReason.TOO_LARGE
+    assert unused.message == (
+        "one replica already costs more than this plan ($3.00/h against $1.00/h); it would be 40.0 % cheaper per "
+        "request at a higher load"
+    )
+    (several,) = _plan(_service(small, _variant("large", 7.4, *(30.0,) * 3), rate=31.0)).services[0].unused
+    assert several.reason is OmittedReason.TOO_LARGE
+    assert several.message.startswith("alone it takes 2 whole replicas, which cost more than this plan ($14.80/h ")
+    (even,) = _plan(_service(small, replace(large, capacity_rps=(12.0,) * 3))).services[0].unused
+    assert even.reason is OmittedReason.TOO_LARGE
+    assert even.message.endswith("it would cost as much per request at a higher load")
+
+
+def test_a_variant_that_costs_as_much_is_not_dearer() -> None:
+    (service,) = _plan(_service(_variant("a", 2.0, *(4.0,) * 3), _variant("b", 2.0, *(4.0,) * 3))).services
+    assert [(entry.reason, entry.message) for entry in service.unused] == [
+        ("NoGain", "alone it takes 1 replica at $2.00/h, as much as this plan")
+    ]
+
+
+def test_a_cheaper_variant_that_would_have_to_start_is_not_dearer() -> None:
+    runs = replace(_variant("runs", 2.0, *(4.0,) * 3), current_replicas=1)
+    starts = replace(_variant("starts", 1.9, *(4.0,) * 3), startup_seconds=600.0)
+    (service,) = _plan(_service(runs, starts)).services
+    assert [(entry.variant, entry.reason) for entry in service.unused] == [("starts", "NoGain")]
+    assert "comparing plans charges $0.32/h for starting new ones" in service.unused[0].message
+
+
+def test_a_variant_that_the_budget_does_not_pay_is_not_dearer_than_nothing() -> None:
+    cheap, dear = _variant("cheap", 1.0, *(1.0,) * 3), _variant("dear", 3.0, *(1.0,) * 3)
+    some, none = (_plan(replace(_service(cheap, dear), max_cost_per_hour=most)).services[0] for most in (2.5, 0.5))
+    assert [(entry.variant, entry.reason) for entry in some.unused] == [("dear", "OverBudget")]
+    assert "and the plan leaves $0.50/h of the service's budget of $2.50/h" in some.unused[0].message
+    assert [(entry.variant, entry.reason) for entry in none.unused] == [("cheap", "OverBudget"), ("dear", "OverBudget")]
 
 
 def test_explains_a_variant_that_serves_only_part_by_the_cost_of_its_work() -> None:

@@ -18,12 +18,13 @@ from medley_planner.engine import (
     poisson_arrivals,
     simulate,
 )
+from medley_planner.layout import Layout
 from medley_planner.model import Bucket
-from medley_planner.shapes import Precision, bundled_shape
+from medley_planner.shapes import bundled_shape
 
 SHAPE, CARD = bundled_shape("meta-llama/Llama-3.1-8B-Instruct"), gpu("H100")
-FIT = memory_fit(SHAPE, CARD, tensor_parallel=1, precision=Precision.BF16, max_model_len=16_384)
-STEP = StepTime(SHAPE, CARD, tensor_parallel=1, precision=Precision.BF16)
+FIT = memory_fit(SHAPE, Layout(CARD), max_model_len=16_384)
+STEP = StepTime(SHAPE, Layout(CARD))
 TTFT, TPOT, PERCENTILE = 2.0, 0.05, 95.0
 
 
@@ -47,9 +48,7 @@ def test_prompts_that_are_most_of_the_work_gain_most() -> None:
 
 def test_what_is_held_is_held_all_the_same() -> None:
     """A cache that holds two sequences lets in no more of them for being computed before."""
-    small = memory_fit(
-        SHAPE, CARD, tensor_parallel=1, precision=Precision.BF16, max_model_len=16_384, engine_kv_tokens=20_000
-    )
+    small = memory_fit(SHAPE, Layout(CARD), max_model_len=16_384, engine_kv_tokens=20_000)
 
     def at(share: float) -> float:
         return max_rate_rps(

@@ -44,7 +44,7 @@ def test_one_variant_takes_the_defaults_and_the_fewest_gpus_that_fit_and_are_fas
     assert [row.name for row in rows(replace(ENGINE, tpot_seconds=0.001), single).rows] == ["l4"]
     named = replace(single, name="mine", asked=(("precision", Precision.FP8),))
     (row,) = rows(ENGINE, named).rows
-    assert (row.name, row.replica.precision, row.replica.tensor_parallel) == ("mine", Precision.FP8, 1)
+    assert (row.name, row.replica.layout.precision, row.replica.layout.tensor_parallel) == ("mine", Precision.FP8, 1)
     (omitted,) = rows(replace(LARGE, precisions=(Precision.BF16,)), replace(single, name="mine")).omitted
     assert omitted.variant == "mine"
 

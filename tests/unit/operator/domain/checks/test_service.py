@@ -31,6 +31,7 @@ CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "profile_exists": ({"runtime": {"profileRef": "trt"}}, {}),
     "profile_can_be_used": ({}, {"profiles": [make.profile(args=["--port=9"])]}),
     "arguments_are_allowed": ({"runtime": {"args": ["--trust-remote-code"]}}, {}),
+    "arguments_can_be_read": ({"runtime": {"args": ["--kv-cache-dtype=fp6"]}}, {}),
     "pools_in_use_can_be_read": ({"variants": [{"poolRef": "l9"}]}, {"rejected": [("GPUPool", "l9")]}),
     "a_pool_exists": ({}, {"pools": []}),
     "each_wish_can_be_met": ({"variants": [{"poolRef": "l9"}]}, {}),
@@ -109,9 +110,10 @@ def test_a_pool_is_refused(pool: GPUPool, words: tuple[str, str]) -> None:
     [
         (make.profile(args=["--seed=1", "--port=9"]), 'spec.args[1] "--port=9"'),
         (make.profile(allowedArgs=["--port"]), 'spec.allowedArgs[0] "--port"'),
+        (make.profile(args=["--kv-cache-dtype=fp6"]), 'spec.args "--kv-cache-dtype=fp6"'),
         (make.profile(startupTimeout="0s"), 'spec.startupTimeout "0s" must be above 0'),
     ],
-    ids=["args", "allowed", "timeout"],
+    ids=["args", "allowed", "unknown", "timeout"],
 )
 def test_a_runtime_profile_is_refused(profile: RuntimeProfile, words: str) -> None:
     refusal = first_refusal(RUNTIME_PROFILE_CHECKS, profile)

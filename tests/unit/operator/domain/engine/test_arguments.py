@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from medley_operator.domain.engine.arguments import EngineFlag, engine_args, flag_of
-from medley_planner.variants import ENGINE_FLAGS
+from medley_planner.layout import EngineKind
+from medley_planner.variants import variant_flags
 from tests.unit.operator import factories as make
 
 EVERY_FLAG = (("--tensor-parallel-size", "2"), ("--quantization", "fp8"), ("--max-num-batched-tokens", "4096"))
@@ -61,9 +62,9 @@ def test_every_flag_exists_in_the_engine() -> None:
         pytest.skip(f"{help_file} is not there; set MEDLEY_SHARED_DATA")
     known = set(re.findall(r"(?<![\w-])--[a-z0-9][a-z0-9-]*", help_file.read_text()))
     given = [flag_of(item) for item in engine_args(make.service(), make.profile(), EVERY_FLAG)[1:]]
-    assert len(given) == len(EngineFlag) + len(ENGINE_FLAGS)
+    assert len(given) == len(EngineFlag) + len(variant_flags(EngineKind.VLLM))
     assert set(given) <= known
 
 
 def test_a_variant_sets_every_flag_of_its_kind() -> None:
-    assert {flag for flag, _ in EVERY_FLAG} == ENGINE_FLAGS
+    assert {flag for flag, _ in EVERY_FLAG} == variant_flags(EngineKind.VLLM)

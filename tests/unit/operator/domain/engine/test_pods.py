@@ -6,6 +6,8 @@ import pytest
 
 from medley_operator.domain.engine.pods import engine_pods
 from medley_planner.capacity import EngineKey
+from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.shapes import Precision
 from tests.unit.operator import factories
 from tests.unit.operator.domain.speed.test_calibration import RUN, deployment, pods_of, snapshot_of
@@ -15,8 +17,14 @@ def test_the_engine_of_a_deployment_is_read_from_its_arguments() -> None:
     flags = (("--tensor-parallel-size", "2"), ("--quantization", "fp8"), ("--max-num-batched-tokens", "1024"))
     run = pods_of(deployment(flags=flags))
     version = factories.profile().spec.version
-    assert run.key == EngineKey(RUN.shape.name, "L4", 2, Precision.FP8, version)
+    assert run.key == EngineKey(
+        RUN.shape.name, Layout(gpu("L4"), tensor_parallel=2, precision=Precision.FP8, engine_version=version)
+    )
     assert (run.run_as.token_budget, run.settled) == (1024, True)
+
+
+def test_an_engine_whose_cache_format_is_not_known_is_left_out() -> None:
+    assert engine_pods(snapshot_of(deployment(arguments=["--kv-cache-dtype=int4"]))) == {}
 
 
 @pytest.mark.parametrize("status", [{"observedGeneration": 2}, {"updatedReplicas": 1}])

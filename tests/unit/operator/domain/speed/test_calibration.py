@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -13,6 +14,7 @@ from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import ESTIMATE, StepFactors
 from medley_planner.capacity.calibrate import CalibrationState
 from medley_planner.capacity.window import SkipReason, Window
+from medley_planner.layout import KvFormat
 from medley_planner.model import Provenance
 from tests.unit.operator import factories
 from tests.unit.operator.rounds import play as rounds
@@ -22,12 +24,14 @@ GROUP = PodGroup(*VARIANT, template="5d4f")
 TWICE = StepFactors(2.0, 2.0, 2.0, 2.0)
 
 
-def deployment(flags: tuple[tuple[str, str], ...] = (), status: dict[str, int] | None = None) -> Manifest:
+def deployment(
+    flags: tuple[tuple[str, str], ...] = (), status: dict[str, int] | None = None, arguments: Sequence[str] = ()
+) -> Manifest:
     service = factories.service("llama")
     manifest = render_deployment(
         DeploymentInput(
             service=service,
-            profile=factories.profile(),
+            profile=factories.profile(args=list(arguments)),
             pool=factories.pool("l4", gpu="L4"),
             variant="l4",
             gpus_per_replica=1,
@@ -78,6 +82,20 @@ def taught(count: int, *, start: KnownEngines | None = None, noise: float = 0.02
         told = EngineFigures(window(draw.uniform(1, 24), noise=draw.gauss(1, noise)), kv_tokens=40_000)
         engines = fold(engines, {GROUP: told}, {VARIANT: RUN}).engines
     return engines
+
+
+def test_engines_with_different_cache_formats_are_not_pooled() -> None:
+    half = pods_of(deployment(arguments=["--kv-cache-dtype=fp8"]))
+    assert half.key == replace(RUN.key, layout=replace(RUN.key.layout, kv_format=KvFormat.FP8))
+    assert pods_of(deployment(arguments=["--kv-cache-dtype=auto"])).key == RUN.key
+    other = PodGroup("demo", "other", "l4", template="5d4f")
+    engines: KnownEngines = {}
+    for decoding in (4, 8, 16):
+        half_window = window(decoding, truth=StepFactors(), run=half)
+        figures = {GROUP: EngineFigures(window(decoding)), other: EngineFigures(half_window)}
+        engines = fold(engines, figures, {VARIANT: RUN, ("demo", "other", "l4"): half}).engines
+    assert {key: known.calibration.windows for key, known in engines.items()} == {RUN.key: 3, half.key: 3}
+    assert engines[RUN.key].calibration.factors.fixed > 1.5 > engines[half.key].calibration.factors.fixed
 
 
 def test_the_engines_own_cache_is_told_before_anything_is_learned() -> None:

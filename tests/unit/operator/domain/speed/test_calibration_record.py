@@ -41,6 +41,32 @@ def test_an_entry_that_cannot_be_read_loses_no_other(text: str) -> None:
     assert "data.broken" in read.problems[0]
 
 
+def test_an_entry_of_the_first_version_is_read_as_of_the_default_cache() -> None:
+    manifest = config_map(taught(3), namespace="medley")
+    ((name, text),) = manifest["data"].items()
+    entry = json.loads(text)
+    assert entry.pop("version") == 2
+    facts = entry["engine"]
+    entry["engine"] = {name: facts[name] for name in ("model", "gpu", "precision", "engine_version")}
+    entry["engine"]["tensor_parallel"] = int(facts["tensor_parallel"])
+    manifest["data"] = {"old-name": json.dumps(entry)}
+    read = read_config_map(manifest)
+    assert read.problems == ()
+    assert read.engines[RUN.key].calibration.windows == 3
+    assert config_map(read.engines, namespace="medley")["data"].keys() == {name}
+
+
+@pytest.mark.parametrize(("field", "value"), [("version", 3), ("version", "2"), ("engine", {"role": "decode"})])
+def test_an_entry_of_a_later_version_is_refused(field: str, value: object) -> None:
+    manifest = config_map(taught(3), namespace="medley")
+    ((name, text),) = manifest["data"].items()
+    entry = json.loads(text)
+    entry[field] = entry[field] | value if isinstance(value, dict) else value
+    manifest["data"][name] = json.dumps(entry)
+    read = read_config_map(manifest)
+    assert (read.engines, len(read.problems)) == ({}, 1)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -80,6 +106,10 @@ def test_an_entry_with_a_bad_field_is_refused(field: str, value: object) -> None
         ("engine", "tensor_parallel", True),
         ("engine", "model", None),
         ("engine", "precision", "FP7"),
+        ("engine", "kv_format", "FP3"),
+        ("engine", "gpu", "nonesuch"),
+        ("engine", "tensor_parallel", "0"),
+        ("engine", "tensor_parallel", "1" * 400),
         ("calibration", "version", 2),
         ("calibration", "windows", 10**400),
         ("calibration", "error", float("nan")),
@@ -116,7 +146,9 @@ def test_an_empty_config_map_knows_nothing() -> None:
 
 
 def test_a_config_map_stays_within_what_an_object_may_have() -> None:
-    many = {replace(RUN.key, engine_version=f"0.{n}"): KnownEngine() for n in range(3000)}
+    many = {
+        replace(RUN.key, layout=replace(RUN.key.layout, engine_version=f"0.{n}")): KnownEngine() for n in range(3000)
+    }
     most = KnownEngine(calibration=Calibration(windows=9))
     data = config_map(many | {RUN.key: most}, namespace="medley")["data"]
     assert sum(len(name) + len(text) for name, text in data.items()) <= MAX_BYTES

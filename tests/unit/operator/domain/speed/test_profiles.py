@@ -14,12 +14,13 @@ from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.snapshot import FleetMemory, ObjectKey, Snapshot
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
+from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
 from medley_planner.model import Provenance, Variant
-from medley_planner.shapes import Precision
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import changed, follow, run, settle
 
-KEY = EngineKey("meta-llama/Llama-3.1-8B-Instruct", "H100", 1, Precision.BF16, "0.32.0")
+KEY = EngineKey("meta-llama/Llama-3.1-8B-Instruct", Layout(gpu("H100"), engine_version="0.32.0"))
 POINT = {
     "promptTokens": "1024",
     "generationTokens": "256",
@@ -158,7 +159,7 @@ def test_the_newest_of_two_profiles_counts_and_the_other_is_told() -> None:
 
 
 def test_a_profile_goes_before_calibration_and_calibration_before_the_estimate() -> None:
-    other = replace(KEY, gpu="L4")
+    other = replace(KEY, layout=replace(KEY.layout, gpu=gpu("L4")))
     calibrated = {
         key: Speed(StepFactors(fixed=1.5), Provenance.CALIBRATED, derate=0.9, kv_tokens=None) for key in (KEY, other)
     }
@@ -169,7 +170,7 @@ def test_a_profile_goes_before_calibration_and_calibration_before_the_estimate()
 
 
 def test_what_a_running_engine_says_of_its_cache_counts_beside_a_profile_and_before_calibration() -> None:
-    other = replace(KEY, gpu="L4")
+    other = replace(KEY, layout=replace(KEY.layout, gpu=gpu("L4")))
     running = {key: Speed(kv_tokens=54_321) for key in (KEY, other)}
     snapshot = replace(make.snapshot(make.service(), measured=[make.model_profile()]), calibrated=running)
     speeds = known_speeds(snapshot, judge_profiles(snapshot), Derates(calibrated=0.45, estimated=0.6))

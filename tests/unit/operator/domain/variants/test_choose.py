@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.checks.service import LOAD_CHECKS
+from medley_operator.domain.cluster.startup import STARTUP_SECONDS
 from medley_operator.domain.values.refusal import Refusal, first_refusal
 from medley_operator.domain.variants.choose import ChosenVariants, choose_variants
+from medley_planner.capacity import EngineKey, Speed, StepFactors
+from medley_planner.layout import KvFormat
 from medley_planner.model import Demand, RoutingMode, Service
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import follow, run, settle
@@ -31,17 +35,17 @@ def answer(
     *pools: GPUPool,
     profile: RuntimeProfile | None = None,
     demand: Demand | None = None,
-    running: Collection[str] = (),
-    planned_as: Service | None = None,
+    speeds: Mapping[EngineKey, Speed] | None = None,
+    **choosing: Any,
 ) -> ChosenVariants | Refusal:
     pools, profile, demand = pools or (make.pool(),), profile or make.profile(), demand or make.demand()
-    given = make.service_input(service, make.snapshot(service, pools=pools, profiles=[profile]))
+    given = make.service_input(service, make.snapshot(service, pools=pools, profiles=[profile]), speeds=speeds or {})
     # The load is given instead of chosen.
     vars(given)["choice"] = replace(given.choice, demand=demand)
     refusal = first_refusal(LOAD_CHECKS, given)
     if refusal is not None:
         return refusal
-    return choose_variants(service, profile, given.offered, demand=demand, running=running, planned_as=planned_as)
+    return choose_variants(service, profile, given.offered, demand=demand, **choosing)
 
 
 def found(service: LLMService, *pools: GPUPool, **given: Any) -> ChosenVariants:
@@ -77,10 +81,45 @@ def test_auto_plans_with_each_precision_that_the_gpu_has() -> None:
     assert reasons(done) == {"l4": "Dominated"}
 
 
+@pytest.mark.parametrize("given", ["profile", "service"])
+def test_the_cache_format_that_an_argument_sets_is_planned_with(given: str) -> None:
+    argument = ["--kv-cache-dtype=fp8"]
+    service = make.service(spec={"runtime": {"args": argument}}) if given == "service" else make.service()
+    profile = make.profile(args=argument) if given == "profile" else make.profile(args=["--kv-cache-dtype=auto"])
+    plain, done = found(make.service()), found(service, profile=profile)
+    assert names(done) == names(plain)
+    for before, after in zip(plain.variants, done.variants, strict=True):
+        assert before.replica is not None
+        assert after.replica is not None
+        assert after.replica.layout == replace(before.replica.layout, kv_format=KvFormat.FP8)
+        assert after.replica.fit().kv_tokens > 1.9 * before.replica.fit().kv_tokens
+        assert after.variant.capacity_rps[0] > before.variant.capacity_rps[0]
+        assert after.engine_flags == before.engine_flags
+    assert not {*plain.missing_tables} & {*done.missing_tables}
+
+
+def test_a_calibration_with_another_cache_format_changes_nothing() -> None:
+    (key,) = {table.layout for table in found(one(tensorParallel=1, precision="BF16")).missing_tables}
+    speeds = {EngineKey(make.LLAMA.removeprefix("hf://"), key): Speed(StepFactors(1.2, 1.2, 1.2, 1.2))}
+    profile = make.profile(args=["--kv-cache-dtype=fp8"])
+    service = make.service(spec={"variants": [{"poolRef": "l4", "tensorParallel": 1}]})
+    assert found(service, speeds=speeds) != found(service)
+    assert found(service, profile=profile, speeds=speeds) == found(service, profile=profile)
+
+
+def test_a_variant_is_whole_when_it_is_made() -> None:
+    pool = make.pool(power={"wattsPerGpu": 65})
+    done = found(make.service(), pool, running={"l4-tp2": 3})
+    by_name = {candidate.variant.name: candidate.variant for candidate in done.variants}
+    assert {name: variant.watts for name, variant in by_name.items()} == {"l4": 65.0, "l4-tp2": 130.0, "l4-tp4": 260.0}
+    assert {name: variant.current_replicas for name, variant in by_name.items()} == {"l4": 0, "l4-tp2": 3, "l4-tp4": 0}
+    assert {variant.startup_seconds for variant in by_name.values()} == {STARTUP_SECONDS}
+
+
 def test_each_token_budget_of_the_profile_is_a_variant_and_reaches_its_engine() -> None:
     budgets = make.profile(tokenBudget=2048, tokenBudgets=[512, 2048, 2048])
     service = make.service(status={"variants": [{"name": n, "pool": "l4", "gpu": "L4", "ready": 1} for n in ("l4",)]})
-    done = found(service, make.pool(gpus_per_node=1), profile=budgets, running=["l4-b512"])
+    done = found(service, make.pool(gpus_per_node=1), profile=budgets, running=dict.fromkeys(["l4-b512"], 1))
     assert names(done) == ["l4", "l4-b512"]
     flags = [dict(candidate.engine_flags)["--max-num-batched-tokens"] for candidate in done.variants]
     assert flags == ["2048", "512"]
@@ -93,7 +132,7 @@ def test_what_runs_is_never_left_out() -> None:
     (dominated,) = reasons(plain)
     status = {"variants": [{"name": dominated, "pool": "l4", "gpu": "L4", "desired": 1}]}
     assert dominated in names(found(make.service(status=status), pool, profile=budgets))
-    assert dominated in names(found(make.service(), pool, profile=budgets, running=[dominated]))
+    assert dominated in names(found(make.service(), pool, profile=budgets, running=dict.fromkeys([dominated], 1)))
 
 
 def test_no_more_variants_than_a_route_has_backends() -> None:
@@ -104,7 +143,7 @@ def test_no_more_variants_than_a_route_has_backends() -> None:
     assert "TooMany" in told.values()
     assert not set(told) & set(names(done))
     # Backends that are still there of variants that are none any more take their place.
-    assert len(found(make.service(spec=AUTO), *MANY, running=["gone-1", "gone-2"]).variants) == 14
+    assert len(found(make.service(spec=AUTO), *MANY, running=dict.fromkeys(["gone-1", "gone-2"], 1)).variants) == 14
 
 
 def test_copies_are_looked_at_where_it_is_known_what_is_asked() -> None:
@@ -171,7 +210,7 @@ def test_a_budget_that_runs_or_is_asked_for_stays_beside_the_chosen_one() -> Non
     pool = make.pool("l40s", gpu="L40S", gpus_per_node=1)
     chosen = make.profile(tokenBudget=None)
     slo = {"slo": {"ttft": "2s", "tpot": "60ms"}}
-    running = found(make.service(spec=slo), pool, profile=chosen, running=["l40s"])
+    running = found(make.service(spec=slo), pool, profile=chosen, running=dict.fromkeys(["l40s"], 1))
     assert names(running) == ["l40s", "l40s-b512"]
     asked = [{"poolRef": "l40s"}, {"poolRef": "l40s", "tokenBudget": 8192}]
     both = found(make.service(spec={**slo, "variants": asked}), pool, profile=chosen, planned_as=None)
@@ -185,7 +224,9 @@ def test_a_noisy_load_does_not_change_the_budget_that_runs() -> None:
     runs, changes, bare = "l4", 0, []
     for _ in range(60):
         load = make.demand(4.0 * rng.uniform(0.8, 1.2), prompt=rng.normal(360.0, 20.0))
-        done = found(make.service(), pool, profile=make.profile(tokenBudget=None), demand=load, running=[runs])
+        done = found(
+            make.service(), pool, profile=make.profile(tokenBudget=None), demand=load, running=dict.fromkeys([runs], 1)
+        )
         others = [name for name in names(done) if name != runs]
         runs, changes = (others[0], changes + 1) if others else (runs, changes)
         fresh = found(make.service(), pool, profile=make.profile(tokenBudget=None), demand=load)

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from medley_planner.optimize.columns.by_weight.price_by_weight import RouteSearch
 from medley_planner.optimize.columns.configurations import Configurations
-from medley_planner.optimize.columns.price_by_weight import RouteSearch
 from medley_planner.optimize.columns.price_equal_pods import price_pods
 from medley_planner.optimize.columns.rule_arrays import Rules
 from medley_planner.optimize.columns.service_arrays import ServiceArrays
@@ -131,7 +131,7 @@ def test_misses_nothing_within_the_reach_that_it_states(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", _SEEDS)
 def test_a_bound_stays_true_where_too_many_fleets_are_near(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medley_planner.optimize.columns.price_by_weight._MOST_STATES", 2)
+    monkeypatch.setattr("medley_planner.optimize.columns.by_weight.price_by_weight._MOST_STATES", 2)
     fleet, prices = _drawn(seed, limits=True)
     sheds = np.full(_SERVICES, 30.0)
     found = _price(fleet, prices, sheds, pods=False)

@@ -1,0 +1,161 @@
+"""What leaves the planner: replicas and shares with their cost, what is left out and why, how far limits are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from medley_planner.model.routing import RoutingMode
+from medley_planner.omitted import Omitted
+
+
+class PlanStatus(StrEnum):
+    """What the plan of a service, or of the fleet, is worth."""
+
+    OPTIMAL = "Optimal"
+    """All demand is planned and the cost is proven optimal to the solver's tolerance."""
+    FEASIBLE = "Feasible"
+    """All demand is planned; the deadline came before the proof, the gap tells how far it may be off."""
+    PARTIAL = "Partial"
+    """Some demand is not planned; `unserved` and `unserved_reason` tell which and why."""
+    INFEASIBLE = "Infeasible"
+    """No demand could be planned."""
+
+
+class UnservedReason(StrEnum):
+    """Why demand is left out of a plan."""
+
+    NO_VARIANT_MEETS_TARGET = "NoVariantMeetsTarget"
+    """No variant (or, where the router is blind to size, no variant that serves the rest) can serve the bucket."""
+    STOCK = "Stock"
+    """The pools hold too few GPUs."""
+    NODES = "Nodes"
+    """The pools hold GPUs enough, but not so many on one node, or may not grow by so many nodes."""
+    POWER = "Power"
+    """A power domain's budget binds."""
+    BUDGET = "Budget"
+    """The service's own `max_cost_per_hour` binds."""
+    SPOT_SHARE = "SpotShare"
+    """The limits on spot GPUs or the floor of others bind."""
+    ZONE_SPREAD = "ZoneSpread"
+    """Two zones are asked for, and one is all there is."""
+    MAX_REPLICAS = "MaxReplicas"
+    """The replica limits of the service or of its variants bind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """Demand left out: `rate_rps` of bucket `bucket` (its index in the demand), and why.
+
+    `limits` names the shared limits that bind (pools, power domains), where there are any.
+    """
+
+    bucket: int
+    rate_rps: float
+    reason: UnservedReason
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VariantPlan:
+    """What one variant gets: replicas, its share of all the service's requests, its share of each bucket.
+
+    `load` is its planned utilisation: sum over buckets of rate / capacity, over the replica count (0 if none).
+    """
+
+    variant: str
+    pool: str
+    replicas: int
+    cost_per_hour: float
+    share: float
+    bucket_shares: tuple[float, ...]
+    load: float
+
+
+@dataclass(frozen=True, slots=True)
+class SingleType:
+    """The cheapest fleet of one variant alone that serves all that the plan serves, stock and limits respected."""
+
+    variant: str
+    replicas: int
+    cost_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """The plan of one service. `best_single` is None where no single type can serve what the plan serves.
+
+    `cost_per_hour` is the sum over its replicas, `switching_cost_per_hour` what starting new ones adds to it in the
+    comparison of plans; no one is billed for the latter.
+    """
+
+    service: str
+    status: PlanStatus
+    routing: RoutingMode
+    variants: tuple[VariantPlan, ...]
+    cost_per_hour: float
+    unserved: tuple[Unserved, ...]
+    best_single: SingleType | None
+    unused: tuple[Omitted, ...]
+    switching_cost_per_hour: float = 0.0
+
+    def replicas(self) -> dict[str, int]:
+        return {variant.variant: variant.replicas for variant in self.variants}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCount:
+    """Whole nodes of a pool that is paid by the node; `idle_cost_per_hour` is what no replica accounts for."""
+
+    pool: str
+    nodes: int
+    cost_per_hour: float
+    idle_cost_per_hour: float
+
+
+class LimitKind(StrEnum):
+    """What is shared between services and has an end."""
+
+    STOCK = "Stock"
+    """GPUs of a pool."""
+    SLOTS = "Slots"
+    """Places for `size` GPUs on one node of a pool."""
+    POWER = "Power"
+    """Watts of a power domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How far a shared limit is used, and its price.
+
+    `name` is the pool's or the domain's, `size` the GPUs of one place (1 but for `SLOTS`), `used` and `limit` in GPUs,
+    places or watts. `shadow_price_per_hour` is what one more of it would save in US dollars per hour, in the relaxation
+    whose bound the plan proves; None where no relaxation was solved, 0 where it does not bind.
+    """
+
+    kind: LimitKind
+    name: str
+    size: int
+    used: float
+    limit: float
+    shadow_price_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The plan of the fleet.
+
+    `cost_per_hour` is the services' plus what idle parts of whole nodes cost. `lower_bound_per_hour` is a proven bound
+    on cost and switching cost together, for the replicas as they are packed onto nodes; `gap` = (cost + switching -
+    bound) / (cost + switching), 0 where nothing costs.
+    """
+
+    status: PlanStatus
+    services: tuple[ServicePlan, ...]
+    cost_per_hour: float
+    lower_bound_per_hour: float
+    gap: float
+    solve_seconds: float
+    switching_cost_per_hour: float = 0.0
+    nodes: tuple[NodeCount, ...] = ()
+    limits: tuple[LimitUse, ...] = ()

@@ -1,0 +1,1 @@
+"""Services behind one weight per variant (HTTPRoute): their cheapest configurations as a covering knapsack."""
