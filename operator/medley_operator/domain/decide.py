@@ -35,7 +35,7 @@ from medley_operator.domain.rollout.service_round import (
 )
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
-from medley_operator.domain.speed.profile_status import model_profile_status
+from medley_operator.domain.speed.profiles import model_profile_status
 from medley_operator.domain.values.candidates import Disposition, Prepared
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -220,7 +220,8 @@ def _platform_statuses(
         for state in prepared.pools
     ]
     profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]
-    measured = [model_profile_status(judged, now=now) for judged in prepared.model_profiles]
+    refused = {candidate.key.problem_name for candidate in prepared.services if candidate.refusal is not None}
+    measured = [model_profile_status(judged, refused=refused, now=now) for judged in prepared.model_profiles]
     return [write for write in [*pools, *profiles, *measured] if write is not None]
 
 

@@ -24,10 +24,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A profile, what it says, and the conditions that tell it. `counts`: plans rest on it."""
+    """A profile, what it says, and its conditions. `counts`: it is what is known of its engine. `users`: the
+    LLMServices that may run that engine, if they can be planned."""
 
     profile: ModelProfile
     known: Known | Refusal
     counts: bool
     accepted: Draft
     in_use: Draft
+    users: tuple[str, ...] = ()
