@@ -12,6 +12,7 @@ from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service import CHECKS, LOAD_CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.variants import WISH_CHECKS
 from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
+from medley_operator.domain.speed.profile_reading import MODEL_PROFILE_CHECKS
 from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.snapshot import Snapshot
 from tests.unit.operator import factories as make
@@ -63,7 +64,7 @@ def refusing(snapshot: Snapshot) -> str:
 
 def test_each_check_has_a_case_and_says_what_it_is_for() -> None:
     assert [check.__name__ for check in CHECKS] == list(CASES)
-    for checks in (CHECKS, WISH_CHECKS, POOL_CHECKS, RUNTIME_PROFILE_CHECKS):
+    for checks in (CHECKS, WISH_CHECKS, POOL_CHECKS, RUNTIME_PROFILE_CHECKS, MODEL_PROFILE_CHECKS):
         assert len(set(checks)) == len(checks)
         assert all(check.__doc__ for check in checks)
 
