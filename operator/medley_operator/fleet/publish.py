@@ -20,7 +20,7 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Apply, Decision, Delete, EventNote, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
-from medley_operator.fleet.report_write_failures import WriteFailure, amend
+from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
 from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound
 
@@ -67,10 +67,10 @@ class Publisher:
                 lambda each: self._apply(this, each),
             )
         await _each(decision.deletes, lambda each: self._delete(this, each))
-        amended = amend(snapshot, decision, this.failures, now=now)
-        await _each(amended.statuses, lambda each: self._write_status(this, each))
+        reports = report_write_failures(snapshot, decision, this.failures, now=now)
+        await _each(reports.statuses, lambda each: self._write_status(this, each))
         gone_uids = {this.uids.get(service) for service in this.gone}
-        await _each((note for note in amended.events if note.uid not in gone_uids), self._post_event)
+        await _each((note for note in reports.events if note.uid not in gone_uids), self._post_event)
         return this.troubles
 
     async def _find_gone(self, this: Round, applies: Iterable[Apply]) -> None:
