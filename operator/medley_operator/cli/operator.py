@@ -1,4 +1,7 @@
-"""`medley operator`: reads the settings, sets up logs, runs the operator."""
+"""`medley operator`: reads the settings, sets up logs, runs the operator.
+
+Apart: each command is a module of its own, which is loaded when it is called.
+"""
 
 from __future__ import annotations
 

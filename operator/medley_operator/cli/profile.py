@@ -1,6 +1,7 @@
 """`medley profile`: measured profiles of an engine. The subcommands stand in `_SUBCOMMANDS`, each a module of its own.
 
 Only finds the subcommand: what is read and written is told there.
+Apart: each command is a module of its own, loaded when it is called.
 """
 
 from __future__ import annotations
