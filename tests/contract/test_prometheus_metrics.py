@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from e2e.controlplane import ensure_assets, free_port, processes
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.engine_names import VLLM
 from medley_operator.metrics.observe import MetricsReader, ServiceQuery
@@ -108,13 +109,13 @@ async def test_known_traffic_is_read_back(tmp_path: Path) -> None:
         ServiceQuery(namespace=NAMESPACE, name=name, window_seconds=WINDOW_SECONDS)
         for name in ("chat", "code", "idle", "never")
     ]
-    chat, code, idle, never = ((NAMESPACE, query.name) for query in queries)
+    chat, code, idle, never = (query.key for query in queries)
     async with http_client() as client:
         with serve(ENGINES) as server, running_prometheus(tmp_path, configuration(server.server_port)) as (url, child):
             prometheus = Prometheus(base_url=url, client=client)
             reader = MetricsReader(prometheus=prometheus)
 
-            async def until(key: tuple[str, str], reason: MetricsReason) -> dict[tuple[str, str], Observation]:
+            async def until(key: ServiceKey, reason: MetricsReason) -> dict[ServiceKey, Observation]:
                 deadline = time.monotonic() + 15
                 while (seen := await reader.observe(queries))[key].reason is not reason:
                     assert time.monotonic() < deadline, seen[key]

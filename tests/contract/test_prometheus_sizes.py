@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import MetricsReader, ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus, http_client
@@ -65,12 +66,13 @@ async def test_sizes_are_read_back(tmp_path: Path) -> None:
                 reader = MetricsReader(prometheus=Prometheus(base_url=url, client=client), gateway_metric=METRIC)
                 deadline = time.monotonic() + 30
                 await asyncio.sleep(WINDOW_SECONDS + 3)
-                while (seen := await reader.observe(queries))[(NAMESPACE, "plain")].reason is not MetricsReason.FOUND:
+                plain = ServiceKey(NAMESPACE, "plain")
+                while (seen := await reader.observe(queries))[plain].reason is not MetricsReason.FOUND:
                     assert time.monotonic() < deadline, seen
                     await asyncio.sleep(0.5)
 
     def of(name: str) -> Observation:
-        return seen[(NAMESPACE, name)]
+        return seen[ServiceKey(NAMESPACE, name)]
 
     sources = {name: demand_of(of(name)).size_source for name in names if name != "foreign"}
     assert sources == {

@@ -111,12 +111,11 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
 def _notes(prepared: Prepared, report: dict[str, Any]) -> ServiceNotes:
     """What preparing left out of each service, and what `medley plan` says of its load, capacities and simulation."""
     from medley_operator.cli.plan_answer import attainment_words, capacity_words, load_words
-    from medley_operator.domain.values.candidates import problem_name
     from medley_planner.cli.explain_answer import ServiceNotes
 
     planned = {service["service"]: service for service in report["services"] if "mix" in service}
     return ServiceNotes(
-        excluded={problem_name(candidate.key): candidate.omitted for candidate in prepared.services},
+        excluded={candidate.key.problem_name: candidate.omitted for candidate in prepared.services},
         loads={name: load_words(service) for name, service in planned.items()},
         attainments={name: attainment_words(service) for name, service in planned.items()},
         capacities={name: capacity_words(service) for name, service in planned.items()},
@@ -124,9 +123,7 @@ def _notes(prepared: Prepared, report: dict[str, Any]) -> ServiceNotes:
 
 
 def _name_rejected(prepared: Prepared) -> None:
-    from medley_operator.domain.values.candidates import problem_name
-
     for candidate in prepared.services:
-        if candidate.rejection is not None:
-            reason, message = candidate.rejection.reason.value, candidate.rejection.message
-            report_error("explain", f"{problem_name(candidate.key)} is not planned: {reason}: {message}")
+        if candidate.refusal is not None:
+            reason, message = candidate.refusal.reason, candidate.refusal.message
+            report_error("explain", f"{candidate.key.problem_name} is not planned: {reason}: {message}")

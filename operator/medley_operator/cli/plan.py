@@ -164,15 +164,16 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
 
 def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, str]) -> tuple[ServiceCandidate, ...]:
     """Services that no plan can be made from are rejected."""
-    from medley_operator.domain.values.candidates import Disposition, Rejection, problem_name
+    from medley_operator.domain.values.candidates import Disposition
     from medley_operator.domain.values.conditions import PlanReason
+    from medley_operator.domain.values.refusal import Refusal
 
     def judged(candidate: ServiceCandidate) -> ServiceCandidate:
-        message = refused.get(problem_name(candidate.key))
+        message = refused.get(candidate.key.problem_name)
         if message is None:
             return candidate
-        rejection = Rejection(PlanReason.INVALID_SPEC, message)
-        return replace(candidate, disposition=Disposition.REJECTED, rejection=rejection)
+        refusal = Refusal(PlanReason.INVALID_SPEC, message)
+        return replace(candidate, disposition=Disposition.REJECTED, refusal=refusal)
 
     return tuple(map(judged, services))
 

@@ -8,7 +8,7 @@ from typing import Any
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.load.figures import figures_of
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
-from medley_operator.domain.values.candidates import Prepared, ServiceCandidate, problem_name
+from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
 from medley_planner.exit_status import ExitStatus
 from medley_planner.fleet_plan import FleetPlan
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
@@ -44,7 +44,7 @@ def build_report(prepared: Prepared, planned: Plan | None) -> Report:
             if count.nodes > 0
         ],
         "services": [
-            _service_report(candidate, plans.get(problem_name(candidate.key)), planned)
+            _service_report(candidate, plans.get(candidate.key.problem_name), planned)
             for candidate in prepared.services
         ],
     }
@@ -59,14 +59,14 @@ def exit_status(report: Report) -> ExitStatus:
 
 
 def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet: Plan | None) -> Report:
-    name = problem_name(candidate.key)
+    name = candidate.key.problem_name
     if plan is None or fleet is None or candidate.choice is None:
-        rejection = candidate.rejection
+        refusal = candidate.refusal
         return {
             "service": name,
             "status": REJECTED,
-            "reason": rejection.reason.value if rejection is not None else "NotPlanned",
-            "message": rejection.message if rejection is not None else "not planned",
+            "reason": str(refusal.reason) if refusal is not None else "NotPlanned",
+            "message": refusal.message if refusal is not None else "not planned",
         }
     single = plan.best_single
     return {

@@ -115,7 +115,6 @@ def simulate_all(keys: Sequence[TableKey]) -> Iterator[Outcome]:
 
 def basis_notes(prepared: Prepared) -> list[str]:
     """For each planned service, which of its variants' capacities are simulated and which are not."""
-    from medley_operator.domain.values.candidates import problem_name
     from medley_planner.capacity import CapacityBasis
 
     notes: list[str] = []
@@ -126,5 +125,5 @@ def basis_notes(prepared: Prepared) -> list[str]:
         }
         told = [f"{basis.value} {', '.join(found)}" for basis, found in names.items() if found]
         if told:
-            notes.append(f"{problem_name(candidate.key)}: capacities {'; '.join(told)}")
+            notes.append(f"{candidate.key.problem_name}: capacities {'; '.join(told)}")
     return notes

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
 from medley_operator.domain.cluster.children import by_owner, gpus_by_pool
-from medley_operator.domain.cluster.startup import lead_gauges
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.events import service_events
-from medley_operator.domain.report.gauges import pool_gauges, service_gauges
+from medley_operator.domain.report.gauges import PoolNodes, pool_nodes, round_gauges
 from medley_operator.domain.report.platform_status import (
     pool_status,
     profile_status,
@@ -36,16 +35,14 @@ from medley_operator.domain.rollout.service_round import (
 )
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
-from medley_operator.domain.speed.profile_status import model_profile_status
-from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceKey
-from medley_operator.domain.values.catalogue import known_gpu_names
+from medley_operator.domain.speed.profiles import model_profile_status
+from medley_operator.domain.values.candidates import Disposition, Prepared
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     EventNote,
     FleetMemory,
     ObjectKey,
-    PoolGauges,
-    ServiceGauges,
     ServiceMemory,
     Snapshot,
     StatusWrite,
@@ -78,15 +75,15 @@ def decide(
     ]
     statuses: list[StatusWrite] = []
     events: list[EventNote] = []
-    gauges: list[ServiceGauges] = []
+    shown: list[tuple[ServiceDecision, LLMServiceStatus]] = []
     for result in outcomes:
-        status = service_status(result, gateways=snapshot.gateways, now=now)
+        status = service_status(result, now=now)
         service = result.candidate.service
         if status != service.status:
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
         events.extend(service_events(result, status))
-        gauges.append(service_gauges(result, status))
-    pools = pool_gauges(prepared, outcome)
+        shown.append((result, status))
+    pools = pool_nodes(prepared, outcome)
     statuses += _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
     for rejected in snapshot.rejected:
         write = rejected_status(rejected, own=owned.get(rejected.uid, {}), now=now)
@@ -98,10 +95,8 @@ def decide(
         deletes=tuple(delete for result in outcomes for delete in result.writes.deletes),
         statuses=tuple(statuses),
         events=tuple(events),
-        gauges=tuple(gauges),
+        gauges=round_gauges(shown, pools, prepared.leads),
         memory=replace(_remember(outcomes, memory), leads=prepared.leads),
-        pool_gauges=pools,
-        lead_gauges=lead_gauges(prepared.leads),
     )
 
 
@@ -183,7 +178,7 @@ def _outcome(
             gateway_api=snapshot.gateways is not None,
         )
     )
-    first = first_by_model[(candidate.key[0], served_model_name(service))]
+    first = first_by_model[(candidate.key.namespace, served_model_name(service))]
     return ServiceDecision(
         candidate=candidate,
         goal=turn.goal,
@@ -192,7 +187,8 @@ def _outcome(
         rows=variant_rows(turn, replicas=replicas, capacity=capacity, weights=weights or {}),
         writes=writes,
         route=route,
-        same_model_as=first if first != candidate.key[1] else None,
+        gateways=snapshot.gateways,
+        same_model_as=first if first != candidate.key.name else None,
     )
 
 
@@ -209,24 +205,23 @@ def _platform_statuses(
     snapshot: Snapshot,
     prepared: Prepared,
     planned_gpus: Mapping[str, int],
-    by_node: Sequence[PoolGauges],
+    by_node: Sequence[PoolNodes],
     *,
     now: str,
 ) -> list[StatusWrite]:
-    known = known_gpu_names()
     nodes = {each.pool: each.planned_nodes for each in by_node}
     pools = [
         pool_status(
             state,
             planned_gpus=planned_gpus.get(state.pool.metadata.name, 0),
             planned_nodes=nodes.get(state.pool.metadata.name),
-            known_gpus=known,
             now=now,
         )
         for state in prepared.pools
     ]
     profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]
-    measured = [model_profile_status(judged, now=now) for judged in prepared.model_profiles]
+    refused = {candidate.key.problem_name for candidate in prepared.services if candidate.refusal is not None}
+    measured = [model_profile_status(judged, refused=refused, now=now) for judged in prepared.model_profiles]
     return [write for write in [*pools, *profiles, *measured] if write is not None]
 
 

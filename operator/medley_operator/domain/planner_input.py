@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import GPUPool
-from medley_operator.domain.checks.spec import price_problem
 from medley_operator.domain.cluster.children import ReplicaSizes, replicas_by_pool
 from medley_operator.domain.cluster.pools import planner_pools
 from medley_operator.domain.load.headroom import utilisation_limit
@@ -18,7 +17,6 @@ from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
     ServiceCandidate,
-    problem_name,
 )
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
@@ -45,8 +43,8 @@ def planner_problem(
     degrees: dict[str, set[int]] = {}
     for variant in (variant for service in services for variant in service.variants):
         degrees.setdefault(variant.pool, set()).add(variant.gpus_per_replica)
-    # A pool without a price is told so in its own status, and no service has a variant there.
-    pools = [state for state in pools if price_problem(state.pool) is None]
+    # A pool that is refused shows so in its own status, and no service has a variant there.
+    pools = [state for state in pools if state.refusal is None]
     found = planner_pools(pools, taken=taken, degrees=degrees)
     unpacked = {
         state.pool.metadata.name: state
@@ -79,7 +77,7 @@ def planner_service(candidate: ServiceCandidate) -> Service:
     spec = candidate.service.spec
     scaling, budget = spec.scaling, spec.budget
     return Service(
-        name=problem_name(candidate.key),
+        name=candidate.key.problem_name,
         demand=candidate.choice.demand,
         variants=tuple(variant.variant for variant in candidate.variants),
         routing=RoutingMode(spec.routing.effective_mode().value),
@@ -114,7 +112,7 @@ def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subje
         if candidate.disposition is not Disposition.PLANNED:
             continue
         slo = candidate.service.spec.slo
-        subjects[problem_name(candidate.key)] = Subject(
+        subjects[candidate.key.problem_name] = Subject(
             replicas=tuple(
                 (known.variant.name, shared(known.replica)) for known in candidate.variants if known.replica is not None
             ),

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.checks.references import find_profile, unreadable_pool
-from medley_operator.domain.checks.spec import check_arguments, check_degrees, check_spec
+from medley_operator.domain.checks.service import LOAD_CHECKS, SPEC_CHECKS
+from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.pools import pool_state
-from medley_operator.domain.cluster.startup import lead_times, longest_startup_seconds
-from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
@@ -23,13 +22,13 @@ from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
     Prepared,
-    Rejection,
     ServiceCandidate,
-    ServiceKey,
 )
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.refusal import first_refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, Snapshot
-from medley_operator.domain.variants.choose import find_variants
+from medley_operator.domain.variants.choose import choose_variants
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 
@@ -59,7 +58,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             estimate=estimate,
             leads=leads,
         )
-        for service in sorted(snapshot.services, key=_key)
+        for service in sorted(snapshot.services, key=ServiceKey.of)
     )
     problem = planner_problem(candidates, pools, snapshot.children)
     return Prepared(
@@ -72,13 +71,9 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     )
 
 
-def _key(service: LLMService) -> ServiceKey:
-    return service.metadata.namespace, service.metadata.name
-
-
 def _memory_of(service: LLMService, memory: FleetMemory) -> ServiceMemory:
     """What is remembered of this very object; an object of the same name made anew starts without memory."""
-    found = memory.services.get(_key(service))
+    found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
     return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
 
@@ -97,42 +92,33 @@ def _candidate(
     base = ServiceCandidate(service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas)
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
-    rejection = check_spec(service)
-    if rejection is not None:
-        return replace(base, rejection=rejection)
-    profile = find_profile(service, snapshot)
-    if isinstance(profile, Rejection):
-        return replace(base, rejection=profile)
-    rejection = check_arguments(service, profile) or unreadable_pool(service, last_replicas, snapshot.rejected)
-    if rejection is not None:
-        return replace(base, profile=profile, rejection=rejection)
-    choice = choose_demand(
-        service,
-        snapshot.observations.get(_key(service)),
+    given = ServiceInput(
+        service=service,
+        snapshot=snapshot,
+        pools=pools,
         memory=memory,
-        has_plan=bool(last_replicas),
-        at_seconds=snapshot.at_seconds,
-        lead_seconds=longest_startup_seconds(service, profile, pools, leads),
-        history=snapshot.histories.get(_key(service), ()),
+        last_replicas=last_replicas,
+        speeds=speeds,
+        estimate=estimate,
+        leads=leads,
     )
+    refusal = first_refusal(SPEC_CHECKS, given)
+    if refusal is not None:
+        return replace(base, refusal=refusal)
+    profile, choice = given.profile, given.choice
     known = replace(base, profile=profile, choice=choice)
-    found = find_variants(
+    refusal = first_refusal(LOAD_CHECKS, given)
+    if refusal is not None:
+        return replace(known, refusal=refusal)
+    found = choose_variants(
         service,
         profile,
-        pools=pools,
+        given.offered,
         demand=choice.demand,
         running=last_replicas,
         planned_as=planner_service(known),
-        speeds=speeds,
-        estimate=estimate,
-        tables=snapshot.capacity_tables,
         leads=leads,
     )
-    if isinstance(found, Rejection):
-        return replace(known, rejection=found)
-    rejection = check_degrees(service, found.variants)
-    if rejection is not None:
-        return replace(known, rejection=rejection)
     waits = None
     if snapshot.simulates and last_replicas:
         waits = waiting(

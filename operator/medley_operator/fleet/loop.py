@@ -145,8 +145,6 @@ class FleetLoop:
         decision = await _step("plan", deciding)
         troubles = await _step("apply", parts.publisher.publish(snapshot, decision, now=now))
         parts.exporter.show(decision.gauges)
-        parts.exporter.show_pools(decision.pool_gauges)
-        parts.exporter.show_leads(decision.lead_gauges)
         self.memory = decision.memory
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
 

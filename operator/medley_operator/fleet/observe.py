@@ -23,6 +23,7 @@ from medley_operator.api.v1alpha1 import (
 from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.fleet.parse import parse_objects, ready_nodes
 from medley_operator.fleet.startups import StartupWatch
@@ -52,12 +53,12 @@ NO_PROMETHEUS = (
 
 
 class HistorySource(Protocol):
-    async def once(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Rates]:
+    async def once(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
         """(seconds ago, requests per second), the oldest first; empty when it was told before."""
 
 
 class MetricsSource(Protocol):
-    async def observe(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Observation]: ...
+    async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]: ...
 
 
 class SpeedSource(Protocol):
@@ -155,13 +156,13 @@ class Observer:
                 ) from error
             raise
 
-    async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[tuple[str, str], Observation]:
+    async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:
         if self.metrics is None:
             absent = Observation(reason=MetricsReason.UNAVAILABLE, message=NO_PROMETHEUS)
-            return {(query.namespace, query.name): absent for query in queries}
+            return {query.key: absent for query in queries}
         return await self.metrics.observe(queries) if queries else {}
 
-    async def _history(self, queries: Sequence[ServiceQuery]) -> Mapping[tuple[str, str], Rates]:
+    async def _history(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Rates]:
         return await self.history.once(queries) if self.history is not None and queries else {}
 
     async def _pods(self, deployments: Sequence[Manifest]) -> tuple[Manifest, ...]:

@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import unix_seconds
+from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, NodeView, ObjectKey
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.schema_faults import faults_of
@@ -39,7 +41,7 @@ def _rejected(item: Manifest, error: ValidationError) -> InvalidObject:
         key=key,
         uid=item["metadata"].get("uid", ""),
         generation=item["metadata"].get("generation", 0),
-        message=rejection_message(key, error),
+        refusal=Refusal(PlanReason.INVALID_SPEC, rejection_message(key, error)),
         status=item.get("status") or {},
     )
 

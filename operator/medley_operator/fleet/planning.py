@@ -1,6 +1,6 @@
 """What the worker process runs: the planner's `plan_fleet`, with what this process remembers of its last round.
 
-The worker loads it by name, so that the operator itself never loads the optimiser.
+Apart: the worker loads it by name, so that the operator itself never loads the optimiser.
 """
 
 from __future__ import annotations

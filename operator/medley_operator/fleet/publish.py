@@ -15,12 +15,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from medley_operator.domain.values.candidates import ServiceKey
 from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Apply, Decision, Delete, EventNote, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
-from medley_operator.fleet.report_write_failures import WriteFailure, amend
+from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
 from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound
 
@@ -58,7 +58,7 @@ class Publisher:
 
     async def publish(self, snapshot: Snapshot, decision: Decision, *, now: str) -> int:
         """How many writes must be tried again; none of them raises. `now` is the time of changed conditions."""
-        uids = {(each.metadata.namespace, each.metadata.name): each.metadata.uid for each in snapshot.services}
+        uids = {ServiceKey.of(each): each.metadata.uid for each in snapshot.services}
         this = Round(snapshot=snapshot, uids=uids)
         await self._find_gone(this, decision.applies)
         for kind in APPLY_ORDER:
@@ -67,10 +67,10 @@ class Publisher:
                 lambda each: self._apply(this, each),
             )
         await _each(decision.deletes, lambda each: self._delete(this, each))
-        amended = amend(snapshot, decision, this.failures, now=now)
-        await _each(amended.statuses, lambda each: self._write_status(this, each))
+        reports = report_write_failures(snapshot, decision, this.failures, now=now)
+        await _each(reports.statuses, lambda each: self._write_status(this, each))
         gone_uids = {this.uids.get(service) for service in this.gone}
-        await _each((note for note in amended.events if note.uid not in gone_uids), self._post_event)
+        await _each((note for note in reports.events if note.uid not in gone_uids), self._post_event)
         return this.troubles
 
     async def _find_gone(self, this: Round, applies: Iterable[Apply]) -> None:

@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
+from medley_operator.api.v1alpha1 import Condition, LLMService
+from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
-from medley_operator.domain.values.candidates import ServiceKey
-from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, merge
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
 from medley_operator.domain.values.labels import DEPLOYMENT
-from medley_operator.domain.values.snapshot import Decision, EventNote, EventType, ObjectKey, Snapshot, StatusWrite
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import (
+    Decision,
+    EventNote,
+    EventType,
+    Manifest,
+    ObjectKey,
+    Snapshot,
+    StatusWrite,
+)
 from medley_operator.kube.errors import NAME_CONFLICT
 
 APPLY_FAILED = "ApplyFailed"
@@ -32,45 +41,47 @@ class WriteFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Amended:
+class ServiceReports:
     """What is written about the services after their children: statuses and Events."""
 
     statuses: tuple[StatusWrite, ...]
     events: tuple[EventNote, ...]
 
 
-def amend(
+def report_write_failures(
     snapshot: Snapshot,
     decision: Decision,
     failures: Mapping[ServiceKey, Sequence[WriteFailure]],
     *,
     now: str,
-) -> Amended:
+) -> ServiceReports:
     """The decision's statuses with the failures in their conditions, and its Events without what did not happen.
 
-    A status that is so already is not written again, and a failure is told by an Event once.
+    A status that is so already is not written again, and an Event reports a failure once.
     """
     statuses = {write.uid: write for write in decision.statuses}
     failed_uids: set[str] = set()
     events: list[EventNote] = []
     for service in snapshot.services:
-        failed = failures.get((service.metadata.namespace, service.metadata.name))
+        failed = failures.get(ServiceKey.of(service))
         if not failed:
             continue
         uid = service.metadata.uid
         failed_uids.add(uid)
         key = ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)
-        planned = statuses.pop(uid, None)
-        base = LLMServiceStatus.model_validate(planned.status) if planned else service.status
-        amended = _amended(service, base, failed, now=now)
-        events += _told_once(service, amended, key)
-        if dump(amended) != dump(service.status):
-            statuses[uid] = StatusWrite(key=key, uid=uid, status=dump(amended))
+        before = dump(service.status)
+        decided = statuses.pop(uid, None)
+        drafts = {type_: _draft(found) for type_, found in _by_condition(failed).items()}
+        merged = merge(service.status.conditions, drafts, generation=service.metadata.generation, now=now)
+        events += _new_failures(service, merged, key)
+        status = _with_conditions(decided.status if decided is not None else before, merged)
+        if status != before:
+            statuses[uid] = StatusWrite(key=key, uid=uid, status=status)
     happened = [note for note in decision.events if note.uid not in failed_uids or note.reason not in CHILD_EVENTS]
-    return Amended(statuses=tuple(statuses.values()), events=(*happened, *events))
+    return ServiceReports(statuses=tuple(statuses.values()), events=(*happened, *events))
 
 
-def _told_once(service: LLMService, amended: LLMServiceStatus, key: ObjectKey) -> list[EventNote]:
+def _new_failures(service: LLMService, failed: Sequence[Condition], key: ObjectKey) -> list[EventNote]:
     """A warning for each condition that came to say that a write failed."""
     before = {condition.type: condition.reason for condition in service.status.conditions}
     return [
@@ -81,35 +92,29 @@ def _told_once(service: LLMService, amended: LLMServiceStatus, key: ObjectKey) -
             reason=condition.reason,
             message=condition.message,
         )
-        for condition in amended.conditions
-        if condition.reason in (APPLY_FAILED, NAME_CONFLICT) and before.get(condition.type) != condition.reason
+        for condition in failed
+        if before.get(condition.type) != condition.reason
     ]
 
 
-def _amended(
-    service: LLMService, status: LLMServiceStatus, failed: Sequence[WriteFailure], *, now: str
-) -> LLMServiceStatus:
-    drafts = [_draft(type_, found) for type_, found in _by_condition(failed).items()]
-    replaced = {draft.type: draft for draft in drafts}
-    merged = merge(service.status.conditions, drafts, generation=service.metadata.generation, now=now)
-    by_type = {condition.type: condition for condition in merged}
-    kept = [by_type.pop(condition.type, condition) for condition in status.conditions]
-    missing = [by_type[type_] for type_ in replaced if type_ in by_type]
-    return status.model_copy(update={"conditions": [*kept, *missing]})
+def _with_conditions(status: Manifest, conditions: Sequence[Condition]) -> Manifest:
+    """The status with these conditions in the places of those of their types, or else at the end."""
+    new = {one.type: one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in conditions}
+    kept = [new.pop(old["type"], old) for old in status.get("conditions") or []]
+    return {**status, "conditions": [*kept, *new.values()]}
 
 
-def _by_condition(failed: Sequence[WriteFailure]) -> dict[ConditionType, list[WriteFailure]]:
-    grouped: dict[ConditionType, list[WriteFailure]] = {}
+def _by_condition(failed: Sequence[WriteFailure]) -> dict[str, list[WriteFailure]]:
+    grouped: dict[str, list[WriteFailure]] = {}
     for failure in failed:
-        type_ = ConditionType.WORKLOADS_READY if failure.key.kind == DEPLOYMENT else ConditionType.ROUTING_READY
+        type_ = WORKLOADS_READY if failure.key.kind == DEPLOYMENT else ROUTING_READY
         grouped.setdefault(type_, []).append(failure)
     return grouped
 
 
-def _draft(type_: ConditionType, failed: Sequence[WriteFailure]) -> Draft:
+def _draft(failed: Sequence[WriteFailure]) -> Draft:
     conflict = any(failure.reason == NAME_CONFLICT for failure in failed)
     return Draft(
-        type=type_,
         status=ConditionStatus.FALSE,
         reason=NAME_CONFLICT if conflict else APPLY_FAILED,
         message="; ".join(failure.message for failure in failed),

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.metrics.errors import InvalidMetricsError
 from medley_operator.metrics.histograms import merge
 from medley_operator.metrics.prometheus import VectorSample
@@ -26,7 +27,6 @@ from medley_operator.metrics.queries import (
 )
 from medley_planner.workload.histogram import Histogram
 
-ServiceKey = tuple[str, str]
 """(namespace, name) of an LLMService."""
 
 _ROLES = {role.value: role for role in FigureRole}
@@ -159,7 +159,7 @@ def by_cell(samples: Iterable[VectorSample]) -> dict[ServiceKey, dict[tuple[str,
     """The gateway's counts of each service by the edges of prompt and generation, as they are written."""
     table: dict[ServiceKey, dict[tuple[str, str], float]] = defaultdict(dict)
     for sample in samples:
-        key = sample.labels.get(GATEWAY_NAMESPACE, ""), sample.labels.get(GATEWAY_SERVICE, "")
+        key = ServiceKey(sample.labels.get(GATEWAY_NAMESPACE, ""), sample.labels.get(GATEWAY_SERVICE, ""))
         cell = sample.labels.get(GATEWAY_PROMPT, ""), sample.labels.get(GATEWAY_GENERATION, "")
         table[key][cell] = sample.value
     return dict(table)
@@ -170,7 +170,7 @@ def _replica_set(sample: VectorSample) -> ReplicaSet:
 
 
 def _key(sample: VectorSample) -> ServiceKey:
-    return sample.labels.get(NAMESPACE, ""), sample.labels.get(SERVICE, "")
+    return ServiceKey(sample.labels.get(NAMESPACE, ""), sample.labels.get(SERVICE, ""))
 
 
 def edge_tokens(text: str, series: str) -> float:

@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from medley_operator.metrics.by_service import ServiceKey
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.metrics.engine_names import EVERY_ENGINE, EngineNames
 from medley_operator.metrics.errors import MetricsError
 from medley_operator.metrics.observe import ServiceQuery
@@ -69,7 +69,7 @@ class RateHistory:
             if not series:
                 break
             for each in series:
-                key = (each.labels.get(NAMESPACE, ""), each.labels.get(SERVICE, ""))
+                key = ServiceKey(each.labels.get(NAMESPACE, ""), each.labels.get(SERVICE, ""))
                 parts[key].append(tuple((now - at, rate) for at, rate in each.points))
             end = start - SPACING_SECONDS
         return {key: tuple(point for part in reversed(found) for point in part) for key, found in parts.items()}

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Observation
 from medley_operator.metrics.by_service import (
     CacheFigures,
-    ServiceKey,
     SizeFigures,
     by_cache,
     by_cell,
@@ -58,7 +58,7 @@ class ServiceQuery:
 
     @property
     def key(self) -> ServiceKey:
-        return self.namespace, self.name
+        return ServiceKey(self.namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)

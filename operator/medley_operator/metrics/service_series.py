@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medley_operator.metrics.by_service import ServiceKey
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.metrics.engine_names import EngineNames
 from medley_operator.metrics.queries import GATEWAY_NAMESPACE, GATEWAY_SERVICE, series_text
 
@@ -20,7 +20,7 @@ class ServiceSeries:
     gateway_metric: str = ""
 
     def series(self, metric: str) -> str:
-        return series_text(metric, namespace=self.key[0], service=self.key[1])
+        return series_text(metric, namespace=self.key.namespace, service=self.key.name)
 
     @property
     def gateway_series(self) -> str:

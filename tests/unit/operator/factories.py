@@ -7,7 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     InvalidObject,
@@ -16,8 +21,10 @@ from medley_operator.domain.values.snapshot import (
     NodeView,
     ObjectKey,
     Observation,
+    ServiceMemory,
     Snapshot,
 )
+from medley_planner.capacity import ESTIMATE
 from medley_planner.model import Bucket, Demand, SizeSource
 
 NAMESPACE = "demo"
@@ -141,9 +148,31 @@ def snapshot(
         nodes=tuple(nodes),
         children=dict(children or {}),
         gateways=gateways,
-        observations={(NAMESPACE, name): value for name, value in (observations or {}).items()},
+        observations={ServiceKey(NAMESPACE, name): value for name, value in (observations or {}).items()},
         model_profiles=tuple(measured),
     )
+
+
+def unreadable(
+    kind: str, name: str, message: str = "spec is missing", *, namespace: str = "", **fields: Any
+) -> InvalidObject:
+    """An object that does not parse."""
+    given = {"uid": f"uid-{name}", "generation": 1, "status": {}, **fields}
+    return InvalidObject(key=ObjectKey(kind, namespace, name), refusal=Refusal("InvalidSpec", message), **given)
+
+
+def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> ServiceInput:
+    """What the checks of a service are asked with, where nothing was planned or measured before."""
+    given: dict[str, Any] = {
+        "pools": [pool_state(each, snapshot.nodes) for each in snapshot.pools],
+        "memory": ServiceMemory(uid=""),
+        "last_replicas": {},
+        "speeds": {},
+        "estimate": ESTIMATE,
+        "leads": LeadTimes(),
+        **fields,
+    }
+    return ServiceInput(service=service, snapshot=snapshot, **given)
 
 
 def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> Snapshot:
@@ -173,7 +202,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
         pools=tuple(fresh("GPUPool", item) for item in before.pools),
         profiles=tuple(fresh("RuntimeProfile", item) for item in before.profiles),
         rejected=tuple(
-            InvalidObject(item.key, item.uid, item.generation, item.message, statuses.get(item.key, item.status))
+            InvalidObject(item.key, item.uid, item.generation, item.refusal, statuses.get(item.key, item.status))
             for item in before.rejected
         ),
         children=children,

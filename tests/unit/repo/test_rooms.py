@@ -19,8 +19,6 @@ WHOLE = ("tests/unit/operator/rounds/", "tests/unit/planner/plans/")
 
 STILL_LONG: frozenset[str] = frozenset(
     {
-        "operator/medley_operator/api/v1alpha1/service.py",
-        "operator/medley_operator/domain/values/snapshot.py",
         "planner/medley_planner/model.py",
         "planner/medley_planner/optimize/columns/price_by_weight.py",
         "planner/medley_planner/optimize/columns/solve.py",
@@ -29,9 +27,7 @@ STILL_LONG: frozenset[str] = frozenset(
 )
 STILL_SLIVERS: frozenset[str] = frozenset(
     {
-        "operator/medley_operator/domain/checks/references.py",
-        "operator/medley_operator/domain/rollout/service.py",
-        "operator/medley_operator/domain/speed/profile_status.py",
+        "planner/medley_planner/cli/simulated_rate.py",
         "planner/medley_planner/optimize/columns/by_class/tasks.py",
         "planner/medley_planner/optimize/columns/integer.py",
         "planner/medley_planner/optimize/columns/servable.py",

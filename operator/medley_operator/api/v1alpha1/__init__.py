@@ -79,23 +79,20 @@ from medley_operator.api.v1alpha1.service import (
     DrainSpec,
     ForecastMode,
     ForecastSpec,
-    GatewayRef,
     LLMServiceSpec,
     ModelPrecision,
     ModelSpec,
-    RoutingSpec,
     RuntimeRef,
     ScalingSpec,
     SecretKeyRef,
     ServicePriority,
-    ServiceRoutingMode,
     SloSpec,
     StaticWorkload,
-    VariantPrecision,
-    VariantSpec,
     WorkloadSource,
     WorkloadSpec,
 )
+from medley_operator.api.v1alpha1.service_routing import GatewayRef, RoutingSpec, ServiceRoutingMode
+from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
 from medley_operator.api.v1alpha1.status import (
     BestSingleStatus,
     CapacityCorrectionStatus,

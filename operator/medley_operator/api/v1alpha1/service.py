@@ -21,11 +21,10 @@ from medley_operator.api.v1alpha1.fields import (
     EngineArgument,
     ModelUri,
     Money,
-    PoolName,
     Rate,
-    TokenBudget,
-    VariantName,
 )
+from medley_operator.api.v1alpha1.service_routing import RoutingSpec
+from medley_operator.api.v1alpha1.service_variant import VARIANT_RULES, VariantSpec
 from medley_planner.units import duration_seconds
 
 
@@ -34,11 +33,6 @@ class SecretKeyRef(ApiModel):
 
     name: Dns1123Subdomain
     key: str = Field("HF_TOKEN", pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
-
-
-class VariantPrecision(StrEnum):
-    BF16 = "BF16"
-    FP8 = "FP8"
 
 
 class ModelPrecision(StrEnum):
@@ -101,39 +95,6 @@ class SloSpec(ApiModel):
     @property
     def tpot_seconds(self) -> float:
         return duration_seconds(self.tpot)
-
-
-class VariantSpec(ApiModel):
-    """A pool that may be used and, where named, how; without any, every pool that fits is used in every way.
-
-    With name, tensorParallel, minReplicas or maxReplicas it stands for one variant, else for all of that pool.
-    """
-
-    name: VariantName | None = Field(
-        None, description="Name of the variant; made of the pool's name, as in l4-tp2-fp8-b4096, where absent."
-    )
-    pool_ref: PoolName = Field(description="Name of the GPUPool.")
-    tensor_parallel: int | None = Field(
-        None,
-        ge=1,
-        le=64,
-        description="GPUs of one replica; where absent, all of 1, 2, 4, 8 that fit or, if one variant is meant, the "
-        "fewest that fit and keep the TPOT target.",
-    )
-    precision: VariantPrecision | None = Field(None, description="One of those that model.precision allows.")
-    token_budget: TokenBudget | None = Field(None, description="One of the RuntimeProfile's token budgets.")
-    min_replicas: int = Field(0, ge=0, le=1000, description="Replicas of this variant that are always kept.")
-    max_replicas: int | None = Field(
-        None, ge=0, le=1000, description="Replicas of this variant that are never exceeded."
-    )
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            cel="!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
-            message="minReplicas must not exceed maxReplicas",
-            holds=lambda self: self.max_replicas is None or self.min_replicas <= self.max_replicas,
-        ),
-    )
 
 
 class StaticWorkload(ApiModel):
@@ -273,40 +234,6 @@ class BudgetSpec(ApiModel):
         return None if self.max_cost_per_hour is None else float(self.max_cost_per_hour)
 
 
-class ServiceRoutingMode(StrEnum):
-    SERVICE = "Service"
-    HTTP_ROUTE = "HTTPRoute"
-
-
-class GatewayRef(ApiModel):
-    """A Gateway in the LLMService's own namespace."""
-
-    name: Dns1123Subdomain
-
-
-class RoutingSpec(ApiModel):
-    """How requests reach the variants."""
-
-    mode: ServiceRoutingMode | None = Field(
-        None, description="Service: equal by pod. HTTPRoute: weighted by variant. Default: HTTPRoute with gatewayRef."
-    )
-    gateway_ref: GatewayRef | None = None
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            cel="!has(self.mode) || self.mode != 'HTTPRoute' || has(self.gatewayRef)",
-            message="mode HTTPRoute needs routing.gatewayRef",
-            holds=lambda self: self.mode != ServiceRoutingMode.HTTP_ROUTE or self.gateway_ref is not None,
-        ),
-    )
-
-    def effective_mode(self) -> ServiceRoutingMode:
-        """The mode where `mode` is given, else what `gatewayRef` implies."""
-        if self.mode is not None:
-            return self.mode
-        return ServiceRoutingMode.HTTP_ROUTE if self.gateway_ref else ServiceRoutingMode.SERVICE
-
-
 class DrainSpec(ApiModel):
     """How a replica is taken away."""
 
@@ -344,31 +271,10 @@ class LLMServiceSpec(ApiModel):
     drain: DrainSpec = Field(default_factory=DrainSpec)
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            cel="!has(self.variants) || self.variants.all(a, !has(a.name) || "
-            "self.variants.exists_one(b, has(b.name) && b.name == a.name))",
-            message="variants: each name may be used once",
-            holds=lambda self: _unique([v.name for v in self.variants if v.name is not None]),
-        ),
-        CelRule(
-            cel="!has(self.variants) || self.variants.all(a, has(a.name) || "
-            "self.variants.exists_one(b, !has(b.name) && b.poolRef == a.poolRef && "
-            "has(b.tensorParallel) == has(a.tensorParallel) && "
-            "(!has(a.tensorParallel) || b.tensorParallel == a.tensorParallel) && "
-            "has(b.precision) == has(a.precision) && (!has(a.precision) || b.precision == a.precision) && "
-            "has(b.tokenBudget) == has(a.tokenBudget) && (!has(a.tokenBudget) || b.tokenBudget == a.tokenBudget)))",
-            message="variants: two of the same poolRef, tensorParallel, precision and tokenBudget need a name each",
-            holds=lambda self: _unique(
-                [(v.pool_ref, v.tensor_parallel, v.precision, v.token_budget) for v in self.variants if v.name is None]
-            ),
-        ),
+        *VARIANT_RULES,
         CelRule(
             cel="self.budget.onDemandMinReplicas <= self.scaling.maxReplicas",
             message="budget.onDemandMinReplicas must not exceed scaling.maxReplicas",
             holds=lambda self: self.budget.on_demand_min_replicas <= self.scaling.max_replicas,
         ),
     )
-
-
-def _unique(values: list[object]) -> bool:
-    return len(set(values)) == len(values)

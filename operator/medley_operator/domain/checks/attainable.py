@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.values.candidates import Rejection
+from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.values.conditions import PlanReason
-from medley_planner.model import Bucket, Demand
+from medley_operator.domain.values.refusal import Refusal
+from medley_planner.model import Bucket
 from medley_planner.units import seconds_text
-from medley_planner.variants import Replica, Row
+from medley_planner.variants import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,14 @@ class Best:
         return self.gpu if self.gpus == 1 else f"{self.gpus} x {self.gpu}"
 
 
-def target_rejection(service: LLMService, rows: Sequence[Row], demand: Demand) -> Rejection | None:
-    """A rejection where no variant has capacity for any bucket of the demand."""
+def targets_can_be_met(given: ServiceInput) -> Refusal | None:
+    """At least one variant has capacity for a bucket of the demand."""
+    rows, demand = given.offered.rows, given.choice.demand
     if any(capacity > 0 for row in rows for capacity in row.capacity.capacity_rps):
         return None
     bucket = min(demand.buckets, key=lambda bucket: (bucket.prompt_tokens, bucket.generation_tokens))
     bests = _by_gpu([_best(row.replica, bucket) for row in rows])
-    slo = service.spec.slo
+    slo = given.service.spec.slo
     problems: list[str] = []
     if all(best.tpot_seconds > slo.tpot_seconds for best in bests):
         each = ", ".join(f"{best.label} {seconds_text(best.tpot_seconds)}" for best in bests)
@@ -52,7 +53,7 @@ def target_rejection(service: LLMService, rows: Sequence[Row], demand: Demand) -
         problems.append(
             f'spec.slo.ttft "{slo.ttft}" and spec.slo.tpot "{slo.tpot}" leave no GPU any load (at best, alone: {each})'
         )
-    return Rejection(
+    return Refusal(
         PlanReason.TARGET_IMPOSSIBLE,
         f"{'; '.join(problems)}, for a request of {bucket.prompt_tokens:.0f} prompt tokens; relax it, or add a GPUPool "
         "with faster GPUs",

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 from medley_operator.api.v1alpha1 import CapacityType, GPUPool, Provisioning
 from medley_operator.domain.cluster.children import ReplicaSizes
+from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
+from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.snapshot import NodeView
 from medley_planner.model import NodePrice, Pool
 
@@ -38,6 +40,7 @@ def pool_state(pool: GPUPool, nodes: Iterable[NodeView]) -> PoolState:
         stock_gpus=None if node_gpus is None else sum(node_gpus),
         node_gpus=node_gpus,
         zones=_zones(pool, matching),
+        refusal=first_refusal(POOL_CHECKS, pool),
     )
 
 

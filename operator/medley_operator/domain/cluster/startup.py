@@ -11,8 +11,9 @@ from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, Runt
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.leadtime import Component, LeadKey, LeadTimes, Start, start_of
-from medley_operator.domain.values.snapshot import LeadGauges, Snapshot
+from medley_operator.domain.values.leadtime import LeadKey, LeadTimes, Start, start_of
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.shapes import model_id
 
 STARTUP_SECONDS = 120.0
@@ -54,13 +55,11 @@ def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
 
 
 def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
-    models = {
-        (each.metadata.namespace, each.metadata.name): model_id(each.spec.model.uri) for each in snapshot.services
-    }
+    models = {ServiceKey.of(each): model_id(each.spec.model.uri) for each in snapshot.services}
     gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     created = {node.name: node.created_at for node in snapshot.nodes}
     for pod in snapshot.pods:
-        model = models.get((pod["metadata"].get("namespace", ""), labels.label(pod, labels.SERVICE)))
+        model = models.get(ServiceKey(pod["metadata"].get("namespace", ""), labels.label(pod, labels.SERVICE)))
         gpu = gpus.get(labels.label(pod, labels.POOL))
         node_created_at = created.get((pod.get("spec") or {}).get("nodeName", ""))
         if model is None or gpu is None or node_created_at is None:
@@ -69,19 +68,6 @@ def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
         if found is not None:
             state, start = found
             yield LeadKey(model, gpu.name, state), start
-
-
-def lead_gauges(leads: LeadTimes) -> tuple[LeadGauges, ...]:
-    return tuple(
-        LeadGauges(
-            model=key.model,
-            gpu=key.gpu,
-            node=key.node.value,
-            starts=len(starts),
-            p90_seconds={part.value: leads.p90(key, part) or 0.0 for part in Component},
-        )
-        for key, starts in leads.starts.items()
-    )
 
 
 def _step(seconds: float) -> float:

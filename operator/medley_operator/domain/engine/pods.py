@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from medley_operator.domain.engine.arguments import flags_of
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.candidates import Rejection
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
@@ -58,7 +59,7 @@ class EnginePods:
 
 def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
     """By variant; a Deployment whose service, pool, profile or model is not known is left out."""
-    services = {(each.metadata.namespace, each.metadata.name): each for each in snapshot.services}
+    services = {ServiceKey.of(each): each for each in snapshot.services}
     pools = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
     found: dict[VariantKey, EnginePods] = {}
@@ -66,14 +67,14 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         if child.kind != labels.DEPLOYMENT:
             continue
         variant = labels.label(manifest, labels.VARIANT)
-        service = services.get((child.namespace, labels.label(manifest, labels.SERVICE)))
+        service = services.get(ServiceKey(child.namespace, labels.label(manifest, labels.SERVICE)))
         gpu = pools.get(labels.label(manifest, labels.POOL))
         container = _container(manifest)
         if service is None or gpu is None or container is None or not variant:
             continue
         profile = profiles.get(service.spec.runtime.profile_ref)
         shape = find_shape(service)
-        if profile is None or isinstance(shape, Rejection):
+        if profile is None or isinstance(shape, Refusal):
             continue
         flags = flags_of(str(argument) for argument in container.get("args") or [])
         ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
 from medley_operator.domain.load.figures import figures_of_status
-from medley_operator.domain.load.planned_rate import Outlook, look_ahead
+from medley_operator.domain.load.planned_rate import RateForecasts, forecast_rate
 from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
@@ -63,14 +63,14 @@ def _choose(
         )
     seen = plausible(observation) if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
-        outlook = look_ahead(
+        forecasts = forecast_rate(
             service,
             seen.demand.rate_rps if seen.demand is not None else 0.0,
             forecaster=memory.forecaster,
             lead_seconds=lead_seconds,
             at_seconds=at_seconds,
         )
-        return _live(service, seen, memory=memory, had_metrics=had_metrics, outlook=outlook)
+        return _live(service, seen, memory=memory, had_metrics=had_metrics, forecasts=forecasts)
     if had_metrics and has_plan:
         return DemandChoice(
             demand=memory.demand or _last_demand(service),
@@ -89,23 +89,23 @@ def _planned_from_metrics(load: LoadStatus | None) -> bool:
 
 
 def _live(
-    service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, outlook: Outlook
+    service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, forecasts: RateForecasts
 ) -> DemandChoice:
     drifting_since = falling_since = None
     current = memory.demand if memory.had_metrics else None
     if seen.demand is not None and seen.demand.rate_rps > 0:
         planned_rps = current.rate_rps if current is not None else None
-        target = outlook.target(planned_rps, falling_since=memory.falling_since)
-        new = replace(seen.demand, rate_rps=target.rate_rps)
-        falling_since = target.falling_since
-        demand, drifting_since = _adopted(service, new, memory, at_seconds=outlook.at_seconds)
-        basis = outlook.basis if demand is new else memory.basis
+        planned = forecasts.planned_rate(planned_rps, falling_since=memory.falling_since)
+        new = replace(seen.demand, rate_rps=planned.rate_rps)
+        falling_since = planned.falling_since
+        demand, drifting_since = _adopted(service, new, memory, at_seconds=forecasts.at_seconds)
+        basis = forecasts.basis if demand is new else memory.basis
         message = "Prometheus has the load of this service"
-    elif had_metrics and current is not None and outlook.pausing:
+    elif had_metrics and current is not None and forecasts.pausing:
         demand, basis = current, memory.basis
         message = "Prometheus has the load of this service: there are no requests now"
     elif had_metrics:
-        demand, basis = _no_traffic(service, memory), outlook.basis
+        demand, basis = _no_traffic(service, memory), forecasts.basis
         message = "Prometheus has the load of this service: there are no requests"
     else:
         message = "Prometheus scrapes this service, which has had no request yet"
@@ -120,8 +120,8 @@ def _live(
         drifting_since=drifting_since,
         falling_since=falling_since,
         basis=basis,
-        now=outlook.basis,
-        forecaster=outlook.forecaster,
+        now=forecasts.basis,
+        forecaster=forecasts.forecaster,
     )
 
 

@@ -28,8 +28,11 @@ class PlannedRate:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """Of one service in one round; both forecasts are None with mode Off or while there is too little history."""
+class RateForecasts:
+    """The rate of one service as it is measured in a round, and its forecasts at one lead time and at two.
+
+    Both forecasts are None with mode Off or while there is too little history.
+    """
 
     measured_rps: float
     lead_seconds: float
@@ -48,7 +51,7 @@ class Outlook:
         """What a plan may serve without being too large: the most that is expected within two lead times."""
         return max(self.needed_rps, self.at_twice.upper_rps if self.at_twice is not None else 0.0)
 
-    def target(self, planned_rps: float | None, *, falling_since: float | None) -> PlannedRate:
+    def planned_rate(self, planned_rps: float | None, *, falling_since: float | None) -> PlannedRate:
         """The rate to plan for, where the plan now is for `planned_rps` (None: there is none).
 
         With a forecast a plan falls only after it was too large for two lead times without a break: a rate that swings
@@ -77,14 +80,14 @@ class Outlook:
         return self.at_seconds - last_at < LEADS_KEPT * self.lead_seconds
 
 
-def look_ahead(
+def forecast_rate(
     service: LLMService,
     measured_rps: float,
     *,
     forecaster: Forecaster,
     lead_seconds: float,
     at_seconds: float,
-) -> Outlook:
+) -> RateForecasts:
     """`forecaster`: with the rates before; `lead_seconds`: the longest that a replica of the service takes to start."""
     forecaster = forecaster.update(at_seconds, measured_rps)
     lead_seconds += RECONCILE_SECONDS
@@ -94,7 +97,7 @@ def look_ahead(
         quantile = wanted.quantile_percent / 100.0
         at_lead = forecaster.forecast(lead_seconds, quantile=quantile, at_seconds=at_seconds)
         at_twice = forecaster.forecast(LEADS_KEPT * lead_seconds, quantile=quantile, at_seconds=at_seconds)
-    return Outlook(
+    return RateForecasts(
         measured_rps=measured_rps,
         lead_seconds=lead_seconds,
         at_seconds=at_seconds,

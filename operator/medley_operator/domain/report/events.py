@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
+from medley_operator.domain.report.service_conditions import PLAN_READY, SERVICE_CONDITIONS
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.httproute import observed_weights
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, PlanReason, find
+from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
 from medley_operator.domain.values.snapshot import EventNote, EventType, ObjectKey
 from medley_operator.domain.variants.waiting import MOST_SECONDS
 from medley_planner.model import Provenance
 from medley_planner.units import per_hour, req_per_second
-
-_WARNED = (ConditionType.WORKLOADS_READY, ConditionType.ROUTING_READY)
-_SILENT_REASONS = frozenset({"Progressing", "NoReadyReplicas", "AllReady", "Routed"})
-"""Ordinary steps of a rollout, which the scaling Events tell already."""
 
 
 def service_events(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[EventNote, ...]:
@@ -84,8 +81,8 @@ def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> str:
 
 def _plan_warning(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_Note]:
     """A held plan or one that is not whole, when it becomes so."""
-    before = find(outcome.candidate.service.status.conditions, ConditionType.PLAN_READY)
-    after = find(status.conditions, ConditionType.PLAN_READY)
+    before = find(outcome.candidate.service.status.conditions, PLAN_READY)
+    after = find(status.conditions, PLAN_READY)
     if after is None or (before is not None and before.reason == after.reason):
         return []
     if after.reason == PlanReason.HELD:
@@ -155,18 +152,18 @@ def _route_updated(outcome: ServiceDecision) -> list[_Note]:
     applied = any(apply.manifest["kind"] == labels.HTTP_ROUTE for apply in outcome.writes.applies)
     if not applied or weights is None:
         return []
-    before = observed_weights(outcome.route, service=outcome.candidate.key[1]) or {}
+    before = observed_weights(outcome.route, service=outcome.candidate.key.name) or {}
     changes = _changes(before, weights)
     return [(EventType.NORMAL, "RouteUpdated", f"weights of 1000: {changes}")] if changes else []
 
 
 def _condition_warnings(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_Note]:
     notes: list[_Note] = []
-    for type_ in _WARNED:
-        before = find(outcome.candidate.service.status.conditions, type_)
-        after = find(status.conditions, type_)
-        if after is None or after.status != ConditionStatus.FALSE or after.reason in _SILENT_REASONS:
+    for condition in SERVICE_CONDITIONS:
+        before = find(outcome.candidate.service.status.conditions, condition.type)
+        after = find(status.conditions, condition.type)
+        if not condition.warned or after is None or after.status != ConditionStatus.FALSE:
             continue
-        if before is None or before.reason != after.reason:
+        if after.reason not in condition.ordinary and (before is None or before.reason != after.reason):
             notes.append((EventType.WARNING, after.reason, after.message))
     return notes

@@ -1,52 +1,223 @@
-"""Figures of one service, and of pools that are paid by the node, for the exporter. Pure."""
+"""The operator's metrics of what a round found and decided: one table for each kind of thing, a row for each gauge.
+
+Pure. A new gauge is a row here, and a row in docs/reference.md: its name, its help, and how it follows from the
+decision. Counters and timings of the loop itself are in `metrics.exporter`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
 from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
-from medley_operator.domain.rollout.decision import ServiceDecision
+from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.snapshot import PoolGauges, ServiceGauges, VariantGauge
+from medley_operator.domain.values.gauges import GaugeFamily, GaugeSample
+from medley_operator.domain.values.leadtime import Component, LeadTimes
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan
 
-
-def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> ServiceGauges:
-    figures = _figures(outcome, status)
-    namespace, name = outcome.candidate.key
-    plan = status.plan
-    single = plan.best_single if plan is not None else None
-    now = outcome.candidate.choice.now if outcome.candidate.choice is not None else None
-    return ServiceGauges(
-        namespace=namespace,
-        name=name,
-        rate_rps=figures.rate_rps,
-        prompt_tokens_mean=figures.prompt_tokens_mean,
-        generation_tokens_mean=figures.generation_tokens_mean,
-        cost_per_hour=outcome.cost_per_hour,
-        best_single_cost_per_hour=single.cost_per_hour_usd if single is not None else None,
-        unserved_rps=_unserved(outcome, status),
-        held=outcome.goal.reason is PlanReason.HELD,
-        predicted_attainment=_predicted(status),
-        variants=tuple(
-            VariantGauge(variant=row.name, pool=row.pool, gpu=row.gpu, desired=row.desired, ready=row.ready)
-            for row in outcome.rows
-        ),
-        measured_rps=now.measured_rps if now is not None else None,
-        forecast_margin=now.forecast_margin if now is not None else None,
-    )
+Subject = TypeVar("Subject")
+SERVICE_LABELS = ("namespace", "service")
+VARIANT_LABELS = (*SERVICE_LABELS, "variant", "pool", "gpu")
 
 
-def pool_gauges(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[PoolGauges, ...]:
+@dataclass(frozen=True, slots=True)
+class ShownService:
+    """A service of this round: what was decided, and the status that says so."""
+
+    outcome: ServiceDecision
+    status: LLMServiceStatus
+
+    @property
+    def figures(self) -> LoadFigures:
+        """The load of the plan in force."""
+        choice = self.outcome.candidate.choice
+        if choice is not None and self.outcome.goal.kind is GoalKind.PLANNED:
+            return figures_of(choice.demand)
+        return figures_of_status(self.status.load)
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeRow(Generic[Subject]):
+    """A gauge of a kind of subject; it has no series for one whose `value` is None."""
+
+    name: str
+    help: str
+    value: Callable[[Subject], float | None]
+
+
+def _measured(shown: ShownService) -> float | None:
+    """In this round, not when the plan was made."""
+    choice = shown.outcome.candidate.choice
+    return choice.now.measured_rps if choice is not None and choice.now is not None else None
+
+
+def _margin(shown: ShownService) -> float | None:
+    choice = shown.outcome.candidate.choice
+    return choice.now.forecast_margin if choice is not None and choice.now is not None else None
+
+
+def _best_single(shown: ShownService) -> float | None:
+    single = shown.status.plan.best_single if shown.status.plan is not None else None
+    return single.cost_per_hour_usd if single is not None else None
+
+
+def _unserved(shown: ShownService) -> float:
+    if shown.outcome.goal.plan is not None:
+        return sum(part.rate_rps for part in shown.outcome.goal.plan.unserved)
+    rows = shown.status.plan.unserved if shown.status.plan is not None else []
+    return sum((part.rate_rps for part in rows), 0.0)
+
+
+def _predicted(shown: ShownService) -> float | None:
+    """As the status says, so that a round that did not reach the service shows what the plan was found to be."""
+    percent = shown.status.plan.predicted_percent if shown.status.plan is not None else None
+    return min(percent / 100.0, 1.0) if percent is not None else None
+
+
+SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
+    GaugeRow(
+        "medley_service_request_rate",
+        "Requests per second that the plan is made for.",
+        lambda shown: shown.figures.rate_rps,
+    ),
+    GaugeRow(
+        "medley_service_measured_request_rate",
+        "Requests per second as measured now; absent without metrics.",
+        _measured,
+    ),
+    GaugeRow(
+        "medley_service_forecast_margin_ratio",
+        "Safety margin added to the forecast rate, as a share of it; absent without a forecast.",
+        _margin,
+    ),
+    GaugeRow(
+        "medley_service_prompt_tokens_mean",
+        "Mean prompt length of the planned load, in tokens.",
+        lambda shown: shown.figures.prompt_tokens_mean,
+    ),
+    GaugeRow(
+        "medley_service_generation_tokens_mean",
+        "Mean generation length of the planned load, in tokens.",
+        lambda shown: shown.figures.generation_tokens_mean,
+    ),
+    GaugeRow(
+        "medley_service_cost_per_hour_dollars",
+        "Cost of the planned replicas.",
+        lambda shown: shown.outcome.cost_per_hour,
+    ),
+    GaugeRow(
+        "medley_service_best_single_cost_per_hour_dollars",
+        "Cost of the cheapest fleet of one variant alone; absent where none serves the load.",
+        _best_single,
+    ),
+    GaugeRow(
+        "medley_service_unserved_request_rate",
+        "Requests per second that the plan leaves out.",
+        _unserved,
+    ),
+    GaugeRow(
+        "medley_predicted_slo_attainment_ratio",
+        "Share of requests within both targets, by simulation of the plan; absent where it was not simulated.",
+        _predicted,
+    ),
+    GaugeRow(
+        "medley_service_plan_held",
+        "1 while the last plan is held because data is missing.",
+        lambda shown: float(shown.outcome.goal.reason == PlanReason.HELD),
+    ),
+)
+"""By `SERVICE_LABELS`."""
+
+VARIANT_GAUGES: tuple[GaugeRow[VariantRow], ...] = (
+    GaugeRow("medley_variant_desired_replicas", "Replicas of the plan.", lambda row: row.desired),
+    GaugeRow("medley_variant_ready_replicas", "Ready replicas.", lambda row: row.ready),
+)
+"""By `VARIANT_LABELS`."""
+
+_NODES = GaugeFamily("medley_pool_planned_nodes", ("pool",), "Whole nodes that the plan pays for.")
+_IDLE = GaugeFamily(
+    "medley_pool_idle_cost_per_hour_dollars", ("pool",), "Cost of the parts of those nodes that no replica uses."
+)
+_STARTS = GaugeFamily(
+    "medley_lead_time_starts", ("model", "gpu", "node"), "Starts that the lead times rest on.", stays=True
+)
+_LEAD = GaugeFamily(
+    "medley_lead_time_seconds",
+    (*_STARTS.labels, "component"),
+    "90th percentile of recent replica start-up times; component total, or a part of it.",
+    stays=True,
+)
+
+GAUGES: tuple[GaugeFamily, ...] = (
+    *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in SERVICE_GAUGES),
+    *(GaugeFamily(row.name, VARIANT_LABELS, row.help) for row in VARIANT_GAUGES),
+    _NODES,
+    _IDLE,
+    _STARTS,
+    _LEAD,
+)
+"""All of them, for the exporter."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolNodes:
+    """A pool that is paid by the node: nodes that the plan pays for, and what no replica on them accounts for.
+
+    `idle_cost_per_hour`: US dollars; None where this round made no plan.
+    """
+
+    pool: str
+    planned_nodes: int
+    idle_cost_per_hour: float | None
+
+
+def round_gauges(
+    services: Iterable[tuple[ServiceDecision, LLMServiceStatus]], pools: Iterable[PoolNodes], leads: LeadTimes
+) -> tuple[GaugeSample, ...]:
+    """Every series of one round."""
+    samples: list[GaugeSample] = []
+    for outcome, status in services:
+        key = tuple(outcome.candidate.key)
+        samples += _samples(SERVICE_GAUGES, ShownService(outcome, status), key)
+        for row in outcome.rows:
+            samples += _samples(VARIANT_GAUGES, row, (*key, row.name, row.pool, row.gpu))
+    for each in pools:
+        samples.append(GaugeSample(_NODES.name, (each.pool,), each.planned_nodes))
+        # A round without a plan knows no other figure: the last one stays.
+        samples.append(GaugeSample(_IDLE.name, (each.pool,), each.idle_cost_per_hour))
+    return (*samples, *_lead_samples(leads))
+
+
+def _samples(rows: Sequence[GaugeRow[Subject]], subject: Subject, labels: tuple[str, ...]) -> Iterator[GaugeSample]:
+    for row in rows:
+        value = row.value(subject)
+        if value is not None:
+            yield GaugeSample(row.name, labels, value)
+
+
+def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
+    """How long replicas of a model take to start on a type of GPU, by component, on nodes that are warm or cold."""
+    for key, starts in leads.starts.items():
+        labels = (key.model, key.gpu, key.node.value)
+        yield GaugeSample(_STARTS.name, labels, len(starts))
+        for part in Component:
+            yield GaugeSample(_LEAD.name, (*labels, part.value), leads.p90(key, part) or 0.0)
+
+
+def pool_nodes(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[PoolNodes, ...]:
     """One for each pool that is paid by the node.
 
     A round without a plan tells the nodes of the last one, since what runs is kept; without any service there are none.
     """
     plan = outcome if isinstance(outcome, Plan) else None
     counts = {count.pool: count for count in plan.nodes} if plan is not None else {}
-    found: list[PoolGauges] = []
+    found: list[PoolNodes] = []
     for state in prepared.pools:
         if state.pool.spec.cost.per_node_hour is None:
             continue
@@ -56,28 +227,5 @@ def pool_gauges(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[Pool
             nodes, idle = state.pool.status.planned_nodes or 0, None
         else:
             nodes, idle = (count.nodes, count.idle_cost_per_hour) if count is not None else (0, 0.0)
-        found.append(PoolGauges(pool=name, planned_nodes=nodes, idle_cost_per_hour=idle))
+        found.append(PoolNodes(pool=name, planned_nodes=nodes, idle_cost_per_hour=idle))
     return tuple(found)
-
-
-def _figures(outcome: ServiceDecision, status: LLMServiceStatus) -> LoadFigures:
-    choice = outcome.candidate.choice
-    if choice is not None and outcome.goal.kind is GoalKind.PLANNED:
-        return figures_of(choice.demand)
-    return figures_of_status(status.load)
-
-
-def _predicted(status: LLMServiceStatus) -> float | None:
-    """As the status tells it, so that a round that did not reach the service shows what the plan was found to be."""
-    plan = status.plan
-    if plan is None or plan.predicted_percent is None:
-        return None
-    return min(plan.predicted_percent / 100.0, 1.0)
-
-
-def _unserved(outcome: ServiceDecision, status: LLMServiceStatus) -> float:
-    if outcome.goal.plan is not None:
-        return sum(part.rate_rps for part in outcome.goal.plan.unserved)
-    if status.plan is None:
-        return 0.0
-    return sum(part.rate_rps for part in status.plan.unserved)

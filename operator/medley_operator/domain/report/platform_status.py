@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from medley_operator.api.v1alpha1 import Condition, GPUPoolStatus, RuntimeProfile, RuntimeProfileStatus
-from medley_operator.domain.checks.spec import check_profile, price_problem
+from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.cluster.children import running_variants
+from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
+from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, PlanReason, find, merge
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
+from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
 
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
-_CONDITION = {"LLMService": ConditionType.PLAN_READY, "ModelProfile": ConditionType.ACCEPTED}
-"""Where an object that does not parse is told so, by kind; Ready for the others."""
+_REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED}
+"""The condition that says why an object does not parse, by kind; Ready for the others."""
 
 
-def pool_status(
-    state: PoolState, *, planned_gpus: int, planned_nodes: int | None, known_gpus: Sequence[str], now: str
-) -> StatusWrite | None:
+def pool_status(state: PoolState, *, planned_gpus: int, planned_nodes: int | None, now: str) -> StatusWrite | None:
     """The status of a pool, or None where it reads so already. `planned_nodes`: None unless it is paid by the node."""
     pool = state.pool
     generation = pool.metadata.generation
@@ -31,7 +32,7 @@ def pool_status(
         stock_gpus=state.stock_gpus,
         planned_gpus=planned_gpus,
         planned_nodes=planned_nodes,
-        conditions=merge(pool.status.conditions, [_pool_ready(state, known_gpus)], generation=generation, now=now),
+        conditions=merge(pool.status.conditions, {READY: _pool_ready(state)}, generation=generation, now=now),
     )
     if status == pool.status:
         return None
@@ -39,14 +40,10 @@ def pool_status(
     return StatusWrite(key=key, uid=pool.metadata.uid, status=_dump(status))
 
 
-def _pool_ready(state: PoolState, known_gpus: Sequence[str]) -> Draft:
+def _pool_ready(state: PoolState) -> Draft:
     spec = state.pool.spec
-    if state.gpu is None:
-        message = f'spec.gpu "{spec.gpu}" is not in the catalogue; use one of {", ".join(known_gpus)}'
-        return Draft(ConditionType.READY, _FALSE, "UnknownGpu", message)
-    problem = price_problem(state.pool)
-    if problem is not None:
-        return Draft(ConditionType.READY, _FALSE, "InvalidSpec", problem)
+    if state.refusal is not None:
+        return Draft(_FALSE, state.refusal.reason, state.refusal.message)
     counted = spec.capacity.nodes is None and spec.capacity.type.value == "Fixed"
     if counted and state.ready_nodes == 0:
         selector = ",".join(f"{key}={value}" for key, value in sorted(spec.node_selector.items()))
@@ -54,24 +51,23 @@ def _pool_ready(state: PoolState, known_gpus: Sequence[str]) -> Draft:
             f"no Ready, schedulable node has the labels of spec.nodeSelector ({selector}); label the nodes, correct "
             "the selector, or set spec.capacity.type to Elastic if nodes are made on demand"
         )
-        return Draft(ConditionType.READY, _FALSE, "NoNodes", message)
+        return Draft(_FALSE, "NoNodes", message)
     stock = "no limit" if state.stock_gpus is None else f"{state.stock_gpus} GPUs"
-    return Draft(ConditionType.READY, _TRUE, "Accepted", f"{state.gpu}: {stock}")
+    return Draft(_TRUE, "Accepted", f"{state.gpu}: {stock}")
 
 
 def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     """The status of a profile, or None where it reads so already."""
     generation = profile.metadata.generation
-    problem = check_profile(profile)
-    runs = f"{profile.spec.engine} {profile.spec.version}, {profile.spec.image}"
+    refusal = first_refusal(RUNTIME_PROFILE_CHECKS, profile)
     draft = (
-        Draft(ConditionType.READY, _FALSE, "InvalidSpec", problem)
-        if problem is not None
-        else Draft(ConditionType.READY, _TRUE, "Accepted", runs)
+        Draft(_FALSE, refusal.reason, refusal.message)
+        if refusal is not None
+        else Draft(_TRUE, "Accepted", f"{profile.spec.engine} {profile.spec.version}, {profile.spec.image}")
     )
     status = RuntimeProfileStatus(
         observed_generation=generation,
-        conditions=merge(profile.status.conditions, [draft], generation=generation, now=now),
+        conditions=merge(profile.status.conditions, {READY: draft}, generation=generation, now=now),
     )
     if status == profile.status:
         return None
@@ -80,55 +76,47 @@ def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
 
 
 def rejected_status(rejected: InvalidObject, *, own: Mapping[ObjectKey, Manifest], now: str) -> StatusWrite | None:
-    """The status of an object that does not parse: what it said before, with the conditions that tell why.
+    """The status of an object that does not parse: what it said before, with conditions that say why.
 
     `own` are the children that it controls.
     """
-    existing = _conditions(rejected.status)
-    drafts = [
-        Draft(_CONDITION.get(rejected.key.kind, ConditionType.READY), _FALSE, PlanReason.INVALID_SPEC, rejected.message)
-    ]
-    if rejected.key.kind == "LLMService":
-        ready = sum(variant.ready for variant in running_variants(own).values())
-        serving = (
-            Draft(ConditionType.READY, _TRUE, "Serving", f"{ready} replicas are Ready; they are left as they are")
-            if ready > 0
-            else Draft(
-                ConditionType.READY,
-                _FALSE,
-                "NoPlan",
-                f"nothing serves, since the spec is not valid: {rejected.message}",
-            )
-        )
-        drafts = [serving, Draft(ConditionType.PLAN_READY, _FALSE, PlanReason.INVALID_SPEC, rejected.message)]
-    replaced = {draft.type for draft in drafts}
-    merged = merge(existing, drafts, generation=rejected.generation, now=now)
-    kept = [condition for condition in existing if condition.type not in replaced]
+    merged = merge(
+        _conditions(rejected.status), _unreadable_drafts(rejected, own), generation=rejected.generation, now=now
+    )
     status: Manifest = {
         **rejected.status,
         "observedGeneration": rejected.generation,
-        "conditions": [
-            condition.model_dump(mode="json", by_alias=True, exclude_none=True) for condition in [*merged, *kept]
-        ],
+        "conditions": [condition.model_dump(mode="json", by_alias=True, exclude_none=True) for condition in merged],
     }
     if status == rejected.status:
         return None
     return StatusWrite(key=rejected.key, uid=rejected.uid, status=status)
 
 
+def _unreadable_drafts(rejected: InvalidObject, own: Mapping[ObjectKey, Manifest]) -> dict[str, Draft]:
+    """All conditions of the object, since what they said of an earlier spec is not looked at any more."""
+    if rejected.key.kind == "LLMService":
+        return unreadable_drafts(sum(variant.ready for variant in running_variants(own).values()), rejected.refusal)
+    refused = Draft(_FALSE, rejected.refusal.reason, rejected.refusal.message)
+    if rejected.key.kind == "ModelProfile":
+        return {ACCEPTED: refused, IN_USE: NOT_ACCEPTED}
+    return {READY: refused}
+
+
 def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:
     """A warning when the object stops to parse or does so for another reason."""
-    type_ = _CONDITION.get(rejected.key.kind, ConditionType.READY)
+    type_ = _REFUSED_BY.get(rejected.key.kind, READY)
     before = find(_conditions(rejected.status), type_)
-    if before is not None and (before.reason, before.message) == (PlanReason.INVALID_SPEC, rejected.message):
+    refusal = rejected.refusal
+    if before is not None and (before.reason, before.message) == (refusal.reason, refusal.message):
         return ()
     return (
         EventNote(
             regarding=rejected.key,
             uid=rejected.uid,
             type=EventType.WARNING,
-            reason=PlanReason.INVALID_SPEC.value,
-            message=rejected.message,
+            reason=refusal.reason,
+            message=refusal.message,
         ),
     )
 

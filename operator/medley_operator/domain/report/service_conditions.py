@@ -1,192 +1,130 @@
-"""The conditions of one LLMService, one function each, as docs/reference.md lists them. Pure."""
+"""The conditions of one LLMService: `SERVICE_CONDITIONS`, each with its type and how it is judged. Pure.
+
+A condition rests on what this round has seen or decided. Where there is nothing to judge it is Unknown, never True
+because something was asked for. A new condition is a function and a row of the tuple in this file, and a row in
+docs/reference.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
+from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.report.route_problem import conflict_message, route_problem, service_url
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.rollout.writes import OwnerConflict
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, find
-from medley_operator.domain.values.snapshot import Manifest, MetricsReason
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, find
+from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.snapshot import MetricsReason
 from medley_planner.units import percent
 
+READY, PLAN_READY = "Ready", "PlanReady"
+METRICS_AVAILABLE, CAPACITY_AVAILABLE = "MetricsAvailable", "CapacityAvailable"
+WORKLOADS_READY, ROUTING_READY = "WorkloadsReady", "RoutingReady"
+MODEL_NAME_UNIQUE, SLO_ATTAINABLE = "ModelNameUnique", "SLOAttainable"
+NOT_PLANNED = "NotPlanned"
+"""Reason of a condition that is Unknown."""
+
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
-
-
-def service_drafts(outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None) -> list[Draft]:
-    """All conditions of one service, in the order in which `kubectl describe` shows them."""
-    drafts = [
-        _ready(outcome),
-        _metrics(outcome),
-        _plan(outcome),
-        _capacity(outcome),
-        _workloads(outcome),
-        _routing(outcome, gateways=gateways),
-    ]
-    if outcome.same_model_as is not None:
-        drafts.append(_same_model(outcome.candidate.service, outcome.same_model_as))
-    missed = _missed_targets(outcome)
-    return drafts if missed is None else [*drafts, missed]
 
 
 def _ready(outcome: ServiceDecision) -> Draft:
     ready, desired = outcome.ready_replicas, outcome.desired_replicas
     if ready > 0:
-        return Draft(ConditionType.READY, _TRUE, "Serving", f"{ready} of {desired} replicas are Ready")
+        return Draft(_TRUE, "Serving", f"{ready} of {desired} replicas are Ready")
     if desired > 0:
-        return Draft(ConditionType.READY, _FALSE, "NoReadyReplicas", f"0 of {desired} replicas are Ready yet")
+        return Draft(_FALSE, "NoReadyReplicas", f"0 of {desired} replicas are Ready yet")
     if outcome.goal.kind is GoalKind.PLANNED:
         message = "the plan has no replica: there is no load and spec.scaling.minReplicas is 0"
         if outcome.goal.status is _FALSE:
             message = outcome.goal.message
-        return Draft(ConditionType.READY, _FALSE, "NoReadyReplicas", message)
-    return Draft(
-        ConditionType.READY,
-        _FALSE,
-        "NoPlan",
-        f"nothing serves, since there is no plan ({outcome.goal.reason}: {outcome.goal.message})",
-        sticky_message=outcome.goal.sticky_message,
-    )
+        return Draft(_FALSE, "NoReadyReplicas", message)
+    message = f"nothing serves, since there is no plan ({outcome.goal.reason}: {outcome.goal.message})"
+    return Draft(_FALSE, "NoPlan", message, sticky_message=outcome.goal.sticky_message)
 
 
 def _metrics(outcome: ServiceDecision) -> Draft:
     choice = outcome.candidate.choice
     if choice is None:
-        previous = find(outcome.candidate.service.status.conditions, ConditionType.METRICS_AVAILABLE)
-        if previous is not None:
-            return Draft(
-                ConditionType.METRICS_AVAILABLE, ConditionStatus(previous.status), previous.reason, previous.message
-            )
-        return Draft(ConditionType.METRICS_AVAILABLE, _UNKNOWN, "NotPlanned", "not looked at, since nothing is planned")
+        return Draft(_UNKNOWN, NOT_PLANNED, "not looked at, since nothing is planned")
     if choice.reason in (MetricsReason.FOUND, MetricsReason.STATIC):
-        return Draft(ConditionType.METRICS_AVAILABLE, _TRUE, choice.reason, choice.message)
-    return Draft(ConditionType.METRICS_AVAILABLE, _FALSE, choice.reason, choice.message, sticky_message=True)
+        return Draft(_TRUE, choice.reason, choice.message)
+    return Draft(_FALSE, choice.reason, choice.message, sticky_message=True)
 
 
 def _plan(outcome: ServiceDecision) -> Draft:
     goal = outcome.goal
-    return Draft(ConditionType.PLAN_READY, goal.status, goal.reason, goal.message, sticky_message=goal.sticky_message)
+    return Draft(goal.status, goal.reason, goal.message, sticky_message=goal.sticky_message)
 
 
 def _capacity(outcome: ServiceDecision) -> Draft:
+    """Of the plan in force, which may be the last one."""
     goal = outcome.goal
     if goal.shortage is not None:
-        lacking = goal.shortage
         # Without a plan the load is not remembered, so its figures would move each round.
-        sticky = goal.plan is None
-        return Draft(ConditionType.CAPACITY_AVAILABLE, _FALSE, lacking.reason, lacking.message, sticky_message=sticky)
+        return Draft(_FALSE, goal.shortage.reason, goal.shortage.message, sticky_message=goal.plan is None)
     if goal.plan is not None:
-        return Draft(ConditionType.CAPACITY_AVAILABLE, _TRUE, "Sufficient", "the pools hold the GPUs of the plan")
-    previous = find(outcome.candidate.service.status.conditions, ConditionType.CAPACITY_AVAILABLE)
-    if previous is not None:
-        status = ConditionStatus(previous.status)
-        return Draft(ConditionType.CAPACITY_AVAILABLE, status, previous.reason, previous.message)
-    return Draft(ConditionType.CAPACITY_AVAILABLE, _UNKNOWN, "NotPlanned", "not known, since nothing is planned")
+        return Draft(_TRUE, "Sufficient", "the pools hold the GPUs of the plan")
+    previous = find(outcome.candidate.service.status.conditions, CAPACITY_AVAILABLE)
+    if previous is not None and outcome.rows:
+        return Draft.of(previous)
+    return Draft(_UNKNOWN, NOT_PLANNED, "not known, since nothing is planned")
 
 
 def _workloads(outcome: ServiceDecision) -> Draft:
     conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind != labels.HTTP_ROUTE]
     if conflicts:
-        return Draft(ConditionType.WORKLOADS_READY, _FALSE, "NameConflict", conflict_message(conflicts))
+        return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
+    if not outcome.rows:
+        return Draft(_UNKNOWN, NOT_PLANNED, "there is no replica to look at: none is planned and none runs")
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
     if waiting:
-        message = f"waiting for replicas to become Ready: {', '.join(waiting)}"
-        return Draft(ConditionType.WORKLOADS_READY, _FALSE, "Progressing", message)
+        return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
     leaving = [
         f"{name} {count} → {outcome.targets.desired.get(name, 0)}"
         for name, count in sorted(outcome.targets.replicas.items())
         if count > outcome.targets.desired.get(name, 0)
     ]
     if leaving:
-        message = f"waiting to remove replicas: {', '.join(leaving)}"
-        return Draft(ConditionType.WORKLOADS_READY, _FALSE, "Progressing", message)
-    return Draft(ConditionType.WORKLOADS_READY, _TRUE, "AllReady", "every replica of the plan is Ready")
+        return Draft(_FALSE, "Progressing", f"waiting to remove replicas: {', '.join(leaving)}")
+    return Draft(_TRUE, "AllReady", "every replica of the plan is Ready")
 
 
-def conflict_message(conflicts: list[OwnerConflict]) -> str:
-    named = "; ".join(f"{conflict.key} belongs to {conflict.holder}" for conflict in conflicts)
-    return f"{named}; rename this LLMService or its variant (spec.variants[].name), or remove the other object"
-
-
-def _routing(outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None) -> Draft:
+def _routing(outcome: ServiceDecision) -> Draft:
     service = outcome.candidate.service
     if service.spec.routing.effective_mode() is ServiceRoutingMode.HTTP_ROUTE:
-        problem = _route_problem(outcome, gateways=gateways)
+        problem = route_problem(outcome)
         if problem is not None:
-            return Draft(ConditionType.ROUTING_READY, _FALSE, *problem)
+            return Draft(_FALSE, problem.reason, problem.message)
+    if not outcome.rows:
+        return Draft(_UNKNOWN, NOT_PLANNED, "there is nothing to route to: no replica is planned and none runs")
     if outcome.ready_replicas == 0:
-        message = "requests would find no Ready replica"
-        return Draft(ConditionType.ROUTING_READY, _FALSE, "NoReadyReplicas", message)
-    return Draft(ConditionType.ROUTING_READY, _TRUE, "Routed", f"requests to {service_url(service)} reach the replicas")
+        return Draft(_FALSE, "NoReadyReplicas", "requests would find no Ready replica")
+    return Draft(_TRUE, "Routed", f"requests to {service_url(service)} reach the replicas")
 
 
-def _route_problem(outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None) -> tuple[str, str] | None:
-    service = outcome.candidate.service
-    gateway = service.spec.routing.gateway_ref
-    name = gateway.name if gateway is not None else ""
-    field = f'spec.routing.gatewayRef.name "{name}"'
-    namespace = service.metadata.namespace
-    in_reach = f"until then the pods are reached by Service {namespace}/{service.metadata.name}"
-    if gateways is None:
-        return (
-            "GatewayApiMissing",
-            f"{field} needs the Gateway API, which this cluster lacks; install its CRDs and a gateway, or set "
-            f"spec.routing.mode to Service; {in_reach}",
-        )
-    if (namespace, name) not in gateways:
-        present = ", ".join(sorted(found for space, found in gateways if space == namespace)) or "none"
-        return (
-            "GatewayNotFound",
-            f"{field}: namespace {namespace} has no such Gateway (present: {present}); create it, name another, or set "
-            f"spec.routing.mode to Service; {in_reach}",
-        )
-    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind == labels.HTTP_ROUTE]
-    if conflicts:
-        return "NameConflict", conflict_message(conflicts)
-    refusal = route_refusal(outcome.route, gateway=name)
-    if refusal is not None:
-        return "RouteNotAccepted", f'HTTPRoute {namespace}/{service.metadata.name} at Gateway "{name}": {refusal}'
-    return None
-
-
-def route_refusal(route: Manifest | None, *, gateway: str) -> str | None:
-    """Why the gateway does not carry the route, or None where it accepted it."""
-    parents = ((route or {}).get("status") or {}).get("parents") or []
-    mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == gateway]
-    if not mine:
-        return "no gateway controller has answered yet; check that one runs for the Gateway's class"
-    for parent in mine:
-        conditions: Mapping[str, Manifest] = {item.get("type", ""): item for item in parent.get("conditions") or []}
-        for type_ in ("Accepted", "ResolvedRefs"):
-            condition = conditions.get(type_)
-            if condition is not None and condition.get("status") == "False":
-                reason, message = condition.get("reason", ""), condition.get("message", "")
-                return f"{type_} is False ({reason}: {message}); change the Gateway's listeners or name another Gateway"
-        if (conditions.get("Accepted") or {}).get("status") != "True":
-            return "not accepted yet; check that a gateway controller runs for the Gateway's class"
-    return None
-
-
-def _same_model(service: LLMService, other: str) -> Draft:
+def _same_model(outcome: ServiceDecision) -> Draft | None:
+    """Informational, only where False."""
+    if outcome.same_model_as is None:
+        return None
     message = (
-        f'spec.model.name "{served_model_name(service)}" is also served by LLMService "{other}" of this namespace; '
-        "both are planned, each for its own traffic; give one another spec.model.name if clients choose by model name"
+        f'spec.model.name "{served_model_name(outcome.candidate.service)}" is also served by LLMService '
+        f'"{outcome.same_model_as}" of this namespace; both are planned, each for its own traffic; give one another '
+        "spec.model.name if clients choose by model name"
     )
-    return Draft(ConditionType.MODEL_NAME_UNIQUE, _FALSE, "SameModelName", message)
+    return Draft(_FALSE, "SameModelName", message)
 
 
 def _missed_targets(outcome: ServiceDecision) -> Draft | None:
-    """Where the plan, simulated, falls short of the percentile; as before where it was not simulated."""
+    """Where the plan, simulated, falls short of the percentile. One that was not simulated this round is as it was
+    before, if it is the same plan."""
     service, checked = outcome.candidate.service, outcome.goal.checked
     if checked is None:
-        previous = find(service.status.conditions, ConditionType.SLO_ATTAINABLE)
-        if previous is None:
-            return None
-        return Draft(ConditionType.SLO_ATTAINABLE, ConditionStatus(previous.status), previous.reason, previous.message)
+        previous = find(service.status.conditions, SLO_ATTAINABLE)
+        return Draft.of(previous) if previous is not None and outcome.plan_stays else None
     if checked.attains:
         return None
     slo = service.spec.slo
@@ -198,12 +136,50 @@ def _missed_targets(outcome: ServiceDecision) -> Draft | None:
         "or finds no GPU; relax the target, raise the stock or limits that bind (status.plan.limits), or name faster "
         "pools in spec.variants"
     )
-    return Draft(ConditionType.SLO_ATTAINABLE, _FALSE, "PredictedBelowTarget", message, sticky_message=True)
+    return Draft(_FALSE, "PredictedBelowTarget", message, sticky_message=True)
 
 
-def service_url(service: LLMService) -> str:
-    """Where clients send requests: a path behind the Gateway, or the address of the common Service."""
-    namespace, name = service.metadata.namespace, service.metadata.name
-    if service.spec.routing.effective_mode() is ServiceRoutingMode.HTTP_ROUTE:
-        return f"/{namespace}/{name}"
-    return f"http://{name}.{namespace}.svc:{labels.HTTP_PORT}"
+@dataclass(frozen=True, slots=True)
+class ServiceCondition:
+    """`judge` answers None where the condition is not shown. `warned`: an Event says when it becomes False, except for
+    reasons in `ordinary`, steps of a rollout that other Events tell already."""
+
+    type: str
+    judge: Callable[[ServiceDecision], Draft | None]
+    warned: bool = False
+    ordinary: Sequence[str] = ()
+
+
+SERVICE_CONDITIONS = (
+    ServiceCondition(READY, _ready),
+    ServiceCondition(METRICS_AVAILABLE, _metrics),
+    ServiceCondition(PLAN_READY, _plan),
+    ServiceCondition(CAPACITY_AVAILABLE, _capacity),
+    ServiceCondition(WORKLOADS_READY, _workloads, warned=True, ordinary=("Progressing",)),
+    ServiceCondition(ROUTING_READY, _routing, warned=True, ordinary=("NoReadyReplicas",)),
+    ServiceCondition(MODEL_NAME_UNIQUE, _same_model),
+    ServiceCondition(SLO_ATTAINABLE, _missed_targets),
+)
+"""In the order in which `kubectl describe` shows them."""
+
+
+def service_drafts(outcome: ServiceDecision) -> dict[str, Draft]:
+    """All conditions of one service, by type."""
+    judged = ((condition.type, condition.judge(outcome)) for condition in SERVICE_CONDITIONS)
+    return {type_: draft for type_, draft in judged if draft is not None}
+
+
+def unreadable_drafts(ready: int, refusal: Refusal) -> dict[str, Draft]:
+    """The conditions of an LLMService that does not parse; `ready` replicas of it run. Nothing else is looked at."""
+    drafts = {
+        condition.type: Draft(_UNKNOWN, NOT_PLANNED, "not looked at, since the spec is not valid")
+        for condition in SERVICE_CONDITIONS
+        if condition.type not in (MODEL_NAME_UNIQUE, SLO_ATTAINABLE)
+    }
+    drafts[READY] = (
+        Draft(_TRUE, "Serving", f"{ready} replicas are Ready; they are left as they are")
+        if ready > 0
+        else Draft(_FALSE, "NoPlan", f"nothing serves, since the spec is not valid: {refusal.message}")
+    )
+    drafts[PLAN_READY] = Draft(_FALSE, refusal.reason, refusal.message)
+    return drafts

@@ -7,9 +7,6 @@ deadline finds another bound each time, and so are the shared limits, which othe
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from medley_operator.api.v1alpha1 import (
     BestSingleStatus,
     CapacityCorrectionStatus,
@@ -23,8 +20,9 @@ from medley_operator.api.v1alpha1 import (
     VariantStatus,
 )
 from medley_operator.domain.load.figures import load_status
-from medley_operator.domain.report.service_conditions import service_drafts, service_url
-from medley_operator.domain.rollout.decision import ServiceDecision
+from medley_operator.domain.report.route_problem import service_url
+from medley_operator.domain.report.service_conditions import service_drafts
+from medley_operator.domain.rollout.decision import ServiceDecision, plan_id
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
@@ -42,12 +40,10 @@ STEADY_PERCENT = 0.5
 """The predicted attainment of an equal plan is told anew where it moved by this many percent or more."""
 
 
-def service_status(
-    outcome: ServiceDecision, *, gateways: frozenset[tuple[str, str]] | None, now: str
-) -> LLMServiceStatus:
+def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
     service = outcome.candidate.service
     generation = service.metadata.generation
-    drafts = service_drafts(outcome, gateways=gateways)
+    drafts = service_drafts(outcome)
     return LLMServiceStatus(
         observed_generation=generation,
         mix=" ".join(f"{row.name}:{row.ready}/{row.desired}" for row in outcome.rows),
@@ -159,22 +155,6 @@ def _steady_percent(previous: PlanStateStatus, new: PlanStateStatus) -> str | No
         return new.predicted_attainment_percent or previous.predicted_attainment_percent
     steady = abs(now - before) < STEADY_PERCENT
     return previous.predicted_attainment_percent if steady else new.predicted_attainment_percent
-
-
-def plan_id(plan: ServicePlan, demand: Demand) -> str:
-    """Short hash of what the plan decides and of the load that it is for; equal plans have equal ids."""
-    content = {
-        "replicas": {name: count for name, count in sorted(plan.replicas().items()) if count > 0},
-        "routing": plan.routing.value,
-        "rate": f"{demand.rate_rps:.6g}",
-        "sizes": [
-            (f"{bucket.prompt_tokens:.6g}", f"{bucket.generation_tokens:.6g}", f"{share:.6g}")
-            for bucket, share in zip(demand.buckets, demand.shares, strict=True)
-        ]
-        if demand.rate_rps > 0
-        else [],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def service_lower_bound(plan: ServicePlan, fleet: Plan) -> float:

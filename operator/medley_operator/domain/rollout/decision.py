@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +12,7 @@ from medley_operator.domain.rollout.goals import Goal
 from medley_operator.domain.rollout.writes import ChildWrites, ReplicaTargets
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.snapshot import Manifest
+from medley_planner.model import Demand, ServicePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,24 @@ class ServiceDecision:
     writes: ChildWrites
     route: Manifest | None
     """The HTTPRoute as the API server has it."""
+    gateways: frozenset[tuple[str, str]] | None
+    """(namespace, name) of each Gateway of the cluster; None where it has no Gateway API."""
     same_model_as: str | None
     """Another LLMService of the namespace that serves the same model name, and that came first by name."""
+
+    @property
+    def plan_id(self) -> str | None:
+        """The new plan's; None where the last one stays."""
+        plan, choice = self.goal.plan, self.candidate.choice
+        return None if plan is None or choice is None else plan_id(plan, choice.demand)
+
+    @property
+    def plan_stays(self) -> bool:
+        """Whether the plan in force is the one that the status shows: no other was made, or an equal one."""
+        if self.goal.plan is None:
+            return bool(self.rows)
+        shown = self.candidate.service.status.plan
+        return shown is not None and shown.id == self.plan_id
 
     @property
     def ready_replicas(self) -> int:
@@ -58,3 +77,19 @@ class ServiceDecision:
     @property
     def cost_per_hour(self) -> float:
         return sum(row.cost_per_hour for row in self.rows)
+
+
+def plan_id(plan: ServicePlan, demand: Demand) -> str:
+    """Short hash of what the plan decides and of the load that it is for; equal plans have equal ids."""
+    content = {
+        "replicas": {name: count for name, count in sorted(plan.replicas().items()) if count > 0},
+        "routing": plan.routing.value,
+        "rate": f"{demand.rate_rps:.6g}",
+        "sizes": [
+            (f"{bucket.prompt_tokens:.6g}", f"{bucket.generation_tokens:.6g}", f"{share:.6g}")
+            for bucket, share in zip(demand.buckets, demand.shares, strict=True)
+        ]
+        if demand.rate_rps > 0
+        else [],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
-from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting, problem_name
+from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_planner.check import Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
@@ -34,7 +34,8 @@ class Goal:
     kind: GoalKind
     replicas: dict[str, int]
     status: ConditionStatus
-    reason: PlanReason
+    reason: str
+    """One of `PlanReason`, or of the refusal."""
     message: str
     plan: ServicePlan | None = None
     fleet: Plan | None = None
@@ -59,15 +60,15 @@ def choose_goal(
 ) -> Goal:
     """The goal of one service. `outcome` is None where no service was planned this round; `plans` are those in it, by
     the service's name in the problem."""
-    if candidate.disposition is Disposition.REJECTED and candidate.rejection is not None:
-        return _kept(candidate, running, reason=candidate.rejection.reason, message=candidate.rejection.message)
+    if candidate.disposition is Disposition.REJECTED and candidate.refusal is not None:
+        return _kept(candidate, running, reason=candidate.refusal.reason, message=candidate.refusal.message)
     if candidate.disposition is Disposition.HELD and candidate.choice is not None:
         return _held(candidate, _held_message(candidate.choice, candidate.waiting))
-    refused = outcome.refused.get(problem_name(candidate.key)) if isinstance(outcome, FleetPlan) else None
+    refused = outcome.refused.get(candidate.key.problem_name) if isinstance(outcome, FleetPlan) else None
     if refused is not None:
         return _kept(candidate, running, reason=PlanReason.INVALID_SPEC, message=refused)
     if isinstance(outcome, Plan):
-        plan = plans.get(problem_name(candidate.key))
+        plan = plans.get(candidate.key.problem_name)
         if plan is not None:
             return _planned(candidate, plan, outcome, running)
     failure = (
@@ -106,7 +107,7 @@ def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
     )
 
 
-def _kept(candidate: ServiceCandidate, running: dict[str, RunningVariant], *, reason: PlanReason, message: str) -> Goal:
+def _kept(candidate: ServiceCandidate, running: dict[str, RunningVariant], *, reason: str, message: str) -> Goal:
     wanted = {name: count for name, count in candidate.last_replicas.items() if name in running}
     return Goal(
         kind=GoalKind.KEPT,

@@ -45,12 +45,12 @@ def service_rounds(
     """One for each. `owned`: the children by the uid of the LLMService that controls them."""
     plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
     return [
-        _stage(candidate, outcome, owned.get(candidate.service.metadata.uid, {}), plans=plans)
+        _service_round(candidate, outcome, owned.get(candidate.service.metadata.uid, {}), plans=plans)
         for candidate in candidates
     ]
 
 
-def _stage(
+def _service_round(
     candidate: ServiceCandidate,
     outcome: PlanOrFailure | None,
     own: Mapping[ObjectKey, Manifest],

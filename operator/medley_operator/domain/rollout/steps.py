@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medley_operator.domain.values.service_key import ServiceKey
+
 
 @dataclass(frozen=True, slots=True)
 class VariantScale:
@@ -49,12 +51,12 @@ class PoolUse:
 
 
 def fleet_replicas(
-    services: Mapping[tuple[str, str], Mapping[str, VariantScale]],
+    services: Mapping[ServiceKey, Mapping[str, VariantScale]],
     *,
-    uses: Mapping[tuple[str, str], Mapping[str, PoolUse]],
+    uses: Mapping[ServiceKey, Mapping[str, PoolUse]],
     stock_gpus: Mapping[str, int | None],
     other_gpus: Mapping[str, int],
-) -> dict[tuple[str, str], dict[str, int]]:
+) -> dict[ServiceKey, dict[str, int]]:
     """`next_replicas` of all services, with one exception where waiting would never end.
 
     On a full pool a growing variant may wait for GPUs that another variant's surplus holds, while that surplus waits
@@ -81,9 +83,9 @@ def fleet_replicas(
 
 
 def _overfull_pools(
-    applied: Mapping[tuple[str, str], Mapping[str, int]],
+    applied: Mapping[ServiceKey, Mapping[str, int]],
     *,
-    uses: Mapping[tuple[str, str], Mapping[str, PoolUse]],
+    uses: Mapping[ServiceKey, Mapping[str, PoolUse]],
     stock_gpus: Mapping[str, int | None],
     other_gpus: Mapping[str, int],
 ) -> frozenset[str]:
@@ -98,10 +100,10 @@ def _overfull_pools(
 
 
 def _can_move(
-    services: Mapping[tuple[str, str], Mapping[str, VariantScale]],
-    applied: Mapping[tuple[str, str], Mapping[str, int]],
+    services: Mapping[ServiceKey, Mapping[str, VariantScale]],
+    applied: Mapping[ServiceKey, Mapping[str, int]],
     *,
-    uses: Mapping[tuple[str, str], Mapping[str, PoolUse]],
+    uses: Mapping[ServiceKey, Mapping[str, PoolUse]],
     overfull: frozenset[str],
 ) -> bool:
     """Whether something will still change without a release: a shrink under way, or a start on a pool with room."""

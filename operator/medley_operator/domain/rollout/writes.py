@@ -16,7 +16,8 @@ from medley_operator.domain.rollout.diff import first_difference
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.candidates import ServiceCandidate, ServiceKey
+from medley_operator.domain.values.candidates import ServiceCandidate
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Apply, Delete, Manifest, ObjectKey
 
 
@@ -142,7 +143,7 @@ def _holder(
     uid = candidate.service.metadata.uid
     if observed is not None and labels.owner_uid(observed) != uid:
         owner = labels.label(observed, labels.SERVICE)
-        return f'LLMService "{owner}"' if owner and owner != candidate.key[1] else "an object that is not this one's"
+        return f'LLMService "{owner}"' if owner and owner != candidate.key.name else "an object that is not this one's"
     holder = claims.claim(key, candidate.key)
     return None if holder == candidate.key else f'LLMService "{holder[1]}"'
 

@@ -5,16 +5,21 @@ A fit is made once for equal measurements, not in every round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from medley_operator.api.v1alpha1 import MeasuredPoint, ModelProfileSpec
 from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
-from medley_operator.domain.values.profile_judgement import Known, Refusal
+from medley_operator.domain.values.profile_judgement import Known
+from medley_operator.domain.values.refusal import Refusal, first_refusal
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors, StepTime, memory_fit
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
+from medley_planner.capacity.memory import MemoryFit
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import LoadPoint
+from medley_planner.capacity.speed import PARTS
+from medley_planner.catalog import Gpu
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
@@ -26,121 +31,213 @@ MOST_ERROR = 0.5
 _CONFIG = "put the content of its config.json into spec.model.configJson of an LLMService of it, or correct the name"
 
 
-def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derates: Derates) -> Known | Refusal:
-    gpu = find_gpu(spec.gpu)
-    if gpu is None:
-        known = ", ".join(known_gpu_names())
-        return Refusal("UnknownGpu", f'spec.gpu "{spec.gpu}" is not in the catalogue; use one of {known}')
-    shape = shapes.get(spec.model.casefold())
-    if shape is None:
+@dataclass(frozen=True, eq=False)
+class ProfileInput:
+    """What the checks of a profile look at. `shapes`: those of models that services run, by name in lower case.
+
+    What is worked out on the way is worked out once; each fact says which checks must have passed before.
+    """
+
+    spec: ModelProfileSpec
+    shapes: Mapping[str, ModelShape]
+
+    @cached_property
+    def gpu(self) -> Gpu | None:
+        return find_gpu(self.spec.gpu)
+
+    @cached_property
+    def found_shape(self) -> ModelShape | Refusal:
+        known = self.shapes.get(self.spec.model.casefold())
+        if known is not None:
+            return known
         try:
-            shape = bundled_shape(spec.model, config=_CONFIG)
+            return bundled_shape(self.spec.model, config=_CONFIG)
         except UnknownModel as unknown:
             return Refusal("UnknownModel", f"spec.{unknown}")
-    layout = Layout(
-        gpu,
-        tensor_parallel=spec.tensor_parallel,
-        precision=Precision(spec.precision.value),
-        kv_format=KvFormat(spec.kv_precision.value),
-        engine=spec.engine,
-        engine_version=spec.engine_version,
-    )
-    told = _contradiction(spec, shape, layout)
-    if told is not None:
-        return told
-    key = EngineKey(shape.name, layout)
-    stated = spec.error_share
-    if spec.step_factors is not None:
-        return _of_factors(spec, key, shape, derates, stated)
-    found = _fitted(
-        tuple(point_of(point) for point in spec.points),
-        shape,
-        layout,
-        spec.token_budget,
-        spec.max_sequences,
-        spec.kv_tokens,
-    )
-    if isinstance(found, NoFit):
-        return Refusal("NoUsablePoint", f"spec.points: {found.reason}")
-    error = max(found.error, stated)
-    if error > MOST_ERROR:
-        return _too_far_off("spec.points: the best fit", error)
-    note = f"{found.used} points, mean TPOT error {found.error:.1%}"
-    if found.refused:
-        note += f"; {len(found.refused)} points refused, the first: {found.refused[0][1]}"
-    known_speed = _speed(found.factors, error, spec, derates)
-    return Known(key, known_speed, error, found.used, len(found.refused), note)
+
+    @cached_property
+    def key(self) -> EngineKey:
+        """The engine that was measured, once GPU and model are known."""
+        if self.gpu is None:
+            raise AssertionError(f"{self.spec.gpu} is checked though it is not in the catalogue")
+        layout = Layout(
+            self.gpu,
+            tensor_parallel=self.spec.tensor_parallel,
+            precision=Precision(self.spec.precision.value),
+            kv_format=KvFormat(self.spec.kv_precision.value),
+            engine=self.spec.engine,
+            engine_version=self.spec.engine_version,
+        )
+        return EngineKey(self.shape.name, layout)
+
+    @property
+    def shape(self) -> ModelShape:
+        """Once `model_is_known` has passed."""
+        if isinstance(self.found_shape, Refusal):
+            raise AssertionError(f"{self.spec.model} is checked though it is not known")
+        return self.found_shape
+
+    @property
+    def memory(self) -> MemoryFit:
+        return memory_fit(self.shape, self.key.layout, max_model_len=1, engine_kv_tokens=self.spec.kv_tokens)
+
+    @property
+    def factors(self) -> StepFactors | None:
+        """As given; None where points are."""
+        given = self.spec.step_factors
+        return None if given is None else StepFactors(**given.figures)
+
+    @property
+    def fit(self) -> Fit | NoFit | None:
+        """Of the points; None where factors are given."""
+        spec = self.spec
+        if spec.step_factors is not None:
+            return None
+        points = tuple(point_of(point) for point in spec.points)
+        return _fitted(points, self.shape, self.key.layout, spec.token_budget, spec.max_sequences, spec.kv_tokens)
+
+    @property
+    def stated_error(self) -> float:
+        """As a share; 0 where none is given."""
+        return self.spec.error_share
 
 
-def _of_factors(
-    spec: ModelProfileSpec, key: EngineKey, shape: ModelShape, derates: Derates, stated: float
-) -> Known | Refusal:
-    given = spec.step_factors
-    if given is None:
-        raise AssertionError("a profile without factors has points")
-    values = given.figures
-    for name, value in values.items():
+def gpu_is_known(given: ProfileInput) -> Refusal | None:
+    """Factors are multiples of the data sheet's estimate, so the GPU is one of the catalogue."""
+    if given.gpu is not None:
+        return None
+    known = ", ".join(known_gpu_names())
+    return Refusal("UnknownGpu", f'spec.gpu "{given.spec.gpu}" is not in the catalogue; use one of {known}')
+
+
+def model_is_known(given: ProfileInput) -> Refusal | None:
+    """The model's shape is in the catalogue, or a service that runs it gives its config.json."""
+    return given.found_shape if isinstance(given.found_shape, Refusal) else None
+
+
+def model_fits_its_gpus(given: ProfileInput) -> Refusal | None:
+    """The degree divides the model, and its GPUs hold it."""
+    if given.memory.fits:
+        return None
+    named = f"spec.tensorParallel {given.spec.tensor_parallel}, spec.precision {given.key.layout.precision}"
+    return Refusal("ModelDoesNotFit", f"{named}: {given.memory.reason}")
+
+
+def cache_holds_what_was_measured(given: ProfileInput) -> Refusal | None:
+    """A request that was measured was in the KV cache as a whole."""
+    spec = given.spec
+    longest = max((one.prompt_tokens_mean + one.generation_tokens_mean for one in spec.points), default=0.0)
+    if spec.kv_tokens is None or spec.kv_tokens >= longest:
+        return None
+    return Refusal(
+        "KvTokensImpossible",
+        f"spec.kvTokens {spec.kv_tokens} is less than the {longest:g} tokens of a measured request; give what the "
+        "engine says at its start, or leave it out",
+    )
+
+
+def cache_fits_beside_the_weights(given: ProfileInput) -> Refusal | None:
+    """No engine has a larger KV cache than its GPUs have room for. An FP8 cache takes least: one byte per element."""
+    spec, layout = given.spec, given.key.layout
+    if spec.kv_tokens is None:
+        return None
+    needed = spec.kv_tokens * given.shape.kv_bytes_per_token(spec.tensor_parallel, element_bytes=1.0)
+    room = layout.gpus * layout.gpu.usable_gib * 2.0**30 - given.memory.weights_gb * 1e9
+    if needed <= room:
+        return None
+    return Refusal(
+        "KvTokensImpossible",
+        f"spec.kvTokens {spec.kv_tokens} takes {needed / 1e9:.0f} GB in FP8, but {layout.hardware} have "
+        f"{max(room, 0.0) / 1e9:.0f} GB beside the weights; give what the engine says at its start, or leave it out",
+    )
+
+
+def factors_are_in_range(given: ProfileInput) -> Refusal | None:
+    """Factors beyond these are typing errors, not engines."""
+    for name in PARTS if given.factors is not None else ():
+        value = getattr(given.factors, name)
         if not LEAST_FACTOR <= value <= MOST_FACTOR:
             return Refusal(
                 "FactorOutOfRange",
                 f"spec.stepFactors.{name} is {value:g}; give {LEAST_FACTOR:g} to {MOST_FACTOR:g}, as multiples of the "
                 "data sheet's estimate",
             )
-    factors = StepFactors(**values)
-    step = StepTime(shape, key.layout, factors=factors).seconds(
+    return None
+
+
+def factors_keep_physical_limits(given: ProfileInput) -> Refusal | None:
+    """No engine reads memory or computes faster than its GPUs can."""
+    if given.factors is None:
+        return None
+    step = StepTime(given.shape, given.key.layout, factors=given.factors).seconds(
         prefill_tokens=0, prefill_attended=0, decode_sequences=1, kv_tokens=0
     )
     too_fast = beats_the_limit(
-        shape,
-        key.layout,
+        given.shape,
+        given.key.layout,
         prompt_tokens=1,
         generation_tokens=1,
         concurrency=1,
         ttft_seconds=step,
         tpot_seconds=step,
     )
-    if too_fast:
-        return Refusal("BeatsPhysicalLimit", f"spec.stepFactors: with them {too_fast}; measure again")
-    if stated > MOST_ERROR:
-        return _too_far_off("spec.errorPercent", stated)
-    note = f"factors as given, mean TPOT error {stated:.1%}" if spec.error_percent is not None else "factors as given"
-    return Known(key, _speed(factors, stated, spec, derates), stated, note=note)
-
-
-def _too_far_off(what: str, error: float) -> Refusal:
-    message = (
-        f"{what} is off by {error:.0%}, above {MOST_ERROR:.0%}: the data sheet's estimate is usually nearer; measure "
-        "again, or check model, GPU, precision and engine version"
-    )
-    return Refusal("ErrorTooLarge", message)
-
-
-def _contradiction(spec: ModelProfileSpec, shape: ModelShape, layout: Layout) -> Refusal | None:
-    """What cannot be true of any engine: a degree that does not divide the model, a cache of an impossible size."""
-    named = f"spec.tensorParallel {spec.tensor_parallel}, spec.precision {layout.precision}"
-    fit = memory_fit(shape, layout, max_model_len=1, engine_kv_tokens=spec.kv_tokens)
-    if not fit.fits:
-        return Refusal("ModelDoesNotFit", f"{named}: {fit.reason}")
-    if spec.kv_tokens is None:
+    if not too_fast:
         return None
-    longest = max((one.prompt_tokens_mean + one.generation_tokens_mean for one in spec.points), default=0.0)
-    if spec.kv_tokens < longest:
-        return Refusal(
-            "KvTokensImpossible",
-            f"spec.kvTokens {spec.kv_tokens} is less than the {longest:g} tokens of a measured request; give what the "
-            "engine says at its start, or leave it out",
-        )
-    # An FP8 cache has one byte per element; nothing else takes memory.
-    bytes_per_token = shape.kv_bytes_per_token(spec.tensor_parallel, element_bytes=1.0)
-    room = layout.gpus * layout.gpu.usable_gib * 2.0**30 - fit.weights_gb * 1e9
-    if spec.kv_tokens * bytes_per_token > room:
-        return Refusal(
-            "KvTokensImpossible",
-            f"spec.kvTokens {spec.kv_tokens} takes {spec.kv_tokens * bytes_per_token / 1e9:.0f} GB in FP8, but "
-            f"{layout.hardware} have {max(room, 0.0) / 1e9:.0f} GB beside the weights; give what the "
-            "engine says at its start, or leave it out",
-        )
-    return None
+    return Refusal("BeatsPhysicalLimit", f"spec.stepFactors: with them {too_fast}; measure again")
+
+
+def points_can_be_fitted(given: ProfileInput) -> Refusal | None:
+    """At least one measured point says something of the step time."""
+    return Refusal("NoUsablePoint", f"spec.points: {given.fit.reason}") if isinstance(given.fit, NoFit) else None
+
+
+def error_is_small_enough(given: ProfileInput) -> Refusal | None:
+    """What is further off than `MOST_ERROR` says less than the data sheet."""
+    what, error = "spec.errorPercent", given.stated_error
+    if isinstance(given.fit, Fit):
+        what, error = "spec.points: the best fit", max(given.fit.error, error)
+    if error <= MOST_ERROR:
+        return None
+    return Refusal(
+        "ErrorTooLarge",
+        f"{what} is off by {error:.0%}, above {MOST_ERROR:.0%}: the data sheet's estimate is usually nearer; measure "
+        "again, or check model, GPU, precision and engine version",
+    )
+
+
+MODEL_PROFILE_CHECKS: tuple[Callable[[ProfileInput], Refusal | None], ...] = (
+    gpu_is_known,
+    model_is_known,
+    model_fits_its_gpus,
+    cache_holds_what_was_measured,
+    cache_fits_beside_the_weights,
+    factors_are_in_range,
+    factors_keep_physical_limits,
+    points_can_be_fitted,
+    error_is_small_enough,
+)
+"""What a ModelProfile must satisfy to be believed, in this order."""
+
+
+def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derates: Derates) -> Known | Refusal:
+    """The factors and share that plans count on, or why the profile is not believed."""
+    given = ProfileInput(spec, shapes)
+    refusal = first_refusal(MODEL_PROFILE_CHECKS, given)
+    if refusal is not None:
+        return refusal
+    stated = given.stated_error
+    if given.factors is not None:
+        said = f"factors as given, mean TPOT error {stated:.1%}"
+        note = said if spec.error_percent is not None else "factors as given"
+        return Known(given.key, _speed(given.factors, stated, spec, derates), stated, note=note)
+    fit = given.fit
+    if not isinstance(fit, Fit):
+        raise AssertionError("a profile without factors has points that were fitted")
+    error = max(fit.error, stated)
+    note = f"{fit.used} points, mean TPOT error {fit.error:.1%}"
+    if fit.refused:
+        note += f"; {len(fit.refused)} points refused, the first: {fit.refused[0][1]}"
+    return Known(given.key, _speed(fit.factors, error, spec, derates), error, fit.used, len(fit.refused), note)
 
 
 def _speed(factors: StepFactors, error: float, spec: ModelProfileSpec, derates: Derates) -> Speed:

@@ -1,4 +1,4 @@
-"""What each `ModelProfile` is good for: plans rest on it, or why not. Pure.
+"""What each `ModelProfile` is good for, which services could use it, and its status. Pure.
 
 A profile that makes no sense is told so in its own status, and everything else is planned as if it were not there: the
 estimate of the data sheet stays.
@@ -6,17 +6,42 @@ estimate of the data sheet stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import ModelProfile
+from medley_operator.api.v1alpha1 import LLMService, ModelProfile, ModelProfileStatus
+from medley_operator.domain.engine.arguments import user_flags
 from medley_operator.domain.speed.profile_reading import read_profile
-from medley_operator.domain.speed.profile_use import Use, uses_of
-from medley_operator.domain.values.catalogue import find_shape
-from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft
-from medley_operator.domain.values.profile_judgement import Judgement, Known, Refusal
-from medley_operator.domain.values.snapshot import Snapshot
+from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.profile_judgement import Judgement, Known
+from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import ObjectKey, Snapshot, StatusWrite
+from medley_operator.domain.variants.requested import precisions_of
 from medley_planner.capacity import DERATES, Derates, EngineKey
-from medley_planner.shapes import ModelShape
+from medley_planner.layout import EngineKind, KvFormat
+from medley_planner.shapes import ModelShape, Precision
+from medley_planner.variants import kv_format_of
+
+ACCEPTED, IN_USE = "Accepted", "InUse"
+"""The conditions of a ModelProfile."""
+NOT_ACCEPTED = Draft(ConditionStatus.FALSE, "NotAccepted", "estimates of the data sheet are used instead")
+"""InUse of a profile that is not accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One service: `model` and GPUs by the catalogue's names, `gpus_per_node` the most that a node of a pool has."""
+
+    service: str
+    model: str
+    engine: tuple[EngineKind, str]
+    """And its version."""
+    precisions: tuple[Precision, ...]
+    kv_format: KvFormat
+    gpus_per_node: Mapping[str, int]
+    max_model_len: int
 
 
 def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judgement, ...]:
@@ -35,7 +60,7 @@ def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judg
             # Equal times: the first by name.
             if other is None or (profile.spec.measured_at or "") > (other.spec.measured_at or ""):
                 newest[known.key] = profile
-    uses = uses_of(snapshot)
+    uses = _uses_of(snapshot)
     return tuple(_judgement(profile, known, newest, uses) for profile, known in found)
 
 
@@ -48,10 +73,10 @@ def _judgement(
             profile=profile,
             known=known,
             counts=False,
-            accepted=Draft(ConditionType.ACCEPTED, false, known.reason, known.message),
-            in_use=Draft(ConditionType.IN_USE, false, "NotAccepted", "estimates of the data sheet are used instead"),
+            accepted=Draft(false, known.reason, known.message),
+            in_use=NOT_ACCEPTED,
         )
-    accepted = Draft(ConditionType.ACCEPTED, true, "Accepted", known.note)
+    accepted = Draft(true, "Accepted", known.note)
     winner = newest.get(known.key, profile)
     if winner.metadata.name != profile.metadata.name:
         told = winner.spec.measured_at or "no time"
@@ -59,59 +84,150 @@ def _judgement(
             f'ModelProfile "{winner.metadata.name}" is of the same engine and newer (spec.measuredAt {told} against '
             f"{profile.spec.measured_at or 'none'}); delete one of them"
         )
-        in_use = Draft(ConditionType.IN_USE, false, "Superseded", message)
+        in_use = Draft(false, "Superseded", message)
         return Judgement(profile=profile, known=known, counts=False, accepted=accepted, in_use=in_use)
-    reason, message = _use(known, uses)
+    users = _users(known, uses)
     return Judgement(
         profile=profile,
         known=known,
         counts=True,
         accepted=accepted,
-        in_use=Draft(ConditionType.IN_USE, true if reason == "InUse" else false, reason, message),
+        in_use=Draft(false, users.reason, users.message) if isinstance(users, Refusal) else _in_use(users),
+        users=() if isinstance(users, Refusal) else users,
     )
 
 
-def _use(known: Known, uses: Sequence[Use]) -> tuple[str, str]:
-    """Reason and message of the condition InUse."""
+def _users(known: Known, uses: Sequence[Use]) -> tuple[str, ...] | Refusal:
+    """The LLMServices that may run what was measured; where there are none, reason and message of InUse."""
     key, layout = known.key, known.key.layout
     model = [use for use in uses if use.model == key.model]
     if not model:
-        return "Unused", f'no LLMService serves model "{key.model}"'
+        return Refusal("Unused", f'no LLMService serves model "{key.model}"')
     version = [use for use in model if use.engine == (layout.engine, layout.engine_version)]
     if not version:
         run = ", ".join(sorted({" ".join(use.engine) for use in model}))
-        return (
+        return Refusal(
             "OtherEngineVersion",
             f"measured with {layout.engine} {layout.engine_version}, but the LLMServices that serve {key.model} run "
             f"{run}: their variants stay estimated; measure that version",
         )
     ways = [use for use in version if layout.precision in use.precisions]
     if not ways:
-        return "Unused", f"no LLMService of {key.model} may run it in {layout.precision}"
+        return Refusal("Unused", f"no LLMService of {key.model} may run it in {layout.precision}")
     ways = [use for use in ways if layout.kv_format is use.kv_format]
     if not ways:
-        return "Unused", f"no LLMService of {key.model} runs it with a KV cache in {layout.kv_format}"
+        return Refusal("Unused", f"no LLMService of {key.model} runs it with a KV cache in {layout.kv_format}")
     placed = [use for use in ways if use.gpus_per_node.get(layout.gpu.name, 0) >= layout.gpus]
     if not placed:
-        return "Unused", f"no GPUPool has {layout.hardware} on a node"
+        return Refusal("Unused", f"no GPUPool has {layout.hardware} on a node")
     kv_tokens = known.speed.kv_tokens
     roomy = [use for use in placed if kv_tokens is None or use.max_model_len <= kv_tokens]
     if not roomy:
-        return (
+        return Refusal(
             "TooFewKvTokens",
             f"spec.kvTokens {kv_tokens} is less than one sequence of spec.model.maxModelLen {placed[0].max_model_len} "
             f"of LLMService {placed[0].service}, whose variants stay estimated; correct one of them",
         )
-    names = [use.service for use in roomy]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return "InUse", f"plans of LLMService {', '.join(names[:3])}{more} rest on it"
+    return tuple(use.service for use in roomy)
 
 
 def _shapes(snapshot: Snapshot) -> dict[str, ModelShape]:
     """The shapes of models that services run, by name in lower case: some give a config.json of their own."""
     shapes: dict[str, ModelShape] = {}
-    for service in sorted(snapshot.services, key=lambda one: (one.metadata.namespace, one.metadata.name)):
+    for service in sorted(snapshot.services, key=ServiceKey.of):
         shape = find_shape(service)
         if isinstance(shape, ModelShape):
             shapes.setdefault(shape.name.casefold(), shape)
     return shapes
+
+
+def _uses_of(snapshot: Snapshot) -> tuple[Use, ...]:
+    """In the order of the services' names; services whose model, RuntimeProfile or KV cache format is not known use
+    nothing."""
+    profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
+    uses: list[Use] = []
+    for service in sorted(snapshot.services, key=ServiceKey.of):
+        shape = find_shape(service)
+        profile = profiles.get(service.spec.runtime.profile_ref)
+        if isinstance(shape, Refusal) or profile is None or service.metadata.deletion_timestamp is not None:
+            continue
+        kv_format = kv_format_of(profile.spec.engine, user_flags(service, profile))
+        if kv_format is None:
+            continue
+        uses.append(
+            Use(
+                service=ServiceKey.of(service).problem_name,
+                model=shape.name,
+                engine=(profile.spec.engine, profile.spec.version),
+                precisions=precisions_of(service),
+                kv_format=kv_format,
+                gpus_per_node=_gpus_per_node(service, snapshot),
+                max_model_len=service.spec.model.max_model_len,
+            )
+        )
+    return tuple(uses)
+
+
+def _gpus_per_node(service: LLMService, snapshot: Snapshot) -> Mapping[str, int]:
+    named = {variant.pool_ref for variant in service.spec.variants}
+    most: dict[str, int] = {}
+    for pool in snapshot.pools:
+        gpu = find_gpu(pool.spec.gpu)
+        if gpu is not None and (not named or pool.metadata.name in named):
+            most[gpu.name] = max(most.get(gpu.name, 0), pool.spec.capacity.gpus_per_node)
+    return most
+
+
+def model_profile_status(judged: Judgement, *, refused: Collection[str], now: str) -> StatusWrite | None:
+    """The status of a profile, or None where it reads so already. `refused`: LLMServices that cannot be planned."""
+    profile = judged.profile
+    generation = profile.metadata.generation
+    conditions = merge(
+        profile.status.conditions,
+        {ACCEPTED: judged.accepted, IN_USE: _seen_in_use(judged, refused)},
+        generation=generation,
+        now=now,
+    )
+    status = ModelProfileStatus(observed_generation=generation, conditions=conditions)
+    known = judged.known
+    if isinstance(known, Known):
+        factors = known.speed.factors
+        status = status.model_copy(
+            update={
+                "fixed": _decimal(factors.fixed),
+                "compute": _decimal(factors.compute),
+                "sequence": _decimal(factors.sequence),
+                "kv": _decimal(factors.kv),
+                "error_percent": f"{100.0 * known.error:.1f}",
+                "derate": _decimal(known.speed.derate),
+                "points_used": known.points_used,
+                "points_refused": known.points_refused,
+            }
+        )
+    if status == profile.status:
+        return None
+    key = ObjectKey(kind="ModelProfile", namespace="", name=profile.metadata.name)
+    written = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return StatusWrite(key=key, uid=profile.metadata.uid, status=written)
+
+
+def _seen_in_use(judged: Judgement, refused: Collection[str]) -> Draft:
+    """InUse after planning: no plan rests on a profile whose every user is refused."""
+    if not judged.users or not refused:
+        return judged.in_use
+    left = [name for name in judged.users if name not in refused]
+    if left:
+        return _in_use(left)
+    named = ", ".join(judged.users[:3])
+    return Draft(
+        ConditionStatus.FALSE, "Unused", f"LLMService {named} could use it and is not planned; see its PlanReady"
+    )
+
+
+def _in_use(users: Sequence[str]) -> Draft:
+    more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+    return Draft(ConditionStatus.TRUE, "InUse", f"plans of LLMService {', '.join(users[:3])}{more} rest on it")
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.3f}"

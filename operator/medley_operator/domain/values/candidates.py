@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
+from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
 from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.check import Subject
@@ -20,22 +21,6 @@ from medley_planner.model import Demand, Problem, Variant
 from medley_planner.omitted import Omitted
 from medley_planner.variants import Replica
 from medley_planner.workload import Forecaster
-
-ServiceKey = tuple[str, str]
-"""(namespace, name) of an LLMService."""
-
-
-def problem_name(key: ServiceKey) -> str:
-    """Name of a service in the planner's problem."""
-    return f"{key[0]}/{key[1]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why a service cannot be planned: reason of PlanReady, and a message that names field, value and way out."""
-
-    reason: PlanReason
-    message: str
 
 
 class LoadSource(StrEnum):
@@ -72,6 +57,7 @@ class PoolState:
 
     `stock_gpus` None: no limit. `node_gpus`: GPUs of each node; None where nodes are made without a limit.
     `gpu` is its name in the catalogue, None where the catalogue lacks it. `zones`: none where they are not known.
+    `refusal`: why it cannot be planned with; None where it can.
     """
 
     pool: GPUPool
@@ -80,6 +66,7 @@ class PoolState:
     stock_gpus: int | None
     node_gpus: tuple[int, ...] | None
     zones: tuple[str, ...] = ()
+    refusal: Refusal | None = None
 
     def replica_limit(self, gpus_per_replica: int) -> int | None:
         """Replicas that fit, since the GPUs of one replica must sit on one node; None: no limit."""
@@ -136,12 +123,12 @@ class ServiceCandidate:
     omitted: tuple[Omitted, ...] = ()
     missing_tables: tuple[TableKey, ...] = ()
     waiting: Waiting | None = None
-    rejection: Rejection | None = None
+    refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> ServiceKey:
-        return self.service.metadata.namespace, self.service.metadata.name
+        return ServiceKey.of(self.service)
 
     def variant(self, name: str) -> VariantCandidate | None:
         return next((candidate for candidate in self.variants if candidate.variant.name == name), None)

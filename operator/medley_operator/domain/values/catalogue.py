@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.values.candidates import Rejection
 from medley_operator.domain.values.conditions import PlanReason
+from medley_operator.domain.values.refusal import Refusal
 from medley_planner.bad_input import shown
 from medley_planner.catalog import Gpu, UnknownGpu, gpu, known_gpus
 from medley_planner.shapes import BadConfig, ModelShape, UnknownModel, bundled_shape, model_id, shape_from_config
@@ -24,14 +24,14 @@ def find_gpu(name: str) -> Gpu | None:
         return None
 
 
-def find_shape(service: LLMService) -> ModelShape | Rejection:
+def find_shape(service: LLMService) -> ModelShape | Refusal:
     """The shape of the service's model: from its own config.json where it gives one, else from the catalogue."""
     model = service.spec.model
     if model.config_json is None:
         try:
             return bundled_shape(model.uri)
         except UnknownModel as error:
-            return Rejection(PlanReason.UNKNOWN_MODEL, f"spec.model.uri is {shown(model.uri)}: {error.way_out}")
+            return Refusal(PlanReason.UNKNOWN_MODEL, f"spec.model.uri is {shown(model.uri)}: {error.way_out}")
     # Parsed here: the planner takes a text that is no object for the path of a file, and this text is a tenant's.
     try:
         config = json.loads(model.config_json)
@@ -45,5 +45,5 @@ def find_shape(service: LLMService) -> ModelShape | Rejection:
         return _bad_config(f"cannot be used: {error}")
 
 
-def _bad_config(problem: str) -> Rejection:
-    return Rejection(PlanReason.UNKNOWN_MODEL, f"spec.model.configJson {problem}")
+def _bad_config(problem: str) -> Refusal:
+    return Refusal(PlanReason.UNKNOWN_MODEL, f"spec.model.configJson {problem}")

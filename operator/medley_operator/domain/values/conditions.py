@@ -1,30 +1,18 @@
 """Conditions in the form of KEP-1623: merged so that `lastTransitionTime` moves only when the status does.
 
-Pure; the time is an argument.
+Pure; the time is an argument. What each condition means stands with its object: `report.service_conditions`,
+`report.platform_status`, `speed.profile_conditions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import Condition
 
 MAX_MESSAGE_LENGTH = 1024
-
-
-class ConditionType(StrEnum):
-    READY = "Ready"
-    METRICS_AVAILABLE = "MetricsAvailable"
-    PLAN_READY = "PlanReady"
-    CAPACITY_AVAILABLE = "CapacityAvailable"
-    WORKLOADS_READY = "WorkloadsReady"
-    ROUTING_READY = "RoutingReady"
-    MODEL_NAME_UNIQUE = "ModelNameUnique"
-    ACCEPTED = "Accepted"
-    IN_USE = "InUse"
-    SLO_ATTAINABLE = "SLOAttainable"
 
 
 class ConditionStatus(StrEnum):
@@ -58,27 +46,31 @@ class Draft:
     `sticky_message`: the old message stays while status, reason and generation do, for messages with live figures.
     """
 
-    type: ConditionType
     status: ConditionStatus
     reason: str
     message: str
     sticky_message: bool = False
 
+    @classmethod
+    def of(cls, condition: Condition) -> Draft:
+        """The condition as the object has it."""
+        return cls(ConditionStatus(condition.status), condition.reason, condition.message)
 
-def merge(existing: Sequence[Condition], drafts: Sequence[Draft], *, generation: int, now: str) -> list[Condition]:
-    """The conditions to write: those of `drafts`, in order; others of `existing` are dropped."""
+
+def merge(existing: Sequence[Condition], drafts: Mapping[str, Draft], *, generation: int, now: str) -> list[Condition]:
+    """The conditions to write: those of `drafts`, by type and in order; others of `existing` are dropped."""
     before = {condition.type: condition for condition in existing}
-    return [_merged(before.get(draft.type), draft, generation=generation, now=now) for draft in drafts]
+    return [_merged(before.get(type_), type_, draft, generation=generation, now=now) for type_, draft in drafts.items()]
 
 
-def _merged(old: Condition | None, draft: Draft, *, generation: int, now: str) -> Condition:
+def _merged(old: Condition | None, type_: str, draft: Draft, *, generation: int, now: str) -> Condition:
     message = draft.message
     if old is not None and draft.sticky_message:
         before = (old.status, old.reason, old.observed_generation)
         message = old.message if before == (draft.status, draft.reason, generation) else message
     unchanged = old is not None and old.status == draft.status
     return Condition(
-        type=draft.type,
+        type=type_,
         status=draft.status,
         reason=draft.reason,
         message=_shortened(message),
@@ -91,5 +83,5 @@ def _shortened(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE_LENGTH else message[: MAX_MESSAGE_LENGTH - 1] + "…"
 
 
-def find(conditions: Sequence[Condition], type_: ConditionType) -> Condition | None:
+def find(conditions: Sequence[Condition], type_: str) -> Condition | None:
     return next((condition for condition in conditions if condition.type == type_), None)

@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.domain.values.conditions import Draft
+from medley_operator.domain.values.refusal import Refusal
 from medley_planner.capacity import EngineKey, Speed
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a profile is not used: reason of the condition Accepted, and a message with field, value and way out."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +24,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A profile, what it says, and the conditions that tell it. `counts`: plans rest on it."""
+    """A profile, what it says, and its conditions. `counts`: it is what is known of its engine. `users`: the
+    LLMServices that may run that engine, if they can be planned."""
 
     profile: ModelProfile
     known: Known | Refusal
     counts: bool
     accepted: Draft
     in_use: Draft
+    users: tuple[str, ...] = ()

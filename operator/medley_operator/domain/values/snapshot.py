@@ -13,7 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.workload import Forecaster
@@ -36,12 +39,12 @@ class ObjectKey:
 
 @dataclass(frozen=True, slots=True)
 class InvalidObject:
-    """An object of ours that the API server holds but that does not parse; `message` names field, value, way out."""
+    """An object of ours that the API server holds but that does not parse."""
 
     key: ObjectKey
     uid: str
     generation: int
-    message: str
+    refusal: Refusal
     status: Manifest
     """The status it has now, so that an equal one is not written again."""
 
@@ -98,8 +101,7 @@ class Snapshot:
     """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
     """(namespace, name) of each Gateway."""
-    observations: Mapping[tuple[str, str], Observation]
-    """By (namespace, name) of the LLMService."""
+    observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
     """What the counters of engines that run tell of their speed."""
     model_profiles: tuple[ModelProfile, ...] = ()
@@ -111,7 +113,7 @@ class Snapshot:
     """When it was taken, on the operator's monotonic clock."""
     pods: tuple[Manifest, ...] = ()
     """Pods of our Deployments, in rounds where one of them may have become Ready."""
-    histories: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates of before the operator started, told once: (time on that clock, requests per second), oldest first."""
 
 
@@ -149,12 +151,12 @@ class ServiceMemory:
 
 @dataclass(frozen=True, slots=True)
 class FleetMemory:
-    """What is kept between rounds; services by (namespace, name). Losing it costs nothing but one fresh plan.
+    """What is kept between rounds; services by key. Losing it costs nothing but one fresh plan.
 
     `leads`: how long replicas took to start.
     """
 
-    services: Mapping[tuple[str, str], ServiceMemory] = field(default_factory=dict)
+    services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)
 
 
@@ -185,9 +187,9 @@ class StatusWrite:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A child object to server-side apply. `service` is the (namespace, name) of the LLMService it belongs to."""
+    """A child object to server-side apply. `service` is the LLMService that it belongs to."""
 
-    service: tuple[str, str]
+    service: ServiceKey
     manifest: Manifest
 
 
@@ -195,60 +197,9 @@ class Apply:
 class Delete:
     """A child object to delete, if it still has this uid."""
 
-    service: tuple[str, str]
+    service: ServiceKey
     key: ObjectKey
     uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class VariantGauge:
-    variant: str
-    pool: str
-    gpu: str
-    desired: int
-    ready: int
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceGauges:
-    """Figures of one service for the exporter; rates in requests per second, money in US dollars per hour."""
-
-    namespace: str
-    name: str
-    rate_rps: float
-    prompt_tokens_mean: float
-    generation_tokens_mean: float
-    cost_per_hour: float
-    best_single_cost_per_hour: float | None
-    unserved_rps: float
-    held: bool
-    variants: tuple[VariantGauge, ...]
-    measured_rps: float | None = None
-    forecast_margin: float | None = None
-    """Of this round, not of the plan; None: nothing is measured, or there is no forecast."""
-    predicted_attainment: float | None = None
-    """Share of requests within the targets, as the check of the plan simulated it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolGauges:
-    """A pool that is paid by the node: nodes that the plan pays for, and what no replica on them accounts for."""
-
-    pool: str
-    planned_nodes: int
-    idle_cost_per_hour: float | None
-    """US dollars per hour; None where this round made no plan."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeadGauges:
-    """How long replicas of a model take to start on a type of GPU, by component, on nodes that are warm or cold."""
-
-    model: str
-    gpu: str
-    node: str
-    starts: int
-    p90_seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +210,5 @@ class Decision:
     deletes: tuple[Delete, ...]
     statuses: tuple[StatusWrite, ...]
     events: tuple[EventNote, ...]
-    gauges: tuple[ServiceGauges, ...]
+    gauges: tuple[GaugeSample, ...]
     memory: FleetMemory
-    pool_gauges: tuple[PoolGauges, ...] = ()
-    lead_gauges: tuple[LeadGauges, ...] = ()

@@ -16,27 +16,39 @@ from medley_operator.api.v1alpha1 import (
     LLMService,
     RuntimeProfile,
 )
-from medley_operator.domain.checks.attainable import target_rejection
 from medley_operator.domain.cluster.startup import startup_seconds
-from medley_operator.domain.values.candidates import PoolState, Rejection, VariantCandidate
-from medley_operator.domain.values.catalogue import find_shape
+from medley_operator.domain.values.candidates import PoolState, VariantCandidate
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.variants.requested import (
     Ask,
     asks_of,
     chooses_token_budget,
     engine_of,
-    fits_nowhere,
-    same_name,
 )
 from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
-from medley_planner.shapes import model_id
+from medley_planner.shapes import ModelShape, model_id
 from medley_planner.variants import Engine, Row, choose_budgets, generate, limit, prune
 
 NO_LEADS = LeadTimes()
 """No start was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedVariants:
+    """All variants that pools, model and profile allow, before any is pruned, and what is omitted already.
+
+    `made` are all rows, `rows` one for each name. `clash`: two entries of `spec.variants` that mean different variants
+    have the same name, told with the way out; None where there are none.
+    """
+
+    engine: Engine
+    asks: tuple[Ask, ...]
+    made: tuple[Row, ...]
+    rows: tuple[Row, ...]
+    omitted: tuple[Omitted, ...]
+    clash: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,67 +63,73 @@ class ChosenVariants:
     missing_tables: tuple[TableKey, ...] = ()
 
 
-def find_variants(
+def offered_variants(
     service: LLMService,
     profile: RuntimeProfile,
+    shape: ModelShape,
     *,
     pools: Sequence[PoolState],
     demand: Demand,
-    running: Mapping[str, int] = MappingProxyType({}),
-    planned_as: Service | None = None,
     speeds: Mapping[EngineKey, Speed] = MappingProxyType({}),
     estimate: Speed = ESTIMATE,
     tables: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({}),
-    leads: LeadTimes = NO_LEADS,
-) -> ChosenVariants | Rejection:
-    """The variants of a service whose spec passed `validate`, or why there is none.
+) -> OfferedVariants:
+    """The variants of a service whose spec has passed the checks of its wishes (`checks.variants`).
 
-    `running`: replicas of the last plan, by variant; these, and those that the status tells, are not left out.
-    `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
-    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `speeds`:
-    what is known beyond the data sheet; `estimate`: what holds where nothing is. `tables`: what was simulated; without,
-    capacities are the closed form's. `leads`: how long starts take.
+    `speeds`: what is known beyond the data sheet; `estimate`: what holds where nothing is. `tables`: what was
+    simulated; without, capacities are the closed form's.
     """
-    shape = find_shape(service)
-    asked = asks_of(service, profile, pools)
-    if isinstance(asked, Rejection):
-        return asked
-    if isinstance(shape, Rejection):
-        return shape
+    asked = asks_of(service, pools)
     engine = engine_of(service, profile, shape, speeds, estimate)
-    if isinstance(engine, Rejection):
-        return engine
     engine = replace(engine, prefix_hit_rate=demand.prefix_hit_rate, tables=tables.get(engine.table_group, ()))
     made = generate(
         engine, tuple(ask.source for ask in asked.asks), demand.buckets, longest_name=MAX_VARIANT_NAME_LENGTH
     )
     omitted = [*asked.omitted, *made.omitted]
-    rows = _unique(made.rows, asked.asks, omitted)
-    if isinstance(rows, Rejection):
-        return rows
-    if not rows:
-        return fits_nowhere(service, engine, omitted)
-    rejection = target_rejection(service, rows, demand)
-    if rejection is not None:
-        return rejection
-    maker = _VariantMaker(model_id(service.spec.model.uri), profile, leads, running)
-    whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
-    whole = replace(whole, variants=tuple(maker.variant(row, asked.asks[row.source]) for row in rows))
-    chosen = chooses_token_budget(profile)
-    if chosen:
-        whole = replace(whole, variants=_one_budget_each(whole, made.rows, rows, asked.asks, running, service))
-    kept, dropped = _pruned(whole, rows, asked.asks, {*running, *_running(service)})
-    by_name = {row.name: row for row in rows}
-    return ChosenVariants(
-        variants=tuple(_candidate(variant, by_name[variant.name], asked.asks) for variant in kept),
-        omitted=(*omitted, *dropped),
-        missing_tables=_missing(made.rows, {variant.name for variant in kept}, engine, chosen=chosen),
+    rows, clash = _unique(made.rows, asked.asks, omitted)
+    return OfferedVariants(
+        engine=engine, asks=asked.asks, made=made.rows, rows=tuple(rows), omitted=tuple(omitted), clash=clash
     )
 
 
-def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) -> list[Row] | Rejection:
-    """One row for each name: of two entries that mean the same variant, the one that says more about it counts."""
+def choose_variants(
+    service: LLMService,
+    profile: RuntimeProfile,
+    offered: OfferedVariants,
+    *,
+    demand: Demand,
+    running: Mapping[str, int] = MappingProxyType({}),
+    planned_as: Service | None = None,
+    leads: LeadTimes = NO_LEADS,
+) -> ChosenVariants:
+    """Those of `offered` that are worth planning with, once they have passed the checks.
+
+    `running`: replicas of the last plan, by variant; these, and those that the status tells, are not left out.
+    `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
+    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `leads`:
+    how long starts take.
+    """
+    maker = _VariantMaker(model_id(service.spec.model.uri), profile, leads, running)
+    rows, asks = offered.rows, offered.asks
+    whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
+    whole = replace(whole, variants=tuple(maker.variant(row, asks[row.source]) for row in rows))
+    chosen = chooses_token_budget(profile)
+    if chosen:
+        whole = replace(whole, variants=_one_budget_each(whole, offered.made, rows, asks, running, service))
+    kept, dropped = _pruned(whole, rows, asks, {*running, *_running(service)})
+    by_name = {row.name: row for row in rows}
+    return ChosenVariants(
+        variants=tuple(_candidate(variant, by_name[variant.name], asks) for variant in kept),
+        omitted=(*offered.omitted, *dropped),
+        missing_tables=_missing(offered.made, {variant.name for variant in kept}, offered.engine, chosen=chosen),
+    )
+
+
+def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) -> tuple[list[Row], str | None]:
+    """One row for each name, and what is wrong with the first name that two wishes share: of two entries that mean the
+    same variant, the one that says more about it counts."""
     taken: dict[str, Row] = {}
+    clash: str | None = None
     for row in rows:
         ask = asks[row.source]
         other = taken.setdefault(row.name, row)
@@ -121,11 +139,15 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) ->
         if same and not (ask.source.single and asks[other.source].source.single):
             taken[row.name] = row if ask.source.single else other
             continue
-        rejection = same_name(ask, row.name)
-        if ask.wish is not None:
-            return rejection
-        omitted.append(Omitted(row.name, ask.source.pool, OmittedReason.SAME_NAME, rejection.message))
-    return list(taken.values())
+        message = (
+            f'{ask.field}: another variant is named "{row.name}" already; give it a name of its own '
+            "(spec.variants[].name)"
+        )
+        if ask.wish is None:
+            omitted.append(Omitted(row.name, ask.source.pool, OmittedReason.SAME_NAME, message))
+        else:
+            clash = clash or message
+    return list(taken.values()), clash
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What a service asks of the planner's variants: the pools and ways that its spec names, else every pool in every way.
 
-Pure. Everything that a spec can get wrong about it is told here, with field, value and way out.
+Pure. What a spec can get wrong about it has passed the checks (`domain.checks`) before.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, VariantSpec
-from medley_operator.domain.checks.spec import price_problem
 from medley_operator.domain.engine.arguments import user_flags
-from medley_operator.domain.values.candidates import PoolState, Rejection
-from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
-from medley_operator.domain.values.conditions import PlanReason
+from medley_operator.domain.values.candidates import PoolState
+from medley_operator.domain.values.catalogue import find_gpu
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed
-from medley_planner.catalog import Gpu
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.variants import PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET, Engine, Source
@@ -75,19 +72,13 @@ def engine_of(
     shape: ModelShape,
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed = ESTIMATE,
-) -> Engine | Rejection:
+) -> Engine:
     """What holds for all variants of the service. Of `speeds` those of its model and engine version count.
 
     One whose KV cache holds no sequence of the service's length is of an engine that could not serve it: it does not
     count, so that a typing error in a profile takes no variant away.
     """
     model = service.spec.model
-    if shape.max_position is not None and model.max_model_len > shape.max_position:
-        return Rejection(
-            PlanReason.INVALID_SPEC,
-            f"spec.model.maxModelLen {model.max_model_len} is above the {shape.max_position} positions of "
-            f"{shape.name}; set it to at most {shape.max_position}",
-        )
     return Engine(
         shape=shape,
         precisions=precisions_of(service),
@@ -114,86 +105,35 @@ def engine_of(
     )
 
 
-def asks_of(service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolState]) -> Asks | Rejection:
-    """The pools of `spec.variants`, all of which must be usable; without any, each pool that is."""
-    if service.spec.variants:
-        return _wished(service, profile, pools)
-    if not pools:
-        message = "the cluster has no GPUPool; create one for each type of GPU node (kubectl explain gpupool.spec)"
-        return Rejection(PlanReason.POOL_NOT_FOUND, message)
-    asks: list[Ask] = []
-    omitted: list[Omitted] = []
-    for state in pools:
-        name = state.pool.metadata.name
-        gpu = _usable(state)
-        if isinstance(gpu, str):
-            omitted.append(Omitted(name, name, OmittedReason.POOL_NOT_USABLE, f'GPUPool "{name}": {gpu}'))
-        else:
-            asks.append(Ask(state=state, wish=None, field=f"GPUPool {name}", source=_source(state, gpu)))
-    return Asks(asks=tuple(asks), omitted=tuple(omitted))
-
-
-def _wished(service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolState]) -> Asks | Rejection:
-    present = ", ".join(state.pool.metadata.name for state in pools) or "none"
+def asks_of(service: LLMService, pools: Sequence[PoolState]) -> Asks:
+    """The pools of `spec.variants`, which can all be used (`checks.variants`); without any, each pool that can be."""
     by_name = {state.pool.metadata.name: state for state in pools}
-    asks: list[Ask] = []
-    for index, wish in enumerate(service.spec.variants):
-        field = f"spec.variants[{index}]"
-        named = f'{field}.poolRef "{wish.pool_ref}"'
-        state = by_name.get(wish.pool_ref)
-        if state is None:
-            message = f"{named}: no such GPUPool (present: {present}); create it or name another"
-            return Rejection(PlanReason.POOL_NOT_FOUND, message)
-        gpu = _usable(state)
-        problem = f"{named} names a GPUPool that cannot be used: {gpu}" if isinstance(gpu, str) else None
-        problem = problem or _beyond(wish, field, state, service, profile)
-        if problem is not None or isinstance(gpu, str):
-            return Rejection(PlanReason.INVALID_SPEC, problem or "")
-        asks.append(Ask(state=state, wish=wish, field=field, source=_source(state, gpu, wish)))
-    return Asks(asks=tuple(asks), omitted=())
+    if service.spec.variants:
+        wished = (
+            _ask(by_name[wish.pool_ref], f"spec.variants[{index}]", wish)
+            for index, wish in enumerate(service.spec.variants)
+        )
+        return Asks(asks=tuple(wished), omitted=())
+    return Asks(
+        asks=tuple(_ask(state, f"GPUPool {name}") for name, state in by_name.items() if state.refusal is None),
+        omitted=tuple(
+            Omitted(name, name, OmittedReason.POOL_NOT_USABLE, f'GPUPool "{name}": {state.refusal.message}')
+            for name, state in by_name.items()
+            if state.refusal is not None
+        ),
+    )
 
 
-def _usable(state: PoolState) -> Gpu | str:
-    """The pool's GPU, or why the pool cannot be used."""
-    gpu = find_gpu(state.gpu) if state.gpu is not None else None
+def _ask(state: PoolState, field: str, wish: VariantSpec | None = None) -> Ask:
+    gpu = find_gpu(state.pool.spec.gpu)
     if gpu is None:
-        known = ", ".join(known_gpu_names())
-        return f'spec.gpu "{state.pool.spec.gpu}" is not in the catalogue; use one of {known}'
-    return price_problem(state.pool) or gpu
-
-
-def _beyond(
-    wish: VariantSpec, field: str, state: PoolState, service: LLMService, profile: RuntimeProfile
-) -> str | None:
-    """Why a wish is none that pool, model and profile allow."""
-    per_node = state.pool.spec.capacity.gpus_per_node
-    if wish.tensor_parallel is not None and wish.tensor_parallel > per_node:
-        return (
-            f"{field}.tensorParallel {wish.tensor_parallel} is more than one node of GPUPool "
-            f'"{state.pool.metadata.name}" has (spec.capacity.gpusPerNode {per_node}); lower it'
-        )
-    precision = service.spec.model.precision
-    if wish.precision is not None and wish.precision.value not in precisions_of(service):
-        return (
-            f"{field}.precision {wish.precision} is not what spec.model.precision {precision} allows; remove it, or "
-            "set spec.model.precision to Auto"
-        )
-    budgets = token_budgets_of(profile)
-    if wish.token_budget is not None and wish.token_budget not in budgets:
-        return (
-            f'{field}.tokenBudget {wish.token_budget} is not offered by RuntimeProfile "{profile.metadata.name}" '
-            f"({', '.join(map(str, budgets))}); take one of them, or ask for it in the profile's spec.tokenBudgets"
-        )
-    return None
-
-
-def _source(state: PoolState, gpu: Gpu, wish: VariantSpec | None = None) -> Source:
+        raise AssertionError(f"{field} is asked of a GPUPool whose GPU is not in the catalogue")
     asked: list[tuple[str, Hashable]] = []
     if wish is not None:
         precision = Precision(wish.precision.value) if wish.precision is not None else None
         values = ((TENSOR_PARALLEL, wish.tensor_parallel), (PRECISION, precision), (TOKEN_BUDGET, wish.token_budget))
         asked = [(axis, value) for axis, value in values if value is not None]
-    return Source(
+    source = Source(
         pool=state.pool.metadata.name,
         gpu=gpu,
         gpus_per_node=state.pool.spec.capacity.gpus_per_node,
@@ -203,6 +143,7 @@ def _source(state: PoolState, gpu: Gpu, wish: VariantSpec | None = None) -> Sour
         single=wish is not None and _is_single(wish),
         name=wish.name if wish is not None else None,
     )
+    return Ask(state=state, wish=wish, field=field, source=source)
 
 
 def _is_single(wish: VariantSpec) -> bool:
@@ -212,23 +153,4 @@ def _is_single(wish: VariantSpec) -> bool:
         or wish.tensor_parallel is not None
         or wish.min_replicas > 0
         or wish.max_replicas is not None
-    )
-
-
-def same_name(ask: Ask, name: str) -> Rejection:
-    message = (
-        f'{ask.field}: another variant is named "{name}" already; give it a name of its own (spec.variants[].name)'
-    )
-    return Rejection(PlanReason.INVALID_SPEC, message)
-
-
-def fits_nowhere(service: LLMService, engine: Engine, omitted: Sequence[Omitted]) -> Rejection:
-    smallest = min(engine.precisions, key=engine.shape.weight_bytes)
-    weights_gb = engine.shape.weight_bytes(smallest) / 1e9
-    each = "; ".join(f"{pool.variant}: {pool.message}" for pool in omitted)
-    return Rejection(
-        PlanReason.MODEL_FITS_NO_POOL,
-        f'spec.model.uri "{service.spec.model.uri}" ({weights_gb:.0f} GB of weights in {smallest}) fits no pool: '
-        f"{each}. Lower spec.model.maxModelLen, set spec.model.precision to FP8 or Auto on GPUs that have FP8, or add "
-        "a GPUPool with more or larger GPUs per node",
     )

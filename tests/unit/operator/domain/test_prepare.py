@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import changed, run, settle
 
@@ -176,10 +175,7 @@ def test_a_rejected_service_keeps_what_it_runs_and_its_gpus(broken: Callable[[],
 
 
 def test_an_object_that_does_not_parse_is_told_so_once() -> None:
-    key = ObjectKey("LLMService", make.NAMESPACE, "broken")
-    rejected = InvalidObject(
-        key=key, uid="uid-broken", generation=3, message="spec.slo.tpot is 50: write 50ms", status={}
-    )
+    rejected = make.unreadable("LLMService", "broken", "spec.slo.tpot is 50: write 50ms", namespace=make.NAMESPACE)
     done = run(make.snapshot(make.service(), rejected=[rejected]))
     conditions = {item["type"]: item for item in done.status("broken")["conditions"]}
     assert conditions["PlanReady"]["reason"] == "InvalidSpec"
@@ -193,7 +189,7 @@ def test_an_object_that_does_not_parse_is_told_so_once() -> None:
 def test_an_unreadable_pool_does_not_look_like_a_pool_that_is_gone() -> None:
     steady = settle(make.snapshot(make.service(), pools=[make.pool(), make.pool("l40s", gpu="L40S", price="9")]))
     assert set(steady.candidate().last_replicas) == {"l4-tp2"}
-    rejected = InvalidObject(ObjectKey("GPUPool", "", "l4"), "uid-pool-l4", 2, "spec.gpu is missing", {})
+    rejected = make.unreadable("GPUPool", "l4", "spec.gpu is missing")
     pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != "l4")
     done = run(changed(steady.snapshot, pools=pools, rejected=(rejected,)), steady.decision.memory)
     assert not done.decision.applies

@@ -6,6 +6,7 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import API_VERSION, LLMService
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Observation, Snapshot
 
 NOW = "2026-01-01T00:00:00Z"
@@ -43,7 +44,7 @@ def child(
 def snapshot(
     *services: LLMService,
     children: list[Manifest] | None = None,
-    observations: dict[tuple[str, str], Observation] | None = None,
+    observations: dict[ServiceKey, Observation] | None = None,
 ) -> Snapshot:
     by_key: dict[ObjectKey, Manifest] = {key_of(each): each for each in children or []}
     return Snapshot(

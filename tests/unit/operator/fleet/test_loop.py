@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceCandidate
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
@@ -31,6 +32,7 @@ from tests.unit.operator.fleet.objects import service, snapshot
 from tests.unit.planner.capacity.tables import group, key
 
 PLAN = Plan(PlanStatus.OPTIMAL, (), 12.0, 11.4, 0.05, 0.01)
+MEMORY = FleetMemory({ServiceKey("demo", "chat"): ServiceMemory(uid="uid-chat")})
 EVENT = Batch(reasons={"Node": 1}, first_event_at=100.0)
 
 
@@ -61,7 +63,7 @@ class World:
     decided: list[PlanOrFailure | None] = field(default_factory=list)
     available: list[Any] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
-    memory: FleetMemory = field(default_factory=lambda: FleetMemory({("demo", "chat"): ServiceMemory(uid="uid-chat")}))
+    memory: FleetMemory = MEMORY
 
     def _step(self, name: str) -> None:
         self.steps.append(name)

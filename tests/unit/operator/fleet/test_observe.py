@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.startups import StartupWatch
@@ -36,10 +37,10 @@ class Metrics:
         self.asked: list[tuple[str, str, float]] = []
         self.served: list[str] = []
 
-    async def observe(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], Observation]:
+    async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]:
         self.asked += [(query.namespace, query.name, query.window_seconds) for query in services]
         self.served += [query.served_model for query in services]
-        return {(query.namespace, query.name): Observation(MetricsReason.MISSING) for query in services}
+        return {query.key: Observation(MetricsReason.MISSING) for query in services}
 
 
 async def test_only_nodes_that_take_pods_count_and_only_extended_resources() -> None:
@@ -79,7 +80,7 @@ async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_wa
         '"soon": write a duration',
         "kubectl edit llmservices -n demo bad",
     ):
-        assert part in rejected.message
+        assert part in rejected.refusal.message
 
 
 async def test_measured_profiles_are_seen_and_broken_ones_rejected() -> None:
@@ -92,7 +93,7 @@ async def test_measured_profiles_are_seen_and_broken_ones_rejected() -> None:
     assert [each.metadata.name for each in observed.snapshot.model_profiles] == ["good"]
     (rejected,) = observed.snapshot.rejected
     assert rejected.key == ObjectKey("ModelProfile", "", "bad")
-    assert "kubectl edit modelprofiles bad" in rejected.message
+    assert "kubectl edit modelprofiles bad" in rejected.refusal.message
     assert MODEL_PROFILES in observed.available
 
 
@@ -130,7 +131,7 @@ async def test_without_prometheus_the_way_out_is_named_and_no_error_counted() ->
     client = FakeKubeClient()
     client.put(service_manifest())
     seen = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
-    observation = seen.snapshot.observations["demo", "chat"]
+    observation = seen.snapshot.observations[ServiceKey("demo", "chat")]
     assert observation.reason is MetricsReason.UNAVAILABLE
     assert "--prometheus-url" in observation.message
     assert not seen.metrics_failed
@@ -152,11 +153,11 @@ class History:
     """Tells once what was."""
 
     def __init__(self) -> None:
-        self.left: list[dict[tuple[str, str], tuple[tuple[float, float], ...]]] = [
-            {("demo", "live"): ((240.0, 3.0), (120.0, 4.0))}
+        self.left: list[dict[ServiceKey, tuple[tuple[float, float], ...]]] = [
+            {ServiceKey("demo", "live"): ((240.0, 3.0), (120.0, 4.0))}
         ]
 
-    async def once(self, services: Sequence[ServiceQuery]) -> dict[tuple[str, str], tuple[tuple[float, float], ...]]:
+    async def once(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, tuple[tuple[float, float], ...]]:
         assert [query.name for query in services] == ["live"]
         return self.left.pop() if self.left else {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Apply,
     Decision,
@@ -23,7 +24,7 @@ from medley_operator.metrics.exporter import Exporter
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.objects import NOW, child, service, service_manifest, snapshot
 
-CHAT = ("demo", "chat")
+CHAT = ServiceKey("demo", "chat")
 CHAT_KEY = ObjectKey("LLMService", "demo", "chat")
 
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from medley_operator.domain.values.snapshot import LeadGauges, PoolGauges, ServiceGauges, VariantGauge
+from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import COMPONENTS, Exporter, RoundOutcome
 
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference.md"
-CHAT = ServiceGauges(
-    namespace="demo",
-    name="chat",
-    rate_rps=11.5,
-    prompt_tokens_mean=700.0,
-    generation_tokens_mean=200.0,
-    cost_per_hour=4.2,
-    best_single_cost_per_hour=6.0,
-    unserved_rps=0.0,
-    held=False,
-    variants=(VariantGauge("l4", "l4", "L4", desired=5, ready=4),),
-)
+AT = {"namespace": "demo", "service": "chat"}
+KEY = tuple(AT.values())
+L4 = (*KEY, "l4", "l4", "L4")
+
+
+def sample(name: str, labels: tuple[str, ...], value: float | None) -> GaugeSample:
+    return GaugeSample(f"medley_{name}", labels, value)
+
+
+def value(exporter: Exporter, name: str, labels: Mapping[str, str]) -> float | None:
+    return exporter.registry.get_sample_value(f"medley_{name}", dict(labels))
 
 
 def names(exporter: Exporter) -> set[str]:
@@ -51,52 +51,39 @@ def test_errors_and_rounds_start_at_zero() -> None:
 
 def test_gauges_of_what_is_gone_are_removed() -> None:
     exporter = Exporter()
-    other = replace(CHAT, name="other")
-    exporter.show([CHAT, other])
-    at = {"namespace": "demo", "service": "chat"}
-    variant = at | {"variant": "l4", "pool": "l4", "gpu": "L4"}
-    assert exporter.registry.get_sample_value("medley_service_request_rate", at) == 11.5
-    assert exporter.registry.get_sample_value("medley_variant_ready_replicas", variant) == 4
-    exporter.show([replace(CHAT, variants=(), best_single_cost_per_hour=None, held=True)])
-    assert exporter.registry.get_sample_value("medley_variant_desired_replicas", variant) is None
-    assert exporter.registry.get_sample_value("medley_service_best_single_cost_per_hour_dollars", at) is None
-    assert exporter.registry.get_sample_value("medley_service_plan_held", at) == 1
+    rate, held = sample("service_request_rate", KEY, 11.5), sample("service_plan_held", KEY, 0.0)
+    single = sample("service_best_single_cost_per_hour_dollars", KEY, 6.0)
+    other = replace(rate, labels=("demo", "other"))
+    exporter.show([rate, held, single, sample("variant_ready_replicas", L4, 4), other])
+    variant = AT | {"variant": "l4", "pool": "l4", "gpu": "L4"}
+    assert value(exporter, "service_request_rate", AT) == 11.5
+    assert value(exporter, "variant_ready_replicas", variant) == 4
+    exporter.show([rate, replace(held, value=1.0)])
+    assert value(exporter, "variant_ready_replicas", variant) is None
+    assert value(exporter, "service_best_single_cost_per_hour_dollars", AT) is None
+    assert value(exporter, "service_plan_held", AT) == 1
     assert b'service="other"' not in generate_latest(exporter.registry)
     exporter.show([])
     assert b'service="chat"' not in generate_latest(exporter.registry)
 
 
-def test_whole_nodes_of_pools_are_shown_kept_and_removed() -> None:
+def test_a_figure_that_is_not_known_anew_stays() -> None:
     exporter = Exporter()
-
-    def value(name: str) -> float | None:
-        return exporter.registry.get_sample_value(name, {"pool": "h100"})
-
-    exporter.show_pools([PoolGauges("h100", 2, 13.76)])
-    assert value("medley_pool_planned_nodes") == 2
-    assert value("medley_pool_idle_cost_per_hour_dollars") == 13.76
-    exporter.show_pools([PoolGauges("h100", 2, None)])
-    assert value("medley_pool_idle_cost_per_hour_dollars") == 13.76
-    exporter.show_pools([])
-    assert value("medley_pool_planned_nodes") is None
-    assert value("medley_pool_idle_cost_per_hour_dollars") is None
+    idle = sample("pool_idle_cost_per_hour_dollars", ("h100",), 13.76)
+    exporter.show([replace(idle, value=None)])
+    assert value(exporter, "pool_idle_cost_per_hour_dollars", {"pool": "h100"}) is None
+    exporter.show([idle])
+    exporter.show([replace(idle, value=None)])
+    assert value(exporter, "pool_idle_cost_per_hour_dollars", {"pool": "h100"}) == 13.76
+    exporter.show([])
+    assert value(exporter, "pool_idle_cost_per_hour_dollars", {"pool": "h100"}) is None
 
 
-def test_lead_times_are_told_by_component() -> None:
+def test_lead_times_stay_once_they_were_seen() -> None:
     exporter = Exporter()
-    at = {"model": "org/model", "gpu": "L4", "node": "cold"}
-    for seconds, starts in ((90.0, 1), (95.0, 2)):
-        exporter.show_leads([LeadGauges("org/model", "L4", "cold", starts, {"ready": 60.0, "total": seconds})])
-        total = exporter.registry.get_sample_value("medley_lead_time_seconds", at | {"component": "total"})
-        assert (total, exporter.registry.get_sample_value("medley_lead_time_starts", at)) == (seconds, starts)
-
-
-def test_what_is_measured_stands_beside_what_is_planned_and_goes_with_the_metrics() -> None:
-    exporter = Exporter()
-    at = {"namespace": "demo", "service": "chat"}
-    exporter.show([replace(CHAT, measured_rps=9.0, forecast_margin=0.25)])
-    assert exporter.registry.get_sample_value("medley_service_measured_request_rate", at) == 9.0
-    assert exporter.registry.get_sample_value("medley_service_forecast_margin_ratio", at) == 0.25
-    exporter.show([CHAT])
-    assert exporter.registry.get_sample_value("medley_service_measured_request_rate", at) is None
-    assert exporter.registry.get_sample_value("medley_service_forecast_margin_ratio", at) is None
+    at = {"model": "org/model", "gpu": "L4", "node": "cold", "component": "total"}
+    for seconds in (90.0, 95.0):
+        exporter.show([sample("lead_time_seconds", tuple(at.values()), seconds)])
+        assert value(exporter, "lead_time_seconds", at) == seconds
+    exporter.show([])
+    assert value(exporter, "lead_time_seconds", at) == 95.0

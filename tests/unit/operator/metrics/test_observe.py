@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.queries import FigureRole
@@ -28,7 +29,7 @@ LLAMA = ServiceQuery(namespace="demo", name="llama", window_seconds=WINDOW_SECON
 
 
 async def observe(fake: FakePrometheus) -> Observation:
-    return (await fake.reader().observe([LLAMA]))[("demo", "llama")]
+    return (await fake.reader().observe([LLAMA]))[ServiceKey("demo", "llama")]
 
 
 def absence(**figures: float) -> list[Element]:
@@ -170,7 +171,7 @@ async def test_one_round_asks_once_for_many_services_and_at_one_instant() -> Non
 
 
 async def test_one_bad_service_does_not_touch_the_others() -> None:
-    good, bad, gone = ("a", "llama"), ("b", "llama"), ("c", "llama")
+    good, bad, gone = (ServiceKey(space, "llama") for space in "abc")
     fake = FakePrometheus(
         load=load_elements(*good) + load_elements(*bad, completed="NaN"),
         prompt=prompt_elements(*good),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.queries import FigureRole
@@ -34,7 +35,7 @@ CELLS: dict[tuple[str, str], float | str] = {("200", "20"): 300, ("200", "50"): 
 async def observe(fake: FakePrometheus, *, gateway: bool = False, served: str = "llama") -> Observation:
     query = ServiceQuery(namespace="demo", name="llama", window_seconds=WINDOW_SECONDS, served_model=served)
     reader = fake.reader(gateway_metric=GATEWAY_METRIC if gateway else "")
-    return (await reader.observe([query]))[("demo", "llama")]
+    return (await reader.observe([query]))[ServiceKey("demo", "llama")]
 
 
 def source(seen: Observation) -> SizeSource:

@@ -9,6 +9,7 @@ from medley_operator.api.v1alpha1 import Condition, LLMService
 from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
@@ -20,6 +21,7 @@ from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Plan
 from medley_planner.optimize import plan, verify
 from tests.unit.operator import factories as make
+from tests.unit.operator.documented import is_documented
 
 DEADLINE_SECONDS = 10.0
 
@@ -33,7 +35,7 @@ class Round:
     decision: Decision
 
     def candidate(self, name: str = "llama") -> ServiceCandidate:
-        found = self.prepared.candidate((make.NAMESPACE, name))
+        found = self.prepared.candidate(ServiceKey(make.NAMESPACE, name))
         assert found is not None
         return found
 
@@ -61,6 +63,12 @@ class Round:
     def deleted(self) -> list[str]:
         return sorted(str(delete.key) for delete in self.decision.deletes)
 
+    def gauge(self, name: str, *labels: str) -> float | None:
+        """The gauge `medley_NAME` of those labels, or else of the service llama; None where it has no such series."""
+        labels = labels or (make.NAMESPACE, "llama")
+        found = (each for each in self.decision.gauges if (each.name, each.labels) == (f"medley_{name}", labels))
+        return next((each.value for each in found), None)
+
     def reasons(self) -> list[str]:
         """Reasons of the Events."""
         return [event.reason for event in self.decision.events]
@@ -75,7 +83,12 @@ def run(
     if outcome is None and prepared.problem is not None:
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
         assert verify(prepared.problem, outcome) == ()
-    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, before, now=now))
+    decision = decide(snapshot, prepared, outcome, before, now=now)
+    for write in decision.statuses:
+        for condition in write.status["conditions"]:
+            shown = (condition["type"], condition["status"], condition["reason"])
+            assert is_documented(write.key.kind, *shown), f"{shown} of {write.key.kind} is not in docs/reference.md"
+    return Round(snapshot, prepared, decision)
 
 
 def planned(snapshot: Snapshot) -> Plan:
@@ -103,7 +116,7 @@ def follow(
     """The next round, after the earlier one was carried out. `forget`: the operator was restarted in between."""
     snapshot = make.carried_out(earlier.snapshot, earlier.decision, ready=ready)
     if observations is not None:
-        by_key = {(make.NAMESPACE, name): value for name, value in observations.items()}
+        by_key = {ServiceKey(make.NAMESPACE, name): value for name, value in observations.items()}
         snapshot = replace(snapshot, observations=by_key)
     memory = FleetMemory() if forget else earlier.decision.memory
     return run(snapshot, memory, failure=failure, now=now)

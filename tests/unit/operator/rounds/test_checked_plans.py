@@ -10,7 +10,7 @@ from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.check import Attained, Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import is_quiet, planned, settle, told
+from tests.unit.operator.rounds.play import changed, is_quiet, planned, settle, told
 
 NAME = "demo/llama"
 ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
@@ -52,14 +52,14 @@ def test_the_prediction_is_in_status_and_gauges_and_does_not_flicker() -> None:
     good = planned(steady.snapshot)
     first = told(steady.snapshot, FleetPlan.of(good, checked=checked(0.98765)))
     assert first.status()["plan"]["predictedAttainmentPercent"] == "98.7"
-    assert first.decision.gauges[0].predicted_attainment == pytest.approx(0.987)
+    assert first.gauge("predicted_slo_attainment_ratio") == pytest.approx(0.987)
     snapshot = make.carried_out(first.snapshot, first.decision)
     assert is_quiet(told(snapshot, FleetPlan.of(good, checked=checked(0.98765))).decision)
     # Noise of measured step times, a round that did not reach the service, and one without a plan write nothing.
     assert is_quiet(told(snapshot, FleetPlan.of(good, checked=checked(0.9899))).decision)
     missed = told(snapshot, good)
     assert is_quiet(missed.decision)
-    assert missed.decision.gauges[0].predicted_attainment == pytest.approx(0.987)
+    assert missed.gauge("predicted_slo_attainment_ratio") == pytest.approx(0.987)
     assert (
         told(snapshot, FleetPlan.of(good, checked=checked(0.96))).status()["plan"]["predictedAttainmentPercent"]
         == "96.0"
@@ -79,6 +79,10 @@ def test_a_plan_that_falls_short_is_told_with_figure_and_way_out_until_it_does_n
     assert is_quiet(told(snapshot, good).decision)
     held = told(snapshot, PlanFailure("SolverTimeout", "late"))
     assert held.condition("SLOAttainable").reason == "PredictedBelowTarget"
+    # Of another plan, which was not simulated yet, nothing is known.
+    more = make.service(spec={"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "8"}}})
+    other = changed(snapshot, more)
+    assert "SLOAttainable" not in [row["type"] for row in told(other, planned(other)).status()["conditions"]]
     cured = told(snapshot, FleetPlan.of(good, checked=checked(0.97)))
     assert "SLOAttainable" not in [row["type"] for row in cured.status()["conditions"]]
 

@@ -43,8 +43,7 @@ def test_a_service_that_had_metrics_is_held(reason: MetricsReason, forget: bool)
     assert held.reasons() == ["PlanHeld"]
     assert held.status()["plan"]["state"] == "Held"
     assert held.status()["load"]["requestsPerSecond"] == "40"
-    (gauges,) = held.decision.gauges
-    assert (gauges.held, gauges.rate_rps) == (True, 40.0)
+    assert (held.gauge("service_plan_held"), held.gauge("service_request_rate")) == (1.0, 40.0)
     # The age in the message moves each round and must not be written each round.
     again = follow(held, observations={"llama": make.lost(reason, "no sample since 91 s")})
     assert is_quiet(again.decision)

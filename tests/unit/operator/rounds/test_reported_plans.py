@@ -9,7 +9,6 @@ import pytest
 
 from medley_operator.domain.rollout.unserved import WAY_OUT
 from medley_operator.domain.values.snapshot import (
-    PoolGauges,
     Snapshot,
 )
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, RoutingSaving
@@ -59,6 +58,15 @@ def test_minima_that_cannot_be_kept_name_all_their_fields() -> None:
     assert "spec.budget.onDemandMinReplicas" in message
 
 
+def nodes(done: Round) -> dict[str, tuple[float | None, float | None]]:
+    """Planned nodes and idle cost, by the pools that are shown."""
+    planned_nodes = (each for each in done.decision.gauges if each.name == "medley_pool_planned_nodes")
+    return {
+        pool: (done.gauge("pool_planned_nodes", pool), done.gauge("pool_idle_cost_per_hour_dollars", pool))
+        for (pool,) in (each.labels for each in planned_nodes)
+    }
+
+
 def test_whole_nodes_reach_status_and_gauges() -> None:
     pools = [make.pool(**BY_NODE), make.pool("h100", gpu="H100", price="6.88", gpus_per_node=8)]
     snapshot = make.snapshot(make.service(), pools=pools)
@@ -67,16 +75,14 @@ def test_whole_nodes_reach_status_and_gauges() -> None:
     statuses = {write.key.name: write.status for write in done.decision.statuses if write.key.kind == "GPUPool"}
     assert statuses["l4"]["plannedNodes"] == 2
     assert "plannedNodes" not in statuses["h100"]
-    assert done.decision.pool_gauges == (PoolGauges("l4", 2, 1.61),)
+    assert nodes(done) == {"l4": (2, 1.61)}
     # A round without a plan keeps the count: nothing is changed in it.
     held = told(make.carried_out(snapshot, done.decision), PlanFailure("SolverTimeout", "late"))
-    assert held.decision.pool_gauges == (PoolGauges("l4", 2, None),)
+    assert nodes(held) == {"l4": (2, None)}
     assert not [write for write in held.decision.statuses if write.key.name == "l4"]
     # Without any service there are none.
-    assert told(make.snapshot(pools=pools), replace(bought, services=(), nodes=())).decision.pool_gauges == (
-        PoolGauges("l4", 0, 0.0),
-    )
-    assert run(make.snapshot(pools=pools)).decision.pool_gauges == (PoolGauges("l4", 0, 0.0),)
+    assert nodes(told(make.snapshot(pools=pools), replace(bought, services=(), nodes=()))) == {"l4": (0, 0.0)}
+    assert nodes(run(make.snapshot(pools=pools))) == {"l4": (0, 0.0)}
 
 
 def test_what_better_routing_would_save_is_in_the_status() -> None:

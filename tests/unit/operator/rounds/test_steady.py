@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_planner.capacity import EngineKey, Speed, StepFactors
 from medley_planner.catalog import gpu
@@ -43,7 +44,7 @@ def everything_told() -> Snapshot:
         snapshot,
         calibrated=LEARNED,
         pods=tuple(pod(f"pod-{number}") for number in range(3)),
-        histories={(make.NAMESPACE, "llama"): jumpy()},
+        histories={ServiceKey(make.NAMESPACE, "llama"): jumpy()},
         at_seconds=jumpy()[-1][0] + STEP_SECONDS,
     )
     return replace(snapshot, capacity_tables=tables(snapshot, 0.9))

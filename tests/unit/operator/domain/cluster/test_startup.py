@@ -54,9 +54,9 @@ def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
         assert done.prepared.problem is not None
         by_gpu = {v.gpu: v.startup_seconds for v in done.prepared.problem.services[0].variants}
         assert by_gpu == {"L4": 180.0, "H100": STARTUP_SECONDS}
-        (gauges,) = done.decision.lead_gauges
-        assert (gauges.model, gauges.gpu, gauges.node, gauges.starts) == (LLAMA, "L4", "warm", 3)
-        assert gauges.p90_seconds == {"scheduled": 3, "started": 7, "pulled": 60, "ready": 90, "total": 160}
+        assert done.gauge("lead_time_starts", LLAMA, "L4", "warm") == 3
+        for part, seconds in {"scheduled": 3, "started": 7, "pulled": 60, "ready": 90, "total": 160}.items():
+            assert done.gauge("lead_time_seconds", LLAMA, "L4", "warm", part) == seconds
     wished = make.service(spec={"variants": [{"poolRef": "h100"}]})
     for service, longest in ((make.service(), 180.0), (wished, STARTUP_SECONDS)):
         leads = first.decision.memory.leads

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS, Outlook, look_ahead
+from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS, RateForecasts, forecast_rate
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_planner.workload import Forecast, Forecaster, Method
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import follow, is_quiet, settle
@@ -27,8 +28,8 @@ def forecast(upper_rps: float) -> Forecast:
     return Forecast(upper_rps, 0.0, upper_rps, Method.LAST, 99)
 
 
-def outlook(measured: float, at_lead: float | None = None, at_twice: float | None = None) -> Outlook:
-    return Outlook(
+def forecasts(measured: float, at_lead: float | None = None, at_twice: float | None = None) -> RateForecasts:
+    return RateForecasts(
         measured_rps=measured,
         lead_seconds=150.0,
         at_seconds=0.0,
@@ -41,63 +42,66 @@ def outlook(measured: float, at_lead: float | None = None, at_twice: float | Non
 @pytest.mark.parametrize(
     ("seen", "planned", "rate"),
     [
-        (outlook(10.0), None, 10.0),
-        (outlook(10.0), 14.0, 10.0),
-        (outlook(10.0, 12.0, 13.0), None, 12.0),
-        (outlook(10.0, 12.0, 13.0), 11.0, 12.0),
-        (outlook(10.0, 12.0, 13.0), 12.5, 12.5),
-        (outlook(10.0, 12.0, 13.0), 20.0, 13.0),
-        (outlook(10.0, 6.0, 5.0), None, 10.0),
-        (outlook(10.0, 6.0, 5.0), 20.0, 10.0),
-        (outlook(10.0, 8.0, 15.0), 20.0, 15.0),
+        (forecasts(10.0), None, 10.0),
+        (forecasts(10.0), 14.0, 10.0),
+        (forecasts(10.0, 12.0, 13.0), None, 12.0),
+        (forecasts(10.0, 12.0, 13.0), 11.0, 12.0),
+        (forecasts(10.0, 12.0, 13.0), 12.5, 12.5),
+        (forecasts(10.0, 12.0, 13.0), 20.0, 13.0),
+        (forecasts(10.0, 6.0, 5.0), None, 10.0),
+        (forecasts(10.0, 6.0, 5.0), 20.0, 10.0),
+        (forecasts(10.0, 8.0, 15.0), 20.0, 15.0),
     ],
 )
-def test_up_for_the_lead_time_down_below_the_most_of_two(seen: Outlook, planned: float | None, rate: float) -> None:
-    assert seen.target(planned, falling_since=-300.0).rate_rps == rate
+def test_up_for_the_lead_time_down_below_the_most_of_two(
+    seen: RateForecasts, planned: float | None, rate: float
+) -> None:
+    assert seen.planned_rate(planned, falling_since=-300.0).rate_rps == rate
 
 
 def test_a_plan_falls_after_two_lead_times_without_a_break() -> None:
-    high, low = outlook(10.0, 12.0, 19.0), outlook(10.0, 12.0, 13.0)
+    high, low = forecasts(10.0, 12.0, 19.0), forecasts(10.0, 12.0, 13.0)
     since: float | None = None
     rates = []
     for at_seconds, seen in ((0, low), (100, low), (200, high), (300, low), (599, low), (600, low), (601, low)):
-        target = replace(seen, at_seconds=float(at_seconds)).target(20.0, falling_since=since)
+        target = replace(seen, at_seconds=float(at_seconds)).planned_rate(20.0, falling_since=since)
         since = target.falling_since
         rates.append(target.rate_rps)
     assert rates == [20.0, 20.0, 19.0, 20.0, 20.0, 13.0, 13.0]
     # Without a forecast what is measured counts at once, as it always did.
-    assert outlook(10.0).target(20.0, falling_since=None).rate_rps == 10.0
+    assert forecasts(10.0).planned_rate(20.0, falling_since=None).rate_rps == 10.0
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1e6))
 def test_never_less_than_measured_and_a_plan_in_between_stays(a: float, b: float, c: float, planned: float) -> None:
-    seen = outlook(a, b, c)
-    rate = seen.target(planned, falling_since=-300.0).rate_rps
+    seen = forecasts(a, b, c)
+    rate = seen.planned_rate(planned, falling_since=-300.0).rate_rps
     assert a <= seen.needed_rps <= rate <= seen.kept_rps
-    assert seen.target(rate, falling_since=None).rate_rps == rate
+    assert seen.planned_rate(rate, falling_since=None).rate_rps == rate
 
 
 def test_the_lead_time_holds_one_reconcile() -> None:
-    seen = look_ahead(make.service(), 10.0, forecaster=Forecaster(), lead_seconds=60.0, at_seconds=0.0)
+    seen = forecast_rate(make.service(), 10.0, forecaster=Forecaster(), lead_seconds=60.0, at_seconds=0.0)
     assert seen.lead_seconds == 60.0 + RECONCILE_SECONDS
 
 
 def test_rounds_tell_what_was_measured_and_a_steady_load_writes_nothing() -> None:
     snapshot = make.snapshot(make.service(spec=LIVE), observations={"llama": make.found(10.0)})
     at_seconds = jumpy()[-1][0] + STEP_SECONDS
-    snapshot = replace(snapshot, histories={(make.NAMESPACE, "llama"): jumpy()}, at_seconds=at_seconds)
+    snapshot = replace(snapshot, histories={ServiceKey(make.NAMESPACE, "llama"): jumpy()}, at_seconds=at_seconds)
     steady = settle(snapshot)
     status = steady.snapshot.services[0].status.load
     assert status is not None
     assert status.measured_requests_per_second == "10"
     assert status.forecast_margin_percent is not None
     assert float(status.requests_per_second) > 12.0
-    (gauges,) = steady.decision.gauges
-    assert (gauges.measured_rps, gauges.rate_rps > 12.0) == (10.0, True)
+    assert steady.gauge("service_measured_request_rate") == 10.0
+    assert (steady.gauge("service_request_rate") or 0.0) > 12.0
+    assert (steady.gauge("service_forecast_margin_ratio") or 0.0) > 0.0
     for place, rate in enumerate((10.2, 9.9, 10.4, 9.7, 10.0)):
         steady = follow(
             replace(steady, snapshot=replace(steady.snapshot, at_seconds=at_seconds + 60.0 * place, histories={})),
             observations={"llama": make.found(rate)},
         )
         assert is_quiet(steady.decision), rate
-        assert steady.decision.gauges[0].measured_rps == rate
+        assert steady.gauge("service_measured_request_rate") == rate

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas, next_replicas
+from medley_operator.domain.values.service_key import ServiceKey
 
 NAMES = ("a", "b", "c")
 counts = st.integers(min_value=0, max_value=5)
@@ -65,7 +66,7 @@ def test_any_history_of_plans_and_readiness_keeps_capacity_and_converges(data: s
 
 
 def test_two_services_that_wait_for_each_others_gpus_are_untied_one_at_a_time() -> None:
-    a, b = ("ns", "a"), ("ns", "b")
+    a, b = ServiceKey("ns", "a"), ServiceKey("ns", "b")
     services = {
         a: {"l4": VariantScale(desired=0, current=4, ready=4), "h100": VariantScale(desired=1, current=1, ready=0)},
         b: {"l4": VariantScale(desired=4, current=4, ready=0), "h100": VariantScale(desired=0, current=1, ready=1)},
@@ -77,7 +78,7 @@ def test_two_services_that_wait_for_each_others_gpus_are_untied_one_at_a_time() 
 
 
 def test_a_full_pool_alone_releases_nothing_while_a_start_is_under_way() -> None:
-    key = ("ns", "a")
+    key = ServiceKey("ns", "a")
     services = {
         key: {"l4": VariantScale(desired=2, current=4, ready=4), "h100": VariantScale(desired=1, current=1, ready=0)}
     }

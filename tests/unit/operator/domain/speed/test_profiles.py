@@ -12,13 +12,13 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.profile_judgement import Judgement, Known
-from medley_operator.domain.values.snapshot import FleetMemory, InvalidObject, ObjectKey, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, ObjectKey, Snapshot
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
 from medley_planner.catalog import gpu
 from medley_planner.layout import Layout
 from medley_planner.model import Provenance, Variant
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import changed, follow, run, settle
+from tests.unit.operator.rounds.play import Round, changed, follow, run, settle
 
 KEY = EngineKey("meta-llama/Llama-3.1-8B-Instruct", Layout(gpu("H100"), engine_version="0.32.0"))
 POINT = {
@@ -252,8 +252,24 @@ def test_a_capacity_that_was_measured_and_is_estimated_again_is_an_event_once() 
 
 def test_a_profile_that_does_not_parse_is_told_so_in_its_condition_accepted() -> None:
     key = ObjectKey("ModelProfile", "", "broken")
-    rejected = InvalidObject(key, "uid-broken", 1, "spec.gpu is missing", {})
+    rejected = make.unreadable("ModelProfile", "broken", "spec.gpu is missing")
     done = run(make.snapshot(make.service(), rejected=[rejected]))
     (status,) = [write.status for write in done.decision.statuses if write.key == key]
-    assert [(one["type"], one["reason"]) for one in status["conditions"]] == [("Accepted", "InvalidSpec")]
+    assert [(one["type"], one["status"], one["reason"]) for one in status["conditions"]] == [
+        ("Accepted", "False", "InvalidSpec"),
+        ("InUse", "False", "NotAccepted"),
+    ]
     assert done.replicas()
+
+
+def test_a_profile_is_not_in_use_where_no_service_of_its_engine_can_be_planned() -> None:
+    measured = [make.model_profile()]
+    refused = make.service(spec={"slo": {"ttft": "2s", "tpot": "1ms"}})
+    assert in_use(run(make.snapshot(refused, measured=measured))) == ("False", "Unused")
+    assert in_use(run(make.snapshot(refused, make.service("other"), measured=measured))) == ("True", "InUse")
+
+
+def in_use(done: Round) -> tuple[str, str]:
+    (status,) = [write.status for write in done.decision.statuses if write.key.kind == "ModelProfile"]
+    (found,) = [each for each in status["conditions"] if each["type"] == "InUse"]
+    return found["status"], found["reason"]

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from medley_operator.domain.values.conditions import MAX_MESSAGE_LENGTH, ConditionStatus, ConditionType, Draft, merge
+from medley_operator.domain.values.conditions import MAX_MESSAGE_LENGTH, ConditionStatus, Draft, merge
 from tests.unit.operator.factories import LATER, NOW
 
 
-def draft(status: ConditionStatus, reason: str, message: str = "m", *, sticky: bool = False) -> Draft:
-    return Draft(ConditionType.READY, status, reason, message, sticky_message=sticky)
+def ready(status: ConditionStatus, reason: str, message: str = "m", *, sticky: bool = False) -> dict[str, Draft]:
+    return {"Ready": Draft(status, reason, message, sticky_message=sticky)}
 
 
 def test_time_stays_while_the_status_stays() -> None:
-    first = merge([], [draft(ConditionStatus.FALSE, "A")], generation=1, now=NOW)
-    second = merge(first, [draft(ConditionStatus.FALSE, "B", "n")], generation=2, now=LATER)
+    first = merge([], ready(ConditionStatus.FALSE, "A"), generation=1, now=NOW)
+    second = merge(first, ready(ConditionStatus.FALSE, "B", "n"), generation=2, now=LATER)
     assert (second[0].last_transition_time, second[0].reason, second[0].observed_generation) == (NOW, "B", 2)
-    third = merge(second, [draft(ConditionStatus.TRUE, "B")], generation=2, now=LATER)
+    third = merge(second, ready(ConditionStatus.TRUE, "B"), generation=2, now=LATER)
     assert third[0].last_transition_time == LATER
 
 
 def test_a_sticky_message_stays_with_its_reason_and_generation() -> None:
-    first = merge([], [draft(ConditionStatus.FALSE, "A", "61 s")], generation=1, now=NOW)
-    stuck = merge(first, [draft(ConditionStatus.FALSE, "A", "62 s", sticky=True)], generation=1, now=LATER)
+    first = merge([], ready(ConditionStatus.FALSE, "A", "61 s"), generation=1, now=NOW)
+    stuck = merge(first, ready(ConditionStatus.FALSE, "A", "62 s", sticky=True), generation=1, now=LATER)
     assert stuck == first
-    edited = merge(first, [draft(ConditionStatus.FALSE, "A", "62 s", sticky=True)], generation=2, now=LATER)
+    edited = merge(first, ready(ConditionStatus.FALSE, "A", "62 s", sticky=True), generation=2, now=LATER)
     assert edited[0].message == "62 s"
 
 
 def test_conditions_that_are_not_reported_are_dropped_and_long_messages_cut() -> None:
-    first = merge([], [draft(ConditionStatus.TRUE, "A", "x" * 2000)], generation=1, now=NOW)
+    first = merge([], ready(ConditionStatus.TRUE, "A", "x" * 2000), generation=1, now=NOW)
     assert len(first[0].message) == MAX_MESSAGE_LENGTH
-    assert merge(first, [], generation=1, now=NOW) == []
+    assert merge(first, {}, generation=1, now=NOW) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.checks.service import LOAD_CHECKS
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
-from medley_operator.domain.values.candidates import Rejection
-from medley_operator.domain.variants.choose import ChosenVariants, find_variants
+from medley_operator.domain.values.refusal import Refusal, first_refusal
+from medley_operator.domain.variants.choose import ChosenVariants, choose_variants
 from medley_planner.capacity import EngineKey, Speed, StepFactors
 from medley_planner.layout import KvFormat
 from medley_planner.model import Demand, RoutingMode, Service
@@ -34,10 +35,17 @@ def answer(
     *pools: GPUPool,
     profile: RuntimeProfile | None = None,
     demand: Demand | None = None,
-    **given: Any,
-) -> ChosenVariants | Rejection:
-    states = [pool_state(pool, []) for pool in pools or (make.pool(),)]
-    return find_variants(service, profile or make.profile(), pools=states, demand=demand or make.demand(), **given)
+    speeds: Mapping[EngineKey, Speed] | None = None,
+    **choosing: Any,
+) -> ChosenVariants | Refusal:
+    pools, profile, demand = pools or (make.pool(),), profile or make.profile(), demand or make.demand()
+    given = make.service_input(service, make.snapshot(service, pools=pools, profiles=[profile]), speeds=speeds or {})
+    # The load is given instead of chosen.
+    vars(given)["choice"] = replace(given.choice, demand=demand)
+    refusal = first_refusal(LOAD_CHECKS, given)
+    if refusal is not None:
+        return refusal
+    return choose_variants(service, profile, given.offered, demand=demand, **choosing)
 
 
 def found(service: LLMService, *pools: GPUPool, **given: Any) -> ChosenVariants:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.values.candidates import Rejection
+from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.variants.requested import token_budgets_of
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.variants.test_choose import answer, found, names, one
@@ -65,7 +65,7 @@ def test_an_entry_for_one_variant_counts_over_one_for_all() -> None:
 def test_what_cannot_be_asked(variants: list[dict[str, Any]], words: list[str]) -> None:
     pools = make.pool(), make.pool("h100", gpu="H100", gpus_per_node=8)
     done = answer(make.service(spec={"variants": variants}), *pools)
-    assert isinstance(done, Rejection)
+    assert isinstance(done, Refusal)
     assert done.reason == "InvalidSpec"
     assert all(word in done.message for word in words), done.message
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_operator.domain.variants.waiting import MOST_SECONDS, OUTGROWN
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
@@ -78,7 +79,7 @@ def test_a_restart_moves_nothing_until_the_tables_are_there_and_then_nothing_eit
     back = later(again, 60.0, capacity_tables=simulated.snapshot.capacity_tables)
     assert back.condition("PlanReady").reason == "Optimal"
     assert not back.decision.applies
-    assert back.decision.memory.services[(make.NAMESPACE, "llama")].waiting_since is None
+    assert back.decision.memory.services[ServiceKey(make.NAMESPACE, "llama")].waiting_since is None
 
 
 def test_it_waits_so_long_and_no_longer_and_says_so_once(simulated: Round) -> None:

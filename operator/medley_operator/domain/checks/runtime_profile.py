@@ -1,0 +1,57 @@
+"""What a RuntimeProfile must satisfy: `RUNTIME_PROFILE_CHECKS`, in the order in which they are asked. Pure.
+
+A profile that is refused shows so in its own status, and so does each service that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from medley_operator.api.v1alpha1 import RuntimeProfile
+from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
+from medley_operator.domain.values.conditions import PlanReason
+from medley_operator.domain.values.refusal import Refusal
+from medley_planner.variants import unreadable_argument
+
+
+def arguments_leave_out_what_medley_sets(profile: RuntimeProfile) -> Refusal | None:
+    """An engine flag that is set twice would hold whichever comes last."""
+    return _reserved(profile, "args", profile.spec.args)
+
+
+def allowed_arguments_leave_out_what_medley_sets(profile: RuntimeProfile) -> Refusal | None:
+    """Nor may a profile allow the services that use it to set such a flag."""
+    return _reserved(profile, "allowedArgs", profile.spec.allowed_args)
+
+
+def arguments_can_be_read(profile: RuntimeProfile) -> Refusal | None:
+    """What Medley plans by, such as the format of the KV cache, has a value that it knows."""
+    problem = unreadable_argument(profile.spec.engine, flags_of(profile.spec.args))
+    return None if problem is None else _invalid(f"spec.args {problem}")
+
+
+def startup_timeout_is_above_zero(profile: RuntimeProfile) -> Refusal | None:
+    """With no time to start, no engine ever becomes Ready."""
+    if profile.spec.startup_timeout_seconds > 0:
+        return None
+    return _invalid(f'spec.startupTimeout "{profile.spec.startup_timeout}" must be above 0, such as "30m"')
+
+
+RUNTIME_PROFILE_CHECKS: tuple[Callable[[RuntimeProfile], Refusal | None], ...] = (
+    arguments_leave_out_what_medley_sets,
+    allowed_arguments_leave_out_what_medley_sets,
+    arguments_can_be_read,
+    startup_timeout_is_above_zero,
+)
+
+
+def _reserved(profile: RuntimeProfile, field: str, arguments: Sequence[str]) -> Refusal | None:
+    reserved = reserved_flags(profile.spec.engine)
+    for index, argument in enumerate(arguments):
+        if flag_of(argument) in reserved:
+            return _invalid(f'spec.{field}[{index}] "{argument}": {flag_of(argument)} is set by Medley; remove it')
+    return None
+
+
+def _invalid(message: str) -> Refusal:
+    return Refusal(PlanReason.INVALID_SPEC, message)

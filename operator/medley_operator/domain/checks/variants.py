@@ -1,0 +1,173 @@
+"""Checks of the variants that a service could be planned with: what it asks of pools and model, and what is left of it.
+
+Each answers None or a Refusal that names the field, the value and the way out. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile, VariantSpec
+from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.values.candidates import PoolState
+from medley_operator.domain.values.conditions import PlanReason
+from medley_operator.domain.values.refusal import Refusal, first_refusal
+from medley_operator.domain.variants.requested import precisions_of, token_budgets_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An entry of `spec.variants` with all that it is checked against. `field` names it, as in spec.variants[0]."""
+
+    entry: VariantSpec
+    field: str
+    service: LLMService
+    profile: RuntimeProfile
+    pools: dict[str, PoolState]
+
+    @property
+    def pool(self) -> PoolState:
+        """Once `pool_is_there` has passed."""
+        return self.pools[self.entry.pool_ref]
+
+
+def a_pool_exists(given: ServiceInput) -> Refusal | None:
+    """A service that names no pool may run on all of them."""
+    if given.pools or given.service.spec.variants:
+        return None
+    message = "the cluster has no GPUPool; create one for each type of GPU node (kubectl explain gpupool.spec)"
+    return Refusal(PlanReason.POOL_NOT_FOUND, message)
+
+
+def each_wish_can_be_met(given: ServiceInput) -> Refusal | None:
+    """Each entry of `spec.variants` passes `WISH_CHECKS`; the first that does not counts."""
+    pools = {state.pool.metadata.name: state for state in given.pools}
+    for index, entry in enumerate(given.service.spec.variants):
+        wish = Wish(entry, f"spec.variants[{index}]", given.service, given.profile, pools)
+        refusal = first_refusal(WISH_CHECKS, wish)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def pool_is_there(wish: Wish) -> Refusal | None:
+    """There is a GPUPool of the name that the entry gives."""
+    if wish.entry.pool_ref in wish.pools:
+        return None
+    present = ", ".join(wish.pools) or "none"
+    message = (
+        f'{wish.field}.poolRef "{wish.entry.pool_ref}": no such GPUPool (present: {present}); create it or name another'
+    )
+    return Refusal(PlanReason.POOL_NOT_FOUND, message)
+
+
+def pool_can_be_used(wish: Wish) -> Refusal | None:
+    """The pool passes the checks of its own."""
+    refusal = wish.pool.refusal
+    if refusal is None:
+        return None
+    return _invalid(
+        f'{wish.field}.poolRef "{wish.entry.pool_ref}" names a GPUPool that cannot be used: {refusal.message}'
+    )
+
+
+def degree_fits_a_node(wish: Wish) -> Refusal | None:
+    """All GPUs of a replica sit on one node."""
+    per_node = wish.pool.pool.spec.capacity.gpus_per_node
+    if wish.entry.tensor_parallel is None or wish.entry.tensor_parallel <= per_node:
+        return None
+    return _invalid(
+        f"{wish.field}.tensorParallel {wish.entry.tensor_parallel} is more than one node of GPUPool "
+        f'"{wish.entry.pool_ref}" has (spec.capacity.gpusPerNode {per_node}); lower it'
+    )
+
+
+def precision_is_one_of_the_models(wish: Wish) -> Refusal | None:
+    """The model says which weight formats its variants may have."""
+    if wish.entry.precision is None or wish.entry.precision.value in precisions_of(wish.service):
+        return None
+    return _invalid(
+        f"{wish.field}.precision {wish.entry.precision} is not what spec.model.precision "
+        f"{wish.service.spec.model.precision} allows; remove it, or set spec.model.precision to Auto"
+    )
+
+
+def token_budget_is_offered(wish: Wish) -> Refusal | None:
+    """The profile says which token budgets its engines may run with."""
+    budgets = token_budgets_of(wish.profile)
+    if wish.entry.token_budget is None or wish.entry.token_budget in budgets:
+        return None
+    return _invalid(
+        f"{wish.field}.tokenBudget {wish.entry.token_budget} is not offered by RuntimeProfile "
+        f'"{wish.profile.metadata.name}" ({", ".join(map(str, budgets))}); take one of them, or ask for it in the '
+        "profile's spec.tokenBudgets"
+    )
+
+
+WISH_CHECKS: tuple[Callable[[Wish], Refusal | None], ...] = (
+    pool_is_there,
+    pool_can_be_used,
+    degree_fits_a_node,
+    precision_is_one_of_the_models,
+    token_budget_is_offered,
+)
+"""What an entry of `spec.variants` must satisfy, in this order."""
+
+
+def model_is_known(given: ServiceInput) -> Refusal | None:
+    """The model's shape is in the catalogue, or its config.json is given and can be read."""
+    return given.found_shape if isinstance(given.found_shape, Refusal) else None
+
+
+def length_is_within_the_model(given: ServiceInput) -> Refusal | None:
+    """A model has positions for its longest sequence, and for no longer one."""
+    length, most = given.service.spec.model.max_model_len, given.shape.max_position
+    if most is None or length <= most:
+        return None
+    return _invalid(
+        f"spec.model.maxModelLen {length} is above the {most} positions of {given.shape.name}; set it to at most {most}"
+    )
+
+
+def names_are_unique(given: ServiceInput) -> Refusal | None:
+    """Two entries of `spec.variants` that mean different variants have different names."""
+    clash = given.offered.clash
+    return None if clash is None else _invalid(clash)
+
+
+def model_fits_a_pool(given: ServiceInput) -> Refusal | None:
+    """At least one pool has GPUs that hold the weights and the KV cache of one sequence."""
+    offered = given.offered
+    if offered.rows:
+        return None
+    shape, precisions = offered.engine.shape, offered.engine.precisions
+    smallest = min(precisions, key=shape.weight_bytes)
+    each = "; ".join(f"{pool.variant}: {pool.message}" for pool in offered.omitted)
+    return Refusal(
+        PlanReason.MODEL_FITS_NO_POOL,
+        f'spec.model.uri "{given.service.spec.model.uri}" ({shape.weight_bytes(smallest) / 1e9:.0f} GB of weights in '
+        f"{smallest}) fits no pool: {each}. Lower spec.model.maxModelLen, set spec.model.precision to FP8 or Auto on "
+        "GPUs that have FP8, or add a GPUPool with more or larger GPUs per node",
+    )
+
+
+def replicas_pack_onto_paid_nodes(given: ServiceInput) -> Refusal | None:
+    """Where whole nodes are paid, replicas must pack onto them, which is planned for degrees that divide each other.
+
+    Powers of two always do, so that the answer does not hang on what other services ask for. Only a wish has another.
+    """
+    for row in given.offered.rows:
+        ask, degree = given.offered.asks[row.source], row.replica.layout.gpus
+        if ask.state.pool.spec.cost.per_node_hour is None or degree.bit_count() == 1:
+            continue
+        return _invalid(
+            f'{ask.field}.tensorParallel {degree}: GPUPool "{ask.state.pool.metadata.name}" is paid by the node '
+            "(spec.cost.perNodeHour), where only tensor-parallel degrees 1, 2, 4, 8, ... are planned; set one of them, "
+            "or have the pool priced by the GPU (spec.cost.perHour)"
+        )
+    return None
+
+
+def _invalid(message: str) -> Refusal:
+    return Refusal(PlanReason.INVALID_SPEC, message)

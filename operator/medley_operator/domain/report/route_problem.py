@@ -1,0 +1,80 @@
+"""Where clients reach a service, and what keeps its route from carrying their requests. Pure.
+
+May read the decision on one service; used by its condition RoutingReady and its status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
+from medley_operator.domain.rollout.decision import ServiceDecision
+from medley_operator.domain.rollout.writes import OwnerConflict
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.refusal import Refusal
+from medley_operator.domain.values.snapshot import Manifest
+
+
+def route_problem(outcome: ServiceDecision) -> Refusal | None:
+    """Why requests do not reach the service through its Gateway, as far as can be seen; None where they do."""
+    gateways = outcome.gateways
+    service = outcome.candidate.service
+    gateway = service.spec.routing.gateway_ref
+    name = gateway.name if gateway is not None else ""
+    field = f'spec.routing.gatewayRef.name "{name}"'
+    namespace = service.metadata.namespace
+    in_reach = f"until then the pods are reached by Service {namespace}/{service.metadata.name}"
+    if gateways is None:
+        return Refusal(
+            "GatewayApiMissing",
+            f"{field} needs the Gateway API, which this cluster lacks; install its CRDs and a gateway, or set "
+            f"spec.routing.mode to Service; {in_reach}",
+        )
+    if (namespace, name) not in gateways:
+        present = ", ".join(sorted(found for space, found in gateways if space == namespace)) or "none"
+        return Refusal(
+            "GatewayNotFound",
+            f"{field}: namespace {namespace} has no such Gateway (present: {present}); create it, name another, or set "
+            f"spec.routing.mode to Service; {in_reach}",
+        )
+    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind == labels.HTTP_ROUTE]
+    if conflicts:
+        return Refusal("NameConflict", conflict_message(conflicts))
+    if outcome.route is None and not outcome.rows:
+        return None  # there is no route yet that a gateway could have refused
+    fault = _not_accepted(outcome.route, gateway=name)
+    if fault is None:
+        return None
+    message = f'HTTPRoute {namespace}/{service.metadata.name} at Gateway "{name}": {fault}'
+    return Refusal("RouteNotAccepted", message)
+
+
+def _not_accepted(route: Manifest | None, *, gateway: str) -> str | None:
+    """Why the gateway does not carry the route, or None where it accepted it."""
+    parents = ((route or {}).get("status") or {}).get("parents") or []
+    mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == gateway]
+    if not mine:
+        return "no gateway controller has answered yet; check that one runs for the Gateway's class"
+    for parent in mine:
+        conditions: Mapping[str, Manifest] = {item.get("type", ""): item for item in parent.get("conditions") or []}
+        for type_ in ("Accepted", "ResolvedRefs"):
+            condition = conditions.get(type_)
+            if condition is not None and condition.get("status") == "False":
+                reason, message = condition.get("reason", ""), condition.get("message", "")
+                return f"{type_} is False ({reason}: {message}); change the Gateway's listeners or name another Gateway"
+        if (conditions.get("Accepted") or {}).get("status") != "True":
+            return "not accepted yet; check that a gateway controller runs for the Gateway's class"
+    return None
+
+
+def conflict_message(conflicts: Sequence[OwnerConflict]) -> str:
+    named = "; ".join(f"{conflict.key} belongs to {conflict.holder}" for conflict in conflicts)
+    return f"{named}; rename this LLMService or its variant (spec.variants[].name), or remove the other object"
+
+
+def service_url(service: LLMService) -> str:
+    """Where clients send requests: a path behind the Gateway, or the address of the common Service."""
+    namespace, name = service.metadata.namespace, service.metadata.name
+    if service.spec.routing.effective_mode() is ServiceRoutingMode.HTTP_ROUTE:
+        return f"/{namespace}/{name}"
+    return f"http://{name}.{namespace}.svc:{labels.HTTP_PORT}"
