@@ -19,7 +19,6 @@ from e2e.fleet.kubeview import KubeView
 from e2e.fleet.physics import spec_factory
 from e2e.fleet.server import FleetServer
 from e2e.fleet.simulation import SpecOf
-from medley_planner.catalog import UnknownGpu
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     try:
         client, spec_of = client_of(given.kubeconfig), spec_factory(dict(given.truth))
-    except (OSError, ValueError, UnknownGpu) as error:
+    except (OSError, ValueError) as error:
         print(f"fleet: {error}", file=sys.stderr)
         return 2
     asyncio.run(_serve(client, spec_of, seed=given.seed, port=given.port))

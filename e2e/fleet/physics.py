@@ -14,14 +14,13 @@ from e2e.fleet.cluster import EnginePod
 from e2e.fleet.engine import EngineSpec
 from e2e.fleet.kubeview import GPU_LABEL
 from e2e.fleet.simulation import SpecOf
+from medley_planner.bad_input import BadInput
 from medley_planner.capacity import StepTime, memory_fit
 from medley_planner.catalog import Gpu, UnknownGpu, gpu
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import (
     ModelShape,
     Precision,
-    UnknownModel,
-    UnreadableConfig,
     bundled_shape,
     shape_from_config,
 )
@@ -78,7 +77,7 @@ def _gpu(pod: EnginePod) -> Gpu:
 def _shape(model: str, model_config: str | None) -> ModelShape:
     try:
         return shape_from_config(model_config, name=model) if model_config else bundled_shape(model)
-    except (UnknownModel, UnreadableConfig) as error:
+    except BadInput as error:
         raise UnknownEngine(str(error)) from error
 
 

@@ -41,8 +41,8 @@ from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
 from medley_operator.settings import Settings
 from medley_planner.capacity.cache import TableCache
+from medley_planner.exit_status import ExitStatus
 
-EXIT_OK, EXIT_FAILED, EXIT_BAD_SETTINGS = 0, 1, 2
 WATCHER_EXIT_SECONDS = 1.0
 CAPACITY_TABLES = "capacityTables"
 """Reason of a round that starts because simulated capacities came in."""
@@ -64,13 +64,13 @@ async def _run(settings: Settings) -> int:
         await load_configuration()
     except KubeError as error:
         log.error("cannot start", extra={"reason": error.reason, "error": error.message})
-        return EXIT_BAD_SETTINGS
+        return ExitStatus.BAD_INPUT
     async with AsyncExitStack() as stack:
         try:
             fleet = await _assemble(settings, stack)
         except OSError as error:
             log.error("cannot start", extra={"error": f"cannot listen on {_place(settings)}: {error}; set --port"})
-            return EXIT_BAD_SETTINGS
+            return ExitStatus.BAD_INPUT
         running = asyncio.create_task(fleet.run(), name="fleet loop")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         log.info("started", extra={"listening": _place(settings), "prometheus": settings.prometheus_url or "none"})
@@ -178,11 +178,11 @@ async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int
     if running.done():
         stopping.cancel()
         log.critical("the fleet loop ended", exc_info=running.exception())
-        return EXIT_FAILED
+        return ExitStatus.FAILED
     log.info("stopping")
     running.cancel()
     await asyncio.wait({running})
-    return EXIT_OK
+    return ExitStatus.OK
 
 
 def _place(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from medley_planner.bad_input import BadInput
 from medley_planner.capacity import DERATES, Derates
 from medley_planner.capacity.cache import default_directory
 
@@ -24,8 +25,8 @@ LEAST_DERATE = 0.1
 MAX_NAMESPACE = 63
 
 
-class SettingsError(ValueError):
-    """A setting that cannot be used; the message is for the user."""
+class BadSetting(BadInput):
+    """A setting that cannot be used; `field` is its flag and environment variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Settings:
 
 def _check(holds: bool, flag: str, value: object, way_out: str) -> None:
     if not holds:
-        raise SettingsError(f"{flag} (or {_variable(flag)}) is {value!r}: {way_out}")
+        raise BadSetting("", f"{flag} (or {_variable(flag)})", value, way_out)
 
 
 def _variable(flag: str) -> str:
@@ -201,7 +202,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
-    """Raises `SettingsError`."""
+    """Raises `BadSetting`."""
     values: dict[str, object] = {"capacity_cache_dir": default_directory(environment)}
     for flag, definition in _FLAGS.items():
         name = flag.removeprefix("--").replace("-", "_")

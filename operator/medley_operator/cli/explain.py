@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.arguments import add_manifest_files
 from medley_operator.cli.tables import add_table_options, basis_notes, with_tables
+from medley_planner.bad_input import BadInput
 from medley_planner.cli import explain as bare
+from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
     from medley_operator.domain.values.candidates import Prepared
     from medley_planner.cli.explain_answer import ServiceNotes
     from medley_planner.model import Plan
-
-EXIT_BAD_INPUT = 2
 
 
 def add_parser(subparsers: Any) -> None:
@@ -52,31 +52,30 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     if (args.instance is None) == (args.filenames is None):
-        return _bad("give either one INSTANCE.json or manifests with -f")
+        return report_error("explain", "give either one INSTANCE.json or manifests with -f")
     if args.filenames is not None:
         return _explain_manifests(args)
     if args.simulate:
-        return _bad("--simulate is for manifests (-f); an instance holds its capacities")
+        return report_error("explain", "--simulate is for manifests (-f); an instance holds its capacities")
     if args.last is not None and len(args.last) > 1:
-        return _bad(f"--last has {len(args.last)} files; an instance is one file, give the earlier one")
+        return report_error(
+            "explain", f"--last has {len(args.last)} files; an instance is one file, give the earlier one"
+        )
     args.last = Path(args.last[0]) if args.last is not None else None
     return bare.run(args)
 
 
 def _explain_manifests(args: argparse.Namespace) -> int:
-    from medley_operator.cli.manifests import ManifestError
     from medley_operator.cli.plan_report import build_report, exit_status
-    from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan
-    from medley_planner.optimize import InvalidProblem
+    from medley_planner.cli.planned import NoPlan
 
     try:
         prepared, planned = _plan(args.filenames, args)
         before = _plan(args.last, args) if args.last is not None else None
-    except (ManifestError, InvalidProblem) as error:
-        return _bad(str(error))
+    except BadInput as error:
+        return report_error("explain", error)
     except NoPlan as error:
-        print(f"medley explain: {error}", file=sys.stderr)
-        return EXIT_NO_PLAN
+        return report_error("explain", error, status=ExitStatus.NO_PLAN)
     report = build_report(prepared, planned)
     status = exit_status(report)
     _name_rejected(prepared)
@@ -87,8 +86,9 @@ def _explain_manifests(args: argparse.Namespace) -> int:
         return status
     last, last_problem = (before[1], before[0].problem) if before is not None else (None, None)
     if before is not None and last is None:
-        return _bad(
-            "--last: none of its services can be planned, so there is no earlier plan; correct it or leave it out"
+        return report_error(
+            "explain",
+            "--last: none of its services can be planned, so there is no earlier plan; correct it or leave it out",
         )
     bare.explain_and_print(
         prepared.problem, planned, args, last=last, last_problem=last_problem, notes=_notes(prepared, report)
@@ -97,7 +97,7 @@ def _explain_manifests(args: argparse.Namespace) -> int:
 
 
 def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Plan | None]:
-    """Raises `ManifestError`, `InvalidProblem` and `NoPlan`."""
+    """Raises `BadInput` and `NoPlan`."""
     from medley_operator.cli.manifests import read_objects
     from medley_operator.cli.plan import offline_snapshot, plan_snapshot
 
@@ -129,9 +129,4 @@ def _name_rejected(prepared: Prepared) -> None:
     for candidate in prepared.services:
         if candidate.rejection is not None:
             reason, message = candidate.rejection.reason.value, candidate.rejection.message
-            print(f"medley explain: {problem_name(candidate.key)} is not planned: {reason}: {message}", file=sys.stderr)
-
-
-def _bad(message: str) -> int:
-    print(f"medley explain: {message}", file=sys.stderr)
-    return EXIT_BAD_INPUT
+            report_error("explain", f"{problem_name(candidate.key)} is not planned: {reason}: {message}")

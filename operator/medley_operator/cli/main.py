@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
 from typing import cast
 
+from medley_planner.exit_status import ExitStatus
+
 DISTRIBUTION = "medley-operator"
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 DESCRIPTION = """\
 Medley plans and runs the cheapest mix of GPU types that keeps the latency targets of LLM services.
 
@@ -61,17 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(_parser(asked), asked, words)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return ExitStatus.INTERRUPTED
 
 
 def _run(parser: argparse.ArgumentParser, asked: str, words: list[str]) -> int:
     parsed = parser.parse_args(words)
     if asked == "version" or parsed.version:
         print(f"medley {distribution_version(DISTRIBUTION)}")
-        return 0
+        return ExitStatus.OK
     if asked not in COMMANDS:
         parser.print_help(sys.stderr)
-        return EXIT_BAD_INPUT
+        return ExitStatus.BAD_INPUT
     return cast(int, importlib.import_module(COMMANDS[asked].module).run(parsed))
 
 

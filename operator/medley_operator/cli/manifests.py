@@ -16,6 +16,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from medley_operator.api.v1alpha1 import API_VERSION, GROUP, GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_planner.bad_input import MISSING, BadInput
+from medley_planner.schema_faults import faults_of
 
 STDIN = "-"
 DEFAULT_NAMESPACE = "default"
@@ -24,8 +26,8 @@ SUFFIXES = (".yaml", ".yml", ".json")
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class ManifestError(ValueError):
-    """Input that cannot be used."""
+class BadManifest(BadInput):
+    """Manifests that cannot be used; `where` is the file and the object."""
 
 
 @dataclass(slots=True)
@@ -40,13 +42,13 @@ class Objects:
 
 
 def read_objects(sources: Sequence[str]) -> Objects:
-    """Raises `ManifestError`."""
+    """Raises `BadManifest`."""
     objects = Objects()
     seen: dict[str, str] = {}
     for source, document in _documents(sources):
         name = _title(source, document)
         if name in seen and document["kind"] in _KINDS:
-            raise ManifestError(f"{source}: {name} is also in {seen[name]}; keep one of them")
+            raise BadManifest.whole(source, f"{name} is also in {seen[name]}; keep one of them")
         seen[name] = source
         if document["kind"] not in _KINDS or not str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
             objects.skipped.append(name)
@@ -65,7 +67,7 @@ _KINDS: Mapping[str, tuple[type[BaseModel], bool]] = {
 
 def _add(objects: Objects, source: str, name: str, document: dict[str, Any]) -> None:
     if document["apiVersion"] != API_VERSION:
-        raise ManifestError(f'{source}: {name}: apiVersion is "{document["apiVersion"]}"; use {API_VERSION}')
+        raise BadManifest(f"{source}: {name}", "apiVersion", document["apiVersion"], f"use {API_VERSION}")
     if document["kind"] == "LLMService":
         objects.services.append(_parse(LLMService, source, name, document, namespaced=True))
     elif document["kind"] == "GPUPool":
@@ -83,14 +85,14 @@ def _parse(model: type[Model], source: str, name: str, document: dict[str, Any],
     metadata["namespace"] = metadata.get("namespace", DEFAULT_NAMESPACE) if namespaced else ""
     unknown = sorted(set(document) - {"apiVersion", "kind", "metadata", "spec", "status"})
     if unknown:
-        raise ManifestError(
-            f"{source}: {name}: {unknown[0]} is no field of {document['kind']}; put it under spec or remove it"
-        )
+        way_out = f"{document['kind']} has no such field; put it under spec or remove it"
+        raise BadManifest(f"{source}: {name}", unknown[0], document[unknown[0]], way_out)
     try:
         return model.model_validate({"metadata": metadata, "spec": document.get("spec", {})})
     except ValidationError as error:
-        problems = "; ".join(_problem(dict(problem)) for problem in error.errors(include_url=False))
-        raise ManifestError(f"{source}: {name}: {problems}") from error
+        first, *others = faults_of(error)
+        way_out = "; ".join([first.way_out, *(other.fault for other in others)])
+        raise BadManifest(f"{source}: {name}", first.field, first.value, way_out) from error
 
 
 def _documents(sources: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -98,7 +100,7 @@ def _documents(sources: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             documents = list(yaml.safe_load_all(text))
         except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or a number that is none
-            raise ManifestError(f"{source}: is no YAML: {' '.join(str(error).split())}") from error
+            raise BadManifest.whole(source, f"is not YAML: {' '.join(str(error).split())}") from error
         for document in documents:
             yield from _items(source, document)
 
@@ -107,10 +109,8 @@ def _items(source: str, document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if document is None:
         return
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-        raise ManifestError(
-            f"{source}: holds {str(document)[:60]!r}, which is no Kubernetes object; "
-            "give apiVersion, kind, metadata and spec"
-        )
+        way_out = "it is not a Kubernetes object; give apiVersion, kind, metadata and spec"
+        raise BadManifest(source, "a document", document, way_out)
     if document["kind"] == "List":
         for item in document.get("items") or []:
             yield from _items(source, item)
@@ -128,9 +128,8 @@ def _texts(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
                 yield str(path), path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                raise ManifestError(
-                    f"{path}: cannot be read ({reason}); give a YAML file or a folder of them"
-                ) from error
+                way_out = f"cannot be read ({reason}); give a YAML file or a folder of them"
+                raise BadManifest.whole(str(path), way_out) from error
 
 
 def _files(path: Path) -> Iterable[Path]:
@@ -138,7 +137,7 @@ def _files(path: Path) -> Iterable[Path]:
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
     if not found:
-        raise ManifestError(f"{path}: the folder holds no file that ends in {', '.join(SUFFIXES)}")
+        raise BadManifest.whole(str(path), f"the folder holds no file that ends in {', '.join(SUFFIXES)}")
     return found
 
 
@@ -147,39 +146,10 @@ def _title(source: str, document: dict[str, Any]) -> str:
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:
-        raise ManifestError(f"{source}: a {document['kind']} has no metadata.name; give it one")
+        found = MISSING if name is None else name
+        raise BadManifest(f"{source}: a {document['kind']}", "metadata.name", found, "give it one")
     namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
     kind = document["kind"]
     if kind in _KINDS:
         namespace = (namespace or DEFAULT_NAMESPACE) if _KINDS[kind][1] else None
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
-
-
-_WAYS_OUT = (
-    ("(ms|s|m|h)", 'write a duration with its unit, such as "250ms", "5s" or "10m"'),
-    ("{1,7}(", 'write a decimal number in quotes, such as "0.805"'),
-    ("^hf://", "write hf://organisation/model"),
-    ("^--", "write --flag or --flag=value"),
-    ("(Mi|Gi)", 'write a size such as "8Gi"'),
-)
-
-
-def _problem(problem: dict[str, Any]) -> str:
-    """One error of pydantic in the user's terms."""
-    where = ""
-    for part in problem["loc"]:
-        where += f"[{part}]" if isinstance(part, int) else f"{'.' if where else ''}{part}"
-    kind, value = problem["type"], problem.get("input")
-    if kind == "missing":
-        return f"{where} is missing; add it"
-    if kind == "extra_forbidden":
-        return f"{where} is no field of this API ({value!r}); correct its name or remove it"
-    if kind == "value_error":
-        return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
-    if kind == "string_type":
-        return f'{where} is {value!r}, which YAML reads as {type(value).__name__}; write it in quotes: "{value}"'
-    if kind == "string_pattern_mismatch":
-        pattern = problem["ctx"]["pattern"]
-        way_out = next((text for mark, text in _WAYS_OUT if mark in pattern), f"it must match {pattern}")
-        return f'{where} is "{value}"; {way_out}'
-    return f"{where} is {value!r}; {problem['msg'][:1].lower()}{problem['msg'][1:]}"

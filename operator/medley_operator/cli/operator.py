@@ -1,18 +1,20 @@
-"""`medley operator`: reads the settings, sets up logs, runs the operator."""
+"""`medley operator`: reads the settings, sets up logs, runs the operator.
+
+Apart: each command is a module that `main` loads only when it is asked for.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from medley_operator import settings
+from medley_planner.bad_input import BadInput
+from medley_planner.exit_status import report_error
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-EXIT_BAD_INPUT = 2
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -28,9 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; 0 after these, 2 for settings that cannot be used, 1 for a fault."""
     try:
         chosen = settings.from_arguments(arguments, os.environ)
-    except settings.SettingsError as error:
-        print(f"medley operator: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except BadInput as error:
+        return report_error("operator", error)
     from medley_operator import app, logs
 
     logs.configure(chosen.log_level)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.arguments import add_manifest_files
 from medley_operator.cli.tables import add_table_options, with_tables
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.arguments import add_plan_options
+from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from medley_operator.domain.values.snapshot import Snapshot
     from medley_planner.fleet_plan import FleetPlan
 
-EXIT_PLANNED = 0
-EXIT_BAD_INPUT = 2
-EXIT_NOT_ALL = 3
 DEFAULT_PROFILE = "vllm"
 DEFAULT_PROFILE_VERSION = "0.32.0"
 
@@ -48,40 +47,37 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
-    from medley_operator.cli.manifests import ManifestError, read_objects
-    from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan
-    from medley_planner.optimize import InvalidProblem
+    from medley_operator.cli.manifests import read_objects
+    from medley_planner.cli.planned import NoPlan
 
     try:
         objects = read_objects(args.filenames)
         snapshot, notes = offline_snapshot(objects)
         snapshot = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate)
         return _plan_and_print(snapshot, notes, args)
-    except (ManifestError, InvalidProblem) as error:
-        print(f"medley plan: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except BadInput as error:
+        return report_error("plan", error)
     except NoPlan as error:
-        print(f"medley plan: {error}", file=sys.stderr)
-        return EXIT_NO_PLAN
+        return report_error("plan", error, status=ExitStatus.NO_PLAN)
 
 
 def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     """The objects as one round of the operator would see them, and what the user should know of it.
 
-    Raises `ManifestError` where there is nothing to plan or a service has no static workload.
+    Raises `BadManifest` where there is nothing to plan or a service has no static workload.
     """
-    from medley_operator.cli.manifests import ManifestError
+    from medley_operator.cli.manifests import BadManifest
     from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
-        raise ManifestError("the input holds no LLMService; give the file of one with -f")
+        raise BadManifest.whole("", "the input holds no LLMService; give the file of one with -f")
     for service in objects.services:
         if service.spec.workload.static is None:
-            metadata = service.metadata
-            raise ManifestError(
-                f"LLMService {metadata.namespace}/{metadata.name}: spec.workload.static is missing, and without a "
-                "cluster there is no other load; add requestsPerSecond, promptTokens and generationTokens"
+            where = f"LLMService {service.metadata.namespace}/{service.metadata.name}"
+            way_out = (
+                "without a cluster there is no other load; add requestsPerSecond, promptTokens and generationTokens"
             )
+            raise BadManifest(where, "spec.workload.static", MISSING, way_out)
     notes = [f"skipped, not planned from: {', '.join(objects.skipped)}"] if objects.skipped else []
     pools, pool_notes = _pools_without_cluster(objects.pools)
     profiles, profile_notes = _profiles(objects)

@@ -9,6 +9,7 @@ from medley_planner.cli.answer import ServiceAnswer, node_line, proof, service_l
 from medley_planner.explain import UnmetDemand
 from medley_planner.model import SingleType, UnservedReason
 from medley_planner.omitted import OmittedReason
+from medley_planner.units import req_per_second
 
 
 def answer_lines(report: dict[str, Any], *, why: bool) -> Iterator[str]:
@@ -56,7 +57,7 @@ def load_words(service: dict[str, Any]) -> str:
     load = service["load"]
     asked = load["prompt_tokens"], load["generation_tokens"]
     planned = load["planned_prompt_tokens"], load["planned_generation_tokens"]
-    words = f"{load['rate']:g} req/s of {asked[0]} + {asked[1]} tokens"
+    words = f"{req_per_second(load['rate'])} of {asked[0]} + {asked[1]} tokens"
     if planned == asked or load["rate"] == 0:
         return words
     return f"{words} (planned as {planned[0]} + {planned[1]}: spec.model.maxModelLen cuts the longest)"

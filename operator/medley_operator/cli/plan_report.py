@@ -9,10 +9,11 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.load.figures import figures_of
 from medley_operator.domain.report.status import fleet_lower_bound, service_lower_bound
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate, problem_name
-from medley_operator.domain.values.quantities import percent
+from medley_planner.exit_status import ExitStatus
 from medley_planner.fleet_plan import FleetPlan
 from medley_planner.model import Demand, Plan, PlanStatus, ServicePlan
 from medley_planner.omitted import Omitted
+from medley_planner.units import percent
 
 Report = dict[str, Any]
 
@@ -49,12 +50,12 @@ def build_report(prepared: Prepared, planned: Plan | None) -> Report:
     }
 
 
-def exit_status(report: Report) -> int:
-    """2 where a service's input is at fault, 3 where something is not planned, else 0."""
+def exit_status(report: Report) -> ExitStatus:
+    """BAD_INPUT where a service's input is at fault, NOT_ALL where something is not planned, else OK."""
     services = report["services"]
     if any(service["status"] == REJECTED and service["reason"] not in _OUTCOMES for service in services):
-        return 2
-    return 0 if all(service["status"] in _WHOLE for service in services) else 3
+        return ExitStatus.BAD_INPUT
+    return ExitStatus.OK if all(service["status"] in _WHOLE for service in services) else ExitStatus.NOT_ALL
 
 
 def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet: Plan | None) -> Report:

@@ -1,6 +1,8 @@
 """`medley profile`: measured profiles of an engine. The subcommands stand in `_SUBCOMMANDS`, each a module of its own.
 
 Only finds the subcommand: what is read and written is told there.
+
+Apart: each command is a module that `main` loads only when it is asked for.
 """
 
 from __future__ import annotations

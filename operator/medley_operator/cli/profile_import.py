@@ -19,27 +19,22 @@ from medley_operator.api.v1alpha1 import KvPrecision, MeasuredPrecision
 from medley_operator.profile.import_guidellm import guidellm_report
 from medley_operator.profile.import_vllm import vllm_run
 from medley_operator.profile.manifest import model_profile_manifest
-from medley_operator.profile.report import Imported, UnusableReport, joined
+from medley_operator.profile.report import BadReport, Imported, joined
+from medley_planner.bad_input import BadInput
 from medley_planner.capacity import memory_fit
 from medley_planner.capacity.fit import Fit, NoFit, fit_points
 from medley_planner.capacity.speed import UNCORRECTED
-from medley_planner.catalog import UnknownGpu, gpu
-from medley_planner.cli.arguments import whole_argument
+from medley_planner.catalog import gpu
+from medley_planner.cli.arguments import BadOption, whole_argument
+from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.layout import EngineKind, KvFormat, Layout
-from medley_planner.shapes import (
-    ModelShape,
-    Precision,
-    UnknownModel,
-    UnreadableConfig,
-    bundled_shape,
-    model_id,
-    shape_from_config,
-)
+from medley_planner.schema_faults import WHOLE, faults_of
+from medley_planner.shapes import ModelShape, Precision, bundled_shape, model_id, shape_from_config
+from medley_planner.units import req_per_second
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-EXIT_WRITTEN, EXIT_BAD_INPUT = 0, 2
 _TOOLS = ("vllm-bench", "guidellm")
 
 
@@ -103,21 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
         read = vllm_reports if arguments.tool == "vllm-bench" else guidellm_reports
         found = joined([part for path in arguments.files for part in read(path)])
         write_profile(arguments, found, tool=arguments.tool)
-    except (UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig) as error:
-        print(f"medley profile import: {in_words(error)}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    return EXIT_WRITTEN
-
-
-def in_words(error: Exception) -> str:
-    """Its message, with the way out that these commands have."""
-    return str(error).replace("put the content of its config.json into spec.model.configJson", "give --config")
+    except BadInput as error:
+        return report_error("profile import", error)
+    return ExitStatus.OK
 
 
 def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) -> None:
-    """Fits and prints the manifest. Raises UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig."""
-    model = model_id(arguments.model)
-    shape = bundled_shape(model) if arguments.config is None else shape_from_config(arguments.config, name=model)
+    """Fits and prints the manifest. Raises BadInput."""
+    shape = _shape(arguments)
     for reason in found.skipped:
         print(f"left out: {reason}", file=sys.stderr)
     fit = fit_points(
@@ -130,11 +118,11 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
     )
     for point, reason in fit.refused:
         load = (
-            f"{point.concurrency:g} clients" if point.concurrency is not None else f"{point.rate_rps or 0:g} requests/s"
+            f"{point.concurrency:g} clients" if point.concurrency is not None else req_per_second(point.rate_rps or 0.0)
         )
         print(f"left out: the point of {load}: {reason}", file=sys.stderr)
     if isinstance(fit, NoFit):
-        raise UnusableReport(f"no profile: {fit.reason}")
+        raise BadReport.whole("no profile", fit.reason)
     manifest = _manifest(arguments, fit, shape=shape, found=found, tool=tool)
     factors = fit.factors
     print(
@@ -148,15 +136,18 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
 def check_engine(arguments: argparse.Namespace) -> None:
     """What `write_profile` would refuse of the options themselves, before anything is measured. Raises as it does."""
     arguments.model = model_id(arguments.model)
-    shape = (
-        bundled_shape(arguments.model)
-        if arguments.config is None
-        else shape_from_config(arguments.config, name=arguments.model)
-    )
+    shape = _shape(arguments)
     fit = memory_fit(shape, _layout(arguments), max_model_len=2, engine_kv_tokens=arguments.kv_tokens)
     if not fit.fits:
-        raise UnusableReport(fit.reason)
+        raise BadOption.whole("", fit.reason)
     _manifest(arguments, Fit(UNCORRECTED, 0.0, None, 0, ()), shape=shape, found=Imported((), (), None), tool="medley")
+
+
+def _shape(arguments: argparse.Namespace) -> ModelShape:
+    model = model_id(arguments.model)
+    if arguments.config is not None:
+        return shape_from_config(arguments.config, name=model)
+    return bundled_shape(model, config="give --config")
 
 
 def _layout(arguments: argparse.Namespace) -> Layout:
@@ -174,7 +165,7 @@ def _layout(arguments: argparse.Namespace) -> Layout:
 def _manifest(
     arguments: argparse.Namespace, fit: Fit, *, shape: ModelShape, found: Imported, tool: str
 ) -> dict[str, Any]:
-    """Raises UnusableReport where the API would refuse it."""
+    """Raises BadReport where the API would refuse it."""
     try:
         return model_profile_manifest(
             model=shape.name,
@@ -190,11 +181,11 @@ def _manifest(
             name=arguments.name,
         )
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'metadata.name'} is {problem['input']!r:.60}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        )
-        raise UnusableReport(f"the profile would be refused by the API server: {problems}") from None
+        faults = faults_of(error)
+        for fault in faults:
+            fault.field = "metadata.name" if fault.field == WHOLE else fault.field
+        said = "; ".join(fault.fault for fault in faults)
+        raise BadReport.whole("the API server would refuse the profile", said) from None
 
 
 def vllm_reports(path: Path) -> Iterator[Imported]:
@@ -205,18 +196,20 @@ def vllm_reports(path: Path) -> Iterator[Imported]:
         try:
             run, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
-            raise UnusableReport(f"{path}: is no JSON ({error}); give the file that --save-result wrote") from None
+            way_out = f"is not JSON ({error}); give the file that --save-result wrote"
+            raise BadReport.whole(str(path), way_out) from None
         yield vllm_run(run, where=str(path) if not position and not text[end:].strip() else f"{path}: run {number}")
         position = end + len(text[end:]) - len(text[end:].lstrip())
     if not number:
-        raise UnusableReport(f"{path}: is empty; give the file that --save-result wrote")
+        raise BadReport.whole(str(path), "is empty; give the file that --save-result wrote")
 
 
 def guidellm_reports(path: Path) -> Iterator[Imported]:
     try:
         report = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
-        raise UnusableReport(f"{path}: is no JSON ({error}); give the file that --output-path x.json wrote") from None
+        way_out = f"is not JSON ({error}); give the file that --output-path x.json wrote"
+        raise BadReport.whole(str(path), way_out) from None
     yield guidellm_report(report, where=str(path))
 
 
@@ -225,7 +218,7 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UnusableReport(f"{path}: cannot be read ({reason}); give a JSON report") from None
+        raise BadReport.whole(str(path), f"cannot be read ({reason}); give a JSON report") from None
 
 
 def _print(manifest: dict[str, Any], form: str) -> None:

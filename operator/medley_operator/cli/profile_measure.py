@@ -15,17 +15,20 @@ from typing import Any
 from rich.console import Console
 
 from medley_operator.cli.load_arguments import DEFAULT_CONCURRENCY
-from medley_operator.profile.client import Endpoint, EndpointError, http_client
+from medley_operator.profile.client import Endpoint, http_client
 from medley_operator.profile.loads import grid
 from medley_operator.profile.prompts import Prompts
 from medley_operator.profile.reporters import BarReporter, LineReporter
 from medley_operator.profile.samples import rates_below
 from medley_operator.profile.session import Reporter, Session, measure, no_more
+from medley_planner.cli.arguments import BadOption
 
 
 async def measure_as_asked(args: argparse.Namespace) -> Session:
-    """Runs the loads that the options of `add_load_arguments` (and --model) name. Raises `EndpointError`, and OSError
-    where --save-points cannot be written."""
+    """Runs the loads that the options of `add_load_arguments` (and --model) name.
+
+    Raises `EndpointError`, `BadInput`, and OSError where --save-points cannot be written.
+    """
     if args.save_points is not None:
         # Before half an hour of measuring, not after it.
         existed = args.save_points.exists()
@@ -36,9 +39,10 @@ async def measure_as_asked(args: argparse.Namespace) -> Session:
     key = os.environ.get(args.api_key_env)
     if key and not (key.isascii() and key.isprintable()):
         # Libraries refuse it too, and show it in doing so.
-        raise EndpointError(
+        raise BadOption.whole(
+            "--api-key-env",
             f"the API key in environment variable {args.api_key_env} has a line break or other characters that no HTTP "
-            "header takes; correct it"
+            "header takes; correct it",
         )
     async with http_client(key, timeout_seconds=args.request_timeout) as client:
         endpoint = Endpoint(

@@ -2,26 +2,26 @@
 
 Standard output is the manifest alone; what happens is told on standard error. Exit status: 0 written, 2 bad input or an
 endpoint that cannot be tested, 3 nothing measured.
+
+Apart: each way of `medley profile` is a module of its own, and this one makes an HTTP client.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from medley_operator.cli.load_arguments import add_load_arguments
-from medley_operator.cli.profile_import import add_engine_arguments, check_engine, in_words, write_profile
-from medley_operator.profile.report import Imported, UnusableReport
-from medley_planner.catalog import UnknownGpu
-from medley_planner.shapes import UnknownModel, UnreadableConfig
+from medley_operator.cli.profile_import import add_engine_arguments, check_engine, write_profile
+from medley_operator.profile.report import Imported
+from medley_planner.bad_input import BadInput
+from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-EXIT_WRITTEN, EXIT_BAD_INPUT, EXIT_NOTHING = 0, 2, 3
 TOOL = "medley"
 
 
@@ -49,14 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
         session = asyncio.run(measure_as_asked(arguments))
         points = session.points()
         if not points:
-            print("medley profile run: no load was measured whole, see above; nothing is written", file=sys.stderr)
-            return EXIT_NOTHING
+            said = "no load was measured whole, see above; nothing is written"
+            return report_error("profile run", said, status=ExitStatus.NOT_ALL)
         arguments.kv_tokens = arguments.kv_tokens or session.kv_tokens
         write_profile(arguments, Imported(tuple(points), (), measured_at=_now()), tool=TOOL)
-    except (EndpointError, UnusableReport, UnknownGpu, UnknownModel, UnreadableConfig, OSError) as error:
-        print(f"medley profile run: {in_words(error)}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    return EXIT_WRITTEN
+    except (EndpointError, BadInput, OSError) as error:
+        return report_error("profile run", error)
+    return ExitStatus.OK
 
 
 def _now() -> str:

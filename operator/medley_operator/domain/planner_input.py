@@ -6,7 +6,6 @@ Pure. May read contexts, pools and children; decides nothing about which service
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -26,7 +25,6 @@ from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
-from medley_planner.units import duration_seconds
 from medley_planner.variants import Replica
 
 HORIZON_SECONDS = 360.0
@@ -88,9 +86,9 @@ def planner_service(candidate: ServiceCandidate) -> Service:
         min_replicas=scaling.min_replicas,
         max_replicas=scaling.max_replicas,
         utilisation_limit=utilisation_limit(scaling.headroom_percent, candidate.choice.demand.size_source),
-        staffing_beta=float(scaling.burst_headroom),
+        staffing_beta=scaling.staffing_beta,
         priority=Priority(spec.priority.value),
-        max_cost_per_hour=None if budget.max_cost_per_hour is None else float(budget.max_cost_per_hour),
+        max_cost_per_hour=budget.max_cost_per_hour_usd,
         spot_max_share=budget.spot_max_percent / 100.0,
         on_demand_min_replicas=budget.on_demand_min_replicas,
         zone_spread=scaling.zone_spread,
@@ -120,7 +118,7 @@ def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subje
             replicas=tuple(
                 (known.variant.name, shared(known.replica)) for known in candidate.variants if known.replica is not None
             ),
-            targets=LatencyTargets(duration_seconds(slo.ttft), duration_seconds(slo.tpot), float(slo.percentile)),
+            targets=LatencyTargets(slo.ttft_seconds, slo.tpot_seconds, float(slo.percentile)),
             last_factors=tuple(last_factors(candidate).items()),
         )
     return subjects
@@ -131,14 +129,7 @@ def last_factors(candidate: ServiceCandidate) -> dict[str, float]:
     counts as none."""
     plan = candidate.service.status.plan
     rows = plan.capacity_corrections if plan is not None else []
-    return {row.variant: factor for row in rows if 0.0 < (factor := _number(row.factor)) <= 1.0}
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    return {row.variant: factor for row in rows if 0.0 < (factor := row.factor_figure) <= 1.0}
 
 
 def watts_per_gpu(pool: GPUPool) -> float:

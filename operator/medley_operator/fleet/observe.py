@@ -44,7 +44,6 @@ from medley_operator.kube.resources import (
 from medley_operator.metrics.history import Rates
 from medley_operator.metrics.observe import ServiceQuery
 from medley_planner.capacity import EngineKey, Speed
-from medley_planner.units import duration_seconds
 
 NO_PROMETHEUS = (
     "the operator has no Prometheus: start it with --prometheus-url (Helm: prometheus.url), "
@@ -184,7 +183,7 @@ def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
 
 def _window_seconds(service: LLMService) -> int:
     """The window asked for, within the bounds that the domain checks (a bad one gets its own condition there)."""
-    asked = duration_seconds(service.spec.workload.window)
+    asked = service.spec.workload.window_seconds
     return round(min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS))
 
 

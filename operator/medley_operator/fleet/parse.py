@@ -14,6 +14,7 @@ from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, NodeView, ObjectKey
 from medley_operator.kube.resources import BY_KIND
+from medley_planner.schema_faults import faults_of
 
 MAX_ERRORS_NAMED = 3
 
@@ -45,23 +46,14 @@ def _rejected(item: Manifest, error: ValidationError) -> InvalidObject:
 
 def rejection_message(key: ObjectKey, error: ValidationError) -> str:
     """Names object, fields, values and the way out."""
-    problems = error.errors(include_url=False)
-    named = "; ".join(
-        f"{_field(problem['loc'])} is {problem['input']!r:.80}: {problem['msg']}"
-        for problem in problems[:MAX_ERRORS_NAMED]
-    )
-    more = f" and {len(problems) - MAX_ERRORS_NAMED} more" if len(problems) > MAX_ERRORS_NAMED else ""
+    faults = faults_of(error)
+    named = "; ".join(fault.fault for fault in faults[:MAX_ERRORS_NAMED])
+    more = f" and {len(faults) - MAX_ERRORS_NAMED} more" if len(faults) > MAX_ERRORS_NAMED else ""
     where = f" -n {key.namespace}" if key.namespace else ""
     return (
         f"{key} cannot be read: {named}{more}; correct it with "
         f'"kubectl edit {BY_KIND[key.kind].plural}{where} {key.name}" or update its CRD with the operator'
     )
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    """`spec.variants[0].name` of ("spec", "variants", 0, "name")."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return text.lstrip(".")
 
 
 def ready_nodes(items: Iterable[Manifest]) -> tuple[NodeView, ...]:

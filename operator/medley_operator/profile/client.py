@@ -19,6 +19,7 @@ import httpx
 from medley_operator.profile.loads import Size
 from medley_operator.profile.prompts import Prompts, words
 from medley_operator.profile.stream import EventReader, Progress
+from medley_planner.bad_input import BadInput
 
 _CONNECT_SECONDS = 10.0
 _PROBE = Size(32, 4)
@@ -52,7 +53,7 @@ class Dialect:
 class Endpoint:
     """`url` as in http://host:8000 (a trailing /v1 is fine), `model` the name that the server serves it by.
 
-    Raises EndpointError where it is no such URL.
+    Raises BadInput where it is not such a URL.
     """
 
     def __init__(
@@ -127,11 +128,12 @@ def _check_url(url: str) -> None:
     except httpx.InvalidURL:
         sound = False
     if not sound:
-        raise EndpointError(f"--endpoint {url!r:.100} is no URL of a server; give one as http://host:8000")
+        raise BadInput("", "--endpoint", url, "it is not the URL of a server; give one as http://host:8000")
     if parsed.userinfo:
-        raise EndpointError(
-            f"--endpoint of host {parsed.host} holds a user or a password, which messages would show; leave them out "
-            "and put the API key into the variable that --api-key-env names"
+        raise BadInput.whole(
+            f"--endpoint of host {parsed.host}",
+            "holds a user or a password, which messages would show; leave them out and put the API key into the "
+            "variable that --api-key-env names",
         )
 
 

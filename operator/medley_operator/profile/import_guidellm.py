@@ -12,8 +12,8 @@ from typing import Any
 
 from medley_operator.profile.report import (
     KEEPS_UP,
+    BadReport,
     Imported,
-    UnusableReport,
     check_agreement,
     count,
     figure,
@@ -21,21 +21,21 @@ from medley_operator.profile.report import (
     look_up,
 )
 from medley_planner.capacity.points import LoadPoint
+from medley_planner.units import req_per_second
 
 
 def guidellm_report(report: Any, *, where: str) -> Imported:
-    """The points of a report. `where` names the file in messages. Raises UnusableReport."""
+    """The points of a report. `where` names the file in messages. Raises BadReport."""
     runs = report.get("benchmarks") if isinstance(report, Mapping) else None
     if not isinstance(runs, list) or not runs:
-        raise UnusableReport(
-            f"{where}: has no benchmarks, so it is no guidellm report; run it with --output-path x.json"
-        )
+        way_out = "has no benchmarks, so it is not a guidellm report; run it with --output-path x.json"
+        raise BadReport.whole(where, way_out)
     return joined([_point(run, where=f"{where}: benchmarks[{index}]") for index, run in enumerate(runs)])
 
 
 def _point(run: Any, *, where: str) -> Imported:
     if not isinstance(run, Mapping) or not isinstance(run.get("metrics"), Mapping):
-        raise UnusableReport(f"{where}: has no metrics; give a complete guidellm report")
+        raise BadReport.whole(where, "has no metrics; give a complete guidellm report")
 
     def mean(name: str) -> float:
         return figure(run, f"metrics.{name}.successful.mean", where=where)
@@ -81,7 +81,7 @@ def _load(run: Mapping[str, Any], *, throughput: float, where: str) -> tuple[flo
         rate = figure(run, f"{at}.rate", where=where)
         if throughput < KEEPS_UP * rate:
             return (
-                f"{at}.rate is {rate:g}, but {throughput:.3g} requests/s were completed: the engine did not keep up, "
+                f"{at}.rate is {rate:g}, but {req_per_second(throughput)} were completed: the engine did not keep up, "
                 "or the run was short; leave it out of the sweep"
             )
         return None, rate

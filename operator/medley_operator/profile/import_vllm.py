@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medley_operator.profile.report import KEEPS_UP, Imported, UnusableReport, check_agreement, count, figure, shared
+from medley_operator.profile.report import KEEPS_UP, BadReport, Imported, check_agreement, count, figure, shared
 from medley_planner.capacity.points import LoadPoint
+from medley_planner.units import req_per_second
 
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
 _HOLDS_BACK = 0.8
@@ -20,17 +21,14 @@ _HOLDS_BACK = 0.8
 
 
 def vllm_run(run: Any, *, where: str) -> Imported:
-    """The point of one run. `where` names file and run in messages. Raises UnusableReport."""
+    """The point of one run. `where` names file and run in messages. Raises BadReport."""
     if not isinstance(run, Mapping) or "mean_tpot_ms" not in run:
-        raise UnusableReport(
-            f"{where}: has no mean_tpot_ms, so it is no result of vllm bench serve; run it with --save-result"
-        )
+        way_out = "has no mean_tpot_ms, so it is not a result of vllm bench serve; run it with --save-result"
+        raise BadReport.whole(where, way_out)
     completed = count(run, "completed", where=where)
     duration = count(run, "duration", where=where)
     if duration <= 0.0:
-        raise UnusableReport(
-            f"{where}: duration is {duration:g}, no time in seconds; give the report as it was written"
-        )
+        raise BadReport(where, "duration", duration, "it is not a time in seconds; give the report as it was written")
     prompt = shared(figure(run, "total_input_tokens", where=where), completed)
     generation = shared(figure(run, "total_output_tokens", where=where), completed)
     ttft = figure(run, "mean_ttft_ms", where=where) / 1e3
@@ -57,9 +55,10 @@ def vllm_run(run: Any, *, where: str) -> Imported:
         told = "max_concurrency and the requests under way that throughput, mean_ttft_ms and mean_tpot_ms make"
         check_agreement(concurrency, under_way, where=where, told=told)
     elif cycle > duration:
-        raise UnusableReport(
-            f"{where}: a mean request of {cycle:g} s, by mean_ttft_ms and mean_tpot_ms, is longer than the whole run "
-            f"of {duration:g} s; are these microseconds? Give the report as the tool wrote it"
+        raise BadReport.whole(
+            where,
+            f"a mean request of {cycle:g} s, by mean_ttft_ms and mean_tpot_ms, is longer than the whole run of "
+            f"{duration:g} s; are these microseconds? Give the report as the tool wrote it",
         )
     point = LoadPoint(
         prompt_tokens=prompt,
@@ -80,9 +79,7 @@ def _load(
     asked = run.get("request_rate")
     rate = math.inf if asked in (None, "inf") else figure(run, "request_rate", where=where)
     if not rate > 0.0:
-        raise UnusableReport(
-            f"{where}: request_rate is {rate:g}, no rate above 0; give the report as the tool wrote it"
-        )
+        raise BadReport(where, "request_rate", rate, "it is not above 0; give the report as the tool wrote it")
     most = None if run.get("max_concurrency") is None else figure(run, "max_concurrency", where=where)
     if most is not None and run.get("num_prompts") is not None:
         most = min(most, figure(run, "num_prompts", where=where))
@@ -96,8 +93,8 @@ def _load(
         return most, None
     if throughput < KEEPS_UP * rate:
         return (
-            f"request_rate is {rate:g}, but {throughput:.3g} requests/s were completed: the engine did not keep up, or "
-            "the run was short; lower the rate or send more requests"
+            f"request_rate is {rate:g}, but {req_per_second(throughput)} were completed: the engine did not keep up, "
+            "or the run was short; lower the rate or send more requests"
         )
     return None, rate
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from medley_planner.units import req_per_second
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Size:
@@ -42,12 +44,12 @@ class LoadRun:
         if (self.concurrency is None) == (self.rate_rps is None):
             raise ValueError(f"load of {self.sizes}: give either concurrency or rate_rps")
         if self.rate_rps is not None and not (math.isfinite(self.rate_rps) and self.rate_rps > 0):
-            raise ValueError(f"rate {self.rate_rps} requests/s is no rate; give a number above 0")
+            raise ValueError(f"rate {self.rate_rps} req/s is not a rate; give a number above 0")
         if (self.concurrency is not None and self.concurrency < 1) or self.requests < 1 or not self.sizes:
             raise ValueError(f"load {self}: give at least one size, one client and one request")
 
     def __str__(self) -> str:
-        how = f"{self.rate_rps:g} requests/s" if self.rate_rps is not None else f"{self.concurrency} at once"
+        how = req_per_second(self.rate_rps) if self.rate_rps is not None else f"{self.concurrency} at once"
         return f"{'+'.join(map(str, self.sizes))}, {how}"
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from medley_operator.api.v1alpha1 import API_VERSION, MAX_POINTS, Dns1123Subdomain, ModelProfile
-from medley_operator.domain.values.quantities import decimal
 from medley_planner.capacity.fit import Fit
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.shapes import model_id
+from medley_planner.units import decimal
 
 MAX_NAME_LENGTH = 63
 _UNFIT = re.compile(r"[^a-z0-9.]+")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.points import LoadPoint
 
 MOST_APART = 3.0
@@ -20,8 +21,8 @@ KEEPS_UP = 0.7
 """A load whose rate of completions is below this share of the rate asked for left a growing queue: no steady state."""
 
 
-class UnusableReport(ValueError):
-    """The report cannot be read or contradicts itself; the message names the file, the key, the value, the way out."""
+class BadReport(BadInput):
+    """The report cannot be read or contradicts itself; `where` is its file and run, `field` the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,11 @@ class Imported:
 
 
 def joined(parts: Sequence[Imported]) -> Imported:
-    """Several reports as one; the newest time counts. Raises UnusableReport where they are of different models."""
+    """Several reports as one; the newest time counts. Raises BadReport where they are of different models."""
     models = sorted({part.model for part in parts if part.model is not None})
     if len(models) > 1:
-        raise UnusableReport(
-            f"the reports are of different models: model_id is {' and '.join(map(repr, models[:2]))}; a profile is of "
-            "one, so import those of each by themselves"
-        )
+        way_out = "the reports are of different models; a profile is of one, so import those of each by themselves"
+        raise BadReport("", "model_id", models[:2], way_out)
     return Imported(
         points=tuple(point for part in parts for point in part.points),
         skipped=tuple(reason for part in parts for reason in part.skipped),
@@ -52,22 +51,21 @@ def joined(parts: Sequence[Imported]) -> Imported:
 
 
 def figure(values: Mapping[str, Any], path: str, *, where: str) -> float:
-    """The number at a dotted `path`; NaN and infinity are numbers. Raises UnusableReport."""
+    """The number at a dotted `path`; NaN and infinity are numbers. Raises BadReport."""
     found = look_up(values, path)
     if isinstance(found, bool) or not isinstance(found, int | float):
-        what = "is missing" if found is None else f"is {found!r:.60}, which is no number"
-        raise UnusableReport(f"{where}: {path} {what}; give a report that has it")
+        raise BadReport(where, path, MISSING if found is None else found, "give a report that has a number there")
     try:
         return float(found)
     except OverflowError:
-        raise UnusableReport(f"{where}: {path} is {str(found)[:20]}..., too large; give a report that has it") from None
+        raise BadReport(where, path, found, "it is too large; give a report that has a number there") from None
 
 
 def count(values: Mapping[str, Any], path: str, *, where: str) -> float:
     """As `figure`, and finite: what is counted can be told as a whole number."""
     found = figure(values, path, where=where)
     if not math.isfinite(found):
-        raise UnusableReport(f"{where}: {path} is {found}, which is no count; give a report that has it")
+        raise BadReport(where, path, found, "it is not a count; give a report that has one there")
     return found
 
 
@@ -82,15 +80,16 @@ def look_up(values: Mapping[str, Any], path: str) -> Any:
 
 
 def check_agreement(one: float, other: float, *, where: str, told: str) -> None:
-    """Raises UnusableReport where two figures of the same thing are more than `MOST_APART` apart.
+    """Raises BadReport where two figures of the same thing are more than `MOST_APART` apart.
 
     Both must be finite and above 0 to be compared; others are refused as points. `told` names both in words.
     """
     comparable = math.isfinite(one) and math.isfinite(other) and one > 0 and other > 0
     if comparable and not 1 / MOST_APART <= one / other <= MOST_APART:
-        raise UnusableReport(
-            f"{where}: {told} contradict each other ({one:g} and {other:g}); are these milliseconds in seconds' place, "
-            "or figures of another run? Give the report as the tool wrote it"
+        raise BadReport.whole(
+            where,
+            f"{told} contradict each other ({one:g} and {other:g}); are these milliseconds in seconds' place, or "
+            "figures of another run? Give the report as the tool wrote it",
         )
 
 

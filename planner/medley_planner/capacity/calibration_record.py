@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.calibrate import Calibration, CalibrationState, Vector
 from medley_planner.capacity.speed import PARTS, StepFactors
 from medley_planner.capacity.window import OperatingPoint
@@ -19,8 +20,13 @@ MOST_FIGURE = 1e12
 """Of all others: far above what is learned, far below where products overflow."""
 
 
-class BadRecord(ValueError):
-    """A record that cannot be used; the message names the field and the value."""
+class BadRecord(BadInput):
+    """A record that cannot be used."""
+
+    @classmethod
+    def at(cls, field: str, value: object, way_out: str) -> BadRecord:
+        """Of the record as a whole, which its reader names."""
+        return cls("", field, value, way_out)
 
 
 def to_record(calibration: Calibration) -> dict[str, Any]:
@@ -41,10 +47,10 @@ def to_record(calibration: Calibration) -> dict[str, Any]:
 def from_record(record: Mapping[str, Any]) -> Calibration:
     """Raises `BadRecord`."""
     if not isinstance(record, Mapping):
-        raise BadRecord(f"calibration is {record!r:.40}, no record")
+        raise BadRecord.at("calibration", record, "it is not a record")
     version = record.get("version")
     if version != VERSION:
-        raise BadRecord(f"version is {version!r:.40}, and {VERSION} is what is read")
+        raise BadRecord.at("version", version, f"only version {VERSION} is read")
     try:
         calibration = Calibration(
             factors=StepFactors(**{part: _number("factors", record["factors"][part]) for part in PARTS}),
@@ -57,18 +63,19 @@ def from_record(record: Mapping[str, Any]) -> Calibration:
             heaviest=_point(record["heaviest"]),
         )
     except KeyError as error:
-        raise BadRecord(f"field {error} is missing") from error
+        raise BadRecord.at(str(error.args[0]), MISSING, "the record is not whole") from error
     except (TypeError, ValueError, OverflowError) as error:
-        raise error if isinstance(error, BadRecord) else BadRecord(str(error)) from error
+        raise error if isinstance(error, BadRecord) else BadRecord.whole("", str(error)) from error
     for part in PARTS:
         if not 0.0 < getattr(calibration.factors, part) <= MOST_FACTOR:
-            raise BadRecord(f"factors.{part} is {getattr(calibration.factors, part)}, not above 0 and sensible")
+            factor = getattr(calibration.factors, part)
+            raise BadRecord.at(f"factors.{part}", factor, f"it is not above 0 and at most {MOST_FACTOR:g}")
     return calibration
 
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_FIGURE:
-        raise BadRecord(f"{name} is {value!r:.40}, no number from 0 to {MOST_FIGURE:g}")
+        raise BadRecord.at(name, value, f"it is not a number from 0 to {MOST_FIGURE:g}")
     return float(value)
 
 
@@ -80,9 +87,10 @@ def _matrix(name: str, value: Any) -> Vector:
         or not (np.abs(matrix) <= MOST_FIGURE).all()
         or not np.allclose(matrix, matrix.T, atol=1e-9)
     ):
-        raise BadRecord(f"{name} is no symmetric matrix of four by four numbers, none beyond {MOST_FIGURE:g}")
+        way_out = f"it is not a symmetric matrix of four by four numbers, none beyond {MOST_FIGURE:g}"
+        raise BadRecord.at(name, value, way_out)
     if np.linalg.eigvalsh(matrix)[0] < -1e-9:
-        raise BadRecord(f"{name} has a negative variance")
+        raise BadRecord.at(name, value, "it has a negative variance")
     return matrix
 
 

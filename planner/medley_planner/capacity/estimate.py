@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.closed_form import max_rate_rps
 from medley_planner.capacity.error_band import error_band
 from medley_planner.capacity.latency import Latency, Load, at_concurrency, at_rate
@@ -21,8 +22,8 @@ _IDLE_POWER = 0.12
 """Idle board power over the limit; a guess (70 to 90 W of 700 W were seen on H100)."""
 
 
-class NoEstimate(ValueError):
-    """The question has no answer; the message names the value and the way out."""
+class NoEstimate(BadInput):
+    """The replica and the load that were asked for have no estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def estimate(question: EstimateRequest) -> Estimate:
     asked = question
     fit = asked.fit()
     if not fit.fits:
-        raise NoEstimate(fit.reason.replace("set spec.model.maxModelLen", "ask for prompt plus generation"))
+        raise NoEstimate.whole("", fit.reason.replace("set spec.model.maxModelLen", "ask for prompt plus generation"))
     layout = asked.layout
     step = StepTime(asked.shape, layout, factors=asked.factors)
     load = Load(
@@ -123,13 +124,14 @@ def _latency(asked: EstimateRequest, step: StepTime, load: Load) -> Latency:
     if asked.concurrency is not None:
         return at_concurrency(step, load, concurrency=asked.concurrency, first_wave=asked.first_wave)
     if asked.rate_rps is None:
-        raise NoEstimate("neither concurrency nor rate is given; give one of them")
+        raise NoEstimate("", "the load", MISSING, "give concurrency or rate")
     latency = at_rate(step, load, rate_rps=asked.rate_rps)
     if latency is None:
-        raise NoEstimate(
-            f"rate {asked.rate_rps:g} requests/s is more than a replica of {asked.layout.hardware} "
-            "keeps up with; lower it, or use more GPUs per replica or a larger GPU"
+        way_out = (
+            f"more req/s than a replica of {asked.layout.hardware} keeps up with; lower it, or use more GPUs per "
+            "replica or a larger GPU"
         )
+        raise NoEstimate("", "rate", asked.rate_rps, way_out)
     return latency
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medley_planner.omitted import OmittedReason
+from medley_planner.units import per_hour, req_per_second
 
 if TYPE_CHECKING:
     from medley_planner.explain import UnmetDemand
@@ -44,7 +45,7 @@ class ServiceAnswer:
 def service_lines(answer: ServiceAnswer, *, why: bool) -> list[str]:
     """What is planned and what it costs first, then what to know of it. With `why` tables follow."""
     lines = [
-        f"{answer.service}: {_mix(answer.mix)}, ${answer.cost_per_hour:.2f}/h, gap {percent(answer.gap)} "
+        f"{answer.service}: {_mix(answer.mix)}, {per_hour(answer.cost_per_hour)}, gap {percent(answer.gap)} "
         f"({answer.status})",
         *([f"  NOT SERVED: {_unmet(answer)}"] if answer.unmet else []),
         f"  load: {answer.load}, routing {answer.routing}",
@@ -60,13 +61,13 @@ def service_lines(answer: ServiceAnswer, *, why: bool) -> list[str]:
 def proof(*, cost_per_hour: float, switching_cost_per_hour: float, lower_bound_per_hour: float, gap: float) -> str:
     """A plan's cost and how far it is proven. The bound is on cost and switching cost together, as a plan has it."""
     if switching_cost_per_hour <= 0:
-        bound = f"; the proven bound is ${lower_bound_per_hour:.2f}/h"
+        bound = f"; the proven bound is {per_hour(lower_bound_per_hour)}"
     else:
         bound = (
-            f". Comparing plans also charges ${switching_cost_per_hour:.2f}/h for new replicas (never billed); the "
-            f"proven bound with it is ${lower_bound_per_hour:.2f}/h"
+            f". Comparing plans also charges {per_hour(switching_cost_per_hour)} for new replicas (never billed); the "
+            f"proven bound with it is {per_hour(lower_bound_per_hour)}"
         )
-    return f"${cost_per_hour:.2f}/h{bound} (gap {percent(gap)})"
+    return f"{per_hour(cost_per_hour)}{bound} (gap {percent(gap)})"
 
 
 def percent(share: float) -> str:
@@ -76,8 +77,8 @@ def percent(share: float) -> str:
 def node_line(*, pool: str, nodes: int, cost_per_hour: float, idle_cost_per_hour: float) -> str:
     """Whole nodes are bought by the fleet; their idle part is the cost of no service."""
     return (
-        f"pool {pool}: {nodes} whole node{'s' * (nodes != 1)}, ${cost_per_hour:.2f}/h, of which "
-        f"${idle_cost_per_hour:.2f}/h is idle"
+        f"pool {pool}: {nodes} whole node{'s' * (nodes != 1)}, {per_hour(cost_per_hour)}, of which "
+        f"{per_hour(idle_cost_per_hour)} is idle"
     )
 
 
@@ -115,14 +116,14 @@ def _unmet(answer: ServiceAnswer) -> str:
         for reason, parts in rates.items()
     ]
     total = math.fsum(part.rate_rps for part in answer.unmet)
-    return f"{total:.4g} of {answer.rate_rps:.4g} req/s ({'; '.join(each)})"
+    return f"{total:.4g} of {req_per_second(answer.rate_rps)} ({'; '.join(each)})"
 
 
 def _savings(answer: ServiceAnswer) -> str:
     single = answer.best_single
     if single is None:
         return "not known, as no single GPU type serves what the plan serves"
-    alone = f"{single.replicas} x {single.variant} at ${single.cost_per_hour:.2f}/h"
+    alone = f"{single.replicas} x {single.variant} at {per_hour(single.cost_per_hour)}"
     saved = 100 * (1 - answer.cost_per_hour / single.cost_per_hour) if single.cost_per_hour > 0 else 0.0
     if saved >= _SHOWN_PERCENT:
         return f"{saved:.1f} % against the best single GPU type, {alone}"

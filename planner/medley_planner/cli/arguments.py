@@ -6,8 +6,13 @@ import argparse
 import math
 from pathlib import Path
 
+from medley_planner.bad_input import BadInput
 from medley_planner.shapes import ModelShape, bundled_shape, shape_from_config
 from medley_planner.units import duration_seconds
+
+
+class BadOption(BadInput):
+    """An option that cannot be used, or not with the others; `field` is the option."""
 
 
 def seconds_argument(text: str) -> float:
@@ -42,7 +47,7 @@ def add_plan_options(parser: argparse.ArgumentParser, *, why: bool = False) -> N
 
 
 def model_argument(model: str) -> ModelShape:
-    """A bundled model, or that of a config.json. Raises UnknownModel and UnreadableConfig."""
+    """A bundled model, or that of a config.json. Raises UnknownModel and BadConfig."""
     path = Path(model)
     try:
         named = path.is_file()
@@ -50,7 +55,7 @@ def model_argument(model: str) -> ModelShape:
         named = False
     if named or path.suffix == ".json":
         return shape_from_config(path)
-    return bundled_shape(model)
+    return bundled_shape(model, config="give the path of its config.json")
 
 
 def _number(text: str, problem: str, *, high: float = math.inf) -> float:

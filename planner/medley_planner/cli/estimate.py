@@ -15,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from medley_planner.capacity.estimate import Estimate, EstimateRequest, NoEstimate, estimate
+from medley_planner.bad_input import MISSING, BadInput
+from medley_planner.capacity.estimate import Estimate, EstimateRequest, estimate
 from medley_planner.capacity.speed import UNCORRECTED
-from medley_planner.catalog import UnknownGpu, gpu
+from medley_planner.catalog import gpu
 from medley_planner.cli.arguments import (
+    BadOption,
     directory_argument,
     duration_argument,
     model_argument,
@@ -28,19 +30,15 @@ from medley_planner.cli.arguments import (
     whole_argument,
 )
 from medley_planner.cli.estimate_rows import ADDED, predict_row
-from medley_planner.cli.profile_file import BadProfile, MeasuredFactors, ProfileFile, measured_factors, read_profile
+from medley_planner.cli.profile_file import MeasuredFactors, ProfileFile, measured_factors, read_profile
+from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
-from medley_planner.shapes import Precision, UnknownModel, UnreadableConfig, model_id
+from medley_planner.shapes import Precision, model_id
+from medley_planner.units import req_per_second
 
-EXIT_ESTIMATED = 0
-EXIT_BAD_INPUT = 2
 _ONE = ("model", "gpu", "input", "output_tokens")
 _FLAGS = {"output_tokens": "--output"}
-
-
-class _BadInput(ValueError):
-    """The message names the option or file, the value and the way out."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -112,19 +110,15 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.csv is not None:
             _predict_file(args.csv, args.range_ratio)
-            return EXIT_ESTIMATED
+            return ExitStatus.OK
         question, measured = _question(args)
         report = summarise(question, estimate(question), measured)
         if args.simulate:
             report["simulated_max_rate_rps"] = _simulated(question, report["max_rate_rps"], args.cache_dir)
-    except (_BadInput, BadProfile, UnknownGpu, UnknownModel, UnreadableConfig, NoEstimate) as error:
-        message = str(error).replace(
-            "put the content of its config.json into spec.model.configJson", "give the path of its config.json"
-        )
-        print(f"medley estimate: {message}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except BadInput as error:
+        return report_error("estimate", error)
     _WRITERS[args.format](report)
-    return EXIT_ESTIMATED
+    return ExitStatus.OK
 
 
 def summarise(question: EstimateRequest, answer: Estimate, measured: MeasuredFactors | None = None) -> dict[str, Any]:
@@ -166,9 +160,10 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
         _take_from(profile, args)
     missing = [_FLAGS.get(name, f"--{name}") for name in _ONE if getattr(args, name) is None]
     if missing:
-        raise _BadInput(f"{', '.join(missing)} missing; give {'it' if len(missing) == 1 else 'them'}, or --csv FILE")
+        them = "it" if len(missing) == 1 else "them"
+        raise BadOption("", ", ".join(missing), MISSING, f"give {them}, or --csv FILE")
     if args.concurrency is None and args.rate is None:
-        raise _BadInput("no load; give --concurrency or --rate")
+        raise BadOption("", "the load", MISSING, "give --concurrency or --rate")
     shape = model_argument(args.model)
     measured = None if profile is None else measured_factors(profile, shape)
     question = EstimateRequest(
@@ -209,9 +204,8 @@ def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
     )
     for flag, given, measured in asked:
         if given is not None and given != measured:
-            raise _BadInput(
-                f"{flag} {given}, but --profile {profile.path} is of {measured}; leave it out or give another profile"
-            )
+            way_out = f"--profile {profile.path} is of {measured}; leave it out or give another profile"
+            raise BadOption("", flag, given, way_out)
     args.model = args.model or profile.model
     args.gpu, args.tp = layout.gpu.name, layout.tensor_parallel
     args.precision, args.kv_precision = layout.precision.value, layout.kv_format.value
@@ -219,15 +213,13 @@ def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
 
 def _simulated(question: EstimateRequest, closed_form_rps: float | None, directory: Path | None) -> float:
     if closed_form_rps is None:
-        raise _BadInput("--simulate looks for the largest rate within targets; give --slo-ttft, --slo-tpot or both")
+        way_out = "it looks for the largest rate within targets; give --slo-ttft, --slo-tpot or both"
+        raise BadOption.whole("--simulate", way_out)
     from medley_planner.capacity.cache import TableCache, default_directory
-    from medley_planner.cli.simulated_rate import CannotSimulate, simulated_max_rate_rps
+    from medley_planner.cli.simulated_rate import simulated_max_rate_rps
 
     cache = TableCache(directory or default_directory(os.environ))
-    try:
-        return simulated_max_rate_rps(question, guess_rps=closed_form_rps, cache=cache)
-    except CannotSimulate as error:
-        raise _BadInput(str(error)) from None
+    return simulated_max_rate_rps(question, guess_rps=closed_form_rps, cache=cache)
 
 
 def _predict_file(path: Path, range_ratio: float) -> None:
@@ -237,11 +229,12 @@ def _predict_file(path: Path, range_ratio: float) -> None:
             columns = list(reader.fieldnames or ())
             rows = list(reader)
     except OSError as error:
-        raise _BadInput(f"--csv {path} cannot be read ({error.strerror}); give the path of a CSV file") from None
+        way_out = f"cannot be read ({error.strerror}); give the path of a CSV file"
+        raise BadOption.whole(f"--csv {path}", way_out) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise _BadInput(f"--csv {path} is no CSV text ({error}); give a CSV file in UTF-8") from None
+        raise BadOption.whole(f"--csv {path}", f"is not CSV text ({error}); give a CSV file in UTF-8") from None
     if not columns:
-        raise _BadInput(f"--csv {path} is empty; its first line must name the columns")
+        raise BadOption.whole(f"--csv {path}", "is empty; its first line must name the columns")
     kept = [column for column in columns if column not in ADDED]
     writer = csv.DictWriter(sys.stdout, [*kept, *ADDED], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -273,7 +266,7 @@ def _write_table(report: dict[str, Any]) -> None:
     table.add_row("TPOT", f"{tpot * 1e3:.1f} ms mean, {slow_tpot * 1e3:.1f} ms {percentile}")
     table.add_row(
         "throughput",
-        f"{throughput['requests_per_second']:.2f} requests/s, "
+        f"{req_per_second(throughput['requests_per_second'])}, "
         f"{throughput['generated_tokens_per_second']:.0f} tokens/s, {throughput['running_requests']:.1f} running",
     )
     table.add_row(
@@ -282,9 +275,11 @@ def _write_table(report: dict[str, Any]) -> None:
         f"{memory['kv_capacity_tokens']} KV tokens",
     )
     if report["max_rate_rps"] is not None:
-        table.add_row("largest rate", f"{report['max_rate_rps']:.2f} requests/s within the targets, not derated")
+        table.add_row("largest rate", f"{req_per_second(report['max_rate_rps'])} within the targets, not derated")
     if "simulated_max_rate_rps" in report:
-        table.add_row("simulated", f"{report['simulated_max_rate_rps']:.2f} requests/s within the targets, not derated")
+        table.add_row(
+            "simulated", f"{req_per_second(report['simulated_max_rate_rps'])} within the targets, not derated"
+        )
     table.add_row("power", f"{report['watts']:.0f} W")
     table.add_row("provenance", f"{report['provenance']}, TPOT +-{band['tpot']:.0%}: {band['reason']}")
     console.print(table)

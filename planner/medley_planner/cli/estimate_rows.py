@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from medley_planner.capacity.estimate import EstimateRequest, NoEstimate, estimate
-from medley_planner.catalog import Gpu, UnknownGpu, gpu
+from medley_planner.bad_input import MISSING, BadInput
+from medley_planner.capacity.estimate import EstimateRequest, estimate
+from medley_planner.catalog import Gpu, gpu
 from medley_planner.layout import KvFormat, Layout
-from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
+from medley_planner.shapes import ModelShape, Precision, bundled_shape
 
 ADDED = ("predicted_ttft_ms", "predicted_tpot_ms", "note")
 _PRECISIONS = {
@@ -27,8 +28,8 @@ _FP8_CACHE = frozenset({"H200", "B200", "B300", "GB200", "GB300"})
 _SYSTEM_SUFFIXES = ("_sxm", "_server", "_pcie")
 
 
-class UnpredictableRow(ValueError):
-    """The row lacks a value or has one that cannot be used; the message names column and value."""
+class BadRow(BadInput):
+    """The row lacks a value or has one that cannot be used; `field` is the column."""
 
 
 def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[str, str]:
@@ -36,9 +37,8 @@ def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[st
     try:
         question = row_question(row, range_ratio=range_ratio)
         answer = estimate(question)
-    except (UnpredictableRow, UnknownModel, UnknownGpu, NoEstimate) as error:
-        note = str(error).replace("put the content of its config.json into spec.model.configJson", "it is not bundled")
-        return dict(zip(ADDED, ("", "", note), strict=True))
+    except BadInput as error:
+        return dict(zip(ADDED, ("", "", str(error)), strict=True))
     latency = answer.latency
     note = f"estimated, TPOT +-{answer.band:.0%} ({answer.band_reason})"
     if question.concurrency is not None and latency.running < question.concurrency:
@@ -48,9 +48,9 @@ def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[st
 
 
 def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> EstimateRequest:
-    """What the row asks. Raises UnpredictableRow, UnknownModel, UnknownGpu."""
+    """What the row asks. Raises BadRow, UnknownModel, UnknownGpu."""
     mean = (1.0 + range_ratio) / 2.0
-    shape = bundled_shape(_text(row, "model_path"))
+    shape = bundled_shape(_text(row, "model_path"), config="give a row of a bundled model")
     card = gpu(_gpu_name(_text(row, "system")))
     precision = _precision(_text(row, "precision"))
     gpus = _count(row, "tp_size")
@@ -60,9 +60,9 @@ def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Estima
     if not (row.get("attention_dp_size") or "").strip() and spread > gpus:
         gpus, groups = spread, spread // gpus
     if _count(row, "pp_size", default=1) > 1:
-        raise UnpredictableRow(f"pp_size {row['pp_size']}: pipeline parallelism is not modelled; give a row with 1")
+        raise BadRow("", "pp_size", row["pp_size"], "pipeline parallelism is not modelled; give a row with 1")
     if gpus % groups:
-        raise UnpredictableRow(f"{groups} groups do not divide {gpus} GPUs; correct attention_dp_size")
+        raise BadRow("", "attention_dp_size", groups, f"so many groups do not divide {gpus} GPUs; correct it")
     return EstimateRequest(
         shape=shape,
         layout=Layout(
@@ -97,13 +97,13 @@ def _precision(text: str) -> Precision:
     try:
         return _PRECISIONS[text.strip().lower()]
     except KeyError:
-        raise UnpredictableRow(f'precision "{text}" is not modelled; known are {", ".join(_PRECISIONS)}') from None
+        raise BadRow("", "precision", text, f"it is not modelled; known are {', '.join(_PRECISIONS)}") from None
 
 
 def _text(row: Mapping[str, str | None], column: str) -> str:
     value = (row.get(column) or "").strip()
     if not value:
-        raise UnpredictableRow(f"{column} is empty; give it")
+        raise BadRow("", column, MISSING, "give it")
     return value
 
 
@@ -116,5 +116,5 @@ def _count(row: Mapping[str, str | None], column: str, *, default: int | None = 
     except ValueError:
         number = 0.0
     if not (1.0 <= number < 1e9 and number == int(number)):
-        raise UnpredictableRow(f'{column} "{text}" is no whole number of at least 1; correct it')
+        raise BadRow("", column, text, "give a whole number of at least 1")
     return int(number)

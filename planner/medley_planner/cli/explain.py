@@ -7,19 +7,19 @@ Reads one or two files, writes to standard output; what is wrong with a file goe
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import add_plan_options, seconds_argument
 from medley_planner.cli.explain_answer import ServiceNotes
-from medley_planner.cli.fleet_reader import FleetError, parse_fleet
-from medley_planner.cli.instance import InstanceError, parse_instance, read_document
-from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan, plan_all_or_raise
-from medley_planner.cli.solve import EXIT_BAD_INPUT, EXIT_NOT_ALL, EXIT_PLANNED, is_fleet
+from medley_planner.cli.fleet_reader import parse_fleet
+from medley_planner.cli.instance import parse_instance, read_document
+from medley_planner.cli.planned import NoPlan, plan_all_or_raise
+from medley_planner.cli.solve import is_fleet
+from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.explain import explain, routing_savings
 from medley_planner.model import Plan, PlanStatus, Problem
-from medley_planner.optimize import InvalidProblem
 
 _ROUTING_PART = 0.2
 """Part of the time to explain that goes to what a better router would save."""
@@ -62,32 +62,31 @@ def run(args: argparse.Namespace) -> int:
         last_problem = read_problem(args.last)[0] if args.last is not None else None
         planned = plan_all_or_raise(problem, deadline_seconds=args.deadline)
         last = plan_all_or_raise(last_problem, deadline_seconds=args.deadline) if last_problem is not None else None
-    except (InstanceError, InvalidProblem) as error:
-        print(f"medley explain: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except BadInput as error:
+        return report_error("explain", error)
     except NoPlan as error:
-        print(f"medley explain: {error}", file=sys.stderr)
-        return EXIT_NO_PLAN
+        return report_error("explain", error, status=ExitStatus.NO_PLAN)
     for line in rejected:
-        print(f"medley explain: {args.instance}: {line}", file=sys.stderr)
+        report_error("explain", f"{args.instance}: {line}")
     explain_and_print(problem, planned, args, last=last, last_problem=last_problem)
     whole = planned.status in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE) and not rejected
-    return EXIT_PLANNED if whole else EXIT_NOT_ALL
+    return ExitStatus.OK if whole else ExitStatus.NOT_ALL
 
 
 def read_problem(path: Path) -> tuple[Problem, tuple[str, ...]]:
     """The problem, and a line for each service that is left out of it; one bare instance leaves out none.
 
-    Raises `InstanceError` where the file is no usable instance or fleet.
+    Raises `BadInput` where the file is not a usable instance or fleet.
     """
     document = read_document(path)
     try:
         if not is_fleet(document):
             return parse_instance(document).problem, ()
         fleet = parse_fleet(document)
-    except (InstanceError, FleetError) as error:
-        raise InstanceError(f"{path}: {error}") from error
-    return fleet.problem, tuple(str(rejected) for rejected in fleet.rejected)
+    except BadInput as error:
+        error.within(str(path))
+        raise
+    return fleet.problem, tuple(str(rejected.fault) for rejected in fleet.rejected)
 
 
 def explain_and_print(

@@ -21,7 +21,9 @@ from medley_planner.explain import (
 from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import LimitKind, Plan, ServicePlan
 from medley_planner.omitted import Omitted
+from medley_planner.units import per_hour, req_per_second
 
+_MOST_LIMITS = 4
 _MOST_RELAXATIONS = 3
 _MOST_CHANGES = 8
 """So many are printed in short; --why shows the others."""
@@ -86,7 +88,7 @@ def _answer(
         cost_per_hour=service.cost_per_hour,
         gap=gap,
         rate_rps=service.rate_rps,
-        load=notes.loads.get(name, f"{service.rate_rps:.4g} req/s"),
+        load=notes.loads.get(name, f"{req_per_second(service.rate_rps)}"),
         routing=service.routing.value + (f" ({_routing(saving)})" if saving is not None else ""),
         best_single=plan.best_single,
         unmet=service.unmet,
@@ -110,13 +112,14 @@ def _figures(service: ServiceExplanation) -> Iterator[str]:
 def _routing(saving: RoutingSaving) -> str:
     """What the next better mode would give."""
     if saving.more_served_rps > 0:
-        return f"{saving.next_mode.value} would serve {saving.more_served_rps:.4g} req/s more"
+        return f"{saving.next_mode.value} would serve {req_per_second(saving.more_served_rps)} more"
     if saving.saving_per_hour == 0:
         return f"{saving.next_mode.value} would save nothing"
-    return f"{saving.next_mode.value} would save ${saving.saving_per_hour:.2f}/h"
+    return f"{saving.next_mode.value} would save {per_hour(saving.saving_per_hour)}"
 
 
 def _binding(limits: Sequence[LimitExplanation]) -> Iterator[str]:
+    """What more of it would serve or save most comes first."""
     if not limits:
         return
     binding = [limit for limit in limits if limit.binding]
@@ -124,11 +127,19 @@ def _binding(limits: Sequence[LimitExplanation]) -> Iterator[str]:
         yield "no shared limit binds"
     # Places on a pool's nodes mostly end with its GPUs: said once.
     first = {limit.name: limit for limit in reversed(binding) if limit.kind is not LimitKind.POWER}
-    for limit in binding:
-        if limit.kind is not LimitKind.POWER and limit is not first[limit.name]:
-            continue
+    said = [limit for limit in binding if limit.kind is LimitKind.POWER or limit is first[limit.name]]
+    said.sort(key=lambda limit: (-(limit.step_served_rps or 0.0), -_step_saving(limit)))
+    for limit in said[:_MOST_LIMITS]:
         price = limit_price(limit)
         yield f"binds: {limit_name(limit)}, {limit.used:g} of {limit.limit:g}" + (f"; {price}" if price else "")
+    if len(said) > _MOST_LIMITS:
+        yield f"{len(said) - _MOST_LIMITS} more limits bind; --why shows them"
+
+
+def _step_saving(limit: LimitExplanation) -> float:
+    if limit.step_saving_per_hour is not None:
+        return limit.step_saving_per_hour
+    return (limit.price_per_hour or 0.0) * limit.step
 
 
 _UNITS = {"Stock": "GPU", "Slots": "place", "Power": "W"}
@@ -150,9 +161,9 @@ def limit_price(limit: LimitExplanation) -> str:
         return f"${limit.price_per_hour:.4g}/h for one more {unit} (in the relaxation)" if limit.price_per_hour else ""
     step = f"{limit.step:g} more {unit}{'s' * (limit.step != 1 and unit != 'W')}"
     if limit.step_served_rps:
-        return f"{step}: {limit.step_served_rps:.4g} requests/s more are served (planned again)"
+        return f"{step}: {req_per_second(limit.step_served_rps)} more are served (planned again)"
     if limit.step_saving_per_hour is not None:
-        saving = f"${limit.step_saving_per_hour:.2f}/h" if limit.step_saving_per_hour > 0 else "nothing"
+        saving = f"{per_hour(limit.step_saving_per_hour)}" if limit.step_saving_per_hour > 0 else "nothing"
         return f"{step}: {saving} (planned again)"
     return "not found out in the time given" if limit.binding else ""
 
@@ -185,7 +196,7 @@ def _changes(change: PlanChange, *, most: int | None) -> Iterator[str]:
     """At most `most` of the differences; None: all of them."""
     before, after = change.cost_before_per_hour, change.cost_after_per_hour
     causes = f": {', '.join(map(_cause, change.causes))}" if change.causes else ""
-    yield f"Against the last plan: ${before:.2f}/h -> ${after:.2f}/h ({after - before:+.2f}){causes}"
+    yield f"Against the last plan: {per_hour(before)} -> {per_hour(after)} ({after - before:+.2f}){causes}"
     services: dict[str, list[str]] = {}
     for entry in change.replicas:
         services.setdefault(entry.service, []).append(f"{entry.variant} {entry.before} -> {entry.after}")

@@ -18,6 +18,7 @@ from medley_planner.cli.explain_report import Savings
 from medley_planner.explain import Explanation, LimitExplanation, PriceComparison, ServiceExplanation, SingleFleet
 from medley_planner.model import Plan
 from medley_planner.omitted import OmittedReason
+from medley_planner.units import per_hour
 
 
 def print_explanation(
@@ -89,9 +90,8 @@ def _compared(variant: PriceComparison) -> str:
     # A message of TooLarge holds the figure.
     if ratio is not None and level is not None and variant.omitted.reason is not OmittedReason.TOO_LARGE:
         if ratio > 1:
-            words.append(
-                f"per unit of work {_dearer(ratio)}: level at ${level:.2f}/h instead of ${variant.cost_per_hour:.2f}/h"
-            )
+            instead = f"level at {per_hour(level)} instead of {per_hour(variant.cost_per_hour)}"
+            words.append(f"per unit of work {_dearer(ratio)}: {instead}")
         else:
             words.append(f"per request {100 * (1 - ratio):.1f} % cheaper at a higher load")
     if variant.dominated_by is not None:

@@ -1,7 +1,7 @@
 """The demand and the variants of one service of a fleet document as the planner's values.
 
 Checks what only the document can get wrong (shapes, forecasts, prices left out, a minimum above its own maximum);
-the ranges of figures are the planner's to check. Pure; faults are raised as `FaultyDocument`, by path in the service.
+the ranges of figures are the planner's to check. Pure; faults are raised as `BadInput`, by path in the service.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from medley_planner.cli.fault import Fault, FaultyDocument
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.fleet_document import DemandDocument, PoolDocument, ServiceDocument, VariantDocument
 from medley_planner.model import Bucket, Demand, Provenance, Service, SizeSource, Variant
 from medley_planner.optimize.validate.ranges import is_count
@@ -31,7 +31,7 @@ Shape = tuple[int, int] | None
 
 
 def service_from(document: ServiceDocument, pools: Mapping[str, PoolDocument]) -> Service:
-    """Raises `FaultyDocument`. Figures out of their range pass, for the planner's own checks to name."""
+    """Raises `BadInput`. Figures out of their range pass, for the planner's own checks to name."""
     _check_order("", document.min_replicas, document.max_replicas)
     shape = _shape(document.demand)
     return Service(
@@ -70,14 +70,14 @@ def _shape(document: DemandDocument) -> Shape:
     for name, value in grid.items():
         if value is None:
             way_out = "give prompt_tokens, generation_tokens and shares, or a list of sizes"
-            raise FaultyDocument(Fault(f"demand.{name}", None, way_out, missing=True))
+            raise BadInput("", f"demand.{name}", MISSING, way_out)
     return len(grid["prompt_tokens"]), len(grid["generation_tokens"])
 
 
 def _rate_rps(document: DemandDocument) -> float:
     if document.quantiles is None:
         if document.rate_rps is None:
-            raise FaultyDocument(Fault("demand.rate_rps", None, "give it, or quantiles of a forecast", missing=True))
+            raise BadInput("", "demand.rate_rps", MISSING, "give it, or quantiles of a forecast")
         return document.rate_rps
     if document.rate_rps is not None:
         _refuse("demand.rate_rps", document.rate_rps, "quantiles are given as well; leave one of them out")
@@ -137,11 +137,11 @@ def _cost_per_hour(path: str, document: VariantDocument, pool: PoolDocument | No
     if pool.gpu_cost_per_hour is not None:
         return pool.gpu_cost_per_hour * gpus
     way_out = f"pool {document.pool} has no price; give it here, or gpu_cost_per_hour or node_price in the pool"
-    raise FaultyDocument(Fault(f"{path}cost_per_hour", None, way_out, missing=True))
+    raise BadInput("", f"{path}cost_per_hour", MISSING, way_out)
 
 
 def _flat(field: str, figures: Sequence[Any], shape: Shape, buckets: int) -> list[float]:
-    """Row after row; raises `FaultyDocument` where the figures are not of the shape of the sizes."""
+    """Row after row; raises `BadInput` where the figures are not of the shape of the sizes."""
     if not isinstance(figures[0], list):
         if len(figures) != buckets:
             _refuse(field, figures, f"it has {len(figures)} entries; give {buckets}, one for each size")
@@ -160,8 +160,8 @@ def _flat(field: str, figures: Sequence[Any], shape: Shape, buckets: int) -> lis
 
 def _check_order(path: str, least: int, most: int | None) -> None:
     if most is not None and least > most >= 0:
-        _refuse(f"{path}min_replicas", least, f"above max_replicas {most}; lower it or raise max_replicas")
+        _refuse(f"{path}min_replicas", least, f"it is above max_replicas {most}; lower it or raise max_replicas")
 
 
 def _refuse(field: str, value: Any, message: str) -> NoReturn:
-    raise FaultyDocument(Fault(field, value, message))
+    raise BadInput("", field, value, message)

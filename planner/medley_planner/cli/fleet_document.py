@@ -8,22 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from medley_planner.cli.document import Count, Fraction, Name, Positive, Price, Quantity
 from medley_planner.model import Priority, RoutingMode
 
 MOST_NODES = 100_000
 """Of one pool written as `nodes`: each becomes one entry of the planner's own list."""
 
-Quantity = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0})]
-Price = Annotated[float, WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
-Fraction = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
-Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
-Positive = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
-Name = Annotated[str, Field(min_length=1)]
-
-FLAT = "flat"
-TABLE = "table"
+FLAT = "<flat>"
+TABLE = "<table>"
 
 
 def _form(value: Any) -> str:

@@ -6,21 +6,19 @@ A service that is malformed does not stop the others; what all of them share doe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from medley_planner.cli.fault import Fault, FaultyDocument, first_fault
+from medley_planner.bad_input import MISSING, BadInput
+from medley_planner.cli.document import BadDocument
 from medley_planner.cli.fleet_demand import service_from
 from medley_planner.cli.fleet_document import PoolDocument, ServiceDocument, SharedDocument
 from medley_planner.model import NodePrice, Pool, PowerDomain, Problem
 from medley_planner.optimize.validate.problem import InvalidProblem, split_valid
-
-
-class FleetError(ValueError):
-    """The document as a whole is unusable. The message has one line for each fault."""
+from medley_planner.schema_faults import faults_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +27,7 @@ class RefusedService:
 
     index: int
     name: str | None
-    fault: Fault
-
-    def __str__(self) -> str:
-        return f"services[{self.index}]{'' if self.name is None else _quoted(self.name)}: {self.fault}"
+    fault: BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +40,22 @@ class FleetInput:
 
 
 def parse_fleet(document: Mapping[str, Any]) -> FleetInput:
-    """Raises `FleetError` where pools, power domains or the document's own fields are at fault, or no service is
-    without one."""
+    """Raises `BadDocument` and `InvalidProblem` where pools, power domains or the document's own fields are at fault,
+    and `BadDocument` where no service is without a fault."""
     shared = _shared({name: value for name, value in document.items() if name != "services"})
     pools = {pool.name: pool for pool in shared.pools}
     services = document.get("services")
     if not isinstance(services, list) or not services:
-        fault = Fault("services", services, "give a list of at least one service", missing="services" not in document)
-        raise FleetError(str(fault))
+        raise BadDocument("", "services", document.get("services", MISSING), "give a list of at least one service")
     read = {}
     rejected: list[RefusedService] = []
     for index, entry in enumerate(services):
         try:
             read[index] = service_from(ServiceDocument.model_validate(entry), pools)
         except ValidationError as error:
-            rejected.append(RefusedService(index, _name(entry), first_fault(error)))
-        except FaultyDocument as error:
-            rejected.append(RefusedService(index, _name(entry), error.fault))
+            rejected.append(_refused(index, entry, faults_of(error)[0]))
+        except BadInput as error:
+            rejected.append(_refused(index, entry, error))
     problem = Problem(
         services=tuple(read.values()),
         pools=tuple(_pool(pool) for pool in shared.pools),
@@ -71,43 +65,53 @@ def parse_fleet(document: Mapping[str, Any]) -> FleetInput:
         horizon_seconds=shared.horizon_seconds,
         steady_within=shared.steady_within,
     )
-    try:
-        valid, faults = split_valid(problem)
-    except InvalidProblem as error:
-        raise FleetError(f"{error.object}: {Fault(error.field, error.value, error.message)}") from error
+    valid, faults = split_valid(problem)
     places = list(read)
     for invalid in faults:
         if invalid.service is None:
             raise AssertionError(f"a fault that splits off a service names it: {invalid}")
         index = places[invalid.service]
-        rejected.append(RefusedService(index, _name(services[index]), _in_document(invalid, services[index])))
+        rejected.append(_refused(index, services[index], _in_document(invalid, services[index])))
     rejected.sort(key=lambda one: one.index)
     out = {one.index for one in rejected}
     if not valid.services:
-        raise FleetError("\n".join(str(one) for one in rejected))
+        raise _all_refused([one.fault for one in rejected])
     return FleetInput(valid, tuple(index for index in places if index not in out), tuple(rejected))
+
+
+def _refused(index: int, entry: object, fault: BadInput) -> RefusedService:
+    name = _name(entry)
+    return RefusedService(index, name, fault.within(f"services[{index}]{'' if name is None else _quoted(name)}"))
+
+
+def _all_refused(faults: Sequence[BadInput]) -> BadDocument:
+    first, *others = faults
+    error = BadDocument(first.where, first.field, first.value, first.way_out)
+    error.also = tuple(others)
+    return error
 
 
 def _shared(document: Mapping[str, Any]) -> SharedDocument:
     try:
         shared = SharedDocument.model_validate(document)
     except ValidationError as error:
-        raise FleetError(str(first_fault(error))) from error
+        fault = faults_of(error)[0]
+        raise BadDocument("", fault.field, fault.value, fault.way_out) from error
     for index, pool in enumerate(shared.pools):
-        fault = _contradiction(pool)
-        if fault is not None:
-            raise FleetError(f"pools[{index}]{_quoted(pool.name)}: {fault}")
+        contradiction = _contradiction(pool)
+        if contradiction is not None:
+            raise contradiction.within(f"pools[{index}]{_quoted(pool.name)}")
     return shared
 
 
-def _contradiction(pool: PoolDocument) -> Fault | None:
+def _contradiction(pool: PoolDocument) -> BadDocument | None:
     """Two ways to say one thing."""
     for one, others in (("nodes", ("node_gpus", "node_price")), ("node_price", ("node_gpus", "gpu_cost_per_hour"))):
         for other in others:
             value = getattr(pool, other)
             if getattr(pool, one) is not None and value is not None:
                 plain = value.model_dump() if hasattr(value, "model_dump") else value
-                return Fault(other, plain, f"{one} is given as well; leave one of them out")
+                return BadDocument("", other, plain, f"{one} is given as well; leave one of them out")
     return None
 
 
@@ -130,11 +134,11 @@ def _pool(document: PoolDocument) -> Pool:
     )
 
 
-def _in_document(fault: InvalidProblem, service: Mapping[str, Any]) -> Fault:
+def _in_document(fault: InvalidProblem, service: Mapping[str, Any]) -> BadInput:
     """The planner's fault by its path in the service's document, where grids and lists of sizes are told apart."""
     demand = service["demand"]
-    if fault.object == "problem":
-        return Fault("name", fault.value, fault.message)
+    if fault.where == "problem":
+        return BadInput("", "name", fault.value, fault.way_out)
     field = fault.field if fault.variant is None else f"variants[{fault.variant}].{fault.field}"
     if fault.variant is not None and fault.field == "variants":
         field = f"variants[{fault.variant}].name"
@@ -151,7 +155,7 @@ def _in_document(fault: InvalidProblem, service: Mapping[str, Any]) -> Fault:
             table = demand["shares"] if owner == "demand.shares" else _capacity(service, fault)
             nested = bool(table) and isinstance(table[0], list)
             field = f"{owner}[{bucket // columns}][{bucket % columns}]" if nested else field
-    return Fault(field, fault.value, fault.message)
+    return BadInput("", field, fault.value, fault.way_out)
 
 
 def _capacity(service: Mapping[str, Any], fault: InvalidProblem) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
-from medley_planner.cli.fault import plain
+from medley_planner.bad_input import MISSING, shown
 from medley_planner.cli.figures import rounded
 from medley_planner.cli.fleet_reader import FleetInput, RefusedService
 from medley_planner.cli.router_shares import prompt_classes, prompt_ranges, variant_weights
@@ -95,8 +96,18 @@ def _rejected(rejected: RefusedService) -> dict[str, Any]:
     return {
         "service": rejected.name,
         "status": REJECTED,
-        "error": {"field": fault.field, "value": plain(fault.value), "message": fault.message},
+        "error": {"field": fault.field, "value": _plain(fault.value), "message": fault.way_out},
     }
+
+
+def _plain(value: object) -> Any:
+    """The value where strict JSON can hold it as one word, else as its shortened text; None where it is missing."""
+    if value is None or value is MISSING:
+        return None
+    short = isinstance(value, bool | str)
+    finite = isinstance(value, float) and math.isfinite(value)
+    small = isinstance(value, int) and abs(value) < 2**63
+    return value if short or finite or small else shown(value)
 
 
 def _rounded_fields(fields: dict[str, Any]) -> dict[str, Any]:

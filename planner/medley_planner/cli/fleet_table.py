@@ -43,7 +43,7 @@ def print_fleet(report: dict[str, Any], console: Console) -> None:
 
 
 def _services(services: Sequence[dict[str, Any]]) -> Table:
-    table = _table("Services", ("service", "status", "routing"), ("requests/s", "$/h"), ("best single type",), ("$/h",))
+    table = _table("Services", ("service", "status", "routing"), ("req/s", "$/h"), ("best single type",), ("$/h",))
     for service in services:
         single = service["best_single"]
         table.add_row(
@@ -113,9 +113,7 @@ def _limits(limits: Sequence[dict[str, Any]]) -> Table:
 
 
 def _unserved(services: Sequence[dict[str, Any]]) -> Table:
-    table = _table(
-        "Not served", ("service",), ("prompt tokens", "generated tokens", "requests/s"), ("reason", "limits")
-    )
+    table = _table("Not served", ("service",), ("prompt tokens", "generated tokens", "req/s"), ("reason", "limits"))
     for service in services:
         for entry in service["unserved"]:
             table.add_row(

@@ -1,24 +1,23 @@
 """Reads a bare allocation instance: the user's own capacity table, size mix and rate, as a JSON object.
 
-    gpu     {type: {cost: US dollars per hour, tputs[i][j]: max requests/s of one replica in bucket i, j; 0: cannot}}
-    dist    [i][j] share of the rate by bucket
-    rate    requests per second in all
-    ins, outs   prompt and generation tokens by row and column (optional, or null: sizes not known)
-    stock   {type: GPUs there are} (optional; a type not named is without limit)
-    routing PerBucket (default), InferencePool (needs ins), HTTPRoute or Service
-
 The table is taken as it is. `dist` may miss a sum of 1 by up to 1 % (tables are printed rounded) and is then scaled to
-it, so that `rate` stays the total. One replica takes one GPU of its type.
+it, so that `rate` stays the total. One replica takes one GPU of its type. What one field may hold is the models' to
+check, here only what several say together is.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from medley_planner.bad_input import MISSING
+from medley_planner.cli.document import BadDocument
 from medley_planner.model import (
     Bucket,
     Demand,
@@ -31,14 +30,49 @@ from medley_planner.model import (
     SizeSource,
     Variant,
 )
+from medley_planner.schema_faults import faults_of
 
 SERVICE_NAME = "instance"
 _SUM_TOLERANCE = 0.01
-_KNOWN = ("gpu", "dist", "rate", "ins", "outs", "stock", "routing")
+
+_Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Rows = Annotated[list[Annotated[list[_Figure], Field(min_length=1)]], Field(min_length=1)]
 
 
-class InstanceError(ValueError):
-    """The file is no usable instance. The message names the file, the field, the value and the way out."""
+class _Document(BaseModel):
+    """Strict in its figures; fields that it does not know are not read."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class GpuDocument(_Document):
+    """One GPU type: one replica takes one GPU."""
+
+    cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(description="US dollars per hour of one replica.")
+    tputs: _Rows = Field(
+        description="Largest rate in requests per second of one replica, by [row][column] of dist; 0 where it cannot."
+    )
+
+
+class InstanceDocument(_Document):
+    """One bare instance: your own capacity table, size mix and rate. Other fields are not read."""
+
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["services"]}})
+
+    gpu: dict[str, GpuDocument] = Field(min_length=1, description="The GPU types by name.")
+    dist: _Rows = Field(description="Part of the rate by [row][column]; they sum to 1 (to 1 %).")
+    rate: _Figure = Field(description="Requests per second in all.")
+    ins: list[_Figure] | None = Field(
+        None, description="Prompt tokens by row. Needed with routing InferencePool, which goes by them."
+    )
+    outs: list[_Figure] | None = Field(None, description="Generated tokens by column.")
+    stock: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
+        None, description="GPUs there are, by type. A type that is not named is without limit."
+    )
+    routing: Annotated[RoutingMode, Field(strict=False)] | None = Field(
+        None,
+        description=f"{RoutingMode.described()}. A variant is a GPU type here. Default: {RoutingMode.best().value}.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,151 +86,104 @@ class Instance:
 
 
 def read_document(path: Path) -> Any:
-    """What the JSON file holds. Raises `InstanceError` where it cannot be read or is no JSON."""
+    """What the JSON file holds. Raises `BadDocument` where it cannot be read or is not JSON."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InstanceError(f"{path}: cannot be read ({error.strerror}); give the path of a JSON file") from error
+        way_out = f"cannot be read ({error.strerror}); give the path of a JSON file"
+        raise BadDocument.whole(str(path), way_out) from error
     except UnicodeDecodeError as error:
-        raise InstanceError(f"{path}: is not UTF-8 text; give a JSON file") from error
+        raise BadDocument.whole(str(path), "is not UTF-8 text; give a JSON file") from error
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InstanceError(f"{path}: is not JSON ({error}); give one JSON object") from error
+        raise BadDocument.whole(str(path), f"is not JSON ({error}); give one JSON object") from error
 
 
 def parse_instance(document: Any) -> Instance:
-    """Raises `InstanceError`, naming the field and the value, where the document is no usable instance."""
+    """Raises `BadDocument` where the document is not a usable instance."""
     if not isinstance(document, dict):
-        raise InstanceError(f"holds a {type(document).__name__}; give one JSON object with gpu, dist and rate")
+        kind = type(document).__name__
+        raise BadDocument.whole("", f"holds a {kind}; give one JSON object with gpu, dist and rate, or a fleet")
     if "instances" in document and "gpu" not in document:
-        raise InstanceError("instances holds several instances; give a file with one of them")
-    for field in ("gpu", "dist", "rate"):
-        if field not in document:
-            raise InstanceError(f"{field} is missing; the fields are {', '.join(_KNOWN)} (of a fleet: services, pools)")
-    dist = _matrix("dist", document["dist"])
-    columns = len(dist[0])
-    gpu = document["gpu"]
-    if not isinstance(gpu, dict) or not gpu:
-        raise InstanceError(f"gpu is {_shown(gpu)}; give an object with at least one GPU type")
-    stock = _stock(document.get("stock"), gpu)
-    sizes = (_sizes("ins", document.get("ins"), len(dist)), _sizes("outs", document.get("outs"), columns))
-    routing = _routing(document.get("routing"))
-    if routing.sees is Sees.PROMPT and sizes[0] is None:
-        raise InstanceError(f'ins is missing, and routing is "{routing.value}"; give the prompt tokens that it goes by')
+        raise BadDocument.whole("", "instances holds several instances; give a file with one of them")
+    try:
+        read = InstanceDocument.model_validate(document)
+    except ValidationError as error:
+        fault = faults_of(error)[0]
+        raise BadDocument("", fault.field, fault.value, fault.way_out) from error
+    _check_shapes(read)
+    _check_together(read)
     service = Service(
         name=SERVICE_NAME,
         demand=Demand(
-            rate_rps=_number("rate", document["rate"]),
-            buckets=_buckets(sizes, rows=len(dist), columns=columns),
-            shares=_shares(dist),
-            size_source=SizeSource.STATIC,
+            rate_rps=read.rate, buckets=_buckets(read), shares=_shares(read.dist), size_source=SizeSource.STATIC
         ),
-        variants=tuple(_variant(name, entry, rows=len(dist), columns=columns) for name, entry in gpu.items()),
-        routing=routing,
+        variants=tuple(_variant(name, entry) for name, entry in read.gpu.items()),
+        routing=read.routing or RoutingMode.best(),
     )
-    pools = tuple(Pool(name, stock.get(name)) for name in gpu)
-    return Instance(Problem((service,), pools), columns, *sizes)
+    pools = tuple(Pool(name, (read.stock or {}).get(name)) for name in read.gpu)
+    return Instance(
+        problem=Problem((service,), pools),
+        columns=len(read.dist[0]),
+        prompt_tokens=None if read.ins is None else tuple(read.ins),
+        generation_tokens=None if read.outs is None else tuple(read.outs),
+    )
 
 
-def _variant(name: str, entry: object, *, rows: int, columns: int) -> Variant:
-    if not isinstance(entry, dict):
-        raise InstanceError(f"gpu.{name} is {_shown(entry)}; give an object with cost and tputs")
-    for field in ("cost", "tputs"):
-        if field not in entry:
-            raise InstanceError(f"gpu.{name}.{field} is missing; give cost and tputs")
-    cost = _number(f"gpu.{name}.cost", entry["cost"])
-    if cost <= 0:
-        raise InstanceError(f"gpu.{name}.cost is {cost:g}; give a price above 0 US dollars per hour")
-    table = _matrix(f"gpu.{name}.tputs", entry["tputs"])
-    if len(table) != rows or len(table[0]) != columns:
-        raise InstanceError(
-            f"gpu.{name}.tputs has {len(table)} rows of {len(table[0])}; give {rows} rows of {columns}, like dist"
-        )
+def _check_shapes(read: InstanceDocument) -> None:
+    """Every table is of the rows and columns of `dist`, whose rows are equally long."""
+    rows, columns = len(read.dist), len(read.dist[0])
+    _check_table("dist", read.dist, rows, columns)
+    for name, entry in read.gpu.items():
+        _check_table(f"gpu.{name}.tputs", entry.tputs, rows, columns)
+    for field, sizes, count in (("ins", read.ins, rows), ("outs", read.outs, columns)):
+        if sizes is not None and len(sizes) != count:
+            raise BadDocument("", field, sizes, f"it has {len(sizes)} entries; give {count}, as dist has, or null")
+
+
+def _check_table(field: str, table: Sequence[Sequence[float]], rows: int, columns: int) -> None:
+    if len(table) != rows:
+        raise BadDocument("", field, table, f"it has {len(table)} rows; give {rows} rows of {columns}, like dist")
+    for index, row in enumerate(table):
+        if len(row) != columns:
+            raise BadDocument("", f"{field}[{index}]", row, f"it has {len(row)} entries; give {columns} in each row")
+
+
+def _check_together(read: InstanceDocument) -> None:
+    unknown = next((name for name in read.stock or {} if name not in read.gpu), None)
+    if read.stock is not None and unknown is not None:
+        way_out = f"gpu has no such type; it has {', '.join(read.gpu)}"
+        raise BadDocument("", f"stock.{unknown}", read.stock[unknown], way_out)
+    if read.routing is not None and read.routing.sees is Sees.PROMPT and read.ins is None:
+        way_out = f'routing is "{read.routing.value}"; give the prompt tokens that it goes by'
+        raise BadDocument("", "ins", MISSING, way_out)
+
+
+def _variant(name: str, entry: GpuDocument) -> Variant:
     return Variant(
         name=name,
         pool=name,
         gpu=name,
         gpus_per_replica=1,
-        cost_per_hour=cost,
-        capacity_rps=tuple(value for row in table for value in row),
+        cost_per_hour=entry.cost,
+        capacity_rps=tuple(value for row in entry.tputs for value in row),
         provenance=Provenance.GIVEN,
     )
 
 
-def _shares(dist: list[list[float]]) -> tuple[float, ...]:
+def _shares(dist: Sequence[Sequence[float]]) -> tuple[float, ...]:
     flat = [value for row in dist for value in row]
     total = math.fsum(flat)
     if abs(total - 1) > _SUM_TOLERANCE:
-        raise InstanceError(f"dist sums to {total:g}; give shares that sum to 1 (1 % off is scaled)")
+        raise BadDocument("", "sum of dist", float(f"{total:.6g}"), "give shares that sum to 1 (1 % off is scaled)")
     return tuple(value / total for value in flat)
 
 
-def _stock(stock: object, gpu: dict[str, Any]) -> dict[str, int]:
-    if stock is None:
-        return {}
-    if not isinstance(stock, dict):
-        raise InstanceError(f"stock is {_shown(stock)}; give an object of GPU type and count")
-    for name, count in stock.items():
-        if name not in gpu:
-            raise InstanceError(f"stock.{name} is {_shown(count)}, but gpu has no such type; it has {', '.join(gpu)}")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise InstanceError(f"stock.{name} is {_shown(count)}; give a whole number, 0 or more")
-    return dict(stock)
-
-
-def _routing(value: object) -> RoutingMode:
-    if value is None:
-        return RoutingMode.best()
-    modes = [mode.value for mode in RoutingMode]
-    if not isinstance(value, str) or value not in modes:
-        raise InstanceError(f"routing is {_shown(value)}; give one of {', '.join(modes)}")
-    return RoutingMode(value)
-
-
-def _sizes(field: str, value: object, count: int) -> tuple[float, ...] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) != count:
-        given = f"has {len(value)} entries" if isinstance(value, list) else f"is {_shown(value)}"
-        raise InstanceError(f"{field} {given}; give a list of {count} token counts as in dist, or null")
-    return tuple(_number(f"{field}[{index}]", entry) for index, entry in enumerate(value))
-
-
-def _buckets(
-    sizes: tuple[tuple[float, ...] | None, tuple[float, ...] | None], *, rows: int, columns: int
-) -> tuple[Bucket, ...]:
-    ins, outs = sizes
+def _buckets(read: InstanceDocument) -> tuple[Bucket, ...]:
+    rows, columns = range(len(read.dist)), range(len(read.dist[0]))
     return tuple(
-        Bucket(ins[row] if ins else 0.0, outs[column] if outs else 0.0)
-        for row in range(rows)
-        for column in range(columns)
+        Bucket(read.ins[row] if read.ins else 0.0, read.outs[column] if read.outs else 0.0)
+        for row in rows
+        for column in columns
     )
-
-
-def _matrix(field: str, value: object) -> list[list[float]]:
-    if not isinstance(value, list) or not value or not all(isinstance(row, list) and row for row in value):
-        raise InstanceError(f"{field} is {_shown(value)}; give a list of rows of numbers")
-    for index, row in enumerate(value):
-        if len(row) != len(value[0]):
-            raise InstanceError(
-                f"{field}[{index}] has {len(row)} entries, {field}[0] has {len(value[0])}; make them equal"
-            )
-    return [[_number(f"{field}[{i}][{j}]", entry) for j, entry in enumerate(row)] for i, row in enumerate(value)]
-
-
-def _number(field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InstanceError(f"{field} is {_shown(value)}; give a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number) or number < 0:
-        raise InstanceError(f"{field} is {_shown(value)}; give a finite number, 0 or more")
-    return number
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."

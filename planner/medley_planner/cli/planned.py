@@ -14,9 +14,6 @@ from medley_planner.model import Problem
 from medley_planner.optimize.validate.problem import validate
 from medley_planner.planning import plan_fleet
 
-EXIT_NO_PLAN = 4
-"""The planner made a plan that its own verifier refuses: a fault of the planner, not of the input."""
-
 
 class NoPlan(Exception):
     """There is no plan to print. `reason` is stable, the message says why."""

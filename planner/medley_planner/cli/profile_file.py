@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import DERATES, PARTS, StepFactors
@@ -25,8 +26,8 @@ MOST_WHOLE = 10**9
 E = TypeVar("E", bound=StrEnum)
 
 
-class BadProfile(ValueError):
-    """The profile cannot be used; the message names file, field, value and way out."""
+class BadProfile(BadInput):
+    """The profile cannot be used; `where` is its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def read_profile(path: Path) -> ProfileFile:
     kv_tokens = None if spec.get("kvTokens") is None else _whole(spec, "kvTokens", path)
     model = spec.get("model")
     if not isinstance(model, str) or not model:
-        raise BadProfile(f"{path}: spec.model is {model!r}; give the model's name")
+        raise BadProfile(str(path), "spec.model", spec.get("model", MISSING), "give the model's name")
     return ProfileFile(
         path=path,
         model=model,
@@ -79,17 +80,16 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
     least = 1.0 - DERATES.measured
     given, points = spec.get("stepFactors"), spec.get("points") or []
     if (given is None) == (not points) or not isinstance(points, list):
-        raise BadProfile(f"{path}: give either spec.stepFactors or spec.points")
+        raise BadProfile.whole(str(path), "give either spec.stepFactors or spec.points")
     source = f"{path.name}, {profile.layout.engine} {profile.layout.engine_version or 'of unknown version'}"
     if given is not None:
         if not isinstance(given, Mapping):
-            raise BadProfile(f"{path}: spec.stepFactors is {given!r:.40}; give fixed, compute, sequence and kv")
+            raise BadProfile(str(path), "spec.stepFactors", given, "give fixed, compute, sequence and kv")
         values = {part: _number(given, part, path, default=1.0, under="spec.stepFactors.") for part in PARTS}
         beyond = next((part for part in PARTS if not LEAST_FACTOR <= values[part] <= MOST_FACTOR), None)
         if beyond is not None:
-            raise BadProfile(
-                f"{path}: spec.stepFactors.{beyond} is {values[beyond]:g}; give {LEAST_FACTOR:g} to {MOST_FACTOR:g}"
-            )
+            way_out = f"give {LEAST_FACTOR:g} to {MOST_FACTOR:g}"
+            raise BadProfile(str(path), f"spec.stepFactors.{beyond}", values[beyond], way_out)
         return MeasuredFactors(StepFactors(**values), max(stated, least), f"factors of {source}")
     fit = fit_points(
         [_point(point, index, path) for index, point in enumerate(points)],
@@ -100,7 +100,7 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
         kv_tokens=profile.kv_tokens,
     )
     if isinstance(fit, NoFit):
-        raise BadProfile(f"{path}: spec.points: {fit.reason}")
+        raise BadProfile.whole(f"{path}: spec.points", fit.reason)
     refused = f", {len(fit.refused)} refused ({fit.refused[0][1]})" if fit.refused else ""
     return MeasuredFactors(fit.factors, max(stated, fit.error, least), f"{fit.used} points of {source}{refused}")
 
@@ -112,22 +112,22 @@ def _spec(path: Path) -> Mapping[str, Any]:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadProfile(f"{path}: cannot be read ({reason}); give the YAML of a ModelProfile") from None
+        raise BadProfile.whole(str(path), f"cannot be read ({reason}); give the YAML of a ModelProfile") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or a number that is none
-        raise BadProfile(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+        raise BadProfile.whole(str(path), f"is not YAML: {' '.join(str(error).split())}") from None
     profiles = [one for one in documents if isinstance(one, Mapping) and one.get("kind") == "ModelProfile"]
     if len(profiles) != 1:
-        raise BadProfile(f"{path}: holds {len(profiles)} ModelProfiles; give a file with exactly one")
+        raise BadProfile.whole(str(path), f"holds {len(profiles)} ModelProfiles; give a file with exactly one")
     spec = profiles[0].get("spec")
     if not isinstance(spec, Mapping):
-        raise BadProfile(f"{path}: the ModelProfile has no spec; give one, see docs/profiles.md")
+        raise BadProfile(str(path), "spec", profiles[0].get("spec", MISSING), "give one, see docs/profiles.md")
     return spec
 
 
 def _point(point: Any, index: int, path: Path) -> LoadPoint:
     under = f"spec.points[{index}]."
     if not isinstance(point, Mapping):
-        raise BadProfile(f"{path}: {under[:-1]} is {point!r:.40}; give promptTokens, generationTokens, a load and tpot")
+        raise BadProfile(str(path), under[:-1], point, "give promptTokens, generationTokens, a load and tpot")
 
     def optional(name: str) -> float | None:
         return None if point.get(name) is None else _number(point, name, path, under=under)
@@ -138,7 +138,7 @@ def _point(point: Any, index: int, path: Path) -> LoadPoint:
         try:
             return duration_seconds(str(point[name]))
         except ValueError as error:
-            raise BadProfile(f"{path}: {under}{name}: {error}") from None
+            raise BadProfile.whole(f"{path}: {under}{name}", str(error)) from None
 
     return LoadPoint(
         prompt_tokens=_number(point, "promptTokens", path, under=under),
@@ -157,7 +157,7 @@ def _one_of(kind: type[E], values: Mapping[str, Any], name: str, default: E, pat
         return kind(str(found))
     except ValueError:
         known = ", ".join(each.value for each in kind)
-        raise BadProfile(f"{path}: spec.{name} is {found!r:.40}; use one of {known}") from None
+        raise BadProfile(str(path), f"spec.{name}", found, f"use one of {known}") from None
 
 
 def _number(
@@ -169,12 +169,12 @@ def _number(
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not (math.isfinite(value) and value >= 0.0):
-        raise BadProfile(f"{path}: {under}{name} is {found!r:.40}; give a number of 0 or more")
+        raise BadProfile(str(path), f"{under}{name}", MISSING if found is None else found, "give a number of 0 or more")
     return value
 
 
 def _whole(values: Mapping[str, Any], name: str, path: Path, *, default: int | None = None) -> int:
     found = values.get(name, default)
     if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= MOST_WHOLE:
-        raise BadProfile(f"{path}: spec.{name} is {found!r:.40}; give a whole number from 1 to {MOST_WHOLE:g}")
+        raise BadProfile(str(path), f"spec.{name}", found, f"give a whole number from 1 to {MOST_WHOLE:g}")
     return found

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medley_planner.bad_input import BadInput
 from medley_planner.capacity import LatencyTargets
-from medley_planner.catalog import UnknownGpu
 from medley_planner.cli.arguments import (
+    BadOption,
     duration_argument,
     model_argument,
     percentile_argument,
@@ -23,13 +24,12 @@ from medley_planner.cli.arguments import (
     whole_argument,
 )
 from medley_planner.cli.simulate_report import ServedTrace, print_table, summarise
-from medley_planner.cli.trace_file import MOST_SECONDS, TraceFileError, read_trace
+from medley_planner.cli.trace_file import MOST_SECONDS, read_trace
 from medley_planner.engine import Balance, Routing, Trace
+from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import RoutingMode
-from medley_planner.shapes import ModelShape, Precision, UnknownModel, UnreadableConfig
+from medley_planner.shapes import ModelShape, Precision
 
-EXIT_SIMULATED = 0
-EXIT_BAD_INPUT = 2
 MOST_FIGURE = 1e9
 """Of a weight, a price and the scale of the rate; its inverse is the least."""
 SHOWN_FROM_REQUESTS = 20_000
@@ -91,44 +91,33 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
-    from medley_planner.cli.simulate_fleet import SimulateError
-
     try:
         report = _report(args)
-    except (SimulateError, TraceFileError, UnknownGpu, UnknownModel, UnreadableConfig) as error:
-        message = str(error).replace(
-            "put the content of its config.json into spec.model.configJson", "give the path of its config.json"
-        )
-        print(f"medley simulate: {message}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except BadInput as error:
+        return report_error("simulate", error)
     _write(report, args.format)
-    return EXIT_SIMULATED
+    return ExitStatus.OK
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     # The planner is needed for the weights alone, and takes half a second to load.
-    from medley_planner.cli.simulate_fleet import (
-        SimulateError,
-        balanced_router,
-        fleet_of,
-        groups_of,
-        weighted_router,
-    )
+    from medley_planner.cli.simulate_fleet import balanced_router, fleet_of, groups_of, weighted_router
     from medley_planner.engine import simulate
 
     shape = model_argument(args.model)
     trace = read_trace(args.trace)
     trace = Trace(trace.arrival_seconds / args.rate_scale, trace.prompt_tokens, trace.generation_tokens)
     if trace.arrival_seconds[-1] > MOST_SECONDS:
-        raise SimulateError(
-            f"--rate-scale {args.rate_scale:g} spreads the trace over {trace.arrival_seconds[-1]:g} s, more than "
-            f"{MOST_SECONDS:g} s; give a larger one"
-        )
+        seconds = trace.arrival_seconds[-1]
+        way_out = f"it spreads the trace over {seconds:g} s, more than {MOST_SECONDS:g} s; give a larger one"
+        raise BadOption("", "--rate-scale", args.rate_scale, way_out)
     if args.max_model_len == 1:
-        raise SimulateError("--max-model-len 1 has no room for a prompt and a generated token; give at least 2")
+        raise BadOption("", "--max-model-len", 1, "it has no room for a prompt and a generated token; give at least 2")
     unpriced = sorted(args.price.keys() - args.fleet.keys())
     if unpriced:
-        raise SimulateError(f"--price names {unpriced[0]}, which --fleet has none of; add it or remove it")
+        raise BadOption(
+            "", "--price", args.price, f"it names {unpriced[0]}, which --fleet has none of; add it or remove it"
+        )
     groups = groups_of(
         shape,
         args.fleet,

@@ -15,6 +15,7 @@ from medley_planner.capacity.estimate import UTILISATION
 from medley_planner.catalog import gpu
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
+from medley_planner.cli.arguments import BadOption
 from medley_planner.engine import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet, Trace
 from medley_planner.layout import Layout
 from medley_planner.model import (
@@ -38,10 +39,6 @@ _HALVINGS = 12
 _SOLVE_SECONDS = 5.0
 
 
-class SimulateError(ValueError):
-    """An option that cannot be used. The message names it, its value and the way out."""
-
-
 @dataclass(frozen=True, slots=True)
 class Group:
     """`count` replicas, each of which runs as `replica` says."""
@@ -61,13 +58,15 @@ def groups_of(
     max_sequences: int,
     max_model_len: int,
 ) -> tuple[Group, ...]:
-    """Raises SimulateError, and UnknownGpu for a GPU that the catalogue lacks."""
+    """Raises BadOption, and UnknownGpu for a GPU that the catalogue lacks."""
     unknown = sorted(degrees.keys() - counts.keys())
     if unknown:
-        raise SimulateError(f"--tensor-parallel names {unknown[0]}, which --fleet has none of; add it or remove it")
+        way_out = f"it names {unknown[0]}, which --fleet has none of; add it or remove it"
+        raise BadOption("", "--tensor-parallel", dict(degrees), way_out)
     replicas = sum(counts.values())
     if replicas > MOST_REPLICAS:
-        raise SimulateError(f"--fleet has {replicas} replicas; at most {MOST_REPLICAS} are simulated, give fewer")
+        way_out = f"these are {replicas} replicas; at most {MOST_REPLICAS} are simulated, give fewer"
+        raise BadOption("", "--fleet", dict(counts), way_out)
     groups: list[Group] = []
     for name, count in counts.items():
         replica = Replica(
@@ -80,7 +79,7 @@ def groups_of(
         )
         fit = replica.fit()
         if not fit.fits:
-            raise SimulateError(f"--fleet {name}={count}: {_in_options(fit.reason)}")
+            raise BadOption.whole(f"--fleet {name}={count}", _in_options(fit.reason))
         groups.append(Group(name, count, replica))
     return tuple(groups)
 
@@ -94,20 +93,22 @@ def _in_options(reason: str) -> str:
 def weighted_router(
     groups: Sequence[Group], mode: RoutingMode, weights: Mapping[str, float], *, balance: Balance
 ) -> Routing:
-    """The router that was asked for by weights. Raises SimulateError."""
+    """The router that was asked for by weights. Raises BadOption."""
     if mode.equal_pods or not mode.blind:
-        raise SimulateError(f"--weights goes with --routing HTTPRoute and not with {mode}; remove it")
+        way_out = f"it goes with --routing HTTPRoute and not with {mode}; remove it"
+        raise BadOption("", "--weights", dict(weights), way_out)
     names = [group.name for group in groups]
     unknown = sorted(weights.keys() - set(names))
     if unknown:
-        raise SimulateError(f"--weights names {unknown[0]}, which --fleet has none of ({', '.join(names)})")
+        way_out = f"it names {unknown[0]}, which --fleet has none of ({', '.join(names)}); remove it"
+        raise BadOption("", "--weights", dict(weights), way_out)
     return Routing.weighted(tuple(weights.get(name, 0.0) for name in names), balance=balance)
 
 
 def balanced_router(
     groups: Sequence[Group], mode: RoutingMode, trace: Trace, targets: LatencyTargets, *, balance: Balance
 ) -> Routing:
-    """The router of the plan that carries the most of the trace's sizes. Raises SimulateError where no group serves any
+    """The router of the plan that carries the most of the trace's sizes. Raises BadOption where no group serves any
     size within the targets."""
     if mode.equal_pods:
         return Routing(balance)
@@ -115,10 +116,11 @@ def balanced_router(
     demand = demand_of_trace(trace, 1.0, max_model_len=max_model_len)
     best = _fullest(groups, mode, demand, targets)
     if best is None:
-        raise SimulateError(
-            f"--fleet {','.join(f'{group.name}={group.count}' for group in groups)}: no group serves any size of the "
-            f"trace within --slo-ttft {targets.ttft_seconds:g}s and --slo-tpot {1e3 * targets.tpot_seconds:g}ms, so no "
-            "weights follow from capacities; relax the targets, or give --weights with --routing HTTPRoute"
+        raise BadOption.whole(
+            f"--fleet {','.join(f'{group.name}={group.count}' for group in groups)}",
+            f"no group serves any size of the trace within --slo-ttft {targets.ttft_seconds:g}s and --slo-tpot "
+            f"{1e3 * targets.tpot_seconds:g}ms, so no weights follow from capacities; relax the targets, or give "
+            "--weights with --routing HTTPRoute",
         )
     subject = Subject(tuple((group.name, group.replica) for group in groups), targets)
     fleet, routing = routed_fleet(best, demand, subject, balance=balance, edges=engine_edges(max_model_len))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from medley_planner.capacity import LatencyTargets
 from medley_planner.engine import Percentiles, Routing, SimulationResult
 from medley_planner.model import RoutingMode
+from medley_planner.units import req_per_second
 
 if TYPE_CHECKING:
     from medley_planner.cli.simulate_fleet import Group
@@ -132,7 +133,7 @@ def print_table(report: dict[str, Any]) -> None:
 
     console = Console(markup=False, highlight=False)  # names are the user's own and may hold brackets
     targets = report["targets"]
-    rate = f", {report['rate_rps']:.2f} requests/s" if report["rate_rps"] is not None else ""
+    rate = f", {req_per_second(report['rate_rps'])}" if report["rate_rps"] is not None else ""
     title = (
         f"{report['model']} in {report['precision']}: {report['requests']} requests{rate}, routing {report['routing']} "
         f"({report['balance']})"

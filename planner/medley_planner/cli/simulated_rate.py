@@ -1,25 +1,25 @@
-"""The simulated largest rate of one size for `medley estimate --simulate`, kept on disk until it is asked again."""
+"""The simulated largest rate of one size for `medley estimate --simulate`, kept on disk until it is asked again.
+
+Apart: it loads the simulator, which an estimate without `--simulate` never needs.
+"""
 
 from __future__ import annotations
 
 import math
-import sys
 
 from medley_planner.capacity import LatencyTargets, Speed, TableGroup, TableKey
 from medley_planner.capacity.cache import TableCache
 from medley_planner.capacity.cell import simulated_rate_rps
 from medley_planner.capacity.estimate import EstimateRequest
 from medley_planner.capacity.simulated import engine_of_key
-
-
-class CannotSimulate(ValueError):
-    """The message says why."""
+from medley_planner.cli.arguments import BadOption
+from medley_planner.exit_status import report_error
 
 
 def simulated_max_rate_rps(question: EstimateRequest, *, guess_rps: float, cache: TableCache) -> float:
     """Requests per second, not derated; 0 where the closed form's `guess_rps` is.
 
-    A cache that cannot be written is told on standard error. Raises CannotSimulate.
+    A cache that cannot be written is reported on standard error. Raises BadOption where the engine cannot be simulated.
     """
     if guess_rps <= 0.0:
         return 0.0
@@ -31,14 +31,14 @@ def simulated_max_rate_rps(question: EstimateRequest, *, guess_rps: float, cache
     try:
         engine = engine_of_key(key)
     except ValueError as error:
-        raise CannotSimulate(f"--simulate: {error}") from None
+        raise BadOption.whole("--simulate", str(error)) from None
     rate = simulated_rate_rps(
         engine, prompt_tokens=prompt, generation_tokens=generation, targets=key.group.targets, guess_rps=guess_rps
     )
     try:
         cache.put_rate(key, rate, prompt_tokens=prompt, generation_tokens=generation)
     except OSError as error:
-        print(f"medley estimate: not kept ({error}); give another --cache-dir", file=sys.stderr)
+        report_error("estimate", f"not kept ({error}); give another --cache-dir")
     return rate
 
 

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import add_plan_options
 from medley_planner.cli.figures import rounded
-from medley_planner.cli.instance import Instance, InstanceError, parse_instance, read_document
-from medley_planner.cli.planned import EXIT_NO_PLAN, NoPlan, plan_all_or_raise
+from medley_planner.cli.instance import Instance, parse_instance, read_document
+from medley_planner.cli.planned import NoPlan, plan_all_or_raise
+from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import Plan, PlanStatus
-from medley_planner.optimize import InvalidProblem
+from medley_planner.units import per_hour
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXIT_PLANNED = 0
-EXIT_BAD_INPUT = 2
-EXIT_NOT_ALL = 3
 _WHOLE = (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE)
 
 
@@ -51,15 +49,11 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     try:
         document = read_document(args.instance)
-        if is_fleet(document):
-            return _run_fleet(args, document)
-        return _run_instance(args, document)
-    except (InstanceError, InvalidProblem) as error:
-        print(f"medley solve: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return _run_fleet(args, document) if is_fleet(document) else _run_instance(args, document)
+    except BadInput as error:
+        return report_error("solve", error)
     except NoPlan as error:
-        print(f"medley solve: {error}", file=sys.stderr)
-        return EXIT_NO_PLAN
+        return report_error("solve", error, status=ExitStatus.NO_PLAN)
 
 
 def is_fleet(document: object) -> bool:
@@ -70,31 +64,31 @@ def is_fleet(document: object) -> bool:
 def _run_instance(args: argparse.Namespace, document: object) -> int:
     try:
         instance = parse_instance(document)
-    except InstanceError as error:
-        raise InstanceError(f"{args.instance}: {error}") from error
+    except BadInput as error:
+        error.within(str(args.instance))
+        raise
     planned = plan_all_or_raise(instance.problem, deadline_seconds=args.deadline)
     report = summarise(instance, planned)
     _print(report, args.output, _print_instance)
-    return EXIT_PLANNED if planned.status in _WHOLE else EXIT_NOT_ALL
+    return ExitStatus.OK if planned.status in _WHOLE else ExitStatus.NOT_ALL
 
 
 def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
     # The models of the fleet's form take a tenth of a second to make; one bare instance needs none of them.
-    from medley_planner.cli.fleet_reader import FleetError, parse_fleet
+    from medley_planner.cli.fleet_reader import parse_fleet
     from medley_planner.cli.fleet_report import summarise_fleet
     from medley_planner.cli.fleet_table import print_fleet
 
     try:
         fleet = parse_fleet(document)
-    except FleetError as error:
-        for line in str(error).splitlines():
-            print(f"medley solve: {args.instance}: {line}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except BadInput as error:
+        error.within(str(args.instance))
+        raise
     planned = plan_all_or_raise(fleet.problem, deadline_seconds=args.deadline)
     for rejected in fleet.rejected:
-        print(f"medley solve: {args.instance}: {rejected}", file=sys.stderr)
+        report_error("solve", f"{args.instance}: {rejected.fault}")
     _print(summarise_fleet(fleet, planned), args.output, print_fleet)
-    return EXIT_PLANNED if planned.status in _WHOLE and not fleet.rejected else EXIT_NOT_ALL
+    return ExitStatus.OK if planned.status in _WHOLE and not fleet.rejected else ExitStatus.NOT_ALL
 
 
 def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:
@@ -171,7 +165,7 @@ def _print_instance(report: dict[str, Any], console: Console) -> None:
     if single is None:
         console.print("best single type: none serves this demand alone")
     else:
-        console.print(f"best single type: {single['type']} at ${single['cost_per_hour']:.2f}/h")
+        console.print(f"best single type: {single['type']} at {per_hour(single['cost_per_hour'])}")
     if report["unserved"]:
         console.print(_unserved_table(report["unserved"]))
 
@@ -180,7 +174,7 @@ def _unserved_table(unserved: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table(title="Not served", title_justify="left")
-    for heading in ("bucket", "prompt tokens", "generated tokens", "requests/s", "reason"):
+    for heading in ("bucket", "prompt tokens", "generated tokens", "req/s", "reason"):
         table.add_column(heading, overflow="fold")
     for entry in unserved:
         sizes = ["-" if entry[key] is None else f"{entry[key]:g}" for key in ("prompt_tokens", "generation_tokens")]

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.engine import Trace
 
 ARRIVAL = ("arrival_seconds", "arrival_time", "arrival", "start_time", "timestamp", "time")
@@ -36,8 +37,8 @@ MOST_SECONDS = 1e9
 """From first to last arrival: 30 years. Beyond it doubles no longer hold the microseconds of a latency."""
 
 
-class TraceFileError(ValueError):
-    """A file that is no trace. The message names file, line, field, value and the way out."""
+class BadTrace(BadInput):
+    """A file that is not a trace; `where` is the file, and the line where one is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +50,21 @@ class _Row:
 
 
 def read_trace(path: Path) -> Trace:
-    """The requests in order of arrival. Raises TraceFileError."""
+    """The requests in order of arrival. Raises BadTrace."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise TraceFileError(f"{path} cannot be read ({error.strerror}); give the path of a trace") from None
+        raise BadTrace.whole(str(path), f"cannot be read ({error.strerror}); give the path of a trace") from None
     except UnicodeDecodeError as error:
-        raise TraceFileError(
-            f"{path} is no text in UTF-8 ({error.reason}); give a CSV, JSON or JSON lines file"
-        ) from None
+        way_out = f"is not text in UTF-8 ({error.reason}); give a CSV, JSON or JSON lines file"
+        raise BadTrace.whole(str(path), way_out) from None
     start = text.lstrip()[:1]
     if not start:
-        raise TraceFileError(f"{path} is empty; give one request a line: arrival seconds, prompt, generation tokens")
+        way_out = "is empty; give one request a line: arrival seconds, prompt, generation tokens"
+        raise BadTrace.whole(str(path), way_out)
     rows = list(_json_rows(path, text) if start in "{[" else _csv_rows(path, text))
     if not rows:
-        raise TraceFileError(f"{path} has no request below its header; give at least one")
+        raise BadTrace.whole(str(path), "has no request below its header; give at least one")
     return _trace(path, rows)
 
 
@@ -83,10 +84,12 @@ def _trace(path: Path, rows: Sequence[_Row]) -> Trace:
     first = min(arrivals)
     last = max(range(len(rows)), key=arrivals.__getitem__)
     if not arrivals[last] - first <= MOST_SECONDS:
-        raise TraceFileError(
-            f"{path} {rows[last].where}: field {names['arrival']} is {arrivals[last] - first:g} s after the first "
-            f"arrival; give arrivals within {MOST_SECONDS:g} s, all in seconds or all as date and time"
+        way_out = (
+            f"it is {arrivals[last] - first:g} s after the first arrival; give arrivals within {MOST_SECONDS:g} s, all "
+            "in seconds or all as date and time"
         )
+        value = rows[last].fields[names["arrival"]]
+        raise BadTrace(f"{path} {rows[last].where}", f"field {names['arrival']}", value, way_out)
     return Trace.of([arrival - first for arrival in arrivals], [int(p) for p in prompts], [int(g) for g in generations])
 
 
@@ -94,10 +97,11 @@ def _name(path: Path, row: _Row, what: str, names: Sequence[str]) -> str:
     found = next((name for name in names if name in row.fields), None)
     if found is None:
         present = ", ".join(map(str, row.fields)) or "none"
-        raise TraceFileError(
-            f"{path} {row.where}: no field for the {what} of a request (fields: {present}); name one of them "
-            f"{names[0]}; also known: {', '.join(names[1:])}"
+        way_out = (
+            f"no field for the {what} of a request (fields: {present}); name one of them {names[0]}; also known: "
+            f"{', '.join(names[1:])}"
         )
+        raise BadTrace.whole(f"{path} {row.where}", way_out)
     return found
 
 
@@ -106,8 +110,8 @@ def _field(path: Path, row: _Row, name: str, parse: Callable[[Any], float], want
     try:
         return parse(value)
     except (TypeError, ValueError, OverflowError):
-        shown = "missing" if value is None else json.dumps(value, default=str)[:60]
-        raise TraceFileError(f"{path} {row.where}: field {name} is {shown}; give {wanted}") from None
+        found = MISSING if value is None else value
+        raise BadTrace(f"{path} {row.where}", f"field {name}", found, f"give {wanted}") from None
 
 
 def _seconds(value: Any) -> float:
@@ -148,16 +152,14 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
                 header = [ARRIVAL[0], PROMPT[0], GENERATION[0]] if bare else [cell.strip().lower() for cell in cells]
                 twice = next((name for name in header if name and header.count(name) > 1), None)
                 if twice is not None:
-                    raise TraceFileError(
-                        f"{path} line {reader.line_num}: has the field {twice} twice; keep one of them"
-                    )
+                    way_out = f"has the field {twice} twice; keep one of them"
+                    raise BadTrace.whole(f"{path} line {reader.line_num}", way_out)
                 if not bare:
                     continue
             yield _Row(f"line {reader.line_num}", dict(zip(header, (cell.strip() for cell in cells), strict=False)))
     except csv.Error as error:
-        raise TraceFileError(
-            f"{path} line {reader.line_num}: no CSV ({error}); quote fields that hold commas"
-        ) from None
+        way_out = f"is not CSV ({error}); quote fields that hold commas"
+        raise BadTrace.whole(f"{path} line {reader.line_num}", way_out) from None
 
 
 def _is_number(text: str) -> bool:
@@ -188,13 +190,14 @@ def _json_lines(path: Path, text: str) -> Iterator[_Row]:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise TraceFileError(f"{path} line {number}: no JSON ({error}); write one request a line") from None
+            way_out = f"is not JSON ({error}); write one request a line"
+            raise BadTrace.whole(f"{path} line {number}", way_out) from None
         yield _row(path, f"line {number}", entry)
 
 
 def _row(path: Path, where: str, entry: object) -> _Row:
     if not isinstance(entry, dict):
-        raise TraceFileError(f"{path} {where}: {json.dumps(entry)[:60]} is no object with the fields of a request")
+        raise BadTrace(f"{path} {where}", "it", entry, "give an object with the fields of a request")
     return _Row(where, {str(name).lower(): value for name, value in entry.items()})
 
 
@@ -203,13 +206,15 @@ def _vllm_rows(path: Path, document: Mapping[str, Any]) -> Iterator[_Row]:
     columns = {name: document.get(name) for name in ("start_times", "input_lens", "output_lens")}
     for name, column in columns.items():
         if not isinstance(column, list):
-            raise TraceFileError(
-                f"{path}: field {name} is {'missing' if column is None else 'no list'}; run `vllm bench serve` with "
-                "--save-detailed (of a version that writes start_times), or give a CSV"
+            way_out = (
+                "give a list; run `vllm bench serve` with --save-detailed (of a version that writes "
+                "start_times), or give a CSV"
             )
+            raise BadTrace(str(path), f"field {name}", MISSING if column is None else column, way_out)
     lengths = {name: len(column or ()) for name, column in columns.items()}
     if len(set(lengths.values())) != 1:
-        raise TraceFileError(f"{path}: its lists differ in length ({lengths}); they must be of the same requests")
+        way_out = f"its lists differ in length ({lengths}); they must be of the same requests"
+        raise BadTrace.whole(str(path), way_out)
     starts, inputs, outputs = (columns[name] or () for name in ("start_times", "input_lens", "output_lens"))
     for number, (start, prompt, generation) in enumerate(zip(starts, inputs, outputs, strict=True)):
         if generation != 0:

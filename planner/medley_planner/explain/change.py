@@ -13,6 +13,7 @@ from medley_planner.explain.limits import explain_limits
 from medley_planner.explain.values import Change, ChangeKind, CostCause, PlanChange, ReplicaChange
 from medley_planner.explain.whatif import WhatIf
 from medley_planner.model import Plan, Pool, PowerDomain, Problem, Service, Variant
+from medley_planner.units import per_hour, req_per_second
 
 _SAME = 1e-9
 """Relative. Numbers that differ by less are equal."""
@@ -73,7 +74,7 @@ def _service(last: Service, service: Service) -> Iterator[Change]:
     before, after = last.demand.rate_rps, service.demand.rate_rps
     if _differ(before, after):
         percent = f" ({after / before - 1:+.1%})" if before > 0 else ""
-        words = f"the demand of service {name} went from {before:.4g} to {after:.4g} requests/s{percent}"
+        words = f"the demand of service {name} went from {before:.4g} to {req_per_second(after)}{percent}"
         yield Change(ChangeKind.DEMAND, name, words, before, after)
     if last.demand.buckets != service.demand.buckets or any(
         _differ(a, b) for a, b in zip(last.demand.shares, service.demand.shares, strict=True)
@@ -104,7 +105,11 @@ def _variant(service: str, last: Variant, variant: Variant) -> Iterator[Change]:
     before, after = last.cost_per_hour, variant.cost_per_hour
     if _differ(before, after):
         yield Change(
-            ChangeKind.PRICE, name, f"a replica of {words} went from ${before:.2f}/h to ${after:.2f}/h", before, after
+            ChangeKind.PRICE,
+            name,
+            f"a replica of {words} went from {per_hour(before)} to {per_hour(after)}",
+            before,
+            after,
         )
     ratios = [
         b / a

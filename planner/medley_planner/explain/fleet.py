@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from medley_planner.clock import Clock, monotonic
 from medley_planner.explain.binding import own_limits
 from medley_planner.explain.change import explain_change
-from medley_planner.explain.demand import served_demand, served_rates_rps, token_figures
+from medley_planner.explain.demand import served_rates_rps, token_figures
 from medley_planner.explain.limits import explain_limits
 from medley_planner.explain.others import OneService
 from medley_planner.explain.relax import relaxations
-from medley_planner.explain.unused import unused_variants
-from medley_planner.explain.values import Explanation, ServiceExplanation, SingleFleet, UnmetDemand
-from medley_planner.explain.whatif import WhatIf, serves_all
-from medley_planner.explain.words import NO_TIME, name_buckets, reason_words
-from medley_planner.model import Plan, Pool, Problem, Service, ServicePlan, UnservedReason, Variant
+from medley_planner.explain.values import Explanation, ServiceExplanation, UnmetDemand
+from medley_planner.explain.variants import compared_variants, single_fleets
+from medley_planner.explain.whatif import WhatIf
+from medley_planner.model import Plan, Pool, Problem, Service, ServicePlan, UnservedReason
 from medley_planner.omitted import Omitted
 
 _RELAX_PART = 0.5
@@ -104,53 +102,11 @@ def _service(
         cost_per_million_tokens=tokens.cost_per_million,
         cost_per_million_generated_tokens=tokens.cost_per_million_generated,
         own_limits=own_limits(service, planned, pools),
-        singles=_single_fleets(service, planned, one, ask),
-        unused=unused_variants(service, planned),
+        singles=single_fleets(service, planned, one, ask),
+        unused=compared_variants(service, planned),
         excluded=excluded,
         unmet=_unmet(planned),
     )
-
-
-def _single_fleets(service: Service, planned: ServicePlan, one: OneService, ask: WhatIf) -> tuple[SingleFleet, ...]:
-    """What each variant alone would cost for what the plan serves, in the service's order.
-
-    Planned like any other fleet: every limit counts (stock left by the other services, nodes, power, budgets, spares).
-    """
-    served = replace(service, demand=served_demand(service, planned))
-    return tuple(_single(served, planned, variant, one, ask) for variant in service.variants)
-
-
-def _single(served: Service, planned: ServicePlan, variant: Variant, one: OneService, ask: WhatIf) -> SingleFleet:
-    none = SingleFleet(variant.name, variant.pool, None, None, None)
-    floor = next((other for other in served.variants if other is not variant and other.min_replicas > 0), None)
-    if floor is not None:
-        return replace(none, why=f"variant {floor.name} has a minimum of {floor.min_replicas}")
-    demand = served.demand
-    missing = [
-        bucket
-        for bucket, share in enumerate(demand.shares)
-        if demand.rate_rps * share > 0 and variant.capacity_rps[bucket] == 0
-    ]
-    if missing:
-        part = sum(demand.shares[bucket] for bucket in missing)
-        names = name_buckets(demand.buckets, missing)
-        return replace(none, why=f"it cannot serve {names} ({part:.2%} of the requests) within the targets")
-    problem = one.problem(served.name, service=replace(served, variants=(variant,)))
-    answer = ask.ask(problem)
-    if answer is None or not one.stands(problem, answer):
-        return replace(none, why=NO_TIME)
-    alone = answer.services[0]
-    if not serves_all(alone, demand):
-        reasons = dict.fromkeys(entry.reason for entry in alone.unserved)
-        return replace(none, why="; ".join(reason_words(reason) for reason in reasons))
-    replicas = alone.variants[0].replicas
-    short = max(variant.min_replicas, served.min_replicas)
-    if replicas < short:
-        return replace(none, why=f"{reason_words(UnservedReason.STOCK)} for the minimum of {short} replicas")
-    cost = alone.cost_per_hour
-    weighed = planned.cost_per_hour + planned.switching_cost_per_hour
-    ratio = (cost + alone.switching_cost_per_hour) / weighed if weighed > 0 else None
-    return SingleFleet(variant.name, variant.pool, replicas, cost, ratio)
 
 
 def _unmet(planned: ServicePlan) -> tuple[UnmetDemand, ...]:

@@ -16,6 +16,7 @@ from medley_planner.explain.values import Relaxation, RelaxationKind, Relaxation
 from medley_planner.explain.whatif import WhatIf, is_shared, unmet_rps
 from medley_planner.explain.words import NO_TIME, name_buckets
 from medley_planner.model import Plan, Problem, Service, Unserved, UnservedReason
+from medley_planner.units import per_hour, req_per_second
 
 _SERVED = 1e-9
 """Relative to the demand. What stays unmet below it is the dust of sums."""
@@ -143,15 +144,15 @@ def _try(case: _Shortfall, knob: Knob, ask: WhatIf, *, outside_per_hour: float) 
     left = case.left_rps(knob, answer)
     if left > 0:
         given = "with it" if knob.kind is RelaxationKind.ROUTING else "without this limit"
-        message = f"even {given} {left:.4g} requests/s stay unmet"
+        message = f"even {given} {req_per_second(left)} stay unmet"
         return replace(base, outcome=RelaxationResult.NOT_ENOUGH, message=message, left_rps=left)
     needed, best, smallest = (None, answer, True) if knob.step == 0 else _smallest(case, knob, answer, ask)
     cost = best.cost_per_hour + outside_per_hour
     rest = case.rest_rps(best)
-    end = f" for ${cost:.2f}/h"
+    end = f" for {per_hour(cost)}"
     served = f"all is served{end}"
     if rest > 0:
-        served = f"all that it leaves out is served{end}, and {rest:.4g} requests/s of other sizes stay unmet"
+        served = f"all that it leaves out is served{end}, and {req_per_second(rest)} of other sizes stay unmet"
     action = _switched(knob) if needed is None else _raised(knob, needed)
     less = "" if smallest else "; less may do, which was not found out in the time given"
     return replace(
@@ -230,6 +231,6 @@ def _targets(unserved: Sequence[tuple[Service, Unserved]]) -> Iterator[Relaxatio
                 name,
                 (name,),
                 RelaxationResult.NOT_TRIED,
-                f"no variant serves {buckets} ({left:.4g} requests/s): loosen the latency targets or add faster GPUs",
+                f"no variant serves {buckets} ({req_per_second(left)}): loosen the latency targets or add faster GPUs",
                 left_rps=left,
             )

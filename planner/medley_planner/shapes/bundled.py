@@ -13,20 +13,19 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from medley_planner.bad_input import BadInput
 from medley_planner.shapes.config import shape_from_config
 from medley_planner.shapes.shape import ModelShape
 
+CONFIG_IN_SERVICE = "put the content of its config.json into spec.model.configJson"
 
-class UnknownModel(LookupError):
-    """The model's shape is not bundled. `close` are bundled ids that look like it."""
 
-    def __init__(self, uri: str, close: tuple[str, ...]) -> None:
+class UnknownModel(BadInput):
+    """The model's shape is not bundled. `close` are bundled ids that look like it; `config` says where to give it."""
+
+    def __init__(self, uri: str, close: tuple[str, ...], config: str) -> None:
         hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-        super().__init__(
-            f'the shape of model "{uri}" is not known{hint}; '
-            "put the content of its config.json into spec.model.configJson"
-        )
-        self.uri = uri
+        super().__init__("", "model", uri, f"its shape is not known{hint}; {config}")
         self.close = close
 
 
@@ -56,11 +55,14 @@ def model_id(uri: str) -> str:
     return uri.removeprefix("hf://")
 
 
-def bundled_shape(uri: str) -> ModelShape:
-    """The shape of `hf://organisation/model` or `organisation/model`, in any case. Raises UnknownModel."""
+def bundled_shape(uri: str, *, config: str = CONFIG_IN_SERVICE) -> ModelShape:
+    """The shape of `hf://organisation/model` or `organisation/model`, in any case.
+
+    Raises UnknownModel; `config` is how its message says where a config.json can be given instead.
+    """
     wanted = model_id(uri.strip()).strip("/").casefold()
     known = {model.model.casefold(): model for model in bundled_models()}
     if wanted in known:
         return known[wanted].shape
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.75)
-    raise UnknownModel(uri, tuple(known[name].model for name in close))
+    raise UnknownModel(uri, tuple(known[name].model for name in close), config)

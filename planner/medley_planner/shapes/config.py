@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.shapes.shape import LatentAttention, ModelShape
 
 _WAY_OUT = "give the capacity of this model by hand, or use a decoder-only model with grouped-query or latent attention"
@@ -30,16 +31,12 @@ _UNGATED_MLP = frozenset({"phi", "gpt_neox", "starcoder2", "nemotron", "opt"})
 _STRETCHING_ROPE = frozenset({"linear", "dynamic", "yarn"})
 
 
-class UnreadableConfig(ValueError):
-    """A config.json that gives no shape. `key` is what is wrong in it."""
-
-    def __init__(self, name: str, key: str, problem: str, way_out: str) -> None:
-        super().__init__(f'config.json of "{name}": {key} {problem}; {way_out}')
-        self.key = key
+class BadConfig(BadInput):
+    """A config.json that gives no shape. `field` is the key at fault, empty where the whole text is."""
 
 
 def shape_from_config(config: Mapping[str, Any] | Path | str, *, name: str | None = None) -> ModelShape:
-    """The shape that `config` describes: a parsed config.json, its text, or its path. Raises UnreadableConfig.
+    """The shape that `config` describes: a parsed config.json, its text, or its path. Raises BadConfig.
 
     `name` is the model's name in messages and in the shape; absent, the config's own `_name_or_path`.
     """
@@ -92,12 +89,10 @@ class _Reader:
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < (0 if default == 0 else 1):
-                raise UnreadableConfig(
-                    self.label, key, f"is {json.dumps(value)[:40]}", "it must be a positive whole number"
-                )
+                raise _bad(self.label, key, value, "give a positive whole number")
             return value
         if default is None:
-            raise UnreadableConfig(self.label, keys[0], "is missing", f"add it, or {_WAY_OUT}")
+            raise _bad(self.label, keys[0], MISSING, f"add it, or {_WAY_OUT}")
         return default
 
     def flag(self, key: str, *, default: bool) -> bool:
@@ -105,7 +100,7 @@ class _Reader:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise UnreadableConfig(self.label, key, f"is {json.dumps(value)[:40]}", "it must be true or false")
+            raise _bad(self.label, key, value, "give true or false")
         return value
 
 
@@ -117,16 +112,20 @@ def _loaded(config: Mapping[str, Any] | Path | str, name: str | None) -> Mapping
     try:
         parsed = json.loads(str(config) if inline else Path(config).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnreadableConfig(
-            label, "the file", f"{config} cannot be read ({error.strerror})", "give its path"
-        ) from None
+        raise _unusable(label, f"{config} cannot be read ({error.strerror}); give its path") from None
     except ValueError as error:
-        raise UnreadableConfig(
-            label, "the text", f"is no JSON ({error})", "paste the model's config.json as it is"
-        ) from None
+        raise _unusable(label, f"the text is not JSON ({error}); paste the model's config.json as it is") from None
     if not isinstance(parsed, Mapping):
-        raise UnreadableConfig(label, "the text", "is no JSON object", "paste the model's config.json as it is")
+        raise _unusable(label, "the text is not a JSON object; paste the model's config.json as it is")
     return parsed
+
+
+def _bad(label: str, key: str, value: object, way_out: str) -> BadConfig:
+    return BadConfig(f'config.json of "{label}"', key, value, way_out)
+
+
+def _unusable(label: str, way_out: str) -> BadConfig:
+    return BadConfig.whole(f'config.json of "{label}"', way_out)
 
 
 def _family(text: Mapping[str, Any]) -> str:
@@ -136,14 +135,12 @@ def _family(text: Mapping[str, Any]) -> str:
 def _refuse_uncovered(label: str, outer: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     for key, meaning in _UNCOVERED.items():
         if text.get(key) is not None:
-            raise UnreadableConfig(
-                label, key, f"is {json.dumps(text[key])[:40]}: {meaning}, which the capacity model lacks", _WAY_OUT
-            )
+            raise _bad(label, key, text[key], f"it means {meaning}, which the capacity model lacks; {_WAY_OUT}")
     if text.get("is_encoder_decoder") or outer.get("is_encoder_decoder"):
-        raise UnreadableConfig(label, "is_encoder_decoder", "is true", _WAY_OUT)
+        raise _bad(label, "is_encoder_decoder", True, _WAY_OUT)
     architectures = outer.get("architectures")
     if isinstance(architectures, list) and architectures and not str(architectures[0]).endswith(_DECODERS):
-        raise UnreadableConfig(label, "architectures", f"is {json.dumps(architectures)[:80]}, no decoder", _WAY_OUT)
+        raise _bad(label, "architectures", architectures, f"it is not a decoder; {_WAY_OUT}")
 
 
 def _latent(reader: _Reader) -> LatentAttention | None:

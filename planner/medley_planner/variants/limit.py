@@ -13,6 +13,7 @@ import numpy as np
 
 from medley_planner.model import Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
+from medley_planner.units import per_hour
 from medley_planner.variants.prune import Matrix, Pruned, demanded_buckets, effective_work
 
 
@@ -86,7 +87,7 @@ def _order(service: Service, work: Matrix, cost: Sequence[float]) -> list[int]:
 
 
 def _message(variant: Variant, cost: float, most: int) -> str:
-    each = f"${cost:.2f}/h for each request per second" if math.isfinite(cost) else "nothing of this load served"
+    each = f"{per_hour(cost)} for each request per second" if math.isfinite(cost) else "nothing of this load served"
     return (
         f"a service is planned with at most {most} variants, and {variant.name} ({each}) is not among the best; "
         "name it in spec.variants to have it planned with"

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from medley_planner.load import load_in_replicas
 from medley_planner.model import Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
+from medley_planner.units import per_hour
 
 Matrix = npt.NDArray[np.float64]
 
@@ -142,8 +143,8 @@ def _message(variant: Variant, rival: Variant, number: int, theirs: Matrix, ours
     verb, serve = ("takes", "serves") if number == 1 else ("take", "serve")
     gpus = number * rival.gpus_per_replica
     return (
-        f"{who} {verb} {gpus} GPU{'s' * (gpus > 1)} at ${number * rival.cost_per_hour:.2f}/h against "
-        f"{variant.gpus_per_replica} at ${variant.cost_per_hour:.2f}/h, and {serve} "
+        f"{who} {verb} {gpus} GPU{'s' * (gpus > 1)} at {per_hour(number * rival.cost_per_hour)} against "
+        f"{variant.gpus_per_replica} at {per_hour(variant.cost_per_hour)}, and {serve} "
         f"{_range(float(ratio.min()), float(ratio.max()))} its rate of each size"
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.model import Demand, SizeSource
 from medley_planner.workload.marginal import MAX_GENERATION_BINS, MAX_PROMPT_BINS, Bin, product, thinned
 
@@ -32,12 +33,12 @@ class HistogramFault(StrEnum):
     BAD_EDGES = "BadEdges"
 
 
-class BadHistogram(ValueError):
-    """A histogram that gives no sizes. `field` is "prompt" or "generation"."""
+class BadHistogram(BadInput):
+    """A histogram that gives no sizes. `side` is "prompt" or "generation"."""
 
-    def __init__(self, field: str, reason: HistogramFault, message: str) -> None:
-        super().__init__(f"{field} histogram: {message}")
-        self.field = field
+    def __init__(self, side: str, reason: HistogramFault, field: str, value: object, way_out: str) -> None:
+        super().__init__(f"{side} histogram", field, value, way_out)
+        self.side = side
         self.reason = reason
 
 
@@ -126,19 +127,20 @@ def _scale(spans: Sequence[_Span], mean: float) -> float:
     return math.exp(high)
 
 
-def _check(field: str, histogram: Histogram) -> None:
+def _check(side: str, histogram: Histogram) -> None:
     edges = [edge for edge, _ in histogram.buckets]
     counts = [count for _, count in histogram.buckets]
     total = histogram.total_tokens
     if not edges or not math.isinf(edges[-1]) or any(not a < b for a, b in pairwise(edges)):
-        raise BadHistogram(field, HistogramFault.BAD_EDGES, f"edges {edges} must rise and end with +Inf")
+        raise BadHistogram(side, HistogramFault.BAD_EDGES, "edges", edges, "they must rise and end with +Inf")
     if edges[0] <= 0:
-        raise BadHistogram(field, HistogramFault.BAD_EDGES, f"first edge {edges[0]} must be above 0")
+        raise BadHistogram(side, HistogramFault.BAD_EDGES, "the first edge", edges[0], "it must be above 0")
+    figures = {"counts": counts, "sum": total}
     if not all(map(math.isfinite, (*counts, total))):
-        raise BadHistogram(field, HistogramFault.NOT_FINITE, f"counts {counts}, sum {total} must be finite")
+        raise BadHistogram(side, HistogramFault.NOT_FINITE, "the histogram", figures, "all must be finite")
     if min(*counts, total) < 0:
-        raise BadHistogram(field, HistogramFault.NEGATIVE, f"counts {counts}, sum {total} must not be negative")
+        raise BadHistogram(side, HistogramFault.NEGATIVE, "the histogram", figures, "none may be negative")
     if any(b < a * (1 - _ROUNDING) for a, b in pairwise(counts)):
-        raise BadHistogram(field, HistogramFault.DECREASING, f"cumulative counts {counts} must not decrease")
+        raise BadHistogram(side, HistogramFault.DECREASING, "counts", counts, "cumulative counts must not decrease")
     if counts[-1] <= 0:
-        raise BadHistogram(field, HistogramFault.EMPTY, "no request has finished in the window")
+        raise BadHistogram(side, HistogramFault.EMPTY, "", MISSING, "no request has finished in the window")

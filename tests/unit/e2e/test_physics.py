@@ -50,7 +50,7 @@ def test_truth_bends_one_gpu_type_only() -> None:
     ("gpu", "args", "says"),
     [
         ("", LLAMA, "no label medley.dev/gpu"),
-        ("L5", LLAMA, '"L5" is not in the catalogue'),
+        ("L5", LLAMA, '"L5": it is not in the catalogue'),
         ("L4", ("org/unknown", "--max-model-len=10"), "org/unknown"),
         ("L4", (*LLAMA, "--quantization=awq"), "--quantization=awq is not modelled"),
         ("L4", (*LLAMA, "--dtype=float32"), "--dtype=float32 is not modelled"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medley_operator.settings import Settings, SettingsError, add_arguments, from_arguments
+from medley_operator.settings import BadSetting, Settings, add_arguments, from_arguments
 from medley_planner.capacity import DERATES, Derates
 from medley_planner.capacity.cache import default_directory
 
@@ -81,14 +81,14 @@ def test_where_simulated_capacities_are_kept() -> None:
     ],
 )
 def test_what_cannot_be_used_is_refused_with_flag_value_and_way_out(flag: str, value: str, way_out: str) -> None:
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(BadSetting) as caught:
         parse(flag, value)
     message = str(caught.value)
     assert flag in message
     assert way_out in message
     assert "secret" not in message
     variable = "MEDLEY_" + flag[2:].replace("-", "_").upper()
-    with pytest.raises(SettingsError, match=re.escape(variable)):
+    with pytest.raises(BadSetting, match=re.escape(variable)):
         parse(**{variable: value})
 
 

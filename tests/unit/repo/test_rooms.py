@@ -29,12 +29,9 @@ STILL_LONG: frozenset[str] = frozenset(
 )
 STILL_SLIVERS: frozenset[str] = frozenset(
     {
-        "operator/medley_operator/cli/operator.py",
-        "operator/medley_operator/cli/profile.py",
         "operator/medley_operator/domain/checks/references.py",
         "operator/medley_operator/domain/rollout/service.py",
         "operator/medley_operator/domain/speed/profile_status.py",
-        "planner/medley_planner/cli/simulated_rate.py",
         "planner/medley_planner/optimize/columns/by_class/tasks.py",
         "planner/medley_planner/optimize/columns/integer.py",
         "planner/medley_planner/optimize/columns/servable.py",

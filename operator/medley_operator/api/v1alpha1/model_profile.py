@@ -11,8 +11,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule
-from medley_operator.api.v1alpha1.fields import Duration, Rate
+from medley_operator.api.v1alpha1.fields import DECIMAL, Duration, Rate, Timestamp, written_as
 from medley_planner.layout import EngineKind
+from medley_planner.units import duration_seconds
 
 MAX_POINTS = 64
 
@@ -24,16 +25,9 @@ ModelName = Annotated[
         max_length=193,
     ),
 ]
-Factor = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$", max_length=11)]
-Tokens = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,3})?$", max_length=11)]
-Percent = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=7)]
-Timestamp = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}Z$",
-        max_length=20,
-    ),
-]
+Factor = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$", max_length=11), written_as(DECIMAL)]
+Tokens = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,3})?$", max_length=11), written_as(DECIMAL)]
+Percent = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=7), written_as(DECIMAL)]
 
 
 class MeasuredPrecision(StrEnum):
@@ -63,6 +57,11 @@ class StepFactorsSpec(ApiModel):
     sequence: Factor = Field("1", description="What each decoding sequence takes.")
     kv: Factor = Field("1", description="What each cached token that is read takes.")
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """The factors by the names of their fields."""
+        return {name: float(text) for name, text in self}
+
 
 class MeasuredPoint(ApiModel):
     """One load on one replica, and the mean latency of its requests."""
@@ -87,6 +86,30 @@ class MeasuredPoint(ApiModel):
             holds=lambda self: self.ttft is not None or self.tpot is not None,
         ),
     )
+
+    @property
+    def prompt_tokens_mean(self) -> float:
+        return float(self.prompt_tokens)
+
+    @property
+    def generation_tokens_mean(self) -> float:
+        return float(self.generation_tokens)
+
+    @property
+    def clients(self) -> float | None:
+        return None if self.concurrency is None else float(self.concurrency)
+
+    @property
+    def rate_rps(self) -> float | None:
+        return None if self.requests_per_second is None else float(self.requests_per_second)
+
+    @property
+    def ttft_seconds(self) -> float | None:
+        return None if self.ttft is None else duration_seconds(self.ttft)
+
+    @property
+    def tpot_seconds(self) -> float | None:
+        return None if self.tpot is None else duration_seconds(self.tpot)
 
 
 class ModelProfileSpec(ApiModel):
@@ -136,3 +159,8 @@ class ModelProfileSpec(ApiModel):
             holds=lambda self: (self.step_factors is not None) != bool(self.points),
         ),
     )
+
+    @property
+    def error_share(self) -> float:
+        """0 where no error is given."""
+        return 0.0 if self.error_percent is None else float(self.error_percent) / 100.0

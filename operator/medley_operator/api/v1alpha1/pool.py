@@ -87,6 +87,14 @@ class PoolCost(ApiModel):
         ),
     )
 
+    @property
+    def per_hour_usd(self) -> float | None:
+        return None if self.per_hour is None else float(self.per_hour)
+
+    @property
+    def per_node_hour_usd(self) -> float | None:
+        return None if self.per_node_hour is None else float(self.per_node_hour)
+
 
 class PoolPower(ApiModel):
     """What the pool's GPUs draw, and how much they may draw together."""
@@ -142,6 +150,6 @@ class GPUPoolSpec(ApiModel):
 
     def gpu_cost_per_hour(self) -> float:
         """Price of one GPU in US dollars per hour: its part of the node's where the pool is paid by the node."""
-        if self.cost.per_node_hour is not None:
-            return float(self.cost.per_node_hour) / self.capacity.gpus_per_node
-        return float(self.cost.per_hour or 0.0)
+        if self.cost.per_node_hour_usd is not None:
+            return self.cost.per_node_hour_usd / self.capacity.gpus_per_node
+        return self.cost.per_hour_usd or 0.0

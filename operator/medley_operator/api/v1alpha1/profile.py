@@ -14,6 +14,7 @@ from medley_operator.api.v1alpha1.fields import (
     TokenBudget,
 )
 from medley_planner.layout import EngineKind
+from medley_planner.units import duration_seconds
 
 
 class ProfileResources(ApiModel):
@@ -61,3 +62,7 @@ class RuntimeProfileSpec(ApiModel):
     startup_timeout: Duration = Field("30m", description="How long an engine may take from start to healthy.")
     shared_memory: BinaryQuantity = Field("8Gi", description="Size of /dev/shm.")
     resources: ProfileResources = Field(default_factory=ProfileResources)
+
+    @property
+    def startup_timeout_seconds(self) -> float:
+        return duration_seconds(self.startup_timeout)

@@ -19,6 +19,7 @@ from medley_operator.api.v1alpha1.fields import (
     Dns1123Subdomain,
     Duration,
     EngineArgument,
+    ModelUri,
     Money,
     PoolName,
     Rate,
@@ -49,11 +50,7 @@ class ModelPrecision(StrEnum):
 class ModelSpec(ApiModel):
     """The model that is served."""
 
-    uri: str = Field(
-        pattern=r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$",
-        max_length=256,
-        description="Where the weights are: hf://organisation/model.",
-    )
+    uri: ModelUri = Field(description="Where the weights are: hf://organisation/model.")
     name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
@@ -93,9 +90,17 @@ class SloSpec(ApiModel):
         CelRule(
             cel="duration(self.ttft) > duration('0s') && duration(self.tpot) > duration('0s')",
             message="ttft and tpot must be more than 0",
-            holds=lambda self: duration_seconds(self.ttft) > 0 and duration_seconds(self.tpot) > 0,
+            holds=lambda self: self.ttft_seconds > 0 and self.tpot_seconds > 0,
         ),
     )
+
+    @property
+    def ttft_seconds(self) -> float:
+        return duration_seconds(self.ttft)
+
+    @property
+    def tpot_seconds(self) -> float:
+        return duration_seconds(self.tpot)
 
 
 class VariantSpec(ApiModel):
@@ -138,6 +143,10 @@ class StaticWorkload(ApiModel):
     prompt_tokens: int = Field(ge=1, le=1048576, description="Mean prompt length, in tokens.")
     generation_tokens: int = Field(ge=1, le=1048576, description="Mean generation length, in tokens.")
 
+    @property
+    def rate_rps(self) -> float:
+        return float(self.requests_per_second)
+
 
 class WorkloadSource(StrEnum):
     PROMETHEUS = "Prometheus"
@@ -163,9 +172,13 @@ class WorkloadSpec(ApiModel):
         CelRule(
             cel="duration(self.window) >= duration('10s') && duration(self.window) <= duration('24h')",
             message="window must be between 10s and 24h",
-            holds=lambda self: 10 <= duration_seconds(self.window) <= 86400,
+            holds=lambda self: 10 <= self.window_seconds <= 86400,
         ),
     )
+
+    @property
+    def window_seconds(self) -> float:
+        return duration_seconds(self.window)
 
 
 class ForecastMode(StrEnum):
@@ -223,6 +236,10 @@ class ScalingSpec(ApiModel):
         ),
     )
 
+    @property
+    def staffing_beta(self) -> float:
+        return float(self.burst_headroom)
+
 
 class ServicePriority(StrEnum):
     HIGH = "High"
@@ -247,9 +264,13 @@ class BudgetSpec(ApiModel):
         CelRule(
             cel="!has(self.maxCostPerHour) || double(self.maxCostPerHour) > 0.0",
             message="maxCostPerHour must be more than 0; leave it out for no limit",
-            holds=lambda self: self.max_cost_per_hour is None or float(self.max_cost_per_hour) > 0,
+            holds=lambda self: self.max_cost_per_hour_usd is None or self.max_cost_per_hour_usd > 0,
         ),
     )
+
+    @property
+    def max_cost_per_hour_usd(self) -> float | None:
+        return None if self.max_cost_per_hour is None else float(self.max_cost_per_hour)
 
 
 class ServiceRoutingMode(StrEnum):
@@ -291,6 +312,14 @@ class DrainSpec(ApiModel):
 
     pre_stop: Duration = Field("15s", description="Wait before SIGTERM, so that endpoints leave first.")
     timeout: Duration = Field("120s", description="How long running requests may take to finish after SIGTERM.")
+
+    @property
+    def pre_stop_seconds(self) -> float:
+        return duration_seconds(self.pre_stop)
+
+    @property
+    def timeout_seconds(self) -> float:
+        return duration_seconds(self.timeout)
 
 
 class LLMServiceSpec(ApiModel):

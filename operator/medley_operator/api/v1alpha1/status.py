@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
+from medley_operator.api.v1alpha1.fields import figure_of
 
 
 class Condition(ObservedModel):
@@ -95,6 +96,10 @@ class LoadStatus(ObservedModel):
         None, description="Share of prompt tokens that prefix caches surely save, and so are not planned for."
     )
 
+    @property
+    def rate_rps(self) -> float:
+        return figure_of(self.requests_per_second)
+
 
 class VariantStatus(ObservedModel):
     """One variant of the plan, and what runs of it."""
@@ -121,6 +126,15 @@ class VariantStatus(ObservedModel):
     )
 
     @property
+    def cost_per_hour_usd(self) -> float:
+        return figure_of(self.cost_per_hour)
+
+    @property
+    def replica_rps(self) -> float:
+        """The capacity of one replica."""
+        return figure_of(self.capacity_rps)
+
+    @property
     def gpus_per_replica(self) -> int:
         """0 where what is written makes no sense; statuses without `gpus` come from before that was a figure of its
         own."""
@@ -133,6 +147,10 @@ class BestSingleStatus(ObservedModel):
     variant: str
     replicas: int
     cost_per_hour: str
+
+    @property
+    def cost_per_hour_usd(self) -> float:
+        return figure_of(self.cost_per_hour)
 
 
 class UnusedStatus(ObservedModel):
@@ -154,6 +172,10 @@ class UnservedStatus(ObservedModel):
     requests_per_second: str
     reason: str
     limits: list[str] = Field(default_factory=list, description="Pools that bind, where the limit is shared.")
+
+    @property
+    def rate_rps(self) -> float:
+        return figure_of(self.requests_per_second)
 
 
 class RoutingSavingsStatus(ObservedModel):
@@ -185,6 +207,10 @@ class CapacityCorrectionStatus(ObservedModel):
 
     variant: str
     factor: str = Field(description="What the capacity was multiplied by.")
+
+    @property
+    def factor_figure(self) -> float:
+        return figure_of(self.factor)
 
 
 class PlanStateStatus(ObservedModel):
@@ -218,6 +244,10 @@ class PlanStateStatus(ObservedModel):
     unused: list[UnusedStatus] = Field(default_factory=list)
     unserved: list[UnservedStatus] = Field(default_factory=list)
 
+    @property
+    def predicted_percent(self) -> float | None:
+        return None if self.predicted_attainment_percent is None else figure_of(self.predicted_attainment_percent)
+
 
 class LLMServiceStatus(ObservedModel):
     """The plan of a service, and how far it is carried out."""
@@ -235,3 +265,8 @@ class LLMServiceStatus(ObservedModel):
     )
     plan: PlanStateStatus | None = None
     conditions: Conditions
+
+    @property
+    def cost_per_hour_usd(self) -> float:
+        """0 where no cost is known."""
+        return figure_of(self.cost_per_hour)

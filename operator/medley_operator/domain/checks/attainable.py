@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values.candidates import Rejection
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.quantities import seconds_text
 from medley_planner.model import Bucket, Demand
-from medley_planner.units import duration_seconds
+from medley_planner.units import seconds_text
 from medley_planner.variants import Replica, Row
 
 
@@ -40,10 +39,10 @@ def target_rejection(service: LLMService, rows: Sequence[Row], demand: Demand) -
     bests = _by_gpu([_best(row.replica, bucket) for row in rows])
     slo = service.spec.slo
     problems: list[str] = []
-    if all(best.tpot_seconds > duration_seconds(slo.tpot) for best in bests):
+    if all(best.tpot_seconds > slo.tpot_seconds for best in bests):
         each = ", ".join(f"{best.label} {seconds_text(best.tpot_seconds)}" for best in bests)
         problems.append(f'spec.slo.tpot "{slo.tpot}" is below the shortest engine step of every GPU ({each})')
-    if all(best.ttft_seconds > duration_seconds(slo.ttft) for best in bests):
+    if all(best.ttft_seconds > slo.ttft_seconds for best in bests):
         each = ", ".join(f"{best.label} {seconds_text(best.ttft_seconds)}" for best in bests)
         problems.append(f'spec.slo.ttft "{slo.ttft}" is below the shortest time to a first token of every GPU ({each})')
     if not problems:

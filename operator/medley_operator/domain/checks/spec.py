@@ -11,7 +11,6 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
 from medley_operator.domain.values.candidates import Rejection, VariantCandidate
 from medley_operator.domain.values.conditions import PlanReason
-from medley_planner.units import duration_seconds
 from medley_planner.variants import unreadable_argument
 
 MIN_WINDOW_SECONDS = 10.0
@@ -54,7 +53,7 @@ def check_profile(profile: RuntimeProfile) -> str | None:
     problem = unreadable_argument(profile.spec.engine, flags_of(profile.spec.args))
     if problem is not None:
         return f"spec.args {problem}"
-    if duration_seconds(profile.spec.startup_timeout) <= 0:
+    if profile.spec.startup_timeout_seconds <= 0:
         return f'spec.startupTimeout "{profile.spec.startup_timeout}" must be above 0, such as "30m"'
     return None
 

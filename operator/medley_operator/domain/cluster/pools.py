@@ -75,10 +75,10 @@ def _planner_pool(state: PoolState, taken: ReplicaSizes, *, degrees: Collection[
         # A node that lacks a GPU is not what the price is for.
         node_gpus = tuple(spec.capacity.gpus_per_node for gpus in node_gpus if gpus >= spec.capacity.gpus_per_node)
     free = None if node_gpus is None else free_gpus(node_gpus, taken)
-    if spec.cost.per_node_hour is not None:
+    if spec.cost.per_node_hour_usd is not None:
         node_price = NodePrice(
             gpus=spec.capacity.gpus_per_node,
-            cost_per_hour=float(spec.cost.per_node_hour),
+            cost_per_hour=spec.cost.per_node_hour_usd,
             # One that others use in part can still be planned with; the stock says for how many GPUs.
             max_nodes=None if free is None else sum(1 for gpus in free if gpus > 0),
         )

@@ -14,7 +14,6 @@ from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.leadtime import Component, LeadKey, LeadTimes, Start, start_of
 from medley_operator.domain.values.snapshot import LeadGauges, Snapshot
 from medley_planner.shapes import model_id
-from medley_planner.units import duration_seconds
 
 STARTUP_SECONDS = 120.0
 """What starting one engine is thought to take (image on the node, weights from a near cache) until it is measured.
@@ -33,7 +32,7 @@ def startup_seconds(model: str, gpu: str, pool: GPUPool, profile: RuntimeProfile
     makes_nodes = pool.spec.capacity.type is CapacityType.ELASTIC
     measured = leads.startup_seconds(model=model, gpu=gpu, makes_nodes=makes_nodes)
     seconds = STARTUP_SECONDS if measured is None else _step(measured)
-    return min(seconds, duration_seconds(profile.spec.startup_timeout))
+    return min(seconds, profile.spec.startup_timeout_seconds)
 
 
 def longest_startup_seconds(

@@ -10,7 +10,6 @@ from medley_operator.domain.engine.programs import PROGRAMS, EngineStart
 from medley_operator.domain.values.labels import HTTP_PORT
 from medley_planner.layout import EngineKind
 from medley_planner.shapes import model_id
-from medley_planner.units import duration_seconds
 from medley_planner.variants import Flags, variant_flags
 
 
@@ -48,7 +47,7 @@ def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Ite
         max_model_len=spec.model.max_model_len,
         memory_share=runtime.gpu_memory_utilization_percent / 100,
         max_sequences=runtime.max_sequences,
-        drain_seconds=math.ceil(duration_seconds(spec.drain.timeout)),
+        drain_seconds=math.ceil(spec.drain.timeout_seconds),
     )
     program, version = PROGRAMS[runtime.engine], version_of(runtime.version)
     known = (flag for flag in program.flags if flag.since is None or version >= flag.since)

@@ -15,7 +15,6 @@ from medley_operator.domain.engine.programs import CACHE_PATH, PROGRAMS, EngineP
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
 from medley_operator.domain.values.snapshot import Manifest
-from medley_planner.units import duration_seconds
 
 CONTAINER = "main"
 TERMINATION_MARGIN_SECONDS = 15
@@ -45,7 +44,7 @@ class DeploymentInput:
 
 def render_deployment(given: DeploymentInput) -> Manifest:
     service = given.service.metadata
-    startup_seconds = math.ceil(duration_seconds(given.profile.spec.startup_timeout))
+    startup_seconds = math.ceil(given.profile.spec.startup_timeout_seconds)
     return {
         "apiVersion": "apps/v1",
         "kind": labels.DEPLOYMENT,
@@ -91,8 +90,8 @@ def _strategy(*, surge: bool) -> Manifest:
 
 def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
     program, drain = PROGRAMS[given.profile.spec.engine], given.service.spec.drain
-    pre_stop_seconds = math.ceil(duration_seconds(drain.pre_stop))
-    drain_seconds = math.ceil(duration_seconds(drain.timeout))
+    pre_stop_seconds = math.ceil(drain.pre_stop_seconds)
+    drain_seconds = math.ceil(drain.timeout_seconds)
     return {
         "automountServiceAccountToken": False,
         # A Service named "vllm" would put VLLM_PORT into the engine's environment, which it takes for a setting.

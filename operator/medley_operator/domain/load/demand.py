@@ -16,7 +16,6 @@ from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
-from medley_planner.units import duration_seconds
 from medley_planner.workload import adopt, demand_from_means, drifts, samples_in_window
 
 NOMINAL_PROMPT_TOKENS, NOMINAL_GENERATION_TOKENS = 128.0, 32.0
@@ -135,7 +134,7 @@ def _adopted(
     """
     # A demand from before the first metrics is the user's guess, which any measurement replaces.
     current = memory.demand if memory.had_metrics else None
-    window_seconds = duration_seconds(service.spec.workload.window)
+    window_seconds = service.spec.workload.window_seconds
     samples = samples_in_window(current, new, window_seconds=window_seconds)
     if current is None or adopt(current, new, samples=samples):
         return new, None
@@ -164,7 +163,7 @@ def _static(service: LLMService, *, had_metrics: bool, reason: MetricsReason, me
 
 
 def _static_demand(static: StaticWorkload, *, max_tokens: int) -> Demand:
-    rate_rps = float(static.requests_per_second)
+    rate_rps = static.rate_rps
     if rate_rps <= 0:
         bucket = Bucket(prompt_tokens=float(static.prompt_tokens), generation_tokens=float(static.generation_tokens))
         return _idle(bucket, SizeSource.STATIC)

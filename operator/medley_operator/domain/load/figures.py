@@ -8,8 +8,8 @@ from medley_operator.api.v1alpha1 import LoadStatus
 from medley_operator.domain.load.headroom import SIZE_HEADROOM_PERCENT
 from medley_operator.domain.load.plausible import MOST_TOKENS
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
-from medley_operator.domain.values.quantities import number_of, rate
 from medley_planner.model import Demand
+from medley_planner.units import rate
 from medley_planner.workload import mean_generation_tokens, mean_prompt_tokens
 
 
@@ -37,7 +37,7 @@ def figures_of_status(load: LoadStatus | None) -> LoadFigures:
     if load is None:
         return LoadFigures(rate_rps=0.0, prompt_tokens_mean=0.0, generation_tokens_mean=0.0)
     return LoadFigures(
-        rate_rps=number_of(load.requests_per_second),
+        rate_rps=load.rate_rps,
         prompt_tokens_mean=float(min(max(load.prompt_tokens, 0), MOST_TOKENS)),
         generation_tokens_mean=float(min(max(load.generation_tokens, 0), MOST_TOKENS)),
     )

@@ -17,6 +17,7 @@ from medley_operator.domain.values.conditions import ConditionStatus, ConditionT
 from medley_operator.domain.values.snapshot import EventNote, EventType, ObjectKey
 from medley_operator.domain.variants.waiting import MOST_SECONDS
 from medley_planner.model import Provenance
+from medley_planner.units import per_hour, req_per_second
 
 _WARNED = (ConditionType.WORKLOADS_READY, ConditionType.ROUTING_READY)
 _SILENT_REASONS = frozenset({"Progressing", "NoReadyReplicas", "AllReady", "Routed"})
@@ -53,7 +54,7 @@ def _plan_changed(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_N
     changes = _changes(before, outcome.goal.replicas)
     if not changes:
         return []
-    cost = f"cost {old.cost_per_hour or '0.00'}→{status.cost_per_hour} $/h"
+    cost = f"cost {per_hour(old.cost_per_hour_usd)}→{per_hour(status.cost_per_hour_usd)}"
     message = f"replicas {changes}; {cost} because {_cause(old, status)}"
     return [(EventType.NORMAL, "PlanChanged", message)]
 
@@ -63,10 +64,10 @@ def _cause(old: LLMServiceStatus, new: LLMServiceStatus) -> str:
     if after is None:
         return "the plan changed"
     if old.load is None:
-        return f"load {after.requests_per_second} req/s is planned for the first time"
+        return f"load {req_per_second(after.rate_rps)} is planned for the first time"
     before = old.load
     if before.requests_per_second != after.requests_per_second:
-        return f"load {before.requests_per_second}→{after.requests_per_second} req/s"
+        return f"load {req_per_second(before.rate_rps)}→{req_per_second(after.rate_rps)}"
     sizes = (before.prompt_tokens, before.generation_tokens), (after.prompt_tokens, after.generation_tokens)
     if sizes[0] != sizes[1]:
         return f"mean request {sizes[0][0]}+{sizes[0][1]}→{sizes[1][0]}+{sizes[1][1]} tokens (prompt+generation)"

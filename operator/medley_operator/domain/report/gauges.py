@@ -8,7 +8,6 @@ from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.quantities import number_of
 from medley_operator.domain.values.snapshot import PoolGauges, ServiceGauges, VariantGauge
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan
@@ -27,7 +26,7 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> Servic
         prompt_tokens_mean=figures.prompt_tokens_mean,
         generation_tokens_mean=figures.generation_tokens_mean,
         cost_per_hour=outcome.cost_per_hour,
-        best_single_cost_per_hour=number_of(single.cost_per_hour) if single is not None else None,
+        best_single_cost_per_hour=single.cost_per_hour_usd if single is not None else None,
         unserved_rps=_unserved(outcome, status),
         held=outcome.goal.reason is PlanReason.HELD,
         predicted_attainment=_predicted(status),
@@ -71,9 +70,9 @@ def _figures(outcome: ServiceDecision, status: LLMServiceStatus) -> LoadFigures:
 def _predicted(status: LLMServiceStatus) -> float | None:
     """As the status tells it, so that a round that did not reach the service shows what the plan was found to be."""
     plan = status.plan
-    if plan is None or plan.predicted_attainment_percent is None:
+    if plan is None or plan.predicted_percent is None:
         return None
-    return min(number_of(plan.predicted_attainment_percent) / 100.0, 1.0)
+    return min(plan.predicted_percent / 100.0, 1.0)
 
 
 def _unserved(outcome: ServiceDecision, status: LLMServiceStatus) -> float:
@@ -81,4 +80,4 @@ def _unserved(outcome: ServiceDecision, status: LLMServiceStatus) -> float:
         return sum(part.rate_rps for part in outcome.goal.plan.unserved)
     if status.plan is None:
         return 0.0
-    return sum(number_of(part.requests_per_second) for part in status.plan.unserved)
+    return sum(part.rate_rps for part in status.plan.unserved)

@@ -11,8 +11,8 @@ from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.writes import OwnerConflict
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, ConditionType, Draft, find
-from medley_operator.domain.values.quantities import percent
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason
+from medley_planner.units import percent
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 

@@ -28,10 +28,10 @@ from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
-from medley_operator.domain.values.quantities import money, number_of, percent, rate, unit_price
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
+from medley_planner.units import money, percent, rate, unit_price
 
 HELD_STATE = "Held"
 MAX_UNSERVED_ROWS = 16
@@ -108,9 +108,7 @@ def _plan(outcome: ServiceDecision) -> PlanStateStatus | None:
             "gap": previous.gap,
             "routing_savings": previous.routing_savings or new.routing_savings,
             "cost_per_million_tokens": previous.cost_per_million_tokens or new.cost_per_million_tokens,
-            "predicted_attainment_percent": _steady_percent(
-                previous.predicted_attainment_percent, new.predicted_attainment_percent
-            ),
+            "predicted_attainment_percent": _steady_percent(previous, new),
         }
         before, after = previous.capacity_corrections, new.capacity_corrections
         if [row.variant for row in before] == [row.variant for row in after]:
@@ -154,11 +152,13 @@ def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choi
     )
 
 
-def _steady_percent(previous: str | None, new: str | None) -> str | None:
+def _steady_percent(previous: PlanStateStatus, new: PlanStateStatus) -> str | None:
     """The figure of an unchanged plan moves only past the noise of measured step times."""
-    if previous is None or new is None:
-        return new or previous
-    return previous if abs(float(new) - number_of(previous)) < STEADY_PERCENT else new
+    before, now = previous.predicted_percent, new.predicted_percent
+    if before is None or now is None:
+        return new.predicted_attainment_percent or previous.predicted_attainment_percent
+    steady = abs(now - before) < STEADY_PERCENT
+    return previous.predicted_attainment_percent if steady else new.predicted_attainment_percent
 
 
 def plan_id(plan: ServicePlan, demand: Demand) -> str:

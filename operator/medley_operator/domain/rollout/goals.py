@@ -10,10 +10,10 @@ from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
 from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting, problem_name
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
-from medley_operator.domain.values.quantities import money
 from medley_planner.check import Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
+from medley_planner.units import per_hour
 
 
 class GoalKind(StrEnum):
@@ -147,4 +147,4 @@ def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, runnin
 def _mix_message(plan: ServicePlan) -> str:
     mix = ", ".join(f"{part.variant} {part.replicas}" for part in plan.variants if part.replicas > 0) or "no replicas"
     proof = "proven cheapest" if plan.status is PlanStatus.OPTIMAL else "not yet proven cheapest, see status.plan.gap"
-    return f"{mix}: {money(plan.cost_per_hour)} $/h, {proof}"
+    return f"{mix}: {per_hour(plan.cost_per_hour)}, {proof}"

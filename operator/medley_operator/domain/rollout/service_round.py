@@ -18,7 +18,6 @@ from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
-from medley_operator.domain.values.quantities import number_of
 from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
@@ -123,7 +122,7 @@ def mix_capacities(turn: ServiceRound, memory: FleetMemory) -> dict[str, float]:
             capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, served)
         else:
             old = _old_row(turn.candidate.service, name)
-            capacity[name] = number_of(old.capacity_rps) if old is not None else 0.0
+            capacity[name] = old.replica_rps if old is not None else 0.0
     return capacity
 
 
@@ -196,7 +195,7 @@ def variant_rows(
             cost, gpu, provenance = known.variant.cost_per_hour, known.variant.gpu, known.variant.provenance.value
             basis = (CapacityBasis.SIMULATED if _as_planned(turn, name) else known.basis).value
         else:
-            cost = number_of(old.cost_per_hour) / old.desired if old is not None and old.desired > 0 else 0.0
+            cost = old.cost_per_hour_usd / old.desired if old is not None and old.desired > 0 else 0.0
             gpu, provenance = (old.gpu, old.provenance) if old is not None else ("", "estimated")
             basis = old.capacity_basis if old is not None else CapacityBasis.CLOSED_FORM.value
         rows.append(

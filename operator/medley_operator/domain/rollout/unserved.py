@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medley_operator.domain.values.quantities import rate
 from medley_planner.model import ServicePlan, Unserved, UnservedReason
+from medley_planner.units import req_per_second
 
 WAY_OUT: dict[UnservedReason, str] = {
     UnservedReason.STOCK: "the pools hold too few GPUs; add nodes (GPUPool spec.capacity) or relax spec.slo",
@@ -59,7 +59,7 @@ class Shortage:
 def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
     """How much is left out, by reason, with the shared limits that bind and the way out."""
     parts = [
-        f"{rate(_total(rows))} req/s ({reason.value}{_named(rows, before=': ')}): {WAY_OUT[reason]}"
+        f"{req_per_second(_total(rows))} ({reason.value}{_named(rows, before=': ')}): {WAY_OUT[reason]}"
         for reason, rows in _by_reason(plan)
     ]
     head = "nothing can be planned, what runs is kept" if kept else "not planned"
@@ -73,7 +73,7 @@ def shortage(plan: ServicePlan) -> Shortage | None:
         return None
     lacking.sort(key=lambda part: -_total(part[1]))
     parts = [
-        f"{rate(_total(rows))} req/s {_SHORTAGES[reason][1]}{_named(rows, before=' (', after=')')}"
+        f"{req_per_second(_total(rows))} {_SHORTAGES[reason][1]}{_named(rows, before=' (', after=')')}"
         for reason, rows in lacking
     ]
     return Shortage(reason=_SHORTAGES[lacking[0][0]][0], message="; ".join(parts))

@@ -134,36 +134,36 @@ def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
             kv_tokens=kv_tokens,
         )
         if not believable(told):
-            raise BadRecord(f"told is {entry['told']!r}, no factors that measurements give")
+            raise BadRecord.at("told", entry["told"], "measurements give no such factors")
     seconds = entry["estimateSeconds"]
     if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds <= MOST_FIGURE):
-        raise BadRecord(f"estimateSeconds is {seconds!r:.40}, no time")
+        raise BadRecord.at("estimateSeconds", seconds, "it is not a time")
     calibration = from_record(entry["calibration"])
     return key, KnownEngine(calibration=calibration, kv_tokens=kv_tokens, told=told, estimate_seconds=seconds)
 
 
 def _key(version: Any, engine: Mapping[str, Any]) -> EngineKey:
     if version not in (1, VERSION):
-        raise BadRecord(f"version is {version!r:.40}; 1 and {VERSION} can be read")
+        raise BadRecord.at("version", version, f"only versions 1 and {VERSION} are read")
     facts = dict(engine)
     if version == 1:
         facts["tensor_parallel"] = str(_count("engine.tensor_parallel", facts["tensor_parallel"]))
     for name, value in facts.items():
         if not isinstance(value, str):
-            raise BadRecord(f"engine.{name} is {value!r:.40}; it must be text")
+            raise BadRecord.at(f"engine.{name}", value, "it is not a text")
     model = facts.pop("model")
     return EngineKey(model, Layout.from_facts(facts))
 
 
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_FIGURE:
-        raise BadRecord(f"{name} is {value!r:.40}, no count of at least 1")
+        raise BadRecord.at(name, value, "it is not a count of at least 1")
     return value
 
 
 def _factor(name: str, value: Any) -> float:
     if isinstance(value, bool) or not 0 < value <= MOST_FACTOR:
-        raise BadRecord(f"told.{name} is {value!r:.40}, no factor above 0 and at most {MOST_FACTOR:g}")
+        raise BadRecord.at(f"told.{name}", value, f"it is not a factor above 0 and at most {MOST_FACTOR:g}")
     return float(value)
 
 

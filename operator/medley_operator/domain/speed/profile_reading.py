@@ -15,14 +15,15 @@ from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors, Step
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import LoadPoint
-from medley_planner.capacity.speed import PARTS
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
-from medley_planner.units import duration_seconds
 
 MOST_ERROR = 0.5
 """A profile that is further off than this tells less than the data sheet does (about 25 %)."""
+
+
+_CONFIG = "put the content of its config.json into spec.model.configJson of an LLMService of it, or correct the name"
 
 
 def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derates: Derates) -> Known | Refusal:
@@ -33,9 +34,9 @@ def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derat
     shape = shapes.get(spec.model.casefold())
     if shape is None:
         try:
-            shape = bundled_shape(spec.model)
+            shape = bundled_shape(spec.model, config=_CONFIG)
         except UnknownModel as unknown:
-            return Refusal("UnknownModel", f"spec.model: {unknown} of an LLMService of it, or correct the name")
+            return Refusal("UnknownModel", f"spec.{unknown}")
     layout = Layout(
         gpu,
         tensor_parallel=spec.tensor_parallel,
@@ -48,7 +49,7 @@ def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derat
     if told is not None:
         return told
     key = EngineKey(shape.name, layout)
-    stated = 0.0 if spec.error_percent is None else float(spec.error_percent) / 100.0
+    stated = spec.error_share
     if spec.step_factors is not None:
         return _of_factors(spec, key, shape, derates, stated)
     found = _fitted(
@@ -77,7 +78,7 @@ def _of_factors(
     given = spec.step_factors
     if given is None:
         raise AssertionError("a profile without factors has points")
-    values = {name: float(getattr(given, name)) for name in PARTS}
+    values = given.figures
     for name, value in values.items():
         if not LEAST_FACTOR <= value <= MOST_FACTOR:
             return Refusal(
@@ -122,7 +123,7 @@ def _contradiction(spec: ModelProfileSpec, shape: ModelShape, layout: Layout) ->
         return Refusal("ModelDoesNotFit", f"{named}: {fit.reason}")
     if spec.kv_tokens is None:
         return None
-    longest = max((float(one.prompt_tokens) + float(one.generation_tokens) for one in spec.points), default=0.0)
+    longest = max((one.prompt_tokens_mean + one.generation_tokens_mean for one in spec.points), default=0.0)
     if spec.kv_tokens < longest:
         return Refusal(
             "KvTokensImpossible",
@@ -169,11 +170,11 @@ def _fitted(
 def point_of(point: MeasuredPoint) -> LoadPoint:
     """A point of the API as the planner takes it."""
     return LoadPoint(
-        prompt_tokens=float(point.prompt_tokens),
-        generation_tokens=float(point.generation_tokens),
-        concurrency=None if point.concurrency is None else float(point.concurrency),
-        rate_rps=None if point.requests_per_second is None else float(point.requests_per_second),
-        ttft_seconds=None if point.ttft is None else duration_seconds(point.ttft),
-        tpot_seconds=None if point.tpot is None else duration_seconds(point.tpot),
+        prompt_tokens=point.prompt_tokens_mean,
+        generation_tokens=point.generation_tokens_mean,
+        concurrency=point.clients,
+        rate_rps=point.rate_rps,
+        ttft_seconds=point.ttft_seconds,
+        tpot_seconds=point.tpot_seconds,
         requests=point.requests,
     )

@@ -7,8 +7,9 @@ import json
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values.candidates import Rejection
 from medley_operator.domain.values.conditions import PlanReason
+from medley_planner.bad_input import shown
 from medley_planner.catalog import Gpu, UnknownGpu, gpu, known_gpus
-from medley_planner.shapes import ModelShape, UnknownModel, UnreadableConfig, bundled_shape, model_id, shape_from_config
+from medley_planner.shapes import BadConfig, ModelShape, UnknownModel, bundled_shape, model_id, shape_from_config
 
 
 def known_gpu_names() -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def find_shape(service: LLMService) -> ModelShape | Rejection:
         try:
             return bundled_shape(model.uri)
         except UnknownModel as error:
-            return Rejection(PlanReason.UNKNOWN_MODEL, f'spec.model.uri "{model.uri}": {error}')
+            return Rejection(PlanReason.UNKNOWN_MODEL, f"spec.model.uri is {shown(model.uri)}: {error.way_out}")
     # Parsed here: the planner takes a text that is no object for the path of a file, and this text is a tenant's.
     try:
         config = json.loads(model.config_json)
@@ -40,7 +41,7 @@ def find_shape(service: LLMService) -> ModelShape | Rejection:
         return _bad_config(f"is a JSON {type(config).__name__}; paste the model's config.json, an object, as it is")
     try:
         return shape_from_config(config, name=model_id(model.uri))
-    except UnreadableConfig as error:
+    except BadConfig as error:
         return _bad_config(f"cannot be used: {error}")
 
 

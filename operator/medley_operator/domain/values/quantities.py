@@ -1,4 +1,4 @@
-"""Money, rates and Kubernetes quantities: read from and written to the strings of the API.
+"""Kubernetes quantities ("4", "500m", "16Gi"): read from and written to the strings of the API.
 
 All functions are pure. A string that does not parse raises ValueError with the value in the message; callers that hold
 a user's object add the object and the field.
@@ -7,7 +7,7 @@ a user's object add the object and the field.
 from __future__ import annotations
 
 import re
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 
 _QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkKMGTPE]i?)?$")
 _SUFFIXES: dict[str, Decimal] = {
@@ -27,8 +27,6 @@ _SUFFIXES: dict[str, Decimal] = {
     "Pi": Decimal(2) ** 50,
     "Ei": Decimal(2) ** 60,
 }
-MOST_FIGURE = 1e12
-"""No rate, price or percentage of a status is above it, and decimals of what is far above are not exact any more."""
 
 
 def quantity(text: str | int | float) -> Decimal:
@@ -49,15 +47,6 @@ def _bad(text: str | int | float) -> Decimal:
     raise ValueError(f'"{text}" is no Kubernetes quantity')
 
 
-def number_of(text: str) -> float:
-    """A figure that a status tells; 0 where somebody wrote what is none: no number, below 0, without end."""
-    try:
-        value = float(text)
-    except ValueError:
-        return 0.0
-    return value if 0.0 <= value <= MOST_FIGURE else 0.0
-
-
 def scaled_quantity(text: str, factor: int) -> str:
     """`text` times `factor` in the same unit, so that "16Gi" for two GPUs reads "32Gi"."""
     match = _QUANTITY.match(text)
@@ -70,37 +59,3 @@ def scaled_quantity(text: str, factor: int) -> str:
 def _plain(number: Decimal) -> str:
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def money(dollars: float) -> str:
-    """US dollars with two decimals, half cents up: the dust of binary sums must not decide the last digit."""
-    return _half_up(dollars, Decimal("0.01"))
-
-
-def unit_price(dollars: float) -> str:
-    """US dollars for one of something that is cheap by the piece (a watt, a million tokens), with four decimals."""
-    return _half_up(dollars, Decimal("0.0001"))
-
-
-def percent(share: float) -> str:
-    """A share of one as percent, downwards to tenths, so that no miss reads as a hit."""
-    return str(Decimal(f"{share * 100.0 + 0.0:.6f}").quantize(Decimal("0.1"), rounding=ROUND_FLOOR))
-
-
-def _half_up(dollars: float, step: Decimal) -> str:
-    return str(Decimal(f"{dollars + 0.0:.6f}").quantize(step, rounding=ROUND_HALF_UP))
-
-
-def rate(requests_per_second: float) -> str:
-    """Requests per second in the fewest characters that keep three decimals ("4", "11.2")."""
-    return decimal(requests_per_second, digits=3)
-
-
-def decimal(value: float, *, digits: int) -> str:
-    """In the fewest characters that keep so many decimals."""
-    return _plain(Decimal(f"{value + 0.0:.{digits}f}"))
-
-
-def seconds_text(seconds: float) -> str:
-    """A duration for messages: "50 ms" under a second, "1.5 s" above."""
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

@@ -18,7 +18,6 @@ from medley_planner.capacity import ESTIMATE, EngineKey, Speed
 from medley_planner.catalog import Gpu
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
-from medley_planner.units import duration_seconds
 from medley_planner.variants import PRECISION, TENSOR_PARALLEL, TOKEN_BUDGET, Engine, Source
 
 
@@ -96,8 +95,8 @@ def engine_of(
         max_model_len=model.max_model_len,
         max_sequences=profile.spec.max_sequences,
         utilisation=profile.spec.gpu_memory_utilization_percent / 100.0,
-        ttft_seconds=duration_seconds(service.spec.slo.ttft),
-        tpot_seconds=duration_seconds(service.spec.slo.tpot),
+        ttft_seconds=service.spec.slo.ttft_seconds,
+        tpot_seconds=service.spec.slo.tpot_seconds,
         percentile=service.spec.slo.percentile,
         kind=profile.spec.engine,
         version=profile.spec.version,

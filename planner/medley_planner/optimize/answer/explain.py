@@ -10,14 +10,17 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+
 from medley_planner.model import Bucket, LimitKind, SingleType, Variant
 from medley_planner.omitted import Omitted, OmittedReason
-from medley_planner.optimize.answer.work_cost import WorkCost, exceeds, work_costs
+from medley_planner.optimize.answer.work_cost import WorkCost, WorkCosts, exceeds, work_of_rates
 from medley_planner.optimize.program.distribute import Split
 from medley_planner.optimize.task.cost import cost_per_hour, switching_per_hour
 from medley_planner.optimize.task.limits import Limit, Room
 from medley_planner.optimize.task.single import single_fleets
 from medley_planner.optimize.task.task import Task
+from medley_planner.units import per_hour
 
 _NAMED_AT_MOST = 3
 _SHOWN = 0.0005
@@ -50,19 +53,20 @@ class _Planned:
         return single_fleets(self.task, self.split.unmet)
 
     @cached_property
-    def work(self) -> Sequence[WorkCost | None]:
-        """By variant, beside those in use."""
-        demand = self.task.service.demand
-        used = [index for index, count in enumerate(self.replicas) if count > 0 and self.task.able[index]]
-        rates = [0.0] * len(demand.shares)
-        served = []
-        for buckets, unmet in zip(self.task.classes, self.split.unmet, strict=True):
-            carried = [bucket for bucket in buckets if demand.bucket_rate_rps(bucket) > 0]
-            if unmet < 1 and carried:
-                served.append(carried)
-                for bucket in carried:
-                    rates[bucket] = demand.bucket_rate_rps(bucket) * (1 - unmet)
-        return work_costs(self.task.service, used, served, rates)
+    def work(self) -> WorkCosts:
+        """Beside those in use."""
+        task = self.task
+        used = [index for index, count in enumerate(self.replicas) if count > 0 and task.able[index]]
+        served = 1 - np.array(self.split.unmet)
+        if task.service.staffing_beta > 0:
+            rates = [0.0] * len(task.service.demand.shares)
+            for buckets, part in zip(task.classes, served.tolist(), strict=True):
+                for bucket in buckets:
+                    rates[bucket] = task.service.demand.bucket_rate_rps(bucket) * part
+            return WorkCosts(task.service, used, *work_of_rates(task.service, task.classes, rates))
+        kept = served > 0
+        shares = np.array(task.rates)[kept] / task.service.demand.rate_rps
+        return WorkCosts(task.service, used, task.work[:, kept] * served[kept], shares)
 
 
 def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[OmittedReason, str]:
@@ -94,34 +98,34 @@ def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[Omi
         return _out_of(scarce[0], variant, room, left)
     if task.rate_rps == 0:
         return OmittedReason.NO_DEMAND, (
-            f"there are no requests to serve, and at ${variant.cost_per_hour:.2f}/h it is not needed for a minimum"
+            f"there are no requests to serve, and at {per_hour(variant.cost_per_hour)} it is not needed for a minimum"
         )
     return _compare(plan, index)
 
 
 def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
     """Dearer is only what costs more for the same requests; what costs more because replicas are whole is too large."""
-    variant, work, alone = plan.task.variants[index], plan.work[index], plan.alone[index]
+    variant, work, alone = plan.task.variants[index], plan.work.of(index), plan.alone[index]
     budget = plan.task.service.max_cost_per_hour
     if budget is not None and not plan.split.complete and exceeds(plan.cost_per_hour + variant.cost_per_hour, budget):
         return OmittedReason.OVER_BUDGET, (
-            f"a replica costs ${variant.cost_per_hour:.2f}/h, and the plan leaves "
-            f"${max(budget - plan.cost_per_hour, 0.0):.2f}/h of the service's budget of ${budget:.2f}/h"
+            f"a replica costs {per_hour(variant.cost_per_hour)}, and the plan leaves "
+            f"{per_hour(max(budget - plan.cost_per_hour, 0.0))} of the service's budget of {per_hour(budget)}"
         )
     if not any(plan.replicas):
         return OmittedReason.NO_GAIN, "no plan found serves anything of this service, with it or without"
     if alone is not None and exceeds(alone.cost_per_hour, plan.cost_per_hour):
         if work is None or work.dearer:
             return OmittedReason.DEARER, (
-                f"alone it takes {_replicas(alone)} at ${alone.cost_per_hour:.2f}/h "
-                f"against ${plan.cost_per_hour:.2f}/h of this plan"
+                f"alone it takes {_replicas(alone)} at {per_hour(alone.cost_per_hour)} "
+                f"against {per_hour(plan.cost_per_hour)} of this plan"
             )
         return OmittedReason.TOO_LARGE, _too_large(alone, plan.cost_per_hour, work)
     if work is not None and work.dearer and (alone is None or not exceeds(plan.cost_per_hour, alone.cost_per_hour)):
         return OmittedReason.DEARER, (
             f"per unit of work it is dearer: the {work.share:.1%} of the requests that it can serve take "
-            f"${work.own_per_hour:.2f}/h of {variant.name} (fractions of a replica counted) against "
-            f"${work.cheapest_per_hour:.2f}/h of {' and '.join(work.rivals)}"
+            f"{per_hour(work.own_per_hour)} of {variant.name} (fractions of a replica counted) against "
+            f"{per_hour(work.cheapest_per_hour)} of {' and '.join(plan.work.rivals(index))}"
         )
     return OmittedReason.NO_GAIN, _no_gain(plan, index, alone)
 
@@ -129,7 +133,7 @@ def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
 def _too_large(alone: SingleType, cost: float, work: WorkCost) -> str:
     cheaper = 1 - work.ratio
     later = f"it would be {100 * cheaper:.1f} % cheaper" if cheaper >= _SHOWN else "it would cost as much"
-    figures = f"${alone.cost_per_hour:.2f}/h against ${cost:.2f}/h"
+    figures = f"{per_hour(alone.cost_per_hour)} against {per_hour(cost)}"
     if alone.replicas == 1:
         return f"one replica already costs more than this plan ({figures}); {later} per request at a higher load"
     return (
@@ -141,17 +145,18 @@ def _too_large(alone: SingleType, cost: float, work: WorkCost) -> str:
 def _no_gain(plan: _Planned, index: int, alone: SingleType | None) -> str:
     cost = plan.cost_per_hour
     if alone is not None and not exceeds(cost, alone.cost_per_hour):
-        return f"alone it takes {_replicas(alone)} at ${alone.cost_per_hour:.2f}/h, as much as this plan"
+        return f"alone it takes {_replicas(alone)} at {per_hour(alone.cost_per_hour)}, as much as this plan"
     if alone is not None:
         fleet = [alone.replicas if other == index else 0 for other in range(len(plan.replicas))]
         start = switching_per_hour(plan.task, fleet)
         total = cost + switching_per_hour(plan.task, plan.replicas)
         if start > 0 and not exceeds(total, alone.cost_per_hour + start):
             return (
-                f"alone it takes {_replicas(alone)} at ${alone.cost_per_hour:.2f}/h, and comparing plans charges "
-                f"${start:.2f}/h for starting new ones: no less than this plan, ${total:.2f}/h with its own charge"
+                f"alone it takes {_replicas(alone)} at {per_hour(alone.cost_per_hour)}, and comparing plans "
+                f"charges {per_hour(start)} for starting new ones: no less than this plan, "
+                f"{per_hour(total)} with its own charge"
             )
-    return f"replicas come whole, and no plan found with one of it costs less than ${cost:.2f}/h"
+    return f"replicas come whole, and no plan found with one of it costs less than {per_hour(cost)}"
 
 
 def _replicas(fleet: SingleType) -> str:

@@ -6,15 +6,15 @@ reason of an omitted variant and the figures beside it rest on this one comparis
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from medley_planner.load import load_in_replicas
 from medley_planner.model import Service
 
+Matrix = npt.NDArray[np.float64]
 _ROUND = 1e-9
 """Relative. Costs that differ by less are equal."""
 
@@ -23,14 +23,12 @@ _ROUND = 1e-9
 class WorkCost:
     """The part `share` of all requests that both the variant and one in use can serve.
 
-    `own_per_hour` is what it costs on the variant, `cheapest_per_hour` on the cheapest in use, class by class, whose
-    names are `rivals`.
+    `own_per_hour` is what it costs on the variant, `cheapest_per_hour` on the cheapest in use, class by class.
     """
 
     share: float
     own_per_hour: float
     cheapest_per_hour: float
-    rivals: tuple[str, ...]
 
     @property
     def ratio(self) -> float:
@@ -46,36 +44,49 @@ def exceeds(one: float, other: float) -> bool:
     return one > other * (1 + _ROUND)
 
 
-def work_costs(
-    service: Service, used: Sequence[int], classes: Sequence[Sequence[int]], rates: Sequence[float]
-) -> tuple[WorkCost | None, ...]:
-    """By variant; None where no class of requests can be compared.
+class WorkCosts:
+    """All variants of a service beside those in use."""
 
-    `used` are the indices of variants in use, `classes` the served buckets that the router cannot tell apart, `rates`
-    the requests per second by bucket that are served.
-    """
+    def __init__(self, service: Service, used: Sequence[int], work: Matrix, shares: Matrix) -> None:
+        """`used` are the indices of variants in use. `work[j, c]` are the replicas of variant j, without staffing, that
+        the served requests of class c are worth, infinite where it cannot serve them; `shares[c]` is their part of all
+        requests. A class is what the router cannot tell apart."""
+        self._service = service
+        self._used = list(used)
+        self._any = bool(self._used) and work.shape[1] > 0
+        if not self._any:
+            return
+        price = np.array([variant.cost_per_hour for variant in service.variants])
+        self._costs = price[:, None] * work
+        self._cheapest = self._costs[self._used].min(axis=0)
+        self._both = np.isfinite(self._costs) & np.isfinite(self._cheapest)
+        self._shares = self._both @ shares
+        self._own = np.where(self._both, self._costs, 0.0).sum(axis=1)
+        self._theirs = np.where(self._both, self._cheapest, 0.0).sum(axis=1)
+
+    def of(self, variant: int) -> WorkCost | None:
+        """None where no class of requests can be compared."""
+        if not self._any or self._theirs[variant] <= 0:
+            return None
+        return WorkCost(float(self._shares[variant]), float(self._own[variant]), float(self._theirs[variant]))
+
+    def rivals(self, variant: int) -> tuple[str, ...]:
+        """Names of the variants in use that it is compared with."""
+        cheapest = self._costs[self._used].argmin(axis=0)[self._both[variant] & (self._cheapest > 0)]
+        return tuple(dict.fromkeys(self._service.variants[self._used[rival]].name for rival in cheapest.tolist()))
+
+
+def work_of_rates(service: Service, classes: Sequence[Sequence[int]], rates: Sequence[float]) -> tuple[Matrix, Matrix]:
+    """Work and shares for `WorkCosts` of `rates` requests per second by bucket. Buckets of no rate weigh nothing."""
     count = len(service.variants)
-    if not used or not classes:
-        return (None,) * count
-    capacity = np.array([variant.capacity_rps for variant in service.variants], float).reshape(count, -1)
+    if not classes:
+        return np.empty((count, 0)), np.empty(0)
     order = [bucket for members in classes for bucket in members]
     starts = np.cumsum([0, *(len(members) for members in classes[:-1])])
-    price = np.array([variant.cost_per_hour for variant in service.variants])
-    work = load_in_replicas(
-        np.array(rates, float)[order], capacity[:, order], utilisation_limit=service.utilisation_limit
-    )
-    cost = price[:, None] * np.add.reduceat(work, starts, axis=1)
-    rival = cost[list(used)]
-    cheapest, names = rival.min(axis=0), rival.argmin(axis=0)
-    shares = np.add.reduceat(np.array(service.demand.shares, float)[order], starts)
-    found: list[WorkCost | None] = []
-    for own in cost:
-        both = np.isfinite(own) & np.isfinite(cheapest)
-        theirs = math.fsum(cheapest[both].tolist())
-        rivals = dict.fromkeys(service.variants[used[name]].name for name in names[both].tolist())
-        found.append(
-            WorkCost(math.fsum(shares[both].tolist()), math.fsum(own[both].tolist()), theirs, tuple(rivals))
-            if theirs > 0
-            else None
-        )
-    return tuple(found)
+    served = np.array(rates, float)[order]
+    capacity = np.array([variant.capacity_rps for variant in service.variants], float).reshape(count, -1)[:, order]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        work = served / (capacity * service.utilisation_limit)
+    work = np.where(served > 0, np.where(capacity > 0, work, np.inf), 0.0)
+    shares = np.where(served > 0, np.array(service.demand.shares, float)[order], 0.0)
+    return np.add.reduceat(work, starts, axis=1), np.add.reduceat(shares, starts)

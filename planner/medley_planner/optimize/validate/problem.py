@@ -62,7 +62,7 @@ def _faults(problem: Problem) -> Iterator[InvalidProblem]:
     for index, service in enumerate(problem.services):
         try:
             if service.name in names:
-                raise InvalidProblem("problem", "services", service.name, "is there twice; give each its own name")
+                raise InvalidProblem("problem", "services", service.name, "it is there twice; give each its own name")
             _check_service(service, pools, odd_capacities=index in odd)
             sizes |= _packable_sizes(service, sizes)
         except InvalidProblem as fault:
@@ -115,7 +115,7 @@ def _check_unique_variants(owner: str, service: Service) -> None:
     names: set[str] = set()
     for index, variant in enumerate(service.variants):
         if variant.name in names:
-            fault = InvalidProblem(owner, "variants", variant.name, "is there twice; give each its own name")
+            fault = InvalidProblem(owner, "variants", variant.name, "it is there twice; give each its own name")
             fault.variant = index
             raise fault
         names.add(variant.name)

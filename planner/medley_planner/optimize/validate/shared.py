@@ -5,27 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from medley_planner.bad_input import BadInput
 from medley_planner.model import Pool, PowerDomain, Problem
 from medley_planner.optimize.validate.ranges import LEAST_PRICE, MOST, MOST_PRICE, is_count, is_price, is_quantity
 
 PRICE_WANTED = f"give a price above 0 US dollars per hour ({LEAST_PRICE:g} to {MOST_PRICE:g})"
 
 
-class InvalidProblem(ValueError):
-    """A value that no plan can be made from. `object` is the service, variant or pool; `message` says the way out.
+class InvalidProblem(BadInput):
+    """A value that no plan can be made from. `where` is the service, variant or pool.
 
     `service` and `variant` are the indices of those at fault in the problem and in the service; None where it is not
     theirs.
     """
 
-    def __init__(self, object: str, field: str, value: object, message: str) -> None:  # noqa: A002 - contract
-        super().__init__(f"{object}: {field} is {value!r}: {message}")
-        self.object = object
-        self.field = field
-        self.value = value
-        self.message = message
-        self.service: int | None = None
-        self.variant: int | None = None
+    service: int | None = None
+    variant: int | None = None
 
 
 def check_shared(problem: Problem) -> None:
@@ -52,7 +47,8 @@ def _check_domain(domain: PowerDomain, domains: dict[str, PowerDomain]) -> None:
         if above not in domains:
             raise InvalidProblem(owner, "parent", above, f"no such power domain; the problem has: {_listed(domains)}")
         if above in passed:
-            raise InvalidProblem(owner, "parent", domain.parent, "is below the domain itself; let one of them end it")
+            way_out = "it is below the domain itself; let one of them have no parent"
+            raise InvalidProblem(owner, "parent", domain.parent, way_out)
         passed.add(above)
         above = domains[above].parent
 
@@ -91,7 +87,7 @@ def _check_unique(owner: str, field: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InvalidProblem(owner, field, name, "is there twice; give each its own name")
+            raise InvalidProblem(owner, field, name, "it is there twice; give each its own name")
         seen.add(name)
 
 

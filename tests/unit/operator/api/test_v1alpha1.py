@@ -62,7 +62,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "variant names": ({"variants": [{"name": "a", "poolRef": "l4"}, {"name": "a", "poolRef": "h100"}]}, "used once"),
     "variant pools": ({"variants": [{"poolRef": "l4"}, {"poolRef": "l4"}]}, "need a name each"),
     "replica loss": ({"scaling": {"maxReplicas": 1, "tolerateReplicaLoss": True}}, "maxReplicas of 2 or more"),
-    "burst headroom": ({"scaling": {"burstHeadroom": "-1"}}, "String should match pattern"),
+    "burst headroom": ({"scaling": {"burstHeadroom": "-1"}}, "write a decimal number in quotes"),
     "budget": ({"budget": {"maxCostPerHour": "0.00"}}, "maxCostPerHour must be more than 0"),
     "spot share": ({"budget": {"spotMaxPercent": 101}}, "less than or equal to 100"),
     "on demand": (
@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "priority": ({"priority": "Highest"}, "'High', 'Normal' or 'Low'"),
     "unknown field": ({"podTemplate": {}}, "Extra inputs are not permitted"),
-    "unit": ({"slo": {"tpot": "50"}}, "String should match pattern"),
+    "unit": ({"slo": {"tpot": "50"}}, "write a duration with its unit"),
 }
 
 

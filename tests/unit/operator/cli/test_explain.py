@@ -73,7 +73,7 @@ def test_what_changed_since_an_earlier_state(tmp_path: Path, capsys: pytest.Capt
     assert main(["explain", "-f", now, "--last", last]) == 0
     table = capsys.readouterr().out
     assert "Against the last plan:" in table
-    assert "the demand of service demo/chat went from 25 to 50 requests/s (+100.0%)" in table
+    assert "the demand of service demo/chat went from 25 to 50 req/s (+100.0%)" in table
     assert max(map(len, table.splitlines())) <= 100
 
 

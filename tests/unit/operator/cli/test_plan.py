@@ -227,12 +227,12 @@ def test_what_does_not_fit_is_status_3(tmp_path: Path, capsys: pytest.CaptureFix
     ("kind", "spec", "words"),
     [
         ("LLMService", {"slo": {"tpot": "50"}}, ["LLMService demo/chat", 'spec.slo.tpot is "50"', '"250ms"']),
-        ("LLMService", {"slos": {}}, ["spec.slos is no field"]),
+        ("LLMService", {"slos": {}}, ["spec.slos is {}: there is no such field"]),
         ("LLMService", {"model": {}}, ["spec.model.uri is missing"]),
         ("LLMService", {"workload": {}}, ["spec.workload.static is missing"]),
         ("LLMService", {"scaling": {"minReplicas": -1}}, ["spec.scaling.minReplicas is -1"]),
         ("GPUPool", {"cost": {"perHour": 0.8}}, ["GPUPool l4", "spec.cost.perHour is 0.8", '"0.8"']),
-        ("GPUPool", {"capacity": {"type": "Big", "gpusPerNode": 1}}, ["spec.capacity.type is 'Big'"]),
+        ("GPUPool", {"capacity": {"type": "Big", "gpusPerNode": 1}}, ['spec.capacity.type is "Big"']),
     ],
 )
 def test_a_bad_field_is_named(
@@ -252,11 +252,11 @@ def test_a_rejected_service_is_status_2_and_named(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: [", "is no YAML"),
-        ("kind: 2026-99-99", "is no YAML: month must be"),
-        ("kind: " + "9" * 5000, "is no YAML: Exceeds the limit"),
-        ("- 1", "is no Kubernetes object"),
-        ("kind: GPUPool", "has no metadata.name"),
+        ("a: [", "is not YAML"),
+        ("kind: 2026-99-99", "is not YAML: month must be"),
+        ("kind: " + "9" * 5000, "is not YAML: Exceeds the limit"),
+        ("- 1", "it is not a Kubernetes object"),
+        ("kind: GPUPool", "a GPUPool: metadata.name is missing"),
         ("", "holds no LLMService"),
         ("{apiVersion: medley.dev/v9, kind: GPUPool, metadata: {name: a}}", "use medley.dev/v1alpha1"),
     ],

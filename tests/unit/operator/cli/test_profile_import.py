@@ -45,16 +45,16 @@ def test_import_leaves_out_what_was_served_from_a_cache(tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
-        ("{", [], "is no JSON"),
+        ("{", [], "is not JSON"),
         ("", [], "is empty"),
         (json.dumps(vllm(completed=0)), [], "requests is 0"),
         (json.dumps(vllm(max_concurrency=None)), [], "no points"),
         (json.dumps(vllm()), ["--gpu", "H999"], "H999"),
         (json.dumps(vllm()), ["--model", "no/such"], "give --config"),
         (json.dumps(vllm()), ["--tp", "7"], "does not divide"),
-        (json.dumps(vllm()), ["--engine-version", "nightly"], "engineVersion is 'nightly'"),
-        (json.dumps(vllm()), ["--measured-at", "today"], "measuredAt is 'today'"),
-        (json.dumps(vllm()), ["--name", "A b"], "metadata.name is 'A b'"),
+        (json.dumps(vllm()), ["--engine-version", "nightly"], 'engineVersion is "nightly"'),
+        (json.dumps(vllm()), ["--measured-at", "today"], 'measuredAt is "today"'),
+        (json.dumps(vllm()), ["--name", "A b"], 'metadata.name is "A b"'),
     ],
 )
 def test_import_says_what_is_wrong(
@@ -75,7 +75,7 @@ def test_reports_of_different_models_are_no_profile(tmp_path: Path, capsys: pyte
     assert main(["profile", "import", *map(str, files), "--from", "vllm-bench", *ENGINE]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "different models: model_id is 'acme/a' and 'acme/b'" in shown.err
+    assert 'model_id is ["acme/a", "acme/b"]: the reports are of different models' in shown.err
 
 
 @pytest.mark.parametrize("option", ["--tp", "--kv-tokens", "--token-budget", "--max-sequences"])

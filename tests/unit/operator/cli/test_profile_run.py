@@ -75,7 +75,7 @@ def test_a_profile_is_measured_and_written(
         (["--max-sequences", "many"], "no whole number"),
         (["--token-ids", "9"], "no range of token ids"),
         (["--token-ids", "1-99999999999999999999"], "no range of token ids"),
-        (["--max-duration", "5"], "no duration"),
+        (["--max-duration", "5"], "is not a duration"),
     ],
 )
 def test_options_without_meaning_are_refused(
@@ -90,18 +90,18 @@ def test_an_unknown_gpu_is_told_before_anything_is_sent(engine: list[str], capsy
     server = FakeServer()
     with on_loopback(server) as url:
         assert _run(url, engine, "--gpu", "L5") == 2
-    assert 'GPU "L5" is not in the catalogue' in capsys.readouterr().err
+    assert 'GPU is "L5": it is not in the catalogue' in capsys.readouterr().err
     assert not server.bodies
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--engine-version", "nightly"], "spec.engineVersion is 'nightly'"),
+        (["--engine-version", "nightly"], 'spec.engineVersion is "nightly"'),
         (["--tp", "7"], "does not divide"),
-        (["--name", "A b"], "metadata.name is 'A b'"),
+        (["--name", "A b"], 'metadata.name is "A b"'),
         (["--note", "x" * 600], "spec.source.note"),
-        (["--measured-at", "today"], "spec.measuredAt is 'today'"),
+        (["--measured-at", "today"], 'spec.measuredAt is "today"'),
         (["--save-points", "/no/such/folder/points.json"], "/no/such/folder/points.json"),
     ],
 )
@@ -134,7 +134,7 @@ def test_what_could_not_be_written_is_told_before_anything_is_sent(
 def test_what_is_no_url_of_a_server_is_refused(url: str, engine: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(url, engine) == 2
     error = capsys.readouterr().err
-    assert "is no URL of a server; give one as http://host:8000" in error
+    assert "it is not the URL of a server; give one as http://host:8000" in error
     assert error.count("\n") == 1
 
 

@@ -63,7 +63,7 @@ def test_noise_in_the_load_writes_nothing_and_a_real_change_does() -> None:
     assert is_quiet(noisy.decision)
     more = follow(noisy, observations={"llama": make.found(40.0)})
     assert more.status()["load"]["requestsPerSecond"] == "40"
-    assert any("load 4→40 req/s" in event.message for event in more.decision.events)
+    assert any("load 4 req/s→40 req/s" in event.message for event in more.decision.events)
 
 
 def test_new_capacity_is_ready_before_old_is_removed() -> None:

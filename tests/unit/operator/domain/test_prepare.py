@@ -44,7 +44,7 @@ def model(**fields: Any) -> Mapping[str, Any]:
         (
             {"model": {"uri": "hf://nobody/knows-this"}},
             "UnknownModel",
-            ['spec.model.uri "hf://nobody/knows-this"', "spec.model.configJson"],
+            ['spec.model.uri is "hf://nobody/knows-this"', "spec.model.configJson"],
         ),
         (model(configJson="/etc/hostname"), "UnknownModel", ["spec.model.configJson", "is no JSON"]),
         (model(configJson="[1]"), "UnknownModel", ["spec.model.configJson", "list"]),

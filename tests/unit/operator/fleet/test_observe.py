@@ -73,7 +73,12 @@ async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_wa
         "uid-bad",
         {"mix": "kept"},
     )
-    for part in ("LLMService demo/bad", "spec.drain.timeout", "'soon'", "kubectl edit llmservices -n demo bad"):
+    for part in (
+        "LLMService demo/bad",
+        "spec.drain.timeout",
+        '"soon": write a duration',
+        "kubectl edit llmservices -n demo bad",
+    ):
         assert part in rejected.message
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from medley_operator.profile.import_guidellm import guidellm_report
-from medley_operator.profile.report import UnusableReport
+from medley_operator.profile.report import BadReport
 
 
 def summary(mean: float) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def test_guidellm_benchmarks_without_a_steady_load_are_skipped_one_by_one() -> N
         ({"benchmarks": [guidellm({"type_": "synchronous"}, request_latency=2540.0)]}, "request_latency"),
         ({"benchmarks": [guidellm({"type_": "concurrent"})]}, "streams is missing"),
         ({"benchmarks": [guidellm({"type_": "synchronous"}, request_latency=10**400)]}, "too large"),
-        ({"benchmarks": [completed("many")]}, "request_totals.successful is 'many'"),
-        ({"benchmarks": [completed(float("nan"))]}, "request_totals.successful is nan"),
-        ({"benchmarks": []}, "no guidellm report"),
+        ({"benchmarks": [completed("many")]}, 'request_totals.successful is "many"'),
+        ({"benchmarks": [completed(float("nan"))]}, "request_totals.successful is NaN"),
+        ({"benchmarks": []}, "is not a guidellm report"),
         ({"benchmarks": [{}]}, "has no metrics"),
-        ([], "no guidellm report"),
+        ([], "is not a guidellm report"),
     ],
 )
 def test_a_guidellm_report_that_contradicts_itself_is_an_error(report: Any, words: str) -> None:
-    with pytest.raises(UnusableReport, match=words):
+    with pytest.raises(BadReport, match=words):
         guidellm_report(report, where="g.json")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from medley_operator.profile.import_vllm import vllm_run
-from medley_operator.profile.report import UnusableReport
+from medley_operator.profile.report import BadReport
 
 
 def vllm(**changes: Any) -> dict[str, Any]:
@@ -78,21 +78,21 @@ def test_a_vllm_run_without_a_steady_state_is_skipped(changes: dict[str, Any], w
         (vllm(mean_tpot_ms=12000.0, mean_ttft_ms=150000.0), "contradict each other"),
         (vllm(mean_tpot_ms=12000.0, request_rate=12.0, max_concurrency=None), "longer than the whole run"),
         (vllm(request_throughput=12300.0), "request_throughput contradict"),
-        (vllm(completed="many"), "completed is 'many'"),
+        (vllm(completed="many"), 'completed is "many"'),
         ({key: value for key, value in vllm().items() if key != "duration"}, "duration is missing"),
-        (vllm(request_throughput="x"), "request_throughput is 'x'"),
-        (vllm(completed=float("nan")), "completed is nan, which is no count"),
-        (vllm(completed=float("inf")), "completed is inf, which is no count"),
+        (vllm(request_throughput="x"), 'request_throughput is "x"'),
+        (vllm(completed=float("nan")), "completed is NaN: it is not a count"),
+        (vllm(completed=float("inf")), "completed is Infinity: it is not a count"),
         (vllm(completed=10**400), "completed is 1000.*too large"),
-        (vllm(duration=0), "duration is 0, no time"),
-        (vllm(duration=float("nan")), "duration is nan"),
-        (vllm(request_rate=-1), "request_rate is -1, no rate"),
-        ({"some": "json"}, "no result of vllm bench serve"),
-        ([], "no result of vllm bench serve"),
+        (vllm(duration=0), "duration is 0: it is not a time"),
+        (vllm(duration=float("nan")), "duration is NaN"),
+        (vllm(request_rate=-1), "request_rate is -1: it is not above 0"),
+        ({"some": "json"}, "is not a result of vllm bench serve"),
+        ([], "is not a result of vllm bench serve"),
     ],
 )
 def test_a_vllm_run_that_contradicts_itself_is_an_error_that_names_the_keys(run: Any, words: str) -> None:
-    with pytest.raises(UnusableReport, match=words):
+    with pytest.raises(BadReport, match=words):
         vllm_run(run, where="r.json")
 
 

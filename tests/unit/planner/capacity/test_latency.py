@@ -58,7 +58,7 @@ def test_a_load_test_sees_its_first_wave() -> None:
 
 
 def test_overload_and_misfit_say_the_way_out() -> None:
-    with pytest.raises(NoEstimate, match=r"rate 1000 requests/s is more than .*lower it"):
+    with pytest.raises(NoEstimate, match=r"rate is 1000: more req/s than .*lower it"):
         estimate(replace(ASKED, rate_rps=1000.0))
     with pytest.raises(NoEstimate, match="use more GPUs"):
         estimate(replace(ASKED, shape=bundled_shape("meta-llama/Llama-3.1-70B")))

@@ -13,6 +13,7 @@ import yaml
 from medley_operator.cli.main import main as medley
 from medley_planner.__main__ import main
 from medley_planner.cli import simulated_rate
+from medley_planner.units import req_per_second
 
 GOOD = [
     "estimate", "--model", "meta-llama/Llama-3.1-70B", "--gpu", "h100", "--tp", "2", "--precision", "fp8",
@@ -63,7 +64,7 @@ def test_the_simulated_rate_stands_beside_the_closed_form_and_is_kept(
     assert main(asked) == 0
     assert json.loads(capsys.readouterr().out) == report
     assert main([*asked[:-2], "-o", "table"]) == 0
-    assert f"{report['simulated_max_rate_rps']:.2f} requests/s" in capsys.readouterr().out
+    assert req_per_second(report["simulated_max_rate_rps"]) in capsys.readouterr().out
 
 
 def test_with_one_target_an_engine_that_falls_behind_is_still_seen(
@@ -91,14 +92,14 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_answer_given(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["estimate"], "--model, --gpu, --input, --output missing"),
+        (["estimate"], "--model, --gpu, --input, --output is missing"),
         (GOOD, "give --concurrency or --rate"),
         ([*GOOD, "--rate", "1", "--simulate"], "give --slo-ttft, --slo-tpot or both"),
         (
             [*GOOD, "--rate", "1", "--simulate", "--slo-ttft", "1s", "--token-budget", "512"],
             "at least as many tokens per step as sequences",
         ),
-        ([*GOOD, "--gpu", "V100", "--rate", "1"], '"V100" is not in the catalogue'),
+        ([*GOOD, "--gpu", "V100", "--rate", "1"], '"V100": it is not in the catalogue'),
         ([*GOOD, "--model", "acme/zzz", "--rate", "1"], "give the path of its config.json"),
         ([*GOOD, "--model", "/no/config.json", "--rate", "1"], "cannot be read"),
         ([*GOOD, "--rate", "9999"], "lower it"),
@@ -154,7 +155,7 @@ def test_rows_come_back_with_predictions_or_the_reason(tmp_path: Path, capsys: p
     assert float(rows[2]["predicted_ttft_ms"]) > 0
     for row, said in zip(
         rows[3:],
-        ("not known", "tpu-v9", "fp3", 'isl "nan"', "use more GPUs", "system is empty", "tensorParallel 3"),
+        ("not known", "tpu-v9", "fp3", 'isl is "nan"', "use more GPUs", "system is missing", "tensorParallel 3"),
         strict=True,
     ):
         assert (row["predicted_ttft_ms"], row["predicted_tpot_ms"]) == ("", "")

@@ -73,13 +73,13 @@ def test_the_table_fits_and_takes_names_as_they_are(tmp_path: Path, capsys: pyte
     for words in (
         "Partial: $4.00/h",
         "A10G (GPUs)",
-        "1 more GPU: 1 requests/s more are served (planned again)",
+        "1 more GPU: 1 req/s more are served (planned again)",
         "[b]A100",
         "raise the stock of pool A10G from 4 to 6 GPUs: all is served for $6.00/h",
         "raise the stock of pool [b]A100 from 0 to ",
         "routing Service (HTTPRoute would save nothing)",
         "Against the last plan: $3.00/h -> $4.00/h (+1.00)",
-        "the demand of service instance went from 3 to 6 requests/s (+100.0%)",
+        "the demand of service instance went from 3 to 6 req/s (+100.0%)",
         "routing of service instance went from PerBucket to Service",
     ):
         assert words in " ".join(table.split()) or words in table

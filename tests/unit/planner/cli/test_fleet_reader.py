@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medley_planner.__main__ import main
-from medley_planner.cli.fleet_reader import FleetError, parse_fleet
+from medley_planner.bad_input import BadInput
+from medley_planner.cli.fleet_reader import parse_fleet
 from medley_planner.cli.schema import json_schema
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, RoutingMode
 from medley_planner.optimize.validate.problem import validate
@@ -210,22 +211,22 @@ def test_a_flat_table_is_taken_row_after_row_and_rounded_shares_are_scaled() -> 
 # Where `in_schema`, the schema alone tells the fault; the others are relations between values that it cannot know.
 _SERVICE_FAULTS: list[tuple[str, object, str, bool]] = [
     ("services[0]", 3, "services[0]: it is 3: give an object", True),
-    ("services[0].name", _ABSENT, "services[0]: name is missing: give it", True),
-    ("services[0].name", "", 'services[0] "": name is "": give a name', True),
+    ("services[0].name", _ABSENT, "services[0]: name is missing: add it", True),
+    ("services[0].name", "", 'services[0] "": name is "": give at least 1 character', True),
     ("services[0].colour", "red", 'services[0] "chat": colour is "red": there is no such field', True),
     ("services[0].routing", _ABSENT, 'services[0] "chat": routing is missing', True),
     (
         "services[0].routing",
         "Random",
-        "services[0] \"chat\": routing is \"Random\": give one of 'Service', 'HTTPRoute', 'InferencePool', 'PerBucket'",
+        'services[0] "chat": routing is "Random": give one of Service, HTTPRoute, InferencePool, PerBucket',
         True,
     ),
-    ("services[0].priority", "Urgent", "priority is \"Urgent\": give one of 'High', 'Normal', 'Low'", True),
+    ("services[0].priority", "Urgent", 'priority is "Urgent": give one of High, Normal, Low', True),
     ("services[0].variants", [], "variants is []: give at least 1 entry", True),
     ("services[0].variants[0]", None, "variants[0] is null: give an object", True),
     ("services[0].variants[0].pool", _ABSENT, "variants[0].pool is missing", True),
     ("services[0].variants[1].pool", "x", 'variants[1].pool is "x": no such pool; the problem has: l, s', False),
-    ("services[0].variants[1].name", "small", 'variants[1].name is "small": is there twice', False),
+    ("services[0].variants[1].name", "small", 'variants[1].name is "small": it is there twice', False),
     ("services[0].variants[0].capacity_rps", 3, "variants[0].capacity_rps is 3: give a list", True),
     ("services[0].variants[0].capacity_rps", [1, 2, 3], "it has 3 entries; give 4, one for each size", False),
     ("services[0].variants[0].capacity_rps", [[1, 2]], "it has 1 rows; give 2, one for each of prompt_tokens", False),
@@ -319,7 +320,12 @@ _SERVICE_FAULTS: list[tuple[str, object, str, bool]] = [
     ("services[1].demand.shares", [[1.0]], "demand.shares is [[1.0]]: sizes are listed as well", False),
     ("services[1].variants[0].capacity_rps", [[2.0], [1.0]], "sizes are listed; give one flat list of 2", False),
     ("services[1].variants[0].capacity_rps", [2.0, -1], "variants[0].capacity_rps[1] is -1: give a finite", True),
-    ("services[1].name", "chat", 'services[1] "chat": name is "chat": is there twice; give each its own name', False),
+    (
+        "services[1].name",
+        "chat",
+        'services[1] "chat": name is "chat": it is there twice; give each its own name',
+        False,
+    ),
 ]
 
 
@@ -360,14 +366,16 @@ def test_a_minimum_above_its_own_maximum_is_a_fault(tmp_path: Path, capsys: pyte
     assert said.out == ""
     one, other = said.err.splitlines()
     way_out = "lower it or raise max_replicas"
-    assert f'services[0] "chat": min_replicas is 5: above max_replicas 3; {way_out}' in one
-    assert f'services[1] "batch": variants[0].min_replicas is 2: above max_replicas 1; {way_out}' in other
+    assert f'services[0] "chat": min_replicas is 5: it is above max_replicas 3; {way_out}' in one
+    assert f'services[1] "batch": variants[0].min_replicas is 2: it is above max_replicas 1; {way_out}' in other
 
 
 def test_a_variant_without_any_price_is_a_fault() -> None:
     fleet = _changed("pools[1].gpu_cost_per_hour", _ABSENT)
     (rejected,) = parse_fleet(fleet).rejected
-    assert str(rejected).startswith('services[0] "chat": variants[1].cost_per_hour is missing: pool l has no price')
+    assert str(rejected.fault).startswith(
+        'services[0] "chat": variants[1].cost_per_hour is missing: pool l has no price'
+    )
 
 
 def test_a_price_off_the_part_of_the_node_is_a_fault() -> None:
@@ -375,7 +383,7 @@ def test_a_price_off_the_part_of_the_node_is_a_fault() -> None:
     assert parse_fleet(fleet).problem.services[0].variants[1].cost_per_hour == 4.0
     fleet["services"][0]["variants"][1]["cost_per_hour"] = 4.5
     (rejected,) = parse_fleet(fleet).rejected
-    assert "variants[1].cost_per_hour is 4.5: pool l is paid by the node of 8 GPUs at 16" in str(rejected)
+    assert "variants[1].cost_per_hour is 4.5: pool l is paid by the node of 8 GPUs at 16" in str(rejected.fault)
 
 
 def test_sizes_that_do_not_pack_with_an_earlier_service_are_a_fault() -> None:
@@ -384,12 +392,12 @@ def test_sizes_that_do_not_pack_with_an_earlier_service_are_a_fault() -> None:
     )
     (rejected,) = parse_fleet(fleet).rejected
     assert (rejected.index, rejected.name, rejected.fault.field) == (1, "batch", "variants[0].gpus_per_replica")
-    assert "does not pack onto the nodes of pool l with 2 of service chat, variant large" in rejected.fault.message
+    assert "does not pack onto the nodes of pool l with 2 of service chat, variant large" in rejected.fault.way_out
 
 
 def test_the_table_lists_the_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["solve", _write(tmp_path, _changed("services[0].name", _ABSENT))]) == 3
-    assert "rejected -: name: give it" in capsys.readouterr().out
+    assert "rejected -: name: add it" in capsys.readouterr().out
     assert main(["solve", _write(tmp_path, _changed("services[0].demand.rate_rps", -1))]) == 3
     assert "rejected chat: demand.rate_rps: give a finite number" in capsys.readouterr().out
 
@@ -408,7 +416,7 @@ def test_the_table_lists_the_rejected(tmp_path: Path, capsys: pytest.CaptureFixt
         ("horizon_seconds", "1h", 'horizon_seconds is "1h": give a number', True),
         ("steady_within", 1.5, "problem: steady_within is 1.5: give a part from 0 to 1", True),
         ("pools[0].name", _ABSENT, "pools[0].name is missing", True),
-        ("pools[1].name", "s", 'problem: pools is "s": is there twice', False),
+        ("pools[1].name", "s", 'problem: pools is "s": it is there twice', False),
         ("pools[0].stock_gpus", -1, "pool s: stock_gpus is -1: give a whole number, 0 or more", True),
         ("pools[0].stock_gpus", 1.5, "pools[0].stock_gpus is 1.5: give a whole number", True),
         ("pools[0].gpu_cost_per_hour", 0, "pools[0].gpu_cost_per_hour is 0: give a finite number above 0", True),
@@ -416,7 +424,7 @@ def test_the_table_lists_the_rejected(tmp_path: Path, capsys: pytest.CaptureFixt
         ("pools[0].gpu_cost_per_hour", 10**400, "give a finite number", False),
         ("pools[0].spot", "no", 'pools[0].spot is "no": give true or false', True),
         ("pools[0].zones", "a", 'pools[0].zones is "a": give a list', True),
-        ("pools[0].zones", ["a", "a"], 'pool s: zones is "a": is there twice', False),
+        ("pools[0].zones", ["a", "a"], 'pool s: zones is "a": it is there twice', False),
         ("pools[0].power_domain", "hall", 'pool s: power_domain is "hall": no such power domain', False),
         (
             "pools[0].node_price",
@@ -457,7 +465,7 @@ def test_what_all_share_stops_the_planning(
     (line,) = said.err.splitlines()
     assert line.startswith(f"medley solve: {file}: ")
     assert words in line
-    with pytest.raises(FleetError):
+    with pytest.raises(BadInput):
         parse_fleet(fleet)
     if "NaN" not in line:  # which is no JSON that a schema could speak of
         assert bool(breaches(_SCHEMA, fleet)) == in_schema
@@ -542,7 +550,7 @@ def test_no_odd_value_gets_past_the_faults(changes: list[tuple[tuple[Any, ...], 
             continue  # an earlier change took the place away
     try:
         read = parse_fleet(fleet)
-    except FleetError as error:
+    except BadInput as error:
         assert " is " in str(error)  # noqa: PT017 - the other way out is as good
         return
     validate(read.problem)

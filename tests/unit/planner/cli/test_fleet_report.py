@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from medley_planner.cli.fault import Fault
+from medley_planner.bad_input import BadInput
 from medley_planner.cli.fleet_reader import FleetInput, RefusedService
 from medley_planner.cli.fleet_report import summarise_fleet
 from medley_planner.cli.fleet_table import print_fleet
@@ -143,7 +143,7 @@ def _report(planned: ServicePlan) -> dict[str, Any]:
             LimitUse(LimitKind.SLOTS, "l", 4, 1, 2),
         ),
     )
-    bad = RefusedService(0, "batch", Fault("demand.rate_rps", float("nan"), "give a finite number, 0 or more"))
+    bad = RefusedService(0, "batch", BadInput("", "demand.rate_rps", float("nan"), "give a finite number, 0 or more"))
     return summarise_fleet(FleetInput(problem, (1,), (bad,)), plan)
 
 

@@ -61,10 +61,10 @@ def test_the_simulated_rate_is_of_the_measured_engine_too(tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--gpu", "L4"], "--gpu L4, but"),
-        (["--tp", "2"], "--tp 2, but"),
-        (["--precision", "fp8"], "--precision FP8, but"),
-        (["--model", "Qwen/Qwen3-32B"], "--model qwen/qwen3-32b, but"),
+        (["--gpu", "L4"], '--gpu is "L4": --profile'),
+        (["--tp", "2"], "--tp is 2: --profile"),
+        (["--precision", "fp8"], '--precision is "FP8": --profile'),
+        (["--model", "Qwen/Qwen3-32B"], '--model is "qwen/qwen3-32b": --profile'),
     ],
 )
 def test_a_profile_of_another_engine_is_refused(
@@ -79,26 +79,26 @@ def test_a_profile_of_another_engine_is_refused(
     [
         ({"points": None}, "either spec.stepFactors or spec.points"),
         ({"stepFactors": {}}, "either spec.stepFactors or spec.points"),
-        ({"points": [{"promptTokens": "many"}]}, "spec.points[0].promptTokens is 'many'"),
+        ({"points": [{"promptTokens": "many"}]}, 'spec.points[0].promptTokens is "many"'),
         ({"points": [{"promptTokens": "9", "generationTokens": "9", "tpot": "9"}]}, "spec.points[0].tpot"),
-        ({"points": ["x"]}, "spec.points[0] is 'x'"),
+        ({"points": ["x"]}, 'spec.points[0] is "x"'),
         (
             {"points": [{"promptTokens": "9", "generationTokens": "9", "concurrency": "1", "tpot": "12s"}]},
             "milliseconds",
         ),
-        ({"points": None, "stepFactors": {"kv": "-1"}}, "spec.stepFactors.kv is '-1'"),
+        ({"points": None, "stepFactors": {"kv": "-1"}}, 'spec.stepFactors.kv is "-1"'),
         ({"points": None, "stepFactors": {"kv": 10**400}}, "spec.stepFactors.kv is 1000"),
-        ({"points": None, "stepFactors": {"kv": "1e300"}}, "spec.stepFactors.kv is 1e+300; give"),
+        ({"points": None, "stepFactors": {"kv": "1e300"}}, "spec.stepFactors.kv is 1e+300: give"),
         ({"points": None, "stepFactors": 3}, "spec.stepFactors is 3"),
         ({"errorPercent": "nan"}, "spec.errorPercent"),
         ({"gpu": "H999"}, "H999"),
-        ({"precision": "FP7"}, "spec.precision is 'FP7'"),
+        ({"precision": "FP7"}, 'spec.precision is "FP7"'),
         ({"tensorParallel": 10**400}, "spec.tensorParallel is 1000"),
         ({"tokenBudget": 10**400}, "spec.tokenBudget is 1000"),
         ({"kvTokens": 10**400}, "spec.kvTokens is 1000"),
         ({"tensorParallel": 0}, "spec.tensorParallel is 0"),
-        ({"kvTokens": "lots"}, "spec.kvTokens is 'lots'"),
-        ({"model": None}, "spec.model is None"),
+        ({"kvTokens": "lots"}, 'spec.kvTokens is "lots"'),
+        ({"model": None}, "spec.model is missing"),
         ({"model": "no/such"}, "no/such"),
         ({"model": "x" * 400}, "is not known"),
     ],
@@ -115,12 +115,12 @@ def test_a_bad_profile_is_one_clear_line(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [", "is no YAML"),
+        ("a: [", "is not YAML"),
         ("kind: Pod", "holds 0 ModelProfiles"),
-        ("kind: ModelProfile", "no spec"),
-        ("kind: 2026-99-99", "is no YAML: month must be"),
-        ("kind: " + "9" * 5000, "is no YAML: Exceeds the limit"),
-        ("[" * 20_000, "is no YAML"),
+        ("kind: ModelProfile", "spec is missing"),
+        ("kind: 2026-99-99", "is not YAML: month must be"),
+        ("kind: " + "9" * 5000, "is not YAML: Exceeds the limit"),
+        ("[" * 20_000, "is not YAML"),
     ],
 )
 def test_a_file_that_is_no_profile(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medley_planner.cli.trace_file import TraceFileError, read_trace
+from medley_planner.cli.trace_file import BadTrace, read_trace
 
 WANTED = ([0.0, 0.5, 2.0], [374, 396, 879], [44, 109, 55])
 MOONCAKE = [
@@ -60,40 +60,40 @@ BAD = {
     "arrival_seconds,prompt_tokens,generation_tokens\n": "no request below its header",
     "when,prompt_tokens,generation_tokens\n1,2,3\n": "line 2: no field for the arrival of a request (fields: when",
     "arrival_seconds,prompt_tokens,generation_tokens\n1,2,3\n2,x,3\n": 'line 3: field prompt_tokens is "x"',
-    "1,2,3\n2,2,0\n": 'line 2: field generation_tokens is "0"; give a whole number of at least 1',
+    "1,2,3\n2,2,0\n": 'line 2: field generation_tokens is "0": give a whole number of at least 1',
     "1,2,3\n2,2.5,1\n": 'field prompt_tokens is "2.5"',
     "1,2,3\n2,2\n": "line 2: field generation_tokens is missing",
-    "1,2,3\nnan,2,1\n": 'line 2: field arrival_seconds is "nan"; give seconds or a date and time',
+    "1,2,3\nnan,2,1\n": 'line 2: field arrival_seconds is "nan": give seconds or a date and time',
     "1,2,3\nsoon,2,1\n": 'field arrival_seconds is "soon"',
-    '{"timestamp": 1, "input_length": 2, "output_length": 3}\n{"timestamp": 1,\n': "line 2: no JSON",
+    '{"timestamp": 1, "input_length": 2, "output_length": 3}\n{"timestamp": 1,\n': "line 2: is not JSON",
     '{"timestamp": 1, "input_length": true, "output_length": 3}': "field input_length is true",
     '{"timestamp": 1, "input_length": 1e400, "output_length": 3}': "field input_length is Infinity",
-    "1,2,3\n1e300,2,3\n": "line 2: field arrival_seconds is 1e+300 s after the first arrival",
-    "-1e308,2,3\n1e308,2,3\n": "line 2: field arrival_seconds is inf s after the first arrival",
+    "1,2,3\n1e300,2,3\n": 'line 2: field arrival_seconds is "1e300": it is 1e+300 s after the first arrival',
+    "-1e308,2,3\n1e308,2,3\n": 'line 2: field arrival_seconds is "1e308": it is inf s after the first arrival',
     "time,isl,osl\n5,1,2\n2023-11-16 18:15:46.68,1,2\n": "all in seconds or all as date and time",
     "time,isl,osl,isl\n5,1,2,3\n": "line 1: has the field isl twice; keep one of them",
-    "[" * 100_000: "line 1: no JSON",
-    '{"a":' * 100_000: "line 1: no JSON",
+    "[" * 100_000: "line 1: is not JSON",
+    '{"a":' * 100_000: "line 1: is not JSON",
     "\0\0": "no request below its header",
-    "[1, 2]": "request 0: 1 is no object",
-    '{"input_lens": [1], "output_lens": [1]}': "field start_times is missing; run `vllm bench serve` with",
+    "[1, 2]": "request 0: it is 1: give an object",
+    '{"input_lens": [1], "output_lens": [1]}': "field start_times is missing: give a list; run `vllm bench serve` with",
     '{"input_lens": [1], "output_lens": [1, 2], "start_times": [1]}': "lists differ in length",
-    '{"input_lens": 3, "output_lens": [1], "start_times": [1]}': "field input_lens is no list",
+    '{"input_lens": 3, "output_lens": [1], "start_times": [1]}': "field input_lens is 3: give a list",
 }
 
 
 @pytest.mark.parametrize("text", BAD, ids=range(len(BAD)))
 def test_what_is_no_trace_is_refused_with_the_place(text: str, tmp_path: Path) -> None:
     path = write(tmp_path, "bad", text)
-    with pytest.raises(TraceFileError) as refused:
+    with pytest.raises(BadTrace) as refused:
         read_trace(path)
     assert str(path) in str(refused.value)
     assert BAD[text] in str(refused.value)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    with pytest.raises(TraceFileError, match="cannot be read"):
+    with pytest.raises(BadTrace, match="cannot be read"):
         read_trace(tmp_path / "none.csv")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TraceFileError, match="no text in UTF-8"):
+    with pytest.raises(BadTrace, match="is not text in UTF-8"):
         read_trace(tmp_path / "binary")

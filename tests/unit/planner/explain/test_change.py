@@ -43,7 +43,7 @@ def test_demand_and_price_and_stock_are_told_apart() -> None:
     assert told.cost_after_per_hour - told.cost_before_per_hour == about(8.0)
     assert [(entry.variant, entry.before, entry.after) for entry in told.replicas] == [("dear", 0, 2)]
     assert [entry.message for entry in told.why] == [
-        "the demand of service chat went from 4 to 6 requests/s (+50.0%)",
+        "the demand of service chat went from 4 to 6 req/s (+50.0%)",
         "a replica of variant cheap of service chat went from $1.00/h to $1.50/h",
         "the stock of pool cheap went from 8 to 4 GPUs",
         "Stock of cheap binds now: 4 of 4 used, 4 of 8 before",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medley_planner.shapes import Precision, UnreadableConfig, bundled_shape, shape_from_config
+from medley_planner.shapes import BadConfig, Precision, bundled_shape, shape_from_config
 
 LLAMA_8B: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -80,14 +80,14 @@ def test_experts_with_shared_part_and_dense_first_layers() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_by_key(change: dict[str, Any], key: str) -> None:
-    with pytest.raises(UnreadableConfig, match=f'"acme/m".*{key}') as caught:
+    with pytest.raises(BadConfig, match=f'"acme/m".*{key}') as caught:
         shape_from_config({**LLAMA_8B, **change}, name="acme/m")
-    assert caught.value.key == key
+    assert caught.value.field == key
 
 
 @pytest.mark.parametrize("text", ["{not json", '{"a": 1}', "/no/such/file.json"])
 def test_unreadable_text_or_path(text: str) -> None:
-    with pytest.raises(UnreadableConfig):
+    with pytest.raises(BadConfig):
         shape_from_config(text)
 
 

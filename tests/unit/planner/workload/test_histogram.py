@@ -96,7 +96,7 @@ def test_bad_histograms_are_told_apart(
     good = histogram([100.0])
     with pytest.raises(BadHistogram, match=r"^generation histogram: ") as caught:
         demand_from_histograms(1.0, prompt=good, generation=Histogram(buckets, total))
-    assert (caught.value.field, caught.value.reason) == ("generation", reason)
+    assert (caught.value.side, caught.value.reason) == ("generation", reason)
 
 
 @pytest.mark.skipif(not TRACE.exists(), reason=f"no trace at {TRACE}")

@@ -95,7 +95,7 @@ def test_an_impossible_point_is_told_and_the_others_count() -> None:
     ("spec", "reason", "words"),
     [
         ({"gpu": "H999"}, "UnknownGpu", 'spec.gpu "H999"'),
-        ({"model": "no/such"}, "UnknownModel", 'model "no/such"'),
+        ({"model": "no/such"}, "UnknownModel", 'spec.model is "no/such"'),
         ({"tensorParallel": 7}, "ModelDoesNotFit", "spec.tensorParallel 7"),
         ({"stepFactors": {"kv": "0.01"}}, "FactorOutOfRange", "spec.stepFactors.kv is 0.01"),
         ({"stepFactors": {"fixed": "21"}}, "FactorOutOfRange", "spec.stepFactors.fixed is 21"),

@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from medley_operator.domain.values.quantities import money, number_of, quantity, rate, scaled_quantity, unit_price
+from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.domain.values.quantities import quantity, scaled_quantity
+from medley_planner.units import money, rate, unit_price
 
 
 @pytest.mark.parametrize(
@@ -48,5 +50,5 @@ def test_written_forms() -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "1e999", "-1", "1e15"])
 def test_a_figure_of_a_status_that_is_none_counts_as_nothing(text: str) -> None:
-    assert number_of(text) == 0.0
-    assert number_of("4.25") == 4.25
+    assert figure_of(text) == 0.0
+    assert figure_of("4.25") == 4.25

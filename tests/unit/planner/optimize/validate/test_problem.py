@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from medley_planner.bad_input import shown
 from medley_planner.model import (
     Bucket,
     Demand,
@@ -132,10 +133,10 @@ _BAD: list[tuple[Problem, str, str]] = [
 def test_names_object_field_and_way_out(problem: Problem, owner: str, field: str) -> None:
     with pytest.raises(InvalidProblem) as caught:
         validate(problem)
-    assert (caught.value.object, caught.value.field) == (owner, field)
-    assert caught.value.message
+    assert (caught.value.where, caught.value.field) == (owner, field)
+    assert caught.value.way_out
     assert owner in str(caught.value)
-    assert repr(caught.value.value) in str(caught.value)
+    assert shown(caught.value.value) in str(caught.value)
 
 
 def test_a_good_problem_is_planned() -> None:
@@ -154,11 +155,11 @@ def test_only_the_service_at_fault_is_split_off(problem: Problem, owner: str, fi
     if not owner.startswith("service") and field != "services":
         with pytest.raises(InvalidProblem) as caught:
             split_valid(whole)
-        assert (caught.value.object, caught.value.field, caught.value.service) == (owner, field, None)
+        assert (caught.value.where, caught.value.field, caught.value.service) == (owner, field, None)
         return
     valid, faults = split_valid(whole)
     (fault,) = faults
-    assert (fault.object, fault.field, fault.service) == (owner, field, len(whole.services) - 1)
+    assert (fault.where, fault.field, fault.service) == (owner, field, len(whole.services) - 1)
     named = 0 if "variant" in owner else None
     assert fault.variant == (1 if field == "variants" else named)
     assert valid == replace(whole, services=whole.services[:-1])
@@ -190,7 +191,7 @@ def test_replica_sizes_on_nodes_divide_each_other_over_all_services(
     assert len(valid.services) == len(services) - len(faults)
     for fault in faults:
         assert fault.field == "gpus_per_replica"
-        assert "pool p with" in fault.message
+        assert "pool p with" in fault.way_out
 
 
 def test_a_service_split_off_for_another_reason_does_not_fix_the_sizes() -> None:

@@ -1,0 +1,33 @@
+"""What the two forms of `medley solve`'s input share: types of their figures, and the error of a file. Pure.
+
+Where a type only has a schema, the planner itself checks the range (`optimize/validate`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, WithJsonSchema
+
+from medley_planner.bad_input import BadInput
+
+Quantity = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0})]
+Price = Annotated[float, WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
+Fraction = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
+Positive = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class BadDocument(BadInput):
+    """A file from which nothing can be planned. `also` are further faults of it, each with a line of its own."""
+
+    also: tuple[BadInput, ...] = ()
+
+    def within(self, outer: str) -> Self:
+        for one in self.also:
+            one.within(outer)
+        return super().within(outer)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *map(str, self.also)])
