@@ -93,6 +93,7 @@ FULL: Mapping[str, Object] = {
     },
     "RuntimeProfile": {
         "image": "vllm/vllm-openai:v0.32.0",
+        "engine": "vLLM",
         "version": "0.32.0",
         "args": ["--swap-space=4"],
         "allowedArgs": ["--enable-prefix-caching"],
@@ -109,6 +110,8 @@ FULL: Mapping[str, Object] = {
         "gpu": "H100",
         "tensorParallel": 2,
         "precision": "FP8",
+        "kvPrecision": "FP8",
+        "engine": "vLLM",
         "engineVersion": "0.32.0",
         "points": [
             {

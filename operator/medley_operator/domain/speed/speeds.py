@@ -17,7 +17,7 @@ from medley_planner.model import Provenance
 def known_speeds(
     snapshot: Snapshot, profiles: Sequence[Judgement] = (), derates: Derates = DERATES
 ) -> Mapping[EngineKey, Speed]:
-    """By model, GPU, degree, precision and engine version; what is not in it is estimated from the data sheet.
+    """By model and layout, in a stable order; what is not in it is estimated from the data sheet.
 
     A measured profile goes before what is calibrated from counters, but what a running engine says of its own cache
     counts in any case. A calibration that is derated by more than the default, since it is less sure, stays so in
@@ -30,7 +30,7 @@ def known_speeds(
             key, speed = judged.known.key, judged.known.speed
             running = calibrated.get(key, speed)
             speeds[key] = replace(speed, kv_tokens=running.kv_tokens or speed.kv_tokens)
-    return speeds
+    return {key: speeds[key] for key in sorted(speeds)}
 
 
 def believable(speed: Speed) -> bool:

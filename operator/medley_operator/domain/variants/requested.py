@@ -93,13 +93,11 @@ def engine_of(
         version=profile.spec.version,
         arguments=tuple(sorted(user_flags(service, profile).items())),
         speeds=tuple(
-            sorted(
-                (key, speed)
-                for key, speed in speeds.items()
-                if (key.model, key.layout.engine, key.layout.engine_version)
-                == (shape.name, profile.spec.engine, profile.spec.version)
-                and (speed.kv_tokens is None or speed.kv_tokens >= model.max_model_len)
-            )
+            (key, speed)
+            for key, speed in speeds.items()
+            if (key.model, key.layout.engine, key.layout.engine_version)
+            == (shape.name, profile.spec.engine, profile.spec.version)
+            and (speed.kv_tokens is None or speed.kv_tokens >= model.max_model_len)
         ),
         estimate=estimate,
     )
