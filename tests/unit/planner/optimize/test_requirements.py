@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ N_PLUS_ONE = {
     "planner/medley_planner/optimize/task/rules.py",
     "planner/medley_planner/optimize/verify/work.py",
 }
-RULES = (
+RULES: tuple[dict[str, Any], ...] = (
     {"spot_max_share": 0.5},
     {"max_cost_per_hour": 7.0},
     {"zone_spread": True},
@@ -42,7 +43,7 @@ def task_of(asked: Service) -> Task:
 
 
 @pytest.mark.parametrize("fields", RULES)
-def test_one_row_binds_for_each_field_and_is_lifted_with_it(fields: dict[str, object]) -> None:
+def test_one_row_binds_for_each_field_and_is_lifted_with_it(fields: dict[str, Any]) -> None:
     task = task_of(service(3.0, SMALL, LARGE, **fields))
     binding = [requirement for requirement in REQUIREMENTS if requirement.binds(task)]
     assert len(binding) == 1
