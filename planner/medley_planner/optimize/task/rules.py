@@ -66,10 +66,11 @@ class SpotShare(Requirement):
         return task.service.spot_max_share < 1 and any(task.spot)
 
     def obeyed(self, task: Task, replicas: Sequence[int]) -> bool:
-        if not self.binds(task):
+        share = task.service.spot_max_share
+        if share >= 1:
             return True
         spot = sum(count for count, reclaimable in zip(replicas, task.spot, strict=True) if reclaimable)
-        return spot <= task.service.spot_max_share * sum(replicas) + _ROUNDING
+        return spot <= share * sum(replicas) + _ROUNDING
 
     def rows(self, task: Task) -> list[CountRow]:
         share = task.service.spot_max_share
@@ -180,14 +181,22 @@ def takes_a_program(task: Task) -> bool:
     return any(not requirement.in_arrays and requirement.binds(task) for requirement in REQUIREMENTS)
 
 
-def obeys(task: Task, replicas: Sequence[int]) -> bool:
-    """Whether these replicas keep all requirements on counts; minima are not looked at."""
-    return all(requirement.obeyed(task, replicas) for requirement in REQUIREMENTS)
+def binding(task: Task) -> tuple[Requirement, ...]:
+    """What could forbid a fleet of this service; for asking about many fleets of it."""
+    return tuple(requirement for requirement in REQUIREMENTS if requirement.binds(task))
+
+
+def obeys(task: Task, replicas: Sequence[int], among: Sequence[Requirement] | None = None) -> bool:
+    """Whether these replicas keep all requirements on counts, or those `among` them; minima are not looked at."""
+    for requirement in REQUIREMENTS if among is None else among:  # noqa: SIM110 - asked for every variant of every service: twice as fast as all()
+        if not requirement.obeyed(task, replicas):
+            return False
+    return True
 
 
 def limiting(task: Task) -> list[tuple[UnservedReason, Requirement]]:
     """What binds and may be why demand is left out, in the order of the reasons."""
-    found = ((requirement.reason, requirement) for requirement in REQUIREMENTS if requirement.binds(task))
+    found = ((requirement.reason, requirement) for requirement in binding(task))
     order = list(UnservedReason)
     named = [(reason, requirement) for reason, requirement in found if reason is not None]
     return sorted(named, key=lambda pair: order.index(pair[0]))

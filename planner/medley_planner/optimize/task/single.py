@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from medley_planner.model import SingleType
 from medley_planner.optimize.task.limits import Room
-from medley_planner.optimize.task.rules import obeys, spare
+from medley_planner.optimize.task.rules import Requirement, binding, obeys, spare
 from medley_planner.optimize.task.task import Task
 
 
@@ -20,8 +21,9 @@ def single_fleets(task: Task, unmet: tuple[float, ...], room: Room | None = None
     """
     loads = _loads(task, unmet)
     forced = [index for index, variant in enumerate(task.variants) if variant.min_replicas > 0]
+    required = binding(task)
     return [
-        _fleet(task, index, loads[index], room) if forced in ([], [index]) else None
+        _fleet(task, index, loads[index], room, required) if forced in ([], [index]) else None
         for index in range(len(task.variants))
     ]
 
@@ -32,7 +34,9 @@ def best_single(task: Task, unmet: tuple[float, ...], room: Room) -> SingleType 
     return min((fleet for fleet in fleets if fleet is not None), key=lambda fleet: fleet.cost_per_hour, default=None)
 
 
-def _fleet(task: Task, index: int, work: float, room: Room | None) -> SingleType | None:
+def _fleet(
+    task: Task, index: int, work: float, room: Room | None, required: Sequence[Requirement]
+) -> SingleType | None:
     """The fleet of variant `index` for a load of `work` replicas."""
     service, variant = task.service, task.variants[index]
     if not task.able[index] or not math.isfinite(work):
@@ -44,8 +48,10 @@ def _fleet(task: Task, index: int, work: float, room: Room | None) -> SingleType
         return None
     if service.on_demand_min_replicas > 0 and task.spot[index]:
         return None
-    if not obeys(task, [count if position == index else 0 for position in range(len(task.variants))]):
-        return None
+    if required:
+        replicas = [count if position == index else 0 for position in range(len(task.variants))]
+        if not obeys(task, replicas, required):
+            return None
     return SingleType(variant.name, count, task.cost[index] * count)
 
 

@@ -28,7 +28,7 @@ N_PLUS_ONE = {
     "planner/medley_planner/optimize/task/rules.py",
     "planner/medley_planner/optimize/verify/work.py",
 }
-RULES = (
+RULES: tuple[dict[str, Any], ...] = (
     {"spot_max_share": 0.5},
     {"max_cost_per_hour": 7.0},
     {"zone_spread": True},
