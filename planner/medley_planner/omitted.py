@@ -63,6 +63,7 @@ _COUNTED: Mapping[OmittedReason, tuple[str, str]] = MappingProxyType(
         OmittedReason.DOES_NOT_FIT: ("does not fit", "do not fit"),
         OmittedReason.PRECISION_NOT_SUPPORTED: ("lacks the precision", "lack the precision"),
         OmittedReason.TOKEN_BUDGET_NOT_OFFERED: ("lacks the token budget", "lack the token budget"),
+        OmittedReason.KV_FORMAT_NOT_OFFERED: ("lacks the KV cache format", "lack the KV cache format"),
         OmittedReason.CANNOT_SERVE: ("misses the targets", "miss the targets"),
         OmittedReason.CANNOT_SERVE_ALL: ("misses the targets for some sizes", "miss the targets for some sizes"),
         OmittedReason.DOMINATED: ("dominated", "dominated"),
