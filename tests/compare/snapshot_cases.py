@@ -78,10 +78,11 @@ def _prepared(snapshot: Any) -> tuple[Any, dict[str, Any]]:
     prepare = find("prepare", package="medley_operator", takes=("snapshot", "memory"))
     nothing = get_type_hints(prepare)["memory"]()
     prepared = prepare(snapshot, nothing)
+    refusals = {context.key: part(context, "rejection", "refusal") for context in prepared.services}
     services = {
         "/".join(context.key): {
             "standing": part(context, "standing", "disposition"),
-            "rejection": context.rejection and context.rejection.reason,
+            "rejection": refusals[context.key] and refusals[context.key].reason,
             "flags": {known.variant.name: known.engine_flags for known in context.variants},
             "basis": {known.variant.name: known.basis for known in context.variants},
             "unfit": [(one.variant, one.reason) for one in part(context, "unfit", "omitted")],
