@@ -5,6 +5,7 @@ Pure, cached by content: the operator plans anew every few seconds, mostly from 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,8 +18,12 @@ from medley_planner.layout import Layout
 from medley_planner.model import Bucket
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.variants.axes import AXES
-from medley_planner.variants.names import variant_name
 from medley_planner.variants.replica import Axis, Choice, Engine, Facts, Replica
+
+_FEWEST_LETTERS = 3
+_HASH_LETTERS = 4
+_LONG_HASH_LETTERS = 8
+"""Letters of a pool's name, and of hashes, in names of variants that would be too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +208,21 @@ def _capacity(
         simulated=[table_of(key, engine.tables) for key in keys.values()],
     )
     return dict(zip(keys, rows, strict=True))
+
+
+def variant_name(pool: str, suffix: str, *, longest: int) -> str:
+    """`pool` + `suffix`; where that is too long, the pool's name is cut and a hash of it keeps two such pools apart.
+
+    A suffix that leaves no room for that is cut itself, with a hash of the whole name.
+    """
+    name = pool + suffix
+    if len(name) <= longest:
+        return name
+    room = longest - len(suffix) - _HASH_LETTERS - 1
+    if room >= _FEWEST_LETTERS:
+        return f"{pool[:room].rstrip('-')}-{_hash(pool, _HASH_LETTERS)}{suffix}"
+    return f"{name[: longest - _LONG_HASH_LETTERS - 1].rstrip('-')}-{_hash(name, _LONG_HASH_LETTERS)}"
+
+
+def _hash(text: str, letters: int) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:letters]

@@ -1,7 +1,7 @@
 """Replicas on nodes, by placing them: largest first, each on the fullest node that has room for it.
 
-Where sizes divide each other this finds a place for all whenever there is one. Counts only, no plan and no problem: it
-is a file of its own because it shows by construction what the optimiser only counts in rows.
+Where sizes divide each other this finds a place for all whenever there is one. Counts only, no plan and no problem.
+Apart: it shows by construction what the optimiser only counts in rows.
 """
 
 from __future__ import annotations

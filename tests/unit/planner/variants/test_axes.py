@@ -29,7 +29,7 @@ from medley_planner.variants import (
     run_as,
     variant_flags,
 )
-from medley_planner.variants.names import variant_name
+from medley_planner.variants.generate import variant_name
 
 BUCKETS = (Bucket(500.0, 150.0), Bucket(4000.0, 150.0))
 ENGINE = Engine(

@@ -18,7 +18,7 @@ from medley_planner.optimize.task.rules import REQUIREMENTS, CountRow, Requireme
 from medley_planner.optimize.task.task import Task
 from tests.unit.planner.optimize.small import service, variant
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 SMALL, LARGE = variant("small", 1.0, 1.0), variant("large", 4.0, 10.0)
 N_PLUS_ONE = {
     "operator/medley_operator/api/v1alpha1/service.py",
