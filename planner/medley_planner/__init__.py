@@ -21,18 +21,7 @@ replicas run on.
 ...     mp.Source("h100", mp.gpu("H100"), gpus_per_node=8, cost_per_gpu_hour=6.9),
 ... )
 >>> rows = mp.generate(engine, sources, demand.buckets, longest_name=40).rows  # a row for each way to run one replica
->>> variants = tuple(
-...     mp.Variant(
-...         name=row.name,
-...         pool=sources[row.source].pool,
-...         gpu=row.replica.layout.gpu.name,
-...         gpus_per_replica=row.replica.layout.gpus,
-...         cost_per_hour=row.cost_per_hour,
-...         capacity_rps=row.capacity.capacity_rps,
-...         provenance=row.capacity.provenance,
-...     )
-...     for row in rows
-... )
+>>> variants = tuple(row.variant() for row in rows)
 >>> chat = mp.Service("chat", demand, variants, mp.RoutingMode.HTTP_ROUTE, utilisation_limit=0.85)
 >>> problem = mp.Problem(services=(chat,), pools=(mp.Pool("l4", stock_gpus=4), mp.Pool("h100", stock_gpus=16)))
 >>> plan = mp.plan_fleet(problem, deadline_seconds=10.0)
@@ -52,8 +41,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from medley_planner.bad_input import BadInput
     from medley_planner.catalog import gpu, known_gpus
     from medley_planner.fleet_plan import FleetPlan, PlanFailure
+    from medley_planner.layout import EngineKind, KvFormat, Layout
     from medley_planner.model import (
         Bucket,
         Demand,
@@ -77,11 +68,15 @@ if TYPE_CHECKING:
     from medley_planner.workload import demand_from_means
 
 __all__ = [
+    "BadInput",
     "Bucket",
     "Demand",
     "Engine",
+    "EngineKind",
     "FleetPlan",
     "InvalidProblem",
+    "KvFormat",
+    "Layout",
     "NodePrice",
     "PlanFailure",
     "PlanStatus",
@@ -107,7 +102,29 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = ("model", "fleet_plan", "catalog", "shapes", "workload", "variants", "optimize", "planning")
+_HOMES = (
+    "bad_input",
+    "model",
+    "fleet_plan",
+    "catalog",
+    "layout",
+    "shapes",
+    "workload",
+    "variants",
+    "optimize",
+    "planning",
+)
+    "bad_input",
+    "model",
+    "fleet_plan",
+    "catalog",
+    "layout",
+    "shapes",
+    "workload",
+    "variants",
+    "optimize",
+    "planning",
+)
 """Where the names come from, in the order in which they are looked for: what loads least is first."""
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of this module's

@@ -15,7 +15,7 @@ from medley_planner.capacity import CapacityRow, TableKey, capacity_rows
 from medley_planner.capacity.grid_ratios import table_of
 from medley_planner.catalog import Gpu
 from medley_planner.layout import Layout
-from medley_planner.model import Bucket
+from medley_planner.model import Bucket, Variant
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.variants.axes import AXES
 from medley_planner.variants.replica import Axis, Choice, Engine, Facts, Replica
@@ -48,12 +48,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variant: `source` is its index in what was asked. `watts` are what one replica draws at its limit, `capacity`
-    is what it serves, derated. `missing`: the table of the simulator that it would rest on and does not; None where it
-    does."""
+    """A way to run one replica in a pool: `source` is its index in what was asked. `watts` are what one replica draws
+    at its limit, `capacity` is what it serves, derated. `missing`: the table of the simulator that it would rest on and
+    does not; None where it does."""
 
     name: str
     source: int
+    pool: str
     replica: Replica
     engine_flags: tuple[tuple[str, str], ...]
     cost_per_hour: float
@@ -65,6 +66,30 @@ class Row:
     def way(self) -> Hashable:
         """What it is but for its token budget."""
         return self.source, self.replica.layout
+
+    def variant(
+        self,
+        *,
+        min_replicas: int = 0,
+        max_replicas: int | None = None,
+        current_replicas: int = 0,
+        startup_seconds: float = 0.0,
+    ) -> Variant:
+        """The row as the planner takes it, whole from the start: nothing about it is set later."""
+        return Variant(
+            name=self.name,
+            pool=self.pool,
+            gpu=self.replica.layout.gpu.name,
+            gpus_per_replica=self.replica.layout.gpus,
+            cost_per_hour=self.cost_per_hour,
+            capacity_rps=self.capacity.capacity_rps,
+            provenance=self.capacity.provenance,
+            min_replicas=min_replicas,
+            max_replicas=max_replicas,
+            watts=self.watts,
+            startup_seconds=startup_seconds,
+            current_replicas=current_replicas,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +148,7 @@ def generate(
         Row(
             name=candidate.name,
             source=index,
+            pool=sources[index].pool,
             replica=candidate.replica,
             engine_flags=candidate.engine_flags,
             cost_per_hour=candidate.replica.layout.gpus * sources[index].cost_per_gpu_hour,

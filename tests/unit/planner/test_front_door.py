@@ -14,11 +14,15 @@ import medley_planner
 
 GUIDE = Path(__file__).parents[3] / "docs" / "library.md"
 NAMES = [
+    "BadInput",
     "Bucket",
     "Demand",
     "Engine",
+    "EngineKind",
     "FleetPlan",
     "InvalidProblem",
+    "KvFormat",
+    "Layout",
     "NodePrice",
     "PlanFailure",
     "PlanStatus",

@@ -161,18 +161,10 @@ class _VariantMaker:
 
     def variant(self, row: Row, ask: Ask) -> Variant:
         gpu = row.replica.layout.gpu.name
-        return Variant(
-            name=row.name,
-            pool=ask.source.pool,
-            gpu=gpu,
-            gpus_per_replica=row.replica.layout.gpus,
-            cost_per_hour=row.cost_per_hour,
-            capacity_rps=row.capacity.capacity_rps,
-            provenance=row.capacity.provenance,
+        return row.variant(
             min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
             max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
             current_replicas=self.last_replicas.get(row.name, 0),
-            watts=row.watts,
             startup_seconds=startup_seconds(self.model, gpu, ask.state.pool, self.profile, self.leads),
         )
 
