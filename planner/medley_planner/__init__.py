@@ -114,17 +114,6 @@ _HOMES = (
     "optimize",
     "planning",
 )
-    "bad_input",
-    "model",
-    "fleet_plan",
-    "catalog",
-    "layout",
-    "shapes",
-    "workload",
-    "variants",
-    "optimize",
-    "planning",
-)
 """Where the names come from, in the order in which they are looked for: what loads least is first."""
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of this module's

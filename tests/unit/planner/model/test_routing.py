@@ -11,6 +11,8 @@ from medley_planner.model import Bucket, RoutingMode, Sees
 
 PLANNER = Path(__file__).parents[4] / "planner" / "medley_planner"
 NAMES_MODES = {"model/routing.py", "optimize/verify/work.py"}
+EXAMPLE = "__init__.py"
+"""The front door's docstring shows how a user names a mode."""
 BUCKETS = (Bucket(2000, 10), Bucket(100, 10), Bucket(2000, 300), Bucket(100, 300))
 
 
@@ -18,7 +20,7 @@ def test_only_the_mode_itself_and_the_verifier_name_a_mode() -> None:
     member = re.compile(rf"\bRoutingMode\.({'|'.join(RoutingMode.__members__)})\b")
     files = ((file, file.read_text(encoding="utf-8")) for file in PLANNER.rglob("*.py"))
     found = {str(file.relative_to(PLANNER)) for file, text in files if member.search(text)}
-    assert found == NAMES_MODES
+    assert found - {EXAMPLE} == NAMES_MODES
 
 
 def test_modes_rise_from_equal_pods_to_the_oracle() -> None:
