@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.checks.service import LOAD_CHECKS, SPEC_CHECKS
+from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times
@@ -102,12 +102,12 @@ def _candidate(
         estimate=estimate,
         leads=leads,
     )
-    refusal = first_refusal(SPEC_CHECKS, given)
-    if refusal is not None:
+    refusal = first_refusal(CHECKS, given)
+    if refusal is not None and first_refusal(SPEC_CHECKS, given) is not None:
+        # No load is chosen for a spec that is refused.
         return replace(base, refusal=refusal)
     profile, choice = given.profile, given.choice
     known = replace(base, profile=profile, choice=choice)
-    refusal = first_refusal(LOAD_CHECKS, given)
     if refusal is not None:
         return replace(known, refusal=refusal)
     found = choose_variants(
