@@ -63,7 +63,7 @@ def observe_live(
         demand, untold = demand_of(question, load, prompt=prompt, generation=generation, joint=joint)
     except BadHistogram as error:
         raise InvalidMetricsError(
-            f"{question.series('')} {question.where} gives no sizes though {load.completed:.0f} requests finished in "
+            f"{question.series('')} {question.where} has no sizes, although {load.completed:.0f} requests finished in "
             f"{window}: {error}: compare the engine's /metrics"
         ) from error
     return Observation(

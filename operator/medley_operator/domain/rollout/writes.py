@@ -143,7 +143,7 @@ def _holder(
     uid = candidate.service.metadata.uid
     if observed is not None and labels.owner_uid(observed) != uid:
         owner = labels.label(observed, labels.SERVICE)
-        return f'LLMService "{owner}"' if owner and owner != candidate.key.name else "an object that is not this one's"
+        return f'LLMService "{owner}"' if owner and owner != candidate.key.name else "another object"
     holder = claims.claim(key, candidate.key)
     return None if holder == candidate.key else f'LLMService "{holder[1]}"'
 

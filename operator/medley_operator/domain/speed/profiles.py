@@ -26,7 +26,7 @@ from medley_planner.variants import kv_format_of
 
 ACCEPTED, IN_USE = "Accepted", "InUse"
 """The conditions of a ModelProfile."""
-NOT_ACCEPTED = Draft(ConditionStatus.FALSE, "NotAccepted", "estimates of the data sheet are used instead")
+NOT_ACCEPTED = Draft(ConditionStatus.FALSE, "NotAccepted", "plans use the data sheet's estimates instead")
 """InUse of a profile that is not accepted."""
 
 
@@ -81,8 +81,8 @@ def _judgement(
     if winner.metadata.name != profile.metadata.name:
         told = winner.spec.measured_at or "no time"
         message = (
-            f'ModelProfile "{winner.metadata.name}" is of the same engine and newer (spec.measuredAt {told} against '
-            f"{profile.spec.measured_at or 'none'}); delete one of them"
+            f'ModelProfile "{winner.metadata.name}" measures the same engine and is newer (spec.measuredAt {told}, '
+            f"this one {profile.spec.measured_at or 'none'}); delete one of them"
         )
         in_use = Draft(false, "Superseded", message)
         return Judgement(profile=profile, known=known, counts=False, accepted=accepted, in_use=in_use)
@@ -108,12 +108,12 @@ def _users(known: Known, uses: Sequence[Use]) -> tuple[str, ...] | Refusal:
         run = ", ".join(sorted({" ".join(use.engine) for use in model}))
         return Refusal(
             "OtherEngineVersion",
-            f"measured with {layout.engine} {layout.engine_version}, but the LLMServices that serve {key.model} run "
-            f"{run}: their variants stay estimated; measure that version",
+            f"this profile measures {layout.engine} {layout.engine_version}, but the LLMServices of {key.model} run "
+            f"{run}, so their variants stay estimated; measure that version",
         )
     ways = [use for use in version if layout.precision in use.precisions]
     if not ways:
-        return Refusal("Unused", f"no LLMService of {key.model} may run it in {layout.precision}")
+        return Refusal("Unused", f"no LLMService of {key.model} allows precision {layout.precision}")
     ways = [use for use in ways if layout.kv_format is use.kv_format]
     if not ways:
         return Refusal("Unused", f"no LLMService of {key.model} runs it with a KV cache in {layout.kv_format}")
@@ -220,13 +220,13 @@ def _seen_in_use(judged: Judgement, refused: Collection[str]) -> Draft:
         return _in_use(left)
     named = ", ".join(judged.users[:3])
     return Draft(
-        ConditionStatus.FALSE, "Unused", f"LLMService {named} could use it and is not planned; see its PlanReady"
+        ConditionStatus.FALSE, "Unused", f"LLMService {named} could use it, but is not planned; see its PlanReady"
     )
 
 
 def _in_use(users: Sequence[str]) -> Draft:
     more = f" and {len(users) - 3} more" if len(users) > 3 else ""
-    return Draft(ConditionStatus.TRUE, "InUse", f"plans of LLMService {', '.join(users[:3])}{more} rest on it")
+    return Draft(ConditionStatus.TRUE, "InUse", f"used by plans of LLMService {', '.join(users[:3])}{more}")
 
 
 def _decimal(value: float) -> str:

@@ -36,7 +36,7 @@ def find_shape(service: LLMService) -> ModelShape | Refusal:
     try:
         config = json.loads(model.config_json)
     except (ValueError, RecursionError) as error:
-        return _bad_config(f"is no JSON ({error}); paste the model's config.json as it is")
+        return _bad_config(f"is not JSON ({error}); paste the model's config.json as it is")
     if not isinstance(config, dict):
         return _bad_config(f"is a JSON {type(config).__name__}; paste the model's config.json, an object, as it is")
     try:

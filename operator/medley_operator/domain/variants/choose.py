@@ -140,8 +140,7 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) ->
             taken[row.name] = row if ask.source.single else other
             continue
         message = (
-            f'{ask.field}: another variant is named "{row.name}" already; give it a name of its own '
-            "(spec.variants[].name)"
+            f'{ask.field}: another variant already has the name "{row.name}"; set a different spec.variants[].name'
         )
         if ask.wish is None:
             omitted.append(Omitted(row.name, ask.source.pool, OmittedReason.SAME_NAME, message))
