@@ -83,8 +83,8 @@ def _rejected(violations: Sequence[Violation]) -> PlanFailure:
     more = f" and {len(violations) - MAX_RULES_NAMED} more" if len(violations) > MAX_RULES_NAMED else ""
     return PlanFailure(
         reason=PLAN_REJECTED,
-        message=f"the planner's own verifier refused its plan: {named}{more}; "
-        "please report this with the objects concerned",
+        message=f"the independent verifier refused the plan: {named}{more}. Please report this with the objects "
+        "involved",
     )
 
 

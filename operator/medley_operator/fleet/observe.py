@@ -47,8 +47,8 @@ from medley_operator.metrics.observe import ServiceQuery
 from medley_planner.capacity import EngineKey, Speed
 
 NO_PROMETHEUS = (
-    "the operator has no Prometheus: start it with --prometheus-url (Helm: prometheus.url), "
-    "or set spec.workload.source: Static with spec.workload.static"
+    "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
+    "spec.workload.source: Static with spec.workload.static"
 )
 
 

@@ -120,7 +120,9 @@ class CapacityTables:
             table = await self._simulate(key)
         except NoTable as error:
             self._failed.add(key)
-            log.warning("capacity not simulated, the closed form stays", extra={**facts, "error": str(error)})
+            log.warning(
+                "capacity not simulated; plans keep using the closed form", extra={**facts, "error": str(error)}
+            )
             return
         self._ready[key] = table
         await self._keep(table)
@@ -179,7 +181,7 @@ async def simulate_apart(key: TableKey) -> GridRatios:
             answer, _ = await process.communicate(HEADER.pack(len(message)) + message)
             status = process.returncode
     except TimeoutError:
-        raise NoTable(f"the simulation gave no table within {SECONDS_PER_TABLE:g} s") from None
+        raise NoTable(f"the simulation returned no table within {SECONDS_PER_TABLE:g} s") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -187,7 +189,7 @@ async def simulate_apart(key: TableKey) -> GridRatios:
             # Shielded, so that an operator that stops leaves no zombie.
             await asyncio.shield(process.wait())
     if len(answer) < HEADER.size:
-        raise NoTable(f"the simulation ended with exit status {status}; its last words are in the operator's log")
+        raise NoTable(f"the simulation ended with exit status {status}; the operator's log has its last output")
     outcome: object = pickle.loads(answer[HEADER.size :])  # noqa: S301 - from our own child
     if isinstance(outcome, str):
         raise NoTable(outcome)

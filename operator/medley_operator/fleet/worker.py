@@ -82,11 +82,11 @@ class PlanWorker:
             finished = True
             return cast(PlanOrFailure, outcome)
         except TimeoutError:
-            what = f"gave no plan within {limit:g} s" if self._ready else "did not start in time"
+            what = f"returned no plan within {limit:g} s" if self._ready else "did not start in time"
             return PlanFailure(
                 "SolverTimeout",
-                f"the planning process {what} and was killed; the last plan stays; "
-                "raise --solve-deadline-seconds where this goes on",
+                f"the planning process {what} and was killed; the last plan stays. If this continues, raise "
+                "--solve-deadline-seconds",
             )
         except (EOFError, OSError) as error:
             return PlanFailure("SolverCrashed", await self._obituary(error))
@@ -116,8 +116,8 @@ class PlanWorker:
                     status = await self._process.wait()
         end = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
         return (
-            f"the planning process ended with {end} ({type(error).__name__}); its memory is capped at "
-            f"{self._memory_bytes // 1024**2} MiB; the last plan stays; its last words are in the operator's log"
+            f"the planning process ended with {end} ({type(error).__name__}) (memory limit "
+            f"{self._memory_bytes // 1024**2} MiB); the last plan stays. The operator's log has its last output"
         )
 
     async def _send(self, value: object) -> None:

@@ -180,5 +180,5 @@ def edge_tokens(text: str, series: str) -> float:
     except ValueError:
         edge = float("nan")
     if not edge > 0:
-        raise InvalidMetricsError(f'{series} has a bucket le="{text}", which is no number of tokens above 0')
+        raise InvalidMetricsError(f'{series} has a bucket le="{text}", which is not a number of tokens above 0')
     return edge

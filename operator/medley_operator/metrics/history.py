@@ -44,7 +44,9 @@ class RateHistory:
             now = await self._prometheus.now()
         except MetricsError as error:
             self._attempts -= 1
-            log.warning("no history of rates", extra={"error": str(error), "attempts_left": self._attempts})
+            log.warning(
+                "cannot read the history of rates", extra={"error": str(error), "attempts_left": self._attempts}
+            )
             return {}
         self._attempts = 0
         wanted = {service.key: service.window_seconds for service in services}

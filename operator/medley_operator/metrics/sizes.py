@@ -108,7 +108,7 @@ def _joint(
     if isinstance(ratio, _Unknown):
         why.append(ratio.words)
     elif isinstance(ratio, Untold):
-        why.append(f"KV usage does not tell ({ratio.fault.value}): {ratio.message}")
+        why.append(f"KV usage does not reveal the joint sizes ({ratio.fault.value}): {ratio.message}")
     elif ratio > 0:
         return demand_from_tilt(load.rate_rps, whole, ratio=ratio), "; ".join(why)
     return None, "; ".join(why)
@@ -123,13 +123,13 @@ def _from_gateway(
     total = math.fsum(cells.values())
     low, high = load.completed / MOST_GATEWAY_EXCESS, load.completed * MOST_GATEWAY_EXCESS
     if not low <= total <= high:
-        return _Unknown(f"{metric} counts {total:.0f} requests where the engines finished {load.completed:.0f}")
+        return _Unknown(f"{metric} counts {total:.0f} requests, but the engines finished {load.completed:.0f}")
     counts: dict[tuple[float, float], float] = {}
     for (prompt, generation), count in cells.items():
         cell = edge_tokens(prompt, metric), edge_tokens(generation, metric)
         counts[cell] = counts.get(cell, 0.0) + count
     found = demand_from_cells(load.rate_rps, counts, prompt_mean=moments[0].mean, generation_mean=moments[1].mean)
-    return found if found is not None else _Unknown(f"{metric} counts {total:.0f} requests, too few")
+    return found if found is not None else _Unknown(f"{metric} counts only {total:.0f} requests")
 
 
 def _by_variant(question: ServiceSeries, prompt: SizeFigures, generation: SizeFigures) -> list[Sizes]:
@@ -162,7 +162,7 @@ def _held(question: ServiceSeries, load: LiveLoad, joint: JointFigures) -> HeldT
     for replica_set, usage in joint.caches.usage.items():
         sizes = _cache_sizes(joint.caches.pods.get(replica_set, {}))
         if sizes is None:
-            return _Unknown(f"no size of the KV cache in {question.series(names.cache_config[0])}")
+            return _Unknown(f"{question.series(names.cache_config[0])} has no size of the KV cache")
         pods = math.fsum(count for count, _, _ in sizes)
         tokens = math.fsum(count * number * block for count, number, block in sizes)
         held += usage / load.scrapes * tokens / pods
@@ -212,8 +212,8 @@ def _numbers(question: ServiceSeries, joint: JointFigures) -> None:
     for text, value in found:
         if not math.isfinite(value) or value < 0:
             raise InvalidMetricsError(
-                f"{text} {question.where} gives {value:g}: what exports it or its scraping is broken, compare its "
-                "/metrics"
+                f"{text} {question.where} has the impossible value {value:g}: its exporter or its scraping is broken. "
+                "Compare its /metrics"
             )
 
 
@@ -226,7 +226,7 @@ def _histogram(question: ServiceSeries, names: tuple[str, ...], sizes: SizeFigur
     histogram = sizes.histogram(f"{series} {question.where}")
     if histogram is None:
         raise MissingMetricsError(
-            f"no series {series} with its _sum {question.where}, though its pods are scraped: check the engine's "
-            "version, and that Prometheus drops or converts no classic histograms (docs/metrics.md)"
+            f"there is no series {series} with its _sum {question.where}, although its pods are scraped: check the "
+            "engine's version, and that Prometheus does not drop or convert classic histograms (docs/metrics.md)"
         )
     return histogram

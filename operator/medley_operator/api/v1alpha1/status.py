@@ -111,8 +111,8 @@ class VariantStatus(ObservedModel):
         None, description="GPUs of one replica. Absent in statuses of older versions: as tensorParallel."
     )
     tensor_parallel: int = Field(1, description="Tensor parallel degree of one replica.")
-    desired: int = Field(0, description="Replicas of the plan.")
-    ready: int = Field(0, description="Ready replicas.")
+    desired: int = Field(0, description="Planned replicas.")
+    ready: int = Field(0, description="Ready replicas of the variant.")
     weight: int = Field(0, description="Weight of the variant behind the route, 0 to 1000.")
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
     capacity_rps: str = Field("0", description="Rate of this load that one replica is planned to serve.")
