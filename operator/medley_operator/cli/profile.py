@@ -22,7 +22,7 @@ _SUBCOMMANDS = (profile_run, profile_import)
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "profile",
-        help="make a ModelProfile of measurements",
+        help="make a ModelProfile from measurements",
         description="Make a ModelProfile, with which Medley plans from measured speeds instead of data sheets.",
     )
     ways = parser.add_subparsers(required=True, metavar="WAY")

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         session = asyncio.run(measure_as_asked(arguments))
         points = session.points()
         if not points:
-            said = "no load was measured whole, see above; nothing is written"
+            said = "no load was measured completely (see above), so no profile was written"
             return report_error("profile run", said, status=ExitStatus.NOT_ALL)
         arguments.kv_tokens = arguments.kv_tokens or session.kv_tokens
         write_profile(arguments, Imported(tuple(points), (), measured_at=_now()), tool=TOOL)

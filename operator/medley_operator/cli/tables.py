@@ -32,14 +32,15 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulate",
         action="store_true",
-        help="simulate the capacities that the cache directory lacks: some 10 s each, once; without it they are the "
-        "closed form's",
+        help="simulate missing capacity tables first (about 10 s each, once); without it, they come from the closed "
+        "form",
     )
     parser.add_argument(
         "--cache-dir",
         type=directory_argument,
         metavar="DIR",
-        help="where simulated capacities are kept; default: the user's cache directory, as the operator has it",
+        help="directory for simulated capacity tables; default: the user's cache directory, which the operator uses "
+        "too",
     )
 
 
@@ -55,7 +56,10 @@ def with_tables(
     from medley_planner.capacity.cache import TableCache, default_directory
 
     if directory is not None and not simulate and not directory.is_dir():
-        _say(f"{directory} is no directory and holds no simulated capacities; give another --cache-dir, or --simulate")
+        _say(
+            f"{directory} is not a directory, so there are no simulated capacities; give another --cache-dir, or "
+            "--simulate"
+        )
     cache = TableCache(directory or default_directory(os.environ))
     wanted = prepare(snapshot, FleetMemory()).missing_tables
     found = {key: table for key in wanted if (table := cache.get(key)) is not None}
@@ -76,7 +80,7 @@ def _made(missing: Sequence[TableKey], cache: TableCache, make: Simulate) -> dic
     for number, (key, outcome) in enumerate(make(missing), start=1):
         what = f"simulated {number}/{len(missing)}: {key.words}, {key.token_budget} tokens a step"
         if isinstance(outcome, str):
-            _say(f"{what}: none, the closed form stays ({outcome})")
+            _say(f"{what}: failed ({outcome}); the closed form is used")
             continue
         _say(what)
         made[key] = outcome
@@ -84,7 +88,7 @@ def _made(missing: Sequence[TableKey], cache: TableCache, make: Simulate) -> dic
             cache.put(outcome)
         except OSError as error:
             if kept:
-                _say(f"not kept ({error}); give another --cache-dir")
+                _say(f"cannot store tables ({error}); give another --cache-dir")
             kept = False
     return made
 

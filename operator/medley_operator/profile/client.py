@@ -128,11 +128,11 @@ def _check_url(url: str) -> None:
     except httpx.InvalidURL:
         sound = False
     if not sound:
-        raise BadInput("", "--endpoint", url, "it is not the URL of a server; give one as http://host:8000")
+        raise BadInput("", "--endpoint", url, "it is not the URL of a server; give one such as http://host:8000")
     if parsed.userinfo:
         raise BadInput.whole(
             f"--endpoint of host {parsed.host}",
-            "holds a user or a password, which messages would show; leave them out and put the API key into the "
+            "contains a user or a password, which messages would show; remove them and put the API key into the "
             "variable that --api-key-env names",
         )
 

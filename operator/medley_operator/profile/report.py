@@ -40,7 +40,9 @@ def joined(parts: Sequence[Imported]) -> Imported:
     """Several reports as one; the newest time counts. Raises BadReport where they are of different models."""
     models = sorted({part.model for part in parts if part.model is not None})
     if len(models) > 1:
-        way_out = "the reports are of different models; a profile is of one, so import those of each by themselves"
+        way_out = (
+            "the reports are of different models, but a profile is of one; import the reports of each model separately"
+        )
         raise BadReport("", "model_id", models[:2], way_out)
     return Imported(
         points=tuple(point for part in parts for point in part.points),

@@ -98,7 +98,7 @@ def _nodes(nodes: Sequence[dict[str, Any]]) -> Table:
 
 
 def _limits(limits: Sequence[dict[str, Any]]) -> Table:
-    table = _table("Limits", ("limit", "of"), ("size", "used", "there are", "one more saves $/h"))
+    table = _table("Limits", ("limit", "of"), ("size", "used", "there are", "one more saves ($/h)"))
     for limit in limits:
         price = limit["shadow_price_per_hour"]
         table.add_row(

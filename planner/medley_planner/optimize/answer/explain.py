@@ -98,7 +98,7 @@ def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[Omi
         return _out_of(scarce[0], variant, room, left)
     if task.rate_rps == 0:
         return OmittedReason.NO_DEMAND, (
-            f"there are no requests to serve, and at {per_hour(variant.cost_per_hour)} it is not needed for a minimum"
+            f"there are no requests to serve, and no replica minimum needs it at {per_hour(variant.cost_per_hour)}"
         )
     return _compare(plan, index)
 
@@ -123,7 +123,7 @@ def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
         return OmittedReason.TOO_LARGE, _too_large(alone, plan.cost_per_hour, work)
     if work is not None and work.dearer and (alone is None or not exceeds(plan.cost_per_hour, alone.cost_per_hour)):
         return OmittedReason.DEARER, (
-            f"per unit of work it is dearer: the {work.share:.1%} of the requests that it can serve take "
+            f"it is more expensive per unit of work: the {work.share:.1%} of the requests that it can serve take "
             f"{per_hour(work.own_per_hour)} of {variant.name} (fractions of a replica counted) against "
             f"{per_hour(work.cheapest_per_hour)} of {' and '.join(plan.work.rivals(index))}"
         )
