@@ -175,13 +175,13 @@ def _figures(text: str) -> dict[str, float]:
 def _figure(text: str) -> float:
     value = positive_argument(text)
     if not 1 / MOST_FIGURE <= value <= MOST_FIGURE:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from {1 / MOST_FIGURE:g} to {MOST_FIGURE:g}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {1 / MOST_FIGURE:g} to {MOST_FIGURE:g}")
     return value
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
 
 

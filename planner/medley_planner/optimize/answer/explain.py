@@ -156,7 +156,7 @@ def _no_gain(plan: _Planned, index: int, alone: SingleType | None) -> str:
                 f"charges {per_hour(start)} for starting new ones: no less than this plan, "
                 f"{per_hour(total)} with its own charge"
             )
-    return f"replicas come whole, and no plan found with one of it costs less than {per_hour(cost)}"
+    return f"replicas come whole, and no plan that was found with one of them costs less than {per_hour(cost)}"
 
 
 def _replicas(fleet: SingleType) -> str:

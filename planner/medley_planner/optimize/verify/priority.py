@@ -73,9 +73,9 @@ def _check_one(
             yield Violation(
                 service.name,
                 Rule.PRIORITY,
-                f"leaves out {missed:.6g} requests/s at priority {service.priority}, while {lower.service.name} at "
-                f"{lower.service.priority} has a replica of {lower.variant.name} in pool {variant.pool}: "
-                f"one of {variant.name} in its place would serve {gain:.6g} requests/s more",
+                f"leaves out {missed:.6g} req/s at priority {service.priority}, while {lower.service.name} at "
+                f"{lower.service.priority} has a replica of {lower.variant.name} in pool {variant.pool}: one of "
+                f"{variant.name} in its place would serve {gain:.6g} req/s more",
             )
             return
 

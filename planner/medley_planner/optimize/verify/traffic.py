@@ -38,7 +38,7 @@ def _check_unserved(service: Service, planned: ServicePlan) -> Iterator[Finding]
     for entry in planned.unserved:
         rate = service.demand.bucket_rate_rps(entry.bucket)
         if not (entry.rate_rps > 0 and entry.rate_rps <= rate * (1 + TOLERANCE)):
-            yield Rule.UNSERVED, f"bucket {entry.bucket}: {entry.rate_rps:.6g} of {rate:.6g} requests/s are left out"
+            yield Rule.UNSERVED, f"bucket {entry.bucket}: {entry.rate_rps:.6g} of {rate:.6g} req/s are left out"
 
 
 def _check_shares(service: Service, planned: ServicePlan, served: Sequence[float]) -> Iterator[Finding]:
