@@ -21,7 +21,7 @@ ENVIRONMENT_PREFIX = "MEDLEY_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_SECONDS = 86400.0
 LEAST_DERATE = 0.1
-"""Less is no safety margin but a typing error, such as 0.05 for 0.95."""
+"""A smaller value is a typing error, such as 0.05 for 0.95, and not a safety margin."""
 MAX_NAMESPACE = 63
 
 
@@ -36,26 +36,26 @@ class Settings:
     prometheus_url: str | None = None
     """Base URL of Prometheus; None: every service is planned from its static workload."""
     gateway_size_metric: str = ""
-    """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: none is read."""
+    """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: not used."""
     resync_seconds: float = 30.0
     """A round starts at least this often."""
     debounce_idle_seconds: float = 0.2
     debounce_max_seconds: float = 0.6
     """A round starts `idle` after the last event, at most `max` after the first."""
     solve_deadline_seconds: float = 10.0
-    """What the solver is given; its process is killed at twice this."""
+    """Seconds that the solver may take; its process is killed after twice this time."""
     derate_measured: float = DERATES.measured
     derate_calibrated: float = DERATES.calibrated
     derate_estimated: float = DERATES.estimated
-    """Share of a capacity that plans count on, by where the figure comes from."""
+    """Share of a capacity that plans count on, by its provenance."""
     calibration: bool = True
-    """Whether step times are learned from the counters of engines that run."""
+    """Whether step times are learned from the counters of running engines."""
     calibration_window_seconds: float = 60.0
-    """What one step of learning rests on, and how often there is one."""
+    """Length of one learning window, and the time between windows."""
     namespace: str = ""
-    """The operator's own, where it keeps what it learned; empty: nothing is kept over a restart."""
+    """The operator's own namespace, where it stores its calibration; empty: nothing survives a restart."""
     capacity_cache_dir: Path | None = None
-    """Where simulated capacities are kept; None: none are simulated, capacities are the closed form's."""
+    """Directory for simulated capacity tables; None: nothing is simulated, and capacities come from the closed form."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"

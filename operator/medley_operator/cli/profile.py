@@ -1,6 +1,6 @@
-"""`medley profile`: measured profiles of an engine. The subcommands stand in `_SUBCOMMANDS`, each a module of its own.
+"""`medley profile`: measured profiles of an engine. The subcommands are in `_SUBCOMMANDS`, each in a separate module.
 
-Only finds the subcommand: what is read and written is told there.
+Only finds the subcommand, which describes what it reads and writes.
 
 Apart: each command is a module that `main` loads only when it is asked for.
 """

@@ -1,7 +1,7 @@
 """`medley profile import`: reports of other load testers as a ModelProfile manifest on standard output.
 
-Reads the named files; what is left out, and how well the fit tells the rest, goes to standard error. Exit status:
-0 written, 2 bad input.
+Reads the named files; what is left out, and the error of the fit, go to standard error. Exit status: 0 written, 2 bad
+input.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """What a report does not tell of the engine that was measured, and how the manifest is written."""
+    """Facts about the measured engine that a report does not contain, and the form of the manifest."""
     parser.add_argument("--model", required=True, help="model as in spec.model.uri, such as Qwen/Qwen3-32B")
     parser.add_argument("--config", type=Path, metavar="config.json", help="config.json of a model that is not bundled")
     parser.add_argument("--gpu", required=True, help="GPU type, such as H100")

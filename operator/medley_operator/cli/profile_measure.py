@@ -1,4 +1,4 @@
-"""The load test behind `medley profile run`: makes the HTTP client, tells what happens, keeps what was measured."""
+"""The load test behind `medley profile run`: makes the HTTP client, shows progress, keeps the measured loads."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """`medley profile run`: load-tests a live endpoint and writes the ModelProfile of the engine behind it.
 
-Standard output is the manifest alone; what happens is told on standard error. Exit status: 0 written, 2 bad input or an
+Standard output is the manifest alone; progress goes to standard error. Exit status: 0 written, 2 bad input or an
 endpoint that cannot be tested, 3 nothing measured.
 
-Apart: each way of `medley profile` is a module of its own, and this one makes an HTTP client.
+Apart: each subcommand of `medley profile` is a separate module, and this one makes an HTTP client.
 """
 
 from __future__ import annotations

@@ -47,9 +47,10 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
 def with_tables(
     snapshot: Snapshot, *, directory: Path | None, simulate: bool, make: Simulate | None = None
 ) -> Snapshot:
-    """The snapshot with the tables that its services rest on, as far as they are at hand or, with `simulate`, made.
+    """The snapshot with the tables that its services need: those that are stored and, with `simulate`, those that it
+    makes.
 
-    `directory` None: the default one. One that cannot be written is told, and the tables count all the same.
+    `directory` None: the default one. If it cannot be written, a message says so, and the tables are used all the same.
     """
     from medley_operator.domain.prepare import prepare
     from medley_operator.domain.values.snapshot import FleetMemory

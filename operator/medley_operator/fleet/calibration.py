@@ -61,7 +61,7 @@ class Calibrator:
         self._wrote_at: float | None = None
 
     async def speeds(self, snapshot: Snapshot) -> dict[EngineKey, Speed]:
-        """What planning is told this round; learns from the last window where one has passed."""
+        """The factors that planning uses this round; learns from the last window where one has passed."""
         if not self._loaded:
             await self._load()
         now = self._clock()
@@ -82,7 +82,7 @@ class Calibrator:
         try:
             figures = await self._source.windows(window_seconds=self._window_seconds)
         except MetricsError as error:
-            # The round's own reading of demand tells it as a condition.
+            # The round's own reading of demand reports it as a condition.
             log.warning("calibration skipped a window", extra={"reason": error.reason.value, "error": str(error)})
             self._counter.failed("metrics")
             return

@@ -54,7 +54,7 @@ NO_PROMETHEUS = (
 
 class HistorySource(Protocol):
     async def once(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
-        """(seconds ago, requests per second), the oldest first; empty when it was told before."""
+        """(seconds ago, requests per second), the oldest first; empty after the first call."""
 
 
 class MetricsSource(Protocol):

@@ -1,4 +1,4 @@
-"""Is an object ours to change? Medley never takes over what somebody else has made under the same name.
+"""Is an object ours to change? Medley never takes over an object that others have made under the same name.
 
 Ours is what carries our managed-by label and is controlled by the very LLMService that it is written for.
 

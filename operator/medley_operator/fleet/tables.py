@@ -40,7 +40,8 @@ Simulate = Callable[[TableKey], Awaitable[GridRatios]]
 
 
 class CapacityTables:
-    """Call `start`, then `want` once each round, then `close`. `changed` is told when tables came in between rounds."""
+    """Call `start`, then `want` once each round, then `close`. `changed` is called when tables came in between
+    rounds."""
 
     def __init__(self, cache: TableCache, *, changed: Callable[[], None], simulate: Simulate | None = None) -> None:
         self._cache = cache
@@ -49,7 +50,7 @@ class CapacityTables:
         self._known: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({})
         self._have: frozenset[TableKey] = frozenset()
         self._wanted: tuple[TableKey, ...] = ()
-        # Of what is wanted: looked for on disk, there but not handed out yet, not to be had.
+        # States of wanted tables: looked for on disk, there but not handed out yet, failed.
         self._looked: set[TableKey] = set()
         self._ready: dict[TableKey, GridRatios] = {}
         self._failed: set[TableKey] = set()
@@ -171,7 +172,7 @@ def _latest(tables: list[GridRatios]) -> tuple[GridRatios, ...]:
 
 
 async def simulate_apart(key: TableKey) -> GridRatios:
-    """The table, simulated in a process of its own. Raises `NoTable`."""
+    """The table, simulated in a separate process. Raises `NoTable`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "medley_operator.fleet.table_process", str(os.getpid()), stdin=PIPE, stdout=PIPE
     )

@@ -1,6 +1,6 @@
 """The operator's side of the planning worker: one process, started ahead, killed where it is late, replaced where gone.
 
-Solving in a process of its own keeps the event loop free and makes a hard deadline and a memory cap possible. Nothing
+Solving in a separate process keeps the event loop free and makes a hard deadline and a memory cap possible. Nothing
 here raises for what a solver may do: every bad end is a `PlanFailure` with a reason.
 """
 
@@ -27,7 +27,7 @@ MEMORY_BYTES = 4 * 1024**3
 """Address space of the worker: several times what a fleet of 500 services takes, far from a node's memory."""
 START_TIMEOUT_SECONDS = 60.0
 KILL_FACTOR = 2.0
-"""The solver is told its deadline; at this multiple of it the process is killed."""
+"""The solver gets a deadline; the process is killed at this multiple of it."""
 
 log = logging.getLogger(__name__)
 

@@ -78,8 +78,8 @@ class SizeFigures:
 
 @dataclass(frozen=True, slots=True)
 class CacheFigures:
-    """KV caches of one service: per ReplicaSet the sum of all samples of the share in use, and pods by cache size, as
-    the engine's labels tell it (blocks, tokens per block)."""
+    """KV caches of one service: per ReplicaSet the sum of all samples of the share in use, and pods by cache size, from
+    the engine's labels (blocks, tokens per block)."""
 
     usage: Mapping[ReplicaSet, float] = field(default_factory=dict)
     pods: Mapping[ReplicaSet, Mapping[tuple[str, str], float]] = field(default_factory=dict)
@@ -174,7 +174,7 @@ def _key(sample: VectorSample) -> ServiceKey:
 
 
 def edge_tokens(text: str, series: str) -> float:
-    """An upper edge in tokens, maybe infinite. Raise InvalidMetricsError where it is none."""
+    """An upper edge in tokens, maybe infinite. Raises InvalidMetricsError where it is not one."""
     try:
         edge = float(text)
     except ValueError:

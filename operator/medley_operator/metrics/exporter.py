@@ -1,6 +1,6 @@
-"""The operator's own metrics, in a registry of their own, under the names of docs/reference.md.
+"""The operator's own metrics, in a separate registry, under the names of docs/reference.md.
 
-The loop tells what happened; nothing is computed here. What a round decides comes as samples of the gauges that
+The loop reports what happened; this module computes nothing. What a round decides comes as samples of the gauges that
 `domain.report.gauges` lists; series of what is gone are removed, so that a dashboard never shows a ghost.
 """
 
@@ -112,7 +112,7 @@ class Exporter:
 
 
 def _remove(gauge: Gauge, labels: tuple[str, ...]) -> None:
-    """Removing what was never set is no error."""
+    """Removing a series that was never set is not an error."""
     try:
         gauge.remove(*labels)
     except KeyError:

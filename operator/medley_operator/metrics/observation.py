@@ -49,7 +49,7 @@ def observe_live(
     generation: SizeFigures,
     joint: JointFigures,
 ) -> Observation:
-    """The observation of a service that has live series. Raise a MetricsError where they tell no demand."""
+    """The observation of a service that has live series. Raises a MetricsError where they do not give a demand."""
     load = _load(question, now=now, figures=figures)
     window = f"the last {load.covered_seconds:.0f} s"
     if load.completed == 0:
@@ -76,7 +76,7 @@ def observe_live(
 
 
 def foreign_models(question: ServiceSeries, names: Sequence[str], served: str) -> MissingMetricsError:
-    """Why pods that export several models tell nothing of the service's own."""
+    """Why pods that export several models do not show the service's own."""
     return MissingMetricsError(
         f"{question.series(question.names.running[0])} {question.where} reports the models {', '.join(names)} "
         f'({MODEL}), but not "{served}"; set spec.model.name to the model that this service serves'

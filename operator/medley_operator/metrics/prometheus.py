@@ -97,7 +97,7 @@ class Prometheus:
     """Prometheus at one base URL (a path prefix is kept)."""
 
     def __init__(self, *, base_url: str, client: httpx.AsyncClient) -> None:
-        """Raise ValueError where `base_url` is no http or https address."""
+        """Raises ValueError where `base_url` is not an http or https address."""
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError(

@@ -1,8 +1,9 @@
 """From the size figures of one service to its demand: the best joint distribution that they allow. Pure.
 
 The gateway's counts come first, then the variants' own histograms, then the tilt by KV usage, then the plain product
-(`medley_planner.workload.joint`). What is not exported, or cannot be trusted, leads to the next and is told in words;
-what is no number is an error, since then the engine's other figures are not to be trusted either.
+(`medley_planner.workload.joint`). A source that is not exported, or cannot be trusted, leads to the next and is named
+in the message; a figure that is not a number is an error, because then the engine's other figures cannot be trusted
+either.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class LiveLoad:
 
 @dataclass(frozen=True, slots=True)
 class JointFigures:
-    """What tells how sizes go together. `cells` is None where no gateway is asked."""
+    """Figures that show how sizes go together. `cells` is None where no gateway is asked."""
 
     engine: Mapping[FigureRole, float] = field(default_factory=dict)
     caches: CacheFigures = field(default_factory=CacheFigures)
@@ -133,7 +134,7 @@ def _from_gateway(
 
 
 def _by_variant(question: ServiceSeries, prompt: SizeFigures, generation: SizeFigures) -> list[Sizes]:
-    """Of the variants that have both histograms; none where some pods carry no variant's label."""
+    """Histograms of the variants that have both; none where some pods lack the variant's label."""
     if "" in prompt.variants or prompt.variants != generation.variants:
         return []
     return [
@@ -186,7 +187,7 @@ def _held(question: ServiceSeries, load: LiveLoad, joint: JointFigures) -> HeldT
 
 
 def _cache_sizes(pods: Mapping[tuple[str, str], float]) -> list[tuple[float, float, float]] | None:
-    """(pods, blocks, tokens per block) of each size; None where there is none or the engine tells none."""
+    """(pods, blocks, tokens per block) of each size; None where there is none or the engine does not export it."""
     sizes: list[tuple[float, float, float]] = []
     for (blocks, block_tokens), count in pods.items():
         if not (blocks.isdigit() and block_tokens.isdigit() and int(blocks) > 0 and int(block_tokens) > 0):
@@ -196,7 +197,7 @@ def _cache_sizes(pods: Mapping[tuple[str, str], float]) -> list[tuple[float, flo
 
 
 def _numbers(question: ServiceSeries, joint: JointFigures) -> None:
-    """Raise InvalidMetricsError for a figure that is no number or negative: counters and shares never are."""
+    """Raises InvalidMetricsError for a figure that is not a number or negative: counters and shares never are."""
     names = question.names
     series = {
         FigureRole.ITL_SECONDS: f"{names.inter_token_seconds[0]}_sum",

@@ -112,7 +112,7 @@ class Endpoint:
         )
 
     async def text_of(self, path: str) -> str | None:
-        """The body of a GET, None where there is none to have."""
+        """The body of a GET, or None where there is none."""
         try:
             answer = await self._client.get(f"{self.url}{path}", timeout=_PROBE_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL):
@@ -121,7 +121,7 @@ class Endpoint:
 
 
 def _check_url(url: str) -> None:
-    """What httpx only says once it connects, or not at all in one error of its own."""
+    """What httpx only says once it connects, or not in one kind of error."""
     try:
         parsed = httpx.URL(url)
         sound = parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 1) < 65536

@@ -1,6 +1,6 @@
 """A whole load test: learns what the endpoint is, runs the loads of a grid one after the other, keeps to a time limit.
 
-What happens is told to a `Reporter`; a terminal and a log show it differently.
+A `Reporter` gets what happens; a terminal and a log show it differently.
 """
 
 from __future__ import annotations

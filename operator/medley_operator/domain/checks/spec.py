@@ -67,7 +67,7 @@ def profile_exists(given: ServiceInput) -> Refusal | None:
 
 
 def profile_can_be_used(given: ServiceInput) -> Refusal | None:
-    """The RuntimeProfile passes the checks of its own."""
+    """The RuntimeProfile itself is accepted."""
     name = given.profile.metadata.name
     refusal = first_refusal(RUNTIME_PROFILE_CHECKS, given.profile)
     if refusal is None:

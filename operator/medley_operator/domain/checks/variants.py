@@ -64,7 +64,7 @@ def pool_is_there(wish: Wish) -> Refusal | None:
 
 
 def pool_can_be_used(wish: Wish) -> Refusal | None:
-    """The pool passes the checks of its own."""
+    """The pool itself is accepted."""
     refusal = wish.pool.refusal
     if refusal is None:
         return None

@@ -194,7 +194,7 @@ def _nominal_bucket(service: LLMService) -> Bucket:
 
 
 def _last_demand(service: LLMService) -> Demand:
-    """After a restart: what the status tells of the load that the last plan was made for."""
+    """After a restart: the load of the last plan, read from the status."""
     figures = figures_of_status(service.status.load)
     known = figures.prompt_tokens_mean > 0 and figures.generation_tokens_mean > 0
     bucket = (

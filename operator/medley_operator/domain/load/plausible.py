@@ -1,4 +1,5 @@
-"""Whether what was observed of a service can be a load at all; what cannot is no data, told with field and value. Pure.
+"""Whether what was observed of a service can be a load at all; what cannot be one is refused with field and value.
+Pure.
 
 The reader of Prometheus refuses nonsense already. This is the same rule at the door of planning, so that no figure from
 anywhere, a new source included, gets into arithmetic where it would end the round of the whole fleet.
@@ -13,7 +14,7 @@ from medley_planner.model import Demand
 
 MOST_RPS = 1e9
 MOST_TOKENS = 1e9
-"""Of one request, on average of a bucket. Above: nothing that an engine serves."""
+"""Most tokens of a mean request of a bucket; no engine serves more."""
 SHARE_SUM_TOLERANCE = 1e-6
 
 

@@ -133,13 +133,13 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         lambda shown: float(shown.outcome.goal.reason == PlanReason.HELD),
     ),
 )
-"""By `SERVICE_LABELS`."""
+"""Gauges with `SERVICE_LABELS`."""
 
 VARIANT_GAUGES: tuple[GaugeRow[VariantRow], ...] = (
     GaugeRow("medley_variant_desired_replicas", "Planned replicas.", lambda row: row.desired),
     GaugeRow("medley_variant_ready_replicas", "Ready replicas of the variant.", lambda row: row.ready),
 )
-"""By `VARIANT_LABELS`."""
+"""Gauges with `VARIANT_LABELS`."""
 
 _NODES = GaugeFamily("medley_pool_planned_nodes", ("pool",), "Whole nodes that the plan pays for.")
 _IDLE = GaugeFamily(
@@ -216,7 +216,8 @@ def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
 def pool_nodes(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[PoolNodes, ...]:
     """One for each pool that is paid by the node.
 
-    A round without a plan tells the nodes of the last one, since what runs is kept; without any service there are none.
+    A round without a plan shows the nodes of the last one, because running replicas stay; without any service there are
+    none.
     """
     plan = outcome if isinstance(outcome, Plan) else None
     counts = {count.pool: count for count in plan.nodes} if plan is not None else {}

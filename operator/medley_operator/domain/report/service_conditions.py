@@ -61,7 +61,7 @@ def _plan(outcome: ServiceDecision) -> Draft:
 
 
 def _capacity(outcome: ServiceDecision) -> Draft:
-    """Of the plan in force, which may be the last one."""
+    """Judges the current plan, which may be the last one."""
     goal = outcome.goal
     if goal.shortage is not None:
         # Without a plan the load is not remembered, so its figures would move each round.
@@ -142,7 +142,7 @@ def _missed_targets(outcome: ServiceDecision) -> Draft | None:
 @dataclass(frozen=True, slots=True)
 class ServiceCondition:
     """`judge` answers None where the condition is not shown. `warned`: an Event says when it becomes False, except for
-    reasons in `ordinary`, steps of a rollout that other Events tell already."""
+    reasons in `ordinary`, steps of a rollout that other Events already report."""
 
     type: str
     judge: Callable[[ServiceDecision], Draft | None]

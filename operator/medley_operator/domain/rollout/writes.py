@@ -93,8 +93,8 @@ def _gone(
 ) -> frozenset[str]:
     """Variants whose Deployment is to be deleted now.
 
-    A variant that is known is first scaled to zero and deleted when its pods are gone. One that is no variant any more
-    (its pool was deleted or the spec dropped it) cannot be rendered; deleting it drains its pods in the same way.
+    A variant that is known is first scaled to zero and deleted when its pods are gone. One that is not a variant any
+    more (its pool was deleted or the spec dropped it) cannot be rendered; deleting it drains its pods in the same way.
     """
     return frozenset(
         name

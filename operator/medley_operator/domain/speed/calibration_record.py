@@ -30,7 +30,7 @@ from medley_planner.model import Provenance
 
 CONFIG_MAP = "medley-calibration"
 VERSION = 2
-"""Of an entry; those of later versions are refused, since their keys may tell more engines apart."""
+"""Version of an entry; later versions are refused, because their keys may tell more engines apart."""
 MAX_BYTES = 900_000
 """An object may have 1 MiB in all."""
 WRITE_GROWTH = 2

@@ -25,7 +25,7 @@ from medley_planner.model import Provenance
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
 
 MOST_ERROR = 0.5
-"""A profile that is further off than this tells less than the data sheet does (about 25 %)."""
+"""A profile with a larger error is worse than the data sheet (about 25 %)."""
 
 
 _CONFIG = (
@@ -92,7 +92,7 @@ class ProfileInput:
 
     @property
     def fit(self) -> Fit | NoFit | None:
-        """Of the points; None where factors are given."""
+        """Fit of the points; None where the spec has factors."""
         spec = self.spec
         if spec.step_factors is not None:
             return None

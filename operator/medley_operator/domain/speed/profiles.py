@@ -1,6 +1,6 @@
-"""What each `ModelProfile` is good for, which services could use it, and its status. Pure.
+"""What each `ModelProfile` is used for, which services could use it, and its status. Pure.
 
-A profile that makes no sense is told so in its own status, and everything else is planned as if it were not there: the
+The status of a profile that makes no sense says so, and everything else is planned as if it were not there: the
 estimate of the data sheet stays.
 """
 
@@ -45,7 +45,8 @@ class Use:
 
 
 def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judgement, ...]:
-    """One judgement for each profile, in the order of their names. Of several of one engine the newest counts."""
+    """One judgement for each profile, in the order of their names. The newest of several profiles of one engine
+    counts."""
     if not snapshot.model_profiles:
         return ()
     shapes = _shapes(snapshot)
@@ -132,7 +133,7 @@ def _users(known: Known, uses: Sequence[Use]) -> tuple[str, ...] | Refusal:
 
 
 def _shapes(snapshot: Snapshot) -> dict[str, ModelShape]:
-    """The shapes of models that services run, by name in lower case: some give a config.json of their own."""
+    """The shapes of models that services run, by name in lower case: some services give their own config.json."""
     shapes: dict[str, ModelShape] = {}
     for service in sorted(snapshot.services, key=ServiceKey.of):
         shape = find_shape(service)
