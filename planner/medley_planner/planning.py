@@ -20,7 +20,7 @@ from medley_planner.optimize import Violation, plan, split_valid, verify
 
 MAX_RULES_NAMED = 5
 SAVINGS_UP_TO_SERVICES = 20
-"""In larger fleets nobody asks what better routing would save: each service takes a plan of its own."""
+"""In larger fleets nobody asks what better routing would save: each service takes a separate plan."""
 
 
 def plan_fleet(

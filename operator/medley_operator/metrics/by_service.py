@@ -96,9 +96,9 @@ def several_models(load: Iterable[VectorSample]) -> frozenset[ServiceKey]:
 def own_models(
     samples: Sequence[VectorSample], served: Mapping[ServiceKey, str], *, several: Collection[ServiceKey]
 ) -> tuple[list[VectorSample], dict[ServiceKey, tuple[str, ...]]]:
-    """Of the services in `several`, the samples of the name that they serve under; of others, all.
+    """Samples of the service's own model for the services in `several`, all samples for the others.
 
-    Also the names of the services in `several` of which none is theirs; their samples are left out.
+    Also the models of the services in `several` without any of their own; their samples are left out.
     """
     names: dict[ServiceKey, set[str]] = defaultdict(set)
     for sample in samples:

@@ -14,10 +14,10 @@ from medley_planner.capacity.speed import PARTS, StepFactors
 from medley_planner.capacity.window import OperatingPoint
 
 VERSION = 1
-"""Of the record; another one is refused, since its numbers may mean something else."""
+"""Version of the record; another one is refused, because its numbers may mean something else."""
 MOST_FACTOR = 1e3
 MOST_FIGURE = 1e12
-"""Of all others: far above what is learned, far below where products overflow."""
+"""Largest of all other figures: far above what is learned, far below where products overflow."""
 
 
 class BadRecord(BadInput):
@@ -25,7 +25,7 @@ class BadRecord(BadInput):
 
     @classmethod
     def at(cls, field: str, value: object, way_out: str) -> BadRecord:
-        """Of the record as a whole, which its reader names."""
+        """A fault in a field of a record; the reader of the record adds its name."""
         return cls("", field, value, way_out)
 
 

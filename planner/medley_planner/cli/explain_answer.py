@@ -45,7 +45,7 @@ class ServiceNotes:
 def answer_lines(
     explanation: Explanation, planned: Plan, savings: Savings, notes: ServiceNotes, *, why: bool
 ) -> list[str]:
-    """Lines may be longer than a terminal. With `why` tables follow, and all that changed is told here."""
+    """Lines may be longer than a terminal. With `why` tables follow, and all changes are listed here."""
     plans = {plan.service: plan for plan in planned.services}
     lines: list[str] = []
     for service in explanation.services:

@@ -14,7 +14,7 @@ from medley_planner.cli.document import Count, Fraction, Name, Positive, Price, 
 from medley_planner.model import Priority, RoutingMode
 
 MOST_NODES = 100_000
-"""Of one pool written as `nodes`: each becomes one entry of the planner's own list."""
+"""Most nodes of one pool written as `nodes`: each becomes one entry of the planner's own list."""
 
 FLAT = "<flat>"
 TABLE = "<table>"

@@ -76,7 +76,7 @@ def _mix(services: Sequence[dict[str, Any]]) -> Table:
 
 
 def _routers(services: Sequence[dict[str, Any]]) -> Table:
-    """Only where the router is told more than one weight per variant: the weights are the mix's shares."""
+    """Only where the router gets more than one weight per variant: the weights are the mix's shares."""
     table = _table("Prompt lengths", ("service", "variant", "prompt tokens"))
     for service in services:
         for variant, ranges in (service["router"] or {}).get("prompt_ranges", {}).items():

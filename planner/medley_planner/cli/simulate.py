@@ -31,7 +31,7 @@ from medley_planner.model import RoutingMode
 from medley_planner.shapes import ModelShape, Precision
 
 MOST_FIGURE = 1e9
-"""Of a weight, a price and the scale of the rate; its inverse is the least."""
+"""Largest weight, price and scale of the rate; its inverse is the least."""
 SHOWN_FROM_REQUESTS = 20_000
 """Fewer take about a second, and a bar would only flash up."""
 _ROUTERS = tuple(mode for mode in RoutingMode if not mode.oracle)

@@ -213,7 +213,7 @@ def _switched(knob: Knob) -> str:
 
 
 def _targets(unserved: Sequence[tuple[Service, Unserved]]) -> Iterator[Relaxation]:
-    """Demand that no variant can serve within the targets: no plan can tell which target would do."""
+    """Demand that no variant can serve within the targets: no plan can show which target would be enough."""
     services = {service.name: service for service, _ in unserved}
     for name, service in services.items():
         impossible = [

@@ -1,7 +1,7 @@
-"""Keeps no more variants than a route has backends for, those that are likeliest to be in a cheap plan. Pure.
+"""Keeps at most as many variants as a route has backends: those that are likeliest to be in a cheap plan. Pure.
 
 Unlike `prune` this may cost: a variant that is left out could have been part of the cheapest plan. It is the last
-resort, and each that goes is told.
+resort, and each omitted variant is listed.
 """
 
 from __future__ import annotations

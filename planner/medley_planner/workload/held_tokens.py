@@ -20,9 +20,10 @@ from enum import StrEnum
 FEWEST_REQUESTS = 200.0
 """With these, the figure is off by some 10 % on public traces (one standard deviation)."""
 SAMPLE_DEVIATION = 1.5
-"""Of what one sequence holds at a time at which it is looked at, relative to the mean: 1.2 to 1.9 on public traces."""
+"""Standard deviation of the tokens that one sequence holds at a random time, relative to the mean: 1.2 to 1.9 on public
+traces."""
 MAX_DOUBT = 0.3
-"""Of the ratio: a figure that is off by more tells nothing."""
+"""Largest error of the ratio: a figure that is off by more is useless."""
 MAX_PREFIX_HIT_RATE = 0.2
 MAX_PREEMPTIONS = 0.01
 """Per request."""
@@ -31,7 +32,7 @@ LEAST_KV_USAGE, MOST_KV_USAGE = 0.005, 0.9
 MAX_GROWTH = 0.2
 """Growth of what is in flight, as a share of the requests that finished."""
 LEAST_SHARE = 0.3
-"""Of the tokens held, this must be prompts that decode: less is a difference of large figures."""
+"""Least share of prompts that decode in the tokens held: less is a difference of large figures."""
 
 
 class HeldFault(StrEnum):
@@ -98,7 +99,7 @@ def joint_ratio(held: HeldTokens, *, prompt: Moments, generation: Moments) -> fl
     refusal = _refusal(held)
     if refusal is not None:
         return refusal
-    # Of all sequences in the batch, by Little's law, each wastes half a block.
+    # Each sequence in the batch (their number follows from Little's law) wastes half a block.
     in_batch = (held.inter_token_seconds + held.prefill_seconds) / held.seconds
     tokens = held.tokens_held - in_batch * held.block_tokens / 2.0
     per_request = tokens * held.seconds / held.finished

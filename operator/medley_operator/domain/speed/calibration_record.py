@@ -88,9 +88,9 @@ def read_config_map(manifest: Manifest) -> ReadEngines:
 
 
 def worth_writing(engines: KnownEngines, written: KnownEngines) -> bool:
-    """Whether a restart would lose something: what planning was told, what that is worth, or much that was learned.
+    """Whether a restart would lose something: the factors that planning uses, their error, or much that was learned.
 
-    Factors alone are no reason: they move a little with each window, and what matters of that is told to planning.
+    Moved factors alone do not count: they move a little with each window, and planning gets the moves that matter.
     """
     return engines.keys() != written.keys() or any(_differs(engines[key], written[key]) for key in engines)
 

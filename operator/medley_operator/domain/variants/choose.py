@@ -1,7 +1,7 @@
-"""The ways to run a service: the variants of each pool that the model fits, with what one replica can serve.
+"""The variants of a service: those of each pool that the model fits, with what one replica can serve.
 
-Pure. Which pools, and which ways: those of `spec.variants`, else all; what no plan needs is omitted with a reason.
-Where none is left, the answer is why, with the way out.
+Pure. Pools and layouts are those of `spec.variants`, else all; what no plan needs is omitted with a reason. Where none
+is left, the answer is why, with the way out.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class OfferedVariants:
 
 @dataclass(frozen=True, slots=True)
 class ChosenVariants:
-    """The variants of a service, and those that are none or are left out, with why.
+    """The variants of a service, and those that were dropped or left out, with the reason.
 
     `missing_tables`: simulated capacities that would make the choice between them better, also of those left out.
     """
@@ -200,7 +200,7 @@ def _one_budget_each(
 
 
 def _same_basis(rows: Sequence[Row]) -> frozenset[str]:
-    """Where one budget of a way to run was simulated, those that were not are no rivals of it: without their own table,
+    """Where one token budget of a layout was simulated, those that were not do not rival it: without their own table,
     their correction of the closed form is too coarse for that."""
     simulated = {row.way for row in rows if row.capacity.basis is CapacityBasis.SIMULATED}
     return frozenset(

@@ -49,7 +49,7 @@ class _Planned:
 
     @cached_property
     def alone(self) -> Sequence[SingleType | None]:
-        """By variant, its fleet for what the plan serves."""
+        """The fleet of each variant alone for what the plan serves."""
         return single_fleets(self.task, self.split.unmet)
 
     @cached_property

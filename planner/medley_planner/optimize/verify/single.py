@@ -1,6 +1,6 @@
 """The single type that a plan is compared with: it must be a real alternative, and not a better one.
 
-A file of its own: all others ask whether a plan is allowed, this one whether its comparison is honest.
+A separate file: all others ask whether a plan is allowed, this one whether its comparison is honest.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _check_shares(service: Service, planned: ServicePlan, served: Sequence[float
 
 
 def _check_routing(service: Service, planned: ServicePlan, served: Sequence[float]) -> Iterator[Finding]:
-    """Of what is served of each bucket, each variant gets the same part of all that the router cannot tell apart."""
+    """Each variant gets the same part of the served requests of all buckets that the router cannot tell apart."""
     if sees_both_sizes(service):
         return
     total = sum(part.replicas for part in planned.variants)
