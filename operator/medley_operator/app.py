@@ -174,7 +174,7 @@ async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus |
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:
-    """The loop ends only when it is told to; an end of its own is a fault of ours."""
+    """The loop ends only when it is stopped; any other end is a fault of ours."""
     if running.done():
         stopping.cancel()
         log.critical("the fleet loop ended", exc_info=running.exception())

@@ -1,8 +1,8 @@
 """kopf, used for what it is best at: keeping watches alive. Handlers only mark the fleet dirty; they know nothing else.
 
-kopf runs in a thread with an event loop of its own, since it takes over signals and, when it ends, cancels every task
-of the loop it runs in. Only event handlers are used, so kopf writes nothing: no annotations, finalizers, peering,
-Events or webhooks. Where it ends (an error in a watch ends it by design) it is started again.
+kopf runs in a thread with a separate event loop, because it takes over signals and, when it ends, cancels every task of
+the loop it runs in. Only event handlers are used, so kopf writes nothing: no annotations, finalizers, peering, Events
+or webhooks. Where it ends (an error in a watch ends it by design) it is started again.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def make_settings() -> kopf.OperatorSettings:
 
 
 class Watcher:
-    """Watches the kinds it is told of; `mark_dirty` is called in the watcher's thread."""
+    """Watches the given kinds; `mark_dirty` is called in the watcher's thread."""
 
     def __init__(self, mark_dirty: MarkDirty) -> None:
         self._mark_dirty = mark_dirty
@@ -135,7 +135,7 @@ class Watcher:
     def _run(self, resources: frozenset[Resource], stop: threading.Event, *, settle: bool) -> None:
         failures = 0
         if settle:
-            # A kind that has just been installed is listed before discovery tells of it, and kopf asks discovery once.
+            # A kind that has just been installed is listed before discovery shows it, and kopf asks discovery once.
             stop.wait(SETTLE_SECONDS)
         while not stop.is_set():
             started = time.monotonic()
@@ -170,7 +170,7 @@ class Watcher:
 
 
 def _tell_unless_stopping(stop: threading.Event, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """kopf leaves tasks that its end cut off unawaited; what becomes of them then is no error of ours or theirs."""
+    """kopf leaves tasks that its end cut off unawaited; how they end is not an error."""
     if not stop.is_set():
         loop.default_exception_handler(context)
 

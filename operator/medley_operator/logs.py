@@ -1,4 +1,4 @@
-"""Logs as JSON, one event one line on standard error, with the facts of an event as fields of their own.
+"""Logs as JSON, one event one line on standard error, with the facts of an event as separate fields.
 
 Facts are given as `extra={...}`. Nothing here sees a secret: tokens live in `kube/` and are never logged.
 """
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NOISY = ("kopf", "aiohttp", "asyncio", "httpx", "httpcore", "kubernetes")
 _KOPF_RUNNING = "kopf._core.reactor.running"
-"""kopf's logger with a level of its own: what is set on `kopf` does not reach it."""
+"""kopf's logger with a separate level: the level of `kopf` does not reach it."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,6 +45,6 @@ def configure(level: str) -> None:
 
 
 def silence_kopf() -> None:
-    """For the end of the process: what kopf cuts off when it is told to stop it tells as errors."""
+    """For the end of the process: kopf logs what it cuts off when it is stopped as errors."""
     for name in ("kopf", _KOPF_RUNNING):
         logging.getLogger(name).setLevel(logging.CRITICAL)

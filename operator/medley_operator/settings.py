@@ -21,7 +21,7 @@ ENVIRONMENT_PREFIX = "MEDLEY_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_SECONDS = 86400.0
 LEAST_DERATE = 0.1
-"""Less is no safety margin but a typing error, such as 0.05 for 0.95."""
+"""A smaller value is a typing error, such as 0.05 for 0.95, and not a safety margin."""
 MAX_NAMESPACE = 63
 
 
@@ -36,26 +36,26 @@ class Settings:
     prometheus_url: str | None = None
     """Base URL of Prometheus; None: every service is planned from its static workload."""
     gateway_size_metric: str = ""
-    """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: none is read."""
+    """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: not used."""
     resync_seconds: float = 30.0
     """A round starts at least this often."""
     debounce_idle_seconds: float = 0.2
     debounce_max_seconds: float = 0.6
     """A round starts `idle` after the last event, at most `max` after the first."""
     solve_deadline_seconds: float = 10.0
-    """What the solver is given; its process is killed at twice this."""
+    """Seconds that the solver may take; its process is killed after twice this time."""
     derate_measured: float = DERATES.measured
     derate_calibrated: float = DERATES.calibrated
     derate_estimated: float = DERATES.estimated
-    """Share of a capacity that plans count on, by where the figure comes from."""
+    """Share of a capacity that plans count on, by its provenance."""
     calibration: bool = True
-    """Whether step times are learned from the counters of engines that run."""
+    """Whether step times are learned from the counters of running engines."""
     calibration_window_seconds: float = 60.0
-    """What one step of learning rests on, and how often there is one."""
+    """Length of one learning window, and the time between windows."""
     namespace: str = ""
-    """The operator's own, where it keeps what it learned; empty: nothing is kept over a restart."""
+    """The operator's own namespace, where it stores its calibration; empty: nothing survives a restart."""
     capacity_cache_dir: Path | None = None
-    """Where simulated capacities are kept; None: none are simulated, capacities are the closed form's."""
+    """Directory for simulated capacity tables; None: nothing is simulated, and capacities come from the closed form."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"
@@ -163,34 +163,53 @@ class _Flag:
 
 
 _FLAGS: dict[str, _Flag] = {
-    "--prometheus-url": _Flag(_url, "base URL of Prometheus; without it services are planned from static workloads"),
-    "--gateway-size-metric": _Flag(
-        _metric, "counter of a gateway's requests by prompt and generation size; without it sizes come from engines"
+    "--prometheus-url": _Flag(
+        _url, "base URL of Prometheus; without it, services are planned from their static workloads"
     ),
-    "--resync-seconds": _Flag(_seconds(least=1), "a round starts at least this often (default 30)"),
-    "--debounce-idle-seconds": _Flag(_seconds(least=0), "a round starts this long after the last event (default 0.2)"),
-    "--debounce-max-seconds": _Flag(_seconds(least=0), "... and at most this long after the first (default 0.6)"),
+    "--gateway-size-metric": _Flag(
+        _metric,
+        "counter that splits a gateway's requests by prompt and generation size; without it, sizes come from the "
+        "engines",
+    ),
+    "--resync-seconds": _Flag(_seconds(least=1), "most seconds between rounds (default 30)"),
+    "--debounce-idle-seconds": _Flag(
+        _seconds(least=0), "seconds from the last event to the start of a round (default 0.2)"
+    ),
+    "--debounce-max-seconds": _Flag(
+        _seconds(least=0), "most seconds from the first event to the start of a round (default 0.6)"
+    ),
     "--solve-deadline-seconds": _Flag(
-        _seconds(least=0.1), "time for the solver; its process is killed at twice this (default 10)"
+        _seconds(least=0.1),
+        "seconds that the solver may take; its process is killed after twice this time (default 10)",
     ),
     "--derate-measured": _Flag(
         _share,
-        "share of a capacity from a ModelProfile that plans count on; less where it is further off (default 0.95)",
+        "share of a measured capacity (ModelProfile) that plans count on; a profile with a larger error lowers its "
+        "own (default 0.95)",
     ),
-    "--derate-calibrated": _Flag(_share, "the same of a capacity calibrated from the engines' counters (default 0.9)"),
-    "--derate-estimated": _Flag(_share, "the same of a capacity estimated from data sheets (default 0.75)"),
-    "--calibration": _Flag(_switch, "on: learn step times from the counters of engines that run; off (default on)"),
+    "--derate-calibrated": _Flag(_share, "share of a calibrated capacity that plans count on (default 0.9)"),
+    "--derate-estimated": _Flag(
+        _share, "share of a capacity estimated from data sheets that plans count on (default 0.75)"
+    ),
+    "--calibration": _Flag(
+        _switch,
+        "on: learn step times from the counters of running engines and plan with them; off: use estimates only "
+        "(default on)",
+    ),
     "--calibration-window-seconds": _Flag(
-        _seconds(least=15, most=600), "what one step of learning rests on; at least four scrapes (default 60)"
+        _seconds(least=15, most=600), "seconds of one learning window; must span at least four scrapes (default 60)"
     ),
-    "--namespace": _Flag(_namespace, "the operator's own, where it keeps what it learned; without it nothing is kept"),
+    "--namespace": _Flag(
+        _namespace,
+        "the operator's own namespace, where it stores its calibration; without it, nothing survives a restart",
+    ),
     "--capacity-cache-dir": _Flag(
         _directory,
-        "where simulated capacities are kept (default the user's cache directory); empty: nothing is simulated and "
-        "capacities are the closed form's",
+        "directory for simulated capacity tables (default: the user's cache directory); empty: nothing is simulated, "
+        "and capacities come from the closed form",
     ),
-    "--bind-address": _Flag(_address, "where /metrics, /healthz and /readyz are served (default 0.0.0.0)"),
-    "--port": _Flag(_port, "port of the same (default 8080)"),
+    "--bind-address": _Flag(_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
+    "--port": _Flag(_port, "port of /metrics, /healthz and /readyz (default 8080)"),
     "--log-level": _Flag(_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
 }
 

@@ -1,4 +1,4 @@
-"""What somebody wrote that cannot be read or used: one root for all such errors, and one wording of them. Pure.
+"""Input that cannot be read or used: one root for all such errors, and one wording of them. Pure.
 
 An error of this tree always comes from outside (a file, an object, an option), never from a fault of the program, so a
 command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad_input.py` holds the tree to the code.

@@ -1,6 +1,6 @@
 """The exit statuses of all commands, and how a command says on standard error why it ends with one.
 
-`docs/reference.md` lists them for users. argparse ends with `BAD_INPUT` of its own accord where options cannot be read.
+`docs/reference.md` lists them for users. argparse itself ends with `BAD_INPUT` where options cannot be read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class ExitStatus(IntEnum):
     BAD_INPUT = 2
     """A file, an object, an option or an endpoint that cannot be used; standard error names it and the way out."""
     NOT_ALL = 3
-    """The input is sound, and not all of it can be had: demand that no plan serves, a load test without a result."""
+    """The input is sound, but not all of it is possible: demand that no plan serves, a load test without a result."""
     NO_PLAN = 4
     """The planner made a plan that its own verifier refuses, or failed: a fault of the planner, not of the input."""
     INTERRUPTED = 130

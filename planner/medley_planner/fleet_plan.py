@@ -1,4 +1,4 @@
-"""What planning answers: a checked and verified plan with what was found out beside it, or why there is none.
+"""The answer of planning: a checked and verified plan with what was found out beside it, or why there is none.
 
 Values only. Apart from `planning`, so that a process can hold plans without loading the optimiser that makes them.
 """

@@ -58,7 +58,7 @@ class Layout:
     @property
     def gpus(self) -> int:
         """GPUs that one replica takes: the product of the degrees, which is that of tensor parallelism alone as long as
-        no other one takes GPUs of its own."""
+        no other degree takes further GPUs."""
         return self.tensor_parallel
 
     @property
@@ -83,7 +83,7 @@ class Layout:
     def from_facts(cls, facts: Mapping[str, str]) -> Layout:
         """A field that is missing has its default: the facts were written before there was such a field.
 
-        Raises UnknownGpu, and ValueError for a value that is none and for a field that is not known here, since it may
+        Raises UnknownGpu, and ValueError for an impossible value and for a field that is not known here, because it may
         tell unlike engines apart.
         """
         values: dict[str, Any] = {"gpu": gpu_of(facts.get("gpu", ""))}
@@ -99,7 +99,8 @@ class Layout:
         return cls(**values)
 
     def __hash__(self) -> int:
-        """From what tells most layouts apart: a whole data sheet takes ten times as long, and rounds hash thousands."""
+        """Hash of the fields that tell most layouts apart: a whole data sheet takes ten times as long, and rounds hash
+        thousands."""
         return hash((self.gpu.name, self.tensor_parallel, self.precision, self.kv_format, self.engine_version))
 
     def __lt__(self, other: Layout) -> bool:

@@ -30,7 +30,7 @@ class OmittedReason(StrEnum):
     DOMINATED = "Dominated"
     """Another variant of its pool does at least as much from no more GPUs, money and watts."""
     TOO_MANY = "TooMany"
-    """There are more variants than can be routed to: it is among those that look dearest for this load."""
+    """There are more variants than can be routed to: it is among those that look most expensive for this load."""
     MAX_REPLICAS_ZERO = "MaxReplicasZero"
     """Its maximum of replicas, or its service's, is 0."""
     OUT_OF_STOCK = "OutOfStock"

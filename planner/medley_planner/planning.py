@@ -20,7 +20,7 @@ from medley_planner.optimize import Violation, plan, split_valid, verify
 
 MAX_RULES_NAMED = 5
 SAVINGS_UP_TO_SERVICES = 20
-"""In larger fleets nobody asks what better routing would save: each service takes a plan of its own."""
+"""In larger fleets nobody asks what better routing would save: each service takes a separate plan."""
 
 
 def plan_fleet(
@@ -83,8 +83,8 @@ def _rejected(violations: Sequence[Violation]) -> PlanFailure:
     more = f" and {len(violations) - MAX_RULES_NAMED} more" if len(violations) > MAX_RULES_NAMED else ""
     return PlanFailure(
         reason=PLAN_REJECTED,
-        message=f"the planner's own verifier refused its plan: {named}{more}; "
-        "please report this with the objects concerned",
+        message=f"the independent verifier refused the plan: {named}{more}. Please report this with the objects "
+        "involved",
     )
 
 

@@ -88,7 +88,7 @@ def _way_out(kind: str, value: object, context: Mapping[str, Any], said: str) ->
 
 def _as_text(value: object) -> str:
     word = as_word(value)
-    return "give a text" if word is None else f'{_READ_AS.format(_kind(value))}; write it in quotes, such as "{word}"'
+    return "give text" if word is None else f'{_READ_AS.format(_kind(value))}; write it in quotes, such as "{word}"'
 
 
 def _as_form(value: object, form: str, *, quoted: bool) -> str:

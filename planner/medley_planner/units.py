@@ -16,7 +16,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WHOLE_FROM = 1000.0
 _NEAR_HALF = 0.01
-"""Of the last digit: nearer to a half, the sixth decimal decides."""
+"""Share of the last digit: nearer to a half, the sixth decimal decides."""
 
 
 @lru_cache(maxsize=4096)

@@ -137,7 +137,7 @@ async def test_known_traffic_is_read_back(tmp_path: Path) -> None:
             assert means(demand_of(seen[code])) == pytest.approx((800, 300), rel=0.05)
             assert (seen[idle].reason, seen[idle].demand) == (MetricsReason.FOUND, None)
             assert seen[never].reason is MetricsReason.MISSING
-            assert "no target of it is scraped" in seen[never].message
+            assert "Prometheus scrapes no target of it" in seen[never].message
 
             # What a restart reads back is the same rate, at each step.
             now = await prometheus.now()

@@ -107,7 +107,9 @@ def _column(column: Column, root: Schema) -> dict[str, Any]:
         complete = complete and node.get("type") == column.type
     if not complete:
         raise CrdSchemaError(
-            f"column {column.name}", f"{column.json_path} is no field of type {column.type}", "name a field of the kind"
+            f"column {column.name}",
+            f"{column.json_path} is not a field of type {column.type}",
+            "name a field of the kind",
         )
     entry: dict[str, Any] = {"name": column.name, "type": column.type, "jsonPath": column.json_path}
     if column.description:

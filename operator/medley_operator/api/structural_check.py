@@ -80,7 +80,7 @@ def mismatch(value: Any, schema: Schema) -> str:
     if not _is_type(value, schema["type"]):
         return f"is not of type {schema['type']}"
     if "enum" in schema and value not in schema["enum"]:
-        return f"is none of {schema['enum']}"
+        return f"is not one of {schema['enum']}"
     if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
         return f"does not match {schema['pattern']}"
     if isinstance(value, str | list | dict):

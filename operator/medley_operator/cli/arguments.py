@@ -15,5 +15,5 @@ def add_manifest_files(parser: argparse.ArgumentParser, *, required: bool = Fals
         nargs="+",
         action="extend",
         required=required,
-        help="files or folders with the objects that kubectl applies; - is standard input",
+        help="files or folders with the manifests that kubectl applies; - reads standard input",
     )

@@ -28,11 +28,11 @@ def add_parser(subparsers: Any) -> None:
     """Adds the `explain` command to an argparse subparsers object; the parsed arguments carry `run`."""
     parser = subparsers.add_parser(
         "explain",
-        help="why a plan is as it is",
+        help="explain a plan",
         description="Plan a bare instance, or LLMServices from YAML files as `medley plan -f` does, and explain the "
         "plan: limits that bind and what more of them would save, cost per million tokens, what each variant alone "
-        "would cost, why variants are unused, what a better router would save, what to give way for demand that is "
-        "not served, what changed against an earlier plan. Exit status: 0 planned, 2 bad input, 3 partly or not "
+        "would cost, why variants are unused, what a better router would save, what would let unserved demand be "
+        "served, and what changed since an earlier plan. Exit status: 0 planned, 2 bad input, 3 partly or not "
         "feasible, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="INSTANCE.json", type=Path, nargs="?", help="file with one bare instance")
@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="FILE",
         nargs="+",
         action="extend",
-        help="an earlier state of the same input: it is planned too, and what changed since and why is explained",
+        help="an earlier state of the same input; it is planned too, and the changes since then are explained",
     )
     bare.add_options(parser)
     add_table_options(parser)
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.filenames is not None:
         return _explain_manifests(args)
     if args.simulate:
-        return report_error("explain", "--simulate is for manifests (-f); an instance holds its capacities")
+        return report_error("explain", "--simulate works only with manifests (-f); an instance contains its capacities")
     if args.last is not None and len(args.last) > 1:
         return report_error(
             "explain", f"--last has {len(args.last)} files; an instance is one file, give the earlier one"

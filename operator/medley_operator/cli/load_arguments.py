@@ -22,33 +22,33 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     """All options have long names; those of the engine measured are the caller's part."""
     ids = f"{DEFAULT_TOKEN_IDS.start}-{DEFAULT_TOKEN_IDS.stop - 1}"
     add = parser.add_argument
-    add("--endpoint", required=True, metavar="URL", help="OpenAI-compatible server, as http://host:8000")
-    add("--served-model-name", metavar="NAME", help="what the server calls the model; default: --model")
+    add("--endpoint", required=True, metavar="URL", help="OpenAI-compatible server, such as http://host:8000")
+    add("--served-model-name", metavar="NAME", help="the server's name for the model; default: --model")
     add(
         "--sizes", type=sizes_argument, default=DEFAULT_SIZES, metavar="PxG,...",
         help=f"prompt x generation tokens of the requests; each size gets every load; default: {DEFAULT_SIZES}",
     )  # fmt: skip
     add(
         "--concurrency", type=clients_argument, metavar="CLIENTS,...",
-        help="loads of so many clients that each have one request under way; default where --rates is left out: "
+        help="loads with this many clients, each with one request under way; default without --rates: "
         + ",".join(map(str, DEFAULT_CONCURRENCY)),
     )  # fmt: skip
     add(
         "--rates", type=rates_argument, default=(), metavar="RPS,...",
-        help="loads of Poisson arrivals, in requests per second; default where --concurrency is left out: 0.3, 0.6 "
-        "and 0.8 of what the most clients reached",
+        help="loads with Poisson arrivals, in requests per second; default without --concurrency: 0.3, 0.6 and 0.8 of "
+        "the rate that the most clients reached",
     )  # fmt: skip
     add(
         "--requests", type=whole_argument, default=64, metavar="N",
-        help="measured per load, after its warm-up; default: 64",
+        help="requests measured per load, after its warm-up; default: 64",
     )  # fmt: skip
     add(
         "--max-duration", type=duration_argument, default=1800.0, metavar="DURATION",
-        help="stop after this long and use what is measured by then; default: 30m",
+        help="stop after this time and use the loads measured so far; default: 30m",
     )  # fmt: skip
     add(
         "--request-timeout", type=duration_argument, default=300.0, metavar="DURATION",
-        help="of one request; default: 5m",
+        help="longest time for one request; default: 5m",
     )  # fmt: skip
     add(
         "--token-ids", type=_range, default=ids, metavar="LOW-HIGH",
@@ -56,10 +56,10 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--api-key-env", default=KEY_VARIABLE, metavar="NAME",
-        help=f"environment variable that holds the server's API key, where it wants one; default: {KEY_VARIABLE}",
+        help=f"environment variable with the server's API key, if it needs one; default: {KEY_VARIABLE}",
     )  # fmt: skip
-    add("--seed", type=int, default=0, help="of arrivals and prompts; default: 0")
-    add("--save-points", type=Path, metavar="FILE", help="also write what was measured as JSON, request by request")
+    add("--seed", type=int, default=0, help="seed of arrivals and prompts; default: 0")
+    add("--save-points", type=Path, metavar="FILE", help="also write every measured request as JSON")
 
 
 def sizes_argument(text: str) -> tuple[Size, ...]:
@@ -71,7 +71,7 @@ def sizes_argument(text: str) -> tuple[Size, ...]:
             sizes.append(Size(int(prompt), int(generation)))
         except ValueError:
             raise argparse.ArgumentTypeError(
-                f"{part.strip()!r} is no size; give prompt x generation tokens, the latter at least 2, as in 512x128"
+                f"{part.strip()!r} is not a size; give prompt x generation tokens, the latter at least 2, as in 512x128"
             ) from None
     return tuple(sizes)
 
@@ -92,7 +92,7 @@ def _numbers(text: str, kind: Callable[[str], N], what: str) -> tuple[N, ...]:
     except ValueError:
         numbers = ()
     if not numbers or not all(0 < number < 1e6 for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of {what}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of {what}")
     return numbers
 
 
@@ -103,5 +103,5 @@ def _range(text: str) -> range:
     except ValueError:
         ids = range(0)
     if not 0 <= ids.start < ids.stop - 1 < MOST_TOKEN_ID:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range of token ids, as in 1000-29999")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of token ids such as 1000-29999")
     return ids

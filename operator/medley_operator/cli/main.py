@@ -20,18 +20,18 @@ DISTRIBUTION = "medley-operator"
 DESCRIPTION = """\
 Medley plans and runs the cheapest mix of GPU types that keeps the latency targets of LLM services.
 
-  medley plan -f examples/quickstart/      what would run and cost, from the same YAML that kubectl applies
+  medley plan -f examples/quickstart/      show what would run and cost, from the YAML that kubectl applies
   medley solve fleet.json                  plan a fleet or bare instance with your own capacity tables
-  medley explain -f examples/quickstart/   why: limits and their prices, costs per token, alternatives, changes
+  medley explain -f examples/quickstart/   explain a plan: limits that bind, cost per token, alternatives, changes
   medley estimate --model meta-llama/Llama-3.1-8B-Instruct --gpu H100 --input 1024 --output 256 --rate 4
-                                           latency, memory and largest rate of one replica
+                                           estimate latency, memory and the largest rate of one replica
   medley profile run --endpoint http://pod:8000 --model Qwen/Qwen3-32B --gpu H100 --engine-version 0.32.0
                                            load-test a replica, and write its ModelProfile
   medley profile import --from vllm-bench result.json --model Qwen/Qwen3-32B --gpu H100 --engine-version 0.32.0
-                                           a ModelProfile of measurements, to plan from instead of data sheets
+                                           make a ModelProfile from load tests, to plan from instead of data sheets
   medley simulate --model meta-llama/Llama-3.1-8B-Instruct --fleet l4=3,h100=1 --trace trace.csv
-                                           a trace served on a fleet: who keeps the targets, latency, cost
-  medley operator                          the operator itself, in a cluster or against $KUBECONFIG
+                                           serve a trace on a simulated fleet: attainment, latency, cost
+  medley operator                          run the operator, in a cluster or against $KUBECONFIG
 """
 
 
@@ -46,9 +46,9 @@ class _Command:
 COMMANDS = {
     "plan": _Command("medley_operator.cli.plan", "plan from YAML files, without a cluster"),
     "solve": _Command("medley_planner.cli.solve", "plan a fleet or one bare instance (JSON)"),
-    "explain": _Command("medley_operator.cli.explain", "why a plan is as it is: limits, costs, alternatives, changes"),
+    "explain": _Command("medley_operator.cli.explain", "explain a plan: limits, costs, alternatives, changes"),
     "estimate": _Command("medley_planner.cli.estimate", "estimate one replica: latency, memory, largest rate"),
-    "profile": _Command("medley_operator.cli.profile", "make a ModelProfile of measurements"),
+    "profile": _Command("medley_operator.cli.profile", "make a ModelProfile from measurements"),
     "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
 }
@@ -80,7 +80,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="medley",
         description=DESCRIPTION,
-        epilog="medley COMMAND --help tells more of each command",
+        epilog='"medley COMMAND --help" describes each command',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")

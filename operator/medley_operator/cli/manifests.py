@@ -99,7 +99,7 @@ def _documents(sources: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for source, text in _texts(sources):
         try:
             documents = list(yaml.safe_load_all(text))
-        except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or a number that is none
+        except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: an impossible date or number
             raise BadManifest.whole(source, f"is not YAML: {' '.join(str(error).split())}") from error
         for document in documents:
             yield from _items(source, document)

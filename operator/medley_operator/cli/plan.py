@@ -70,15 +70,16 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
-        raise BadManifest.whole("", "the input holds no LLMService; give the file of one with -f")
+        raise BadManifest.whole("", "the input has no LLMService; add its file with -f")
     for service in objects.services:
         if service.spec.workload.static is None:
             where = f"LLMService {service.metadata.namespace}/{service.metadata.name}"
             way_out = (
-                "without a cluster there is no other load; add requestsPerSecond, promptTokens and generationTokens"
+                "without a cluster it is the only source of load; add requestsPerSecond, promptTokens and "
+                "generationTokens"
             )
             raise BadManifest(where, "spec.workload.static", MISSING, way_out)
-    notes = [f"skipped, not planned from: {', '.join(objects.skipped)}"] if objects.skipped else []
+    notes = [f"skipped objects of other kinds: {', '.join(objects.skipped)}"] if objects.skipped else []
     pools, pool_notes = _pools_without_cluster(objects.pools)
     profiles, profile_notes = _profiles(objects)
     snapshot = Snapshot(
@@ -112,8 +113,8 @@ def _pools_without_cluster(pools: Sequence[GPUPool]) -> tuple[tuple[GPUPool, ...
     if not uncounted:
         return tuple(result), []
     note = (
-        f"GPUPool {', '.join(uncounted)}: spec.capacity.nodes is not given and no cluster is read, so no limit is "
-        "planned with; give nodes to plan with the stock"
+        f"GPUPool {', '.join(uncounted)}: spec.capacity.nodes is not set and there is no cluster to count nodes in, "
+        "so the pool counts as unlimited; set spec.capacity.nodes to plan with its stock"
     )
     return tuple(result), [note]
 
@@ -139,7 +140,7 @@ def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
         return tuple(objects.profiles), []
     spec = RuntimeProfileSpec(image=f"vllm/vllm-openai:v{DEFAULT_PROFILE_VERSION}", version=DEFAULT_PROFILE_VERSION)
     profile = RuntimeProfile(metadata=ObjectMeta(name=DEFAULT_PROFILE, uid=DEFAULT_PROFILE, generation=1), spec=spec)
-    note = f"the input holds no RuntimeProfile: planned with the defaults of one (vLLM {DEFAULT_PROFILE_VERSION})"
+    note = f"the input has no RuntimeProfile; planning with default values (vLLM {DEFAULT_PROFILE_VERSION})"
     return (profile,), [note]
 
 

@@ -70,7 +70,7 @@ def attainment_words(service: dict[str, Any]) -> str:
         return ""
     verdict = f"{asked:g} % asked" if figure >= asked else f"BELOW the {asked:g} % asked"
     corrections = ", ".join(f"{row['variant']} x {row['factor']:g}" for row in service["capacity_corrections"])
-    lowered = f"; capacities lowered for it: {corrections}" if corrections else ""
+    lowered = f"; the check lowered capacities: {corrections}" if corrections else ""
     return f"simulation predicts {figure:g} % of requests within the targets ({verdict}){lowered}"
 
 
@@ -82,4 +82,4 @@ def capacity_words(service: dict[str, Any]) -> str:
     if not rest:
         return f"all {simulated} simulated"
     known = f"{simulated} simulated, " if simulated else ""
-    return f"{known}{rest} by the closed form (--simulate simulates them, once)"
+    return f"{known}{rest} by the closed form (--simulate simulates the rest once)"

@@ -1,6 +1,6 @@
-"""`medley profile`: measured profiles of an engine. The subcommands stand in `_SUBCOMMANDS`, each a module of its own.
+"""`medley profile`: measured profiles of an engine. The subcommands are in `_SUBCOMMANDS`, each in a separate module.
 
-Only finds the subcommand: what is read and written is told there.
+Only finds the subcommand, which describes what it reads and writes.
 
 Apart: each command is a module that `main` loads only when it is asked for.
 """
@@ -22,7 +22,7 @@ _SUBCOMMANDS = (profile_run, profile_import)
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "profile",
-        help="make a ModelProfile of measurements",
+        help="make a ModelProfile from measurements",
         description="Make a ModelProfile, with which Medley plans from measured speeds instead of data sheets.",
     )
     ways = parser.add_subparsers(required=True, metavar="WAY")

@@ -1,7 +1,7 @@
 """`medley profile import`: reports of other load testers as a ModelProfile manifest on standard output.
 
-Reads the named files; what is left out, and how well the fit tells the rest, goes to standard error. Exit status:
-0 written, 2 bad input.
+Reads the named files; what is left out, and the error of the fit, go to standard error. Exit status: 0 written, 2 bad
+input.
 """
 
 from __future__ import annotations
@@ -41,20 +41,21 @@ _TOOLS = ("vllm-bench", "guidellm")
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "import",
-        help="from the reports of vllm bench serve or guidellm",
-        description="Write a ModelProfile of reports that vllm bench serve or guidellm wrote of one replica. Measure "
-        "with distinct prompts: points that beat the physical limit are refused. Exit status: 0 written, 2 bad input.",
+        help="make a ModelProfile from reports of vllm bench serve or guidellm",
+        description="Make a ModelProfile from reports that vllm bench serve or guidellm wrote for one replica. "
+        "Measure with distinct prompts: points that beat the physical limit are refused. Exit status: 0 written, 2 "
+        "bad input.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="reports of one engine, any loads")
-    parser.add_argument("--from", dest="tool", required=True, choices=_TOOLS, help="what wrote the reports")
+    parser.add_argument("--from", dest="tool", required=True, choices=_TOOLS, help="tool that wrote the reports")
     add_engine_arguments(parser)
     parser.set_defaults(profile_run=run)
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """What a report does not tell of the engine that was measured, and how the manifest is written."""
+    """Facts about the measured engine that a report does not contain, and the form of the manifest."""
     parser.add_argument("--model", required=True, help="model as in spec.model.uri, such as Qwen/Qwen3-32B")
-    parser.add_argument("--config", type=Path, metavar="config.json", help="of a model that is not bundled")
+    parser.add_argument("--config", type=Path, metavar="config.json", help="config.json of a model that is not bundled")
     parser.add_argument("--gpu", required=True, help="GPU type, such as H100")
     parser.add_argument(
         "--tp", type=whole_argument, default=1, metavar="GPUS", help="tensor parallel degree; default: 1"
@@ -79,17 +80,21 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         default=EngineKind.VLLM.value,
         help="inference server; default: vLLM",
     )
-    parser.add_argument("--engine-version", required=True, help='its version, such as "0.32.0"')
+    parser.add_argument("--engine-version", required=True, help='version of the inference server, such as "0.32.0"')
+    parser.add_argument("--kv-tokens", type=whole_argument, help="tokens in the engine's KV cache, from its start log")
     parser.add_argument(
-        "--kv-tokens", type=whole_argument, help="tokens that the engine says its KV cache holds (its start log)"
+        "--token-budget", type=whole_argument, default=8192, help="the engine's --max-num-batched-tokens; default: 8192"
     )
     parser.add_argument(
-        "--token-budget", type=whole_argument, default=8192, help="its max-num-batched-tokens; default: 8192"
+        "--max-sequences", type=whole_argument, default=1024, help="the engine's --max-num-seqs; default: 1024"
     )
-    parser.add_argument("--max-sequences", type=whole_argument, default=1024, help="its max-num-seqs; default: 1024")
-    parser.add_argument("--measured-at", metavar="TIME", help='"2026-11-27T13:00:00Z"; default: what the reports say')
-    parser.add_argument("--name", help="of the object; default: made from model, GPU, degree and precision")
-    parser.add_argument("--note", default="", help="kept in spec.source.note")
+    parser.add_argument(
+        "--measured-at",
+        metavar="TIME",
+        help='time of the measurement, such as "2026-11-27T13:00:00Z"; default: from the reports',
+    )
+    parser.add_argument("--name", help="name of the ModelProfile; default: made from model, GPU, degree and precision")
+    parser.add_argument("--note", default="", help="text for spec.source.note")
     parser.add_argument("-o", dest="format", choices=("yaml", "json"), default="yaml", help="default: yaml")
 
 
@@ -120,7 +125,7 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
         load = (
             f"{point.concurrency:g} clients" if point.concurrency is not None else req_per_second(point.rate_rps or 0.0)
         )
-        print(f"left out: the point of {load}: {reason}", file=sys.stderr)
+        print(f"left out: the point at {load}: {reason}", file=sys.stderr)
     if isinstance(fit, NoFit):
         raise BadReport.whole("no profile", fit.reason)
     manifest = _manifest(arguments, fit, shape=shape, found=found, tool=tool)

@@ -1,4 +1,4 @@
-"""The load test behind `medley profile run`: makes the HTTP client, tells what happens, keeps what was measured."""
+"""The load test behind `medley profile run`: makes the HTTP client, shows progress, keeps the measured loads."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ async def measure_as_asked(args: argparse.Namespace) -> Session:
         # Libraries refuse it too, and show it in doing so.
         raise BadOption.whole(
             "--api-key-env",
-            f"the API key in environment variable {args.api_key_env} has a line break or other characters that no HTTP "
-            "header takes; correct it",
+            f"the API key in environment variable {args.api_key_env} has a line break or other characters that HTTP "
+            "headers do not allow; correct it",
         )
     async with http_client(key, timeout_seconds=args.request_timeout) as client:
         endpoint = Endpoint(

@@ -1,9 +1,9 @@
 """`medley profile run`: load-tests a live endpoint and writes the ModelProfile of the engine behind it.
 
-Standard output is the manifest alone; what happens is told on standard error. Exit status: 0 written, 2 bad input or an
+Standard output is the manifest alone; progress goes to standard error. Exit status: 0 written, 2 bad input or an
 endpoint that cannot be tested, 3 nothing measured.
 
-Apart: each way of `medley profile` is a module of its own, and this one makes an HTTP client.
+Apart: each subcommand of `medley profile` is a separate module, and this one makes an HTTP client.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         session = asyncio.run(measure_as_asked(arguments))
         points = session.points()
         if not points:
-            said = "no load was measured whole, see above; nothing is written"
+            said = "no load was measured completely (see above), so no profile was written"
             return report_error("profile run", said, status=ExitStatus.NOT_ALL)
         arguments.kv_tokens = arguments.kv_tokens or session.kv_tokens
         write_profile(arguments, Imported(tuple(points), (), measured_at=_now()), tool=TOOL)

@@ -32,30 +32,35 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulate",
         action="store_true",
-        help="simulate the capacities that the cache directory lacks: some 10 s each, once; without it they are the "
-        "closed form's",
+        help="simulate missing capacity tables first (about 10 s each, once); without it, they come from the closed "
+        "form",
     )
     parser.add_argument(
         "--cache-dir",
         type=directory_argument,
         metavar="DIR",
-        help="where simulated capacities are kept; default: the user's cache directory, as the operator has it",
+        help="directory for simulated capacity tables; default: the user's cache directory, which the operator uses "
+        "too",
     )
 
 
 def with_tables(
     snapshot: Snapshot, *, directory: Path | None, simulate: bool, make: Simulate | None = None
 ) -> Snapshot:
-    """The snapshot with the tables that its services rest on, as far as they are at hand or, with `simulate`, made.
+    """The snapshot with the tables that its services need: those that are stored and, with `simulate`, those that it
+    makes.
 
-    `directory` None: the default one. One that cannot be written is told, and the tables count all the same.
+    `directory` None: the default one. If it cannot be written, a message says so, and the tables are used all the same.
     """
     from medley_operator.domain.prepare import prepare
     from medley_operator.domain.values.snapshot import FleetMemory
     from medley_planner.capacity.cache import TableCache, default_directory
 
     if directory is not None and not simulate and not directory.is_dir():
-        _say(f"{directory} is no directory and holds no simulated capacities; give another --cache-dir, or --simulate")
+        _say(
+            f"{directory} is not a directory, so there are no simulated capacities; give another --cache-dir, or "
+            "--simulate"
+        )
     cache = TableCache(directory or default_directory(os.environ))
     wanted = prepare(snapshot, FleetMemory()).missing_tables
     found = {key: table for key in wanted if (table := cache.get(key)) is not None}
@@ -76,7 +81,7 @@ def _made(missing: Sequence[TableKey], cache: TableCache, make: Simulate) -> dic
     for number, (key, outcome) in enumerate(make(missing), start=1):
         what = f"simulated {number}/{len(missing)}: {key.words}, {key.token_budget} tokens a step"
         if isinstance(outcome, str):
-            _say(f"{what}: none, the closed form stays ({outcome})")
+            _say(f"{what}: failed ({outcome}); the closed form is used")
             continue
         _say(what)
         made[key] = outcome
@@ -84,7 +89,7 @@ def _made(missing: Sequence[TableKey], cache: TableCache, make: Simulate) -> dic
             cache.put(outcome)
         except OSError as error:
             if kept:
-                _say(f"not kept ({error}); give another --cache-dir")
+                _say(f"cannot store tables ({error}); give another --cache-dir")
             kept = False
     return made
 

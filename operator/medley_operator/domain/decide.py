@@ -1,7 +1,7 @@
 """From a plan to a decision: what to write, what to say and what to remember, for the whole fleet.
 
 Pure: equal input gives an equal decision, and the time is an argument. Each service gets a goal, then the rollout says
-how far to go now, then manifests are rendered and compared; statuses, Events and gauges tell what came of it.
+how far to go now, then manifests are rendered and compared; statuses, Events and gauges show the result.
 """
 
 from __future__ import annotations

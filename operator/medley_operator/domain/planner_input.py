@@ -123,8 +123,8 @@ def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subje
 
 
 def last_factors(candidate: ServiceCandidate) -> dict[str, float]:
-    """What the status tells of the capacities that the plan in force was made with, by variant. Text that is no factor
-    counts as none."""
+    """The capacity corrections of the current plan by variant, read from the status. Text that is not a factor is
+    ignored."""
     plan = candidate.service.status.plan
     rows = plan.capacity_corrections if plan is not None else []
     return {row.variant: factor for row in rows if 0.0 < (factor := row.factor_figure) <= 1.0}

@@ -33,7 +33,7 @@ from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 
 MOST_REPLICAS = 2**31 - 1
-"""Of a Deployment, by its API. A status that tells more was not written by this operator."""
+"""Kubernetes' limit on spec.replicas of a Deployment; this operator does not write a status above it."""
 
 
 def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERATES) -> Prepared:
@@ -141,7 +141,7 @@ def _candidate(
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:
-    """Replicas of the last plan by variant; after a restart those that the status tells."""
+    """Replicas of the last plan by variant; after a restart those of the status."""
     if memory.plan is not None:
         return {name: count for name, count in memory.plan.replicas().items() if count > 0}
     return {row.name: row.desired for row in service.status.variants if 0 < row.desired <= MOST_REPLICAS}

@@ -61,7 +61,7 @@ class Calibrator:
         self._wrote_at: float | None = None
 
     async def speeds(self, snapshot: Snapshot) -> dict[EngineKey, Speed]:
-        """What planning is told this round; learns from the last window where one has passed."""
+        """The factors that planning uses this round; learns from the last window where one has passed."""
         if not self._loaded:
             await self._load()
         now = self._clock()
@@ -82,8 +82,8 @@ class Calibrator:
         try:
             figures = await self._source.windows(window_seconds=self._window_seconds)
         except MetricsError as error:
-            # The round's own reading of demand tells it as a condition.
-            log.warning("no window to calibrate from", extra={"reason": error.reason.value, "error": str(error)})
+            # The round's own reading of demand reports it as a condition.
+            log.warning("calibration skipped a window", extra={"reason": error.reason.value, "error": str(error)})
             self._counter.failed("metrics")
             return
         folded = await asyncio.to_thread(fold, self._engines, figures, pods)
@@ -96,19 +96,19 @@ class Calibrator:
     async def _load(self) -> None:
         self._loaded = True
         if not self._namespace:
-            log.warning("what is learned of engines is lost at a restart, since --namespace is not set")
+            log.warning("calibration will not survive a restart, because --namespace is not set")
             return
         try:
             found = await self._client.get(ObjectKey("ConfigMap", self._namespace, CONFIG_MAP))
         except KubeError as error:
             self._loaded = not error.retryable
-            log.warning("cannot read what was learned of engines", extra={"reason": error.reason, "error": str(error)})
+            log.warning("cannot read the stored calibration", extra={"reason": error.reason, "error": str(error)})
             return
         if found is None:
             return
         read = read_config_map(found)
         for problem in read.problems:
-            log.warning("what was learned of an engine is lost, it is learned anew", extra={"error": problem})
+            log.warning("a stored calibration is not usable and is learned anew", extra={"error": problem})
         self._engines = self._written = read.engines
         self._exporter.show(read.engines)
         log.info("calibration read", extra={"engines": len(read.engines)})
@@ -124,7 +124,7 @@ class Calibrator:
         except KubeError as error:
             self._counter.failed("apply")
             log.warning(
-                "cannot keep what was learned of engines, a restart learns anew",
+                "cannot store the calibration; it will be learned anew after a restart",
                 extra={"reason": error.reason, "error": str(error)},
             )
             return
@@ -141,5 +141,5 @@ def _tell(turn: Turn) -> None:
         "before": turn.before.value,
         "error_share": round(turn.error, 3),
     }
-    text = "calibration lost, plans rest on the estimate again" if lost else "calibration changed"
+    text = "calibration lost; plans use the estimate again" if lost else "calibration changed"
     log.log(logging.WARNING if lost else logging.INFO, text, extra=facts)

@@ -1,7 +1,7 @@
 """When does the next round start? Events come in bursts; a round waits until they pause, but never for long.
 
-A value machine without I/O and without a clock of its own: each call is told the time, in seconds of any monotonic
-clock. The loop sleeps as long as `seconds_until_due` says.
+A value machine without I/O and without a clock: each call gets the time, in seconds of any monotonic clock. The loop
+sleeps as long as `seconds_until_due` says.
 """
 
 from __future__ import annotations

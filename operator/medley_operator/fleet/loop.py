@@ -61,7 +61,7 @@ class Decider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a round is made of. `on_available` is told which kinds the API server has, so that they can be watched.
+    """What a round is made of. `on_available` gets the kinds that the API server has, so that they can be watched.
 
     `tables` None: capacities are the closed form's.
     """

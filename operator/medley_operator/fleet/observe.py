@@ -47,14 +47,14 @@ from medley_operator.metrics.observe import ServiceQuery
 from medley_planner.capacity import EngineKey, Speed
 
 NO_PROMETHEUS = (
-    "the operator has no Prometheus: start it with --prometheus-url (Helm: prometheus.url), "
-    "or set spec.workload.source: Static with spec.workload.static"
+    "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
+    "spec.workload.source: Static with spec.workload.static"
 )
 
 
 class HistorySource(Protocol):
     async def once(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
-        """(seconds ago, requests per second), the oldest first; empty when it was told before."""
+        """(seconds ago, requests per second), the oldest first; empty after the first call."""
 
 
 class MetricsSource(Protocol):

@@ -1,4 +1,4 @@
-"""Is an object ours to change? Medley never takes over what somebody else has made under the same name.
+"""Is an object ours to change? Medley never takes over an object that others have made under the same name.
 
 Ours is what carries our managed-by label and is controlled by the very LLMService that it is written for.
 
@@ -38,6 +38,6 @@ def _message(key: ObjectKey, found: Manifest) -> str:
     owners = found.get("metadata", {}).get("ownerReferences") or []
     named = ", ".join(f"{owner.get('kind')} {owner.get('name')} (uid {owner.get('uid')})" for owner in owners)
     return (
-        f"{key} exists and does not belong to this LLMService (controlled by {named or 'nobody'}): "
-        "delete or rename it, or give this LLMService another name"
+        f"{key} exists and does not belong to this LLMService (controller: {named or 'none'}); delete or rename it, "
+        "or rename this LLMService"
     )

@@ -53,8 +53,8 @@ def rejection_message(key: ObjectKey, error: ValidationError) -> str:
     more = f" and {len(faults) - MAX_ERRORS_NAMED} more" if len(faults) > MAX_ERRORS_NAMED else ""
     where = f" -n {key.namespace}" if key.namespace else ""
     return (
-        f"{key} cannot be read: {named}{more}; correct it with "
-        f'"kubectl edit {BY_KIND[key.kind].plural}{where} {key.name}" or update its CRD with the operator'
+        f'{key} is not valid: {named}{more}. Correct it with "kubectl edit {BY_KIND[key.kind].plural}{where} '
+        f'{key.name}", or update the CRDs together with the operator'
     )
 
 

@@ -82,7 +82,7 @@ class Publisher:
             try:
                 found = await self.client.get(ObjectKey(kind="LLMService", namespace=namespace, name=name))
             except KubeError as error:
-                # Not knowing is no reason to create: the next round looks again.
+                # An unknown state is not a reason to create: the next round looks again.
                 self._trouble(this, "apply", error)
                 this.gone.add(service)
                 return
@@ -140,7 +140,7 @@ class Publisher:
         try:
             await self.client.create_event(event_manifest(note, timestamp=self.timestamp(), instance=self.instance))
         except KubeError as error:
-            # An Event is told once or not at all: repeating a late one would mislead.
+            # An Event is posted once or not at all: repeating a late one would mislead.
             self.counter.failed("event")
             log.warning("event not posted", extra={"reason": error.reason, "error": error.message})
         else:

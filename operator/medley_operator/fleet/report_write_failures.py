@@ -28,7 +28,7 @@ from medley_operator.kube.errors import NAME_CONFLICT
 
 APPLY_FAILED = "ApplyFailed"
 CHILD_EVENTS = frozenset({"ScaledUp", "ScaledDown", "VariantRemoved", "RouteUpdated"})
-"""Events of the domain that tell of a written child; of a service with failures they would be told again each round."""
+"""Events of the domain about a written child; for a service with failures they would be repeated each round."""
 
 
 @dataclass(frozen=True, slots=True)

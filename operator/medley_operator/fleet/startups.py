@@ -1,7 +1,7 @@
 """Looks at our pods in the rounds where one may have become Ready, so that lead times can be measured.
 
 A LIST of all engine pods is large, and most rounds start nothing. What is learnt here is of use and never vital: a list
-that fails is told once and gives no pods.
+that fails is logged once and gives no pods.
 """
 
 from __future__ import annotations

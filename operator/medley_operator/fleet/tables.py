@@ -40,7 +40,8 @@ Simulate = Callable[[TableKey], Awaitable[GridRatios]]
 
 
 class CapacityTables:
-    """Call `start`, then `want` once each round, then `close`. `changed` is told when tables came in between rounds."""
+    """Call `start`, then `want` once each round, then `close`. `changed` is called when tables came in between
+    rounds."""
 
     def __init__(self, cache: TableCache, *, changed: Callable[[], None], simulate: Simulate | None = None) -> None:
         self._cache = cache
@@ -49,7 +50,7 @@ class CapacityTables:
         self._known: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({})
         self._have: frozenset[TableKey] = frozenset()
         self._wanted: tuple[TableKey, ...] = ()
-        # Of what is wanted: looked for on disk, there but not handed out yet, not to be had.
+        # States of wanted tables: looked for on disk, there but not handed out yet, failed.
         self._looked: set[TableKey] = set()
         self._ready: dict[TableKey, GridRatios] = {}
         self._failed: set[TableKey] = set()
@@ -120,7 +121,9 @@ class CapacityTables:
             table = await self._simulate(key)
         except NoTable as error:
             self._failed.add(key)
-            log.warning("capacity not simulated, the closed form stays", extra={**facts, "error": str(error)})
+            log.warning(
+                "capacity not simulated; plans keep using the closed form", extra={**facts, "error": str(error)}
+            )
             return
         self._ready[key] = table
         await self._keep(table)
@@ -169,7 +172,7 @@ def _latest(tables: list[GridRatios]) -> tuple[GridRatios, ...]:
 
 
 async def simulate_apart(key: TableKey) -> GridRatios:
-    """The table, simulated in a process of its own. Raises `NoTable`."""
+    """The table, simulated in a separate process. Raises `NoTable`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "medley_operator.fleet.table_process", str(os.getpid()), stdin=PIPE, stdout=PIPE
     )
@@ -179,7 +182,7 @@ async def simulate_apart(key: TableKey) -> GridRatios:
             answer, _ = await process.communicate(HEADER.pack(len(message)) + message)
             status = process.returncode
     except TimeoutError:
-        raise NoTable(f"the simulation gave no table within {SECONDS_PER_TABLE:g} s") from None
+        raise NoTable(f"the simulation returned no table within {SECONDS_PER_TABLE:g} s") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -187,7 +190,7 @@ async def simulate_apart(key: TableKey) -> GridRatios:
             # Shielded, so that an operator that stops leaves no zombie.
             await asyncio.shield(process.wait())
     if len(answer) < HEADER.size:
-        raise NoTable(f"the simulation ended with exit status {status}; its last words are in the operator's log")
+        raise NoTable(f"the simulation ended with exit status {status}; the operator's log has its last output")
     outcome: object = pickle.loads(answer[HEADER.size :])  # noqa: S301 - from our own child
     if isinstance(outcome, str):
         raise NoTable(outcome)

@@ -1,6 +1,6 @@
 """The operator's side of the planning worker: one process, started ahead, killed where it is late, replaced where gone.
 
-Solving in a process of its own keeps the event loop free and makes a hard deadline and a memory cap possible. Nothing
+Solving in a separate process keeps the event loop free and makes a hard deadline and a memory cap possible. Nothing
 here raises for what a solver may do: every bad end is a `PlanFailure` with a reason.
 """
 
@@ -27,7 +27,7 @@ MEMORY_BYTES = 4 * 1024**3
 """Address space of the worker: several times what a fleet of 500 services takes, far from a node's memory."""
 START_TIMEOUT_SECONDS = 60.0
 KILL_FACTOR = 2.0
-"""The solver is told its deadline; at this multiple of it the process is killed."""
+"""The solver gets a deadline; the process is killed at this multiple of it."""
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +82,11 @@ class PlanWorker:
             finished = True
             return cast(PlanOrFailure, outcome)
         except TimeoutError:
-            what = f"gave no plan within {limit:g} s" if self._ready else "did not start in time"
+            what = f"returned no plan within {limit:g} s" if self._ready else "did not start in time"
             return PlanFailure(
                 "SolverTimeout",
-                f"the planning process {what} and was killed; the last plan stays; "
-                "raise --solve-deadline-seconds where this goes on",
+                f"the planning process {what} and was killed; the last plan stays. If this continues, raise "
+                "--solve-deadline-seconds",
             )
         except (EOFError, OSError) as error:
             return PlanFailure("SolverCrashed", await self._obituary(error))
@@ -116,8 +116,8 @@ class PlanWorker:
                     status = await self._process.wait()
         end = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
         return (
-            f"the planning process ended with {end} ({type(error).__name__}); its memory is capped at "
-            f"{self._memory_bytes // 1024**2} MiB; the last plan stays; its last words are in the operator's log"
+            f"the planning process ended with {end} ({type(error).__name__}) (memory limit "
+            f"{self._memory_bytes // 1024**2} MiB); the last plan stays. The operator's log has its last output"
         )
 
     async def _send(self, value: object) -> None:

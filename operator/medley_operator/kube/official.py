@@ -159,7 +159,7 @@ class OfficialKubeClient:
                 data = await response.read()  # type: ignore[no-untyped-call]
         except TimeoutError as error:
             limit = f"{self._timeout_seconds:g} s"
-            raise Unavailable(f"cannot {action}: no answer from {api.configuration.host} in {limit}") from error
+            raise Unavailable(f"cannot {action}: {api.configuration.host} did not answer within {limit}") from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError: the session was closed by a new login while this request was about to use it.
             raise Unavailable(f"cannot {action}: no connection to {api.configuration.host}: {error}") from error
@@ -182,7 +182,7 @@ class OfficialKubeClient:
 def _path(key: ObjectKey, subresource: str = "") -> str:
     resource = BY_KIND.get(key.kind)
     if resource is None:
-        raise KubeError(f"{key}: kind {key.kind} is none of {', '.join(sorted(BY_KIND))}")
+        raise KubeError(f"{key}: kind {key.kind} is not one of {', '.join(sorted(BY_KIND))}")
     return resource.path(namespace=key.namespace, name=key.name, subresource=subresource)
 
 

@@ -48,7 +48,7 @@ SERVICES = Resource("", "v1", "Service", "services", True)
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True)
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
-"""Of these the operator has one, its memory."""
+"""The operator has one ConfigMap, its memory."""
 PODS = Resource("", "v1", "Pod", "pods", True)
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 

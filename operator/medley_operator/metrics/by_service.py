@@ -78,8 +78,8 @@ class SizeFigures:
 
 @dataclass(frozen=True, slots=True)
 class CacheFigures:
-    """KV caches of one service: per ReplicaSet the sum of all samples of the share in use, and pods by cache size, as
-    the engine's labels tell it (blocks, tokens per block)."""
+    """KV caches of one service: per ReplicaSet the sum of all samples of the share in use, and pods by cache size, from
+    the engine's labels (blocks, tokens per block)."""
 
     usage: Mapping[ReplicaSet, float] = field(default_factory=dict)
     pods: Mapping[ReplicaSet, Mapping[tuple[str, str], float]] = field(default_factory=dict)
@@ -96,9 +96,9 @@ def several_models(load: Iterable[VectorSample]) -> frozenset[ServiceKey]:
 def own_models(
     samples: Sequence[VectorSample], served: Mapping[ServiceKey, str], *, several: Collection[ServiceKey]
 ) -> tuple[list[VectorSample], dict[ServiceKey, tuple[str, ...]]]:
-    """Of the services in `several`, the samples of the name that they serve under; of others, all.
+    """Samples of the service's own model for the services in `several`, all samples for the others.
 
-    Also the names of the services in `several` of which none is theirs; their samples are left out.
+    Also the models of the services in `several` without any of their own; their samples are left out.
     """
     names: dict[ServiceKey, set[str]] = defaultdict(set)
     for sample in samples:
@@ -174,11 +174,11 @@ def _key(sample: VectorSample) -> ServiceKey:
 
 
 def edge_tokens(text: str, series: str) -> float:
-    """An upper edge in tokens, maybe infinite. Raise InvalidMetricsError where it is none."""
+    """An upper edge in tokens, maybe infinite. Raises InvalidMetricsError where it is not one."""
     try:
         edge = float(text)
     except ValueError:
         edge = float("nan")
     if not edge > 0:
-        raise InvalidMetricsError(f'{series} has a bucket le="{text}", which is no number of tokens above 0')
+        raise InvalidMetricsError(f'{series} has a bucket le="{text}", which is not a number of tokens above 0')
     return edge

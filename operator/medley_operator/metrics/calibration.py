@@ -100,7 +100,7 @@ def _window(figures: Mapping[CounterRole, float], cache: float | None, window_se
 
 
 def _cache_tokens(labels: Mapping[str, str]) -> float:
-    """Tokens that the cache holds; 0 where the labels tell no sensible number."""
+    """Tokens that the cache holds; 0 where the labels have no plausible number."""
     told = _number(labels.get(CACHE_TOKENS, ""))
     return told or _number(labels.get(BLOCKS, "")) * _number(labels.get(BLOCK_TOKENS, ""))
 

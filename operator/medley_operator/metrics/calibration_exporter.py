@@ -22,22 +22,22 @@ class CalibrationExporter:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._factor = Gauge(
             "medley_calibration_factor",
-            "Learned over estimated duration of a part of an engine step.",
+            "Learned duration of a part of an engine step, divided by its estimate.",
             (*ENGINE_LABELS, "part"),
             registry=registry,
         )
         self._used = Gauge(
             "medley_calibration_used",
-            "1 while plans rest on what was learned, 0 while they rest on the estimate.",
+            "1 while plans use the learned step times, 0 while they use the estimate.",
             ENGINE_LABELS,
             registry=registry,
         )
         self._windows = Counter(
-            "medley_calibration_windows_total", "Windows that were learned from.", registry=registry
+            "medley_calibration_windows_total", "Windows that calibration learned from.", registry=registry
         )
         self._skipped = Counter(
             "medley_calibration_skipped_windows_total",
-            "Windows that were not learned from.",
+            "Windows that calibration skipped, by reason.",
             ("reason",),
             registry=registry,
         )

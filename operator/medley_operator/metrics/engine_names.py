@@ -20,7 +20,7 @@ class EngineNames:
     completed: tuple[str, ...]
     """Counter of finished requests, whatever they ended with."""
     running: tuple[str, ...]
-    """Gauge of requests in the batch. Its samples also tell since when and until when a pod was scraped."""
+    """Gauge of requests in the batch. Its samples also show since when and until when a pod was scraped."""
     waiting: tuple[str, ...]
     """Gauge of requests that queue in the engine."""
     prompt: tuple[str, ...]
@@ -30,7 +30,7 @@ class EngineNames:
     kv_usage: tuple[str, ...]
     """Gauge of the share of the KV cache that sequences hold, 0 to 1."""
     cache_config: tuple[str, ...]
-    """Gauge of 1 whose labels tell the size of the KV cache (`queries.BLOCKS` and what stands beside it)."""
+    """Gauge of 1 whose labels contain the size of the KV cache (`queries.BLOCKS` and what stands beside it)."""
     inter_token_seconds: tuple[str, ...]
     """Histogram of the time from one token of a request to its next."""
     prefill_seconds: tuple[str, ...]

@@ -22,7 +22,7 @@ class MetricsError(Exception):
 
 
 class MissingMetricsError(MetricsError):
-    """Prometheus answers, but holds too little of this service to tell its demand."""
+    """Prometheus answers, but has too little data of this service to derive its demand."""
 
     reason = MetricsReason.MISSING
 

@@ -1,6 +1,6 @@
-"""The operator's own metrics, in a registry of their own, under the names of docs/reference.md.
+"""The operator's own metrics, in a separate registry, under the names of docs/reference.md.
 
-The loop tells what happened; nothing is computed here. What a round decides comes as samples of the gauges that
+The loop reports what happened; this module computes nothing. What a round decides comes as samples of the gauges that
 `domain.report.gauges` lists; series of what is gone are removed, so that a dashboard never shows a ghost.
 """
 
@@ -35,18 +35,20 @@ class Exporter:
         self._shown = {family.name: gauge(family.name, family.help, family.labels) for family in GAUGES}
         self._stays = frozenset(family.name for family in GAUGES if family.stays)
         self._series: set[tuple[str, tuple[str, ...]]] = set()
-        self._gap = gauge("medley_plan_gap_ratio", "Proven gap of the last fleet plan to the optimum.", ())
+        self._gap = gauge(
+            "medley_plan_gap_ratio", "Proven gap between the cost of the last fleet plan and its lower bound.", ()
+        )
         self._last_success = gauge(
             "medley_plan_last_success_timestamp_seconds", "Unix time of the last verified plan.", ()
         )
         self._tables_missing = gauge(
             "medley_capacity_tables_missing",
-            "Tables of simulated capacities that plans would rest on and do not: being simulated, or not to be had.",
+            "Simulated capacity tables that plans still lack (running or failed).",
             (),
         )
         self._solve_seconds = Histogram(
             "medley_plan_solve_seconds",
-            "Time from handing a problem to the planning process to its answer.",
+            "Time from sending a problem to the planning process to its answer.",
             registry=self.registry,
             buckets=SOLVE_BUCKETS_SECONDS,
         )
@@ -57,8 +59,13 @@ class Exporter:
             buckets=START_BUCKETS_SECONDS,
         )
         self._rounds = Counter("medley_rounds_total", "Rounds by outcome.", ("outcome",), registry=self.registry)
-        self._writes = Counter("medley_writes_total", "Writes by kind.", ("kind", "verb"), registry=self.registry)
-        self._errors = Counter("medley_errors_total", "Errors.", ("component",), registry=self.registry)
+        self._writes = Counter(
+            "medley_writes_total",
+            "Writes to the API server by kind and verb.",
+            ("kind", "verb"),
+            registry=self.registry,
+        )
+        self._errors = Counter("medley_errors_total", "Errors by component.", ("component",), registry=self.registry)
         for outcome in RoundOutcome:
             self._rounds.labels(outcome.value)
         for component in COMPONENTS:
@@ -105,7 +112,7 @@ class Exporter:
 
 
 def _remove(gauge: Gauge, labels: tuple[str, ...]) -> None:
-    """Removing what was never set is no error."""
+    """Removing a series that was never set is not an error."""
     try:
         gauge.remove(*labels)
     except KeyError:

@@ -36,7 +36,7 @@ def merge(groups: Iterable[Mapping[float, float]], *, total_tokens: float, serie
 
 def _checked(group: Mapping[float, float], *, series: str) -> list[tuple[float, float]]:
     if math.inf not in group:
-        raise InvalidMetricsError(f'{series} has no bucket le="+Inf": a relabelling rule drops it, keep all buckets')
+        raise InvalidMetricsError(f'{series} has no bucket le="+Inf"; a relabelling rule drops it. Keep all buckets')
     ordered: list[tuple[float, float]] = []
     below = 0.0
     for edge, count in sorted(group.items()):
@@ -47,7 +47,7 @@ def _checked(group: Mapping[float, float], *, series: str) -> list[tuple[float, 
         if count < below * (1 - TOLERANCE):
             raise InvalidMetricsError(
                 f'{series} decreases from {below:g} to {count:g} at le="{edge:g}": pods with different edges are '
-                "mixed, keep the pod labels medley.dev/variant and pod-template-hash (docs/metrics.md)"
+                "mixed. Keep the pod labels medley.dev/variant and pod-template-hash (docs/metrics.md)"
             )
         below = max(below, count)
         ordered.append((edge, below))

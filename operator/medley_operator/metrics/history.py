@@ -1,8 +1,8 @@
 """Reads the rates of the last two days from Prometheus once, so that a restart of the operator loses no forecast.
 
 One range query per window and part of the time: a part's answer stays small with a thousand services. The newest part
-comes first, and what was read counts where a later part fails. Whatever goes wrong is told in the log, and the operator
-collects rates itself, as it does for services that are new.
+comes first, and what was read counts where a later part fails. Failures go to the log, and the operator collects rates
+itself, as it does for services that are new.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class RateHistory:
             now = await self._prometheus.now()
         except MetricsError as error:
             self._attempts -= 1
-            log.warning("no history of rates", extra={"error": str(error), "attempts_left": self._attempts})
+            log.warning(
+                "cannot read the history of rates", extra={"error": str(error), "attempts_left": self._attempts}
+            )
             return {}
         self._attempts = 0
         wanted = {service.key: service.window_seconds for service in services}
@@ -55,7 +57,7 @@ class RateHistory:
         return found
 
     async def _window(self, window: int, now: float) -> dict[ServiceKey, Rates]:
-        """Of all services, by rates over this window; as far back as Prometheus answers."""
+        """The history of all services, by rates over this window; as far back as Prometheus answers."""
         parts: dict[ServiceKey, list[Rates]] = defaultdict(list)
         query = rate_query(self._names, window_seconds=window)
         end = now - SPACING_SECONDS

@@ -49,37 +49,37 @@ def observe_live(
     generation: SizeFigures,
     joint: JointFigures,
 ) -> Observation:
-    """The observation of a service that has live series. Raise a MetricsError where they tell no demand."""
+    """The observation of a service that has live series. Raises a MetricsError where they do not give a demand."""
     load = _load(question, now=now, figures=figures)
     window = f"the last {load.covered_seconds:.0f} s"
     if load.completed == 0:
         if load.in_flight > 0:
             raise MissingMetricsError(
-                f"{question.series(question.names.completed[0])} {question.where} counts no finished request in "
-                f"{window} while {load.in_flight:g} are in flight: sizes are known once one finishes"
+                f"{question.series(question.names.completed[0])} {question.where} shows no finished request in "
+                f"{window} while {load.in_flight:g} are in flight; sizes are known when the first one finishes"
             )
         return Observation(reason=MetricsReason.FOUND, message=f"no request in {window}")
     try:
         demand, untold = demand_of(question, load, prompt=prompt, generation=generation, joint=joint)
     except BadHistogram as error:
         raise InvalidMetricsError(
-            f"{question.series('')} {question.where} gives no sizes though {load.completed:.0f} requests finished in "
-            f"{window}: {error}: compare the engine's /metrics"
+            f"{question.series('')} {question.where} has no sizes, although {load.completed:.0f} requests finished in "
+            f"{window}: {error}. Compare the engine's /metrics"
         ) from error
     return Observation(
         reason=MetricsReason.FOUND,
         demand=demand,
         samples=load.completed,
-        message=f"{load.completed:.0f} requests finished in {window}, {load.rate_rps:.3g} per second arrive"
-        + (f"; joint sizes: {demand.size_source.value}, since {untold}" if untold else ""),
+        message=f"{load.completed:.0f} requests finished in {window}, {load.rate_rps:.3g} req/s arrive"
+        + (f"; joint sizes: {demand.size_source.value}, because {untold}" if untold else ""),
     )
 
 
 def foreign_models(question: ServiceSeries, names: Sequence[str], served: str) -> MissingMetricsError:
-    """Why pods that export several models tell nothing of the service's own."""
+    """Why pods that export several models do not show the service's own."""
     return MissingMetricsError(
-        f"{question.series(question.names.running[0])} {question.where} is of the models {', '.join(names)} "
-        f'({MODEL}), none of which is "{served}": set spec.model.name to the one that this service serves'
+        f"{question.series(question.names.running[0])} {question.where} reports the models {', '.join(names)} "
+        f'({MODEL}), but not "{served}"; set spec.model.name to the model that this service serves'
     )
 
 
@@ -90,17 +90,15 @@ def explain_absence(
     series = question.series(question.names.running[0])
     targets, up = absence.get(FigureRole.TARGETS, 0.0), absence.get(FigureRole.TARGETS_UP, 0.0)
     if targets == 0:
-        scraped = "no target of it is scraped: check that its pods run, and that"
+        scraped = "Prometheus scrapes no target of it: check that its pods run, and that"
     elif up == 0:
-        scraped = f"none of its {targets:g} targets answers: check that its pods are Ready and that"
+        scraped = f"its {targets:g} targets do not answer: check that its pods are Ready and that"
     else:
         scraped = f"{up:g} of its {targets:g} targets answer, but do not export it: check the engine's version and that"
     way_out = f"{scraped} Prometheus scrapes the engine pods and keeps their labels (docs/metrics.md)"
     if absence.get(FigureRole.SEEN, 0.0) > 0:
-        return StaleMetricsError(
-            f"series {series} {question.where} ended less than {SEEN_WITHIN} ago and there is none now: {way_out}"
-        )
-    return MissingMetricsError(f"no series {series} {question.where}: {way_out}")
+        return StaleMetricsError(f"series {series} {question.where} ended less than {SEEN_WITHIN} ago: {way_out}")
+    return MissingMetricsError(f"there is no series {series} {question.where}: {way_out}")
 
 
 def _load(question: ServiceSeries, *, now: float, figures: Mapping[FigureRole, float]) -> LiveLoad:
@@ -112,8 +110,8 @@ def _load(question: ServiceSeries, *, now: float, figures: Mapping[FigureRole, f
     if scrapes < 2:
         raise MissingMetricsError(
             f"{question.series(names.running[0])} {question.where} has {scrapes:g} sample in the last "
-            f"{question.window_seconds} s and a rate needs two: wait if the pods are new, or set spec.workload.window "
-            "to at least four scrape intervals"
+            f"{question.window_seconds} s, but a rate needs two; wait if the pods are new, or set "
+            "spec.workload.window to at least four scrape intervals"
         )
     completed = _figure(question, figures, FigureRole.COMPLETED, names.completed)
     running = _figure(question, figures, FigureRole.RUNNING, names.running)
@@ -123,8 +121,8 @@ def _load(question: ServiceSeries, *, now: float, figures: Mapping[FigureRole, f
     covered = now - earliest
     if covered < needed_seconds(question.window_seconds):
         raise MissingMetricsError(
-            f"{question.series(names.running[0])} {question.where} began {covered:.0f} s ago: a rate needs "
-            f"{needed_seconds(question.window_seconds):.0f} s of data, wait"
+            f"{question.series(names.running[0])} {question.where} began {covered:.0f} s ago, but a rate needs "
+            f"{needed_seconds(question.window_seconds):.0f} s of data; wait"
         )
     return LiveLoad(
         completed=completed,
@@ -157,12 +155,12 @@ def _figure(
     value = figures.get(role)
     if value is None:
         raise MissingMetricsError(
-            f"no series {question.series(' or '.join(names))} {question.where}, though its pods are scraped: check the "
-            "engine's version and that no relabelling rule drops it (docs/metrics.md)"
+            f"there is no series {question.series(' or '.join(names))} {question.where}, although its pods are "
+            "scraped: check the engine's version and that no relabelling rule drops it (docs/metrics.md)"
         )
     if not math.isfinite(value) or (value < 0 and not signed):
         raise InvalidMetricsError(
-            f"{question.series(names[0])} {question.where} gives {value:g} for {role.value}: its engine or its "
-            "scraping is broken, compare the engine's /metrics"
+            f"{question.series(names[0])} {question.where} has the impossible value {value:g} for {role.value}: the "
+            "engine or its scraping is broken. Compare the engine's /metrics"
         )
     return value

@@ -1,7 +1,7 @@
 """Reads the demand of all services from Prometheus: a fixed number of requests per round, whatever their number.
 
 One request for Prometheus's own time, at which everything else is evaluated; four per distinct window, five where a
-gateway's counts are read; one more where a service has no live series, to tell why. Keeps nothing between rounds.
+gateway's counts are read; one more where a service has no live series, to find out why. Keeps nothing between rounds.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 class ServiceQuery:
     """An LLMService to observe, and the time over which its rates and sizes are taken.
 
-    `served_model`: the name that its engines serve under, which tells its series where they export several models.
+    `served_model`: the name that its engines serve under, which selects its series where they export several models.
     """
 
     namespace: str
@@ -94,7 +94,8 @@ class MetricsReader:
         self._gateway_metric = gateway_metric
 
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]:
-        """By (namespace, name). A failure becomes the reason and message of the services that it concerns."""
+        """Observations by (namespace, name). A failure becomes the reason and message of the services that it
+        concerns."""
         if not services:
             return {}
         try:
@@ -172,7 +173,8 @@ class MetricsReader:
             )
         except MetricsError as error:
             return _failed(error)
-        # Why the sizes are no better known is told here and not in the status, where its figures would never rest.
+        # The log and not the status says why the sizes are not better known: in the status its figures would change all
+        # the time.
         log.debug("observed", extra={"namespace": service.namespace, "service": service.name, "found": seen.message})
         return seen
 

@@ -97,7 +97,7 @@ class Prometheus:
     """Prometheus at one base URL (a path prefix is kept)."""
 
     def __init__(self, *, base_url: str, client: httpx.AsyncClient) -> None:
-        """Raise ValueError where `base_url` is no http or https address."""
+        """Raises ValueError where `base_url` is not an http or https address."""
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError(
@@ -154,12 +154,12 @@ class Prometheus:
                 status = response.status_code
         except TimeoutError as error:
             raise PrometheusUnavailableError(
-                f"Prometheus {self.address} gave no whole answer within {REQUEST_SECONDS:g} s: check its load"
+                f"Prometheus {self.address} did not answer completely within {REQUEST_SECONDS:g} s; check its load"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise PrometheusUnavailableError(
-                f"Prometheus {self.address} cannot be asked: {type(error).__name__}: {error or 'no detail'}: "
-                "check --prometheus-url, its Service and its pods"
+                f"Prometheus {self.address} cannot be queried ({type(error).__name__}: {error or 'no detail'}); check "
+                "--prometheus-url, its Service and its pods"
             ) from error
         if status != httpx.codes.OK:
             raise PrometheusUnavailableError(
@@ -174,8 +174,8 @@ class Prometheus:
             body += part
             if len(body) > MAX_ANSWER_BYTES:
                 raise PrometheusUnavailableError(
-                    f"Prometheus {self.address} answered more than {MAX_ANSWER_BYTES} bytes: "
-                    "give Medley a Prometheus that scrapes only the engine pods it plans for",
+                    f"Prometheus {self.address} answered more than {MAX_ANSWER_BYTES} bytes; give Medley a Prometheus "
+                    "that scrapes only the engine pods it plans for",
                     retryable=False,
                 )
         return bytes(body)
@@ -187,8 +187,8 @@ class Prometheus:
         else:
             detail = str(error)
         return PrometheusUnavailableError(
-            f"what answers at {self.address} does not speak Prometheus's HTTP API ({detail[:QUOTED_CHARACTERS]}): "
-            "check --prometheus-url",
+            f"the server at {self.address} does not speak Prometheus's HTTP API ({detail[:QUOTED_CHARACTERS]}); check "
+            "--prometheus-url",
             retryable=False,
         )
 

@@ -27,10 +27,10 @@ REPLICA_SET = ("medley_dev_variant", "pod_template_hash")
 
 MODEL = "model_name"
 BLOCKS, BLOCK_TOKENS, CACHE_TOKENS = "num_gpu_blocks", "block_size", "kv_cache_size_tokens"
-"""Labels of the engine's cache settings. The last one is the engine's own product, which newer engines tell."""
+"""Labels of the engine's cache settings. The last one is the engine's own product, which newer engines export."""
 GATEWAY_NAMESPACE, GATEWAY_SERVICE = "medley_namespace", "medley_service"
 GATEWAY_PROMPT, GATEWAY_GENERATION = "prompt_le", "generation_le"
-"""Labels of the gateway's counts. Not `namespace`: a collector's targets have one of their own."""
+"""Labels of the gateway's counts. Not `namespace`: a collector's targets already have that label."""
 
 SELECTOR = f'{{{NAMESPACE}!="",{SERVICE}!="",pod!=""}}'
 PER_SERVICE = f"{NAMESPACE}, {SERVICE}"
@@ -151,7 +151,7 @@ def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
 
 
 def engine_query(names: EngineNames, *, window_seconds: int) -> str:
-    """What tells how sizes go together and what prefix caches save: KV caches, latencies, hits."""
+    """Figures that show how sizes go together and what prefix caches save: KV caches, latencies, hits."""
     window = f"[{window_seconds}s]"
 
     def increase(candidates: tuple[str, ...], suffix: str = "") -> str:

@@ -1,6 +1,6 @@
 """Serves /metrics, /healthz and /readyz.
 
-In a thread of its own, so that a stuck event loop is reported instead of leaving the probe without an answer.
+It runs in a separate thread, so that a stuck event loop is reported instead of leaving the probe without an answer.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class MetricsServer:
                 try:
                     super().handle()
                 except ConnectionError as error:
-                    # A scraper that gave up waiting is no fault of ours, and no traceback.
+                    # A scraper that gave up waiting is not our fault and does not need a traceback.
                     log.debug("request dropped", extra={"error": str(error)})
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name of the base class

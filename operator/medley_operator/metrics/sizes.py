@@ -1,8 +1,9 @@
 """From the size figures of one service to its demand: the best joint distribution that they allow. Pure.
 
 The gateway's counts come first, then the variants' own histograms, then the tilt by KV usage, then the plain product
-(`medley_planner.workload.joint`). What is not exported, or cannot be trusted, leads to the next and is told in words;
-what is no number is an error, since then the engine's other figures are not to be trusted either.
+(`medley_planner.workload.joint`). A source that is not exported, or cannot be trusted, leads to the next and is named
+in the message; a figure that is not a number is an error, because then the engine's other figures cannot be trusted
+either.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class LiveLoad:
 
 @dataclass(frozen=True, slots=True)
 class JointFigures:
-    """What tells how sizes go together. `cells` is None where no gateway is asked."""
+    """Figures that show how sizes go together. `cells` is None where no gateway is asked."""
 
     engine: Mapping[FigureRole, float] = field(default_factory=dict)
     caches: CacheFigures = field(default_factory=CacheFigures)
@@ -108,7 +109,7 @@ def _joint(
     if isinstance(ratio, _Unknown):
         why.append(ratio.words)
     elif isinstance(ratio, Untold):
-        why.append(f"KV usage does not tell ({ratio.fault.value}): {ratio.message}")
+        why.append(f"KV usage does not reveal the joint sizes ({ratio.fault.value}): {ratio.message}")
     elif ratio > 0:
         return demand_from_tilt(load.rate_rps, whole, ratio=ratio), "; ".join(why)
     return None, "; ".join(why)
@@ -123,17 +124,17 @@ def _from_gateway(
     total = math.fsum(cells.values())
     low, high = load.completed / MOST_GATEWAY_EXCESS, load.completed * MOST_GATEWAY_EXCESS
     if not low <= total <= high:
-        return _Unknown(f"{metric} counts {total:.0f} requests where the engines finished {load.completed:.0f}")
+        return _Unknown(f"{metric} counts {total:.0f} requests, but the engines finished {load.completed:.0f}")
     counts: dict[tuple[float, float], float] = {}
     for (prompt, generation), count in cells.items():
         cell = edge_tokens(prompt, metric), edge_tokens(generation, metric)
         counts[cell] = counts.get(cell, 0.0) + count
     found = demand_from_cells(load.rate_rps, counts, prompt_mean=moments[0].mean, generation_mean=moments[1].mean)
-    return found if found is not None else _Unknown(f"{metric} counts {total:.0f} requests, too few")
+    return found if found is not None else _Unknown(f"{metric} counts only {total:.0f} requests")
 
 
 def _by_variant(question: ServiceSeries, prompt: SizeFigures, generation: SizeFigures) -> list[Sizes]:
-    """Of the variants that have both histograms; none where some pods carry no variant's label."""
+    """Histograms of the variants that have both; none where some pods lack the variant's label."""
     if "" in prompt.variants or prompt.variants != generation.variants:
         return []
     return [
@@ -162,7 +163,7 @@ def _held(question: ServiceSeries, load: LiveLoad, joint: JointFigures) -> HeldT
     for replica_set, usage in joint.caches.usage.items():
         sizes = _cache_sizes(joint.caches.pods.get(replica_set, {}))
         if sizes is None:
-            return _Unknown(f"no size of the KV cache in {question.series(names.cache_config[0])}")
+            return _Unknown(f"{question.series(names.cache_config[0])} has no size of the KV cache")
         pods = math.fsum(count for count, _, _ in sizes)
         tokens = math.fsum(count * number * block for count, number, block in sizes)
         held += usage / load.scrapes * tokens / pods
@@ -186,7 +187,7 @@ def _held(question: ServiceSeries, load: LiveLoad, joint: JointFigures) -> HeldT
 
 
 def _cache_sizes(pods: Mapping[tuple[str, str], float]) -> list[tuple[float, float, float]] | None:
-    """(pods, blocks, tokens per block) of each size; None where there is none or the engine tells none."""
+    """(pods, blocks, tokens per block) of each size; None where there is none or the engine does not export it."""
     sizes: list[tuple[float, float, float]] = []
     for (blocks, block_tokens), count in pods.items():
         if not (blocks.isdigit() and block_tokens.isdigit() and int(blocks) > 0 and int(block_tokens) > 0):
@@ -196,7 +197,7 @@ def _cache_sizes(pods: Mapping[tuple[str, str], float]) -> list[tuple[float, flo
 
 
 def _numbers(question: ServiceSeries, joint: JointFigures) -> None:
-    """Raise InvalidMetricsError for a figure that is no number or negative: counters and shares never are."""
+    """Raises InvalidMetricsError for a figure that is not a number or negative: counters and shares never are."""
     names = question.names
     series = {
         FigureRole.ITL_SECONDS: f"{names.inter_token_seconds[0]}_sum",
@@ -212,8 +213,8 @@ def _numbers(question: ServiceSeries, joint: JointFigures) -> None:
     for text, value in found:
         if not math.isfinite(value) or value < 0:
             raise InvalidMetricsError(
-                f"{text} {question.where} gives {value:g}: what exports it or its scraping is broken, compare its "
-                "/metrics"
+                f"{text} {question.where} has the impossible value {value:g}: its exporter or its scraping is broken. "
+                "Compare its /metrics"
             )
 
 
@@ -226,7 +227,7 @@ def _histogram(question: ServiceSeries, names: tuple[str, ...], sizes: SizeFigur
     histogram = sizes.histogram(f"{series} {question.where}")
     if histogram is None:
         raise MissingMetricsError(
-            f"no series {series} with its _sum {question.where}, though its pods are scraped: check the engine's "
-            "version, and that Prometheus drops or converts no classic histograms (docs/metrics.md)"
+            f"there is no series {series} with its _sum {question.where}, although its pods are scraped: check the "
+            "engine's version, and that Prometheus does not drop or convert classic histograms (docs/metrics.md)"
         )
     return histogram

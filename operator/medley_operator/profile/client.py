@@ -112,7 +112,7 @@ class Endpoint:
         )
 
     async def text_of(self, path: str) -> str | None:
-        """The body of a GET, None where there is none to have."""
+        """The body of a GET, or None where there is none."""
         try:
             answer = await self._client.get(f"{self.url}{path}", timeout=_PROBE_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL):
@@ -121,18 +121,18 @@ class Endpoint:
 
 
 def _check_url(url: str) -> None:
-    """What httpx only says once it connects, or not at all in one error of its own."""
+    """What httpx only says once it connects, or not in one kind of error."""
     try:
         parsed = httpx.URL(url)
         sound = parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 1) < 65536
     except httpx.InvalidURL:
         sound = False
     if not sound:
-        raise BadInput("", "--endpoint", url, "it is not the URL of a server; give one as http://host:8000")
+        raise BadInput("", "--endpoint", url, "it is not the URL of a server; give one such as http://host:8000")
     if parsed.userinfo:
         raise BadInput.whole(
             f"--endpoint of host {parsed.host}",
-            "holds a user or a password, which messages would show; leave them out and put the API key into the "
+            "contains a user or a password, which messages would show; remove them and put the API key into the "
             "variable that --api-key-env names",
         )
 

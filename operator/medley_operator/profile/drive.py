@@ -18,9 +18,9 @@ from medley_operator.profile.stream import Progress
 
 _FEWEST_FAILED = 5
 _PAUSE_SECONDS = 0.05
-"""Of a client whose request failed: a server in trouble is not to be hammered."""
+"""Wait of a client whose request failed: a server in trouble must not be hammered."""
 Watcher = Callable[[int], None]
-"""Told how many of the measured requests are answered."""
+"""Called with the number of measured requests that are answered."""
 
 
 async def drive(

@@ -70,7 +70,7 @@ def _point(run: Any, *, where: str) -> Imported:
 
 
 def _load(run: Mapping[str, Any], *, throughput: float, where: str) -> tuple[float | None, float | None] | str:
-    """(clients, rate), one of them None; or why the benchmark is no steady state."""
+    """(clients, rate), one of them None; or why the benchmark is not a steady state."""
     at = "config.strategy" if look_up(run, "config.strategy") is not None else "args.strategy"
     kind = look_up(run, f"{at}.type_")
     if kind == "synchronous":

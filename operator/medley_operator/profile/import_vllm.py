@@ -75,7 +75,7 @@ def vllm_run(run: Any, *, where: str) -> Imported:
 def _load(
     run: Mapping[str, Any], *, under_way: float, throughput: float, where: str
 ) -> tuple[float | None, float | None] | str:
-    """(clients, rate), one of them None; or why the run is no steady state."""
+    """(clients, rate), one of them None; or why the run is not a steady state."""
     asked = run.get("request_rate")
     rate = math.inf if asked in (None, "inf") else figure(run, "request_rate", where=where)
     if not rate > 0.0:
@@ -100,6 +100,6 @@ def _load(
 
 
 def _measured_at(date: Any) -> str | None:
-    """ "20261127-130000" as RFC 3339; the zone is not told and taken for UTC."""
+    """ "20261127-130000" as RFC 3339; the zone is missing and taken for UTC."""
     match = _DATE.fullmatch(date) if isinstance(date, str) else None
     return "{}-{}-{}T{}:{}:{}Z".format(*match.groups()) if match else None

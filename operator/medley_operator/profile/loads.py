@@ -54,7 +54,7 @@ class LoadRun:
 
 
 MEASURED_RATES = (0.3, 0.6, 0.8)
-"""Of the largest throughput seen: from a load of single requests to one just short of queues."""
+"""Shares of the largest throughput seen: from a load of single requests to one just short of queues."""
 
 
 def grid(

@@ -39,10 +39,10 @@ def model_profile_manifest(
 ) -> dict[str, Any]:
     """The manifest as plain JSON values, without defaults, as `kubectl apply` takes it.
 
-    `points` are all that were measured, `fit` is of them: those that it refused are left out. `measured_at` is RFC 3339
-    in UTC with whole seconds ("2026-11-27T13:00:00Z"), `token_budget` and `max_sequences` the measured engine's limits.
-    `name` None: made from model and layout. Raises pydantic's ValidationError where a value is none
-    that the API takes.
+    `points` are all measured points, `fit` is their fit; the points that it refused are left out. `measured_at` is RFC
+    3339 in UTC with whole seconds ("2026-11-27T13:00:00Z"), `token_budget` and `max_sequences` the measured engine's
+    limits. `name` None: made from model and layout. Raises pydantic's ValidationError where the API does not take a
+    value.
     """
     refused = [point for point, _ in fit.refused]
     kept = [point for point in points if point not in refused]

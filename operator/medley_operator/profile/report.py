@@ -1,7 +1,8 @@
-"""What the readers of other tools' reports share: the points they find, and how they say that a report makes no sense.
+"""Shared by the readers of other tools' reports: the points they find, and how they refuse a report that makes no
+sense.
 
-Pure: a report comes as parsed JSON. A load that is no steady state is skipped with the reason; figures that contradict
-each other are an error, since nothing then tells which of them to believe.
+Pure: a report comes as parsed JSON. A load that is not a steady state is skipped with the reason; figures that
+contradict each other are an error, because nothing then shows which of them is right.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class BadReport(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`skipped`: loads that are no points, and why. `measured_at`: RFC 3339 in UTC, `model`: None where no report
-    tells it."""
+    """`skipped`: loads that are not points, and why. `measured_at`: RFC 3339 in UTC, `model`: None where no report has
+    it."""
 
     points: tuple[LoadPoint, ...]
     skipped: tuple[str, ...]
@@ -40,7 +41,9 @@ def joined(parts: Sequence[Imported]) -> Imported:
     """Several reports as one; the newest time counts. Raises BadReport where they are of different models."""
     models = sorted({part.model for part in parts if part.model is not None})
     if len(models) > 1:
-        way_out = "the reports are of different models; a profile is of one, so import those of each by themselves"
+        way_out = (
+            "the reports are of different models, but a profile is of one; import the reports of each model separately"
+        )
         raise BadReport("", "model_id", models[:2], way_out)
     return Imported(
         points=tuple(point for part in parts for point in part.points),
@@ -62,7 +65,7 @@ def figure(values: Mapping[str, Any], path: str, *, where: str) -> float:
 
 
 def count(values: Mapping[str, Any], path: str, *, where: str) -> float:
-    """As `figure`, and finite: what is counted can be told as a whole number."""
+    """As `figure`, and finite, so that a count is a whole number."""
     found = figure(values, path, where=where)
     if not math.isfinite(found):
         raise BadReport(where, path, found, "it is not a count; give a report that has one there")

@@ -20,10 +20,10 @@ def result_line(run: Run) -> str:
     point = point_of(run)
     if point is None or point.ttft_seconds is None or point.tpot_seconds is None:
         why = {
-            Ending.SATURATED: "more than the server keeps up with: requests pile up, not used",
-            Ending.FAILED: "too many requests failed, not used",
-            Ending.OUT_OF_TIME: "the time limit came before its end, not used",
-            Ending.MEASURED: "no request was answered whole, not used",
+            Ending.SATURATED: "not used: requests pile up, because the load is more than the server keeps up with",
+            Ending.FAILED: "not used: too many requests failed",
+            Ending.OUT_OF_TIME: "not used: the time limit ended it",
+            Ending.MEASURED: "not used: no request was answered completely",
         }[run.ending]
         return f"{run.load}: {why}{failed}"
     p95 = percentile([sample.tpot_seconds for sample in run.counted], 0.95)

@@ -72,7 +72,7 @@ class Run:
 
     @property
     def failures(self) -> Counter[str | None]:
-        """Of all requests, with how often each was seen."""
+        """Failures of all requests, with how often each was seen."""
         return Counter(sample.failure for sample in self.sent if sample.failure not in (None, CUT))
 
 

@@ -1,6 +1,6 @@
 """A whole load test: learns what the endpoint is, runs the loads of a grid one after the other, keeps to a time limit.
 
-What happens is told to a `Reporter`; a terminal and a log show it differently.
+A `Reporter` gets what happens; a terminal and a log show it differently.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ async def measure(
     deadline = clock() + max_seconds
     dialect = await endpoint.learn_dialect(prompts)
     if dialect.prompts.tokens_per_word is not None:
-        reporter.note("the server refuses prompts of token ids: text is sent, and prompt lengths are approximate")
+        reporter.note("the server refuses token ids as prompts, so text is sent and prompt lengths are approximate")
     if not dialect.exact:
-        reporter.note("the server refuses ignore_eos: generations may end before the length asked for")
+        reporter.note("the server refuses ignore_eos, so generations may end before the requested length")
     kv_tokens = kv_tokens_of(await endpoint.text_of("/metrics") or "")
     runs: list[Run] = []
     for number, load in enumerate(_all_loads(loads, more, runs), start=1):
         if _beyond_saturation(load, runs):
-            reporter.note(f"{load}: left out, a lower rate of this size is more than the server keeps up with")
+            reporter.note(f"{load}: left out, because the server did not keep up with a lower rate of this size")
             continue
         if clock() >= deadline:
             reporter.note(f"the time limit of {max_seconds:g} s is over: the remaining loads are left out")

@@ -1,4 +1,4 @@
-"""Reads a streamed completion: server-sent events cut into chunks at any byte, and the tokens that each tells. Pure."""
+"""Reads a streamed completion: server-sent events cut into chunks at any byte, and the tokens in each. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 MOST_TOKENS = 10**9
-"""Of one request; a server that tells more tells nothing."""
+"""Most tokens of one request; a larger count from a server is ignored."""
 
 
 class EventReader:
@@ -27,10 +27,10 @@ class EventReader:
 
 @dataclass(slots=True)
 class Progress:
-    """What a stream has told up to now. Times are those at which the chunks were read, in the caller's seconds.
+    """The content of a stream up to now. Times are those at which the chunks were read, in the caller's seconds.
 
-    `first_tokens`: tokens that came with the first chunk; servers that tell no usage are taken to send one token per
-    chunk. `failure`: an error that the server sent instead of tokens; the stream is then over.
+    `first_tokens`: tokens that came with the first chunk; servers that do not report usage are assumed to send one
+    token per chunk. `failure`: an error that the server sent instead of tokens; the stream is then over.
     """
 
     first_at: float | None = None
@@ -63,7 +63,7 @@ class Progress:
     def _count(self, event: dict[str, Any], usage: dict[str, Any], *, at: float) -> None:
         told = usage.get("completion_tokens")
         if event.get("choices"):
-            # A chunk without a token yet tells 0; the one that only closes the stream repeats the count.
+            # A chunk without a token yet says 0; the one that only closes the stream repeats the count.
             generated = told if _is_count(told) else self.generated + 1
             if generated > self.generated:
                 if self.first_at is None:

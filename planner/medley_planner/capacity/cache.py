@@ -23,7 +23,7 @@ from medley_planner.workload.grid import standard_buckets
 
 SUFFIX = ".capacity.json"
 MOST_RPS = 1e6
-"""Of one replica; above it is no rate that was simulated."""
+"""Largest rate of one replica in a stored table; a larger figure did not come from the simulator."""
 MOST_FILES = 8192
 """The oldest beyond these are removed: at 4 KiB each, 32 MiB."""
 

@@ -28,9 +28,9 @@ Prior: TypeAlias = Callable[[StepFactors], StepTime]
 """The estimated step time of the engine, with its parts multiplied."""
 
 OWN_DEVIATION = 0.5
-"""Of each factor from what all have in common, at the start."""
+"""Doubt of each factor apart from what all have in common, at the start."""
 COMMON_DEVIATION = 1.5
-"""Of all factors together: a data sheet may be off by three times as a whole."""
+"""Doubt of all factors together: a data sheet may be off by three times as a whole."""
 FIRST_COVARIANCE: Vector = np.eye(4) * OWN_DEVIATION**2 + COMMON_DEVIATION**2
 DRIFT = 0.01
 """Standard deviation by which a factor may change from window to window, if it were all of the step."""
@@ -44,12 +44,12 @@ RESTART_WIDTH = 4.0
 """Times the doubt of the start: an engine that is off by more than the start allows for must be found too."""
 LEAST_FACTOR = 0.2
 MOST_CHANGE = 0.5
-"""Of a factor by one window, as a share of it."""
+"""Largest change of a factor by one window, as a share of it."""
 MEMORY = 0.98
-"""Share of a window's weight that is left in the next one, where it is told whether loads differed at all."""
+"""Share of a window's weight that is left in the next one, for the question whether loads differed at all."""
 MAX_CONDITION = 1e4
-"""Of what the windows told in two directions (squares: 100 times as far in the one as in the other); beyond it they
-tell of one operating point only."""
+"""Largest ratio of what the windows showed in two directions (squares: 100 times as far in the one as in the other);
+beyond it they show one operating point only."""
 AVERAGED = 0.2
 """Weight of the newest window in the mean error."""
 MIN_WINDOWS = 12
@@ -74,7 +74,7 @@ class CalibrationState(StrEnum):
 class Calibration:
     """What was learned of one engine. `covariance` is of the four factors, in the order of `PARTS`.
 
-    `told`: how much the windows told in each direction. `error`: running mean of how far windows were from what was
+    `told`: how much the windows showed in each direction. `error`: running mean of how far windows were from what was
     expected of them, as a share. `heaviest`: the load with the largest batch so far.
     """
 
@@ -108,9 +108,9 @@ def learn(calibration: Calibration, window: Window, prior: Prior) -> Learned:
     surprise = observed - expected
     noise = (NOISE * max(observed, expected)) ** 2
     told = MEMORY * calibration.told + np.outer(slope, slope) / expected**2
-    # A single operating point tells one number: the engine as a whole is slower or faster. The first window is one.
+    # A single operating point gives one number: the engine as a whole is slower or faster. The first window is one.
     direction = state if _one_point(told) else None
-    # Where a window tells little, doubt does not grow either: else it would without end.
+    # Where a window shows little, doubt does not grow either: else it would grow without end.
     covariance = calibration.covariance + DRIFT**2 * np.diag(slope * state / expected)
     spread = float(slope @ covariance @ slope) + noise
     if surprise**2 > GATE * spread:
@@ -143,8 +143,8 @@ def learn(calibration: Calibration, window: Window, prior: Prior) -> Learned:
 def cautious_factors(calibration: Calibration, prior: Prior) -> StepFactors:
     """One standard deviation slower than learned, where it matters: under `PEAK` times the heaviest load seen.
 
-    Of all factors within one deviation, those with the longest step there (not each factor's own bound: what a single
-    operating point tells is a sum of parts, each of which is uncertain while the sum is not).
+    Of all factors within one deviation, those with the longest step there (not each factor's own bound: a single
+    operating point gives a sum of parts, each of which is uncertain while the sum is not).
     """
     if calibration.heaviest is None:
         return calibration.factors

@@ -14,10 +14,10 @@ from medley_planner.capacity.speed import PARTS, StepFactors
 from medley_planner.capacity.window import OperatingPoint
 
 VERSION = 1
-"""Of the record; another one is refused, since its numbers may mean something else."""
+"""Version of the record; another one is refused, because its numbers may mean something else."""
 MOST_FACTOR = 1e3
 MOST_FIGURE = 1e12
-"""Of all others: far above what is learned, far below where products overflow."""
+"""Largest of all other figures: far above what is learned, far below where products overflow."""
 
 
 class BadRecord(BadInput):
@@ -25,7 +25,7 @@ class BadRecord(BadInput):
 
     @classmethod
     def at(cls, field: str, value: object, way_out: str) -> BadRecord:
-        """Of the record as a whole, which its reader names."""
+        """A fault in a field of a record; the reader of the record adds its name."""
         return cls("", field, value, way_out)
 
 
@@ -63,7 +63,7 @@ def from_record(record: Mapping[str, Any]) -> Calibration:
             heaviest=_point(record["heaviest"]),
         )
     except KeyError as error:
-        raise BadRecord.at(str(error.args[0]), MISSING, "the record is not whole") from error
+        raise BadRecord.at(str(error.args[0]), MISSING, "the record is incomplete") from error
     except (TypeError, ValueError, OverflowError) as error:
         raise error if isinstance(error, BadRecord) else BadRecord.whole("", str(error)) from error
     for part in PARTS:
@@ -87,7 +87,7 @@ def _matrix(name: str, value: Any) -> Vector:
         or not (np.abs(matrix) <= MOST_FIGURE).all()
         or not np.allclose(matrix, matrix.T, atol=1e-9)
     ):
-        way_out = f"it is not a symmetric matrix of four by four numbers, none beyond {MOST_FIGURE:g}"
+        way_out = f"it is not a symmetric four by four matrix with entries up to {MOST_FIGURE:g}"
         raise BadRecord.at(name, value, way_out)
     if np.linalg.eigvalsh(matrix)[0] < -1e-9:
         raise BadRecord.at(name, value, "it has a negative variance")

@@ -46,7 +46,7 @@ class Cell:
     max_sequences: float
     kv_tokens: float
     prefill_share: float = 1.0
-    """Of the prompt, what is computed: the rest comes from a prefix cache, but is attended to and held like all."""
+    """Computed tokens of the prompt: the rest comes from a prefix cache, but is attended to and held like all."""
 
     @property
     def computed(self) -> float:

@@ -1,9 +1,9 @@
 """From a few measured loads of one replica to the factors on its step time: what a `ModelProfile` holds. Pure.
 
 The latency model is the closed form that `medley estimate` uses, read at each point's load; the factors are those at
-which it tells the measured latencies. Few points cannot tell the four parts of a step apart, so the fit starts from
-the belief that the data sheet's estimate is wrong by one common factor and its parts differ little: one point then
-moves all parts alike, and each further one lets them differ where it says so.
+which it gives the measured latencies. Few points cannot tell the four parts of a step apart, so the fit starts from the
+belief that the data sheet's estimate is wrong by one common factor and its parts differ little: one point then moves
+all parts alike, and each further one lets them differ where it shows that they do.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
 
 LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0
-"""Factors beyond these tell of another model, GPU or unit, not of a fast or slow engine."""
+"""Factors beyond these come from another model, GPU or unit, not from a fast or slow engine."""
 
 # In natural logarithms, as standard deviations of what is believed and of what is measured. TTFT counts little: it
-# hangs on how a load test starts and on queues, which the mean of a step does not tell.
+# hangs on how a load test starts and on queues, which the mean of a step does not show.
 _COMMON, _APART = 1.5, 0.4
 _TPOT_NOISE, _TTFT_NOISE = 0.04, 0.4
 _PERCENTILE = 95.0
@@ -38,8 +38,8 @@ _PERCENTILE = 95.0
 class Fit:
     """The factors, and how far the model with them is off the points that were used, as shares of the measured.
 
-    `error`: mean absolute relative error of TPOT (of TTFT where no point tells TPOT), `ttft_error` of TTFT (None where
-    no point tells it).
+    `error`: mean absolute relative error of TPOT (of TTFT where no point has TPOT), `ttft_error` of TTFT (None where no
+    point has it).
     """
 
     factors: StepFactors
@@ -149,7 +149,7 @@ def _latency(step: StepTime, load: Load, point: LoadPoint, *, first_wave: bool) 
 
 
 def _errors(points: Sequence[LoadPoint], latencies: Sequence[Latency]) -> tuple[float | None, float | None]:
-    """Mean absolute relative errors of TPOT and TTFT, each over the points that tell it."""
+    """Mean absolute relative errors of TPOT and TTFT, each over the points that have it."""
     pairs = list(zip(points, latencies, strict=True))
     return (
         _mean_error((point.tpot_seconds, latency.tpot_seconds) for point, latency in pairs),
@@ -158,6 +158,7 @@ def _errors(points: Sequence[LoadPoint], latencies: Sequence[Latency]) -> tuple[
 
 
 def _mean_error(pairs: Iterable[tuple[float | None, float]]) -> float | None:
-    """Of (measured, predicted); what was not measured does not count, and None where nothing was."""
+    """Mean relative error of (measured, predicted) pairs; pairs without a measurement do not count, and None where
+    there is none."""
     errors = [abs(predicted / measured - 1.0) for measured, predicted in pairs if measured is not None]
     return float(np.mean(errors)) if errors else None

@@ -49,7 +49,7 @@ class GridRatios:
     def ratios(self) -> Array:
         """Simulated to closed form, by prompt size (row) and generation size (column).
 
-        Where the closed form is 0 there is none. What stands there serves the sizes between it and the grid's last one
+        Where the closed form is 0 there is none. The figure there serves the sizes between it and the grid's last one
         that can be served: the trend of the shorter prompts, as far as it falls. All 1 where nothing can be served.
         """
         simulated, closed = np.array(self.simulated_rps), np.array(self.closed_form_rps)

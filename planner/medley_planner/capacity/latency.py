@@ -62,7 +62,7 @@ def at_concurrency(step: StepTime, load: Load, *, concurrency: float, first_wave
     decoding = min(starts * cell.decode_steps, load.token_budget - 1.0)
     free = load.token_budget - decoding
     starts = min(starts, _MOST_PREFILL * free / load.prompt_tokens)
-    # Its own prefill is no interruption of its decoding.
+    # Its own prefill does not interrupt its decoding.
     others = starts * (running - 1.0) / running
     state = SteadyState(step, cell, others, decoding, free)
     mean, square = state.moments()

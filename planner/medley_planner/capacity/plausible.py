@@ -32,7 +32,10 @@ def beats_the_limit(
     linear = shape.active_parameters() - shape.embedding_parameters()
     prompt_seconds = 2.0 * linear * prompt_tokens / flops
     if ttft_seconds < prompt_seconds:
-        return f"TTFT {ttft_seconds * 1e3:.1f} ms is below the {prompt_seconds * 1e3:.1f} ms of the prompt's products"
+        return (
+            f"TTFT {ttft_seconds * 1e3:.1f} ms is below the {prompt_seconds * 1e3:.1f} ms of the prompt's matrix "
+            "products"
+        )
     read_seconds = linear * precision.weight_bytes / bandwidth
     if tpot_seconds < read_seconds:
         return f"TPOT {tpot_seconds * 1e3:.2f} ms is below the {read_seconds * 1e3:.2f} ms of reading the weights"

@@ -60,12 +60,12 @@ def _malformed(point: LoadPoint) -> str:
 
 
 def _beyond_physics(point: LoadPoint, shape: ModelShape, layout: Layout) -> str:
-    # What is not told breaks no limit: it counts as for ever.
+    # A missing latency does not break a limit: it counts as infinite.
     ttft = math.inf if point.ttft_seconds is None else point.ttft_seconds
     tpot = math.inf if point.tpot_seconds is None else point.tpot_seconds
     under_way = point.concurrency
     if under_way is None:
-        # Little's law; where a latency is not told, neither are the requests under way.
+        # Little's law; where a latency is missing, so are the requests under way.
         seconds = ttft + point.generation_tokens * tpot
         under_way = (point.rate_rps or 0.0) * seconds if math.isfinite(seconds) else 1.0
     reason = beats_the_limit(

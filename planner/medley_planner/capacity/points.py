@@ -11,7 +11,7 @@ class LoadPoint:
 
     Sizes are mean tokens of the requests. The load is `concurrency` clients, each with one request at a time, or
     Poisson arrivals at `rate_rps`; the other one is None. `tpot_seconds` is None where no request generated a second
-    token, `ttft_seconds` None where the tool does not tell it. `requests` were measured.
+    token, `ttft_seconds` None where the tool does not report it. `requests` were measured.
     """
 
     prompt_tokens: float

@@ -48,7 +48,8 @@ class TableGroup:
     max_sequences: int
 
     def __hash__(self) -> int:
-        """Of what tells most groups apart: a whole model shape takes ten times as long, and rounds hash thousands."""
+        """Hash of the fields that tell most groups apart: a whole model shape takes ten times as long, and rounds hash
+        thousands."""
         return hash((self.shape.name, self.targets, self.max_model_len, self.max_sequences))
 
 

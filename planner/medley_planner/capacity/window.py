@@ -22,7 +22,7 @@ MAX_QUEUE_SHARE = 0.5
 
 
 class SkipReason(StrEnum):
-    """Why a window tells nothing of the engine's speed."""
+    """Why a window does not show the engine's speed."""
 
     MISSING = "MissingSeries"
     INVALID = "InvalidFigures"

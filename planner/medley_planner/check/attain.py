@@ -29,17 +29,18 @@ from medley_planner.engine.trace import Floats, Ints
 from medley_planner.variants import Replica
 
 REQUESTS = 3000
-"""Of each simulation, the first `_WARM_UP` of them not judged. 95 % of 2,700 is known to about 1 point."""
+"""Requests of each simulation, the first `_WARM_UP` of them not judged. 95 % of 2,700 is known to about 1 point."""
 _WARM_UP = 0.1
 _SEED = 20_260_101
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What of a service the check must know beyond the problem: how each variant's replica is run, and the targets.
+    """Facts about a service that the check needs beyond the problem: how each variant's replica is run, and the
+    targets.
 
     `last_factors`: what the capacities of the plan that runs were multiplied by, by variant. A check without memory
-    begins with them, so that a restart changes nothing; they are no part of what a subject is.
+    begins with them, so that a restart changes nothing; they are not part of a subject's identity.
     """
 
     replicas: tuple[tuple[str, Replica], ...]

@@ -1,6 +1,6 @@
 """By how much a variant's capacity was wrong: the part of its load at which it attains what it did not. Pure.
 
-Only lowers: that a plan attains more than was asked is what headroom and derating are for, and no proof that a
+Only lowers: that a plan attains more than was asked is what headroom and derating are for, and does not prove that a
 capacity may be raised.
 """
 
@@ -14,7 +14,7 @@ from medley_planner.check.attain import ReplicaLoad, attained
 from medley_planner.variants import Replica
 
 FLOOR = 0.2
-"""Capacities are never lowered below this part of the table's: beyond, it is no error of adding loads."""
+"""Capacities are never lowered below this part of the table's: beyond, the error does not come from adding loads."""
 _STEPS = 5
 """Halvings of the bracket's ratio: 5 leave 5 %."""
 _OUT_OF_REACH = 0.01
@@ -45,7 +45,7 @@ def capacity_factor(replica: Replica, served: ReplicaLoad, targets: LatencyTarge
 
 
 def rounded_factor(factor: float) -> float:
-    """Downwards to thousandths, which a status can tell whole, and at least the floor."""
+    """Rounded down to thousandths, which a status can show in full, and at least the floor."""
     return max(min(math.floor(factor * 1000.0 + 1e-6) / 1000.0, 1.0), FLOOR)
 
 

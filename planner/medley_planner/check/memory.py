@@ -52,9 +52,9 @@ class CheckMemory:
 
     _known: dict[str, _Known] = field(default_factory=dict)
     _seen: dict[str, tuple[int, Seen]] = field(default_factory=dict)
-    """By service: which plan was looked at last, as a hash, and what that gave."""
+    """The last plan that was checked, as a hash, and its result, by service."""
     _turns: dict[str, int] = field(default_factory=dict)
-    """By service: the number of the round that last looked at it."""
+    """The number of the round that last checked it, by service."""
     _turn: int = 0
 
     def begin(self, problem: Problem, subjects: Mapping[str, Subject]) -> None:

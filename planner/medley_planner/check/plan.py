@@ -1,9 +1,9 @@
 """Plan, simulate the plan, correct the capacities that were wrong, plan again: one to three times. Pure.
 
 What was found is remembered by what it follows from, so that an equal round simulates nothing, corrects nothing and
-ends with the equal plan. The check has a part of the deadline; services that it did not reach are told as unchecked
-and come first in the next round. A correction never leaves demand out: where the pools cannot give what it asks for,
-it is taken back, and the prediction says what the plan is worth.
+ends with the equal plan. The check has a part of the deadline; services that it did not reach are reported as unchecked
+and come first in the next round. A correction never leaves demand out: where the pools cannot give what it asks for, it
+is taken back, and the prediction shows the plan's real attainment.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from medley_planner.model import Bucket
 Span = tuple[float, float]
 """The smallest and the largest size that a mean stands for."""
 _NEIGHBOUR = 4.0
-"""Means farther apart by ratio are no neighbours: the buckets of histograms and of the standard grid are narrower."""
+"""Means farther apart by ratio are not neighbours: the buckets of histograms and of the standard grid are narrower."""
 
 
 @dataclass(frozen=True, slots=True)

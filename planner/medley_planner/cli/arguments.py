@@ -22,7 +22,7 @@ def seconds_argument(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0 and below a day")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0 and below a day")
     return seconds
 
 
@@ -42,7 +42,7 @@ def add_plan_options(parser: argparse.ArgumentParser, *, why: bool = False) -> N
         metavar="SECONDS",
         type=seconds_argument,
         default=10.0,
-        help="how long to solve at most; default: 10",
+        help="most seconds to solve; default: 10",
     )
 
 
@@ -64,14 +64,14 @@ def _number(text: str, problem: str, *, high: float = math.inf) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and 0 < value <= high):
-        raise argparse.ArgumentTypeError(f"{text!r} is no {problem}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {problem}")
     return value
 
 
 def whole_argument(text: str) -> int:
     value = _number(text, "whole number of at least 1", high=1e9)
     if value != int(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(value)
 
 
@@ -86,7 +86,7 @@ def ratio_argument(text: str) -> float:
 def percentile_argument(text: str) -> float:
     value = _number(text, "percentile of at least 50 and below 100", high=99.999)
     if value < 50:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentile of at least 50 and below 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentile of at least 50 and below 100")
     return value
 
 
@@ -103,5 +103,5 @@ def duration_argument(text: str) -> float:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no finite duration above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite duration above 0")
     return seconds

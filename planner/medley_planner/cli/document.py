@@ -20,7 +20,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class BadDocument(BadInput):
-    """A file from which nothing can be planned. `also` are further faults of it, each with a line of its own."""
+    """A file from which nothing can be planned. `also` are further faults of it, each on a separate line."""
 
     also: tuple[BadInput, ...] = ()
 

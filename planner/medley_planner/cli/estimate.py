@@ -56,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
         "--profile",
         type=Path,
         metavar="FILE.yaml",
-        help="a ModelProfile: estimate from what was measured; model, GPU, degree and precision default to its own",
+        help="estimate from this ModelProfile; model, GPU, degree and precision default to its own",
     )
     parser.add_argument("--tp", type=whole_argument, metavar="GPUS", help="tensor parallel degree; default: 1")
     parser.add_argument("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: BF16")
@@ -65,10 +65,15 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--input", type=whole_argument, metavar="TOKENS", help="prompt tokens of a request")
     parser.add_argument(
-        "--output", type=whole_argument, metavar="TOKENS", dest="output_tokens", help="tokens it generates"
+        "--output", type=whole_argument, metavar="TOKENS", dest="output_tokens", help="generated tokens of a request"
     )
     load = parser.add_mutually_exclusive_group()
-    load.add_argument("--concurrency", type=whole_argument, metavar="CLIENTS", help="requests under way at all times")
+    load.add_argument(
+        "--concurrency",
+        type=whole_argument,
+        metavar="CLIENTS",
+        help="requests under way at all times (instead of --rate)",
+    )
     load.add_argument("--rate", type=positive_argument, metavar="RPS", help="requests per second, Poisson arrivals")
     parser.add_argument("--slo-ttft", type=duration_argument, metavar="DURATION", help='target, such as "1s"')
     parser.add_argument("--slo-tpot", type=duration_argument, metavar="DURATION", help='target, such as "50ms"')
@@ -86,7 +91,7 @@ def add_parser(subparsers: Any) -> None:
         "--cache-dir",
         type=directory_argument,
         metavar="DIR",
-        help="with --simulate: where what was simulated is kept; default: the user's cache directory",
+        help="with --simulate: directory for simulated rates; default: the user's cache directory",
     )
     parser.add_argument(
         "--csv",
@@ -98,8 +103,8 @@ def add_parser(subparsers: Any) -> None:
         "--range-ratio",
         type=ratio_argument,
         default=0.8,
-        help="with --csv: lengths are drawn evenly from this share of isl and osl upwards, as load tests of vLLM do "
-        "(1: all of that length); default: 0.8",
+        help="with --csv: lengths are drawn evenly between this share of isl and osl and their full value, as in "
+        "vLLM's load tests (1: all have the full length); default: 0.8",
     )
     parser.add_argument("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
     parser.set_defaults(run=run)

@@ -29,15 +29,18 @@ def add_parser(subparsers: Any) -> None:
     """Adds the `explain` command to an argparse subparsers object; the parsed arguments carry `run`."""
     parser = subparsers.add_parser(
         "explain",
-        help="why the plan of a bare instance or fleet is as it is",
+        help="explain the plan of a bare instance or fleet",
         description="Plan a bare instance or fleet (as `solve` reads it) and explain the plan: limits that bind and "
-        "what more of them would save, cost per million tokens, what each type alone would cost, why types are unused, "
-        "what to give way for demand that is not served. Exit status: 0 planned, 2 bad input, 3 partly or not "
+        "what more of them would save, cost per million tokens, what each type alone would cost, why types are "
+        "unused, and what would let unserved demand be served. Exit status: 0 planned, 2 bad input, 3 partly or not "
         "feasible, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="INSTANCE.json", type=Path, help="file with one instance or fleet")
     parser.add_argument(
-        "--last", metavar="FILE", type=Path, help="an earlier instance: explain what changed against its plan, and why"
+        "--last",
+        metavar="FILE",
+        type=Path,
+        help="an earlier instance; it is planned too, and the changes since then are explained",
     )
     add_options(parser)
     parser.set_defaults(run=run)
@@ -51,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=seconds_argument,
         default=10.0,
-        help="how long to try other plans at most; what is not found by then is left open; default: 10",
+        help="most seconds to try other plans; results that are not found by then are left open; default: 10",
     )
 
 

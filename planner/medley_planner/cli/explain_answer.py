@@ -45,7 +45,7 @@ class ServiceNotes:
 def answer_lines(
     explanation: Explanation, planned: Plan, savings: Savings, notes: ServiceNotes, *, why: bool
 ) -> list[str]:
-    """Lines may be longer than a terminal. With `why` tables follow, and all that changed is told here."""
+    """Lines may be longer than a terminal. With `why` tables follow, and all changes are listed here."""
     plans = {plan.service: plan for plan in planned.services}
     lines: list[str] = []
     for service in explanation.services:
@@ -165,7 +165,7 @@ def limit_price(limit: LimitExplanation) -> str:
     if limit.step_saving_per_hour is not None:
         saving = f"{per_hour(limit.step_saving_per_hour)}" if limit.step_saving_per_hour > 0 else "nothing"
         return f"{step}: {saving} (planned again)"
-    return "not found out in the time given" if limit.binding else ""
+    return "not determined within the time limit" if limit.binding else ""
 
 
 _VERDICTS = {
@@ -189,7 +189,7 @@ def _relaxations(relaxations: Sequence[Relaxation]) -> Iterator[str]:
         yield f"to serve all: {words}" if verdict == "serves all" else f"to serve more ({verdict}): {words}"
     more = len(relaxations) - _MOST_RELAXATIONS
     if more > 0:
-        yield f"{more} more limits could give way; --why shows them"
+        yield f"{more} more limits could be relaxed; --why shows them"
 
 
 def _changes(change: PlanChange, *, most: int | None) -> Iterator[str]:

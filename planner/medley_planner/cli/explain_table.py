@@ -41,11 +41,11 @@ def _print_tables(console: Console, explanation: Explanation) -> None:
         console.print(titled_table("Nodes", ("pool", "nodes", "$/h", "idle $/h"), rows))
     if explanation.limits:
         headings = ("limit of", "used", "limit", "binds", "what more of it would save")
-        console.print(titled_table("Limits that are shared", headings, map(_limit_row, explanation.limits)))
+        console.print(titled_table("Shared limits", headings, map(_limit_row, explanation.limits)))
     for service in explanation.services:
         _print_service(console, service)
     if explanation.relaxations:
-        title = "What to give way for the demand that is not served, each alone"
+        title = "Changes that would let unserved demand be served, each alone"
         console.print(titled_table(title, ("", "what"), map(relaxation_words, explanation.relaxations)))
 
 
@@ -54,7 +54,7 @@ def _print_service(console: Console, service: ServiceExplanation) -> None:
     console.print(f"{service.service}:")
     prompt, generated = service.prompt_tokens_per_hour, service.generated_tokens_per_hour
     if prompt is None or generated is None:
-        console.print("the cost per token is not known, as no token sizes are given or nothing is served")
+        console.print("the cost per token is not known, because there are no token sizes or nothing is served")
     else:
         console.print(
             f"planned {prompt / 1e6:.4g} million prompt and {generated / 1e6:.4g} million generated tokens per hour"
@@ -91,11 +91,11 @@ def _compared(variant: PriceComparison) -> str:
     if ratio is not None and level is not None and variant.omitted.reason is not OmittedReason.TOO_LARGE:
         if ratio > 1:
             instead = f"level at {per_hour(level)} instead of {per_hour(variant.cost_per_hour)}"
-            words.append(f"per unit of work {_dearer(ratio)}: {instead}")
+            words.append(f"per unit of work {_price_words(ratio)}: {instead}")
         else:
             words.append(f"per request {100 * (1 - ratio):.1f} % cheaper at a higher load")
     if variant.dominated_by is not None:
-        words.append(f"{variant.dominated_by} serves at least as much of every size for no more")
+        words.append(f"{variant.dominated_by} serves at least as much of every size at no higher price")
     return "; ".join(words)
 
 
@@ -103,5 +103,5 @@ _TIMES = 2.0
 """From this ratio on a factor is easier to read than a percentage."""
 
 
-def _dearer(ratio: float) -> str:
-    return f"{ratio:.3g} times as dear" if ratio >= _TIMES else f"{100 * (ratio - 1):.1f} % dearer"
+def _price_words(ratio: float) -> str:
+    return f"{ratio:.3g} times as expensive" if ratio >= _TIMES else f"{100 * (ratio - 1):.1f} % more expensive"

@@ -87,7 +87,7 @@ def _rate_rps(document: DemandDocument) -> float:
         try:
             probability = float(text)
         except ValueError:
-            _refuse(field, rate, 'its key is no probability; write one such as "0.9"')
+            _refuse(field, rate, 'its key is not a probability; write one such as "0.9"')
         if probability in rates:
             _refuse(field, rate, "the same probability is there twice; leave one of them out")
         rates[probability] = rate

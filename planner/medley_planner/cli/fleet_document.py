@@ -14,7 +14,7 @@ from medley_planner.cli.document import Count, Fraction, Name, Positive, Price, 
 from medley_planner.model import Priority, RoutingMode
 
 MOST_NODES = 100_000
-"""Of one pool written as `nodes`: each becomes one entry of the planner's own list."""
+"""Most nodes of one pool written as `nodes`: each becomes one entry of the planner's own list."""
 
 FLAT = "<flat>"
 TABLE = "<table>"
@@ -44,14 +44,14 @@ class SizeDocument(Document):
 
     prompt_tokens: Quantity = Field(description="Prompt length in tokens.")
     generation_tokens: Quantity = Field(description="Generated length in tokens.")
-    share: Quantity = Field(description="Part of all requests that are of this size; the shares sum to 1 (to 1 %).")
+    share: Quantity = Field(description="Share of all requests that are of this size; the shares sum to 1 (to 1 %).")
 
 
 class DemandDocument(Document):
     """What arrives: `rate_rps` or `quantiles`, over a grid of sizes (`prompt_tokens`, `generation_tokens`, `shares`)
     or a list of them (`sizes`)."""
 
-    rate_rps: Quantity | None = Field(None, description="Requests per second in all. Or give quantiles.")
+    rate_rps: Quantity | None = Field(None, description="Total requests per second. Or give quantiles.")
     quantiles: dict[str, Quantity] | None = Field(
         None,
         description='Forecast: requests per second by probability, such as {"0.5": 12, "0.9": 15}. Rates must not fall '
@@ -62,8 +62,8 @@ class DemandDocument(Document):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="The quantile of the forecast to plan for: linear between the given ones, that of the first or "
-        "last beyond them.",
+        description="The quantile of the forecast to plan for: linear between the given ones; beyond them, the rate "
+        "of the first or last.",
     )
     prompt_tokens: list[Quantity] | None = Field(
         None, min_length=1, description="Prompt lengths in tokens, one for each row of shares. Or give sizes."
@@ -72,7 +72,7 @@ class DemandDocument(Document):
         None, min_length=1, description="Generated lengths in tokens, one for each column of shares. Or give sizes."
     )
     shares: Figures | None = Field(
-        None, description="Part of all requests by [row][column], or row after row; they sum to 1 (to 1 %)."
+        None, description="Share of all requests by [row][column], or row after row; they sum to 1 (to 1 %)."
     )
     sizes: list[SizeDocument] | None = Field(None, min_length=1, description="Requests by size, instead of the grid.")
 
@@ -88,8 +88,8 @@ class VariantDocument(Document):
     )
     capacity_rps: Figures = Field(
         description="Largest rate in requests per second that one replica serves within the targets if all requests "
-        "are of one size: by [row][column] as in shares, or one after the other; 0 where it cannot serve them. Taken "
-        "as it is."
+        "are of one size: by [row][column] as in shares, or one after the other; 0 where it cannot serve them. The "
+        "figures are taken as they are."
     )
     min_replicas: Count = Field(0, description="Fewest replicas of this variant.")
     max_replicas: Count | None = Field(None, description="Most replicas of this variant. Default: no limit.")
@@ -102,8 +102,8 @@ class ServiceDocument(Document):
     """One service to plan."""
 
     name: Name = Field(description="Name of the service, once in the fleet.")
-    demand: DemandDocument = Field(description="What arrives at the service.")
-    variants: list[VariantDocument] = Field(min_length=1, description="The ways to run its replicas.")
+    demand: DemandDocument = Field(description="Requests that arrive at the service.")
+    variants: list[VariantDocument] = Field(min_length=1, description="Pools and layouts for its replicas.")
     routing: Annotated[RoutingMode, Field(strict=False)] = Field(
         description=f"How the data path splits requests: {RoutingMode.described()}."
     )
@@ -120,12 +120,13 @@ class ServiceDocument(Document):
         0.0, description="Further headroom that falls with size: demand worth W replicas counts as W + beta x sqrt(W)."
     )
     priority: Annotated[Priority, Field(strict=False)] = Field(
-        Priority.NORMAL, description="Whose demand is left out last where not all can be served: High, Normal, Low."
+        Priority.NORMAL,
+        description="Where not all demand can be served, demand of Low is left out first and demand of High last.",
     )
     max_cost_per_hour: Quantity | None = Field(
         None, description="Budget in US dollars per hour for the service's replicas. Default: no limit."
     )
-    spot_max_share: Fraction = Field(1.0, description="Largest part (0 to 1) of the replicas in pools of spot GPUs.")
+    spot_max_share: Fraction = Field(1.0, description="Largest share (0 to 1) of the replicas in pools of spot GPUs.")
     on_demand_min_replicas: Count = Field(0, description="Fewest replicas in pools that are not spot.")
     zone_spread: bool = Field(False, description="Whether two or more replicas must not all depend on one zone.")
     n_plus_one: bool = Field(
@@ -145,7 +146,7 @@ class NodePriceDocument(Document):
 
     gpus: Positive = Field(description="GPUs on each node.")
     cost_per_hour: Price = Field(description="US dollars per hour of one node.")
-    max_nodes: Count | None = Field(None, description="Most nodes that can be had. Default: no limit.")
+    max_nodes: Count | None = Field(None, description="Most nodes. Default: no limit.")
 
 
 class PoolDocument(Document):
@@ -154,24 +155,24 @@ class PoolDocument(Document):
     name: Name = Field(description="Name of the pool, once in the fleet.")
     gpu: Name | None = Field(None, description="GPU type, for the reader. Default: the pool's name.")
     stock_gpus: Count | None = Field(
-        None, description="GPUs there are. Default: those of the nodes, or no limit where no nodes are given."
+        None, description="GPUs in the pool. Default: those of the nodes, or no limit without nodes."
     )
     nodes: NodesDocument | None = Field(
         None,
-        description="Equal nodes: a replica's GPUs must be free on one of them. Default: packing is not looked at.",
+        description="Equal nodes: a replica's GPUs must be free on one of them. Default: packing is not checked.",
     )
     node_gpus: list[Count] | None = Field(
-        None, description="GPUs that can be planned with on each node, where nodes differ. Instead of nodes."
+        None, description="GPUs to plan with on each node, for nodes that differ. Instead of nodes."
     )
     gpu_cost_per_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="US dollars per hour of one GPU, for variants that give no cost_per_hour."
+        None, description="US dollars per hour of one GPU, for variants without cost_per_hour."
     )
     node_price: NodePriceDocument | None = Field(
-        None, description="Price by whole nodes, which the plan buys. Instead of nodes, node_gpus, gpu_cost_per_hour."
+        None, description="Price of whole nodes, which the plan buys. Instead of nodes, node_gpus, gpu_cost_per_hour."
     )
     spot: bool = Field(False, description="Whether its GPUs may be taken away at any time.")
     zones: list[Name] = Field(
-        default_factory=list, description="Zones that its nodes are in. None: not known, satisfies no zone spread."
+        default_factory=list, description="Zones of its nodes. Empty: unknown, which does not satisfy a zone spread."
     )
     power_domain: Name | None = Field(None, description="Name of the power domain that feeds its nodes.")
 
@@ -187,15 +188,15 @@ class PowerDomainDocument(Document):
 class SharedDocument(Document):
     """What the services of a fleet share."""
 
-    pools: list[PoolDocument] = Field(min_length=1, description="The GPUs that there are or that can be had.")
+    pools: list[PoolDocument] = Field(min_length=1, description="The pools of GPUs.")
     power_domains: list[PowerDomainDocument] = Field(default_factory=list, description="Budgets of watts.")
     horizon_seconds: Price = Field(
-        3600.0, description="How long a replica is thought to stay, in seconds: what start-up times are set against."
+        3600.0, description="How long a replica is assumed to stay, in seconds; start-up times are divided by it."
     )
     steady_within: Fraction = Field(
         0.001,
-        description="Where replicas run: of the plans that are at most this part (0 to 1) dearer than the best one, "
-        "the one that starts and stops fewest is taken.",
+        description="Among plans that cost at most this share (0 to 1) more than the best one, the one that starts "
+        "and stops the fewest replicas is taken.",
     )
 
 

@@ -75,7 +75,7 @@ def _service(service: Service, planned: ServicePlan) -> dict[str, Any]:
 
 
 def _router(service: Service, planned: ServicePlan) -> dict[str, Any] | None:
-    """None where the router is told nothing: it goes by pod, or is an oracle."""
+    """None where the router needs no shares: it goes by pod, or is an oracle."""
     if planned.routing.equal_pods or planned.routing.oracle:
         return None
     if planned.routing.blind:

@@ -76,7 +76,7 @@ def _mix(services: Sequence[dict[str, Any]]) -> Table:
 
 
 def _routers(services: Sequence[dict[str, Any]]) -> Table:
-    """Only where the router is told more than one weight per variant: the weights are the mix's shares."""
+    """Only where the router gets more than one weight per variant: the weights are the mix's shares."""
     table = _table("Prompt lengths", ("service", "variant", "prompt tokens"))
     for service in services:
         for variant, ranges in (service["router"] or {}).get("prompt_ranges", {}).items():
@@ -90,7 +90,7 @@ def _range(tokens: dict[str, float]) -> str:
 
 
 def _nodes(nodes: Sequence[dict[str, Any]]) -> Table:
-    table = _table("Nodes", ("pool",), ("nodes", "$/h", "of it idle"))
+    table = _table("Nodes", ("pool",), ("nodes", "$/h", "idle $/h"))
     for count in nodes:
         idle = f"{count['idle_cost_per_hour']:.2f}"
         table.add_row(count["pool"], str(count["nodes"]), f"{count['cost_per_hour']:.2f}", idle)
@@ -98,7 +98,7 @@ def _nodes(nodes: Sequence[dict[str, Any]]) -> Table:
 
 
 def _limits(limits: Sequence[dict[str, Any]]) -> Table:
-    table = _table("Limits", ("limit", "of"), ("size", "used", "there are", "one more saves $/h"))
+    table = _table("Limits", ("limit", "of"), ("size", "used", "available", "one more saves ($/h)"))
     for limit in limits:
         price = limit["shadow_price_per_hour"]
         table.add_row(

@@ -60,14 +60,12 @@ class InstanceDocument(_Document):
     model_config = ConfigDict(json_schema_extra={"not": {"required": ["services"]}})
 
     gpu: dict[str, GpuDocument] = Field(min_length=1, description="The GPU types by name.")
-    dist: _Rows = Field(description="Part of the rate by [row][column]; they sum to 1 (to 1 %).")
-    rate: _Figure = Field(description="Requests per second in all.")
-    ins: list[_Figure] | None = Field(
-        None, description="Prompt tokens by row. Needed with routing InferencePool, which goes by them."
-    )
+    dist: _Rows = Field(description="Share of the rate by [row][column]; they sum to 1 (to 1 %).")
+    rate: _Figure = Field(description="Total requests per second.")
+    ins: list[_Figure] | None = Field(None, description="Prompt tokens by row; routing InferencePool needs them.")
     outs: list[_Figure] | None = Field(None, description="Generated tokens by column.")
     stock: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
-        None, description="GPUs there are, by type. A type that is not named is without limit."
+        None, description="GPUs in stock, by type. A type that is not named has no limit."
     )
     routing: Annotated[RoutingMode, Field(strict=False)] | None = Field(
         None,
@@ -156,7 +154,7 @@ def _check_together(read: InstanceDocument) -> None:
         way_out = f"gpu has no such type; it has {', '.join(read.gpu)}"
         raise BadDocument("", f"stock.{unknown}", read.stock[unknown], way_out)
     if read.routing is not None and read.routing.sees is Sees.PROMPT and read.ins is None:
-        way_out = f'routing is "{read.routing.value}"; give the prompt tokens that it goes by'
+        way_out = f'routing is "{read.routing.value}"; give the prompt tokens that it routes by'
         raise BadDocument("", "ins", MISSING, way_out)
 
 

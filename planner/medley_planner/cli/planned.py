@@ -1,6 +1,6 @@
 """How a command plans: by `plan_fleet`, and what it does where there is no plan that it may print.
 
-A file of its own, because `solve` and `explain` of the planner and `plan` and `explain` of the operator share it.
+A separate file, because `solve` and `explain` of the planner and `plan` and `explain` of the operator share it.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _spec(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadProfile.whole(str(path), f"cannot be read ({reason}); give the YAML of a ModelProfile") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or a number that is none
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: an impossible date or number
         raise BadProfile.whole(str(path), f"is not YAML: {' '.join(str(error).split())}") from None
     profiles = [one for one in documents if isinstance(one, Mapping) and one.get("kind") == "ModelProfile"]
     if len(profiles) != 1:

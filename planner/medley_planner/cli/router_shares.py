@@ -1,4 +1,4 @@
-"""What a router must be told so that it does what a service's plan says, by routing mode. Pure."""
+"""Shares with which a router does what a service's plan says, by routing mode. Pure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def prompt_classes(service: Service, planned: ServicePlan) -> tuple[PromptClass,
 
 
 def prompt_ranges(classes: Sequence[PromptClass]) -> dict[str, tuple[PromptSpan, ...]]:
-    """By variant that gets requests: one range where its classes are neighbours, else as many as it has runs of
+    """Ranges of each variant that gets requests: one where its classes are neighbours, else as many as it has runs of
     them."""
     names = [name for name in classes[0].shares] if classes else []
     return {name: runs for name in names if (runs := _runs(classes, name))}

@@ -31,7 +31,7 @@ from medley_planner.model import RoutingMode
 from medley_planner.shapes import ModelShape, Precision
 
 MOST_FIGURE = 1e9
-"""Of a weight, a price and the scale of the rate; its inverse is the least."""
+"""Largest weight, price and scale of the rate; its inverse is the least."""
 SHOWN_FROM_REQUESTS = 20_000
 """Fewer take about a second, and a bar would only flash up."""
 _ROUTERS = tuple(mode for mode in RoutingMode if not mode.oracle)
@@ -42,10 +42,10 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "simulate",
         help="serve a trace on simulated engines: attainment, latency, utilisation, cost",
-        description="Serve a trace of requests on simulated engines of a fleet, without a cluster: who keeps the "
-        "targets, TTFT, TPOT and end-to-end percentiles by GPU type, utilisation, cost. The trace is a CSV of arrival "
-        "seconds, prompt and generation tokens; the Azure CSV, Mooncake's JSON lines and the detailed JSON of `vllm "
-        "bench serve` are recognised. Engines run as the data sheets say. Exit status: 0 simulated, 2 bad input.",
+        description="Serve a trace of requests on simulated engines of a fleet, without a cluster: attainment, TTFT, "
+        "TPOT and end-to-end percentiles by GPU type, utilisation, cost. The trace is a CSV of arrival seconds, "
+        "prompt and generation tokens; the Azure CSV, Mooncake's JSON lines and the detailed JSON of `vllm bench "
+        "serve` are recognised. Engines run at data-sheet speed. Exit status: 0 simulated, 2 bad input.",
     )
     add = parser.add_argument
     add("--model", required=True, metavar="NAME|config.json", help="a bundled model, or the path of a config.json")
@@ -62,17 +62,22 @@ def add_parser(subparsers: Any) -> None:
         "--weights",
         type=_figures,
         metavar="GPU=W,...",
-        help="of an HTTPRoute; default: each GPU type's share of what the fleet can carry of the trace's sizes",
+        help="weights of an HTTPRoute; default: the shares at which the fleet carries the most of the trace's sizes",
     )
     add(
         "--balance",
         choices=[balance.value for balance in Balance],
         default=Balance.RANDOM.value,
-        help="how one of several pods is chosen; default: Random, as a Service does",
+        help="how the router chooses one of several pods; default: Random, as a Service does",
     )
     add("--slo-ttft", type=duration_argument, default=1.0, metavar="DURATION", help="target; default: 1s")
     add("--slo-tpot", type=duration_argument, default=0.05, metavar="DURATION", help="target; default: 50ms")
-    add("--percentile", type=percentile_argument, default=95.0, help="of requests that must meet both; default: 95")
+    add(
+        "--percentile",
+        type=percentile_argument,
+        default=95.0,
+        help="percentile of requests that must meet both targets; default: 95",
+    )
     add("--rate-scale", type=_figure, default=1.0, metavar="X", help="serve X times the trace's rate")
     add("--precision", type=str.upper, choices=[p.value for p in Precision], default="BF16", help="default: BF16")
     add("--token-budget", type=whole_argument, default=2048, help="max-num-batched-tokens; default: 2048")
@@ -81,10 +86,11 @@ def add_parser(subparsers: Any) -> None:
         "--max-model-len",
         type=whole_argument,
         metavar="TOKENS",
-        help="longer requests are cut to it; default: the longest of the trace, or what the model has positions for",
+        help="longest request in tokens; longer ones are cut to it; default: the longest of the trace, or the model's "
+        "number of positions",
     )
     add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
-    add("--seed", type=_seed, default=0, help="of what the router leaves to chance; default: 0")
+    add("--seed", type=_seed, default=0, help="seed of the router's random choices; default: 0")
     add("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
     parser.set_defaults(run=run)
 
@@ -116,7 +122,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     unpriced = sorted(args.price.keys() - args.fleet.keys())
     if unpriced:
         raise BadOption(
-            "", "--price", args.price, f"it names {unpriced[0]}, which --fleet has none of; add it or remove it"
+            "", "--price", args.price, f"it names {unpriced[0]}, which is not in --fleet; add it or remove it"
         )
     groups = groups_of(
         shape,
@@ -169,13 +175,13 @@ def _figures(text: str) -> dict[str, float]:
 def _figure(text: str) -> float:
     value = positive_argument(text)
     if not 1 / MOST_FIGURE <= value <= MOST_FIGURE:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from {1 / MOST_FIGURE:g} to {MOST_FIGURE:g}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {1 / MOST_FIGURE:g} to {MOST_FIGURE:g}")
     return value
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
 
 

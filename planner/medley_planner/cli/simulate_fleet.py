@@ -61,7 +61,7 @@ def groups_of(
     """Raises BadOption, and UnknownGpu for a GPU that the catalogue lacks."""
     unknown = sorted(degrees.keys() - counts.keys())
     if unknown:
-        way_out = f"it names {unknown[0]}, which --fleet has none of; add it or remove it"
+        way_out = f"it names {unknown[0]}, which is not in --fleet; add it or remove it"
         raise BadOption("", "--tensor-parallel", dict(degrees), way_out)
     replicas = sum(counts.values())
     if replicas > MOST_REPLICAS:
@@ -100,7 +100,7 @@ def weighted_router(
     names = [group.name for group in groups]
     unknown = sorted(weights.keys() - set(names))
     if unknown:
-        way_out = f"it names {unknown[0]}, which --fleet has none of ({', '.join(names)}); remove it"
+        way_out = f"it names {unknown[0]}, which is not in --fleet ({', '.join(names)}); remove it"
         raise BadOption("", "--weights", dict(weights), way_out)
     return Routing.weighted(tuple(weights.get(name, 0.0) for name in names), balance=balance)
 

@@ -167,13 +167,13 @@ def print_table(report: dict[str, Any]) -> None:
     for group in report["groups"]:
         if group["requests"] == 0:
             console.print(
-                f"{group['name']} gets no request: it does not serve every size that it would be sent in time, "
-                "or its weight is 0",
+                f"{group['name']} gets no requests: it cannot serve every size that it would receive within the "
+                "targets, or its weight is 0",
                 soft_wrap=True,
             )
     if report["cost_per_million_tokens"] is not None:
         console.print(f"${report['cost_per_million_tokens']:.4f} per million tokens, prompt and generated")
-    console.print("engines run as data sheets say; `medley estimate` tells how far off that is", soft_wrap=True)
+    console.print("engines run at data-sheet speed; `medley estimate` shows the usual error", soft_wrap=True)
 
 
 def _routes(report: dict[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ def simulated_max_rate_rps(question: EstimateRequest, *, guess_rps: float, cache
     try:
         cache.put_rate(key, rate, prompt_tokens=prompt, generation_tokens=generation)
     except OSError as error:
-        report_error("estimate", f"not kept ({error}); give another --cache-dir")
+        report_error("estimate", f"cannot store tables ({error}); give another --cache-dir")
     return rate
 
 

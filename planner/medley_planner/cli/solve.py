@@ -35,9 +35,9 @@ def add_parser(subparsers: Any) -> None:
         help="plan a fleet or a bare instance: your own capacity tables, size mixes and rates",
         description="Plan a fleet (JSON: services, pools; optional power_domains, horizon_seconds) or a bare instance "
         "(JSON: gpu, dist, rate; optional ins, outs, stock, routing). Capacity tables are taken as they are: no "
-        "derating, and no headroom but what the document asks for. Shares may be off a sum of 1 by 1 % and are scaled "
-        "to it. A service whose own data is bad is reported as Rejected, the others are planned. Exit status: 0 "
-        "planned, 2 bad input, 3 partly or not feasible or some services rejected, 4 no plan that passes the verifier.",
+        "derating, and only the headroom that the document asks for. Shares may miss a sum of 1 by 1 % and are "
+        "scaled. A service with bad data is reported as Rejected, and the others are planned. Exit status: 0 planned, "
+        "2 bad input, 3 partly or not feasible or some services rejected, 4 no plan that passes the verifier.",
     )
     parser.add_argument("instance", metavar="FILE.json", type=Path, help="file with one fleet or one instance")
     parser.add_argument("--schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of the file and exit")
@@ -163,7 +163,7 @@ def _print_instance(report: dict[str, Any], console: Console) -> None:
     console.print(mix)
     single = report["best_single"]
     if single is None:
-        console.print("best single type: none serves this demand alone")
+        console.print("best single type: no type serves this demand alone")
     else:
         console.print(f"best single type: {single['type']} at {per_hour(single['cost_per_hour'])}")
     if report["unserved"]:

@@ -30,8 +30,8 @@ def simulate(
     exceed a group's max_model_len are cut to it.
 
     `tables`: one step table per group, for callers that simulate the same engines often; made here if not given.
-    `progress` is told now and then how many further requests have been handed to replicas.
-    Raises ValueError where routing and fleet do not fit together.
+    `progress` gets now and then the number of further requests that were handed to replicas. Raises ValueError where
+    routing and fleet do not fit together.
     """
     if tables is None:
         tables = tables_of(fleet)

@@ -32,7 +32,7 @@ def binds(use: LimitUse, *, step: float) -> bool:
 
 
 def binding_limits(problem: Problem, planned: Plan) -> dict[str, tuple[LimitUse, ...]]:
-    """By service: the limits that leave no room for even the smallest replica that it could have under them."""
+    """The limits that leave no room for even the smallest replica that a service could have under them, by service."""
     uses = [(use, _pools(problem, use)) for use in limit_uses(problem, planned)]
     result: dict[str, tuple[LimitUse, ...]] = {}
     for service in problem.services:
@@ -50,7 +50,7 @@ def _pools(problem: Problem, use: LimitUse) -> set[str]:
 
 
 def own_limits(service: Service, planned: ServicePlan, pools: dict[str, Pool]) -> tuple[OwnLimit, ...]:
-    """By the names of the fields of `Service` and `Variant`."""
+    """The service's own limits, by the names of the fields of `Service` and `Variant`."""
     return tuple((*_replica_limits(service, planned), *_budget(service, planned), *_spot(service, planned, pools)))
 
 

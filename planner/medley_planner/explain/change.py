@@ -120,7 +120,7 @@ def _variant(service: str, last: Variant, variant: Variant) -> Iterator[Change]:
         yield Change(
             ChangeKind.CAPACITY,
             name,
-            f"the capacity of {words} is {min(ratios):.3g} to {max(ratios):.3g} of what it was, by size",
+            f"the capacity of {words} is {min(ratios):.3g} to {max(ratios):.3g} times its earlier value, by size",
         )
     appeared = sum(1 for a, b in zip(last.capacity_rps, variant.capacity_rps, strict=False) if a == 0 < b)
     if appeared:
@@ -140,9 +140,7 @@ def _pool(last: Pool, pool: Pool) -> Iterator[Change]:
         words = f"the nodes of pool {pool.name} changed from {_nodes(last)} to {_nodes(pool)}"
         yield Change(ChangeKind.STOCK, pool.name, words)
     if last.node_price != pool.node_price:
-        yield Change(
-            ChangeKind.PRICE, pool.name, f"what a node of pool {pool.name} costs or how many may be had changed"
-        )
+        yield Change(ChangeKind.PRICE, pool.name, f"the price or the number of nodes of pool {pool.name} changed")
     for field in ("spot", "zones", "power_domain"):
         if getattr(last, field) != getattr(pool, field):
             yield Change(ChangeKind.STOCK, pool.name, f"{field} of pool {pool.name} changed")
@@ -172,7 +170,7 @@ def _limits(last_problem: Problem, last: Plan, problem: Problem, planned: Plan) 
             continue
         places = f" (places for {entry.size} GPUs)" if entry.size > 1 else ""
         earlier = f", {old.used:g} of {old.limit:g} before" if old is not None else ""
-        binds = "binds now" if entry.binding else "binds no longer"
+        binds = "binds now" if entry.binding else "no longer binds"
         yield Change(
             ChangeKind.LIMIT,
             entry.name,

@@ -10,7 +10,7 @@ from medley_planner.model import Demand, Service, ServicePlan
 _SECONDS_PER_HOUR = 3600.0
 _MILLION = 1e6
 _DUST = 1e-9
-"""Relative to a bucket's rate. What is served beyond the unmet part is none below it."""
+"""Relative to a bucket's rate. A smaller served part beyond the unmet one counts as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def served_demand(service: Service, planned: ServicePlan) -> Demand:
 
 
 def token_figures(service: Service, planned: ServicePlan) -> TokenFigures:
-    """By the mean sizes of the buckets. A bare capacity table has sizes of 0 where they are not known."""
+    """Tokens by the mean sizes of the buckets. A bare capacity table has sizes of 0 where they are not known."""
     rates = served_rates_rps(service, planned)
     buckets = service.demand.buckets
     prompt = _SECONDS_PER_HOUR * math.fsum(

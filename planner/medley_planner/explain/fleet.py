@@ -41,7 +41,7 @@ def explain(
     """Explains `planned`, a plan of `problem`, in at most about `seconds` of planning again.
 
     `last` is the plan before it, made from `last_problem`. `excluded` names by service the variants that the caller
-    ruled out before planning. With `seconds` 0 only what can be counted is told.
+    ruled out before planning. With `seconds` 0 the explanation has only what can be counted.
     """
     ask = WhatIf(seconds, clock=clock)
     relaxed = relaxations(problem, planned, ask.within(_RELAX_PART))

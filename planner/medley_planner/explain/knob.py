@@ -15,7 +15,7 @@ _GRAINS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One limit. `services` it is turned for; `at(problem, value)` sets it; `needed(problem, plan)` is the value that
+    """One limit. It is changed for `services`; `at(problem, value)` sets it; `needed(problem, plan)` is the value that
     a plan made without the limit would do with. Values go in steps of `step` (below 0: downwards; 0: it can only be
     lifted) from `start`, which is no better than `now`."""
 

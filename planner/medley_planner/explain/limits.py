@@ -1,7 +1,7 @@
 """Which shared limits bind, and what more of them would save.
 
 A price that the plan gives (of its relaxation) is taken; where it gives none, the fleet is planned again with room for
-one more replica at the limit that binds, which tells the true saving of that step.
+one more replica at the limit that binds, which shows the true saving of that step.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from medley_planner.model import (
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Replica:
-    """What replicas of other services are told apart by."""
+    """The fields by which replicas of other services differ."""
 
     pool: str
     gpus: int

@@ -144,7 +144,7 @@ def _try(case: _Shortfall, knob: Knob, ask: WhatIf, *, outside_per_hour: float) 
     left = case.left_rps(knob, answer)
     if left > 0:
         given = "with it" if knob.kind is RelaxationKind.ROUTING else "without this limit"
-        message = f"even {given} {req_per_second(left)} stay unmet"
+        message = f"even {given} {req_per_second(left)} stay unserved"
         return replace(base, outcome=RelaxationResult.NOT_ENOUGH, message=message, left_rps=left)
     needed, best, smallest = (None, answer, True) if knob.step == 0 else _smallest(case, knob, answer, ask)
     cost = best.cost_per_hour + outside_per_hour
@@ -152,9 +152,9 @@ def _try(case: _Shortfall, knob: Knob, ask: WhatIf, *, outside_per_hour: float) 
     end = f" for {per_hour(cost)}"
     served = f"all is served{end}"
     if rest > 0:
-        served = f"all that it leaves out is served{end}, and {req_per_second(rest)} of other sizes stay unmet"
+        served = f"all unserved demand is served{end}, and {req_per_second(rest)} of other sizes stay unserved"
     action = _switched(knob) if needed is None else _raised(knob, needed)
-    less = "" if smallest else "; less may do, which was not found out in the time given"
+    less = "" if smallest else "; a smaller change may be enough, but this was not determined within the time limit"
     return replace(
         base,
         outcome=RelaxationResult.SERVES_ALL,
@@ -209,11 +209,11 @@ def _switched(knob: Knob) -> str:
     if knob.kind is RelaxationKind.ROUTING:
         service, mode = knob.name.rsplit(" ", 1)
         return f"route service {service} by {mode}"
-    return f"take zone_spread from service {knob.name}"
+    return f"turn off zone_spread of service {knob.name}"
 
 
 def _targets(unserved: Sequence[tuple[Service, Unserved]]) -> Iterator[Relaxation]:
-    """Demand that no variant can serve within the targets: no plan can tell which target would do."""
+    """Demand that no variant can serve within the targets: no plan can show which target would be enough."""
     services = {service.name: service for service, _ in unserved}
     for name, service in services.items():
         impossible = [
@@ -231,6 +231,6 @@ def _targets(unserved: Sequence[tuple[Service, Unserved]]) -> Iterator[Relaxatio
                 name,
                 (name,),
                 RelaxationResult.NOT_TRIED,
-                f"no variant serves {buckets} ({req_per_second(left)}): loosen the latency targets or add faster GPUs",
+                f"no variant serves {buckets} ({req_per_second(left)}): relax the latency targets or add faster GPUs",
                 left_rps=left,
             )

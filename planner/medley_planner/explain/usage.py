@@ -1,6 +1,6 @@
 """How far a plan uses what is shared: GPUs, places on nodes and watts, counted from its replicas.
 
-A plan may tell this itself (`Plan.limits`); what it does not tell is counted here, without a price.
+A plan may contain this itself (`Plan.limits`); what it does not contain is counted here, without a price.
 """
 
 from __future__ import annotations

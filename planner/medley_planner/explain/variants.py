@@ -89,7 +89,7 @@ def compared_variants(service: Service, planned: ServicePlan) -> tuple[PriceComp
 
 
 def _dominating(variants: Sequence[Variant], figures: Sequence[tuple[float, ...]], index: int) -> str | None:
-    """Of two that are alike in everything the first stands, so that neither rules out the other."""
+    """The first of two that are equal in everything stays, so that they do not rule out each other."""
     for other, theirs in enumerate(figures):
         if other == index or variants[other].max_replicas == 0 or (theirs == figures[index] and other > index):
             continue

@@ -1,6 +1,6 @@
 """Questions to the planner within one allowance of time; no other module of this package plans.
 
-And how answers are compared: a difference within the solver's tolerance is none.
+It also compares answers: a difference within the solver's tolerance does not count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROVEN_GAP = 1e-4
 _SERVED = 1e-9
 """Relative. Unmet demand below it is the dust of sums."""
 _ROUND = 1e-9
-"""Relative. Differences in cost below it are none."""
+"""Relative difference in cost below which two costs are equal."""
 
 
 class WhatIf:

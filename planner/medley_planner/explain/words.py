@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from medley_planner.model import Bucket, UnservedReason
 from medley_planner.optimize.answer.explain import describe_bucket
 
-NO_TIME = "not found out in the time given"
+NO_TIME = "not determined within the time limit"
 _NAMED_AT_MOST = 2
 
 _REASONS = {
@@ -16,8 +16,8 @@ _REASONS = {
     UnservedReason.NODES: "the nodes of its pool hold too few such replicas",
     UnservedReason.POWER: "the power budget is too small",
     UnservedReason.BUDGET: "the service's budget is too small",
-    UnservedReason.SPOT_SHARE: "the limits on spot GPUs forbid it",
-    UnservedReason.ZONE_SPREAD: "its pool is in one zone, and two are asked for",
+    UnservedReason.SPOT_SHARE: "the limits on spot GPUs do not allow it",
+    UnservedReason.ZONE_SPREAD: "its pool is in one zone, but the service needs two",
     UnservedReason.MAX_REPLICAS: "it takes more replicas than the maximum",
 }
 

@@ -15,9 +15,9 @@ class PlanStatus(StrEnum):
     OPTIMAL = "Optimal"
     """All demand is planned and the cost is proven optimal to the solver's tolerance."""
     FEASIBLE = "Feasible"
-    """All demand is planned; the deadline came before the proof, the gap tells how far it may be off."""
+    """All demand is planned; the deadline came before the proof, the gap shows how far it may be off."""
     PARTIAL = "Partial"
-    """Some demand is not planned; `unserved` and `unserved_reason` tell which and why."""
+    """Some demand is not planned; `unserved` and `unserved_reason` say which and why."""
     INFEASIBLE = "Infeasible"
     """No demand could be planned."""
 

@@ -127,9 +127,9 @@ class PowerDomain:
 class Problem:
     """All services that are planned together and what they share. Each variant's pool is in `pools`.
 
-    `horizon_seconds` is how long a replica is thought to stay: what its start-up time is set against. Of the plans that
-    are up to the part `steady_within` dearer than the best one, where any replica runs, the one that starts and stops
-    fewest is taken.
+    `horizon_seconds` is how long a replica is assumed to stay; its start-up time is divided by it. Where any replica
+    runs, the plan that starts and stops the fewest replicas is taken among those that cost at most the part
+    `steady_within` more than the best one.
     """
 
     services: tuple[Service, ...]

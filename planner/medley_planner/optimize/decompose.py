@@ -47,11 +47,11 @@ def plan(
     """The cheapest plan for all services, with what it proves; a plan for every well-formed problem.
 
     Equal arguments give equal plans unless the deadline binds, `solve_seconds` apart. Where it binds the best plan so
-    far is kept as `Feasible` with its gap. Where replicas run, `steady_within` lets a slightly dearer plan with fewer
-    changes be taken, which the gap tells too. Demand that cannot be served is left out and listed; replicas
-    short of a minimum that other limits contradict make a service `Partial`, even with nothing unserved. The bound of a
-    plan that leaves out demand is on the cost of serving as much as it does. `last` is a plan of a similar problem, to
-    begin the search from.
+    far is kept as `Feasible` with its gap. Where replicas run, `steady_within` allows a slightly more expensive plan
+    with fewer changes, which the gap shows too. Demand that cannot be served is left out and listed; replicas short of
+    a minimum that other limits contradict make a service `Partial`, even with nothing unserved. The bound of a plan
+    that leaves out demand is on the cost of serving as much as it does. `last` is a plan of a similar problem, to begin
+    the search from.
 
     Raises `InvalidProblem` for values that make no sense. The plan is not checked here: callers `verify` it.
     """
@@ -133,7 +133,7 @@ def _ties(service: Service, room: Room) -> Iterator[Hashable]:
 
 def _gathered(problem: Problem, groups: list[list[int]], *, few: int) -> list[list[int]]:
     """Services that are alone in their groups as one group, if there are more than a few: their configurations are
-    found in one pass. Not those that are routed by size, each of which takes a program of its own in any case."""
+    found in one pass. Those that are routed by size stay apart: each takes its own program in any case."""
     alone = [group[0] for group in groups if len(group) == 1 and problem.services[group[0]].routing.blind]
     if len(alone) <= few:
         return groups
@@ -146,7 +146,7 @@ def _last_prices(room: Room, last: Plan | None) -> tuple[float, ...]:
 
 
 def _by_priority(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
-    """After low priority gave way, which may leave room in which one type alone is cheaper for somebody."""
+    """After low priority gave way, which may leave room in which one type alone is cheaper for some service."""
     kept = tuple(answers)
     for _ in range(_GIVING_ROUNDS):
         given = give_way(tasks, kept, room)

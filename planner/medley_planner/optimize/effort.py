@@ -65,7 +65,7 @@ class Effort:
         return min(max(self.near_columns // services, _NEAREST), _FARTHEST)
 
     def nodes_for(self, services: int, *, at_hand: bool) -> int:
-        """Of the integer master."""
+        """Nodes that the integer master may search."""
         if at_hand and self.nodes_at_hand is not None:
             return self.nodes_at_hand
         return max(_LEAST_NODES, self.nodes // services)

@@ -135,7 +135,9 @@ def _family(text: Mapping[str, Any]) -> str:
 def _refuse_uncovered(label: str, outer: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     for key, meaning in _UNCOVERED.items():
         if text.get(key) is not None:
-            raise _bad(label, key, text[key], f"it means {meaning}, which the capacity model lacks; {_WAY_OUT}")
+            raise _bad(
+                label, key, text[key], f"it means {meaning}, which the capacity model does not support; {_WAY_OUT}"
+            )
     if text.get("is_encoder_decoder") or outer.get("is_encoder_decoder"):
         raise _bad(label, "is_encoder_decoder", True, _WAY_OUT)
     architectures = outer.get("architectures")

@@ -77,7 +77,8 @@ def _precision(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omi
         named = " or ".join(wanted) or str(asked)
         return facts.omitted(
             OmittedReason.PRECISION_NOT_SUPPORTED,
-            f"{facts.gpu.name} has no {named} arithmetic, which spec.model.precision or its variant's asks for",
+            f"{facts.gpu.name} does not support {named}, which spec.model.precision or spec.variants[].precision asks "
+            "for",
         )
     return tuple(
         Choice(
@@ -106,7 +107,9 @@ def _kv_format(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omi
         return facts.omitted(OmittedReason.KV_FORMAT_NOT_OFFERED, unreadable_argument(kind, arguments) or "")
     kv_format = given["kv_format"]
     if asked not in (None, kv_format):
-        return facts.omitted(OmittedReason.KV_FORMAT_NOT_OFFERED, f"kvFormat {asked} is not the engine's, {kv_format}")
+        return facts.omitted(
+            OmittedReason.KV_FORMAT_NOT_OFFERED, f"kvFormat {asked} differs from the engine's {kv_format}"
+        )
     return (Choice(value=kv_format, suffix="", changes=given, engine_flags=()),)
 
 
@@ -126,7 +129,7 @@ def _token_budget(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | 
     wanted = [budget for budget in budgets if asked in (None, budget)]
     if not wanted:
         return facts.omitted(
-            OmittedReason.TOKEN_BUDGET_NOT_OFFERED, f"tokenBudget {asked} is none of {', '.join(map(str, budgets))}"
+            OmittedReason.TOKEN_BUDGET_NOT_OFFERED, f"tokenBudget {asked} is not one of {', '.join(map(str, budgets))}"
         )
     return tuple(
         Choice(

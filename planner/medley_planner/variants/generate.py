@@ -215,7 +215,7 @@ def _watts_per_gpu(source: Source, layout: Layout) -> float:
 
 
 def _first_fast_enough(fitting: list[_Candidate], tpot_seconds: float) -> _Candidate:
-    """By what the spec alone says, so that a variant does not change with the load."""
+    """The first candidate that is fast enough by the spec alone, so that a variant does not change with the load."""
     fast = (candidate for candidate in fitting if candidate.replica.lone_step_seconds() <= tpot_seconds)
     return next(fast, fitting[0])
 

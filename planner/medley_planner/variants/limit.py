@@ -1,7 +1,7 @@
-"""Keeps no more variants than a route has backends for, those that are likeliest to be in a cheap plan. Pure.
+"""Keeps at most as many variants as a route has backends: those that are likeliest to be in a cheap plan. Pure.
 
 Unlike `prune` this may cost: a variant that is left out could have been part of the cheapest plan. It is the last
-resort, and each that goes is told.
+resort, and each omitted variant is listed.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _order(service: Service, work: Matrix, cost: Sequence[float]) -> list[int]:
 
 
 def _message(variant: Variant, cost: float, most: int) -> str:
-    each = f"{per_hour(cost)} for each request per second" if math.isfinite(cost) else "nothing of this load served"
+    each = f"{per_hour(cost)} per req/s" if math.isfinite(cost) else "serves nothing of this load"
     return (
-        f"a service is planned with at most {most} variants, and {variant.name} ({each}) is not among the best; "
-        "name it in spec.variants to have it planned with"
+        f"a plan considers at most {most} variants per service, and {variant.name} ({each}) is not among the best; "
+        "name it in spec.variants to include it"
     )

@@ -1,9 +1,9 @@
 """Leaves out variants that no plan needs: those that serve nothing, and those that another of their pool dominates.
 
 Exact: the cheapest plan without them costs no more, whatever is asked beside cost (stock, nodes, power, budgets, spot
-share, zones, the loss of a replica). A replica is replaced by another of the same pool in its own place, one for one,
-or by m smaller ones together; where more replicas could break a limit, by copies is not looked at. What serves nothing
-within the targets is no stand-in for a minimum of replicas either. Pure.
+share, zones, the loss of a replica). A replica is replaced by another of the same pool in its place, one for one, or by
+m smaller ones together; where more replicas could break a limit, replacing by copies is not tried. A variant that
+serves nothing within the targets does not replace a minimum of replicas either. Pure.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Pruned:
 def prune(service: Service, *, keep: Collection[str]) -> Pruned:
     """The variants of `service` that a plan of it may need. Those named in `keep` (that run, or are asked for) stay.
 
-    Of equal variants the first by name stays. Where none serves anything, all stay: which is why, is told elsewhere.
+    The first by name of equal variants stays. Where none serves anything, all stay: the reason is reported elsewhere.
     """
     variants = service.variants
     demanded = demanded_buckets(service)

@@ -106,7 +106,7 @@ class Replica:
     speed: Speed = ESTIMATE
 
     def changed(self, changes: Changes) -> Replica:
-        """With fields of its own or of its layout replaced."""
+        """A copy with its own or its layout's fields replaced."""
         return replace(self, **_own(changes), layout=_laid_out(self.layout, changes))
 
     def fit(self) -> MemoryFit:
@@ -149,7 +149,7 @@ class RunAs:
     token_budget: int | None = None
 
     def changed(self, changes: Changes) -> RunAs:
-        """With fields of its own or of its layout replaced."""
+        """A copy with its own or its layout's fields replaced."""
         return replace(self, **_own(changes), layout=_laid_out(self.layout, changes))
 
 

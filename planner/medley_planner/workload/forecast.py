@@ -44,7 +44,7 @@ class SampleFault(StrEnum):
     CLOCK_WENT_BACK = "ClockWentBack"
     """More than the spacing before the last one: what is known has no known age any more, and is dropped."""
     SILENT = "Silent"
-    """No traffic. A gap is no trend, and must not count as a prediction that was far too high."""
+    """No traffic. A gap is not a trend, and must not count as a prediction that was far too high."""
 
 
 class Method(StrEnum):
@@ -120,7 +120,7 @@ class Forecaster:
         """The rate `lead_seconds` after `at_seconds` (the last sample's time where absent); None with too little past.
 
         `quantile` (0 to 1): the part of the time that the rate should stay at or below `upper_rps`. Raises ValueError
-        for a quantile or a lead that is none.
+        for an impossible quantile or lead.
         """
         if not 0.0 <= quantile <= 1.0:
             raise ValueError(f"the quantile to plan for is {quantile:g}; give a number from 0 to 1")

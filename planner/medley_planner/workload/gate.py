@@ -15,7 +15,8 @@ _NOISE_VARIANCE = 18.0
 BAND = 0.10
 """A demand within this of the planned one, relative, is not worth another plan."""
 _PRODUCT_BAND = 0.25
-"""Of the mean of prompt x generation: it scatters more than the means, and moves the load by about half as much."""
+"""Band of the mean of prompt x generation: it scatters more than the means, and moves the load by about half as
+much."""
 _HIT_BAND = 0.099
 """Prefix hits come in steps of 0.05: two of them."""
 
@@ -33,7 +34,7 @@ def adopt(current: Demand | None, new: Demand, *, samples: float) -> bool:
 
 
 def drifts(current: Demand, new: Demand) -> bool:
-    """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is no noise.
+    """True where a figure lies outside of `BAND`, noise or not: if that lasts, it is not noise.
 
     So does another way in which the sizes go together though their means are the same, or are known to, and other
     prefix hits.

@@ -20,9 +20,10 @@ from enum import StrEnum
 FEWEST_REQUESTS = 200.0
 """With these, the figure is off by some 10 % on public traces (one standard deviation)."""
 SAMPLE_DEVIATION = 1.5
-"""Of what one sequence holds at a time at which it is looked at, relative to the mean: 1.2 to 1.9 on public traces."""
+"""Standard deviation of the tokens that one sequence holds at a random time, relative to the mean: 1.2 to 1.9 on public
+traces."""
 MAX_DOUBT = 0.3
-"""Of the ratio: a figure that is off by more tells nothing."""
+"""Largest error of the ratio: a figure that is off by more is useless."""
 MAX_PREFIX_HIT_RATE = 0.2
 MAX_PREEMPTIONS = 0.01
 """Per request."""
@@ -31,7 +32,7 @@ LEAST_KV_USAGE, MOST_KV_USAGE = 0.005, 0.9
 MAX_GROWTH = 0.2
 """Growth of what is in flight, as a share of the requests that finished."""
 LEAST_SHARE = 0.3
-"""Of the tokens held, this must be prompts that decode: less is a difference of large figures."""
+"""Least share of prompts that decode in the tokens held: less is a difference of large figures."""
 
 
 class HeldFault(StrEnum):
@@ -98,7 +99,7 @@ def joint_ratio(held: HeldTokens, *, prompt: Moments, generation: Moments) -> fl
     refusal = _refusal(held)
     if refusal is not None:
         return refusal
-    # Of all sequences in the batch, by Little's law, each wastes half a block.
+    # Each sequence in the batch (their number follows from Little's law) wastes half a block.
     in_batch = (held.inter_token_seconds + held.prefill_seconds) / held.seconds
     tokens = held.tokens_held - in_batch * held.block_tokens / 2.0
     per_request = tokens * held.seconds / held.finished
@@ -109,7 +110,8 @@ def joint_ratio(held: HeldTokens, *, prompt: Moments, generation: Moments) -> fl
         return Untold(
             HeldFault.IMPLAUSIBLE,
             f"of {tokens:.0f} tokens held, prompts that decode are only "
-            f"{100 * max(product, 0.0) * latency / max(per_request, 1e-9):.0f} %: too few to tell from the rest",
+            f"{100 * max(product, 0.0) * latency / max(per_request, 1e-9):.0f} %, too few to separate them from the "
+            "rest",
         )
     independent = prompt.mean * generation.mean
     ratio = product / independent
@@ -119,7 +121,7 @@ def joint_ratio(held: HeldTokens, *, prompt: Moments, generation: Moments) -> fl
     if open_by > MAX_DOUBT:
         return Untold(
             HeldFault.UNCERTAIN,
-            f"{held.samples:.0f} samples of {in_batch:.1f} sequences and prefill leave the joint mean open by "
+            f"{held.samples:.0f} samples of {in_batch:.1f} sequences and prefill leave the joint mean uncertain by "
             f"{100 * open_by:.0f} %",
         )
     return 1.0 + math.copysign(max(abs(ratio - 1.0) - doubt, 0.0), ratio - 1.0)
@@ -128,18 +130,18 @@ def joint_ratio(held: HeldTokens, *, prompt: Moments, generation: Moments) -> fl
 def _refusal(held: HeldTokens) -> Untold | None:
     figures = (held.seconds, held.finished, held.tokens_held, held.inter_token_seconds, held.inter_tokens)
     if not all(map(math.isfinite, figures)):
-        return Untold(HeldFault.IMPLAUSIBLE, "a figure of the KV caches or of the time between tokens is no number")
+        return Untold(HeldFault.IMPLAUSIBLE, "a figure of the KV caches or of inter-token latency is not a number")
     if held.finished < FEWEST_REQUESTS:
         return Untold(
-            HeldFault.FEW_REQUESTS, f"{held.finished:.0f} requests finished, {FEWEST_REQUESTS:.0f} are needed"
+            HeldFault.FEW_REQUESTS, f"{held.finished:.0f} requests finished, but {FEWEST_REQUESTS:.0f} are needed"
         )
     if held.inter_tokens <= 0 or held.inter_token_seconds <= 0 or held.seconds <= 0:
         return Untold(HeldFault.NO_LATENCY, "no time between two tokens was counted")
     if held.prefix_hit_rate > MAX_PREFIX_HIT_RATE:
         return Untold(
             HeldFault.PREFIX_HITS,
-            f"{100 * held.prefix_hit_rate:.0f} % of prompt tokens are prefix-cache hits, whose shared blocks count "
-            f"once; at most {100 * MAX_PREFIX_HIT_RATE:.0f} % do no harm",
+            f"{100 * held.prefix_hit_rate:.0f} % of prompt tokens are prefix-cache hits, which share blocks that "
+            f"count once; the limit is {100 * MAX_PREFIX_HIT_RATE:.0f} %",
         )
     if held.preemptions > MAX_PREEMPTIONS * held.finished:
         return Untold(HeldFault.PREEMPTIONS, f"{held.preemptions:.0f} sequences were preempted: KV caches are full")
@@ -151,5 +153,5 @@ def _refusal(held: HeldTokens) -> Untold | None:
     if held.usage > MOST_KV_USAGE:
         return Untold(HeldFault.CACHE_FULL, f"KV caches are {100 * held.usage:.0f} % full: requests wait for room")
     if held.usage < LEAST_KV_USAGE:
-        return Untold(HeldFault.CACHE_IDLE, f"KV caches are {100 * held.usage:.2f} % full: too little to tell")
+        return Untold(HeldFault.CACHE_IDLE, f"KV caches are {100 * held.usage:.2f} % full, too little to derive sizes")
     return None

@@ -2,7 +2,7 @@
 
 In order of preference: the gateway's counts of both sizes together; the product within each variant where traffic is
 split by prompt length, so that variants see different sizes; the product of all, tilted to the tokens that the KV
-caches hold; the product as it is. Each is a function of its own, and takes the means from the engine's histograms.
+caches hold; the product as it is. Each is a separate function, and takes the means from the engine's histograms.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_BUCKETS = MAX_PROMPT_BINS * MAX_GENERATION_BINS
 MAX_VARIANTS = 6
 """Beyond, each variant would be left with too few bins."""
 FEWEST_REQUESTS = 200.0
-"""Of a variant, or of the gateway, for its sizes to count."""
+"""Fewest requests of a variant, or of the gateway, for its sizes to count."""
 LEAST_DISTANCE = 0.3
 """Variants see different prompts where they are this far apart on average (0: alike, 1: nothing in common)."""
 
@@ -63,8 +63,8 @@ def demand_from_tilt(rate_rps: float, sizes: Sizes, *, ratio: float) -> Demand:
 
 
 def demand_from_variants(rate_rps: float, variants: Sequence[Sizes]) -> Demand | None:
-    """Independent within each variant. None where they tell nothing: fewer than two have enough requests, too many
-    have some, or all see the same prompts. Raises BadHistogram."""
+    """Independent within each variant. None where they show nothing: fewer than two have enough requests, too many have
+    some, or all see the same prompts. Raises BadHistogram."""
     counted = [sizes for sizes in variants if sizes.requests > 0]
     if not 2 <= len(counted) <= MAX_VARIANTS or min(sizes.requests for sizes in counted) < FEWEST_REQUESTS:
         return None
@@ -87,7 +87,7 @@ def demand_from_variants(rate_rps: float, variants: Sequence[Sizes]) -> Demand |
 def demand_from_cells(rate_rps: float, cells: Cells, *, prompt_mean: float, generation_mean: float) -> Demand | None:
     """The gateway's counts, sizes rescaled to the engine's means. None where they are too few.
 
-    Raises BadHistogram where they are no counts or their edges no sizes.
+    Raises BadHistogram where they are not counts or their edges are not sizes.
     """
     if math.isfinite(total := math.fsum(cells.values())) and total < FEWEST_REQUESTS:
         return None

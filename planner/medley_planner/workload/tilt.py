@@ -21,10 +21,10 @@ from medley_planner.workload.marginal import Bin
 Array = NDArray[np.float64]
 
 MAX_TILT = 1.5
-"""Largest |theta|. For normal logarithms theta = r / (1 - r^2), so this is a correlation of 0.72. Of public traces the
-strongest is 0.52 by rank (Mooncake synthetic), and a figure that asks for more is most likely wrong."""
+"""Largest |theta|. For normal logarithms theta = r / (1 - r^2), so this is a correlation of 0.72. The strongest of
+public traces is 0.52 by rank (Mooncake synthetic), and a figure that asks for more is most likely wrong."""
 NO_TILT = 0.03
-"""A mean within this of independence, relative, is not told from it: both are wrong by as much."""
+"""A mean within this of independence, relative, counts as independent: both are wrong by as much."""
 MAX_SCORE = 2.5
 """Standard deviations: a rare bin far off decides no more than that, and the fit converges."""
 _BISECTIONS = 40

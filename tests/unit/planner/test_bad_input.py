@@ -45,8 +45,8 @@ def test_no_other_error_of_input_has_a_root_of_its_own() -> None:
         (BadInput("pool l4", "perHour", 0.8, "write it in quotes"), "pool l4: perHour is 0.8: write it in quotes"),
         (BadInput("", "rate", MISSING, "add it"), "rate is missing: add it"),
         (BadInput.whole("x.json", "is not JSON; give one object"), "x.json: is not JSON; give one object"),
-        (BadInput("b", "c", None, "give a text").within("a"), "a: b: c is null: give a text"),
-        (BadInput("", "c", [1], "give a text").within("a"), "a: c is [1]: give a text"),
+        (BadInput("b", "c", None, "give text").within("a"), "a: b: c is null: give text"),
+        (BadInput("", "c", [1], "give text").within("a"), "a: c is [1]: give text"),
     ],
 )
 def test_one_wording(error: BadInput, message: str) -> None:

@@ -106,6 +106,6 @@ def test_commands_report_a_refused_plan_and_print_none(
     shown = capsys.readouterr()
     assert shown.out == ""
     last = shown.err.splitlines()[-1]
-    assert last.startswith(f"medley {arguments[0]}: PlanRejected: the planner's own verifier refused its plan")
-    assert "fleet: Cost: wrong 4 and 2 more; please report this" in last
+    assert last.startswith(f"medley {arguments[0]}: PlanRejected: the independent verifier refused the plan")
+    assert "fleet: Cost: wrong 4 and 2 more. Please report this" in last
     assert "Traceback" not in shown.err

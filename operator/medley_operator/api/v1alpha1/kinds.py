@@ -1,4 +1,4 @@
-"""The four kinds: the objects as they are read, and what the API server is told of each (names, scope, columns)."""
+"""The four kinds: the objects as the operator reads them, and their names, scope and columns for the API server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from medley_operator.api.v1alpha1.status import (
 
 
 class ObjectMeta(ObservedModel):
-    """What is read of an object's metadata."""
+    """The parts of an object's metadata that Medley reads."""
 
     name: str
     namespace: str = ""
@@ -38,7 +38,7 @@ class ObjectMeta(ObservedModel):
 
 
 def _named(matches: str, at_most: int, message: str) -> CelRule:
-    """Children are named after this object, so that its name must leave room and be legal in theirs."""
+    """Children are named after this object, so its name must leave room for theirs and be legal in them."""
     pattern = re.compile(matches)
 
     def holds(self: LLMService | GPUPool) -> bool:
@@ -61,7 +61,7 @@ class LLMService(ObservedModel):
             SERVICE_NAME_PATTERN,
             MAX_SERVICE_NAME_LENGTH,
             f"metadata.name must have at most {MAX_SERVICE_NAME_LENGTH} of a-z, 0-9 and -, begin with a letter and "
-            "not end with -, since Services are named after it",
+            "not end with -, because Services are named after it",
         ),
     )
 
@@ -78,13 +78,13 @@ class GPUPool(ObservedModel):
             DNS_LABEL_PATTERN,
             MAX_POOL_NAME_LENGTH,
             f"metadata.name must have at most {MAX_POOL_NAME_LENGTH} of a-z, 0-9 and -, and not begin or end with -, "
-            "since Deployments are named after it",
+            "because Deployments are named after it",
         ),
     )
 
 
 class RuntimeProfile(ObservedModel):
-    """An engine image and how it may be used."""
+    """An engine image, with its arguments and resources."""
 
     metadata: ObjectMeta
     spec: RuntimeProfileSpec
@@ -92,7 +92,7 @@ class RuntimeProfile(ObservedModel):
 
 
 class ModelProfile(ObservedModel):
-    """What was measured of one way to run one model."""
+    """Measurements of one layout of one model."""
 
     metadata: ObjectMeta
     spec: ModelProfileSpec
@@ -123,7 +123,7 @@ class Kind:
     columns: tuple[Column, ...]
     description: str
     rules: tuple[CelRule, ...] = ()
-    """Rules on metadata; those on fields stand at their models."""
+    """Rules on metadata; the rules on fields are in their models."""
 
 
 def _condition_column(condition: str, *, name: str = "", field: str = "status", priority: int = 0) -> Column:
@@ -200,7 +200,7 @@ KINDS: tuple[Kind, ...] = (
         namespaced=False,
         spec=RuntimeProfileSpec,
         status=RuntimeProfileStatus,
-        description="An engine image with the arguments and resources that it is run with.",
+        description="An engine image, with its arguments and resources.",
         columns=(
             Column(name="Image", type="string", json_path=".spec.image"),
             Column(name="Version", type="string", json_path=".spec.version"),
@@ -215,7 +215,7 @@ KINDS: tuple[Kind, ...] = (
         namespaced=False,
         spec=ModelProfileSpec,
         status=ModelProfileStatus,
-        description="What was measured of one way to run one model: better than the data sheet.",
+        description="Measurements of one layout of one model, used instead of the data sheet.",
         columns=(
             Column(name="Model", type="string", json_path=".spec.model"),
             Column(name="GPU", type="string", json_path=".spec.gpu"),

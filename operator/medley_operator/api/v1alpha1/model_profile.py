@@ -1,4 +1,4 @@
-"""`ModelProfile`: what was measured of one way to run one model, as factors on the step time or as loads.
+"""`ModelProfile`: measurements of one layout of one model, as factors on the step time or as loads.
 
 Written by `medley profile` or by hand. Numbers with a fraction are decimal strings, as everywhere in this API.
 """
@@ -43,19 +43,23 @@ class KvPrecision(StrEnum):
 
 
 class ProfileSource(ApiModel):
-    """Where the figures come from, for people."""
+    """Origin of the figures, for human readers."""
 
-    tool: str = Field("", max_length=63, description='What measured them, such as "medley profile" or "vllm-bench".')
-    note: str = Field("", max_length=512, description="Anything worth knowing: flags, driver, dataset.")
+    tool: str = Field(
+        "", max_length=63, description='Tool that measured them, such as "medley profile" or "vllm-bench".'
+    )
+    note: str = Field("", max_length=512, description="Notes: flags, driver, dataset.")
 
 
 class StepFactorsSpec(ApiModel):
-    """What the parts of an estimated step time are multiplied by; 1 is the data sheet. From 0.05 to 20."""
+    """Factors on the parts of the estimated step time, from 0.05 to 20; 1 is the data sheet."""
 
-    fixed: Factor = Field("1", description="What a step takes whatever is in it: launch, reading the weights.")
-    compute: Factor = Field("1", description="What each token takes: matrix products, prefill attention, links.")
-    sequence: Factor = Field("1", description="What each decoding sequence takes.")
-    kv: Factor = Field("1", description="What each cached token that is read takes.")
+    fixed: Factor = Field("1", description="Factor on the fixed time of a step: launch, reading the weights.")
+    compute: Factor = Field(
+        "1", description="Factor on the time per token: matrix products, prefill attention, links between GPUs."
+    )
+    sequence: Factor = Field("1", description="Factor on the time per decoding sequence.")
+    kv: Factor = Field("1", description="Factor on the time per cached token that is read.")
 
     @property
     def figures(self) -> dict[str, float]:
@@ -72,7 +76,7 @@ class MeasuredPoint(ApiModel):
     requests_per_second: Rate | None = Field(None, description="Poisson arrivals, instead of concurrency.")
     ttft: Duration | None = Field(None, description="Mean time to first token.")
     tpot: Duration | None = Field(None, description="Mean time per further output token.")
-    requests: int = Field(1, ge=0, le=100000000, description="Requests that were measured.")
+    requests: int = Field(1, ge=0, le=100000000, description="Number of measured requests.")
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -113,7 +117,7 @@ class MeasuredPoint(ApiModel):
 
 
 class ModelProfileSpec(ApiModel):
-    """What was measured, and of which engine. It counts for services that run this model so, with this version."""
+    """Measurements of one engine. They apply to services that run this model with the same layout and version."""
 
     model: ModelName = Field(description="Model as in spec.model.uri of LLMService, without hf://.")
     gpu: str = Field(min_length=1, max_length=63, description="GPU type as in Medley's catalogue, such as H100.")
@@ -122,33 +126,40 @@ class ModelProfileSpec(ApiModel):
     kv_precision: KvPrecision = Field(
         KvPrecision.BF16, description="Number format of the KV cache: FP8 where --kv-cache-dtype of the engine is fp8."
     )
-    engine: EngineKind = Field(EngineKind.VLLM, description="Inference server that was measured.")
+    engine: EngineKind = Field(EngineKind.VLLM, description="Measured inference server.")
     engine_version: str = Field(
         pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
         max_length=16,
-        description="Its version, as spec.version of RuntimeProfile has it.",
+        description="Measured version of the engine, written as in spec.version of RuntimeProfile.",
     )
-    step_factors: StepFactorsSpec | None = Field(None, description="Factors that were fitted already.")
+    step_factors: StepFactorsSpec | None = Field(
+        None, description="Factors that are already fitted; set them instead of points."
+    )
     points: list[MeasuredPoint] = Field(
         default_factory=list,
         max_length=MAX_POINTS,
-        description="Measured loads, instead of stepFactors; the operator fits the factors to them.",
+        description="Measured loads; the operator fits the factors to them. Set them instead of stepFactors.",
     )
     token_budget: int = Field(
-        8192, ge=256, le=131072, description="--max-num-batched-tokens of the engine that was measured; for points."
+        8192, ge=256, le=131072, description="--max-num-batched-tokens of the measured engine; used with points."
     )
     max_sequences: int = Field(
-        1024, ge=1, le=4096, description="--max-num-seqs of the engine that was measured; for points."
+        1024, ge=1, le=4096, description="--max-num-seqs of the measured engine; used with points."
     )
     kv_tokens: int | None = Field(
-        None, ge=1, le=1000000000, description="Tokens that the engine says its KV cache holds."
+        None,
+        ge=1,
+        le=1000000000,
+        description="Tokens in the KV cache, from the engine's start log. Default: estimated.",
     )
     error_percent: Percent | None = Field(
         None,
-        description="Mean error of TPOT of what was measured against the factors; more lowers what plans count on.",
+        description="Mean error of TPOT with these factors, in percent; a larger error lowers the derate.",
     )
     measured_at: Timestamp | None = Field(
-        None, description='When, in UTC ("2026-11-27T13:00:00Z"); of several profiles of one engine the newest counts.'
+        None,
+        description='Time of the measurement, in UTC ("2026-11-27T13:00:00Z"). The newest of several profiles of one '
+        "engine is used.",
     )
     source: ProfileSource = Field(default_factory=ProfileSource)
 

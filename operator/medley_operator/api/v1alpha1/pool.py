@@ -45,20 +45,21 @@ class CapacityType(StrEnum):
 
 
 class PoolCapacity(ApiModel):
-    """How many GPUs the pool holds: nodes x GPUs per node."""
+    """Number of GPUs in the pool: nodes x GPUs per node."""
 
     type: CapacityType = Field(
         CapacityType.FIXED,
-        description="Fixed: the nodes there are. Elastic: nodes are made on demand, up to `nodes` where it is given.",
+        description="Fixed: the pool has a fixed number of nodes. Elastic: nodes are created on demand, up to `nodes` "
+        "if it is set.",
     )
     nodes: int | None = Field(
         None,
         ge=0,
         le=10000,
-        description="Number of nodes. Fixed without it: the Ready nodes that match nodeSelector are counted. "
-        "Elastic without it: no limit.",
+        description="Number of nodes. Default: with Fixed, the number of Ready nodes that match nodeSelector; with "
+        "Elastic, no limit.",
     )
-    gpus_per_node: int = Field(ge=1, le=64, description="GPUs on each node; bounds the tensor-parallel degree.")
+    gpus_per_node: int = Field(ge=1, le=64, description="GPUs on each node; the largest number of GPUs of one replica.")
 
 
 class Provisioning(StrEnum):
@@ -67,16 +68,16 @@ class Provisioning(StrEnum):
 
 
 class PoolCost(ApiModel):
-    """What the pool costs: by the GPU, or by the node where nodes are paid as a whole."""
+    """Price per GPU, or per node if whole nodes are paid."""
 
     per_hour: Money | None = Field(
         None, description='Price of one GPU for one hour in US dollars, as a decimal string ("0.805").'
     )
     per_node_hour: Money | None = Field(
         None,
-        description="Price of one node of gpusPerNode GPUs for one hour in US dollars, instead of perHour: whole nodes "
-        "are then planned and paid, and a replica costs its GPUs' part. Tensor-parallel degrees are 1, 2, 4, 8, ... "
-        "there, so that replicas pack.",
+        description="Price of one node with gpusPerNode GPUs for one hour in US dollars; replaces perHour. Whole "
+        "nodes are then planned and paid, and a replica costs its GPUs' part of the node. Tensor parallel degrees are "
+        "limited to 1, 2, 4, 8, ..., so that replicas pack onto nodes.",
     )
 
     rules: ClassVar[tuple[CelRule, ...]] = (
@@ -97,21 +98,24 @@ class PoolCost(ApiModel):
 
 
 class PoolPower(ApiModel):
-    """What the pool's GPUs draw, and how much they may draw together."""
+    """Power of the pool's GPUs, and the pool's power budget."""
 
     watts_per_gpu: int | None = Field(
-        None, ge=1, le=100000, description="Watts of one GPU at its limit; the board power of the type where absent."
+        None,
+        ge=1,
+        le=100000,
+        description="Watts of one GPU at its power limit. Default: the board power of the GPU type.",
     )
     budget_watts: int | None = Field(
         None,
         ge=1,
         le=1000000000,
-        description="Watts that all replicas may draw together; absent: no limit.",
+        description="Watts that all replicas of the pool may draw together. Default: no limit.",
     )
 
 
 class GPUPoolSpec(ApiModel):
-    """What the pool offers."""
+    """GPUs, price and limits of the pool."""
 
     gpu: str = Field(
         min_length=1,
@@ -126,24 +130,25 @@ class GPUPoolSpec(ApiModel):
         default_factory=list, max_length=16, description="Tolerations that engine pods need on these nodes."
     )
     resource_name: ResourceName = Field(
-        "nvidia.com/gpu", description="Extended resource that a pod asks for, such as nvidia.com/gpu or amd.com/gpu."
+        "nvidia.com/gpu",
+        description="Extended resource that engine pods request, such as nvidia.com/gpu or amd.com/gpu.",
     )
     capacity: PoolCapacity
     cost: PoolCost
     provisioning: Provisioning = Field(
         Provisioning.ON_DEMAND,
-        description="Spot: nodes may be taken back at any time; LLMServices bound their use of them in spec.budget.",
+        description="Spot: the provider may take nodes back at any time; spec.budget of LLMServices limits their use.",
     )
     zones: list[ZoneName] = Field(
         default_factory=list,
         max_length=16,
-        description="Zones that the nodes are in. Empty: the label topology.kubernetes.io/zone of nodeSelector or, "
-        "without it, of the Ready nodes.",
+        description="Zones of the nodes. Empty: the label topology.kubernetes.io/zone of nodeSelector or, without it, "
+        "of the Ready nodes.",
     )
     power: PoolPower | None = None
 
     def own_watts_per_gpu(self) -> float | None:
-        """What one GPU draws at its limit, where the pool says so."""
+        """Watts of one GPU at its power limit; None where the pool does not set them."""
         if self.power is None or self.power.watts_per_gpu is None:
             return None
         return float(self.power.watts_per_gpu)

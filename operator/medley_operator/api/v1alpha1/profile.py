@@ -25,7 +25,7 @@ class ProfileResources(ApiModel):
 
 
 class RuntimeProfileSpec(ApiModel):
-    """How an engine is run."""
+    """Image, arguments and resources of an engine."""
 
     image: str = Field(
         min_length=1,
@@ -37,7 +37,7 @@ class RuntimeProfileSpec(ApiModel):
     version: str = Field(
         pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
         max_length=16,
-        description='Version of the engine in the image ("0.32.0"); engine flags are chosen by it.',
+        description='Version of the engine in the image ("0.32.0"); it decides which engine flags are set.',
     )
     args: list[EngineArgument] = Field(
         default_factory=list, max_length=64, description="Engine arguments of every pod, as --flag=value."
@@ -47,19 +47,21 @@ class RuntimeProfileSpec(ApiModel):
     )
     token_budget: TokenBudget | None = Field(
         None,
-        description="Tokens in one engine step (--max-num-batched-tokens). Absent: chosen from 512, 2048 and 8192 by "
-        "GPU, targets and load.",
+        description="Tokens in one engine step (--max-num-batched-tokens). Default: the best of 512, 2048 and 8192 "
+        "for GPU, targets and load.",
     )
     token_budgets: list[TokenBudget] = Field(
         default_factory=list,
         max_length=4,
-        description="Token budgets to plan with, a variant for each; empty: as tokenBudget says.",
+        description="Token budgets to plan with; each makes a variant. Empty: tokenBudget decides.",
     )
     max_sequences: int = Field(256, ge=1, le=4096, description="Requests in one engine step (--max-num-seqs).")
     gpu_memory_utilization_percent: int = Field(
-        90, ge=10, le=99, description="Share of each GPU's memory that the engine takes, in percent."
+        90, ge=10, le=99, description="Share of each GPU's memory for the engine, in percent."
     )
-    startup_timeout: Duration = Field("30m", description="How long an engine may take from start to healthy.")
+    startup_timeout: Duration = Field(
+        "30m", description="Longest time from the start of an engine until it is healthy."
+    )
     shared_memory: BinaryQuantity = Field("8Gi", description="Size of /dev/shm.")
     resources: ProfileResources = Field(default_factory=ProfileResources)
 

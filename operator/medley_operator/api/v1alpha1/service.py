@@ -1,7 +1,7 @@
-"""`LLMService`: a model, its latency targets and its bounds, as an application team writes them.
+"""`LLMService`: a model, its latency targets and its limits, as an application team writes them.
 
-Closed: no pod template, no free URL, no PromQL and no reference into another namespace, since tenants write it and the
-operator acts on it with its own rights.
+The API is closed: it has no pod template, no free URL, no PromQL and no reference into another namespace, because
+tenants write it and the operator acts on it with its own rights.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ class ModelPrecision(StrEnum):
 class ModelSpec(ApiModel):
     """The model that is served."""
 
-    uri: ModelUri = Field(description="Where the weights are: hf://organisation/model.")
+    uri: ModelUri = Field(description="Address of the weights: hf://organisation/model.")
     name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
         max_length=128,
-        description="Name that clients ask for; the object's name where absent.",
+        description="Model name that clients use. Default: the object's name.",
     )
     precision: ModelPrecision = Field(
         ModelPrecision.BF16,
-        description="Number format of the weights. Auto: what is cheapest of BF16 and FP8, by GPU.",
+        description="Number format of the weights. Auto: the cheaper of BF16 and FP8, by GPU type.",
     )
     max_model_len: int = Field(16384, ge=128, le=1048576, description="Longest prompt plus generation, in tokens.")
     token_secret_ref: SecretKeyRef | None = Field(None, description="Hugging Face token for gated models.")
     config_json: str | None = Field(
         None,
         max_length=32768,
-        description="Content of the model's config.json, needed where Medley does not know the model's shape.",
+        description="Content of the model's config.json; needed for models that Medley does not know.",
     )
 
 
@@ -69,7 +69,9 @@ class RuntimeRef(ApiModel):
 
     profile_ref: Dns1123Label = Field("vllm", description="Name of the RuntimeProfile.")
     args: list[EngineArgument] = Field(
-        default_factory=list, max_length=64, description="Further engine arguments, of the profile's allowedArgs."
+        default_factory=list,
+        max_length=64,
+        description="Further engine arguments; their flags must be in the profile's allowedArgs.",
     )
 
 
@@ -98,7 +100,7 @@ class SloSpec(ApiModel):
 
 
 class StaticWorkload(ApiModel):
-    """The load to plan for while there is no data: a rate and the mean sizes of a request."""
+    """The load to plan for while there is no data: rate and mean request sizes."""
 
     requests_per_second: Rate
     prompt_tokens: int = Field(ge=1, le=1048576, description="Mean prompt length, in tokens.")
@@ -115,13 +117,13 @@ class WorkloadSource(StrEnum):
 
 
 class WorkloadSpec(ApiModel):
-    """Where the load to plan for is taken from."""
+    """Source of the load to plan for."""
 
     source: WorkloadSource = Field(
         WorkloadSource.PROMETHEUS,
-        description="Prometheus: live metrics, `static` until there are any. Static: always `static`.",
+        description="Prometheus: live metrics; `static` until there are metrics. Static: always `static`.",
     )
-    window: Duration = Field("5m", description="Time over which rates and sizes are taken; 10s to 24h.")
+    window: Duration = Field("5m", description="Time window for rates and sizes, from 10s to 24h.")
     static: StaticWorkload | None = None
 
     rules: ClassVar[tuple[CelRule, ...]] = (
@@ -148,40 +150,43 @@ class ForecastMode(StrEnum):
 
 
 class ForecastSpec(ApiModel):
-    """Whether the load that is planned for is the one of when new replicas will serve."""
+    """Whether plans look ahead to the time when new replicas will serve."""
 
     mode: ForecastMode = Field(
         ForecastMode.AUTO,
-        description="Auto: the forecast for when new replicas will serve, once there is half an hour of history. Off: "
-        "what is measured.",
+        description="Auto: plan for the forecast at the time when new replicas will serve, once there is half an hour "
+        "of history. Off: plan for the measured rate.",
     )
     quantile_percent: int = Field(
-        90, ge=50, le=99, description="Part of the time that the load should stay within what is planned, in percent."
+        90,
+        ge=50,
+        le=99,
+        description="Share of the time in which the load should stay within the planned rate, in percent.",
     )
 
 
 class ScalingSpec(ApiModel):
-    """Bounds over all variants."""
+    """Limits over all variants, headroom and forecast."""
 
     min_replicas: int = Field(
         1,
         ge=1,
         le=1000,
-        description="Replicas in all that are always kept; at least 1, since load is read from the replicas.",
+        description="Fewest replicas over all variants; at least 1, because load is read from the replicas.",
     )
-    max_replicas: int = Field(64, ge=1, le=1000, description="Replicas in all that are never exceeded.")
-    headroom_percent: int = Field(10, ge=0, le=200, description="Capacity kept free above the observed load.")
+    max_replicas: int = Field(64, ge=1, le=1000, description="Most replicas over all variants.")
+    headroom_percent: int = Field(10, ge=0, le=200, description="Spare capacity above the planned load, in percent.")
     burst_headroom: Beta = Field(
         "0",
-        description="Capacity kept free for bursts, as the factor b of square-root staffing: a load of W replicas "
-        'counts as W + b x sqrt(W), so that small fleets keep relatively more. 0: none; "0.5" to "2" are usual.',
+        description="Spare capacity for bursts, as the factor b of square-root staffing: a load of W replicas counts "
+        'as W + b x sqrt(W), so that small fleets keep relatively more. 0 turns it off; "0.5" to "2" are usual.',
     )
     forecast: ForecastSpec = Field(default_factory=ForecastSpec)
     zone_spread: bool = Field(
-        False, description="Two or more replicas must not all depend on one zone (GPUPool spec.zones)."
+        False, description="Whether two or more replicas must not all depend on one zone (GPUPool spec.zones)."
     )
     tolerate_replica_loss: bool = Field(
-        False, description="N+1: all planned load is still served when any one replica is lost."
+        False, description="N+1: whether the plan still serves all planned load when any one replica is lost."
     )
 
     rules: ClassVar[tuple[CelRule, ...]] = (
@@ -209,16 +214,16 @@ class ServicePriority(StrEnum):
 
 
 class BudgetSpec(ApiModel):
-    """What the service may cost, and how far it may rest on spot GPUs."""
+    """Limits on the cost of the service and on its use of spot GPUs."""
 
     max_cost_per_hour: Money | None = Field(
-        None, description="US dollars per hour that all replicas may cost together; absent: no limit."
+        None, description="Most US dollars per hour for all replicas. Default: no limit."
     )
     spot_max_percent: int = Field(
-        100, ge=0, le=100, description="Largest part of the replicas in pools with provisioning Spot, in percent."
+        100, ge=0, le=100, description="Largest share of replicas in pools with provisioning Spot, in percent."
     )
     on_demand_min_replicas: int = Field(
-        0, ge=0, le=1000, description="Replicas in pools with provisioning OnDemand that are always kept."
+        0, ge=0, le=1000, description="Fewest replicas in pools with provisioning OnDemand."
     )
 
     rules: ClassVar[tuple[CelRule, ...]] = (
@@ -235,10 +240,10 @@ class BudgetSpec(ApiModel):
 
 
 class DrainSpec(ApiModel):
-    """How a replica is taken away."""
+    """How a replica is stopped."""
 
     pre_stop: Duration = Field("15s", description="Wait before SIGTERM, so that endpoints leave first.")
-    timeout: Duration = Field("120s", description="How long running requests may take to finish after SIGTERM.")
+    timeout: Duration = Field("120s", description="Longest time for running requests to finish after SIGTERM.")
 
     @property
     def pre_stop_seconds(self) -> float:
@@ -250,7 +255,7 @@ class DrainSpec(ApiModel):
 
 
 class LLMServiceSpec(ApiModel):
-    """What is to be served, how well, and within which bounds."""
+    """The model to serve, its latency targets and its limits."""
 
     model: ModelSpec
     runtime: RuntimeRef = Field(default_factory=RuntimeRef)
@@ -258,13 +263,13 @@ class LLMServiceSpec(ApiModel):
     variants: list[VariantSpec] = Field(
         default_factory=list,
         max_length=MAX_VARIANTS,
-        description="Explicit variants; empty: every GPUPool that the model fits.",
+        description="Pools and variants to use. Empty: every layout that fits, in every GPUPool.",
     )
     workload: WorkloadSpec = Field(default_factory=WorkloadSpec)
     scaling: ScalingSpec = Field(default_factory=ScalingSpec)
     priority: ServicePriority = Field(
         ServicePriority.NORMAL,
-        description="Where the pools cannot serve every service, load of High is left out last and load of Low first.",
+        description="If the pools cannot serve every service, load of Low is left out first and load of High last.",
     )
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
     routing: RoutingSpec = Field(default_factory=RoutingSpec)

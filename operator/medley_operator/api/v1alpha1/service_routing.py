@@ -26,7 +26,9 @@ class RoutingSpec(ApiModel):
     """How requests reach the variants."""
 
     mode: ServiceRoutingMode | None = Field(
-        None, description="Service: equal by pod. HTTPRoute: weighted by variant. Default: HTTPRoute with gatewayRef."
+        None,
+        description="Service: every pod gets an equal share. HTTPRoute: weighted by variant. Default: HTTPRoute if "
+        "gatewayRef is set, else Service.",
     )
     gateway_ref: GatewayRef | None = None
 
@@ -39,7 +41,7 @@ class RoutingSpec(ApiModel):
     )
 
     def effective_mode(self) -> ServiceRoutingMode:
-        """The mode where `mode` is given, else what `gatewayRef` implies."""
+        """`mode` if it is set, else the mode that `gatewayRef` implies."""
         if self.mode is not None:
             return self.mode
         return ServiceRoutingMode.HTTP_ROUTE if self.gateway_ref else ServiceRoutingMode.SERVICE

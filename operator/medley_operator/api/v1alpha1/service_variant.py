@@ -17,27 +17,32 @@ class VariantPrecision(StrEnum):
 
 
 class VariantSpec(ApiModel):
-    """A pool that may be used and, where named, how; without any, every pool that fits is used in every way.
+    """A pool that may be used, and what is fixed in it.
 
-    With name, tensorParallel, minReplicas or maxReplicas it stands for one variant, else for all of that pool.
+    An entry with name, tensorParallel, minReplicas or maxReplicas stands for one variant, any other entry for all
+    variants of the pool. Without entries, every layout that fits is considered in every pool.
     """
 
     name: VariantName | None = Field(
-        None, description="Name of the variant; made of the pool's name, as in l4-tp2-fp8-b4096, where absent."
+        None, description="Name of the variant. Default: made from the pool's name, such as l4-tp2-fp8-b4096."
     )
     pool_ref: PoolName = Field(description="Name of the GPUPool.")
     tensor_parallel: int | None = Field(
         None,
         ge=1,
         le=64,
-        description="GPUs of one replica; where absent, all of 1, 2, 4, 8 that fit or, if one variant is meant, the "
-        "fewest that fit and keep the TPOT target.",
+        description="Tensor parallel degree of a replica. Default: every one of 1, 2, 4, 8 that fits; for an entry "
+        "that stands for one variant, the smallest one that fits and keeps the TPOT target.",
     )
-    precision: VariantPrecision | None = Field(None, description="One of those that model.precision allows.")
-    token_budget: TokenBudget | None = Field(None, description="One of the RuntimeProfile's token budgets.")
-    min_replicas: int = Field(0, ge=0, le=1000, description="Replicas of this variant that are always kept.")
+    precision: VariantPrecision | None = Field(
+        None, description="Number format of the weights; model.precision must allow it."
+    )
+    token_budget: TokenBudget | None = Field(
+        None, description="Tokens in one engine step; must be one of the RuntimeProfile's token budgets."
+    )
+    min_replicas: int = Field(0, ge=0, le=1000, description="Fewest replicas of this variant.")
     max_replicas: int | None = Field(
-        None, ge=0, le=1000, description="Replicas of this variant that are never exceeded."
+        None, ge=0, le=1000, description="Most replicas of this variant. Default: no limit."
     )
 
     rules: ClassVar[tuple[CelRule, ...]] = (
@@ -73,4 +78,4 @@ VARIANT_RULES: tuple[CelRule, ...] = (
         ),
     ),
 )
-"""Of the list of entries, for the spec that holds it."""
+"""Rules on the list of entries, for the spec that contains it."""

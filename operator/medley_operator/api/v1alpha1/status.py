@@ -1,6 +1,6 @@
-"""What the operator writes about an object: conditions, and the status of each kind.
+"""Statuses that the operator writes: conditions, and the status of each kind.
 
-Written by the operator alone, so no field has a server-side default, and no rule is needed.
+Only the operator writes them, so no field has a server-side default, and no rule is needed.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Conditions = Annotated[
 
 
 class GPUPoolStatus(ObservedModel):
-    """What Medley sees and uses of a pool."""
+    """Stock and planned GPUs of a pool."""
 
     observed_generation: int = 0
     ready_nodes: int = Field(0, description="Ready, schedulable nodes that match nodeSelector.")
-    stock_gpus: int | None = Field(None, description="GPUs that the planner may use; absent: no limit.")
+    stock_gpus: int | None = Field(None, description="GPUs that the planner may use. Absent: no limit.")
     planned_gpus: int = Field(0, description="GPUs that the current plan uses.")
     planned_nodes: int | None = Field(
-        None, description="Whole nodes that the current plan pays for, where the pool is paid by the node."
+        None, description="Whole nodes that the current plan pays for. Absent: the pool is not paid by the node."
     )
     conditions: Conditions
 
@@ -54,15 +54,15 @@ class RuntimeProfileStatus(ObservedModel):
 
 
 class ModelProfileStatus(ObservedModel):
-    """Whether Medley can use a measured profile, and what it makes of it."""
+    """Whether Medley uses a measured profile, and the factors that it fitted."""
 
     observed_generation: int = 0
-    fixed: str = Field("", description="Factor on what a step takes whatever is in it.")
-    compute: str = Field("", description="Factor on what each token takes.")
-    sequence: str = Field("", description="Factor on what each decoding sequence takes.")
-    kv: str = Field("", description="Factor on what each cached token takes.")
-    error_percent: str = Field("", description="Mean error of TPOT, of the fit or as the spec says.")
-    derate: str = Field("", description="Share of the capacity with these factors that plans count on.")
+    fixed: str = Field("", description="Factor on the fixed time of a step.")
+    compute: str = Field("", description="Factor on the time per token.")
+    sequence: str = Field("", description="Factor on the time per decoding sequence.")
+    kv: str = Field("", description="Factor on the time per cached token.")
+    error_percent: str = Field("", description="Mean error of TPOT in percent, from the fit or from the spec.")
+    derate: str = Field("", description="Share of a capacity with these factors that plans count on.")
     points_used: int = 0
     points_refused: int = 0
     conditions: Conditions
@@ -71,29 +71,32 @@ class ModelProfileStatus(ObservedModel):
 class LoadStatus(ObservedModel):
     """The load that the current plan was made for."""
 
-    source: str = Field(description="Prometheus, Static, or MinReplicas where nothing is known.")
-    requests_per_second: str = Field("0", description="What is planned for: the forecast where there is one.")
+    source: str = Field(description="Prometheus, Static, or MinReplicas if the load is unknown.")
+    requests_per_second: str = Field(
+        "0", description="Planned rate: the forecast, or the measured rate without a forecast."
+    )
     measured_requests_per_second: str | None = Field(
-        None, description="What was measured when the plan was made. Absent: nothing was."
+        None, description="Rate measured when the plan was made. Absent: there were no metrics."
     )
     forecast_margin_percent: int | None = Field(
         None,
-        description="What was put on top of the rate expected when new replicas serve, so that it is hardly exceeded. "
-        "Absent: what was measured is planned.",
+        description="Safety margin added to the forecast rate, in percent. Absent: the measured rate is planned.",
     )
     prompt_tokens: int = Field(0, description="Mean prompt length, in tokens.")
     generation_tokens: int = Field(0, description="Mean generation length, in tokens.")
     size_source: str = Field(
         "",
-        description="Where it is known from how prompt and generation sizes go together. Gateway: counted together. "
-        "PerVariant: histograms of variants that serve prompt ranges. Tilted: the engine's histograms and KV usage. "
-        "Independent: the histograms alone. Static: from the spec.",
+        description="Source of the joint prompt and generation sizes. Gateway: counted together. PerVariant: "
+        "histograms of variants that serve prompt ranges. Tilted: the engine's histograms and KV usage. Independent: "
+        "the histograms alone. Static: from the spec.",
     )
     size_headroom_percent: int | None = Field(
-        None, description="Spare capacity kept for sizes that are not certain, on top of spec.scaling.headroomPercent."
+        None, description="Extra headroom for uncertain sizes, in percent, on top of spec.scaling.headroomPercent."
     )
     prefix_hit_percent: int | None = Field(
-        None, description="Share of prompt tokens that prefix caches surely save, and so are not planned for."
+        None,
+        description="Share of prompt tokens that prefix caches surely save, in percent; plans leave their computation "
+        "out.",
     )
 
     @property
@@ -102,27 +105,29 @@ class LoadStatus(ObservedModel):
 
 
 class VariantStatus(ObservedModel):
-    """One variant of the plan, and what runs of it."""
+    """One variant of the plan, and its running replicas."""
 
     name: str
     pool: str
     gpu: str
     gpus: int | None = Field(
-        None, description="GPUs of one replica. Absent in statuses of older versions: as tensorParallel."
+        None, description="GPUs of one replica. Absent in statuses that older versions wrote: equal to tensorParallel."
     )
     tensor_parallel: int = Field(1, description="Tensor parallel degree of one replica.")
-    desired: int = Field(0, description="Replicas of the plan.")
-    ready: int = Field(0, description="Ready replicas.")
+    desired: int = Field(0, description="Planned replicas.")
+    ready: int = Field(0, description="Ready replicas of the variant.")
     weight: int = Field(0, description="Weight of the variant behind the route, 0 to 1000.")
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
-    capacity_rps: str = Field("0", description="Rate of this load that one replica is planned to serve.")
-    provenance: str = Field("estimated", description="Where the capacity figure comes from.")
+    capacity_rps: str = Field("0", description="Rate of this load that one replica serves in the plan.")
+    provenance: str = Field(
+        "estimated", description="Provenance of the capacity: measured, calibrated, estimated or given."
+    )
     startup_seconds: int | None = Field(
-        None, description="What a replica is taken to need from being asked for to being Ready, measured or by default."
+        None, description="Start-up time of a replica, from its creation to Ready: measured, or the default."
     )
     capacity_basis: str = Field(
         "ClosedForm",
-        description="Simulated: the engine simulator's capacity. ClosedForm: a formula, until the simulation is there.",
+        description="Simulated: from the engine simulator. ClosedForm: from a formula, until the simulation is done.",
     )
 
     @property
@@ -136,8 +141,7 @@ class VariantStatus(ObservedModel):
 
     @property
     def gpus_per_replica(self) -> int:
-        """0 where what is written makes no sense; statuses without `gpus` come from before that was a figure of its
-        own."""
+        """0 where the status is not plausible; statuses without `gpus` were written before it was a separate figure."""
         return max(self.tensor_parallel if self.gpus is None else self.gpus, 0)
 
 
@@ -158,8 +162,8 @@ class UnusedStatus(ObservedModel):
 
     variant: str
     reason: str = Field(
-        description="Dearer: the same requests cost more on it. TooLarge: whole replicas cost more at this load, the "
-        "same requests do not. All words: docs/reference.md."
+        description="Dearer: the same requests cost more on it. TooLarge: whole replicas cost more at this load, but "
+        "the same requests do not. docs/reference.md lists all reasons."
     )
     message: str
 
@@ -171,7 +175,7 @@ class UnservedStatus(ObservedModel):
     generation_tokens: int
     requests_per_second: str
     reason: str
-    limits: list[str] = Field(default_factory=list, description="Pools that bind, where the limit is shared.")
+    limits: list[str] = Field(default_factory=list, description="Pools whose shared limit binds.")
 
     @property
     def rate_rps(self) -> float:
@@ -186,27 +190,27 @@ class RoutingSavingsStatus(ObservedModel):
 
 
 class LimitStatus(ObservedModel):
-    """A limit that services share and that left no room for one more replica of this one when the plan was made."""
+    """A shared limit that left no room for one more replica of this service when the plan was made."""
 
     kind: str = Field(
         description="Stock: GPUs of a pool. Slots: places on the nodes of a pool. Power: watts of a power domain."
     )
     name: str = Field(description="The pool; a power domain is named like the pool whose budget it is.")
     size: int | None = Field(None, description="GPUs of one place, where kind is Slots.")
-    used: int = Field(description="By the plans of all services, in GPUs, places or watts.")
-    limit: int = Field(description="What the plans of this round could use of it.")
+    used: int = Field(description="Used by the plans of all services, in GPUs, places or watts.")
+    limit: int = Field(description="Available to the plans of this round.")
     saves_per_hour: str | None = Field(
         None,
-        description="What one more GPU, place or watt would save the fleet in US dollars per hour: the shadow price in "
-        "the relaxation that the bound comes from. Absent: not known.",
+        description="US dollars per hour that one more GPU, place or watt would save: the shadow price. Absent: not "
+        "known.",
     )
 
 
 class CapacityCorrectionStatus(ObservedModel):
-    """A variant whose capacity for this load was found too high when the plan was simulated."""
+    """A variant whose capacity for this load turned out too high in the simulation of the plan."""
 
     variant: str
-    factor: str = Field(description="What the capacity was multiplied by.")
+    factor: str = Field(description="Factor on the capacity.")
 
     @property
     def factor_figure(self) -> float:
@@ -214,21 +218,24 @@ class CapacityCorrectionStatus(ObservedModel):
 
 
 class PlanStateStatus(ObservedModel):
-    """The plan in force, with its proof and what it is compared with."""
+    """The current plan, with its proven bound and its comparisons."""
 
     id: str
     state: str = Field(description="Optimal, Feasible, Partial, Infeasible or Held.")
     cost_per_hour: str
     lower_bound_per_hour: str = Field(
-        description="Proven least cost; a plan that starts more replicas is charged for their start."
+        description="Proven lower bound on cost, including the charge for starting replicas."
     )
-    gap: str = Field(description="Proven distance to the optimum of the planned group, as a fraction.")
+    gap: str = Field(
+        description="Proven gap between cost and lower bound of the group that was planned together, as a share."
+    )
     best_single: BestSingleStatus | None = None
-    savings_percent: str | None = Field(None, description="Against the best single GPU type.")
+    savings_percent: str | None = Field(None, description="Saving against the best single GPU type, in percent.")
     routing_savings: RoutingSavingsStatus | None = None
     cost_per_million_tokens: str | None = Field(
         None,
-        description="US dollars, prompt and generated tokens of the planned load together. Absent: no load is planned.",
+        description="US dollars per million prompt and generated tokens of the planned load. Absent: no load is "
+        "planned.",
     )
     predicted_attainment_percent: str | None = Field(
         None,
@@ -239,7 +246,8 @@ class PlanStateStatus(ObservedModel):
         default_factory=list, description="Capacities that the simulation lowered before this plan was made."
     )
     limits: list[LimitStatus] = Field(
-        default_factory=list, description="Shared limits that bind, dearest first, as they were when the plan was made."
+        default_factory=list,
+        description="Shared limits that bound when the plan was made, the highest shadow price first.",
     )
     unused: list[UnusedStatus] = Field(default_factory=list)
     unserved: list[UnservedStatus] = Field(default_factory=list)
@@ -250,7 +258,7 @@ class PlanStateStatus(ObservedModel):
 
 
 class LLMServiceStatus(ObservedModel):
-    """The plan of a service, and how far it is carried out."""
+    """The plan of a service, and the state of its rollout."""
 
     observed_generation: int = 0
     mix: str = Field("", description='Ready/desired replicas by variant, such as "l4:5/5 h100:1/2".')

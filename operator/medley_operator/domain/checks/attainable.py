@@ -42,21 +42,22 @@ def targets_can_be_met(given: ServiceInput) -> Refusal | None:
     problems: list[str] = []
     if all(best.tpot_seconds > slo.tpot_seconds for best in bests):
         each = ", ".join(f"{best.label} {seconds_text(best.tpot_seconds)}" for best in bests)
-        problems.append(f'spec.slo.tpot "{slo.tpot}" is below the shortest engine step of every GPU ({each})')
+        problems.append(f'spec.slo.tpot "{slo.tpot}" is shorter than one engine step on every GPU ({each})')
     if all(best.ttft_seconds > slo.ttft_seconds for best in bests):
         each = ", ".join(f"{best.label} {seconds_text(best.ttft_seconds)}" for best in bests)
-        problems.append(f'spec.slo.ttft "{slo.ttft}" is below the shortest time to a first token of every GPU ({each})')
+        problems.append(f'spec.slo.ttft "{slo.ttft}" is shorter than the fastest first token on every GPU ({each})')
     if not problems:
         each = ", ".join(
             f"{best.label} {seconds_text(best.ttft_seconds)} and {seconds_text(best.tpot_seconds)}" for best in bests
         )
         problems.append(
-            f'spec.slo.ttft "{slo.ttft}" and spec.slo.tpot "{slo.tpot}" leave no GPU any load (at best, alone: {each})'
+            f'no GPU meets spec.slo.ttft "{slo.ttft}" and spec.slo.tpot "{slo.tpot}" together (best values for a lone '
+            f"request: {each})"
         )
     return Refusal(
         PlanReason.TARGET_IMPOSSIBLE,
-        f"{'; '.join(problems)}, for a request of {bucket.prompt_tokens:.0f} prompt tokens; relax it, or add a GPUPool "
-        "with faster GPUs",
+        f"{'; '.join(problems)}, for a request of {bucket.prompt_tokens:.0f} prompt tokens; relax the target, or add "
+        "a GPUPool with faster GPUs",
     )
 
 

@@ -49,7 +49,7 @@ def _reserved(profile: RuntimeProfile, field: str, arguments: Sequence[str]) -> 
     reserved = reserved_flags(profile.spec.engine)
     for index, argument in enumerate(arguments):
         if flag_of(argument) in reserved:
-            return _invalid(f'spec.{field}[{index}] "{argument}": {flag_of(argument)} is set by Medley; remove it')
+            return _invalid(f'spec.{field}[{index}] "{argument}": Medley sets {flag_of(argument)} itself; remove it')
     return None
 
 

@@ -61,13 +61,13 @@ def profile_exists(given: ServiceInput) -> Refusal | None:
     present = ", ".join(sorted(profile.metadata.name for profile in given.snapshot.profiles)) or "none"
     return Refusal(
         PlanReason.PROFILE_NOT_FOUND,
-        f'spec.runtime.profileRef "{given.service.spec.runtime.profile_ref}": no such RuntimeProfile (present: '
-        f"{present}); create it or name another",
+        f'spec.runtime.profileRef "{given.service.spec.runtime.profile_ref}": there is no such RuntimeProfile '
+        f"(existing: {present}); create it or name another",
     )
 
 
 def profile_can_be_used(given: ServiceInput) -> Refusal | None:
-    """The RuntimeProfile passes the checks of its own."""
+    """The RuntimeProfile itself is accepted."""
     name = given.profile.metadata.name
     refusal = first_refusal(RUNTIME_PROFILE_CHECKS, given.profile)
     if refusal is None:
@@ -85,14 +85,14 @@ def arguments_are_allowed(given: ServiceInput) -> Refusal | None:
         flag = flag_of(argument)
         field = f'spec.runtime.args[{index}] "{argument}"'
         if flag in reserved_flags(given.profile.spec.engine):
-            message = f"{field}: {flag} is set by Medley and cannot be given; remove it"
+            message = f"{field}: Medley sets {flag} itself; remove it"
             return Refusal(PlanReason.ARGUMENT_NOT_ALLOWED, message)
         if flag not in allowed:
             listed = ", ".join(allowed) or "none"
             return Refusal(
                 PlanReason.ARGUMENT_NOT_ALLOWED,
                 f'{field}: RuntimeProfile "{given.profile.metadata.name}" does not allow {flag} (allowed: {listed}); '
-                "remove it, or ask for it in the profile's spec.allowedArgs",
+                "remove it, or have it added to the profile's spec.allowedArgs",
             )
     return None
 

@@ -57,13 +57,14 @@ def pool_is_there(wish: Wish) -> Refusal | None:
         return None
     present = ", ".join(wish.pools) or "none"
     message = (
-        f'{wish.field}.poolRef "{wish.entry.pool_ref}": no such GPUPool (present: {present}); create it or name another'
+        f'{wish.field}.poolRef "{wish.entry.pool_ref}": there is no such GPUPool (existing: {present}); create it or '
+        "name another"
     )
     return Refusal(PlanReason.POOL_NOT_FOUND, message)
 
 
 def pool_can_be_used(wish: Wish) -> Refusal | None:
-    """The pool passes the checks of its own."""
+    """The pool itself is accepted."""
     refusal = wish.pool.refusal
     if refusal is None:
         return None
@@ -78,8 +79,8 @@ def degree_fits_a_node(wish: Wish) -> Refusal | None:
     if wish.entry.tensor_parallel is None or wish.entry.tensor_parallel <= per_node:
         return None
     return _invalid(
-        f"{wish.field}.tensorParallel {wish.entry.tensor_parallel} is more than one node of GPUPool "
-        f'"{wish.entry.pool_ref}" has (spec.capacity.gpusPerNode {per_node}); lower it'
+        f"{wish.field}.tensorParallel {wish.entry.tensor_parallel} exceeds spec.capacity.gpusPerNode {per_node} of "
+        f'GPUPool "{wish.entry.pool_ref}"; lower it'
     )
 
 
@@ -88,8 +89,8 @@ def precision_is_one_of_the_models(wish: Wish) -> Refusal | None:
     if wish.entry.precision is None or wish.entry.precision.value in precisions_of(wish.service):
         return None
     return _invalid(
-        f"{wish.field}.precision {wish.entry.precision} is not what spec.model.precision "
-        f"{wish.service.spec.model.precision} allows; remove it, or set spec.model.precision to Auto"
+        f"spec.model.precision {wish.service.spec.model.precision} does not allow {wish.field}.precision "
+        f"{wish.entry.precision}; remove it, or set spec.model.precision to Auto"
     )
 
 
@@ -100,7 +101,7 @@ def token_budget_is_offered(wish: Wish) -> Refusal | None:
         return None
     return _invalid(
         f"{wish.field}.tokenBudget {wish.entry.token_budget} is not offered by RuntimeProfile "
-        f'"{wish.profile.metadata.name}" ({", ".join(map(str, budgets))}); take one of them, or ask for it in the '
+        f'"{wish.profile.metadata.name}" ({", ".join(map(str, budgets))}); use one of them, or have it added to the '
         "profile's spec.tokenBudgets"
     )
 
@@ -163,8 +164,8 @@ def replicas_pack_onto_paid_nodes(given: ServiceInput) -> Refusal | None:
             continue
         return _invalid(
             f'{ask.field}.tensorParallel {degree}: GPUPool "{ask.state.pool.metadata.name}" is paid by the node '
-            "(spec.cost.perNodeHour), where only tensor-parallel degrees 1, 2, 4, 8, ... are planned; set one of them, "
-            "or have the pool priced by the GPU (spec.cost.perHour)"
+            "(spec.cost.perNodeHour), which allows only tensor parallel degrees 1, 2, 4, 8, ...; use one of them, or "
+            "price the pool by the GPU (spec.cost.perHour)"
         )
     return None
 

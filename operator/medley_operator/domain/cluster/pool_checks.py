@@ -29,7 +29,9 @@ def price_is_above_zero(pool: GPUPool) -> Refusal | None:
     field, value, unit = (
         ("perHour", cost.per_hour, "GPU") if cost.per_node_hour is None else ("perNodeHour", cost.per_node_hour, "node")
     )
-    return Refusal("InvalidSpec", f'spec.cost.{field} "{value}" must be above 0; give what one {unit} costs per hour')
+    return Refusal(
+        "InvalidSpec", f'spec.cost.{field} "{value}" must be above 0; set it to the price of one {unit} per hour'
+    )
 
 
 POOL_CHECKS: tuple[Callable[[GPUPool], Refusal | None], ...] = (gpu_is_known, price_is_above_zero)

@@ -112,7 +112,7 @@ def free_gpus(node_gpus: Sequence[int], taken: ReplicaSizes) -> tuple[int, ...]:
         for placed in range(taken[size]):
             fitting = [node for node, gpus in enumerate(free) if gpus >= size]
             if not fitting:
-                # Nor does any other of that size: somebody may have asked for a billion of them.
+                # Nor does any other replica of that size: `count` may be a billion.
                 homeless += size * (taken[size] - placed)
                 break
             free[min(fitting, key=lambda node: (free[node], node))] -= size

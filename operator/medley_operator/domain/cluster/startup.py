@@ -39,7 +39,7 @@ def startup_seconds(model: str, gpu: str, pool: GPUPool, profile: RuntimeProfile
 def longest_startup_seconds(
     service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolState], leads: LeadTimes
 ) -> float:
-    """Of the pools that the service may use: those that its variants name, else all."""
+    """Longest start-up time over the pools that the service may use: those that its variants name, else all."""
     named = {variant.pool_ref for variant in service.spec.variants}
     found = [
         startup_seconds(model_id(service.spec.model.uri), state.gpu, state.pool, profile, leads)
@@ -50,7 +50,7 @@ def longest_startup_seconds(
 
 
 def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
-    """Those that were known, with the starts that the snapshot's pods tell of."""
+    """The known starts, with those that the snapshot's pods show."""
     return known.with_starts(_starts(snapshot)) if snapshot.pods else known
 
 

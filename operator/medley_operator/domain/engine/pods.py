@@ -20,7 +20,7 @@ from medley_planner.variants import RunAs, run_as
 
 @dataclass(frozen=True, slots=True, order=True)
 class PodGroup:
-    """The pods of one ReplicaSet, as their labels in Prometheus tell it. `template` is the hash of the pod template."""
+    """The pods of one ReplicaSet, by their labels in Prometheus. `template` is the hash of the pod template."""
 
     namespace: str
     service: str
@@ -30,7 +30,7 @@ class PodGroup:
 
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
-    """What one ReplicaSet's pods tell: a window or why there is none, and the tokens that each KV cache holds."""
+    """Figures of one ReplicaSet's pods: a window or why there is none, and the tokens that each KV cache holds."""
 
     window: Window | SkipReason
     kv_tokens: int | None = None
@@ -58,7 +58,7 @@ class EnginePods:
 
 
 def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
-    """By variant; a Deployment whose service, pool, profile or model is not known is left out."""
+    """ReplicaSets by variant; a Deployment whose service, pool, profile or model is not known is left out."""
     services = {ServiceKey.of(each): each for each in snapshot.services}
     pools = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}

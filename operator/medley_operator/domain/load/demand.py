@@ -20,7 +20,7 @@ from medley_planner.workload import adopt, demand_from_means, drifts, samples_in
 
 NOMINAL_PROMPT_TOKENS, NOMINAL_GENERATION_TOKENS = 128.0, 32.0
 """Size to compare pools by while no request was ever seen and none is described."""
-NO_QUESTION = Observation(reason=MetricsReason.MISSING, message="Prometheus was not asked about this service")
+NO_QUESTION = Observation(reason=MetricsReason.MISSING, message="this service was not queried in Prometheus")
 
 
 def choose_demand(
@@ -59,7 +59,7 @@ def _choose(
     had_metrics = memory.had_metrics or _planned_from_metrics(service.status.load)
     if service.spec.workload.source is WorkloadSource.STATIC:
         return _static(
-            service, had_metrics=had_metrics, reason=MetricsReason.STATIC, message="planned from spec.workload.static"
+            service, had_metrics=had_metrics, reason=MetricsReason.STATIC, message="planning for spec.workload.static"
         )
     seen = plausible(observation) if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
@@ -103,12 +103,12 @@ def _live(
         message = "Prometheus has the load of this service"
     elif had_metrics and current is not None and forecasts.pausing:
         demand, basis = current, memory.basis
-        message = "Prometheus has the load of this service: there are no requests now"
+        message = "Prometheus shows no requests for this service now"
     elif had_metrics:
         demand, basis = _no_traffic(service, memory), forecasts.basis
-        message = "Prometheus has the load of this service: there are no requests"
+        message = "Prometheus shows no requests for this service"
     else:
-        message = "Prometheus scrapes this service, which has had no request yet"
+        message = "Prometheus scrapes this service, but it has not received a request yet"
         return _static(service, had_metrics=False, reason=MetricsReason.FOUND, message=message)
     return DemandChoice(
         demand=demand,
@@ -150,13 +150,13 @@ def _static(service: LLMService, *, had_metrics: bool, reason: MetricsReason, me
     if static is None:
         source, demand = LoadSource.MIN_REPLICAS, _idle(_nominal_bucket(service), SizeSource.STATIC)
         message = (
-            f"{message}; spec.scaling.minReplicas is planned: give spec.workload.static to plan for more until there "
-            "is data"
+            f"{message}; planning spec.scaling.minReplicas until there is data. Set spec.workload.static to plan for "
+            "more"
         )
     else:
         source, demand = LoadSource.STATIC, _static_demand(static, max_tokens=service.spec.model.max_model_len)
         if reason is not MetricsReason.STATIC:
-            message = f"{message}; spec.workload.static is planned"
+            message = f"{message}; planning for spec.workload.static"
     return DemandChoice(
         demand=demand, source=source, hold=False, had_metrics=had_metrics, reason=reason, message=message
     )
@@ -194,7 +194,7 @@ def _nominal_bucket(service: LLMService) -> Bucket:
 
 
 def _last_demand(service: LLMService) -> Demand:
-    """After a restart: what the status tells of the load that the last plan was made for."""
+    """After a restart: the load of the last plan, read from the status."""
     figures = figures_of_status(service.status.load)
     known = figures.prompt_tokens_mean > 0 and figures.generation_tokens_mean > 0
     bucket = (

@@ -33,7 +33,7 @@ def figures_of(demand: Demand) -> LoadFigures:
 
 
 def figures_of_status(load: LoadStatus | None) -> LoadFigures:
-    """What the status tells, which may have been edited by hand: text that is no rate counts as 0."""
+    """Figures of the status, which may have been edited by hand: text that is not a rate counts as 0."""
     if load is None:
         return LoadFigures(rate_rps=0.0, prompt_tokens_mean=0.0, generation_tokens_mean=0.0)
     return LoadFigures(

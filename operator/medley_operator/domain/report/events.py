@@ -51,8 +51,8 @@ def _plan_changed(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_N
     changes = _changes(before, outcome.goal.replicas)
     if not changes:
         return []
-    cost = f"cost {per_hour(old.cost_per_hour_usd)}→{per_hour(status.cost_per_hour_usd)}"
-    message = f"replicas {changes}; {cost} because {_cause(old, status)}"
+    cost = f"cost {per_hour(old.cost_per_hour_usd)} → {per_hour(status.cost_per_hour_usd)}"
+    message = f"replicas {changes}; {cost}; reason: {_cause(old, status)}"
     return [(EventType.NORMAL, "PlanChanged", message)]
 
 
@@ -61,10 +61,10 @@ def _cause(old: LLMServiceStatus, new: LLMServiceStatus) -> str:
     if after is None:
         return "the plan changed"
     if old.load is None:
-        return f"load {req_per_second(after.rate_rps)} is planned for the first time"
+        return f"first plan, for {req_per_second(after.rate_rps)}"
     before = old.load
     if before.requests_per_second != after.requests_per_second:
-        return f"load {req_per_second(before.rate_rps)}→{req_per_second(after.rate_rps)}"
+        return f"load changed from {req_per_second(before.rate_rps)} to {req_per_second(after.rate_rps)}"
     sizes = (before.prompt_tokens, before.generation_tokens), (after.prompt_tokens, after.generation_tokens)
     if sizes[0] != sizes[1]:
         return f"mean request {sizes[0][0]}+{sizes[0][1]}→{sizes[1][0]}+{sizes[1][1]} tokens (prompt+generation)"
@@ -98,9 +98,9 @@ def _not_simulated(outcome: ServiceDecision) -> list[_Note]:
     if waits is None or outcome.goal.kind is not GoalKind.PLANNED:
         return []
     message = (
-        f"capacities of {', '.join(waits.variants)} were simulated for the last plan and are not at hand after "
-        f"{MOST_SECONDS:g} s: planned by the closed form until they are; see the operator's log, and keep "
-        "--capacity-cache-dir across restarts"
+        f"the simulated capacities of {', '.join(waits.variants)} are still missing after {MOST_SECONDS:g} s. "
+        "Planning with the closed form until they are there. Check the operator's log, and keep --capacity-cache-dir "
+        "across restarts"
     )
     return [(EventType.WARNING, "CapacityNotSimulated", message)]
 
@@ -116,9 +116,9 @@ def _estimated_again(outcome: ServiceDecision) -> list[_Note]:
     if not lost:
         return []
     message = (
-        f"capacities of {', '.join(lost)} are estimated from the data sheet again, and planned with more allowance: "
-        "the engine version changed, a calibration was lost (the operator's log says why), or a ModelProfile no longer "
-        "counts (kubectl get modelprofiles)"
+        f"capacities of {', '.join(lost)} are estimated from the data sheet again, with a larger safety margin. "
+        "Possible causes: the engine version changed, the calibration was lost (see the operator's log), or a "
+        "ModelProfile is no longer used (kubectl get modelprofiles)"
     )
     return [(EventType.WARNING, "CapacityEstimated", message)]
 
@@ -141,7 +141,11 @@ def _scaled(outcome: ServiceDecision) -> list[_Note]:
 
 def _removed(outcome: ServiceDecision) -> list[_Note]:
     return [
-        (EventType.NORMAL, "VariantRemoved", f"{delete.key} is deleted, since the plan has no replica there")
+        (
+            EventType.NORMAL,
+            "VariantRemoved",
+            f"{delete.key} was deleted, because the plan has no replicas of this variant",
+        )
         for delete in outcome.writes.deletes
         if delete.key.kind == labels.DEPLOYMENT
     ]
@@ -154,7 +158,7 @@ def _route_updated(outcome: ServiceDecision) -> list[_Note]:
         return []
     before = observed_weights(outcome.route, service=outcome.candidate.key.name) or {}
     changes = _changes(before, weights)
-    return [(EventType.NORMAL, "RouteUpdated", f"weights of 1000: {changes}")] if changes else []
+    return [(EventType.NORMAL, "RouteUpdated", f"route weights (sum 1000): {changes}")] if changes else []
 
 
 def _condition_warnings(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_Note]:

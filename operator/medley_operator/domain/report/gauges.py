@@ -83,12 +83,12 @@ def _predicted(shown: ShownService) -> float | None:
 SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
     GaugeRow(
         "medley_service_request_rate",
-        "Requests per second that the plan is made for.",
+        "Planned rate in requests per second.",
         lambda shown: shown.figures.rate_rps,
     ),
     GaugeRow(
         "medley_service_measured_request_rate",
-        "Requests per second as measured now; absent without metrics.",
+        "Requests per second measured now; absent without metrics.",
         _measured,
     ),
     GaugeRow(
@@ -108,12 +108,13 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
     ),
     GaugeRow(
         "medley_service_cost_per_hour_dollars",
-        "Cost of the planned replicas.",
+        "Cost of the planned replicas, in US dollars per hour.",
         lambda shown: shown.outcome.cost_per_hour,
     ),
     GaugeRow(
         "medley_service_best_single_cost_per_hour_dollars",
-        "Cost of the cheapest fleet of one variant alone; absent where none serves the load.",
+        "Cost of the cheapest fleet of one variant, in US dollars per hour; absent where no single variant serves the "
+        "load.",
         _best_single,
     ),
     GaugeRow(
@@ -123,7 +124,7 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
     ),
     GaugeRow(
         "medley_predicted_slo_attainment_ratio",
-        "Share of requests within both targets, by simulation of the plan; absent where it was not simulated.",
+        "Share of requests within both targets, by simulation of the plan; absent where the plan was not simulated.",
         _predicted,
     ),
     GaugeRow(
@@ -132,25 +133,27 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         lambda shown: float(shown.outcome.goal.reason == PlanReason.HELD),
     ),
 )
-"""By `SERVICE_LABELS`."""
+"""Gauges with `SERVICE_LABELS`."""
 
 VARIANT_GAUGES: tuple[GaugeRow[VariantRow], ...] = (
-    GaugeRow("medley_variant_desired_replicas", "Replicas of the plan.", lambda row: row.desired),
-    GaugeRow("medley_variant_ready_replicas", "Ready replicas.", lambda row: row.ready),
+    GaugeRow("medley_variant_desired_replicas", "Planned replicas.", lambda row: row.desired),
+    GaugeRow("medley_variant_ready_replicas", "Ready replicas of the variant.", lambda row: row.ready),
 )
-"""By `VARIANT_LABELS`."""
+"""Gauges with `VARIANT_LABELS`."""
 
 _NODES = GaugeFamily("medley_pool_planned_nodes", ("pool",), "Whole nodes that the plan pays for.")
 _IDLE = GaugeFamily(
-    "medley_pool_idle_cost_per_hour_dollars", ("pool",), "Cost of the parts of those nodes that no replica uses."
+    "medley_pool_idle_cost_per_hour_dollars",
+    ("pool",),
+    "Cost of the parts of planned nodes that no replica uses, in US dollars per hour.",
 )
 _STARTS = GaugeFamily(
-    "medley_lead_time_starts", ("model", "gpu", "node"), "Starts that the lead times rest on.", stays=True
+    "medley_lead_time_starts", ("model", "gpu", "node"), "Number of starts behind the lead times.", stays=True
 )
 _LEAD = GaugeFamily(
     "medley_lead_time_seconds",
     (*_STARTS.labels, "component"),
-    "90th percentile of recent replica start-up times; component total, or a part of it.",
+    "90th percentile of recent replica start-up times, in total and by component.",
     stays=True,
 )
 
@@ -213,7 +216,8 @@ def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
 def pool_nodes(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[PoolNodes, ...]:
     """One for each pool that is paid by the node.
 
-    A round without a plan tells the nodes of the last one, since what runs is kept; without any service there are none.
+    A round without a plan shows the nodes of the last one, because running replicas stay; without any service there are
+    none.
     """
     plan = outcome if isinstance(outcome, Plan) else None
     counts = {count.pool: count for count in plan.nodes} if plan is not None else {}

@@ -48,8 +48,8 @@ def _pool_ready(state: PoolState) -> Draft:
     if counted and state.ready_nodes == 0:
         selector = ",".join(f"{key}={value}" for key, value in sorted(spec.node_selector.items()))
         message = (
-            f"no Ready, schedulable node has the labels of spec.nodeSelector ({selector}); label the nodes, correct "
-            "the selector, or set spec.capacity.type to Elastic if nodes are made on demand"
+            f"no Ready, schedulable node matches spec.nodeSelector ({selector}); label the nodes, correct the "
+            "selector, or set spec.capacity.type to Elastic if nodes are created on demand"
         )
         return Draft(_FALSE, "NoNodes", message)
     stock = "no limit" if state.stock_gpus is None else f"{state.stock_gpus} GPUs"

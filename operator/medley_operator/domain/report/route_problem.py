@@ -23,19 +23,19 @@ def route_problem(outcome: ServiceDecision) -> Refusal | None:
     name = gateway.name if gateway is not None else ""
     field = f'spec.routing.gatewayRef.name "{name}"'
     namespace = service.metadata.namespace
-    in_reach = f"until then the pods are reached by Service {namespace}/{service.metadata.name}"
+    in_reach = f"until then use Service {namespace}/{service.metadata.name}"
     if gateways is None:
         return Refusal(
             "GatewayApiMissing",
-            f"{field} needs the Gateway API, which this cluster lacks; install its CRDs and a gateway, or set "
-            f"spec.routing.mode to Service; {in_reach}",
+            f"{field} needs the Gateway API, which is not installed; install its CRDs and a gateway controller, or "
+            f"set spec.routing.mode to Service; {in_reach}",
         )
     if (namespace, name) not in gateways:
         present = ", ".join(sorted(found for space, found in gateways if space == namespace)) or "none"
         return Refusal(
             "GatewayNotFound",
-            f"{field}: namespace {namespace} has no such Gateway (present: {present}); create it, name another, or set "
-            f"spec.routing.mode to Service; {in_reach}",
+            f"{field}: namespace {namespace} has no such Gateway (existing: {present}); create it, name another, or "
+            f"set spec.routing.mode to Service; {in_reach}",
         )
     conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind == labels.HTTP_ROUTE]
     if conflicts:
@@ -54,7 +54,7 @@ def _not_accepted(route: Manifest | None, *, gateway: str) -> str | None:
     parents = ((route or {}).get("status") or {}).get("parents") or []
     mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == gateway]
     if not mine:
-        return "no gateway controller has answered yet; check that one runs for the Gateway's class"
+        return "no gateway controller has reported on the route yet; check that one runs for the Gateway's class"
     for parent in mine:
         conditions: Mapping[str, Manifest] = {item.get("type", ""): item for item in parent.get("conditions") or []}
         for type_ in ("Accepted", "ResolvedRefs"):

@@ -36,20 +36,20 @@ def _ready(outcome: ServiceDecision) -> Draft:
     if ready > 0:
         return Draft(_TRUE, "Serving", f"{ready} of {desired} replicas are Ready")
     if desired > 0:
-        return Draft(_FALSE, "NoReadyReplicas", f"0 of {desired} replicas are Ready yet")
+        return Draft(_FALSE, "NoReadyReplicas", f"0 of {desired} replicas are Ready")
     if outcome.goal.kind is GoalKind.PLANNED:
-        message = "the plan has no replica: there is no load and spec.scaling.minReplicas is 0"
+        message = "the plan has no replicas, because there is no load and spec.scaling.minReplicas is 0"
         if outcome.goal.status is _FALSE:
             message = outcome.goal.message
         return Draft(_FALSE, "NoReadyReplicas", message)
-    message = f"nothing serves, since there is no plan ({outcome.goal.reason}: {outcome.goal.message})"
+    message = f"no replica serves, because there is no plan ({outcome.goal.reason}: {outcome.goal.message})"
     return Draft(_FALSE, "NoPlan", message, sticky_message=outcome.goal.sticky_message)
 
 
 def _metrics(outcome: ServiceDecision) -> Draft:
     choice = outcome.candidate.choice
     if choice is None:
-        return Draft(_UNKNOWN, NOT_PLANNED, "not looked at, since nothing is planned")
+        return Draft(_UNKNOWN, NOT_PLANNED, "unknown, because the service is not planned")
     if choice.reason in (MetricsReason.FOUND, MetricsReason.STATIC):
         return Draft(_TRUE, choice.reason, choice.message)
     return Draft(_FALSE, choice.reason, choice.message, sticky_message=True)
@@ -61,17 +61,17 @@ def _plan(outcome: ServiceDecision) -> Draft:
 
 
 def _capacity(outcome: ServiceDecision) -> Draft:
-    """Of the plan in force, which may be the last one."""
+    """Judges the current plan, which may be the last one."""
     goal = outcome.goal
     if goal.shortage is not None:
         # Without a plan the load is not remembered, so its figures would move each round.
         return Draft(_FALSE, goal.shortage.reason, goal.shortage.message, sticky_message=goal.plan is None)
     if goal.plan is not None:
-        return Draft(_TRUE, "Sufficient", "the pools hold the GPUs of the plan")
+        return Draft(_TRUE, "Sufficient", "the pools have enough GPUs for the plan")
     previous = find(outcome.candidate.service.status.conditions, CAPACITY_AVAILABLE)
     if previous is not None and outcome.rows:
         return Draft.of(previous)
-    return Draft(_UNKNOWN, NOT_PLANNED, "not known, since nothing is planned")
+    return Draft(_UNKNOWN, NOT_PLANNED, "unknown, because the service is not planned")
 
 
 def _workloads(outcome: ServiceDecision) -> Draft:
@@ -79,7 +79,7 @@ def _workloads(outcome: ServiceDecision) -> Draft:
     if conflicts:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     if not outcome.rows:
-        return Draft(_UNKNOWN, NOT_PLANNED, "there is no replica to look at: none is planned and none runs")
+        return Draft(_UNKNOWN, NOT_PLANNED, "unknown, because no replica is planned and none runs")
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
     if waiting:
         return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
@@ -89,8 +89,8 @@ def _workloads(outcome: ServiceDecision) -> Draft:
         if count > outcome.targets.desired.get(name, 0)
     ]
     if leaving:
-        return Draft(_FALSE, "Progressing", f"waiting to remove replicas: {', '.join(leaving)}")
-    return Draft(_TRUE, "AllReady", "every replica of the plan is Ready")
+        return Draft(_FALSE, "Progressing", f"waiting for new replicas before removing old ones: {', '.join(leaving)}")
+    return Draft(_TRUE, "AllReady", "all replicas of the plan are Ready")
 
 
 def _routing(outcome: ServiceDecision) -> Draft:
@@ -100,10 +100,10 @@ def _routing(outcome: ServiceDecision) -> Draft:
         if problem is not None:
             return Draft(_FALSE, problem.reason, problem.message)
     if not outcome.rows:
-        return Draft(_UNKNOWN, NOT_PLANNED, "there is nothing to route to: no replica is planned and none runs")
+        return Draft(_UNKNOWN, NOT_PLANNED, "unknown, because no replica is planned and none runs")
     if outcome.ready_replicas == 0:
-        return Draft(_FALSE, "NoReadyReplicas", "requests would find no Ready replica")
-    return Draft(_TRUE, "Routed", f"requests to {service_url(service)} reach the replicas")
+        return Draft(_FALSE, "NoReadyReplicas", "there is no Ready replica to send requests to")
+    return Draft(_TRUE, "Routed", f"requests to {service_url(service)} reach Ready replicas")
 
 
 def _same_model(outcome: ServiceDecision) -> Draft | None:
@@ -111,9 +111,9 @@ def _same_model(outcome: ServiceDecision) -> Draft | None:
     if outcome.same_model_as is None:
         return None
     message = (
-        f'spec.model.name "{served_model_name(outcome.candidate.service)}" is also served by LLMService '
-        f'"{outcome.same_model_as}" of this namespace; both are planned, each for its own traffic; give one another '
-        "spec.model.name if clients choose by model name"
+        f'LLMService "{outcome.same_model_as}" in this namespace serves spec.model.name '
+        f'"{served_model_name(outcome.candidate.service)}" too. Each is planned for its own traffic; change one name '
+        "if clients select by model name"
     )
     return Draft(_FALSE, "SameModelName", message)
 
@@ -130,10 +130,10 @@ def _missed_targets(outcome: ServiceDecision) -> Draft | None:
     slo = service.spec.slo
     worst = min(checked.variants, key=lambda name: checked.variants[name].attainment)
     message = (
-        f"simulated at the planned load, spec.slo (ttft {slo.ttft}, tpot {slo.tpot}) is kept for "
-        f"{percent(checked.attainment)} % of requests, below spec.slo.percentile {slo.percentile}; worst is variant "
-        f"{worst} with {percent(checked.variants[worst].attainment)} %, and less load for each replica does not help "
-        "or finds no GPU; relax the target, raise the stock or limits that bind (status.plan.limits), or name faster "
+        f"in simulation at the planned load, only {percent(checked.attainment)} % of requests meet spec.slo (ttft "
+        f"{slo.ttft}, tpot {slo.tpot}); spec.slo.percentile is {slo.percentile}. The worst variant is {worst} with "
+        f"{percent(checked.variants[worst].attainment)} %. Less load per replica does not help, or there are no GPUs "
+        "for it. Relax the targets, raise the stock or the limits that bind (status.plan.limits), or name faster "
         "pools in spec.variants"
     )
     return Draft(_FALSE, "PredictedBelowTarget", message, sticky_message=True)
@@ -142,7 +142,7 @@ def _missed_targets(outcome: ServiceDecision) -> Draft | None:
 @dataclass(frozen=True, slots=True)
 class ServiceCondition:
     """`judge` answers None where the condition is not shown. `warned`: an Event says when it becomes False, except for
-    reasons in `ordinary`, steps of a rollout that other Events tell already."""
+    reasons in `ordinary`, steps of a rollout that other Events already report."""
 
     type: str
     judge: Callable[[ServiceDecision], Draft | None]
@@ -172,14 +172,14 @@ def service_drafts(outcome: ServiceDecision) -> dict[str, Draft]:
 def unreadable_drafts(ready: int, refusal: Refusal) -> dict[str, Draft]:
     """The conditions of an LLMService that does not parse; `ready` replicas of it run. Nothing else is looked at."""
     drafts = {
-        condition.type: Draft(_UNKNOWN, NOT_PLANNED, "not looked at, since the spec is not valid")
+        condition.type: Draft(_UNKNOWN, NOT_PLANNED, "unknown, because the spec is not valid")
         for condition in SERVICE_CONDITIONS
         if condition.type not in (MODEL_NAME_UNIQUE, SLO_ATTAINABLE)
     }
     drafts[READY] = (
-        Draft(_TRUE, "Serving", f"{ready} replicas are Ready; they are left as they are")
+        Draft(_TRUE, "Serving", f"{ready} replicas are Ready and stay as they are")
         if ready > 0
-        else Draft(_FALSE, "NoPlan", f"nothing serves, since the spec is not valid: {refusal.message}")
+        else Draft(_FALSE, "NoPlan", f"no replica serves, because the spec is not valid: {refusal.message}")
     )
     drafts[PLAN_READY] = Draft(_FALSE, refusal.reason, refusal.message)
     return drafts

@@ -35,9 +35,9 @@ HELD_STATE = "Held"
 MAX_UNSERVED_ROWS = 16
 MAX_LIMIT_ROWS = 16
 MAX_UNUSED_ROWS = 48
-"""The sixteen that are planned with, and the first of those that are left out; `medley plan` tells all."""
+"""The sixteen variants that are planned with, and the first of those that are left out; `medley plan` shows all."""
 STEADY_PERCENT = 0.5
-"""The predicted attainment of an equal plan is told anew where it moved by this many percent or more."""
+"""The predicted attainment of an equal plan is written again if it moved by this many percent or more."""
 
 
 def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
@@ -109,7 +109,8 @@ def _plan(outcome: ServiceDecision) -> PlanStateStatus | None:
         before, after = previous.capacity_corrections, new.capacity_corrections
         if [row.variant for row in before] == [row.variant for row in after]:
             kept["capacity_corrections"] = before
-        # An empty list tells that none bound; a missing one that an operator wrote it that did not tell limits yet.
+        # An empty list says that none bound; a missing one that an older operator, which did not report limits, wrote
+        # it.
         if "limits" in previous.model_fields_set:
             kept["limits"] = previous.limits
         return new.model_copy(update=kept)
@@ -182,7 +183,7 @@ def _routing_savings(saving: RoutingSaving | None) -> RoutingSavingsStatus | Non
 
 
 def _limits(binding: tuple[LimitUse, ...]) -> list[LimitStatus]:
-    """The dearest first. Watts are told as whole ones."""
+    """The limits with the highest shadow price first. Watts are whole numbers."""
     dearest = sorted(
         binding,
         key=lambda use: (-(use.shadow_price_per_hour or 0.0), use.kind.value, use.name, use.size),

@@ -28,9 +28,9 @@ class VariantRow:
     ready: int
     weight: int
     cost_per_hour: float
-    """Of its desired replicas."""
+    """Cost of its desired replicas."""
     capacity_rps: float
-    """Of one replica, for the size mix of the load."""
+    """Capacity of one replica for the size mix of the load."""
     provenance: str
     startup_seconds: float | None
     """None where the variant is no longer one of the service's."""

@@ -74,13 +74,13 @@ def choose_goal(
     failure = (
         outcome
         if isinstance(outcome, PlanFailure)
-        else PlanFailure(reason="PlanRejected", message="the plan lacks this service")
+        else PlanFailure(reason="PlanRejected", message="the plan does not contain this service")
     )
     if candidate.last_replicas:
         return _held(
-            candidate, f"{failure.reason}: {failure.message}; the last plan is kept and the next round tries again"
+            candidate, f"keeping the last plan: {failure.reason}: {failure.message}. The next round tries again"
         )
-    message = f"{failure.reason}: {failure.message}; there is no earlier plan to keep, the next round tries again"
+    message = f"no plan yet: {failure.reason}: {failure.message}. The next round tries again"
     return _kept(candidate, running, reason=PlanReason.SOLVER_FAILED, message=message)
 
 
@@ -98,12 +98,12 @@ def _held(candidate: ServiceCandidate, message: str) -> Goal:
 def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
     if waits is not None and not choice.hold:
         return (
-            f"the last plan is kept, waiting for simulated capacities of {', '.join(waits.variants)}, which it was "
-            "made with; planning goes on when they are there (docs/capacity.md)"
+            f"keeping the last plan until the capacities of {', '.join(waits.variants)} are simulated again, because "
+            "the plan was made with them (docs/capacity.md)"
         )
     return (
-        f"the last plan is kept, since its load is not known ({choice.reason}: {choice.message}); "
-        "planning goes on when Prometheus has data of this service again"
+        f"keeping the last plan: the current load is unknown ({choice.reason}: {choice.message}). Planning resumes "
+        "when Prometheus has data for this service"
     )
 
 
@@ -147,5 +147,9 @@ def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, runnin
 
 def _mix_message(plan: ServicePlan) -> str:
     mix = ", ".join(f"{part.variant} {part.replicas}" for part in plan.variants if part.replicas > 0) or "no replicas"
-    proof = "proven cheapest" if plan.status is PlanStatus.OPTIMAL else "not yet proven cheapest, see status.plan.gap"
+    proof = (
+        "proven cheapest"
+        if plan.status is PlanStatus.OPTIMAL
+        else "not proven to be the cheapest; status.plan.gap shows how far it may be off"
+    )
     return f"{mix}: {per_hour(plan.cost_per_hour)}, {proof}"

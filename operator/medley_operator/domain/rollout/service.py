@@ -1,6 +1,6 @@
 """The Services of one LLMService: one per variant, behind the route's weights, and one for all pods. Pure.
 
-Apart: each kind of child is rendered in a file of its own, as in `httproute.py` and `engine/deployment.py`.
+Apart: each kind of child is rendered in a separate file, as in `httproute.py` and `engine/deployment.py`.
 """
 
 from __future__ import annotations

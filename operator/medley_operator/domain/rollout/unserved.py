@@ -12,15 +12,16 @@ from medley_planner.units import req_per_second
 
 WAY_OUT: dict[UnservedReason, str] = {
     UnservedReason.STOCK: "the pools hold too few GPUs; add nodes (GPUPool spec.capacity) or relax spec.slo",
-    UnservedReason.NODES: "no node has room for a whole replica, or the pool may not grow by so many nodes; raise "
-    "GPUPool spec.capacity.nodes, or lower spec.variants[].tensorParallel",
-    UnservedReason.POWER: "the power budget binds; raise GPUPool spec.power.budgetWatts, or add a pool",
-    UnservedReason.BUDGET: "the budget binds; raise spec.budget.maxCostPerHour or relax spec.slo",
-    UnservedReason.SPOT_SHARE: "the limits on spot GPUs bind; raise spec.budget.spotMaxPercent, lower "
+    UnservedReason.NODES: "no node has room for a whole replica, or the pool cannot add enough nodes; raise GPUPool "
+    "spec.capacity.nodes, or lower spec.variants[].tensorParallel",
+    UnservedReason.POWER: "the power budget is reached; raise GPUPool spec.power.budgetWatts, or add a pool",
+    UnservedReason.BUDGET: "the budget is reached; raise spec.budget.maxCostPerHour or relax spec.slo",
+    UnservedReason.SPOT_SHARE: "the limits on spot GPUs are reached; raise spec.budget.spotMaxPercent, lower "
     "spec.budget.onDemandMinReplicas, or add a GPUPool with provisioning OnDemand",
-    UnservedReason.ZONE_SPREAD: "two zones are asked for and no second one is known; add a GPUPool in another zone, "
-    "name the zones (GPUPool spec.zones), or set spec.scaling.zoneSpread to false",
-    UnservedReason.MAX_REPLICAS: "replica limits bind; raise spec.scaling.maxReplicas or spec.variants[].maxReplicas",
+    UnservedReason.ZONE_SPREAD: "spec.scaling.zoneSpread needs two zones, and only one is known; add a GPUPool in "
+    "another zone, name the zones (GPUPool spec.zones), or set spec.scaling.zoneSpread to false",
+    UnservedReason.MAX_REPLICAS: "the replica limits are reached; raise spec.scaling.maxReplicas or "
+    "spec.variants[].maxReplicas",
     UnservedReason.NO_VARIANT_MEETS_TARGET: "no variant serves requests of this size within the targets; relax "
     "spec.slo.ttft or spec.slo.tpot, or add a GPUPool with faster GPUs",
 }
@@ -28,23 +29,24 @@ WAY_OUT: dict[UnservedReason, str] = {
 _SHORTAGES: dict[UnservedReason, tuple[str, str]] = {
     UnservedReason.STOCK: (
         "StockOut",
-        "find no GPU; add nodes to a pool (GPUPool spec.capacity.nodes), add a pool, or relax spec.slo",
+        "have no free GPU; add nodes to a pool (GPUPool spec.capacity.nodes), add a pool, or relax spec.slo",
     ),
     UnservedReason.NODES: (
         "NodesFull",
-        "find no node with room for a whole replica; raise GPUPool spec.capacity.nodes, or lower "
+        "have no node with room for a whole replica; raise GPUPool spec.capacity.nodes, or lower "
         "spec.variants[].tensorParallel",
     ),
     UnservedReason.POWER: (
         "PowerLimit",
-        "find no power; raise GPUPool spec.power.budgetWatts, or add a pool",
+        "exceed the power budget; raise GPUPool spec.power.budgetWatts, or add a pool",
     ),
 }
 """Reasons that lie in what the cluster holds, with how CapacityAvailable puts them."""
 
 _MINIMA = (
-    "all replicas of spec.scaling.minReplicas, spec.variants[].minReplicas and spec.budget.onDemandMinReplicas: stock, "
-    "maxReplicas or spec.budget forbid them; add nodes (GPUPool spec.capacity), or lower the minima or raise the limits"
+    "the replicas that spec.scaling.minReplicas, spec.variants[].minReplicas and spec.budget.onDemandMinReplicas ask "
+    "for do not fit within stock, maxReplicas or spec.budget; add nodes (GPUPool spec.capacity), or lower the minima "
+    "or raise the limits"
 )
 
 
@@ -62,7 +64,7 @@ def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
         f"{req_per_second(_total(rows))} ({reason.value}{_named(rows, before=': ')}): {WAY_OUT[reason]}"
         for reason, rows in _by_reason(plan)
     ]
-    head = "nothing can be planned, what runs is kept" if kept else "not planned"
+    head = "no plan is possible, so running replicas stay" if kept else "not planned"
     return f"{head}: {'; '.join(parts) or _MINIMA}"
 
 

@@ -93,8 +93,8 @@ def _gone(
 ) -> frozenset[str]:
     """Variants whose Deployment is to be deleted now.
 
-    A variant that is known is first scaled to zero and deleted when its pods are gone. One that is no variant any more
-    (its pool was deleted or the spec dropped it) cannot be rendered; deleting it drains its pods in the same way.
+    A variant that is known is first scaled to zero and deleted when its pods are gone. One that is not a variant any
+    more (its pool was deleted or the spec dropped it) cannot be rendered; deleting it drains its pods in the same way.
     """
     return frozenset(
         name
@@ -143,7 +143,7 @@ def _holder(
     uid = candidate.service.metadata.uid
     if observed is not None and labels.owner_uid(observed) != uid:
         owner = labels.label(observed, labels.SERVICE)
-        return f'LLMService "{owner}"' if owner and owner != candidate.key.name else "an object that is not this one's"
+        return f'LLMService "{owner}"' if owner and owner != candidate.key.name else "another object"
     holder = claims.claim(key, candidate.key)
     return None if holder == candidate.key else f'LLMService "{holder[1]}"'
 

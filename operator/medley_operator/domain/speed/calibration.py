@@ -1,7 +1,7 @@
-"""What is known of each engine's speed from its counters, folded window by window, and what of it planning is told.
+"""What is known of each engine's speed from its counters, folded window by window, and the factors that planning uses.
 
-Pure. The filter itself is the planner's; here its windows are sorted by engine, and what planning is told changes only
-where it moved enough to matter, so that noise makes no new plans.
+Pure. The filter itself is the planner's; here its windows are sorted by engine, and the factors that planning uses
+change only where they moved enough to matter, so that noise makes no new plans.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.model import Provenance
 
 TOLD_CHANGE = 0.05
-"""Planning is told new factors where steps became longer or shorter by more than this share since it was last told."""
+"""Planning gets new factors where steps became longer or shorter by more than this share since it last got them."""
 TOLD_CACHE_CHANGE = 0.01
 """The same for the tokens that a cache holds, which differ a little from node to node."""
 SAME_ESTIMATE = 0.005
@@ -26,7 +26,7 @@ SAME_ESTIMATE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class KnownEngine:
-    """What is kept of one engine. `told` is what planning was told last; None before the first time.
+    """The calibration of one engine. `told` are the factors that planning got last; None before the first time.
 
     `estimate_seconds` is a step of the estimate that the calibration corrects: corrections of another one mean nothing.
     """
@@ -115,12 +115,12 @@ def fold(
 
 
 def told_speeds(engines: KnownEngines) -> dict[EngineKey, Speed]:
-    """What planning is told."""
+    """The factors that planning uses."""
     return {key: known.told for key, known in engines.items() if known.told is not None}
 
 
 def _by_variant(figures: Mapping[PodGroup, EngineFigures]) -> dict[VariantKey, list[EngineFigures]]:
-    """Of a variant's ReplicaSets those with pods that count; where there is none, one of the others."""
+    """Those of a variant's ReplicaSets whose pods count; where there is none, one of the others."""
     groups: dict[VariantKey, list[EngineFigures]] = defaultdict(list)
     for group in sorted(figures):
         groups[group.namespace, group.service, group.variant].append(figures[group])

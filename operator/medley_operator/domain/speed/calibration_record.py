@@ -30,7 +30,7 @@ from medley_planner.model import Provenance
 
 CONFIG_MAP = "medley-calibration"
 VERSION = 2
-"""Of an entry; those of later versions are refused, since their keys may tell more engines apart."""
+"""Version of an entry; later versions are refused, because their keys may tell more engines apart."""
 MAX_BYTES = 900_000
 """An object may have 1 MiB in all."""
 WRITE_GROWTH = 2
@@ -75,7 +75,7 @@ def read_config_map(manifest: Manifest) -> ReadEngines:
     problems: list[str] = []
     data = manifest.get("data") or {}
     if not isinstance(data, Mapping):
-        return ReadEngines({}, (f"ConfigMap {CONFIG_MAP}, data: {data!r:.40} is no mapping of engines",))
+        return ReadEngines({}, (f"ConfigMap {CONFIG_MAP}, data: {data!r:.40} is not a mapping of engines",))
     for name in sorted(data):
         try:
             key, known = _read(json.loads(data[name]))
@@ -88,9 +88,9 @@ def read_config_map(manifest: Manifest) -> ReadEngines:
 
 
 def worth_writing(engines: KnownEngines, written: KnownEngines) -> bool:
-    """Whether a restart would lose something: what planning was told, what that is worth, or much that was learned.
+    """Whether a restart would lose something: the factors that planning uses, their error, or much that was learned.
 
-    Factors alone are no reason: they move a little with each window, and what matters of that is told to planning.
+    Moved factors alone do not count: they move a little with each window, and planning gets the moves that matter.
     """
     return engines.keys() != written.keys() or any(_differs(engines[key], written[key]) for key in engines)
 
@@ -134,7 +134,7 @@ def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
             kv_tokens=kv_tokens,
         )
         if not believable(told):
-            raise BadRecord.at("told", entry["told"], "measurements give no such factors")
+            raise BadRecord.at("told", entry["told"], "a measurement cannot give these factors")
     seconds = entry["estimateSeconds"]
     if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds <= MOST_FIGURE):
         raise BadRecord.at("estimateSeconds", seconds, "it is not a time")
@@ -150,14 +150,14 @@ def _key(version: Any, engine: Mapping[str, Any]) -> EngineKey:
         facts["tensor_parallel"] = str(_count("engine.tensor_parallel", facts["tensor_parallel"]))
     for name, value in facts.items():
         if not isinstance(value, str):
-            raise BadRecord.at(f"engine.{name}", value, "it is not a text")
+            raise BadRecord.at(f"engine.{name}", value, "it is not text")
     model = facts.pop("model")
     return EngineKey(model, Layout.from_facts(facts))
 
 
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_FIGURE:
-        raise BadRecord.at(name, value, "it is not a count of at least 1")
+        raise BadRecord.at(name, value, "it is not a whole number of at least 1")
     return value
 
 

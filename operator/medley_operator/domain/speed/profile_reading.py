@@ -25,10 +25,13 @@ from medley_planner.model import Provenance
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
 
 MOST_ERROR = 0.5
-"""A profile that is further off than this tells less than the data sheet does (about 25 %)."""
+"""A profile with a larger error is worse than the data sheet (about 25 %)."""
 
 
-_CONFIG = "put the content of its config.json into spec.model.configJson of an LLMService of it, or correct the name"
+_CONFIG = (
+    "put the content of its config.json into spec.model.configJson of an LLMService with this model, or correct the "
+    "name"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ class ProfileInput:
 
     @property
     def fit(self) -> Fit | NoFit | None:
-        """Of the points; None where factors are given."""
+        """Fit of the points; None where the spec has factors."""
         spec = self.spec
         if spec.step_factors is not None:
             return None
@@ -131,8 +134,8 @@ def cache_holds_what_was_measured(given: ProfileInput) -> Refusal | None:
         return None
     return Refusal(
         "KvTokensImpossible",
-        f"spec.kvTokens {spec.kv_tokens} is less than the {longest:g} tokens of a measured request; give what the "
-        "engine says at its start, or leave it out",
+        f"spec.kvTokens {spec.kv_tokens} is less than the {longest:g} tokens of a measured request; use the figure "
+        "from the engine's start log, or leave it out",
     )
 
 
@@ -148,7 +151,8 @@ def cache_fits_beside_the_weights(given: ProfileInput) -> Refusal | None:
     return Refusal(
         "KvTokensImpossible",
         f"spec.kvTokens {spec.kv_tokens} takes {needed / 1e9:.0f} GB in FP8, but {layout.hardware} have "
-        f"{max(room, 0.0) / 1e9:.0f} GB beside the weights; give what the engine says at its start, or leave it out",
+        f"{max(room, 0.0) / 1e9:.0f} GB beside the weights; use the figure from the engine's start log, or leave it "
+        "out",
     )
 
 
@@ -183,7 +187,7 @@ def factors_keep_physical_limits(given: ProfileInput) -> Refusal | None:
     )
     if not too_fast:
         return None
-    return Refusal("BeatsPhysicalLimit", f"spec.stepFactors: with them {too_fast}; measure again")
+    return Refusal("BeatsPhysicalLimit", f"spec.stepFactors are impossible: {too_fast}; measure again")
 
 
 def points_can_be_fitted(given: ProfileInput) -> Refusal | None:
@@ -200,8 +204,8 @@ def error_is_small_enough(given: ProfileInput) -> Refusal | None:
         return None
     return Refusal(
         "ErrorTooLarge",
-        f"{what} is off by {error:.0%}, above {MOST_ERROR:.0%}: the data sheet's estimate is usually nearer; measure "
-        "again, or check model, GPU, precision and engine version",
+        f"{what} has an error of {error:.0%}, above {MOST_ERROR:.0%}; the data sheet's estimate is usually closer; "
+        "measure again, or check model, GPU, precision and engine version",
     )
 
 

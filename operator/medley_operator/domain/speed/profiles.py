@@ -1,6 +1,6 @@
-"""What each `ModelProfile` is good for, which services could use it, and its status. Pure.
+"""What each `ModelProfile` is used for, which services could use it, and its status. Pure.
 
-A profile that makes no sense is told so in its own status, and everything else is planned as if it were not there: the
+The status of a profile that makes no sense says so, and everything else is planned as if it were not there: the
 estimate of the data sheet stays.
 """
 
@@ -26,7 +26,7 @@ from medley_planner.variants import kv_format_of
 
 ACCEPTED, IN_USE = "Accepted", "InUse"
 """The conditions of a ModelProfile."""
-NOT_ACCEPTED = Draft(ConditionStatus.FALSE, "NotAccepted", "estimates of the data sheet are used instead")
+NOT_ACCEPTED = Draft(ConditionStatus.FALSE, "NotAccepted", "plans use the data sheet's estimates instead")
 """InUse of a profile that is not accepted."""
 
 
@@ -45,7 +45,8 @@ class Use:
 
 
 def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judgement, ...]:
-    """One judgement for each profile, in the order of their names. Of several of one engine the newest counts."""
+    """One judgement for each profile, in the order of their names. The newest of several profiles of one engine
+    counts."""
     if not snapshot.model_profiles:
         return ()
     shapes = _shapes(snapshot)
@@ -81,8 +82,8 @@ def _judgement(
     if winner.metadata.name != profile.metadata.name:
         told = winner.spec.measured_at or "no time"
         message = (
-            f'ModelProfile "{winner.metadata.name}" is of the same engine and newer (spec.measuredAt {told} against '
-            f"{profile.spec.measured_at or 'none'}); delete one of them"
+            f'ModelProfile "{winner.metadata.name}" measures the same engine and is newer (spec.measuredAt {told}, '
+            f"this one {profile.spec.measured_at or 'none'}); delete one of them"
         )
         in_use = Draft(false, "Superseded", message)
         return Judgement(profile=profile, known=known, counts=False, accepted=accepted, in_use=in_use)
@@ -108,12 +109,12 @@ def _users(known: Known, uses: Sequence[Use]) -> tuple[str, ...] | Refusal:
         run = ", ".join(sorted({" ".join(use.engine) for use in model}))
         return Refusal(
             "OtherEngineVersion",
-            f"measured with {layout.engine} {layout.engine_version}, but the LLMServices that serve {key.model} run "
-            f"{run}: their variants stay estimated; measure that version",
+            f"this profile measures {layout.engine} {layout.engine_version}, but the LLMServices of {key.model} run "
+            f"{run}, so their variants stay estimated; measure that version",
         )
     ways = [use for use in version if layout.precision in use.precisions]
     if not ways:
-        return Refusal("Unused", f"no LLMService of {key.model} may run it in {layout.precision}")
+        return Refusal("Unused", f"no LLMService of {key.model} allows precision {layout.precision}")
     ways = [use for use in ways if layout.kv_format is use.kv_format]
     if not ways:
         return Refusal("Unused", f"no LLMService of {key.model} runs it with a KV cache in {layout.kv_format}")
@@ -132,7 +133,7 @@ def _users(known: Known, uses: Sequence[Use]) -> tuple[str, ...] | Refusal:
 
 
 def _shapes(snapshot: Snapshot) -> dict[str, ModelShape]:
-    """The shapes of models that services run, by name in lower case: some give a config.json of their own."""
+    """The shapes of models that services run, by name in lower case: some services give their own config.json."""
     shapes: dict[str, ModelShape] = {}
     for service in sorted(snapshot.services, key=ServiceKey.of):
         shape = find_shape(service)
@@ -220,13 +221,13 @@ def _seen_in_use(judged: Judgement, refused: Collection[str]) -> Draft:
         return _in_use(left)
     named = ", ".join(judged.users[:3])
     return Draft(
-        ConditionStatus.FALSE, "Unused", f"LLMService {named} could use it and is not planned; see its PlanReady"
+        ConditionStatus.FALSE, "Unused", f"LLMService {named} could use it, but is not planned; see its PlanReady"
     )
 
 
 def _in_use(users: Sequence[str]) -> Draft:
     more = f" and {len(users) - 3} more" if len(users) > 3 else ""
-    return Draft(ConditionStatus.TRUE, "InUse", f"plans of LLMService {', '.join(users[:3])}{more} rest on it")
+    return Draft(ConditionStatus.TRUE, "InUse", f"used by plans of LLMService {', '.join(users[:3])}{more}")
 
 
 def _decimal(value: float) -> str:

@@ -1,4 +1,4 @@
-"""How fast each engine is known to run beyond the data sheet, from all that tells it. Pure."""
+"""The known speed of each engine beyond the data sheet, from all sources. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medley_planner.model import Provenance
 def known_speeds(
     snapshot: Snapshot, profiles: Sequence[Judgement] = (), derates: Derates = DERATES
 ) -> Mapping[EngineKey, Speed]:
-    """By model and layout, in a stable order; what is not in it is estimated from the data sheet.
+    """Speeds by model and layout, in a stable order; what is missing is estimated from the data sheet.
 
     A measured profile goes before what is calibrated from counters, but what a running engine says of its own cache
     counts in any case. A calibration that is derated by more than the default, since it is less sure, stays so in
@@ -34,13 +34,13 @@ def known_speeds(
 
 
 def believable(speed: Speed) -> bool:
-    """Whether the factors are within what measurements can give: else the estimate is nearer than what was told."""
+    """Whether the factors are within what measurements can give: else the estimate is closer."""
     told = (getattr(speed.factors, part) for part in PARTS)
     return 0.0 < speed.derate <= 1.0 and all(LEAST_FACTOR <= factor <= MOST_FACTOR for factor in told)
 
 
 def _derated(speed: Speed, derates: Derates) -> Speed:
-    """As configured. Engines that run but are not calibrated yet tell their cache alone."""
+    """Derates as configured. Engines that run but are not calibrated yet give their cache size alone."""
     if speed.provenance is not Provenance.CALIBRATED:
         return replace(speed, derate=derates.estimated)
     share = derates.calibrated / DERATE[Provenance.CALIBRATED]

@@ -148,7 +148,7 @@ class Prepared:
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:
-        """Of all services, each once, in their order."""
+        """The missing tables of all services, each once, in their order."""
         return tuple(dict.fromkeys(key for service in self.services for key in service.missing_tables))
 
     def candidate(self, key: ServiceKey) -> ServiceCandidate | None:

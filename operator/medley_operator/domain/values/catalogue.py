@@ -32,11 +32,11 @@ def find_shape(service: LLMService) -> ModelShape | Refusal:
             return bundled_shape(model.uri)
         except UnknownModel as error:
             return Refusal(PlanReason.UNKNOWN_MODEL, f"spec.model.uri is {shown(model.uri)}: {error.way_out}")
-    # Parsed here: the planner takes a text that is no object for the path of a file, and this text is a tenant's.
+    # Parsed here: the planner takes a text that is not an object for the path of a file, and this text is a tenant's.
     try:
         config = json.loads(model.config_json)
     except (ValueError, RecursionError) as error:
-        return _bad_config(f"is no JSON ({error}); paste the model's config.json as it is")
+        return _bad_config(f"is not JSON ({error}); paste the model's config.json as it is")
     if not isinstance(config, dict):
         return _bad_config(f"is a JSON {type(config).__name__}; paste the model's config.json, an object, as it is")
     try:

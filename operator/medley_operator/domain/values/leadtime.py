@@ -103,7 +103,7 @@ class LeadTimes:
 
 
 def start_of(pod: Fields, *, node_created_at: float) -> tuple[NodeState, Start] | None:
-    """The start of a pod, or None where it has not become Ready or its times do not tell.
+    """The start of a pod, or None where it has not become Ready or its times do not show it.
 
     A pod whose container was restarted, or that became Ready later than its start-up probe allows, lost its readiness
     at some time: what it shows is not its start. `node_created_at` is in Unix seconds.
@@ -136,7 +136,7 @@ def start_of(pod: Fields, *, node_created_at: float) -> tuple[NodeState, Start] 
 
 
 def unix_seconds(text: object) -> float | None:
-    """Of a time as Kubernetes writes it; None where it is none."""
+    """Unix seconds of a time as Kubernetes writes it; None where it is not one."""
     if not isinstance(text, str):
         return None
     try:

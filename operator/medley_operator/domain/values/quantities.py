@@ -33,7 +33,7 @@ def quantity(text: str | int | float) -> Decimal:
     """Value of a Kubernetes quantity ("4", "500m", "16Gi"). Raises ValueError."""
     match = _QUANTITY.match(str(text))
     if match is None:
-        raise ValueError(f'"{text}" is no Kubernetes quantity')
+        raise ValueError(f'"{text}" is not a Kubernetes quantity')
     number, suffix = match.group(1), match.group(2) or ""
     try:
         if suffix[:1] in ("e", "E") and len(suffix) > 1 and suffix != "Ei":
@@ -44,14 +44,14 @@ def quantity(text: str | int | float) -> Decimal:
 
 
 def _bad(text: str | int | float) -> Decimal:
-    raise ValueError(f'"{text}" is no Kubernetes quantity')
+    raise ValueError(f'"{text}" is not a Kubernetes quantity')
 
 
 def scaled_quantity(text: str, factor: int) -> str:
     """`text` times `factor` in the same unit, so that "16Gi" for two GPUs reads "32Gi"."""
     match = _QUANTITY.match(text)
     if match is None:
-        raise ValueError(f'"{text}" is no Kubernetes quantity')
+        raise ValueError(f'"{text}" is not a Kubernetes quantity')
     number = Decimal(match.group(1)) * factor
     return f"{_plain(number)}{match.group(2) or ''}"
 

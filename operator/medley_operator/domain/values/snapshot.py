@@ -78,8 +78,8 @@ class MetricsReason(StrEnum):
 class Observation:
     """What Prometheus says of one service: a demand, or why there is none.
 
-    `samples` is the number of requests that the figures rest on; `message` says what was asked and answered.
-    A service that is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0.
+    `samples` is the number of requests behind the figures; `message` says what was asked and answered. A service that
+    is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0.
     """
 
     reason: MetricsReason
@@ -103,7 +103,7 @@ class Snapshot:
     """(namespace, name) of each Gateway."""
     observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
-    """What the counters of engines that run tell of their speed."""
+    """Speed of running engines, from their counters."""
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
     """Simulated capacities; what is not in it is planned by the closed form."""
@@ -114,7 +114,7 @@ class Snapshot:
     pods: tuple[Manifest, ...] = ()
     """Pods of our Deployments, in rounds where one of them may have become Ready."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    """Rates of before the operator started, told once: (time on that clock, requests per second), oldest first."""
+    """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

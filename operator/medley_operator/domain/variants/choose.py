@@ -1,7 +1,7 @@
-"""The ways to run a service: the variants of each pool that the model fits, with what one replica can serve.
+"""The variants of a service: those of each pool that the model fits, with what one replica can serve.
 
-Pure. Which pools, and which ways: those of `spec.variants`, else all; what no plan needs is left out and told. Where
-none is left, the answer is why, with the way out.
+Pure. Pools and layouts are those of `spec.variants`, else all; what no plan needs is omitted with a reason. Where none
+is left, the answer is why, with the way out.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ NO_LEADS = LeadTimes()
 class OfferedVariants:
     """All variants that pools, model and profile allow, before any is pruned, and what is omitted already.
 
-    `made` are all rows, `rows` one for each name. `clash`: two entries of `spec.variants` that mean different variants
-    have the same name, told with the way out; None where there are none.
+    `made` are all rows, `rows` one for each name. `clash`: a refusal where two entries of `spec.variants` that mean
+    different variants have the same name; None without such entries.
     """
 
     engine: Engine
@@ -53,7 +53,7 @@ class OfferedVariants:
 
 @dataclass(frozen=True, slots=True)
 class ChosenVariants:
-    """The variants of a service, and those that are none or are left out, with why.
+    """The variants of a service, and those that were dropped or left out, with the reason.
 
     `missing_tables`: simulated capacities that would make the choice between them better, also of those left out.
     """
@@ -104,10 +104,9 @@ def choose_variants(
 ) -> ChosenVariants:
     """Those of `offered` that are worth planning with, once they have passed the checks.
 
-    `running`: replicas of the last plan, by variant; these, and those that the status tells, are not left out.
-    `planned_as` is the service as the planner will see it, but for its variants; it decides what may be left out.
-    Absent, a variant is left out only where another does better pod for pod, which holds whatever is asked. `leads`:
-    how long starts take.
+    `running`: replicas of the last plan, by variant; these, and those of the status, are not left out. `planned_as` is
+    the service as the planner will see it, but for its variants; it decides what may be left out. Absent, a variant is
+    left out only where another does better pod for pod, which holds whatever is asked. `leads`: how long starts take.
     """
     maker = _VariantMaker(model_id(service.spec.model.uri), profile, leads, running)
     rows, asks = offered.rows, offered.asks
@@ -140,8 +139,7 @@ def _unique(rows: Sequence[Row], asks: Sequence[Ask], omitted: list[Omitted]) ->
             taken[row.name] = row if ask.source.single else other
             continue
         message = (
-            f'{ask.field}: another variant is named "{row.name}" already; give it a name of its own '
-            "(spec.variants[].name)"
+            f'{ask.field}: another variant already has the name "{row.name}"; set a different spec.variants[].name'
         )
         if ask.wish is None:
             omitted.append(Omitted(row.name, ask.source.pool, OmittedReason.SAME_NAME, message))
@@ -194,8 +192,8 @@ def _one_budget_each(
 
 
 def _same_basis(rows: Sequence[Row]) -> frozenset[str]:
-    """Where one budget of a way to run was simulated, those that were not are no rivals of it: what corrects the closed
-    form for want of a table of their own is too coarse for that."""
+    """Where one token budget of a layout was simulated, those that were not do not rival it: without their own table,
+    their correction of the closed form is too coarse for that."""
     simulated = {row.way for row in rows if row.capacity.basis is CapacityBasis.SIMULATED}
     return frozenset(
         row.name for row in rows if row.way not in simulated or row.capacity.basis is CapacityBasis.SIMULATED
@@ -219,7 +217,8 @@ def _running(service: LLMService) -> list[str]:
 def _pruned(
     whole: Service, rows: Sequence[Row], asks: Sequence[Ask], running: Collection[str]
 ) -> tuple[tuple[Variant, ...], tuple[Omitted, ...]]:
-    """Less what no plan needs, and not more than a route has backends for, with those that are on their way out."""
+    """Drops the variants that no plan needs, and keeps at most as many as a route has backends, counting those that
+    still drain."""
     keep = {*running, *(row.name for row in rows if asks[row.source].source.single)}
     needed = prune(whole, keep=keep)
     leaving = len({*running} - {row.name for row in rows})

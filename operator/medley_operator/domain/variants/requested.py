@@ -73,10 +73,10 @@ def engine_of(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed = ESTIMATE,
 ) -> Engine:
-    """What holds for all variants of the service. Of `speeds` those of its model and engine version count.
+    """What holds for all variants of the service. Only the `speeds` of its model and engine version count.
 
-    One whose KV cache holds no sequence of the service's length is of an engine that could not serve it: it does not
-    count, so that a typing error in a profile takes no variant away.
+    A speed whose KV cache does not hold a sequence of the service's length is of an engine that could not serve it: it
+    does not count, so that a typing error in a profile does not remove a variant.
     """
     model = service.spec.model
     return Engine(

@@ -75,11 +75,11 @@ def _variant_plan(task: Task, answer: Answer, index: int) -> VariantPlan:
         share = math.fsum(part * whole for part, whole in zip(shares, demand.shares, strict=True))
     else:
         share = _idle_share(task, answer, index)
-    # Of the capacity itself: the work is counted against the utilisation limit, the load is not.
+    # The load is a share of the capacity itself; only the work is counted against the utilisation limit.
     load = math.fsum(
         demand.bucket_rate_rps(bucket) * part / variant.capacity_rps[bucket]
         for buckets, part, rate in zip(task.classes, row, task.rates, strict=True)
-        # Without requests a size may be told to go where it cannot be served.
+        # Without requests a size may be routed to where it cannot be served.
         if part > 0 and rate > 0
         for bucket in buckets
     )
@@ -95,6 +95,6 @@ def _variant_plan(task: Task, answer: Answer, index: int) -> VariantPlan:
 
 
 def _idle_share(task: Task, answer: Answer, index: int) -> float:
-    """Without requests, what a router would be told: replicas over all replicas that may get some."""
+    """Shares for a router without requests: replicas over all replicas that may get some."""
     total = sum(count for count, able in zip(answer.replicas, task.able, strict=True) if able)
     return answer.replicas[index] / total if total and task.able[index] else 0.0

@@ -49,7 +49,7 @@ class _Planned:
 
     @cached_property
     def alone(self) -> Sequence[SingleType | None]:
-        """By variant, its fleet for what the plan serves."""
+        """The fleet of each variant alone for what the plan serves."""
         return single_fleets(self.task, self.split.unmet)
 
     @cached_property
@@ -98,7 +98,7 @@ def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[Omi
         return _out_of(scarce[0], variant, room, left)
     if task.rate_rps == 0:
         return OmittedReason.NO_DEMAND, (
-            f"there are no requests to serve, and at {per_hour(variant.cost_per_hour)} it is not needed for a minimum"
+            f"there are no requests to serve, and no replica minimum needs it at {per_hour(variant.cost_per_hour)}"
         )
     return _compare(plan, index)
 
@@ -123,7 +123,7 @@ def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
         return OmittedReason.TOO_LARGE, _too_large(alone, plan.cost_per_hour, work)
     if work is not None and work.dearer and (alone is None or not exceeds(plan.cost_per_hour, alone.cost_per_hour)):
         return OmittedReason.DEARER, (
-            f"per unit of work it is dearer: the {work.share:.1%} of the requests that it can serve take "
+            f"it is more expensive per unit of work: the {work.share:.1%} of the requests that it can serve take "
             f"{per_hour(work.own_per_hour)} of {variant.name} (fractions of a replica counted) against "
             f"{per_hour(work.cheapest_per_hour)} of {' and '.join(plan.work.rivals(index))}"
         )
@@ -156,7 +156,7 @@ def _no_gain(plan: _Planned, index: int, alone: SingleType | None) -> str:
                 f"charges {per_hour(start)} for starting new ones: no less than this plan, "
                 f"{per_hour(total)} with its own charge"
             )
-    return f"replicas come whole, and no plan found with one of it costs less than {per_hour(cost)}"
+    return f"replicas come whole, and no plan that was found with one of them costs less than {per_hour(cost)}"
 
 
 def _replicas(fleet: SingleType) -> str:

@@ -62,7 +62,7 @@ def _fits(free: Task, *, seconds: float) -> bool:
 
 
 def _usable(free: Task) -> dict[float, float]:
-    """By load in replicas of the whole demand on a variant: how many replicas may carry it."""
+    """Number of replicas that may carry a variant's load, by load in replicas of the whole demand."""
     found: dict[float, float] = {}
     for work, able, cap in zip(free.total_work(), free.able, free.caps, strict=True):
         if able and cap >= 1 and math.isfinite(work):

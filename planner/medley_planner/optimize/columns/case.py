@@ -63,7 +63,7 @@ class ColumnCase:
         )
 
     def gap(self, numbers: Ints, bound: float) -> float:
-        """Of the choice of these columns, relative, with the cost of the minima."""
+        """Gap of the choice of these columns, relative, with the cost of the minima."""
         minima = float(self.fleet.base.sum())
         cost = float(self.book.cost[numbers].sum()) + minima
         return (cost - bound - minima) / cost if cost > 0 else 0.0

@@ -139,6 +139,6 @@ def _repair(given: Options, choice: Ints, stock: Floats) -> Ints | None:
 
 
 def _above(excess: Floats, scale: Floats) -> Floats:
-    """By how much of its stock each pool is exceeded, added up."""
+    """Sum over the pools of the share of its stock by which each is exceeded."""
     above: Floats = (np.maximum(excess, 0.0) / scale).sum(axis=-1)
     return above

@@ -44,17 +44,17 @@ class ColumnPool:
         return len(new)
 
     def cheapest(self, limit_prices: Floats, shed: Floats) -> Floats:
-        """By service the least price of a gathered column; infinite where there is none."""
+        """The least price of a gathered column by service; infinite where there is none."""
         return self.least(self.prices(limit_prices, shed))
 
     def prices(self, limit_prices: Floats, shed: Floats) -> Floats:
-        """Of all gathered columns."""
+        """Prices of all gathered columns."""
         left_out = np.where(self.unmet > 0, shed[self.row], 0.0)
         priced: Floats = self.cost + self.use @ limit_prices + left_out * self.unmet
         return priced
 
     def least(self, price: Floats) -> Floats:
-        """By service the least of these prices of all columns; infinite where there is no column."""
+        """The least of these prices of all columns by service; infinite where there is no column."""
         least = np.full(len(self._fleet), np.inf)
         np.minimum.at(least, self.row, price)
         return least

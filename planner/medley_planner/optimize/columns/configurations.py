@@ -46,7 +46,8 @@ def best_of(found: Configurations, services: int, *, floor: Floats, within: Floa
 
 
 def joined(pieces: Sequence[Configurations]) -> Configurations:
-    """Of different services, each with its rows numbered as in the whole, in the order of the services."""
+    """Configurations of different services, each with its rows numbered as in the whole, in the order of the
+    services."""
     return Configurations(
         *(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(Configurations))
     )

@@ -30,7 +30,7 @@ class Priced:
 
 def price_exactly(task: Task, shared: Floats, shed: float, *, seconds: float, relative_gap: float) -> Priced:
     """`shared[j]` is the price of what a replica takes of shared limits, on top of its own; `shed` that of leaving out
-    all demand (infinite: not to be thought of)."""
+    all demand (infinite: not allowed)."""
     floor = relaxed_price(task, np.array(task.cost) + shared, shed)
     if seconds <= 0:
         return Priced((), 0.0, floor)

@@ -1,8 +1,8 @@
 """The cheapest configurations of services whose pods all get the same share (Service), at given prices of replicas.
 
-Of the variants in use one is the slowest; with it given, every pod carries the same part of the demand, only variants
-that are no slower may be in use, and the cheapest replicas are taken until there are enough. Trying each variant as
-the slowest is the whole search, so the cheapest that is found is the cheapest there is.
+One of the variants in use is the slowest; with it given, every pod carries the same part of the demand, only variants
+that are no slower may be in use, and the cheapest replicas are taken until there are enough. Trying each variant as the
+slowest is the whole search, so the cheapest that is found is the cheapest there is.
 """
 
 from __future__ import annotations

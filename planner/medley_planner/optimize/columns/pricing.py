@@ -29,7 +29,7 @@ from medley_planner.optimize.task.rules import obeys, shortfall, special, takes_
 from medley_planner.optimize.task.task import Task
 
 _EXACT_GAP = 1e-4
-"""Of a service routed by class while prices are sought; its bound stays true."""
+"""Gap up to which a service routed by class is solved while prices are sought; its bound stays true."""
 _RULED_SLACK, _RULED_KEEP = 0.01, 24
 """How near the cheapest, and how many, fleets of a service with rules are looked at for allowed ones."""
 _JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
@@ -95,7 +95,8 @@ class Pricer:
         )
 
     def least(self) -> Configurations:
-        """By service the cheapest that meets its minima, with the part of its demand that it leaves out; not priced."""
+        """The cheapest fleet of each service that meets its minima, with the part of its demand that it leaves out; not
+        priced."""
         fleet = self._fleet
         counts = fill_cheapest(fleet.room, fleet.cost, fleet.fewest)
         kept = np.ones(len(fleet), bool)
@@ -181,7 +182,7 @@ class Pricer:
         return Configurations(np.arange(len(part)), counts, np.zeros(len(part)), price, price, price)
 
     def _of_limits(self, part: ServiceArrays, prices: Floats, row: int) -> Floats:
-        """By variant what a replica takes of the shared limits at their prices, beyond its own price."""
+        """Price of what a replica of each variant takes of the shared limits, beyond its own price."""
         found = np.zeros(len(self._tasks[int(part.index[row])].variants))
         cells = part.variant[row] >= 0
         found[part.variant[row][cells]] = (prices[row] - part.cost[row])[cells]

@@ -30,8 +30,8 @@ class Rules:
     """Shapes are (services,), (services, cells) and, of `outside`, (services, zones, cells).
 
     `any[s]` says whether the service has a rule at all. `spot[s, j]` marks cells in spot pools, `share` their largest
-    part, `lasting` the fewest replicas in others, `money[s, j]` what a replica costs against `budget`. Of a service
-    that is spread over zones each zone is a row of `outside`: the cells that may be outside of it.
+    part, `lasting` the fewest replicas in others, `money[s, j]` what a replica costs against `budget`. Each zone of a
+    service that is spread over zones is a row of `outside`: the cells that may be outside of it.
     """
 
     any: Bools

@@ -1,9 +1,9 @@
 """The tasks of a group as stacked arrays, one row a service and one cell a choice, so that all are priced in one pass.
 
-A variant is one cell; where starting a replica costs something, those that run already are a cell of their own that
-comes first, as they are cheaper. Rows of services with fewer cells are filled up with cells that hold no replica.
-Counts of replicas are always those beyond the variants' minima, which every plan has and which take their share of the
-limits and their money whatever the prices are.
+A variant is one cell; where starting a replica costs something, those that run already are a separate cell that comes
+first, as they are cheaper. Rows of services with fewer cells are filled up with cells that hold no replica. Counts of
+replicas are always those beyond the variants' minima, which every plan has and which take their share of the limits and
+their money whatever the prices are.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ServiceArrays:
         return ServiceArrays(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
     def prices(self, limit_prices: Floats) -> Floats:
-        """What one replica costs with what it takes of the limits at these prices on top of its own."""
+        """Price of one replica: its own, and that of what it takes of the limits at these prices."""
         priced: Floats = self.cost + self.use @ limit_prices
         return priced
 

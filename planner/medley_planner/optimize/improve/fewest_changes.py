@@ -1,7 +1,7 @@
 """The second pass: among plans that cost hardly more than the best, the one that starts and stops fewest replicas.
 
-A plan that leaves out demand is taken as it is. A few services are asked together by an integer program; of many, each
-in turn, most changes first, whether a plan of its own with fewer changes fits what is left of money and room.
+A plan that leaves out demand is taken as it is. A few services are planned together by an integer program; for many,
+each in turn, most changes first, takes its own plan with fewer changes if that fits what is left of money and room.
 """
 
 from __future__ import annotations

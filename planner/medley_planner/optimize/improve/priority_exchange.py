@@ -17,7 +17,7 @@ from medley_planner.optimize.task.rules import obeys, shortfall
 from medley_planner.optimize.task.task import Task
 
 _LEAST_GAIN = 2e-4
-"""Of a service's rate; less is not worth a replica."""
+"""Share of a service's rate; less is not worth a replica."""
 _STEPS = (16, 4, 1)
 """Replicas that change hands at once; the last one makes sure that none is overlooked."""
 

@@ -242,7 +242,7 @@ def _add_by_class(made: Formulation, task: Task, columns: list[int], demand_rps:
         served = [number for number, load in enumerate(loads) if math.isfinite(load)]
         if not (task.able[index] and served):
             continue
-        # Of N+1 the load of a variant in use must fit on one replica less.
+        # With N+1 the load of a variant in use must fit on one replica less.
         room = {column: -1.0}
         if spare(task):
             room[_used(made, task, index, column)] = float(spare(task))

@@ -42,7 +42,8 @@ class Answers:
     answers: tuple[Answer, ...]
     bound: float
     prices: Mapping[int, float] = field(default_factory=dict)
-    """By row of the room what one more of it would save per hour in the relaxation behind the bound, where one is."""
+    """What one more of each row of the room would save per hour in the relaxation behind the bound, where there is
+    one."""
 
     @property
     def proven(self) -> bool:

@@ -1,8 +1,8 @@
 """Which buckets of a service can be served at all, before any program is built: a pure pre-step.
 
 What a router cannot tell apart must be served by one variant whole. So a class of buckets that no variant covers whole
-is cut down to what some variant covers: where the router is blind to size each cut that a variant makes is a task of
-its own, the one with most demand first; behind an InferencePool each class takes the cut with most demand.
+is cut down to what some variant covers: where the router is blind to size each cut that a variant makes is a separate
+task, the one with most demand first; behind an InferencePool each class takes the cut with most demand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What services share and what of it is left: GPUs of pools, places on nodes, watts of power domains, as numbers.
+"""Shared limits and what is left of them: GPUs of pools, places on nodes, watts of power domains, as numbers.
 
 A replica of k GPUs sits on one node. Where the sizes in a pool divide each other, replicas pack onto its nodes if and
 only if for each size k those of k GPUs and more, counted in places of k, are no more than the places there are: after
@@ -17,7 +17,7 @@ from medley_planner.model import LimitKind, Pool, PowerDomain, Problem, Variant
 from medley_planner.optimize.task.task import Task
 
 _ROUNDING = 1e-9
-"""Relative; watts are no whole numbers."""
+"""Relative, because watts are not whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def idle_per_hour(pools: Mapping[str, Pool], fleet: Fleet) -> float:
 
 
 def _fewest(by_size: Mapping[int, int], gpus: int) -> int:
-    """By the rule of `limits`: for each size, the places that it and the larger sizes take."""
+    """Places by the rule of `limits`: for each size, the places that it and the larger sizes take."""
     nodes = 0
     for size in by_size:
         places = sum(count * other // size for other, count in by_size.items() if other >= size)

@@ -48,7 +48,7 @@ class Requirement(ABC):
         return True
 
     def rows(self, task: Task) -> list[CountRow]:
-        """Of a program, where it binds."""
+        """Rows of a program, where the rule binds."""
         return []
 
     def lifted(self, service: Service) -> Service:

@@ -14,7 +14,7 @@ from medley_planner.optimize.task.task import Task
 
 
 def single_fleets(task: Task, unmet: tuple[float, ...], room: Room | None = None) -> list[SingleType | None]:
-    """By variant the replicas of it alone for all but the `unmet` part of each class; None where that cannot be.
+    """The replicas of each variant alone for all but the `unmet` part of each class; None where that is not possible.
 
     Limits and rules are respected, and `room`, without which all that is shared is free for them. Another variant with
     a minimum forbids any fleet of one type, so it gives None too.

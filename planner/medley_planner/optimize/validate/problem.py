@@ -62,7 +62,9 @@ def _faults(problem: Problem) -> Iterator[InvalidProblem]:
     for index, service in enumerate(problem.services):
         try:
             if service.name in names:
-                raise InvalidProblem("problem", "services", service.name, "it is there twice; give each its own name")
+                raise InvalidProblem(
+                    "problem", "services", service.name, "the name is used twice; give each a different name"
+                )
             _check_service(service, pools, odd_capacities=index in odd)
             sizes |= _packable_sizes(service, sizes)
         except InvalidProblem as fault:
@@ -102,7 +104,7 @@ def _check_service(service: Service, pools: Mapping[str, Pool], *, odd_capacitie
         pool = pools.get(variant.pool)
         if pool is None:
             known = ", ".join(sorted(pools)) or "none"
-            _refuse(service, index, "pool", variant.pool, f"no such pool; the problem has: {known}")
+            _refuse(service, index, "pool", variant.pool, f"there is no such pool; the problem has: {known}")
         if not sound:
             _check_figures(service, index, variant)
         if pool.node_price is not None:
@@ -115,7 +117,9 @@ def _check_unique_variants(owner: str, service: Service) -> None:
     names: set[str] = set()
     for index, variant in enumerate(service.variants):
         if variant.name in names:
-            fault = InvalidProblem(owner, "variants", variant.name, "it is there twice; give each its own name")
+            fault = InvalidProblem(
+                owner, "variants", variant.name, "the name is used twice; give each a different name"
+            )
             fault.variant = index
             raise fault
         names.add(variant.name)

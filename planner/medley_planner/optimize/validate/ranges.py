@@ -18,7 +18,7 @@ LEAST_RPS = 1e-9
 """The largest rate, and the least capacity above 0: what lies between them a solver can still count in replicas."""
 MOST_PRICE = 1e9
 LEAST_PRICE = 1e-9
-"""Of a replica or a node, in US dollars per hour, for the same reason."""
+"""Price of a replica or a node, in US dollars per hour, bounded for the same reason."""
 
 
 def is_count(value: object, *, least: int) -> bool:

@@ -45,7 +45,9 @@ def _check_domain(domain: PowerDomain, domains: dict[str, PowerDomain]) -> None:
     above, passed = domain.parent, {domain.name}
     while above is not None:
         if above not in domains:
-            raise InvalidProblem(owner, "parent", above, f"no such power domain; the problem has: {_listed(domains)}")
+            raise InvalidProblem(
+                owner, "parent", above, f"there is no such power domain; the problem has: {_listed(domains)}"
+            )
         if above in passed:
             way_out = "it is below the domain itself; let one of them have no parent"
             raise InvalidProblem(owner, "parent", domain.parent, way_out)
@@ -74,7 +76,7 @@ def _check_pool(pool: Pool, domains: dict[str, PowerDomain]) -> None:
             _check_count(owner, "node_price.max_nodes", price.max_nodes, least=0)
     _check_unique(owner, "zones", pool.zones)
     if pool.power_domain is not None and pool.power_domain not in domains:
-        message = f"no such power domain; the problem has: {_listed(domains)}"
+        message = f"there is no such power domain; the problem has: {_listed(domains)}"
         raise InvalidProblem(owner, "power_domain", pool.power_domain, message)
 
 
@@ -87,7 +89,7 @@ def _check_unique(owner: str, field: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InvalidProblem(owner, field, name, "it is there twice; give each its own name")
+            raise InvalidProblem(owner, field, name, "the name is used twice; give each a different name")
         seen.add(name)
 
 

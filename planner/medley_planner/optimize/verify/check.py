@@ -81,7 +81,7 @@ def _check_own(
 def _check_status(service: Service, planned: ServicePlan, pools: Mapping[str, Pool]) -> Iterator[Finding]:
     missed = math.fsum(entry.rate_rps for entry in planned.unserved)
     if planned.status in _WHOLE and planned.unserved:
-        yield Rule.STATUS, f"{planned.status}, but {missed:.6g} requests/s are unserved"
+        yield Rule.STATUS, f"{planned.status}, but {missed:.6g} req/s are unserved"
     counts = [part.replicas for part in planned.variants]
     if planned.status not in _WHOLE and not planned.unserved and not short_of_minima(service, counts, pools):
         yield Rule.STATUS, f"{planned.status}, but all is served and no minimum is missed"

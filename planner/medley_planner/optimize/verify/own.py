@@ -48,7 +48,7 @@ def _check_replicas(service: Service, counts: Sequence[int], *, may_be_short: bo
     limits.append(("all variants", service.min_replicas, service.max_replicas))
     for (name, least, most), count in zip(limits, [*counts, sum(counts)], strict=True):
         if not isinstance(count, int) or count < 0:
-            yield Rule.REPLICAS, f"{name}: {count} is no number of replicas"
+            yield Rule.REPLICAS, f"{name}: {count} is not a number of replicas"
         elif most is not None and count > most:
             yield Rule.REPLICAS, f"{name}: {count} replicas, the maximum is {most}"
         elif count < least and not may_be_short:

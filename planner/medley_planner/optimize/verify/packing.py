@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 
 def left_over(nodes: Mapping[int, int], replicas: Mapping[int, int]) -> dict[int, int]:
-    """By GPUs per replica how many of `replicas` found no place on `nodes` (how many there are of so many GPUs each);
-    empty if all did."""
+    """Number of `replicas` by GPUs per replica that found no place on `nodes` (number of nodes by their GPUs); empty if
+    all did."""
     free = dict(nodes)
     missing: dict[int, int] = {}
     for size in sorted(replicas, reverse=True):
@@ -41,7 +41,7 @@ def nodes_opened(gpus: int, replicas: Mapping[int, int]) -> int | None:
 
 
 def _place(free: dict[int, int], size: int, count: int) -> int:
-    """Takes the GPUs from `free` (nodes by free GPUs) and tells how many replicas still wait.
+    """Takes the GPUs from `free` (nodes by free GPUs) and returns how many replicas still wait.
 
     Equal nodes are filled at once: after a replica its node is the fullest, so the next one goes there too.
     """

@@ -16,7 +16,7 @@ from medley_planner.optimize.verify.shared import Taken
 from medley_planner.optimize.verify.trade import certain_gain_rps
 
 LEAST_GAIN = 1e-3
-"""Of a service's rate; less may be what a solver's tolerance leaves."""
+"""Share of a service's rate; less may be what a solver's tolerance leaves."""
 
 _ORDER = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
@@ -73,9 +73,9 @@ def _check_one(
             yield Violation(
                 service.name,
                 Rule.PRIORITY,
-                f"leaves out {missed:.6g} requests/s at priority {service.priority}, while {lower.service.name} at "
-                f"{lower.service.priority} has a replica of {lower.variant.name} in pool {variant.pool}: "
-                f"one of {variant.name} in its place would serve {gain:.6g} requests/s more",
+                f"leaves out {missed:.6g} req/s at priority {service.priority}, while {lower.service.name} at "
+                f"{lower.service.priority} has a replica of {lower.variant.name} in pool {variant.pool}: one of "
+                f"{variant.name} in its place would serve {gain:.6g} req/s more",
             )
             return
 
@@ -89,7 +89,7 @@ def _given_up(service: Service, planned: ServicePlan, pools: Mapping[str, Pool])
         if part.replicas < 1 or part.share <= TOLERANCE:
             continue
         fewer = [count - 1 if position == index else count for position, count in enumerate(counts)]
-        # A service without minima may lose all of its replicas, so no rule of its own keeps one of them.
+        # A service without minima may lose all of its replicas, so none of its rules keeps one of them.
         if not has_minima(service) or not any(check_own_limits(service, fewer, pools, may_be_short=False)):
             yield _Held(service, variant)
 

@@ -1,4 +1,4 @@
-"""What a plan must obey, by name, and how a break of it is told. Values only."""
+"""The rules that a plan must obey, by name, and the form of a violation. Values only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Rule(StrEnum):
     PACKING = "Packing"
     """The replicas of a pool can be placed on its nodes, each replica on one."""
     NODES = "Nodes"
-    """Of a pool that is paid by the node, the fewest nodes are bought that hold its replicas, within the maximum."""
+    """A pool that is paid by the node buys the fewest nodes that hold its replicas, within the maximum."""
     POWER = "Power"
     """No power domain, with all below it, draws more than its budget."""
     SHARES = "Shares"
@@ -74,10 +74,10 @@ Finding = tuple[Rule, str]
 
 
 def close(one: float, other: float) -> bool:
-    """Equal to the tolerance; never where one of them is no number."""
+    """Equal to the tolerance; never where one of them is not a number."""
     return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-9)
 
 
 def within(value: float, limit: float) -> bool:
-    """Not above the limit to the tolerance; never where one of them is no number."""
+    """Not above the limit to the tolerance; never where one of them is not a number."""
     return value <= limit + TOLERANCE * abs(limit) + 1e-9

@@ -23,9 +23,9 @@ class Taken:
     cost_per_hour: Mapping[str, float]
     watts: Mapping[str, float]
     above: Mapping[str, Sequence[str]]
-    """By pool the power domains that feed it, the nearest first."""
+    """The power domains that feed each pool, the nearest first."""
     nodes: Mapping[str, Mapping[int, int]]
-    """By pool whose nodes are known how many of them have so many GPUs."""
+    """Number of nodes by their GPUs, for each pool whose nodes are known."""
 
 
 def take(problem: Problem, counts: Sequence[Sequence[int]]) -> Taken:

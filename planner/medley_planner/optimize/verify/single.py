@@ -23,7 +23,7 @@ def check_single(
         return
     index = next((i for i, variant in enumerate(service.variants) if variant.name == single.variant), None)
     if index is None:
-        yield Rule.BEST_SINGLE, f"{single.variant} is no variant of the service"
+        yield Rule.BEST_SINGLE, f"{single.variant} is not a variant of the service"
         return
     variant = service.variants[index]
     if not close(single.cost_per_hour, variant.cost_per_hour * single.replicas):
@@ -35,9 +35,9 @@ def check_single(
     needed = load(effective_work(service, variant), served_parts(service, planned))
     able = single.replicas - lost_replicas(service) if needed > 0 else single.replicas
     if not needed <= able * (1 + TOLERANCE):
-        problems.append(f"what the plan serves takes {needed:.6f}")
+        problems.append(f"the served load takes {needed:.6f}")
     for message in problems:
-        yield Rule.BEST_SINGLE, f"{single.replicas} of {variant.name} alone cannot be: {message}"
+        yield Rule.BEST_SINGLE, f"{single.replicas} of {variant.name} alone are not possible: {message}"
     # What a replica on a whole node costs the fleet depends on who else is there.
     if problems or planned.unserved or any(pools[other.pool].node_price is not None for other in service.variants):
         return

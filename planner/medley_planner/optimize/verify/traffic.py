@@ -38,7 +38,7 @@ def _check_unserved(service: Service, planned: ServicePlan) -> Iterator[Finding]
     for entry in planned.unserved:
         rate = service.demand.bucket_rate_rps(entry.bucket)
         if not (entry.rate_rps > 0 and entry.rate_rps <= rate * (1 + TOLERANCE)):
-            yield Rule.UNSERVED, f"bucket {entry.bucket}: {entry.rate_rps:.6g} of {rate:.6g} requests/s are left out"
+            yield Rule.UNSERVED, f"bucket {entry.bucket}: {entry.rate_rps:.6g} of {rate:.6g} req/s are left out"
 
 
 def _check_shares(service: Service, planned: ServicePlan, served: Sequence[float]) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def _check_shares(service: Service, planned: ServicePlan, served: Sequence[float
 
 
 def _check_routing(service: Service, planned: ServicePlan, served: Sequence[float]) -> Iterator[Finding]:
-    """Of what is served of each bucket, each variant gets the same part of all that the router cannot tell apart."""
+    """Each variant gets the same part of the served requests of all buckets that the router cannot tell apart."""
     if sees_both_sizes(service):
         return
     total = sum(part.replicas for part in planned.variants)

@@ -1,4 +1,4 @@
-"""What requests are worth in replicas and which ones a router tells apart, from the problem's own figures.
+"""The load of requests in replicas, and which of them a router tells apart, from the problem's own figures.
 
 All checks of load share this arithmetic. The routing modes are read anew here, once for the whole verifier: it shares
 no code with the optimiser, so it does not ask the properties of `RoutingMode`.
@@ -29,7 +29,7 @@ def effective_work(service: Service, variant: Variant) -> tuple[float, ...]:
 
 
 def served_parts(service: Service, planned: ServicePlan) -> tuple[float, ...]:
-    """By bucket the part of it that all variants together get; 0 where nothing is asked for."""
+    """The part of each bucket that all variants together get; 0 where there is no demand."""
     rows = [part.bucket_shares for part in planned.variants if any(part.bucket_shares)]
     if not rows or service.demand.rate_rps <= 0:
         return (0.0,) * len(service.demand.shares)

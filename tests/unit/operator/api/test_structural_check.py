@@ -87,7 +87,7 @@ MODELS = {
     "default outside the bounds": (field(Annotated[int, Field(ge=1)], 0), "spec.x", "outside minimum"),
     "default off the pattern": (field(Annotated[Name, Field(pattern="^a$")], "b"), "spec.x", "does not match"),
     "default too long": (field(Name, "123456789"), "spec.x", "size 9"),
-    "default not of the enum": (field(Literal["a", "b"], "c"), "spec.x", "none of"),
+    "default not of the enum": (field(Literal["a", "b"], "c"), "spec.x", "not one of"),
     "default with a bad item": (field(Annotated[list[Name], Field(max_length=3)], [1]), "spec.x", "an item that"),
     "default that lacks a field": (
         field(Leaf | None, Field(None, json_schema_extra={"default": {}})),

@@ -66,7 +66,7 @@ def test_measured_profiles_are_planned_from_and_those_that_are_not_are_told(
     shown = capsys.readouterr()
     (service,) = json.loads(shown.out)["services"]
     assert {row["variant"]: row["provenance"] for row in service["mix"]}["h100"] == "measured"
-    assert "ModelProfile other is not used: measured with vLLM 0.31.0" in shown.err
+    assert "ModelProfile other is not used: this profile measures vLLM 0.31.0" in shown.err
     assert 'ModelProfile typo is not used: spec.gpu "L44" is not in the catalogue' in shown.err
     assert "ModelProfile h100" not in shown.err
 
@@ -175,7 +175,7 @@ def test_the_quickstart_is_planned_with_notes(capsys: pytest.CaptureFixture[str]
     assert main(["plan", "-f", str(EXAMPLES / "quickstart"), "-o", "json"]) == 0
     captured = capsys.readouterr()
     assert "Gateway demo/inference" in captured.err
-    assert "spec.capacity.nodes is not given" in captured.err
+    assert "spec.capacity.nodes is not set" in captured.err
 
 
 def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,7 +257,7 @@ def test_a_rejected_service_is_status_2_and_named(tmp_path: Path, capsys: pytest
         ("kind: " + "9" * 5000, "is not YAML: Exceeds the limit"),
         ("- 1", "it is not a Kubernetes object"),
         ("kind: GPUPool", "a GPUPool: metadata.name is missing"),
-        ("", "holds no LLMService"),
+        ("", "has no LLMService"),
         ("{apiVersion: medley.dev/v9, kind: GPUPool, metadata: {name: a}}", "use medley.dev/v1alpha1"),
     ],
 )

@@ -82,7 +82,7 @@ def test_reports_of_different_models_are_no_profile(tmp_path: Path, capsys: pyte
 def test_a_count_that_is_none_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["profile", "import", "r.json", "--from", "vllm-bench", *ENGINE, option, "0"])
-    assert f"argument {option}: '0' is no whole number of at least 1" in capsys.readouterr().err
+    assert f"argument {option}: '0' is not a whole number of at least 1" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,16 +65,16 @@ def test_a_profile_is_measured_and_written(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--sizes", "64"], "'64' is no size"),
+        (["--sizes", "64"], "'64' is not a size"),
         (["--sizes", "64x1"], "at least 2"),
-        (["--rates", "0"], "no list of rates above 0"),
-        (["--rates", "nan"], "no list of rates above 0"),
-        (["--concurrency", "1.5"], "no list of whole numbers"),
-        (["--requests", "0"], "no whole number"),
-        (["--tp", "0"], "no whole number"),
-        (["--max-sequences", "many"], "no whole number"),
-        (["--token-ids", "9"], "no range of token ids"),
-        (["--token-ids", "1-99999999999999999999"], "no range of token ids"),
+        (["--rates", "0"], "not a list of rates above 0"),
+        (["--rates", "nan"], "not a list of rates above 0"),
+        (["--concurrency", "1.5"], "not a list of whole numbers"),
+        (["--requests", "0"], "not a whole number"),
+        (["--tp", "0"], "not a whole number"),
+        (["--max-sequences", "many"], "not a whole number"),
+        (["--token-ids", "9"], "not a range of token ids"),
+        (["--token-ids", "1-99999999999999999999"], "not a range of token ids"),
         (["--max-duration", "5"], "is not a duration"),
     ],
 )
@@ -134,7 +134,7 @@ def test_what_could_not_be_written_is_told_before_anything_is_sent(
 def test_what_is_no_url_of_a_server_is_refused(url: str, engine: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(url, engine) == 2
     error = capsys.readouterr().err
-    assert "it is not the URL of a server; give one as http://host:8000" in error
+    assert "it is not the URL of a server; give one such as http://host:8000" in error
     assert error.count("\n") == 1
 
 

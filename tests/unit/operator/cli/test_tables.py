@@ -107,7 +107,7 @@ def test_a_cache_that_is_none_is_told_where_it_would_only_be_read(
     (tmp_path / "file").write_text("")
     for directory in (tmp_path / "file", tmp_path / "missing"):
         assert main(["plan", "-f", small, "--cache-dir", str(directory)]) == 0
-        assert f"{directory} is no directory and holds no simulated capacities" in capsys.readouterr().err
+        assert f"{directory} is not a directory, so there are no simulated capacities" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["plan", "-f", small, "--simulate", "--cache-dir", ""])
     assert "--cache-dir: is empty; name a directory" in capsys.readouterr().err
@@ -121,12 +121,12 @@ def test_what_cannot_be_simulated_is_told_and_planned_by_the_closed_form(
 
     known = with_tables(snapshot_of(small), directory=tmp_path, simulate=True, make=refused)
     assert known.capacity_tables == {}
-    assert "the closed form stays (no such engine)" in capsys.readouterr().err
+    assert "failed (no such engine); the closed form is used" in capsys.readouterr().err
 
 
 def test_an_instance_holds_its_own_capacities(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", str(tmp_path / "instance.json"), "--simulate"]) == 2
-    assert "--simulate is for manifests" in capsys.readouterr().err
+    assert "--simulate works only with manifests" in capsys.readouterr().err
 
 
 def test_processes_tell_what_the_simulator_refuses(small: str) -> None:

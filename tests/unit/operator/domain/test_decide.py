@@ -43,7 +43,7 @@ def test_a_first_plan_makes_services_deployments_and_says_so() -> None:
     assert done.condition("CapacityAvailable").reason == "Sufficient"
     assert done.condition("WorkloadsReady").reason == "Progressing"
     assert done.reasons()[0] == "PlanChanged"
-    assert "because load 4 req/s" in done.decision.events[0].message
+    assert "first plan, for 4 req/s" in done.decision.events[0].message
     assert "ScaledUp" in done.reasons()
 
 
@@ -63,7 +63,7 @@ def test_noise_in_the_load_writes_nothing_and_a_real_change_does() -> None:
     assert is_quiet(noisy.decision)
     more = follow(noisy, observations={"llama": make.found(40.0)})
     assert more.status()["load"]["requestsPerSecond"] == "40"
-    assert any("load 4 req/s→40 req/s" in event.message for event in more.decision.events)
+    assert any("load changed from 4 req/s to 40 req/s" in event.message for event in more.decision.events)
 
 
 def test_new_capacity_is_ready_before_old_is_removed() -> None:
@@ -181,7 +181,7 @@ def test_a_child_of_another_owner_is_left_alone() -> None:
             "GatewayApiMissing",
             ['spec.routing.gatewayRef.name "inference"', "install its CRDs", "Service demo/llama"],
         ),
-        (frozenset({(make.NAMESPACE, "edge")}), "GatewayNotFound", ["present: edge", "spec.routing.mode to Service"]),
+        (frozenset({(make.NAMESPACE, "edge")}), "GatewayNotFound", ["existing: edge", "spec.routing.mode to Service"]),
     ],
 )
 def test_a_gateway_that_is_not_there(

@@ -28,7 +28,7 @@ def model(**fields: Any) -> Mapping[str, Any]:
             "PoolNotFound",
             ['spec.variants[1].poolRef "l9"', "h100, l4"],
         ),
-        ({"runtime": {"profileRef": "trt"}}, "ProfileNotFound", ['spec.runtime.profileRef "trt"', "present: vllm"]),
+        ({"runtime": {"profileRef": "trt"}}, "ProfileNotFound", ['spec.runtime.profileRef "trt"', "existing: vllm"]),
         (
             {"runtime": {"args": ["--trust-remote-code"]}},
             "ArgumentNotAllowed",
@@ -39,13 +39,13 @@ def model(**fields: Any) -> Mapping[str, Any]:
             "ArgumentNotAllowed",
             ['spec.runtime.args "--kv-cache-dtype=int4"', "use one of auto, bfloat16, fp8"],
         ),
-        ({"runtime": {"args": ["--port=1"]}}, "ArgumentNotAllowed", ["set by Medley", "remove it"]),
+        ({"runtime": {"args": ["--port=1"]}}, "ArgumentNotAllowed", ["Medley sets --port itself", "remove it"]),
         (
             {"model": {"uri": "hf://nobody/knows-this"}},
             "UnknownModel",
             ['spec.model.uri is "hf://nobody/knows-this"', "spec.model.configJson"],
         ),
-        (model(configJson="/etc/hostname"), "UnknownModel", ["spec.model.configJson", "is no JSON"]),
+        (model(configJson="/etc/hostname"), "UnknownModel", ["spec.model.configJson", "is not JSON"]),
         (model(configJson="[1]"), "UnknownModel", ["spec.model.configJson", "list"]),
         (model(configJson='{"hidden_size": 64}'), "UnknownModel", ["spec.model.configJson", "num_hidden_layers"]),
         (

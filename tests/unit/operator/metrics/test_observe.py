@@ -77,7 +77,7 @@ async def test_idle_service_is_found_without_a_demand() -> None:
 @pytest.mark.parametrize(
     ("load", "words"),
     [
-        (load_elements(completed=0), ["no finished request", "10 are in flight", "once one finishes"]),
+        (load_elements(completed=0), ["no finished request", "10 are in flight", "when the first one finishes"]),
         (load_elements(earliest=NOW - 20), ["began 20 s ago", "needs 60 s"]),
         (load_elements(scrapes=1, completed=None), ["1 sample", "spec.workload.window"]),
         (load_elements(completed=None), ["no series vllm:request_success_total{", "engine's version"]),
@@ -101,11 +101,11 @@ async def test_missing_size_histogram_is_named() -> None:
 @pytest.mark.parametrize(
     ("figures", "reason", "word"),
     [
-        ({}, MetricsReason.MISSING, "no target of it is scraped"),
-        ({"targets": 2, "targets_up": 0}, MetricsReason.MISSING, "none of its 2 targets answers"),
+        ({}, MetricsReason.MISSING, "Prometheus scrapes no target of it"),
+        ({"targets": 2, "targets_up": 0}, MetricsReason.MISSING, "its 2 targets do not answer"),
         ({"targets": 2, "targets_up": 1}, MetricsReason.MISSING, "1 of its 2 targets answer, but do not export it"),
         ({"seen": 1}, MetricsReason.STALE, "ended less than 1h ago"),
-        ({"seen": 2, "targets": 2, "targets_up": 0}, MetricsReason.STALE, "none of its 2 targets answers"),
+        ({"seen": 2, "targets": 2, "targets_up": 0}, MetricsReason.STALE, "its 2 targets do not answer"),
     ],
 )
 async def test_no_live_series(figures: dict[str, float], reason: MetricsReason, word: str) -> None:

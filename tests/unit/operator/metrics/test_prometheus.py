@@ -105,7 +105,7 @@ class Drip(httpx.AsyncByteStream):
 async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REQUEST_SECONDS", 0.1)
     error = await refusal(lambda _request: httpx.Response(200, stream=Drip(b" ", 0.01)))
-    assert "no whole answer within 0.1 s" in str(error)
+    assert "did not answer completely within 0.1 s" in str(error)
     assert error.retryable
 
 

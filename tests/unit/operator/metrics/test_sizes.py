@@ -62,8 +62,8 @@ async def test_kv_usage_tilts_the_product() -> None:
     [
         ([], "no series vllm:inter_token_latency_seconds"),
         (engine_elements(kv_usage=None), "no series vllm:kv_cache_usage_perc"),
-        (engine_elements(kv_pods=None), "no size of the KV cache in vllm:cache_config_info"),
-        (engine_elements(blocks="None"), "no size of the KV cache in vllm:cache_config_info"),
+        (engine_elements(kv_pods=None), "has no size of the KV cache"),
+        (engine_elements(blocks="None"), "has no size of the KV cache"),
         (engine_elements(prefill_seconds=None), "no series vllm:request_prefill_time_seconds"),
         (engine_elements(preemptions=50), "Preemptions"),
         (engine_elements(prefix_hits=40_000), "PrefixHits"),
@@ -75,7 +75,7 @@ async def test_kv_usage_tilts_the_product() -> None:
 async def test_what_cannot_be_told_leaves_the_product_and_says_why(engine: list[Element], words: str) -> None:
     seen = await observe(FakePrometheus(engine=engine))
     assert source(seen) is SizeSource.INDEPENDENT
-    assert "joint sizes: Independent, since" in seen.message
+    assert "joint sizes: Independent, because" in seen.message
     assert words in seen.message
 
 
@@ -137,8 +137,8 @@ async def test_the_gateways_counts_come_first() -> None:
     ("cells", "words"),
     [
         ({}, f'no series {GATEWAY_METRIC}{{medley_namespace="demo",medley_service="llama"}}'),
-        ({("200", "50"): 250.0}, "counts 250 requests where the engines finished 600"),
-        ({("200", "50"): 2600.0}, "counts 2600 requests where the engines finished 600"),
+        ({("200", "50"): 250.0}, "counts 250 requests, but the engines finished 600"),
+        ({("200", "50"): 2600.0}, "counts 2600 requests, but the engines finished 600"),
     ],
 )
 async def test_a_gateway_that_counts_something_else_is_passed_over(
@@ -208,7 +208,7 @@ async def test_several_models_of_others_are_told() -> None:
     seen = await observe(two_models("mistral", "other"))
     assert (seen.reason, seen.demand) == (MetricsReason.MISSING, None)
     assert "mistral, other" in seen.message
-    assert 'none of which is "llama": set spec.model.name' in seen.message
+    assert 'but not "llama"; set spec.model.name' in seen.message
 
 
 async def test_a_young_service_spreads_its_samples_over_what_was_scraped() -> None:

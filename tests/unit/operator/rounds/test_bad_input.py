@@ -92,23 +92,23 @@ async def test_without_a_plan_bad_metrics_leave_the_static_workload_or_the_minim
     first = run(make.snapshot(make.service(spec={"workload": workload}), observations={"llama": seen[LLAMA.key]}))
     metrics = first.condition("MetricsAvailable")
     assert (metrics.status, metrics.reason) == ("False", told.reason)
-    assert ("spec.workload.static is planned" if static else "spec.scaling.minReplicas is planned") in metrics.message
+    assert ("planning for spec.workload.static" if static else "planning spec.scaling.minReplicas") in metrics.message
     assert first.condition("PlanReady").status == "True"
     assert first.status()["load"]["source"] == ("Static" if static else "MinReplicas")
 
 
 GOOD = make.demand()
 DEMANDS = {
-    "rate NaN": (replace(GOOD, rate_rps=math.nan), "nan requests"),
-    "rate below 0": (replace(GOOD, rate_rps=-1.0), "-1 requests"),
-    "rate without end": (replace(GOOD, rate_rps=math.inf), "inf requests"),
+    "rate NaN": (replace(GOOD, rate_rps=math.nan), "a rate of nan req/s"),
+    "rate below 0": (replace(GOOD, rate_rps=-1.0), "a rate of -1 req/s"),
+    "rate without end": (replace(GOOD, rate_rps=math.inf), "a rate of inf req/s"),
     "no sizes": (replace(GOOD, buckets=(), shares=()), "0 sizes"),
     "a share too many": (replace(GOOD, shares=(0.5, 0.5)), "2 shares"),
     "shares of 2": (replace(GOOD, buckets=GOOD.buckets * 2, shares=(1.0, 1.0)), "sum to 2"),
-    "share NaN": (replace(GOOD, shares=(math.nan,)), "share of a size is nan"),
-    "prompt of 0": (make.demand(prompt=0.0), "prompt is 0"),
-    "endless generation": (make.demand(generation=1e300), "generation is 1e+300"),
-    "more hits than tokens": (replace(GOOD, prefix_hit_rate=1.2), "caches have is 1.2"),
+    "share NaN": (replace(GOOD, shares=(math.nan,)), "a size with a share of nan"),
+    "prompt of 0": (make.demand(prompt=0.0), "a mean prompt of 0"),
+    "endless generation": (make.demand(generation=1e300), "a mean generation of 1e+300"),
+    "more hits than tokens": (replace(GOOD, prefix_hit_rate=1.2), "a prefix hit rate of 1.2"),
 }
 
 

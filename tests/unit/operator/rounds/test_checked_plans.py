@@ -72,7 +72,7 @@ def test_a_plan_that_falls_short_is_told_with_figure_and_way_out_until_it_does_n
     short = told(steady.snapshot, FleetPlan.of(good, checked=checked(0.9128)))
     condition = short.condition("SLOAttainable")
     assert (condition.status, condition.reason) == ("False", "PredictedBelowTarget")
-    for part in ("91.2 %", "percentile 95", "l4-tp2", "relax the target"):
+    for part in ("91.2 %", "spec.slo.percentile is 95", "The worst variant is l4-tp2", "Relax the targets"):
         assert part in condition.message
     snapshot = make.carried_out(short.snapshot, short.decision)
     assert is_quiet(told(snapshot, FleetPlan.of(good, checked=checked(0.9130))).decision)

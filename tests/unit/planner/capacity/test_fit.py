@@ -153,7 +153,7 @@ def test_a_point_without_a_second_token_counts_by_its_first() -> None:
         ({"tpot_seconds": 12.0, "ttft_seconds": 100.0}, "milliseconds"),
         ({"ttft_seconds": 5000.0}, "milliseconds"),
         ({"tpot_seconds": 0.000012}, "reading the weights"),
-        ({"ttft_seconds": 0.0001}, "prompt's products"),
+        ({"ttft_seconds": 0.0001}, "prompt's matrix products"),
         ({"concurrency": 100000.0}, "products of all prompts"),
         ({"concurrency": None, "rate_rps": 5000.0}, "products of all prompts"),
     ],

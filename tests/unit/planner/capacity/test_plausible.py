@@ -21,6 +21,6 @@ def test_cached_prompts_are_recognised_by_the_physical_limit() -> None:
         )
 
     assert reason() == ""
-    assert "prompt's products" in reason(ttft=0.1)
+    assert "prompt's matrix products" in reason(ttft=0.1)
     assert "reading the weights" in reason(tpot=0.005)
     assert "all prompts" in reason(concurrency=64.0)

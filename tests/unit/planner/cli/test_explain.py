@@ -102,4 +102,4 @@ def test_seconds_that_are_none(seconds: str, tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as stopped:
         main(["explain", _write(tmp_path, _GOOD), "--explain-seconds", seconds])
     assert stopped.value.code == 2
-    assert "is no number of seconds" in capsys.readouterr().err
+    assert "is not a number of seconds" in capsys.readouterr().err

@@ -135,15 +135,15 @@ def test_bad_input_is_one_clear_line(
     ("words", "said"),
     [
         (["--fleet", "l4"], "'l4' in 'l4' is not of the form GPU=NUMBER"),
-        (["--fleet", "l4=0"], "'0' is no whole number"),
+        (["--fleet", "l4=0"], "'0' is not a whole number"),
         (["--fleet", "l4=1,L4=2"], "has l4 twice"),
-        (["--fleet", "l4=1", "--price", "l4=-1"], "'-1' is no number above 0"),
-        (["--fleet", "l4=1", "--price", "l4=1e308"], "'1e308' is no number from 1e-09 to 1e+09"),
-        (["--fleet", "l4=1", "--weights", "l4=1e-320"], "'1e-320' is no number from 1e-09 to 1e+09"),
-        (["--fleet", "l4=1", "--weights", "l4=0"], "'0' is no number above 0"),
-        (["--fleet", "l4=1", "--rate-scale", "1e-320"], "'1e-320' is no number from 1e-09 to 1e+09"),
-        (["--fleet", "l4=1", "--seed", "-1"], "'-1' is no whole number of at least 0"),
-        (["--fleet", "l4=1", "--slo-tpot", "9" * 400 + "s"], "is no finite duration above 0"),
+        (["--fleet", "l4=1", "--price", "l4=-1"], "'-1' is not a number above 0"),
+        (["--fleet", "l4=1", "--price", "l4=1e308"], "'1e308' is not a number from 1e-09 to 1e+09"),
+        (["--fleet", "l4=1", "--weights", "l4=1e-320"], "'1e-320' is not a number from 1e-09 to 1e+09"),
+        (["--fleet", "l4=1", "--weights", "l4=0"], "'0' is not a number above 0"),
+        (["--fleet", "l4=1", "--rate-scale", "1e-320"], "'1e-320' is not a number from 1e-09 to 1e+09"),
+        (["--fleet", "l4=1", "--seed", "-1"], "'-1' is not a whole number of at least 0"),
+        (["--fleet", "l4=1", "--slo-tpot", "9" * 400 + "s"], "is not a finite duration above 0"),
     ],
 )
 def test_bad_options_are_told_by_name(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

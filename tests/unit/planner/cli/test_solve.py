@@ -89,7 +89,7 @@ def test_no_type_alone_is_null(tmp_path: Path, capsys: pytest.CaptureFixture[str
     report = json.loads(capsys.readouterr().out)
     assert (report["status"], report["best_single"], len(report["unserved"])) == ("Infeasible", None, 2)
     assert main(["solve", path]) == 3
-    assert "none serves this demand alone" in capsys.readouterr().out
+    assert "no type serves this demand alone" in capsys.readouterr().out
 
 
 def _with(**changes: object) -> dict[str, object]:
@@ -159,4 +159,4 @@ def test_deadline_must_be_seconds(capsys: pytest.CaptureFixture[str], seconds: s
     with pytest.raises(SystemExit) as left:
         main(["solve", "x.json", f"--deadline={seconds}"])
     assert left.value.code == 2
-    assert "is no number of seconds above 0" in capsys.readouterr().err
+    assert "is not a number of seconds above 0" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_limits_and_capacities_are_named() -> None:
         (ChangeKind.SERVICE_LIMITS, "min_replicas of service chat went from 0 to 5"),
         (
             ChangeKind.CAPACITY,
-            "the capacity of variant cheap of service chat is 0.5 to 0.5 of what it was, by size",
+            "the capacity of variant cheap of service chat is 0.5 to 0.5 times its earlier value, by size",
         ),
         (ChangeKind.STOCK, "zones of pool cheap changed"),
     ]

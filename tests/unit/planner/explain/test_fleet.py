@@ -77,7 +77,7 @@ def test_a_single_fleet_has_what_the_other_services_leave() -> None:
 def test_single_fleets_without_time_say_so() -> None:
     asked = problem(service(variant("a", 1.0, 1.0), rate=2.0))
     (fleet,) = explain(asked, planned(asked), seconds=0).services[0].singles
-    assert (fleet.replicas, fleet.why) == (None, "not found out in the time given")
+    assert (fleet.replicas, fleet.why) == (None, "not determined within the time limit")
 
 
 def test_the_figures_of_an_unused_variant() -> None:

@@ -85,7 +85,7 @@ def test_demand_that_no_variant_can_serve_is_named_and_not_tried() -> None:
 def test_without_time_it_says_not_tried() -> None:
     asked = problem(service(variant("a", 1.0, 1.0), rate=7.0), a=2)
     (found,) = explain(asked, planned(asked), seconds=0).relaxations
-    assert (found.outcome, found.message) == (RelaxationResult.NOT_TRIED, "not found out in the time given")
+    assert (found.outcome, found.message) == (RelaxationResult.NOT_TRIED, "not determined within the time limit")
 
 
 def test_when_time_runs_out_between_the_tries_the_value_is_an_upper_bound() -> None:

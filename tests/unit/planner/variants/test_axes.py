@@ -87,7 +87,7 @@ def test_precision_is_what_the_gpu_has() -> None:
     assert none.rows == ()
     (omitted,) = none.omitted
     assert (omitted.variant, omitted.pool, omitted.reason) == ("a100", "a100", "PrecisionNotSupported")
-    assert "A100-80 has no FP8 arithmetic" in omitted.message
+    assert "A100-80 does not support FP8" in omitted.message
 
 
 @pytest.mark.parametrize(

@@ -70,4 +70,4 @@ def test_why_is_told_with_the_figure() -> None:
     (dropped,) = found.dropped
     assert dropped.variant == "p4-3"
     assert "at most 19 variants" in dropped.message
-    assert "$5.30/h for each request per second" in dropped.message
+    assert "$5.30/h per req/s" in dropped.message

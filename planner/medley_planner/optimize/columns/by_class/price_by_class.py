@@ -21,7 +21,7 @@ from medley_planner.optimize.columns.configurations import Configurations
 from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Floats, Ints
 
 _STEPS_BEFORE = 4
-"""Of the ascent with all variants; the rest is done with those that a known cost leaves."""
+"""Steps of the ascent with all variants; the rest uses those that a known cost leaves."""
 _STEPS = 20
 _STEPS_AGAIN = 6
 """Where the ascent begins at the worths of the last round."""
@@ -218,7 +218,7 @@ def _wanted(
 
 
 def _cells(given: Classes, left: Bools) -> Ints:
-    """By service the variants that are left, filled up with others to as many as the service with the most has."""
+    """The variants that are left by service, filled up with others to as many as the service with the most has."""
     left = left | (given.least > 0)
     most = max(1, int(left.sum(axis=1).max(initial=0)))
     cells: Ints = np.sort(np.argsort(~left, axis=1, kind="stable")[:, :most], axis=1)

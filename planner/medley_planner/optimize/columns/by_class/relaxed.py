@@ -1,6 +1,6 @@
 """Replicas of a service routed by class in its linear relaxation: near them the whole ones are that are best.
 
-Where no limit binds each class goes to the variant that carries it at the least price; else a linear program tells.
+Where no limit binds each class goes to the variant that carries it at the least price; else a linear program decides.
 """
 
 from __future__ import annotations

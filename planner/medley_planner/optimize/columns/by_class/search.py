@@ -125,7 +125,7 @@ def _judge(wanted: Wanted, memory: ClassMemory, states: States, judgements: int)
 
 
 def _lacking(wanted: Wanted, cuts: Floats, replicas: Ints, work: Floats) -> Floats:
-    """By fleet the most that it lacks at any of these prices of classes: a part of the demand if that has a price."""
+    """The most that each fleet lacks at any of these prices of classes: a part of the demand if that has a price."""
     sheds = np.isfinite(wanted.shed)
     if sheds:
         ratio = np.where(cuts > 0, wanted.weight / np.where(cuts > 0, cuts, 1.0), np.inf)

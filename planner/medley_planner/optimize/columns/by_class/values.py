@@ -14,12 +14,12 @@ import numpy as np
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
 
 LEAST_LOAD = 1e-9
-"""Loads are taken to be at least this much, far below what a solver or `distribute` can tell from nothing."""
+"""Loads are taken to be at least this much, far below what a solver or `distribute` can distinguish from 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knapsacks:
-    """By class in order of worth per load: its position, its load, the load added up so far, its worth per load.
+    """Each class in order of worth per load: its position, its load, the load added up so far, its worth per load.
 
     A class that the variant cannot serve has neither load nor worth here.
     """

@@ -37,8 +37,8 @@ class States:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grid:
-    """By variant of `cells` some counts in a row: `replicas` has the minima as well, `beyond` is what they cost beyond
-    their worth (infinite where there is no such count). Others cost at least `edge` beyond it."""
+    """Some counts in a row for each variant of `cells`: `replicas` has the minima as well, `beyond` is what they cost
+    beyond their worth (infinite where there is no such count). Others cost at least `edge` beyond it."""
 
     cells: Ints
     work: Floats

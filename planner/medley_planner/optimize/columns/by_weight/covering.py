@@ -20,7 +20,8 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Covering:
-    """By cell the part of the demand that a replica carries and the room, by service what the minima leave."""
+    """The part of the demand that a replica of each cell carries and the room, and what the minima leave for each
+    service."""
 
     reach: Floats
     need: Floats

@@ -93,7 +93,7 @@ def _price(
         # Where limits on the number of replicas bind, the relaxation is far below and the first window too narrow.
         cheapest = np.full(len(part), np.inf)
         np.minimum.at(cheapest, found.row, found.price)
-        # Of a service with rules a known fleet is no reason to find more than there is below it.
+        # For a service with rules a known fleet does not require to find more than there is below it.
         open_rows = np.where(part.rules.any, found.bound < known * (1 - ROUNDING), cheapest <= known)
         rows = np.flatnonzero((found.bound < cheapest * (1 - ROUNDING)) & ~crowded & open_rows)
         if not len(rows):

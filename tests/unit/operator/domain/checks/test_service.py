@@ -91,10 +91,13 @@ def test_of_two_faults_the_first_in_the_list_is_shown() -> None:
     ("pool", "words"),
     [
         (make.pool(gpu="RTX-1"), ("UnknownGpu", 'spec.gpu "RTX-1"')),
-        (make.pool(price="0"), ("InvalidSpec", 'spec.cost.perHour "0" must be above 0; give what one GPU costs')),
+        (
+            make.pool(price="0"),
+            ("InvalidSpec", 'spec.cost.perHour "0" must be above 0; set it to the price of one GPU'),
+        ),
         (
             make.pool(cost={"perNodeHour": "0"}),
-            ("InvalidSpec", 'spec.cost.perNodeHour "0" must be above 0; give what one node costs'),
+            ("InvalidSpec", 'spec.cost.perNodeHour "0" must be above 0; set it to the price of one node'),
         ),
     ],
     ids=["gpu", "price", "node-price"],

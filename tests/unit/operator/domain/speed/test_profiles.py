@@ -106,7 +106,7 @@ def test_an_impossible_point_is_told_and_the_others_count() -> None:
         ({"points": [POINT | {"tpot": "0ms"}]}, "NoUsablePoint", "tpot_seconds is 0"),
         ({"points": [POINT], "kvTokens": 1000}, "KvTokensImpossible", "spec.kvTokens 1000 is less than the 1280"),
         ({"kvTokens": 100000000}, "KvTokensImpossible", "GB beside the weights"),
-        ({"errorPercent": "51"}, "ErrorTooLarge", "spec.errorPercent is off by 51%"),
+        ({"errorPercent": "51"}, "ErrorTooLarge", "spec.errorPercent has an error of 51%"),
         ({"points": [POINT, POINT | {"tpot": "900ms"}]}, "ErrorTooLarge", "the best fit"),
     ],
 )
@@ -126,8 +126,8 @@ def test_what_makes_no_sense_is_refused_and_the_estimate_stays(spec: dict[str, A
         ({"model": "Qwen/Qwen3-32B"}, "Unused", "no LLMService serves"),
         ({"gpu": "B200"}, "Unused", "no GPUPool has 1 x B200"),
         ({"gpu": "L4", "tensorParallel": 8}, "Unused", "no GPUPool has 8 x L4"),
-        ({"precision": "FP8"}, "Unused", "may run it in FP8"),
-        ({"engineVersion": "0.31.0"}, "OtherEngineVersion", "run vLLM 0.32.0: their variants stay estimated"),
+        ({"precision": "FP8"}, "Unused", "allows precision FP8"),
+        ({"engineVersion": "0.31.0"}, "OtherEngineVersion", "run vLLM 0.32.0, so their variants stay estimated"),
         ({"kvTokens": 16000}, "TooFewKvTokens", "spec.model.maxModelLen 16384 of LLMService demo/llama"),
     ],
 )

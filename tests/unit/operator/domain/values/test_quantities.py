@@ -29,7 +29,7 @@ def test_equal_quantities(left: str, right: str | int) -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "1.2.3", "4X"])
 def test_a_bad_quantity_names_itself(text: str) -> None:
-    with pytest.raises(ValueError, match="is no Kubernetes quantity"):
+    with pytest.raises(ValueError, match="is not a Kubernetes quantity"):
         quantity(text)
 
 

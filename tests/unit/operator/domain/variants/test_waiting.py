@@ -67,7 +67,7 @@ def test_a_restart_moves_nothing_until_the_tables_are_there_and_then_nothing_eit
     condition = held.condition("PlanReady")
     assert (condition.status, condition.reason) == ("True", "Held")
     running = sorted(held.candidate().last_replicas)
-    assert f"waiting for simulated capacities of {', '.join(running)}" in condition.message
+    assert f"until the capacities of {', '.join(running)}" in condition.message
     assert held.condition("MetricsAvailable").status == "True"
     assert held.reasons() == ["PlanHeld"]
     old = {row.name: row for row in simulated.snapshot.services[0].status.variants}
@@ -113,7 +113,7 @@ def test_a_load_that_outgrew_the_plan_does_not_wait(simulated: Round, times: flo
 
 def test_where_metrics_are_lost_too_the_basis_of_the_plan_is_not_forgotten(simulated: Round) -> None:
     lost = restarted(simulated, observations={(make.NAMESPACE, "llama"): make.lost()})
-    assert "its load is not known" in lost.condition("PlanReady").message
+    assert "the current load is unknown" in lost.condition("PlanReady").message
     back = later(lost, 30.0, observations={(make.NAMESPACE, "llama"): make.found(RATE_RPS)})
     assert back.candidate().waiting is not None
     assert not back.decision.applies

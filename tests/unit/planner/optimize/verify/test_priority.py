@@ -21,7 +21,7 @@ def test_the_higher_priority_gets_a_replica_that_the_lower_one_uses(routing: Rou
     assert broken(problem, (4,), (1,), served=[1.0, 0.25]) == []
     violations = verify(problem, plan_of(problem, [(3,), (2,)], [0.75, 0.5]))
     assert [(violation.service, violation.rule) for violation in violations] == [("high", Rule.PRIORITY)]
-    assert "1 requests/s more" in violations[0].message
+    assert "1 req/s more" in violations[0].message
 
 
 @pytest.mark.parametrize("routing", [RoutingMode.PER_BUCKET, RoutingMode.INFERENCE_POOL])
