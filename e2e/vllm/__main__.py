@@ -42,7 +42,7 @@ _PROFILE_SEED, _TRAFFIC_SEED, _HELD_BACK_SEED = 100, 200, 1
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """By round. `windows`: what counters told of the traffic."""
+    """Results by round. `windows`: figures of the traffic from counters."""
 
     profiles: tuple[Session, ...]
     held_back: tuple[Session, ...]
