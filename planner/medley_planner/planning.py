@@ -67,7 +67,8 @@ def plan_fleet(
 
 
 def problem_as_planned(problem: Problem, planned: FleetPlan) -> Problem:
-    """What `planned`, a plan of `problem`, is exactly a plan of: no refused services, capacities times its factors.
+    """The problem that `planned`, a plan of `problem`, exactly solves: no refused services, capacities times its
+    factors.
 
     Raises `InvalidProblem` as `plan_fleet` does.
     """

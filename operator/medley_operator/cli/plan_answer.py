@@ -64,7 +64,7 @@ def load_words(service: dict[str, Any]) -> str:
 
 
 def attainment_words(service: dict[str, Any]) -> str:
-    """What simulation says of the plan; "" where it was not simulated."""
+    """The simulated attainment of the plan; "" where it was not simulated."""
     figure, asked = service["predicted_attainment_percent"], service["percentile"]
     if figure is None:
         return ""

@@ -1,4 +1,4 @@
-"""What `medley plan` prints: one report as plain values, as a table, JSON or YAML."""
+"""The output of `medley plan`: one report as plain values, as a table, JSON or YAML."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _load(service: LLMService, demand: Demand) -> Report:
 
 
 def _simulated(name: str, fleet: Plan) -> Report:
-    """What simulation says of the plan; None where it was not simulated."""
+    """The simulated attainment of the plan; None where it was not simulated."""
     checked = fleet.checked.get(name) if isinstance(fleet, FleetPlan) else None
     factors = fleet.capacity_factors.get(name, {}) if isinstance(fleet, FleetPlan) else {}
     return {

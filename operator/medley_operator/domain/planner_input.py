@@ -95,7 +95,7 @@ def planner_service(candidate: ServiceCandidate) -> Service:
 
 
 def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subject]:
-    """What the check of the plan must know of each service that is planned. Equal replicas are one object, so that a
+    """The facts about each planned service that the check of the plan needs. Equal replicas are one object, so that a
     fleet's are sent to the worker once."""
     one_of_equals: dict[Replica, Replica] = {}
     known_by_id: dict[int, Replica] = {}
@@ -131,7 +131,7 @@ def last_factors(candidate: ServiceCandidate) -> dict[str, float]:
 
 
 def watts_per_gpu(pool: GPUPool) -> float:
-    """What one GPU draws at its limit: as the pool says, else the board power of its type (0 where unknown)."""
+    """Watts of one GPU at its power limit: the pool's figure, else the board power of its type (0 where unknown)."""
     own = pool.spec.own_watts_per_gpu()
     if own is not None:
         return own

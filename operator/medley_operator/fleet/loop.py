@@ -61,7 +61,7 @@ class Decider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a round is made of. `on_available` gets the kinds that the API server has, so that they can be watched.
+    """The parts of a round. `on_available` gets the kinds that the API server has, so that they can be watched.
 
     `tables` None: capacities are the closed form's.
     """

@@ -73,7 +73,7 @@ def count(values: Mapping[str, Any], path: str, *, where: str) -> float:
 
 
 def look_up(values: Mapping[str, Any], path: str) -> Any:
-    """What stands at a dotted `path`; None where nothing does."""
+    """The value at a dotted `path`; None where nothing does."""
     found: Any = values
     for key in path.split("."):
         if not isinstance(found, Mapping):

@@ -14,7 +14,7 @@ _QUIET_SECONDS = 5.0
 
 
 def result_line(run: Run) -> str:
-    """What one load gave, for people."""
+    """The result of one load, for people."""
     said = ", ".join(f"{count} x {failure}" for failure, count in run.failures.most_common(3))
     failed = f"; failed: {said}" if said else ""
     point = point_of(run)

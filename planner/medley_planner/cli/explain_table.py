@@ -84,7 +84,7 @@ def _single_row(single: SingleFleet) -> tuple[str, ...]:
 
 
 def _compared(variant: PriceComparison) -> str:
-    """What the figures add to the plan's own reason."""
+    """The figures beside the plan's own reason."""
     words = []
     ratio, level = variant.price_ratio, variant.enters_below_per_hour
     # A message of TooLarge holds the figure.

@@ -1,4 +1,5 @@
-"""What changed against the last plan and why: replica counts, the facts that differ, and what each of them costs.
+"""The changes since the last plan, and their causes: replica counts, the facts that differ, and what each of them
+costs.
 
 The difference in cost is split by changing the last problem into this one in steps (demand, prices, what is shared, the
 rest) and planning each; the order is fixed, so that the parts add up.

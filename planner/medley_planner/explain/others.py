@@ -100,7 +100,7 @@ class OneService:
 
 
 def blocks_left(nodes: Iterable[int], taken: Mapping[int, int], sizes: set[int]) -> tuple[int, ...]:
-    """What is left of nodes after `taken` replicas by their GPUs, as blocks of the `sizes` that divide each other.
+    """The rest of nodes after `taken` replicas by their GPUs, as blocks of the `sizes` that divide each other.
 
     The largest replicas first, each takes the smallest block that holds it, so that as much as can be stays whole.
     Blocks are as good as nodes: as many replicas of each size fit into them as into what the nodes have left.

@@ -1,4 +1,4 @@
-"""What a router that sees more would save one service, all others as they are planned."""
+"""The saving of one service with a router that sees more, all others as they are planned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _SERVED = 1e-9
 def routing_saving(
     problem: Problem, planned: Plan, service: str, *, seconds: float, clock: Clock = monotonic
 ) -> RoutingSaving | None:
-    """What the next better mode would save `service` per hour, on what all other services leave of what is shared.
+    """The saving per hour of `service` with the next better mode, on what all other services leave of the shared
+    limits.
 
     None where there is no better mode, or no answer within `seconds`. Raises `KeyError` for a name not in the problem.
     """

@@ -1,4 +1,4 @@
-"""What enters the planner: services with their variants, the pools they share, the power domains above those."""
+"""The input of the planner: services with their variants, the pools they share, the power domains above those."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class NodePrice:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What a pool holds. `stock_gpus` None: as many as asked (elastic without a limit).
+    """The pool's GPUs. `stock_gpus` None: as many as asked (elastic without a limit).
 
     `node_gpus` are the GPUs that may be planned with on each node; a replica's GPUs sit on one node. None: packing is
     not looked at. A pool with a `node_price` has no other nodes than those it is paid for. `zones` are those that its

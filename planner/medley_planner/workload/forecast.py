@@ -48,7 +48,7 @@ class SampleFault(StrEnum):
 
 
 class Method(StrEnum):
-    """What is predicted: the last rate, the last rate with its damped trend, or whichever erred less so far."""
+    """The prediction method: the last rate, the last rate with its damped trend, or whichever erred less so far."""
 
     LAST = "Last"
     TREND = "Trend"
@@ -163,7 +163,7 @@ class Forecaster:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What would have been predicted for each earlier sample at this lead, beside what it was."""
+    """The prediction for each earlier sample at this lead, beside its value."""
 
     at: Floats
     actual: Floats

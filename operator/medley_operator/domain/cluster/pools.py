@@ -1,4 +1,4 @@
-"""What each pool holds: Ready nodes, stock, zones, GPUs by node, and what of it may be planned with. Pure."""
+"""The content of each pool: Ready nodes, stock, zones, GPUs by node, and what plans may use of it. Pure."""
 
 from __future__ import annotations
 

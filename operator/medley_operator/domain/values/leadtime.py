@@ -90,7 +90,7 @@ class LeadTimes:
         return ordered[math.ceil(QUANTILE * len(ordered)) - 1]
 
     def startup_seconds(self, *, model: str, gpu: str, makes_nodes: bool) -> float | None:
-        """What to plan with; None while it was not measured often enough.
+        """The lead time to plan with; None while it was not measured often enough.
 
         Where nodes are made on demand a replica may wait for one, so that cold starts count first.
         """

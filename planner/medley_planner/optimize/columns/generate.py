@@ -32,7 +32,7 @@ _LEAST_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agreed:
-    """What column generation ended with: the best bound (beyond the minima's cost), the prices that prove it, the
+    """The result of column generation: the best bound (beyond the minima's cost), the prices that prove it, the
     relaxation's own value and weight of each column of the book, and the price of an unmet request per second."""
 
     bound: float

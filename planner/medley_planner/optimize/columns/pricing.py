@@ -140,7 +140,7 @@ class Pricer:
         return Configurations(row[kept], own[kept], np.zeros(int(kept.sum())), np.zeros(int(kept.sum())))
 
     def now(self) -> Configurations:
-        """What runs at this time, where that is within the limits and serves all; not priced."""
+        """The running replicas, where they are within the limits and serve all; not priced."""
         rows, counts = [], []
         for row, index in enumerate(self._fleet.index.tolist()):
             task = self._tasks[index]

@@ -56,7 +56,7 @@ def solve_columns(
 
 
 def relaxed_prices(tasks: Sequence[Task], room: Room, *, seconds: float) -> dict[int, float]:
-    """What one more of each row of the room would save per hour, if configurations could be mixed in any parts; empty
+    """The saving per hour of one more of each row of the room, if configurations could be mixed in any parts; empty
     where there was no answer in the time."""
     ends = seconds
     nothing = [0.0] * len(room.limits)

@@ -73,7 +73,7 @@ def _one_by_one(
 
 
 def _unmoved(task: Task, answer: Answer, room: Room, *, spare: float) -> Answer | None:
-    """What runs now, if it serves all within all limits and is not too dear."""
+    """The running replicas, if they serve all within all limits and are not too expensive."""
     running = task.current
     dearer = objective_per_hour(task, running) - objective_per_hour(task, answer.replicas)
     if dearer > spare or not obeys(task, running) or shortfall(task, running) or not _within_caps(task, running):

@@ -1,4 +1,4 @@
-"""What services share: GPUs and nodes of pools, watts of power domains, and what the plan says of their use."""
+"""Shared limits: GPUs and nodes of pools, watts of power domains, and what the plan says of their use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sizes = dict[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What all replicas take: by pool the replicas of each size and what they cost, by power domain watts."""
+    """The use by all replicas: by pool the replicas of each size and their cost, by power domain watts."""
 
     sizes: Mapping[str, Sizes]
     cost_per_hour: Mapping[str, float]

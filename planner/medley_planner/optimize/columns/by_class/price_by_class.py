@@ -39,7 +39,7 @@ _OPEN = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Aims:
-    """What one round asks for, as in `ClassSearch.price`."""
+    """The aims of one round, as in `ClassSearch.price`."""
 
     prices: Floats
     shed: Floats

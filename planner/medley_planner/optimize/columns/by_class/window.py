@@ -49,7 +49,7 @@ class _Grid:
 
 
 def within(wanted: Wanted, memory: ClassMemory, window: float) -> States:
-    """What is known to serve too little may be left out; the rest is yet to be judged."""
+    """Fleets that are known to serve too little may be left out; the rest is yet to be judged."""
     spread = _SPREAD
     grid = _grid(wanted, window, spread)
     while grid.edge < window and spread < _MOST_SPREAD:

@@ -130,8 +130,8 @@ def _search(
     at_first: Floats,
     most_states: int,
 ) -> tuple[Configurations, Floats, Floats, Bools]:
-    """What is found within a window that reaches `known` or a simple fleet; the relaxation's value; that window; where
-    it was narrowed."""
+    """The fleets within a window that reaches `known` or a simple fleet; the relaxation's value; that window; where it
+    was narrowed."""
     cover = covering(part)
     ruled = part.rules.any
     relaxed = relax(tilted, cover, shed)
