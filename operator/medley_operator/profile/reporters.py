@@ -1,4 +1,4 @@
-"""Tells what a load test does while it does it, for people: a bar on a terminal, a line now and then in a log."""
+"""Shows the progress of a load test to people: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By how much a variant's capacity was wrong: the part of its load at which it attains what it did not. Pure.
+"""The error of a variant's capacity: the part of its load at which it attains what it did not. Pure.
 
 Only lowers: that a plan attains more than was asked is what headroom and derating are for, and does not prove that a
 capacity may be raised.

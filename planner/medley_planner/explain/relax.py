@@ -53,7 +53,8 @@ class _Shortfall:
     unserved: list[tuple[Service, Unserved]]
 
     def left_rps(self, knob: Knob, answer: Plan) -> float:
-        """What is unmet in the answer of what the knob is turned for, or has become unmet; 0 within the dust."""
+        """The rate that stays or becomes unmet in the answer of the services that the knob is changed for; 0 within the
+        dust."""
         wanted = {
             (service.name, entry.bucket)
             for service, entry in self.unserved

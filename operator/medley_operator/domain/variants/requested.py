@@ -73,7 +73,8 @@ def engine_of(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed = ESTIMATE,
 ) -> Engine:
-    """What holds for all variants of the service. Only the `speeds` of its model and engine version count.
+    """The parts of an engine that hold for all variants of the service. Only the `speeds` of its model and engine
+    version count.
 
     A speed whose KV cache does not hold a sequence of the service's length is of an engine that could not serve it: it
     does not count, so that a typing error in a profile does not remove a variant.
