@@ -108,7 +108,7 @@ class Demo:
             share_meeting=f"{100 * report['met_share']:.1f} %",
             seconds=followed,
         )
-        self.console.print(f"mix {row.mix}, weights {row.weights}, {row.cost_per_hour} $/h after {followed:.0f} s; "
+        self.console.print(f"mix {row.mix}, weights {row.weights}, ${row.cost_per_hour}/h after {followed:.0f} s; "
                            f"{row.share_meeting} of {report['judged']} requests met both targets")  # fmt: skip
         return row
 

@@ -77,7 +77,7 @@ def _follow(harness: Harness, load: Load) -> dict[str, Any]:
     harness.set_load(NAMESPACE, NAME, load)
     harness.wait_for(f"the plan follows {load}", lambda: _settled(harness, load), timeout_seconds=FOLLOW_SECONDS)
     status: dict[str, Any] = _service(harness)["status"]
-    print(f"{load}: {status['mix']} at {status['costPerHour']} $/h")
+    print(f"{load}: {status['mix']} at ${status['costPerHour']}/h")
     return status
 
 
@@ -163,7 +163,7 @@ def test_more_traffic_brings_more_capacity_before_any_goes(harness: Harness) -> 
         least_ready = min(least_ready, _service(harness)["status"]["readyReplicas"])
         time.sleep(0.5)
     after = _service(harness)["status"]
-    print(f"{load}: {after['mix']} at {after['costPerHour']} $/h, was {before['mix']} at {before['costPerHour']} $/h")
+    print(f"{load}: {after['mix']} at ${after['costPerHour']}/h, was {before['mix']} at ${before['costPerHour']}/h")
     assert float(after["costPerHour"]) > float(before["costPerHour"])
     assert least_ready >= 1
     _judge(harness)

@@ -51,7 +51,7 @@ class Compared:
         others += [("per-type rounding", self.rounded_per_hour), ("best single type", self.single_per_hour)]
         for what, cost in others:
             if cost is not None and self.cost_per_hour > cost * (1 + COST_TOLERANCE):
-                yield f"{self.cost_per_hour:.4f} $/h, {what} {cost:.4f} $/h"
+                yield f"${self.cost_per_hour:.4f}/h, {what} ${cost:.4f}/h"
 
     def figures(self) -> dict[str, Any]:
         return {
