@@ -94,8 +94,8 @@ def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet
 
 
 def _load(service: LLMService, demand: Demand) -> Report:
-    """The sizes that are asked for, and those that are planned for: spread around the mean, none beyond the longest
-    sequence that the engine takes."""
+    """The given sizes, and those that are planned for: spread around the mean, none beyond the longest sequence that
+    the engine takes."""
     figures = figures_of(demand)
     planned = round(figures.prompt_tokens_mean), round(figures.generation_tokens_mean)
     static = service.spec.workload.static

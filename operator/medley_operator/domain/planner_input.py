@@ -26,7 +26,7 @@ from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Se
 from medley_planner.variants import Replica
 
 HORIZON_SECONDS = 360.0
-"""How long a new replica is thought to stay, as the price of a change. With 120 s to start, a change costs a third of
+"""How long a new replica is assumed to stay, as the price of a change. With 120 s to start, a change costs a third of
 the replica's hourly price: where noise alone causes less than a third of the changes of plans without a price of
 changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s, horizon 900 s)."""
 

@@ -94,7 +94,7 @@ ESTIMATE = Speed()
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """One way to run one model: what a profile or a calibration is of. `model` is the name of its `ModelShape`."""
+    """One layout of one model: what a profile or a calibration is of. `model` is the name of its `ModelShape`."""
 
     model: str
     layout: Layout

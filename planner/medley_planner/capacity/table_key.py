@@ -94,7 +94,7 @@ class TableKey:
 
     @property
     def family(self) -> TableKey:
-        """The same for all speeds and cache sizes of one way to run."""
+        """The same for all speeds and cache sizes of one layout."""
         return replace(self, factors=UNCORRECTED, kv_tokens=0)
 
     def distance(self, other: TableKey) -> float:

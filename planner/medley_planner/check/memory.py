@@ -82,7 +82,7 @@ class CheckMemory:
         return {name: known.factors for name, known in self._known.items() if known.factors}
 
     def order(self, services: Iterable[Service]) -> list[Service]:
-        """Those that were not looked at for longest first."""
+        """Those whose last check is oldest come first."""
         return sorted(services, key=lambda service: self._turns.get(service.name, 0))
 
     def seen(self, service: Service, planned: ServicePlan) -> Seen | None:

@@ -1,5 +1,4 @@
-"""An explanation for people, at most 100 columns wide: the short answer, and the tables behind it where they are asked
-for."""
+"""An explanation for people, at most 100 columns wide: the short answer, and the tables behind it on request."""
 
 from __future__ import annotations
 

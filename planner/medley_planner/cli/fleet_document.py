@@ -78,7 +78,7 @@ class DemandDocument(Document):
 
 
 class VariantDocument(Document):
-    """One way to run one replica of the service."""
+    """One variant of the service."""
 
     name: Name = Field(description="Name of the variant, once in its service.")
     pool: Name = Field(description="Name of the pool whose GPUs it takes.")

@@ -245,7 +245,7 @@ def _with_prices(current: Problem, target: Problem) -> Problem:
 
 
 def _with_shared(current: Problem, target: Problem) -> Problem:
-    """Stock, nodes and power, if the target still has all pools that are asked for."""
+    """Stock, nodes and power, if the target still has all pools that the services use."""
     known = {pool.name for pool in target.pools}
     if any(variant.pool not in known for service in current.services for variant in service.variants):
         return current

@@ -1,4 +1,4 @@
-"""One service of a plan asked about alone, while all others stay as they are planned.
+"""One service of a plan examined alone, while all others stay as they are planned.
 
 Their replicas are taken off what is shared: GPUs off the stock, places off the nodes, watts off the budgets. Only on
 nodes that are paid for as wholes they must stay in the problem, as one service with fixed replicas, because who shares

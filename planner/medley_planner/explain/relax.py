@@ -1,7 +1,7 @@
 """Relaxations that would let unserved demand be served: each limit that binds, tried alone with the planner.
 
-Services that share nothing limited are looked at apart, so that each question is as small as it can be. A limit is
-first lifted altogether; if that serves all, the smallest value that does is found by halving.
+Services that share no limit are examined apart, so that each question is as small as it can be. A limit is first lifted
+altogether; if that serves all, the smallest value that does is found by halving.
 """
 
 from __future__ import annotations

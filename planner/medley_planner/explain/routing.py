@@ -29,7 +29,7 @@ def routing_saving(
 def routing_savings(
     problem: Problem, planned: Plan, *, seconds: float, clock: Clock = monotonic
 ) -> dict[str, RoutingSaving | None]:
-    """The same for each service by name, within `seconds` in all; the dearest are asked about first."""
+    """The same for each service by name, within `seconds` in all; the most expensive ones come first."""
     one = OneService(problem, planned)
     ask = WhatIf(seconds, clock=clock)
     known = {entry.name: entry for entry in problem.services}

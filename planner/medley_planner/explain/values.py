@@ -58,8 +58,8 @@ class OwnLimit:
 class SingleFleet:
     """The fleet of one variant alone for what the plan serves of the service, all other services as they are.
 
-    `replicas` and `cost_per_hour` are None where there is none: `why` says why. `ratio` is its cost over the
-    plan's, both with what starting replicas is weighed as.
+    `replicas` and `cost_per_hour` are None where there is none: `why` says why. `ratio` is its cost over the plan's,
+    both with the charge for starting replicas.
     """
 
     variant: str

@@ -30,7 +30,7 @@ class UnservedReason(StrEnum):
     STOCK = "Stock"
     """The pools hold too few GPUs."""
     NODES = "Nodes"
-    """The pools hold GPUs enough, but not so many on one node, or may not grow by so many nodes."""
+    """The pools have enough GPUs, but too few on one node, or cannot add enough nodes."""
     POWER = "Power"
     """A power domain's budget binds."""
     BUDGET = "Budget"
@@ -38,7 +38,7 @@ class UnservedReason(StrEnum):
     SPOT_SHARE = "SpotShare"
     """The limits on spot GPUs or the floor of others bind."""
     ZONE_SPREAD = "ZoneSpread"
-    """Two zones are asked for, and one is all there is."""
+    """The service needs two zones, and there is only one."""
     MAX_REPLICAS = "MaxReplicas"
     """The replica limits of the service or of its variants bind."""
 

@@ -170,7 +170,7 @@ class _Search:
         return counts, costs
 
     def _judged(self, counts: Ints, costs: Floats) -> Ints | None:
-        """The cheapest that serves everything; of equally dear ones the one with fewest replicas."""
+        """The cheapest that serves everything; of equally expensive ones the one with fewest replicas."""
         order = np.lexsort((counts.sum(axis=1), np.round(costs, 9)))
         counts = counts[order]
         for _ in range(_JUDGEMENTS):

@@ -79,7 +79,7 @@ class Engine:
 class Facts:
     """The facts that an axis may use: the model and engine, and the GPU and the size of the nodes of one pool.
 
-    `variant` is what the pool's variants are called together: the name that is asked for, else the pool's.
+    `variant` is what the pool's variants are called together: the requested name, else the pool's.
     """
 
     engine: Engine
@@ -179,10 +179,10 @@ class Choice:
 class Axis:
     """A way in which variants differ: how it is chosen, and how it is read back from an engine.
 
-    `choices` takes the facts and the value that is asked for (None: any), the default first. `read` is the reverse: it
-    takes the flags of an engine that runs, and gives what a choice would have changed, also where a default is meant;
-    None where they say what no choice means. `engine_flags` names every flag that a choice may set, by engine: no one
-    else may set them.
+    `choices` takes the facts and the requested value (None: any), the default first. `read` is the reverse: it takes
+    the flags of an engine that runs, and gives what a choice would have changed, also where a default is meant; None
+    where they say what no choice means. `engine_flags` names every flag that a choice may set, by engine: no one else
+    may set them.
     """
 
     name: str

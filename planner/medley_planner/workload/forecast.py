@@ -29,7 +29,7 @@ LEAST_RPS, MOST_RPS = 1e-9, 1e12
 """Below: silence. Above: no rate of requests, and too near to what doubles can square."""
 FEWEST_SCORES = 20
 FEWEST_SCORES_SECONDS = 1800.0
-"""No forecast before there are so many scores over so much time."""
+"""No forecast before there are this many scores over this much time."""
 _ROW = struct.Struct("<4d")
 
 

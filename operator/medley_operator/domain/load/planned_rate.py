@@ -1,8 +1,8 @@
 """The expected request rate of a service while new replicas start: from its history to a rate to plan for.
 
-Pure. A replica that is asked for now serves in a lead time from now, so the plan is made for the rate that will then
-hardly be exceeded, never for less than what is measured. Capacity goes only when nothing within two lead times needs
-it: a replica that goes takes one lead time to come back.
+Pure. A replica that is created now serves a lead time later, so the plan is made for the rate that will then hardly be
+exceeded, never for less than what is measured. Capacity goes only when nothing within two lead times needs it: a
+replica that goes takes one lead time to come back.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class VariantCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Variants that run on simulated capacities that are not at hand now. `overdue`: it is not waited any longer."""
+    """Variants that run on simulated capacities that are missing now. `overdue`: it is not waited any longer."""
 
     variants: tuple[str, ...]
     since_seconds: float

@@ -31,7 +31,7 @@ from medley_planner.optimize.task.task import Task
 _EXACT_GAP = 1e-4
 """Gap up to which a service routed by class is solved while prices are sought; its bound stays true."""
 _RULED_SLACK, _RULED_KEEP = 0.01, 24
-"""How near the cheapest, and how many, fleets of a service with rules are looked at for allowed ones."""
+"""How near the cheapest, and how many, fleets of a service with rules are searched for allowed ones."""
 _JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
 """Fleets of such a service that are judged in a round, and where those near the cheapest are looked for as well."""
 

@@ -23,7 +23,7 @@ from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task
 
 _PENALTY = 1000.0
-"""Price of an unmet request against the dearest way to serve one, where demand must be left out."""
+"""Price of an unmet request relative to the most expensive way to serve one, where demand must be left out."""
 _NO_UNMET = 1e-9
 
 

@@ -30,7 +30,7 @@ _NODES = 2000
 def steady(
     tasks: Sequence[Task], answers: Answers, room: Room, *, within: float, seconds_left: Callable[[], float]
 ) -> tuple[Answer, ...]:
-    """The answers, or others with fewer changes that serve as much and are at most the part `within` dearer."""
+    """The answers, or others with fewer changes that serve as much and cost at most the part `within` more."""
     found = answers.answers
     moved = [changes(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)]
     if not any(any(task.current) for task in tasks) or not any(moved):

@@ -171,7 +171,7 @@ def _limits_of(pool: Pool, sizes: Sequence[int]) -> Iterator[Limit]:
 
 
 def node_sizes(pool: Pool) -> tuple[int, ...] | None:
-    """GPUs of each node that replicas may be placed on; None where packing is not looked at or nodes have no end."""
+    """GPUs of each node that replicas may be placed on; None where packing is not checked or nodes have no limit."""
     if pool.node_price is not None:
         most = pool.node_price.max_nodes
         return None if most is None else (pool.node_price.gpus,) * most

@@ -187,7 +187,7 @@ def binding(task: Task) -> tuple[Requirement, ...]:
 
 
 def obeys(task: Task, replicas: Sequence[int], among: Sequence[Requirement] | None = None) -> bool:
-    """Whether these replicas keep all requirements on counts, or those `among` them; minima are not looked at."""
+    """Whether these replicas keep all requirements on counts, or those `among` them; minima are ignored."""
     for requirement in REQUIREMENTS if among is None else among:  # noqa: SIM110 - asked for every variant of every service: twice as fast as all()
         if not requirement.obeyed(task, replicas):
             return False

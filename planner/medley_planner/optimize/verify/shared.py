@@ -185,7 +185,7 @@ def _true_limit(problem: Problem, entry: LimitUse, taken: Taken) -> tuple[float,
 
 
 def _all_nodes(pool: Pool) -> tuple[int, ...] | None:
-    """GPUs of each node that there may be; None where nodes have no end or are not looked at."""
+    """GPUs of each node that there may be; None where nodes have no limit or packing is not checked."""
     if pool.node_price is not None:
         most = pool.node_price.max_nodes
         return None if most is None else (pool.node_price.gpus,) * most

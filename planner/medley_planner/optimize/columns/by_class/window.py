@@ -75,7 +75,8 @@ def _grid(wanted: Wanted, window: float, spread: int) -> _Grid:
     first, which keeps the number of fleets under way low."""
     cells, best_counts, best = wanted.cells, wanted.counts, wanted.best
     net = wanted.prices - wanted.per_replica
-    # One more of a variant that is not in use is dear enough for most of them; only of the rest all counts are tried.
+    # One more of a variant that is not in use is expensive enough for most of them; only of the rest all counts are
+    # tried.
     one = np.minimum(best_counts + 1, wanted.room[cells])
     of_all = knapsacks(wanted.work[cells], wanted.worth)
     dearer = net[cells] * one - carried(of_all, (wanted.least[cells] + one)[:, None].astype(float))[:, 0] - best
