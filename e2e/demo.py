@@ -1,4 +1,4 @@
-"""`make demo`: the whole product on this machine, told step by step, with what each step changed.
+"""`make demo`: the whole product on this machine, step by step, with what each step changed.
 
 Everything shown is read back from the API server, from Prometheus or from what requests saw; nothing is staged but the
 GPUs, whose pods are run by kwok and whose engines are played by the fake vLLM fleet.

@@ -1,8 +1,8 @@
 """`python -m tests.compare_checkouts BEFORE [AFTER]`: do two checkouts make bit-equal problems and plans?
 
-Each checkout makes the same cases in processes of its own, with nothing of the other on its path, and both get the
-inputs (examples, shared data) of BEFORE. Names are found wherever a checkout defines them, values are compared by their
-fields and their last bit, and what differs is run a second time: where a checkout then differs from itself, the case is
+Each checkout makes the same cases in separate processes, with nothing of the other on its path, and both get the inputs
+(examples, shared data) of BEFORE. Names are found wherever a checkout defines them, values are compared by their fields
+and their last bit, and what differs is run a second time: where a checkout then differs from itself, the case is
 unsteady and proves nothing. Exit status: 0 all equal, 1 something differs, fails or is unsteady, 2 bad usage.
 """
 

@@ -60,7 +60,7 @@ def _serving(plan: Plan) -> list[tuple[int, int]]:
 
 
 def _gpus(problem: Problem, plan: Plan) -> dict[str, list[int]]:
-    """By pool the GPUs of each replica."""
+    """The GPUs of each replica by pool."""
     found: dict[str, list[int]] = {}
     for i, p in _used(plan):
         variant = problem.services[i].variants[p]
@@ -455,7 +455,7 @@ MUTATIONS: dict[Rule, Mutation] = {
     Rule.UNSERVED: _unserved,
     Rule.STATUS: _status,
 }
-"""By rule; `PRIORITY` takes two services at odds, which are made on purpose."""
+"""Mutations by rule; `PRIORITY` takes two services at odds, which are made on purpose."""
 
 ALONE = frozenset(
     {

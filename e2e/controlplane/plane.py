@@ -77,7 +77,7 @@ class ControlPlane:
         try:
             self._start_components(controllers=controllers, kwok=kwok, pod_cidr=pod_cidr)
         except StartError as first:
-            # A free port may be taken by somebody else between the look and the start.
+            # Another process may take a free port between the look and the start.
             if "address already in use" not in str(first):
                 raise
             self.stop()
@@ -257,7 +257,7 @@ class ControlPlane:
         )
 
     def helm(self, *args: str, timeout_seconds: float = 120) -> str:
-        """Runs helm as admin, with a home of its own, and returns its stdout. Raises `CommandFailed`."""
+        """Runs helm as admin, with a separate home, and returns its stdout. Raises `CommandFailed`."""
         return self._run([str(self.assets.helm), f"--kubeconfig={self.kubeconfig}", *args], None, timeout_seconds)
 
     def _run(self, argv: Sequence[str], stdin: str | None, timeout_seconds: float) -> str:

@@ -67,7 +67,8 @@ def run_told(
 ) -> tuple[int, str]:
     """Runs `argv` to its end: its exit status, and the last lines that it printed.
 
-    `still` is told now and then for how many seconds it runs. Where this process is interrupted, the child is ended.
+    `still` gets now and then the number of seconds that it has run. Where this process is interrupted, the child is
+    ended.
     """
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:

@@ -1,4 +1,4 @@
-"""`python -m e2e.fleet`: the fleet as a process of its own, so that it takes no time from what it measures.
+"""`python -m e2e.fleet`: the fleet as a separate process, so that it takes no time from what it measures.
 
 Ends on SIGTERM or SIGINT, and with an error when it can go on no longer.
 """

@@ -36,7 +36,7 @@ class EngineSettings:
 def parse_arguments(args: Sequence[str]) -> EngineSettings:
     """Settings of `vllm serve <args>`: the model first, flags as `--flag=value` or `--flag value`; the last one counts.
 
-    Raises `UnknownEngine` where the model or --max-model-len is missing, or a number is none.
+    Raises `UnknownEngine` where the model or --max-model-len is missing, or a number cannot be read.
     """
     if not args or args[0].startswith("-"):
         raise UnknownEngine(f"args {list(args)!r}: the first must be the model, as in `vllm serve MODEL --flag=value`")

@@ -78,7 +78,7 @@ class HttpServer:
                 while await self._exchange(reader, writer):
                     pass
         except asyncio.CancelledError:
-            pass  # the server stops; a cancelled connection is no error
+            pass  # the server stops; a cancelled connection is not an error
         finally:
             writer.close()
 

@@ -79,7 +79,7 @@ def _met(request: Request, *, targets: Targets, now: float) -> bool | None:
 
 
 def _ttft(request: Request, *, targets: Targets, now: float) -> float | None:
-    """Of an overdue request, what it has waited so far."""
+    """Seconds that an overdue request has waited so far."""
     if request.ttft_seconds is not None:
         return request.ttft_seconds
     waited = now - request.arrival

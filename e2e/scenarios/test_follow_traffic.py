@@ -140,7 +140,7 @@ def _wait_until_calm(harness: Harness, load: Load) -> None:
 
 def test_a_steady_state_keeps_the_target_and_writes_nothing(harness: Harness) -> None:
     _wait_until_calm(harness, FIRST_LOAD)
-    # Traffic is random, so once in a while a minute holds a new plan, and is none of a steady state.
+    # Traffic is random, so once in a while a minute has a new plan, and is not in a steady state.
     for _ in range(ATTEMPTS):
         since = time.time()
         _judge(harness, seconds=STEADY_SECONDS)

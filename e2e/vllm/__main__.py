@@ -42,7 +42,7 @@ _PROFILE_SEED, _TRAFFIC_SEED, _HELD_BACK_SEED = 100, 200, 1
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """By round. `windows`: what counters told of the traffic."""
+    """Results by round. `windows`: figures of the traffic from counters."""
 
     profiles: tuple[Session, ...]
     held_back: tuple[Session, ...]
@@ -86,7 +86,7 @@ def run() -> tuple[list[Check], dict[str, Any]]:
 def _judged(found: _Measured) -> tuple[list[Check], dict[str, Any]]:
     kv_tokens = found.profiles[0].kv_tokens
     if kv_tokens is None:
-        raise MeasureError("the engine does not tell the size of its KV cache in vllm:cache_config_info")
+        raise MeasureError("the engine does not export the size of its KV cache in vllm:cache_config_info")
     loads = repeats_by_load(found.held_back)
     fit = fitted(found.profiles, kv_tokens=kv_tokens)
     for point, reason in fit.refused:

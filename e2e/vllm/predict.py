@@ -1,4 +1,4 @@
-"""The ways to tell how fast the engine will be, and what each says of the loads that were held back. Pure."""
+"""The ways to predict how fast the engine will be, and what each says of the loads that were held back. Pure."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
-"""The value of a field that nobody wrote."""
+"""The value of a missing field."""
 
 
 class BadInput(ValueError):

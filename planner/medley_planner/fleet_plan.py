@@ -25,7 +25,7 @@ class PlanFailure:
 
 @dataclass(frozen=True, slots=True)
 class RoutingSaving:
-    """What the next better routing mode would give one service, all others as they are planned.
+    """The gain of one service with the next better routing mode, all others as they are planned.
 
     `saving_per_hour` is 0 where nothing is saved or where the better mode serves more (`more_served_rps`), which costs
     what it costs.

@@ -1,5 +1,5 @@
-"""What makes two replicas run alike, as one value: step times, memory, capacity tables, calibration and profiles key by
-it, so that nothing pools or compares unlike engines.
+"""The identity of a replica, as one value: step times, memory, capacity tables, calibration and profiles key by it, so
+that nothing pools or compares unlike engines.
 
 A further way in which replicas differ (pipeline degree, nodes, role, power level, build) is one more field here, with
 the default that holds for all engines known so far: facts, records, metric labels, table keys and look-ups follow from

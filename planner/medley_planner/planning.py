@@ -20,7 +20,7 @@ from medley_planner.optimize import Violation, plan, split_valid, verify
 
 MAX_RULES_NAMED = 5
 SAVINGS_UP_TO_SERVICES = 20
-"""In larger fleets nobody asks what better routing would save: each service takes a separate plan."""
+"""In larger fleets the saving of better routing is not computed: each service takes a separate plan."""
 
 
 def plan_fleet(
@@ -36,9 +36,10 @@ def plan_fleet(
     """A plan that passes every rule of the verifier, or a failure with reason PlanRejected.
 
     Services that no plan can be made from are left out and named in the plan's `refused`. The plans of the services in
-    `subjects` are checked by simulation. `savings_seconds` go to what better routing would save; with 0 nobody asks.
-    `last` is a plan of a similar problem and `memory` what earlier checks found; both make planning faster. `clock`
-    gives seconds that only rise. Raises `InvalidProblem` where a pool, a power domain or the horizon is at fault.
+    `subjects` are checked by simulation. `savings_seconds` go to what better routing would save; with 0 it is not
+    computed. `last` is a plan of a similar problem and `memory` what earlier checks found; both make planning faster.
+    `clock` gives seconds that only rise. Raises `InvalidProblem` where a pool, a power domain or the horizon is at
+    fault.
     """
     valid, faults = split_valid(problem)
     refused = {problem.services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
@@ -67,7 +68,8 @@ def plan_fleet(
 
 
 def problem_as_planned(problem: Problem, planned: FleetPlan) -> Problem:
-    """What `planned`, a plan of `problem`, is exactly a plan of: no refused services, capacities times its factors.
+    """The problem that `planned`, a plan of `problem`, exactly solves: no refused services, capacities times its
+    factors.
 
     Raises `InvalidProblem` as `plan_fleet` does.
     """

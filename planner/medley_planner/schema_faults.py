@@ -107,7 +107,7 @@ def _kind(value: object) -> str:
 
 
 def as_word(value: object) -> str | None:
-    """What stands there without quotes, as it was most likely written; None for a text, a list, an object, nothing."""
+    """The value without quotes, as it was most likely written; None for a text, a list, an object, nothing."""
     if isinstance(value, datetime.datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, datetime.date):

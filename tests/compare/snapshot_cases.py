@@ -27,7 +27,7 @@ def snapshot_cases(inputs: str) -> Iterator[Case]:
         yield name, partial(_planned_twice, manifests)
     quick = read(examples / "quickstart")
     yield "quickstart observed", lambda: _two_rounds(_observed(_snapshot(quick)))
-    # Of short sequences, of which there are few sizes to simulate.
+    # Short sequences have few sizes to simulate.
     short = {"model": {"maxModelLen": 256}, "variants": [{"poolRef": "l4", "tensorParallel": 1}, {"poolRef": "h100"}]}
     load = {"workload": {"static": {"promptTokens": 100, "generationTokens": 50}}}
     small = changed(quick, "LLMService", {"slo": {"ttft": "1s", "tpot": "100ms"}} | short | load)
@@ -94,7 +94,7 @@ def _prepared(snapshot: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _running(snapshot: Any, plan: Any) -> Any:
-    """The snapshot when the statuses tell of the plan, as after a restart of the operator."""
+    """The snapshot when the statuses contain the plan, as after a restart of the operator."""
     planned = {each.service: each.replicas() for each in plan.services}
     return replace(
         snapshot,

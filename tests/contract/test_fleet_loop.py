@@ -1,7 +1,7 @@
 """The operator as a process against a real API server, as the chart's own ServiceAccount.
 
-Runs on a control plane of its own without controllers: the operator acts on every LLMService of a cluster, and what
-makes pods of Deployments is not asked here. Ordered: the first test wants a cluster without CRDs.
+Runs on a separate control plane without controllers: the operator acts on every LLMService of a cluster, and what makes
+pods of Deployments is not tested here. Ordered: the first test wants a cluster without CRDs.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def profile() -> dict[str, Any]:
 
 
 def model_profiles() -> list[dict[str, Any]]:
-    """Of the ways to run the model on L4 that a plan may take, and one that cannot be used."""
+    """Profiles of the layouts of the model on L4 that a plan may take, and one that cannot be used."""
     spec = {"model": "meta-llama/Llama-3.1-8B-Instruct", "gpu": "L4", "engineVersion": "0.32.0", "stepFactors": {}}
     return [
         {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": {"name": name}, "spec": spec | changes}

@@ -151,10 +151,10 @@ async def test_known_traffic_is_read_back(tmp_path: Path) -> None:
             server.shutdown()
             server.server_close()
             gone = await until(chat, MetricsReason.STALE)
-            assert "none of its 3 targets answers" in gone[chat].message
+            assert "its 3 targets do not answer" in gone[chat].message
             assert gone[never].reason is MetricsReason.MISSING
 
             child.stop(grace_seconds=5)
             down = await reader.observe(queries)
             assert {observation.reason for observation in down.values()} == {MetricsReason.UNAVAILABLE}
-            assert "cannot be asked: ConnectError" in down[chat].message
+            assert "cannot be queried (ConnectError" in down[chat].message

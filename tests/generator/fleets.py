@@ -1,7 +1,7 @@
 """Fleets: services of real models on ten pools (nine GPU types, one of them also as spot).
 
-What is asked of the shared limits is drawn by `limits.py`. The options in `Extras` are drawn from a source of their
-own, so that a fleet keeps its services, rates and sizes whichever of them are on.
+What is asked of the shared limits is drawn by `limits.py`. The options in `Extras` are drawn from a separate source, so
+that a fleet keeps its services, rates and sizes whichever of them are on.
 """
 
 from __future__ import annotations

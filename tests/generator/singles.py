@@ -1,7 +1,7 @@
 """One service alone: on eight pools, with thirty variants, with few sizes, and small ones with a drawn table.
 
-All see the sizes of their requests (`PerBucket`) unless told otherwise, without headroom: what the published slice
-program plans, so that costs can be compared with it. Prices are list prices per GPU and hour.
+All see the sizes of their requests (`PerBucket`) by default, without headroom: what the published slice program plans,
+so that costs can be compared with it. Prices are list prices per GPU and hour.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from medley_planner.workload import standard_buckets
 
 
 def grid_shares(draw: random.Random) -> tuple[float, ...]:
-    """A log-normal of both sizes around a mean of its own; every bucket of the standard grid has some share."""
+    """A log-normal of both sizes around its mean; every bucket of the standard grid has some share."""
     prompt, generation = math.log(draw.uniform(150, 2500)), math.log(draw.uniform(60, 450))
     weights = [
         math.exp(

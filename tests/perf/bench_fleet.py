@@ -1,6 +1,6 @@
 """`make bench-fleet`: whole fleets on ten pools and 60 size buckets, with and without limits that bind.
 
-Each fleet is planned in a process of its own, so that its peak memory is its own; the solver is loaded before the clock
+Each fleet is planned in a separate process, so that its peak memory is its own; the solver is loaded before the clock
 starts. `cold` is the first plan, `replan` the one after every rate and share of a size changed by up to 10 %. Every
 plan passes the verifier. Beside stand the targets for the size, and where stock alone binds, under the same deadline,
 the joint integer program (up to a size) and the greedy fleets of the last fallback, both dearer by the part shown.

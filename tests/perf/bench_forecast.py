@@ -3,9 +3,9 @@
 Beside each other on two weeks of two production services (ServeGen, 10-minute means): the last value, damped Holt,
 Medley's choice between them, as the operator makes it, and the value of 24 hours before. All get the same conformal
 margin over the same two days; the last value with a fixed headroom of 10 % stands beside them. The first two days are
-history and are not judged; nor are gaps without traffic. A second table tells what the operator makes of it: the rates
-that it plans for, which do not follow each forecast down, and how often it plans anew.
-Reads ../shared/data/servegen_language_m_*_rate10min.csv (or $MEDLEY_SHARED_DATA).
+history and are not judged; nor are gaps without traffic. A second table shows what the operator makes of it: the rates
+that it plans for, which do not follow each forecast down, and how often it plans anew. Reads
+../shared/data/servegen_language_m_*_rate10min.csv (or $MEDLEY_SHARED_DATA).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def rows_of(name: str, rates: Floats, minutes: int, *, quantile: float) -> list[
 
 
 def forecasts(rates: Floats, lead: int, quantile: float, method: Method) -> list[Upper | None]:
-    """By the bin that each is made in."""
+    """Forecasts by the bin that each is made in."""
     forecaster = Forecaster(spacing_seconds=BIN_SECONDS, max_samples=HISTORY_BINS)
     made: list[Upper | None] = []
     for place, rate in enumerate(rates):
@@ -172,7 +172,7 @@ def plan_rows_of(name: str, rates: Floats, minutes: int) -> list[PlanRow]:
 
 
 def planned(rates: Floats, minutes: int, percent: int | None) -> list[float]:
-    """By bin, the rate that a service of few request sizes is planned for, one round in each."""
+    """The rate by bin that a service of few request sizes is planned for, one round in each."""
     wanted = {"mode": "Off"} if percent is None else {"quantilePercent": percent}
     service = LLMService.model_validate(
         {

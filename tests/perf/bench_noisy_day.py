@@ -1,10 +1,10 @@
 """`make bench-noisy-day`: what plans change over a day of 288 steps with 10 % noise on every bucket, and their cost.
 
 Beside each other on the same demand: plans that know nothing of what runs, plans that set the start-up time of each new
-replica against a horizon, and the cheapest GPU type scaled by an HPA-like rule. The first step's plan is what all start
-from and counts no change. All know the demand of a step when they decide on it; the rule's replicas are not held
+replica against a horizon, and the cheapest GPU type scaled by an HPA-like rule. All start from the first step's plan,
+which does not count as a change. All know the demand of a step when they decide on it; the rule's replicas are not held
 against stock, which favours it. Free plans of the same day without noise change what the load itself asks for, which is
-no noise.
+not noise.
 """
 
 from __future__ import annotations
@@ -183,7 +183,8 @@ def _hpa_service(service: Service, steps: Sequence[Service]) -> tuple[int, float
 
 
 def figures(name: str, runs: Sequence[Day], free: Sequence[Day]) -> dict[str, Any]:
-    """Of the same policy under several seeds. A day on which the free plan changes nothing has no ratio of changes."""
+    """Means of the same policy under several seeds. A day on which the free plan changes nothing has no ratio of
+    changes."""
     changes = [one.changes / base.changes for one, base in zip(runs, free, strict=True) if base.changes]
     costs = [one.cost_per_hour / base.cost_per_hour for one, base in zip(runs, free, strict=True)]
     return {

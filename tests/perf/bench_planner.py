@@ -66,7 +66,7 @@ def main() -> int:
         {"times": times, "compared": [one.figures() for one in compared], "process_seconds": process, "dearer": dearer},
     )
     for line in dearer:
-        console.print(f"[red]dearer than a baseline: {line}")
+        console.print(f"[red]more expensive than a baseline: {line}")
     return 1 if dearer else 0
 
 

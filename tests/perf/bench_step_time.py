@@ -2,7 +2,7 @@
 
 Reads ../shared/data/vllm_measured_ttft_tpot.csv (or $MEDLEY_SHARED_DATA). Predictions are those of `medley estimate
 --csv`. Rows that beat the physical limit were served from a prefix cache; they are dropped and counted. The baseline in
-the same run is the bare roofline: the same model with nothing but peaks, that is no efficiency and no overhead. The
+the same run is the bare roofline: the same model with nothing but peaks, without efficiencies and overheads. The
 step overhead was fitted on the dense H100 group; to show what it does elsewhere within that group, a common offset is
 fitted on one tensor parallel degree and the others are predicted with it. "three points" is what a profile of three
 measurements does: in each group the factors on the step time are fitted on the rows of the lowest, the middle and the
@@ -132,7 +132,7 @@ def three_points(rows: list[Row]) -> tuple[list[Row], list[Row]]:
 def fitted_errors(rows: list[Row]) -> list[float]:
     """Absolute relative TPOT errors of the rows that a profile of three of them was not fitted on.
 
-    Rows of a group that spread attention otherwise are another engine, with a profile of its own.
+    Rows of a group that spread attention otherwise are another engine, with a separate profile.
     """
     errors: list[float] = []
     for groups in sorted({row.question.layout.attention_data_parallel for row in rows}):

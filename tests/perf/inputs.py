@@ -24,10 +24,10 @@ def azure_sizes() -> list[tuple[int, int]]:
 
 
 def fit_of(gpu_name: str, *, max_model_len: int) -> MemoryFit:
-    """Of `MODEL` in BF16 on one GPU."""
+    """Memory of a replica of `MODEL` in BF16 on one GPU."""
     return memory_fit(bundled_shape(MODEL), Layout(gpu(gpu_name)), max_model_len=max_model_len)
 
 
 def step_of(gpu_name: str, factors: StepFactors = UNCORRECTED) -> StepTime:
-    """Of `MODEL` in BF16 on one GPU, as the data sheet says times `factors`."""
+    """Step time of `MODEL` in BF16 on one GPU: the data sheet's, multiplied by `factors`."""
     return StepTime(bundled_shape(MODEL), Layout(gpu(gpu_name)), factors=factors)

@@ -1,7 +1,7 @@
 """Whatever one object says, a round of the pure core ends, and the services beside it are planned as without it.
 
 Two services: a clean one, and one of another model that all the nonsense is about: measured profiles, observations,
-speeds that counters told, simulated capacities, pods, histories, and its own status of before a restart.
+speeds from counters, simulated capacities, pods, histories, and its own status of before a restart.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def test_statuses_read_back_after_a_restart(
         check_gauges(decision)
 
 
-# Speeds that counters told.
+# Speeds from counters.
 
 factors = st.sampled_from((0.0, 5e-324, 1e-9, 0.05, 1.0, 20.0, 1e9, 1.7e308))
 step_factors = st.builds(StepFactors, fixed=factors, compute=factors, sequence=factors, kv=factors)
@@ -367,7 +367,7 @@ def parsed(specs: list[dict[str, Any]]) -> list[ModelProfile]:
 @given(st.lists(profile_specs, min_size=1, max_size=5))
 @few
 def test_measured_profiles(specs: list[dict[str, Any]]) -> None:
-    """Each that parses is told whether it is believed, and one that is not changes nothing."""
+    """The status of each that parses says whether it is used, and one that is not used changes nothing."""
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=DIRTY_SPEC), measured=parsed(specs))
     judged = prepare(snapshot, FleetMemory()).model_profiles
     plausible = tuple(each.profile for each in judged if isinstance(each.known, Known))

@@ -109,7 +109,7 @@ def _plan(filenames: list[str], args: argparse.Namespace) -> tuple[Prepared, Pla
 
 
 def _notes(prepared: Prepared, report: dict[str, Any]) -> ServiceNotes:
-    """What preparing left out of each service, and what `medley plan` says of its load, capacities and simulation."""
+    """Omitted variants of each service, and its load, capacities and simulation as `medley plan` shows them."""
     from medley_operator.cli.plan_answer import attainment_words, capacity_words, load_words
     from medley_planner.cli.explain_answer import ServiceNotes
 

@@ -1,6 +1,6 @@
 """The command `medley` (and `kubectl medley`): finds the subcommand and hands over to it.
 
-Each subcommand is imported only when it is asked for, so that `medley plan` and `medley solve` never load kopf or the
+Each subcommand is imported only when it is called, so that `medley plan` and `medley solve` never load kopf or the
 Kubernetes client.
 """
 

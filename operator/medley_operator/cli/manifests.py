@@ -32,7 +32,7 @@ class BadManifest(BadInput):
 
 @dataclass(slots=True)
 class Objects:
-    """What was read: our kinds, and the names of all other objects."""
+    """The objects that were read: our kinds, and the names of all other objects."""
 
     services: list[LLMService] = field(default_factory=list)
     pools: list[GPUPool] = field(default_factory=list)

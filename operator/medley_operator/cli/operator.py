@@ -1,6 +1,6 @@
 """`medley operator`: reads the settings, sets up logs, runs the operator.
 
-Apart: each command is a module that `main` loads only when it is asked for.
+Apart: each command is a module that `main` loads only when it is called.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def _answer(service: dict[str, Any]) -> ServiceAnswer:
 
 
 def load_words(service: dict[str, Any]) -> str:
-    """The load that is asked for, and the mean sizes that are planned where the longest sequences are cut."""
+    """The given load, and the mean sizes that are planned where the longest sequences are cut."""
     load = service["load"]
     asked = load["prompt_tokens"], load["generation_tokens"]
     planned = load["planned_prompt_tokens"], load["planned_generation_tokens"]
@@ -64,7 +64,7 @@ def load_words(service: dict[str, Any]) -> str:
 
 
 def attainment_words(service: dict[str, Any]) -> str:
-    """What simulation says of the plan; "" where it was not simulated."""
+    """The simulated attainment of the plan; "" where it was not simulated."""
     figure, asked = service["predicted_attainment_percent"], service["percentile"]
     if figure is None:
         return ""

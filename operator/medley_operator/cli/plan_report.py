@@ -1,4 +1,4 @@
-"""What `medley plan` prints: one report as plain values, as a table, JSON or YAML."""
+"""The output of `medley plan`: one report as plain values, as a table, JSON or YAML."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def _service_report(candidate: ServiceCandidate, plan: ServicePlan | None, fleet
 
 
 def _load(service: LLMService, demand: Demand) -> Report:
-    """The sizes that are asked for, and those that are planned for: spread around the mean, none beyond the longest
-    sequence that the engine takes."""
+    """The given sizes, and those that are planned for: spread around the mean, none beyond the longest sequence that
+    the engine takes."""
     figures = figures_of(demand)
     planned = round(figures.prompt_tokens_mean), round(figures.generation_tokens_mean)
     static = service.spec.workload.static
@@ -110,7 +110,7 @@ def _load(service: LLMService, demand: Demand) -> Report:
 
 
 def _simulated(name: str, fleet: Plan) -> Report:
-    """What simulation says of the plan; None where it was not simulated."""
+    """The simulated attainment of the plan; None where it was not simulated."""
     checked = fleet.checked.get(name) if isinstance(fleet, FleetPlan) else None
     factors = fleet.capacity_factors.get(name, {}) if isinstance(fleet, FleetPlan) else {}
     return {

@@ -1,4 +1,4 @@
-"""The report of `medley plan` for people: the short answer, and the tables behind it where they are asked for.
+"""The report of `medley plan` for people: the short answer, and the tables behind it on request.
 
 Apart: loads what draws tables, which JSON and YAML do without.
 """

@@ -2,7 +2,7 @@
 
 Only finds the subcommand, which describes what it reads and writes.
 
-Apart: each command is a module that `main` loads only when it is asked for.
+Apart: each command is a module that `main` loads only when it is called.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
 
 
 def check_engine(arguments: argparse.Namespace) -> None:
-    """What `write_profile` would refuse of the options themselves, before anything is measured. Raises as it does."""
+    """Refuses, before anything is measured, the options that `write_profile` would refuse. Raises as it does."""
     arguments.model = model_id(arguments.model)
     shape = _shape(arguments)
     fit = memory_fit(shape, _layout(arguments), max_model_len=2, engine_kv_tokens=arguments.kv_tokens)

@@ -81,7 +81,7 @@ async def _measure(args: argparse.Namespace, endpoint: Endpoint) -> Session:
 
 
 def points_document(session: Session) -> dict[str, Any]:
-    """What --save-points writes: seconds and tokens; `points` are the means that a profile is fitted to."""
+    """The content of --save-points: seconds and tokens; `points` are the means that a profile is fitted to."""
     return {
         "kv_tokens": session.kv_tokens,
         "points": [asdict(point) for point in session.points()],

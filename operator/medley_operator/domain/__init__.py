@@ -1,1 +1,1 @@
-"""What the operator decides, `prepare` makes a problem of a snapshot, `decide` makes writes of a plan."""
+"""The operator's decisions: `prepare` makes a problem of a snapshot, `decide` makes writes of a plan."""

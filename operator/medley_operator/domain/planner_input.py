@@ -26,7 +26,7 @@ from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Se
 from medley_planner.variants import Replica
 
 HORIZON_SECONDS = 360.0
-"""How long a new replica is thought to stay, as the price of a change. With 120 s to start, a change costs a third of
+"""How long a new replica is assumed to stay, as the price of a change. With 120 s to start, a change costs a third of
 the replica's hourly price: where noise alone causes less than a third of the changes of plans without a price of
 changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s, horizon 900 s)."""
 
@@ -95,7 +95,7 @@ def planner_service(candidate: ServiceCandidate) -> Service:
 
 
 def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subject]:
-    """What the check of the plan must know of each service that is planned. Equal replicas are one object, so that a
+    """The facts about each planned service that the check of the plan needs. Equal replicas are one object, so that a
     fleet's are sent to the worker once."""
     one_of_equals: dict[Replica, Replica] = {}
     known_by_id: dict[int, Replica] = {}
@@ -131,7 +131,7 @@ def last_factors(candidate: ServiceCandidate) -> dict[str, float]:
 
 
 def watts_per_gpu(pool: GPUPool) -> float:
-    """What one GPU draws at its limit: as the pool says, else the board power of its type (0 where unknown)."""
+    """Watts of one GPU at its power limit: the pool's figure, else the board power of its type (0 where unknown)."""
     own = pool.spec.own_watts_per_gpu()
     if own is not None:
         return own

@@ -72,7 +72,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
 
 
 def _memory_of(service: LLMService, memory: FleetMemory) -> ServiceMemory:
-    """What is remembered of this very object; an object of the same name made anew starts without memory."""
+    """The memory of this very object; an object of the same name made anew starts without memory."""
     found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
     return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)

@@ -15,7 +15,7 @@ RETRY = "retry"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What started a round. `first_event_at` is None where no event did (a resync or a retry)."""
+    """The cause of a round. `first_event_at` is None where no event did (a resync or a retry)."""
 
     reasons: dict[str, int]
     first_event_at: float | None

@@ -10,7 +10,7 @@ LEAST_LIMIT_SECONDS = 180.0
 
 
 class Heartbeat:
-    """Told of each round that ends; asked from the threads of the metrics server."""
+    """The loop reports each round that ends; the threads of the metrics server ask."""
 
     def __init__(self, *, resync_seconds: float, clock: Callable[[], float]) -> None:
         self._limit_seconds = max(LEAST_LIMIT_SECONDS, 3 * resync_seconds)

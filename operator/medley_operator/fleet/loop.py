@@ -61,7 +61,7 @@ class Decider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a round is made of. `on_available` gets the kinds that the API server has, so that they can be watched.
+    """The parts of a round. `on_available` gets the kinds that the API server has, so that they can be watched.
 
     `tables` None: capacities are the closed form's.
     """
@@ -149,8 +149,8 @@ class FleetLoop:
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
 
     async def _prepare(self, snapshot: Snapshot) -> tuple[Snapshot, Prepared]:
-        """Tables that are at hand already, on disk after a restart, count in this very round: the plan must not go by
-        the closed form for one round and back."""
+        """Tables that exist already, on disk after a restart, count in this very round: the plan must not go by the
+        closed form for one round and back."""
         tables = self._parts.tables
         if tables is None:
             return snapshot, await self._prepared(snapshot)

@@ -16,7 +16,7 @@ MAX_NOTE_BYTES = 1024
 
 
 def status_manifest(write: StatusWrite) -> Manifest:
-    """What is applied to the status subresource.
+    """The manifest for the status subresource.
 
     For custom resources the API server passes over the uid there: an object that was replaced by one of the same name
     since the look gets the status of the old one until the next round.

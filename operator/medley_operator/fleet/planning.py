@@ -1,4 +1,4 @@
-"""What the worker process runs: the planner's `plan_fleet`, with what this process remembers of its last round.
+"""The work of the worker process: the planner's `plan_fleet`, with what this process remembers of its last round.
 
 Apart: the worker loads it by name, so that the operator itself never loads the optimiser.
 """
@@ -18,7 +18,7 @@ SAVINGS_SECONDS = 2.0
 _last: list[Plan] = []
 """The plan before, at most one: what a worker that lives on begins its next search from."""
 _memory = CheckMemory()
-"""What checks of earlier rounds found, while this worker lives."""
+"""The findings of checks of earlier rounds, while this worker lives."""
 
 
 def plan_and_verify(

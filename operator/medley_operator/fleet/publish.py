@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Round:
-    """What one publication has met so far."""
+    """The state of one publication so far."""
 
     snapshot: Snapshot
     uids: dict[ServiceKey, str]

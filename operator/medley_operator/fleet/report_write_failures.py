@@ -1,4 +1,4 @@
-"""What a failed write means for the status of its service: a condition that says so.
+"""The effect of a failed write on the status of its service: a condition that says so.
 
 The domain decides a status before anything is written; where a write then fails, the condition that would have said
 "progressing" must say why it does not. Pure.
@@ -42,7 +42,7 @@ class WriteFailure:
 
 @dataclass(frozen=True, slots=True)
 class ServiceReports:
-    """What is written about the services after their children: statuses and Events."""
+    """The writes about the services after their children: statuses and Events."""
 
     statuses: tuple[StatusWrite, ...]
     events: tuple[EventNote, ...]

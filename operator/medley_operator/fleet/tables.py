@@ -1,4 +1,4 @@
-"""Simulated capacities beside the fleet loop: knows those at hand, and fills in what rounds miss, one at a time.
+"""Simulated capacities beside the fleet loop: knows those that exist, and fills in what rounds miss, one at a time.
 
 A round never waits for a simulation. What it misses is read from the cache directory at once, else simulated in a child
 process of lowest priority. The tables of services that compare the same variants are handed out together: a plan that
@@ -27,7 +27,7 @@ from medley_planner.capacity.cache import TableCache
 SECONDS_PER_TABLE = 900.0
 """A hundred times what one takes: beyond it the process hangs, or gets next to no processor time."""
 MOST_PER_FAMILY = 8
-"""Tables kept of one way to run, for speeds that calibration found one after the other."""
+"""Most tables of one layout that are kept, for speeds that calibration found one after the other."""
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class CapacityTables:
 
 
 def _latest(tables: list[GridRatios]) -> tuple[GridRatios, ...]:
-    """Less those of a way to run that has more than it may; the oldest go."""
+    """Drops those of a layout that has more than it may; the oldest go."""
     seen: dict[TableKey, int] = {}
     kept: list[GridRatios] = []
     for table in reversed(tables):

@@ -1,4 +1,4 @@
-"""What can go wrong between Medley and the API server, as one small tree.
+"""The failures between Medley and the API server, as one small tree.
 
 Each error has a stable `reason`, which becomes the reason of a condition, and `retryable`: whether the same request may
 succeed later without anybody changing anything. Messages name the object and what the server said. The classes are

@@ -51,7 +51,7 @@ ReplicaSet = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SizeFigures:
-    """What one size histogram says of one service: counts by edge, and tokens, of each ReplicaSet."""
+    """The figures of one size histogram of one service: counts by edge, and tokens, of each ReplicaSet."""
 
     groups: Mapping[ReplicaSet, Mapping[str, float]] = field(default_factory=dict)
     tokens: Mapping[ReplicaSet, float] = field(default_factory=dict)

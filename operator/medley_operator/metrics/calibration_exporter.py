@@ -1,4 +1,4 @@
-"""What calibration knows and skips, as metrics of the operator, under the names of docs/reference.md."""
+"""The factors and skipped windows of calibration, as metrics of the operator, under the names of docs/reference.md."""
 
 from __future__ import annotations
 

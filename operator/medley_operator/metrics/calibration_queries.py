@@ -27,7 +27,7 @@ GROUP = ", ".join((NAMESPACE, SERVICE, *REPLICA_SET))
 
 
 class CounterRole(StrEnum):
-    """What a figure of the answer is; sums over the pods of a ReplicaSet in the window, or of their means."""
+    """The role of a figure in the answer; sums over the pods of a ReplicaSet in the window, or of their means."""
 
     ENGINES = "engines"
     STEPS = "steps"

@@ -78,4 +78,4 @@ def _together(names: Iterable[EngineNames]) -> EngineNames:
 
 
 EVERY_ENGINE = _together(BY_ENGINE.values())
-"""What the queries ask for: each engine exports its own names only."""
+"""The names that the queries ask for: each engine exports its own names only."""

@@ -1,4 +1,4 @@
-"""What can go wrong between Prometheus and a demand, as one small tree of exceptions.
+"""The failures between Prometheus and a demand, as one small tree of exceptions.
 
 Each carries the reason of the condition MetricsAvailable that it becomes, and whether asking again may help. They never
 leave `MetricsReader.observe`: there each becomes the `Observation` of the service it concerns.

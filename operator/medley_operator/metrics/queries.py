@@ -43,7 +43,7 @@ Key = TypeVar("Key", bound=StrEnum)
 
 
 class FigureRole(StrEnum):
-    """What a figure of an answer is. Times are Unix seconds."""
+    """The role of a figure in an answer. Times are Unix seconds."""
 
     NEWEST = "newest"
     """Time of the newest sample, if a series is live."""

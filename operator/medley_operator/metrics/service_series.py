@@ -1,4 +1,4 @@
-"""One service as Prometheus is asked for it, in words for messages. Pure."""
+"""One service as the queries to Prometheus name it, in words for messages. Pure."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ MOST_GATEWAY_EXCESS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LiveLoad:
-    """What a live service does. `completed` requests finished within the `covered_seconds` of the window, `growth` more
-    are in flight at its end than at its start; `scrapes` samples were taken."""
+    """The live load of a service. `completed` requests finished within the `covered_seconds` of the window, `growth`
+    more are in flight at its end than at its start; `scrapes` samples were taken."""
 
     completed: float
     in_flight: float

@@ -44,7 +44,8 @@ class EndpointError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Dialect:
-    """What the server understands. `exact`: vLLM's fields for exact lengths and a token count in every chunk."""
+    """The features that the server supports. `exact`: vLLM's fields for exact lengths and a token count in every
+    chunk."""
 
     prompts: Prompts
     exact: bool
@@ -121,7 +122,7 @@ class Endpoint:
 
 
 def _check_url(url: str) -> None:
-    """What httpx only says once it connects, or not in one kind of error."""
+    """Faults of a URL that httpx reports only when it connects, or with several kinds of errors."""
     try:
         parsed = httpx.URL(url)
         sound = parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 1) < 65536

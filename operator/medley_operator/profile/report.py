@@ -19,7 +19,7 @@ MOST_APART = 3.0
 """Figures that must agree may differ by this factor: start and end of a run, and means of ratios, do differ."""
 
 KEEPS_UP = 0.7
-"""A load whose rate of completions is below this share of the rate asked for left a growing queue: no steady state."""
+"""A load whose rate of completions is below this share of the requested rate left a growing queue: no steady state."""
 
 
 class BadReport(BadInput):
@@ -73,7 +73,7 @@ def count(values: Mapping[str, Any], path: str, *, where: str) -> float:
 
 
 def look_up(values: Mapping[str, Any], path: str) -> Any:
-    """What stands at a dotted `path`; None where nothing does."""
+    """The value at a dotted `path`; None where nothing does."""
     found: Any = values
     for key in path.split("."):
         if not isinstance(found, Mapping):

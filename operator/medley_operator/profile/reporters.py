@@ -1,4 +1,4 @@
-"""Tells what a load test does while it does it, for people: a bar on a terminal, a line now and then in a log."""
+"""Shows the progress of a load test to people: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _QUIET_SECONDS = 5.0
 
 
 def result_line(run: Run) -> str:
-    """What one load gave, for people."""
+    """The result of one load, for people."""
     said = ", ".join(f"{count} x {failure}" for failure, count in run.failures.most_common(3))
     failed = f"; failed: {said}" if said else ""
     point = point_of(run)

@@ -1,4 +1,4 @@
-"""What was measured: one request, one load, and the `LoadPoint` that a fit takes. Values and pure functions only."""
+"""The measurements: one request, one load, and the `LoadPoint` that a fit takes. Values and pure functions only."""
 
 from __future__ import annotations
 

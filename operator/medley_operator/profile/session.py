@@ -25,7 +25,7 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class Reporter(Protocol):
-    """Told of what happens."""
+    """Receives the events of a load test."""
 
     def note(self, message: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What one replica can serve: memory fit, time of an engine step, and the largest rate within the latency targets."""
+"""The capacity of one replica: memory fit, time of an engine step, and the largest rate within the latency targets."""
 
 from medley_planner.capacity.batch import Table
 from medley_planner.capacity.closed_form import max_rate_rps

@@ -35,7 +35,7 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One replica whose rates are asked for; targets and sizes are common to all. `speed` is what `step` rests on.
+    """One replica whose rates are requested; targets and sizes are common to all. `speed` is what `step` rests on.
 
     `prefill_share`: of each prompt, what no prefix cache saves computing.
     """

@@ -66,7 +66,7 @@ class TableCache:
         self._store(_cell_digest(key, prompt_tokens, generation_tokens), {"what": what, "simulated_rps": [rate_rps]})
 
     def _load(self, digest: str) -> dict[str, Any]:
-        """What the file of that digest holds; empty where there is no sound one."""
+        """The content of the file of that digest; empty where there is no sound one."""
         try:
             document = json.loads(self._path(digest).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):

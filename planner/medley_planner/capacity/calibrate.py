@@ -60,7 +60,7 @@ PEAK = 2.0
 
 
 class CalibrationState(StrEnum):
-    """What a calibration is worth."""
+    """The accuracy of a calibration."""
 
     CALIBRATED = "Calibrated"
     LEARNING = "FewWindows"
@@ -72,7 +72,7 @@ class CalibrationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was learned of one engine. `covariance` is of the four factors, in the order of `PARTS`.
+    """The calibration of one engine. `covariance` is of the four factors, in the order of `PARTS`.
 
     `told`: how much the windows showed in each direction. `error`: running mean of how far windows were from what was
     expected of them, as a share. `heaviest`: the load with the largest batch so far.
@@ -97,7 +97,7 @@ class Learned:
 
 
 def learn(calibration: Calibration, window: Window, prior: Prior) -> Learned:
-    """What is known after `window`. The calibration is kept as it is where the window cannot be used."""
+    """The calibration after `window`. The calibration is kept as it is where the window cannot be used."""
     problem = window.problem()
     if problem is not None:
         return Learned(calibration, problem)
@@ -158,7 +158,7 @@ def cautious_factors(calibration: Calibration, prior: Prior) -> StepFactors:
 
 
 def calibrated_speed(calibration: Calibration, prior: Prior, *, kv_tokens: int | None = None) -> Speed:
-    """What planning may count on: the cautious factors where it is calibrated, else the estimate.
+    """The speed that planning may count on: the cautious factors where it is calibrated, else the estimate.
 
     `kv_tokens` is the engine's own figure and counts in both cases.
     """

@@ -2,9 +2,9 @@
 
 The closed form says where to look; the simulator decides. Every probe of a search serves the same requests with the
 same random gaps, stretched to the rate that is tried (common random numbers), so that a higher rate is hardly ever an
-easier one, and equal questions have equal answers. What is looked at is the percentile of how much of its targets a
-request used up, the worse of the two: it is at most 1 where the targets are kept, and smooth, so that a few probes by
-false position suffice.
+easier one, and equal questions have equal answers. The figure is the percentile of how much of its targets a request
+used up, the worse of the two: it is at most 1 where the targets are kept, and smooth, so that a few probes by false
+position suffice.
 """
 
 from __future__ import annotations

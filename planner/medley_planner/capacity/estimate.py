@@ -23,7 +23,7 @@ _IDLE_POWER = 0.12
 
 
 class NoEstimate(BadInput):
-    """The replica and the load that were asked for have no estimate."""
+    """The requested replica and load have no estimate."""
 
 
 @dataclass(frozen=True, slots=True)

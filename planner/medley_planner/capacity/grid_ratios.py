@@ -104,7 +104,7 @@ def _place(values: Sequence[float], sizes: tuple[int, ...]) -> tuple[npt.NDArray
 
 
 def common_ratios(ratios: Array) -> Array:
-    """What stands in for a replica without a table beside others that have one: the geometric mean of theirs.
+    """The substitute for the table of a replica without one beside others that have one: the geometric mean of theirs.
 
     Else those that have none yet would look better than those that have, only because the closed form is kinder.
     """

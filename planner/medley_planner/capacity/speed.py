@@ -1,4 +1,4 @@
-"""What is known of how fast an engine runs beyond the data sheet: factors on the step time, and where they come from.
+"""The known speed of an engine beyond the data sheet: factors on the step time, and where they come from.
 
 Profiles and online calibration both end here, so that capacity, simulation and plans need to know of neither. Pure.
 """
@@ -54,7 +54,7 @@ DERATES = Derates()
 
 @dataclass(frozen=True, slots=True)
 class StepFactors:
-    """What the parts of an estimated step time are multiplied by; all 1: the estimate as it is.
+    """Factors on the parts of an estimated step time; all 1: the estimate as it is.
 
     `fixed`: what a step takes whatever is in it: launch, synchronisation, reading the weights. `compute`: what each
     token takes: matrix products, prefill attention, links between GPUs. `sequence`: what each decoding sequence takes.
@@ -80,7 +80,7 @@ PARTS = tuple(part.name for part in fields(StepFactors))
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What is known of one way to run a model. `kv_tokens`: the engine's own figure, None where none is known."""
+    """The known speed of one layout of a model. `kv_tokens`: the engine's own figure, None where none is known."""
 
     factors: StepFactors = UNCORRECTED
     provenance: Provenance = Provenance.ESTIMATED
@@ -94,7 +94,7 @@ ESTIMATE = Speed()
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """One way to run one model: what a profile or a calibration is of. `model` is the name of its `ModelShape`."""
+    """One layout of one model: what a profile or a calibration is of. `model` is the name of its `ModelShape`."""
 
     model: str
     layout: Layout

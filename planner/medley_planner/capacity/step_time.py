@@ -104,7 +104,7 @@ class StepTime:
 
     @property
     def constants(self) -> dict[str, float]:
-        """What is folded, by name, for `batch`."""
+        """The folded figures by name for `batch`."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def seconds(

@@ -1,4 +1,4 @@
-"""What a table of simulated capacities is of: all that its figures follow from, as one value with a digest. Pure.
+"""The key of a table of simulated capacities: all that its figures follow from, as one value with a digest. Pure.
 
 What calibration moves a little all the time (factors of the step time, the engine's own size of its cache) is rounded
 to a coarse logarithmic grid, so that a table outlives such moves; it is made for the rounded values and holds ratios,
@@ -94,7 +94,7 @@ class TableKey:
 
     @property
     def family(self) -> TableKey:
-        """The same for all speeds and cache sizes of one way to run."""
+        """The same for all speeds and cache sizes of one layout."""
         return replace(self, factors=UNCORRECTED, kv_tokens=0)
 
     def distance(self, other: TableKey) -> float:

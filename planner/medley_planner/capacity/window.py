@@ -1,4 +1,4 @@
-"""What an engine's counters say of a short time, and the operating point that its decoding sequences saw. Pure.
+"""The figures of an engine's counters over a short time, and the operating point that its decoding sequences saw. Pure.
 
 Everything here comes from counters and gauges that engines export anyway, pooled over the pods of one kind. The mean
 step that a decoding sequence sees is not the mean step of the engine: prompts that meet an idle engine delay nobody.

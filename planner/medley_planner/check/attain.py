@@ -50,7 +50,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaLoad:
-    """What one replica is to get: requests per second, and their sizes, with shares that sum to 1.
+    """The traffic of one replica: requests per second, and their sizes, with shares that sum to 1.
 
     `prefix_hit_rate`: the share of each prompt that prefix caches save computing.
     """
@@ -90,7 +90,7 @@ def _engine(replica: Replica) -> SimulatedEngine:
 
 @lru_cache(maxsize=4096)
 def attained(replica: Replica, served: ReplicaLoad, targets: LatencyTargets) -> Attained:
-    """What one replica makes of `served`, which must have a rate above 0. Equal arguments, equal answer.
+    """The simulated result of one replica for `served`, which must have a rate above 0. Equal arguments, equal answer.
 
     Arrivals of different rates are the same draw stretched, sizes the same in the same order, so that a lower rate is
     compared with a higher one on the same requests.

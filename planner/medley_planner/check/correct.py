@@ -1,4 +1,4 @@
-"""By how much a variant's capacity was wrong: the part of its load at which it attains what it did not. Pure.
+"""The error of a variant's capacity: the part of its load at which it attains what it did not. Pure.
 
 Only lowers: that a plan attains more than was asked is what headroom and derating are for, and does not prove that a
 capacity may be raised.
@@ -22,7 +22,7 @@ _OUT_OF_REACH = 0.01
 
 
 def capacity_factor(replica: Replica, served: ReplicaLoad, targets: LatencyTargets, *, load: float) -> float:
-    """What the variant's capacities must be multiplied by, at most 1, for a replica that carries `load` of them.
+    """The factor on the variant's capacities, at most 1, for a replica that carries `load` of them.
 
     The largest part f of the rate at which the percentile is attained is the capacity for this mix; the table promised
     rate / load. So the factor is f x load: the headroom that the plan asks for is kept beside it. 1 where the replica

@@ -1,4 +1,5 @@
-"""What one round's check leaves for the next: factors by what they follow from, and whose turn it is. Pure."""
+"""The memory that one round's check leaves for the next: factors by what they follow from, and whose turn it is.
+Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ from medley_planner.check.correct import rounded_factor
 from medley_planner.model import Pool, Problem, Service, ServicePlan
 
 Factors = Mapping[str, Mapping[str, float]]
-"""What capacities are multiplied by, by service and variant; 1 where one is not in it."""
+"""Factors on capacities by service and variant; 1 where one is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the simulation of one service's plan says. `attainment`: share of the planned requests within both targets;
+    """The result of simulating one service's plan. `attainment`: share of the planned requests within both targets;
     `variants`: of one replica of each in use.
     """
 
@@ -30,8 +31,9 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What looking at the plan of one service gave. `checked` None: nothing of it can be simulated. `factors`: what the
-    capacities that it was made with should be multiplied by; empty where it attains or where that would not help."""
+    """The result of checking the plan of one service. `checked` None: nothing of it can be simulated. `factors`:
+    what the capacities that it was made with should be multiplied by; empty where it attains or where that would not
+    help."""
 
     checked: Checked | None
     factors: Mapping[str, float]
@@ -80,11 +82,11 @@ class CheckMemory:
         return {name: known.factors for name, known in self._known.items() if known.factors}
 
     def order(self, services: Iterable[Service]) -> list[Service]:
-        """Those that were not looked at for longest first."""
+        """Those whose last check is oldest come first."""
         return sorted(services, key=lambda service: self._turns.get(service.name, 0))
 
     def seen(self, service: Service, planned: ServicePlan) -> Seen | None:
-        """What was found of this very plan, if it is the one that was looked at last."""
+        """The result for this very plan, if it is the one that was checked last."""
         key, seen = self._seen.get(service.name, (None, None))
         return seen if key == self._key(service, planned) else None
 

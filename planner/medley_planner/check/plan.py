@@ -31,7 +31,7 @@ class Solve(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckedPlan:
-    """`plan` is of `problem`, whose capacities are those asked for times `factors`. `checked` lacks services that were
+    """`plan` is of `problem`, whose capacities are the given ones times `factors`. `checked` lacks services that were
     not reached, that have nothing planned or of which no `Subject` was given. `rounds`: how often it was planned anew.
     """
 

@@ -14,8 +14,8 @@ from medley_planner.model import Demand, ServicePlan
 
 
 def served_loads(plan: ServicePlan, demand: Demand) -> dict[str, ReplicaLoad]:
-    """What one replica of each variant in use gets of `demand`, by the plan's own shares; what it leaves out is not in
-    it. Variants that get nothing are left out."""
+    """The part of `demand` that one replica of each variant in use gets, by the plan's own shares; what it leaves out
+    is not in it. Variants that get nothing are left out."""
     whole = parts_of(demand.buckets, demand.shares)
     loads: dict[str, ReplicaLoad] = {}
     for variant in plan.variants:

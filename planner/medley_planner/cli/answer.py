@@ -43,7 +43,7 @@ class ServiceAnswer:
 
 
 def service_lines(answer: ServiceAnswer, *, why: bool) -> list[str]:
-    """What is planned and what it costs first, then what to know of it. With `why` tables follow."""
+    """Lines of the answer: first the plan and its cost, then its details. With `why` tables follow."""
     lines = [
         f"{answer.service}: {_mix(answer.mix)}, {per_hour(answer.cost_per_hour)}, gap {percent(answer.gap)} "
         f"({answer.status})",

@@ -27,7 +27,8 @@ def seconds_argument(text: str) -> float:
 
 
 def add_plan_options(parser: argparse.ArgumentParser, *, why: bool = False) -> None:
-    """What every command takes that makes a plan; with `why`, one that answers in short unless it is asked why."""
+    """The arguments of every command that makes a plan; with `why`, one that answers in short unless it is asked
+    why."""
     forms = ("table", "wide", "json", "yaml") if why else ("table", "json", "yaml")
     parser.add_argument("-o", "--output", choices=forms, default="table", help="default: table")
     if why:

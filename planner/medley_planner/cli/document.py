@@ -1,4 +1,4 @@
-"""What the two forms of `medley solve`'s input share: types of their figures, and the error of a file. Pure.
+"""The common parts of the two forms of `medley solve`'s input: types of their figures, and the error of a file. Pure.
 
 Where a type only has a schema, the planner itself checks the range (`optimize/validate`).
 """

@@ -195,7 +195,7 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
 
 
 def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
-    """What the command line leaves out is the profile's own; what it gives must be that."""
+    """The profile fills in what the command line leaves out; what it gives must be that."""
     layout = profile.layout
     own_config = args.model is not None and Path(args.model).suffix == ".json"
     model = args.model if args.model is None or own_config else model_id(args.model).casefold()

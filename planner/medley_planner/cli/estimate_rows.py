@@ -48,7 +48,7 @@ def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[st
 
 
 def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> EstimateRequest:
-    """What the row asks. Raises BadRow, UnknownModel, UnknownGpu."""
+    """The question of the row. Raises BadRow, UnknownModel, UnknownGpu."""
     mean = (1.0 + range_ratio) / 2.0
     shape = bundled_shape(_text(row, "model_path"), config="give a row of a bundled model")
     card = gpu(_gpu_name(_text(row, "system")))

@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What every way to ask for an explanation takes."""
+    """The arguments of every command that explains."""
     add_plan_options(parser, why=True)
     parser.add_argument(
         "--explain-seconds",

@@ -31,7 +31,7 @@ _MOST_CHANGES = 8
 
 @dataclass(frozen=True, slots=True)
 class ServiceNotes:
-    """What a caller knows of services, by name, beside the problem and the plan; nothing of a bare instance.
+    """Facts about services, by name, that a caller knows beside the problem and the plan; nothing of a bare instance.
 
     `excluded` were left out before planning. `loads`, `attainments` and `capacities` are phrases for the answer.
     """
@@ -110,7 +110,7 @@ def _figures(service: ServiceExplanation) -> Iterator[str]:
 
 
 def _routing(saving: RoutingSaving) -> str:
-    """What the next better mode would give."""
+    """The gain of the next better mode."""
     if saving.more_served_rps > 0:
         return f"{saving.next_mode.value} would serve {req_per_second(saving.more_served_rps)} more"
     if saving.saving_per_hour == 0:
@@ -119,7 +119,7 @@ def _routing(saving: RoutingSaving) -> str:
 
 
 def _binding(limits: Sequence[LimitExplanation]) -> Iterator[str]:
-    """What more of it would serve or save most comes first."""
+    """The limits of which more would serve or save most come first."""
     if not limits:
         return
     binding = [limit for limit in limits if limit.binding]
@@ -155,7 +155,7 @@ def limit_name(limit: LimitExplanation) -> str:
 
 
 def limit_price(limit: LimitExplanation) -> str:
-    """What more of a limit would save or serve; "" where nothing."""
+    """The saving, or the demand served, of more of a limit; "" where nothing."""
     unit = _unit(limit)
     if limit.price_per_hour is not None:
         return f"${limit.price_per_hour:.4g}/h for one more {unit} (in the relaxation)" if limit.price_per_hour else ""

@@ -1,5 +1,4 @@
-"""An explanation for people, at most 100 columns wide: the short answer, and the tables behind it where they are asked
-for."""
+"""An explanation for people, at most 100 columns wide: the short answer, and the tables behind it on request."""
 
 from __future__ import annotations
 
@@ -84,7 +83,7 @@ def _single_row(single: SingleFleet) -> tuple[str, ...]:
 
 
 def _compared(variant: PriceComparison) -> str:
-    """What the figures add to the plan's own reason."""
+    """The figures beside the plan's own reason."""
     words = []
     ratio, level = variant.price_ratio, variant.enters_below_per_hour
     # A message of TooLarge holds the figure.

@@ -24,7 +24,7 @@ _MADE = ("demand", "variants")
 _AS_WRITTEN = tuple(
     field.name for field in fields(Service) if field.name in ServiceDocument.model_fields and field.name not in _MADE
 )
-"""What a service of the document and one of the planner have in common, name and value."""
+"""Fields that a service of the document and one of the planner have in common, name and value."""
 
 Shape = tuple[int, int] | None
 """Rows and columns of the grid of sizes; None where sizes are listed."""

@@ -1,4 +1,4 @@
-"""What a fleet document may hold, as pydantic models: types, names and units of its fields, and the schema's limits.
+"""The fields of a fleet document, as pydantic models: types, names and units of its fields, and the schema's limits.
 
 Strict: no text is taken for a number, no unknown field passes. The ranges of figures that the planner itself checks
 (`optimize/validate/problem.py`) are only shown in the schema here, not checked a second time. Pure values.
@@ -34,7 +34,7 @@ Figures = Annotated[
 
 
 class Document(BaseModel):
-    """What all parts of a fleet document have in common."""
+    """The common base of all parts of a fleet document."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -48,8 +48,8 @@ class SizeDocument(Document):
 
 
 class DemandDocument(Document):
-    """What arrives: `rate_rps` or `quantiles`, over a grid of sizes (`prompt_tokens`, `generation_tokens`, `shares`)
-    or a list of them (`sizes`)."""
+    """The demand: `rate_rps` or `quantiles`, over a grid of sizes (`prompt_tokens`, `generation_tokens`, `shares`) or a
+    list of them (`sizes`)."""
 
     rate_rps: Quantity | None = Field(None, description="Total requests per second. Or give quantiles.")
     quantiles: dict[str, Quantity] | None = Field(
@@ -78,7 +78,7 @@ class DemandDocument(Document):
 
 
 class VariantDocument(Document):
-    """One way to run one replica of the service."""
+    """One variant of the service."""
 
     name: Name = Field(description="Name of the variant, once in its service.")
     pool: Name = Field(description="Name of the pool whose GPUs it takes.")
@@ -186,7 +186,7 @@ class PowerDomainDocument(Document):
 
 
 class SharedDocument(Document):
-    """What the services of a fleet share."""
+    """The shared parts of a fleet."""
 
     pools: list[PoolDocument] = Field(min_length=1, description="The pools of GPUs.")
     power_domains: list[PowerDomainDocument] = Field(default_factory=list, description="Budgets of watts.")

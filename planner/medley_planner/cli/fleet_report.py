@@ -1,4 +1,4 @@
-"""What `medley solve` says of a planned fleet, as one object of plain values for JSON and YAML. Pure."""
+"""The report of `medley solve` on a planned fleet, as one object of plain values for JSON and YAML. Pure."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Instance:
 
 
 def read_document(path: Path) -> Any:
-    """What the JSON file holds. Raises `BadDocument` where it cannot be read or is not JSON."""
+    """The content of the JSON file. Raises `BadDocument` where it cannot be read or is not JSON."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -32,7 +32,7 @@ class BadProfile(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class ProfileFile:
-    """What a profile is of, and its measurements. `spec` is as written, but for what is read here."""
+    """The layout of a profile, and its measurements. `spec` is as written, but for what is read here."""
 
     path: Path
     model: str

@@ -93,7 +93,7 @@ def _in_options(reason: str) -> str:
 def weighted_router(
     groups: Sequence[Group], mode: RoutingMode, weights: Mapping[str, float], *, balance: Balance
 ) -> Routing:
-    """The router that was asked for by weights. Raises BadOption."""
+    """The router by the given weights. Raises BadOption."""
     if mode.equal_pods or not mode.blind:
         way_out = f"it goes with --routing HTTPRoute and not with {mode}; remove it"
         raise BadOption("", "--weights", dict(weights), way_out)

@@ -1,4 +1,4 @@
-"""What `medley simulate` found as plain values and as tables: by GPU type and over all requests."""
+"""The results of `medley simulate` as plain values and as tables: by GPU type and over all requests."""
 
 from __future__ import annotations
 

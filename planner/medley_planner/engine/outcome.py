@@ -1,4 +1,4 @@
-"""What a simulation says: the latencies of each request and what each replica did. Values only."""
+"""The result of a simulation: the latencies of each request and what each replica did. Values only."""
 
 from __future__ import annotations
 

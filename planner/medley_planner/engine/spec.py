@@ -1,4 +1,5 @@
-"""What the simulator must know of one replica's engine: its step time, its limits and its prefix cache. Values only."""
+"""The facts about one replica's engine that the simulator needs: its step time, its limits and its prefix cache. Values
+only."""
 
 from __future__ import annotations
 

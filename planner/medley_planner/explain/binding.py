@@ -17,7 +17,8 @@ SLACK = 1e-9
 
 
 def smallest_step(use: LimitUse, variants: Iterable[Variant]) -> float:
-    """What the smallest replica of variants in the limit's pools takes of it (GPUs, places, watts); 0 if none does."""
+    """The part of a limit that the smallest replica of variants in its pools takes (GPUs, places, watts); 0 if none
+    does."""
     if use.kind is LimitKind.POWER:
         steps = [variant.watts for variant in variants if variant.watts > 0]
     else:

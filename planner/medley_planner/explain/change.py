@@ -1,4 +1,5 @@
-"""What changed against the last plan and why: replica counts, the facts that differ, and what each of them costs.
+"""The changes since the last plan, and their causes: replica counts, the facts that differ, and what each of them
+costs.
 
 The difference in cost is split by changing the last problem into this one in steps (demand, prices, what is shared, the
 rest) and planning each; the order is fixed, so that the parts add up.
@@ -244,7 +245,7 @@ def _with_prices(current: Problem, target: Problem) -> Problem:
 
 
 def _with_shared(current: Problem, target: Problem) -> Problem:
-    """Stock, nodes and power, if the target still has all pools that are asked for."""
+    """Stock, nodes and power, if the target still has all pools that the services use."""
     known = {pool.name for pool in target.pools}
     if any(variant.pool not in known for service in current.services for variant in service.variants):
         return current

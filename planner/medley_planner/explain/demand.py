@@ -1,4 +1,4 @@
-"""What a plan serves of a service's demand, by bucket and in tokens."""
+"""The demand of a service that a plan serves, by bucket and in tokens."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def explain_limits(problem: Problem, planned: Plan, ask: WhatIf) -> tuple[LimitE
 
 
 def raised(problem: Problem, entry: LimitExplanation) -> Problem:
-    """The problem with room for one more of the smallest replicas. GPUs come on a node, where nodes are looked at."""
+    """The problem with room for one more of the smallest replicas. GPUs come on a node, where packing is checked."""
     if entry.kind is LimitKind.POWER:
         domains = tuple(
             replace(domain, budget_watts=domain.budget_watts + entry.step) if domain.name == entry.name else domain

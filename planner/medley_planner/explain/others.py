@@ -1,4 +1,4 @@
-"""One service of a plan asked about alone, while all others stay as they are planned.
+"""One service of a plan examined alone, while all others stay as they are planned.
 
 Their replicas are taken off what is shared: GPUs off the stock, places off the nodes, watts off the budgets. Only on
 nodes that are paid for as wholes they must stay in the problem, as one service with fixed replicas, because who shares
@@ -100,7 +100,7 @@ class OneService:
 
 
 def blocks_left(nodes: Iterable[int], taken: Mapping[int, int], sizes: set[int]) -> tuple[int, ...]:
-    """What is left of nodes after `taken` replicas by their GPUs, as blocks of the `sizes` that divide each other.
+    """The rest of nodes after `taken` replicas by their GPUs, as blocks of the `sizes` that divide each other.
 
     The largest replicas first, each takes the smallest block that holds it, so that as much as can be stays whole.
     Blocks are as good as nodes: as many replicas of each size fit into them as into what the nodes have left.

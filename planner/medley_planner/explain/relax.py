@@ -1,7 +1,7 @@
-"""What to give way for demand that is not served: each limit that binds, tried alone with the planner.
+"""Relaxations that would let unserved demand be served: each limit that binds, tried alone with the planner.
 
-Services that share nothing limited are looked at apart, so that each question is as small as it can be. A limit is
-first lifted altogether; if that serves all, the smallest value that does is found by halving.
+Services that share no limit are examined apart, so that each question is as small as it can be. A limit is first lifted
+altogether; if that serves all, the smallest value that does is found by halving.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class _Shortfall:
     unserved: list[tuple[Service, Unserved]]
 
     def left_rps(self, knob: Knob, answer: Plan) -> float:
-        """What is unmet in the answer of what the knob is turned for, or has become unmet; 0 within the dust."""
+        """The rate that stays or becomes unmet in the answer of the services that the knob is changed for; 0 within the
+        dust."""
         wanted = {
             (service.name, entry.bucket)
             for service, entry in self.unserved
@@ -126,7 +127,7 @@ def _ties(pool: str, domain: str | None, parents: dict[str, str | None]) -> tupl
 
 
 def _cost_outside(problem: Problem, planned: Plan, case: _Shortfall) -> float:
-    """What the services and nodes cost that the case does not hold."""
+    """The cost of the services and nodes outside the case."""
     inside = {service.name for service in case.problem.services}
     pools = {variant.pool for service in case.problem.services for variant in service.variants}
     services = math.fsum(entry.cost_per_hour for entry in planned.services if entry.service not in inside)

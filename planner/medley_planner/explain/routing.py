@@ -1,4 +1,4 @@
-"""What a router that sees more would save one service, all others as they are planned."""
+"""The saving of one service with a router that sees more, all others as they are planned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _SERVED = 1e-9
 def routing_saving(
     problem: Problem, planned: Plan, service: str, *, seconds: float, clock: Clock = monotonic
 ) -> RoutingSaving | None:
-    """What the next better mode would save `service` per hour, on what all other services leave of what is shared.
+    """The saving per hour of `service` with the next better mode, on what all other services leave of the shared
+    limits.
 
     None where there is no better mode, or no answer within `seconds`. Raises `KeyError` for a name not in the problem.
     """
@@ -28,7 +29,7 @@ def routing_saving(
 def routing_savings(
     problem: Problem, planned: Plan, *, seconds: float, clock: Clock = monotonic
 ) -> dict[str, RoutingSaving | None]:
-    """The same for each service by name, within `seconds` in all; the dearest are asked about first."""
+    """The same for each service by name, within `seconds` in all; the most expensive ones come first."""
     one = OneService(problem, planned)
     ask = WhatIf(seconds, clock=clock)
     known = {entry.name: entry for entry in problem.services}

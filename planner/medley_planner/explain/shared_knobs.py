@@ -16,11 +16,11 @@ from medley_planner.load import load_in_replicas
 from medley_planner.model import LimitKind, Pool, Problem, Service, Variant
 
 _MOST_NODES = 2000
-"""A pool is not lifted beyond so many nodes more; no service of the size that is planned for needs them."""
+"""A pool gets at most this many further nodes; no service of the size that is planned for needs them."""
 
 
 def pool_knob(problem: Problem, pools: dict[str, Pool], name: str, services: tuple[str, ...]) -> Knob | None:
-    """GPUs where packing is not looked at, else whole nodes; None where there is no such pool or it has no end."""
+    """GPUs where packing is not checked, else whole nodes; None where there is no such pool or it has no limit."""
     pool = pools.get(name)
     if pool is None:
         return None

@@ -1,4 +1,4 @@
-"""What an explanation says, as frozen values: of the fleet, of each limit, of each service, of a change of plans.
+"""The parts of an explanation, as frozen values: of the fleet, of each limit, of each service, of a change of plans.
 
 Money is US dollars per hour, rates are requests per second, shares and ratios are fractions. A figure that was not
 found within the time is None, and says so beside it; nothing is guessed.
@@ -58,8 +58,8 @@ class OwnLimit:
 class SingleFleet:
     """The fleet of one variant alone for what the plan serves of the service, all other services as they are.
 
-    `replicas` and `cost_per_hour` are None where there is none: `why` says why. `ratio` is its cost over the
-    plan's, both with what starting replicas is weighed as.
+    `replicas` and `cost_per_hour` are None where there is none: `why` says why. `ratio` is its cost over the plan's,
+    both with the charge for starting replicas.
     """
 
     variant: str
@@ -72,7 +72,7 @@ class SingleFleet:
 
 @dataclass(frozen=True, slots=True)
 class PriceComparison:
-    """What a variant that is planned with and not used costs beside those in use.
+    """The cost of a variant that was planned with and is not used, beside those in use.
 
     `price_ratio`: what the requests that it can serve cost on it (fractions of a replica counted) over what they cost
     on the cheapest variant in use; `enters_below_per_hour` is the price of a replica at which the two are equal (an
@@ -124,7 +124,7 @@ class ServiceExplanation:
 
 
 class RelaxationKind(StrEnum):
-    """What can be given to serve more."""
+    """The kinds of limits that can be relaxed to serve more."""
 
     STOCK = "Stock"
     """GPUs of a pool."""
@@ -149,7 +149,7 @@ class RelaxationKind(StrEnum):
 
 
 class RelaxationResult(StrEnum):
-    """What trying a relaxation showed."""
+    """The result of trying a relaxation."""
 
     SERVES_ALL = "ServesAll"
     """With `needed` all that this limit, or others like it, leave out is served."""
@@ -182,12 +182,12 @@ class Relaxation:
 
 
 class ChangeKind(StrEnum):
-    """What is different since the last plan."""
+    """The kinds of differences since the last plan."""
 
     SERVICE = "Service"
     DEMAND = "Demand"
     SERVICE_LIMITS = "ServiceLimits"
-    """What a service asks beyond its demand: routing, limits, headroom, priority and such."""
+    """The limits of a service beyond its demand: routing, limits, headroom, priority and such."""
     VARIANT = "Variant"
     PRICE = "Price"
     CAPACITY = "Capacity"
@@ -230,7 +230,7 @@ class CostCause:
 
 @dataclass(frozen=True, slots=True)
 class PlanChange:
-    """What changed against the last plan. `why` is empty where the last problem is not known.
+    """The changes since the last plan. `why` is empty where the last problem is not known.
 
     `causes` add up to the difference in cost; empty where they were not found in time.
     """

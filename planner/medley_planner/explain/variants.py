@@ -1,4 +1,4 @@
-"""What each variant would cost: alone for all that the plan serves, and beside those in use per unit of work.
+"""The cost of each variant: alone for all that the plan serves, and beside those in use per unit of work.
 
 For a variant that is not used the plan's own reason stands, figures are added to it: work is price per hour over
 capacity, summed over the requests that the plan serves, fractions of a replica counted.
@@ -20,7 +20,7 @@ from medley_planner.optimize.answer.work_cost import WorkCosts, work_of_rates
 
 
 def single_fleets(service: Service, planned: ServicePlan, one: OneService, ask: WhatIf) -> tuple[SingleFleet, ...]:
-    """What each variant alone would cost for what the plan serves, in the service's order.
+    """The cost of each variant alone for what the plan serves, in the service's order.
 
     Planned like any other fleet: every limit counts (stock left by the other services, nodes, power, budgets, spares).
     """
@@ -99,7 +99,7 @@ def _dominating(variants: Sequence[Variant], figures: Sequence[tuple[float, ...]
 
 
 def _figures(service: Service, variant: Variant) -> tuple[float, ...]:
-    """What is better the less it is."""
+    """The figures of which less is better."""
     capacities = (
         -capacity for capacity, share in zip(variant.capacity_rps, service.demand.shares, strict=True) if share > 0
     )

@@ -52,7 +52,7 @@ def is_shared(pool: Pool) -> bool:
 
 
 def total_per_hour(planned: Plan) -> float:
-    """What plans are compared by: cost and switching cost."""
+    """The figure by which plans are compared: cost and switching cost."""
     return planned.cost_per_hour + planned.switching_cost_per_hour
 
 
@@ -70,6 +70,6 @@ def proven(planned: Plan) -> bool:
 
 
 def saving_per_hour(before: float, after: float) -> float:
-    """What `after` costs less than `before`; 0 where it does not."""
+    """The saving of `after` against `before`; 0 where it does not."""
     saving = before - after
     return saving if saving > before * _ROUND else 0.0

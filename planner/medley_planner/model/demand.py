@@ -1,4 +1,4 @@
-"""What arrives at a service: a rate and a distribution over sizes of requests."""
+"""The demand of a service: a rate and a distribution over sizes of requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What arrives at one service: `rate_rps` in all, `shares[b]` of it (sum 1) in `buckets[b]`.
+    """The demand of one service: `rate_rps` in all, `shares[b]` of it (sum 1) in `buckets[b]`.
 
     `prefix_hit_rate` is the share of prompt tokens that prefix caches surely save computing, 0 to 1.
     """

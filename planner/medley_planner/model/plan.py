@@ -1,4 +1,4 @@
-"""What leaves the planner: replicas and shares with their cost, what is left out and why, how far limits are used."""
+"""The output of the planner: replicas and shares with their cost, what is left out and why, how far limits are used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medley_planner.omitted import Omitted
 
 
 class PlanStatus(StrEnum):
-    """What the plan of a service, or of the fleet, is worth."""
+    """The status of the plan of a service or of the fleet."""
 
     OPTIMAL = "Optimal"
     """All demand is planned and the cost is proven optimal to the solver's tolerance."""
@@ -30,7 +30,7 @@ class UnservedReason(StrEnum):
     STOCK = "Stock"
     """The pools hold too few GPUs."""
     NODES = "Nodes"
-    """The pools hold GPUs enough, but not so many on one node, or may not grow by so many nodes."""
+    """The pools have enough GPUs, but too few on one node, or cannot add enough nodes."""
     POWER = "Power"
     """A power domain's budget binds."""
     BUDGET = "Budget"
@@ -38,7 +38,7 @@ class UnservedReason(StrEnum):
     SPOT_SHARE = "SpotShare"
     """The limits on spot GPUs or the floor of others bind."""
     ZONE_SPREAD = "ZoneSpread"
-    """Two zones are asked for, and one is all there is."""
+    """The service needs two zones, and there is only one."""
     MAX_REPLICAS = "MaxReplicas"
     """The replica limits of the service or of its variants bind."""
 
@@ -58,7 +58,7 @@ class Unserved:
 
 @dataclass(frozen=True, slots=True)
 class VariantPlan:
-    """What one variant gets: replicas, its share of all the service's requests, its share of each bucket.
+    """The part of one variant in a plan: replicas, its share of all the service's requests, its share of each bucket.
 
     `load` is its planned utilisation: sum over buckets of rate / capacity, over the replica count (0 if none).
     """
@@ -114,7 +114,7 @@ class NodeCount:
 
 
 class LimitKind(StrEnum):
-    """What is shared between services and has an end."""
+    """The kinds of shared limits."""
 
     STOCK = "Stock"
     """GPUs of a pool."""

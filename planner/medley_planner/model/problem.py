@@ -1,4 +1,4 @@
-"""What enters the planner: services with their variants, the pools they share, the power domains above those."""
+"""The input of the planner: services with their variants, the pools they share, the power domains above those."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to run one replica of a service: a pool and an engine shape, with what it costs and what it can serve.
+    """One variant of a service: a pool and an engine shape, with what it costs and what it can serve.
 
     `capacity_rps[b]` is the largest rate that one replica serves within the targets if all requests are of bucket b;
     0 where it cannot serve such a request within the targets at any rate. It is final: already derated.
@@ -98,10 +98,10 @@ class NodePrice:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What a pool holds. `stock_gpus` None: as many as asked (elastic without a limit).
+    """The pool's GPUs. `stock_gpus` None: as many as asked (elastic without a limit).
 
     `node_gpus` are the GPUs that may be planned with on each node; a replica's GPUs sit on one node. None: packing is
-    not looked at. A pool with a `node_price` has no other nodes than those it is paid for. `zones` are those that its
+    not checked. A pool with a `node_price` has no other nodes than those it is paid for. `zones` are those that its
     nodes are in; none: not known, which satisfies no zone spread. `power_domain` feeds all of its nodes.
     """
 

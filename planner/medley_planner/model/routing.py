@@ -16,7 +16,7 @@ from medley_planner.model.demand import Bucket
 
 
 class Sees(Enum):
-    """What the data path knows of a request when it routes it."""
+    """The facts about a request that the data path knows when it routes it."""
 
     NOTHING = "nothing"
     PROMPT = "prompt"

@@ -23,7 +23,7 @@ from medley_planner.optimize.task.rules import special
 from medley_planner.optimize.task.task import Task
 
 _FEASIBLE_SECONDS = 0.5
-"""What finding out whether a service's minima keep its own rules may take; it takes some milliseconds."""
+"""Most seconds to find out whether a service's minima keep its own rules; it takes some milliseconds."""
 
 
 def solve_many(

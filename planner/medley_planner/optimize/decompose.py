@@ -27,13 +27,13 @@ from medley_planner.optimize.task.task import Task
 from medley_planner.optimize.validate.problem import validate
 
 _WRITE_SECONDS = 0.0008
-"""What making the plan of one service from its replicas takes, measured; kept back from the deadline."""
+"""Measured seconds to make the plan of one service from its replicas; kept back from the deadline."""
 _GIVING_ROUNDS = 5
 """How often low priority may give way and what that leaves be used; mostly once."""
 _PRICE_SECONDS = 0.2
-"""What prices of limits may take where no relaxation over configurations was needed for the plan itself."""
+"""Most seconds for the prices of limits where the plan itself needed no relaxation over configurations."""
 _REASON_SECONDS = 0.2
-"""What finding out which limits bind may take, on top of the deadline; it takes some milliseconds a service."""
+"""Most seconds to find out which limits bind, on top of the deadline; it takes some milliseconds a service."""
 
 
 def plan(

@@ -29,8 +29,8 @@ class Effort:
     It is for groups of up to `most_services`. Columns: rounds end where bound and relaxation are `agreed`; nothing more
     is tried below the gap `rounded` after rounding. The integer master is left out below the gap `master_gap` (None:
     never) or, if that is more, what rounding the part `master_services` of one average service takes. It chooses from
-    about `near_columns` configurations that are dearer than the cheapest by the part `near` at most, in `nodes` divided
-    by the services, or `nodes_at_hand` where there is a choice already.
+    about `near_columns` configurations that cost at most the part `near` more than the cheapest, in `nodes` divided by
+    the services, or `nodes_at_hand` where there is a choice already.
 
     Joint program: it is tried above the gap `joint_gap` and may stop at `joint_enough`; with `joint_sheds` also where
     demand is left out.

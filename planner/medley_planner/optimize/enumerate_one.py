@@ -122,7 +122,7 @@ class _Search:
         return best[1] if best is not None else None
 
     def _simple(self) -> float:
-        """What the best of some simple fleets costs."""
+        """The cost of the best of some simple fleets."""
         total = self.work.sum(axis=1)
         alone = np.where(np.isfinite(total), _ceil(np.where(np.isfinite(total), total, 0.0)), 0)
         fleets = [np.where(np.arange(len(total)) == place, count, 0) for place, count in enumerate(alone) if count]
@@ -170,7 +170,7 @@ class _Search:
         return counts, costs
 
     def _judged(self, counts: Ints, costs: Floats) -> Ints | None:
-        """The cheapest that serves everything; of equally dear ones the one with fewest replicas."""
+        """The cheapest that serves everything; of equally expensive ones the one with fewest replicas."""
         order = np.lexsort((counts.sum(axis=1), np.round(costs, 9)))
         counts = counts[order]
         for _ in range(_JUDGEMENTS):
@@ -216,7 +216,7 @@ def _search_of(task: Task, room: Room) -> _Search | None:
 
 
 def _first_cuts(work: Matrix, unit: Floats) -> Floats:
-    """What each class costs at the least; then all as the variants measure it that carry it alone at the least cost."""
+    """The least cost of each class; then all as the variants measure it that carry it alone at the least cost."""
     cuts: list[Floats] = [(unit[:, None] * work).min(axis=0)]
     if work.shape[1] > 1:
         total = work.sum(axis=1)

@@ -27,7 +27,7 @@ from medley_planner.optimize.task.task import Task
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FleetCase:
-    """What the groups of a problem have in common. `prices` are the last plan's, by row of the room."""
+    """The common parts of the groups of a problem. `prices` are the last plan's, by row of the room."""
 
     problem: Problem
     room: Room

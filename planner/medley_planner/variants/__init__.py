@@ -1,4 +1,4 @@
-"""The ways to run one replica of a model: generated from pools, model and engine, then pruned."""
+"""The variants of a model: generated from pools, model and engine, then pruned."""
 
 from medley_planner.variants.axes import (
     AXES,

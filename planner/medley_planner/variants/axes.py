@@ -21,7 +21,7 @@ KV_FORMAT = "kvFormat"
 TOKEN_BUDGET = "tokenBudget"  # noqa: S105 - tokens of text
 
 DEGREES = (1, 2, 4, 8)
-"""Tensor-parallel degrees that are looked at unless one is asked for: engines are tuned for powers of two."""
+"""Tensor parallel degrees to consider unless one is requested: engines are tuned for powers of two."""
 
 _TENSOR_PARALLEL_FLAG = {EngineKind.VLLM: "--tensor-parallel-size"}
 _PRECISION_FLAG = {EngineKind.VLLM: "--quantization"}

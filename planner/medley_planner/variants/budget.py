@@ -1,4 +1,4 @@
-"""One token budget for each way to run, where nobody asked for one: the one that serves the load with the least work.
+"""One token budget for each layout, where none is requested: the one that serves the load with the least work.
 
 Unlike `prune` this may cost, where a router that sees sizes would mix budgets; in exchange the number of variants does
 not grow with the budgets that are tried. Another budget is another engine, started anew, so the one that runs is kept

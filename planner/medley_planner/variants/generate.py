@@ -64,7 +64,7 @@ class Row:
 
     @property
     def way(self) -> Hashable:
-        """What it is but for its token budget."""
+        """The variant without its token budget."""
         return self.source, self.replica.layout
 
     def variant(

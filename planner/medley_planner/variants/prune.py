@@ -33,7 +33,7 @@ class Pruned:
 
 
 def prune(service: Service, *, keep: Collection[str]) -> Pruned:
-    """The variants of `service` that a plan of it may need. Those named in `keep` (that run, or are asked for) stay.
+    """The variants of `service` that a plan of it may need. Those named in `keep` (running or requested) stay.
 
     The first by name of equal variants stays. Where none serves anything, all stay: the reason is reported elsewhere.
     """

@@ -28,7 +28,7 @@ from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
 
 Flags: TypeAlias = Mapping[str, str]
-"""What an engine is started with, by flag; "" for a flag without a value."""
+"""The engine's arguments by flag; "" for a flag without a value."""
 Changes: TypeAlias = Mapping[str, Any]
 """Fields of `Layout`, or of the `Replica` or `RunAs` that holds it, with their values."""
 _LAYOUT_FIELDS = frozenset(part.name for part in fields(Layout))
@@ -36,7 +36,7 @@ _LAYOUT_FIELDS = frozenset(part.name for part in fields(Layout))
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What of service and profile holds for all variants alike.
+    """The parts of service and profile that hold for all variants.
 
     `precisions` and `token_budgets` are those that may be chosen, the default first. `utilisation`: the share of each
     GPU's memory that the engine takes. `percentile`: percent of requests that must meet both targets. `kind` and
@@ -70,16 +70,16 @@ class Engine:
         return TableGroup(self.shape, targets, self.max_model_len, self.max_sequences)
 
     def speed(self, layout: Layout) -> Speed:
-        """What is known of running the model so; the data sheet where nothing is."""
+        """The known speed of the model in this layout; the data sheet where nothing is known."""
         key = EngineKey(self.shape.name, layout)
         return next((speed for known, speed in self.speeds if known == key), self.estimate)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an axis may look at: the model and engine, and the GPU and the size of the nodes of one pool.
+    """The facts that an axis may use: the model and engine, and the GPU and the size of the nodes of one pool.
 
-    `variant` is what the pool's variants are called together: the name that is asked for, else the pool's.
+    `variant` is what the pool's variants are called together: the requested name, else the pool's.
     """
 
     engine: Engine
@@ -122,7 +122,7 @@ class Replica:
         return StepTime(self.shape, self.layout, factors=self.speed.factors)
 
     def table(self, *, prefill_share: float = 1.0) -> Table:
-        """What its capacities are asked for with."""
+        """The request for its capacities."""
         return Table(
             step=self.step(),
             fit=self.fit(),
@@ -133,7 +133,7 @@ class Replica:
         )
 
     def table_key(self, group: TableGroup) -> TableKey:
-        """What its table of simulated capacities is filed under. It must fit."""
+        """The key of its table of simulated capacities. It must fit."""
         return TableKey.of(group, self.layout, token_budget=self.token_budget, speed=self.speed, fit=self.fit())
 
     def lone_step_seconds(self) -> float:
@@ -179,10 +179,10 @@ class Choice:
 class Axis:
     """A way in which variants differ: how it is chosen, and how it is read back from an engine.
 
-    `choices` takes the facts and the value that is asked for (None: any), the default first. `read` is the reverse: it
-    takes the flags of an engine that runs, and gives what a choice would have changed, also where a default is meant;
-    None where they say what no choice means. `engine_flags` names every flag that a choice may set, by engine: no one
-    else may set them.
+    `choices` takes the facts and the requested value (None: any), the default first. `read` is the reverse: it takes
+    the flags of an engine that runs, and gives what a choice would have changed, also where a default is meant; None
+    where they say what no choice means. `engine_flags` names every flag that a choice may set, by engine: no one else
+    may set them.
     """
 
     name: str

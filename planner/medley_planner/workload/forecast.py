@@ -29,7 +29,7 @@ LEAST_RPS, MOST_RPS = 1e-9, 1e12
 """Below: silence. Above: no rate of requests, and too near to what doubles can square."""
 FEWEST_SCORES = 20
 FEWEST_SCORES_SECONDS = 1800.0
-"""No forecast before there are so many scores over so much time."""
+"""No forecast before there are this many scores over this much time."""
 _ROW = struct.Struct("<4d")
 
 
@@ -48,7 +48,7 @@ class SampleFault(StrEnum):
 
 
 class Method(StrEnum):
-    """What is predicted: the last rate, the last rate with its damped trend, or whichever erred less so far."""
+    """The prediction method: the last rate, the last rate with its damped trend, or whichever erred less so far."""
 
     LAST = "Last"
     TREND = "Trend"
@@ -163,7 +163,7 @@ class Forecaster:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What would have been predicted for each earlier sample at this lead, beside what it was."""
+    """The prediction for each earlier sample at this lead, beside its value."""
 
     at: Floats
     actual: Floats

@@ -51,7 +51,7 @@ class HeldFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeldTokens:
-    """What engines of one service counted within the same `seconds`.
+    """The counts of one service's engines within the same `seconds`.
 
     `finished`: requests. `growth`: by how many more are in flight at the end. `tokens_held`: mean over the time, all
     replicas together. `usage`: mean share of their KV caches. `block_tokens`: of one KV block. `inter_token_seconds`

@@ -53,7 +53,7 @@ class Trend:
 
 
 def growth(slope: float, seconds: float) -> float:
-    """What a damped slope adds to the level in `seconds`, within the bounds of `MAX_GROWTH`."""
+    """The change that a damped slope adds to the level in `seconds`, within the bounds of `MAX_GROWTH`."""
     total = slope * damped_units(seconds)
     return min(max(total, -MAX_LOG_GROWTH), MAX_LOG_GROWTH)
 

@@ -5,7 +5,7 @@ for the bucket; a replica carries a load of 1. Binary A_ij puts each slice on on
 B_j >= sum over i of A_ij x load_ij counts replicas, and the sum of B_j x cost_j is minimised. No stock, no limits, no
 current state. Written from the paper; it sees sizes, so that it compares with `PerBucket`.
 
-PuLP calls a program optimal that CBC left when its time was up; only the solution's own status tells. And CBC keeps
+PuLP calls a program optimal that CBC left when its time was up; only the solution's own status shows it. And CBC keeps
 constraints to a tolerance, so that the assignment is summed anew here.
 """
 

@@ -1,4 +1,4 @@
-"""Which binaries are taken, and what is said where none can be had."""
+"""Which binaries are taken, and the message where there are none."""
 
 from __future__ import annotations
 

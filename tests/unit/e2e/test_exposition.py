@@ -44,7 +44,7 @@ Shape = dict[str, tuple[str, set[tuple[str, frozenset[tuple[str, str]]]]]]
 
 
 def shape(text: str) -> Shape:
-    """By family: type, and its samples by name and labels. Values of cache_config_info's labels are settings."""
+    """Families by name: type, and samples by name and labels. Values of cache_config_info's labels are settings."""
     found: Shape = {}
     for family in text_string_to_metric_families(text):
         if family.name.startswith("vllm:"):

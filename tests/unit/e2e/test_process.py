@@ -1,4 +1,4 @@
-"""The fleet as a process of its own: it serves while the cluster is away, and goes when it is told to."""
+"""The fleet as a separate process: it serves while the cluster is away, and ends when it is stopped."""
 
 from __future__ import annotations
 

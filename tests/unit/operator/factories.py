@@ -79,7 +79,8 @@ def pool(
 
 
 def profile(name: str = "vllm", **spec: Any) -> RuntimeProfile:
-    """Of one token budget, so that variants are named by pool, degree and precision; `tokenBudget=None`: chosen."""
+    """A RuntimeProfile with one token budget, so that variants are named by pool, degree and precision;
+    `tokenBudget=None`: chosen."""
     body = {
         "image": "vllm/vllm-openai:v0.32.0",
         "version": "0.32.0",
@@ -93,7 +94,7 @@ def profile(name: str = "vllm", **spec: Any) -> RuntimeProfile:
 
 
 def model_profile(name: str = "measured", **spec: Any) -> ModelProfile:
-    """Of the default service on one H100; `stepFactors` all 1 unless `points` are given."""
+    """A ModelProfile of the default service on one H100; `stepFactors` all 1 unless `points` are given."""
     body: dict[str, Any] = {
         "model": LLAMA.removeprefix("hf://"),
         "gpu": "H100",

@@ -1,4 +1,4 @@
-"""What kopf leaves behind when its watches are told to stop is no news; before that it is."""
+"""What kopf leaves behind when its watches are stopped is not reported; before that it is."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_task_that_nobody_awaits_is_told_unless_watches_end(
 
 @pytest.fixture
 def kopf_loggers() -> Iterator[list[logging.Logger]]:
-    """As `logs.configure` leaves them: each with a level of its own."""
+    """Loggers as `logs.configure` leaves them: each with a separate level."""
     loggers = [logging.getLogger(name) for name in ("kopf", "kopf._core.reactor.running")]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The operator's process never loads the solver: it crashes or stalls in a process of its own."""
+"""The operator's process never loads the solver: it crashes or stalls in a separate process."""
 
 from __future__ import annotations
 

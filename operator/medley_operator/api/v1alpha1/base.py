@@ -1,4 +1,4 @@
-"""What every API model is built on: names of the group, the two base models, and rules that span fields.
+"""Foundation of every API model: names of the group, the two base models, and rules that span fields.
 
 A rule is written once, as a CEL expression for the API server and as the same predicate in Python, so that an object
 refused by `kubectl apply` is refused by `medley plan -f` too. Pure: imports only pydantic.

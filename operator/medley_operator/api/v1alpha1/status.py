@@ -183,7 +183,7 @@ class UnservedStatus(ObservedModel):
 
 
 class RoutingSavingsStatus(ObservedModel):
-    """What the next better routing mode would save."""
+    """Saving of the next better routing mode."""
 
     mode: str
     saves_per_hour: str

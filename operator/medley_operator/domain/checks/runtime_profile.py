@@ -1,4 +1,4 @@
-"""What a RuntimeProfile must satisfy: `RUNTIME_PROFILE_CHECKS`, in the order in which they are asked. Pure.
+"""Checks that a RuntimeProfile must pass: `RUNTIME_PROFILE_CHECKS`, in the order in which they are asked. Pure.
 
 A profile that is refused shows so in its own status, and so does each service that names it.
 """
@@ -25,7 +25,7 @@ def allowed_arguments_leave_out_what_medley_sets(profile: RuntimeProfile) -> Ref
 
 
 def arguments_can_be_read(profile: RuntimeProfile) -> Refusal | None:
-    """What Medley plans by, such as the format of the KV cache, has a value that it knows."""
+    """Medley knows the values of the flags that it plans by, such as the format of the KV cache."""
     problem = unreadable_argument(profile.spec.engine, flags_of(profile.spec.args))
     return None if problem is None else _invalid(f"spec.args {problem}")
 

@@ -1,4 +1,4 @@
-"""What an LLMService must satisfy before it is planned, as one list: `CHECKS`, asked in this order.
+"""Checks that an LLMService must pass before it is planned, as one list: `CHECKS`, asked in this order.
 
 Each check looks at a `ServiceInput` and answers None or a `Refusal`; the first refusal counts, and a check may rely on
 all before it. A new rule is a function and its line here. Those of other objects: `cluster/pool_checks.py`,

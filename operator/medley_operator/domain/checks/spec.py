@@ -98,7 +98,7 @@ def arguments_are_allowed(given: ServiceInput) -> Refusal | None:
 
 
 def arguments_can_be_read(given: ServiceInput) -> Refusal | None:
-    """What Medley plans by, such as the format of the KV cache, has a value that it knows."""
+    """Medley knows the values of the flags that it plans by, such as the format of the KV cache."""
     problem = unreadable_argument(given.profile.spec.engine, flags_of(given.service.spec.runtime.args))
     return None if problem is None else Refusal(PlanReason.ARGUMENT_NOT_ALLOWED, f"spec.runtime.args {problem}")
 

@@ -113,7 +113,7 @@ WISH_CHECKS: tuple[Callable[[Wish], Refusal | None], ...] = (
     precision_is_one_of_the_models,
     token_budget_is_offered,
 )
-"""What an entry of `spec.variants` must satisfy, in this order."""
+"""Checks that an entry of `spec.variants` must pass, in this order."""
 
 
 def model_is_known(given: ServiceInput) -> Refusal | None:

@@ -1,1 +1,1 @@
-"""What the cluster holds: children that run, pools with their nodes and stock, start-up times of pods."""
+"""The state of the cluster: children that run, pools with their nodes and stock, start-up times of pods."""

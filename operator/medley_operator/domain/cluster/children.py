@@ -1,4 +1,4 @@
-"""What runs of each service now, read from the children in the snapshot. Pure."""
+"""The running replicas of each service, read from the children in the snapshot. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a GPUPool must satisfy to be planned with: `POOL_CHECKS`, in the order in which they are asked. Pure.
+"""Checks that a GPUPool must pass to be planned with: `POOL_CHECKS`, in the order in which they are asked. Pure.
 
 A pool that is refused shows so in its own status. A service that names it in `spec.variants` is refused too; for all
 others the pool does not exist. Apart: a list of what an object must satisfy is read and changed by itself.

@@ -1,4 +1,4 @@
-"""What each pool holds: Ready nodes, stock, zones, GPUs by node, and what of it may be planned with. Pure."""
+"""The content of each pool: Ready nodes, stock, zones, GPUs by node, and what plans may use of it. Pure."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def planner_pools(
     """The pools as the planner sees them: what the replicas in `taken` (not planned this round) leave.
 
     `degrees` are the GPUs per replica of the variants in each pool. Whether replicas pack onto nodes can be planned
-    only where these divide each other; where they do not, nodes are not looked at, and each variant alone is bounded
-    by what the nodes hold.
+    only where these divide each other; where they do not, nodes are ignored, and each variant alone is bounded by what
+    the nodes hold.
     """
     return tuple(
         _planner_pool(state, taken.get(state.pool.metadata.name, {}), degrees=degrees.get(state.pool.metadata.name, ()))

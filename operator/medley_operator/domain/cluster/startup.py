@@ -1,4 +1,4 @@
-"""What starting a replica is taken to last in each pool, from what was measured there. Pure.
+"""The start-up time of a replica in each pool, from the starts that were measured there. Pure.
 
 `values.leadtime` says how starts are read and kept; here they meet services, pools and the planner's figures.
 """
@@ -17,7 +17,7 @@ from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.shapes import model_id
 
 STARTUP_SECONDS = 120.0
-"""What starting one engine is thought to take (image on the node, weights from a near cache) until it is measured.
+"""The assumed start-up time of one engine (image on the node, weights from a near cache) until it is measured.
 
 A profile's `startupTimeout` is when to give up on an engine, many times this, so it bounds the figure and is not it.
 """

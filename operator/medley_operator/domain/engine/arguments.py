@@ -30,7 +30,7 @@ def flags_of(arguments: Iterable[str]) -> Flags:
 
 
 def user_flags(service: LLMService, profile: RuntimeProfile) -> Flags:
-    """What profile and service start the engine with, beside what Medley sets."""
+    """The arguments of profile and service, beside those that Medley sets."""
     return flags_of(_user_args(profile.spec.args, service.spec.runtime.args))
 
 

@@ -26,7 +26,7 @@ SCHEDULING_MARGIN_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class DeploymentInput:
-    """What one Deployment is made from.
+    """The inputs of one Deployment.
 
     `gpus_per_replica` of the pool's GPUs go to each pod, `engine_flags` are those of the variant. `surge` is False
     where the pool has no room for a pod beyond the plan.

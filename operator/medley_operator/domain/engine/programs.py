@@ -1,4 +1,4 @@
-"""What differs between inference servers in a pod: how each is started, and what its container must have.
+"""The differences between inference servers in a pod: how each is started, and what its container must have.
 
 One row by `EngineKind`; all else of arguments and pods is alike for all. Engine flags come and go between versions: a
 flag that the image does not know stops the engine at start. What is written here of vLLM was read from `vllm serve
@@ -19,7 +19,8 @@ CACHE_PATH = "/cache"
 
 @dataclass(frozen=True, slots=True)
 class EngineStart:
-    """What an engine is started with, alike in all variants of a service. `memory_share` is of each GPU, 0 to 1."""
+    """The start of an engine, as far as it is equal in all variants of a service. `memory_share` is of each GPU, 0 to
+    1."""
 
     served_model_name: str
     port: int

@@ -1,8 +1,8 @@
-"""What is to be expected of a service's request rate while new replicas start: from its history to a rate to plan for.
+"""The expected request rate of a service while new replicas start: from its history to a rate to plan for.
 
-Pure. A replica that is asked for now serves in a lead time from now, so the plan is made for the rate that will then
-hardly be exceeded, never for less than what is measured. Capacity goes only when nothing within two lead times needs
-it: a replica that goes takes one lead time to come back.
+Pure. A replica that is created now serves a lead time later, so the plan is made for the rate that will then hardly be
+exceeded, never for less than what is measured. Capacity goes only when nothing within two lead times needs it: a
+replica that goes takes one lead time to come back.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class RateForecasts:
 
     @property
     def needed_rps(self) -> float:
-        """What a plan must serve."""
+        """The rate that a plan must serve."""
         return max(self.measured_rps, self.at_lead.upper_rps if self.at_lead is not None else 0.0)
 
     @property
     def kept_rps(self) -> float:
-        """What a plan may serve without being too large: the most that is expected within two lead times."""
+        """The rate that a plan may serve without being too large: the most that is expected within two lead times."""
         return max(self.needed_rps, self.at_twice.upper_rps if self.at_twice is not None else 0.0)
 
     def planned_rate(self, planned_rps: float | None, *, falling_since: float | None) -> PlannedRate:

@@ -1,1 +1,1 @@
-"""What users read: statuses, conditions, Events and gauges."""
+"""Everything that users read: statuses, conditions, Events and gauges."""

@@ -93,7 +93,7 @@ def _plan_warning(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_N
 
 
 def _not_simulated(outcome: ServiceDecision) -> list[_Note]:
-    """Told once: from this plan on the status says that its capacities are the closed form's."""
+    """Posted once: from this plan on the status says that its capacities are the closed form's."""
     waits = outcome.candidate.waiting
     if waits is None or outcome.goal.kind is not GoalKind.PLANNED:
         return []

@@ -94,7 +94,7 @@ def rejected_status(rejected: InvalidObject, *, own: Mapping[ObjectKey, Manifest
 
 
 def _unreadable_drafts(rejected: InvalidObject, own: Mapping[ObjectKey, Manifest]) -> dict[str, Draft]:
-    """All conditions of the object, since what they said of an earlier spec is not looked at any more."""
+    """All conditions of the object, because what they said of an earlier spec does not count any more."""
     if rejected.key.kind == "LLMService":
         return unreadable_drafts(sum(variant.ready for variant in running_variants(own).values()), rejected.refusal)
     refused = Draft(_FALSE, rejected.refusal.reason, rejected.refusal.message)

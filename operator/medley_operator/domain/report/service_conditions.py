@@ -1,7 +1,7 @@
 """The conditions of one LLMService: `SERVICE_CONDITIONS`, each with its type and how it is judged. Pure.
 
 A condition rests on what this round has seen or decided. Where there is nothing to judge it is Unknown, never True
-because something was asked for. A new condition is a function and a row of the tuple in this file, and a row in
+because nothing speaks against it. A new condition is a function and a row of the tuple in this file, and a row in
 docs/reference.md.
 """
 

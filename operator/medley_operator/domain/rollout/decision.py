@@ -1,4 +1,4 @@
-"""What one round found and decided for one service, gathered for status, Events and gauges. Values only."""
+"""The findings and decisions of one round for one service, gathered for status, Events and gauges. Values only."""
 
 from __future__ import annotations
 

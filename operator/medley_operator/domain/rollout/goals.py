@@ -1,4 +1,4 @@
-"""What each service should have after this round: the new plan's replicas, the last plan's, or what it has. Pure."""
+"""The goal of each service after this round: the new plan's replicas, the last plan's, or what it has. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GoalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What to reach for one service, and how PlanReady reads. `fleet` is the plan that `plan` is part of.
+    """The goal of one service, and the text of PlanReady. `fleet` is the plan that `plan` is part of.
 
     `shortage` is what the cluster lacks for this service, also where so much is lacking that there is no `plan`.
     """
@@ -46,7 +46,7 @@ class Goal:
     binding: tuple[LimitUse, ...] = ()
     """Limits that leave no room for one more replica of the service."""
     checked: Checked | None = None
-    """What simulation says of the plan; None where it was not checked this round."""
+    """The simulated attainment of the plan; None where it was not checked this round."""
     capacity_factors: Mapping[str, float] = field(default_factory=dict)
     sticky_message: bool = field(default=False)
 

@@ -128,7 +128,7 @@ def mix_capacities(turn: ServiceRound, memory: FleetMemory) -> dict[str, float]:
 
 
 def _as_planned(turn: ServiceRound, name: str) -> bool:
-    """Whether the last plan, which stays, was made with a simulated capacity that is not at hand: neither the weights
+    """Whether the last plan, which stays, was made with a simulated capacity that is missing now: neither the weights
     nor the status may go by the closed form meanwhile."""
     waits = turn.candidate.waiting
     return turn.goal.plan is None and waits is not None and name in waits.variants

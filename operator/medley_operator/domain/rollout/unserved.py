@@ -52,7 +52,7 @@ _MINIMA = (
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """What the cluster lacks for a service: reason and message of CapacityAvailable."""
+    """The shortage of the cluster for a service: reason and message of CapacityAvailable."""
 
     reason: str
     message: str
@@ -69,7 +69,8 @@ def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
 
 
 def shortage(plan: ServicePlan) -> Shortage | None:
-    """What the cluster lacks; None where only the service's own limits bind. The reason is that of the largest part."""
+    """The shortage of the cluster; None where only the service's own limits bind. The reason is that of the largest
+    part."""
     lacking = [(reason, rows) for reason, rows in _by_reason(plan) if reason in _SHORTAGES]
     if not lacking:
         return None

@@ -42,7 +42,7 @@ def mix_capacity_rps(demand: Demand, capacity_rps: tuple[float, ...], served: fr
 def ready_weights(
     *, ready: Mapping[str, int], desired: Mapping[str, int], capacity_rps: Mapping[str, float]
 ) -> dict[str, int]:
-    """Weights that sum to 1000, or are all 0 where there is and will be no replica. Keys are those of `capacity_rps`.
+    """Weights that sum to 1000, or are all 0 where no replica runs or is planned. Keys are those of `capacity_rps`.
 
     Where no replica has capacity for the load they share it by number: slow answers are better than none.
     """

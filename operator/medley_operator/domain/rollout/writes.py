@@ -23,7 +23,7 @@ from medley_operator.domain.values.snapshot import Apply, Delete, Manifest, Obje
 
 @dataclass(frozen=True, slots=True)
 class ReplicaTargets:
-    """What this round asks for: replicas now (`replicas`) and in the end (`desired`), route weights, room to surge.
+    """The targets of this round: replicas now (`replicas`) and in the end (`desired`), route weights, room to surge.
 
     `weights` is None where the service has no route.
     """

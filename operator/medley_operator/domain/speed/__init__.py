@@ -1,1 +1,1 @@
-"""What is known of how fast engines run: ModelProfiles and online calibration."""
+"""The known speed of engines: ModelProfiles and online calibration."""

@@ -1,4 +1,4 @@
-"""What is known of each engine's speed from its counters, folded window by window, and the factors that planning uses.
+"""The known speed of each engine from its counters, folded window by window, and the factors that planning uses.
 
 Pure. The filter itself is the planner's; here its windows are sorted by engine, and the factors that planning uses
 change only where they moved enough to matter, so that noise makes no new plans.
@@ -131,7 +131,7 @@ def _by_variant(figures: Mapping[PodGroup, EngineFigures]) -> dict[VariantKey, l
 
 
 def _of_this_estimate(known: KnownEngine, run: EnginePods) -> KnownEngine:
-    """What is known, or nothing where the estimate is another than that which was corrected."""
+    """The known calibration, or none where the estimate differs from the one that was corrected."""
     step = run.prior(UNCORRECTED)
     seconds = step.seconds(prefill_tokens=512, prefill_attended=131_072, decode_sequences=16, kv_tokens=16_384)
     if known.estimate_seconds is None:

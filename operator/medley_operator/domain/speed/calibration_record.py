@@ -1,4 +1,4 @@
-"""What is known of all engines as the data of a ConfigMap, and back: one key per engine, one JSON text each. Pure.
+"""The calibration of all engines as the data of a ConfigMap, and back: one key per engine, one JSON text each. Pure.
 
 An entry says its version. Version 1 had no number, and the keys of its engines no format of the KV cache: they are read
 as engines with the default one, which most of them were.
@@ -42,7 +42,7 @@ MOST_WORDS = 200
 
 @dataclass(frozen=True, slots=True)
 class ReadEngines:
-    """What a ConfigMap held, and a sentence for each entry of it that cannot be used."""
+    """The content of a ConfigMap, and a sentence for each entry that cannot be used."""
 
     engines: KnownEngines
     problems: tuple[str, ...]

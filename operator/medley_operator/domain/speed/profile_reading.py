@@ -36,7 +36,7 @@ _CONFIG = (
 
 @dataclass(frozen=True, eq=False)
 class ProfileInput:
-    """What the checks of a profile look at. `shapes`: those of models that services run, by name in lower case.
+    """The input of the checks of a profile. `shapes`: those of models that services run, by name in lower case.
 
     What is worked out on the way is worked out once; each fact says which checks must have passed before.
     """
@@ -196,7 +196,7 @@ def points_can_be_fitted(given: ProfileInput) -> Refusal | None:
 
 
 def error_is_small_enough(given: ProfileInput) -> Refusal | None:
-    """What is further off than `MOST_ERROR` says less than the data sheet."""
+    """A profile with an error above `MOST_ERROR` is worse than the data sheet."""
     what, error = "spec.errorPercent", given.stated_error
     if isinstance(given.fit, Fit):
         what, error = "spec.points: the best fit", max(given.fit.error, error)
@@ -220,7 +220,7 @@ MODEL_PROFILE_CHECKS: tuple[Callable[[ProfileInput], Refusal | None], ...] = (
     points_can_be_fitted,
     error_is_small_enough,
 )
-"""What a ModelProfile must satisfy to be believed, in this order."""
+"""Checks that a ModelProfile must pass to be used, in this order."""
 
 
 def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derates: Derates) -> Known | Refusal:

@@ -1,4 +1,4 @@
-"""What each `ModelProfile` is used for, which services could use it, and its status. Pure.
+"""The use of each `ModelProfile`, the services that could use it, and its status. Pure.
 
 The status of a profile that makes no sense says so, and everything else is planned as if it were not there: the
 estimate of the data sheet stays.

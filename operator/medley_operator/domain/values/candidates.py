@@ -1,4 +1,4 @@
-"""What `prepare` finds out about each service and hands to the planner and to `decide`, as values.
+"""The findings of `prepare` about each service, as values for the planner and for `decide`.
 
 Kept apart from the code that fills them, so that tests and the command line can read them without it.
 """
@@ -89,7 +89,7 @@ class VariantCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Variants that run on simulated capacities that are not at hand now. `overdue`: it is not waited any longer."""
+    """Variants that run on simulated capacities that are missing now. `overdue`: it is not waited any longer."""
 
     variants: tuple[str, ...]
     since_seconds: float
@@ -97,7 +97,7 @@ class Waiting:
 
 
 class Disposition(StrEnum):
-    """What is done with a service in this round."""
+    """The treatment of a service in this round."""
 
     PLANNED = "planned"
     HELD = "held"
@@ -144,7 +144,7 @@ class Prepared:
     model_profiles: tuple[Judgement, ...] = ()
     leads: LeadTimes = field(default_factory=LeadTimes)
     subjects: Mapping[str, Subject] = field(default_factory=dict)
-    """What the check of the plan must know beside the problem, by the service's name in it."""
+    """Facts that the check of the plan needs beside the problem, by the service's name in it."""
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:

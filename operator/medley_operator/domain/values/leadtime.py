@@ -20,7 +20,7 @@ COLD_SECONDS = 600.0
 MAX_STARTS = 20
 """Starts kept of each kind, the latest."""
 FEWEST_STARTS = 3
-"""A figure for planning needs so many."""
+"""A figure for planning needs at least this many starts."""
 QUANTILE = 0.9
 CLOCK_SLACK_SECONDS = 2.0
 """Times of one pod come from the API server, the scheduler and a kubelet, each to the second."""
@@ -90,7 +90,7 @@ class LeadTimes:
         return ordered[math.ceil(QUANTILE * len(ordered)) - 1]
 
     def startup_seconds(self, *, model: str, gpu: str, makes_nodes: bool) -> float | None:
-        """What to plan with; None while it was not measured often enough.
+        """The lead time to plan with; None while it was not measured often enough.
 
         Where nodes are made on demand a replica may wait for one, so that cold starts count first.
         """

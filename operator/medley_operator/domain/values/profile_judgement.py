@@ -1,4 +1,4 @@
-"""What is found out about a `ModelProfile`, as values. Pure."""
+"""The judgement of a `ModelProfile`, as values. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from medley_planner.capacity import EngineKey, Speed
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an accepted profile says. `error` is the mean relative error of TPOT, as a share; `note` is for people."""
+    """The content of an accepted profile. `error` is the mean relative error of TPOT, as a share; `note` is for
+    people."""
 
     key: EngineKey
     speed: Speed

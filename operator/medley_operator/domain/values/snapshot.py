@@ -1,4 +1,4 @@
-"""What one round of the fleet loop sees and what it decides, as values.
+"""The input and the decisions of one round of the fleet loop, as values.
 
 `fleet.observe` does all the I/O and fills one `Snapshot`; `domain.prepare` and `domain.decide` turn it into a planner
 problem and then into a `Decision`; `fleet.publish` carries that out. Between rounds only a `FleetMemory` is kept.
@@ -76,7 +76,7 @@ class MetricsReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What Prometheus says of one service: a demand, or why there is none.
+    """The answer of Prometheus about one service: a demand, or why there is none.
 
     `samples` is the number of requests behind the figures; `message` says what was asked and answered. A service that
     is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0.
@@ -119,7 +119,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class LoadBasis:
-    """What the rate of a demand rests on: requests per second as measured, and the margin of the forecast.
+    """The origin of a demand's rate: requests per second as measured, and the margin of the forecast.
 
     `forecast_margin` is a part of the rate forecast; None where what was measured is planned.
     """
@@ -130,7 +130,7 @@ class LoadBasis:
 
 @dataclass(frozen=True, slots=True)
 class ServiceMemory:
-    """What is kept of one service between rounds: the demand that its plan was made for, and that plan.
+    """The memory of one service between rounds: the demand that its plan was made for, and that plan.
 
     `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
     than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
@@ -151,7 +151,7 @@ class ServiceMemory:
 
 @dataclass(frozen=True, slots=True)
 class FleetMemory:
-    """What is kept between rounds; services by key. Losing it costs nothing but one fresh plan.
+    """The memory between rounds; services by key. Losing it costs nothing but one fresh plan.
 
     `leads`: how long replicas took to start.
     """

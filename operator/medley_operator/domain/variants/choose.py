@@ -175,7 +175,7 @@ def _one_budget_each(
     running: Collection[str],
     service: LLMService,
 ) -> tuple[Variant, ...]:
-    """One token budget for each pool, degree and precision; what runs and what is asked for stays beside it."""
+    """One token budget for each pool, degree and precision; running and requested variants stay beside it."""
 
     def is_asked_for(row: Row) -> bool:
         ask = asks[row.source]
@@ -201,8 +201,8 @@ def _same_basis(rows: Sequence[Row]) -> frozenset[str]:
 
 
 def _missing(rows: Sequence[Row], kept: Collection[str], engine: Engine, *, chosen: bool) -> tuple[TableKey, ...]:
-    """The tables that are worth simulating, each once. Where the budget is chosen, every way to run has one of the
-    default, and only those that are planned with have the others too: else there were three times as many."""
+    """The tables that are worth simulating, each once. Where the budget is chosen, every layout has one of the default,
+    and only those that are planned with have the others too: else there were three times as many."""
     planned = {row.way for row in rows if row.name in kept}
     worth = (
         row for row in rows if not chosen or row.way in planned or row.replica.token_budget == engine.token_budgets[0]

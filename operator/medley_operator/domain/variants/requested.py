@@ -1,4 +1,4 @@
-"""What a service asks of the planner's variants: the pools and ways that its spec names, else every pool in every way.
+"""The variants that a service asks for: the pools and layouts that its spec names, else every layout in every pool.
 
 Pure. What a spec can get wrong about it has passed the checks (`domain.checks`) before.
 """
@@ -30,7 +30,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What is asked for, and the pools that cannot be used."""
+    """The requested pools and layouts, and the pools that cannot be used."""
 
     asks: tuple[Ask, ...]
     omitted: tuple[Omitted, ...]
@@ -45,8 +45,8 @@ def precisions_of(service: LLMService) -> tuple[Precision, ...]:
 
 
 TOKEN_BUDGETS = (2048, 512, 8192)
-"""What is tried where a RuntimeProfile says nothing, the default first: the engine's own default for online serving,
-one that disturbs decoding little, and one that serves long prompts fast."""
+"""The token budgets to try where a RuntimeProfile has none, the default first: the engine's own default for online
+serving, one that disturbs decoding little, and one that serves long prompts fast."""
 
 
 def chooses_token_budget(profile: RuntimeProfile) -> bool:
@@ -73,7 +73,8 @@ def engine_of(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed = ESTIMATE,
 ) -> Engine:
-    """What holds for all variants of the service. Only the `speeds` of its model and engine version count.
+    """The parts of an engine that hold for all variants of the service. Only the `speeds` of its model and engine
+    version count.
 
     A speed whose KV cache does not hold a sequence of the service's length is of an engine that could not serve it: it
     does not count, so that a typing error in a profile does not remove a variant.

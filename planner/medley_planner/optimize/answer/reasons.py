@@ -33,7 +33,7 @@ def shed_reason(task: Task, left: Room, *, seconds: float) -> tuple[UnservedReas
 
 
 def _scarce(task: Task, left: Room) -> list[Limit]:
-    """What keeps another replica out, by the variants that could carry the demand, the cheapest first."""
+    """The reasons that keep another replica out, by the variants that could carry the demand, the cheapest first."""
     order = sorted(range(len(task.variants)), key=lambda index: task.cost[index])
     return [limit for index in order if task.able[index] for limit in left.scarce(task.variants[index])]
 

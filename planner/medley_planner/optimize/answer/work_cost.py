@@ -1,4 +1,4 @@
-"""What the same requests cost on a variant and on those in use, fractions of a replica counted: the price of work.
+"""The cost of the same requests on a variant and on those in use, fractions of a replica counted: the price of work.
 
 Staffing is left out: it falls with size, so that this is what variants cost beside each other as the load grows. The
 reason of an omitted variant and the figures beside it rest on this one comparison, so that they cannot differ.

@@ -1,4 +1,5 @@
-"""What the steps of the column search share: services as arrays, the columns gathered so far, what limits leave.
+"""The common state of the steps of the column search: services as arrays, the columns gathered so far, what limits
+leave.
 
 Its methods are the moves that `solve.py` puts in order: agree on prices, round, choose by the integer master.
 """
@@ -23,7 +24,7 @@ from medley_planner.optimize.task.task import Task
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ColumnCase:
-    """What all steps share. `stock` is what the minima leave."""
+    """The common state of all steps. `stock` is what the minima leave."""
 
     tasks: Sequence[Task]
     effort: Effort

@@ -61,7 +61,7 @@ def round_off(
 
 def improve(given: Options, choice: Ints, stock: Floats, *, seconds_left: Callable[[], float]) -> Ints:
     """The best swaps of one service that fit into what is left, else of two of which one makes room for the other;
-    again and again. Pairs only as long as there is time; single swaps always, so that no service ends up dearer than a
+    again and again. Pairs only as long as there is time; single swaps always, so that no service costs more than a
     fleet of one type that is among the columns and fits."""
     choice = choice.copy()
     for _ in range(_MOST_SWAPS):

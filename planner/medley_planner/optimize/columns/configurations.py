@@ -27,7 +27,7 @@ class Configurations:
 
 
 def best_of(found: Configurations, services: int, *, floor: Floats, within: Floats, keep: int) -> Configurations:
-    """The `keep` cheapest of each service, none dearer than `within`; all cheaper than `floor` have been found."""
+    """The `keep` cheapest of each service, none above `within`; all cheaper than `floor` have been found."""
     order = np.lexsort((found.price, found.row))
     row, price = found.row[order], found.price[order]
     size = np.bincount(row, minlength=services)

@@ -23,7 +23,7 @@ _ROUNDS = 60
 _FAR = 0.01
 """The same distance above which pricing need not be thorough: prices will change a lot."""
 _NEARLY = 1.25
-"""How many times dearer than its service's cheapest a configuration may be and still enter the master's relaxation:
+"""How many times the cost of its service's cheapest a configuration may have and still enter the master's relaxation:
 most of the simple fleets of one variant never matter, and would be half of its columns."""
 _SMOOTHING = 0.4
 _KEPT_PER_ROUND = 4
@@ -32,7 +32,7 @@ _LEAST_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agreed:
-    """What column generation ended with: the best bound (beyond the minima's cost), the prices that prove it, the
+    """The result of column generation: the best bound (beyond the minima's cost), the prices that prove it, the
     relaxation's own value and weight of each column of the book, and the price of an unmet request per second."""
 
     bound: float

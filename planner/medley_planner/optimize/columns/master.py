@@ -1,7 +1,7 @@
 """The master program over the gathered configurations: one for each service, together within the stock of each pool.
 
 Its relaxation shows what each limit is worth (its price), its integer form which configurations to take. Only columns
-that can be part of something better than the choice at hand enter the latter: one whose price is above its service's
+that can be part of something better than the present choice enter the latter: one whose price is above its service's
 proven least by more than the whole gap cannot. It stops by nodes, so that equal input makes an equal choice where the
 deadline does not bind.
 """

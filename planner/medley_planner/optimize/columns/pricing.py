@@ -31,7 +31,7 @@ from medley_planner.optimize.task.task import Task
 _EXACT_GAP = 1e-4
 """Gap up to which a service routed by class is solved while prices are sought; its bound stays true."""
 _RULED_SLACK, _RULED_KEEP = 0.01, 24
-"""How near the cheapest, and how many, fleets of a service with rules are looked at for allowed ones."""
+"""How near the cheapest, and how many, fleets of a service with rules are searched for allowed ones."""
 _JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
 """Fleets of such a service that are judged in a round, and where those near the cheapest are looked for as well."""
 
@@ -140,7 +140,7 @@ class Pricer:
         return Configurations(row[kept], own[kept], np.zeros(int(kept.sum())), np.zeros(int(kept.sum())))
 
     def now(self) -> Configurations:
-        """What runs at this time, where that is within the limits and serves all; not priced."""
+        """The running replicas, where they are within the limits and serve all; not priced."""
         rows, counts = [], []
         for row, index in enumerate(self._fleet.index.tolist()):
             task = self._tasks[index]

@@ -2,7 +2,7 @@
 
 A share of spot GPUs is a linear rule, so it has a price: with it on replicas in spot pools (and off the others, by the
 share that may be spot) every allowed fleet costs no more than it does, and the relaxation comes near the cheapest
-allowed one. The other rules are only looked at.
+allowed one. The other rules are only checked.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Rules:
 
     def priced(self, prices: Floats, relaxed: Callable[[Floats], Floats]) -> Floats:
         """Prices with what the spot share is worth in them. `relaxed` gives the relaxation's value at given prices,
-        which is highest (it is concave) where the share is neither too cheap nor too dear."""
+        which is highest (it is concave) where the share is neither too cheap nor too expensive."""
         bound = self.any & (self.share < 1)
         if not bound.any():
             return prices

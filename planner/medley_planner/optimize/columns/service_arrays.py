@@ -32,7 +32,7 @@ _MANY = 10**9
 _AT_ONCE = 4000
 """Configurations whose use is added up in one go; bounds the memory that takes."""
 _WEIGHTS = {Priority.HIGH: 1e4, Priority.NORMAL: 1e2, Priority.LOW: 1.0}
-"""What an unmet request of each priority weighs against one of low priority."""
+"""The weight of an unmet request of each priority, relative to one of low priority."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,7 @@ class ServiceArrays:
         return priced
 
     def use_of(self, row: Ints, counts: Ints) -> Floats:
-        """What these counts of the services `row` take of each limit."""
+        """The use of each limit by these counts of the services `row`."""
         taken = np.zeros((len(row), self.use.shape[2]))
         for start in range(0, len(row), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)

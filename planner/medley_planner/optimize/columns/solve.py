@@ -23,7 +23,7 @@ from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task
 
 _PENALTY = 1000.0
-"""Price of an unmet request against the dearest way to serve one, where demand must be left out."""
+"""Price of an unmet request relative to the most expensive way to serve one, where demand must be left out."""
 _NO_UNMET = 1e-9
 
 
@@ -56,7 +56,7 @@ def solve_columns(
 
 
 def relaxed_prices(tasks: Sequence[Task], room: Room, *, seconds: float) -> dict[int, float]:
-    """What one more of each row of the room would save per hour, if configurations could be mixed in any parts; empty
+    """The saving per hour of one more of each row of the room, if configurations could be mixed in any parts; empty
     where there was no answer in the time."""
     ends = seconds
     nothing = [0.0] * len(room.limits)

@@ -30,7 +30,7 @@ _NODES = 2000
 def steady(
     tasks: Sequence[Task], answers: Answers, room: Room, *, within: float, seconds_left: Callable[[], float]
 ) -> tuple[Answer, ...]:
-    """The answers, or others with fewer changes that serve as much and are at most the part `within` dearer."""
+    """The answers, or others with fewer changes that serve as much and cost at most the part `within` more."""
     found = answers.answers
     moved = [changes(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)]
     if not any(any(task.current) for task in tasks) or not any(moved):
@@ -73,7 +73,7 @@ def _one_by_one(
 
 
 def _unmoved(task: Task, answer: Answer, room: Room, *, spare: float) -> Answer | None:
-    """What runs now, if it serves all within all limits and is not too dear."""
+    """The running replicas, if they serve all within all limits and are not too expensive."""
     running = task.current
     dearer = objective_per_hour(task, running) - objective_per_hour(task, answer.replicas)
     if dearer > spare or not obeys(task, running) or shortfall(task, running) or not _within_caps(task, running):

@@ -2,7 +2,7 @@
 
 Every step keeps the plan within stock and lowers it in the order of the levels (shortfall, unmet demand, cost), so this
 can stop at any time. The cheapest single type is tried first and needs no solver: whatever the deadline, no service
-ends up dearer than one type alone would be.
+costs more than one type alone would.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ class _State:
         return False
 
     def _source(self, index: int, variant: int, step: int) -> tuple[int | None, Sequence[int], Room] | None:
-        """Who gives up what for `step` replicas of the variant, and what is left then; nobody where that is free."""
+        """The services that give up replicas for `step` replicas of the variant, and what is left then; none where that
+        is free."""
         task = self._tasks[index]
         taken = self._left.after(task, [step if other == variant else 0 for other in range(len(task.variants))])
         if taken.fits():

@@ -1,4 +1,5 @@
-"""What given replicas serve, and how the requests are spread over them: the exact shares behind whole replica counts.
+"""The demand that given replicas serve, and the shares of the requests on them: the exact shares behind whole replica
+counts.
 
 The solver's own shares carry its tolerances; here they are found anew for replicas that are already whole, so that a
 plan never owes its fit to a tolerance. Among the shares that fit, the ones that load all variants evenly are taken.

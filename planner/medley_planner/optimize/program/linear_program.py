@@ -26,7 +26,7 @@ class Program:
 
 
 class Proof(StrEnum):
-    """What a solve proved."""
+    """The result that a solve proved."""
 
     OPTIMAL = "optimal"
     INCUMBENT = "incumbent"

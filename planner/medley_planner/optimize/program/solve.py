@@ -42,7 +42,7 @@ class Answers:
     answers: tuple[Answer, ...]
     bound: float
     prices: Mapping[int, float] = field(default_factory=dict)
-    """What one more of each row of the room would save per hour in the relaxation behind the bound, where there is
+    """The saving per hour of one more of each row of the room in the relaxation behind the bound, where there is
     one."""
 
     @property

@@ -1,4 +1,4 @@
-"""What the replicas of a service cost per hour, and what starting new ones adds in the comparison of plans."""
+"""The cost per hour of a service's replicas, and the charge for starting new ones in the comparison of plans."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def switching_per_hour(task: Task, replicas: Sequence[int]) -> float:
 
 
 def objective_per_hour(task: Task, replicas: Sequence[int]) -> float:
-    """What plans are compared by: cost and switching cost together."""
+    """The figure by which plans are compared: cost and switching cost together."""
     return cost_per_hour(task, replicas) + switching_per_hour(task, replicas)
 
 

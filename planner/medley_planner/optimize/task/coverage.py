@@ -39,7 +39,7 @@ def prepare(service: Service, room: Room, *, horizon_seconds: float) -> tuple[Ta
 
 
 class _Maker:
-    """What all tasks of one service share."""
+    """The common parts of all tasks of one service."""
 
     def __init__(self, service: Service, room: Room, horizon_seconds: float) -> None:
         self._service = service
@@ -61,7 +61,8 @@ class _Maker:
         )
 
     def cuts(self, within: _Buckets) -> list[_Buckets]:
-        """What single variants cover of these buckets, the one with most demand first; one empty cut if none do."""
+        """The parts of these buckets that single variants cover, the one with most demand first; one empty cut if none
+        do."""
         found = {cover & within for cover in self.usable}
         found = {cut for cut in found if cut} or {frozenset[int]()}
         return list(found) if len(found) == 1 else sorted(found, key=self._preference)

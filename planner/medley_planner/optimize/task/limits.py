@@ -40,7 +40,7 @@ class Room:
     above: Mapping[str, frozenset[str]]
     rows_of: Mapping[str, tuple[int, ...]]
     known: dict[tuple[str, int, float], tuple[tuple[int, float], ...]] = field(default_factory=dict, compare=False)
-    """What `uses` has found before, whatever is left: services ask for the same replicas again and again."""
+    """Earlier results of `uses`, for every rest: services ask for the same replicas again and again."""
 
     def uses(self, variant: Variant) -> tuple[tuple[int, float], ...]:
         """Row and how much of it one replica takes."""
@@ -75,7 +75,7 @@ class Room:
         return fits
 
     def after(self, task: Task, replicas: Sequence[int]) -> Room:
-        """What these replicas leave; below 0 where they take more than there is. Negative counts give back."""
+        """The rest that these replicas leave; below 0 where they take more than there is. Negative counts give back."""
         left = list(self.left)
         for variant, count in zip(task.variants, replicas, strict=True):
             if count:
@@ -84,7 +84,7 @@ class Room:
         return replace(self, left=tuple(left))
 
     def after_all(self, fleet: Iterable[tuple[Task, Sequence[int]]]) -> Room:
-        """What these tasks with their replicas leave."""
+        """The rest that these tasks with their replicas leave."""
         left = self
         for task, replicas in fleet:
             left = left.after(task, replicas)
@@ -171,7 +171,7 @@ def _limits_of(pool: Pool, sizes: Sequence[int]) -> Iterator[Limit]:
 
 
 def node_sizes(pool: Pool) -> tuple[int, ...] | None:
-    """GPUs of each node that replicas may be placed on; None where packing is not looked at or nodes have no end."""
+    """GPUs of each node that replicas may be placed on; None where packing is not checked or nodes have no limit."""
     if pool.node_price is not None:
         most = pool.node_price.max_nodes
         return None if most is None else (pool.node_price.gpus,) * most

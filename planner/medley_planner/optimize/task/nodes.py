@@ -45,7 +45,7 @@ def node_counts(pools: Mapping[str, Pool], fleet: Fleet) -> tuple[NodeCount, ...
 
 
 def idle_per_hour(pools: Mapping[str, Pool], fleet: Fleet) -> float:
-    """What idle parts of nodes cost in US dollars per hour."""
+    """The cost of idle parts of nodes in US dollars per hour."""
     return math.fsum(count.idle_cost_per_hour for count in node_counts(pools, fleet))
 
 

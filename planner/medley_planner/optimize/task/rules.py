@@ -1,4 +1,4 @@
-"""What a service requires of its replicas beyond carrying the load, as one table: a requirement is a row of it.
+"""The requirements of a service on its replicas beyond carrying the load, as one table: a requirement is a row of it.
 
 A row says when the requirement binds, whether given replicas obey it, and which rows it makes of a program's replica
 columns; everything that plans asks the table. Counts alone decide, whatever the routing, but for the loss of a replica,
@@ -182,12 +182,12 @@ def takes_a_program(task: Task) -> bool:
 
 
 def binding(task: Task) -> tuple[Requirement, ...]:
-    """What could forbid a fleet of this service; for asking about many fleets of it."""
+    """The requirements that could forbid a fleet of this service; for asking about many fleets of it."""
     return tuple(requirement for requirement in REQUIREMENTS if requirement.binds(task))
 
 
 def obeys(task: Task, replicas: Sequence[int], among: Sequence[Requirement] | None = None) -> bool:
-    """Whether these replicas keep all requirements on counts, or those `among` them; minima are not looked at."""
+    """Whether these replicas keep all requirements on counts, or those `among` them; minima are ignored."""
     for requirement in REQUIREMENTS if among is None else among:  # noqa: SIM110 - asked for every variant of every service: twice as fast as all()
         if not requirement.obeyed(task, replicas):
             return False
@@ -195,7 +195,7 @@ def obeys(task: Task, replicas: Sequence[int], among: Sequence[Requirement] | No
 
 
 def limiting(task: Task) -> list[tuple[UnservedReason, Requirement]]:
-    """What binds and may be why demand is left out, in the order of the reasons."""
+    """The requirements that bind and may be the reason for unserved demand, in the order of the reasons."""
     found = ((requirement.reason, requirement) for requirement in binding(task))
     order = list(UnservedReason)
     named = [(reason, requirement) for reason, requirement in found if reason is not None]

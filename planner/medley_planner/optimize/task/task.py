@@ -25,7 +25,7 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """What the program needs of a service.
+    """The facts about a service that the program needs.
 
     `classes` hold the served buckets (indices in the demand), `rates` their requests per second by class. `work[j, c]`
     is the load in replicas of variant j if it got all of class c, infinite where it cannot serve it. `able[j]` says

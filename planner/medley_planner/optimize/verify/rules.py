@@ -11,7 +11,7 @@ TOLERANCE = 1e-6
 
 
 class Rule(StrEnum):
-    """What a plan must obey."""
+    """A rule that a plan must obey."""
 
     STRUCTURE = "Structure"
     """The plan has each service and each of its variants, once and in order."""
@@ -34,7 +34,7 @@ class Rule(StrEnum):
     POWER = "Power"
     """No power domain, with all below it, draws more than its budget."""
     SHARES = "Shares"
-    """What is served and what is not make up each bucket; nothing is sent to a variant without a replica."""
+    """The served and the unserved parts make up each bucket; nothing is sent to a variant without a replica."""
     ROUTING = "Routing"
     """The shares are ones that the service's routing mode can bring about."""
     CAPACITY = "Capacity"
@@ -54,7 +54,7 @@ class Rule(StrEnum):
     LIMITS = "Limits"
     """Each shared limit that is listed exists once, with its true use and end, and a price that is not negative."""
     UNSERVED = "Unserved"
-    """What is left out is a positive rate, not above the bucket's, and names limits that the problem has."""
+    """The unserved rate is positive, not above the bucket's, and names limits that the problem has."""
     STATUS = "Status"
     """The status says what the plan leaves out."""
     PRIORITY = "Priority"

@@ -1,4 +1,4 @@
-"""What services share: GPUs and nodes of pools, watts of power domains, and what the plan says of their use."""
+"""Shared limits: GPUs and nodes of pools, watts of power domains, and what the plan says of their use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sizes = dict[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What all replicas take: by pool the replicas of each size and what they cost, by power domain watts."""
+    """The use by all replicas: by pool the replicas of each size and their cost, by power domain watts."""
 
     sizes: Mapping[str, Sizes]
     cost_per_hour: Mapping[str, float]
@@ -185,7 +185,7 @@ def _true_limit(problem: Problem, entry: LimitUse, taken: Taken) -> tuple[float,
 
 
 def _all_nodes(pool: Pool) -> tuple[int, ...] | None:
-    """GPUs of each node that there may be; None where nodes have no end or are not looked at."""
+    """GPUs of each node that there may be; None where nodes have no limit or packing is not checked."""
     if pool.node_price is not None:
         most = pool.node_price.max_nodes
         return None if most is None else (pool.node_price.gpus,) * most

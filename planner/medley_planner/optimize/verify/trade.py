@@ -22,7 +22,7 @@ _STEPS = 12
 
 
 def certain_gain_rps(service: Service, planned: ServicePlan, index: int) -> float:
-    """More requests/s with one more replica of variant `index`; replica limits are not looked at here."""
+    """More requests/s with one more replica of variant `index`; replica limits are ignored here."""
     if sees_no_size(service):
         return _gain_blind(service, planned, index)
     served = served_parts(service, planned)

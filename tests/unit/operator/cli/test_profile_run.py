@@ -28,7 +28,7 @@ KEY = "secret-of-the-test"
 
 @pytest.fixture
 def engine(tmp_path: Path) -> list[str]:
-    """The options that tell of the engine; a small model, since the fake is quicker than a large one could be."""
+    """The options that describe the engine; a small model, because the fake is quicker than a large one could be."""
     config = tmp_path / "config.json"
     config.write_text(json.dumps(CONFIG))
     return ["--model", "acme/small", "--config", str(config), "--gpu", "L4", "--engine-version", "0.32.0"]

@@ -1,4 +1,4 @@
-"""From plan to writes: what is applied, deleted, told and remembered, round after round."""
+"""From plan to writes: what is applied, deleted, reported and remembered, round after round."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_replicas_that_do_not_pack_are_planned_without_nodes() -> None:
     assert pool_of(odd(3), odd(2), **pool).stock_gpus == 24
     services = problem_of(make.snapshot(odd(3), odd(2), pools=[make.pool(gpus_per_node=7)])).services
     assert [service.variants[0].max_replicas for service in services] == [4 * 3, 4 * 2]
-    # Where whole nodes are paid, the one that cannot be planned is told; the other is planned.
+    # Where whole nodes are paid, the one that cannot be planned is reported; the other is planned.
     snapshot = make.snapshot(odd(3), odd(2), pools=[make.pool(cost={"perNodeHour": "4.83"}, **pool)])
     done = run(snapshot)
     assert [service.name for service in problem_of(snapshot).services] == ["demo/tp2"]

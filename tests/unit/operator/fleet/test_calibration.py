@@ -29,7 +29,7 @@ KEY = ObjectKey("ConfigMap", "medley", CONFIG_MAP)
 
 @dataclass
 class Engines:
-    """A Prometheus that tells of one ReplicaSet whose load goes up and down."""
+    """A Prometheus with one ReplicaSet whose load goes up and down."""
 
     error: PrometheusUnavailableError | None = None
     asked: list[int] = field(default_factory=list)

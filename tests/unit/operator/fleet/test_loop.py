@@ -153,7 +153,7 @@ async def test_without_a_problem_the_solver_is_not_asked() -> None:
 
 
 class AtHand:
-    """Tables: `come` tells whether what a round misses is at hand."""
+    """Tables: `come` says whether the missing tables of a round are there."""
 
     def __init__(self, come: bool) -> None:
         self.known: Mapping[TableGroup, tuple[GridRatios, ...]] = {}

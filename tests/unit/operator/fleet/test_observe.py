@@ -1,4 +1,5 @@
-"""A look is whole or an error; what does not parse is told to its owner; what a cluster may lack is no error."""
+"""A look is whole or an error; what does not parse is reported to its owner; what a cluster may lack is not an
+error."""
 
 from __future__ import annotations
 

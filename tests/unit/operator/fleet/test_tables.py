@@ -27,7 +27,7 @@ def made(of: TableKey) -> GridRatios:
 
 @dataclass
 class Simulator:
-    """Gives a table when told to, or says why not."""
+    """Gives a table on request, or says why not."""
 
     asked: list[TableKey] = field(default_factory=list)
     refuse: set[TableKey] = field(default_factory=set)
@@ -48,7 +48,7 @@ class Filler:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(5.0):
-            while not holds():  # noqa: ASYNC110 - what is waited for is told by no event
+            while not holds():  # noqa: ASYNC110 - no event shows what is waited for
                 await asyncio.sleep(0.001)
 
     def keys(self) -> set[TableKey]:
@@ -178,7 +178,7 @@ async def test_the_real_process_answers_at_the_lowest_priority_and_refuses_in_wo
         return [os.getpriority(os.PRIO_PROCESS, int(pid)) for pid in found]
 
     async with asyncio.timeout(30.0):
-        while 19 not in niceness():  # noqa: ASYNC110 - the kernel tells no event
+        while 19 not in niceness():  # noqa: ASYNC110 - the kernel sends no event
             await asyncio.sleep(0.02)
     running.cancel()
     await asyncio.wait({running})

@@ -1,4 +1,4 @@
-"""Metric names as docs/reference.md lists them, and gauges that go when what they tell of goes."""
+"""Metric names as docs/reference.md lists them, and gauges that go when their subject goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server as an httpx transport: streams tokens at a given pace, refuses what it is told to."""
+"""An OpenAI-compatible server as an httpx transport: streams tokens at a given pace, refuses what the test asks for."""
 
 from __future__ import annotations
 

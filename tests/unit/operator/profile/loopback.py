@@ -1,4 +1,4 @@
-"""The fake server on a real socket, in a thread of its own: chunked answers, kept-alive connections, nothing more."""
+"""The fake server on a real socket, in a separate thread: chunked answers, kept-alive connections, nothing more."""
 
 from __future__ import annotations
 

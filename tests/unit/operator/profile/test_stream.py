@@ -1,4 +1,4 @@
-"""Streams cut at any byte tell the same tokens; what a server says of its trouble becomes a failure."""
+"""Streams cut at any byte give the same tokens; what a server says of its trouble becomes a failure."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_plan_that_falls_short_is_told_with_figure_and_way_out_until_it_does_n
     assert is_quiet(told(snapshot, good).decision)
     held = told(snapshot, PlanFailure("SolverTimeout", "late"))
     assert held.condition("SLOAttainable").reason == "PredictedBelowTarget"
-    # Of another plan, which was not simulated yet, nothing is known.
+    # Nothing is known of another plan, which was not simulated yet.
     more = make.service(spec={"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "8"}}})
     other = changed(snapshot, more)
     assert "SLOAttainable" not in [row["type"] for row in told(other, planned(other)).status()["conditions"]]

@@ -1,4 +1,5 @@
-"""Lost data never scales anything down; absent data is planned from what the spec says; no traffic is no loss."""
+"""Lost data never scales anything down; absent data is planned from what the spec says; no traffic is not a loss of
+data."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_limits_and_token_cost_move_with_the_plan_alone() -> None:
     full = LimitUse(LimitKind.STOCK, "l4", 1, 16.0, 16.0, 0.25)
     # Other services fill and leave a pool: nothing of this plan changes.
     assert is_quiet(after(steady.snapshot, None, full).decision)
-    # A status from before limits and token costs were told gets them once.
+    # A status from before limits and token costs were reported gets them once.
     (old,) = steady.snapshot.services
     status = old.status.model_dump(mode="json", by_alias=True, exclude_none=True)
     del status["plan"]["limits"]
@@ -161,7 +161,7 @@ def test_limits_and_token_cost_move_with_the_plan_alone() -> None:
     assert is_quiet(after(snapshot, 0.25, full).decision)
     assert is_quiet(after(snapshot, 0.2501, replace(full, used=15.0, shadow_price_per_hour=0.5)).decision)
     assert is_quiet(after(snapshot, None).decision)
-    # Another load is another plan, and what held for the last one is no longer told.
+    # Another load is another plan, and what held for the last one is no longer shown.
     busier = make.service(spec={"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "9"}}})
     moved = changed(snapshot, busier)
     row = told(moved, FleetPlan.of(planned(moved), token_costs={"demo/llama": 0.125})).status()["plan"]

@@ -1,4 +1,4 @@
-"""Simulated capacities in a round: told in the status, used in the plan, the token budget chosen by them."""
+"""Simulated capacities in a round: shown in the status, used in the plan, and deciding the token budget."""
 
 from __future__ import annotations
 

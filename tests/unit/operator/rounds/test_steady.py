@@ -96,7 +96,7 @@ def test_every_figure_is_in_the_status() -> None:
 
 def test_equal_input_writes_nothing() -> None:
     steady = settled()
-    # Rates of the past are told once.
+    # Rates of the past are given once.
     again = checked_round(replace(steady.snapshot, histories={}), steady.decision.memory)
     assert is_quiet(again.decision)
     assert again.decision.gauges == steady.decision.gauges

@@ -208,7 +208,7 @@ def test_a_flat_table_is_taken_row_after_row_and_rounded_shares_are_scaled() -> 
     assert breaches(_SCHEMA, fleet) == []
 
 
-# Where `in_schema`, the schema alone tells the fault; the others are relations between values that it cannot know.
+# Where `in_schema`, the schema alone shows the fault; the others are relations between values that it cannot know.
 _SERVICE_FAULTS: list[tuple[str, object, str, bool]] = [
     ("services[0]", 3, "services[0]: it is 3: give an object", True),
     ("services[0].name", _ABSENT, "services[0]: name is missing: add it", True),

@@ -1,4 +1,4 @@
-"""The report of a fleet says all that its plan holds; what routers are told follows from the plan's shares."""
+"""The report of a fleet says all that its plan holds; the shares of routers follow from the plan's shares."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_shares_by_prompt_class_in_rising_order() -> None:
 
 
 def test_what_is_unserved_does_not_shift_the_shares_of_the_rest() -> None:
-    # Of the 1000-token prompts the long answers (3 of 4 requests/s) are not served; the router splits what remains.
+    # The long answers to 1000-token prompts (3 of 4 requests/s) are not served; the router splits what remains.
     classes = prompt_classes(_SERVICE, _planned((0.25, 0.0, 1.0, 1.0, 0, 0), (0.75, 0.0, 0, 0, 0, 0), _NONE))
     assert [(one.prompt_tokens, one.shares["small"], one.shares["large"]) for one in classes] == [
         (100.0, 1.0, 0.0),

@@ -1,4 +1,4 @@
-"""Traces in every form that is recognised, and one clear line for each way in which a file is none."""
+"""Traces in every form that is recognised, and one clear line for each kind of file that is not a trace."""
 
 from __future__ import annotations
 

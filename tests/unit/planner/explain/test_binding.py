@@ -69,7 +69,7 @@ def test_places_and_watts_bind_too() -> None:
     assert plan.services[1].replicas() == {"wide": 0, "dear": 1}
     found = binding_limits(asked, plan)
     assert set(named(found["first"])) == {(LimitKind.POWER, "hall", 1)}
-    # Three GPUs of four are in use: one is left, and no two. The plan tells the nodes' GPUs as a stock as well.
+    # Three GPUs of four are in use: one is left, and no two. The plan shows the nodes' GPUs as a stock as well.
     assert set(named(found["second"])) == {
         (LimitKind.STOCK, "cheap", 1),
         (LimitKind.SLOTS, "cheap", 1),

@@ -8,7 +8,7 @@ from medley_planner.model import Bucket, Demand, Provenance, RoutingMode, Servic
 
 
 def variant(name: str, capacity_rps: float | tuple[float, ...], cost_per_hour: float, **fields: Any) -> Variant:
-    """In the pool of its own name, one GPU, unless told otherwise."""
+    """A variant in a pool of its name, with one GPU by default."""
     capacities = capacity_rps if isinstance(capacity_rps, tuple) else (capacity_rps,)
     made: dict[str, Any] = {"pool": name, "gpu": "G", "gpus_per_replica": 1, "provenance": Provenance.GIVEN} | fields
     return Variant(name=name, cost_per_hour=cost_per_hour, capacity_rps=capacities, **made)

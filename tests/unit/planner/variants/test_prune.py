@@ -238,7 +238,7 @@ def test_the_cheapest_of_all_fleets_needs_none_that_is_left_out() -> None:
         case = drawn(seed)
         found = prune(case.service, keep=())
         assert len(found.variants) + len(found.dropped) == len(case.service.variants)
-        # What serves nothing is no stand-in for a minimum, however cheap.
+        # A variant that serves nothing does not replace a minimum, however cheap it is.
         able = tuple(part for part in case.service.variants if any(part.capacity_rps) or part.min_replicas)
         best = cheapest(case, able or case.service.variants)
         assert cheapest(case, found.variants) <= best + 1e-9, f"seed {seed}: {case}"

@@ -1,4 +1,4 @@
-"""Joint sizes from variants, from a gateway and from a tilt: means kept, sources told, too little refused."""
+"""Joint sizes from variants, from a gateway and from a tilt: means kept, sources named, too little refused."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def ruled_out(given: Classes, prices: Floats, bounds: Bounds, limit: Floats) -> 
 
 
 def _simple_worth(given: Classes, prices: Floats) -> Floats:
-    """What each class costs on the variant that carries it at the least price, in fractions of replicas."""
+    """The cost of each class on the variant that carries it at the least price, in fractions of replicas."""
     usable = (given.room + given.least) > 0
     priced = np.where(usable[..., None], prices[..., None] * given.work, np.inf).min(axis=1, initial=np.inf)
     return np.where(np.isfinite(priced) & (given.weight > 0), priced, 0.0)

@@ -1,4 +1,4 @@
-"""What is known of a service routed by class: its fleets so far, and proofs that others are too small.
+"""The memory of a service routed by class: its fleets so far, and proofs that others are too small.
 
 Neither depends on the prices of replicas, so both are kept from one round of pricing to the next.
 """
@@ -17,7 +17,7 @@ _MOST_FITTING = 256
 
 @dataclass(slots=True, eq=False)
 class ClassMemory:
-    """What is known of a service whatever the prices: classes' prices that prove fleets too small, and fleets (minima
+    """Facts about a service that hold for all prices: classes' prices that prove fleets too small, and fleets (minima
     included) by what they leave out; besides, how far above its bound the last answer was."""
 
     cuts: list[Floats] = field(default_factory=list)

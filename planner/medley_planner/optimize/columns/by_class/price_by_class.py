@@ -30,7 +30,8 @@ _STEPS_WIDE = 60
 _JUDGEMENTS = 60
 """Fleets of one service that may be judged in one round."""
 _FREE = (0, 2)
-"""Replicas of each variant fewer than the relaxation has that the search for the rest begins with, in turn."""
+"""The search for the rest starts with this many replicas of each variant fewer than the relaxation has: first 0, then
+2."""
 _MOST_SLACK = 0.01
 """Part of a service's price above its cheapest beyond which looking for others takes too long; `reach` says so."""
 _OPEN = 1e-3
@@ -39,7 +40,7 @@ _OPEN = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Aims:
-    """What one round asks for, as in `ClassSearch.price`."""
+    """The aims of one round, as in `ClassSearch.price`."""
 
     prices: Floats
     shed: Floats

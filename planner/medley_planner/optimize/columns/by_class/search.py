@@ -40,7 +40,7 @@ class Cheapest:
 
 
 def search(wanted: Wanted, memory: ClassMemory, *, judgements: int, relative_gap: float) -> Cheapest:
-    """At most so many fleets are judged, and none once the cheapest is proven to be within the gap."""
+    """At most this many fleets are judged, and none once the cheapest is proven to be within the gap."""
     _, prices, _ = remembered(wanted, memory)
     known = min(wanted.known, float(prices.min(initial=np.inf)))
     goal = known * (1 - relative_gap) if np.isfinite(known) else np.inf

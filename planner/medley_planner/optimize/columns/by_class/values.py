@@ -1,4 +1,4 @@
-"""What replicas are worth to a service that is routed by class, given what serving each class is worth.
+"""The worth of replicas to a service that is routed by class, given the worth of serving each class.
 
 y replicas of a variant carry, of the classes in order of worth per load, as much as fits: a fractional knapsack. Its
 value is concave in y and what it costs beyond is convex; that is all that bounds and cuts here are made of. Pure numpy

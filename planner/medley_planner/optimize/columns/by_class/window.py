@@ -49,7 +49,7 @@ class _Grid:
 
 
 def within(wanted: Wanted, memory: ClassMemory, window: float) -> States:
-    """What is known to serve too little may be left out; the rest is yet to be judged."""
+    """Fleets that are known to serve too little may be left out; the rest is yet to be judged."""
     spread = _SPREAD
     grid = _grid(wanted, window, spread)
     while grid.edge < window and spread < _MOST_SPREAD:
@@ -75,7 +75,8 @@ def _grid(wanted: Wanted, window: float, spread: int) -> _Grid:
     first, which keeps the number of fleets under way low."""
     cells, best_counts, best = wanted.cells, wanted.counts, wanted.best
     net = wanted.prices - wanted.per_replica
-    # One more of a variant that is not in use is dear enough for most of them; only of the rest all counts are tried.
+    # One more of a variant that is not in use is expensive enough for most of them; only of the rest all counts are
+    # tried.
     one = np.minimum(best_counts + 1, wanted.room[cells])
     of_all = knapsacks(wanted.work[cells], wanted.worth)
     dearer = net[cells] * one - carried(of_all, (wanted.least[cells] + one)[:, None].astype(float))[:, 0] - best

@@ -83,7 +83,7 @@ def _price(
     looked for as well, of which the `keep` cheapest are returned. `at_first[s]` is how wide the first window of a
     service with rules is, as a part of the relaxation's value; given back for the next time.
     """
-    # At prices that hold the worth of a rule no allowed fleet is dearer than it is, and the forbidden ones are.
+    # At prices that hold the worth of a rule no allowed fleet costs more than it does, and the forbidden ones do.
     tilted = blind_tilt(part, prices, shed)
     found, floor, window, crowded = _search(
         part, prices, tilted, shed, known=known, slack=slack, keep=keep, at_first=at_first, most_states=most_states
@@ -130,8 +130,8 @@ def _search(
     at_first: Floats,
     most_states: int,
 ) -> tuple[Configurations, Floats, Floats, Bools]:
-    """What is found within a window that reaches `known` or a simple fleet; the relaxation's value; that window; where
-    it was narrowed."""
+    """The fleets within a window that reaches `known` or a simple fleet; the relaxation's value; that window; where it
+    was narrowed."""
     cover = covering(part)
     ruled = part.rules.any
     relaxed = relax(tilted, cover, shed)

@@ -1,4 +1,4 @@
-"""The list of what an LLMService must satisfy: each check refuses a case of its own, and the first refusal counts."""
+"""The list of what an LLMService must satisfy: each check refuses its own case, and the first refusal counts."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ UNJUDGED = ("CapacityAvailable", "WorkloadsReady", "RoutingReady")
 
 
 def conditions(done: Round, name: str = "llama") -> dict[str, Condition]:
-    """By type, as they stand after the round."""
+    """Conditions by type, as they are after the round."""
     after = make.carried_out(done.snapshot, done.decision).services
     return {each.type: each for service in after if service.metadata.name == name for each in service.status.conditions}
 

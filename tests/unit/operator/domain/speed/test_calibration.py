@@ -162,7 +162,8 @@ def test_corrections_of_another_estimate_mean_nothing() -> None:
 
 
 def test_the_whole_way_from_rendered_pods_to_plan_and_status() -> None:
-    """What a round applies is recognised in the next look, and what was learned of it changes the plan and is told."""
+    """What a round applies is recognised in the next look, and what was learned of it changes the plan and is
+    reported."""
     load = {"static": {"requestsPerSecond": "40", "promptTokens": 500, "generationTokens": 150}, "source": "Static"}
     service = factories.service("llama", spec={"workload": load})
     pools = (factories.pool("l4", gpu="L4", nodes=40),)

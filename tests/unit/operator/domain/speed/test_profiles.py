@@ -32,7 +32,7 @@ POINT = {
 
 
 def judged(*profiles: ModelProfile, **spec: Any) -> Judgement:
-    """Of the first by name, beside the default service, pools and RuntimeProfile."""
+    """Judgement of the first profile by name, beside the default service, pools and RuntimeProfile."""
     return judge_profiles(make.snapshot(make.service(), measured=profiles or [make.model_profile(**spec)]))[0]
 
 

@@ -142,7 +142,7 @@ def test_no_more_variants_than_a_route_has_backends() -> None:
     told = reasons(done)
     assert "TooMany" in told.values()
     assert not set(told) & set(names(done))
-    # Backends that are still there of variants that are none any more take their place.
+    # Backends that remain of dropped variants take up places.
     assert len(found(make.service(spec=AUTO), *MANY, running=dict.fromkeys(["gone-1", "gone-2"], 1)).variants) == 14
 
 

@@ -1,4 +1,4 @@
-"""The fleet of one GPU type beside a plan keeps the plan's limits, and is no dearer than the plan claims."""
+"""The fleet of one GPU type beside a plan keeps the plan's limits, and costs no more than the plan claims."""
 
 from __future__ import annotations
 
