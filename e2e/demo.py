@@ -46,7 +46,7 @@ ACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one act came to."""
+    """The result of one act."""
 
     title: str
     mix: str

@@ -55,7 +55,7 @@ FLEET_NODES = (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the load generator sends to one service: requests per second and mean sizes in tokens."""
+    """The load that the generator sends to one service: requests per second and mean sizes in tokens."""
 
     rate_rps: float
     prompt_tokens: int
@@ -212,7 +212,7 @@ class Harness:
     def judge(
         self, namespace: str, name: str, *, seconds: float, finish_seconds: float, ttft_s: float, tpot_s: float
     ) -> dict[str, Any]:
-        """What the requests of the next `seconds` saw, after they had `finish_seconds` more to finish."""
+        """The results of the requests of the next `seconds`, after they had `finish_seconds` more to finish."""
         since = time.time()
         time.sleep(seconds + finish_seconds)
         query = urllib.parse.urlencode(

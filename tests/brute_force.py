@@ -74,7 +74,7 @@ def feasible(problem: Problem, chosen: Sequence[Fleet]) -> bool:
 
 
 def shared_cost(problem: Problem, chosen: Sequence[Fleet]) -> float | None:
-    """What idle parts of whole nodes cost with these fleets; None where they do not fit together."""
+    """The cost of idle parts of whole nodes with these fleets; None where they do not fit together."""
     sizes: dict[str, Counter[int]] = {pool.name: Counter() for pool in problem.pools}
     paid: Counter[str] = Counter()
     watts: dict[str, float] = dict.fromkeys((domain.name for domain in problem.power_domains), 0.0)

@@ -32,7 +32,7 @@ _BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from compare.dump import 
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """What one checkout says of a suite: canonical values by case, and how it came by them."""
+    """The answer of one checkout to a suite: canonical values by case, and how it came by them."""
 
     values: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from medley_planner.model import (
 
 
 class Feature(StrEnum):
-    """What a problem has beyond a demand, prices and capacities."""
+    """The options of a problem beyond a demand, prices and capacities."""
 
     PLAIN = "plain"
     REPLICA_LIMITS = "replica limits"

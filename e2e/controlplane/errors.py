@@ -1,4 +1,4 @@
-"""What can go wrong with the control plane, as exceptions whose messages carry the way out."""
+"""The failures of the control plane, as exceptions whose messages carry the way out."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ class UnknownEngine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the command line sets. `quantization` is "" where the weights keep the dtype's precision, `kv_cache_dtype`
-    "auto" where the cache does."""
+    """The settings from the command line. `quantization` is "" where the weights keep the dtype's precision,
+    `kv_cache_dtype` "auto" where the cache does."""
 
     model: str
     served_model_name: str

@@ -1,4 +1,4 @@
-"""What the fleet knows of the cluster at one moment, as values; and the one way it learns of it.
+"""The state of the cluster at one moment as the fleet knows it, as values; and the one way it learns of it.
 
 The simulation sees only these values, so that a test can give it any cluster without an API server.
 """

@@ -27,7 +27,7 @@ _IDLE_COUNTERS = (
     "mm_cache_hits",
     "prompt_tokens_cached",
 )
-"""What the modelled engine has no part in; real engines without it export it as 0."""
+"""Metrics that the modelled engine does not compute; real engines without it export it as 0."""
 
 
 class Exposition:

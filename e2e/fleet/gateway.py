@@ -1,4 +1,4 @@
-"""What a gateway would write into the status of a route of ours. Pure."""
+"""The status that a gateway would write into a route of ours. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a service's users saw: counts, latency percentiles, and the share of requests within the targets. Pure.
+"""The results that a service's users saw: counts, latency percentiles, and the share of requests within the targets.
+Pure.
 
 Judged from the requests themselves, not from the metrics that the operator reads. A request that got no pod, failed,
 or has waited longer than the TTFT target without a first token counts as a miss; one that is merely under way is left

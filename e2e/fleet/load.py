@@ -1,4 +1,4 @@
-"""What users ask for: Poisson arrivals with lognormal prompt and generation sizes, changed as they run. Seeded."""
+"""The load of users: Poisson arrivals with lognormal prompt and generation sizes, changed as they run. Seeded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one engine counts: the state behind its /metrics. Knows vLLM's notions, not its metric names."""
+"""The counts of one engine: the state behind its /metrics. Knows vLLM's notions, not its metric names."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Fleet:
             service.split = split_of(key, state)
 
     def set_load(self, service: Key, workload: Workload, *, now: float) -> None:
-        """What the users of this service ask for from `now` on; it need not exist yet."""
+        """Sets the load of this service from `now` on; it need not exist yet."""
         self.advance(now)
         known = self._services.get(service)
         if known is None:
@@ -125,7 +125,7 @@ class Fleet:
         return [] if known is None else [request for request in known.requests if since <= request.arrival < until]
 
     def report(self, service: Key, *, since: float, until: float, targets: Targets) -> dict[str, Any]:
-        """What the users of `service` saw whose requests arrived in [since, until), and how busy its pods are."""
+        """The results of requests to `service` that arrived in [since, until), and how busy its pods are."""
         known = self._services.get(service)
         return {
             "service": str(service),

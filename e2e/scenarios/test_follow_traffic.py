@@ -82,7 +82,7 @@ def _follow(harness: Harness, load: Load) -> dict[str, Any]:
 
 
 def _judge(harness: Harness, *, seconds: float = JUDGED_SECONDS) -> dict[str, Any]:
-    """What the requests of the next seconds see; asserts the target percentile."""
+    """The results of the requests of the next seconds; asserts the target percentile."""
     # Requests that waited for the capacity that has just come are not the plan's.
     harness.wait_for_empty_queues(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
     report = harness.judge(

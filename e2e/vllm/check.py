@@ -1,4 +1,4 @@
-"""What is predicted of a load against what it was, and whether that is good enough. Pure."""
+"""The prediction of a load against its measurement, and whether that is good enough. Pure."""
 
 from __future__ import annotations
 

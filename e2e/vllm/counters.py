@@ -27,14 +27,14 @@ REQUEST_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class FromCounters:
-    """What was learned, and how many windows were left out for what reason."""
+    """The learned calibration, and the number of windows that were left out, by reason."""
 
     calibration: Calibration
     skipped: Counter[SkipReason]
 
 
 async def windows(url: str, *, start: float, end: float) -> list[Window | SkipReason]:
-    """What the operator's query gives for one window after the other, in Unix seconds. Raises `MetricsError`."""
+    """The answers of the operator's query for one window after the other, in Unix seconds. Raises `MetricsError`."""
     query = calibration_query(VLLM, window_seconds=WINDOW_SECONDS)
     found: list[Window | SkipReason] = []
     async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:

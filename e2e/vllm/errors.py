@@ -1,4 +1,4 @@
-"""What can go wrong with the real engine, as exceptions whose messages carry the way out."""
+"""The failures of the real engine, as exceptions whose messages carry the way out."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ TRAFFIC = (
     LoadRun((Size(32, 48), Size(256, 48), Size(768, 32)), 36, rate_rps=0.6),
     LoadRun((Size(32, 48), Size(256, 48), Size(32, 96)), 72, rate_rps=1.2),
 )
-"""What the counters are watched under: requests that come one by one, as an engine in service gets them. Clients that
-wait for answers, as most of the profile's do, send their prompts in step, which no engine in service meets."""
+"""The load under which the counters are watched: requests that come one by one, as an engine in service gets them.
+Clients that wait for answers, as most of the profile's do, send their prompts in step, which no engine in service
+meets."""
 HELD_BACK = (
     LoadRun((Size(64, 64), Size(160, 32), Size(96, 96)), 48, rate_rps=1.5),
     LoadRun((Size(400, 24), Size(128, 64), Size(512, 80)), 40, rate_rps=0.8),

@@ -1,4 +1,4 @@
-"""What commands print as JSON: `medley solve` for documents, with their problem and plan, and `medley estimate` for a
+"""The JSON output of commands: `medley solve` for documents, with their problem and plan, and `medley estimate` for a
 grid of models, GPUs, degrees and precisions. Beside it, rows of capacities found bucket by bucket."""
 
 from __future__ import annotations

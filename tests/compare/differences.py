@@ -1,4 +1,4 @@
-"""What differs between the canonical values of two checkouts, case by case, with the path of each field. Pure.
+"""The differences between the canonical values of two checkouts, case by case, with the path of each field. Pure.
 
 Names in `Allowed` are a field's or the last fields of a path joined by dots ("message", "unused.message"), without the
 places in lists.
@@ -17,7 +17,8 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What may differ: fields that only the second has, the first's fields by their new name, fields not compared."""
+    """Differences that are allowed: fields that only the second has, the first's fields by their new name, fields not
+    compared."""
 
     added: frozenset[str] = frozenset()
     renamed: Mapping[str, str] | None = None

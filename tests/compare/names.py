@@ -41,7 +41,7 @@ def part(value: Any, *names: str) -> Any:
 
 
 def command() -> Any:
-    """What the console script `medley` calls."""
+    """The function that the console script `medley` calls."""
     import tomllib
 
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]

@@ -116,7 +116,7 @@ def _with_status(service: Any, replicas: dict[str, int]) -> Any:
 
 
 def _observed(snapshot: Any) -> Any:
-    """What Prometheus would say of the services: sizes on the whole grid, and prefix caches that save a part."""
+    """The answers of Prometheus about the services: sizes on the whole grid, and prefix caches that save a part."""
     buckets = find("standard_buckets")()
     weights = [1.0 / (3 + index % 7) for index in range(len(buckets))]
     demand = find("Demand")(

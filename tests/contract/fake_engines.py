@@ -79,7 +79,7 @@ class FakeEngine:
 
 @dataclass(frozen=True, slots=True)
 class FakeGateway:
-    """What a collector of a gateway's access log exports: `cells` requests per second by (prompt, generation) edge."""
+    """The export of a collector of a gateway's access log: `cells` requests per second by (prompt, generation) edge."""
 
     metric: str
     namespace: str

@@ -1,4 +1,4 @@
-"""What the drawn instances are made of: pools with prices, models with targets, and the shapes these give.
+"""The parts of the drawn instances: pools with prices, models with targets, and the shapes these give.
 
 Nothing here is drawn; a shape's capacity comes from the data sheet through the planner's own estimate.
 """

@@ -24,7 +24,7 @@ _CURRENT_AROUND = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a fleet has beyond its services, pools and stock; without any it is the plain fleet.
+    """The options of a fleet beyond its services, pools and stock; without any it is the plain fleet.
 
     `tensor_parallel_degrees` variants for each pool that can run the model; `spot`: four pools of spot GPUs, of which
     each service may take half of its replicas while it keeps one elsewhere; `node_gpus`: every pool stands on nodes of

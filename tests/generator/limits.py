@@ -1,4 +1,4 @@
-"""What drawn fleets share and what of it is short: stock of pools, nodes, power.
+"""The shared limits of drawn fleets and which of them are short: stock of pools, nodes, power.
 
 Where stock is to bind, the pools that the services would use most, each planned alone, hold only a part of that use;
 all others hold what every service together could ask of them. Power is drawn from three racks: the pools that would

@@ -73,7 +73,7 @@ CASES = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a fleet of a size must keep, None where nothing is asked; the gap as a part of the cost."""
+    """The targets of a fleet of a size, None where there is none; the gap as a part of the cost."""
 
     cold_seconds: float
     replan_seconds: float | None

@@ -44,7 +44,7 @@ PLAN_QUANTILES = (None, 90, 95)
 """Percent; None: mode Off."""
 
 Upper = tuple[float, float]
-"""What is forecast, and that with its margin, in requests per second."""
+"""The forecast without and with its margin, in requests per second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ COST_TARGET = 1.01
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What one policy did: sum of |change| of replicas over variants and steps, mean cost, and what it overran.
+    """The result of one policy: sum of |change| of replicas over variants and steps, mean cost, and what it overran.
 
     `overrun_steps`: service-steps whose load was above the utilisation limit; `seconds`: mean wall time of a step.
     """

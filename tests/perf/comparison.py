@@ -44,7 +44,7 @@ class Compared:
     single_per_hour: float | None
 
     def dearer(self) -> Iterator[str]:
-        """What is cheaper than the plan, with both costs."""
+        """The baselines that are cheaper than the plan, with both costs."""
         others: list[tuple[str, float | None]] = [
             (f"slice factor {factor}", answer.cost_per_hour) for factor, answer in self.slices.items()
         ]

@@ -1,4 +1,4 @@
-"""What benchmarks have in common to work on: the folder of published measurements, and an 8B model on one GPU."""
+"""The common inputs of benchmarks: the folder of published measurements, and an 8B model on one GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share as commands: their parser with its option for JSON, and where that goes."""
+"""The common parts of the benchmarks as commands: their parser with its option for JSON, and where that goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds of every checked plan: it gives up no demand, capacities only fall, and equal rounds come to rest."""
+"""Properties of every checked plan: it gives up no demand, capacities only fall, and equal rounds come to rest."""
 
 from __future__ import annotations
 

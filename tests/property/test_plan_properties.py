@@ -1,4 +1,4 @@
-"""What must hold of every plan: dominance, monotonicity, the order of the routing modes, determinism, exactness."""
+"""Properties of every plan: dominance, monotonicity, the order of the routing modes, determinism, exactness."""
 
 from __future__ import annotations
 

@@ -82,4 +82,4 @@ def capacity_words(service: dict[str, Any]) -> str:
     if not rest:
         return f"all {simulated} simulated"
     known = f"{simulated} simulated, " if simulated else ""
-    return f"{known}{rest} by the closed form (--simulate simulates the rest once)"
+    return f"{known}{rest} by the closed form (--simulate simulates them once)"

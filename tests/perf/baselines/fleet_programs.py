@@ -1,4 +1,4 @@
-"""What the planner itself falls back on, as baselines of whole fleets: the joint integer program and the greedy fleets.
+"""The planner's own fallbacks, as baselines of whole fleets: the joint integer program and the greedy fleets.
 
 Both know stock only. Where other limits bind too they may therefore be cheaper than any plan that keeps them, and are
 not asked.

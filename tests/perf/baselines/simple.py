@@ -49,7 +49,7 @@ def alone(service: Service, variant: Variant) -> int | None:
 
 
 def load_alone(service: Service, variant: Variant) -> float | None:
-    """What all demand is worth in fully busy replicas of `variant`; None where it cannot serve some bucket."""
+    """The load of all demand in fully busy replicas of `variant`; None where it cannot serve some bucket."""
     loads = []
     for bucket in range(len(service.demand.buckets)):
         rate_rps = service.demand.bucket_rate_rps(bucket)

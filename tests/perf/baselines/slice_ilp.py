@@ -26,7 +26,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class SliceAnswer:
-    """What the program gave: replicas by variant, or None where CBC found none in its time.
+    """The result of the program: replicas by variant, or None where CBC found none in its time.
 
     `proven`: CBC ended by itself. `cpu_seconds` is all of it, building and reading in Python included,
     `solver_cpu_seconds` the CBC process alone.

@@ -1,4 +1,4 @@
-"""What rates are worth in replicas."""
+"""The load of rates in replicas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What simulation said of a plan, from the problem to statuses, conditions, weights and gauges."""
+"""The simulated attainment of a plan, from the problem to statuses, conditions, weights and gauges."""
 
 from __future__ import annotations
 

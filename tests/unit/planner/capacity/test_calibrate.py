@@ -40,7 +40,7 @@ def prior(factors: StepFactors) -> StepTime:
 
 
 def window_at(decoding: float, *, truth: StepFactors = HIDDEN, rate: float | None = None, noise: float = 1.0) -> Window:
-    """What an engine of that speed shows in 60 s at that batch: `rate` requests of 1,000 + 200 tokens a second."""
+    """The window of an engine of that speed over 60 s at that batch: `rate` requests of 1,000 + 200 tokens a second."""
     point = OperatingPoint(prompt_tokens=1000, context_tokens=1100, starts=0.0, decoding=decoding, token_budget=2048)
     seconds = 0.02
     for _ in range(30):  # The prompts that arrive during a step lengthen it.

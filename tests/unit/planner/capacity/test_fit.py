@@ -38,7 +38,7 @@ def measured(
     concurrency: float | None = None,
     rate: float | None = None,
 ) -> LoadPoint:
-    """What an engine with these factors would have shown."""
+    """The measurements of an engine with these factors."""
     memory = memory_fit(SHAPE, Layout(GPU), max_model_len=4096)
     step = StepTime(SHAPE, Layout(GPU), factors=factors)
     load = Load(

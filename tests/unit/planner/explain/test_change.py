@@ -1,4 +1,4 @@
-"""What changed against the last plan: replicas, the facts that differ, and what each of them costs."""
+"""The changes since the last plan: replicas, the facts that differ, and what each of them costs."""
 
 from __future__ import annotations
 

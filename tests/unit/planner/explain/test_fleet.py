@@ -1,4 +1,5 @@
-"""What a service's plan costs per token, what each variant alone would, and by how much the unused are dearer."""
+"""The cost of a service's plan per token, the cost of each variant alone, and by how much unused ones are more
+expensive."""
 
 from __future__ import annotations
 

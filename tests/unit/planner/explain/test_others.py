@@ -1,4 +1,4 @@
-"""What the other services leave of nodes, stock and watts for one that is asked about alone."""
+"""The rest of nodes, stock and watts that the other services leave for one that is examined alone."""
 
 from __future__ import annotations
 

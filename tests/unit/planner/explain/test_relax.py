@@ -1,4 +1,4 @@
-"""What to give way for unmet demand: the smallest value that serves all, and which limits cannot help alone."""
+"""Relaxations for unserved demand: the smallest value that serves all, and which limits cannot help alone."""
 
 from __future__ import annotations
 

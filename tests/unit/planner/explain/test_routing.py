@@ -1,4 +1,4 @@
-"""What the next better router would save one service, all others as they are planned."""
+"""The saving of one service with the next better router, all others as they are planned."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ RATIO = (300.0 * 400.0 + 2000.0 * 50.0) / 2 / (1150.0 * 225.0)
 
 
 def held(**changes: Any) -> HeldTokens:
-    """What engines count of `LOAD` in a steady state: prefill takes time in proportion to the prompt."""
+    """The counts of engines for `LOAD` in a steady state: prefill takes time in proportion to the prompt."""
     prefill = [PREFILL * prompt / PROMPT.mean for prompt, _ in LOAD]
     tokens = sum(
         (prompt + BLOCK / 2) * seconds + ITL * generation * (prompt + generation / 2 + BLOCK / 2)

@@ -1,4 +1,4 @@
-"""What other pods leave of a pool's nodes."""
+"""The rest that other pods leave of a pool's nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of demand that a plan leaves out: each limit with its way out, the largest part first."""
+"""The messages about demand that a plan leaves out: each limit with its way out, the largest part first."""
 
 from __future__ import annotations
 
