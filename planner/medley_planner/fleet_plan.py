@@ -10,7 +10,10 @@ from dataclasses import dataclass, field, fields
 
 from medley_planner.check import Checked
 from medley_planner.model import LimitUse, Plan, RoutingMode
+from medley_planner.refusal import Refusal
 
+INVALID_SPEC = "InvalidSpec"
+"""The reason of a `Refusal` of a service that no plan can be made from."""
 PLAN_REJECTED = "PlanRejected"
 """The reason of a `PlanFailure` where the verifier refuses the plan."""
 
@@ -50,7 +53,7 @@ class FleetPlan(Plan):
     """
 
     routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
     token_costs: Mapping[str, float] = field(default_factory=dict)
     binding: Mapping[str, tuple[LimitUse, ...]] = field(default_factory=dict)
     checked: Mapping[str, Checked] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class FleetPlan(Plan):
         plan: Plan,
         *,
         routing_savings: Mapping[str, RoutingSaving] | None = None,
-        refused: Mapping[str, str] | None = None,
+        refused: Mapping[str, Refusal] | None = None,
         token_costs: Mapping[str, float] | None = None,
         binding: Mapping[str, tuple[LimitUse, ...]] | None = None,
         checked: Mapping[str, Checked] | None = None,

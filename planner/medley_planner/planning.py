@@ -14,9 +14,10 @@ from medley_planner.check import CheckMemory, Subject, plan_checked
 from medley_planner.check.plan import corrected
 from medley_planner.clock import Clock, monotonic
 from medley_planner.explain import binding_limits, routing_savings, token_figures
-from medley_planner.fleet_plan import PLAN_REJECTED, FleetPlan, PlanFailure, RoutingSaving
+from medley_planner.fleet_plan import INVALID_SPEC, PLAN_REJECTED, FleetPlan, PlanFailure, RoutingSaving
 from medley_planner.model import Plan, Problem
 from medley_planner.optimize import Violation, plan, split_valid, verify
+from medley_planner.refusal import Refusal
 
 MAX_RULES_NAMED = 5
 SAVINGS_UP_TO_SERVICES = 20
@@ -42,7 +43,11 @@ def plan_fleet(
     fault.
     """
     valid, faults = split_valid(problem)
-    refused = {problem.services[fault.service].name: str(fault) for fault in faults if fault.service is not None}
+    refused = {
+        problem.services[fault.service].name: Refusal(INVALID_SPEC, str(fault))
+        for fault in faults
+        if fault.service is not None
+    }
     checked = plan_checked(
         valid,
         subjects,

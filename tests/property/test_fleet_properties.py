@@ -25,6 +25,7 @@ from medley_planner.model import (
 )
 from medley_planner.optimize import plan, verify
 from medley_planner.optimize.columns import solve_columns
+from medley_planner.optimize.effort import effort_for
 from medley_planner.optimize.program.solve import Answers
 from medley_planner.optimize.task.cost import cost_per_hour
 from medley_planner.optimize.task.coverage import prepare
@@ -91,7 +92,8 @@ def _by_columns(problem: Problem) -> tuple[Answers, float]:
     room = shared_room(problem)
     tasks = [prepare(service, room, horizon_seconds=3600.0)[0] for service in problem.services]
     nothing = [0.0] * len(room.limits)
-    answers = solve_columns(tasks, room, start=nothing, seconds_left=lambda: 10.0, relative_gap=1e-5)
+    effort = effort_for(tasks)
+    answers = solve_columns(tasks, room, effort=effort, start=nothing, seconds_left=lambda: 10.0, relative_gap=1e-5)
     assert answers is not None
     left = room
     for task, answer in zip(tasks, answers.answers, strict=True):

@@ -18,6 +18,7 @@ from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.arguments import add_plan_options
 from medley_planner.exit_status import ExitStatus, report_error
+from medley_planner.refusal import Refusal
 
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
@@ -163,17 +164,14 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
     return replace(prepared, problem=problem, services=_with_refused(prepared.services, planned.refused)), planned
 
 
-def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, str]) -> tuple[ServiceCandidate, ...]:
+def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, Refusal]) -> tuple[ServiceCandidate, ...]:
     """Services that no plan can be made from are rejected."""
     from medley_operator.domain.values.candidates import Disposition
-    from medley_operator.domain.values.conditions import PlanReason
-    from medley_operator.domain.values.refusal import Refusal
 
     def judged(candidate: ServiceCandidate) -> ServiceCandidate:
-        message = refused.get(candidate.key.problem_name)
-        if message is None:
+        refusal = refused.get(candidate.key.problem_name)
+        if refusal is None:
             return candidate
-        refusal = Refusal(PlanReason.INVALID_SPEC, message)
         return replace(candidate, disposition=Disposition.REJECTED, refusal=refusal)
 
     return tuple(map(judged, services))

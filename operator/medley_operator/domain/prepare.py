@@ -25,12 +25,12 @@ from medley_operator.domain.values.candidates import (
     ServiceCandidate,
 )
 from medley_operator.domain.values.leadtime import LeadTimes
-from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, Snapshot
 from medley_operator.domain.variants.choose import choose_variants
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
+from medley_planner.refusal import first_refusal
 
 MOST_REPLICAS = 2**31 - 1
 """Kubernetes' limit on spec.replicas of a Deployment; this operator does not write a status above it."""

@@ -86,7 +86,10 @@ def _solve(
     seconds_left: Callable[[], float],
     relative_gap: float,
 ) -> Answers:
-    by_columns = solve_columns(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
+    effort = effort_for(tasks)
+    by_columns = solve_columns(
+        tasks, room, effort=effort, start=start, seconds_left=seconds_left, relative_gap=relative_gap
+    )
     if by_columns is None:
         simple = greedy(tasks, room).answers
         return _floored(tasks, polish(tasks, simple, room, seconds_left=seconds_left, relative_gap=relative_gap))
@@ -96,7 +99,6 @@ def _solve(
         simple = greedy(tasks, room).answers
         if ranks(tasks, simple, room) < ranks(tasks, by_columns.answers, room):
             by_columns = _floored(tasks, _settled(tasks, simple, room))
-    effort = effort_for(tasks)
     if paid_by_node(room.pools) and effort.joint:
         # Columns know nothing of whole nodes.
         ends = 0.7 * seconds_left()

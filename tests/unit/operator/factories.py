@@ -11,7 +11,6 @@ from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import LeadTimes
-from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
@@ -26,6 +25,7 @@ from medley_operator.domain.values.snapshot import (
 )
 from medley_planner.capacity import ESTIMATE
 from medley_planner.model import Bucket, Demand, SizeSource
+from medley_planner.refusal import Refusal
 
 NAMESPACE = "demo"
 NOW = "2026-11-24T12:00:00Z"

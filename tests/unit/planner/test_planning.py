@@ -45,7 +45,8 @@ def test_a_service_that_cannot_be_planned_is_named_and_the_others_are_planned() 
     planned = good(asked)
     assert [each.service for each in planned.services] == ["chat"]
     assert list(planned.refused) == ["bad"]
-    assert "utilisation_limit" in planned.refused["bad"]
+    assert planned.refused["bad"].reason == "InvalidSpec"
+    assert "utilisation_limit" in planned.refused["bad"].message
     assert problem_as_planned(asked, planned) == problem(service(SLOW, rate=2.0))
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.refusal import Refusal
 from medley_planner.model import Bucket
+from medley_planner.refusal import Refusal
 from medley_planner.units import seconds_text
 from medley_planner.variants import Replica
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from medley_operator.api.v1alpha1 import RuntimeProfile
 from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.refusal import Refusal
+from medley_planner.refusal import Refusal
 from medley_planner.variants import unreadable_argument
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from medley_operator.domain.checks import spec, variants
 from medley_operator.domain.checks.attainable import targets_can_be_met
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.values.refusal import Refusal
+from medley_planner.refusal import Refusal
 
 Check = Callable[[ServiceInput], Refusal | None]
 

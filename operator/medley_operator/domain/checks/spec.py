@@ -11,7 +11,7 @@ from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.refusal import Refusal, first_refusal
+from medley_planner.refusal import Refusal, first_refusal
 from medley_planner.variants import unreadable_argument
 
 MIN_WINDOW_SECONDS = 10.0

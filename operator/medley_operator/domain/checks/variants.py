@@ -12,8 +12,8 @@ from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile, VariantSpec
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.refusal import Refusal, first_refusal
 from medley_operator.domain.variants.requested import precisions_of, token_budgets_of
+from medley_planner.refusal import Refusal, first_refusal
 
 
 @dataclass(frozen=True, slots=True)

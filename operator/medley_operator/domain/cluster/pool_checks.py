@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from medley_operator.api.v1alpha1 import GPUPool
 from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
-from medley_operator.domain.values.refusal import Refusal
+from medley_planner.refusal import Refusal
 
 
 def gpu_is_known(pool: GPUPool) -> Refusal | None:

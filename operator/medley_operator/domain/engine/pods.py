@@ -8,12 +8,12 @@ from medley_operator.domain.engine.arguments import flags_of
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
-from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.layout import Layout
+from medley_planner.refusal import Refusal
 from medley_planner.shapes import ModelShape
 from medley_planner.variants import RunAs, run_as
 

@@ -14,8 +14,8 @@ from medley_operator.domain.report.service_conditions import PLAN_READY, READY, 
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
-from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
+from medley_planner.refusal import first_refusal
 
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
 _REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED}

@@ -11,8 +11,8 @@ from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.writes import OwnerConflict
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import Manifest
+from medley_planner.refusal import Refusal
 
 
 def route_problem(outcome: ServiceDecision) -> Refusal | None:

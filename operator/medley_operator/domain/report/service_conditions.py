@@ -17,8 +17,8 @@ from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, find
-from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.snapshot import MetricsReason
+from medley_planner.refusal import Refusal
 from medley_planner.units import percent
 
 READY, PLAN_READY = "Ready", "PlanReady"

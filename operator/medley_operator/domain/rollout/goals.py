@@ -66,7 +66,7 @@ def choose_goal(
         return _held(candidate, _held_message(candidate.choice, candidate.waiting))
     refused = outcome.refused.get(candidate.key.problem_name) if isinstance(outcome, FleetPlan) else None
     if refused is not None:
-        return _kept(candidate, running, reason=PlanReason.INVALID_SPEC, message=refused)
+        return _kept(candidate, running, reason=refused.reason, message=refused.message)
     if isinstance(outcome, Plan):
         plan = plans.get(candidate.key.problem_name)
         if plan is not None:

@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 from medley_operator.api.v1alpha1 import MeasuredPoint, ModelProfileSpec
 from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
 from medley_operator.domain.values.profile_judgement import Known
-from medley_operator.domain.values.refusal import Refusal, first_refusal
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors, StepTime, memory_fit
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
 from medley_planner.capacity.memory import MemoryFit
@@ -22,6 +21,7 @@ from medley_planner.capacity.speed import PARTS
 from medley_planner.catalog import Gpu
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
+from medley_planner.refusal import Refusal, first_refusal
 from medley_planner.shapes import ModelShape, Precision, UnknownModel, bundled_shape
 
 MOST_ERROR = 0.5

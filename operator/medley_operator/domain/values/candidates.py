@@ -12,13 +12,13 @@ from enum import StrEnum
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
-from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
 from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
 from medley_planner.omitted import Omitted
+from medley_planner.refusal import Refusal
 from medley_planner.variants import Replica
 from medley_planner.workload import Forecaster
 

@@ -6,9 +6,9 @@ import json
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.refusal import Refusal
 from medley_planner.bad_input import shown
 from medley_planner.catalog import Gpu, UnknownGpu, gpu, known_gpus
+from medley_planner.refusal import Refusal
 from medley_planner.shapes import BadConfig, ModelShape, UnknownModel, bundled_shape, model_id, shape_from_config
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.domain.values.conditions import Draft
-from medley_operator.domain.values.refusal import Refusal
 from medley_planner.capacity import EngineKey, Speed
+from medley_planner.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)

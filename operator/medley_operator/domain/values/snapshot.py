@@ -15,10 +15,10 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
-from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
+from medley_planner.refusal import Refusal
 from medley_planner.workload import Forecaster
 
 Manifest = dict[str, Any]

@@ -17,7 +17,7 @@ from medley_planner.optimize.columns.generate import Agreed, generate
 from medley_planner.optimize.columns.master import choose_best
 from medley_planner.optimize.columns.pricing import Pricer
 from medley_planner.optimize.columns.service_arrays import Floats, Ints, ServiceArrays, minima_fit, stack
-from medley_planner.optimize.effort import Effort, effort_for
+from medley_planner.optimize.effort import Effort
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task
 
@@ -130,6 +130,7 @@ def begin(
     tasks: Sequence[Task],
     room: Room,
     *,
+    effort: Effort,
     start: Sequence[float],
     seconds_left: Callable[[], float],
     relative_gap: float,
@@ -150,7 +151,7 @@ def begin(
     book.add(pricer.now())
     return ColumnCase(
         tasks=tasks,
-        effort=effort_for(tasks),
+        effort=effort,
         fleet=fleet,
         book=book,
         pricer=pricer,

@@ -16,7 +16,7 @@ import numpy as np
 from medley_planner.optimize.columns.case import ColumnCase, begin
 from medley_planner.optimize.columns.generate import Agreed, generate
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
-from medley_planner.optimize.effort import AGREED, FEW
+from medley_planner.optimize.effort import AGREED, FEW, Effort, effort_for
 from medley_planner.optimize.program.distribute import distribute
 from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.task.limits import Room
@@ -40,13 +40,14 @@ def solve_columns(
     tasks: Sequence[Task],
     room: Room,
     *,
+    effort: Effort,
     start: Sequence[float],
     seconds_left: Callable[[], float],
     relative_gap: float,
 ) -> Answers | None:
     """None where minima contradict each other or what is shared, which configurations cannot express. `start` are
     prices of the room's rows to begin with."""
-    case = begin(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
+    case = begin(tasks, room, effort=effort, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
     if case is None:
         return None
     choice = _serving_all(case)
@@ -60,7 +61,8 @@ def relaxed_prices(tasks: Sequence[Task], room: Room, *, seconds: float) -> dict
     where there was no answer in the time."""
     ends = seconds
     nothing = [0.0] * len(room.limits)
-    case = begin(tasks, room, start=nothing, seconds_left=lambda: ends, relative_gap=0.0)
+    effort = effort_for(tasks)
+    case = begin(tasks, room, effort=effort, start=nothing, seconds_left=lambda: ends, relative_gap=0.0)
     if case is None:
         return {}
     agreed = case.agree_on_all()

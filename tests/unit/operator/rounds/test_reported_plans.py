@@ -13,6 +13,7 @@ from medley_operator.domain.values.snapshot import (
 )
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, RoutingSaving
 from medley_planner.model import LimitKind, LimitUse, NodeCount, PlanStatus, RoutingMode, Unserved, UnservedReason
+from medley_planner.refusal import Refusal
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, planned, run, settle, told
 
@@ -173,7 +174,8 @@ def test_a_service_that_the_planner_refuses_is_told_and_kept() -> None:
     good = planned(steady.snapshot)
     without = replace(good, services=tuple(each for each in good.services if each.service != "demo/llama"))
     message = "service demo/llama: demand.rate_rps is nan: give a finite number, 0 or more"
-    done = told(steady.snapshot, FleetPlan.of(without, routing_savings={}, refused={"demo/llama": message}))
+    refused = {"demo/llama": Refusal("InvalidSpec", message)}
+    done = told(steady.snapshot, FleetPlan.of(without, routing_savings={}, refused=refused))
     condition = done.condition("PlanReady")
     assert (condition.status, condition.reason, condition.message) == ("False", "InvalidSpec", message)
     assert done.condition("PlanReady", "other").status == "True"

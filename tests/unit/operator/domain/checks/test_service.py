@@ -13,8 +13,8 @@ from medley_operator.domain.checks.service import CHECKS, LOAD_CHECKS, SPEC_CHEC
 from medley_operator.domain.checks.variants import WISH_CHECKS
 from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
 from medley_operator.domain.speed.profile_reading import MODEL_PROFILE_CHECKS
-from medley_operator.domain.values.refusal import first_refusal
 from medley_operator.domain.values.snapshot import Snapshot
+from medley_planner.refusal import first_refusal
 from tests.unit.operator import factories as make
 
 LARGE = {"uri": "hf://meta-llama/Llama-3.1-70B-Instruct"}

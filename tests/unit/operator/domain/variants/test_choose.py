@@ -13,11 +13,11 @@ import pytest
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.checks.service import LOAD_CHECKS
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
-from medley_operator.domain.values.refusal import Refusal, first_refusal
 from medley_operator.domain.variants.choose import ChosenVariants, choose_variants
 from medley_planner.capacity import EngineKey, Speed, StepFactors
 from medley_planner.layout import KvFormat
 from medley_planner.model import Demand, RoutingMode, Service
+from medley_planner.refusal import Refusal, first_refusal
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import follow, run, settle
 

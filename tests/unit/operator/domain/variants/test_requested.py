@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.values.refusal import Refusal
 from medley_operator.domain.variants.requested import token_budgets_of
+from medley_planner.refusal import Refusal
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.variants.test_choose import answer, found, names, one
 
