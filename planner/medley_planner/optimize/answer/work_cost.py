@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from medley_planner.load import load_in_replicas
 from medley_planner.model import Service
 
 Matrix = npt.NDArray[np.float64]
@@ -85,8 +86,7 @@ def work_of_rates(service: Service, classes: Sequence[Sequence[int]], rates: Seq
     starts = np.cumsum([0, *(len(members) for members in classes[:-1])])
     served = np.array(rates, float)[order]
     capacity = np.array([variant.capacity_rps for variant in service.variants], float).reshape(count, -1)[:, order]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        work = served / (capacity * service.utilisation_limit)
-    work = np.where(served > 0, np.where(capacity > 0, work, np.inf), 0.0)
+    load = load_in_replicas(served, capacity, utilisation_limit=service.utilisation_limit)
+    work = np.where(served > 0, load, 0.0)
     shares = np.where(served > 0, np.array(service.demand.shares, float)[order], 0.0)
     return np.add.reduceat(work, starts, axis=1), np.add.reduceat(shares, starts)
