@@ -10,7 +10,7 @@ from medley_planner.optimize.program.solve import Answer
 from medley_planner.optimize.task.cost import switching_per_hour
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.rules import shortfall
-from medley_planner.optimize.task.single import best_single
+from medley_planner.optimize.task.single import best_single, single_fleets
 from medley_planner.optimize.task.task import Task
 
 
@@ -33,6 +33,7 @@ def service_plan(
         if demand.bucket_rate_rps(bucket) > 0
     )
     unserved = tuple(sorted((*task.unserved, *shed), key=lambda entry: entry.bucket))
+    alone = single_fleets(task, answer.split.unmet)
     own = left.after(task, [-count for count in answer.replicas])
     return ServicePlan(
         service=task.service.name,
@@ -41,8 +42,8 @@ def service_plan(
         variants=variants,
         cost_per_hour=math.fsum(variant.cost_per_hour for variant in variants),
         unserved=unserved,
-        best_single=best_single(task, answer.split.unmet, own),
-        unused=explain_unused(task, answer.replicas, answer.split, room=room, left=left),
+        best_single=best_single(task, alone, own),
+        unused=explain_unused(task, answer.replicas, answer.split, alone, room=room, left=left),
         switching_cost_per_hour=switching_per_hour(task, answer.replicas),
     )
 

@@ -18,7 +18,6 @@ from medley_planner.optimize.answer.work_cost import WorkCost, WorkCosts, exceed
 from medley_planner.optimize.program.distribute import Split
 from medley_planner.optimize.task.cost import cost_per_hour, switching_per_hour
 from medley_planner.optimize.task.limits import Limit, Room
-from medley_planner.optimize.task.single import single_fleets
 from medley_planner.optimize.task.task import Task
 from medley_planner.units import per_hour
 
@@ -27,9 +26,12 @@ _SHOWN = 0.0005
 """A difference below it prints as 0.0 %."""
 
 
-def explain_unused(task: Task, replicas: Sequence[int], split: Split, *, room: Room, left: Room) -> tuple[Omitted, ...]:
-    """`room` is what the pools and power domains hold, `left` what the whole plan leaves of it."""
-    plan = _Planned(task, replicas, split)
+def explain_unused(
+    task: Task, replicas: Sequence[int], split: Split, alone: Sequence[SingleType | None], *, room: Room, left: Room
+) -> tuple[Omitted, ...]:
+    """`alone` are the fleets of each variant alone for what the plan serves, `room` is what the pools and power domains
+    hold, `left` what the whole plan leaves of it."""
+    plan = _Planned(task, replicas, split, alone)
     explained = []
     for index, variant in enumerate(task.variants):
         if replicas[index] == 0:
@@ -41,16 +43,12 @@ def explain_unused(task: Task, replicas: Sequence[int], split: Split, *, room: R
 class _Planned:
     """The plan of one service, and what its variants are compared by, counted when it is first asked for."""
 
-    def __init__(self, task: Task, replicas: Sequence[int], split: Split) -> None:
+    def __init__(self, task: Task, replicas: Sequence[int], split: Split, alone: Sequence[SingleType | None]) -> None:
         self.task = task
         self.replicas = replicas
         self.split = split
+        self.alone = alone
         self.cost_per_hour = cost_per_hour(task, replicas)
-
-    @cached_property
-    def alone(self) -> Sequence[SingleType | None]:
-        """The fleet of each variant alone for what the plan serves."""
-        return single_fleets(self.task, self.split.unmet)
 
     @cached_property
     def work(self) -> WorkCosts:

@@ -17,7 +17,7 @@ from medley_planner.optimize.task.cost import objective_per_hour
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import idle_per_hour, paid_by_node
 from medley_planner.optimize.task.rules import shortfall
-from medley_planner.optimize.task.single import best_single
+from medley_planner.optimize.task.single import best_single, single_fleets
 from medley_planner.optimize.task.task import Task
 
 Rank = tuple[float, ...]
@@ -84,7 +84,7 @@ def _candidates(
     task: Task, answer: Answer, room: Room, *, seconds_left: Callable[[], float], relative_gap: float
 ) -> list[Answer]:
     found = []
-    single = best_single(task, answer.split.unmet, room)
+    single = best_single(task, single_fleets(task, answer.split.unmet), room)
     if single is not None:
         replicas = tuple(single.replicas if variant.name == single.variant else 0 for variant in task.variants)
         found.append(Answer(replicas, distribute(task, replicas), proven=False))

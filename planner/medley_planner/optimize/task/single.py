@@ -13,30 +13,32 @@ from medley_planner.optimize.task.rules import Requirement, binding, obeys, spar
 from medley_planner.optimize.task.task import Task
 
 
-def single_fleets(task: Task, unmet: tuple[float, ...], room: Room | None = None) -> list[SingleType | None]:
+def single_fleets(task: Task, unmet: tuple[float, ...]) -> list[SingleType | None]:
     """The replicas of each variant alone for all but the `unmet` part of each class; None where that is not possible.
 
-    Limits and rules are respected, and `room`, without which all that is shared is free for them. Another variant with
-    a minimum forbids any fleet of one type, so it gives None too.
+    Limits and rules of the service are respected; all that is shared is free for them. Another variant with a minimum
+    forbids any fleet of one type, so it gives None too.
     """
     loads = _loads(task, unmet)
     forced = [index for index, variant in enumerate(task.variants) if variant.min_replicas > 0]
     required = binding(task)
     return [
-        _fleet(task, index, loads[index], room, required) if forced in ([], [index]) else None
+        _fleet(task, index, loads[index], required) if forced in ([], [index]) else None
         for index in range(len(task.variants))
     ]
 
 
-def best_single(task: Task, unmet: tuple[float, ...], room: Room) -> SingleType | None:
-    """The cheapest one; among equally cheap ones the first in the service's order."""
-    fleets = single_fleets(task, unmet, room)
-    return min((fleet for fleet in fleets if fleet is not None), key=lambda fleet: fleet.cost_per_hour, default=None)
+def best_single(task: Task, fleets: Sequence[SingleType | None], room: Room) -> SingleType | None:
+    """The cheapest of `single_fleets` that fits the room; among equally cheap ones the first in the service's order."""
+    fitting = (
+        fleet
+        for fleet, variant in zip(fleets, task.variants, strict=True)
+        if fleet is not None and fleet.replicas <= room.most(variant)
+    )
+    return min(fitting, key=lambda fleet: fleet.cost_per_hour, default=None)
 
 
-def _fleet(
-    task: Task, index: int, work: float, room: Room | None, required: Sequence[Requirement]
-) -> SingleType | None:
+def _fleet(task: Task, index: int, work: float, required: Sequence[Requirement]) -> SingleType | None:
     """The fleet of variant `index` for a load of `work` replicas."""
     service, variant = task.service, task.variants[index]
     if not task.able[index] or not math.isfinite(work):
@@ -44,7 +46,7 @@ def _fleet(
     lost = spare(task) if work > 0 else 0
     minima = (variant.min_replicas, service.min_replicas, service.on_demand_min_replicas)
     count = max(math.ceil(work) + lost, *minima)
-    if count == 0 or count > task.caps[index] or (room is not None and count > room.most(variant)):
+    if count == 0 or count > task.caps[index]:
         return None
     if service.on_demand_min_replicas > 0 and task.spot[index]:
         return None
