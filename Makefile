@@ -13,9 +13,10 @@ STAMP := $(VENV)/.installed
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-test: lint types controlplane ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
-	@# The end-to-end story mostly waits for traffic; the other tests run beside it.
-	@$(MAKE) --no-print-directory --jobs=2 e2e unit contract
+test: lint controlplane ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
+	@# The end-to-end story mostly waits for traffic, so the unit tests run beside it; types come when it is over, beside
+	@# the contract tests.
+	@$(MAKE) --no-print-directory --jobs=2 e2e unit contract types
 
 demo: $(STAMP) controlplane ## The whole product on a real control plane with live traffic (KEEP=1 leaves it up)
 	$(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
