@@ -1,7 +1,7 @@
-"""From the contexts of this round to the values that the planner takes: services with their wishes, and what other pods
-leave of each pool.
+"""From the candidates of this round to the values that the planner takes: services with their wishes, and what other
+pods leave of each pool.
 
-Pure. May read contexts, pools and children; decides nothing about which services are planned.
+Pure. May read candidates, pools and children; decides nothing about which services are planned.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From a snapshot to the planner's problem: which services can be planned, with what load, on which variants.
 
-Pure. Each service gets a context: planned, held (its load is lost, or capacities of its plan are being simulated: its
-last plan stays), rejected (something in its spec or around it must be corrected first; what it runs stays) or leaving.
-One bad service never stops the others.
+Pure. Each service becomes a candidate: planned, held (its load is lost, or capacities of its plan are being
+simulated: its last plan stays), rejected (something in its spec or around it must be corrected first; what it runs
+stays) or leaving. One bad service never stops the others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_REPLICAS = 2**31 - 1
 
 
 def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERATES) -> Prepared:
-    """The problem of this round and the context of each service, in the order of their names.
+    """The problem of this round and the candidate of each service, in the order of their names.
 
     `derates`: the shares of capacities that plans count on, by where the figures come from.
     """

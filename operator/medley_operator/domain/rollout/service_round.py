@@ -63,7 +63,7 @@ def _service_round(
 
 
 def as_corrected(candidate: ServiceCandidate, goal: Goal) -> ServiceCandidate:
-    """The context with the capacities that the plan in force was made with; for a held plan they come from the
+    """The candidate with the capacities that the plan in force was made with; for a held plan they come from the
     status."""
     factors = last_factors(candidate) if goal.plan is None else goal.capacity_factors
     if not factors:

@@ -136,7 +136,7 @@ class ServiceCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Result of `prepare`: the problem of all services that can be planned (None without any), and the contexts."""
+    """Result of `prepare`: the problem of all services that can be planned (None without any), and all candidates."""
 
     problem: Problem | None
     services: tuple[ServiceCandidate, ...]
