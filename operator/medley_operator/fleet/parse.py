@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import unix_seconds
-from medley_operator.domain.values.snapshot import InvalidObject, Manifest, NodeView, ObjectKey
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.views import NodeView
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.refusal import Refusal
 from medley_planner.schema_faults import faults_of

@@ -17,12 +17,12 @@ from medley_operator.domain.values.snapshot import (
     InvalidObject,
     Manifest,
     MetricsReason,
-    NodeView,
     ObjectKey,
     Observation,
     ServiceMemory,
     Snapshot,
 )
+from medley_operator.domain.values.views import NodeView
 from medley_planner.capacity import ESTIMATE
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.refusal import Refusal

@@ -10,7 +10,7 @@ from medley_operator.domain.cluster.children import ReplicaSizes
 from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.snapshot import NodeView
+from medley_operator.domain.values.views import NodeView
 from medley_planner.model import NodePrice, Pool
 from medley_planner.refusal import first_refusal
 

@@ -16,6 +16,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, Runt
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.views import NodeView
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
@@ -47,17 +48,6 @@ class InvalidObject:
     refusal: Refusal
     status: Manifest
     """The status it has now, so that an equal one is not written again."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    """A Ready, schedulable node. `allocatable` holds whole counts of extended resources by name."""
-
-    name: str
-    labels: Mapping[str, str]
-    allocatable: Mapping[str, int]
-    created_at: float | None = None
-    """Unix seconds."""
 
 
 class MetricsReason(StrEnum):

@@ -12,7 +12,8 @@ from medley_operator.domain.cluster.startup import STARTUP_SECONDS
 from medley_operator.domain.planner_input import HORIZON_SECONDS, taken_replicas
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
-from medley_operator.domain.values.snapshot import FleetMemory, NodeView, Snapshot
+from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.views import NodeView
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, Problem, Service
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import changed, follow, run, settle

@@ -1,0 +1,85 @@
+"""What decisions need of nodes and pods, projected from objects of the API server that are many times larger.
+
+`fleet.parse` makes these values. They hold nodes and pods of anybody: a GPU is taken whoever took it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Taint:
+    """A taint of a node. `effect` is NoSchedule, PreferNoSchedule or NoExecute."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node. `allocatable` holds whole counts of extended resources by name.
+
+    `cordoned`: it takes no new pod. `leaving`: it is being deleted. `created_at`: Unix seconds.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    allocatable: Mapping[str, int]
+    created_at: float | None = None
+    ready: bool = True
+    cordoned: bool = False
+    leaving: bool = False
+    taints: tuple[Taint, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether a pod that tolerates its taints may start there."""
+        return self.ready and not self.cordoned and not self.leaving
+
+
+@dataclass(frozen=True, slots=True)
+class PodTrouble:
+    """Why a pod does not serve: a reason as the cluster words it, and its message.
+
+    Such as Unschedulable, ImagePullBackOff, CrashLoopBackOff. `since`: Unix seconds, as far as the pod shows it.
+    """
+
+    reason: str
+    message: str
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """A pod that holds or asks for extended resources, or that carries our managed-by label.
+
+    `gpus`: extended resources that it requests, by name. `node`: where it is bound, "" while it is not; `nominated`:
+    the node that the scheduler keeps for it. `controller`: (kind, uid) of its controller, ("", "") without one.
+    `labels`: all that it has where it carries our managed-by label, else none. `trouble` None: nothing is known to be
+    wrong with it. `gated`: a scheduling gate, such as Kueue's, holds it back. `ended`: it succeeded or failed and
+    holds nothing any more. Times are Unix seconds.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    node: str = ""
+    nominated: str = ""
+    controller: tuple[str, str] = ("", "")
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: float | None = None
+    ready: bool = False
+    terminating: bool = False
+    ended: bool = False
+    gated: bool = False
+    restarts: int = 0
+    trouble: PodTrouble | None = None
+
+    @property
+    def place(self) -> str:
+        """The node whose GPUs it takes: where it is bound, or what is kept for it; "" for none."""
+        return self.node or self.nominated
