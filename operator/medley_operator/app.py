@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from medley_operator import handlers
-from medley_operator.domain.decide import decide
+from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.debounce import Debounce
@@ -114,8 +114,9 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
             observer=_observer(settings, client=client, prometheus=prometheus, exporter=exporter),
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,
-            decide=decide,
+            conclude=conclude,
             publisher=publisher,
+            actuator=actuator,
             exporter=exporter,
             heartbeat=heartbeat,
             on_available=watcher.ensure,

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from medley_operator.api.v1alpha1 import ModelProfile
-from medley_operator.domain.decide import decide
 from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
@@ -39,6 +38,7 @@ from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Bucket, Demand, Provenance, SizeSource
 from medley_planner.shapes import Precision
 from tests.unit.operator import factories as make
+from tests.unit.operator.rounds.play import Round, concluded
 
 few = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 """Enough to meet every kind of nonsense, since most values are drawn from lists of it."""
@@ -53,14 +53,14 @@ texts = st.sampled_from(("", "nan", "inf", "-1", "1e999", "-1e308", "zero", "0",
 counts = st.sampled_from((0, 1, -1, 10**4, 2**62))
 
 
-def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Snapshot | None = None) -> list[Decision]:
+def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Snapshot | None = None) -> list[Round]:
     """Two rounds, the second after the first was carried out. The clean service is planned as it is in `same_as`, by
     default the same without the dirty one."""
     memory = memory if memory is not None else FleetMemory()
     alone = same_as if same_as is not None else replace(snapshot, services=(CLEAN,))
     expected = prepare(alone, memory).problem
     assert expected is not None
-    decisions: list[Decision] = []
+    done: list[Round] = []
     for index in range(2):
         prepared = prepare(snapshot, memory)
         clean = prepared.candidate(ServiceKey(make.NAMESPACE, "clean"))
@@ -73,10 +73,9 @@ def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Sn
         outcome = plan_and_verify(prepared.problem, 10.0, {})
         assert isinstance(outcome, FleetPlan), outcome
         assert "demo/clean" not in outcome.refused
-        decision = decide(snapshot, prepared, outcome, memory, now=make.NOW)
-        decisions.append(decision)
-        snapshot, memory = make.carried_out(snapshot, decision), decision.memory
-    return decisions
+        done.append(concluded(snapshot, prepared, outcome, memory))
+        snapshot, memory = make.carried_out(snapshot, done[-1].decision), done[-1].memory
+    return done
 
 
 def check_gauges(decision: Decision) -> None:
@@ -116,16 +115,18 @@ def test_observations_and_histories(seen: Observation, before: bool, history: li
     snapshot = replace(snapshot, histories={ServiceKey(make.NAMESPACE, "dirty"): tuple(history)}, at_seconds=1000.0)
     first, second = rounds(snapshot)
     if before:
-        later = replace(make.carried_out(snapshot, first), observations={ServiceKey(make.NAMESPACE, "dirty"): seen})
+        later = replace(
+            make.carried_out(snapshot, first.decision), observations={ServiceKey(make.NAMESPACE, "dirty"): seen}
+        )
         first, second = rounds(replace(later, at_seconds=2000.0), first.memory)
-    told = condition(first, "MetricsAvailable")
+    told = condition(first.decision, "MetricsAvailable")
     if seen.reason is not MetricsReason.FOUND:
         assert (told["status"], told["reason"]) == (str(seen.reason is MetricsReason.STATIC), seen.reason)
     elif plausible(seen) != seen:
         assert (told["status"], told["reason"]) == ("False", "MetricsInvalid")
     else:
         assert told["status"] == "True"
-    for decision in (first, second):
+    for decision in (first.decision, second.decision):
         check_gauges(decision)
 
 
@@ -208,7 +209,7 @@ def test_statuses_read_back_after_a_restart(
         make.service("dirty", spec=spec, status=status),
         observations={} if seen is None else {"dirty": Observation(reason=seen, message="so it is")},
     )
-    for decision in rounds(replace(snapshot, simulates=simulates)):
+    for decision in (each.decision for each in rounds(replace(snapshot, simulates=simulates))):
         check_gauges(decision)
 
 
@@ -303,7 +304,7 @@ def test_pods_with_broken_times(found: list[dict[str, Any]], created_at: float) 
     node = replace(make.node("node-1", pool_name="h100", gpus=8), created_at=created_at)
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=LIVE), observations={"dirty": make.found()})
     snapshot = replace(snapshot, nodes=(node,), pods=tuple(found))
-    for decision in rounds(snapshot):
+    for decision in (each.decision for each in rounds(snapshot)):
         check_gauges(decision)
 
 
@@ -371,7 +372,8 @@ def test_measured_profiles(specs: list[dict[str, Any]]) -> None:
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=DIRTY_SPEC), measured=parsed(specs))
     judged = prepare(snapshot, FleetMemory()).model_profiles
     plausible = tuple(each.profile for each in judged if isinstance(each.known, Known))
-    decision, _ = rounds(snapshot, same_as=replace(snapshot, services=(CLEAN,), model_profiles=plausible))
+    done, _ = rounds(snapshot, same_as=replace(snapshot, services=(CLEAN,), model_profiles=plausible))
+    decision = done.decision
     for each in judged:
         accepted = condition(decision, "Accepted", each.profile.metadata.name)
         assert accepted["status"] == str(each.profile in plausible)

@@ -1,1 +1,2 @@
-"""The operator's decisions: `prepare` makes a problem of a snapshot, `decide` makes writes of a plan."""
+"""The operator's decisions: `prepare` makes a problem of a snapshot, `conclude` makes intents of a plan, and `act`
+makes writes of these."""

@@ -1,7 +1,7 @@
-"""The fleet loop: the one task that turns what is seen into what is written.
+"""The planner's loop: the one task that turns what is seen into what each service is to have.
 
 Level-triggered: events only say that a look is due, each round starts from complete lists. Rounds never overlap, and
-no failure ends the loop: it is logged, counted and tried again later.
+no failure ends the loop: it is logged, counted and tried again later. The actuator (`fleet.actuate`) does the rest.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from medley_operator.domain.conclude import Conclusion
+from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import Decision, FleetMemory, Snapshot
+from medley_operator.domain.values.snapshot import ActuatorView, Decision, FleetMemory, Snapshot
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
@@ -50,13 +52,18 @@ class Tables(Protocol):
 
 
 class Writer(Protocol):
-    async def publish(self, snapshot: Snapshot, decision: Decision, *, now: str) -> int: ...
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int: ...
 
 
-class Decider(Protocol):
+class Concluder(Protocol):
     def __call__(
         self, snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, /, *, now: str
-    ) -> Decision: ...
+    ) -> Conclusion: ...
+
+
+class Actor(Protocol):
+    def adopt(self, intent: FleetIntent) -> None:
+        """Act on this from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,9 @@ class Parts:
     observer: Looker
     prepare: Callable[[Snapshot, FleetMemory], Prepared]
     solver: Solver
-    decide: Decider
+    conclude: Concluder
     publisher: Writer
+    actuator: Actor
     exporter: Exporter
     heartbeat: Heartbeat
     on_available: Callable[[frozenset[Resource]], None]
@@ -141,11 +149,12 @@ class FleetLoop:
             parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
         outcome = await _step("plan", self._plan(prepared))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        deciding = asyncio.to_thread(parts.decide, snapshot, prepared, outcome, self.memory, now=now)
-        decision = await _step("plan", deciding)
-        troubles = await _step("apply", parts.publisher.publish(snapshot, decision, now=now))
-        parts.exporter.show(decision.gauges)
-        self.memory = decision.memory
+        concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
+        conclusion = await _step("plan", concluding)
+        self.memory = conclusion.memory
+        parts.actuator.adopt(conclusion.intent)
+        about_platform = Decision(statuses=conclusion.statuses, events=conclusion.events)
+        troubles = await _step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
 
     async def _prepare(self, snapshot: Snapshot) -> tuple[Snapshot, Prepared]:

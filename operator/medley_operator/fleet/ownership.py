@@ -8,7 +8,7 @@ Apart: the one rule that guards what others made, whatever is written.
 from __future__ import annotations
 
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, label, owner_uid
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NAME_CONFLICT, Conflict
 
@@ -18,12 +18,12 @@ def is_owned(manifest: Manifest, *, uid: str) -> bool:
     return label(manifest, MANAGED_BY) == MANAGED_BY_VALUE and bool(uid) and owner_uid(manifest) == uid
 
 
-async def check_owned(client: KubeClient, snapshot: Snapshot, key: ObjectKey, *, uid: str) -> str | None:
+async def check_owned(client: KubeClient, view: ActuatorView, key: ObjectKey, *, uid: str) -> str | None:
     """The uid of the object that may be changed, or None where there is none and it may be created.
 
     Raises `Conflict` with reason NameConflict where the name is taken, and what reading raises.
     """
-    found = snapshot.children.get(key)
+    found = view.children.get(key)
     if found is None or not is_owned(found, uid=uid):
         # Unknown, or once of an LLMService of the same name: what counts is how it is now.
         found = await client.get(key)

@@ -2,9 +2,9 @@
 
 One other module writes, `fleet.calibration` its own ConfigMap (`tests/unit/repo/test_claims.py`).
 
-Objects are written a few at a time, in an order that never leaves a route to nothing: Services, Deployments, routes,
-deletions, then statuses and Events. One failing object is counted, logged and turned into a condition of its service;
-it stops nothing else. What has vanished meanwhile is passed over in silence.
+Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
+statuses and Events. One failing object is counted, logged and turned into a condition of its service; it stops nothing
+else. What has vanished meanwhile is passed over in silence.
 """
 
 from __future__ import annotations
@@ -15,9 +15,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
+from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Apply, Decision, Delete, EventNote, ObjectKey, Snapshot, StatusWrite
+from medley_operator.domain.values.snapshot import (
+    Apply,
+    ActuatorView,
+    Decision,
+    Delete,
+    EventNote,
+    ObjectKey,
+    StatusWrite,
+)
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
@@ -25,7 +33,6 @@ from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound
 
 CONCURRENCY = 8
-APPLY_ORDER = (CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE)
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
@@ -35,15 +42,12 @@ log = logging.getLogger(__name__)
 class Round:
     """The state of one publication so far."""
 
-    snapshot: Snapshot
+    view: ActuatorView
     uids: dict[ServiceKey, str]
     gone: set[ServiceKey] = field(default_factory=set)
     failures: dict[ServiceKey, list[WriteFailure]] = field(default_factory=dict)
     troubles: int = 0
     """Writes to try again, those without a condition included."""
-
-    def failed_kinds(self, service: ServiceKey) -> set[str]:
-        return {failure.key.kind for failure in self.failures.get(service, [])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +60,14 @@ class Publisher:
     timestamp: Callable[[], str]
     """The time as RFC 3339 in UTC with microseconds."""
 
-    async def publish(self, snapshot: Snapshot, decision: Decision, *, now: str) -> int:
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
         """How many writes must be tried again; none of them raises. `now` is the time of changed conditions."""
-        uids = {ServiceKey.of(each): each.metadata.uid for each in snapshot.services}
-        this = Round(snapshot=snapshot, uids=uids)
+        uids = {ServiceKey.of(each): each.metadata.uid for each in view.services}
+        this = Round(view=view, uids=uids)
         await self._find_gone(this, decision.applies)
-        for kind in APPLY_ORDER:
-            await _each(
-                (each for each in decision.applies if each.manifest["kind"] == kind),
-                lambda each: self._apply(this, each),
-            )
+        await _each(decision.applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
-        reports = report_write_failures(snapshot, decision, this.failures, now=now)
+        reports = report_write_failures(view, decision, this.failures, now=now)
         await _each(reports.statuses, lambda each: self._write_status(this, each))
         gone_uids = {this.uids.get(service) for service in this.gone}
         await _each((note for note in reports.events if note.uid not in gone_uids), self._post_event)
@@ -75,7 +75,7 @@ class Publisher:
 
     async def _find_gone(self, this: Round, applies: Iterable[Apply]) -> None:
         """A service that was deleted while we planned must not get new objects: nobody would remove them."""
-        creating = {each.service for each in applies if key_of(each.manifest) not in this.snapshot.children}
+        creating = {each.service for each in applies if key_of(each.manifest) not in this.view.children}
 
         async def look(service: ServiceKey) -> None:
             namespace, name = service
@@ -96,10 +96,8 @@ class Publisher:
         key = key_of(apply.manifest)
         if apply.service in this.gone:
             return
-        if key.kind == HTTP_ROUTE and CORE_SERVICE in this.failed_kinds(apply.service):
-            return  # a route to a Service that is not there would lose requests
         try:
-            known = await check_owned(self.client, this.snapshot, key, uid=this.uids.get(apply.service, ""))
+            known = await check_owned(self.client, this.view, key, uid=this.uids.get(apply.service, ""))
             manifest = apply.manifest
             if known is not None:
                 # The uid makes the write fail where the object was replaced since the look.
@@ -112,9 +110,7 @@ class Publisher:
             log.info("applied", extra={"object": str(key), "service": "/".join(apply.service)})
 
     async def _delete(self, this: Round, delete: Delete) -> None:
-        # A Service stays while the route that may still point to it could not be changed.
-        routed = this.failed_kinds(delete.service) & {HTTP_ROUTE, CORE_SERVICE}
-        if delete.service in this.gone or (delete.key.kind == CORE_SERVICE and routed):
+        if delete.service in this.gone:
             return
         try:
             await self.client.delete(delete.key, uid=delete.uid)

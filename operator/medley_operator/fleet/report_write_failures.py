@@ -16,12 +16,12 @@ from medley_operator.domain.values.conditions import ConditionStatus, Draft, mer
 from medley_operator.domain.values.labels import DEPLOYMENT
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
+    ActuatorView,
     Decision,
     EventNote,
     EventType,
     Manifest,
     ObjectKey,
-    Snapshot,
     StatusWrite,
 )
 from medley_operator.kube.errors import NAME_CONFLICT
@@ -49,7 +49,7 @@ class ServiceReports:
 
 
 def report_write_failures(
-    snapshot: Snapshot,
+    view: ActuatorView,
     decision: Decision,
     failures: Mapping[ServiceKey, Sequence[WriteFailure]],
     *,
@@ -62,7 +62,7 @@ def report_write_failures(
     statuses = {write.uid: write for write in decision.statuses}
     failed_uids: set[str] = set()
     events: list[EventNote] = []
-    for service in snapshot.services:
+    for service in view.services:
         failed = failures.get(ServiceKey.of(service))
         if not failed:
             continue

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from medley_operator.domain.report.gauges import GAUGES
 from medley_operator.domain.values.gauges import GaugeSample
 
-COMPONENTS = ("observe", "metrics", "plan", "apply", "status", "event")
+COMPONENTS = ("observe", "metrics", "plan", "act", "apply", "status", "event")
 SOLVE_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 START_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
@@ -58,6 +58,12 @@ class Exporter:
             registry=self.registry,
             buckets=START_BUCKETS_SECONDS,
         )
+        self._act_seconds = Histogram(
+            "medley_event_to_write_seconds",
+            "Time from the first event that a pass of the actuator answers to its first write.",
+            registry=self.registry,
+            buckets=START_BUCKETS_SECONDS,
+        )
         self._rounds = Counter("medley_rounds_total", "Rounds by outcome.", ("outcome",), registry=self.registry)
         self._writes = Counter(
             "medley_writes_total",
@@ -88,6 +94,9 @@ class Exporter:
     def plan_started(self, *, seconds_since_event: float) -> None:
         self._start_seconds.observe(seconds_since_event)
 
+    def acting(self, *, seconds_since_event: float) -> None:
+        self._act_seconds.observe(seconds_since_event)
+
     def tables_missing(self, count: int) -> None:
         """As the last round found it."""
         self._tables_missing.set(count)
@@ -99,7 +108,7 @@ class Exporter:
         self._last_success.set(at)
 
     def show(self, samples: Iterable[GaugeSample]) -> None:
-        """Set all gauges of one round, and remove the series that are not among them, but for those that stay."""
+        """Set all gauges of one pass, and remove the series that are not among them, but for those that stay."""
         series: set[tuple[str, tuple[str, ...]]] = set()
         for sample in samples:
             series.add((sample.name, sample.labels))

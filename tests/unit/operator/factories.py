@@ -176,10 +176,11 @@ def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> Ser
     return ServiceInput(service=service, snapshot=snapshot, **given)
 
 
-def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> Snapshot:
+def carried_out(before: Snapshot, decision: Decision, *, ready: bool | None = True) -> Snapshot:
     """The cluster after the decision was carried out: children with server defaults, statuses written.
 
     With `ready` every Deployment has all its pods Ready and every route is accepted; else new pods are not Ready yet.
+    None: no controller has looked at the children since.
     """
     children = {key: manifest for key, manifest in before.children.items()}
     for apply in decision.applies:
@@ -187,7 +188,8 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool = True) -> 
         children[key] = with_defaults(apply.manifest, previous=children.get(key))
     for delete in decision.deletes:
         del children[delete.key]
-    children = {key: settled(manifest) if ready else observed(manifest) for key, manifest in children.items()}
+    if ready is not None:
+        children = {key: settled(manifest) if ready else observed(manifest) for key, manifest in children.items()}
     statuses = {write.key: write.status for write in decision.statuses}
 
     def fresh(kind: str, item: Any) -> Any:

@@ -17,6 +17,7 @@ from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
 from medley_operator.domain.values.snapshot import EventNote, EventType, ObjectKey
 from medley_operator.domain.variants.waiting import MOST_SECONDS
+from medley_planner.capacity import CapacityBasis
 from medley_planner.model import Provenance
 from medley_planner.units import per_hour, req_per_second
 
@@ -95,7 +96,10 @@ def _plan_warning(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_N
 def _not_simulated(outcome: ServiceDecision) -> list[_Note]:
     """Posted once: from this plan on the status says that its capacities are the closed form's."""
     waits = outcome.candidate.waiting
+    before = {row.name: row.capacity_basis for row in outcome.candidate.service.status.variants}
     if waits is None or outcome.goal.kind is not GoalKind.PLANNED:
+        return []
+    if not any(before.get(name) == CapacityBasis.SIMULATED for name in waits.variants):
         return []
     message = (
         f"the simulated capacities of {', '.join(waits.variants)} are still missing after {MOST_SECONDS:g} s. "

@@ -180,16 +180,18 @@ class PoolNodes:
     idle_cost_per_hour: float | None
 
 
-def round_gauges(
-    services: Iterable[tuple[ServiceDecision, LLMServiceStatus]], pools: Iterable[PoolNodes], leads: LeadTimes
-) -> tuple[GaugeSample, ...]:
-    """Every series of one round."""
+def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[GaugeSample, ...]:
+    """The series of one service and of its variants."""
+    key = tuple(outcome.candidate.key)
+    samples = [*_samples(SERVICE_GAUGES, ShownService(outcome, status), key)]
+    for row in outcome.rows:
+        samples += _samples(VARIANT_GAUGES, row, (*key, row.name, row.pool, row.gpu))
+    return tuple(samples)
+
+
+def fleet_gauges(pools: Iterable[PoolNodes], leads: LeadTimes) -> tuple[GaugeSample, ...]:
+    """The series that only change with a plan."""
     samples: list[GaugeSample] = []
-    for outcome, status in services:
-        key = tuple(outcome.candidate.key)
-        samples += _samples(SERVICE_GAUGES, ShownService(outcome, status), key)
-        for row in outcome.rows:
-            samples += _samples(VARIANT_GAUGES, row, (*key, row.name, row.pool, row.gpu))
     for each in pools:
         samples.append(GaugeSample(_NODES.name, (each.pool,), each.planned_nodes))
         # A round without a plan knows no other figure: the last one stays.

@@ -81,3 +81,31 @@ def observed_weights(route: Manifest | None, *, service: str) -> dict[str, int] 
             return None
         weights[name.removeprefix(prefix)] = int(backend.get("weight", 1))
     return weights
+
+
+def backend_services(route: Manifest) -> dict[str, int]:
+    """Weights of all backends by the name of their Service, over all rules."""
+    weights: dict[str, int] = {}
+    for rule in route.get("spec", {}).get("rules") or []:
+        for backend in rule.get("backendRefs") or []:
+            name = str(backend.get("name", ""))
+            weights[name] = weights.get(name, 0) + int(backend.get("weight", 1))
+    return weights
+
+
+def is_accepted(route: Manifest, *, gateway: str) -> bool:
+    """Whether every parent that is this Gateway accepted the route as its spec is now."""
+    generation = int(route["metadata"].get("generation", 0))
+    parents = (route.get("status") or {}).get("parents") or []
+    mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == gateway]
+    return bool(mine) and all(_accepts(parent, generation) for parent in mine)
+
+
+def _accepts(parent: Manifest, generation: int) -> bool:
+    return any(
+        condition.get("type") == "Accepted"
+        and condition.get("status") == "True"
+        # A controller that reports no generation is believed.
+        and int(condition.get("observedGeneration", generation)) >= generation
+        for condition in parent.get("conditions") or []
+    )

@@ -1,6 +1,6 @@
 """One service between plan and writes: its goal, what runs of it, and the figures that follow from both.
 
-Pure. `decide` lines these up for the whole fleet.
+Pure. `conclude` and `act` line these up for the whole fleet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
-from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
 from medley_planner.fleet_plan import PlanOrFailure
@@ -104,18 +104,12 @@ def own_route(turn: ServiceRound) -> Manifest | None:
     return turn.own.get(ObjectKey(kind=labels.HTTP_ROUTE, namespace=namespace, name=name))
 
 
-def mix_capacities(turn: ServiceRound, memory: FleetMemory) -> dict[str, float]:
-    """Rate of the load's size mix that one replica of each variant serves.
+def mix_capacities(turn: ServiceRound, served: frozenset[int]) -> dict[str, float]:
+    """Rate of the load's size mix, over its `served` buckets, that one replica of each variant serves.
 
     A variant that is no longer one of the service, or whose simulated capacity is awaited, has that of its last plan.
     """
     choice = turn.candidate.choice
-    plan = turn.goal.plan
-    if plan is None:
-        remembered = memory.services.get(turn.candidate.key)
-        same_load = remembered is not None and choice is not None and remembered.demand == choice.demand
-        plan = remembered.plan if remembered is not None and same_load else None
-    served = _served_buckets(turn.candidate, plan)
     capacity: dict[str, float] = {}
     for name in sorted({*turn.goal.replicas, *turn.running}):
         known = turn.candidate.variant(name)
@@ -134,7 +128,7 @@ def _as_planned(turn: ServiceRound, name: str) -> bool:
     return turn.goal.plan is None and waits is not None and name in waits.variants
 
 
-def _served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> frozenset[int]:
+def served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> frozenset[int]:
     """Buckets of the load that the plan serves; without a plan or a load, those that some variant can serve."""
     if candidate.choice is None:
         return frozenset()

@@ -1,4 +1,4 @@
-"""The findings of `prepare` about each service, as values for the planner and for `decide`.
+"""The findings of `prepare` about each service, as values for the planner and for `conclude`.
 
 Kept apart from the code that fills them, so that tests and the command line can read them without it.
 """

@@ -1,8 +1,9 @@
-"""The input and the decisions of one round of the fleet loop, as values.
+"""The input and the decisions of the two loops, as values.
 
-`fleet.observe` does all the I/O and fills one `Snapshot`; `domain.prepare` and `domain.decide` turn it into a planner
-problem and then into a `Decision`; `fleet.publish` carries that out. Between rounds only a `FleetMemory` is kept.
-Nothing in here touches the world, so every decision can be tested without a cluster.
+The planner: `fleet.observe` fills one `Snapshot`, `domain.prepare` and `domain.conclude` turn it into a planner problem
+and then into what each service is to have. The actuator: `domain.act` compares that with a `ActuatorView` and makes a
+`Decision`, which `fleet.publish` carries out. Nothing in here touches the world, so every decision can be tested
+without a cluster.
 """
 
 from __future__ import annotations
@@ -106,6 +107,26 @@ class Snapshot:
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 
+    @property
+    def view(self) -> ActuatorView:
+        """What the actuator needs of it."""
+        return ActuatorView(
+            services=self.services, children=self.children, gateways=self.gateways, at_seconds=self.at_seconds
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorView:
+    """What the actuator sees: LLMServices with the statuses that they have now, their children, and Gateways.
+
+    `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
+    """
+
+    services: tuple[LLMService, ...]
+    children: Mapping[ObjectKey, Manifest]
+    gateways: frozenset[tuple[str, str]] | None
+    at_seconds: float = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class LoadBasis:
@@ -194,11 +215,14 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """All that one round does to the world. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written."""
+    """All that is done to the world at once. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written.
 
-    applies: tuple[Apply, ...]
-    deletes: tuple[Delete, ...]
-    statuses: tuple[StatusWrite, ...]
-    events: tuple[EventNote, ...]
-    gauges: tuple[GaugeSample, ...]
-    memory: FleetMemory
+    `wait_seconds`: when to look again though nothing changes, because a step waits for time to pass; None: no need.
+    """
+
+    applies: tuple[Apply, ...] = ()
+    deletes: tuple[Delete, ...] = ()
+    statuses: tuple[StatusWrite, ...] = ()
+    events: tuple[EventNote, ...] = ()
+    gauges: tuple[GaugeSample, ...] = ()
+    wait_seconds: float | None = None

@@ -197,7 +197,7 @@ def test_a_rejected_service_takes_its_gpus_and_its_power() -> None:
     steady = settle(make.snapshot(make.service(spec=spec), pools=pools))
     assert steady.candidate().last_replicas == {"l4-tp2": 3}
     broken = make.service(spec={**spec, "runtime": {"profileRef": "trt"}}, generation=2)
-    problem = run(changed(steady.snapshot, broken, make.service("other")), steady.decision.memory).prepared.problem
+    problem = run(changed(steady.snapshot, broken, make.service("other")), steady.memory).prepared.problem
     assert problem is not None
     assert problem.pools == (Pool("l4", stock_gpus=2, node_gpus=(0, 2), power_domain="l4"),)
     assert problem.power_domains == (PowerDomain("l4", 500.0 - 6 * 72.0),)

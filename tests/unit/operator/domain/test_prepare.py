@@ -165,7 +165,7 @@ def test_a_rejected_service_keeps_what_it_runs_and_its_gpus(broken: Callable[[],
     pools = [make.pool(nodes=1)]
     steady = settle(make.snapshot(make.service(), pools=pools))
     running = sum(steady.candidate().last_replicas.values())
-    done = run(changed(steady.snapshot, broken(), make.service("other")), steady.decision.memory)
+    done = run(changed(steady.snapshot, broken(), make.service("other")), steady.memory)
     assert not [apply for apply in done.decision.applies if apply.service[1] == "llama"]
     assert not done.decision.deletes
     assert done.condition("Ready").reason == "Serving"
@@ -191,7 +191,7 @@ def test_an_unreadable_pool_does_not_look_like_a_pool_that_is_gone() -> None:
     assert set(steady.candidate().last_replicas) == {"l4-tp2"}
     rejected = make.unreadable("GPUPool", "l4", "spec.gpu is missing")
     pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != "l4")
-    done = run(changed(steady.snapshot, pools=pools, rejected=(rejected,)), steady.decision.memory)
+    done = run(changed(steady.snapshot, pools=pools, rejected=(rejected,)), steady.memory)
     assert not done.decision.applies
     assert not done.decision.deletes
     assert 'GPUPool "l4"' in done.condition("PlanReady").message

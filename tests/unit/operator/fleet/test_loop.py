@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from medley_operator.domain.conclude import Conclusion
+from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceCandidate
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
+    ActuatorView,
     Decision,
     FleetMemory,
     ServiceMemory,
@@ -86,14 +89,17 @@ class World:
         self.clock.now += 0.5
         return self.outcome
 
-    def decide(
+    def conclude(
         self, seen: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
-    ) -> Decision:
-        self._step("decide")
+    ) -> Conclusion:
+        self._step("conclude")
         self.decided.append(outcome)
-        return Decision((), (), (), (), (), self.memory)
+        return Conclusion(FleetIntent(()), (), (), self.memory)
 
-    async def publish(self, seen: Snapshot, decision: Decision, *, now: str) -> int:
+    def adopt(self, intent: FleetIntent) -> None:
+        self._step("adopt")
+
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
         self._step("publish")
         return self.troubles
 
@@ -102,8 +108,9 @@ class World:
             observer=self,
             prepare=self.prepare,
             solver=self,
-            decide=self.decide,
+            conclude=self.conclude,
             publisher=self,
+            actuator=self,
             exporter=Exporter(),
             heartbeat=Heartbeat(resync_seconds=30.0, clock=self.clock),
             on_available=self.available.append,
@@ -135,7 +142,7 @@ async def test_a_round_goes_through_all_steps_and_remembers() -> None:
     loop, parts = world.loop()
     world.clock.now = 100.4
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
-    assert world.steps == ["observe", "prepare", "solve", "decide", "publish"]
+    assert world.steps == ["observe", "prepare", "solve", "conclude", "adopt", "publish"]
     assert world.available == [frozenset({LLM_SERVICES})]
     assert loop.memory is world.memory
     assert value(parts, "medley_rounds_total", outcome="planned") == 1
@@ -183,8 +190,16 @@ async def test_tables_at_hand_count_in_the_same_round_and_others_are_not_waited_
     loop = FleetLoop(parts, debounce=debounce, deadline_seconds=10.0, clock=world.clock)
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
     assert tables.seen == ([{}, {group(): ()}] if come else [{}])
-    assert world.steps == ["observe", "decide", "publish"]
+    assert world.steps == ["observe", "conclude", "adopt", "publish"]
     assert value(parts, "medley_capacity_tables_missing") == (0 if come else 1)
+
+
+async def test_statuses_that_cannot_be_written_do_not_undo_the_plan() -> None:
+    world = World(failing={"publish": RuntimeError("broken")})
+    loop, parts = world.loop()
+    assert await loop.round(EVENT) is RoundOutcome.FAILED
+    assert loop.memory is world.memory
+    assert value(parts, "medley_errors_total", component="apply") == 1
 
 
 async def test_a_plan_failure_is_decided_upon_and_counted() -> None:
@@ -199,7 +214,7 @@ async def test_a_plan_failure_is_decided_upon_and_counted() -> None:
 
 @pytest.mark.parametrize(
     ("step", "component"),
-    [("observe", "observe"), ("prepare", "plan"), ("solve", "plan"), ("decide", "plan"), ("publish", "apply")],
+    [("observe", "observe"), ("prepare", "plan"), ("solve", "plan"), ("conclude", "plan")],
 )
 async def test_any_exception_is_a_failed_round_and_memory_stays(step: str, component: str) -> None:
     world = World(failing={step: RuntimeError("broken")})

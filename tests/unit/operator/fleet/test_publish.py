@@ -12,7 +12,6 @@ from medley_operator.domain.values.snapshot import (
     Delete,
     EventNote,
     EventType,
-    FleetMemory,
     Manifest,
     ObjectKey,
     Snapshot,
@@ -40,8 +39,6 @@ def decision(
         deletes=tuple(Delete(CHAT, key_of(manifest), manifest["metadata"]["uid"]) for manifest in deletes or []),
         statuses=tuple(statuses or []),
         events=tuple(events or []),
-        gauges=(),
-        memory=FleetMemory(),
     )
 
 
@@ -59,7 +56,7 @@ def client() -> FakeKubeClient:
 async def publish(client: FakeKubeClient, seen: Snapshot, what: Decision) -> tuple[int, Exporter]:
     exporter = Exporter()
     publisher = Publisher(client=client, counter=exporter, instance="test", timestamp=lambda: "2026-01-01T00:00:00.0Z")
-    return await publisher.publish(seen, what, now=NOW), exporter
+    return await publisher.publish(seen.view, what, now=NOW), exporter
 
 
 def conditions(client: FakeKubeClient) -> dict[str, tuple[str, str, str]]:
@@ -67,13 +64,13 @@ def conditions(client: FakeKubeClient) -> dict[str, tuple[str, str, str]]:
     return {each["type"]: (each["status"], each["reason"], each["message"]) for each in found}
 
 
-async def test_order_is_services_deployments_routes_deletes_status_events(client: FakeKubeClient) -> None:
+async def test_children_are_written_before_statuses_and_events(client: FakeKubeClient) -> None:
     old = client.put(child("Deployment", "chat-old"))
     await publish(
         client,
         snapshot(service(), children=[old]),
         decision(
-            applies=[child("HTTPRoute", "chat"), child("Deployment", "chat-l4"), child("Service", "chat-l4")],
+            applies=[child("Service", "chat-l4")],
             deletes=[old],
             statuses=[StatusWrite(CHAT_KEY, "uid-chat", {"mix": "l4:0/1"})],
             events=[note("PlanChanged")],
@@ -81,8 +78,6 @@ async def test_order_is_services_deployments_routes_deletes_status_events(client
     )
     assert client.writes() == [
         ("apply", "Service chat-l4"),
-        ("apply", "Deployment chat-l4"),
-        ("apply", "HTTPRoute chat"),
         ("delete", "Deployment chat-old"),
         ("status", "chat"),
         ("event", "PlanChanged"),
@@ -153,17 +148,6 @@ async def test_a_failure_keeps_what_else_the_status_was_to_say(client: FakeKubeC
     status = client.objects[CHAT_KEY]["status"]
     assert status["mix"] == "l4:1/1"
     assert conditions(client)["RoutingReady"][:2] == ("False", "ApplyFailed")
-
-
-async def test_a_route_is_not_pointed_at_a_service_that_failed(client: FakeKubeClient) -> None:
-    old = client.put(child("Service", "chat-old"))
-    client.failing["apply", "Service chat-l4"] = Invalid("cannot apply Service demo/chat-l4")
-    await publish(
-        client,
-        snapshot(service(), children=[old]),
-        decision(applies=[child("Service", "chat-l4"), child("HTTPRoute", "chat")], deletes=[old]),
-    )
-    assert [call for call in client.writes() if call[0] in ("apply", "delete")] == [("apply", "Service chat-l4")]
 
 
 async def test_a_service_deleted_mid_plan_gets_no_children_and_no_complaint(client: FakeKubeClient) -> None:

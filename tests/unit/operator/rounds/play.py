@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import Condition, LLMService
-from medley_operator.domain.decide import decide
+from medley_operator.domain.act import Steps, act
+from medley_operator.domain.conclude import Conclusion, conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
+from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
@@ -28,11 +30,16 @@ DEADLINE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round: what went in, what was prepared, what was decided."""
+    """One round of the planner, with the passes of the actuator until it writes nothing more: what went in, what was
+    prepared, all that was written (of each object the last), and what both remember."""
 
     snapshot: Snapshot
     prepared: Prepared
     decision: Decision
+    memory: FleetMemory
+    steps: Steps
+    at_seconds: float
+    """The actuator's time."""
 
     def candidate(self, name: str = "llama") -> ServiceCandidate:
         found = self.prepared.candidate(ServiceKey(make.NAMESPACE, name))
@@ -74,8 +81,18 @@ class Round:
         return [event.reason for event in self.decision.events]
 
 
+ROUND_SECONDS = 30.0
+MOST_PASSES = 12
+
+
 def run(
-    snapshot: Snapshot, memory: FleetMemory | None = None, *, failure: PlanFailure | None = None, now: str = make.NOW
+    snapshot: Snapshot,
+    memory: FleetMemory | None = None,
+    *,
+    failure: PlanFailure | None = None,
+    now: str = make.NOW,
+    steps: Steps | None = None,
+    at_seconds: float = 0.0,
 ) -> Round:
     before = memory if memory is not None else FleetMemory()
     prepared = prepare(snapshot, before)
@@ -83,12 +100,49 @@ def run(
     if outcome is None and prepared.problem is not None:
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
         assert verify(prepared.problem, outcome) == ()
-    decision = decide(snapshot, prepared, outcome, before, now=now)
+    return concluded(snapshot, prepared, outcome, before, now=now, steps=steps, at_seconds=at_seconds)
+
+
+def concluded(
+    snapshot: Snapshot,
+    prepared: Prepared,
+    outcome: PlanOrFailure | None,
+    memory: FleetMemory,
+    *,
+    now: str = make.NOW,
+    steps: Steps | None = None,
+    at_seconds: float = 0.0,
+) -> Round:
+    """The round that this outcome of planning makes; pods do not become Ready within it."""
+    conclusion = conclude(snapshot, prepared, outcome, memory, now=now)
+    decision, after = act_until_quiet(snapshot, conclusion, steps or Steps(), now=now, at_seconds=at_seconds)
     for write in decision.statuses:
         for condition in write.status["conditions"]:
             shown = (condition["type"], condition["status"], condition["reason"])
             assert is_documented(write.key.kind, *shown), f"{shown} of {write.key.kind} is not in docs/reference.md"
-    return Round(snapshot, prepared, decision)
+    return Round(snapshot, prepared, decision, conclusion.memory, after, at_seconds)
+
+
+def act_until_quiet(
+    snapshot: Snapshot, conclusion: Conclusion, steps: Steps, *, now: str, at_seconds: float
+) -> tuple[Decision, Steps]:
+    """All that passes write until one writes nothing, as one decision: of each object the last write."""
+    done = Decision(statuses=conclusion.statuses, events=conclusion.events)
+    current = make.carried_out(snapshot, done, ready=None)
+    for _ in range(MOST_PASSES):
+        decision, steps = act(conclusion.intent, replace(current.view, at_seconds=at_seconds), steps, now=now)
+        done = Decision(
+            applies=tuple({key_of(each.manifest): each for each in (*done.applies, *decision.applies)}.values()),
+            deletes=(*done.deletes, *decision.deletes),
+            statuses=tuple({write.key: write for write in (*done.statuses, *decision.statuses)}.values()),
+            events=(*done.events, *decision.events),
+            gauges=decision.gauges,
+            wait_seconds=decision.wait_seconds,
+        )
+        if not (decision.applies or decision.deletes or decision.statuses):
+            return done, steps
+        current = make.carried_out(current, decision, ready=None)
+    raise AssertionError(f"still writing after {MOST_PASSES} passes: {decision.applies or decision.statuses}")
 
 
 def planned(snapshot: Snapshot) -> Plan:
@@ -100,8 +154,7 @@ def planned(snapshot: Snapshot) -> Plan:
 
 def told(snapshot: Snapshot, outcome: Plan | PlanFailure) -> Round:
     """The round that this outcome of planning makes of the snapshot."""
-    prepared = prepare(snapshot, FleetMemory())
-    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, FleetMemory(), now=make.NOW))
+    return concluded(snapshot, prepare(snapshot, FleetMemory()), outcome, FleetMemory())
 
 
 def follow(
@@ -118,8 +171,9 @@ def follow(
     if observations is not None:
         by_key = {ServiceKey(make.NAMESPACE, name): value for name, value in observations.items()}
         snapshot = replace(snapshot, observations=by_key)
-    memory = FleetMemory() if forget else earlier.decision.memory
-    return run(snapshot, memory, failure=failure, now=now)
+    memory, steps = (FleetMemory(), Steps()) if forget else (earlier.memory, earlier.steps)
+    at_seconds = earlier.at_seconds + ROUND_SECONDS
+    return run(snapshot, memory, failure=failure, now=now, steps=steps, at_seconds=at_seconds)
 
 
 def settle(snapshot: Snapshot, memory: FleetMemory | None = None) -> Round:

@@ -65,7 +65,7 @@ def test_a_held_service_is_mended_and_its_gpus_are_not_given_away() -> None:
     assert [service.name for service in held.prepared.problem.services] == ["demo/other"]
     assert held.prepared.problem.pools[0].stock_gpus == 8 - 2 * replicas
     children = {key: value for key, value in held.snapshot.children.items() if key.name != "llama-l4-tp2"}
-    mended = run(changed(held.snapshot, children=children), held.decision.memory)
+    mended = run(changed(held.snapshot, children=children), held.memory)
     assert mended.replicas() == {"llama-l4-tp2": replicas}
 
 
@@ -111,7 +111,7 @@ def test_a_route_still_leads_somewhere_when_there_is_no_traffic() -> None:
     seen = Observation(reason=MetricsReason.FOUND, demand=mixed, samples=1000)
     busy = run(make.snapshot(make.service(spec=spec), observations={"llama": seen}))
     assert busy.condition("PlanReady").reason == "Partial"
-    idle = settle(make.carried_out(busy.snapshot, busy.decision), busy.decision.memory)
+    idle = settle(make.carried_out(busy.snapshot, busy.decision), busy.memory)
     idle = follow(idle, observations={"llama": IDLE})
     (variant,) = [variant for variant in idle.status()["variants"] if variant["desired"] > 0]
     assert variant["weight"] == 1000
@@ -134,6 +134,6 @@ def test_a_held_service_that_never_had_a_plan_has_nothing_to_hold() -> None:
     )
     assert first.condition("PlanReady").reason == "ProfileNotFound"
     fixed = changed(first.snapshot, make.service(spec=LIVE, generation=2), observations={})
-    done = run(fixed, first.decision.memory)
+    done = run(fixed, first.memory)
     assert done.condition("PlanReady").reason == "Optimal"
     assert done.status()["load"]["source"] == "MinReplicas"

@@ -50,7 +50,7 @@ def test_the_closed_form_stands_until_tables_are_there_and_status_tells_which() 
 def test_a_plan_moves_once_when_tables_arrive() -> None:
     settled = settle(make.snapshot(make.service()))
     with_tables = replace(settled.snapshot, capacity_tables=tables(settled.snapshot, 0.4))
-    moved = run(with_tables, settled.decision.memory)
+    moved = run(with_tables, settled.memory)
     assert moved.replicas() != {}
     plans = []
     current = moved

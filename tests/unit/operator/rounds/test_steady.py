@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
@@ -19,7 +18,7 @@ from medley_planner.shapes import model_id
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.load.test_planned_rate import LIVE, STEP_SECONDS, jumpy
 from tests.unit.operator.domain.values.test_leadtime import pod
-from tests.unit.operator.rounds.play import Round, is_quiet
+from tests.unit.operator.rounds.play import Round, concluded, is_quiet
 from tests.unit.operator.rounds.test_simulated_capacity import tables
 
 NAME = "demo/llama"
@@ -64,7 +63,7 @@ def checked_round(snapshot: Snapshot, memory: FleetMemory) -> Round:
         checked={NAME: Checked(0.91, 95.0, {used: Attained(0.91, 1.5, 0.08, 0.9)})},
         capacity_factors={NAME: {used: 0.95}},
     )
-    return Round(snapshot, prepared, decide(snapshot, prepared, outcome, memory, now=make.NOW))
+    return concluded(snapshot, prepared, outcome, memory)
 
 
 def settled() -> Round:
@@ -73,7 +72,7 @@ def settled() -> Round:
         if is_quiet(current.decision):
             return current
         snapshot = make.carried_out(current.snapshot, current.decision)
-        current = checked_round(snapshot, current.decision.memory)
+        current = checked_round(snapshot, current.memory)
     raise AssertionError(f"still writing: {current.decision.statuses or current.decision.applies}")
 
 
@@ -97,7 +96,7 @@ def test_every_figure_is_in_the_status() -> None:
 def test_equal_input_writes_nothing() -> None:
     steady = settled()
     # Rates of the past are given once.
-    again = checked_round(replace(steady.snapshot, histories={}), steady.decision.memory)
+    again = checked_round(replace(steady.snapshot, histories={}), steady.memory)
     assert is_quiet(again.decision)
     assert again.decision.gauges == steady.decision.gauges
 

@@ -49,7 +49,7 @@ def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
     nodes = [replace(make.node(f"node-{n}", pool_name="l4"), created_at=CREATED - 86400) for n in range(4)]
     snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=tuple(pod(f"pod-{n}") for n in range(3)))
     first = run(snapshot)
-    later = run(replace(snapshot, pods=()), first.decision.memory)
+    later = run(replace(snapshot, pods=()), first.memory)
     for done in (first, later):
         assert done.prepared.problem is not None
         by_gpu = {v.gpu: v.startup_seconds for v in done.prepared.problem.services[0].variants}
@@ -59,5 +59,5 @@ def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
             assert done.gauge("lead_time_seconds", LLAMA, "L4", "warm", part) == seconds
     wished = make.service(spec={"variants": [{"poolRef": "h100"}]})
     for service, longest in ((make.service(), 180.0), (wished, STARTUP_SECONDS)):
-        leads = first.decision.memory.leads
+        leads = first.memory.leads
         assert longest_startup_seconds(service, make.profile(), first.prepared.pools, leads) == longest

@@ -58,7 +58,7 @@ def test_a_gateway_that_is_missing_is_seen_without_a_plan() -> None:
 def test_the_load_of_a_service_that_is_refused_before_is_not_looked_at() -> None:
     steady = settle(make.snapshot(make.service()))
     assert conditions(steady)["MetricsAvailable"].reason == "StaticWorkload"
-    refused = run(changed(steady.snapshot, make.service(spec=NO_PROFILE, generation=2)), steady.decision.memory)
+    refused = run(changed(steady.snapshot, make.service(spec=NO_PROFILE, generation=2)), steady.memory)
     found = conditions(refused)
     assert (found["MetricsAvailable"].status, found["MetricsAvailable"].reason) == ("Unknown", "NotPlanned")
     # What runs is of the last plan, which stays, and can be judged.
@@ -69,7 +69,7 @@ def test_the_load_of_a_service_that_is_refused_before_is_not_looked_at() -> None
 def test_stock_is_not_spoken_of_when_no_plan_is_left() -> None:
     steady = settle(make.snapshot(make.service(), pools=[make.pool(nodes=0)]))
     assert conditions(steady)["CapacityAvailable"].reason == "StockOut"
-    refused = run(changed(steady.snapshot, make.service(spec=NO_PROFILE, generation=2)), steady.decision.memory)
+    refused = run(changed(steady.snapshot, make.service(spec=NO_PROFILE, generation=2)), steady.memory)
     assert conditions(refused)["CapacityAvailable"].reason == "NotPlanned"
 
 
@@ -89,4 +89,4 @@ def test_what_was_said_of_a_spec_that_no_longer_parses_is_not_repeated() -> None
 
 def replace_rejected(steady: Round, broken: InvalidObject) -> Round:
     """The round in which the service came not to parse."""
-    return run(replace(steady.snapshot, services=(), rejected=(broken,)), steady.decision.memory)
+    return run(replace(steady.snapshot, services=(), rejected=(broken,)), steady.memory)

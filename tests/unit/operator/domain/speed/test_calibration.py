@@ -182,7 +182,7 @@ def test_the_whole_way_from_rendered_pods_to_plan_and_status() -> None:
             for key, run in pods.items()
         }
         engines = fold(engines, figures, pods).engines
-    second = rounds.run(replace(seen, calibrated=told_speeds(engines)), first.decision.memory)
+    second = rounds.run(replace(seen, calibrated=told_speeds(engines)), first.memory)
     after = {row["name"]: row for row in second.status()["variants"]}
     for row in rows:
         if row["desired"] > 0 and row["name"] in after:

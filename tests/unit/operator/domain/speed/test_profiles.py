@@ -243,7 +243,7 @@ def test_provenance_is_told_in_the_status_of_the_service() -> None:
 def test_a_capacity_that_was_measured_and_is_estimated_again_is_an_event_once() -> None:
     measured = settle(make.snapshot(only_h100(), measured=[make.model_profile()]))
     assert "CapacityEstimated" not in measured.reasons()
-    gone = run(changed(measured.snapshot, model_profiles=()), measured.decision.memory)
+    gone = run(changed(measured.snapshot, model_profiles=()), measured.memory)
     (event,) = [event for event in gone.decision.events if event.reason == "CapacityEstimated"]
     assert event.type.value == "Warning"
     assert "capacities of h100 (was measured) are estimated" in event.message

@@ -186,7 +186,7 @@ def test_why_each_other_variant_is_unused_is_in_the_status() -> None:
     assert "l4-fp8 takes 1 GPU at $0.81/h" in unused["l4"]["message"]
     used = {variant["name"] for variant in done.status()["variants"]}
     assert used.isdisjoint(unused)
-    settle(follow(done).snapshot, done.decision.memory)
+    settle(follow(done).snapshot, done.memory)
 
 
 def test_prefix_hits_raise_what_a_replica_serves() -> None:

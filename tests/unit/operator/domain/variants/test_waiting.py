@@ -47,7 +47,7 @@ def restarted(before: Round, *, at_seconds: float = 0.0, **fields: object) -> Ro
 
 def later(before: Round, at_seconds: float, **fields: object) -> Round:
     snapshot = make.carried_out(before.snapshot, before.decision)
-    return run(changed(snapshot, at_seconds=at_seconds, **fields), before.decision.memory)
+    return run(changed(snapshot, at_seconds=at_seconds, **fields), before.memory)
 
 
 def test_without_waiting_the_plan_would_move(simulated: Round) -> None:
@@ -55,7 +55,7 @@ def test_without_waiting_the_plan_would_move(simulated: Round) -> None:
     moved = restarted(simulated, simulates=False)
     assert moved.condition("PlanReady").reason == "Optimal"
     assert moved.candidate().waiting is None
-    assert moved.replicas()
+    assert moved.decision.applies
 
 
 def test_a_restart_moves_nothing_until_the_tables_are_there_and_then_nothing_either(simulated: Round) -> None:
@@ -79,7 +79,7 @@ def test_a_restart_moves_nothing_until_the_tables_are_there_and_then_nothing_eit
     back = later(again, 60.0, capacity_tables=simulated.snapshot.capacity_tables)
     assert back.condition("PlanReady").reason == "Optimal"
     assert not back.decision.applies
-    assert back.decision.memory.services[ServiceKey(make.NAMESPACE, "llama")].waiting_since is None
+    assert back.memory.services[ServiceKey(make.NAMESPACE, "llama")].waiting_since is None
 
 
 def test_it_waits_so_long_and_no_longer_and_says_so_once(simulated: Round) -> None:
@@ -87,7 +87,7 @@ def test_it_waits_so_long_and_no_longer_and_says_so_once(simulated: Round) -> No
     assert not later(held, 1000.0 + MOST_SECONDS - 1.0).decision.applies
     moved = later(held, 1000.0 + MOST_SECONDS)
     assert moved.condition("PlanReady").reason == "Optimal"
-    assert moved.replicas()
+    assert moved.decision.applies
     (event,) = [event for event in moved.decision.events if event.reason == "CapacityNotSimulated"]
     assert "--capacity-cache-dir" in event.message
     assert event.type.value == "Warning"

@@ -1,0 +1,43 @@
+"""What the planner hands to the actuator: for each service its goal and what acting on it needs. Values only.
+
+An intent stays in force until the next round of the planner. It holds nothing that moves while pods start: what runs
+is looked at by the actuator itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from medley_operator.domain.rollout.goals import Goal
+from medley_operator.domain.values.candidates import ServiceCandidate
+from medley_operator.domain.values.gauges import GaugeSample
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceIntent:
+    """One service. `served`: the buckets of its load that the plan in force serves.
+
+    `surge`: whether a pod beyond the plan finds a GPU, by variant. `same_model_as`: another LLMService of the
+    namespace that serves the same model name, and that came first by name.
+    """
+
+    candidate: ServiceCandidate
+    goal: Goal
+    served: frozenset[int] = frozenset()
+    surge: Mapping[str, bool] = field(default_factory=dict)
+    same_model_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetIntent:
+    """All services that stay, in the order of their keys, and what they share.
+
+    `leaving`: uids of LLMServices that are being deleted; their pods are on their way out. `stock_gpus` by pool; None
+    for no limit. `gauges`: those that only change with the plan.
+    """
+
+    services: tuple[ServiceIntent, ...]
+    leaving: frozenset[str] = frozenset()
+    stock_gpus: Mapping[str, int | None] = field(default_factory=dict)
+    gauges: tuple[GaugeSample, ...] = ()
