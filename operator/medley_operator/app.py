@@ -21,14 +21,15 @@ from medley_operator import handlers
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.fleet.calibration import Calibrator
+from medley_operator.fleet.cluster import ClusterCache, SeenWrites
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
-from medley_operator.fleet.startups import StartupWatch
 from medley_operator.fleet.tables import CapacityTables
 from medley_operator.fleet.worker import PlanWorker
+from medley_operator.kube.client import KubeClient
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.official import OfficialKubeClient
@@ -92,7 +93,9 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     )
     server.start()
     stack.callback(server.stop)
-    client = await stack.enter_async_context(OfficialKubeClient())
+    official = await stack.enter_async_context(OfficialKubeClient())
+    cluster = ClusterCache(official)
+    client = SeenWrites(official, cluster)
     prometheus = await _prometheus(settings, stack)
     worker = PlanWorker()
     stack.push_async_callback(worker.close)
@@ -111,7 +114,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     )
     fleet = FleetLoop(
         Parts(
-            observer=_observer(settings, client=client, prometheus=prometheus, exporter=exporter),
+            observer=_observer(settings, cluster=cluster, client=client, prometheus=prometheus, exporter=exporter),
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,
             conclude=conclude,
@@ -130,13 +133,21 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         ),
         deadline_seconds=settings.solve_deadline_seconds,
     )
+    cluster.subscribe(lambda kind, _key, _old, _new: fleet.mark_dirty(kind))
+    stack.push_async_callback(cluster.close)
+    cluster.start()
     return fleet
 
 
 def _observer(
-    settings: Settings, *, client: OfficialKubeClient, prometheus: Prometheus | None, exporter: Exporter
+    settings: Settings,
+    *,
+    cluster: ClusterCache,
+    client: KubeClient,
+    prometheus: Prometheus | None,
+    exporter: Exporter,
 ) -> Observer:
-    observer = Observer(client=client, metrics=None, clock=time.monotonic, startups=StartupWatch(client))
+    observer = Observer(cluster=cluster, metrics=None, clock=time.monotonic)
     if prometheus is None:
         return observer
     observer = replace(

@@ -1,4 +1,4 @@
-"""kopf, used for what it is best at: keeping watches alive. Handlers only mark the fleet dirty; they know nothing else.
+"""kopf's watches of our own kinds. Handlers only mark the fleet dirty: what is there, `fleet.reflector` knows.
 
 kopf runs in a thread with a separate event loop, because it takes over signals and, when it ends, cancels every task of
 the loop it runs in. Only event handlers are used, so kopf writes nothing: no annotations, finalizers, peering, Events
@@ -12,20 +12,19 @@ import datetime
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import kopf
 
-from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.kube.credentials import load_connection
 from medley_operator.kube.errors import KubeError
-from medley_operator.kube.resources import CHILDREN, GATEWAYS, NODES, OWN, Resource
+from medley_operator.kube.resources import OWN, Resource
 from medley_operator.logs import silence_kopf
 
-WATCHED = (*OWN, *CHILDREN, GATEWAYS, NODES)
+WATCHED = OWN
 LOGIN_SECONDS = 300.0
 """Credentials are read anew this often; a ServiceAccount token in a pod always has longer to live."""
 WATCH_SECONDS = 300
@@ -68,13 +67,22 @@ def make_registry(resources: frozenset[Resource], mark_dirty: MarkDirty) -> kopf
 
 
 def _register(registry: kopf.OperatorRegistry, resource: Resource, mark_dirty: MarkDirty) -> None:
+    known: dict[str, tuple[object, ...]] = {}
+    """What users write of each object, by uid."""
+
     @kopf.on.event(
         group=resource.group, version=resource.version, plural=resource.plural, id=str(resource), registry=registry
     )
-    async def changed(type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's convention
-        # Nodes report themselves all the time; what matters beyond coming and going is caught by the resync.
-        if resource == NODES and type == "MODIFIED":
+    async def changed(type: str | None, meta: Mapping[str, Any], **_: Any) -> None:  # noqa: A002 - kopf's convention
+        uid = meta.get("uid", "")
+        written = tuple(str(meta.get(name)) for name in ("generation", "deletionTimestamp", "labels", "annotations"))
+        if type == "DELETED":
+            known.pop(uid, None)
+        elif known.get(uid) == written:
+            # Our own write of its status, most often; it must not lead to the next round.
             return
+        else:
+            known[uid] = written
         mark_dirty(resource.kind, time.monotonic())
 
 
@@ -89,9 +97,6 @@ def make_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 10.0
     settings.networking.trust_env = True
-    for resource in CHILDREN:
-        key = (resource.group, resource.version, resource.plural)
-        settings.watching.label_selectors[key] = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
     return settings
 
 
@@ -106,7 +111,7 @@ class Watcher:
         self._interrupt: Callable[[], None] = _nothing
 
     def ensure(self, available: frozenset[Resource]) -> None:
-        """Watch these kinds; starts anew where they changed, such as when the Gateway API was installed."""
+        """Watch these kinds; starts anew where they changed, as when a CRD was missing at first."""
         wanted = available & frozenset(WATCHED)
         if wanted == self._watched:
             return

@@ -233,7 +233,7 @@ MAY: dict[str, list[str]] = {
     "httproutes.gateway.networking.k8s.io": ALL,
     "gateways.gateway.networking.k8s.io": READ,
     "nodes": READ,
-    "pods": ["list"],
+    "pods": ["list", "watch"],
     "events.events.k8s.io": ["create"],
     **{
         name: []

@@ -24,6 +24,7 @@ from medley_operator.domain.values.candidates import (
     Prepared,
     ServiceCandidate,
 )
+from medley_operator.domain.values.labels import NODE
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, Snapshot
@@ -41,8 +42,10 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
 
     `derates`: the shares of capacities that plans count on, by where the figures come from.
     """
+    unreadable = snapshot.unreadable.get(NODE, "")
     pools = tuple(
-        pool_state(pool, snapshot.nodes) for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
+        pool_state(pool, snapshot.nodes, unreadable=unreadable)
+        for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
     )
     profiles = judge_profiles(snapshot, derates)
     speeds = known_speeds(snapshot, profiles, derates)

@@ -16,14 +16,17 @@ class Heartbeat:
         self._limit_seconds = max(LEAST_LIMIT_SECONDS, 3 * resync_seconds)
         self._clock = clock
         self._last = clock()
-        self._succeeded = False
+        self._degraded = ""
         self._error = "no round has ended yet"
 
     def beat(self, *, error: str = "") -> None:
         """A round ended; `error` says why it failed, empty where it did not."""
         self._last = self._clock()
-        self._succeeded = self._succeeded or not error
         self._error = error
+
+    def degrade(self, reason: str) -> None:
+        """Rounds go on without something that they should have; empty: they have all."""
+        self._degraded = reason
 
     def healthy(self) -> Probe:
         """A loop that fails is alive: restarting it would cure nothing. One that ends no round is stuck."""
@@ -33,7 +36,6 @@ class Heartbeat:
         return Probe(True, f"last round failed: {self._error}" if self._error else "ok")
 
     def ready(self) -> Probe:
-        """Ready after the first round that did not fail."""
-        if not self._succeeded:
-            return Probe(False, f"not ready: {self._error}")
-        return self.healthy()
+        """Ready while rounds do not fail and see all that they should."""
+        reason = self._error or self._degraded
+        return Probe(False, f"not ready: {reason}") if reason else self.healthy()

@@ -142,6 +142,7 @@ class FleetLoop:
         parts = self._parts
         observed = await _step("observe", parts.observer.observe())
         parts.on_available(observed.available)
+        parts.heartbeat.degrade(observed.degraded)
         if observed.metrics_failed:
             parts.exporter.failed("metrics")
         snapshot, prepared = await _step("plan", self._prepare(observed.snapshot))

@@ -1,44 +1,33 @@
-"""One complete look at the world for one round: LISTs of everything that counts, and Prometheus.
+"""One complete look at the world for one round: the cluster as it is in memory, and Prometheus.
 
-All I/O of the input side is here. A look is whole or it is an error: the planner never sees half a cluster. Only what a
-cluster may lack (the Gateway API) and what Prometheus does not say are part of a whole look.
+What cannot be listed degrades what rests on it and nothing else: without nodes, pools have the stock that they declare;
+without Gateways, a route's own status says whether it is accepted; a kind of ours that is not installed is empty. But
+where services, pools, profiles, children or pods cannot be listed the look is an error: a plan from half of them would
+take away what runs.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from medley_operator.api.v1alpha1 import (
-    GROUP,
-    VERSION,
-    GPUPool,
-    LLMService,
-    ModelProfile,
-    RuntimeProfile,
-    WorkloadSource,
-)
+from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSource
 from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.domain.engine.arguments import served_model_name
-from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
-from medley_operator.fleet.parse import parse_objects, ready_nodes
-from medley_operator.fleet.startups import StartupWatch
-from medley_operator.kube.client import KubeClient
-from medley_operator.kube.errors import NotFound
+from medley_operator.domain.values.snapshot import MetricsReason, Observation, Snapshot
+from medley_operator.fleet.cluster import ClusterView
+from medley_operator.kube.errors import KubeError, NotFound
 from medley_operator.kube.resources import (
     CHILDREN,
-    DEPLOYMENTS,
     GATEWAY_API,
     GATEWAYS,
     GPU_POOLS,
     LLM_SERVICES,
-    MODEL_PROFILES,
-    NODES,
     OWN,
+    PODS,
     RUNTIME_PROFILES,
     Resource,
 )
@@ -50,6 +39,16 @@ NO_PROMETHEUS = (
     "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
     "spec.workload.source: Static with spec.workload.static"
 )
+
+
+NEEDED = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, *CHILDREN, PODS)
+"""Kinds without which nothing may be decided, where the cluster has them."""
+
+
+class Cluster(Protocol):
+    async def ready(self) -> None: ...
+
+    def view(self) -> ClusterView: ...
 
 
 class HistorySource(Protocol):
@@ -67,55 +66,55 @@ class SpeedSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A snapshot, the kinds that the API server has, and whether metrics failed as a whole (for the counters)."""
+    """A snapshot, the kinds that the API server has, and whether metrics failed as a whole (for the counters).
+
+    `degraded`: what cannot be listed though the look goes on without it; empty where all can.
+    """
 
     snapshot: Snapshot
     available: frozenset[Resource]
     metrics_failed: bool
+    degraded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
     """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds."""
 
-    client: KubeClient
+    cluster: Cluster
     metrics: MetricsSource | None
     clock: Callable[[], float]
     calibration: SpeedSource | None = None
     """Absent: engines are not calibrated."""
-    startups: StartupWatch | None = None
-    """Absent: lead times are not measured."""
     history: HistorySource | None = None
     """Absent: rates of before the operator started are not asked for."""
 
     async def observe(self) -> Observed:
-        """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
-        lists = await self._lists()
-        services, rejected_services = parse_objects(LLMService, lists[LLM_SERVICES] or [])
-        pools, rejected_pools = parse_objects(GPUPool, lists[GPU_POOLS] or [])
-        profiles, rejected_profiles = parse_objects(RuntimeProfile, lists[RUNTIME_PROFILES] or [])
-        measured, rejected_measured = parse_objects(ModelProfile, lists[MODEL_PROFILES] or [])
-        gateways = None if any(lists[kind] is None for kind in GATEWAY_API) else _names(lists[GATEWAYS] or [])
-        queries = _queries(services)
+        """Raises `KubeError` where a kind cannot be listed that the look needs; `NotFound` with the way out where
+        Medley's CRDs are missing."""
+        await self.cluster.ready()
+        view = self.cluster.view()
+        unreadable = _unreadable(view)
+        queries = _queries(view.services)
         asked_at = self.clock()
         # None of these raises; together they take as long as the slowest.
         async with asyncio.TaskGroup() as group:
             observing = group.create_task(self._observations(queries))
             remembering = group.create_task(self._history(queries))
-            listing = group.create_task(self._pods(lists[DEPLOYMENTS] or []))
-        observations, history, pods = observing.result(), remembering.result(), listing.result()
+        observations, history = observing.result(), remembering.result()
         snapshot = Snapshot(
-            services=tuple(services),
-            pools=tuple(pools),
-            profiles=tuple(profiles),
-            rejected=(*rejected_services, *rejected_pools, *rejected_profiles, *rejected_measured),
-            nodes=ready_nodes(lists[NODES] or []),
-            children=_by_key(item for kind in CHILDREN for item in lists[kind] or []),
-            gateways=gateways,
+            services=view.services,
+            pools=view.pools,
+            profiles=view.profiles,
+            rejected=view.rejected,
+            nodes=view.nodes,
+            children=view.children,
+            gateways=_gateways(view),
             observations=observations,
-            model_profiles=tuple(measured),
+            model_profiles=view.model_profiles,
             at_seconds=self.clock(),
-            pods=pods,
+            pods=view.pods,
+            unreadable={kind.kind: error.message for kind, error in unreadable.items()},
             histories={
                 key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
             },
@@ -125,36 +124,10 @@ class Observer:
         unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())
         return Observed(
             snapshot=snapshot,
-            available=frozenset(kind for kind, items in lists.items() if items is not None),
+            available=view.available,
             metrics_failed=unavailable and self.metrics is not None,
+            degraded="; ".join(error.message for error in unreadable.values()),
         )
-
-    async def _lists(self) -> dict[Resource, list[Manifest] | None]:
-        """All lists at once; None for a kind that a cluster may lack and does."""
-        ours = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
-        selectors = {kind: ours for kind in CHILDREN}
-        kinds = [*OWN, NODES, *CHILDREN, GATEWAYS]
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = {kind: group.create_task(self._list(kind, selectors.get(kind, ""))) for kind in kinds}
-        except ExceptionGroup as failures:
-            # One is enough to say: the others have most often the same cause.
-            raise failures.exceptions[0] from None
-        return {kind: task.result() for kind, task in tasks.items()}
-
-    async def _list(self, kind: Resource, selector: str) -> list[Manifest] | None:
-        try:
-            return await self.client.list(kind, label_selector=selector)
-        except NotFound as error:
-            if kind in GATEWAY_API:
-                return None
-            if kind in OWN:
-                raise NotFound(
-                    f"CRDs of {GROUP} are not installed (no {kind.plural} in {GROUP}/{VERSION}): "
-                    "helm install with crds.install=true, or kubectl apply -f crds/",
-                    reason="CrdsNotInstalled",
-                ) from error
-            raise
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:
         if self.metrics is None:
@@ -165,8 +138,39 @@ class Observer:
     async def _history(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Rates]:
         return await self.history.once(queries) if self.history is not None and queries else {}
 
-    async def _pods(self, deployments: Sequence[Manifest]) -> tuple[Manifest, ...]:
-        return await self.startups.pods(deployments) if self.startups is not None else ()
+
+def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
+    """What cannot be listed, less what a cluster may lack. Raises the first error that a look cannot do without."""
+    found = {kind: _with_way_out(kind, error) for kind, error in view.missing.items()}
+    for kind, error in found.items():
+        lacking = isinstance(error, NotFound)
+        if kind == LLM_SERVICES or (kind in NEEDED and not lacking):
+            raise error
+    return {kind: error for kind, error in found.items() if not (kind in GATEWAY_API and isinstance(error, NotFound))}
+
+
+def _with_way_out(kind: Resource, error: KubeError) -> KubeError:
+    if kind not in OWN or not isinstance(error, NotFound):
+        return error
+    return NotFound(
+        f"CRDs of {GROUP} are not installed (no {kind.plural} in {GROUP}/{VERSION}): "
+        "helm install with crds.install=true, or kubectl apply -f crds/",
+        reason="CrdsNotInstalled",
+    )
+
+
+def _gateways(view: ClusterView) -> frozenset[tuple[str, str]] | None:
+    """(namespace, name) of each Gateway; None where the cluster has no Gateway API.
+
+    Where they cannot be listed, those that services name are taken to be there.
+    """
+    if any(isinstance(view.missing.get(kind), NotFound) for kind in GATEWAY_API):
+        return None
+    seen = {(key.namespace, key.name) for key in view.gateways}
+    if GATEWAYS in view.missing:
+        named = ((each.metadata.namespace, each.spec.routing.gateway_ref) for each in view.services)
+        seen |= {(namespace, reference.name) for namespace, reference in named if reference is not None}
+    return frozenset(seen)
 
 
 def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
@@ -186,11 +190,3 @@ def _window_seconds(service: LLMService) -> int:
     """The window asked for, within the bounds that the domain checks (a bad one gets its own condition there)."""
     asked = service.spec.workload.window_seconds
     return round(min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS))
-
-
-def _names(items: Sequence[Manifest]) -> frozenset[tuple[str, str]]:
-    return frozenset((item["metadata"]["namespace"], item["metadata"]["name"]) for item in items)
-
-
-def _by_key(items: Iterable[Manifest]) -> dict[ObjectKey, Manifest]:
-    return {key_of(item): item for item in items}

@@ -1,20 +1,18 @@
-"""From what the API server returns to the values of a snapshot: our own objects through their models, nodes by hand.
+"""From what the API server returns to the values of a snapshot: our own objects through their models.
 
 Pure. An object that does not parse becomes a `InvalidObject` with a message for its owner and never stops the round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import key_of
-from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
-from medley_operator.domain.values.views import NodeView
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.refusal import Refusal
 from medley_planner.schema_faults import faults_of
@@ -24,16 +22,16 @@ MAX_ERRORS_NAMED = 3
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse_objects(model: type[Model], items: Iterable[Manifest]) -> tuple[list[Model], list[InvalidObject]]:
-    """The objects that parse, and for each of the others why it does not."""
-    parsed: list[Model] = []
-    rejected: list[InvalidObject] = []
-    for item in items:
+def parse_object(model: type[Model]) -> Callable[[Manifest], Model | InvalidObject]:
+    """A projection to the model; what does not parse says why."""
+
+    def parse(item: Manifest) -> Model | InvalidObject:
         try:
-            parsed.append(model.model_validate(item))
+            return model.model_validate(item)
         except ValidationError as error:
-            rejected.append(_rejected(item, error))
-    return parsed, rejected
+            return _rejected(item, error)
+
+    return parse
 
 
 def _rejected(item: Manifest, error: ValidationError) -> InvalidObject:
@@ -56,27 +54,4 @@ def rejection_message(key: ObjectKey, error: ValidationError) -> str:
     return (
         f'{key} is not valid: {named}{more}. Correct it with "kubectl edit {BY_KIND[key.kind].plural}{where} '
         f'{key.name}", or update the CRDs together with the operator'
-    )
-
-
-def ready_nodes(items: Iterable[Manifest]) -> tuple[NodeView, ...]:
-    """The nodes that pods can go to: Ready, not cordoned, not leaving."""
-    return tuple(_node(item) for item in items if _usable(item))
-
-
-def _usable(node: Manifest) -> bool:
-    if node.get("spec", {}).get("unschedulable") or node["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
-
-
-def _node(node: Manifest) -> NodeView:
-    allocatable = node.get("status", {}).get("allocatable") or {}
-    return NodeView(
-        name=node["metadata"]["name"],
-        labels=node["metadata"].get("labels") or {},
-        # Extended resources have a domain in their name and are whole numbers.
-        allocatable={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdigit()},
-        created_at=unix_seconds(node["metadata"].get("creationTimestamp")),
     )

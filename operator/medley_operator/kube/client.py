@@ -5,6 +5,9 @@ Everything outside `kube/` depends on this and on nothing of a client library; t
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER
@@ -12,11 +15,55 @@ from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.resources import Resource
 
 
-class KubeClient(Protocol):
-    """All methods raise `KubeError`; none retries more than a re-login."""
+class WatchType(StrEnum):
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    """Also an object that the selectors do not choose any more."""
+    BOOKMARK = "BOOKMARK"
+    """Nothing but the version up to which all has been sent."""
 
-    async def list(self, resource: Resource, *, label_selector: str = "") -> list[Manifest]:
-        """All objects of the kind in all namespaces, of one moment at or after the call. `NotFound`: no such kind."""
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One line of a watch; `manifest` of a bookmark has a kind and a version only."""
+
+    type: WatchType
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list. All pages of one list show one moment, `resource_version`."""
+
+    items: list[Manifest]
+    resource_version: str
+
+
+class KubeReader(Protocol):
+    """Looks at whole kinds, in all namespaces. Both raise `KubeError`; `NotFound`: the cluster lacks the kind.
+
+    Close the generators (`contextlib.aclosing`) where they are left early: each holds a connection.
+    """
+
+    def pages(
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncGenerator[Page, None]:
+        """All objects as they are at the call or later, never earlier: the server is asked without a version, which
+        makes it answer from the present. `EXPIRED` between two pages: begin again."""
+
+    def watch(
+        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """What happens after that version, in order, bookmarks included.
+
+        Ends where the server ends it, after some minutes, and can then go on from the last version seen. Raises
+        `Unavailable` where it falls silent, and with reason `EXPIRED` where that version is forgotten.
+        """
+
+
+class KubeClient(Protocol):
+    """Reads and writes of one object. All methods raise `KubeError`; none retries more than a re-login."""
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         """The object, or None where it is not there."""

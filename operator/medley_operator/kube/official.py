@@ -1,14 +1,15 @@
-"""`KubeClient` on the official asynchronous client: raw requests with plain JSON, no generated models.
+"""`KubeClient` and `KubeReader` on the official asynchronous client: raw requests with plain JSON, no generated models.
 
 The client library ends here: nothing outside `kube` imports it (an import contract). Requests have deadlines and are
-not retried here: the fleet loop starts anew from complete lists instead.
+not retried here: reflectors list again, and the loops look again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,23 +18,29 @@ from kubernetes.aio.client import ApiClient
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.kube.client import Page, WatchEvent, WatchType
 from medley_operator.kube.credentials import load_configuration
-from medley_operator.kube.errors import EXPIRED, KubeError, NotFound, Unavailable, from_status
+from medley_operator.kube.errors import KubeError, NotFound, Unavailable, from_status
 from medley_operator.kube.resources import BY_KIND, EVENTS, Resource
 
 APPLY_CONTENT_TYPE = "application/apply-patch+yaml"
 PAGE_SIZE = 500
+SILENT_SECONDS = 90.0
+"""The API server sends a bookmark each minute where nothing happens: a watch that is silent for longer is dead."""
+WATCH_SECONDS = 300
+"""The API server ends a watch after this time, as client-go asks it to, so that load spreads over its replicas."""
 USER_AGENT = "medley-operator"
-
-_Manifests = list[Manifest]
-"""Under another name, since `list` is a method below."""
 
 
 class OfficialKubeClient:
-    """Use as `async with OfficialKubeClient(...) as client`. `timeout_seconds` bounds each single request."""
+    """Use as `async with OfficialKubeClient(...) as client`.
 
-    def __init__(self, *, timeout_seconds: float = 20.0) -> None:
+    `timeout_seconds` bounds each single request, and the start of a watch; `watch_seconds` the length of a watch.
+    """
+
+    def __init__(self, *, timeout_seconds: float = 20.0, watch_seconds: int = WATCH_SECONDS) -> None:
         self._timeout_seconds = timeout_seconds
+        self._watch_seconds = watch_seconds
         self._api: ApiClient | None = None
         self._login = asyncio.Lock()
 
@@ -50,29 +57,53 @@ class OfficialKubeClient:
             await self._api.close()  # type: ignore[no-untyped-call]
             self._api = None
 
-    async def list(self, resource: Resource, *, label_selector: str = "") -> list[Manifest]:
-        try:
-            return await self._list_pages(resource, label_selector)
-        except Unavailable as error:
-            # The pages of one list share a moment, which the server may have forgotten meanwhile: begin again once.
-            if error.reason != EXPIRED:
-                raise
-            return await self._list_pages(resource, label_selector)
-
-    async def _list_pages(self, resource: Resource, label_selector: str) -> _Manifests:
-        query = {"limit": str(PAGE_SIZE)}
-        if label_selector:
-            query["labelSelector"] = label_selector
-        items: list[Manifest] = []
+    async def pages(
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncGenerator[Page, None]:
+        query = {"limit": str(PAGE_SIZE)} | _selectors(label_selector, field_selector)
+        # Items of a list come without kind and apiVersion for the built-in kinds.
+        named = {"apiVersion": resource.api_version, "kind": resource.kind}
         while True:
             page = await self._request("GET", resource.path(), action=f"list {resource}", query=query)
-            # Items of a list come without kind and apiVersion for the built-in kinds.
-            named = {"apiVersion": resource.api_version, "kind": resource.kind}
-            items += [named | item for item in page.get("items") or []]
-            next_page = page.get("metadata", {}).get("continue")
-            if not next_page:
-                return items
-            query["continue"] = next_page
+            metadata = page.get("metadata") or {}
+            items = [named | item for item in page.get("items") or []]
+            yield Page(items=items, resource_version=metadata.get("resourceVersion", ""))
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
+    async def watch(
+        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncGenerator[WatchEvent, None]:
+        action = f"watch {resource}"
+        query = _selectors(label_selector, field_selector) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(self._watch_seconds),
+        }
+        api, response = await self._open(resource.path(), action, query)
+        try:
+            with _failures(action, api, limit=SILENT_SECONDS):
+                async for line in _lines(response.content.iter_any()):
+                    yield _event(line, action)
+        finally:
+            response.close()
+
+    async def _open(self, path: str, action: str, query: dict[str, str]) -> tuple[ApiClient, aiohttp.ClientResponse]:
+        """The answer to a watch, of which the first line may be long in coming."""
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_seconds, sock_read=SILENT_SECONDS)
+        for attempt in (1, 2):
+            api = await self._connected()
+            with _failures(action, api, limit=SILENT_SECONDS):
+                response = await self._call(api, "GET", path, query, None, "application/json", limits)
+                if response.status == 200:
+                    return api, response
+                data = await response.read()
+            if response.status != 401 or attempt == 2:
+                break
+            await self._forget(api)
+        raise from_status(code=response.status, action=action, answer=_parse(data))
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         try:
@@ -145,25 +176,33 @@ class OfficialKubeClient:
         body: Manifest | None,
         content_type: str,
     ) -> tuple[int, Manifest]:
-        try:
+        with _failures(action, api, limit=self._timeout_seconds):
             async with asyncio.timeout(self._timeout_seconds):
-                verb, url, headers, payload, _ = await api.param_serialize(
-                    method,
-                    path,
-                    query_params=list(query.items()),
-                    header_params={"Accept": "application/json", "Content-Type": content_type},
-                    body=body,
-                    auth_settings=["BearerToken"],
-                )
-                response = await api.call_api(verb, url, header_params=headers, body=payload)
-                data = await response.read()  # type: ignore[no-untyped-call]
-        except TimeoutError as error:
-            limit = f"{self._timeout_seconds:g} s"
-            raise Unavailable(f"cannot {action}: {api.configuration.host} did not answer within {limit}") from error
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # RuntimeError: the session was closed by a new login while this request was about to use it.
-            raise Unavailable(f"cannot {action}: no connection to {api.configuration.host}: {error}") from error
+                response = await self._call(api, method, path, query, body, content_type)
+                data = await response.read()
         return response.status, _parse(data)
+
+    async def _call(
+        self,
+        api: ApiClient,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Manifest | None,
+        content_type: str,
+        limits: aiohttp.ClientTimeout | None = None,
+    ) -> aiohttp.ClientResponse:
+        verb, url, headers, payload, _ = await api.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        answer = await api.call_api(verb, url, header_params=headers, body=payload, _request_timeout=limits)
+        response: aiohttp.ClientResponse = answer.response
+        return response
 
     async def _connected(self) -> ApiClient:
         async with self._login:
@@ -177,6 +216,44 @@ class OfficialKubeClient:
             if self._api is api:
                 self._api = None
                 await api.close()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _failures(action: str, api: ApiClient, *, limit: float) -> Iterator[None]:
+    """What goes wrong below HTTP, as `Unavailable`."""
+    host = api.configuration.host
+    try:
+        yield
+    except TimeoutError as error:
+        raise Unavailable(f"cannot {action}: {host} did not answer within {limit:g} s") from error
+    except (aiohttp.ClientError, OSError, RuntimeError) as error:
+        # RuntimeError: the session was closed by a new login while this request was about to use it.
+        raise Unavailable(f"cannot {action}: no connection to {host}: {error}") from error
+
+
+async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    """Whole lines, however long; a rest without an end was cut off."""
+    rest = bytearray()
+    async for chunk in chunks:
+        rest += chunk
+        if b"\n" in chunk:
+            *lines, last = rest.split(b"\n")
+            rest = last
+            for line in lines:
+                yield bytes(line)
+
+
+def _event(line: bytes, action: str) -> WatchEvent:
+    answer = _parse(line)
+    type_, manifest = answer.get("type"), answer.get("object") or answer
+    if type_ not in set(WatchType):
+        raise from_status(code=manifest.get("code") or 500, action=action, answer=manifest)
+    return WatchEvent(type=WatchType(type_), manifest=manifest)
+
+
+def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
+    selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {name: selector for name, selector in selectors.items() if selector}
 
 
 def _path(key: ObjectKey, subresource: str = "") -> str:

@@ -17,30 +17,35 @@ from medley_planner.refusal import first_refusal
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
-def pool_state(pool: GPUPool, nodes: Iterable[NodeView]) -> PoolState:
+def pool_state(pool: GPUPool, nodes: Iterable[NodeView], *, unreadable: str = "") -> PoolState:
     """Stock of one pool.
 
-    With `capacity.nodes`: nodes x GPUs per node. Fixed without it: what the Ready nodes that match can allocate.
-    Elastic without it: no limit.
+    With `capacity.nodes`: nodes x GPUs per node. Fixed without it: what the nodes that match and take pods can
+    allocate. Elastic without it: no limit. `unreadable`: why nodes cannot be listed; the stock is then what the pool
+    declares, or else what was last seen, be it by an operator before this one.
     """
     selector, capacity = pool.spec.node_selector, pool.spec.capacity
-    matching = [node for node in nodes if _matches(selector, node.labels)]
+    matching = [node for node in nodes if node.usable and _matches(selector, node.labels)]
     node_gpus: tuple[int, ...] | None
     if capacity.nodes is not None:
         node_gpus = (capacity.gpus_per_node,) * capacity.nodes
     elif capacity.type is CapacityType.ELASTIC:
         node_gpus = None
+    elif unreadable and not matching:
+        whole, rest = divmod(pool.status.stock_gpus or 0, capacity.gpus_per_node)
+        node_gpus = (capacity.gpus_per_node,) * whole + ((rest,) if rest else ())
     else:
         node_gpus = tuple(node.allocatable.get(pool.spec.resource_name, 0) for node in matching)
     gpu = find_gpu(pool.spec.gpu)
     return PoolState(
         pool=pool,
         gpu=gpu.name if gpu is not None else None,
-        ready_nodes=len(matching),
+        ready_nodes=(pool.status.ready_nodes or 0) if unreadable and not matching else len(matching),
         stock_gpus=None if node_gpus is None else sum(node_gpus),
         node_gpus=node_gpus,
         zones=_zones(pool, matching),
         refusal=first_refusal(POOL_CHECKS, pool),
+        unreadable=unreadable,
     )
 
 

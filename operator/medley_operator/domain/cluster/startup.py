@@ -11,7 +11,7 @@ from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, Runt
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.leadtime import LeadKey, LeadTimes, Start, start_of
+from medley_operator.domain.values.leadtime import LeadKey, LeadTimes, Start, node_state
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.shapes import model_id
@@ -59,15 +59,14 @@ def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
     gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     created = {node.name: node.created_at for node in snapshot.nodes}
     for pod in snapshot.pods:
-        model = models.get(ServiceKey(pod["metadata"].get("namespace", ""), labels.label(pod, labels.SERVICE)))
-        gpu = gpus.get(labels.label(pod, labels.POOL))
-        node_created_at = created.get((pod.get("spec") or {}).get("nodeName", ""))
-        if model is None or gpu is None or node_created_at is None:
+        if pod.start is None or pod.created_at is None:
             continue
-        found = start_of(pod, node_created_at=node_created_at)
-        if found is not None:
-            state, start = found
-            yield LeadKey(model, gpu.name, state), start
+        model = models.get(ServiceKey(pod.namespace, pod.labels.get(labels.SERVICE, "")))
+        gpu = gpus.get(pod.labels.get(labels.POOL, ""))
+        node_created_at = created.get(pod.node)
+        if model is not None and gpu is not None and node_created_at is not None:
+            state = node_state(pod_created_at=pod.created_at, node_created_at=node_created_at)
+            yield LeadKey(model, gpu.name, state), pod.start
 
 
 def _step(seconds: float) -> float:

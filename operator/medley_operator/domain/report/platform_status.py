@@ -17,7 +17,7 @@ from medley_operator.domain.values.conditions import ConditionStatus, Draft, fin
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
 from medley_planner.refusal import first_refusal
 
-_TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
+_TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 _REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED}
 """The condition that says why an object does not parse, by kind; Ready for the others."""
 
@@ -44,6 +44,8 @@ def _pool_ready(state: PoolState) -> Draft:
     spec = state.pool.spec
     if state.refusal is not None:
         return Draft(_FALSE, state.refusal.reason, state.refusal.message)
+    if state.unreadable:
+        return Draft(_UNKNOWN, "NodesUnreadable", _unreadable_nodes(state))
     counted = spec.capacity.nodes is None and spec.capacity.type.value == "Fixed"
     if counted and state.ready_nodes == 0:
         selector = ",".join(f"{key}={value}" for key, value in sorted(spec.node_selector.items()))
@@ -54,6 +56,16 @@ def _pool_ready(state: PoolState) -> Draft:
         return Draft(_FALSE, "NoNodes", message)
     stock = "no limit" if state.stock_gpus is None else f"{state.stock_gpus} GPUs"
     return Draft(_TRUE, "Accepted", f"{state.gpu}: {stock}")
+
+
+def _unreadable_nodes(state: PoolState) -> str:
+    nodes = state.pool.spec.capacity.nodes
+    source = "last seen" if nodes is None else f"declared by spec.capacity.nodes {nodes}"
+    stock = "no limit" if state.stock_gpus is None else f"{state.stock_gpus} GPUs, as {source}"
+    return (
+        f"nodes cannot be listed ({state.unreadable}); the stock is taken to be {stock}; grant the operator's "
+        "ServiceAccount get, list and watch on nodes (Helm: rbac.create=true)"
+    )
 
 
 def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:

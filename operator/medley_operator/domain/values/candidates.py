@@ -57,7 +57,8 @@ class PoolState:
 
     `stock_gpus` None: no limit. `node_gpus`: GPUs of each node; None where nodes are made without a limit.
     `gpu` is its name in the catalogue, None where the catalogue lacks it. `zones`: none where they are not known.
-    `refusal`: why it cannot be planned with; None where it can.
+    `refusal`: why it cannot be planned with; None where it can. `unreadable`: why nodes cannot be listed, "" where they
+    can.
     """
 
     pool: GPUPool
@@ -67,6 +68,7 @@ class PoolState:
     node_gpus: tuple[int, ...] | None
     zones: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    unreadable: str = ""
 
     def replica_limit(self, gpus_per_replica: int) -> int | None:
         """Replicas that fit, since the GPUs of one replica must sit on one node; None: no limit."""

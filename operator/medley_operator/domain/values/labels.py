@@ -32,6 +32,7 @@ HTTP_PORT_NAME = "http"
 DEPLOYMENT = "Deployment"
 CORE_SERVICE = "Service"
 HTTP_ROUTE = "HTTPRoute"
+NODE = "Node"
 
 
 def child_labels(

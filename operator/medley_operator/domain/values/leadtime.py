@@ -102,11 +102,16 @@ class LeadTimes:
         return None
 
 
-def start_of(pod: Fields, *, node_created_at: float) -> tuple[NodeState, Start] | None:
+def node_state(*, pod_created_at: float, node_created_at: float) -> NodeState:
+    """Whether the node was there long enough before the pod. Both in Unix seconds."""
+    return NodeState.COLD if pod_created_at - node_created_at < COLD_SECONDS else NodeState.WARM
+
+
+def start_of(pod: Fields) -> Start | None:
     """The start of a pod, or None where it has not become Ready or its times do not show it.
 
     A pod whose container was restarted, or that became Ready later than its start-up probe allows, lost its readiness
-    at some time: what it shows is not its start. `node_created_at` is in Unix seconds.
+    at some time: what it shows is not its start.
     """
     metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
     conditions = {each.get("type"): each for each in status.get("conditions") or []}
@@ -131,8 +136,7 @@ def start_of(pod: Fields, *, node_created_at: float) -> tuple[NodeState, Start] 
     parts = (Component.SCHEDULED, Component.STARTED, Component.PULLED, Component.READY)
     seconds = {part: max(step, 0.0) for part, step in zip(parts, steps, strict=True)}
     seconds[Component.TOTAL] = max(ready - created, 0.0)
-    node = NodeState.COLD if created - node_created_at < COLD_SECONDS else NodeState.WARM
-    return node, Start(uid=str(metadata.get("uid", "")), at=ready, seconds=seconds)
+    return Start(uid=str(metadata.get("uid", "")), at=ready, seconds=seconds)
 
 
 def unix_seconds(text: object) -> float | None:

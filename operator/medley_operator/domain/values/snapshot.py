@@ -17,7 +17,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, Runt
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.views import NodeView
+from medley_operator.domain.values.views import NodeView, PodView
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
@@ -102,8 +102,10 @@ class Snapshot:
     """Whether missing ones are being made."""
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
-    pods: tuple[Manifest, ...] = ()
-    """Pods of our Deployments, in rounds where one of them may have become Ready."""
+    pods: tuple[PodView, ...] = ()
+    """Pods that hold or ask for extended resources, of anybody, and those that carry our managed-by label."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 

@@ -1,12 +1,14 @@
 """What decisions need of nodes and pods, projected from objects of the API server that are many times larger.
 
-`fleet.parse` makes these values. They hold nodes and pods of anybody: a GPU is taken whoever took it. Pure.
+`fleet.project` makes these values. They hold nodes and pods of anybody: a GPU is taken whoever took it. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from medley_operator.domain.values.leadtime import Start
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +62,8 @@ class PodView:
     the node that the scheduler keeps for it. `controller`: (kind, uid) of its controller, ("", "") without one.
     `labels`: all that it has where it carries our managed-by label, else none. `trouble` None: nothing is known to be
     wrong with it. `gated`: a scheduling gate, such as Kueue's, holds it back. `ended`: it succeeded or failed and
-    holds nothing any more. Times are Unix seconds.
+    holds nothing any more. `start`: how long it took to become Ready, where it carries our label and shows it.
+    Times are Unix seconds.
     """
 
     namespace: str
@@ -78,6 +81,7 @@ class PodView:
     gated: bool = False
     restarts: int = 0
     trouble: PodTrouble | None = None
+    start: Start | None = None
 
     @property
     def place(self) -> str:

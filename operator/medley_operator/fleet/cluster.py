@@ -1,0 +1,172 @@
+"""The cluster in memory: a reflector for each kind that decisions read, and one look at all of them.
+
+`view()` does no I/O and does not wait, so that whoever acts looks as often as something changes. It is as whole as the
+API server lets it be: `missing` says which kinds cannot be listed and why; whoever reads decides what rests on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.values.labels import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_VALUE, STATUS_FIELD_MANAGER
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.views import NodeView, PodView
+from medley_operator.fleet.parse import parse_object
+from medley_operator.fleet.project import node_view, plain, pod_view
+from medley_operator.fleet.reflector import Changed, Kind, Reflector
+from medley_operator.kube.client import KubeClient, KubeReader
+from medley_operator.kube.errors import KubeError
+from medley_operator.kube.resources import (
+    BY_KIND,
+    CHILDREN,
+    GATEWAYS,
+    GPU_POOLS,
+    LLM_SERVICES,
+    MODEL_PROFILES,
+    NODES,
+    OWN,
+    PODS,
+    RUNTIME_PROFILES,
+    Resource,
+)
+
+OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
+NOT_SUCCEEDED = "status.phase!=Succeeded"
+"""Jobs leave pods behind that hold nothing. Failed ones of ours say what is wrong, so that phase is left in."""
+
+KINDS: tuple[Kind[Any], ...] = (
+    Kind(LLM_SERVICES, parse_object(LLMService)),
+    Kind(GPU_POOLS, parse_object(GPUPool)),
+    Kind(RUNTIME_PROFILES, parse_object(RuntimeProfile)),
+    Kind(MODEL_PROFILES, parse_object(ModelProfile)),
+    Kind(NODES, node_view),
+    Kind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
+    *(Kind(child, plain, label_selector=OURS) for child in CHILDREN),
+    Kind(GATEWAYS, plain),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    """The cluster at one moment, each kind in the order of its keys. Manifests are shared: do not change them.
+
+    A kind in `missing` cannot be listed now; of it there is what was last seen, or nothing where the cluster lacks it.
+    """
+
+    services: tuple[LLMService, ...] = ()
+    pools: tuple[GPUPool, ...] = ()
+    profiles: tuple[RuntimeProfile, ...] = ()
+    model_profiles: tuple[ModelProfile, ...] = ()
+    rejected: tuple[InvalidObject, ...] = ()
+    """Objects of ours that do not parse."""
+    nodes: tuple[NodeView, ...] = ()
+    pods: tuple[PodView, ...] = ()
+    children: Mapping[ObjectKey, Manifest]
+    """Deployments, Services and HTTPRoutes that carry our managed-by label."""
+    gateways: Mapping[ObjectKey, Manifest]
+    missing: Mapping[Resource, KubeError]
+    available: frozenset[Resource]
+    """All others."""
+
+
+class ClusterCache:
+    """`subscribe`, then `start`; `view` counts after `ready`; `close` at the end."""
+
+    def __init__(self, reader: KubeReader, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._subscribers: list[Changed] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reflectors: dict[Resource, Reflector[Any]] = {
+            kind.resource: Reflector(reader, kind, changed=self._changed, clock=clock) for kind in KINDS
+        }
+
+    def subscribe(self, changed: Changed) -> None:
+        """`changed` is called on each change of a projection but those that `put` makes, and, with a key without a
+        name, where a kind can be listed from now on or cannot any more."""
+        self._subscribers.append(changed)
+
+    def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(reflector.run(), name=f"reflector of {resource}")
+            for resource, reflector in self._reflectors.items()
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def ready(self) -> None:
+        """Waits until each kind was listed or could not be."""
+        for reflector in self._reflectors.values():
+            await reflector.tried()
+
+    def view(self) -> ClusterView:
+        """What is known now. Does not wait, and changes no more once it is handed out."""
+        own = [value for resource in OWN for value in self._ordered(resource)]
+        errors = {resource: reflector.error for resource, reflector in self._reflectors.items()}
+        missing = {resource: error for resource, error in errors.items() if error is not None}
+        return ClusterView(
+            services=tuple(value for value in own if isinstance(value, LLMService)),
+            pools=tuple(value for value in own if isinstance(value, GPUPool)),
+            profiles=tuple(value for value in own if isinstance(value, RuntimeProfile)),
+            model_profiles=tuple(value for value in own if isinstance(value, ModelProfile)),
+            rejected=tuple(value for value in own if isinstance(value, InvalidObject)),
+            nodes=self._ordered(NODES),
+            pods=self._ordered(PODS),
+            children={key: value for child in CHILDREN for key, value in self._reflectors[child].store.values.items()},
+            gateways=self._reflectors[GATEWAYS].store.values,
+            missing=missing,
+            available=frozenset(errors.keys() - missing.keys()),
+        )
+
+    def ages(self) -> Mapping[Resource, float]:
+        """Seconds since the API server last said anything about a kind, by the kinds that it ever spoke of."""
+        ages = {resource: reflector.age_seconds for resource, reflector in self._reflectors.items()}
+        return {resource: age for resource, age in ages.items() if age is not None}
+
+    def put(self, manifest: Manifest) -> None:
+        """What a write returned: `view` shows it from now on, and no older event of the watch takes it back."""
+        reflector = self._reflectors.get(BY_KIND[manifest["kind"]])
+        if reflector is not None:
+            reflector.store.put(manifest)
+
+    def _ordered(self, resource: Resource) -> tuple[Any, ...]:
+        return self._reflectors[resource].store.ordered
+
+    def _changed(self, kind: str, key: ObjectKey, old: object, new: object) -> None:
+        for changed in self._subscribers:
+            changed(kind, key, old, new)
+
+
+class SeenWrites:
+    """A `KubeClient` whose writes show in the cache at once."""
+
+    def __init__(self, client: KubeClient, cache: ClusterCache) -> None:
+        self._client = client
+        self._cache = cache
+
+    async def get(self, key: ObjectKey) -> Manifest | None:
+        return await self._client.get(key)
+
+    async def apply(self, manifest: Manifest, *, field_manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
+        written = await self._client.apply(manifest, field_manager=field_manager, force=force)
+        self._cache.put(written)
+        return written
+
+    async def apply_status(
+        self, manifest: Manifest, *, field_manager: str = STATUS_FIELD_MANAGER, force: bool = True
+    ) -> Manifest:
+        written = await self._client.apply_status(manifest, field_manager=field_manager, force=force)
+        self._cache.put(written)
+        return written
+
+    async def delete(self, key: ObjectKey, *, uid: str) -> None:
+        await self._client.delete(key, uid=uid)
+
+    async def create_event(self, manifest: Manifest) -> None:
+        await self._client.create_event(manifest)

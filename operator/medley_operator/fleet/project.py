@@ -1,0 +1,196 @@
+"""Projections of nodes, pods and children: from what the API server returns to the little that decisions read.
+
+Pure. Ten thousand pods are kept at once, so that what many of them share is one object in memory. A field that cannot
+be read counts as absent: nodes and pods are anybody's, and none of them may stop a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from sys import intern
+from typing import Any, TypeVar
+
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.leadtime import start_of, unix_seconds
+from medley_operator.domain.values.quantities import quantity
+from medley_operator.domain.values.snapshot import Manifest
+from medley_operator.domain.values.views import NodeView, PodTrouble, PodView, Taint
+
+STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+"""Reasons for which a container waits without anything being wrong."""
+OOM_KILLED = "OOMKilled"
+MAX_MESSAGE = 400
+SHARED = 4096
+
+Value = TypeVar("Value", int, str)
+
+
+def plain(manifest: Manifest) -> Manifest:
+    """The manifest without what changes though nothing does, and without what is as large as all the rest."""
+    metadata = {
+        name: value for name, value in manifest["metadata"].items() if name not in ("managedFields", "resourceVersion")
+    }
+    return manifest | {"metadata": metadata}
+
+
+def node_view(node: Manifest) -> NodeView:
+    metadata, spec = node["metadata"], node.get("spec") or {}
+    allocatable = (node.get("status") or {}).get("allocatable") or {}
+    return NodeView(
+        name=metadata["name"],
+        labels=_strings(metadata.get("labels")),
+        allocatable=_shared(_extended(allocatable)),
+        created_at=unix_seconds(metadata.get("creationTimestamp")),
+        ready=_conditions(node).get("Ready", {}).get("status") == "True",
+        cordoned=bool(spec.get("unschedulable")),
+        leaving="deletionTimestamp" in metadata,
+        taints=tuple(
+            Taint(intern(each["key"]), each.get("value") or "", intern(each["effect"]))
+            for each in spec.get("taints") or []
+        ),
+    )
+
+
+def pod_view(pod: Manifest) -> PodView | None:
+    """None for a pod that holds no GPU, now or any more, and is not ours."""
+    metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    ours = (metadata.get("labels") or {}).get(MANAGED_BY) == MANAGED_BY_VALUE
+    ended = status.get("phase") in ("Succeeded", "Failed")
+    gpus = _requested(spec)
+    if not ours and (ended or not gpus):
+        return None
+    conditions = _conditions(pod)
+    scheduled = conditions.get("PodScheduled", {})
+    return PodView(
+        namespace=intern(metadata["namespace"]),
+        name=metadata["name"],
+        uid=metadata["uid"],
+        gpus=_shared(gpus),
+        node=intern(spec.get("nodeName") or ""),
+        nominated=intern(status.get("nominatedNodeName") or ""),
+        controller=_controller(metadata),
+        labels=_strings(metadata.get("labels")) if ours else _shared({}),
+        created_at=unix_seconds(metadata.get("creationTimestamp")),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        terminating="deletionTimestamp" in metadata,
+        ended=ended,
+        gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
+        restarts=sum(each.get("restartCount", 0) for each in status.get("containerStatuses") or []),
+        trouble=_trouble(status, conditions),
+        start=start_of(pod) if ours else None,
+    )
+
+
+def _extended(resources: Mapping[str, Any]) -> dict[str, int]:
+    """Whole counts of extended resources, which have a domain in their names; what is no quantity is not counted."""
+    counts = {}
+    for name, text in resources.items():
+        if "/" not in name:
+            continue
+        try:
+            counts[name] = int(quantity(text))
+        except ValueError:
+            continue
+    return counts
+
+
+def _requested(spec: Mapping[str, Any]) -> dict[str, int]:
+    """Extended resources that the scheduler keeps for a pod: what its containers and sidecars take together, or what
+    one init container takes beside the sidecars that started before it (Kubernetes: "Init containers", resource
+    sharing)."""
+    sidecars: dict[str, int] = {}
+    most: dict[str, int] = {}
+    for container in spec.get("initContainers") or []:
+        own = _of_container(container)
+        if container.get("restartPolicy") == "Always":
+            sidecars = _sum((sidecars, own))
+        else:
+            most = _most(most, _sum((sidecars, own)))
+    running = _sum((sidecars, *(_of_container(container) for container in spec.get("containers") or [])))
+    return {name: count for name, count in _most(most, running).items() if count > 0}
+
+
+def _of_container(container: Mapping[str, Any]) -> dict[str, int]:
+    """Requests and limits of an extended resource are equal; where one is given, the other follows."""
+    resources = container.get("resources") or {}
+    return _most(_extended(resources.get("requests") or {}), _extended(resources.get("limits") or {}))
+
+
+def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
+
+
+def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> PodTrouble | None:
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        return _told("Unschedulable", scheduled.get("message"), scheduled.get("lastTransitionTime"))
+    if status.get("phase") == "Failed":
+        # The kubelet refused or evicted it (UnexpectedAdmissionError, OutOfnvidia.com/gpu, Evicted), or it ran out.
+        return _told(status.get("reason") or "Failed", status.get("message"), status.get("startTime"))
+    bound_at = scheduled.get("lastTransitionTime")
+    return next((trouble for each in _containers(status) if (trouble := _stuck(each, bound_at)) is not None), None)
+
+
+def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from status.get("initContainerStatuses") or []
+    yield from status.get("containerStatuses") or []
+
+
+def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
+    """What keeps a container from running, or ended it before it was Ready."""
+    state = container.get("state") or {}
+    waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+    before = (container.get("lastState") or {}).get("terminated") or {}
+    name = container.get("name", "")
+    killed = next((each for each in (ended, before) if each.get("reason") == OOM_KILLED), None)
+    if killed is not None and not container.get("ready"):
+        text = f"container {name} took more memory than its limit and was killed; restarts: {_restarts(container)}"
+        return _told(OOM_KILLED, text, killed.get("finishedAt"))
+    if waiting.get("reason") and waiting["reason"] not in STARTING:
+        return _told(waiting["reason"], waiting.get("message"), before.get("finishedAt") or bound_at)
+    if ended.get("exitCode"):
+        text = ended.get("message") or f"container {name} ended with exit code {ended['exitCode']}"
+        return _told(ended.get("reason") or "Error", text, ended.get("finishedAt"))
+    return None
+
+
+def _restarts(container: Mapping[str, Any]) -> int:
+    return int(container.get("restartCount", 0))
+
+
+def _told(reason: str, message: object, since: object) -> PodTrouble:
+    return PodTrouble(intern(str(reason)), str(message or "")[:MAX_MESSAGE], unix_seconds(since))
+
+
+def _controller(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    for owner in metadata.get("ownerReferences") or []:
+        if owner.get("controller"):
+            return intern(owner["kind"]), intern(owner["uid"])
+    return "", ""
+
+
+def _conditions(manifest: Manifest) -> dict[str, Mapping[str, Any]]:
+    return {each.get("type", ""): each for each in (manifest.get("status") or {}).get("conditions") or []}
+
+
+def _strings(values: Mapping[str, str] | None) -> Mapping[str, str]:
+    return _shared({intern(key): intern(value) for key, value in (values or {}).items()})
+
+
+def _shared(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Equal mappings are one object: the pods of a ReplicaSet differ in neither labels nor GPUs."""
+    return _one(tuple(values.items()))
+
+
+@lru_cache(maxsize=SHARED)
+def _one(items: tuple[tuple[str, Value], ...]) -> Mapping[str, Value]:
+    return dict(items)
