@@ -18,8 +18,11 @@ from datetime import UTC, datetime
 from functools import partial
 
 from medley_operator import handlers
+from medley_operator.domain.cluster.relevance import bears_on_plans
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.snapshot import ObjectKey
+from medley_operator.fleet.actuate import Actuator
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.cluster import ClusterCache, SeenWrites
 from medley_operator.fleet.debounce import Debounce
@@ -112,9 +115,11 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         instance=os.environ.get("HOSTNAME") or socket.gethostname(),
         timestamp=_timestamp,
     )
+    observer = _observer(settings, cluster=cluster, client=client, prometheus=prometheus, exporter=exporter)
+    actuator = Actuator(viewer=observer, publisher=publisher, exporter=exporter)
     fleet = FleetLoop(
         Parts(
-            observer=_observer(settings, cluster=cluster, client=client, prometheus=prometheus, exporter=exporter),
+            observer=observer,
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,
             conclude=conclude,
@@ -133,10 +138,24 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         ),
         deadline_seconds=settings.solve_deadline_seconds,
     )
-    cluster.subscribe(lambda kind, _key, _old, _new: fleet.mark_dirty(kind))
+    cluster.subscribe(partial(_mark, fleet=fleet, actuator=actuator))
     stack.push_async_callback(cluster.close)
     cluster.start()
+    acting = asyncio.create_task(actuator.run(), name="actuator")
+    stack.push_async_callback(_ended, acting)
     return fleet
+
+
+def _mark(kind: str, _key: ObjectKey, old: object, new: object, *, fleet: FleetLoop, actuator: Actuator) -> None:
+    """Everything is the actuator's business; the planner's is what plans rest on."""
+    actuator.mark()
+    if bears_on_plans(kind, old, new):
+        fleet.mark_dirty(kind)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _observer(

@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 
 class Viewer(Protocol):
-    async def view(self) -> ActuatorView: ...
+    def look(self) -> ActuatorView:
+        """What is seen now. Raises `KubeError` where that is not enough to act on."""
 
 
 class Writer(Protocol):
@@ -102,7 +103,7 @@ class Actuator:
         if self._intent is None:
             return Pass(wrote=False, troubles=0, wait_seconds=None)
         try:
-            view = await self._viewer.view()
+            view = self._viewer.look()
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             decision, self._steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
             if marked_at is not None and (decision.applies or decision.deletes):

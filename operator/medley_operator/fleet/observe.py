@@ -17,7 +17,7 @@ from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSou
 from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import MetricsReason, Observation, Snapshot
+from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, Observation, Snapshot
 from medley_operator.fleet.cluster import ClusterView
 from medley_operator.kube.errors import KubeError, NotFound
 from medley_operator.kube.resources import (
@@ -127,6 +127,17 @@ class Observer:
             available=view.available,
             metrics_failed=unavailable and self.metrics is not None,
             degraded="; ".join(error.message for error in unreadable.values()),
+        )
+
+    def look(self) -> ActuatorView:
+        """What the actuator needs. Raises as `observe` does."""
+        view = self.cluster.view()
+        _unreadable(view)
+        return ActuatorView(
+            services=view.services,
+            children=view.children,
+            gateways=_gateways(view),
+            at_seconds=self.clock(),
         )
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:

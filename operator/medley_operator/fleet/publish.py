@@ -18,8 +18,8 @@ from typing import TypeVar
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
-    Apply,
     ActuatorView,
+    Apply,
     Decision,
     Delete,
     EventNote,

@@ -60,12 +60,16 @@ def permitted(writes: ChildWrites, own: Own) -> ChildWrites:
     """The writes whose preconditions hold now."""
     return replace(
         writes,
-        applies=tuple(
-            each
-            for each in writes.applies
-            if APPLY_PRECONDITIONS.get(each.manifest["kind"], lambda *_: True)(each, own)
-        ),
-        deletes=tuple(
-            each for each in writes.deletes if DELETE_PRECONDITIONS.get(each.key.kind, lambda *_: True)(each, own)
-        ),
+        applies=tuple(each for each in writes.applies if _may_apply(each, own)),
+        deletes=tuple(each for each in writes.deletes if _may_delete(each, own)),
     )
+
+
+def _may_apply(apply: Apply, own: Own) -> bool:
+    precondition = APPLY_PRECONDITIONS.get(apply.manifest["kind"])
+    return precondition is None or precondition(apply, own)
+
+
+def _may_delete(delete: Delete, own: Own) -> bool:
+    precondition = DELETE_PRECONDITIONS.get(delete.key.kind)
+    return precondition is None or precondition(delete, own)

@@ -1,0 +1,48 @@
+"""Which changes in the cluster plans rest on, so that the planner does not wait for its next turn. Pure.
+
+A replica that starts, or a status that the operator wrote, changes no plan: the actuator goes on from there alone.
+Apart: what wakes the planner is a decision on its own, made for each event of the cluster.
+"""
+
+from __future__ import annotations
+
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.views import PodView
+
+OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile)
+PLANNED_WITH = frozenset({"Node", "Gateway"})
+"""Kinds that no one of the operator's loops writes, each change of which may change a plan."""
+
+
+def bears_on_plans(kind: str, old: object, new: object) -> bool:
+    """`old` and `new` are what is known of the object before and after; None where it is not there."""
+    if kind in PLANNED_WITH:
+        return True
+    if kind == "Pod":
+        return _pod_bears(old, new)
+    if isinstance(old, OWN) and isinstance(new, OWN):
+        # All but the status, which the operator writes itself.
+        return old.metadata != new.metadata
+    # An object of ours that came, went, or ceased to parse; no child has one of these types.
+    return isinstance(old, OWN) or isinstance(new, OWN)
+
+
+def _pod_bears(old: object, new: object) -> bool:
+    """GPUs that others take or leave, and replicas that cannot start."""
+    before, after = (pod if isinstance(pod, PodView) else None for pod in (old, new))
+    pod = after or before
+    if pod is None or not pod.gpus:
+        return False
+    if pod.labels.get(MANAGED_BY) != MANAGED_BY_VALUE:
+        return _holds(before) != _holds(after)
+    return _stuck(before) != _stuck(after)
+
+
+def _holds(pod: PodView | None) -> str:
+    """The node whose GPUs it holds."""
+    return pod.place if pod is not None and not pod.ended else ""
+
+
+def _stuck(pod: PodView | None) -> str:
+    return pod.trouble.reason if pod is not None and pod.trouble is not None else ""
