@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
-from medley_operator.domain.cluster.children import by_owner, gpus_by_pool
+from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import PoolNodes, pool_nodes, round_gauges
@@ -54,11 +54,11 @@ def decide(
     snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Decision:
     """The decision of one round. `outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
-    owned = by_owner(snapshot.children)
+    owned = by_owner(snapshot)
     staying = (candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING)
     rounds = service_rounds(staying, outcome, owned)
-    applied = _replicas_now(rounds, prepared, snapshot)
-    planned_gpus = _planned_gpus(rounds, prepared, snapshot)
+    applied = _replicas_now(rounds, prepared, owned)
+    planned_gpus = _planned_gpus(rounds, prepared, owned)
     claims = Claims()
     first_by_model = _first_by_model(rounds)
     outcomes = [
@@ -100,9 +100,7 @@ def decide(
     )
 
 
-def _replicas_now(
-    rounds: Sequence[ServiceRound], prepared: Prepared, snapshot: Snapshot
-) -> dict[ServiceKey, dict[str, int]]:
+def _replicas_now(rounds: Sequence[ServiceRound], prepared: Prepared, owned: Owned) -> dict[ServiceKey, dict[str, int]]:
     """Replicas to apply, by service; a service that is kept is not in it."""
     moving = [turn for turn in rounds if turn.goal.kind is not GoalKind.KEPT]
     scales: dict[ServiceKey, dict[str, VariantScale]] = {}
@@ -119,15 +117,15 @@ def _replicas_now(
         scales,
         uses=uses,
         stock_gpus={state.pool.metadata.name: state.stock_gpus for state in prepared.pools},
-        other_gpus=gpus_by_pool(snapshot.children, except_uids=uids),
+        other_gpus=gpus_by_pool(owned, except_uids=uids),
     )
 
 
-def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, snapshot: Snapshot) -> dict[str, int]:
+def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, owned: Owned) -> dict[str, int]:
     """GPUs by pool of all goals, and of services that do not parse or that are leaving."""
     uids = frozenset(turn.candidate.service.metadata.uid for turn in rounds)
     planned = {state.pool.metadata.name: 0 for state in prepared.pools}
-    for pool, gpus in gpus_by_pool(snapshot.children, except_uids=uids).items():
+    for pool, gpus in gpus_by_pool(owned, except_uids=uids).items():
         planned[pool] = planned.get(pool, 0) + gpus
     for turn in rounds:
         for name, replicas in turn.goal.replicas.items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
 from medley_operator.domain.engine.arguments import engine_args
+from medley_operator.domain.engine.layout_hash import layout_hash
 from medley_operator.domain.engine.programs import CACHE_PATH, PROGRAMS, EngineProgram
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
@@ -41,6 +42,22 @@ class DeploymentInput:
     replicas: int
     surge: bool
 
+    @property
+    def layout(self) -> str:
+        return layout_hash(
+            self.service,
+            self.profile,
+            variant=self.variant,
+            pool=self.pool.metadata.name,
+            gpus_per_replica=self.gpus_per_replica,
+            engine_flags=self.engine_flags,
+        )
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """Labels that select its pods and those of no other Deployment."""
+        return labels.pod_selector(service=self.service.metadata.name, variant=self.variant, layout=self.layout)
+
 
 def render_deployment(given: DeploymentInput) -> Manifest:
     service = given.service.metadata
@@ -49,7 +66,7 @@ def render_deployment(given: DeploymentInput) -> Manifest:
         "apiVersion": "apps/v1",
         "kind": labels.DEPLOYMENT,
         "metadata": {
-            "name": labels.variant_object_name(service=service.name, variant=given.variant),
+            "name": labels.variant_object_name(service=service.name, variant=given.variant, layout=given.layout),
             "namespace": service.namespace,
             "labels": _labels(given),
             "ownerReferences": [labels.owner_reference(service=service.name, uid=service.uid)],
@@ -58,19 +75,11 @@ def render_deployment(given: DeploymentInput) -> Manifest:
             "replicas": given.replicas,
             "revisionHistoryLimit": 2,
             "progressDeadlineSeconds": startup_seconds + SCHEDULING_MARGIN_SECONDS,
-            "selector": {"matchLabels": pod_selector(service=service.name, variant=given.variant)},
+            "selector": {"matchLabels": given.selector},
             "strategy": _strategy(surge=given.surge),
             "template": {"metadata": {"labels": _labels(given)}, "spec": _pod_spec(given, startup_seconds)},
         },
     }
-
-
-def pod_selector(*, service: str, variant: str | None = None) -> dict[str, str]:
-    """Labels that select the pods of one variant, or of the whole service."""
-    selector = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE, labels.SERVICE: service}
-    if variant is not None:
-        selector[labels.VARIANT] = variant
-    return selector
 
 
 def _labels(given: DeploymentInput) -> dict[str, str]:
@@ -78,6 +87,7 @@ def _labels(given: DeploymentInput) -> dict[str, str]:
         service=given.service.metadata.name,
         component=labels.COMPONENT_ENGINE,
         variant=given.variant,
+        layout=given.layout,
         pool=given.pool.metadata.name,
     )
 
@@ -111,9 +121,7 @@ def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
                 "maxSkew": 1,
                 "topologyKey": "topology.kubernetes.io/zone",
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {
-                    "matchLabels": pod_selector(service=given.service.metadata.name, variant=given.variant)
-                },
+                "labelSelector": {"matchLabels": given.selector},
             }
         ],
         "containers": [_container(given, program, startup_seconds, pre_stop_seconds)],

@@ -5,7 +5,7 @@ Everything that writes, finds or counts a child takes its name and its labels fr
 
 from __future__ import annotations
 
-from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.api.v1alpha1 import API_VERSION, GROUP
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
 FIELD_MANAGER = "medley"
@@ -19,12 +19,18 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 SERVICE = "medley.dev/service"
 VARIANT = "medley.dev/variant"
 POOL = "medley.dev/pool"
+LAYOUT = "medley.dev/layout"
+"""The hash that ends the name of a variant's objects (`engine.layout_hash`)."""
 
 ENGINE_NAME = "vllm"
 MANAGED_BY_VALUE = "medley"
 COMPONENT_ENGINE = "engine"
 COMPONENT_ENDPOINT = "endpoint"
 COMPONENT_ROUTE = "route"
+OWNER_KIND = "LLMService"
+
+MOST_NAME = 63
+"""Kubernetes' limit on names of Services, and on label values."""
 
 HTTP_PORT = 8000
 HTTP_PORT_NAME = "http"
@@ -35,9 +41,9 @@ HTTP_ROUTE = "HTTPRoute"
 
 
 def child_labels(
-    *, service: str, component: str, variant: str | None = None, pool: str | None = None
+    *, service: str, component: str, variant: str | None = None, layout: str | None = None, pool: str | None = None
 ) -> dict[str, str]:
-    """Labels of a child object; `variant` and `pool` are left out where None."""
+    """Labels of a child object; `variant`, `layout` and `pool` are left out where None."""
     labels = {
         NAME: ENGINE_NAME,
         INSTANCE: service,
@@ -47,6 +53,8 @@ def child_labels(
     }
     if variant is not None:
         labels[VARIANT] = variant
+    if layout is not None:
+        labels[LAYOUT] = layout
     if pool is not None:
         labels[POOL] = pool
     return labels
@@ -55,7 +63,7 @@ def child_labels(
 def owner_reference(*, service: str, uid: str) -> Manifest:
     return {
         "apiVersion": API_VERSION,
-        "kind": "LLMService",
+        "kind": OWNER_KIND,
         "name": service,
         "uid": uid,
         "controller": True,
@@ -63,16 +71,42 @@ def owner_reference(*, service: str, uid: str) -> Manifest:
     }
 
 
+def pod_selector(*, service: str, variant: str | None = None, layout: str | None = None) -> dict[str, str]:
+    """Labels that select the pods of one layout of one variant, or of the whole service."""
+    selector = {MANAGED_BY: MANAGED_BY_VALUE, SERVICE: service}
+    if variant is not None:
+        selector[VARIANT] = variant
+    if layout is not None:
+        selector[LAYOUT] = layout
+    return selector
+
+
+def controller(manifest: Manifest) -> Manifest | None:
+    """The owner reference of the controller, of whatever kind; None where there is none."""
+    references = manifest.get("metadata", {}).get("ownerReferences") or []
+    return next((reference for reference in references if reference.get("controller")), None)
+
+
 def owner_uid(manifest: Manifest) -> str:
-    """Uid of the controlling owner, or "" where there is none."""
-    for reference in manifest.get("metadata", {}).get("ownerReferences") or []:
-        if reference.get("controller"):
-            return str(reference.get("uid", ""))
-    return ""
+    """Uid of the LLMService that controls the object, or "" where nothing or something else does."""
+    found = controller(manifest)
+    if found is None or found.get("kind") != OWNER_KIND or group_of(found) != GROUP:
+        return ""
+    return str(found.get("uid", ""))
+
+
+def group_of(reference: Manifest) -> str:
+    """API group of what an owner reference names; "" for the core group."""
+    return str(reference.get("apiVersion", "")).rpartition("/")[0]
 
 
 def label(manifest: Manifest, key: str) -> str:
     return str((manifest.get("metadata", {}).get("labels") or {}).get(key, ""))
+
+
+def selected(deployment: Manifest) -> Manifest:
+    """The labels that a Deployment selects its pods by. Nobody can change them while it is there."""
+    return dict((deployment.get("spec", {}).get("selector") or {}).get("matchLabels") or {})
 
 
 def key_of(manifest: Manifest) -> ObjectKey:
@@ -80,6 +114,6 @@ def key_of(manifest: Manifest) -> ObjectKey:
     return ObjectKey(kind=manifest["kind"], namespace=metadata.get("namespace", ""), name=metadata["name"])
 
 
-def variant_object_name(*, service: str, variant: str) -> str:
-    """Name of the Deployment and of the Service of one variant."""
-    return f"{service}-{variant}"
+def variant_object_name(*, service: str, variant: str, layout: str) -> str:
+    """Name of the Deployment and of the Service of one variant. A long one is cut: the hash tells it from others."""
+    return f"{f'{service}-{variant}'[: MOST_NAME - len(layout) - 1].rstrip('-.')}-{layout}"

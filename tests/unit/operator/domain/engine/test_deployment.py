@@ -42,7 +42,7 @@ def test_identity_and_placement() -> None:
         gpus_per_replica=4,
         variant="l4-tp4",
     )
-    assert made["metadata"]["name"] == "llama-l4-tp4"
+    assert made["metadata"]["name"] == f"llama-l4-tp4-{made['metadata']['labels']['medley.dev/layout']}"
     assert made["metadata"]["labels"] == made["spec"]["template"]["metadata"]["labels"]
     assert made["metadata"]["labels"]["medley.dev/pool"] == "l4"
     assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-llama"
