@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
 from medley_operator.domain.engine.arguments import engine_args
-from medley_operator.domain.engine.layout_hash import layout_hash
 from medley_operator.domain.engine.programs import CACHE_PATH, PROGRAMS, EngineProgram
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
@@ -29,29 +28,19 @@ SCHEDULING_MARGIN_SECONDS = 600
 class DeploymentInput:
     """The inputs of one Deployment.
 
-    `gpus_per_replica` of the pool's GPUs go to each pod, `engine_flags` are those of the variant. `surge` is False
-    where the pool has no room for a pod beyond the plan.
+    `layout` is the hash that ends the name, `engine_flags` are those of the variant, and `gpus_per_replica` of the
+    pool's GPUs go to each pod. `surge` is False where the pool has no room for a pod beyond the plan.
     """
 
     service: LLMService
     profile: RuntimeProfile
     pool: GPUPool
     variant: str
+    layout: str
     gpus_per_replica: int
     engine_flags: tuple[tuple[str, str], ...]
     replicas: int
     surge: bool
-
-    @property
-    def layout(self) -> str:
-        return layout_hash(
-            self.service,
-            self.profile,
-            variant=self.variant,
-            pool=self.pool.metadata.name,
-            gpus_per_replica=self.gpus_per_replica,
-            engine_flags=self.engine_flags,
-        )
 
     @property
     def selector(self) -> dict[str, str]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.cluster.children import RunningVariant
-from medley_operator.domain.engine.layout_hash import layouts
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.snapshot import Manifest
@@ -19,7 +18,7 @@ def service_names(candidate: ServiceCandidate, running: Mapping[str, RunningVari
     """Names of the variant Services by variant: those to be, and those of what runs."""
     names = {
         variant: labels.variant_object_name(service=candidate.key.name, variant=variant, layout=layout)
-        for variant, layout in layouts(candidate).items()
+        for variant, layout in candidate.layouts.items()
     }
     return {name: each.object_name for name, each in running.items()} | names
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import ServiceRoutingMode, VariantStatus
 from medley_operator.domain.cluster.children import RunningVariant, running_variants, variant_of
-from medley_operator.domain.engine.layout_hash import layouts
 from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.rollout.decision import VariantRow
 from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal
@@ -59,7 +58,7 @@ def _service_round(
     *,
     plans: Mapping[str, ServicePlan],
 ) -> ServiceRound:
-    running = running_variants(own, layouts(candidate))
+    running = running_variants(own, candidate.layouts)
     goal = choose_goal(candidate, outcome, running, plans=plans)
     return ServiceRound(candidate=as_corrected(candidate, goal), goal=goal, own=own, running=running)
 

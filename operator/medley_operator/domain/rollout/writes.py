@@ -14,7 +14,6 @@ from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.cluster.children import RunningVariant, of_kind
 from medley_operator.domain.cluster.owner import adopted
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.engine.layout_hash import layouts
 from medley_operator.domain.rollout.diff import first_difference
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service, service_names
@@ -136,8 +135,8 @@ def _desired(candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: froz
     service = candidate.service
     manifests = [render_common_service(service)]
     names = [name for name in sorted(targets.replicas) if name not in gone and candidate.variant(name) is not None]
-    layout = layouts(candidate)
-    manifests += [render_variant_service(service, variant=name, layout=layout[name]) for name in names]
+    layouts = candidate.layouts
+    manifests += [render_variant_service(service, variant=name, layout=layouts[name]) for name in names]
     for name in names:
         variant = candidate.variant(name)
         if variant is None:
@@ -147,6 +146,7 @@ def _desired(candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: froz
             profile=candidate.profile,
             pool=variant.pool,
             variant=name,
+            layout=variant.layout,
             gpus_per_replica=variant.variant.gpus_per_replica,
             engine_flags=variant.engine_flags,
             replicas=targets.replicas[name],

@@ -5,6 +5,11 @@ Everything that writes, finds or counts a child takes its name and its labels fr
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+
 from medley_operator.api.v1alpha1 import API_VERSION, GROUP
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
@@ -20,7 +25,7 @@ SERVICE = "medley.dev/service"
 VARIANT = "medley.dev/variant"
 POOL = "medley.dev/pool"
 LAYOUT = "medley.dev/layout"
-"""The hash that ends the name of a variant's objects (`engine.layout_hash`)."""
+"""The hash that ends the name of a variant's objects (`layout_hash`)."""
 
 ENGINE_NAME = "vllm"
 MANAGED_BY_VALUE = "medley"
@@ -29,6 +34,7 @@ COMPONENT_ENDPOINT = "endpoint"
 COMPONENT_ROUTE = "route"
 OWNER_KIND = "LLMService"
 
+HASH_LENGTH = 8
 MOST_NAME = 63
 """Kubernetes' limit on names of Services, and on label values."""
 
@@ -112,6 +118,27 @@ def selected(deployment: Manifest) -> Manifest:
 def key_of(manifest: Manifest) -> ObjectKey:
     metadata = manifest["metadata"]
     return ObjectKey(kind=manifest["kind"], namespace=metadata.get("namespace", ""), name=metadata["name"])
+
+
+def layout_hash(
+    *,
+    service: str,
+    variant: str,
+    pool: str,
+    gpus_per_replica: int,
+    engine_flags: Iterable[tuple[str, str]],
+    kv_format: str,
+) -> str:
+    """What makes a variant what it is, in characters that a name may hold. What is not in it (the image, arguments that
+    users add) rolls inside the Deployment.
+
+    The owner's name is in it and not its uid: after a restore from a backup the uid is another, and what serves must
+    keep its name. Service and variant are in it so that "a" + "b-c" and "a-b" + "c" differ, as do long names that are
+    cut (docs/adr/0009).
+    """
+    content = [service, variant, pool, gpus_per_replica, sorted(engine_flags), kv_format]
+    digest = hashlib.sha256(json.dumps(content).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]
 
 
 def variant_object_name(*, service: str, variant: str, layout: str) -> str:

@@ -15,6 +15,7 @@ def deployment(**overrides: Any) -> Manifest:
         "profile": make.profile(),
         "pool": make.pool(),
         "variant": "l4",
+        "layout": "abcdefgh",
         "gpus_per_replica": 1,
         "engine_flags": (("--tensor-parallel-size", "1"),),
         "replicas": 2,

@@ -22,6 +22,7 @@ def deployment() -> Manifest:
             profile=make.profile(),
             pool=make.pool(tolerations=[{"key": "gpu"}, {"key": "team", "operator": "Equal", "value": "ml"}]),
             variant="l4",
+            layout="abcdefgh",
             gpus_per_replica=2,
             engine_flags=(("--tensor-parallel-size", "2"),),
             replicas=3,

@@ -19,8 +19,5 @@ def test_services_select_ready_pods_of_a_variant_or_of_all() -> None:
     assert "medley.dev/variant" not in all_["spec"]["selector"]
     pods = deployment()["spec"]["template"]["metadata"]["labels"].items()
     assert one["spec"]["selector"].items() <= pods
-    assert (
-        not one["spec"]["selector"].items()
-        <= deployment(gpus_per_replica=2)["spec"]["template"]["metadata"]["labels"].items()
-    )
+    assert not one["spec"]["selector"].items() <= deployment(layout="other")["spec"]["selector"]["matchLabels"].items()
     assert all_["spec"]["selector"].items() <= pods
