@@ -71,15 +71,15 @@ def _change(path: str, change: Callable[[Manifest], None]) -> tuple[str, Callabl
         ),
         _change("spec.template.spec.tolerations", lambda m: m["spec"]["template"]["spec"]["tolerations"].pop()),
         _change(
-            "spec.template.spec.containers[0].env",
-            lambda m: m["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "X", "value": "1"}),
+            "spec.template.spec.containers[main].env[HF_TOKEN]",
+            lambda m: m["spec"]["template"]["spec"]["containers"][0]["env"].pop(),
         ),
         _change(
-            "spec.template.spec.containers[0].args[1]",
+            "spec.template.spec.containers[main].args",
             lambda m: m["spec"]["template"]["spec"]["containers"][0]["args"].__setitem__(1, "--port=1"),
         ),
         _change(
-            "spec.template.spec.containers[0].resources.limits.nvidia.com/gpu",
+            "spec.template.spec.containers[main].resources.limits.nvidia.com/gpu",
             lambda m: m["spec"]["template"]["spec"]["containers"][0]["resources"].update(limits={"nvidia.com/gpu": 1}),
         ),
         _change(
