@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
-from medley_operator.domain.cluster.children import by_owner, gpus_by_pool, running_variants
+from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool, running_variants
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.status import dump, service_status
@@ -20,6 +20,7 @@ from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.httproute import is_accepted, observed_weights
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.preconditions import permitted
+from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.rollout.service_round import (
     ServiceRound,
     mix_capacities,
@@ -56,8 +57,9 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
 
     A service whose spec changed since the plan, or that is gone or leaving, is left alone: the planner is on its way.
     """
-    turns = _turns(intent, view)
-    wanted = _replicas_now(turns, intent, view)
+    owned = by_owner(view)
+    turns = _turns(intent, view, owned)
+    wanted = _replicas_now(turns, intent, owned)
     claims = Claims()
     decided: list[ServiceDecision] = []
     remembered: dict[ServiceKey, ServiceSteps] = {}
@@ -74,9 +76,8 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     return replace(_told(decided, intent, now=now), wait_seconds=min(waits, default=None)), Steps(remembered)
 
 
-def _turns(intent: FleetIntent, view: ActuatorView) -> list[_Turn]:
+def _turns(intent: FleetIntent, view: ActuatorView, owned: Owned) -> list[_Turn]:
     seen = {ServiceKey.of(service): service for service in view.services}
-    owned = by_owner(view.children)
     turns: list[_Turn] = []
     for each in intent.services:
         planned = each.candidate.service.metadata
@@ -87,11 +88,11 @@ def _turns(intent: FleetIntent, view: ActuatorView) -> list[_Turn]:
             continue
         own = owned.get(planned.uid, {})
         candidate = replace(each.candidate, service=service)
-        turns.append(_Turn(each, ServiceRound(candidate, each.goal, own, running_variants(own))))
+        turns.append(_Turn(each, ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))))
     return turns
 
 
-def _replicas_now(turns: Sequence[_Turn], intent: FleetIntent, view: ActuatorView) -> dict[ServiceKey, dict[str, int]]:
+def _replicas_now(turns: Sequence[_Turn], intent: FleetIntent, owned: Owned) -> dict[ServiceKey, dict[str, int]]:
     """Replicas that the stock and what is Ready allow, by service; a service that is kept is not in it."""
     moving = [turn.round for turn in turns if turn.intent.goal.kind is not GoalKind.KEPT]
     scales: dict[ServiceKey, dict[str, VariantScale]] = {}
@@ -106,7 +107,7 @@ def _replicas_now(turns: Sequence[_Turn], intent: FleetIntent, view: ActuatorVie
         scales,
         uses=uses,
         stock_gpus=intent.stock_gpus,
-        other_gpus=gpus_by_pool(view.children, except_uids=uids),
+        other_gpus=gpus_by_pool(owned, except_uids=uids),
     )
 
 
@@ -116,7 +117,7 @@ def _outcome(
     this = turn.round
     candidate, kept = this.candidate, this.goal.kind is GoalKind.KEPT
     route = own_route(this)
-    seen = steps.seen(_accepted_weights(route, candidate.service), at_seconds=view.at_seconds)
+    seen = steps.seen(_accepted_weights(this, route), at_seconds=view.at_seconds)
     if kept:
         as_it_is = {name: variant.replicas for name, variant in this.running.items()}
         step = Shrink(as_it_is, None, seen)
@@ -157,13 +158,14 @@ def _writes(this: ServiceRound, targets: ReplicaTargets, view: ActuatorView, cla
     return permitted(writes, this.own)
 
 
-def _accepted_weights(route: Manifest | None, service: LLMService) -> dict[str, int] | None:
+def _accepted_weights(this: ServiceRound, route: Manifest | None) -> dict[str, int] | None:
+    service = this.candidate.service
     gateway = service.spec.routing.gateway_ref
     if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE or gateway is None or route is None:
         return None
     if not is_accepted(route, gateway=gateway.name):
         return None
-    return observed_weights(route, service=service.metadata.name)
+    return observed_weights(route, names=service_names(this.candidate, this.running))
 
 
 def _can_route(service: LLMService, view: ActuatorView) -> bool:

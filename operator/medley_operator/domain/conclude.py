@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from medley_operator.domain.cluster.children import by_owner, gpus_by_pool
+from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
 from medley_operator.domain.report.platform_status import (
@@ -48,10 +48,10 @@ def conclude(
     snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Conclusion:
     """`outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
-    owned = by_owner(snapshot.children)
+    owned = by_owner(snapshot.view)
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
     rounds = service_rounds(staying, outcome, owned)
-    planned_gpus = _planned_gpus(rounds, prepared, snapshot)
+    planned_gpus = _planned_gpus(rounds, prepared, owned)
     first_by_model = _first_by_model(staying)
     pools = pool_nodes(prepared, outcome)
     statuses = _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
@@ -91,11 +91,11 @@ def _plan_in_force(turn: ServiceRound, memory: FleetMemory) -> ServicePlan | Non
     return remembered.plan if remembered is not None and same_load else None
 
 
-def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, snapshot: Snapshot) -> dict[str, int]:
+def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, owned: Owned) -> dict[str, int]:
     """GPUs by pool of all goals, and of services that do not parse or that are leaving."""
     uids = frozenset(turn.candidate.service.metadata.uid for turn in rounds)
     planned = {state.pool.metadata.name: 0 for state in prepared.pools}
-    for pool, gpus in gpus_by_pool(snapshot.children, except_uids=uids).items():
+    for pool, gpus in gpus_by_pool(owned, except_uids=uids).items():
         planned[pool] = planned.get(pool, 0) + gpus
     for turn in rounds:
         for name, replicas in turn.goal.replicas.items():

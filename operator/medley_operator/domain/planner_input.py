@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import GPUPool
-from medley_operator.domain.cluster.children import ReplicaSizes, replicas_by_pool
+from medley_operator.domain.cluster.children import Owned, ReplicaSizes, replicas_by_pool
 from medley_operator.domain.cluster.pools import planner_pools
 from medley_operator.domain.load.headroom import utilisation_limit
 from medley_operator.domain.values.candidates import (
@@ -19,7 +19,6 @@ from medley_operator.domain.values.candidates import (
     ServiceCandidate,
 )
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
@@ -31,14 +30,12 @@ the replica's hourly price: where noise alone causes less than a third of the ch
 changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s, horizon 900 s)."""
 
 
-def planner_problem(
-    candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], children: Mapping[ObjectKey, Manifest]
-) -> Problem | None:
+def planner_problem(candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], owned: Owned) -> Problem | None:
     """The problem of all services that are planned this round; None without any."""
     planned = [candidate for candidate in candidates if candidate.disposition is Disposition.PLANNED]
     if not planned:
         return None
-    taken = taken_replicas(candidates, children)
+    taken = taken_replicas(candidates, owned)
     services = tuple(planner_service(candidate) for candidate in planned)
     degrees: dict[str, set[int]] = {}
     for variant in (variant for service in services for variant in service.variants):
@@ -152,9 +149,7 @@ def power_domains(pools: Sequence[PoolState], *, taken: Mapping[str, ReplicaSize
     return tuple(domains)
 
 
-def taken_replicas(
-    candidates: Sequence[ServiceCandidate], children: Mapping[ObjectKey, Manifest]
-) -> Mapping[str, ReplicaSizes]:
+def taken_replicas(candidates: Sequence[ServiceCandidate], owned: Owned) -> Mapping[str, ReplicaSizes]:
     """Replicas that are not planned this round, by pool and GPUs: last plans that are held, and all else that runs."""
     answered = frozenset(
         candidate.service.metadata.uid
@@ -162,7 +157,7 @@ def taken_replicas(
         if candidate.disposition in (Disposition.PLANNED, Disposition.HELD, Disposition.LEAVING)
     )
     taken: dict[str, dict[int, int]] = {
-        pool: dict(sizes) for pool, sizes in replicas_by_pool(children, except_uids=answered).items()
+        pool: dict(sizes) for pool, sizes in replicas_by_pool(owned, except_uids=answered).items()
     }
     for candidate in candidates:
         if candidate.disposition is not Disposition.HELD:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.cluster.children import by_owner
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
@@ -63,7 +64,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    problem = planner_problem(candidates, pools, snapshot.children)
+    problem = planner_problem(candidates, pools, by_owner(snapshot.view))
     return Prepared(
         problem=problem,
         services=candidates,

@@ -135,6 +135,7 @@ class Observer:
         _unreadable(view)
         return ActuatorView(
             services=view.services,
+            rejected=view.rejected,
             children=view.children,
             gateways=_gateways(view),
             at_seconds=self.clock(),

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -43,11 +44,15 @@ class Round:
     """The state of one publication so far."""
 
     view: ActuatorView
-    uids: dict[ServiceKey, str]
+    owners: dict[ServiceKey, Owner]
     gone: set[ServiceKey] = field(default_factory=set)
     failures: dict[ServiceKey, list[WriteFailure]] = field(default_factory=dict)
     troubles: int = 0
     """Writes to try again, those without a condition included."""
+
+    def owner(self, service: ServiceKey) -> Owner:
+        """The service as the look saw it; one that it did not see owns nothing."""
+        return self.owners.get(service) or Owner(service.namespace, service.name, uid="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +67,26 @@ class Publisher:
 
     async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
         """How many writes must be tried again; none of them raises. `now` is the time of changed conditions."""
-        uids = {ServiceKey.of(each): each.metadata.uid for each in view.services}
-        this = Round(view=view, uids=uids)
+        this = Round(view=view, owners={ServiceKey.of(each): Owner.of(each) for each in view.services})
         await self._find_gone(this, decision.applies)
         await _each(decision.applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
         reports = report_write_failures(view, decision, this.failures, now=now)
         await _each(reports.statuses, lambda each: self._write_status(this, each))
-        gone_uids = {this.uids.get(service) for service in this.gone}
+        gone_uids = {this.owner(service).uid for service in this.gone}
         await _each((note for note in reports.events if note.uid not in gone_uids), self._post_event)
         return this.troubles
 
     async def _find_gone(self, this: Round, applies: Iterable[Apply]) -> None:
-        """A service that was deleted while we planned must not get new objects: nobody would remove them."""
-        creating = {each.service for each in applies if key_of(each.manifest) not in this.view.children}
+        """A service that was deleted while we planned must not get new objects, since nobody would remove them, nor
+        adopt orphans, since these would be removed with it."""
+        known = this.view.children
+
+        def is_new(each: Apply) -> bool:
+            found = known.get(key_of(each.manifest))
+            return found is None or not this.owner(each.service).controls(found)
+
+        creating = {each.service for each in applies if is_new(each)}
 
         async def look(service: ServiceKey) -> None:
             namespace, name = service
@@ -87,7 +98,7 @@ class Publisher:
                 this.gone.add(service)
                 return
             metadata = found["metadata"] if found else {}
-            if metadata.get("uid") != this.uids.get(service) or metadata.get("deletionTimestamp"):
+            if metadata.get("uid") != this.owner(service).uid or metadata.get("deletionTimestamp"):
                 this.gone.add(service)
 
         await _each(sorted(creating), look)
@@ -97,7 +108,7 @@ class Publisher:
         if apply.service in this.gone:
             return
         try:
-            known = await check_owned(self.client, this.view, key, uid=this.uids.get(apply.service, ""))
+            known = await check_owned(self.client, this.view, key, owner=this.owner(apply.service))
             manifest = apply.manifest
             if known is not None:
                 # The uid makes the write fail where the object was replaced since the look.

@@ -1,19 +1,27 @@
-"""The running replicas of each service, read from the children in the snapshot. Pure."""
+"""The running replicas of each service, read from its own children in the view. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.quantities import quantity
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 
 
 @dataclass(frozen=True, slots=True)
 class RunningVariant:
-    """The Deployment of one variant. `drained`: it asks for no replica and has no pod left."""
+    """One Deployment of a variant. `drained`: it asks for no replica and has no pod left.
+
+    `name` is the variant's where the Deployment has the layout that the variant is to have; one of another layout is
+    `<variant>@<layout>` and is to go. `object_name` is that of the Deployment and of its Service.
+    """
 
     name: str
+    layout: str
+    object_name: str
     pool: str
     replicas: int
     ready: int
@@ -26,33 +34,78 @@ ReplicaSizes = Mapping[int, int]
 """Number of replicas by the GPUs that one of them takes."""
 
 
-def by_owner(children: Children) -> dict[str, dict[ObjectKey, Manifest]]:
-    """Children by the uid of their controller, in the order of their keys. Those without one are left out."""
+Owned = Mapping[str, Mapping[ObjectKey, Manifest]]
+"""Children by the uid of the LLMService whose they are."""
+
+
+def by_owner(view: ActuatorView) -> dict[str, dict[ObjectKey, Manifest]]:
+    """Children by the uid of the LLMService that controls them or that they are orphans of, in the order of their keys.
+
+    All others are other people's and are left out, whatever their labels say.
+    """
+    owners = {(owner.namespace, owner.name): owner for owner in _owners(view)}
+    by_uid = {owner.uid: owner for owner in owners.values()}
     grouped: dict[str, dict[ObjectKey, Manifest]] = {}
-    for key in sorted(children):
-        uid = labels.owner_uid(children[key])
-        if uid:
-            grouped.setdefault(uid, {})[key] = children[key]
+    for key in sorted(view.children):
+        manifest = view.children[key]
+        owner = by_uid.get(labels.owner_uid(manifest))
+        if owner is None or not owner.controls(manifest):
+            owner = owners.get((key.namespace, labels.label(manifest, labels.SERVICE)))
+            if owner is None or not owner.may_adopt(manifest):
+                continue
+        grouped.setdefault(owner.uid, {})[key] = manifest
     return grouped
+
+
+def _owners(view: ActuatorView) -> Iterable[Owner]:
+    """All LLMServices, those that do not parse included: what they run goes on."""
+    yield from (Owner.of(service) for service in view.services)
+    for rejected in view.rejected:
+        if rejected.key.kind == labels.OWNER_KIND:
+            yield Owner(rejected.key.namespace, rejected.key.name, rejected.uid)
 
 
 def of_kind(children: Children, kind: str) -> dict[ObjectKey, Manifest]:
     return {key: manifest for key, manifest in children.items() if key.kind == kind}
 
 
-def running_variants(own: Children) -> dict[str, RunningVariant]:
-    """Variants that have a Deployment among a service's `own` children, by variant name."""
-    read = (running_variant(manifest) for manifest in of_kind(own, labels.DEPLOYMENT).values())
-    return {variant.name: variant for variant in read if variant.name}
+def running_variants(own: Children, layouts: Mapping[str, str] | None = None) -> dict[str, RunningVariant]:
+    """Deployments among a service's `own` children, by `RunningVariant.name`.
+
+    `layouts`: the layout that each variant is to have. Of a variant that is not in it, the Deployment with most Ready
+    replicas bears the name.
+    """
+    wanted = layouts or {}
+    read = [running_variant(manifest) for manifest in of_kind(own, labels.DEPLOYMENT).values()]
+    found: dict[str, RunningVariant] = {}
+    for each in sorted(read, key=lambda each: (-each.ready, -each.replicas, each.object_name)):
+        if not each.name:
+            continue
+        bears = each.layout == wanted[each.name] if each.name in wanted else each.name not in found
+        name = each.name if bears else f"{each.name}{_LAYOUT_MARK}{each.layout or 'former'}"
+        found[name] = replace(each, name=name)
+    return dict(sorted(found.items()))
+
+
+_LAYOUT_MARK = "@"
+
+
+def variant_of(name: str) -> str:
+    """The variant that a `RunningVariant.name` is of."""
+    return name.partition(_LAYOUT_MARK)[0]
 
 
 def running_variant(deployment: Manifest) -> RunningVariant:
     spec, status = deployment.get("spec", {}), deployment.get("status", {})
     replicas = int(spec.get("replicas", 1))
     seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"].get("generation", 0))
+    # A label can be taken off; what selects the pods stays.
+    identity = {**(deployment["metadata"].get("labels") or {}), **labels.selected(deployment)}
     pods = int(status.get("replicas", 0)) + int(status.get("terminatingReplicas", 0) or 0)
     return RunningVariant(
-        name=labels.label(deployment, labels.VARIANT),
+        name=str(identity.get(labels.VARIANT, "")),
+        layout=str(identity.get(labels.LAYOUT, "")),
+        object_name=str(deployment["metadata"]["name"]),
         pool=labels.label(deployment, labels.POOL),
         replicas=replicas,
         ready=int(status.get("readyReplicas", 0) or 0),
@@ -67,28 +120,37 @@ def _gpus(deployment: Manifest) -> int:
         deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
     )
     return sum(
-        int(value)
+        _count(value)
         for container in containers
         for name, value in ((container.get("resources") or {}).get("limits") or {}).items()
         if "/" in name
     )
 
 
-def replicas_by_pool(children: Children, *, except_uids: frozenset[str]) -> Mapping[str, ReplicaSizes]:
+def _count(value: object) -> int:
+    """A whole number of devices, as "1k" is one too; 0 for what is none."""
+    try:
+        return int(quantity(str(value)))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def replicas_by_pool(owned: Owned, *, except_uids: frozenset[str]) -> Mapping[str, ReplicaSizes]:
     """Replicas that Deployments ask for, by pool and GPUs of one, leaving out those whose owner is in `except_uids`."""
     used: dict[str, dict[int, int]] = {}
-    for key, manifest in children.items():
-        if key.kind != labels.DEPLOYMENT or labels.owner_uid(manifest) in except_uids:
+    for uid, own in owned.items():
+        if uid in except_uids:
             continue
-        variant = running_variant(manifest)
-        sizes = used.setdefault(variant.pool, {})
-        sizes[variant.gpus_per_replica] = sizes.get(variant.gpus_per_replica, 0) + variant.replicas
+        for manifest in of_kind(own, labels.DEPLOYMENT).values():
+            variant = running_variant(manifest)
+            sizes = used.setdefault(variant.pool, {})
+            sizes[variant.gpus_per_replica] = sizes.get(variant.gpus_per_replica, 0) + variant.replicas
     return used
 
 
-def gpus_by_pool(children: Children, *, except_uids: frozenset[str]) -> dict[str, int]:
+def gpus_by_pool(owned: Owned, *, except_uids: frozenset[str]) -> dict[str, int]:
     """GPUs that Deployments ask for, by pool, leaving out those whose owner is in `except_uids`."""
     return {
         pool: sum(size * count for size, count in sizes.items())
-        for pool, sizes in replicas_by_pool(children, except_uids=except_uids).items()
+        for pool, sizes in replicas_by_pool(owned, except_uids=except_uids).items()
     }

@@ -28,18 +28,24 @@ SCHEDULING_MARGIN_SECONDS = 600
 class DeploymentInput:
     """The inputs of one Deployment.
 
-    `gpus_per_replica` of the pool's GPUs go to each pod, `engine_flags` are those of the variant. `surge` is False
-    where the pool has no room for a pod beyond the plan.
+    `layout` is the hash that ends the name, `engine_flags` are those of the variant, and `gpus_per_replica` of the
+    pool's GPUs go to each pod. `surge` is False where the pool has no room for a pod beyond the plan.
     """
 
     service: LLMService
     profile: RuntimeProfile
     pool: GPUPool
     variant: str
+    layout: str
     gpus_per_replica: int
     engine_flags: tuple[tuple[str, str], ...]
     replicas: int
     surge: bool
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """Labels that select its pods and those of no other Deployment."""
+        return labels.pod_selector(service=self.service.metadata.name, variant=self.variant, layout=self.layout)
 
 
 def render_deployment(given: DeploymentInput) -> Manifest:
@@ -49,7 +55,7 @@ def render_deployment(given: DeploymentInput) -> Manifest:
         "apiVersion": "apps/v1",
         "kind": labels.DEPLOYMENT,
         "metadata": {
-            "name": labels.variant_object_name(service=service.name, variant=given.variant),
+            "name": labels.variant_object_name(service=service.name, variant=given.variant, layout=given.layout),
             "namespace": service.namespace,
             "labels": _labels(given),
             "ownerReferences": [labels.owner_reference(service=service.name, uid=service.uid)],
@@ -58,19 +64,24 @@ def render_deployment(given: DeploymentInput) -> Manifest:
             "replicas": given.replicas,
             "revisionHistoryLimit": 2,
             "progressDeadlineSeconds": startup_seconds + SCHEDULING_MARGIN_SECONDS,
-            "selector": {"matchLabels": pod_selector(service=service.name, variant=given.variant)},
+            "selector": {"matchLabels": given.selector},
             "strategy": _strategy(surge=given.surge),
             "template": {"metadata": {"labels": _labels(given)}, "spec": _pod_spec(given, startup_seconds)},
         },
     }
 
 
-def pod_selector(*, service: str, variant: str | None = None) -> dict[str, str]:
-    """Labels that select the pods of one variant, or of the whole service."""
-    selector = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE, labels.SERVICE: service}
-    if variant is not None:
-        selector[labels.VARIANT] = variant
-    return selector
+def rescaled(deployment: Manifest, replicas: int) -> Manifest:
+    """A Deployment as it was observed, to be applied with other replicas: one that cannot be rendered any more, since
+    its pool or its layout is no longer the variant's, but whose pods go step by step."""
+    metadata = deployment["metadata"]
+    kept = {name: metadata[name] for name in ("name", "namespace", "labels", "ownerReferences") if name in metadata}
+    return {
+        "apiVersion": deployment["apiVersion"],
+        "kind": deployment["kind"],
+        "metadata": kept,
+        "spec": {**deployment["spec"], "replicas": replicas},
+    }
 
 
 def _labels(given: DeploymentInput) -> dict[str, str]:
@@ -78,6 +89,7 @@ def _labels(given: DeploymentInput) -> dict[str, str]:
         service=given.service.metadata.name,
         component=labels.COMPONENT_ENGINE,
         variant=given.variant,
+        layout=given.layout,
         pool=given.pool.metadata.name,
     )
 
@@ -111,9 +123,7 @@ def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
                 "maxSkew": 1,
                 "topologyKey": "topology.kubernetes.io/zone",
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {
-                    "matchLabels": pod_selector(service=given.service.metadata.name, variant=given.variant)
-                },
+                "labelSelector": {"matchLabels": given.selector},
             }
         ],
         "containers": [_container(given, program, startup_seconds, pre_stop_seconds)],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medley_operator.domain.cluster.children import by_owner, of_kind
 from medley_operator.domain.engine.arguments import flags_of
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
-from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
@@ -58,16 +58,21 @@ class EnginePods:
 
 
 def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
-    """ReplicaSets by variant; a Deployment whose service, pool, profile or model is not known is left out."""
-    services = {ServiceKey.of(each): each for each in snapshot.services}
+    """ReplicaSets by variant, of Deployments that are an LLMService's and whose pool, profile and model are known.
+
+    While a variant has two, of an old and a new layout, its pods are not of one template.
+    """
+    services = {each.metadata.uid: each for each in snapshot.services}
     pools = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
     found: dict[VariantKey, EnginePods] = {}
-    for child, manifest in snapshot.children.items():
-        if child.kind != labels.DEPLOYMENT:
-            continue
+    deployments = (
+        (services.get(uid), manifest)
+        for uid, own in by_owner(snapshot.view).items()
+        for manifest in of_kind(own, labels.DEPLOYMENT).values()
+    )
+    for service, manifest in deployments:
         variant = labels.label(manifest, labels.VARIANT)
-        service = services.get(ServiceKey(child.namespace, labels.label(manifest, labels.SERVICE)))
         gpu = pools.get(labels.label(manifest, labels.POOL))
         container = _container(manifest)
         if service is None or gpu is None or container is None or not variant:
@@ -80,10 +85,12 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))
         if ran is None:
             continue
-        found[child.namespace, service.metadata.name, variant] = EnginePods(
+        key = (service.metadata.namespace, service.metadata.name, variant)
+        alone = key not in found
+        found[key] = EnginePods(
             shape=shape,
             run_as=ran,
-            settled=_settled(manifest) and container.get("image") == profile.spec.image,
+            settled=alone and _settled(manifest) and container.get("image") == profile.spec.image,
         )
     return found
 

@@ -13,6 +13,7 @@ from medley_operator.domain.report.service_conditions import PLAN_READY, SERVICE
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.httproute import observed_weights
+from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
 from medley_operator.domain.values.snapshot import EventNote, EventType, ObjectKey
@@ -160,7 +161,7 @@ def _route_updated(outcome: ServiceDecision) -> list[_Note]:
     applied = any(apply.manifest["kind"] == labels.HTTP_ROUTE for apply in outcome.writes.applies)
     if not applied or weights is None:
         return []
-    before = observed_weights(outcome.route, service=outcome.candidate.key.name) or {}
+    before = observed_weights(outcome.route, names=service_names(outcome.candidate, outcome.running)) or {}
     changes = _changes(before, weights)
     return [(EventType.NORMAL, "RouteUpdated", f"route weights (sum 1000): {changes}")] if changes else []
 

@@ -37,9 +37,6 @@ def route_problem(outcome: ServiceDecision) -> Refusal | None:
             f"{field}: namespace {namespace} has no such Gateway (existing: {present}); create it, name another, or "
             f"set spec.routing.mode to Service; {in_reach}",
         )
-    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind == labels.HTTP_ROUTE]
-    if conflicts:
-        return Refusal("NameConflict", conflict_message(conflicts))
     if outcome.route is None and not outcome.rows:
         return None  # there is no route yet that a gateway could have refused
     fault = _not_accepted(outcome.route, gateway=name)

@@ -75,7 +75,7 @@ def _capacity(outcome: ServiceDecision) -> Draft:
 
 
 def _workloads(outcome: ServiceDecision) -> Draft:
-    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind != labels.HTTP_ROUTE]
+    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind == labels.DEPLOYMENT]
     if conflicts:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     if not outcome.rows:
@@ -95,6 +95,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
 
 def _routing(outcome: ServiceDecision) -> Draft:
     service = outcome.candidate.service
+    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind != labels.DEPLOYMENT]
+    if conflicts:
+        return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     if service.spec.routing.effective_mode() is ServiceRoutingMode.HTTP_ROUTE:
         problem = route_problem(outcome)
         if problem is not None:

@@ -9,6 +9,8 @@ from medley_operator.domain.values import labels
 from medley_operator.domain.values.snapshot import Manifest
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
+MOST_BACKENDS = 16
+"""The Gateway API's limit for one rule. Old layouts that drain beside the variants may be more: the smallest wait."""
 
 
 def route_path(service: LLMService) -> str:
@@ -16,7 +18,7 @@ def route_path(service: LLMService) -> str:
 
 
 def render_http_route(service: LLMService, *, gateway: str, weights: Mapping[str, int]) -> Manifest:
-    """`weights` by variant. Without any the backend is the common Service, so that clients get 503 and not 404."""
+    """`weights` by the name of a Service. Without any Service behind it the route answers with an error."""
     owner = service.metadata
     return {
         "apiVersion": f"{GATEWAY_GROUP}/v1",
@@ -38,7 +40,7 @@ def render_http_route(service: LLMService, *, gateway: str, weights: Mapping[str
                             "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
                         }
                     ],
-                    "backendRefs": _backends(owner.name, weights),
+                    "backendRefs": _backends(weights),
                     # Generations outlive the default timeout of gateways; the engine's own limits apply.
                     "timeouts": {"request": "0s"},
                 }
@@ -47,13 +49,9 @@ def render_http_route(service: LLMService, *, gateway: str, weights: Mapping[str
     }
 
 
-def _backends(service: str, weights: Mapping[str, int]) -> list[Manifest]:
-    if not weights:
-        return [_backend(service, weight=1)]
-    return [
-        _backend(labels.variant_object_name(service=service, variant=variant), weight=weights[variant])
-        for variant in sorted(weights)
-    ]
+def _backends(weights: Mapping[str, int]) -> list[Manifest]:
+    kept = sorted(weights, key=lambda name: (-weights[name], name))[:MOST_BACKENDS]
+    return [_backend(name, weight=weights[name]) for name in sorted(kept)]
 
 
 def _backend(name: str, *, weight: int) -> Manifest:
@@ -66,20 +64,21 @@ def _backend(name: str, *, weight: int) -> Manifest:
     }
 
 
-def observed_weights(route: Manifest | None, *, service: str) -> dict[str, int] | None:
-    """Weights by variant that the route has now; None where there is no route or its backends are not ours."""
+def observed_weights(route: Manifest | None, *, names: Mapping[str, str]) -> dict[str, int] | None:
+    """Weights by variant that the route has now; None where there is no route or a backend is not one of `names`, the
+    Services by variant."""
     if route is None:
         return None
     rules = route.get("spec", {}).get("rules") or []
     if len(rules) != 1:
         return None
-    prefix = f"{service}-"
+    variants = {name: variant for variant, name in names.items()}
     weights: dict[str, int] = {}
     for backend in rules[0].get("backendRefs") or []:
-        name = str(backend.get("name", ""))
-        if not name.startswith(prefix):
+        variant = variants.get(str(backend.get("name", "")))
+        if variant is None:
             return None
-        weights[name.removeprefix(prefix)] = int(backend.get("weight", 1))
+        weights[variant] = int(backend.get("weight", 1))
     return weights
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode, VariantStatus
-from medley_operator.domain.cluster.children import RunningVariant, running_variants
+from medley_operator.api.v1alpha1 import ServiceRoutingMode, VariantStatus
+from medley_operator.domain.cluster.children import RunningVariant, running_variants, variant_of
 from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.rollout.decision import VariantRow
 from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal
 from medley_operator.domain.rollout.httproute import observed_weights
+from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
 from medley_operator.domain.values import labels
@@ -33,7 +34,7 @@ class ServiceRound:
     candidate: ServiceCandidate
     goal: Goal
     own: Mapping[ObjectKey, Manifest]
-    """The children that it controls."""
+    """The children that it controls, and orphans that it adopts."""
     running: dict[str, RunningVariant]
 
 
@@ -57,7 +58,7 @@ def _service_round(
     *,
     plans: Mapping[str, ServicePlan],
 ) -> ServiceRound:
-    running = running_variants(own)
+    running = running_variants(own, candidate.layouts)
     goal = choose_goal(candidate, outcome, running, plans=plans)
     return ServiceRound(candidate=as_corrected(candidate, goal), goal=goal, own=own, running=running)
 
@@ -91,12 +92,18 @@ def pool_use(turn: ServiceRound, name: str) -> PoolUse:
     running = turn.running.get(name)
     if running is not None:
         return PoolUse(pool=running.pool, gpus_per_replica=running.gpus_per_replica)
-    old = _old_row(turn.candidate.service, name)
+    old = _old_row(turn, name)
     return PoolUse(pool=old.pool if old else "", gpus_per_replica=old.gpus_per_replica if old else 0)
 
 
-def _old_row(service: LLMService, name: str) -> VariantStatus | None:
-    return next((variant for variant in service.status.variants if variant.name == name), None)
+def _old_row(turn: ServiceRound, name: str) -> VariantStatus | None:
+    """The row of the status about this variant; of a layout that is no longer wanted, the one of when it was."""
+    rows = {row.name: row for row in turn.candidate.service.status.variants}
+    running, former = turn.running.get(name), rows.get(variant_of(name))
+    if name in rows or running is None or former is None:
+        return rows.get(name)
+    same = (former.pool, former.gpus_per_replica) == (running.pool, running.gpus_per_replica)
+    return former if same else None
 
 
 def own_route(turn: ServiceRound) -> Manifest | None:
@@ -116,7 +123,7 @@ def mix_capacities(turn: ServiceRound, served: frozenset[int]) -> dict[str, floa
         if known is not None and choice is not None and not _as_planned(turn, name):
             capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, served)
         else:
-            old = _old_row(turn.candidate.service, name)
+            old = _old_row(turn, name)
             capacity[name] = old.replica_rps if old is not None else 0.0
     return capacity
 
@@ -155,7 +162,7 @@ def route_weights(
     service = turn.candidate.service
     if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE:
         return None
-    current = observed_weights(route, service=service.metadata.name)
+    current = observed_weights(route, names=service_names(turn.candidate, turn.running))
     if turn.goal.kind is GoalKind.KEPT:
         return current
     names = sorted(name for name in capacity if max(turn.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
@@ -181,7 +188,7 @@ def variant_rows(
         if desired == 0 and ready == 0 and replicas.get(name, 0) == 0:
             continue
         known = turn.candidate.variant(name)
-        old = _old_row(turn.candidate.service, name)
+        old = _old_row(turn, name)
         use = pool_use(turn, name)
         tensor_parallel = old.tensor_parallel if old is not None else use.gpus_per_replica
         if known is not None:

@@ -1,20 +1,22 @@
 """From a goal to writes: which children of one service to apply and to delete, and what stands in the way.
 
 Pure. Desired manifests are compared with the snapshot, so that a plan equal to the cluster asks for no write. Only
-objects whose controller is this very LLMService are changed; one of another owner is a conflict and is left alone.
+objects whose controller is this very LLMService, and its orphans, are changed; one of another owner is a conflict and
+is left alone, and no route names it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.cluster.children import RunningVariant, of_kind
-from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.cluster.owner import adopted
+from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
 from medley_operator.domain.rollout.diff import first_difference
 from medley_operator.domain.rollout.httproute import render_http_route
-from medley_operator.domain.rollout.service import render_common_service, render_variant_service
+from medley_operator.domain.rollout.service import render_common_service, render_variant_service, service_names
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.service_key import ServiceKey
@@ -70,22 +72,42 @@ def child_writes(
     claims: Claims,
     gateway_api: bool,
 ) -> ChildWrites:
-    """Applies (Services first, the route last) and deletes of one service; `own` are the children that it controls."""
+    """Applies (Services first, the route last) and deletes of one service; `own` are its children."""
     gone = _gone(candidate, targets, running)
-    wanted = _desired(candidate, targets, gone=gone, gateway_api=gateway_api)
+    wanted = (*_desired(candidate, targets, gone=gone), *_outgoing(candidate, targets, running, gone=gone, own=own))
+    holders = {
+        key: _holder(candidate, key, own=own, children=children, claims=claims) for key in map(labels.key_of, wanted)
+    }
+    gateway = candidate.service.spec.routing.gateway_ref
+    if gateway_api and wanted and targets.weights is not None and gateway is not None:
+        usable = {key.name for key in of_kind(own, labels.CORE_SERVICE)}
+        usable |= {key.name for key, holder in holders.items() if holder is None and key.kind == labels.CORE_SERVICE}
+        route = _route(candidate, gateway.name, targets.weights, names=service_names(candidate, running), usable=usable)
+        holders[labels.key_of(route)] = _holder(
+            candidate, labels.key_of(route), own=own, children=children, claims=claims
+        )
+        wanted = (*wanted, route)
+    free = [manifest for manifest in wanted if holders[labels.key_of(manifest)] is None]
+    return ChildWrites(
+        applies=_applies(candidate, free, own=own),
+        deletes=_deletes(candidate, {labels.key_of(manifest) for manifest in wanted}, running, gone=gone, own=own),
+        conflicts=tuple(OwnerConflict(key=key, holder=holder) for key, holder in holders.items() if holder is not None),
+    )
+
+
+def _applies(
+    candidate: ServiceCandidate, wanted: Iterable[Manifest], *, own: Mapping[ObjectKey, Manifest]
+) -> tuple[Apply, ...]:
+    """Those that are missing or that differ."""
     applies: list[Apply] = []
-    conflicts: list[OwnerConflict] = []
     for manifest in wanted:
-        key = labels.key_of(manifest)
-        holder = _holder(candidate, key, children=children, claims=claims)
-        if holder is not None:
-            conflicts.append(OwnerConflict(key=key, holder=holder))
-            continue
-        observed = children.get(key)
-        if observed is None or first_difference(manifest, observed) is not None:
+        observed = own.get(labels.key_of(manifest))
+        if observed is None:
             applies.append(Apply(service=candidate.key, manifest=manifest))
-    deletes = _deletes(candidate, {labels.key_of(manifest) for manifest in wanted}, gone=gone, own=own)
-    return ChildWrites(applies=tuple(applies), deletes=deletes, conflicts=tuple(conflicts))
+        elif first_difference(manifest, observed) is not None:
+            kept = adopted(manifest, observed, uid=candidate.service.metadata.uid)
+            applies.append(Apply(service=candidate.key, manifest=kept))
+    return tuple(applies)
 
 
 def _gone(
@@ -94,7 +116,8 @@ def _gone(
     """Variants whose Deployment is to be deleted now.
 
     A variant that is known is first scaled to zero and deleted when its pods are gone. One that is not a variant any
-    more (its pool was deleted or the spec dropped it) cannot be rendered; deleting it drains its pods in the same way.
+    more (its pool was deleted, the spec dropped it, or it has another layout now) cannot be rendered; deleting it
+    drains its pods in the same way.
     """
     return frozenset(
         name
@@ -105,15 +128,15 @@ def _gone(
     )
 
 
-def _desired(
-    candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: frozenset[str], gateway_api: bool
-) -> tuple[Manifest, ...]:
+def _desired(candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: frozenset[str]) -> tuple[Manifest, ...]:
+    """The Services and Deployments of the variants."""
     if candidate.profile is None:
         return ()
     service = candidate.service
     manifests = [render_common_service(service)]
     names = [name for name in sorted(targets.replicas) if name not in gone and candidate.variant(name) is not None]
-    manifests += [render_variant_service(service, variant=name) for name in names]
+    layouts = candidate.layouts
+    manifests += [render_variant_service(service, variant=name, layout=layouts[name]) for name in names]
     for name in names:
         variant = candidate.variant(name)
         if variant is None:
@@ -123,25 +146,61 @@ def _desired(
             profile=candidate.profile,
             pool=variant.pool,
             variant=name,
+            layout=variant.layout,
             gpus_per_replica=variant.variant.gpus_per_replica,
             engine_flags=variant.engine_flags,
             replicas=targets.replicas[name],
             surge=targets.surge.get(name, True),
         )
         manifests.append(render_deployment(given))
-    routing = service.spec.routing
-    if gateway_api and targets.weights is not None and routing.gateway_ref is not None:
-        manifests.append(render_http_route(service, gateway=routing.gateway_ref.name, weights=targets.weights))
     return tuple(manifests)
 
 
+def _outgoing(
+    candidate: ServiceCandidate,
+    targets: ReplicaTargets,
+    running: Mapping[str, RunningVariant],
+    *,
+    gone: frozenset[str],
+    own: Mapping[ObjectKey, Manifest],
+) -> tuple[Manifest, ...]:
+    """Deployments that are no variant's any more, where fewer of their replicas are to stay."""
+    return tuple(
+        rescaled(own[ObjectKey(labels.DEPLOYMENT, candidate.key.namespace, variant.object_name)], replicas)
+        for name, variant in running.items()
+        if candidate.variant(name) is None
+        and name not in gone
+        and (replicas := targets.replicas.get(name, variant.replicas)) < variant.replicas
+    )
+
+
+def _route(
+    candidate: ServiceCandidate,
+    gateway: str,
+    weights: Mapping[str, int],
+    *,
+    names: Mapping[str, str],
+    usable: Collection[str],
+) -> Manifest:
+    """The route to those of the variants' Services that are the service's own, else to the common one, so that clients
+    get 503 and not 404. `names` by variant."""
+    backends = {names[variant]: weight for variant, weight in weights.items() if names.get(variant) in usable}
+    if not backends and candidate.key.name in usable:
+        backends = {candidate.key.name: 1}
+    return render_http_route(candidate.service, gateway=gateway, weights=backends)
+
+
 def _holder(
-    candidate: ServiceCandidate, key: ObjectKey, *, children: Mapping[ObjectKey, Manifest], claims: Claims
+    candidate: ServiceCandidate,
+    key: ObjectKey,
+    *,
+    own: Mapping[ObjectKey, Manifest],
+    children: Mapping[ObjectKey, Manifest],
+    claims: Claims,
 ) -> str | None:
     """Who holds this name, if it is not this service."""
     observed = children.get(key)
-    uid = candidate.service.metadata.uid
-    if observed is not None and labels.owner_uid(observed) != uid:
+    if observed is not None and key not in own:
         owner = labels.label(observed, labels.SERVICE)
         return f'LLMService "{owner}"' if owner and owner != candidate.key.name else "another object"
     holder = claims.claim(key, candidate.key)
@@ -151,24 +210,22 @@ def _holder(
 def _deletes(
     candidate: ServiceCandidate,
     wanted: set[ObjectKey],
+    running: Mapping[str, RunningVariant],
     *,
     gone: frozenset[str],
     own: Mapping[ObjectKey, Manifest],
 ) -> tuple[Delete, ...]:
-    deployments = of_kind(own, labels.DEPLOYMENT)
-    staying = {
-        labels.label(manifest, labels.VARIANT)
-        for manifest in deployments.values()
-        if labels.label(manifest, labels.VARIANT) not in gone
-    }
+    leaving_names = {variant.object_name for name, variant in running.items() if name in gone}
+    staying_names = {variant.object_name for variant in running.values()} - leaving_names
     leaving: list[tuple[ObjectKey, Manifest]] = []
     if candidate.service.spec.routing.effective_mode() is ServiceRoutingMode.SERVICE:
         leaving += of_kind(own, labels.HTTP_ROUTE).items()
-    leaving += [item for item in deployments.items() if labels.label(item[1], labels.VARIANT) in gone]
-    for key, manifest in of_kind(own, labels.CORE_SERVICE).items():
-        variant = labels.label(manifest, labels.VARIANT)
-        if variant and variant not in staying and key not in wanted:
-            leaving.append((key, manifest))
+    leaving += [item for item in of_kind(own, labels.DEPLOYMENT).items() if item[0].name in leaving_names]
+    leaving += [
+        (key, manifest)
+        for key, manifest in of_kind(own, labels.CORE_SERVICE).items()
+        if labels.label(manifest, labels.VARIANT) and key.name not in staying_names and key not in wanted
+    ]
     return tuple(
         Delete(service=candidate.key, key=key, uid=str(manifest["metadata"].get("uid", "")))
         for key, manifest in leaving

@@ -79,11 +79,15 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class VariantCandidate:
-    """A variant as the planner sees it, the pool object that its pods are placed by, and the flags of its engine."""
+    """A variant as the planner sees it, the pool object that its pods are placed by, and the flags of its engine.
+
+    `layout` is `labels.layout_hash` of it: with another one its pods are other objects.
+    """
 
     variant: Variant
     pool: GPUPool
     engine_flags: tuple[tuple[str, str], ...]
+    layout: str
     basis: CapacityBasis = CapacityBasis.CLOSED_FORM
     replica: Replica | None = None
     """How one replica is run, for the check of the plan."""
@@ -131,6 +135,11 @@ class ServiceCandidate:
     @property
     def key(self) -> ServiceKey:
         return ServiceKey.of(self.service)
+
+    @property
+    def layouts(self) -> dict[str, str]:
+        """The layout of each variant, by its name."""
+        return {known.variant.name: known.layout for known in self.variants}
 
     def variant(self, name: str) -> VariantCandidate | None:
         return next((candidate for candidate in self.variants if candidate.variant.name == name), None)

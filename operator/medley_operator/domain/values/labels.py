@@ -5,7 +5,12 @@ Everything that writes, finds or counts a child takes its name and its labels fr
 
 from __future__ import annotations
 
-from medley_operator.api.v1alpha1 import API_VERSION
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+
+from medley_operator.api.v1alpha1 import API_VERSION, GROUP
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
 FIELD_MANAGER = "medley"
@@ -19,12 +24,19 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 SERVICE = "medley.dev/service"
 VARIANT = "medley.dev/variant"
 POOL = "medley.dev/pool"
+LAYOUT = "medley.dev/layout"
+"""The hash that ends the name of a variant's objects (`layout_hash`)."""
 
 ENGINE_NAME = "vllm"
 MANAGED_BY_VALUE = "medley"
 COMPONENT_ENGINE = "engine"
 COMPONENT_ENDPOINT = "endpoint"
 COMPONENT_ROUTE = "route"
+OWNER_KIND = "LLMService"
+
+HASH_LENGTH = 8
+MOST_NAME = 63
+"""Kubernetes' limit on names of Services, and on label values."""
 
 HTTP_PORT = 8000
 HTTP_PORT_NAME = "http"
@@ -36,9 +48,9 @@ NODE = "Node"
 
 
 def child_labels(
-    *, service: str, component: str, variant: str | None = None, pool: str | None = None
+    *, service: str, component: str, variant: str | None = None, layout: str | None = None, pool: str | None = None
 ) -> dict[str, str]:
-    """Labels of a child object; `variant` and `pool` are left out where None."""
+    """Labels of a child object; `variant`, `layout` and `pool` are left out where None."""
     labels = {
         NAME: ENGINE_NAME,
         INSTANCE: service,
@@ -48,6 +60,8 @@ def child_labels(
     }
     if variant is not None:
         labels[VARIANT] = variant
+    if layout is not None:
+        labels[LAYOUT] = layout
     if pool is not None:
         labels[POOL] = pool
     return labels
@@ -56,7 +70,7 @@ def child_labels(
 def owner_reference(*, service: str, uid: str) -> Manifest:
     return {
         "apiVersion": API_VERSION,
-        "kind": "LLMService",
+        "kind": OWNER_KIND,
         "name": service,
         "uid": uid,
         "controller": True,
@@ -64,16 +78,42 @@ def owner_reference(*, service: str, uid: str) -> Manifest:
     }
 
 
+def pod_selector(*, service: str, variant: str | None = None, layout: str | None = None) -> dict[str, str]:
+    """Labels that select the pods of one layout of one variant, or of the whole service."""
+    selector = {MANAGED_BY: MANAGED_BY_VALUE, SERVICE: service}
+    if variant is not None:
+        selector[VARIANT] = variant
+    if layout is not None:
+        selector[LAYOUT] = layout
+    return selector
+
+
+def controller(manifest: Manifest) -> Manifest | None:
+    """The owner reference of the controller, of whatever kind; None where there is none."""
+    references = manifest.get("metadata", {}).get("ownerReferences") or []
+    return next((reference for reference in references if reference.get("controller")), None)
+
+
 def owner_uid(manifest: Manifest) -> str:
-    """Uid of the controlling owner, or "" where there is none."""
-    for reference in manifest.get("metadata", {}).get("ownerReferences") or []:
-        if reference.get("controller"):
-            return str(reference.get("uid", ""))
-    return ""
+    """Uid of the LLMService that controls the object, or "" where nothing or something else does."""
+    found = controller(manifest)
+    if found is None or found.get("kind") != OWNER_KIND or group_of(found) != GROUP:
+        return ""
+    return str(found.get("uid", ""))
+
+
+def group_of(reference: Manifest) -> str:
+    """API group of what an owner reference names; "" for the core group."""
+    return str(reference.get("apiVersion", "")).rpartition("/")[0]
 
 
 def label(manifest: Manifest, key: str) -> str:
     return str((manifest.get("metadata", {}).get("labels") or {}).get(key, ""))
+
+
+def selected(deployment: Manifest) -> Manifest:
+    """The labels that a Deployment selects its pods by. Nobody can change them while it is there."""
+    return dict((deployment.get("spec", {}).get("selector") or {}).get("matchLabels") or {})
 
 
 def key_of(manifest: Manifest) -> ObjectKey:
@@ -81,6 +121,27 @@ def key_of(manifest: Manifest) -> ObjectKey:
     return ObjectKey(kind=manifest["kind"], namespace=metadata.get("namespace", ""), name=metadata["name"])
 
 
-def variant_object_name(*, service: str, variant: str) -> str:
-    """Name of the Deployment and of the Service of one variant."""
-    return f"{service}-{variant}"
+def layout_hash(
+    *,
+    service: str,
+    variant: str,
+    pool: str,
+    gpus_per_replica: int,
+    engine_flags: Iterable[tuple[str, str]],
+    kv_format: str,
+) -> str:
+    """What makes a variant what it is, in characters that a name may hold. What is not in it (the image, arguments that
+    users add) rolls inside the Deployment.
+
+    The owner's name is in it and not its uid: after a restore from a backup the uid is another, and what serves must
+    keep its name. Service and variant are in it so that "a" + "b-c" and "a-b" + "c" differ, as do long names that are
+    cut (docs/adr/0009).
+    """
+    content = [service, variant, pool, gpus_per_replica, sorted(engine_flags), kv_format]
+    digest = hashlib.sha256(json.dumps(content).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]
+
+
+def variant_object_name(*, service: str, variant: str, layout: str) -> str:
+    """Name of the Deployment and of the Service of one variant. A long one is cut: the hash tells it from others."""
+    return f"{f'{service}-{variant}'[: MOST_NAME - len(layout) - 1].rstrip('-.')}-{layout}"

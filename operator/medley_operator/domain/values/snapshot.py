@@ -113,18 +113,24 @@ class Snapshot:
     def view(self) -> ActuatorView:
         """What the actuator needs of it."""
         return ActuatorView(
-            services=self.services, children=self.children, gateways=self.gateways, at_seconds=self.at_seconds
+            services=self.services,
+            rejected=self.rejected,
+            children=self.children,
+            gateways=self.gateways,
+            at_seconds=self.at_seconds,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ActuatorView:
-    """What the actuator sees: LLMServices with the statuses that they have now, their children, and Gateways.
+    """What the actuator sees: LLMServices with the statuses that they have now, objects of ours that do not parse, the
+    children of all, and Gateways.
 
     `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
     """
 
     services: tuple[LLMService, ...]
+    rejected: tuple[InvalidObject, ...]
     children: Mapping[ObjectKey, Manifest]
     gateways: frozenset[tuple[str, str]] | None
     at_seconds: float = 0.0

@@ -18,6 +18,7 @@ from medley_operator.api.v1alpha1 import (
 )
 from medley_operator.domain.cluster.startup import startup_seconds
 from medley_operator.domain.values.candidates import PoolState, VariantCandidate
+from medley_operator.domain.values.labels import layout_hash
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.variants.requested import (
     Ask,
@@ -118,7 +119,7 @@ def choose_variants(
     kept, dropped = _pruned(whole, rows, asks, {*running, *_running(service)})
     by_name = {row.name: row for row in rows}
     return ChosenVariants(
-        variants=tuple(_candidate(variant, by_name[variant.name], asks) for variant in kept),
+        variants=tuple(_candidate(variant, by_name[variant.name], asks, service) for variant in kept),
         omitted=(*offered.omitted, *dropped),
         missing_tables=_missing(offered.made, {variant.name for variant in kept}, offered.engine, chosen=chosen),
     )
@@ -227,11 +228,19 @@ def _pruned(
     return kept.variants, (*needed.dropped, *kept.dropped)
 
 
-def _candidate(variant: Variant, row: Row, asks: Sequence[Ask]) -> VariantCandidate:
+def _candidate(variant: Variant, row: Row, asks: Sequence[Ask], service: LLMService) -> VariantCandidate:
     return VariantCandidate(
         variant=variant,
         pool=asks[row.source].state.pool,
         engine_flags=row.engine_flags,
+        layout=layout_hash(
+            service=service.metadata.name,
+            variant=variant.name,
+            pool=variant.pool,
+            gpus_per_replica=variant.gpus_per_replica,
+            engine_flags=row.engine_flags,
+            kv_format=row.replica.layout.kv_format,
+        ),
         replica=row.replica,
         basis=row.capacity.basis,
     )

@@ -10,7 +10,7 @@ import pytest
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_planner.fleet_plan import PlanFailure
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, run, settle
+from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, plain, run, settle
 
 ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
 TWO_VARIANTS = {"variants": [{"poolRef": "l4", "minReplicas": 1}, {"poolRef": "h100", "minReplicas": 1}]}
@@ -75,7 +75,7 @@ def test_new_capacity_is_ready_before_old_is_removed() -> None:
     assert "llama-h100" in moved.replicas()
     only = {"variants": [{"poolRef": "l4", "maxReplicas": 0}, {"poolRef": "h100", "tensorParallel": 1}], **ROUTED}
     steady = settle(make.snapshot(make.service(spec=on("l4", **ROUTED))))
-    before = steady.snapshot.children[ObjectKey("Deployment", make.NAMESPACE, "llama-l4")]["spec"]["replicas"]
+    before = steady.child("Deployment", "l4")[1]["spec"]["replicas"]
     start = run(changed(steady.snapshot, make.service(spec=only, generation=2)), steady.memory)
     assert set(start.replicas()) == {"llama-h100"}
     assert "l4" in start.condition("WorkloadsReady").message or "h100" in start.condition("WorkloadsReady").message
@@ -91,11 +91,11 @@ def test_new_capacity_is_ready_before_old_is_removed() -> None:
         assert swapped.replicas() == {}
         assert "RouteUpdated" in swapped.reasons()
         route = swapped.applied("HTTPRoute")["llama"]["spec"]["rules"][0]["backendRefs"]
-        weights = {item["name"]: item["weight"] for item in route}
+        weights = {plain(item["name"]): item["weight"] for item in route}
         assert weights.get("llama-l4", 0) < weight
         weight = weights.get("llama-l4", 0)
         shrunk = follow(swapped)
-        assert f"Deployment llama-l4 {left}→" in shrunk.decision.events[0].message
+        assert f"{left}→" in shrunk.decision.events[0].message
         (left,) = shrunk.replicas().values()
         assert left >= before // 4 or weight == 0
         swapped = shrunk if left == 0 else follow(shrunk)
@@ -157,27 +157,26 @@ def test_two_services_of_one_model_are_both_planned_and_the_second_is_told() -> 
         done.condition("ModelNameUnique", "a")
 
 
-def test_names_that_meet_are_given_to_the_first_and_told_to_the_second() -> None:
+def test_names_that_would_meet_differ_by_their_hash() -> None:
     pools = [make.pool("c", gpu="L4"), make.pool("b-c", gpu="L4", price="0.1")]
     first = make.service("a", spec=on("b-c"))
     second = make.service("a-b", spec=on("c"))
-    done = run(make.snapshot(first, second, pools=pools))
-    assert done.applied("Deployment")["a-b-c"]["metadata"]["ownerReferences"][0]["name"] == "a"
-    condition = done.condition("WorkloadsReady", "a-b")
-    assert condition.reason == "NameConflict"
-    assert 'Deployment demo/a-b-c belongs to LLMService "a"' in condition.message
-    assert "NameConflict" in done.reasons()
-    later = follow(done)
-    assert later.condition("WorkloadsReady", "a-b").reason == "NameConflict"
-    assert "NameConflict" not in later.reasons()
+    steady = settle(make.snapshot(first, second, pools=pools))
+    owners = {
+        key.name: child["metadata"]["ownerReferences"][0]["name"]
+        for key, child in steady.snapshot.children.items()
+        if key.kind == "Deployment"
+    }
+    assert sorted((plain(name), owner) for name, owner in owners.items()) == [("a-b-c", "a"), ("a-b-c", "a-b")]
+    for name in ("a", "a-b"):
+        assert steady.condition("WorkloadsReady", name).reason == "AllReady"
 
 
 def test_a_child_of_another_owner_is_left_alone() -> None:
     steady = settle(make.snapshot(make.service(spec=on("l4"))))
-    key = ObjectKey("Deployment", make.NAMESPACE, "llama-l4")
-    foreign = dict(steady.snapshot.children[key])
-    foreign["metadata"] = {**foreign["metadata"], "ownerReferences": []}
-    done = run(changed(steady.snapshot, children={**steady.snapshot.children, key: foreign}), steady.memory)
+    key, foreign = steady.child("Deployment", "l4")
+    foreign["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "x", "uid": "u", "controller": True}]
+    done = run(steady.with_child(key, foreign), steady.memory)
     assert "llama-l4" not in done.applied("Deployment")
     assert not done.decision.deletes
     assert done.condition("WorkloadsReady").reason == "NameConflict"
@@ -233,12 +232,11 @@ def test_weights_follow_ready_capacity_and_not_the_plan() -> None:
     weights = {variant["name"]: variant["weight"] for variant in _dump(steady)["variants"]}
     assert sum(weights.values()) == 1000
     assert weights["h100"] > weights["l4"] > 0
-    key = ObjectKey("Deployment", make.NAMESPACE, "llama-h100")
-    broken = dict(steady.snapshot.children[key])
-    broken["status"] = {**broken["status"], "readyReplicas": 0}
-    down = run(changed(steady.snapshot, children={**steady.snapshot.children, key: broken}), steady.memory)
+    key, broken = steady.child("Deployment", "h100")
+    broken["status"]["readyReplicas"] = 0
+    down = run(steady.with_child(key, broken), steady.memory)
     backends = down.applied("HTTPRoute")["llama"]["spec"]["rules"][0]["backendRefs"]
-    assert {item["name"]: item["weight"] for item in backends} == {"llama-h100": 0, "llama-l4": 1000}
+    assert {plain(item["name"]): item["weight"] for item in backends} == {"llama-h100": 0, "llama-l4": 1000}
 
 
 def test_a_service_that_is_leaving_is_left_alone() -> None:
@@ -343,11 +341,10 @@ def test_a_minimum_that_stock_forbids_is_said() -> None:
 
 def test_an_outsider_that_scales_our_deployment_is_corrected() -> None:
     steady = settle(make.snapshot(make.service(spec=on("l4"))))
-    key = ObjectKey("Deployment", make.NAMESPACE, "llama-l4")
-    planned = steady.snapshot.children[key]["spec"]["replicas"]
-    edited = dict(steady.snapshot.children[key])
-    edited["spec"] = {**edited["spec"], "replicas": planned + 3}
-    done = run(changed(steady.snapshot, children={**steady.snapshot.children, key: edited}), steady.memory)
+    key, edited = steady.child("Deployment", "l4")
+    planned = edited["spec"]["replicas"]
+    edited["spec"]["replicas"] = planned + 3
+    done = run(steady.with_child(key, edited), steady.memory)
     assert done.replicas() == {"llama-l4": planned}
     assert done.reasons() == ["ScaledDown"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,12 +12,13 @@ from medley_operator.domain.act import Steps, act
 from medley_operator.domain.conclude import Conclusion, conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
-from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.labels import VARIANT, key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
     Manifest,
+    ObjectKey,
     Observation,
     Snapshot,
 )
@@ -26,6 +29,11 @@ from tests.unit.operator import factories as make
 from tests.unit.operator.documented import is_documented
 
 DEADLINE_SECONDS = 10.0
+
+
+def plain(name: str) -> str:
+    """The name of a variant's object without the hash of its layout."""
+    return re.sub(r"-[a-z2-7]{8}$", "", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +65,33 @@ class Round:
         raise AssertionError(f"no service {name}")
 
     def applied(self, kind: str) -> dict[str, Manifest]:
+        """Manifests of that kind by name, without the hash at its end."""
         return {
-            apply.manifest["metadata"]["name"]: apply.manifest
+            plain(apply.manifest["metadata"]["name"]): apply.manifest
             for apply in self.decision.applies
             if apply.manifest["kind"] == kind
         }
 
     def replicas(self) -> dict[str, int]:
-        """Replicas by name of the Deployments that are applied."""
+        """Replicas by name of the Deployments that are applied, without the hash at its end."""
         return {name: manifest["spec"]["replicas"] for name, manifest in self.applied("Deployment").items()}
 
     def deleted(self) -> list[str]:
-        return sorted(str(delete.key) for delete in self.decision.deletes)
+        """Objects that are deleted, without the hash at the end of their names."""
+        return sorted(plain(str(delete.key)) for delete in self.decision.deletes)
+
+    def child(self, kind: str, variant: str) -> tuple[ObjectKey, Manifest]:
+        """The one child of that kind and variant that the round saw, as a copy to change."""
+        ((key, manifest),) = (
+            (key, manifest)
+            for key, manifest in self.snapshot.children.items()
+            if key.kind == kind and manifest["metadata"]["labels"].get(VARIANT) == variant
+        )
+        return key, copy.deepcopy(manifest)
+
+    def with_child(self, key: ObjectKey, manifest: Manifest) -> Snapshot:
+        """What the round saw, with that child as it is given."""
+        return replace(self.snapshot, children={**self.snapshot.children, key: manifest})
 
     def gauge(self, name: str, *labels: str) -> float | None:
         """The gauge `medley_NAME` of those labels, or else of the service llama; None where it has no such series."""
@@ -174,6 +197,18 @@ def follow(
     memory, steps = (FleetMemory(), Steps()) if forget else (earlier.memory, earlier.steps)
     at_seconds = earlier.at_seconds + ROUND_SECONDS
     return run(snapshot, memory, failure=failure, now=now, steps=steps, at_seconds=at_seconds)
+
+
+def rounds_until_deleted(earlier: Round, deployment: str) -> list[Round]:
+    """The rounds after an earlier one, all pods becoming Ready, up to that which deletes the Deployment of that name
+    (without the hash at its end)."""
+    done: list[Round] = []
+    for _ in range(12):
+        earlier = follow(earlier)
+        done.append(earlier)
+        if f"Deployment {make.NAMESPACE}/{deployment}" in earlier.deleted():
+            return done
+    raise AssertionError(f"{deployment} is not deleted")
 
 
 def settle(snapshot: Snapshot, memory: FleetMemory | None = None) -> Round:

@@ -11,7 +11,7 @@ import pytest
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_planner.model import Bucket
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, run, settle
+from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, plain, run, settle
 
 LIVE: dict[str, Any] = {"workload": {"source": "Prometheus"}}
 LIVE_WITH_STATIC: dict[str, Any] = {"workload": {"source": "Prometheus", "static": make.STATIC}}
@@ -64,7 +64,7 @@ def test_a_held_service_is_mended_and_its_gpus_are_not_given_away() -> None:
     assert held.prepared.problem is not None
     assert [service.name for service in held.prepared.problem.services] == ["demo/other"]
     assert held.prepared.problem.pools[0].stock_gpus == 8 - 2 * replicas
-    children = {key: value for key, value in held.snapshot.children.items() if key.name != "llama-l4-tp2"}
+    children = {key: value for key, value in held.snapshot.children.items() if plain(key.name) != "llama-l4-tp2"}
     mended = run(changed(held.snapshot, children=children), held.memory)
     assert mended.replicas() == {"llama-l4-tp2": replicas}
 

@@ -15,6 +15,7 @@ def deployment(**overrides: Any) -> Manifest:
         "profile": make.profile(),
         "pool": make.pool(),
         "variant": "l4",
+        "layout": "abcdefgh",
         "gpus_per_replica": 1,
         "engine_flags": (("--tensor-parallel-size", "1"),),
         "replicas": 2,
@@ -42,7 +43,7 @@ def test_identity_and_placement() -> None:
         gpus_per_replica=4,
         variant="l4-tp4",
     )
-    assert made["metadata"]["name"] == "llama-l4-tp4"
+    assert made["metadata"]["name"] == f"llama-l4-tp4-{made['metadata']['labels']['medley.dev/layout']}"
     assert made["metadata"]["labels"] == made["spec"]["template"]["metadata"]["labels"]
     assert made["metadata"]["labels"]["medley.dev/pool"] == "l4"
     assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-llama"

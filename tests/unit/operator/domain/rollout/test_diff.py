@@ -22,6 +22,7 @@ def deployment() -> Manifest:
             profile=make.profile(),
             pool=make.pool(tolerations=[{"key": "gpu"}, {"key": "team", "operator": "Equal", "value": "ml"}]),
             variant="l4",
+            layout="abcdefgh",
             gpus_per_replica=2,
             engine_flags=(("--tensor-parallel-size", "2"),),
             replicas=3,
@@ -35,7 +36,7 @@ def deployment() -> Manifest:
     [
         deployment(),
         render_common_service(make.service()),
-        render_variant_service(make.service(), variant="l4"),
+        render_variant_service(make.service(), variant="l4", layout="abcdefgh"),
         render_http_route(make.service(), gateway="inference", weights={"l4": 400, "h100": 600}),
     ],
     ids=["deployment", "common", "variant", "route"],
@@ -70,15 +71,15 @@ def _change(path: str, change: Callable[[Manifest], None]) -> tuple[str, Callabl
         ),
         _change("spec.template.spec.tolerations", lambda m: m["spec"]["template"]["spec"]["tolerations"].pop()),
         _change(
-            "spec.template.spec.containers[0].env",
-            lambda m: m["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "X", "value": "1"}),
+            "spec.template.spec.containers[main].env[HF_TOKEN]",
+            lambda m: m["spec"]["template"]["spec"]["containers"][0]["env"].pop(),
         ),
         _change(
-            "spec.template.spec.containers[0].args[1]",
+            "spec.template.spec.containers[main].args",
             lambda m: m["spec"]["template"]["spec"]["containers"][0]["args"].__setitem__(1, "--port=1"),
         ),
         _change(
-            "spec.template.spec.containers[0].resources.limits.nvidia.com/gpu",
+            "spec.template.spec.containers[main].resources.limits.nvidia.com/gpu",
             lambda m: m["spec"]["template"]["spec"]["containers"][0]["resources"].update(limits={"nvidia.com/gpu": 1}),
         ),
         _change(

@@ -7,12 +7,21 @@ from tests.unit.operator import factories as make
 
 
 def test_route_and_its_weights() -> None:
-    route = render_http_route(make.service(), gateway="inference", weights={"l4": 400, "h100": 600})
+    route = render_http_route(make.service(), gateway="inference", weights={"llama-l4-a": 400, "llama-h100-b": 600})
     rule = route["spec"]["rules"][0]
     assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/demo/llama"}}]
-    assert [(item["name"], item["weight"]) for item in rule["backendRefs"]] == [("llama-h100", 600), ("llama-l4", 400)]
-    assert observed_weights(route, service="llama") == {"l4": 400, "h100": 600}
-    assert observed_weights(None, service="llama") is None
+    assert [(item["name"], item["weight"]) for item in rule["backendRefs"]] == [
+        ("llama-h100-b", 600),
+        ("llama-l4-a", 400),
+    ]
+    names = {"l4": "llama-l4-a", "h100": "llama-h100-b"}
+    assert observed_weights(route, names=names) == {"l4": 400, "h100": 600}
+    assert observed_weights(route, names={"l4": "llama-l4-a"}) is None
+    assert observed_weights(None, names=names) is None
     empty = render_http_route(make.service(), gateway="inference", weights={})
-    assert [item["name"] for item in empty["spec"]["rules"][0]["backendRefs"]] == ["llama"]
-    assert observed_weights(empty, service="llama") is None
+    assert empty["spec"]["rules"][0]["backendRefs"] == []
+
+
+def test_a_route_has_as_many_backends_as_the_gateway_api_allows() -> None:
+    route = render_http_route(make.service(), gateway="inference", weights={f"s{n:02}": n for n in range(20)})
+    assert [item["weight"] for item in route["spec"]["rules"][0]["backendRefs"]] == list(range(4, 20))

@@ -34,6 +34,7 @@ def deployment(
             profile=factories.profile(args=list(arguments)),
             pool=factories.pool("l4", gpu="L4"),
             variant="l4",
+            layout="abcdefgh",
             gpus_per_replica=1,
             engine_flags=flags,
             replicas=2,

@@ -173,8 +173,8 @@ def test_the_plan_takes_two_gpus_where_they_do_more_than_twice_the_work() -> Non
 def test_the_flags_of_a_variant_are_in_its_deployment() -> None:
     spec = {**AUTO, "variants": [{"poolRef": "l4", "tensorParallel": 2, "precision": "FP8", "tokenBudget": 8192}]}
     done = run(make.snapshot(make.service(spec=spec), profiles=[make.profile(tokenBudgets=[2048, 8192])]))
-    (deployment,) = done.applied("Deployment").values()
-    assert deployment["metadata"]["name"] == "llama-l4-tp2-fp8-b8192"
+    ((name, deployment),) = done.applied("Deployment").items()
+    assert name == "llama-l4-tp2-fp8-b8192"
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     assert {"--tensor-parallel-size=2", "--quantization=fp8", "--max-num-batched-tokens=8192"} <= set(arguments)
 
