@@ -144,7 +144,11 @@ class Reflector(Generic[Value]):
         return listed, version
 
     def _fail(self, error: KubeError) -> None:
-        before, self._error = self._error, error
+        before = self._error
+        if error.retryable and before is not None and not before.retryable:
+            # The last that the server said of the kind still holds while it says nothing.
+            return
+        self._error = error
         if self._failing_since is None:
             self._failing_since = self._clock()
         if isinstance(error, NotFound):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.kube.client import Page, WatchEvent
 from medley_operator.kube.errors import Conflict, KubeError, NotFound
 from medley_operator.kube.resources import BY_KIND, GATEWAY_API, Resource
 
@@ -24,27 +27,40 @@ class FakeKubeClient:
     calls: Calls = field(default_factory=list)
     events: list[Manifest] = field(default_factory=list)
     _uids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def put(self, manifest: Manifest) -> Manifest:
         """An object that is there before the test acts."""
         stored = copy.deepcopy(manifest)
         stored["metadata"].setdefault("uid", f"uid-{next(self._uids)}")
+        stored["metadata"]["resourceVersion"] = str(next(self._versions))
         self.objects[key_of(stored)] = stored
         return stored
 
     def writes(self) -> Calls:
         return [call for call in self.calls if call[0] not in ("list", "get")]
 
-    async def list(self, resource: Resource, *, label_selector: str = "") -> list[Manifest]:
+    async def pages(
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncGenerator[Page, None]:
         self._call("list", resource.plural)
         if resource in self.missing:
             raise NotFound(f"no {resource}")
         name, _, value = label_selector.partition("=")
-        return [
+        items = [
             copy.deepcopy(manifest)
             for key, manifest in sorted(self.objects.items())
             if BY_KIND[key.kind] == resource and (not name or manifest["metadata"].get("labels", {}).get(name) == value)
         ]
+        yield Page(items, str(next(self._versions)))
+
+    async def watch(
+        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Nothing ever happens."""
+        await asyncio.Event().wait()
+        for never in ():
+            yield never
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         self._call("get", key.name)

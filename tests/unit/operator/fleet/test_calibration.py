@@ -12,7 +12,6 @@ from medley_operator.domain.engine.pods import EngineFigures, PodGroup
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.calibration import WRITE_SECONDS, Calibrator
-from medley_operator.fleet.observe import Observer
 from medley_operator.kube.errors import Forbidden, KubeError, Unavailable
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.errors import PrometheusUnavailableError
@@ -22,6 +21,7 @@ from medley_planner.capacity.window import SkipReason
 from medley_planner.model import Provenance
 from tests.unit.operator.domain.speed.test_calibration import GROUP, deployment, snapshot_of, window
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
+from tests.unit.operator.fleet.looks import look
 
 SEEN = snapshot_of(deployment())
 KEY = ObjectKey("ConfigMap", "medley", CONFIG_MAP)
@@ -194,5 +194,5 @@ async def test_a_look_carries_what_is_known() -> None:
         async def speeds(self, _snapshot: object) -> dict[object, Speed]:
             return {"key": Speed(kv_tokens=7)}
 
-    observer = Observer(client=FakeKubeClient(), metrics=None, clock=lambda: 7.0, calibration=Known())  # type: ignore[arg-type]
-    assert list((await observer.observe()).snapshot.calibrated.values()) == [Speed(kv_tokens=7)]
+    seen = await look(FakeKubeClient(), calibration=Known())
+    assert list(seen.snapshot.calibrated.values()) == [Speed(kv_tokens=7)]

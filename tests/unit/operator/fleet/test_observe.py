@@ -4,7 +4,6 @@ error."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -12,25 +11,12 @@ from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
-from medley_operator.fleet.startups import StartupWatch
-from medley_operator.kube.errors import NotFound, Unavailable
+from medley_operator.kube.errors import Forbidden, NotFound
 from medley_operator.kube.resources import GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
+from tests.unit.operator.fleet.looks import following, look
 from tests.unit.operator.fleet.objects import child, service_manifest
-
-
-def node(name: str, *, ready: str = "True", **spec: Any) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "labels": {"gpu": "l4"}},
-        "spec": spec,
-        "status": {
-            "allocatable": {"cpu": "15500m", "memory": "1Gi", "nvidia.com/gpu": "8", "hugepages-2Mi": "0"},
-            "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready}],
-        },
-    }
 
 
 class Metrics:
@@ -44,21 +30,11 @@ class Metrics:
         return {query.key: Observation(MetricsReason.MISSING) for query in services}
 
 
-async def test_only_nodes_that_take_pods_count_and_only_extended_resources() -> None:
-    client = FakeKubeClient()
-    for each in (node("a"), node("b", ready="Unknown"), node("c", unschedulable=True)):
-        client.put(each)
-    nodes = (await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()).snapshot.nodes
-    assert [each.name for each in nodes] == ["a"]
-    assert nodes[0].allocatable == {"nvidia.com/gpu": 8}
-    assert nodes[0].labels == {"gpu": "l4"}
-
-
 async def test_children_are_only_those_with_our_label() -> None:
     client = FakeKubeClient()
     client.put(child("Deployment", "chat-l4"))
     client.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"}})
-    children = (await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()).snapshot.children
+    children = (await look(client)).snapshot.children
     assert set(children) == {ObjectKey("Deployment", "demo", "chat-l4")}
 
 
@@ -67,7 +43,7 @@ async def test_an_object_that_does_not_parse_is_rejected_with_field_value_and_wa
     client.put(service_manifest("good"))
     bad = client.put(service_manifest("bad", uid="uid-bad", drain={"timeout": "soon"}))
     bad["status"] = {"mix": "kept"}
-    seen = (await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()).snapshot
+    seen = (await look(client)).snapshot
     assert [each.metadata.name for each in seen.services] == ["good"]
     (rejected,) = seen.rejected
     assert (rejected.key, rejected.uid, rejected.status) == (
@@ -90,7 +66,7 @@ async def test_measured_profiles_are_seen_and_broken_ones_rejected() -> None:
     for name, body in (("good", spec), ("bad", spec | {"points": [{"promptTokens": "1"}]})):
         manifest = {"apiVersion": API_VERSION, "kind": "ModelProfile", "metadata": {"name": name}, "spec": body}
         client.put(manifest)
-    observed = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+    observed = await look(client)
     assert [each.metadata.name for each in observed.snapshot.model_profiles] == ["good"]
     (rejected,) = observed.snapshot.rejected
     assert rejected.key == ObjectKey("ModelProfile", "", "bad")
@@ -100,38 +76,74 @@ async def test_measured_profiles_are_seen_and_broken_ones_rejected() -> None:
 
 async def test_a_cluster_without_the_gateway_api_is_told_apart_from_one_without_gateways() -> None:
     client = FakeKubeClient()
-    without = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+    without = await look(client)
     assert without.snapshot.gateways is None
     assert not {GATEWAYS, HTTP_ROUTES} & without.available
     client.missing.clear()
-    empty = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+    empty = await look(client)
     assert empty.snapshot.gateways == frozenset()
     client.put({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
                 "metadata": {"name": "edge", "namespace": "demo"}})  # fmt: skip
-    one = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+    one = await look(client)
     assert one.snapshot.gateways == frozenset({("demo", "edge")})
     assert {GATEWAYS, HTTP_ROUTES, LLM_SERVICES} <= one.available
 
 
 async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None:
     client = FakeKubeClient()
-    client.missing.add(GPU_POOLS)
+    client.missing.add(LLM_SERVICES)
     with pytest.raises(NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply -f crds/") as caught:
-        await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+        await look(client)
     assert caught.value.reason == "CrdsNotInstalled"
 
 
-async def test_one_list_that_fails_fails_the_look() -> None:
+async def test_a_missing_crd_of_ours_is_empty_and_told_and_stops_nothing_else() -> None:
+    """Case 12: one list that fails must not end all rounds."""
     client = FakeKubeClient()
-    client.failing["list", "nodes"] = Unavailable("cannot list nodes: no answer")
-    with pytest.raises(Unavailable, match="cannot list nodes"):
-        await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+    client.put(service_manifest())
+    client.missing |= {MODEL_PROFILES, GPU_POOLS}
+    observed = await look(client)
+    assert [each.metadata.name for each in observed.snapshot.services] == ["chat"]
+    assert (observed.snapshot.model_profiles, observed.snapshot.pools) == ((), ())
+    assert "no modelprofiles in medley.dev/v1alpha1" in observed.degraded
+    assert "no gpupools in medley.dev/v1alpha1" in observed.degraded
+    assert not {MODEL_PROFILES, GPU_POOLS} & observed.available
+
+
+async def test_nodes_that_cannot_be_listed_are_told_and_the_look_goes_on() -> None:
+    """M6, case 12: no right to list nodes stopped the fleet."""
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    client.failing["list", "nodes"] = Forbidden("cannot list nodes: no right")
+    observed = await look(client)
+    assert observed.snapshot.nodes == ()
+    assert observed.snapshot.unreadable == {"Node": "cannot list nodes: no right"}
+    assert observed.degraded == "cannot list nodes: no right"
+    assert len(observed.snapshot.services) == 1
+
+
+@pytest.mark.parametrize("plural", ["llmservices", "gpupools", "runtimeprofiles", "deployments", "httproutes", "pods"])
+async def test_a_look_without_what_decisions_rest_on_is_an_error(plural: str) -> None:
+    client = FakeKubeClient()
+    client.failing["list", plural] = Forbidden(f"cannot list {plural}")
+    with pytest.raises(Forbidden, match=f"cannot list {plural}"):
+        await look(client)
+
+
+async def test_a_gateway_that_a_service_names_is_taken_to_be_there_where_none_can_be_listed() -> None:
+    client = FakeKubeClient()
+    client.missing.clear()
+    client.put(service_manifest(routing={"gatewayRef": {"name": "edge"}}))
+    client.failing["list", "gateways"] = Forbidden("cannot list gateways")
+    observed = await look(client)
+    assert observed.snapshot.gateways == {("demo", "edge")}
+    assert observed.degraded == "cannot list gateways"
 
 
 async def test_without_prometheus_the_way_out_is_named_and_no_error_counted() -> None:
     client = FakeKubeClient()
     client.put(service_manifest())
-    seen = await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
+    seen = await look(client)
     observation = seen.snapshot.observations[ServiceKey("demo", "chat")]
     assert observation.reason is MetricsReason.UNAVAILABLE
     assert "--prometheus-url" in observation.message
@@ -144,7 +156,7 @@ async def test_prometheus_is_asked_only_for_services_that_want_it() -> None:
     static = {"requestsPerSecond": "1", "promptTokens": 10, "generationTokens": 10}
     client.put(service_manifest("fixed", workload={"source": "Static", "static": static}))
     client.put({"apiVersion": API_VERSION, "kind": "GPUPool", "metadata": {"name": "bad", "uid": "u"}, "spec": {}})
-    seen = await Observer(client=client, metrics=metrics, clock=lambda: 7.0).observe()
+    seen = await look(client, metrics=metrics)
     assert metrics.asked == [("demo", "live", 120)]
     assert metrics.served == ["live"], "the name that its engines serve under, where the spec gives no other"
     assert set(seen.snapshot.observations) == {("demo", "live")}
@@ -166,18 +178,8 @@ class History:
 async def test_history_is_told_on_the_clock_of_the_snapshot() -> None:
     client = FakeKubeClient()
     client.put(service_manifest("live"))
-    observer = Observer(client=client, metrics=Metrics(), clock=lambda: 1000.0, history=History())
-    first, second = [(await observer.observe()).snapshot.histories for _ in range(2)]
+    async with following(client) as cache:
+        observer = Observer(cluster=cache, metrics=Metrics(), clock=lambda: 1000.0, history=History())
+        first, second = [(await observer.observe()).snapshot.histories for _ in range(2)]
     assert first == {("demo", "live"): ((760.0, 3.0), (880.0, 4.0))}
     assert second == {}
-
-
-async def test_pods_come_with_a_look_that_sees_more_of_them_ready() -> None:
-    client = FakeKubeClient()
-    deployment = child("Deployment", "chat-l4")
-    client.put({**deployment, "status": {"readyReplicas": 1}})
-    labels = deployment["metadata"]["labels"]
-    client.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "demo", "labels": labels}})
-    observer = Observer(client=client, metrics=None, clock=lambda: 7.0, startups=StartupWatch(client))
-    looks = [(await observer.observe()).snapshot for _ in range(2)]
-    assert [[pod["metadata"]["name"] for pod in each.pods] for each in looks] == [["p"], []]

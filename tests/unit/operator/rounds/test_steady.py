@@ -17,7 +17,7 @@ from medley_planner.optimize import plan
 from medley_planner.shapes import model_id
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.load.test_planned_rate import LIVE, STEP_SECONDS, jumpy
-from tests.unit.operator.domain.values.test_leadtime import pod
+from tests.unit.operator.domain.values.test_leadtime import started
 from tests.unit.operator.rounds.play import Round, concluded, is_quiet
 from tests.unit.operator.rounds.test_simulated_capacity import tables
 
@@ -42,7 +42,7 @@ def everything_told() -> Snapshot:
     snapshot = replace(
         snapshot,
         calibrated=LEARNED,
-        pods=tuple(pod(f"pod-{number}") for number in range(3)),
+        pods=tuple(started(f"pod-{number}") for number in range(3)),
         histories={ServiceKey(make.NAMESPACE, "llama"): jumpy()},
         at_seconds=jumpy()[-1][0] + STEP_SECONDS,
     )

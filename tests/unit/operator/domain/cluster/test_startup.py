@@ -8,7 +8,7 @@ from typing import Any
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS, lead_times, longest_startup_seconds, startup_seconds
 from medley_operator.domain.values.leadtime import FEWEST_STARTS, LeadKey, LeadTimes
 from tests.unit.operator import factories as make
-from tests.unit.operator.domain.values.test_leadtime import COLD, CREATED, LLAMA, WARM, pod, start
+from tests.unit.operator.domain.values.test_leadtime import COLD, CREATED, LLAMA, WARM, start, started
 from tests.unit.operator.rounds.play import run
 
 
@@ -33,11 +33,12 @@ def test_a_figure_for_planning_needs_three_starts_and_the_right_kind() -> None:
 def test_pods_of_a_snapshot_are_counted_where_all_of_it_is_known() -> None:
     nodes = [replace(make.node("node-1", pool_name="l4"), created_at=CREATED - 86400), make.node("old", pool_name="l4")]
     pods = (
-        *(pod(f"pod-{n}") for n in range(3)),
-        pod("gone", node="elsewhere"),
-        pod("ageless", node="old"),
-        pod("poolless", pool="other"),
-        {**pod("foreign"), "metadata": {**pod("foreign")["metadata"], "namespace": "else"}},
+        *(started(f"pod-{n}") for n in range(3)),
+        started("gone", node="elsewhere"),
+        started("ageless", node="old"),
+        started("poolless", pool="other"),
+        replace(started("foreign"), namespace="else"),
+        replace(started("starting"), start=None),
     )
     snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=pods)
     leads = lead_times(snapshot, LeadTimes())
@@ -47,7 +48,7 @@ def test_pods_of_a_snapshot_are_counted_where_all_of_it_is_known() -> None:
 
 def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
     nodes = [replace(make.node(f"node-{n}", pool_name="l4"), created_at=CREATED - 86400) for n in range(4)]
-    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=tuple(pod(f"pod-{n}") for n in range(3)))
+    snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=tuple(started(f"pod-{n}") for n in range(3)))
     first = run(snapshot)
     later = run(replace(snapshot, pods=()), first.memory)
     for done in (first, later):

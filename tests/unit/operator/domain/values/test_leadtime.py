@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from medley_operator.domain.values.labels import child_labels
-from medley_operator.domain.values.leadtime import MAX_STARTS, Component, LeadKey, LeadTimes, NodeState, Start, start_of
+from medley_operator.domain.values.leadtime import (
+    MAX_STARTS,
+    Component,
+    LeadKey,
+    LeadTimes,
+    NodeState,
+    Start,
+    node_state,
+    start_of,
+)
 from medley_operator.domain.values.snapshot import Manifest
+from medley_operator.domain.values.views import PodView
 from tests.unit.operator import factories as make
 
 CREATED = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC).timestamp()
@@ -62,9 +73,19 @@ def pod(
     }
 
 
-def seconds_of(manifest: Manifest, *, node_age: float = 86400) -> dict[str, float] | None:
-    found = start_of(manifest, node_created_at=CREATED - node_age)
-    return None if found is None else {part.value: seconds for part, seconds in found[1].seconds.items()}
+SHOWN = start_of(pod())
+
+
+def started(uid: str, *, node: str = "node-1", pool: str = "l4") -> PodView:
+    """The view of a pod that started as `SHOWN` did."""
+    labels = child_labels(service="llama", component="engine", variant="l4", pool=pool)
+    start = None if SHOWN is None else replace(SHOWN, uid=uid)
+    return PodView(make.NAMESPACE, uid, uid, node=node, labels=labels, created_at=CREATED, ready=True, start=start)
+
+
+def seconds_of(manifest: Manifest) -> dict[str, float] | None:
+    found = start_of(manifest)
+    return None if found is None else {part.value: seconds for part, seconds in found.seconds.items()}
 
 
 def test_a_start_is_split_at_what_kubernetes_tells() -> None:
@@ -74,9 +95,7 @@ def test_a_start_is_split_at_what_kubernetes_tells() -> None:
 
 @pytest.mark.parametrize(("node_age", "state"), [(86400, "warm"), (600, "warm"), (599, "cold"), (-40, "cold")])
 def test_a_node_is_cold_until_it_is_ten_minutes_old(node_age: float, state: str) -> None:
-    found = start_of(pod(), node_created_at=CREATED - node_age)
-    assert found is not None
-    assert found[0].value == state
+    assert node_state(pod_created_at=CREATED, node_created_at=CREATED - node_age).value == state
 
 
 @pytest.mark.parametrize(
