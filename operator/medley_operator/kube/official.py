@@ -1,7 +1,7 @@
 """`KubeClient` on the official asynchronous client: raw requests with plain JSON, no generated models.
 
 The client library ends here: nothing outside `kube` imports it (an import contract). Requests have deadlines and are
-not retried here: the fleet loop starts anew from complete lists instead.
+not retried here: `kube.limiter` repeats what a server puts off, and the fleet loop starts anew from complete lists.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MAN
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import EXPIRED, KubeError, NotFound, Unavailable, from_status
-from medley_operator.kube.resources import BY_KIND, EVENTS, Resource
+from medley_operator.kube.resources import BY_KIND, EVENTS, LEASES, Resource
 
 APPLY_CONTENT_TYPE = "application/apply-patch+yaml"
 PAGE_SIZE = 500
@@ -30,10 +30,14 @@ _Manifests = list[Manifest]
 
 
 class OfficialKubeClient:
-    """Use as `async with OfficialKubeClient(...) as client`. `timeout_seconds` bounds each single request."""
+    """Use as `async with OfficialKubeClient(...) as client`. `timeout_seconds` bounds each single request.
 
-    def __init__(self, *, timeout_seconds: float = 20.0) -> None:
+    `instance` names this process in the API server's audit log, beside the account that all replicas share.
+    """
+
+    def __init__(self, *, timeout_seconds: float = 20.0, instance: str = "") -> None:
         self._timeout_seconds = timeout_seconds
+        self._user_agent = f"{USER_AGENT} ({instance})" if instance else USER_AGENT
         self._api: ApiClient | None = None
         self._login = asyncio.Lock()
 
@@ -114,6 +118,15 @@ class OfficialKubeClient:
         action = f"create the Event {manifest['reason']} about {manifest['regarding']['name']}"
         await self._request("POST", EVENTS.path(namespace=namespace), action=action, body=manifest)
 
+    async def create_lease(self, manifest: Manifest) -> Manifest:
+        key = key_of(manifest)
+        path = LEASES.path(namespace=key.namespace)
+        return await self._request("POST", path, action=f"create {key}", body=manifest)
+
+    async def replace_lease(self, manifest: Manifest) -> Manifest:
+        key = key_of(manifest)
+        return await self._request("PUT", _path(key), action=f"replace {key}", body=manifest)
+
     async def _request(
         self,
         method: str,
@@ -127,13 +140,15 @@ class OfficialKubeClient:
         """One request and its JSON answer. A refused login is tried once more with credentials read anew."""
         for attempt in (1, 2):
             api = await self._connected()
-            code, answer = await self._exchange(api, method, path, action, dict(query or {}), body, content_type)
+            code, answer, retry_after = await self._exchange(
+                api, method, path, action, dict(query or {}), body, content_type
+            )
             if code != 401 or attempt == 2:
                 break
             await self._forget(api)
         if 200 <= code < 300:
             return answer
-        raise from_status(code=code, action=action, answer=answer)
+        raise from_status(code=code, action=action, answer=answer, retry_after=retry_after)
 
     async def _exchange(
         self,
@@ -144,7 +159,8 @@ class OfficialKubeClient:
         query: dict[str, str],
         body: Manifest | None,
         content_type: str,
-    ) -> tuple[int, Manifest]:
+    ) -> tuple[int, Manifest, str | None]:
+        """(status, answer, its Retry-After)."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 verb, url, headers, payload, _ = await api.param_serialize(
@@ -163,13 +179,13 @@ class OfficialKubeClient:
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError: the session was closed by a new login while this request was about to use it.
             raise Unavailable(f"cannot {action}: no connection to {api.configuration.host}: {error}") from error
-        return response.status, _parse(data)
+        return response.status, _parse(data), response.headers.get("Retry-After")
 
     async def _connected(self) -> ApiClient:
         async with self._login:
             if self._api is None:
                 self._api = ApiClient(configuration=await load_configuration())
-                self._api.user_agent = USER_AGENT
+                self._api.user_agent = self._user_agent
             return self._api
 
     async def _forget(self, api: ApiClient) -> None:
