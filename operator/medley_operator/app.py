@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 
 from medley_operator import handlers
@@ -23,15 +20,20 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
+from medley_operator.fleet.lease import Elector, LeaseLostError
 from medley_operator.fleet.loop import FleetLoop, Parts
+from medley_operator.fleet.memory import container_limit_bytes, worker_memory_bytes
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.fleet.tables import CapacityTables
-from medley_operator.fleet.worker import PlanWorker
+from medley_operator.fleet.worker import KILL_FACTOR, START_TIMEOUT_SECONDS, PlanWorker
+from medley_operator.kube.client import KubeClient
+from medley_operator.kube.connect import ClientRules, connect
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
-from medley_operator.kube.official import OfficialKubeClient
+from medley_operator.kube.guards import Unopposed
+from medley_operator.leading import instance_name, lead, make_elector, timestamp
 from medley_operator.metrics.calibration import CalibrationReader
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import Exporter
@@ -66,23 +68,42 @@ async def _run(settings: Settings) -> int:
         log.error("cannot start", extra={"reason": error.reason, "error": error.message})
         return ExitStatus.BAD_INPUT
     async with AsyncExitStack() as stack:
+        exporter, heartbeat = Exporter(), _heartbeat(settings)
+        elector = await make_elector(settings, stack, on_follow=heartbeat.follow)
         try:
-            fleet = await _assemble(settings, stack)
+            fleet = await _assemble(settings, stack, elector, exporter=exporter, heartbeat=heartbeat)
         except OSError as error:
             log.error("cannot start", extra={"error": f"cannot listen on {_place(settings)}: {error}; set --port"})
             return ExitStatus.BAD_INPUT
-        running = asyncio.create_task(fleet.run(), name="fleet loop")
+
+        def begun() -> None:
+            heartbeat.lead()
+            exporter.leads()
+
+        running = asyncio.create_task(lead(elector, fleet.run, begun=begun), name="fleet loop")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         log.info("started", extra={"listening": _place(settings), "prometheus": settings.prometheus_url or "none"})
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return await _end(running, stopping)
+        status = await _end(running, stopping)
+        if elector is not None:
+            # Nothing is written any more; from now on another replica may act.
+            await elector.release()
+        return status
 
 
-async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
+def _heartbeat(settings: Settings) -> Heartbeat:
+    return Heartbeat(
+        resync_seconds=settings.resync_seconds,
+        clock=time.monotonic,
+        longest_step_seconds=START_TIMEOUT_SECONDS + KILL_FACTOR * settings.solve_deadline_seconds,
+    )
+
+
+async def _assemble(
+    settings: Settings, stack: AsyncExitStack, elector: Elector | None, *, exporter: Exporter, heartbeat: Heartbeat
+) -> FleetLoop:
     """The parts, with their ends on the stack. Raises `OSError` where the port is taken."""
     loop = asyncio.get_running_loop()
-    exporter = Exporter()
-    heartbeat = Heartbeat(resync_seconds=settings.resync_seconds, clock=time.monotonic)
     server = MetricsServer(
         address=settings.bind_address,
         port=settings.port,
@@ -92,9 +113,10 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     )
     server.start()
     stack.callback(server.stop)
-    client = await stack.enter_async_context(OfficialKubeClient())
+    rules = ClientRules(leadership=elector or Unopposed(), counter=exporter, ended=heartbeat.progress)
+    client = await connect(settings, stack, rules, instance=instance_name())
     prometheus = await _prometheus(settings, stack)
-    worker = PlanWorker()
+    worker = PlanWorker(memory_bytes=worker_memory_bytes(settings.worker_memory_mib, container_limit_bytes()))
     stack.push_async_callback(worker.close)
     await worker.start()
 
@@ -106,8 +128,8 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     publisher = Publisher(
         client=client,
         counter=exporter,
-        instance=os.environ.get("HOSTNAME") or socket.gethostname(),
-        timestamp=_timestamp,
+        instance=instance_name(),
+        timestamp=timestamp,
     )
     fleet = FleetLoop(
         Parts(
@@ -132,9 +154,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     return fleet
 
 
-def _observer(
-    settings: Settings, *, client: OfficialKubeClient, prometheus: Prometheus | None, exporter: Exporter
-) -> Observer:
+def _observer(settings: Settings, *, client: KubeClient, prometheus: Prometheus | None, exporter: Exporter) -> Observer:
     observer = Observer(client=client, metrics=None, clock=time.monotonic, startups=StartupWatch(client))
     if prometheus is None:
         return observer
@@ -174,10 +194,14 @@ async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus |
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:
-    """The loop ends only when it is stopped; any other end is a fault of ours."""
+    """The loop ends only when it is stopped or the Lease is lost; any other end is a fault of ours."""
     if running.done():
         stopping.cancel()
-        log.critical("the fleet loop ended", exc_info=running.exception())
+        fault = running.exception()
+        if isinstance(fault, LeaseLostError):
+            log.error("leadership lost", extra={"error": str(fault)})
+            return ExitStatus.LEASE_LOST
+        log.critical("the fleet loop ended", exc_info=fault)
         return ExitStatus.FAILED
     log.info("stopping")
     running.cancel()
@@ -187,7 +211,3 @@ async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int
 
 def _place(settings: Settings) -> str:
     return f"{settings.bind_address}:{settings.port}"
-
-
-def _timestamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
