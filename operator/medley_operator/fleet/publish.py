@@ -213,7 +213,8 @@ class Publisher:
 def _wanted(snapshot: Snapshot, decision: Decision) -> Iterator[ObjectKey]:
     """Everything that this round may write."""
     yield from (key_of(each.manifest) for each in decision.applies)
-    yield from (each.key for each in (*decision.deletes, *decision.statuses))
+    yield from (each.key for each in decision.deletes)
+    yield from (each.key for each in decision.statuses)
     for service in snapshot.services:
         yield ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)
 
