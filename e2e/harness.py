@@ -115,6 +115,8 @@ class Harness:
         started = time.monotonic()
         self.plane.helm(
             "install", "medley", str(ROOT / "helm" / "medley"), "--namespace", OPERATOR_NAMESPACE, "--create-namespace",
+            # Never pulled: kwok plays the pods, and the operator runs as a process here.
+            "--set", "image.repository=example/medley",
             "--set", f"prometheus.url={self.prometheus_url}", "--set", f"operator.resyncSeconds={RESYNC_SECONDS}",
             "--wait",
         )  # fmt: skip

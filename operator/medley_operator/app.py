@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 
 from medley_operator import handlers
@@ -24,18 +21,23 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.actuate import Actuator
 from medley_operator.fleet.calibration import Calibrator
-from medley_operator.fleet.cluster import ClusterCache, SeenWrites
+from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
+from medley_operator.fleet.lease import Elector, LeaseLostError
 from medley_operator.fleet.loop import FleetLoop, Parts
+from medley_operator.fleet.memory import container_limit_bytes, worker_memory_bytes
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.tables import CapacityTables
-from medley_operator.fleet.worker import PlanWorker
+from medley_operator.fleet.worker import KILL_FACTOR, START_TIMEOUT_SECONDS, PlanWorker
 from medley_operator.kube.client import KubeClient
+from medley_operator.kube.connect import ClientRules, connect
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
-from medley_operator.kube.official import OfficialKubeClient
+from medley_operator.kube.guards import Unopposed
+from medley_operator.kube.layer import Noted
+from medley_operator.leading import instance_name, lead, make_elector, timestamp
 from medley_operator.metrics.calibration import CalibrationReader
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import Exporter
@@ -70,23 +72,42 @@ async def _run(settings: Settings) -> int:
         log.error("cannot start", extra={"reason": error.reason, "error": error.message})
         return ExitStatus.BAD_INPUT
     async with AsyncExitStack() as stack:
+        exporter, heartbeat = Exporter(), _heartbeat(settings)
+        elector = await make_elector(settings, stack, on_follow=heartbeat.follow)
         try:
-            fleet = await _assemble(settings, stack)
+            work = await _assemble(settings, stack, elector, exporter=exporter, heartbeat=heartbeat)
         except OSError as error:
             log.error("cannot start", extra={"error": f"cannot listen on {_place(settings)}: {error}; set --port"})
             return ExitStatus.BAD_INPUT
-        running = asyncio.create_task(fleet.run(), name="fleet loop")
+
+        def begun() -> None:
+            heartbeat.lead()
+            exporter.leads()
+
+        running = asyncio.create_task(lead(elector, work, begun=begun), name="work")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         log.info("started", extra={"listening": _place(settings), "prometheus": settings.prometheus_url or "none"})
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return await _end(running, stopping)
+        status = await _end(running, stopping)
+        if elector is not None:
+            # Nothing is written any more; from now on another replica may act.
+            await elector.release()
+        return status
 
 
-async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
-    """The parts, with their ends on the stack. Raises `OSError` where the port is taken."""
+def _heartbeat(settings: Settings) -> Heartbeat:
+    return Heartbeat(
+        resync_seconds=settings.resync_seconds,
+        clock=time.monotonic,
+        longest_step_seconds=START_TIMEOUT_SECONDS + KILL_FACTOR * settings.solve_deadline_seconds,
+    )
+
+
+async def _assemble(
+    settings: Settings, stack: AsyncExitStack, elector: Elector | None, *, exporter: Exporter, heartbeat: Heartbeat
+) -> Callable[[], Coroutine[None, None, None]]:
+    """The work of a leader, with the ends of its parts on the stack. Raises `OSError` where the port is taken."""
     loop = asyncio.get_running_loop()
-    exporter = Exporter()
-    heartbeat = Heartbeat(resync_seconds=settings.resync_seconds, clock=time.monotonic)
     server = MetricsServer(
         address=settings.bind_address,
         port=settings.port,
@@ -96,11 +117,12 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     )
     server.start()
     stack.callback(server.stop)
-    official = await stack.enter_async_context(OfficialKubeClient())
-    cluster = ClusterCache(official)
-    client = SeenWrites(official, cluster)
+    rules = ClientRules(leadership=elector or Unopposed(), counter=exporter, ended=heartbeat.progress)
+    reader, guarded = await connect(settings, stack, rules, instance=instance_name())
+    cluster = ClusterCache(reader)
+    client = Noted(guarded, put=cluster.put)
     prometheus = await _prometheus(settings, stack)
-    worker = PlanWorker()
+    worker = PlanWorker(memory_bytes=worker_memory_bytes(settings.worker_memory_mib, container_limit_bytes()))
     stack.push_async_callback(worker.close)
     await worker.start()
 
@@ -109,21 +131,19 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
 
     watcher = handlers.Watcher(from_watcher)
     stack.callback(watcher.close, timeout_seconds=WATCHER_EXIT_SECONDS)
-    publisher = Publisher(
-        client=client,
-        counter=exporter,
-        instance=os.environ.get("HOSTNAME") or socket.gethostname(),
-        timestamp=_timestamp,
-    )
+
+    def publisher() -> Publisher:
+        return Publisher(client=client, counter=exporter, instance=instance_name(), timestamp=timestamp)
+
     observer = _observer(settings, cluster=cluster, client=client, prometheus=prometheus, exporter=exporter)
-    actuator = Actuator(viewer=observer, publisher=publisher, exporter=exporter)
+    actuator = Actuator(viewer=observer, publisher=publisher(), exporter=exporter)
     fleet = FleetLoop(
         Parts(
             observer=observer,
             prepare=partial(prepare, derates=settings.derates),
             solver=worker,
             conclude=conclude,
-            publisher=publisher,
+            publisher=publisher(),
             actuator=actuator,
             exporter=exporter,
             heartbeat=heartbeat,
@@ -141,9 +161,7 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
     cluster.subscribe(partial(_mark, fleet=fleet, actuator=actuator))
     stack.push_async_callback(cluster.close)
     cluster.start()
-    acting = asyncio.create_task(actuator.run(), name="actuator")
-    stack.push_async_callback(_ended, acting)
-    return fleet
+    return partial(_both, fleet, actuator)
 
 
 def _mark(kind: str, _key: ObjectKey, old: object, new: object, *, fleet: FleetLoop, actuator: Actuator) -> None:
@@ -153,9 +171,10 @@ def _mark(kind: str, _key: ObjectKey, old: object, new: object, *, fleet: FleetL
         fleet.mark_dirty(kind)
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+async def _both(fleet: FleetLoop, actuator: Actuator) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fleet.run(), name="planner")
+        group.create_task(actuator.run(), name="actuator")
 
 
 def _observer(
@@ -205,10 +224,14 @@ async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus |
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:
-    """The loop ends only when it is stopped; any other end is a fault of ours."""
+    """The loop ends only when it is stopped or the Lease is lost; any other end is a fault of ours."""
     if running.done():
         stopping.cancel()
-        log.critical("the fleet loop ended", exc_info=running.exception())
+        fault = running.exception()
+        if isinstance(fault, LeaseLostError):
+            log.error("leadership lost", extra={"error": str(fault)})
+            return ExitStatus.LEASE_LOST
+        log.critical("a loop ended", exc_info=fault)
         return ExitStatus.FAILED
     log.info("stopping")
     running.cancel()
@@ -218,7 +241,3 @@ async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int
 
 def _place(settings: Settings) -> str:
     return f"{settings.bind_address}:{settings.port}"
-
-
-def _timestamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

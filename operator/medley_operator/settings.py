@@ -6,27 +6,32 @@ Checked once, before anything starts: a value that cannot be used is refused wit
 from __future__ import annotations
 
 import argparse
-import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from medley_planner.bad_input import BadInput
+from medley_operator.setting_values import (
+    LOG_LEVELS,
+    FleetMode,
+    as_address,
+    as_directory,
+    as_level,
+    as_metric,
+    as_mode,
+    as_name,
+    as_namespace,
+    as_number,
+    as_port,
+    as_seconds,
+    as_share,
+    as_switch,
+    as_url,
+    as_whole,
+    check,
+    variable,
+)
 from medley_planner.capacity import DERATES, Derates
 from medley_planner.capacity.cache import default_directory
-
-ENVIRONMENT_PREFIX = "MEDLEY_"
-LOG_LEVELS = ("debug", "info", "warning", "error")
-MAX_SECONDS = 86400.0
-LEAST_DERATE = 0.1
-"""A smaller value is a typing error, such as 0.05 for 0.95, and not a safety margin."""
-MAX_NAMESPACE = 63
-
-
-class BadSetting(BadInput):
-    """A setting that cannot be used; `field` is its flag and environment variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,18 @@ class Settings:
     """The operator's own namespace, where it stores its calibration; empty: nothing survives a restart."""
     capacity_cache_dir: Path | None = None
     """Directory for simulated capacity tables; None: nothing is simulated, and capacities come from the closed form."""
+    worker_memory_mib: int = 0
+    """Most memory of the planning process; 0: what the container's limit leaves (fleet/memory.py)."""
+    mode: FleetMode = FleetMode.AUTO
+    kube_qps: float = 20.0
+    kube_burst: int = 50
+    """Requests a second to the API server, and how many may come at once; for reads and for writes each."""
+    leader_election: bool = False
+    lease_name: str = "medley-operator"
+    lease_duration_seconds: int = 15
+    lease_renew_deadline_seconds: float = 10.0
+    lease_retry_seconds: float = 2.0
+    """See `fleet.election.LeaseTimes`."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"
@@ -67,93 +84,30 @@ class Settings:
         )
 
     def __post_init__(self) -> None:
-        _check(
+        check(
             self.debounce_idle_seconds <= self.debounce_max_seconds,
             "--debounce-idle-seconds",
             self.debounce_idle_seconds,
             f"must not exceed --debounce-max-seconds ({self.debounce_max_seconds:g})",
         )
-
-
-def _check(holds: bool, flag: str, value: object, way_out: str) -> None:
-    if not holds:
-        raise BadSetting("", f"{flag} (or {_variable(flag)})", value, way_out)
-
-
-def _variable(flag: str) -> str:
-    return ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
-
-
-def _number(what: str, *, least: float, most: float) -> Callable[[str, str], float]:
-    def parse(flag: str, text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        _check(least <= value <= most, flag, text, f"must be a {what} from {least:g} to {most:g}")
-        return value
-
-    return parse
-
-
-def _seconds(*, least: float, most: float = MAX_SECONDS) -> Callable[[str, str], float]:
-    return _number("number of seconds", least=least, most=most)
-
-
-_share = _number("share", least=LEAST_DERATE, most=1.0)
-
-
-def _url(flag: str, text: str) -> str | None:
-    if not text:
-        return None
-    parts = urlsplit(text)
-    _check(
-        parts.scheme in ("http", "https") and bool(parts.hostname),
-        flag,
-        text,
-        "must be a URL such as http://prometheus.monitoring:9090",
-    )
-    _check(parts.username is None, flag, f"{parts.scheme}://***@{parts.hostname}", "must not hold a password")
-    return text.rstrip("/")
-
-
-def _metric(flag: str, text: str) -> str:
-    way_out = "must be the name of a counter, such as gateway_requests_by_size_total"
-    _check(re.fullmatch(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]{0,199})?", text) is not None, flag, text, way_out)
-    return text
-
-
-def _directory(flag: str, text: str) -> Path | None:
-    if not text:
-        return None
-    _check(Path(text).is_absolute(), flag, text, "must be an absolute path, such as /var/cache/medley, or empty")
-    return Path(text)
-
-
-def _port(flag: str, text: str) -> int:
-    _check(text.isdigit() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
-    return int(text)
-
-
-def _address(flag: str, text: str) -> str:
-    _check(bool(text.strip()), flag, text, "must be an address to listen on, such as 0.0.0.0 or 127.0.0.1")
-    return text.strip()
-
-
-def _switch(flag: str, text: str) -> bool:
-    _check(text.lower() in ("on", "off"), flag, text, "must be on or off")
-    return text.lower() == "on"
-
-
-def _namespace(flag: str, text: str) -> str:
-    holds = len(text) <= MAX_NAMESPACE and re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)?", text) is not None
-    _check(holds, flag, text, "must be the name of a namespace, such as medley, or empty")
-    return text
-
-
-def _level(flag: str, text: str) -> str:
-    _check(text.lower() in LOG_LEVELS, flag, text, f"must be one of {', '.join(LOG_LEVELS)}")
-    return text.lower()
+        check(
+            bool(self.namespace) or not self.leader_election,
+            "--leader-election",
+            "on",
+            "needs --namespace, where the Lease is",
+        )
+        check(
+            self.lease_renew_deadline_seconds < self.lease_duration_seconds,
+            "--lease-renew-deadline-seconds",
+            self.lease_renew_deadline_seconds,
+            f"must be shorter than --lease-duration-seconds ({self.lease_duration_seconds})",
+        )
+        check(
+            self.lease_retry_seconds < self.lease_renew_deadline_seconds,
+            "--lease-retry-seconds",
+            self.lease_retry_seconds,
+            f"must be shorter than --lease-renew-deadline-seconds ({self.lease_renew_deadline_seconds:g})",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,60 +118,88 @@ class _Flag:
 
 _FLAGS: dict[str, _Flag] = {
     "--prometheus-url": _Flag(
-        _url, "base URL of Prometheus; without it, services are planned from their static workloads"
+        as_url, "base URL of Prometheus; without it, services are planned from their static workloads"
     ),
     "--gateway-size-metric": _Flag(
-        _metric,
+        as_metric,
         "counter that splits a gateway's requests by prompt and generation size; without it, sizes come from the "
         "engines",
     ),
-    "--resync-seconds": _Flag(_seconds(least=1), "most seconds between rounds (default 30)"),
+    "--resync-seconds": _Flag(as_seconds(least=1), "most seconds between rounds (default 30)"),
     "--debounce-idle-seconds": _Flag(
-        _seconds(least=0), "seconds from the last event to the start of a round (default 0.2)"
+        as_seconds(least=0), "seconds from the last event to the start of a round (default 0.2)"
     ),
     "--debounce-max-seconds": _Flag(
-        _seconds(least=0), "most seconds from the first event to the start of a round (default 0.6)"
+        as_seconds(least=0), "most seconds from the first event to the start of a round (default 0.6)"
     ),
     "--solve-deadline-seconds": _Flag(
-        _seconds(least=0.1),
+        as_seconds(least=0.1),
         "seconds that the solver may take; its process is killed after twice this time (default 10)",
     ),
     "--derate-measured": _Flag(
-        _share,
+        as_share,
         "share of a measured capacity (ModelProfile) that plans count on; a profile with a larger error lowers its "
         "own (default 0.95)",
     ),
-    "--derate-calibrated": _Flag(_share, "share of a calibrated capacity that plans count on (default 0.9)"),
+    "--derate-calibrated": _Flag(as_share, "share of a calibrated capacity that plans count on (default 0.9)"),
     "--derate-estimated": _Flag(
-        _share, "share of a capacity estimated from data sheets that plans count on (default 0.75)"
+        as_share, "share of a capacity estimated from data sheets that plans count on (default 0.75)"
     ),
     "--calibration": _Flag(
-        _switch,
+        as_switch,
         "on: learn step times from the counters of running engines and plan with them; off: use estimates only "
         "(default on)",
     ),
     "--calibration-window-seconds": _Flag(
-        _seconds(least=15, most=600), "seconds of one learning window; must span at least four scrapes (default 60)"
+        as_seconds(least=15, most=600), "seconds of one learning window; must span at least four scrapes (default 60)"
     ),
     "--namespace": _Flag(
-        _namespace,
+        as_namespace,
         "the operator's own namespace, where it stores its calibration; without it, nothing survives a restart",
     ),
     "--capacity-cache-dir": _Flag(
-        _directory,
+        as_directory,
         "directory for simulated capacity tables (default: the user's cache directory); empty: nothing is simulated, "
         "and capacities come from the closed form",
     ),
-    "--bind-address": _Flag(_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": _Flag(_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": _Flag(_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+    "--worker-memory-mib": _Flag(
+        as_whole("MiB", least=0, most=1048576),
+        "most memory of the planning process in MiB (default 0: what the container's memory limit leaves, else 4096)",
+    ),
+    "--mode": _Flag(
+        as_mode,
+        "Auto: act on plans; Advisory or Paused: plan and write statuses, but no Deployment, Service or HTTPRoute "
+        "(default Auto)",
+    ),
+    "--kube-qps": _Flag(
+        as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 20)"
+    ),
+    "--kube-burst": _Flag(
+        as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 50)"
+    ),
+    "--leader-election": _Flag(
+        as_switch, "on: act only while holding a Lease in --namespace, so that replicas can stand by (default off)"
+    ),
+    "--lease-name": _Flag(as_name, "name of that Lease (default medley-operator)"),
+    "--lease-duration-seconds": _Flag(
+        as_whole("seconds", least=2, most=120), "seconds after which another replica takes over (default 15)"
+    ),
+    "--lease-renew-deadline-seconds": _Flag(
+        as_seconds(least=1, most=120), "seconds without renewal after which the leader ends (default 10)"
+    ),
+    "--lease-retry-seconds": _Flag(
+        as_seconds(least=0.1, most=60), "seconds between two renewals, or looks of a follower (default 2)"
+    ),
+    "--bind-address": _Flag(as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
+    "--port": _Flag(as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
+    "--log-level": _Flag(as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every flag as plain text: `from_arguments` checks it, so that flags and variables get the same messages."""
     for flag, definition in _FLAGS.items():
-        parser.add_argument(flag, metavar="VALUE", help=f"{definition.help}; environment {_variable(flag)}")
+        parser.add_argument(flag, metavar="VALUE", help=f"{definition.help}; environment {variable(flag)}")
 
 
 def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
@@ -227,7 +209,7 @@ def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]
         name = flag.removeprefix("--").replace("-", "_")
         text = getattr(arguments, name, None)
         if text is None:
-            text = environment.get(_variable(flag))
+            text = environment.get(variable(flag))
         if text is not None:
             values[name] = definition.parse(flag, text)
     return Settings(**values)  # type: ignore[arg-type]

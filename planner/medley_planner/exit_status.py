@@ -21,6 +21,8 @@ class ExitStatus(IntEnum):
     """The input is sound, but not all of it is possible: demand that no plan serves, a load test without a result."""
     NO_PLAN = 4
     """The planner made a plan that its own verifier refuses, or failed: a fault of the planner, not of the input."""
+    LEASE_LOST = 5
+    """The operator led and could not keep its Lease, so that another replica acts now; start it again to stand by."""
     INTERRUPTED = 130
     """Ctrl-C."""
 

@@ -17,6 +17,7 @@ from medley_operator import settings
 from medley_operator.api.crdgen import documents
 from medley_operator.api.v1alpha1 import KINDS
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
+from medley_operator.settings import Settings
 from tests.contract.apiserver import Api
 
 pytestmark = pytest.mark.contract
@@ -26,13 +27,19 @@ RELEASE, NAMESPACE = "medley", "medley-chart-test"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 CRD_NAMES = [f"{kind.plural}.medley.dev" for kind in KINDS]
 
+IMAGE = {"repository": "example/medley"}
+"""The chart has none; whoever installs it gives one."""
 VALUE_SETS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "everything": {
-        "image": {"repository": "example/medley", "digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
+        "image": {"digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "registry"}],
         "prometheus": {"url": "http://prometheus.monitoring:9090"},
-        "operator": {"resyncSeconds": 60, "logLevel": "debug", "extraEnv": [{"name": "A", "value": "b"}]},
+        "operator": {
+            **{"resyncSeconds": 60, "logLevel": "debug", "extraEnv": [{"name": "A", "value": "b"}]},
+            **{"mode": "Advisory", "kubeQps": 5.5, "kubeBurst": 7},
+        },
+        "replicas": 3,
         "capacitySimulation": {"existingClaim": "tables"},
         "serviceAccount": {"annotations": {"a/b": "c"}},
         "podAnnotations": {"a": "b"},
@@ -41,6 +48,10 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
+        "networkPolicy": {
+            "enabled": True,
+            "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        },
         "service": {"port": 9090, "annotations": {"a": "b"}},
         "monitoring": {
             "serviceMonitor": {"enabled": True, "labels": {"release": "prom"}},
@@ -50,6 +61,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
     },
     "bare": {
         "fullnameOverride": "planner",
+        "replicas": 1,
         "crds": {"install": False},
         "capacitySimulation": {"enabled": False},
         "rbac": {"create": False},
@@ -57,13 +69,22 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "dashboard": {"enabled": False},
         "resources": {"requests": {"cpu": "1"}},
     },
-    "uncalibrated": {"operator": {"calibration": "off"}},
+    "uncalibrated": {
+        "operator": {"calibration": "off"},
+        "rbac": {"aggregate": False},
+        "networkPolicy": {"enabled": True},
+    },
 }
 
 
+SET_IMAGE = ("--set", f"image.repository={IMAGE['repository']}")
+POD_NAME = {"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+
+
 def helm_values(tmp_path: Path, values: dict[str, Any]) -> str:
+    """A file with the values, and with an image where they name none."""
     path = tmp_path / "values.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values | {"image": IMAGE | values.get("image", {})}))
     return str(path)
 
 
@@ -92,7 +113,7 @@ def test_template_of_the_defaults(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "defaults")
     assert sorted(objects) == [
         *("ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition"),
-        *("Deployment", "Role", "RoleBinding", "Service", "ServiceAccount"),
+        *("Deployment", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"),
     ]
     crds = {o["metadata"]["name"]: o for o in objects["CustomResourceDefinition"]}
     for text in documents().values():
@@ -101,8 +122,18 @@ def test_template_of_the_defaults(api: Api, tmp_path: Path) -> None:
         assert crd["spec"] == generated["spec"]
         assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     deployment = objects["Deployment"][0]["spec"]
-    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
-    assert container(objects)["image"] == "medley/medley-operator:0.1.0"
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+    }
+    (term,) = deployment["template"]["spec"]["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert term["podAffinityTerm"]["labelSelector"] == deployment["selector"]
+    (budget,) = objects["PodDisruptionBudget"]
+    assert (budget["spec"]["maxUnavailable"], budget["spec"]["selector"]) == (1, deployment["selector"])
+    assert container(objects)["image"] == "example/medley:0.1.0"
     assert not [a for a in container(objects)["args"] if a.startswith("--prometheus-url")]
     board = objects["ConfigMap"][0]
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
@@ -116,7 +147,12 @@ def test_template_of_everything(api: Api, tmp_path: Path) -> None:
     assert "--prometheus-url=http://prometheus.monitoring:9090" in container(objects)["args"]
     assert "--resync-seconds=60" in container(objects)["args"]
     kept = {"name": "MEDLEY_CAPACITY_CACHE_DIR", "value": "/var/cache/medley"}
-    assert container(objects)["env"] == [kept, {"name": "A", "value": "b"}]
+    assert container(objects)["env"] == [POD_NAME, kept, {"name": "A", "value": "b"}]
+    assert pod["spec"]["affinity"] == {"nodeAffinity": {}}
+    (policy,) = objects["NetworkPolicy"]
+    assert policy["spec"]["podSelector"] == objects["Deployment"][0]["spec"]["selector"]
+    (rule,) = policy["spec"]["ingress"]
+    assert rule == {"from": VALUE_SETS["everything"]["networkPolicy"]["from"], "ports": [{"port": "http"}]}
     assert {"name": "capacity", "mountPath": "/var/cache/medley"} in container(objects)["volumeMounts"]
     assert {"name": "capacity", "persistentVolumeClaim": {"claimName": "tables"}} in pod["spec"]["volumes"]
     assert pod["spec"]["securityContext"]["fsGroup"] == 65532
@@ -134,15 +170,21 @@ def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "bare")
     assert sorted(objects) == ["Deployment", "Service"]
     assert objects["Deployment"][0]["metadata"]["name"] == "planner"
-    assert container(objects)["env"] == [{"name": "MEDLEY_CAPACITY_CACHE_DIR", "value": ""}]
+    assert container(objects)["env"] == [POD_NAME, {"name": "MEDLEY_CAPACITY_CACHE_DIR", "value": ""}]
     assert [mount["name"] for mount in container(objects)["volumeMounts"]] == ["tmp"]
     assert objects["Deployment"][0]["spec"]["template"]["spec"]["serviceAccountName"] == "theirs"
 
 
 def test_nothing_is_granted_for_a_calibration_that_is_off(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "uncalibrated")
-    assert {"Role", "RoleBinding"}.isdisjoint(objects)
-    assert "ClusterRole" in objects
+    for kind in ("Role", "RoleBinding"):
+        assert [each["metadata"]["name"] for each in objects[kind]] == [f"{RELEASE}-leader-election"]
+    assert [each["metadata"]["name"] for each in objects["ClusterRole"]] == [RELEASE]
+
+
+def test_a_network_policy_without_peers_lets_nobody_in(api: Api, tmp_path: Path) -> None:
+    (policy,) = rendered(api, tmp_path, "uncalibrated")["NetworkPolicy"]
+    assert (policy["spec"]["policyTypes"], policy["spec"]["ingress"]) == (["Ingress"], [])
 
 
 @pytest.mark.parametrize("name", VALUE_SETS)
@@ -157,6 +199,9 @@ def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str)
     assert parsed.resync_seconds == changed.get("resyncSeconds", 30)
     assert parsed.log_level == changed.get("logLevel", "info")
     assert parsed.calibration is (changed.get("calibration", "on") == "on")
+    assert parsed.leader_election
+    assert parsed.mode.value == changed.get("mode", "Auto")
+    assert (parsed.kube_qps, parsed.kube_burst) == (changed.get("kubeQps", 20), changed.get("kubeBurst", 50))
     assert parsed.prometheus_url == VALUE_SETS[name].get("prometheus", {}).get("url")
 
 
@@ -169,6 +214,9 @@ def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str)
         ({"prometheus": {"url": "prometheus:9090"}}, "url"),
         ({"podTemplate": {}}, "podTemplate"),
         ({"image": {"digest": "latest"}}, "digest"),
+        ({"image": {"repository": ""}}, "image.repository is needed"),
+        ({"operator": {"mode": "Off"}}, "mode"),
+        ({"replicas": 0}, "replicas"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
     ],
 )
@@ -187,7 +235,7 @@ def release(api: Api) -> Iterator[Api]:
         "status": {"allocatable": {"cpu": "8", "memory": "32Gi", "pods": "110"}},
     }
     api.kubectl("apply", "-f", "-", stdin=json.dumps(node))
-    api.helm("install", RELEASE, CHART, "-n", NAMESPACE, "--create-namespace", "--take-ownership")
+    api.helm("install", RELEASE, CHART, "-n", NAMESPACE, "--create-namespace", "--take-ownership", *SET_IMAGE)
     yield api
     api.helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found")
     api.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
@@ -224,15 +272,17 @@ def test_operator_runs_restricted(release: Api) -> None:
 
 ALL = ["get", "list", "watch", "create", "patch", "delete"]
 READ = ["get", "list", "watch"]
+LIST = ["list", "watch"]
 NEVER = ["update", "deletecollection"]
 MAY: dict[str, list[str]] = {
-    **{name: READ for name in CRD_NAMES},
+    **{name: LIST for name in CRD_NAMES},
+    "llmservices.medley.dev": READ,
     **{name: ["patch"] for name in (f"{n}/status" for n in CRD_NAMES)},
     "deployments.apps": ALL,
     "services": ALL,
     "httproutes.gateway.networking.k8s.io": ALL,
-    "gateways.gateway.networking.k8s.io": READ,
-    "nodes": READ,
+    "gateways.gateway.networking.k8s.io": LIST,
+    "nodes": LIST,
     "pods": ["list", "watch"],
     "events.events.k8s.io": ["create"],
     **{
@@ -242,6 +292,7 @@ MAY: dict[str, list[str]] = {
             *("statefulsets.apps", "daemonsets.apps", "replicasets.apps", "deployments.apps/scale", "events"),
             *("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io"),
             *("customresourcedefinitions.apiextensions.k8s.io", "services/proxy", "persistentvolumeclaims"),
+            "leases.coordination.k8s.io",
         )
     },
 }
@@ -280,6 +331,56 @@ def test_what_it_learned_is_kept_in_one_config_map_of_its_own_namespace(release:
             apply(name, namespace)
 
 
+def may(api: Api, user: str, verb: str, resource: str, *, namespace: str, name: str = "") -> bool:
+    """The API server's answer about a user without groups. `resource`: PLURAL.GROUP, or PLURAL.GROUP/SUBRESOURCE."""
+    whole, _, subresource = resource.partition("/")
+    plural, _, group = whole.partition(".")
+    attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+    attributes |= {"namespace": namespace, "name": name}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": attributes},
+    }
+    _, answer = api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
+
+
+def test_its_lease_is_one_of_its_own_namespace(release: Api) -> None:
+    leases = "leases.coordination.k8s.io"
+    granted = {
+        verb
+        for verb in (*ALL, *NEVER)
+        if may(release, ACCOUNT, verb, leases, namespace=NAMESPACE, name=Settings().lease_name)
+    }
+    assert granted == {"get", "create", "update"}
+    for name, namespace in (("other", NAMESPACE), (Settings().lease_name, "default"), ("", "kube-node-lease")):
+        assert not may(release, ACCOUNT, "update", leases, namespace=namespace, name=name)
+
+
+def test_who_may_edit_a_namespace_may_write_its_llm_services(release: Api) -> None:
+    """No role gave tenants their own kind: only admins of the cluster could write an LLMService."""
+    release.kubectl("create", "namespace", "tenant")
+    try:
+        for role in ("view", "edit"):
+            release.kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}er", "-n", "tenant")
+        services = "llmservices.medley.dev"
+        deadline = time.monotonic() + 10
+        # A controller gathers the rules into the cluster's roles.
+        while not may(release, "editer", "create", services, namespace="tenant"):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        writes = ["create", "update", "patch", "delete", "deletecollection"]
+        for user, verbs in (("viewer", READ), ("editer", READ + writes)):
+            for verb in READ + writes:
+                assert may(release, user, verb, services, namespace="tenant") is (verb in verbs), f"{user} {verb}"
+                assert not may(release, user, verb, services, namespace="default")
+            assert not may(release, user, "patch", "llmservices.medley.dev/status", namespace="tenant")
+            assert not may(release, user, "create", "gpupools.medley.dev", namespace="")
+    finally:
+        release.kubectl("delete", "namespace", "tenant", "--wait=false")
+
+
 def test_kubectl_auth_can_i_agrees(release: Api) -> None:
     as_account = ("--as", ACCOUNT, "--all-namespaces")
     assert (
@@ -300,7 +401,7 @@ def test_upgrade_then_uninstall_keeps_the_crds_and_their_objects(release: Api) -
     release.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
     try:
         url = "prometheus.url=http://prometheus.monitoring:9090"
-        change = ("--set", url, "--set-string", "podAnnotations.tested=upgraded")
+        change = (*SET_IMAGE, "--set", url, "--set-string", "podAnnotations.tested=upgraded")
         release.helm("upgrade", RELEASE, CHART, "-n", NAMESPACE, *change)
         pod = wait_for_pod(release, annotation="upgraded")
         assert f"--{url.replace('.url', '-url')}" in pod["spec"]["containers"][0]["args"]

@@ -47,7 +47,8 @@ def account(plane: ControlPlane, admin: Api) -> tuple[str, Path]:
     admin.kubectl("create", "namespace", NAMESPACE)
     shown = [word for name in ("rbac", "serviceaccount") for word in ("--show-only", f"templates/{name}.yaml")]
     chart = str(ROOT / "helm" / "medley")
-    manifests = admin.helm("template", RELEASE, chart, "--namespace", NAMESPACE, *shown)
+    image = ("--set", "image.repository=example/medley")
+    manifests = admin.helm("template", RELEASE, chart, "--namespace", NAMESPACE, *shown, *image)
     admin.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=manifests)
     (name,) = [
         each.removeprefix("serviceaccount/")

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
-from medley_operator.domain.values.labels import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_VALUE, STATUS_FIELD_MANAGER
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_operator.fleet.parse import parse_object
 from medley_operator.fleet.project import node_view, plain, pod_view
 from medley_operator.fleet.reflector import Changed, Kind, Reflector
-from medley_operator.kube.client import KubeClient, KubeReader
+from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import (
     BY_KIND,
@@ -141,32 +141,3 @@ class ClusterCache:
     def _changed(self, kind: str, key: ObjectKey, old: object, new: object) -> None:
         for changed in self._subscribers:
             changed(kind, key, old, new)
-
-
-class SeenWrites:
-    """A `KubeClient` whose writes show in the cache at once."""
-
-    def __init__(self, client: KubeClient, cache: ClusterCache) -> None:
-        self._client = client
-        self._cache = cache
-
-    async def get(self, key: ObjectKey) -> Manifest | None:
-        return await self._client.get(key)
-
-    async def apply(self, manifest: Manifest, *, field_manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
-        written = await self._client.apply(manifest, field_manager=field_manager, force=force)
-        self._cache.put(written)
-        return written
-
-    async def apply_status(
-        self, manifest: Manifest, *, field_manager: str = STATUS_FIELD_MANAGER, force: bool = True
-    ) -> Manifest:
-        written = await self._client.apply_status(manifest, field_manager=field_manager, force=force)
-        self._cache.put(written)
-        return written
-
-    async def delete(self, key: ObjectKey, *, uid: str) -> None:
-        await self._client.delete(key, uid=uid)
-
-    async def create_event(self, manifest: Manifest) -> None:
-        await self._client.create_event(manifest)

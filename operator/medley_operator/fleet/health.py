@@ -1,4 +1,8 @@
-"""Is the loop alive? Two probes that follow from when rounds end. Pure; the clock is injected."""
+"""Is the operator alive, and does it do its work? Two probes that follow from what parts report. The clock is given.
+
+Alive is what progresses: each step of a round and each write counts, however slow the API server is, because a restart
+would meet the same server. Ready is a leader whose rounds succeed, or a follower that can see the Lease.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,53 @@ from collections.abc import Callable
 from medley_operator.metrics.server import Probe
 
 LEAST_LIMIT_SECONDS = 180.0
+"""Longer than one write may take with all its waits and tries."""
+FAILED_ROUNDS = 3
+FAILED_SECONDS = 60.0
+"""So many rounds in a row, or rounds for so long, may fail before an operator that was ready is not."""
 
 
 class Heartbeat:
-    """The loop reports each round that ends; the threads of the metrics server ask."""
+    """The event loop's thread reports; the threads of the metrics server ask.
 
-    def __init__(self, *, resync_seconds: float, clock: Callable[[], float]) -> None:
-        self._limit_seconds = max(LEAST_LIMIT_SECONDS, 3 * resync_seconds)
+    `longest_step_seconds` is how long one step of a round may take where all is well, such as the solver.
+    """
+
+    def __init__(self, *, resync_seconds: float, clock: Callable[[], float], longest_step_seconds: float = 0.0) -> None:
+        self._limit_seconds = max(LEAST_LIMIT_SECONDS, 3 * resync_seconds, longest_step_seconds + FAILED_SECONDS)
         self._clock = clock
         self._last = clock()
         self._degraded = ""
+        self._succeeded = False
+        self._failures = 0
+        self._failing_since: float | None = None
         self._error = "no round has ended yet"
+        self._following: Probe | None = None
+
+    def progress(self) -> None:
+        """Something went on: a step, a write, a look at the Lease."""
+        self._last = self._clock()
+
+    def follow(self, holder: str, error: str = "") -> None:
+        """This replica waits for the Lease. `error` says why it cannot even see who leads."""
+        self.progress()
+        text = f"follower: cannot take part in leader election: {error}" if error else f"follower: {holder} leads"
+        self._following = Probe(not error, text)
+
+    def lead(self) -> None:
+        """This replica leads from now on."""
+        self.progress()
+        self._following = None
 
     def beat(self, *, error: str = "") -> None:
         """A round ended; `error` says why it failed, empty where it did not."""
-        self._last = self._clock()
+        self.progress()
+        self._succeeded = self._succeeded or not error
+        self._failures = self._failures + 1 if error else 0
+        if not error:
+            self._failing_since = None
+        elif self._failing_since is None:
+            self._failing_since = self._last
         self._error = error
 
     def degrade(self, reason: str) -> None:
@@ -29,13 +65,30 @@ class Heartbeat:
         self._degraded = reason
 
     def healthy(self) -> Probe:
-        """A loop that fails is alive: restarting it would cure nothing. One that ends no round is stuck."""
+        """A loop that fails is alive: restarting it would cure nothing. One in which nothing goes on is stuck."""
         age = self._clock() - self._last
         if age > self._limit_seconds:
-            return Probe(False, f"no round has ended for {age:.0f} s (limit {self._limit_seconds:.0f} s)")
+            return Probe(False, f"nothing has gone on for {age:.0f} s (limit {self._limit_seconds:.0f} s)")
+        if self._following is not None:
+            return Probe(True, self._following.message)
         return Probe(True, f"last round failed: {self._error}" if self._error else "ok")
 
     def ready(self) -> Probe:
-        """Ready while rounds do not fail and see all that they should."""
-        reason = self._error or self._degraded
-        return Probe(False, f"not ready: {reason}") if reason else self.healthy()
+        """A leader is ready after the first round that did not fail, until several in a row do or one lacks something
+        that it should see."""
+        alive = self.healthy()
+        if not alive.ok:
+            return alive
+        if self._following is not None:
+            return self._following
+        if not self._succeeded:
+            return Probe(False, f"not ready: {self._error}")
+        if self._degraded:
+            return Probe(False, f"not ready: {self._degraded}")
+        since = self._failing_since
+        lasting = since is not None and self._clock() - since >= FAILED_SECONDS
+        if self._failures >= FAILED_ROUNDS or lasting:
+            return Probe(
+                False, f"not ready: {self._failures} rounds in a row failed, the last one because {self._error}"
+            )
+        return alive

@@ -140,23 +140,36 @@ class FleetLoop:
 
     async def _try_round(self, batch: Batch) -> tuple[RoundOutcome, int]:
         parts = self._parts
-        observed = await _step("observe", parts.observer.observe())
+        observed = await self._step("observe", parts.observer.observe())
         parts.on_available(observed.available)
         parts.heartbeat.degrade(observed.degraded)
         if observed.metrics_failed:
             parts.exporter.failed("metrics")
-        snapshot, prepared = await _step("plan", self._prepare(observed.snapshot))
+        snapshot, prepared = await self._step("plan", self._prepare(observed.snapshot))
         if batch.first_event_at is not None:
             parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
-        outcome = await _step("plan", self._plan(prepared))
+        outcome = await self._step("plan", self._plan(prepared))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
-        conclusion = await _step("plan", concluding)
+        conclusion = await self._step("plan", concluding)
         self.memory = conclusion.memory
         parts.actuator.adopt(conclusion.intent)
         about_platform = Decision(statuses=conclusion.statuses, events=conclusion.events)
-        troubles = await _step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
+        troubles = await self._step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
+
+    async def _step(self, component: str, action: Awaitable[Result]) -> Result:
+        try:
+            return await action
+        except KubeError as error:
+            # The message says it all; a trace would only say that there is a network.
+            log.error("round failed", extra={"component": component, "reason": error.reason, "error": error.message})
+            raise _StepError(component, error.message) from error
+        except Exception as error:
+            log.exception("round failed", extra={"component": component})
+            raise _StepError(component, f"{type(error).__name__}: {error}") from error
+        finally:
+            self._parts.heartbeat.progress()
 
     async def _prepare(self, snapshot: Snapshot) -> tuple[Snapshot, Prepared]:
         """Tables that exist already, on disk after a restart, count in this very round: the plan must not go by the
@@ -197,18 +210,6 @@ class _StepError(Exception):
     def __init__(self, component: str, message: str) -> None:
         super().__init__(message)
         self.component = component
-
-
-async def _step(component: str, action: Awaitable[Result]) -> Result:
-    try:
-        return await action
-    except KubeError as error:
-        # The message says it all; a trace would only say that there is a network.
-        log.error("round failed", extra={"component": component, "reason": error.reason, "error": error.message})
-        raise _StepError(component, error.message) from error
-    except Exception as error:
-        log.exception("round failed", extra={"component": component})
-        raise _StepError(component, f"{type(error).__name__}: {error}") from error
 
 
 def _quiet(batch: Batch) -> bool:

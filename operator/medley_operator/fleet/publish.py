@@ -1,17 +1,20 @@
 """Carries a decision out: writes children, statuses and Events to the cluster.
 
-One other module writes, `fleet.calibration` its own ConfigMap (`tests/unit/repo/test_claims.py`).
+Two other modules write, `fleet.calibration` its own ConfigMap and `fleet.lease` the Lease
+(`tests/unit/repo/test_claims.py`).
 
 Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
 statuses and Events. One failing object is counted, logged and turned into a condition of its service; it stops nothing
-else. What has vanished meanwhile is passed over in silence.
+else, and waits before it is tried again. Children have a limited time, so that statuses are always written. What has
+vanished meanwhile is passed over in silence.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -30,8 +33,9 @@ from medley_operator.domain.values.snapshot import (
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
+from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.client import KubeClient, WriteCounter
-from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound
+from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound, Withheld
 
 CONCURRENCY = 8
 
@@ -47,6 +51,8 @@ class Round:
     owners: dict[ServiceKey, Owner]
     gone: set[ServiceKey] = field(default_factory=set)
     failures: dict[ServiceKey, list[WriteFailure]] = field(default_factory=dict)
+    unwritten: set[ServiceKey] = field(default_factory=set)
+    """Those of which a child was not written, whatever the reason."""
     troubles: int = 0
     """Writes to try again, those without a condition included."""
 
@@ -64,15 +70,20 @@ class Publisher:
     instance: str
     timestamp: Callable[[], str]
     """The time as RFC 3339 in UTC with microseconds."""
+    backoff: WriteBackoff = field(default_factory=lambda: WriteBackoff(clock=time.monotonic))
 
     async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
         """How many writes must be tried again; none of them raises. `now` is the time of changed conditions."""
         this = Round(view=view, owners={ServiceKey.of(each): Owner.of(each) for each in view.services})
+        self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
-        await _each(decision.applies, lambda each: self._apply(this, each))
+        applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
+        await _each(applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
-        reports = report_write_failures(view, decision, this.failures, now=now)
-        await _each(reports.statuses, lambda each: self._write_status(this, each))
+        reports = report_write_failures(view, decision, this.failures, unwritten=this.unwritten, now=now)
+        self.backoff.begin_phase()
+        statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
+        await _each(statuses, lambda each: self._write_status(this, each))
         gone_uids = {this.owner(service).uid for service in this.gone}
         await _each((note for note in reports.events if note.uid not in gone_uids), self._post_event)
         return this.troubles
@@ -90,6 +101,11 @@ class Publisher:
 
         async def look(service: ServiceKey) -> None:
             namespace, name = service
+            if self.backoff.over:
+                this.troubles += 1
+                this.unwritten.add(service)
+                this.gone.add(service)
+                return
             try:
                 found = await self.client.get(ObjectKey(kind="LLMService", namespace=namespace, name=name))
             except KubeError as error:
@@ -117,11 +133,14 @@ class Publisher:
         except KubeError as error:
             self._failed(this, apply.service, key, error)
         else:
+            self.backoff.succeeded(key)
             self.counter.wrote(kind=key.kind, verb="apply")
             log.info("applied", extra={"object": str(key), "service": "/".join(apply.service)})
 
     async def _delete(self, this: Round, delete: Delete) -> None:
         if delete.service in this.gone:
+            return
+        if not self._may_write(this, delete.service, delete.key):
             return
         try:
             await self.client.delete(delete.key, uid=delete.uid)
@@ -130,20 +149,29 @@ class Publisher:
         except KubeError as error:
             self._failed(this, delete.service, delete.key, error)
         else:
+            self.backoff.succeeded(delete.key)
             self.counter.wrote(kind=delete.key.kind, verb="delete")
             log.info("deleted", extra={"object": str(delete.key), "service": "/".join(delete.service)})
 
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
+        if not self.backoff.may_write(write.key):
+            this.troubles += 1
+            return
         try:
             await self.client.apply_status(status_manifest(write))
         except (NotFound, Conflict):
             log.debug("gone before its status was written", extra={"object": str(write.key)})
         except KubeError as error:
             self._trouble(this, "status", error)
+            self.backoff.failed(WriteFailure(key=write.key, reason=error.reason, message=error.message), error)
         else:
+            self.backoff.succeeded(write.key)
             self.counter.wrote(kind=write.key.kind, verb="status")
 
     async def _post_event(self, note: EventNote) -> None:
+        if self.backoff.over:
+            self.counter.failed("event")
+            return
         try:
             await self.client.create_event(event_manifest(note, timestamp=self.timestamp(), instance=self.instance))
         except KubeError as error:
@@ -153,20 +181,44 @@ class Publisher:
         else:
             self.counter.wrote(kind="Event", verb="event")
 
+    def _may_write(self, this: Round, service: ServiceKey, key: ObjectKey) -> bool:
+        if self.backoff.may_write(key):
+            return True
+        this.troubles += 1
+        this.unwritten.add(service)
+        failure = self.backoff.last_failure(key)
+        if failure is not None:
+            this.failures.setdefault(service, []).append(failure)
+        return False
+
     def _failed(self, this: Round, service: ServiceKey, key: ObjectKey, error: KubeError) -> None:
         """A child was not written. Stale knowledge is cured by the next look and no condition for the user."""
+        this.unwritten.add(service)
         if error.reason == NAMESPACE_TERMINATING:
             this.gone.add(service)
             return
+        failure = WriteFailure(key=key, reason=error.reason, message=error.message)
+        if isinstance(error, Withheld):
+            this.failures.setdefault(service, []).append(failure)
+            return  # counted and logged where it was kept back; there is nothing to try again
         self._trouble(this, "apply", error)
         if not isinstance(error, Conflict) or error.reason == NAME_CONFLICT:
-            failure = WriteFailure(key=key, reason=error.reason, message=error.message)
+            self.backoff.failed(failure, error)
             this.failures.setdefault(service, []).append(failure)
 
     def _trouble(self, this: Round, component: str, error: KubeError) -> None:
         this.troubles += 1
         self.counter.failed(component)
         log.warning("write failed", extra={"component": component, "reason": error.reason, "error": error.message})
+
+
+def _wanted(view: ActuatorView, decision: Decision) -> Iterator[ObjectKey]:
+    """Everything that this round may write."""
+    yield from (key_of(each.manifest) for each in decision.applies)
+    yield from (each.key for each in decision.deletes)
+    yield from (each.key for each in decision.statuses)
+    for service in view.services:
+        yield ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)
 
 
 async def _each(items: Iterable[Item], action: Callable[[Item], Awaitable[None]]) -> None:

@@ -7,6 +7,7 @@ The domain decides a status before anything is written; where a write then fails
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import Condition, LLMService
@@ -27,8 +28,10 @@ from medley_operator.domain.values.snapshot import (
 from medley_operator.kube.errors import NAME_CONFLICT
 
 APPLY_FAILED = "ApplyFailed"
+WITHHELD = "Withheld"
+"""The operator's mode kept the child from being written."""
 CHILD_EVENTS = frozenset({"ScaledUp", "ScaledDown", "VariantRemoved", "RouteUpdated"})
-"""Events of the domain about a written child; for a service with failures they would be repeated each round."""
+"""Events of the domain about a written child; they are left out where a child of the service was not written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def report_write_failures(
     decision: Decision,
     failures: Mapping[ServiceKey, Sequence[WriteFailure]],
     *,
+    unwritten: AbstractSet[ServiceKey] = frozenset(),
     now: str,
 ) -> ServiceReports:
     """The decision's statuses with the failures in their conditions, and its Events without what did not happen.
@@ -60,14 +64,16 @@ def report_write_failures(
     A status that is so already is not written again, and an Event reports a failure once.
     """
     statuses = {write.uid: write for write in decision.statuses}
-    failed_uids: set[str] = set()
+    not_done: set[str] = set()
     events: list[EventNote] = []
     for service in view.services:
-        failed = failures.get(ServiceKey.of(service))
+        name = ServiceKey.of(service)
+        failed = failures.get(name)
+        uid = service.metadata.uid
+        if failed or name in unwritten:
+            not_done.add(uid)
         if not failed:
             continue
-        uid = service.metadata.uid
-        failed_uids.add(uid)
         key = ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)
         before = dump(service.status)
         decided = statuses.pop(uid, None)
@@ -77,18 +83,18 @@ def report_write_failures(
         status = _with_conditions(decided.status if decided is not None else before, merged)
         if status != before:
             statuses[uid] = StatusWrite(key=key, uid=uid, status=status)
-    happened = [note for note in decision.events if note.uid not in failed_uids or note.reason not in CHILD_EVENTS]
+    happened = [note for note in decision.events if note.uid not in not_done or note.reason not in CHILD_EVENTS]
     return ServiceReports(statuses=tuple(statuses.values()), events=(*happened, *events))
 
 
 def _new_failures(service: LLMService, failed: Sequence[Condition], key: ObjectKey) -> list[EventNote]:
-    """A warning for each condition that came to say that a write failed."""
+    """An Event for each condition that came to say that a write failed or was kept back."""
     before = {condition.type: condition.reason for condition in service.status.conditions}
     return [
         EventNote(
             regarding=key,
             uid=service.metadata.uid,
-            type=EventType.WARNING,
+            type=EventType.NORMAL if condition.reason == WITHHELD else EventType.WARNING,
             reason=condition.reason,
             message=condition.message,
         )
@@ -113,9 +119,10 @@ def _by_condition(failed: Sequence[WriteFailure]) -> dict[str, list[WriteFailure
 
 
 def _draft(failed: Sequence[WriteFailure]) -> Draft:
-    conflict = any(failure.reason == NAME_CONFLICT for failure in failed)
+    reasons = {failure.reason for failure in failed}
+    named = NAME_CONFLICT if NAME_CONFLICT in reasons else APPLY_FAILED
     return Draft(
         status=ConditionStatus.FALSE,
-        reason=NAME_CONFLICT if conflict else APPLY_FAILED,
+        reason=WITHHELD if reasons == {WITHHELD} else named,
         message="; ".join(failure.message for failure in failed),
     )

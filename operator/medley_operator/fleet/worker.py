@@ -23,8 +23,6 @@ from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Problem
 
 TARGET = "medley_operator.fleet.planning:plan_and_verify"
-MEMORY_BYTES = 4 * 1024**3
-"""Address space of the worker: several times what a fleet of 500 services takes, far from a node's memory."""
 START_TIMEOUT_SECONDS = 60.0
 KILL_FACTOR = 2.0
 """The solver gets a deadline; the process is killed at this multiple of it."""
@@ -33,9 +31,9 @@ log = logging.getLogger(__name__)
 
 
 class PlanWorker:
-    """Use `start`, then `solve` (one at a time), then `close`."""
+    """Use `start`, then `solve` (one at a time), then `close`. `memory_bytes` caps the process's address space."""
 
-    def __init__(self, *, target: str = TARGET, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(self, *, memory_bytes: int, target: str = TARGET) -> None:
         self._target = target
         self._memory_bytes = memory_bytes
         self._process: Process | None = None
@@ -117,7 +115,8 @@ class PlanWorker:
         end = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
         return (
             f"the planning process ended with {end} ({type(error).__name__}) (memory limit "
-            f"{self._memory_bytes // 1024**2} MiB); the last plan stays. The operator's log has its last output"
+            f"{self._memory_bytes // 1024**2} MiB); the last plan stays. The operator's log has its last output; where "
+            "memory was short, raise the container's memory limit or --worker-memory-mib"
         )
 
     async def _send(self, value: object) -> None:

@@ -1,6 +1,7 @@
 """The few verbs that Medley needs of a Kubernetes API server, as a protocol over plain JSON values.
 
 Everything outside `kube/` depends on this and on nothing of a client library; tests bring an implementation in memory.
+What an operator's parts get is the client of `kube.connect`, whose writes are fenced, gated and limited.
 """
 
 from __future__ import annotations
@@ -83,9 +84,28 @@ class KubeClient(Protocol):
         """Create an Event of events.k8s.io/v1."""
 
 
+class LeaseClient(Protocol):
+    """The verbs of leader election: one object, changed by compare-and-swap. All methods raise `KubeError`."""
+
+    async def get(self, key: ObjectKey) -> Manifest | None:
+        """The object, or None where it is not there."""
+
+    async def create_lease(self, manifest: Manifest) -> Manifest:
+        """Create the Lease; `Conflict` where there is one of that name already."""
+
+    async def replace_lease(self, manifest: Manifest) -> Manifest:
+        """Replace the Lease whose `metadata.resourceVersion` is the manifest's; `Conflict` where it has another one."""
+
+
 class WriteCounter(Protocol):
     """Where writes and failures are counted; the exporter in production."""
 
     def wrote(self, *, kind: str, verb: str) -> None: ...
 
     def failed(self, component: str) -> None: ...
+
+
+class WithheldCounter(Protocol):
+    """Where writes are counted that the operator's mode keeps back; the exporter in production."""
+
+    def withheld(self, *, kind: str) -> None: ...

@@ -1,7 +1,7 @@
 """`KubeClient` and `KubeReader` on the official asynchronous client: raw requests with plain JSON, no generated models.
 
 The client library ends here: nothing outside `kube` imports it (an import contract). Requests have deadlines and are
-not retried here: reflectors list again, and the loops look again.
+not retried here: `kube.limiter` repeats what a server puts off, and the fleet loop starts anew from complete lists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.client import Page, WatchEvent, WatchType
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError, NotFound, Unavailable, from_status
-from medley_operator.kube.resources import BY_KIND, EVENTS, Resource
+from medley_operator.kube.resources import BY_KIND, EVENTS, LEASES, Resource
 
 APPLY_CONTENT_TYPE = "application/apply-patch+yaml"
 PAGE_SIZE = 500
@@ -36,11 +36,15 @@ class OfficialKubeClient:
     """Use as `async with OfficialKubeClient(...) as client`.
 
     `timeout_seconds` bounds each single request, and the start of a watch; `watch_seconds` the length of a watch.
+    `instance` names this process in the API server's audit log, beside the account that all replicas share.
     """
 
-    def __init__(self, *, timeout_seconds: float = 20.0, watch_seconds: int = WATCH_SECONDS) -> None:
+    def __init__(
+        self, *, timeout_seconds: float = 20.0, watch_seconds: int = WATCH_SECONDS, instance: str = ""
+    ) -> None:
         self._timeout_seconds = timeout_seconds
         self._watch_seconds = watch_seconds
+        self._user_agent = f"{USER_AGENT} ({instance})" if instance else USER_AGENT
         self._api: ApiClient | None = None
         self._login = asyncio.Lock()
 
@@ -145,6 +149,15 @@ class OfficialKubeClient:
         action = f"create the Event {manifest['reason']} about {manifest['regarding']['name']}"
         await self._request("POST", EVENTS.path(namespace=namespace), action=action, body=manifest)
 
+    async def create_lease(self, manifest: Manifest) -> Manifest:
+        key = key_of(manifest)
+        path = LEASES.path(namespace=key.namespace)
+        return await self._request("POST", path, action=f"create {key}", body=manifest)
+
+    async def replace_lease(self, manifest: Manifest) -> Manifest:
+        key = key_of(manifest)
+        return await self._request("PUT", _path(key), action=f"replace {key}", body=manifest)
+
     async def _request(
         self,
         method: str,
@@ -158,13 +171,15 @@ class OfficialKubeClient:
         """One request and its JSON answer. A refused login is tried once more with credentials read anew."""
         for attempt in (1, 2):
             api = await self._connected()
-            code, answer = await self._exchange(api, method, path, action, dict(query or {}), body, content_type)
+            code, answer, retry_after = await self._exchange(
+                api, method, path, action, dict(query or {}), body, content_type
+            )
             if code != 401 or attempt == 2:
                 break
             await self._forget(api)
         if 200 <= code < 300:
             return answer
-        raise from_status(code=code, action=action, answer=answer)
+        raise from_status(code=code, action=action, answer=answer, retry_after=retry_after)
 
     async def _exchange(
         self,
@@ -175,12 +190,13 @@ class OfficialKubeClient:
         query: dict[str, str],
         body: Manifest | None,
         content_type: str,
-    ) -> tuple[int, Manifest]:
+    ) -> tuple[int, Manifest, str | None]:
+        """(status, answer, its Retry-After)."""
         with _failures(action, api, limit=self._timeout_seconds):
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._call(api, method, path, query, body, content_type)
                 data = await response.read()
-        return response.status, _parse(data)
+        return response.status, _parse(data), response.headers.get("Retry-After")
 
     async def _call(
         self,
@@ -208,7 +224,7 @@ class OfficialKubeClient:
         async with self._login:
             if self._api is None:
                 self._api = ApiClient(configuration=await load_configuration())
-                self._api.user_agent = USER_AGENT
+                self._api.user_agent = self._user_agent
             return self._api
 
     async def _forget(self, api: ApiClient) -> None:

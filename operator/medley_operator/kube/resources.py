@@ -50,6 +50,8 @@ GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", Tr
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
 """The operator has one ConfigMap, its memory."""
 PODS = Resource("", "v1", "Pod", "pods", True)
+LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
+"""The operator has one Lease, by which its replicas agree on the one that acts."""
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
 OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES)
@@ -59,4 +61,5 @@ CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""
 
-BY_KIND = {resource.kind: resource for resource in (*OWN, NODES, *CHILDREN, GATEWAYS, CONFIG_MAPS, PODS, EVENTS)}
+_OTHERS = (NODES, GATEWAYS, CONFIG_MAPS, PODS, LEASES, EVENTS)
+BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}

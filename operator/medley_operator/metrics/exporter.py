@@ -71,6 +71,13 @@ class Exporter:
             ("kind", "verb"),
             registry=self.registry,
         )
+        self._withheld = Counter(
+            "medley_withheld_writes_total",
+            "Writes of children that the operator's mode kept back, by kind.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self._leader = gauge("medley_leader", "1 while this replica leads and acts, 0 while it follows.", ())
         self._errors = Counter("medley_errors_total", "Errors by component.", ("component",), registry=self.registry)
         for outcome in RoundOutcome:
             self._rounds.labels(outcome.value)
@@ -87,6 +94,12 @@ class Exporter:
     def failed(self, component: str) -> None:
         """`component` is one of COMPONENTS."""
         self._errors.labels(component).inc()
+
+    def withheld(self, *, kind: str) -> None:
+        self._withheld.labels(kind).inc()
+
+    def leads(self) -> None:
+        self._leader.set(1)
 
     def round_ended(self, outcome: RoundOutcome) -> None:
         self._rounds.labels(outcome.value).inc()

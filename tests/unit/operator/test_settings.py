@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medley_operator.settings import BadSetting, Settings, add_arguments, from_arguments
+from medley_operator.setting_values import BadSetting, FleetMode
+from medley_operator.settings import Settings, add_arguments, from_arguments
 from medley_planner.capacity import DERATES, Derates
 from medley_planner.capacity.cache import default_directory
 
@@ -41,6 +42,15 @@ def test_derating_is_that_of_the_planner_unless_it_is_set() -> None:
 def test_calibration_is_switched_off_by_a_word() -> None:
     chosen = parse("--calibration", "off", MEDLEY_NAMESPACE="medley-system")
     assert (chosen.calibration, chosen.namespace) == (False, "medley-system")
+
+
+def test_a_mode_is_read_in_any_case() -> None:
+    assert parse("--mode", "advisory").mode is FleetMode.ADVISORY
+
+
+def test_leader_election_needs_a_namespace_only_where_it_is_on() -> None:
+    assert not parse().leader_election
+    assert parse("--leader-election", "on", "--namespace", "medley-system").leader_election
 
 
 def test_an_empty_prometheus_url_is_none() -> None:
@@ -78,6 +88,17 @@ def test_where_simulated_capacities_are_kept() -> None:
         ("--calibration", "true", "on or off"),
         ("--calibration-window-seconds", "601", "from 15 to 600"),
         ("--namespace", "Medley", "name of a namespace"),
+        ("--worker-memory-mib", "1.5", "whole number of MiB"),
+        ("--worker-memory-mib", "²", "whole number of MiB"),
+        ("--mode", "auto-pilot", "Auto, Advisory, Paused"),
+        ("--kube-qps", "0", "rate from 1 to 1000"),
+        ("--kube-burst", "0", "from 1 to 10000"),
+        ("--leader-election", "on", "needs --namespace"),
+        ("--leader-election", "yes", "on or off"),
+        ("--lease-name", "", "name of an object"),
+        ("--lease-duration-seconds", "1", "from 2 to 120"),
+        ("--lease-renew-deadline-seconds", "15", "shorter than --lease-duration-seconds (15)"),
+        ("--lease-retry-seconds", "10", "shorter than --lease-renew-deadline-seconds (10)"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_flag_value_and_way_out(flag: str, value: str, way_out: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -11,6 +11,9 @@ OPERATOR = ROOT / "operator" / "medley_operator"
 PLANNER = ROOT / "planner" / "medley_planner"
 WRITING_VERBS = {"apply", "apply_status", "create_event", "delete"}
 """The verbs of `KubeClient` that change something."""
+LEASE_VERBS = {"create_lease", "replace_lease"}
+CLIENT = "OfficialKubeClient"
+"""The client without fence, gate and limits."""
 DATE_READS = {"now", "today", "utcnow"}
 """How `datetime` and `date` are asked for the time."""
 
@@ -43,9 +46,31 @@ def _reads_clock(tree: ast.Module) -> bool:
     return "time" in imported or "monotonic" in called or ("datetime" in imported and bool(called & DATE_READS))
 
 
+def _attributes(tree: ast.Module) -> set[str]:
+    """The names after a dot, called or not: a verb may be handed on before it is called."""
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def _outside_kube(names: Callable[[ast.Module], set[str]], wanted: set[str]) -> set[str]:
+    return {name for name, tree in _trees(OPERATOR) if names(tree) & wanted and not name.startswith("kube/")}
+
+
 def test_objects_are_written_by_publish_and_by_calibration() -> None:
-    writers = {name for name, tree in _trees(OPERATOR) if _calls(tree) & WRITING_VERBS}
-    assert writers == {"fleet/publish.py", "fleet/calibration.py"}
+    assert _outside_kube(_attributes, WRITING_VERBS) == {"fleet/publish.py", "fleet/calibration.py"}
+
+
+def test_the_lease_is_written_by_leader_election_alone() -> None:
+    assert _outside_kube(_attributes, LEASE_VERBS) == {"fleet/lease.py"}
+
+
+def test_nothing_writes_past_fence_gate_and_limits() -> None:
+    """Two operators wrote everything twice: every client is made in one place, which puts the decorators round it."""
+    names = {name for name, tree in _trees(OPERATOR) if CLIENT in ast.unparse(tree)}
+    assert names == {"kube/official.py", "kube/connect.py"}
+    connect = {name for name, tree in _trees(OPERATOR) if "connect" in _calls(tree)}
+    assert connect == {"app.py"}
+    senders = {name for name, tree in _trees(OPERATOR) if _imports(tree) & {"httpx", "aiohttp", "requests", "urllib3"}}
+    assert senders == {"kube/official.py", "metrics/prometheus.py", "profile/client.py"}
 
 
 def test_the_planner_reads_its_clock_in_one_file() -> None:

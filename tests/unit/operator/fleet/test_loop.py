@@ -264,18 +264,3 @@ async def test_an_event_starts_a_round_after_the_debounce() -> None:
     await rounds(loop, parts, 2)
     assert world.rounds[1] == pytest.approx(101.25)
     assert value(parts, "medley_event_to_plan_start_seconds_sum") == pytest.approx(0.25)
-
-
-def test_health_goes_when_no_round_ends() -> None:
-    clock = Clock()
-    heartbeat = Heartbeat(resync_seconds=100.0, clock=clock)
-    assert heartbeat.healthy().ok
-    assert not heartbeat.ready().ok
-    heartbeat.beat()
-    assert heartbeat.ready().ok
-    clock.now += 299.0
-    assert heartbeat.healthy().ok
-    clock.now += 2.0
-    for probe in (heartbeat.healthy(), heartbeat.ready()):
-        assert not probe.ok
-        assert "301 s (limit 300 s)" in probe.message

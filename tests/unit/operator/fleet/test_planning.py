@@ -33,7 +33,7 @@ PROBLEM = Problem(
 
 
 async def test_the_worker_plans_and_verifies() -> None:
-    worker = PlanWorker()
+    worker = PlanWorker(memory_bytes=1024**3)
     try:
         plan = await worker.solve(PROBLEM, deadline_seconds=10.0)
     finally:

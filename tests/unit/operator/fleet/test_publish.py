@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
+    ActuatorView,
     Apply,
     Decision,
     Delete,
@@ -18,7 +22,9 @@ from medley_operator.domain.values.snapshot import (
     StatusWrite,
 )
 from medley_operator.fleet.publish import Publisher
+from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.errors import Forbidden, Invalid, Unavailable
+from medley_operator.kube.guards import Gated
 from medley_operator.metrics.exporter import Exporter
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.objects import NOW, child, service, service_manifest, snapshot
@@ -197,3 +203,103 @@ async def test_failures_of_status_and_events_are_counted(client: FakeKubeClient)
     assert troubles == 1
     for component in ("status", "event"):
         assert exporter.registry.get_sample_value("medley_errors_total", {"component": component}) == 1
+
+
+class Hanging(FakeKubeClient):
+    """Children are not answered: each of their writes takes 20 s of the test's clock and then fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.hangs = True
+
+    async def apply(self, manifest: Manifest, *, field_manager: str = "", force: bool = True) -> Manifest:
+        if self.hangs:
+            self._call("apply", f"{manifest['kind']} {manifest['metadata']['name']}")
+            self.now += 20.0
+            raise Unavailable("cannot apply: the API server did not answer within 20 s")
+        return await super().apply(manifest)
+
+
+def hundreds(client: FakeKubeClient, *, namespaces: int = 65) -> tuple[ActuatorView, Decision]:
+    """Services in many namespaces with four Deployments each, a status each, and an Event each."""
+    services, applies, statuses, events = [], [], [], []
+    for index in range(namespaces):
+        manifest = service_manifest(uid=f"uid-{index}")
+        manifest["metadata"]["namespace"] = f"team-{index:03d}"
+        services.append(LLMService.model_validate(client.put(manifest)))
+        key = ObjectKey("LLMService", f"team-{index:03d}", "chat")
+        for pool in ("a", "b", "c", "d"):
+            deployment = child("Deployment", f"chat-{pool}", owner_uid=f"uid-{index}")
+            deployment["metadata"]["namespace"] = key.namespace
+            applies.append(Apply(ServiceKey(key.namespace, "chat"), deployment))
+        statuses.append(StatusWrite(key, f"uid-{index}", {"mix": "l4:0/1"}))
+        events.append(EventNote(key, f"uid-{index}", EventType.NORMAL, "ScaledUp", "told"))
+    what = Decision(tuple(applies), (), tuple(statuses), tuple(events))
+    return snapshot(*services).view, what
+
+
+async def test_children_that_hang_do_not_keep_statuses_from_being_written() -> None:
+    """A webhook that hangs on Deployments: none of 260 statuses was written, and no round ended."""
+    client = Hanging()
+    seen, what = hundreds(client)
+    exporter, backoff = Exporter(), WriteBackoff(clock=lambda: client.now)
+    publisher = Publisher(client=client, counter=exporter, instance="t", timestamp=lambda: NOW, backoff=backoff)
+    troubles = await publisher.publish(seen, what, now=NOW)
+    written = {name for verb, name in client.writes() if verb == "status"}
+    assert written == {"chat"}
+    assert len([1 for verb, _ in client.writes() if verb == "status"]) == 65
+    assert troubles == 260
+    # Eight at a time, and no more are begun after 60 s of a clock that each of them moves on by 20 s.
+    assert len([1 for verb, _ in client.writes() if verb == "apply"]) <= 11
+    assert "ScaledUp" not in {event["reason"] for event in client.events}
+
+
+async def test_a_webhook_that_answers_again_gets_what_was_put_off() -> None:
+    client = Hanging()
+    seen, what = hundreds(client, namespaces=2)
+    backoff = WriteBackoff(clock=lambda: client.now)
+    publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
+    await publisher.publish(seen, what, now=NOW)
+    client.hangs = False
+    client.now += 30.0
+    assert await publisher.publish(seen, what, now=NOW) == 0
+    assert len([key for key in client.objects if key.kind == "Deployment"]) == 8
+
+
+async def test_a_child_that_waits_keeps_its_condition(client: FakeKubeClient) -> None:
+    client.failing[("apply", "Deployment chat-l4")] = Invalid("quota exceeded")
+    backoff = WriteBackoff(clock=lambda: 0.0)
+    publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
+    what = decision(applies=[child("Deployment", "chat-l4")])
+    for _ in range(2):
+        assert await publisher.publish(snapshot(service()).view, what, now=NOW) == 1
+        assert conditions(client)["WorkloadsReady"] == ("False", "ApplyFailed", "quota exceeded")
+    assert client.writes().count(("apply", "Deployment chat-l4")) == 1
+
+
+async def test_a_status_that_hangs_does_not_hold_up_those_of_others() -> None:
+    client = Hanging()
+    seen, what = hundreds(client, namespaces=2)
+    what = replace(what, applies=(), events=())
+    client.failing[("status", "chat")] = Unavailable("late")
+    backoff = WriteBackoff(clock=lambda: client.now)
+    publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
+    assert await publisher.publish(seen, what, now=NOW) == 2
+    assert await publisher.publish(seen, what, now=NOW) == 2
+    assert len(client.writes()) == 2
+
+
+async def test_what_the_mode_keeps_back_is_a_condition_and_no_trouble(client: FakeKubeClient) -> None:
+    gated = Gated(client, mode="Paused", counter=Exporter())
+    publisher = Publisher(client=gated, counter=Exporter(), instance="t", timestamp=lambda: NOW)
+    what = decision(applies=[child("Deployment", "chat-l4")], events=[note("ScaledUp"), note("PlanChanged")])
+    assert await publisher.publish(snapshot(service()).view, what, now=NOW) == 0
+    status, reason, message = conditions(client)["WorkloadsReady"]
+    assert (status, reason) == ("False", "Withheld")
+    assert "Deployment demo/chat-l4" in message
+    assert "set --mode to Auto" in message
+    assert sorted((event["type"], event["reason"]) for event in client.events) == [
+        ("Normal", "PlanChanged"),
+        ("Normal", "Withheld"),
+    ]

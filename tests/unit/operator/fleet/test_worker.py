@@ -127,7 +127,7 @@ async def test_the_worker_ends_with_a_parent_that_is_killed(monkeypatch: pytest.
         "from medley_operator.fleet.worker import PlanWorker\n"
         "from medley_planner.model import Problem\n"
         "async def main():\n"
-        "    worker = PlanWorker(target='tests.unit.operator.fleet.planners:sleeps')\n"
+        "    worker = PlanWorker(memory_bytes=2**30, target='tests.unit.operator.fleet.planners:sleeps')\n"
         "    await worker.start()\n"
         "    asyncio.create_task(worker.solve(Problem((), ()), deadline_seconds=60))\n"
         "    while not worker._ready:\n"

@@ -50,3 +50,27 @@ def test_another_uid_is_a_conflict() -> None:
 
 def test_an_answer_without_words_is_told_as_such() -> None:
     assert "no reason given" in str(from_status(code=500, action="list nodes", answer={"details": None}))
+
+
+@pytest.mark.parametrize(
+    ("code", "header", "seconds"),
+    [
+        (429, "7", 7.0),
+        (429, None, 1.0),
+        (503, "3", 3.0),
+        (429, "Wed, 21 Oct 2026 07:28:00 GMT", 1.0),
+        (429, "-5", 1.0),
+        (429, "9" * 400, 1.0),
+        (429, "²", 1.0),
+    ],
+)
+def test_patience_that_a_server_asks_for_is_read(code: int, header: str | None, seconds: float) -> None:
+    error = from_status(code=code, action="apply x", answer={}, retry_after=header)
+    assert isinstance(error, Throttled)
+    assert error.retry_after_seconds == seconds
+
+
+def test_a_server_that_is_away_without_a_time_is_unavailable() -> None:
+    assert type(from_status(code=503, action="apply x", answer={})) is Unavailable
+    assert type(from_status(code=504, action="apply x", answer={}, retry_after="5")) is Unavailable
+    assert type(from_status(code=410, action="list x", answer={}, retry_after="5")) is Unavailable

@@ -1,0 +1,52 @@
+"""The one way to a Kubernetes client: what writes gets it with its fence, gate and limits round it.
+
+Apart: nothing else may make a client (`tests/unit/repo/test_claims.py`), and this is where one reads the order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, WithheldCounter
+from medley_operator.kube.guards import Fenced, Gated, Leadership
+from medley_operator.kube.layer import Pulse
+from medley_operator.kube.limiter import RateLimited
+from medley_operator.kube.official import OfficialKubeClient
+from medley_operator.setting_values import FleetMode
+from medley_operator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRules:
+    """The parts that the decorators ask and report to. `ended` is called after each request."""
+
+    leadership: Leadership
+    counter: WithheldCounter
+    ended: Callable[[], None]
+
+
+async def connect(
+    settings: Settings, stack: AsyncExitStack, rules: ClientRules, *, instance: str
+) -> tuple[KubeReader, KubeClient]:
+    """What lists and watches whole kinds, and the client of everything else; closed with the stack."""
+    official = await stack.enter_async_context(OfficialKubeClient(instance=instance))
+    return official, guarded(official, settings, rules)
+
+
+def guarded(inner: KubeClient, settings: Settings, rules: ClientRules) -> KubeClient:
+    """A write that the mode keeps back takes no token, and the fence is asked after every wait for one."""
+    fenced = Fenced(inner, rules.leadership)
+    limited = RateLimited(
+        Pulse(fenced, ended=rules.ended), qps=settings.kube_qps, burst=settings.kube_burst, clock=time.monotonic
+    )
+    if settings.mode is FleetMode.AUTO:
+        return limited
+    return Gated(limited, mode=settings.mode.value, counter=rules.counter)
+
+
+async def connect_for_lease(stack: AsyncExitStack, *, instance: str) -> LeaseClient:
+    """The client of leader election alone: its connection is not shared, so that writes that hang never delay it."""
+    return await stack.enter_async_context(OfficialKubeClient(instance=instance))

@@ -1,0 +1,135 @@
+"""How text from a flag or an environment variable becomes the value of a setting, or is refused with the way out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from medley_planner.bad_input import BadInput
+
+ENVIRONMENT_PREFIX = "MEDLEY_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+MAX_SECONDS = 86400.0
+LEAST_DERATE = 0.1
+"""A smaller value is a typing error, such as 0.05 for 0.95, and not a safety margin."""
+MAX_NAMESPACE = 63
+
+
+class FleetMode(StrEnum):
+    """How the operator acts on the whole fleet. In all of them it looks, plans and writes statuses."""
+
+    AUTO = "Auto"
+    ADVISORY = "Advisory"
+    """Says what it would do, and writes no child."""
+    PAUSED = "Paused"
+    """Writes no child either: for maintenance of the cluster or of Medley."""
+
+
+class BadSetting(BadInput):
+    """A setting that cannot be used; `field` is its flag and environment variable."""
+
+
+def check(holds: bool, flag: str, value: object, way_out: str) -> None:
+    if not holds:
+        raise BadSetting("", f"{flag} (or {variable(flag)})", value, way_out)
+
+
+def variable(flag: str) -> str:
+    return ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
+
+
+def as_number(what: str, *, least: float, most: float) -> Callable[[str, str], float]:
+    def parse(flag: str, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        check(least <= value <= most, flag, text, f"must be a {what} from {least:g} to {most:g}")
+        return value
+
+    return parse
+
+
+def as_seconds(*, least: float, most: float = MAX_SECONDS) -> Callable[[str, str], float]:
+    return as_number("number of seconds", least=least, most=most)
+
+
+def as_whole(what: str, *, least: int, most: int) -> Callable[[str, str], int]:
+    def parse(flag: str, text: str) -> int:
+        holds = text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most
+        check(holds, flag, text, f"must be a whole number of {what} from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+as_share = as_number("share", least=LEAST_DERATE, most=1.0)
+
+
+def as_url(flag: str, text: str) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    check(
+        parts.scheme in ("http", "https") and bool(parts.hostname),
+        flag,
+        text,
+        "must be a URL such as http://prometheus.monitoring:9090",
+    )
+    check(parts.username is None, flag, f"{parts.scheme}://***@{parts.hostname}", "must not hold a password")
+    return text.rstrip("/")
+
+
+def as_metric(flag: str, text: str) -> str:
+    way_out = "must be the name of a counter, such as gateway_requests_by_size_total"
+    check(re.fullmatch(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]{0,199})?", text) is not None, flag, text, way_out)
+    return text
+
+
+def as_directory(flag: str, text: str) -> Path | None:
+    if not text:
+        return None
+    check(Path(text).is_absolute(), flag, text, "must be an absolute path, such as /var/cache/medley, or empty")
+    return Path(text)
+
+
+def as_port(flag: str, text: str) -> int:
+    check(text.isdigit() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
+    return int(text)
+
+
+def as_address(flag: str, text: str) -> str:
+    check(bool(text.strip()), flag, text, "must be an address to listen on, such as 0.0.0.0 or 127.0.0.1")
+    return text.strip()
+
+
+def as_switch(flag: str, text: str) -> bool:
+    check(text.lower() in ("on", "off"), flag, text, "must be on or off")
+    return text.lower() == "on"
+
+
+def as_namespace(flag: str, text: str) -> str:
+    holds = len(text) <= MAX_NAMESPACE and re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)?", text) is not None
+    check(holds, flag, text, "must be the name of a namespace, such as medley, or empty")
+    return text
+
+
+def as_name(flag: str, text: str) -> str:
+    holds = len(text) <= MAX_NAMESPACE and re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", text) is not None
+    check(holds, flag, text, "must be the name of an object, such as medley-operator")
+    return text
+
+
+def as_mode(flag: str, text: str) -> FleetMode:
+    modes = {each.value.lower(): each for each in FleetMode}
+    check(text.lower() in modes, flag, text, f"must be one of {', '.join(FleetMode)}")
+    return modes[text.lower()]
+
+
+def as_level(flag: str, text: str) -> str:
+    check(text.lower() in LOG_LEVELS, flag, text, f"must be one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
