@@ -123,6 +123,8 @@ class Publisher:
         key = key_of(apply.manifest)
         if apply.service in this.gone:
             return
+        if not self._may_write(this, apply.service, key):
+            return
         try:
             known = await check_owned(self.client, this.view, key, owner=this.owner(apply.service))
             manifest = apply.manifest
