@@ -122,11 +122,11 @@ class _Search:
         """The cost of the best of some simple fleets."""
         total = self.work.sum(axis=1)
         alone = np.where(np.isfinite(total), _ceil(np.where(np.isfinite(total), total, 0.0)), 0)
-        prices = self.unit * alone + self.extra * np.maximum(alone - self.kept, 0)
+        prices: Floats = self.unit * alone + self.extra * np.maximum(alone - self.kept, 0)
         best = (self.unit[:, None] * self.work).argmin(axis=0)
         load = np.zeros(len(total))
         np.add.at(load, best, self.work[best, np.arange(len(best))])
-        return min([self.price(_ceil(load)), *prices[alone > 0].tolist()])
+        return min(self.price(_ceil(load)), float(prices[alone > 0].min(initial=np.inf)))
 
     def _within(self, budget: float, floor: float) -> tuple[Ints, Floats] | None:
         """All fleets that may serve everything and cost no more, with their prices; None where they are too many."""

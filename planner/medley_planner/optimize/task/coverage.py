@@ -95,7 +95,7 @@ class _Maker:
         demand = service.demand
         work = _class_work(self._work, classes)
         served = frozenset(bucket for members in classes for bucket in members)
-        able = np.isfinite(work).any(axis=1).tolist() if self.demanded else [True] * len(work)
+        able = np.isfinite(work.min(axis=1, initial=np.inf)) | (not self.demanded)
         unserved = tuple(
             Unserved(bucket, self._rates[bucket], *self._why(served, bucket))
             for bucket in self.demanded
@@ -107,7 +107,7 @@ class _Maker:
             classes=tuple(classes),
             rates=tuple(math.fsum(self._rates[bucket] for bucket in members) for members in classes),
             work=work,
-            able=tuple(able),
+            able=tuple(able.tolist()),
             caps=self.caps,
             unserved=unserved,
             cost=tuple(variant.cost_per_hour for variant in service.variants),
