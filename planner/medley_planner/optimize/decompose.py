@@ -160,6 +160,8 @@ def _prices_of_scarce(
     tasks: Sequence[Task], answers: Sequence[Answer], room: Room, *, seconds_left: Callable[[], float]
 ) -> dict[int, float]:
     """Where a limit keeps a replica out, what one more of it would save; 0 of those that keep none out."""
+    if not room.limits:
+        return {}
     left = room.after_all(fleet_of(tasks, answers))
     used = {row for task in tasks for variant in task.variants for row, _ in room.uses(variant)}
     able = [variant for task in tasks for variant, able in zip(task.variants, task.able, strict=True) if able]

@@ -102,20 +102,17 @@ class _Search:
         """Where each pod gets the same share: with one variant as the slowest in use, so many pods as it asks for, the
         cheapest that are no slower."""
         total = self.work.sum(axis=1)
+        least = (total * (1 - _ROUNDING)).tolist()
+        of_kept = zip(self.unit.tolist(), range(len(total)), self.kept.tolist(), strict=True)
+        of_more = ((price, place, math.inf) for place, price in enumerate((self.unit + self.extra).tolist()))
+        steps = sorted((*of_kept, *of_more))
         best: tuple[float, Ints] | None = None
         for needed in np.unique(_ceil(total[np.isfinite(total)])).tolist():
-            steps = [
-                step
-                for place in np.flatnonzero(total * (1 - _ROUNDING) <= needed).tolist()
-                for step in (
-                    (float(self.unit[place]), place, int(self.kept[place])),
-                    (float(self.unit[place] + self.extra[place]), place, needed),
-                )
-            ]
             counts, left = np.zeros(len(total), np.int64), needed
-            for _, place, most in sorted(steps):
-                counts[place] += min(left, most)
-                left -= min(left, most)
+            for _, place, most in steps:
+                if left and least[place] <= needed:
+                    counts[place] += min(left, most)
+                    left -= min(left, most)
             price = self.price(counts)
             if best is None or price < best[0] - _ROUNDING * price:
                 best = price, counts
@@ -125,12 +122,11 @@ class _Search:
         """The cost of the best of some simple fleets."""
         total = self.work.sum(axis=1)
         alone = np.where(np.isfinite(total), _ceil(np.where(np.isfinite(total), total, 0.0)), 0)
-        fleets = [np.where(np.arange(len(total)) == place, count, 0) for place, count in enumerate(alone) if count]
+        prices: Floats = self.unit * alone + self.extra * np.maximum(alone - self.kept, 0)
         best = (self.unit[:, None] * self.work).argmin(axis=0)
         load = np.zeros(len(total))
         np.add.at(load, best, self.work[best, np.arange(len(best))])
-        fleets.append(_ceil(load))
-        return min(self.price(fleet) for fleet in fleets)
+        return min(self.price(_ceil(load)), float(prices[alone > 0].min(initial=np.inf)))
 
     def _within(self, budget: float, floor: float) -> tuple[Ints, Floats] | None:
         """All fleets that may serve everything and cost no more, with their prices; None where they are too many."""
@@ -140,28 +136,28 @@ class _Search:
             return None
         span = np.arange(int(most.max()) + 1)
         price = self.unit[:, None] * span + self.extra[:, None] * np.maximum(span - self.kept[:, None], 0)
-        of = knapsacks(self.work[None], self.cuts[:, None, :])
-        shape = (len(self.cuts), len(self.work), len(span))
-        worth = carried(of, np.broadcast_to(span.astype(float), shape))
-        beyond = price - worth[0]
+        beyond = price - _worths(self.work, self.cuts[:1], span)[1][0]
         options = (span <= most[:, None]) & (beyond <= allowed - floor)
-        order = np.argsort(options.sum(axis=1), kind="stable")
+        choices = options.sum(axis=1)
+        order = np.argsort(choices, kind="stable")
+        order = order[choices[order] > 1]  # the others can only stay out
+        most_per_load, worth = _worths(self.work[order], self.cuts, span)
         with np.errstate(divide="ignore"):
-            per_worth = self.unit / of.ratio[..., 0]
+            per_worth = self.unit[order] / most_per_load
         later = np.full((len(order) + 1, len(self.cuts)), np.inf)
-        for place in range(len(order) - 1, -1, -1):
-            later[place] = np.minimum(later[place + 1], per_worth[:, order[place]])
+        later[:-1] = np.minimum.accumulate(per_worth.T[::-1])[::-1]
+        none_later = np.isinf(later)
+        later[none_later] = 0.0
         costs, lacking = np.zeros(1), self.cuts.sum(axis=1)[None] * (1 - _ROUNDING)
-        counts = np.zeros((1, len(order)), np.int64)
+        counts = np.zeros((1, len(self.work)), np.int64)
         for place, cell in enumerate(order.tolist()):
             own = np.flatnonzero(options[cell])
             if len(costs) * len(own) > 10 * _MOST_STATES:
                 return None
             cost = costs[:, None] + price[cell, own]
-            lack = np.maximum(lacking[:, None, :] - worth[:, cell, own].T, 0.0)
-            rest = np.where(lack > 0, lack * np.where(np.isfinite(later[place + 1]), later[place + 1], 0.0), 0.0)
-            good = cost + rest.max(axis=2) <= allowed
-            good &= ~((lack > 0) & np.isinf(later[place + 1])).any(axis=2)
+            lack = np.maximum(lacking[:, None, :] - worth[:, place, own].T, 0.0)
+            good = cost + (lack * later[place + 1]).max(axis=2) <= allowed
+            good &= ~((lack > 0) & none_later[place + 1]).any(axis=2)
             parent, option = np.nonzero(good)
             if len(parent) > _MOST_STATES:
                 return None
@@ -213,6 +209,12 @@ def _search_of(task: Task, room: Room) -> _Search | None:
         most=_ceil(whole),
         cuts=_first_cuts(work, unit),
     )
+
+
+def _worths(work: Matrix, cuts: Floats, span: Ints) -> tuple[Floats, Floats]:
+    """By cut and variant: the most worth per load, and what each count in `span` carries at most."""
+    of = knapsacks(work[None], cuts[:, None, :])
+    return of.ratio[..., 0], carried(of, np.broadcast_to(span.astype(float), (len(cuts), len(work), len(span))))
 
 
 def _first_cuts(work: Matrix, unit: Floats) -> Floats:

@@ -7,7 +7,7 @@ and only otherwise is the joint program built. More than a few are solved by col
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from medley_planner.model import Problem
@@ -71,7 +71,7 @@ def solve_group(
     return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors)), joint.prices), room)
 
 
-def _prepare(case: FleetCase, index: int) -> tuple[Task, ...]:
+def _prepare(case: FleetCase, index: int) -> Iterator[Task]:
     return prepare(case.problem.services[index], case.room, horizon_seconds=case.problem.horizon_seconds)
 
 
@@ -85,7 +85,7 @@ def _solve_many(
     case: FleetCase, group: Sequence[int], *, seconds_left: Callable[[], float]
 ) -> tuple[list[Task], Answers]:
     room = case.room
-    candidates = [_prepare(case, index) for index in group]
+    candidates = [tuple(_prepare(case, index)) for index in group]
     tasks = [choices[0] for choices in candidates]
     open_rows = [row for row, choices in enumerate(candidates) if len(choices) > 1]
     if open_rows:
@@ -128,7 +128,7 @@ def _solve_jointly(
 
 
 def _solve_alone(
-    candidates: tuple[Task, ...], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
+    candidates: Iterable[Task], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
 ) -> tuple[Task, Answers]:
     """The first candidate if its demand fits; else the one that leaves least of the service's demand unserved."""
     best: tuple[float, Task, Answers] | None = None

@@ -49,6 +49,17 @@ class _Planned:
         self.split = split
         self.alone = alone
         self.cost_per_hour = cost_per_hour(task, replicas)
+        self.cost_text = per_hour(self.cost_per_hour)
+
+    @cached_property
+    def demanded(self) -> list[int]:
+        """The buckets with requests."""
+        return [bucket for bucket, share in enumerate(self.task.service.demand.shares) if share > 0]
+
+    @cached_property
+    def served(self) -> frozenset[int]:
+        """Those of them that the task serves."""
+        return frozenset(self.task.buckets)
 
     @cached_property
     def work(self) -> WorkCosts:
@@ -77,12 +88,10 @@ def _explain(plan: _Planned, index: int, *, room: Room, left: Room) -> tuple[Omi
         return OmittedReason.MAX_REPLICAS_ZERO, f"maxReplicas of service {task.service.name} is 0"
     missing: list[int] = []
     if 0 in variant.capacity_rps:
-        demanded = [bucket for bucket, share in enumerate(demand.shares) if share > 0]
-        missing = [bucket for bucket in demanded if variant.capacity_rps[bucket] == 0]
-        if demanded and len(missing) == len(demanded):
+        missing = [bucket for bucket in plan.demanded if variant.capacity_rps[bucket] == 0]
+        if missing and len(missing) == len(plan.demanded):
             return OmittedReason.CANNOT_SERVE, f"it cannot serve {_name(demand.buckets, missing)} within the targets"
-        served = frozenset(bucket for buckets in task.classes for bucket in buckets)
-        missing = [bucket for bucket in missing if bucket in served or not served]
+        missing = [bucket for bucket in missing if bucket in plan.served or not plan.served]
     if task.blind and missing:
         part = math.fsum(demand.shares[bucket] for bucket in missing)
         return OmittedReason.CANNOT_SERVE_ALL, (
@@ -116,9 +125,9 @@ def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
         if work is None or work.dearer:
             return OmittedReason.DEARER, (
                 f"alone it takes {_replicas(alone)} at {per_hour(alone.cost_per_hour)} "
-                f"against {per_hour(plan.cost_per_hour)} of this plan"
+                f"against {plan.cost_text} of this plan"
             )
-        return OmittedReason.TOO_LARGE, _too_large(alone, plan.cost_per_hour, work)
+        return OmittedReason.TOO_LARGE, _too_large(alone, plan.cost_text, work)
     if work is not None and work.dearer and (alone is None or not exceeds(plan.cost_per_hour, alone.cost_per_hour)):
         return OmittedReason.DEARER, (
             f"it is more expensive per unit of work: the {work.share:.1%} of the requests that it can serve take "
@@ -128,10 +137,10 @@ def _compare(plan: _Planned, index: int) -> tuple[OmittedReason, str]:
     return OmittedReason.NO_GAIN, _no_gain(plan, index, alone)
 
 
-def _too_large(alone: SingleType, cost: float, work: WorkCost) -> str:
+def _too_large(alone: SingleType, cost: str, work: WorkCost) -> str:
     cheaper = 1 - work.ratio
     later = f"it would be {100 * cheaper:.1f} % cheaper" if cheaper >= _SHOWN else "it would cost as much"
-    figures = f"{per_hour(alone.cost_per_hour)} against {per_hour(cost)}"
+    figures = f"{per_hour(alone.cost_per_hour)} against {cost}"
     if alone.replicas == 1:
         return f"one replica already costs more than this plan ({figures}); {later} per request at a higher load"
     return (
@@ -154,7 +163,7 @@ def _no_gain(plan: _Planned, index: int, alone: SingleType | None) -> str:
                 f"charges {per_hour(start)} for starting new ones: no less than this plan, "
                 f"{per_hour(total)} with its own charge"
             )
-    return f"replicas come whole, and no plan that was found with one of them costs less than {per_hour(cost)}"
+    return f"replicas come whole, and no plan that was found with one of them costs less than {plan.cost_text}"
 
 
 def _replicas(fleet: SingleType) -> str:

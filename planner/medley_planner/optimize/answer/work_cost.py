@@ -61,15 +61,15 @@ class WorkCosts:
         self._costs = price[:, None] * work
         self._cheapest = self._costs[self._used].min(axis=0)
         self._both = np.isfinite(self._costs) & np.isfinite(self._cheapest)
-        self._shares = self._both @ shares
-        self._own = np.where(self._both, self._costs, 0.0).sum(axis=1)
-        self._theirs = np.where(self._both, self._cheapest, 0.0).sum(axis=1)
+        self._shares = (self._both @ shares).tolist()
+        self._own = np.where(self._both, self._costs, 0.0).sum(axis=1).tolist()
+        self._theirs = np.where(self._both, self._cheapest, 0.0).sum(axis=1).tolist()
 
     def of(self, variant: int) -> WorkCost | None:
         """None where no class of requests can be compared."""
         if not self._any or self._theirs[variant] <= 0:
             return None
-        return WorkCost(float(self._shares[variant]), float(self._own[variant]), float(self._theirs[variant]))
+        return WorkCost(self._shares[variant], self._own[variant], self._theirs[variant])
 
     def rivals(self, variant: int) -> tuple[str, ...]:
         """Names of the variants in use that it is compared with."""

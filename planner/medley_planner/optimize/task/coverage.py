@@ -8,7 +8,7 @@ task, the one with most demand first; behind an InferencePool each class takes t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,23 +19,26 @@ from medley_planner.optimize.task.task import Matrix, Task, bucket_work, replica
 _Buckets = frozenset[int]
 
 
-def prepare(service: Service, room: Room, *, horizon_seconds: float) -> tuple[Task, ...]:
+def prepare(service: Service, room: Room, *, horizon_seconds: float) -> Iterator[Task]:
     """The tasks worth trying for this service, best first; more than one only where the router is blind to size.
 
-    A later task serves fewer buckets and is of use only where limits keep the earlier ones from serving their demand.
+    A later task serves fewer buckets and is of use only where limits keep the earlier ones from serving their demand,
+    so each is made when it is asked for.
     """
     maker = _Maker(service, room, horizon_seconds)
     if not service.routing.blind:
         classes = service.routing.classes(service.demand.buckets, maker.demanded)
-        cuts = (maker.cuts(frozenset(members))[0] for members in classes)
-        return (maker.task([tuple(sorted(cut)) for cut in cuts if cut]),)
+        cuts = (maker.best_cut(members) for members in classes)
+        yield maker.task([cut for cut in cuts if cut])
+        return
     within = frozenset(maker.demanded)
     if service.routing.equal_pods:
         # A replica that a minimum forces gets its part of the traffic, so it must cover what is served.
         for variant, cover in zip(service.variants, maker.covers, strict=True):
             if variant.min_replicas > 0:
                 within &= cover
-    return tuple(maker.task([tuple(sorted(cut))] if cut else []) for cut in maker.cuts(within))
+    for cut in maker.cuts(within):
+        yield maker.task([tuple(sorted(cut))] if cut else [])
 
 
 class _Maker:
@@ -46,6 +49,7 @@ class _Maker:
         self._room = room
         self._work = bucket_work(service)
         shares = service.demand.shares
+        self._rates = [service.demand.bucket_rate_rps(bucket) for bucket in range(len(shares))]
         self.demanded = [bucket for bucket, share in enumerate(shares) if share > 0]
         self.caps = tuple(replica_cap(service, variant, room.most(variant)) for variant in service.variants)
         everything = frozenset(self.demanded)
@@ -56,6 +60,7 @@ class _Maker:
             for variant in service.variants
         ]
         self.usable = {cover for cover, cap in zip(self.covers, self.caps, strict=True) if cap >= 1}
+        self._servable = frozenset[int]().union(*self.usable)
         self._starting = tuple(
             variant.cost_per_hour * variant.startup_seconds / horizon_seconds for variant in service.variants
         )
@@ -66,6 +71,12 @@ class _Maker:
         found = {cover & within for cover in self.usable}
         found = {cut for cut in found if cut} or {frozenset[int]()}
         return list(found) if len(found) == 1 else sorted(found, key=self._preference)
+
+    def best_cut(self, members: tuple[int, ...]) -> tuple[int, ...]:
+        """The first of the cuts of a class. One bucket is served or not: an oracle has as many classes as buckets."""
+        if len(members) == 1:
+            return members if members[0] in self._servable else ()
+        return tuple(sorted(self.cuts(frozenset(members))[0]))
 
     def _preference(self, served: _Buckets) -> tuple[float, float, str]:
         """Most demand first; then cheapest by work alone, then by the first name of a variant that covers it."""
@@ -84,9 +95,9 @@ class _Maker:
         demand = service.demand
         work = _class_work(self._work, classes)
         served = frozenset(bucket for members in classes for bucket in members)
-        able = tuple(bool(np.isfinite(row).any()) or not self.demanded for row in work)
+        able = np.isfinite(work.min(axis=1, initial=np.inf)) | (not self.demanded)
         unserved = tuple(
-            Unserved(bucket, demand.bucket_rate_rps(bucket), *self._why(served, bucket))
+            Unserved(bucket, self._rates[bucket], *self._why(served, bucket))
             for bucket in self.demanded
             if bucket not in served and demand.rate_rps > 0
         )
@@ -94,9 +105,9 @@ class _Maker:
         return Task(
             service=service,
             classes=tuple(classes),
-            rates=tuple(math.fsum(demand.bucket_rate_rps(bucket) for bucket in members) for members in classes),
+            rates=tuple(math.fsum(self._rates[bucket] for bucket in members) for members in classes),
             work=work,
-            able=able,
+            able=tuple(able.tolist()),
             caps=self.caps,
             unserved=unserved,
             cost=tuple(variant.cost_per_hour for variant in service.variants),

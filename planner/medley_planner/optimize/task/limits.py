@@ -76,6 +76,8 @@ class Room:
 
     def after(self, task: Task, replicas: Sequence[int]) -> Room:
         """The rest that these replicas leave; below 0 where they take more than there is. Negative counts give back."""
+        if not self.limits:
+            return self
         left = list(self.left)
         for variant, count in zip(task.variants, replicas, strict=True):
             if count:
