@@ -20,8 +20,9 @@ from functools import partial
 from medley_operator import handlers
 from medley_operator.domain.decide import decide
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.calibration import Calibrator
-from medley_operator.fleet.cluster import ClusterCache, SeenWrites
+from medley_operator.fleet.cluster import ClusterCache, SeenWrites, status_only
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
@@ -132,7 +133,12 @@ async def _assemble(settings: Settings, stack: AsyncExitStack) -> FleetLoop:
         ),
         deadline_seconds=settings.solve_deadline_seconds,
     )
-    cluster.subscribe(lambda kind, _key, _old, _new: fleet.mark_dirty(kind))
+
+    def from_cluster(kind: str, _key: ObjectKey, old: object, new: object) -> None:
+        if not status_only(old, new):
+            fleet.mark_dirty(kind)
+
+    cluster.subscribe(from_cluster)
     stack.push_async_callback(cluster.close)
     cluster.start()
     return fleet
