@@ -25,25 +25,19 @@ from medley_operator.kube.resources import (
     BY_KIND,
     CHILDREN,
     GATEWAYS,
-    GPU_POOLS,
-    LLM_SERVICES,
-    MODEL_PROFILES,
     NODES,
     OWN,
     PODS,
-    RUNTIME_PROFILES,
     Resource,
 )
 
+OWN_MODELS = (LLMService, GPUPool, RuntimeProfile, ModelProfile)
 OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 NOT_SUCCEEDED = "status.phase!=Succeeded"
 """Jobs leave pods behind that hold nothing. Failed ones of ours say what is wrong, so that phase is left in."""
 
 KINDS: tuple[Kind[Any], ...] = (
-    Kind(LLM_SERVICES, parse_object(LLMService)),
-    Kind(GPU_POOLS, parse_object(GPUPool)),
-    Kind(RUNTIME_PROFILES, parse_object(RuntimeProfile)),
-    Kind(MODEL_PROFILES, parse_object(ModelProfile)),
+    *(Kind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
     Kind(NODES, node_view),
     Kind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
     *(Kind(child, plain, label_selector=OURS) for child in CHILDREN),
@@ -85,8 +79,8 @@ class ClusterCache:
         }
 
     def subscribe(self, changed: Changed) -> None:
-        """`changed` is called on each change of a projection but those that `put` makes, and, with a key without a
-        name, where a kind can be listed from now on or cannot any more."""
+        """`changed` is called on each change of a projection but those that `put` was the first to bring, and, with a
+        key without a name, where a kind can be listed from now on or cannot any more."""
         self._subscribers.append(changed)
 
     def start(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,7 +26,8 @@ from medley_operator.kube.resources import BY_KIND, EVENTS, LEASES, Resource
 APPLY_CONTENT_TYPE = "application/apply-patch+yaml"
 PAGE_SIZE = 500
 SILENT_SECONDS = 90.0
-"""The API server sends a bookmark each minute where nothing happens: a watch that is silent for longer is dead."""
+"""The API server sends a bookmark each minute where nothing happens, but for kinds that nobody has changed since it
+started. A watch that is silent for longer may be dead: it ends, and another one finds out."""
 WATCH_SECONDS = 300
 """The API server ends a watch after this time, as client-go asks it to, so that load spreads over its replicas."""
 USER_AGENT = "medley-operator"
@@ -88,7 +89,8 @@ class OfficialKubeClient:
         }
         api, response = await self._open(resource.path(), action, query)
         try:
-            with _failures(action, api, limit=SILENT_SECONDS):
+            yield WatchEvent(WatchType.BOOKMARK, {"metadata": {"resourceVersion": resource_version}})
+            with _failures(action, api, limit=SILENT_SECONDS), suppress(aiohttp.SocketTimeoutError):
                 async for line in _lines(response.content.iter_any()):
                     yield _event(line, action)
         finally:
@@ -96,14 +98,15 @@ class OfficialKubeClient:
 
     async def _open(self, path: str, action: str, query: dict[str, str]) -> tuple[ApiClient, aiohttp.ClientResponse]:
         """The answer to a watch, of which the first line may be long in coming."""
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_seconds, sock_read=SILENT_SECONDS)
+        limits = aiohttp.ClientTimeout(total=None, sock_read=SILENT_SECONDS)
         for attempt in (1, 2):
             api = await self._connected()
-            with _failures(action, api, limit=SILENT_SECONDS):
-                response = await self._call(api, "GET", path, query, None, "application/json", limits)
-                if response.status == 200:
-                    return api, response
-                data = await response.read()
+            with _failures(action, api, limit=self._timeout_seconds):
+                async with asyncio.timeout(self._timeout_seconds):
+                    response = await self._call(api, "GET", path, query, None, "application/json", limits)
+                    if response.status == 200:
+                        return api, response
+                    data = await response.read()
             if response.status != 401 or attempt == 2:
                 break
             await self._forget(api)

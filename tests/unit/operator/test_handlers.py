@@ -7,11 +7,12 @@ import gc
 import logging
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from medley_operator import handlers
-from medley_operator.kube.resources import OWN
+from medley_operator.kube.resources import LLM_SERVICES, OWN
 
 
 async def fails() -> None:
@@ -52,3 +53,23 @@ def kopf_loggers() -> Iterator[list[logging.Logger]]:
 def test_a_closed_watcher_silences_every_logger_of_kopf(kopf_loggers: list[logging.Logger]) -> None:
     handlers.Watcher(lambda _kind, _at: None).close(timeout_seconds=0.1)
     assert not any(logger.isEnabledFor(logging.ERROR) for logger in kopf_loggers)
+
+
+async def test_our_own_writes_of_statuses_start_no_round() -> None:
+    """M4: each write of a status led to a whole round."""
+    marked: list[str] = []
+    registry = handlers.make_registry(frozenset({LLM_SERVICES}), lambda kind, _at: marked.append(kind))
+    (handler,) = registry._watching.get_all_handlers()
+
+    async def event(type_: str | None, **meta: Any) -> int:
+        await handler.fn(type=type_, meta={"uid": "u", "generation": 1, "labels": {"a": "b"}} | meta)
+        return len(marked)
+
+    assert await event(None) == 1
+    assert await event("MODIFIED", resourceVersion="2", managedFields=[{}]) == 1
+    assert await event("MODIFIED", generation=2) == 2
+    assert await event("MODIFIED", generation=2, annotations={"medley.dev/x": "y"}) == 3
+    assert await event("MODIFIED", generation=2, deletionTimestamp="now") == 4
+    assert await event("DELETED", generation=2, deletionTimestamp="now") == 5
+    assert await event("ADDED") == 6
+    assert await event("ADDED", uid="other") == 7

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from medley_operator.api.v1alpha1 import GPUPoolStatus
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_planner.fleet_plan import PlanFailure
 from tests.unit.operator import factories as make
@@ -395,3 +396,22 @@ def _ready_capacity(round_: Round) -> float:
         if key.kind == "Deployment"
     )
     return ready
+
+
+def test_pools_keep_their_stock_and_say_so_while_nodes_cannot_be_listed() -> None:
+    """M6: without the right to list nodes no round ended, though the capacity was declared."""
+    pools = [make.pool(), make.pool("counted", nodes=None), make.pool("unseen", nodes=None)]
+    seen = GPUPoolStatus(ready_nodes=3, stock_gpus=10)
+    pools[1] = pools[1].model_copy(update={"status": seen})
+    snapshot = replace(make.snapshot(make.service(), pools=pools), unreadable={"Node": "cannot list nodes: no right"})
+    done = run(snapshot)
+    by_name = {write.key.name: write.status for write in done.decision.statuses if write.key.kind == "GPUPool"}
+    stock = {name: (status["readyNodes"], status["stockGpus"]) for name, status in by_name.items()}
+    assert stock == {"l4": (0, 16), "counted": (3, 10), "unseen": (0, 0)}
+    for name, source in (("l4", "declared by spec.capacity.nodes 4"), ("counted", "last seen")):
+        (condition,) = by_name[name]["conditions"]
+        assert (condition["type"], condition["status"], condition["reason"]) == ("Ready", "Unknown", "NodesUnreadable")
+        assert "cannot list nodes: no right" in condition["message"]
+        assert source in condition["message"]
+        assert "rbac.create=true" in condition["message"]
+    assert done.replicas() == {"llama-l4-tp2": 1}

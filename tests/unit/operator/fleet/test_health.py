@@ -110,3 +110,13 @@ def test_a_replica_that_comes_to_lead_is_ready_after_its_first_round() -> None:
     assert "no round has ended yet" in one.ready().message
     one.beat()
     assert one.ready().ok
+
+
+def test_a_round_that_lacks_a_kind_is_not_ready_and_says_which() -> None:
+    one = heartbeat(Now())
+    one.beat()
+    one.degrade("cannot list nodes")
+    assert (one.ready().ok, one.ready().message) == (False, "not ready: cannot list nodes")
+    assert one.healthy().ok
+    one.degrade("")
+    assert one.ready().ok

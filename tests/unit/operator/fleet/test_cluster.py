@@ -1,0 +1,140 @@
+"""One look at all kinds: parsed, projected, in order, and with what is missing; own writes show at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.snapshot import ObjectKey
+from medley_operator.fleet.cluster import KINDS, ClusterCache, SeenWrites
+from medley_operator.kube.errors import Conflict, Forbidden, NotFound
+from medley_operator.kube.resources import (
+    CHILDREN,
+    GATEWAY_API,
+    GATEWAYS,
+    LLM_SERVICES,
+    NODES,
+    OWN,
+    PODS,
+    RUNTIME_PROFILES,
+    Resource,
+)
+from tests.unit.operator.fleet.fake_kube import FakeKubeClient
+from tests.unit.operator.fleet.looks import following
+from tests.unit.operator.fleet.objects import child, service_manifest
+from tests.unit.operator.fleet.test_project import node, pod
+
+
+def test_children_are_chosen_by_label_and_pods_that_succeeded_are_not_sent() -> None:
+    assert {kind.resource for kind in KINDS} == {*OWN, NODES, PODS, *CHILDREN, GATEWAYS}
+    chosen = {kind.resource: (kind.label_selector, kind.field_selector) for kind in KINDS}
+    for resource in CHILDREN:
+        assert chosen[resource] == (f"{MANAGED_BY}={MANAGED_BY_VALUE}", "")
+    assert chosen[PODS] == ("", "status.phase!=Succeeded")
+
+
+async def test_a_view_holds_every_kind_in_the_order_of_its_names() -> None:
+    client = FakeKubeClient(missing=set())
+    for name in ("b", "a"):
+        client.put(service_manifest(name, uid=name))
+        client.put(node() | {"metadata": {"name": f"node-{name}"}})
+    client.put(service_manifest("bad", uid="bad", drain={"timeout": "soon"}))
+    client.put(child("Deployment", "b-l4"))
+    client.put(pod())
+    client.put({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+                "metadata": {"name": "edge", "namespace": "demo"}})  # fmt: skip
+    async with following(client) as cache:
+        view = cache.view()
+    assert [each.metadata.name for each in view.services] == ["a", "b"]
+    assert [each.key.name for each in view.rejected] == ["bad"]
+    assert [each.name for each in view.nodes] == ["node-a", "node-b"]
+    assert [each.name for each in view.pods] == ["p"]
+    assert set(view.children) == {ObjectKey("Deployment", "demo", "b-l4")}
+    assert set(view.gateways) == {ObjectKey("Gateway", "demo", "edge")}
+    assert view.missing == {}
+    assert view.available == {kind.resource for kind in KINDS}
+    assert set(cache.ages()) == view.available
+
+
+async def test_kinds_that_cannot_be_listed_are_told_with_the_reason() -> None:
+    client = FakeKubeClient()
+    client.missing.add(RUNTIME_PROFILES)
+    client.failing["list", "nodes"] = Forbidden("no right")
+    async with following(client) as cache:
+        view = cache.view()
+    assert {kind: type(error) for kind, error in view.missing.items()} == {
+        RUNTIME_PROFILES: NotFound,
+        NODES: Forbidden,
+        **dict.fromkeys(GATEWAY_API, NotFound),
+    }
+    assert not view.available & view.missing.keys()
+    assert set(cache.ages()) == view.available
+
+
+async def test_a_view_does_not_change_any_more() -> None:
+    client = FakeKubeClient()
+    async with following(client) as cache:
+        before = cache.view()
+        cache.put(client.put(child("Deployment", "chat-l4")))
+        assert before.children == {}
+        assert set(cache.view().children) == {ObjectKey("Deployment", "demo", "chat-l4")}
+
+
+async def test_what_is_written_is_seen_at_once_and_wakes_nobody() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    told: list[str] = []
+    async with following(client) as cache:
+        cache.subscribe(lambda kind, key, old, new: told.append(kind))
+        writer = SeenWrites(client, cache)
+        written = await writer.apply(child("Deployment", "chat-l4"))
+        key = ObjectKey("Deployment", "demo", "chat-l4")
+        assert cache.view().children[key]["metadata"]["uid"] == written["metadata"]["uid"]
+        assert await writer.get(key) is not None
+        await writer.apply({"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "demo"}})
+        with pytest.raises(Conflict):
+            await writer.delete(key, uid="other")
+        await writer.create_event({"reason": "Seen"})
+    assert told == []
+    assert client.writes() == [
+        ("apply", "Deployment chat-l4"), ("apply", "ConfigMap c"), ("delete", "Deployment chat-l4"), ("event", "Seen")
+    ]  # fmt: skip
+
+
+async def test_changes_reach_each_subscriber() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    told: list[tuple[str, str]] = []
+    cache = ClusterCache(client)
+    cache.subscribe(lambda kind, key, old, new: told.append((kind, key.name)))
+    cache.start()
+    await cache.ready()
+    await cache.close()
+    assert ("LLMService", "chat") in told
+    assert ("LLMService", "") in told, "the kind can be listed from now on"
+
+
+async def test_ready_waits_for_the_slowest_kind() -> None:
+    class Slow(FakeKubeClient):
+        released = asyncio.Event()
+
+        async def pages(self, resource: Resource, *, label_selector: str = "", field_selector: str = ""):  # type: ignore[no-untyped-def,override]  # noqa: ANN202
+            if resource == LLM_SERVICES:
+                await self.released.wait()
+            async for page in super().pages(resource, label_selector=label_selector):
+                yield page
+
+    client = Slow()
+    cache = ClusterCache(client)
+    cache.start()
+    waiting = asyncio.create_task(cache.ready())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    assert LLM_SERVICES in cache.view().missing
+    client.released.set()
+    await waiting
+    assert LLM_SERVICES not in cache.view().missing
+    await cache.close()
