@@ -22,6 +22,7 @@ from medley_operator.domain.report.platform_status import (
 )
 from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
+from medley_operator.domain.rollout.drift import drift_of
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.service_round import (
     ServiceRound,
@@ -174,6 +175,7 @@ def _outcome(
             children=snapshot.children,
             claims=claims,
             gateway_api=snapshot.gateways is not None,
+            drift=drift_of(candidate, snapshot, memory),
         )
     )
     first = first_by_model[(candidate.key.namespace, served_model_name(service))]
@@ -239,6 +241,7 @@ def _remembered(result: ServiceDecision, memory: FleetMemory) -> ServiceMemory:
     had_metrics = before.had_metrics or (choice is not None and choice.had_metrics)
     waits = result.candidate.waiting
     waiting_since = waits.since_seconds if waits is not None else None
+    taken_back = before.taken_back if result.goal.kind is GoalKind.KEPT else result.writes.drift.taken_back
     if result.goal.kind is GoalKind.PLANNED and choice is not None:
         return ServiceMemory(
             uid=uid,
@@ -250,6 +253,7 @@ def _remembered(result: ServiceDecision, memory: FleetMemory) -> ServiceMemory:
             basis=choice.basis,
             forecaster=choice.forecaster,
             waiting_since=waiting_since,
+            taken_back=taken_back,
         )
     return ServiceMemory(
         uid=uid,
@@ -259,4 +263,5 @@ def _remembered(result: ServiceDecision, memory: FleetMemory) -> ServiceMemory:
         basis=before.basis,
         forecaster=choice.forecaster if choice is not None else before.forecaster,
         waiting_since=waiting_since,
+        taken_back=taken_back,
     )

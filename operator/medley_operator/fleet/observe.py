@@ -25,11 +25,12 @@ from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
-from medley_operator.fleet.parse import parse_objects, ready_nodes
+from medley_operator.fleet.parse import autoscaled, parse_objects, ready_nodes
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.client import KubeClient
-from medley_operator.kube.errors import NotFound
+from medley_operator.kube.errors import Forbidden, NotFound
 from medley_operator.kube.resources import (
+    AUTOSCALERS,
     CHILDREN,
     DEPLOYMENTS,
     GATEWAY_API,
@@ -116,6 +117,7 @@ class Observer:
             model_profiles=tuple(measured),
             at_seconds=self.clock(),
             pods=pods,
+            autoscalers=autoscaled(lists[AUTOSCALERS] or []),
             histories={
                 key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
             },
@@ -133,7 +135,7 @@ class Observer:
         """All lists at once; None for a kind that a cluster may lack and does."""
         ours = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
         selectors = {kind: ours for kind in CHILDREN}
-        kinds = [*OWN, NODES, *CHILDREN, GATEWAYS]
+        kinds = [*OWN, NODES, *CHILDREN, GATEWAYS, AUTOSCALERS]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {kind: group.create_task(self._list(kind, selectors.get(kind, ""))) for kind in kinds}
@@ -146,7 +148,7 @@ class Observer:
         try:
             return await self.client.list(kind, label_selector=selector)
         except NotFound as error:
-            if kind in GATEWAY_API:
+            if kind in GATEWAY_API or kind == AUTOSCALERS:
                 return None
             if kind in OWN:
                 raise NotFound(
@@ -154,6 +156,10 @@ class Observer:
                     "helm install with crds.install=true, or kubectl apply -f crds/",
                     reason="CrdsNotInstalled",
                 ) from error
+            raise
+        except Forbidden:
+            if kind == AUTOSCALERS:
+                return None  # of use and never vital
             raise
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.labels import DEPLOYMENT, key_of
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.views import NodeView
@@ -20,6 +20,8 @@ from medley_planner.refusal import Refusal
 from medley_planner.schema_faults import faults_of
 
 MAX_ERRORS_NAMED = 3
+KEDA_LABEL = "scaledobject.keda.sh/name"
+"""On the autoscalers that KEDA makes."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -80,3 +82,17 @@ def _node(node: Manifest) -> NodeView:
         allocatable={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdigit()},
         created_at=unix_seconds(node["metadata"].get("creationTimestamp")),
     )
+
+
+def autoscaled(items: Iterable[Manifest]) -> dict[ObjectKey, str]:
+    """Deployments that a HorizontalPodAutoscaler scales, with words for it."""
+    found: dict[ObjectKey, str] = {}
+    for item in items:
+        metadata, target = item["metadata"], item.get("spec", {}).get("scaleTargetRef") or {}
+        if target.get("kind") != DEPLOYMENT or str(target.get("apiVersion", "apps/v1")).partition("/")[0] != "apps":
+            continue
+        key = ObjectKey(DEPLOYMENT, metadata.get("namespace", ""), str(target.get("name", "")))
+        keda = (metadata.get("labels") or {}).get(KEDA_LABEL)
+        maker = f" of KEDA ScaledObject {keda}" if keda else ""
+        found[key] = f"HorizontalPodAutoscaler {metadata.get('namespace', '')}/{metadata['name']}{maker}"
+    return found

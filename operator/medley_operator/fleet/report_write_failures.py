@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import Condition, LLMService
 from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.conditions import APPLY_FAILED, ConditionStatus, Draft, merge
 from medley_operator.domain.values.labels import DEPLOYMENT
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -26,7 +26,6 @@ from medley_operator.domain.values.snapshot import (
 )
 from medley_operator.kube.errors import NAME_CONFLICT
 
-APPLY_FAILED = "ApplyFailed"
 CHILD_EVENTS = frozenset({"ScaledUp", "ScaledDown", "VariantRemoved", "RouteUpdated"})
 """Events of the domain about a written child; for a service with failures they would be repeated each round."""
 

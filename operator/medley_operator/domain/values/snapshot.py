@@ -103,6 +103,8 @@ class Snapshot:
     """When it was taken, on the operator's monotonic clock."""
     pods: tuple[Manifest, ...] = ()
     """Pods of our Deployments, in rounds where one of them may have become Ready."""
+    autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 
@@ -116,6 +118,20 @@ class LoadBasis:
 
     measured_rps: float
     forecast_margin: float | None = None
+
+
+FieldKey = tuple[ObjectKey, str]
+"""An object and the path of one of its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A field that was not as we set it, at these times of the snapshots' clock, and was set to `wanted` each time.
+    `left`: it is not set again for now, since others take it back."""
+
+    wanted: str
+    at_seconds: tuple[float, ...]
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +153,8 @@ class ServiceMemory:
     basis: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)
     waiting_since: float | None = None
+    taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
+    """Fields of its children that others change."""
 
 
 @dataclass(frozen=True, slots=True)

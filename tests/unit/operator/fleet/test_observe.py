@@ -13,8 +13,8 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.startups import StartupWatch
-from medley_operator.kube.errors import NotFound, Unavailable
-from medley_operator.kube.resources import GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
+from medley_operator.kube.errors import Forbidden, NotFound, Unavailable
+from medley_operator.kube.resources import AUTOSCALERS, GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.objects import child, service_manifest
@@ -119,6 +119,33 @@ async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None
     with pytest.raises(NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply -f crds/") as caught:
         await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()
     assert caught.value.reason == "CrdsNotInstalled"
+
+
+async def test_autoscalers_of_deployments_are_seen_and_may_be_forbidden() -> None:
+    client = FakeKubeClient()
+    keda = {"labels": {"scaledobject.keda.sh/name": "mine"}}
+    targets = [
+        ("hpa", {}, {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-l4"}),
+        ("keda", keda, {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100"}),
+        ("other", {}, {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "chat-l4"}),
+        ("strange", {}, {"apiVersion": "example.com/v1", "kind": "Deployment", "name": "web"}),
+    ]
+    for name, metadata, target in targets:
+        client.put(
+            {
+                "apiVersion": "autoscaling/v2",
+                "kind": "HorizontalPodAutoscaler",
+                "metadata": {"name": name, "namespace": "demo", **metadata},
+                "spec": {"scaleTargetRef": target},
+            }
+        )
+    observer = Observer(client=client, metrics=None, clock=lambda: 7.0)
+    assert (await observer.observe()).snapshot.autoscalers == {
+        ObjectKey("Deployment", "demo", "chat-l4"): "HorizontalPodAutoscaler demo/hpa",
+        ObjectKey("Deployment", "demo", "chat-h100"): "HorizontalPodAutoscaler demo/keda of KEDA ScaledObject mine",
+    }
+    client.failing["list", AUTOSCALERS.plural] = Forbidden("no right")
+    assert (await observer.observe()).snapshot.autoscalers == {}
 
 
 async def test_one_list_that_fails_fails_the_look() -> None:
