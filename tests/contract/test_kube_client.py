@@ -11,6 +11,9 @@ import pytest_asyncio
 
 from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.domain.cluster.owner import Owner, adopted
+from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.rollout.diff import differences, first_difference
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
 from medley_operator.domain.values.snapshot import EventNote, EventType, Manifest, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
@@ -20,6 +23,7 @@ from medley_operator.kube.errors import NAME_CONFLICT, Conflict, Forbidden, Inva
 from medley_operator.kube.official import OfficialKubeClient
 from medley_operator.kube.resources import DEPLOYMENTS, EVENTS, LLM_SERVICES, NODES, SERVICES, Resource
 from tests.contract.apiserver import Api
+from tests.unit.operator import factories
 
 pytestmark = pytest.mark.contract
 
@@ -131,18 +135,74 @@ async def test_a_deletion_meets_only_the_object_it_means(client: OfficialKubeCli
 
 
 async def test_what_others_made_is_a_name_conflict(client: OfficialKubeClient, namespace: str) -> None:
-    owner = await client.apply(llm_service(namespace))
-    uid = owner["metadata"]["uid"]
+    uid = (await client.apply(llm_service(namespace)))["metadata"]["uid"]
+    owner = Owner(namespace, "chat", uid)
     manifest = endpoint(namespace, "chat-l4", owner_uid=uid)
     key = key_of(manifest)
-    assert await check_owned(client, NOTHING_SEEN, key, uid=uid) is None
+    assert await check_owned(client, NOTHING_SEEN, key, owner=owner) is None
     foreign = manifest | {"metadata": {"name": "chat-l4", "namespace": namespace, "labels": {"app": "web"}}}
     await client.apply(foreign, field_manager="somebody")
     with pytest.raises(Conflict, match="does not belong to this LLMService") as caught:
-        await check_owned(client, NOTHING_SEEN, key, uid=uid)
+        await check_owned(client, NOTHING_SEEN, key, owner=owner)
     assert caught.value.reason == NAME_CONFLICT
     ours = await client.apply(endpoint(namespace, "chat-h100", owner_uid=uid))
-    assert await check_owned(client, NOTHING_SEEN, key_of(ours), uid=uid) == ours["metadata"]["uid"]
+    assert await check_owned(client, NOTHING_SEEN, key_of(ours), owner=owner) == ours["metadata"]["uid"]
+
+
+def engine(namespace: str, *, uid: str, environment: list[Manifest] | None = None) -> Manifest:
+    """A rendered Deployment, of a service with that uid."""
+    service = factories.service("chat")
+    metadata = service.metadata.model_copy(update={"namespace": namespace, "uid": uid})
+    manifest = render_deployment(
+        DeploymentInput(
+            service=service.model_copy(update={"metadata": metadata}),
+            profile=factories.profile(),
+            pool=factories.pool(tolerations=[{"key": "gpu"}]),
+            variant="l4",
+            layout="abcdefgh",
+            gpus_per_replica=1,
+            engine_flags=(),
+            replicas=0,
+            surge=True,
+        )
+    )
+    manifest["spec"]["template"]["spec"]["containers"][0]["env"] += environment or []
+    return manifest
+
+
+async def test_what_the_api_server_holds_is_equal_to_what_was_applied_whatever_others_add(
+    client: OfficialKubeClient, namespace: str
+) -> None:
+    uid = (await client.apply(llm_service(namespace)))["metadata"]["uid"]
+    first = await client.apply(engine(namespace, uid=uid, environment=[{"name": "OLD", "value": "1"}]))
+    assert first_difference(engine(namespace, uid=uid), first) == "spec.template.spec.containers[main].env[OLD]"
+    manifest = engine(namespace, uid=uid)
+    assert first_difference(manifest, await client.apply(manifest)) is None
+    metadata = {"name": manifest["metadata"]["name"], "namespace": namespace}
+    containers = [{"name": "main", "env": [{"name": "FOO", "value": "bar"}]}, {"name": "sidecar", "image": "proxy"}]
+    theirs = {"replicas": 3, "template": {"spec": {"containers": containers, "hostNetwork": False}}}
+    edited = await client.apply(
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": theirs}, field_manager="kubectl"
+    )
+    (found,) = differences(manifest, edited)
+    assert (found.path, found.manager) == ("spec.replicas", "kubectl")
+    assert first_difference(manifest, await client.apply(manifest)) is None
+
+
+@pytest.mark.parametrize("by", ["medley", "velero"])
+async def test_an_orphan_with_a_controller_that_is_gone_is_adopted(
+    client: OfficialKubeClient, namespace: str, by: str
+) -> None:
+    """One object has one controller at most, so the old reference steps back in the same write."""
+    uid = (await client.apply(llm_service(namespace)))["metadata"]["uid"]
+    former = engine(namespace, uid="6a3c1b1e-0000-4000-8000-000000000000")
+    orphan = await client.apply(former, field_manager=by)
+    owner = Owner(namespace, "chat", uid)
+    assert owner.may_adopt(orphan)
+    after = await client.apply(adopted(engine(namespace, uid=uid), orphan, uid=uid))
+    assert owner.controls(after)
+    assert after["metadata"]["uid"] == orphan["metadata"]["uid"]
+    assert after["metadata"]["generation"] == orphan["metadata"]["generation"]
 
 
 async def test_lists_are_whole_over_several_pages_and_filtered_by_label(

@@ -30,6 +30,7 @@ from medley_operator.domain.values.snapshot import (
     Snapshot,
 )
 from medley_operator.fleet.planning import plan_and_verify
+from medley_operator.fleet.project import pod_view
 from medley_planner.capacity import EngineKey, GridRatios, Speed, StepFactors, TableGroup
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.catalog import gpu
@@ -303,7 +304,7 @@ pods = st.builds(
 def test_pods_with_broken_times(found: list[dict[str, Any]], created_at: float) -> None:
     node = replace(make.node("node-1", pool_name="h100", gpus=8), created_at=created_at)
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=LIVE), observations={"dirty": make.found()})
-    snapshot = replace(snapshot, nodes=(node,), pods=tuple(found))
+    snapshot = replace(snapshot, nodes=(node,), pods=tuple(pod_view(each) for each in found))
     for decision in (each.decision for each in rounds(snapshot)):
         check_gauges(decision)
 

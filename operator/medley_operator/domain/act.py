@@ -16,6 +16,7 @@ from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
+from medley_operator.domain.rollout.drift import drift_of
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.httproute import is_accepted, observed_weights
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
@@ -131,21 +132,28 @@ def _outcome(
     targets = ReplicaTargets(
         replicas=step.replicas, desired=this.goal.replicas, weights=weights, surge=turn.intent.surge
     )
+    writes = ChildWrites() if kept else _writes(this, targets, view, claims, steps)
     outcome = ServiceDecision(
         candidate=candidate,
         goal=this.goal,
         running=this.running,
         targets=targets,
         rows=variant_rows(this, replicas=step.replicas, capacity=capacity, weights=weights or {}),
-        writes=ChildWrites() if kept else _writes(this, targets, view, claims),
+        writes=writes,
         route=route,
         gateways=view.gateways,
         same_model_as=turn.intent.same_model_as,
     )
+    if not kept:
+        waits = [each for each in (step.wait_seconds, writes.drift.wait_seconds) if each is not None]
+        after = replace(step.steps, taken_back=writes.drift.taken_back)
+        step = Shrink(step.replicas, min(waits, default=None), after)
     return outcome, step
 
 
-def _writes(this: ServiceRound, targets: ReplicaTargets, view: ActuatorView, claims: Claims) -> ChildWrites:
+def _writes(
+    this: ServiceRound, targets: ReplicaTargets, view: ActuatorView, claims: Claims, steps: ServiceSteps
+) -> ChildWrites:
     writes = child_writes(
         this.candidate,
         targets,
@@ -154,6 +162,7 @@ def _writes(this: ServiceRound, targets: ReplicaTargets, view: ActuatorView, cla
         children=view.children,
         claims=claims,
         gateway_api=view.gateways is not None,
+        drift=drift_of(this.candidate.service, view, steps.taken_back),
     )
     return permitted(writes, this.own)
 

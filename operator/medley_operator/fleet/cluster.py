@@ -16,12 +16,13 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, Runt
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.views import NodeView, PodView
-from medley_operator.fleet.parse import parse_object
+from medley_operator.fleet.parse import autoscaled, parse_object
 from medley_operator.fleet.project import node_view, plain, pod_view
 from medley_operator.fleet.reflector import Changed, Kind, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import (
+    AUTOSCALERS,
     BY_KIND,
     CHILDREN,
     GATEWAYS,
@@ -42,6 +43,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
     *(Kind(child, plain, label_selector=OURS) for child in CHILDREN),
     Kind(GATEWAYS, plain),
+    Kind(AUTOSCALERS, autoscaled),
 )
 
 
@@ -63,6 +65,8 @@ class ClusterView:
     children: Mapping[ObjectKey, Manifest]
     """Deployments, Services and HTTPRoutes that carry our managed-by label."""
     gateways: Mapping[ObjectKey, Manifest]
+    autoscalers: Mapping[ObjectKey, str]
+    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
     missing: Mapping[Resource, KubeError]
     available: frozenset[Resource]
     """All others."""
@@ -114,6 +118,7 @@ class ClusterCache:
             pods=self._ordered(PODS),
             children={key: value for child in CHILDREN for key, value in self._reflectors[child].store.values.items()},
             gateways=self._reflectors[GATEWAYS].store.values,
+            autoscalers=dict(self._ordered(AUTOSCALERS)),
             missing=missing,
             available=frozenset(errors.keys() - missing.keys()),
         )

@@ -21,6 +21,7 @@ from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, 
 from medley_operator.fleet.cluster import ClusterView
 from medley_operator.kube.errors import KubeError, NotFound
 from medley_operator.kube.resources import (
+    AUTOSCALERS,
     CHILDREN,
     GATEWAY_API,
     GATEWAYS,
@@ -114,6 +115,7 @@ class Observer:
             model_profiles=view.model_profiles,
             at_seconds=self.clock(),
             pods=view.pods,
+            autoscalers=view.autoscalers,
             unreadable={kind.kind: error.message for kind, error in unreadable.items()},
             histories={
                 key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
@@ -138,6 +140,7 @@ class Observer:
             rejected=view.rejected,
             children=view.children,
             gateways=_gateways(view),
+            autoscalers=view.autoscalers,
             at_seconds=self.clock(),
         )
 
@@ -158,7 +161,9 @@ def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
         lacking = isinstance(error, NotFound)
         if kind == LLM_SERVICES or (kind in NEEDED and not lacking):
             raise error
-    return {kind: error for kind, error in found.items() if not (kind in GATEWAY_API and isinstance(error, NotFound))}
+    # To know of autoscalers is of use and never vital.
+    may_lack = {AUTOSCALERS} | {kind for kind in GATEWAY_API if isinstance(found.get(kind), NotFound)}
+    return {kind: error for kind, error in found.items() if kind not in may_lack}
 
 
 def _with_way_out(kind: Resource, error: KubeError) -> KubeError:

@@ -11,13 +11,15 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.labels import DEPLOYMENT, key_of
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.refusal import Refusal
 from medley_planner.schema_faults import faults_of
 
 MAX_ERRORS_NAMED = 3
+KEDA_LABEL = "scaledobject.keda.sh/name"
+"""On the autoscalers that KEDA makes."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,3 +57,14 @@ def rejection_message(key: ObjectKey, error: ValidationError) -> str:
         f'{key} is not valid: {named}{more}. Correct it with "kubectl edit {BY_KIND[key.kind].plural}{where} '
         f'{key.name}", or update the CRDs together with the operator'
     )
+
+
+def autoscaled(item: Manifest) -> tuple[ObjectKey, str] | None:
+    """The Deployment that a HorizontalPodAutoscaler scales, with words for it; None where it scales none."""
+    metadata, target = item["metadata"], item.get("spec", {}).get("scaleTargetRef") or {}
+    if target.get("kind") != DEPLOYMENT or str(target.get("apiVersion", "apps/v1")).partition("/")[0] != "apps":
+        return None
+    key = ObjectKey(DEPLOYMENT, metadata.get("namespace", ""), str(target.get("name", "")))
+    keda = (metadata.get("labels") or {}).get(KEDA_LABEL)
+    maker = f" of KEDA ScaledObject {keda}" if keda else ""
+    return key, f"HorizontalPodAutoscaler {metadata.get('namespace', '')}/{metadata['name']}{maker}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import Condition, LLMService
 from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.conditions import APPLY_FAILED, ConditionStatus, Draft, merge
 from medley_operator.domain.values.labels import DEPLOYMENT
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -27,7 +27,6 @@ from medley_operator.domain.values.snapshot import (
 )
 from medley_operator.kube.errors import NAME_CONFLICT
 
-APPLY_FAILED = "ApplyFailed"
 WITHHELD = "Withheld"
 """The operator's mode kept the child from being written."""
 CHILD_EVENTS = frozenset({"ScaledUp", "ScaledDown", "VariantRemoved", "RouteUpdated"})

@@ -47,6 +47,8 @@ DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True)
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
+AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True)
+"""Only looked at, since one may scale a Deployment of ours. KEDA makes them too."""
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
 """The operator has one ConfigMap, its memory."""
 PODS = Resource("", "v1", "Pod", "pods", True)
@@ -61,5 +63,5 @@ CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""
 
-_OTHERS = (NODES, GATEWAYS, CONFIG_MAPS, PODS, LEASES, EVENTS)
+_OTHERS = (NODES, GATEWAYS, AUTOSCALERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
 BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}

@@ -126,6 +126,7 @@ def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
         **{(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN},
         **{(r.group, r.plural): [*read, "create", "patch", "delete"] for r in resources.CHILDREN},
         (resources.PODS.group, resources.PODS.plural): ["list"],
+        (resources.AUTOSCALERS.group, resources.AUTOSCALERS.plural): ["list"],
         (resources.EVENTS.group, resources.EVENTS.plural): ["create"],
     }
 

@@ -27,6 +27,8 @@ class RunningVariant:
     ready: int
     gpus_per_replica: int
     drained: bool
+    paused: bool = False
+    """Its replicas stay as they are until a person resumes it."""
 
 
 Children = Mapping[ObjectKey, Manifest]
@@ -111,6 +113,7 @@ def running_variant(deployment: Manifest) -> RunningVariant:
         ready=int(status.get("readyReplicas", 0) or 0),
         gpus_per_replica=_gpus(deployment),
         drained=replicas == 0 and seen and pods == 0,
+        paused=spec.get("paused") is True,
     )
 
 
@@ -128,7 +131,7 @@ def _gpus(deployment: Manifest) -> int:
 
 
 def _count(value: object) -> int:
-    """A whole number of devices, as "1k" is one too; 0 for what is none."""
+    """A whole number of devices, as "1k" is one too; 0 for anything else."""
     try:
         return int(quantity(str(value)))
     except (ValueError, OverflowError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.report.others import changes_by_others, paused_message
 from medley_operator.domain.report.route_problem import conflict_message, route_problem, service_url
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
@@ -25,6 +26,7 @@ READY, PLAN_READY = "Ready", "PlanReady"
 METRICS_AVAILABLE, CAPACITY_AVAILABLE = "MetricsAvailable", "CapacityAvailable"
 WORKLOADS_READY, ROUTING_READY = "WorkloadsReady", "RoutingReady"
 MODEL_NAME_UNIQUE, SLO_ATTAINABLE = "ModelNameUnique", "SLOAttainable"
+CHILDREN_UNCHANGED = "ChildrenUnchanged"
 NOT_PLANNED = "NotPlanned"
 """Reason of a condition that is Unknown."""
 
@@ -80,6 +82,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     if not outcome.rows:
         return Draft(_UNKNOWN, NOT_PLANNED, "unknown, because no replica is planned and none runs")
+    paused = [variant for _, variant in sorted(outcome.running.items()) if variant.paused]
+    if paused:
+        return Draft(_FALSE, "Paused", paused_message(outcome.candidate.key.namespace, paused))
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
     if waiting:
         return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
@@ -121,6 +126,12 @@ def _same_model(outcome: ServiceDecision) -> Draft | None:
     return Draft(_FALSE, "SameModelName", message)
 
 
+def _children(outcome: ServiceDecision) -> Draft | None:
+    """Informational, only where False."""
+    found = changes_by_others(outcome.writes.drift)
+    return None if found is None else Draft(_FALSE, found.reason, found.message)
+
+
 def _missed_targets(outcome: ServiceDecision) -> Draft | None:
     """Where the plan, simulated, falls short of the percentile. One that was not simulated this round is as it was
     before, if it is the same plan."""
@@ -160,6 +171,7 @@ SERVICE_CONDITIONS = (
     ServiceCondition(CAPACITY_AVAILABLE, _capacity),
     ServiceCondition(WORKLOADS_READY, _workloads, warned=True, ordinary=("Progressing",)),
     ServiceCondition(ROUTING_READY, _routing, warned=True, ordinary=("NoReadyReplicas",)),
+    ServiceCondition(CHILDREN_UNCHANGED, _children, warned=True),
     ServiceCondition(MODEL_NAME_UNIQUE, _same_model),
     ServiceCondition(SLO_ATTAINABLE, _missed_targets),
 )
@@ -177,7 +189,7 @@ def unreadable_drafts(ready: int, refusal: Refusal) -> dict[str, Draft]:
     drafts = {
         condition.type: Draft(_UNKNOWN, NOT_PLANNED, "unknown, because the spec is not valid")
         for condition in SERVICE_CONDITIONS
-        if condition.type not in (MODEL_NAME_UNIQUE, SLO_ATTAINABLE)
+        if condition.type not in (CHILDREN_UNCHANGED, MODEL_NAME_UNIQUE, SLO_ATTAINABLE)
     }
     drafts[READY] = (
         Draft(_TRUE, "Serving", f"{ready} replicas are Ready and stay as they are")

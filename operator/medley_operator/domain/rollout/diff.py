@@ -48,7 +48,7 @@ class Difference:
     path: str
     manager: str
     wanted: str
-    """What we set, as JSON; "" where we set nothing any more."""
+    """The value that we set, as JSON; "" where we set nothing any more."""
 
 
 def differences(desired: Manifest, observed: Manifest) -> Iterator[Difference]:
@@ -151,7 +151,7 @@ def _same_quantity(desired: Any, observed: Any) -> bool:
 
 
 def _owned_fields(observed: Manifest) -> Manifest:
-    """What we set at the last apply, as `fieldsV1`."""
+    """The fields that we set at the last apply, as `fieldsV1`."""
     for entry in observed.get("metadata", {}).get("managedFields") or []:
         if _is_ours(entry):
             return dict(entry.get("fieldsV1") or {})

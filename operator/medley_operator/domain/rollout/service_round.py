@@ -82,6 +82,7 @@ def variant_scale(turn: ServiceRound, name: str) -> VariantScale:
         desired=turn.goal.replicas.get(name, 0),
         current=running.replicas if running is not None else 0,
         ready=running.ready if running is not None else 0,
+        paused=running is not None and running.paused,
     )
 
 

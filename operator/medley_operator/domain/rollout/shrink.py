@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from medley_operator.domain.cluster.children import RunningVariant
+from medley_operator.domain.values.snapshot import FieldKey, TakenBack
 
 SHRINK_SHARE = 0.5
 """Of the Ready replicas of a variant, at most this share goes at once, or one."""
@@ -24,11 +25,13 @@ ROUTE_SECONDS = 2.0
 @dataclass(frozen=True, slots=True)
 class ServiceSteps:
     """What is remembered of the steps of one service: since when its route has the weights that it has, and when Ready
-    replicas of each variant last went. Losing it only delays a step. Times are those of the operator's clock."""
+    replicas of each variant last went, and which fields others take back. Losing it only delays a step. Times are those
+    of the operator's clock."""
 
     weights: Mapping[str, int] | None = None
     weights_since: float = 0.0
     shrunk_at: Mapping[str, float] = field(default_factory=dict)
+    taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
 
     def seen(self, weights: Mapping[str, int] | None, *, at_seconds: float) -> ServiceSteps:
         """With a look at the accepted weights of the route; None where there are none or they are not accepted."""

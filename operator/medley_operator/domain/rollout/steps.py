@@ -18,18 +18,22 @@ from medley_operator.domain.values.service_key import ServiceKey
 class VariantScale:
     """One variant of one service: replicas that the plan wants, that its Deployment asks for now, and that are Ready.
 
-    `current` is 0 where there is no Deployment.
+    `current` is 0 where there is no Deployment. A `paused` one keeps what it has.
     """
 
     desired: int
     current: int
     ready: int
+    paused: bool = False
 
 
 def next_replicas(variants: Mapping[str, VariantScale], *, excused: frozenset[str] = frozenset()) -> dict[str, int]:
     """Replicas to apply now, by variant. Nobody waits for a variant in `excused`."""
     applied: dict[str, int] = {}
     for name, scale in variants.items():
+        if scale.paused:
+            applied[name] = scale.current
+            continue
         if scale.desired >= scale.current:
             applied[name] = scale.desired
             continue

@@ -14,7 +14,7 @@ from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.cluster.children import RunningVariant, of_kind
 from medley_operator.domain.cluster.owner import adopted
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
-from medley_operator.domain.rollout.diff import first_difference
+from medley_operator.domain.rollout.drift import Drift, DriftReport, Repair, repair
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service, service_names
 from medley_operator.domain.values import labels
@@ -60,6 +60,7 @@ class ChildWrites:
     applies: tuple[Apply, ...] = ()
     deletes: tuple[Delete, ...] = ()
     conflicts: tuple[OwnerConflict, ...] = ()
+    drift: DriftReport = field(default_factory=DriftReport)
 
 
 def child_writes(
@@ -71,6 +72,7 @@ def child_writes(
     children: Mapping[ObjectKey, Manifest],
     claims: Claims,
     gateway_api: bool,
+    drift: Drift,
 ) -> ChildWrites:
     """Applies (Services first, the route last) and deletes of one service; `own` are its children."""
     gone = _gone(candidate, targets, running)
@@ -88,26 +90,35 @@ def child_writes(
         )
         wanted = (*wanted, route)
     free = [manifest for manifest in wanted if holders[labels.key_of(manifest)] is None]
+    seen = [(manifest, own.get(labels.key_of(manifest))) for manifest in free]
+    repairs = {labels.key_of(each): repair(each, found, drift) for each, found in seen if found is not None}
     return ChildWrites(
-        applies=_applies(candidate, free, own=own),
+        applies=_applies(candidate, free, repairs, own=own),
         deletes=_deletes(candidate, {labels.key_of(manifest) for manifest in wanted}, running, gone=gone, own=own),
+        drift=DriftReport.of(
+            repairs.values(), autoscaled={key: name for key, name in drift.autoscalers.items() if key in repairs}
+        ),
         conflicts=tuple(OwnerConflict(key=key, holder=holder) for key, holder in holders.items() if holder is not None),
     )
 
 
 def _applies(
-    candidate: ServiceCandidate, wanted: Iterable[Manifest], *, own: Mapping[ObjectKey, Manifest]
+    candidate: ServiceCandidate,
+    wanted: Iterable[Manifest],
+    repairs: Mapping[ObjectKey, Repair],
+    *,
+    own: Mapping[ObjectKey, Manifest],
 ) -> tuple[Apply, ...]:
-    """Those that are missing or that differ."""
-    applies: list[Apply] = []
+    """Those that are missing, and those that are to be put back."""
+    uid = candidate.service.metadata.uid
+    manifests: list[Manifest] = []
     for manifest in wanted:
-        observed = own.get(labels.key_of(manifest))
-        if observed is None:
-            applies.append(Apply(service=candidate.key, manifest=manifest))
-        elif first_difference(manifest, observed) is not None:
-            kept = adopted(manifest, observed, uid=candidate.service.metadata.uid)
-            applies.append(Apply(service=candidate.key, manifest=kept))
-    return tuple(applies)
+        key = labels.key_of(manifest)
+        if key not in repairs:
+            manifests.append(manifest)
+        elif (mended := repairs[key].manifest) is not None:
+            manifests.append(adopted(mended, own[key], uid=uid))
+    return tuple(Apply(service=candidate.key, manifest=manifest) for manifest in manifests)
 
 
 def _gone(

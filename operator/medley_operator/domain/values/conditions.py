@@ -15,6 +15,10 @@ from medley_operator.api.v1alpha1 import Condition
 MAX_MESSAGE_LENGTH = 1024
 
 
+APPLY_FAILED = "ApplyFailed"
+"""Reason of a condition where a child could not be written."""
+
+
 class ConditionStatus(StrEnum):
     TRUE = "True"
     FALSE = "False"

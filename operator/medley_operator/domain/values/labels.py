@@ -130,8 +130,9 @@ def layout_hash(
     engine_flags: Iterable[tuple[str, str]],
     kv_format: str,
 ) -> str:
-    """What makes a variant what it is, in characters that a name may hold. What is not in it (the image, arguments that
-    users add) rolls inside the Deployment.
+    """Hash of all that makes a variant what it is, in characters that a name may hold.
+
+    What is not in it (the image, arguments that users add) rolls inside the Deployment.
 
     The owner's name is in it and not its uid: after a restore from a backup the uid is another, and what serves must
     keep its name. Service and variant are in it so that "a" + "b-c" and "a-b" + "c" differ, as do long names that are
@@ -143,5 +144,5 @@ def layout_hash(
 
 
 def variant_object_name(*, service: str, variant: str, layout: str) -> str:
-    """Name of the Deployment and of the Service of one variant. A long one is cut: the hash tells it from others."""
+    """Name of the Deployment and of the Service of one variant. A long one is cut: the hash tells them apart."""
     return f"{f'{service}-{variant}'[: MOST_NAME - len(layout) - 1].rstrip('-.')}-{layout}"

@@ -106,6 +106,8 @@ class Snapshot:
     """Pods that hold or ask for extended resources, of anybody, and those that carry our managed-by label."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
+    autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 
@@ -117,6 +119,7 @@ class Snapshot:
             rejected=self.rejected,
             children=self.children,
             gateways=self.gateways,
+            autoscalers=self.autoscalers,
             at_seconds=self.at_seconds,
         )
 
@@ -133,6 +136,8 @@ class ActuatorView:
     rejected: tuple[InvalidObject, ...]
     children: Mapping[ObjectKey, Manifest]
     gateways: frozenset[tuple[str, str]] | None
+    autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
     at_seconds: float = 0.0
 
 
@@ -145,6 +150,20 @@ class LoadBasis:
 
     measured_rps: float
     forecast_margin: float | None = None
+
+
+FieldKey = tuple[ObjectKey, str]
+"""An object and the path of one of its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A field that was not as we set it, at these times of the snapshots' clock, and was set to `wanted` each time.
+    `left`: it is not set again for now, since others take it back."""
+
+    wanted: str
+    at_seconds: tuple[float, ...]
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +185,8 @@ class ServiceMemory:
     basis: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)
     waiting_since: float | None = None
+    taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
+    """Fields of its children that others change."""
 
 
 @dataclass(frozen=True, slots=True)

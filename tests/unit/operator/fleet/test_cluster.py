@@ -8,9 +8,11 @@ import pytest
 
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.snapshot import ObjectKey
-from medley_operator.fleet.cluster import KINDS, ClusterCache, SeenWrites
+from medley_operator.fleet.cluster import KINDS, ClusterCache
 from medley_operator.kube.errors import Conflict, Forbidden, NotFound
+from medley_operator.kube.layer import Noted
 from medley_operator.kube.resources import (
+    AUTOSCALERS,
     CHILDREN,
     GATEWAY_API,
     GATEWAYS,
@@ -28,7 +30,7 @@ from tests.unit.operator.fleet.test_project import node, pod
 
 
 def test_children_are_chosen_by_label_and_pods_that_succeeded_are_not_sent() -> None:
-    assert {kind.resource for kind in KINDS} == {*OWN, NODES, PODS, *CHILDREN, GATEWAYS}
+    assert {kind.resource for kind in KINDS} == {*OWN, NODES, PODS, *CHILDREN, GATEWAYS, AUTOSCALERS}
     chosen = {kind.resource: (kind.label_selector, kind.field_selector) for kind in KINDS}
     for resource in CHILDREN:
         assert chosen[resource] == (f"{MANAGED_BY}={MANAGED_BY_VALUE}", "")
@@ -88,7 +90,7 @@ async def test_what_is_written_is_seen_at_once_and_wakes_nobody() -> None:
     told: list[str] = []
     async with following(client) as cache:
         cache.subscribe(lambda kind, key, old, new: told.append(kind))
-        writer = SeenWrites(client, cache)
+        writer = Noted(client, put=cache.put)
         written = await writer.apply(child("Deployment", "chat-l4"))
         key = ObjectKey("Deployment", "demo", "chat-l4")
         assert cache.view().children[key]["metadata"]["uid"] == written["metadata"]["uid"]
@@ -96,7 +98,7 @@ async def test_what_is_written_is_seen_at_once_and_wakes_nobody() -> None:
         await writer.apply({"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "demo"}})
         with pytest.raises(Conflict):
             await writer.delete(key, uid="other")
-        await writer.create_event({"reason": "Seen"})
+        await writer.create_event({"reason": "Seen", "regarding": {"name": "chat"}})
     assert told == []
     assert client.writes() == [
         ("apply", "Deployment chat-l4"), ("apply", "ConfigMap c"), ("delete", "Deployment chat-l4"), ("event", "Seen")
@@ -120,7 +122,7 @@ async def test_ready_waits_for_the_slowest_kind() -> None:
     class Slow(FakeKubeClient):
         released = asyncio.Event()
 
-        async def pages(self, resource: Resource, *, label_selector: str = "", field_selector: str = ""):  # type: ignore[no-untyped-def,override]  # noqa: ANN202
+        async def pages(self, resource: Resource, *, label_selector: str = "", field_selector: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
             if resource == LLM_SERVICES:
                 await self.released.wait()
             async for page in super().pages(resource, label_selector=label_selector):

@@ -12,7 +12,7 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
 from medley_operator.kube.errors import Forbidden, NotFound
-from medley_operator.kube.resources import GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
+from medley_operator.kube.resources import AUTOSCALERS, GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.looks import following, look
@@ -95,6 +95,33 @@ async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None
     with pytest.raises(NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply -f crds/") as caught:
         await look(client)
     assert caught.value.reason == "CrdsNotInstalled"
+
+
+async def test_autoscalers_of_deployments_are_seen_and_may_be_forbidden() -> None:
+    client = FakeKubeClient()
+    keda = {"labels": {"scaledobject.keda.sh/name": "mine"}}
+    targets = [
+        ("hpa", {}, {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-l4"}),
+        ("keda", keda, {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100"}),
+        ("other", {}, {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "chat-l4"}),
+        ("strange", {}, {"apiVersion": "example.com/v1", "kind": "Deployment", "name": "web"}),
+    ]
+    for name, metadata, target in targets:
+        client.put(
+            {
+                "apiVersion": "autoscaling/v2",
+                "kind": "HorizontalPodAutoscaler",
+                "metadata": {"name": name, "namespace": "demo", **metadata},
+                "spec": {"scaleTargetRef": target},
+            }
+        )
+    assert (await look(client)).snapshot.autoscalers == {
+        ObjectKey("Deployment", "demo", "chat-l4"): "HorizontalPodAutoscaler demo/hpa",
+        ObjectKey("Deployment", "demo", "chat-h100"): "HorizontalPodAutoscaler demo/keda of KEDA ScaledObject mine",
+    }
+    client.failing["list", AUTOSCALERS.plural] = Forbidden("no right")
+    observed = await look(client)
+    assert (observed.snapshot.autoscalers, observed.degraded) == ({}, "")
 
 
 async def test_a_missing_crd_of_ours_is_empty_and_told_and_stops_nothing_else() -> None:

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.labels import (
+    LAYOUT,
+    MANAGED_BY,
+    VARIANT,
+    key_of,
+    owner_reference,
+    pod_selector,
+    variant_object_name,
+)
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     ActuatorView,
@@ -120,6 +128,56 @@ async def test_a_child_of_a_former_service_of_the_same_name_is_left_alone(client
     await publish(client, snapshot(service(), children=[old]), decision(applies=[child("Deployment", "chat-l4")]))
     assert client.objects[key_of(old)] == old
     assert conditions(client)["WorkloadsReady"][1] == "NameConflict"
+
+
+def deployment(**metadata: object) -> Manifest:
+    """A Deployment of our form."""
+    name = variant_object_name(service="chat", variant="l4", layout="abcdefgh")
+    made = child("Deployment", name)
+    made["metadata"] = {**made["metadata"], **metadata}
+    made["metadata"]["labels"] |= {VARIANT: "l4", LAYOUT: "abcdefgh"}
+    made["spec"] = {"selector": {"matchLabels": pod_selector(service="chat", variant="l4", layout="abcdefgh")}}
+    return made
+
+
+@pytest.mark.parametrize("owners", [[], [owner_reference(service="chat", uid="uid-before-the-restore")]])
+async def test_an_orphan_that_is_plainly_ours_is_adopted(client: FakeKubeClient, owners: list[Manifest]) -> None:
+    orphan = client.put(deployment(ownerReferences=owners))
+    troubles, _ = await publish(client, snapshot(service(), children=[orphan]), decision(applies=[deployment()]))
+    assert troubles == 0
+    after = client.objects[key_of(orphan)]["metadata"]
+    assert (after["uid"], after["ownerReferences"][0]["uid"]) == (orphan["metadata"]["uid"], "uid-chat")
+
+
+async def test_an_orphan_is_not_adopted_for_a_service_that_is_leaving(client: FakeKubeClient) -> None:
+    """`kubectl delete --cascade=orphan` just now: an owner that goes would take the orphan along."""
+    client.objects[CHAT_KEY]["metadata"]["deletionTimestamp"] = NOW
+    orphan = client.put(deployment(ownerReferences=[]))
+    await publish(client, snapshot(service(), children=[orphan]), decision(applies=[deployment()]))
+    assert client.writes() == []
+
+
+async def test_our_deployment_without_its_label_is_found_by_name_and_put_back(client: FakeKubeClient) -> None:
+    """The list by label lacks it; its owner says whose it is."""
+    held = deployment()
+    del held["metadata"]["labels"][MANAGED_BY]
+    client.put(held)
+    troubles, _ = await publish(client, snapshot(service()), decision(applies=[deployment()]))
+    assert troubles == 0
+    assert client.objects[key_of(held)]["metadata"]["labels"][MANAGED_BY] == "medley"
+    assert conditions(client) == {}
+
+
+async def test_a_name_conflict_heals_when_the_other_object_goes(client: FakeKubeClient) -> None:
+    made = deployment()
+    client.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {**made["metadata"], "ownerReferences": []}})
+    client.objects[key_of(made)]["metadata"]["labels"] = {}
+    await publish(client, snapshot(service()), decision(applies=[made]))
+    assert conditions(client)["WorkloadsReady"][1] == "NameConflict"
+    del client.objects[key_of(made)]
+    troubles, _ = await publish(client, snapshot(service()), decision(applies=[made]))
+    assert troubles == 0
+    assert key_of(made) in client.objects
 
 
 async def test_a_failure_is_told_once_and_stops_nothing_else(client: FakeKubeClient) -> None:

@@ -259,3 +259,72 @@ def test_names_of_the_greatest_length_are_cut_and_differ() -> None:
     names = [key.name for key in steady.snapshot.children if key.kind == "Deployment"]
     assert len(set(names)) == 2
     assert all(len(name) <= 63 for name in names)
+
+
+def later(earlier: Round, seconds: float, **fields: Any) -> Snapshot:
+    """The cluster after the round, as a look at that time sees it."""
+    return replace(make.carried_out(earlier.snapshot, earlier.decision), at_seconds=seconds, **fields)
+
+
+def test_a_client_in_a_loop_gets_five_writes_and_is_named() -> None:
+    """An admission policy that rewrites the image made one PATCH each round, with all conditions green."""
+    current = settle(make.snapshot(make.service(spec=named("h100", 1)), pools=[H100]))
+    key = current.child("Deployment", "main")[0]
+    writes, told = 0, []
+    for number in range(12):
+        snapshot = later(current, 30.0 * (number + 1))
+        child = copy.deepcopy(snapshot.children[key])
+        child["spec"]["template"]["spec"]["containers"][0]["image"] = "mirror.example.com/vllm:v0.32.0"
+        snapshot = replace(snapshot, children={**snapshot.children, key: child})
+        at_seconds = current.at_seconds + 30.0
+        current = run(snapshot, current.memory, steps=current.steps, at_seconds=at_seconds)
+        writes += len(current.decision.applies)
+        told += current.reasons()
+    assert writes == 5
+    assert told == ["DriftContention"]
+    condition = current.condition("ChildrenUnchanged")
+    assert (condition.status, condition.reason) == ("False", "DriftContention")
+    assert f"Deployment demo/{key.name}: spec.template.spec.containers[main].image" in condition.message
+
+
+def test_an_autoscaler_on_our_deployment_is_told_and_not_fought() -> None:
+    """An HPA with minReplicas 4 and the plan's 1 wrote 1 and 4 in turn, with all conditions green."""
+    steady = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=1)), pools=[H100]))
+    key, child = steady.child("Deployment", "main")
+    child["spec"]["replicas"] = 4
+    hpa = {key: "HorizontalPodAutoscaler demo/mine"}
+    scaled = run(replace(steady.with_child(key, child), autoscalers=hpa), steady.memory)
+    assert not scaled.decision.applies
+    condition = scaled.condition("ChildrenUnchanged")
+    assert condition.reason == "ConflictingAutoscaler"
+    assert f"HorizontalPodAutoscaler demo/mine scales Deployment demo/{key.name}" in condition.message
+    gone = run(later(scaled, 60.0, autoscalers={}), scaled.memory)
+    assert gone.replicas() == {"llama-main": 2}, "half of the four at once"
+    with pytest.raises(StopIteration):
+        gone.condition("ChildrenUnchanged")
+
+
+def test_what_others_add_to_a_pod_is_told() -> None:
+    steady = settle(make.snapshot(make.service(spec=named("h100", 1)), pools=[H100]))
+    key, child = steady.child("Deployment", "main")
+    child["spec"]["template"]["spec"]["hostNetwork"] = True
+    done = run(steady.with_child(key, child), steady.memory)
+    assert not done.decision.applies
+    assert done.condition("ChildrenUnchanged").reason == "ChangedByOthers"
+    assert "spec.template.spec.hostNetwork" in done.condition("ChildrenUnchanged").message
+
+
+def test_a_paused_deployment_keeps_its_replicas_and_is_told() -> None:
+    steady = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=2)), pools=[A100, H100]))
+    key, child = steady.child("Deployment", "main")
+    child["spec"]["paused"] = True
+    paused = steady.with_child(key, child)
+    for after in (named("h100", 1, replicas=4), named("h100", 1, replicas=1)):
+        done = run(changed(paused, make.service(spec=after, generation=2)), steady.memory)
+        assert not done.decision.applies
+        condition = done.condition("WorkloadsReady")
+        assert (condition.status, condition.reason) == ("False", "Paused")
+        assert f"kubectl rollout resume deployment/{key.name} -n demo" in condition.message
+    moved = settle(changed(paused, make.service(spec=named("a100", 1, replicas=2), generation=2)))
+    assert key in moved.snapshot.children
+    assert moved.condition("WorkloadsReady").reason == "Paused"

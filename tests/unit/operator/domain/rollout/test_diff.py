@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.rollout.diff import first_difference
+from medley_operator.domain.rollout.diff import differences, first_difference
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service
 from medley_operator.domain.values.snapshot import Manifest
@@ -98,3 +98,58 @@ def test_absent_is_equal_to_empty_but_not_to_a_value() -> None:
     assert first_difference({"a": {}, "b": []}, {}) is None
     assert first_difference({"a": {"b": 1}}, {}) == "a"
     assert first_difference({"a": 1}, {"a": True}) == "a"
+
+
+def pod_of(manifest: Manifest) -> Manifest:
+    spec: Manifest = manifest["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda pod: pod["containers"][0]["env"].insert(0, {"name": "FOO", "value": "bar"}),
+        lambda pod: pod["containers"].insert(0, {"name": "sidecar", "image": "proxy"}),
+        lambda pod: pod["tolerations"].insert(0, {"key": "spot", "operator": "Exists"}),
+        lambda pod: pod["tolerations"].reverse(),
+        lambda pod: pod["volumes"].append({"name": "extra", "emptyDir": {}}),
+        lambda pod: pod["containers"][0]["volumeMounts"].insert(0, {"name": "extra", "mountPath": "/extra"}),
+        lambda pod: pod["containers"][0]["ports"].append({"containerPort": 9000, "protocol": "TCP"}),
+        lambda pod: pod["containers"][0]["resources"]["limits"].update({"ephemeral-storage": "1Gi"}),
+        lambda pod: pod.update(hostNetwork=True),
+    ],
+    ids=["env", "sidecar", "toleration", "order", "volume", "mount", "port", "limit", "host-network"],
+)
+def test_what_others_add_is_no_difference(add: Callable[[Manifest], None]) -> None:
+    """`kubectl set env` and mutating policies made one write each round, for ever."""
+    held = copy.deepcopy(make.with_defaults(deployment()))
+    add(pod_of(held))
+    held["metadata"]["annotations"] = {"team": "a"}
+    assert first_difference(deployment(), held) is None
+
+
+def owned(fields: Manifest) -> Manifest:
+    held = copy.deepcopy(make.with_defaults(deployment()))
+    held["metadata"]["managedFields"] = [
+        {"manager": "medley", "operation": "Apply", "fieldsV1": fields},
+        {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+    ]
+    return held
+
+
+def test_what_we_set_before_and_not_now_is_a_difference() -> None:
+    env = {"f:env": {'k:{"name":"HF_TOKEN"}': {".": {}, "f:name": {}}, 'k:{"name":"OLD"}': {".": {}, "f:value": {}}}}
+    containers = {"f:containers": {'k:{"name":"main"}': env}}
+    held = owned({"f:spec": {"f:template": {"f:spec": containers}}})
+    assert first_difference(deployment(), held) == "spec.template.spec.containers[main].env[OLD]"
+    del env["f:env"]['k:{"name":"OLD"}']
+    assert first_difference(deployment(), held) is None
+    held = owned({"f:metadata": {"f:annotations": {"f:old": {}}}})
+    assert first_difference(deployment(), held) == "metadata.annotations"
+
+
+def test_a_difference_names_who_else_manages_the_field() -> None:
+    held = owned({})
+    held["spec"]["replicas"] = 9
+    (found,) = differences(deployment(), held)
+    assert (found.path, found.manager, found.wanted) == ("spec.replicas", "kubectl-edit", "3")

@@ -22,6 +22,12 @@ def test_old_goes_when_new_is_ready() -> None:
     assert next_replicas(variants) == {"l4": 0, "h100": 1}
 
 
+def test_a_paused_variant_keeps_what_it_has_and_is_waited_for() -> None:
+    paused = VariantScale(desired=4, current=2, ready=2, paused=True)
+    old = VariantScale(desired=0, current=3, ready=3)
+    assert next_replicas({"l4": paused, "h100": old}) == {"l4": 2, "h100": 3}
+
+
 def test_plain_scale_down_waits_for_nothing() -> None:
     assert next_replicas({"l4": VariantScale(desired=1, current=4, ready=3)}) == {"l4": 1}
 
