@@ -298,7 +298,7 @@ def test_an_autoscaler_on_our_deployment_is_told_and_not_fought() -> None:
     condition = scaled.condition("ChildrenUnchanged")
     assert condition.reason == "ConflictingAutoscaler"
     assert f"HorizontalPodAutoscaler demo/mine scales Deployment demo/{key.name}" in condition.message
-    gone = run(later(scaled, 60.0, autoscalers={}), scaled.memory)
+    gone = run(later(scaled, 60.0, autoscalers={}), scaled.memory, steps=scaled.steps, at_seconds=60.0)
     assert gone.replicas() == {"llama-main": 2}, "half of the four at once"
     with pytest.raises(StopIteration):
         gone.condition("ChildrenUnchanged")
