@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from medley_operator.domain.rollout.diff import Difference, differences, manager_of, shown
+from medley_operator.domain.rollout.diff import Difference, Path, differences, manager_of, shown
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.conditions import APPLY_FAILED
@@ -25,8 +25,8 @@ WINDOW_SECONDS = 600.0
 SETTLE_SECONDS = 5.0
 """A look may be that old: a difference seen this soon after our write is not yet another's."""
 _REPLICAS = "spec.replicas"
-_POD = ("f:spec", "f:template", "f:spec")
-_NEUTRAL = (None, False, "", [], {})
+_POD: Path = ("f:spec", "f:template", "f:spec")
+_NEUTRAL: tuple[object, ...] = (None, False, "", [], {})
 _POD_FIELDS: Mapping[str, object] = {
     "affinity": None,
     "hostIPC": False,
@@ -164,7 +164,7 @@ def added(desired: Manifest, observed: Manifest) -> Iterable[ForeignChange]:
     if desired.get("kind") != labels.DEPLOYMENT:
         return
     mine, theirs = (each.get("spec", {}).get("template", {}).get("spec", {}) for each in (desired, observed))
-    paths = [
+    paths: list[Path] = [
         (*_POD, f"f:{name}")
         for name, default in _POD_FIELDS.items()
         if name not in mine and theirs.get(name) not in (*_NEUTRAL, default)
