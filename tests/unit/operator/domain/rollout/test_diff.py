@@ -144,7 +144,7 @@ def test_what_we_set_before_and_not_now_is_a_difference() -> None:
     containers = {"f:containers": {'k:{"name":"main"}': env}}
     held = owned({"f:spec": {"f:template": {"f:spec": containers}}})
     assert first_difference(deployment(), held) == "spec.template.spec.containers[main].env[OLD]"
-    del mine['k:{"name":"OLD"}']
+    del env["f:env"]['k:{"name":"OLD"}']
     assert first_difference(deployment(), held) is None
     held = owned({"f:metadata": {"f:annotations": {"f:old": {}}}})
     assert first_difference(deployment(), held) == "metadata.annotations"
