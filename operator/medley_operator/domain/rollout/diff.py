@@ -51,9 +51,30 @@ class Difference:
     """The value that we set, as JSON; "" where we set nothing any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A field or an item on the way down. Whole paths are made for differences alone, since most fields have none."""
+
+    above: _Place | None
+    name: str
+    """The field, or the list that the item is in."""
+    item: tuple[tuple[str, Any], ...] = ()
+    """The key of an item; empty for a field."""
+    is_quantity: bool = False
+
+    @property
+    def path(self) -> Path:
+        above = self.above.path if self.above is not None else ()
+        step = f"k:{json.dumps(dict(self.item), separators=(',', ':'))}" if self.item else f"f:{self.name}"
+        return (*above, step)
+
+
 def differences(desired: Manifest, observed: Manifest) -> Iterator[Difference]:
     """All of them, those that we want otherwise first."""
-    for path, wanted in _unequal(desired, observed, path=(), whole=False):
+    unequal: list[tuple[_Place | None, Any]] = []
+    _compare(desired, observed, None, unequal)
+    for place, wanted in unequal:
+        path = place.path if place is not None else ()
         yield Difference(shown(path), manager_of(observed, path), json.dumps(wanted, sort_keys=True))
     for path in _dropped(_owned_fields(observed), desired, path=()):
         yield Difference(shown(path), "", "")
@@ -76,78 +97,82 @@ def shown(path: Path) -> str:
     return text.lstrip(".")
 
 
-def _unequal(desired: Any, observed: Any, *, path: Path, whole: bool) -> Iterator[tuple[Path, Any]]:
-    if observed is None and desired in ({}, []):
-        return
+def _compare(desired: Any, observed: Any, at: _Place | None, unequal: list[tuple[_Place | None, Any]]) -> None:
+    """Appends each place that is otherwise, with what is wanted there."""
     if isinstance(desired, dict):
-        if not isinstance(observed, dict) or (whole and set(observed) - set(desired)):
-            yield path, desired
-            return
-        for name, mine in desired.items():
-            # A Deployment's `selector` holds matchLabels, a Service's holds the labels themselves: whole either way.
-            yield from _unequal(mine, observed.get(name), path=(*path, f"f:{name}"), whole=name in _WHOLE_MAPS)
+        _compare_maps(desired, observed, at, unequal)
     elif isinstance(desired, list):
-        if not isinstance(observed, list):
-            yield path, desired
-        elif (keys := _keys_of(path, desired)) is not None:
-            yield from _unequal_items(desired, observed, keys, path=path)
-        elif not _same_list(desired, observed, path=path):
-            yield path, desired
-    elif not _same_scalar(desired, observed, path=path):
-        yield path, desired
+        _compare_lists(desired, observed, at, unequal)
+    elif not _same_scalar(desired, observed, is_quantity=at is not None and at.is_quantity):
+        unequal.append((at, desired))
 
 
-def _unequal_items(
-    desired: list[Any], observed: list[Any], keys: tuple[str, ...], *, path: Path
-) -> Iterator[tuple[Path, Any]]:
-    held = {_item_step(item, keys): item for item in observed if isinstance(item, dict)}
-    for mine in desired:
-        step = _item_step(mine, keys)
-        yield from _unequal(mine, held.get(step), path=(*path, step), whole=False)
+def _compare_maps(
+    desired: Manifest, observed: Any, at: _Place | None, unequal: list[tuple[_Place | None, Any]]
+) -> None:
+    if not desired and observed is None:
+        return
+    # A Deployment's `selector` holds matchLabels, a Service's holds the labels themselves: whole either way.
+    whole = at is not None and not at.item and at.name in _WHOLE_MAPS
+    if not isinstance(observed, dict) or (whole and observed.keys() - desired.keys()):
+        unequal.append((at, desired))
+        return
+    inside = at is not None and (at.is_quantity or at.name in _QUANTITY_MAPS)
+    for name, mine in desired.items():
+        below = _Place(at, name, is_quantity=inside or name in _QUANTITY_FIELDS)
+        _compare(mine, observed.get(name), below, unequal)
 
 
-def _same_list(desired: list[Any], observed: list[Any], *, path: Path) -> bool:
+def _compare_lists(
+    desired: list[Any], observed: Any, at: _Place | None, unequal: list[tuple[_Place | None, Any]]
+) -> None:
+    if not desired and observed is None:
+        return
+    name = at.name if at is not None else ""
+    keys = _keys_of(name, desired)
+    if not isinstance(observed, list) or (keys is None and not _same_list(desired, observed, at, name=name)):
+        unequal.append((at, desired))
+    elif keys is not None:
+        held = {_item_key(item, keys): item for item in observed if isinstance(item, dict)}
+        for mine in desired:
+            key = _item_key(mine, keys)
+            _compare(mine, held.get(key), _Place(at, name, item=key), unequal)
+
+
+def _same_list(desired: list[Any], observed: list[Any], at: _Place | None, *, name: str) -> bool:
     def same(mine: Any, theirs: Any) -> bool:
-        return next(_unequal(mine, theirs, path=path, whole=False), None) is None
+        found: list[tuple[_Place | None, Any]] = []
+        _compare(mine, theirs, at, found)
+        return not found
 
-    if _name(path) in _SETS:
+    if name in _SETS:
         return all(any(same(mine, theirs) for theirs in observed) for mine in desired)
     return len(desired) == len(observed) and all(map(same, desired, observed))
 
 
-def _keys_of(path: Path, items: list[Any]) -> tuple[str, ...] | None:
+def _keys_of(name: str, items: list[Any]) -> tuple[str, ...] | None:
     """The fields that name the items; None where the list has none."""
-    for keys in _LIST_KEYS.get(_name(path), ()):
-        if items and all(isinstance(item, dict) and set(keys) <= set(item) for item in items):
+    for keys in _LIST_KEYS.get(name, ()):
+        if items and all(isinstance(item, dict) and item.keys() >= set(keys) for item in items):
             return keys
     return None
 
 
-def _item_step(item: Manifest, keys: tuple[str, ...]) -> str:
-    named = {key: item.get(key) for key in sorted(keys)}
-    return f"k:{json.dumps(named, separators=(',', ':'))}"
+def _item_key(item: Manifest, keys: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+    return tuple((key, item.get(key)) for key in keys)
 
 
-def _name(path: Path) -> str:
-    return path[-1].removeprefix("f:") if path else ""
-
-
-def _same_scalar(desired: Any, observed: Any, *, path: Path) -> bool:
-    if _is_quantity(path):
+def _same_scalar(desired: Any, observed: Any, *, is_quantity: bool) -> bool:
+    if is_quantity:
         return _same_quantity(desired, observed)
     return bool(desired == observed) and isinstance(desired, bool) == isinstance(observed, bool)
 
 
-def _is_quantity(path: Path) -> bool:
-    parts = [step.removeprefix("f:") for step in path]
-    return bool(parts) and (parts[-1] in _QUANTITY_FIELDS or any(part in _QUANTITY_MAPS for part in parts[:-1]))
-
-
 def _same_quantity(desired: Any, observed: Any) -> bool:
     try:
-        return observed is not None and quantity(desired) == quantity(observed)
+        return observed is not None and (desired == observed or quantity(desired) == quantity(observed))
     except ValueError:
-        return bool(desired == observed)
+        return False
 
 
 def _owned_fields(observed: Manifest) -> Manifest:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.rollout.diff import Difference, differences, manager_of, shown
+from medley_operator.domain.rollout.diff import Difference, Path, differences, manager_of, shown
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import APPLY_FAILED
 from medley_operator.domain.values.snapshot import ActuatorView, FieldKey, Manifest, ObjectKey, TakenBack
@@ -25,7 +25,7 @@ WINDOW_SECONDS = 600.0
 SETTLE_SECONDS = 2.0
 """What others change back is set again no sooner than this after our last write."""
 _REPLICAS = "spec.replicas"
-_POD = ("f:spec", "f:template", "f:spec")
+_POD: Path = ("f:spec", "f:template", "f:spec")
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], {})
 _POD_FIELDS: Mapping[str, object] = {
     "affinity": None,
@@ -172,7 +172,7 @@ def added(desired: Manifest, observed: Manifest) -> Iterable[ForeignChange]:
     if desired.get("kind") != labels.DEPLOYMENT:
         return
     mine, theirs = (each.get("spec", {}).get("template", {}).get("spec", {}) for each in (desired, observed))
-    paths: list[tuple[str, ...]] = [
+    paths: list[Path] = [
         (*_POD, f"f:{name}")
         for name, default in _POD_FIELDS.items()
         if name not in mine and theirs.get(name) not in (*_NEUTRAL, default)

@@ -138,7 +138,9 @@ def owned(fields: Manifest) -> Manifest:
 
 
 def test_what_we_set_before_and_not_now_is_a_difference() -> None:
-    env = {"f:env": {'k:{"name":"HF_TOKEN"}': {".": {}, "f:name": {}}, 'k:{"name":"OLD"}': {".": {}, "f:value": {}}}}
+    env: Manifest = {
+        "f:env": {'k:{"name":"HF_TOKEN"}': {".": {}, "f:name": {}}, 'k:{"name":"OLD"}': {".": {}, "f:value": {}}}
+    }
     containers = {"f:containers": {'k:{"name":"main"}': env}}
     held = owned({"f:spec": {"f:template": {"f:spec": containers}}})
     assert first_difference(deployment(), held) == "spec.template.spec.containers[main].env[OLD]"

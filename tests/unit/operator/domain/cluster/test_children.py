@@ -1,0 +1,51 @@
+"""Which Deployments run which variants of a service, and whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from medley_operator.domain.cluster.children import by_owner, gpus_by_pool, running_variants
+from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from tests.unit.operator import factories as make
+from tests.unit.operator.domain.engine.test_deployment import deployment
+
+
+def running(layout: str, ready: int, **fields: Any) -> tuple[ObjectKey, Manifest]:
+    manifest = make.with_defaults(deployment(layout=layout, replicas=4, **fields))
+    manifest["status"] = {"readyReplicas": ready}
+    return key_of(manifest), manifest
+
+
+def test_the_deployment_of_the_wanted_layout_bears_the_name_of_the_variant() -> None:
+    own = dict([running("oldoldol", 4), running("newnewne", 0)])
+    found = running_variants(own, {"l4": "newnewne"})
+    assert {name: (each.ready, each.object_name) for name, each in found.items()} == {
+        "l4": (0, "llama-l4-newnewne"),
+        "l4@oldoldol": (4, "llama-l4-oldoldol"),
+    }
+    assert list(running_variants(dict([running("oldoldol", 4)]), {"l4": "newnewne"})) == ["l4@oldoldol"]
+
+
+def test_of_a_service_that_is_not_planned_the_one_with_most_ready_replicas_bears_it() -> None:
+    own = dict([running("aaaaaaaa", 1), running("bbbbbbbb", 4)])
+    assert {name: each.layout for name, each in running_variants(own).items()} == {
+        "l4": "bbbbbbbb",
+        "l4@aaaaaaaa": "aaaaaaaa",
+    }
+
+
+def test_a_deployment_of_before_layouts_had_names_is_an_old_layout() -> None:
+    key, manifest = running("oldoldol", 4)
+    for labels in (manifest["metadata"]["labels"], manifest["spec"]["selector"]["matchLabels"]):
+        del labels["medley.dev/layout"]
+    assert list(running_variants({key: manifest}, {"l4": "newnewne"})) == ["l4@former"]
+
+
+def test_what_a_service_that_does_not_parse_runs_is_counted() -> None:
+    key, manifest = running("oldoldol", 4, gpus_per_replica=2)
+    unreadable = make.unreadable("LLMService", "llama", namespace=make.NAMESPACE)
+    snapshot = make.snapshot(rejected=[unreadable], children={key: manifest})
+    assert gpus_by_pool(by_owner(snapshot), except_uids=frozenset()) == {"l4": 8}
+    assert by_owner(replace(snapshot, rejected=())) == {}
