@@ -223,7 +223,7 @@ def test_operator_runs_restricted(release: Api) -> None:
 
 
 ALL = ["get", "list", "watch", "create", "patch", "delete"]
-READ = ["get", "list", "watch"]
+READ = ["list", "watch"]
 NEVER = ["update", "deletecollection"]
 MAY: dict[str, list[str]] = {
     **{name: READ for name in CRD_NAMES},
@@ -233,7 +233,7 @@ MAY: dict[str, list[str]] = {
     "httproutes.gateway.networking.k8s.io": ALL,
     "gateways.gateway.networking.k8s.io": READ,
     "nodes": READ,
-    "pods": ["list", "watch"],
+    "pods": READ,
     "events.events.k8s.io": ["create"],
     **{
         name: []

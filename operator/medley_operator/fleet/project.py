@@ -83,7 +83,7 @@ def pod_view(pod: Manifest) -> PodView | None:
 
 
 def _extended(resources: Mapping[str, Any]) -> dict[str, int]:
-    """Whole counts of extended resources, which have a domain in their names; what is no quantity is not counted."""
+    """Whole counts of extended resources, which have a domain in their names. What does not parse is left out."""
     counts = {}
     for name, text in resources.items():
         if "/" not in name:
@@ -146,7 +146,7 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
-    """What keeps a container from running, or ended it before it was Ready."""
+    """The reason that keeps a container from running, or ended it before it was Ready."""
     state = container.get("state") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     before = (container.get("lastState") or {}).get("terminated") or {}

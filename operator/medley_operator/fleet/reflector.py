@@ -17,7 +17,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
-from medley_operator.fleet.store import Change, Listed, Store, version_of
+from medley_operator.fleet.store import Difference, Listed, Store, version_of
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import EXPIRED, KubeError, NotFound, Unavailable
 from medley_operator.kube.resources import Resource
@@ -25,7 +25,7 @@ from medley_operator.kube.resources import Resource
 CALM_SECONDS = 5.0
 """A watch that held for this long ends a row of failures."""
 GRACE_SECONDS = 15.0
-"""What was listed before counts for this long after lists begin to fail in a way that passes by itself."""
+"""An earlier list counts for this long after lists begin to fail in a way that passes by itself."""
 
 Value = TypeVar("Value")
 Changed = Callable[[str, ObjectKey, Any, Any], None]
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[Value]):
-    """What is kept of a kind: the objects that the selectors choose, and a value of each (None: leave it out)."""
+class Followed(Generic[Value]):
+    """The part of a kind that is kept: the objects that the selectors choose, and a value of each (None: leave it out)."""
 
     resource: Resource
     project: Callable[[Manifest], Value | None]
@@ -53,7 +53,7 @@ class Reflector(Generic[Value]):
     def __init__(
         self,
         reader: KubeReader,
-        kind: Kind[Value],
+        kind: Followed[Value],
         *,
         changed: Changed,
         clock: Callable[[], float] = time.monotonic,
@@ -176,7 +176,7 @@ class Reflector(Generic[Value]):
             if self._clock() - began < CALM_SECONDS:
                 raise Unavailable(f"cannot watch {kind.resource}: the API server ends each watch at once")
 
-    def _report(self, changes: Iterable[Change[Value]]) -> None:
+    def _report(self, changes: Iterable[Difference[Value]]) -> None:
         for change in changes:
             self._changed(self._kind.resource.kind, change.key, change.old, change.new)
 

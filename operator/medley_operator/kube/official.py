@@ -223,7 +223,7 @@ class OfficialKubeClient:
 
 @contextmanager
 def _failures(action: str, api: ApiClient, *, limit: float) -> Iterator[None]:
-    """What goes wrong below HTTP, as `Unavailable`."""
+    """Failures below HTTP, as `Unavailable`."""
     host = api.configuration.host
     try:
         yield

@@ -27,6 +27,10 @@ def _calls(tree: ast.Module) -> set[str]:
     return attributes | {each.id for each in called if isinstance(each, ast.Name)}
 
 
+PASSING_ON = frozenset({"fleet/cluster.py"})
+"""Modules whose client hands each write on to another client."""
+
+
 def _imports(tree: ast.Module) -> set[str]:
     """Modules, and names with their modules."""
     found: set[str] = set()
@@ -45,7 +49,7 @@ def _reads_clock(tree: ast.Module) -> bool:
 
 def test_objects_are_written_by_publish_and_by_calibration() -> None:
     writers = {name for name, tree in _trees(OPERATOR) if _calls(tree) & WRITING_VERBS}
-    assert writers == {"fleet/publish.py", "fleet/calibration.py"}
+    assert writers - PASSING_ON == {"fleet/publish.py", "fleet/calibration.py"}
 
 
 def test_the_planner_reads_its_clock_in_one_file() -> None:
