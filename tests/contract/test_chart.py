@@ -227,6 +227,7 @@ READ = ["list", "watch"]
 NEVER = ["update", "deletecollection"]
 MAY: dict[str, list[str]] = {
     **{name: READ for name in CRD_NAMES},
+    "llmservices.medley.dev": ["get", *READ],
     **{name: ["patch"] for name in (f"{n}/status" for n in CRD_NAMES)},
     "deployments.apps": ALL,
     "services": ALL,

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Followed(Generic[Value]):
-    """The part of a kind that is kept: the objects that the selectors choose, and a value of each (None: leave it out)."""
+    """The part of a kind that is kept: a value of each object that the selectors choose (None: it is left out)."""
 
     resource: Resource
     project: Callable[[Manifest], Value | None]
