@@ -131,6 +131,9 @@ class Reflector(Generic[Value]):
         self._report(self.store.replace(listed, version=version))
         if came:
             self._report_kind()
+        if self._told:
+            self._told = ""
+            log.info("a kind is followed again", extra={"kind": str(self._kind.resource)})
 
     async def _read_pages(self) -> tuple[Listed[Value], int]:
         kind, listed, version = self._kind, Listed[Value](), 0
@@ -186,8 +189,10 @@ class Reflector(Generic[Value]):
 
     def _tell(self, error: KubeError, failures: int) -> None:
         """A line for each new reason. A kind that is not there is nothing to warn of: whoever needs it does."""
+        if error.reason == EXPIRED:
+            return
         told, self._told = self._told, error.reason
-        if error.reason == EXPIRED or (failures > 1 and told == error.reason):
+        if failures > 1 and told == error.reason:
             return
         level = logging.INFO if isinstance(error, NotFound) else logging.WARNING
         facts = {"kind": str(self._kind.resource), "reason": error.reason, "error": error.message}

@@ -68,7 +68,7 @@ class Store(Generic[Value]):
     def replace(self, listed: Listed[Value], *, version: int) -> list[Difference[Value]]:
         """A whole list of that version: what it does not hold is gone, unless it is newer than the list."""
         changes = []
-        for key in {*self._versions, *listed}:
+        for key in [*self._versions, *(key for key in listed if key not in self._versions)]:
             known = self._versions.get(key, 0)
             at, value = listed.get(key, (version, None))
             if at >= known and (change := self._set(key, at, value)) is not None:
