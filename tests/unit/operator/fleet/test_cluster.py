@@ -120,7 +120,7 @@ async def test_ready_waits_for_the_slowest_kind() -> None:
     class Slow(FakeKubeClient):
         released = asyncio.Event()
 
-        async def pages(self, resource: Resource, *, label_selector: str = "", field_selector: str = ""):  # type: ignore[no-untyped-def,override]  # noqa: ANN202
+        async def pages(self, resource: Resource, *, label_selector: str = "", field_selector: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
             if resource == LLM_SERVICES:
                 await self.released.wait()
             async for page in super().pages(resource, label_selector=label_selector):
