@@ -271,19 +271,19 @@ def test_operator_runs_restricted(release: Api) -> None:
 
 
 ALL = ["get", "list", "watch", "create", "patch", "delete"]
-READ = ["get", "list", "watch"]
-LIST = ["list", "watch"]
+READ = ["list", "watch"]
 NEVER = ["update", "deletecollection"]
 MAY: dict[str, list[str]] = {
-    **{name: LIST for name in CRD_NAMES},
-    "llmservices.medley.dev": READ,
+    **{name: READ for name in CRD_NAMES},
+    "llmservices.medley.dev": ["get", *READ],
     **{name: ["patch"] for name in (f"{n}/status" for n in CRD_NAMES)},
     "deployments.apps": ALL,
     "services": ALL,
     "httproutes.gateway.networking.k8s.io": ALL,
-    "gateways.gateway.networking.k8s.io": LIST,
-    "nodes": LIST,
-    "pods": ["list", "watch"],
+    "gateways.gateway.networking.k8s.io": READ,
+    "nodes": READ,
+    "pods": READ,
+    "horizontalpodautoscalers.autoscaling": READ,
     "events.events.k8s.io": ["create"],
     **{
         name: []

@@ -18,7 +18,7 @@ from medley_operator.domain.values.snapshot import InvalidObject, Manifest, Obje
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object
 from medley_operator.fleet.project import node_view, plain, pod_view
-from medley_operator.fleet.reflector import Changed, Kind, Reflector
+from medley_operator.fleet.reflector import Changed, Followed, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import (
@@ -37,13 +37,13 @@ OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 NOT_SUCCEEDED = "status.phase!=Succeeded"
 """Jobs leave pods behind that hold nothing. Failed ones of ours say what is wrong, so that phase is left in."""
 
-KINDS: tuple[Kind[Any], ...] = (
-    *(Kind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
-    Kind(NODES, node_view),
-    Kind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
-    *(Kind(child, plain, label_selector=OURS) for child in CHILDREN),
-    Kind(GATEWAYS, plain),
-    Kind(AUTOSCALERS, autoscaled),
+KINDS: tuple[Followed[Any], ...] = (
+    *(Followed(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
+    Followed(NODES, node_view),
+    Followed(PODS, pod_view, field_selector=NOT_SUCCEEDED),
+    *(Followed(child, plain, label_selector=OURS) for child in CHILDREN),
+    Followed(GATEWAYS, plain),
+    Followed(AUTOSCALERS, autoscaled),
 )
 
 
@@ -104,7 +104,7 @@ class ClusterCache:
             await reflector.tried()
 
     def view(self) -> ClusterView:
-        """What is known now. Does not wait, and changes no more once it is handed out."""
+        """All that is known now. Does not wait, and changes no more once it is handed out."""
         own = [value for resource in OWN for value in self._ordered(resource)]
         errors = {resource: reflector.error for resource, reflector in self._reflectors.items()}
         missing = {resource: error for resource, error in errors.items() if error is not None}
@@ -129,7 +129,7 @@ class ClusterCache:
         return {resource: age for resource, age in ages.items() if age is not None}
 
     def put(self, manifest: Manifest) -> None:
-        """What a write returned: `view` shows it from now on, and no older event of the watch takes it back."""
+        """Take in the answer to a write: `view` shows it at once, and no older event of the watch takes it back."""
         reflector = self._reflectors.get(BY_KIND[manifest["kind"]])
         if reflector is not None:
             reflector.store.put(manifest)

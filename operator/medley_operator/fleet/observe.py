@@ -155,7 +155,7 @@ class Observer:
 
 
 def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
-    """What cannot be listed, less what a cluster may lack. Raises the first error that a look cannot do without."""
+    """Kinds that cannot be listed, less those that a cluster may lack. Raises the first that a look needs."""
     found = {kind: _with_way_out(kind, error) for kind, error in view.missing.items()}
     for kind, error in found.items():
         lacking = isinstance(error, NotFound)

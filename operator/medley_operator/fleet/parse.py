@@ -1,6 +1,8 @@
 """From what the API server returns to the values of a snapshot: our own objects through their models.
 
-Pure. An object that does not parse becomes a `InvalidObject` with a message for its owner and never stops the round.
+Apart: these are refused in words for their owner, which nodes and pods never are. Pure.
+
+An object that does not parse becomes a `InvalidObject` with a message for its owner and never stops the round.
 """
 
 from __future__ import annotations

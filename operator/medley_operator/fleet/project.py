@@ -76,14 +76,14 @@ def pod_view(pod: Manifest) -> PodView | None:
         terminating="deletionTimestamp" in metadata,
         ended=ended,
         gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
-        restarts=sum(each.get("restartCount", 0) for each in status.get("containerStatuses") or []),
+        restarts=sum(_restarts(each) for each in status.get("containerStatuses") or []),
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,
     )
 
 
 def _extended(resources: Mapping[str, Any]) -> dict[str, int]:
-    """Whole counts of extended resources, which have a domain in their names; what is no quantity is not counted."""
+    """Whole counts of extended resources, which have a domain in their names. What does not parse is left out."""
     counts = {}
     for name, text in resources.items():
         if "/" not in name:
@@ -146,7 +146,7 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
-    """What keeps a container from running, or ended it before it was Ready."""
+    """The reason that keeps a container from running, or ended it before it was Ready."""
     state = container.get("state") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     before = (container.get("lastState") or {}).get("terminated") or {}
@@ -164,7 +164,7 @@ def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
 
 
 def _restarts(container: Mapping[str, Any]) -> int:
-    return int(container.get("restartCount", 0))
+    return int(container.get("restartCount") or 0)
 
 
 def _told(reason: str, message: object, since: object) -> PodTrouble:

@@ -17,7 +17,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
-from medley_operator.fleet.store import Change, Listed, Store, version_of
+from medley_operator.fleet.store import Difference, Listed, Store, version_of
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import EXPIRED, KubeError, NotFound, Unavailable
 from medley_operator.kube.resources import Resource
@@ -25,7 +25,7 @@ from medley_operator.kube.resources import Resource
 CALM_SECONDS = 5.0
 """A watch that held for this long ends a row of failures."""
 GRACE_SECONDS = 15.0
-"""What was listed before counts for this long after lists begin to fail in a way that passes by itself."""
+"""An earlier list counts for this long after lists begin to fail in a way that passes by itself."""
 
 Value = TypeVar("Value")
 Changed = Callable[[str, ObjectKey, Any, Any], None]
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[Value]):
-    """What is kept of a kind: the objects that the selectors choose, and a value of each (None: leave it out)."""
+class Followed(Generic[Value]):
+    """The part of a kind that is kept: a value of each object that the selectors choose (None: it is left out)."""
 
     resource: Resource
     project: Callable[[Manifest], Value | None]
@@ -53,7 +53,7 @@ class Reflector(Generic[Value]):
     def __init__(
         self,
         reader: KubeReader,
-        kind: Kind[Value],
+        kind: Followed[Value],
         *,
         changed: Changed,
         clock: Callable[[], float] = time.monotonic,
@@ -131,6 +131,9 @@ class Reflector(Generic[Value]):
         self._report(self.store.replace(listed, version=version))
         if came:
             self._report_kind()
+        if self._told:
+            self._told = ""
+            log.info("a kind is followed again", extra={"kind": str(self._kind.resource)})
 
     async def _read_pages(self) -> tuple[Listed[Value], int]:
         kind, listed, version = self._kind, Listed[Value](), 0
@@ -176,7 +179,7 @@ class Reflector(Generic[Value]):
             if self._clock() - began < CALM_SECONDS:
                 raise Unavailable(f"cannot watch {kind.resource}: the API server ends each watch at once")
 
-    def _report(self, changes: Iterable[Change[Value]]) -> None:
+    def _report(self, changes: Iterable[Difference[Value]]) -> None:
         for change in changes:
             self._changed(self._kind.resource.kind, change.key, change.old, change.new)
 
@@ -186,8 +189,10 @@ class Reflector(Generic[Value]):
 
     def _tell(self, error: KubeError, failures: int) -> None:
         """A line for each new reason. A kind that is not there is nothing to warn of: whoever needs it does."""
+        if error.reason == EXPIRED:
+            return
         told, self._told = self._told, error.reason
-        if error.reason == EXPIRED or (failures > 1 and told == error.reason):
+        if failures > 1 and told == error.reason:
             return
         level = logging.INFO if isinstance(error, NotFound) else logging.WARNING
         facts = {"kind": str(self._kind.resource), "reason": error.reason, "error": error.message}

@@ -81,12 +81,12 @@ class OfficialKubeClient:
         self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
     ) -> AsyncGenerator[WatchEvent, None]:
         action = f"watch {resource}"
-        query = _selectors(label_selector, field_selector) | {
+        query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(self._watch_seconds),
-        }
+        } | _selectors(label_selector, field_selector)
         api, response = await self._open(resource.path(), action, query)
         try:
             yield WatchEvent(WatchType.BOOKMARK, {"metadata": {"resourceVersion": resource_version}})
@@ -239,7 +239,7 @@ class OfficialKubeClient:
 
 @contextmanager
 def _failures(action: str, api: ApiClient, *, limit: float) -> Iterator[None]:
-    """What goes wrong below HTTP, as `Unavailable`."""
+    """Failures below HTTP, as `Unavailable`."""
     host = api.configuration.host
     try:
         yield

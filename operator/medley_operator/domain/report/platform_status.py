@@ -64,7 +64,7 @@ def _unreadable_nodes(state: PoolState) -> str:
     stock = "no limit" if state.stock_gpus is None else f"{state.stock_gpus} GPUs, as {source}"
     return (
         f"nodes cannot be listed ({state.unreadable}); the stock is taken to be {stock}; grant the operator's "
-        "ServiceAccount get, list and watch on nodes (Helm: rbac.create=true)"
+        "ServiceAccount list and watch on nodes (Helm: rbac.create=true)"
     )
 
 

@@ -163,7 +163,7 @@ async def test_a_gateway_that_a_service_names_is_taken_to_be_there_where_none_ca
     client.put(service_manifest(routing={"gatewayRef": {"name": "edge"}}))
     client.failing["list", "gateways"] = Forbidden("cannot list gateways")
     observed = await look(client)
-    assert observed.snapshot.gateways == {("demo", "edge")}
+    assert observed.snapshot.gateways == frozenset({("demo", "edge")})
     assert observed.degraded == "cannot list gateways"
 
 
