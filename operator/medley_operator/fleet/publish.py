@@ -43,13 +43,16 @@ class Round:
     uids: dict[ServiceKey, str]
     gone: set[ServiceKey] = field(default_factory=set)
     failures: dict[ServiceKey, list[WriteFailure]] = field(default_factory=dict)
-    unwritten: set[ServiceKey] = field(default_factory=set)
-    """Those of which a child was not written, whatever the reason."""
+    unwritten: dict[ServiceKey, set[str]] = field(default_factory=dict)
+    """Kinds of which a child was not written, whatever the reason."""
     troubles: int = 0
     """Writes to try again, those without a condition included."""
 
-    def failed_kinds(self, service: ServiceKey) -> set[str]:
-        return {failure.key.kind for failure in self.failures.get(service, [])}
+    def left_out(self, service: ServiceKey, kind: str) -> None:
+        self.unwritten.setdefault(service, set()).add(kind)
+
+    def unwritten_kinds(self, service: ServiceKey) -> set[str]:
+        return self.unwritten.get(service, set())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Publisher:
                 lambda each: self._apply(this, each),
             )
         await _each(decision.deletes, lambda each: self._delete(this, each))
-        reports = report_write_failures(snapshot, decision, this.failures, unwritten=this.unwritten, now=now)
+        reports = report_write_failures(snapshot, decision, this.failures, unwritten=this.unwritten.keys(), now=now)
         self.backoff.begin_phase()
         statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
         await _each(statuses, lambda each: self._write_status(this, each))
@@ -91,7 +94,7 @@ class Publisher:
             namespace, name = service
             if self.backoff.over:
                 this.troubles += 1
-                this.unwritten.add(service)
+                this.left_out(service, DEPLOYMENT)
                 this.gone.add(service)
                 return
             try:
@@ -111,7 +114,7 @@ class Publisher:
         key = key_of(apply.manifest)
         if apply.service in this.gone:
             return
-        if key.kind == HTTP_ROUTE and CORE_SERVICE in this.failed_kinds(apply.service):
+        if key.kind == HTTP_ROUTE and CORE_SERVICE in this.unwritten_kinds(apply.service):
             return  # a route to a Service that is not there would lose requests
         if not self._may_write(this, apply.service, key):
             return
@@ -131,7 +134,7 @@ class Publisher:
 
     async def _delete(self, this: Round, delete: Delete) -> None:
         # A Service stays while the route that may still point to it could not be changed.
-        routed = this.failed_kinds(delete.service) & {HTTP_ROUTE, CORE_SERVICE}
+        routed = this.unwritten_kinds(delete.service) & {HTTP_ROUTE, CORE_SERVICE}
         if delete.service in this.gone or (delete.key.kind == CORE_SERVICE and routed):
             return
         if not self._may_write(this, delete.service, delete.key):
@@ -183,7 +186,7 @@ class Publisher:
         if self.backoff.may_write(key):
             return True
         this.troubles += 1
-        this.unwritten.add(service)
+        this.left_out(service, key.kind)
         failure = self.backoff.last_failure(key)
         if failure is not None:
             this.failures.setdefault(service, []).append(failure)
@@ -191,7 +194,7 @@ class Publisher:
 
     def _failed(self, this: Round, service: ServiceKey, key: ObjectKey, error: KubeError) -> None:
         """A child was not written. Stale knowledge is cured by the next look and no condition for the user."""
-        this.unwritten.add(service)
+        this.left_out(service, key.kind)
         if error.reason == NAMESPACE_TERMINATING:
             this.gone.add(service)
             return
