@@ -132,12 +132,11 @@ def replicas(
     since = time.time()
     admin.request("DELETE", LEASE)
     with ExitStack() as stack:
-        started = []
-        for name in ("one", "two"):
-            one = stack.enter_context(running_operator(account, tmp_path, *arguments, pod=name))
-            one.wait_ready()
-            started.append(one)
-        both = Replicas(plane, admin, *started, since=since)
+        one = stack.enter_context(running_operator(account, tmp_path, *arguments, pod="one"))
+        one.wait_ready()
+        two = stack.enter_context(running_operator(account, tmp_path, *arguments, pod="two"))
+        two.wait_ready()
+        both = Replicas(plane, admin, one, two, since)
         wait_for("the first round has written", both.repaired)
         yield both
 
