@@ -18,9 +18,9 @@ import pytest
 
 from e2e.controlplane import ControlPlane
 from e2e.controlplane.audit import unix_seconds
-from medley_operator.api.v1alpha1 import API_VERSION
 from medley_planner.exit_status import ExitStatus
 from tests.contract.apiserver import Api
+from tests.contract.objects import POOLS, RUNTIME_PROFILES, gpu_pool, llm_service, profile, services_of
 from tests.contract.operator_process import OperatorProcess, running_operator, wait_for
 
 pytestmark = pytest.mark.contract
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.contract
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "medley-system"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/medley-operator"
-SERVICES = "/apis/medley.dev/v1alpha1/namespaces/team/llmservices"
+SERVICES = services_of("team")
 READ_VERBS = ("get", "list", "watch")
 GRACEFUL_SECONDS = 3.0
 FAILOVER_SECONDS = 20.0
@@ -90,23 +90,11 @@ def admin(plane: ControlPlane) -> Iterator[Api]:
     client.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
     for name in (NAMESPACE, "team"):
         client.kubectl("create", "namespace", name)
-    path = "/apis/medley.dev/v1alpha1/gpupools"
-    pool = {"gpu": "L4", "nodeSelector": {"gpu": "l4"}, "cost": {"perHour": "0.8"}}
-    pool["capacity"] = {"type": "Fixed", "nodes": 4, "gpusPerNode": 4}
-    runtime = {"image": "vllm/vllm-openai:v0.32.0", "version": "0.32.0"}
-    load = {"requestsPerSecond": "4", "promptTokens": 500, "generationTokens": 150}
-    llm = {
-        "model": {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"},
-        "slo": {"ttft": "2s", "tpot": "100ms"},
-        "workload": {"source": "Static", "static": load},
-    }
-    for path, kind, name, spec in (
-        ("/apis/medley.dev/v1alpha1/gpupools", "GPUPool", "l4", pool),
-        ("/apis/medley.dev/v1alpha1/runtimeprofiles", "RuntimeProfile", "vllm", runtime),
-        (SERVICES, "LLMService", "chat", llm),
+    for path, body in (
+        (POOLS, gpu_pool("l4", "L4", "0.805")),
+        (RUNTIME_PROFILES, profile()),
+        (SERVICES, llm_service("4")),
     ):
-        metadata = {"name": name, **({"namespace": "team"} if kind == "LLMService" else {})}
-        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
         status, answer = client.request("POST", path, body)
         assert status == 201, answer
     yield client
