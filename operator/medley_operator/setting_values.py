@@ -28,6 +28,11 @@ class FleetMode(StrEnum):
     PAUSED = "Paused"
     """Writes no child either: for maintenance of the cluster or of Medley."""
 
+    @property
+    def withholds(self) -> bool:
+        """Whether children stay as they are."""
+        return self in (FleetMode.ADVISORY, FleetMode.PAUSED)
+
 
 class BadSetting(BadInput):
     """A setting that cannot be used; `field` is its flag and environment variable."""

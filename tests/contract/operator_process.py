@@ -61,17 +61,20 @@ class OperatorProcess:
 
 
 @contextmanager
-def running_operator(kubeconfig: Path, folder: Path, *arguments: str) -> Iterator[OperatorProcess]:
+def running_operator(kubeconfig: Path, folder: Path, *arguments: str, pod: str = "") -> Iterator[OperatorProcess]:
+    """`pod`: the name of the pod that the process takes itself to be in."""
     port = free_port()
     log = folder / f"operator-{port}.log"
     command = [sys.executable, "-m", "medley_operator", "--bind-address", "127.0.0.1", "--port", str(port), *arguments]
     # Nothing is simulated in the background: plans would move at a moment that no test can know.
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
+    if pod:
+        environment["HOSTNAME"] = pod
     with log.open("wb") as stream:
         process = subprocess.Popen(command, stderr=stream, env=environment)
     try:
         yield OperatorProcess(process, f"http://127.0.0.1:{port}", log)
     finally:
         if process.poll() is None:
-            process.kill()
+            process.kill()  # also where it is stopped
             process.wait()

@@ -17,6 +17,7 @@ import pytest
 from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
 from tests.contract.apiserver import Api
+from tests.contract.objects import gpu_pool, llm_service, profile
 from tests.contract.operator_process import OperatorProcess, running_operator, wait_for
 
 pytestmark = pytest.mark.contract
@@ -134,25 +135,6 @@ def test_the_port_is_told_when_it_is_taken(
         assert "set --port" in second.lines()[-1]["error"]
 
 
-def gpu_pool(name: str, gpu: str, price: str) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "GPUPool",
-        "metadata": {"name": name},
-        "spec": {
-            "gpu": gpu,
-            "nodeSelector": {"gpu": name},
-            "capacity": {"type": "Fixed", "nodes": 4, "gpusPerNode": 4},
-            "cost": {"perHour": price},
-        },
-    }
-
-
-def profile() -> dict[str, Any]:
-    spec = {"image": "vllm/vllm-openai:v0.32.0", "version": "0.32.0"}
-    return {"apiVersion": API_VERSION, "kind": "RuntimeProfile", "metadata": {"name": "vllm"}, "spec": spec}
-
-
 def model_profiles() -> list[dict[str, Any]]:
     """Profiles of the layouts of the model on L4 that a plan may take, and one that cannot be used."""
     spec = {"model": "meta-llama/Llama-3.1-8B-Instruct", "gpu": "L4", "engineVersion": "0.32.0", "stepFactors": {}}
@@ -165,22 +147,6 @@ def model_profiles() -> list[dict[str, Any]]:
             ("typo", {"gpu": "L44"}),
         )
     ]
-
-
-def llm_service(rate: str) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "LLMService",
-        "metadata": {"name": "chat", "namespace": "team"},
-        "spec": {
-            "model": {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"},
-            "slo": {"ttft": "2s", "tpot": "100ms"},
-            "workload": {
-                "source": "Static",
-                "static": {"requestsPerSecond": rate, "promptTokens": 500, "generationTokens": 150},
-            },
-        },
-    }
 
 
 def replicas(admin: Api) -> int:

@@ -99,12 +99,16 @@ class Gated(Layer):
         super().__init__(inner)
         self._mode = mode
         self._counter = counter
+        self._logged: set[Write] = set()
 
     async def _writing(self, write: Write, send: Callable[[], Awaitable[Answer]]) -> Answer:
         if write.verb not in ("apply", "delete") or write.kind not in self._KINDS:
             return await send()
         self._counter.withheld(kind=write.kind)
-        log.info("withheld", extra={"object": write.name, "verb": write.verb, "mode": self._mode})
+        # Each round asks anew; once is enough for the log.
+        level = logging.DEBUG if write in self._logged else logging.INFO
+        self._logged.add(write)
+        log.log(level, "withheld", extra={"object": write.name, "verb": write.verb, "mode": self._mode})
         raise Withheld(
             f"{write.name} is left as it is, because --mode is {self._mode}; set --mode to Auto to change it"
         )
