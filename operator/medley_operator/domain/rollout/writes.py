@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.cluster.children import RunningVariant, of_kind
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.engine.template import kept_template
 from medley_operator.domain.rollout.diff import first_difference
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service
@@ -82,8 +83,9 @@ def child_writes(
             conflicts.append(OwnerConflict(key=key, holder=holder))
             continue
         observed = children.get(key)
-        if observed is None or first_difference(manifest, observed) is not None:
-            applies.append(Apply(service=candidate.key, manifest=manifest))
+        kept = kept_template(observed, manifest)
+        if observed is None or first_difference(kept, observed) is not None:
+            applies.append(Apply(service=candidate.key, manifest=kept))
     deletes = _deletes(candidate, {labels.key_of(manifest) for manifest in wanted}, gone=gone, own=own)
     return ChildWrites(applies=tuple(applies), deletes=deletes, conflicts=tuple(conflicts))
 
@@ -127,6 +129,7 @@ def _desired(
             engine_flags=variant.engine_flags,
             replicas=targets.replicas[name],
             surge=targets.surge.get(name, True),
+            replica=variant.replica,
         )
         manifests.append(render_deployment(given))
     routing = service.spec.routing

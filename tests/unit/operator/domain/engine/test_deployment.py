@@ -43,7 +43,7 @@ def test_identity_and_placement() -> None:
         variant="l4-tp4",
     )
     assert made["metadata"]["name"] == "llama-l4-tp4"
-    assert made["metadata"]["labels"] == made["spec"]["template"]["metadata"]["labels"]
+    assert made["metadata"]["labels"].items() <= made["spec"]["template"]["metadata"]["labels"].items()
     assert made["metadata"]["labels"]["medley.dev/pool"] == "l4"
     assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-llama"
     assert "medley.dev/pool" not in made["spec"]["selector"]["matchLabels"]
@@ -53,8 +53,8 @@ def test_identity_and_placement() -> None:
         {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
     ]
     assert container(made)["resources"] == {
-        "limits": {"amd.com/gpu": "4"},
-        "requests": {"cpu": "16", "memory": "64Gi", "amd.com/gpu": "4"},
+        "limits": {"ephemeral-storage": "39Gi", "amd.com/gpu": "4"},
+        "requests": {"cpu": "16", "memory": "64Gi", "ephemeral-storage": "17Gi", "amd.com/gpu": "4"},
     }
 
 
@@ -102,3 +102,15 @@ def test_a_token_comes_from_an_optional_secret_and_never_from_the_arguments() ->
 def test_a_full_pool_replaces_in_place() -> None:
     assert deployment()["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert deployment(surge=False)["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def test_a_memory_limit_is_for_each_gpu() -> None:
+    made = deployment(profile=make.profile(resources={"memory": "8Gi", "memoryLimit": "12Gi"}), gpus_per_replica=4)
+    assert container(made)["resources"]["limits"]["memory"] == "48Gi"
+    assert container(made)["resources"]["requests"]["memory"] == "32Gi"
+    assert "memory" not in container(deployment())["resources"]["limits"]
+
+
+def test_shared_memory_has_a_limit() -> None:
+    shm = next(volume for volume in pod(deployment(profile=make.profile(sharedMemory="2Gi")))["volumes"])
+    assert shm == {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}

@@ -48,8 +48,13 @@ def test_quantities_are_compared_by_value() -> None:
     held = make.with_defaults(deployment())
     container = held["spec"]["template"]["spec"]["containers"][0]
     container["resources"] = {
-        "limits": {"nvidia.com/gpu": "2"},
-        "requests": {"cpu": "8000m", "memory": "34359738368", "nvidia.com/gpu": "2"},
+        "limits": {"ephemeral-storage": "39936Mi", "nvidia.com/gpu": "2"},
+        "requests": {
+            "ephemeral-storage": "17Gi",
+            "cpu": "8000m",
+            "memory": "34359738368",
+            "nvidia.com/gpu": "2",
+        },
     }
     held["spec"]["template"]["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] = "8192Mi"
     assert first_difference(deployment(), held) is None
@@ -79,7 +84,9 @@ def _change(path: str, change: Callable[[Manifest], None]) -> tuple[str, Callabl
         ),
         _change(
             "spec.template.spec.containers[0].resources.limits.nvidia.com/gpu",
-            lambda m: m["spec"]["template"]["spec"]["containers"][0]["resources"].update(limits={"nvidia.com/gpu": 1}),
+            lambda m: m["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"].update(
+                {"nvidia.com/gpu": 1}
+            ),
         ),
         _change(
             "spec.template.spec.automountServiceAccountToken",
