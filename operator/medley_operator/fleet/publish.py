@@ -2,9 +2,9 @@
 
 One other module writes, `fleet.calibration` its own ConfigMap (`tests/unit/repo/test_claims.py`).
 
-Objects are written a few at a time, in an order that never leaves a route to nothing: Services, Deployments, routes,
-deletions, then statuses and Events. One failing object is counted, logged and turned into a condition of its service;
-it stops nothing else. What has vanished meanwhile is passed over in silence.
+Objects are written a few at a time, in an order that never leaves a route to nothing: Services, disruption budgets,
+Deployments, routes, deletions, then statuses and Events. One failing object is counted, logged and turned into a
+condition of its service; it stops nothing else. What has vanished meanwhile is passed over in silence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
+from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, DISRUPTION_BUDGET, HTTP_ROUTE, key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Apply, Decision, Delete, EventNote, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
@@ -25,7 +25,7 @@ from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound
 
 CONCURRENCY = 8
-APPLY_ORDER = (CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE)
+APPLY_ORDER = (CORE_SERVICE, DISRUPTION_BUDGET, DEPLOYMENT, HTTP_ROUTE)
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)

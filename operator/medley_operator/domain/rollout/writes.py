@@ -14,6 +14,7 @@ from medley_operator.domain.cluster.children import RunningVariant, of_kind
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
 from medley_operator.domain.engine.template import kept_template
 from medley_operator.domain.rollout.diff import first_difference
+from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service
 from medley_operator.domain.values import labels
@@ -113,7 +114,7 @@ def _desired(
     if candidate.profile is None:
         return ()
     service = candidate.service
-    manifests = [render_common_service(service)]
+    manifests = [render_common_service(service), render_disruption_budget(service)]
     names = [name for name in sorted(targets.replicas) if name not in gone and candidate.variant(name) is not None]
     manifests += [render_variant_service(service, variant=name) for name in names]
     for name in names:
@@ -172,6 +173,8 @@ def _deletes(
         variant = labels.label(manifest, labels.VARIANT)
         if variant and variant not in staying and key not in wanted:
             leaving.append((key, manifest))
+    if wanted:
+        leaving += [item for item in of_kind(own, labels.DISRUPTION_BUDGET).items() if item[0] not in wanted]
     return tuple(
         Delete(service=candidate.key, key=key, uid=str(manifest["metadata"].get("uid", "")))
         for key, manifest in leaving

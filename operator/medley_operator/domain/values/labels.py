@@ -25,6 +25,7 @@ MANAGED_BY_VALUE = "medley"
 COMPONENT_ENGINE = "engine"
 COMPONENT_ENDPOINT = "endpoint"
 COMPONENT_ROUTE = "route"
+COMPONENT_BUDGET = "disruption-budget"
 
 HTTP_PORT = 8000
 HTTP_PORT_NAME = "http"
@@ -32,6 +33,7 @@ HTTP_PORT_NAME = "http"
 DEPLOYMENT = "Deployment"
 CORE_SERVICE = "Service"
 HTTP_ROUTE = "HTTPRoute"
+DISRUPTION_BUDGET = "PodDisruptionBudget"
 
 
 def child_labels(

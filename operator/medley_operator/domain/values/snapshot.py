@@ -88,7 +88,7 @@ class Snapshot:
     rejected: tuple[InvalidObject, ...]
     nodes: tuple[NodeView, ...]
     children: Mapping[ObjectKey, Manifest]
-    """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
+    """Objects of the kinds that we make, with our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
     """(namespace, name) of each Gateway."""
     observations: Mapping[ServiceKey, Observation]
