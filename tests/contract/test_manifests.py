@@ -5,11 +5,13 @@ tenant might reach for more than its LLMService gives, refused by that server or
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from e2e.controlplane import kwok_node
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.checks.service import CHECKS
 from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
@@ -183,3 +185,40 @@ def test_pod_security_would_see_a_pod_that_has_more(namespaces: Api, fields: dic
     """The level that the golden pods pass is the one that refuses these."""
     status, message = tried_pod(namespaces, changed_pod(**fields), RESTRICTED)
     assert status in (403, 422), message
+
+
+def evicted(api: Api, pod: str) -> int:
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": RESTRICTED}}
+    return api.request("POST", f"/api/v1/namespaces/{RESTRICTED}/pods/{pod}/eviction?dryRun=All", body)[0]
+
+
+def budget_that_counts(api: Api, path: str, *, pods: int) -> dict[str, Any]:
+    """The status of the budget once it knows of that many pods, all of them healthy."""
+    deadline = time.monotonic() + 40
+    while True:
+        status: dict[str, Any] = api.request("GET", path)[1].get("status", {})
+        if status.get("expectedPods") == status.get("currentHealthy") == pods:
+            return status
+        assert time.monotonic() < deadline, status
+        time.sleep(0.3)
+
+
+def test_a_drain_takes_one_pod_and_a_single_replica_blocks_none(namespaces: Api) -> None:
+    """A drain of all nodes took nine of nine replicas; a budget must not block the last one for ever either."""
+    node = kwok_node("manifests-node", gpus=8, labels={"gpu": "l4"})
+    namespaces.kubectl("apply", "-f", "-", stdin=json.dumps(node))
+    deployment, budget = rendered("hf-default-plain", namespace=RESTRICTED), render_disruption_budget(make.service())
+    budget["metadata"]["namespace"] = RESTRICTED
+    for manifest in (deployment, budget):
+        del manifest["metadata"]["ownerReferences"]  # of a service that is not there: it would be collected
+        namespaces.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifest))
+    name, path = deployment["metadata"]["name"], f"/apis/policy/v1/namespaces/{RESTRICTED}/poddisruptionbudgets/llama"
+    try:
+        for replicas in (2, 1):
+            namespaces.kubectl("scale", f"deployment/{name}", "-n", RESTRICTED, f"--replicas={replicas}")
+            assert budget_that_counts(namespaces, path, pods=replicas)["disruptionsAllowed"] == 1
+            pods = namespaces.kubectl("get", "pods", "-n", RESTRICTED, "-o", "name").split()
+            assert evicted(namespaces, pods[0].removeprefix("pod/")) == 201
+    finally:
+        namespaces.kubectl("delete", f"deployment/{name}", "pdb/llama", "-n", RESTRICTED)
+        namespaces.kubectl("delete", "node/manifests-node")
