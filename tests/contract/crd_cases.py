@@ -103,7 +103,24 @@ FULL: Mapping[str, Object] = {
         "gpuMemoryUtilizationPercent": 85,
         "startupTimeout": "10m",
         "sharedMemory": "2Gi",
-        "resources": {"cpu": "2", "memory": "8Gi"},
+        "resources": {"cpu": "2", "memory": "8Gi", "memoryLimit": "16Gi", "ephemeralStorage": "50Gi"},
+        "cache": {"emptyDir": {"sizeLimit": "200Gi"}},
+        "pod": {
+            "runtimeClassName": "nvidia",
+            "imagePullSecrets": [{"name": "registry"}],
+            "env": [{"name": "AWS_REGION", "value": "eu-central-1"}],
+            "volumes": [{"name": "extra", "configMap": {"name": "certificates"}}],
+            "volumeMounts": [{"name": "extra", "mountPath": "/etc/ssl/extra", "readOnly": False}],
+            "nodeAffinity": [
+                {"weight": 10, "matchExpressions": [{"key": "disk", "operator": "NotIn", "values": ["slow"]}]}
+            ],
+            "podAntiAffinity": [{"weight": 100, "topologyKey": "rack", "matchLabels": {"app": "noisy"}}],
+            "schedulerName": "packing",
+            "priorityClassName": "serving",
+            "annotations": {"example.com/team": "any text: even this"},
+            "labels": {"example.com/cost": "research"},
+            "queueName": "gpus",
+        },
     },
     "ModelProfile": {
         "model": "org/model",
@@ -139,6 +156,28 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
         "spec.points[].concurrency": REMOVED,
         "spec.points[].requestsPerSecond": "1",
     },
+    ("LLMService", "spec.model.id"): {"spec.model.uri": "s3://bucket/model", "spec.model.id": "org/model"},
+    **{
+        ("LLMService", f"spec.model.credentialsSecretRef{field}"): {
+            "spec.model.uri": "s3://bucket/model",
+            "spec.model.credentialsSecretRef": {"name": "bucket"},
+        }
+        for field in ("", ".name")
+    },
+    **{
+        ("RuntimeProfile", f"spec.cache.{kind}{field}"): {"spec.cache": {kind: value}}
+        for kind, value in (("persistentVolumeClaim", {"claimName": "weights"}), ("hostPath", {"path": "/var/weights"}))
+        for field in ("", *(f".{name}" for name in value))
+    },
+    **{
+        ("RuntimeProfile", f"spec.pod.volumes[].{kind}{field}"): {"spec.pod.volumes": [{"name": "extra", kind: value}]}
+        for kind, value in (
+            ("secret", {"secretName": "a"}),
+            ("persistentVolumeClaim", {"claimName": "a"}),
+            ("emptyDir", {"sizeLimit": "1Gi"}),
+        )
+        for field in ("", *(f".{name}" for name in value))
+    },
     **{
         ("ModelProfile", f"spec.stepFactors.{name}"): {"spec.points": REMOVED, "spec.stepFactors": {}}
         for name in ("fixed", "compute", "sequence", "kv")
@@ -149,6 +188,13 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
 DISTINCT: Mapping[str, Callable[[int], Any]] = {
     "spec.variants": lambda i: {"name": f"v{i}", "poolRef": "l4"},
     "spec.nodeSelector": lambda i: (f"key{i}", "x"),
+    "spec.pod.env": lambda i: {"name": f"KEY_{i}"},
+    # Of volumes and mounts, which name each other, the first is the one that is there.
+    "spec.pod.volumes": lambda i: {"name": f"extra{i}" if i else "extra", "configMap": {"name": "a"}},
+    "spec.pod.volumeMounts": lambda i: {"name": "extra", "mountPath": f"/extra/{i}"},
+    "spec.pod.annotations": lambda i: (f"key{i}", "x"),
+    "spec.pod.labels": lambda i: (f"key{i}", "x"),
+    "spec.pod.podAntiAffinity[].matchLabels": lambda i: (f"key{i}", "x"),
 }
 
 _DURATION = (["50ms", "1.5m", "24h"], ["50", "1d", "-1s", "1 s", "s"])
@@ -158,16 +204,60 @@ _ARGUMENT = (
     ["--enable-x", "--a.b=c", '--json={"a": 1}', "--x="],
     ["-x", "enable", "--X", "--a b", "--x=1\n--y=2", "--"],
 )
+_ADDRESSES = [
+    "hf://meta-llama/Llama-3.1-8B-Instruct",
+    "pvc://claim",
+    "pvc://models.team-a/hub/models--a--b/snapshots/0f",
+    "oci://registry.local:5000/models/llama:3.1",
+    "s3://bucket/a/b",
+    "gs://my.bucket_1/llama",
+    f"oci://quay.io/a/b@sha256:{'0' * 64}",
+]
+_NO_ADDRESSES = [
+    "hf://a",
+    "hf://a/b/c",
+    "https://host/a/b",
+    "hf:///b",
+    "hf://a/../b",
+    "file:///etc",
+    "/etc",
+    "hostPath://etc",
+    "az://account/a",
+    "pvc://",
+    "pvc://claim/..",
+    "pvc://claim/../other",
+    "pvc://claim/a/../../b",
+    "pvc://claim/.hidden",
+    "pvc://a//b",
+    "pvc://Claim/a",
+    "pvc://claim/a/",
+    "pvc://claim/$(HOME)",
+    "oci://image",
+    "oci://a/b@sha256:0",
+    "oci:///b",
+    "oci://a/../b",
+    "s3://bucket",
+    "s3://bucket/",
+    "s3://bucket/../b",
+    "s3://b/a",
+    "s3://bucket/a?x=1",
+    "gs://bucket/./a",
+    "oci://a/b:tag with space",
+    "hf://a/b\n",
+]
+_SIZE = (["512Mi", "8Gi"], ["8G", "8", "-1Gi", "1.5Gi"])
+_PATH = (["/a", "/a/b-c.d/_e"], ["a", "/", "/a/", "//a", "/a/../b", "/.a", "/a b", "/$(A)"])
+_LABEL_KEY = (["a", "nvidia.com/gpu"], ["-a", "/a", "a/b/c", "-.-/a"])
+_LABEL_VALUE = (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"])
 _DECIMAL = (["0", "0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"])
 
 _FACTOR = (["0.05", "1", "20", "1.234567"], ["-1", "1e1", ".5", "1.", "1.2345678", "x"])
 _TOKENS = (["1", "1024", "1020.125"], ["-1", "1e3", ".5", "1.", "1.2345", "many"])
 
 PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
-    ("LLMService", "spec.model.uri"): (
-        ["hf://meta-llama/Llama-3.1-8B-Instruct"],
-        ["s3://a/b", "hf://a", "hf://a/b/c", "https://host/a/b", "hf:///b", "hf://a/../b"],
-    ),
+    ("LLMService", "spec.model.uri"): (_ADDRESSES, _NO_ADDRESSES),
+    ("LLMService", "spec.model.id"): (["org/model", "meta-llama/Llama-3.1-8B"], ["model", "a/b/c", "../b", "a b/c"]),
+    ("LLMService", "spec.model.credentialsSecretRef.name"): _SUBDOMAIN,
     ("LLMService", "spec.model.name"): (["llama", "org/llama-3.1"], ["-llama", "a b", "/a"]),
     ("LLMService", "spec.model.tokenSecretRef.name"): _SUBDOMAIN,
     ("LLMService", "spec.model.tokenSecretRef.key"): (["HF_TOKEN", ".a-b"], ["a/b", ""]),
@@ -202,6 +292,29 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("RuntimeProfile", "spec.sharedMemory"): (["512Mi", "8Gi"], ["8G", "8", "-1Gi", "1.5Gi"]),
     ("RuntimeProfile", "spec.resources.cpu"): (["2", "500m", "1.5"], ["-1", "2 cores", "m"]),
     ("RuntimeProfile", "spec.resources.memory"): (["512Mi", "8Gi"], ["8G", "8Ti "]),
+    ("RuntimeProfile", "spec.resources.memoryLimit"): (["8192Mi", "64Gi"], ["8G", "8Ti "]),
+    ("RuntimeProfile", "spec.resources.ephemeralStorage"): _SIZE,
+    ("RuntimeProfile", "spec.cache.emptyDir.sizeLimit"): _SIZE,
+    ("RuntimeProfile", "spec.cache.persistentVolumeClaim.claimName"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.cache.hostPath.path"): _PATH,
+    ("RuntimeProfile", "spec.pod.runtimeClassName"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.pod.imagePullSecrets[].name"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.pod.env[].name"): (["A", "_a1"], ["1A", "A-B", "A=B", "A B", ""]),
+    ("RuntimeProfile", "spec.pod.volumes[].name"): (["extra"], ["-extra", "Extra", "a.b"]),
+    ("RuntimeProfile", "spec.pod.volumes[].configMap.name"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.pod.volumes[].secret.secretName"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.pod.volumes[].persistentVolumeClaim.claimName"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.pod.volumes[].emptyDir.sizeLimit"): _SIZE,
+    ("RuntimeProfile", "spec.pod.volumeMounts[].name"): (["extra"], ["-extra", "Extra", "a.b"]),
+    ("RuntimeProfile", "spec.pod.volumeMounts[].mountPath"): _PATH,
+    ("RuntimeProfile", "spec.pod.nodeAffinity[].matchExpressions[].key"): _LABEL_KEY,
+    ("RuntimeProfile", "spec.pod.nodeAffinity[].matchExpressions[].values[]"): _LABEL_VALUE,
+    ("RuntimeProfile", "spec.pod.podAntiAffinity[].topologyKey"): _LABEL_KEY,
+    ("RuntimeProfile", "spec.pod.podAntiAffinity[].matchLabels{}"): _LABEL_VALUE,
+    ("RuntimeProfile", "spec.pod.schedulerName"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.pod.priorityClassName"): _SUBDOMAIN,
+    ("RuntimeProfile", "spec.pod.labels{}"): _LABEL_VALUE,
+    ("RuntimeProfile", "spec.pod.queueName"): _LABEL,
     ("ModelProfile", "spec.model"): (
         ["meta-llama/Llama-3.1-8B", "local_1.0"],
         ["hf://a/b", "/a", "a/", "a/b/c", "a b"],
@@ -223,6 +336,13 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
         ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
     ),
 }
+
+
+def _keys(field: str) -> tuple[list[Change], list[Change]]:
+    """Cases of the keys of a map of labels or annotations in the overlay."""
+    path = f"spec.pod.{field}"
+    return [{path: {"a.b/c_D": "x", "plain": "y"}}], [{path: {key: "x"}} for key in ("-a", "a/b/c", "")]
+
 
 RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
     ("LLMService", "(root)", "metadata.name must have at most 36"): (
@@ -314,6 +434,84 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
         [{"spec.routing": {"mode": "Service"}}, {"spec.routing.mode": REMOVED}],
         [{"spec.routing.gatewayRef": REMOVED}],
     ),
+    ("LLMService", "spec.model", "id is for addresses other than hf://"): (
+        [{"spec.model.uri": "pvc://a", "spec.model.id": "a/b"}],
+        [{"spec.model.id": "a/b"}],
+    ),
+    ("LLMService", "spec.model", "an address other than hf:// needs id"): (
+        [
+            {"spec.model.uri": "pvc://a", "spec.model.id": "a/b", "spec.model.configJson": REMOVED},
+            {"spec.model.uri": "oci://a/b"},
+            {"spec.model.configJson": REMOVED},
+        ],
+        [
+            {"spec.model.uri": uri, "spec.model.configJson": REMOVED}
+            for uri in ("pvc://a", "oci://a/b", "s3://bucket/a")
+        ],
+    ),
+    ("LLMService", "spec.model", "credentialsSecretRef is for addresses s3:// and gs://"): (
+        [
+            {"spec.model.uri": "s3://bucket/a", "spec.model.credentialsSecretRef": {"name": "a"}},
+            {"spec.model.uri": "gs://bucket/a", "spec.model.credentialsSecretRef": {"name": "a"}},
+        ],
+        [
+            {"spec.model.credentialsSecretRef": {"name": "a"}},
+            {"spec.model.uri": "pvc://a", "spec.model.credentialsSecretRef": {"name": "a"}},
+        ],
+    ),
+    ("RuntimeProfile", "spec.resources", "memoryLimit must not be below memory"): (
+        [{"spec.resources.memoryLimit": "8192Mi"}, {"spec.resources.memoryLimit": REMOVED}],
+        [{"spec.resources.memoryLimit": "8191Mi"}],
+    ),
+    ("RuntimeProfile", "spec.cache", "give exactly one of emptyDir"): (
+        [{"spec.cache": {"persistentVolumeClaim": {"claimName": "a"}}}, {"spec.cache": REMOVED}],
+        [{"spec.cache": {}}, {"spec.cache.hostPath": {"path": "/a"}}],
+    ),
+    ("RuntimeProfile", "spec.pod.volumes[]", "give exactly one of configMap"): (
+        [{"spec.pod.volumes[]": {"name": "extra", "secret": {"secretName": "a"}}}],
+        [{"spec.pod.volumes[]": {"name": "extra"}}, {"spec.pod.volumes[].emptyDir": {"sizeLimit": "1Gi"}}],
+    ),
+    ("RuntimeProfile", "spec.pod.volumes[]", "Medley has volumes shm"): (
+        [{"spec.pod.volumes[].name": "model2", "spec.pod.volumeMounts": []}],
+        [
+            {"spec.pod.volumes[].name": name, "spec.pod.volumeMounts": []}
+            for name in ("shm", "cache", "weights", "model", "credentials")
+        ],
+    ),
+    ("RuntimeProfile", "spec.pod.volumeMounts[]", "nothing may be mounted at or below /cache"): (
+        [{"spec.pod.volumeMounts[].mountPath": "/models"}, {"spec.pod.volumeMounts[].mountPath": "/etc/dev"}],
+        [{"spec.pod.volumeMounts[].mountPath": path} for path in ("/cache", "/cache/a", "/dev/x", "/proc", "/model/a")],
+    ),
+    ("RuntimeProfile", "spec.pod.podAntiAffinity[].matchLabels", "each key must match"): _keys(
+        "podAntiAffinity[].matchLabels"
+    ),
+    ("RuntimeProfile", "spec.pod.labels", "each key must match"): _keys("labels"),
+    ("RuntimeProfile", "spec.pod.annotations", "each key must match"): _keys("annotations"),
+    ("RuntimeProfile", "spec.pod", "each of volumeMounts must name one of volumes"): (
+        [{"spec.pod.volumeMounts": []}],
+        [{"spec.pod.volumeMounts[].name": "other"}, {"spec.pod.volumes": []}],
+    ),
+    ("RuntimeProfile", "spec.pod", "must be unique"): (
+        [{"spec.pod.env": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}]}],
+        [
+            {"spec.pod.env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+            {"spec.pod.volumes": [{"name": "extra", "configMap": {"name": name}} for name in ("a", "b")]},
+            {"spec.pod.volumeMounts": [{"name": "extra", "mountPath": "/a"}, {"name": "extra", "mountPath": "/a"}]},
+        ],
+    ),
+    ("RuntimeProfile", "spec.pod", "must not be those that Medley sets itself"): (
+        [{"spec.pod.labels": {"app.kubernetes.io/part-of": "a"}}],
+        [
+            {f"spec.pod.{field}": {key: "a"}}
+            for field in ("labels", "annotations")
+            for key in (
+                "medley.dev/service",
+                "app.kubernetes.io/managed-by",
+                "llm-d.ai/role",
+                "kueue.x-k8s.io/queue-name",
+            )
+        ],
+    ),
     ("GPUPool", "spec.nodeSelector", "each key must match"): (
         [{"spec.nodeSelector": {"a.b/c_D": "x", "plain": "y"}}],
         [{"spec.nodeSelector": {"-a": "x"}}, {"spec.nodeSelector": {"a/b/c": "x"}}, {"spec.nodeSelector": {"": "x"}}],
@@ -390,6 +588,8 @@ def bound_case(leaf: Leaf) -> tuple[list[Change], Change, str]:
             return [{}], {path: "a" * (bound + 1)}, "Too long"
         case "minLength":
             return [{}], {path: ""}, f"should be at least {bound} chars long"
+        case "minItems":
+            return [{path: _sized(leaf, bound)}], {path: _sized(leaf, bound - 1)}, "should have at least"
         case "maxItems" | "maxProperties":
             return [{path: _sized(leaf, bound)}], {path: _sized(leaf, bound + 1)}, "Too many"
         case "minProperties":
@@ -403,8 +603,8 @@ def _sized(leaf: Leaf, size: int) -> Any:
         assert make is not None, f"{leaf.path}: say in DISTINCT how its keys differ"
         return dict(make(i) for i in range(size))
     node: Any = FULL[leaf.kind]
-    for step in leaf.path.split(".")[1:]:
-        node = node[step]
+    for step in leaf.path.removeprefix("spec.").replace("[]", ".[]").split("."):
+        node = node[_key(node, step)]
     return [make(i) if make else node[0] for i in range(size)]
 
 

@@ -279,6 +279,7 @@ MAY: dict[str, list[str]] = {
     **{name: ["patch"] for name in (f"{n}/status" for n in CRD_NAMES)},
     "deployments.apps": ALL,
     "services": ALL,
+    "poddisruptionbudgets.policy": ALL,
     "httproutes.gateway.networking.k8s.io": ALL,
     "gateways.gateway.networking.k8s.io": READ,
     "nodes": READ,

@@ -162,6 +162,7 @@ def _writes(
         children=view.children,
         claims=claims,
         gateway_api=view.gateways is not None,
+        budgets=view.budgets,
         drift=drift_of(this.candidate.service, view, steps.taken_back),
     )
     return permitted(writes, this.own)

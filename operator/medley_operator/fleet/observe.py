@@ -1,9 +1,10 @@
 """One complete look at the world for one round: the cluster as it is in memory, and Prometheus.
 
 What cannot be listed degrades what rests on it and nothing else: without nodes, pools have the stock that they declare;
-without Gateways, a route's own status says whether it is accepted; a kind of ours that is not installed is empty. But
-where services, pools, profiles, children or pods cannot be listed the look is an error: a plan from half of them would
-take away what runs.
+without Gateways, a route's own status says whether it is accepted; PodDisruptionBudgets, which a ClusterRole of an
+older chart does not grant, are left as they are; a kind of ours that is not installed is empty. But where services,
+pools, profiles, other children or pods cannot be listed the look is an error: a plan from half of them would take away
+what runs.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from medley_operator.fleet.cluster import ClusterView
 from medley_operator.kube.errors import KubeError, NotFound
 from medley_operator.kube.resources import (
     AUTOSCALERS,
-    CHILDREN,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     GATEWAY_API,
     GATEWAYS,
     GPU_POOLS,
+    HTTP_ROUTES,
     LLM_SERVICES,
     OWN,
     PODS,
     RUNTIME_PROFILES,
+    SERVICES,
     Resource,
 )
 from medley_operator.metrics.history import Rates
@@ -42,7 +46,7 @@ NO_PROMETHEUS = (
 )
 
 
-NEEDED = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, *CHILDREN, PODS)
+NEEDED = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, DEPLOYMENTS, SERVICES, HTTP_ROUTES, PODS)
 """Kinds without which nothing may be decided, where the cluster has them."""
 
 
@@ -142,6 +146,7 @@ class Observer:
             gateways=_gateways(view),
             autoscalers=view.autoscalers,
             at_seconds=self.clock(),
+            budgets=DISRUPTION_BUDGETS not in view.missing,
         )
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:

@@ -14,7 +14,7 @@ from medley_operator.api.v1alpha1 import Condition, LLMService
 from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
 from medley_operator.domain.values.conditions import APPLY_FAILED, ConditionStatus, Draft, merge
-from medley_operator.domain.values.labels import DEPLOYMENT
+from medley_operator.domain.values.labels import DEPLOYMENT, DISRUPTION_BUDGET
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     ActuatorView,
@@ -112,7 +112,7 @@ def _with_conditions(status: Manifest, conditions: Sequence[Condition]) -> Manif
 def _by_condition(failed: Sequence[WriteFailure]) -> dict[str, list[WriteFailure]]:
     grouped: dict[str, list[WriteFailure]] = {}
     for failure in failed:
-        type_ = WORKLOADS_READY if failure.key.kind == DEPLOYMENT else ROUTING_READY
+        type_ = WORKLOADS_READY if failure.key.kind in (DEPLOYMENT, DISRUPTION_BUDGET) else ROUTING_READY
         grouped.setdefault(type_, []).append(failure)
     return grouped
 

@@ -46,6 +46,7 @@ NODES = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True)
+DISRUPTION_BUDGETS = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True)
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
 AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True)
 """Only looked at, since one may scale a Deployment of ours. KEDA makes them too."""
@@ -58,7 +59,7 @@ EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
 OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
-CHILDREN = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
+CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES)
 """Kinds that Medley makes; only those with its managed-by label are ever listed."""
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""

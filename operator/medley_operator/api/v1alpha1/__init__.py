@@ -74,23 +74,28 @@ from medley_operator.api.v1alpha1.profile import (
     ProfileResources,
     RuntimeProfileSpec,
 )
+from medley_operator.api.v1alpha1.profile_pod import (
+    CacheSpec,
+    NodePreference,
+    PodOverlay,
+    PodVolume,
+    SpreadPreference,
+)
 from medley_operator.api.v1alpha1.service import (
     BudgetSpec,
     DrainSpec,
     ForecastMode,
     ForecastSpec,
     LLMServiceSpec,
-    ModelPrecision,
-    ModelSpec,
     RuntimeRef,
     ScalingSpec,
-    SecretKeyRef,
     ServicePriority,
     SloSpec,
     StaticWorkload,
     WorkloadSource,
     WorkloadSpec,
 )
+from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
 from medley_operator.api.v1alpha1.service_routing import GatewayRef, RoutingSpec, ServiceRoutingMode
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
 from medley_operator.api.v1alpha1.status import (
@@ -130,6 +135,7 @@ __all__ = [
     "Beta",
     "BinaryQuantity",
     "BudgetSpec",
+    "CacheSpec",
     "CapacityCorrectionStatus",
     "CapacityType",
     "CelRule",
@@ -164,11 +170,15 @@ __all__ = [
     "ModelProfile",
     "ModelProfileSpec",
     "ModelProfileStatus",
+    "ModelSource",
     "ModelSpec",
     "Money",
+    "NodePreference",
     "ObjectMeta",
     "ObservedModel",
     "PlanStateStatus",
+    "PodOverlay",
+    "PodVolume",
     "PoolCapacity",
     "PoolCost",
     "PoolName",
@@ -190,6 +200,7 @@ __all__ = [
     "ServicePriority",
     "ServiceRoutingMode",
     "SloSpec",
+    "SpreadPreference",
     "StaticWorkload",
     "StepFactorsSpec",
     "TaintEffect",

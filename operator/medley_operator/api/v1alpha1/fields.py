@@ -20,6 +20,14 @@ MAX_VARIANTS = 16
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _QUALIFIED_TAIL = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_PATH_WORD = r"[A-Za-z0-9_][A-Za-z0-9._=+-]*"
+"""One part of a path: none starts with a dot, so that no path leads upwards."""
+_BUCKET = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
+_IMAGE = (
+    r"[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+    r"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
 
 DNS_LABEL_PATTERN = rf"^{_LABEL}$"
 SERVICE_NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -38,6 +46,11 @@ def figure_of(text: str) -> float:
     except ValueError:
         return 0.0
     return value if 0.0 <= value <= MOST_FIGURE else 0.0
+
+
+def mebibytes(text: str) -> int:
+    """The size that a `BinaryQuantity` says."""
+    return int(text[:-2]) * (1024 if text.endswith("Gi") else 1)
 
 
 def written_as(form: str) -> WrapValidator:
@@ -97,8 +110,26 @@ EngineArgument = Annotated[
 ]
 ModelUri = Annotated[
     str,
-    Field(pattern=r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=256),
-    written_as("hf://organisation/model"),
+    Field(
+        pattern=rf"^(hf://{_WORD}/{_WORD}|pvc://{_SUBDOMAIN}(/{_PATH_WORD})*|oci://{_IMAGE}"
+        rf"|s3://{_BUCKET}(/{_PATH_WORD})+|gs://{_BUCKET}(/{_PATH_WORD})+)$",
+        max_length=512,
+    ),
+    written_as(
+        "hf://organisation/model, pvc://claim/path, oci://image, s3://bucket/path or gs://bucket/path, with no part of "
+        "a path that starts with a dot"
+    ),
+]
+ModelId = Annotated[
+    str,
+    Field(pattern=rf"^{_WORD}/{_WORD}$", max_length=256),
+    written_as("organisation/model, as on Hugging Face"),
+]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+AbsolutePath = Annotated[
+    str,
+    Field(pattern=rf"^(/{_PATH_WORD})+$", max_length=256),
+    written_as("an absolute path, with no part that starts with a dot"),
 ]
 Timestamp = Annotated[
     str,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from medley_operator.api.v1alpha1.base import ApiModel
+from medley_operator.api.v1alpha1.base import ApiModel, CelRule
 from medley_operator.api.v1alpha1.fields import (
     BinaryQuantity,
     CpuQuantity,
@@ -12,16 +14,34 @@ from medley_operator.api.v1alpha1.fields import (
     EngineArgument,
     EngineFlag,
     TokenBudget,
+    mebibytes,
 )
+from medley_operator.api.v1alpha1.profile_pod import CacheSpec, PodOverlay
 from medley_planner.layout import EngineKind
 from medley_planner.units import duration_seconds
 
 
 class ProfileResources(ApiModel):
-    """CPU and memory requests of one engine pod, per GPU of the replica."""
+    """CPU and memory of one engine pod, per GPU of the replica, and its share of the node's disk."""
 
     cpu: CpuQuantity = "4"
     memory: BinaryQuantity = "16Gi"
+    memory_limit: BinaryQuantity | None = Field(
+        None, description="Most memory, per GPU of the replica; /dev/shm counts. Default: no limit."
+    )
+    ephemeral_storage: BinaryQuantity | None = Field(
+        None,
+        description="Request of the node's disk, for the pod. Default: the weights where they are downloaded onto it, "
+        "and 2Gi.",
+    )
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            cel="!has(self.memoryLimit) || quantity(self.memoryLimit).compareTo(quantity(self.memory)) >= 0",
+            message="memoryLimit must not be below memory",
+            holds=lambda self: self.memory_limit is None or mebibytes(self.memory_limit) >= mebibytes(self.memory),
+        ),
+    )
 
 
 class RuntimeProfileSpec(ApiModel):
@@ -64,6 +84,10 @@ class RuntimeProfileSpec(ApiModel):
     )
     shared_memory: BinaryQuantity = Field("8Gi", description="Size of /dev/shm.")
     resources: ProfileResources = Field(default_factory=ProfileResources)
+    cache: CacheSpec | None = Field(
+        None, description="Where downloaded weights are kept. Default: on the node's disk, as large as the model needs."
+    )
+    pod: PodOverlay = Field(default_factory=PodOverlay, description="Additions to every engine pod.")
 
     @property
     def startup_timeout_seconds(self) -> float:

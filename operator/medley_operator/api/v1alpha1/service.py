@@ -16,52 +16,15 @@ from medley_operator.api.v1alpha1.fields import (
     MAX_VARIANTS,
     Beta,
     Dns1123Label,
-    Dns1123Subdomain,
     Duration,
     EngineArgument,
-    ModelUri,
     Money,
     Rate,
 )
+from medley_operator.api.v1alpha1.service_model import ModelSpec
 from medley_operator.api.v1alpha1.service_routing import RoutingSpec
 from medley_operator.api.v1alpha1.service_variant import VARIANT_RULES, VariantSpec
 from medley_planner.units import duration_seconds
-
-
-class SecretKeyRef(ApiModel):
-    """A key of a Secret in the LLMService's own namespace."""
-
-    name: Dns1123Subdomain
-    key: str = Field("HF_TOKEN", pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
-
-
-class ModelPrecision(StrEnum):
-    BF16 = "BF16"
-    FP8 = "FP8"
-    AUTO = "Auto"
-
-
-class ModelSpec(ApiModel):
-    """The model that is served."""
-
-    uri: ModelUri = Field(description="Address of the weights: hf://organisation/model.")
-    name: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
-        max_length=128,
-        description="Model name that clients use. Default: the object's name.",
-    )
-    precision: ModelPrecision = Field(
-        ModelPrecision.BF16,
-        description="Number format of the weights. Auto: the cheaper of BF16 and FP8, by GPU type.",
-    )
-    max_model_len: int = Field(16384, ge=128, le=1048576, description="Longest prompt plus generation, in tokens.")
-    token_secret_ref: SecretKeyRef | None = Field(None, description="Hugging Face token for gated models.")
-    config_json: str | None = Field(
-        None,
-        max_length=32768,
-        description="Content of the model's config.json; needed for models that Medley does not know.",
-    )
 
 
 class RuntimeRef(ApiModel):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from medley_operator.api.v1alpha1 import RuntimeProfile
 from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
+from medley_operator.domain.engine.programs import PROGRAMS
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.refusal import Refusal
 from medley_planner.variants import unreadable_argument
@@ -37,11 +38,22 @@ def startup_timeout_is_above_zero(profile: RuntimeProfile) -> Refusal | None:
     return _invalid(f'spec.startupTimeout "{profile.spec.startup_timeout}" must be above 0, such as "30m"')
 
 
+def environment_leaves_out_what_medley_sets(profile: RuntimeProfile) -> Refusal | None:
+    """The last of two variables of one name would count, and some move the engine's files or its GPUs."""
+    program = PROGRAMS[profile.spec.engine]
+    taken = program.reserved_environment | {name for name, _ in program.environment}
+    for index, variable in enumerate(profile.spec.pod.env):
+        if variable.name in taken:
+            return _invalid(f'spec.pod.env[{index}].name "{variable.name}": Medley sets it itself; remove it')
+    return None
+
+
 RUNTIME_PROFILE_CHECKS: tuple[Callable[[RuntimeProfile], Refusal | None], ...] = (
     arguments_leave_out_what_medley_sets,
     allowed_arguments_leave_out_what_medley_sets,
     arguments_can_be_read,
     startup_timeout_is_above_zero,
+    environment_leaves_out_what_medley_sets,
 )
 
 

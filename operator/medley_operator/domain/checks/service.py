@@ -24,6 +24,7 @@ SPEC_CHECKS: tuple[Check, ...] = (
     spec.profile_can_be_used,
     spec.arguments_are_allowed,
     spec.arguments_can_be_read,
+    spec.source_can_be_loaded,
     spec.pools_in_use_can_be_read,
 )
 """On what the service and the objects that it names say."""
@@ -32,6 +33,7 @@ LOAD_CHECKS: tuple[Check, ...] = (
     variants.a_pool_exists,
     variants.each_wish_can_be_met,
     variants.model_is_known,
+    variants.weights_fit_the_cache,
     variants.length_is_within_the_model,
     variants.names_are_unique,
     variants.model_fits_a_pool,

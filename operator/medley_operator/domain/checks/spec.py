@@ -7,9 +7,11 @@ object that is gone. Pure.
 
 from __future__ import annotations
 
+from medley_operator.api.v1alpha1 import ModelSource
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
+from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags, user_flags, version_of
+from medley_operator.domain.engine.programs import PROGRAMS
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.refusal import Refusal, first_refusal
 from medley_planner.variants import unreadable_argument
@@ -101,6 +103,30 @@ def arguments_can_be_read(given: ServiceInput) -> Refusal | None:
     """Medley knows the values of the flags that it plans by, such as the format of the KV cache."""
     problem = unreadable_argument(given.profile.spec.engine, flags_of(given.service.spec.runtime.args))
     return None if problem is None else Refusal(PlanReason.ARGUMENT_NOT_ALLOWED, f"spec.runtime.args {problem}")
+
+
+def source_can_be_loaded(given: ServiceInput) -> Refusal | None:
+    """The engine loads a bucket only in versions that stream it, and only as Medley starts it."""
+    model, profile = given.service.spec.model, given.profile
+    program = PROGRAMS[profile.spec.engine]
+    if model.source not in (ModelSource.S3, ModelSource.GOOGLE_STORAGE):
+        return None
+    since = program.streams.get(model.source)
+    if since is None or version_of(profile.spec.version) < since:
+        needed = "no version does" if since is None else f"versions from {since[0]}.{since[1]} do"
+        return _invalid(
+            f'spec.model.uri "{model.uri}": {profile.spec.engine} {profile.spec.version} of RuntimeProfile '
+            f'"{profile.metadata.name}" does not load {model.source}:// ({needed}); use another profile, hf://, '
+            "pvc:// or oci://"
+        )
+    taken = sorted({flag for flag, _ in program.stream_flags} & set(user_flags(given.service, profile)))
+    if not taken:
+        return None
+    return Refusal(
+        PlanReason.ARGUMENT_NOT_ALLOWED,
+        f'{taken[0]}: Medley sets it itself for spec.model.uri "{model.uri}"; remove it from spec.runtime.args and '
+        f'from spec.args of RuntimeProfile "{profile.metadata.name}"',
+    )
 
 
 def pools_in_use_can_be_read(given: ServiceInput) -> Refusal | None:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile, VariantSpec
+from medley_operator.api.v1alpha1.fields import mebibytes
 from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.engine.storage import downloaded_gib
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.variants.requested import precisions_of, token_budgets_of
@@ -119,6 +121,21 @@ WISH_CHECKS: tuple[Callable[[Wish], Refusal | None], ...] = (
 def model_is_known(given: ServiceInput) -> Refusal | None:
     """The model's shape is in the catalogue, or its config.json is given and can be read."""
     return given.found_shape if isinstance(given.found_shape, Refusal) else None
+
+
+def weights_fit_the_cache(given: ServiceInput) -> Refusal | None:
+    """A pod that fills more than its cache holds is evicted, at each start anew."""
+    cache = given.profile.spec.cache
+    if cache is None or cache.empty_dir is None:
+        return None
+    needed_gib = downloaded_gib(given.service, given.profile)
+    if mebibytes(cache.empty_dir.size_limit) >= needed_gib * 1024:
+        return None
+    return _invalid(
+        f'spec.cache.emptyDir.sizeLimit {cache.empty_dir.size_limit} of RuntimeProfile "{given.profile.metadata.name}" '
+        f'is below the {needed_gib}Gi of weights of spec.model.uri "{given.service.spec.model.uri}"; raise it, remove '
+        "it, or keep weights on a claim (spec.cache.persistentVolumeClaim)"
+    )
 
 
 def length_is_within_the_model(given: ServiceInput) -> Refusal | None:

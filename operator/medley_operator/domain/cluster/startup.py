@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.catalogue import find_gpu
+from medley_operator.domain.values.catalogue import find_gpu, model_name
 from medley_operator.domain.values.leadtime import LeadKey, LeadTimes, Start, node_state
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Snapshot
-from medley_planner.shapes import model_id
 
 STARTUP_SECONDS = 120.0
 """The assumed start-up time of one engine (image on the node, weights from a near cache) until it is measured.
@@ -42,7 +41,7 @@ def longest_startup_seconds(
     """Longest start-up time over the pools that the service may use: those that its variants name, else all."""
     named = {variant.pool_ref for variant in service.spec.variants}
     found = [
-        startup_seconds(model_id(service.spec.model.uri), state.gpu, state.pool, profile, leads)
+        startup_seconds(model_name(service), state.gpu, state.pool, profile, leads)
         for state in pools
         if state.gpu is not None and (not named or state.pool.metadata.name in named)
     ]
@@ -55,7 +54,7 @@ def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
 
 
 def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
-    models = {ServiceKey.of(each): model_id(each.spec.model.uri) for each in snapshot.services}
+    models = {ServiceKey.of(each): model_name(each) for each in snapshot.services}
     gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     created = {node.name: node.created_at for node in snapshot.nodes}
     for pod in snapshot.pods:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
+from medley_operator.domain.engine.model_source import engine_location
 from medley_operator.domain.engine.programs import PROGRAMS, EngineStart
 from medley_operator.domain.values.labels import HTTP_PORT
 from medley_planner.layout import EngineKind
-from medley_planner.shapes import model_id
 from medley_planner.variants import Flags, variant_flags
 
 
@@ -53,7 +53,10 @@ def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Ite
     known = (flag for flag in program.flags if flag.since is None or version >= flag.since)
     own = [f"{flag.name}={flag.value(start)}" for flag in known]
     own += [f"{flag}={value}" for flag, value in variant_flags]
-    return [program.model_argument(model_id(spec.model.uri)), *own, *_user_args(runtime.args, spec.runtime.args)]
+    if spec.model.source in program.streams:
+        own += [f"{flag}={value}" for flag, value in program.stream_flags]
+    model = program.model_argument(engine_location(spec.model))
+    return [model, *own, *_user_args(runtime.args, spec.runtime.args)]
 
 
 def _user_args(profile_args: Sequence[str], service_args: Sequence[str]) -> list[str]:

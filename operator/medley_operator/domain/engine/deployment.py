@@ -1,7 +1,7 @@
 """The Deployment of one variant: everything an engine's pod needs to start slowly, serve, drain and be found.
 
 Pure: values in, manifest out, with only the fields that Medley wants to own. The image runs without root, and all that
-the engine writes lies below one cache volume; what differs between engines stands in `programs`.
+the engine writes lies below one folder; what differs between engines stands in `programs`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,22 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
 from medley_operator.domain.engine.arguments import engine_args
-from medley_operator.domain.engine.programs import CACHE_PATH, PROGRAMS, EngineProgram
+from medley_operator.domain.engine.model_source import source_parts
+from medley_operator.domain.engine.overlay import (
+    overlay_parts,
+    pod_annotations,
+    pod_labels,
+    pod_settings,
+    queue_labels,
+)
+from medley_operator.domain.engine.pod_parts import PodParts, joined
+from medley_operator.domain.engine.programs import PROGRAMS, EngineProgram
+from medley_operator.domain.engine.storage import Storage, storage
+from medley_operator.domain.engine.template import stamp, stamps, template_inputs
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
 from medley_operator.domain.values.snapshot import Manifest
+from medley_planner.variants import Replica
 
 CONTAINER = "main"
 TERMINATION_MARGIN_SECONDS = 15
@@ -29,7 +41,8 @@ class DeploymentInput:
     """The inputs of one Deployment.
 
     `layout` is the hash that ends the name, `engine_flags` are those of the variant, and `gpus_per_replica` of the
-    pool's GPUs go to each pod. `surge` is False where the pool has no room for a pod beyond the plan.
+    pool's GPUs go to each pod. `surge` is False where the pool has no room for a pod beyond the plan. `replica`: how
+    one is run; None where only its flags are known.
     """
 
     service: LLMService
@@ -41,6 +54,7 @@ class DeploymentInput:
     engine_flags: tuple[tuple[str, str], ...]
     replicas: int
     surge: bool
+    replica: Replica | None = None
 
     @property
     def selector(self) -> dict[str, str]:
@@ -49,15 +63,23 @@ class DeploymentInput:
 
 
 def render_deployment(given: DeploymentInput) -> Manifest:
-    service = given.service.metadata
+    service, overlay = given.service.metadata, given.profile.spec.pod
     startup_seconds = math.ceil(given.profile.spec.startup_timeout_seconds)
+    template = {
+        "metadata": {
+            "labels": {**pod_labels(given.service, overlay), **_labels(given)},
+            "annotations": pod_annotations(overlay),
+        },
+        "spec": _pod_spec(given),
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": labels.DEPLOYMENT,
         "metadata": {
             "name": labels.variant_object_name(service=service.name, variant=given.variant, layout=given.layout),
             "namespace": service.namespace,
-            "labels": _labels(given),
+            "labels": {**_labels(given), **queue_labels(overlay)},
+            "annotations": stamp(template, inputs=_inputs(given)),
             "ownerReferences": [labels.owner_reference(service=service.name, uid=service.uid)],
         },
         "spec": {
@@ -66,7 +88,7 @@ def render_deployment(given: DeploymentInput) -> Manifest:
             "progressDeadlineSeconds": startup_seconds + SCHEDULING_MARGIN_SECONDS,
             "selector": {"matchLabels": given.selector},
             "strategy": _strategy(surge=given.surge),
-            "template": {"metadata": {"labels": _labels(given)}, "spec": _pod_spec(given, startup_seconds)},
+            "template": template,
         },
     }
 
@@ -76,10 +98,11 @@ def rescaled(deployment: Manifest, replicas: int) -> Manifest:
     its pool or its layout is no longer the variant's, but whose pods go step by step."""
     metadata = deployment["metadata"]
     kept = {name: metadata[name] for name in ("name", "namespace", "labels", "ownerReferences") if name in metadata}
+    stamped = stamps(deployment)
     return {
         "apiVersion": deployment["apiVersion"],
         "kind": deployment["kind"],
-        "metadata": kept,
+        "metadata": {**kept, **({"annotations": stamped} if stamped else {})},
         "spec": {**deployment["spec"], "replicas": replicas},
     }
 
@@ -94,16 +117,37 @@ def _labels(given: DeploymentInput) -> dict[str, str]:
     )
 
 
+def _inputs(given: DeploymentInput) -> str:
+    return template_inputs(
+        service=given.service,
+        profile=given.profile,
+        pool=given.pool,
+        variant=given.variant,
+        replica=given.replica,
+        engine_flags=given.engine_flags,
+    )
+
+
 def _strategy(*, surge: bool) -> Manifest:
     # On a full fixed pool a surge pod never schedules and the rollout hangs.
     rolling = {"maxSurge": 1, "maxUnavailable": 0} if surge else {"maxSurge": 0, "maxUnavailable": 1}
     return {"type": "RollingUpdate", "rollingUpdate": rolling}
 
 
-def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
+def _pod_spec(given: DeploymentInput) -> Manifest:
     program, drain = PROGRAMS[given.profile.spec.engine], given.service.spec.drain
     pre_stop_seconds = math.ceil(drain.pre_stop_seconds)
     drain_seconds = math.ceil(drain.timeout_seconds)
+    disk = storage(given.service, given.profile)
+    shm: Manifest = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": given.profile.spec.shared_memory}}
+    parts = joined(
+        (
+            PodParts(volumes=(shm,), mounts=({"name": "shm", "mountPath": "/dev/shm"},)),  # noqa: S108
+            disk.parts,
+            source_parts(given.service),
+            overlay_parts(given.profile.spec.pod),
+        )
+    )
     return {
         "automountServiceAccountToken": False,
         # A Service named "vllm" would put VLLM_PORT into the engine's environment, which it takes for a setting.
@@ -126,15 +170,15 @@ def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
                 "labelSelector": {"matchLabels": given.selector},
             }
         ],
-        "containers": [_container(given, program, startup_seconds, pre_stop_seconds)],
-        "volumes": [
-            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": given.profile.spec.shared_memory}},
-            {"name": "cache", "emptyDir": {}},
-        ],
+        "containers": [_container(given, program, parts, disk)],
+        "volumes": list(parts.volumes),
+        **pod_settings(given.profile.spec.pod, own_pods=labels.pod_selector(service=given.service.metadata.name)),
     }
 
 
-def _container(given: DeploymentInput, program: EngineProgram, startup_seconds: int, pre_stop_seconds: int) -> Manifest:
+def _container(given: DeploymentInput, program: EngineProgram, parts: PodParts, disk: Storage) -> Manifest:
+    startup_seconds = math.ceil(given.profile.spec.startup_timeout_seconds)
+    pre_stop_seconds = math.ceil(given.service.spec.drain.pre_stop_seconds)
     container: Manifest = {
         "name": CONTAINER,
         "image": given.profile.spec.image,
@@ -142,8 +186,8 @@ def _container(given: DeploymentInput, program: EngineProgram, startup_seconds: 
         "command": list(program.command),
         "args": engine_args(given.service, given.profile, given.engine_flags),
         "ports": [{"name": labels.HTTP_PORT_NAME, "containerPort": labels.HTTP_PORT, "protocol": "TCP"}],
-        "env": _environment(given.service, program),
-        "resources": _resources(given),
+        "env": [*({"name": name, "value": value} for name, value in program.environment), *parts.env],
+        "resources": _resources(given, disk),
         "startupProbe": _probe(
             program,
             period_seconds=STARTUP_PERIOD_SECONDS,
@@ -157,30 +201,25 @@ def _container(given: DeploymentInput, program: EngineProgram, startup_seconds: 
             # The hook that injects the GPU's driver files writes to the root file system.
             "readOnlyRootFilesystem": False,
         },
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}, {"name": "cache", "mountPath": CACHE_PATH}],  # noqa: S108
+        "volumeMounts": list(parts.mounts),
     }
     if pre_stop_seconds > 0:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop_seconds}}}
     return container
 
 
-def _environment(service: LLMService, program: EngineProgram) -> list[Manifest]:
-    environment: list[Manifest] = [{"name": name, "value": value} for name, value in program.environment]
-    token = service.spec.model.token_secret_ref
-    if token is not None:
-        reference = {"name": token.name, "key": token.key, "optional": True}
-        environment.append({"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": reference}})
-    return environment
-
-
-def _resources(given: DeploymentInput) -> Manifest:
+def _resources(given: DeploymentInput, disk: Storage) -> Manifest:
     gpus = {given.pool.spec.resource_name: str(given.gpus_per_replica)}
     per_gpu = given.profile.spec.resources
+    limits = {"ephemeral-storage": disk.limit, **gpus}
+    if per_gpu.memory_limit is not None:
+        limits["memory"] = scaled_quantity(per_gpu.memory_limit, given.gpus_per_replica)
     return {
-        "limits": gpus,
+        "limits": limits,
         "requests": {
             "cpu": scaled_quantity(per_gpu.cpu, given.gpus_per_replica),
             "memory": scaled_quantity(per_gpu.memory, given.gpus_per_replica),
+            "ephemeral-storage": disk.request,
             **gpus,
         },
     }

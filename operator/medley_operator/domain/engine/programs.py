@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from medley_operator.api.v1alpha1 import ModelSource
 from medley_planner.layout import EngineKind
 
 CACHE_PATH = "/cache"
-"""The one volume that an engine writes to."""
+"""All that an engine writes lies below it."""
+WEIGHTS_PATH = f"{CACHE_PATH}/huggingface"
+"""Downloaded weights, in the layout of the Hugging Face hub: a folder for each model, locked while it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ class EngineProgram:
 
     `command` comes before the arguments, the first of which `model_argument` makes of the model's name. `reserved` are
     flags that neither Medley nor its users may set: they move the engine's endpoint or its GPUs. `environment` and
-    `user_id` let the image run without root and write below `CACHE_PATH` only. `health_path` answers 200 where the
-    engine serves.
+    `user_id` let the image run without root and write below `CACHE_PATH` only; variables of `reserved_environment` are
+    not a profile's to set, beside those. `health_path` answers 200 where the engine serves. `streams`: the sources that
+    the engine reads by itself with `stream_flags`, and the first version that does.
     """
 
     command: tuple[str, ...]
@@ -54,8 +58,11 @@ class EngineProgram:
     flags: tuple[ProgramFlag, ...]
     reserved: frozenset[str]
     environment: tuple[tuple[str, str], ...]
+    reserved_environment: frozenset[str]
     user_id: int
     health_path: str
+    streams: Mapping[ModelSource, tuple[int, int]]
+    stream_flags: tuple[tuple[str, str], ...]
 
 
 _VLLM = EngineProgram(
@@ -90,11 +97,28 @@ _VLLM = EngineProgram(
     environment=(
         ("HOME", CACHE_PATH),
         ("USER", "vllm"),
-        ("HF_HOME", f"{CACHE_PATH}/huggingface"),
+        ("HF_HOME", WEIGHTS_PATH),
         ("VLLM_CACHE_ROOT", f"{CACHE_PATH}/vllm"),
+    ),
+    # They would move the engine's endpoint, its files or its GPUs, or hold what a Secret holds.
+    reserved_environment=frozenset(
+        {
+            "HF_TOKEN",
+            "HF_HUB_CACHE",
+            "VLLM_PORT",
+            "VLLM_HOST_IP",
+            "CUDA_VISIBLE_DEVICES",
+            "NVIDIA_VISIBLE_DEVICES",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        }
     ),
     user_id=1000,
     health_path="/health",
+    # Run:ai Model Streamer: docs of vLLM 0.6.6 have s3://, those from September 2025 (PR 24909) have gs://.
+    streams=MappingProxyType({ModelSource.S3: (0, 7), ModelSource.GOOGLE_STORAGE: (0, 11)}),
+    stream_flags=(("--load-format", "runai_streamer"),),
 )
 
 PROGRAMS: Mapping[EngineKind, EngineProgram] = MappingProxyType({EngineKind.VLLM: _VLLM})

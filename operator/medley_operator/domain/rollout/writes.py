@@ -14,6 +14,8 @@ from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.cluster.children import RunningVariant, of_kind
 from medley_operator.domain.cluster.owner import adopted
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
+from medley_operator.domain.engine.template import kept_template
+from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
 from medley_operator.domain.rollout.drift import Drift, DriftReport, Repair, repair
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service, service_names
@@ -73,10 +75,18 @@ def child_writes(
     claims: Claims,
     gateway_api: bool,
     drift: Drift,
+    budgets: bool = True,
 ) -> ChildWrites:
-    """Applies (Services first, the route last) and deletes of one service; `own` are its children."""
+    """Applies (Services first, the route last) and deletes of one service; `own` are its children.
+
+    `budgets` False: PodDisruptionBudgets are not known, and left as they are.
+    """
+    if not budgets:
+        own = {key: manifest for key, manifest in own.items() if key.kind != labels.DISRUPTION_BUDGET}
     gone = _gone(candidate, targets, running)
     wanted = (*_desired(candidate, targets, gone=gone), *_outgoing(candidate, targets, running, gone=gone, own=own))
+    if budgets and wanted:
+        wanted = (*wanted, render_disruption_budget(candidate.service))
     holders = {
         key: _holder(candidate, key, own=own, children=children, claims=claims) for key in map(labels.key_of, wanted)
     }
@@ -89,7 +99,9 @@ def child_writes(
             candidate, labels.key_of(route), own=own, children=children, claims=claims
         )
         wanted = (*wanted, route)
-    free = [manifest for manifest in wanted if holders[labels.key_of(manifest)] is None]
+    free = [
+        kept_template(own.get(key), manifest) for manifest in wanted if holders[key := labels.key_of(manifest)] is None
+    ]
     seen = [(manifest, own.get(labels.key_of(manifest))) for manifest in free]
     repairs = {labels.key_of(each): repair(each, found, drift) for each, found in seen if found is not None}
     return ChildWrites(
@@ -162,6 +174,7 @@ def _desired(candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: froz
             engine_flags=variant.engine_flags,
             replicas=targets.replicas[name],
             surge=targets.surge.get(name, True),
+            replica=variant.replica,
         )
         manifests.append(render_deployment(given))
     return tuple(manifests)
@@ -237,6 +250,8 @@ def _deletes(
         for key, manifest in of_kind(own, labels.CORE_SERVICE).items()
         if labels.label(manifest, labels.VARIANT) and key.name not in staying_names and key not in wanted
     ]
+    if wanted:
+        leaving += [item for item in of_kind(own, labels.DISRUPTION_BUDGET).items() if item[0] not in wanted]
     return tuple(
         Delete(service=candidate.key, key=key, uid=str(manifest["metadata"].get("uid", "")))
         for key, manifest in leaving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.api.v1alpha1 import LLMService, ModelSource
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.bad_input import shown
 from medley_planner.catalog import Gpu, UnknownGpu, gpu, known_gpus
@@ -24,14 +24,28 @@ def find_gpu(name: str) -> Gpu | None:
         return None
 
 
+def model_name(service: LLMService) -> str:
+    """Name of the model for all that is learned of it: organisation/model where the service says it, else its address.
+
+    The claim of another namespace may hold another model, so that its address alone does not say which.
+    """
+    model = service.spec.model
+    if model.id is not None:
+        return model.id
+    if model.source is ModelSource.CLAIM:
+        return f"{model.source}://{service.metadata.namespace}/{model.location}"
+    return model_id(model.uri)
+
+
 def find_shape(service: LLMService) -> ModelShape | Refusal:
     """The shape of the service's model: from its own config.json where it gives one, else from the catalogue."""
     model = service.spec.model
     if model.config_json is None:
+        field, named = ("uri", model.uri) if model.id is None else ("id", model.id)
         try:
-            return bundled_shape(model.uri)
+            return bundled_shape(named)
         except UnknownModel as error:
-            return Refusal(PlanReason.UNKNOWN_MODEL, f"spec.model.uri is {shown(model.uri)}: {error.way_out}")
+            return Refusal(PlanReason.UNKNOWN_MODEL, f"spec.model.{field} is {shown(named)}: {error.way_out}")
     # Parsed here: the planner takes a text that is not an object for the path of a file, and this text is a tenant's.
     try:
         config = json.loads(model.config_json)
@@ -40,7 +54,7 @@ def find_shape(service: LLMService) -> ModelShape | Refusal:
     if not isinstance(config, dict):
         return _bad_config(f"is a JSON {type(config).__name__}; paste the model's config.json, an object, as it is")
     try:
-        return shape_from_config(config, name=model_id(model.uri))
+        return shape_from_config(config, name=model_name(service))
     except BadConfig as error:
         return _bad_config(f"cannot be used: {error}")
 

@@ -37,6 +37,7 @@ OWNER_KIND = "LLMService"
 HASH_LENGTH = 8
 MOST_NAME = 63
 """Kubernetes' limit on names of Services, and on label values."""
+COMPONENT_BUDGET = "disruption-budget"
 
 HTTP_PORT = 8000
 HTTP_PORT_NAME = "http"
@@ -45,6 +46,7 @@ DEPLOYMENT = "Deployment"
 CORE_SERVICE = "Service"
 HTTP_ROUTE = "HTTPRoute"
 NODE = "Node"
+DISRUPTION_BUDGET = "PodDisruptionBudget"
 
 
 def child_labels(

@@ -89,7 +89,7 @@ class Snapshot:
     rejected: tuple[InvalidObject, ...]
     nodes: tuple[NodeView, ...]
     children: Mapping[ObjectKey, Manifest]
-    """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
+    """Objects of the kinds that we make, with our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
     """(namespace, name) of each Gateway."""
     observations: Mapping[ServiceKey, Observation]
@@ -121,6 +121,7 @@ class Snapshot:
             gateways=self.gateways,
             autoscalers=self.autoscalers,
             at_seconds=self.at_seconds,
+            budgets="PodDisruptionBudget" not in self.unreadable,
         )
 
 
@@ -139,6 +140,8 @@ class ActuatorView:
     autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
     """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
     at_seconds: float = 0.0
+    budgets: bool = True
+    """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
 
 
 @dataclass(frozen=True, slots=True)

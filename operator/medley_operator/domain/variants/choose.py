@@ -18,6 +18,7 @@ from medley_operator.api.v1alpha1 import (
 )
 from medley_operator.domain.cluster.startup import startup_seconds
 from medley_operator.domain.values.candidates import PoolState, VariantCandidate
+from medley_operator.domain.values.catalogue import model_name
 from medley_operator.domain.values.labels import layout_hash
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.variants.requested import (
@@ -29,7 +30,7 @@ from medley_operator.domain.variants.requested import (
 from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
-from medley_planner.shapes import ModelShape, model_id
+from medley_planner.shapes import ModelShape
 from medley_planner.variants import Engine, Row, choose_budgets, generate, limit, prune
 
 NO_LEADS = LeadTimes()
@@ -109,7 +110,7 @@ def choose_variants(
     the service as the planner will see it, but for its variants; it decides what may be left out. Absent, a variant is
     left out only where another does better pod for pod, which holds whatever is asked. `leads`: how long starts take.
     """
-    maker = _VariantMaker(model_id(service.spec.model.uri), profile, leads, running)
+    maker = _VariantMaker(model_name(service), profile, leads, running)
     rows, asks = offered.rows, offered.asks
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
     whole = replace(whole, variants=tuple(maker.variant(row, asks[row.source]) for row in rows))

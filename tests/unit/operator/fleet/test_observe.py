@@ -12,7 +12,15 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
 from medley_operator.fleet.observe import Observer
 from medley_operator.kube.errors import Forbidden, NotFound
-from medley_operator.kube.resources import AUTOSCALERS, GATEWAYS, GPU_POOLS, HTTP_ROUTES, LLM_SERVICES, MODEL_PROFILES
+from medley_operator.kube.resources import (
+    AUTOSCALERS,
+    DISRUPTION_BUDGETS,
+    GATEWAYS,
+    GPU_POOLS,
+    HTTP_ROUTES,
+    LLM_SERVICES,
+    MODEL_PROFILES,
+)
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.looks import following, look
@@ -122,6 +130,19 @@ async def test_autoscalers_of_deployments_are_seen_and_may_be_forbidden() -> Non
     client.failing["list", AUTOSCALERS.plural] = Forbidden("no right")
     observed = await look(client)
     assert (observed.snapshot.autoscalers, observed.degraded) == ({}, "")
+
+
+async def test_disruption_budgets_that_may_not_be_listed_are_told_and_the_look_goes_on() -> None:
+    """An operator that is upgraded before its ClusterRole must not stop."""
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    client.failing["list", DISRUPTION_BUDGETS.plural] = Forbidden("no right to poddisruptionbudgets")
+    observed = await look(client)
+    assert [each.metadata.name for each in observed.snapshot.services] == ["chat"]
+    assert observed.degraded == "no right to poddisruptionbudgets"
+    assert not observed.snapshot.view.budgets
+    async with following(client) as cluster:
+        assert not Observer(cluster=cluster, metrics=None, clock=lambda: 0.0).look().budgets
 
 
 async def test_a_missing_crd_of_ours_is_empty_and_told_and_stops_nothing_else() -> None:

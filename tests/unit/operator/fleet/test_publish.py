@@ -361,20 +361,3 @@ async def test_what_the_mode_keeps_back_is_a_condition_and_no_trouble(client: Fa
         ("Normal", "PlanChanged"),
         ("Normal", "Withheld"),
     ]
-
-
-async def test_a_service_stays_while_the_route_to_it_was_put_off(client: FakeKubeClient) -> None:
-    """A route that waits may still send requests to the Service that is to go."""
-    old = client.put(child("Service", "chat-old"))
-    others = [child("HTTPRoute", f"a-{index}") for index in range(8)]
-    for each in others:
-        client.failing[("apply", f"HTTPRoute {each['metadata']['name']}")] = Unavailable("late")
-    backoff = WriteBackoff(clock=lambda: 0.0)
-    publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
-    what = decision(deletes=[old])
-    applies = [Apply(ServiceKey("demo", "other"), each) for each in others] + [Apply(CHAT, child("HTTPRoute", "chat"))]
-    client.put(service_manifest("other", uid="uid-other"))
-    seen = snapshot(service(), service("other", uid="uid-other"), children=[old])
-    await publisher.publish(seen, replace(what, applies=tuple(applies)), now=NOW)
-    assert ("apply", "HTTPRoute chat") not in client.writes()
-    assert ("delete", "Service chat-old") not in client.writes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
 from medley_operator.domain.values.snapshot import Manifest
 from tests.unit.operator import factories as make
 
@@ -44,7 +44,7 @@ def test_identity_and_placement() -> None:
         variant="l4-tp4",
     )
     assert made["metadata"]["name"] == f"llama-l4-tp4-{made['metadata']['labels']['medley.dev/layout']}"
-    assert made["metadata"]["labels"] == made["spec"]["template"]["metadata"]["labels"]
+    assert made["metadata"]["labels"].items() <= made["spec"]["template"]["metadata"]["labels"].items()
     assert made["metadata"]["labels"]["medley.dev/pool"] == "l4"
     assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-llama"
     assert "medley.dev/pool" not in made["spec"]["selector"]["matchLabels"]
@@ -54,8 +54,8 @@ def test_identity_and_placement() -> None:
         {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
     ]
     assert container(made)["resources"] == {
-        "limits": {"amd.com/gpu": "4"},
-        "requests": {"cpu": "16", "memory": "64Gi", "amd.com/gpu": "4"},
+        "limits": {"ephemeral-storage": "39Gi", "amd.com/gpu": "4"},
+        "requests": {"cpu": "16", "memory": "64Gi", "ephemeral-storage": "17Gi", "amd.com/gpu": "4"},
     }
 
 
@@ -103,3 +103,23 @@ def test_a_token_comes_from_an_optional_secret_and_never_from_the_arguments() ->
 def test_a_full_pool_replaces_in_place() -> None:
     assert deployment()["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert deployment(surge=False)["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def test_a_variant_that_cannot_be_rendered_any_more_keeps_what_its_template_was_made_of() -> None:
+    held = make.with_defaults(deployment())
+    held["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "3"
+    fewer = rescaled(held, 1)
+    assert fewer["spec"]["replicas"] == 1
+    assert fewer["metadata"]["annotations"] == deployment()["metadata"]["annotations"]
+
+
+def test_a_memory_limit_is_for_each_gpu() -> None:
+    made = deployment(profile=make.profile(resources={"memory": "8Gi", "memoryLimit": "12Gi"}), gpus_per_replica=4)
+    assert container(made)["resources"]["limits"]["memory"] == "48Gi"
+    assert container(made)["resources"]["requests"]["memory"] == "32Gi"
+    assert "memory" not in container(deployment())["resources"]["limits"]
+
+
+def test_shared_memory_has_a_limit() -> None:
+    shm = next(volume for volume in pod(deployment(profile=make.profile(sharedMemory="2Gi")))["volumes"])
+    assert shm == {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}

@@ -49,8 +49,13 @@ def test_quantities_are_compared_by_value() -> None:
     held = make.with_defaults(deployment())
     container = held["spec"]["template"]["spec"]["containers"][0]
     container["resources"] = {
-        "limits": {"nvidia.com/gpu": "2"},
-        "requests": {"cpu": "8000m", "memory": "34359738368", "nvidia.com/gpu": "2"},
+        "limits": {"ephemeral-storage": "39936Mi", "nvidia.com/gpu": "2"},
+        "requests": {
+            "ephemeral-storage": "17Gi",
+            "cpu": "8000m",
+            "memory": "34359738368",
+            "nvidia.com/gpu": "2",
+        },
     }
     held["spec"]["template"]["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] = "8192Mi"
     assert first_difference(deployment(), held) is None
@@ -80,7 +85,9 @@ def _change(path: str, change: Callable[[Manifest], None]) -> tuple[str, Callabl
         ),
         _change(
             "spec.template.spec.containers[main].resources.limits.nvidia.com/gpu",
-            lambda m: m["spec"]["template"]["spec"]["containers"][0]["resources"].update(limits={"nvidia.com/gpu": 1}),
+            lambda m: m["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"].update(
+                {"nvidia.com/gpu": 1}
+            ),
         ),
         _change(
             "spec.template.spec.automountServiceAccountToken",
@@ -115,7 +122,7 @@ def pod_of(manifest: Manifest) -> Manifest:
         lambda pod: pod["volumes"].append({"name": "extra", "emptyDir": {}}),
         lambda pod: pod["containers"][0]["volumeMounts"].insert(0, {"name": "extra", "mountPath": "/extra"}),
         lambda pod: pod["containers"][0]["ports"].append({"containerPort": 9000, "protocol": "TCP"}),
-        lambda pod: pod["containers"][0]["resources"]["limits"].update({"ephemeral-storage": "1Gi"}),
+        lambda pod: pod["containers"][0]["resources"]["limits"].update({"memory": "1Gi"}),
         lambda pod: pod.update(hostNetwork=True),
     ],
     ids=["env", "sidecar", "toleration", "order", "volume", "mount", "port", "limit", "host-network"],
@@ -124,7 +131,7 @@ def test_what_others_add_is_no_difference(add: Callable[[Manifest], None]) -> No
     """`kubectl set env` and mutating policies made one write each round, for ever."""
     held = copy.deepcopy(make.with_defaults(deployment()))
     add(pod_of(held))
-    held["metadata"]["annotations"] = {"team": "a"}
+    held["metadata"]["annotations"]["team"] = "a"
     assert first_difference(deployment(), held) is None
 
 
@@ -147,7 +154,7 @@ def test_what_we_set_before_and_not_now_is_a_difference() -> None:
     del env["f:env"]['k:{"name":"OLD"}']
     assert first_difference(deployment(), held) is None
     held = owned({"f:metadata": {"f:annotations": {"f:old": {}}}})
-    assert first_difference(deployment(), held) == "metadata.annotations"
+    assert first_difference(deployment(), held) == "metadata.annotations.old"
 
 
 def test_a_difference_names_who_else_manages_the_field() -> None:

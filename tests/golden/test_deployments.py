@@ -1,0 +1,34 @@
+"""Deployments as their files have them, whole. A difference reaches users: see that it is meant, and that
+`template.TEMPLATE_VERSION` goes up where the pod template differs. `python -m tests.golden.test_deployments` writes the
+files anew.
+"""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from medley_operator.domain.engine.template import APPLIED
+from medley_operator.domain.values.snapshot import Manifest
+from tests.golden.deployment_cases import CASES, FOLDER, rendered
+
+
+def shown(case: str) -> Manifest:
+    """Without the copy of the template in an annotation."""
+    manifest = rendered(case)
+    del manifest["metadata"]["annotations"][APPLIED]
+    return manifest
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_deployment_is_as_its_file_has_it(case: str) -> None:
+    assert shown(case) == yaml.safe_load((FOLDER / f"{case}.yaml").read_text())
+
+
+def test_each_file_has_a_case() -> None:
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(CASES)
+
+
+if __name__ == "__main__":
+    for each in CASES:
+        (FOLDER / f"{each}.yaml").write_text(yaml.safe_dump(shown(each), sort_keys=False, width=120))
