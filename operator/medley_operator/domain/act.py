@@ -33,6 +33,7 @@ from medley_operator.domain.rollout.service_round import (
 )
 from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded, routed
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
+from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Decision, EventNote, Manifest, ObjectKey, StatusWrite
@@ -53,6 +54,14 @@ class _Turn:
     round: ServiceRound
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What services of one pass take from each other: names, and the first turn at a new profile."""
+
+    claims: Claims
+    canaries: Canaries
+
+
 def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
     """The writes to make now, and what to remember for the next pass. `now` is RFC 3339 in UTC.
 
@@ -61,14 +70,14 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     owned = by_owner(view)
     turns = _turns(intent, view, owned)
     wanted = _replicas_now(turns, intent, owned)
-    claims = Claims()
+    shared = _Shared(Claims(), Canaries.of(owned))
     decided: list[ServiceDecision] = []
     remembered: dict[ServiceKey, ServiceSteps] = {}
     waits: list[float] = []
     for turn in turns:
         key = turn.round.candidate.key
         outcome, step = _outcome(
-            turn, wanted=wanted.get(key, {}), steps=steps.services.get(key, ServiceSteps()), view=view, claims=claims
+            turn, wanted=wanted.get(key, {}), steps=steps.services.get(key, ServiceSteps()), view=view, shared=shared
         )
         decided.append(outcome)
         remembered[key] = step.steps
@@ -113,7 +122,7 @@ def _replicas_now(turns: Sequence[_Turn], intent: FleetIntent, owned: Owned) -> 
 
 
 def _outcome(
-    turn: _Turn, *, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, claims: Claims
+    turn: _Turn, *, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared
 ) -> tuple[ServiceDecision, Shrink]:
     this = turn.round
     candidate, kept = this.candidate, this.goal.kind is GoalKind.KEPT
@@ -132,7 +141,7 @@ def _outcome(
     targets = ReplicaTargets(
         replicas=step.replicas, desired=this.goal.replicas, weights=weights, surge=turn.intent.surge
     )
-    writes = ChildWrites() if kept else _writes(this, targets, view, claims, steps)
+    writes = ChildWrites() if kept else _writes(this, targets, view, shared, steps)
     outcome = ServiceDecision(
         candidate=candidate,
         goal=this.goal,
@@ -152,7 +161,7 @@ def _outcome(
 
 
 def _writes(
-    this: ServiceRound, targets: ReplicaTargets, view: ActuatorView, claims: Claims, steps: ServiceSteps
+    this: ServiceRound, targets: ReplicaTargets, view: ActuatorView, shared: _Shared, steps: ServiceSteps
 ) -> ChildWrites:
     writes = child_writes(
         this.candidate,
@@ -160,7 +169,8 @@ def _writes(
         running=this.running,
         own=this.own,
         children=view.children,
-        claims=claims,
+        claims=shared.claims,
+        canaries=shared.canaries,
         gateway_api=view.gateways is not None,
         budgets=view.budgets,
         drift=drift_of(this.candidate.service, view, steps.taken_back),

@@ -22,7 +22,7 @@ from medley_operator.domain.engine.overlay import (
 from medley_operator.domain.engine.pod_parts import PodParts, joined
 from medley_operator.domain.engine.programs import PROGRAMS, EngineProgram
 from medley_operator.domain.engine.storage import Storage, storage
-from medley_operator.domain.engine.template import stamp, stamps, template_inputs
+from medley_operator.domain.engine.template import profile_inputs, stamp, stamps, template_inputs
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
 from medley_operator.domain.values.snapshot import Manifest
@@ -79,7 +79,7 @@ def render_deployment(given: DeploymentInput) -> Manifest:
             "name": labels.variant_object_name(service=service.name, variant=given.variant, layout=given.layout),
             "namespace": service.namespace,
             "labels": {**_labels(given), **queue_labels(overlay)},
-            "annotations": stamp(template, inputs=_inputs(given)),
+            "annotations": stamp(template, inputs=_inputs(given), profile=profile_inputs(given.profile)),
             "ownerReferences": [labels.owner_reference(service=service.name, uid=service.uid)],
         },
         "spec": {

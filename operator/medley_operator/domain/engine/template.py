@@ -26,6 +26,7 @@ from medley_planner.variants import Replica
 INPUTS = f"{GROUP}/template-inputs"
 VERSION = f"{GROUP}/template-version"
 APPLIED = f"{GROUP}/applied-template"
+PROFILE = f"{GROUP}/profile-inputs"
 TEMPLATE_VERSION = "2"
 """The version of what renders templates, for people: it goes up when equal inputs are rendered differently."""
 
@@ -62,14 +63,20 @@ def template_inputs(
     return hashlib.sha256(_json(said).encode()).hexdigest()[:16]
 
 
-def stamp(template: Manifest, *, inputs: str) -> dict[str, str]:
-    """Annotations of a Deployment with that template."""
-    return {INPUTS: inputs, VERSION: TEMPLATE_VERSION, APPLIED: _json(template)}
+def profile_inputs(profile: RuntimeProfile) -> str:
+    """Hash of what a RuntimeProfile says of templates: services that use it roll to a change one after another."""
+    said = [profile.metadata.name, _said(profile.spec, exclude=_OTHER_FIELDS_OF_PROFILE)]
+    return hashlib.sha256(_json(said).encode()).hexdigest()[:16]
+
+
+def stamp(template: Manifest, *, inputs: str, profile: str) -> dict[str, str]:
+    """Annotations of a Deployment with that template. `inputs`, `profile`: the hashes of what it is made of."""
+    return {INPUTS: inputs, VERSION: TEMPLATE_VERSION, APPLIED: _json(template), PROFILE: profile}
 
 
 def stamps(observed: Manifest) -> dict[str, str]:
     """Those annotations of a Deployment as they are; a controller's own are left to it."""
-    return {name: text for name, text in _annotations(observed).items() if name in (INPUTS, VERSION, APPLIED)}
+    return {name: text for name, text in _annotations(observed).items() if name in (INPUTS, VERSION, APPLIED, PROFILE)}
 
 
 def kept_template(observed: Manifest | None, wanted: Manifest) -> Manifest:

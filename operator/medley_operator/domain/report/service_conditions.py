@@ -88,6 +88,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
     if waiting:
         return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
+    if outcome.writes.waiting_templates:
+        named = ", ".join(outcome.writes.waiting_templates)
+        return Draft(_FALSE, "Progressing", f"one variant after the other gets its new pod template; waiting: {named}")
     leaving = [
         f"{name} {count} → {outcome.targets.desired.get(name, 0)}"
         for name, count in sorted(outcome.targets.replicas.items())

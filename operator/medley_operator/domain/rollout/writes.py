@@ -19,6 +19,7 @@ from medley_operator.domain.rollout.disruption_budget import render_disruption_b
 from medley_operator.domain.rollout.drift import Drift, DriftReport, Repair, repair
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service, service_names
+from medley_operator.domain.rollout.template_rolls import Canaries, rolled
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.service_key import ServiceKey
@@ -63,6 +64,8 @@ class ChildWrites:
     deletes: tuple[Delete, ...] = ()
     conflicts: tuple[OwnerConflict, ...] = ()
     drift: DriftReport = field(default_factory=DriftReport)
+    waiting_templates: tuple[str, ...] = ()
+    """Variants whose new pod template waits for others."""
 
 
 def child_writes(
@@ -75,6 +78,7 @@ def child_writes(
     claims: Claims,
     gateway_api: bool,
     drift: Drift,
+    canaries: Canaries,
     budgets: bool = True,
 ) -> ChildWrites:
     """Applies (Services first, the route last) and deletes of one service; `own` are its children.
@@ -102,6 +106,8 @@ def child_writes(
     free = [
         kept_template(own.get(key), manifest) for manifest in wanted if holders[key := labels.key_of(manifest)] is None
     ]
+    turns = rolled(free, own, running.values(), canaries)
+    free = list(turns.manifests)
     seen = [(manifest, own.get(labels.key_of(manifest))) for manifest in free]
     repairs = {labels.key_of(each): repair(each, found, drift) for each, found in seen if found is not None}
     return ChildWrites(
@@ -110,6 +116,7 @@ def child_writes(
         drift=DriftReport.of(
             repairs.values(), autoscaled={key: name for key, name in drift.autoscalers.items() if key in repairs}
         ),
+        waiting_templates=turns.waiting,
         conflicts=tuple(OwnerConflict(key=key, holder=holder) for key, holder in holders.items() if holder is not None),
     )
 
