@@ -9,6 +9,7 @@ take away what runs.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -85,6 +86,8 @@ class Observer:
     cluster: Cluster
     metrics: MetricsSource | None
     clock: Callable[[], float]
+    wall_clock: Callable[[], float] = time.time
+    """Unix seconds."""
     calibration: SpeedSource | None = None
     """Absent: engines are not calibrated."""
     history: HistorySource | None = None
@@ -114,6 +117,7 @@ class Observer:
             observations=observations,
             model_profiles=view.model_profiles,
             at_seconds=self.clock(),
+            unix_seconds=self.wall_clock(),
             pods=view.pods,
             autoscalers=view.autoscalers,
             unreadable={kind.kind: error.message for kind, error in unreadable.items()},
@@ -141,6 +145,7 @@ class Observer:
             children=view.children,
             gateways=_gateways(view),
             autoscalers=view.autoscalers,
+            pods=view.pods,
             at_seconds=self.clock(),
         )
 

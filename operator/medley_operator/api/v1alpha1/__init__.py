@@ -93,6 +93,7 @@ from medley_operator.api.v1alpha1.service import (
 )
 from medley_operator.api.v1alpha1.service_routing import GatewayRef, RoutingSpec, ServiceRoutingMode
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
+from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
     BestSingleStatus,
     CapacityCorrectionStatus,
@@ -190,6 +191,7 @@ __all__ = [
     "ServicePriority",
     "ServiceRoutingMode",
     "SloSpec",
+    "StartFailureStatus",
     "StaticWorkload",
     "StepFactorsSpec",
     "TaintEffect",
