@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool, running_variants
+from medley_operator.domain.cluster.start_failures import pods_of_services
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.status import dump, service_status
@@ -37,6 +38,7 @@ from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Decision, EventNote, Manifest, ObjectKey, StatusWrite
+from medley_operator.domain.values.views import PodView
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class _Turn:
 
     intent: ServiceIntent
     round: ServiceRound
+    pods: tuple[PodView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
 
 def _turns(intent: FleetIntent, view: ActuatorView, owned: Owned) -> list[_Turn]:
     seen = {ServiceKey.of(service): service for service in view.services}
+    pods = pods_of_services(view.pods)
     turns: list[_Turn] = []
     for each in intent.services:
         planned = each.candidate.service.metadata
@@ -98,7 +102,8 @@ def _turns(intent: FleetIntent, view: ActuatorView, owned: Owned) -> list[_Turn]
             continue
         own = owned.get(planned.uid, {})
         candidate = replace(each.candidate, service=service)
-        turns.append(_Turn(each, ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))))
+        this = ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))
+        turns.append(_Turn(each, this, pods.get(candidate.key, ())))
     return turns
 
 
@@ -147,11 +152,12 @@ def _outcome(
         goal=this.goal,
         running=this.running,
         targets=targets,
-        rows=variant_rows(this, replicas=step.replicas, capacity=capacity, weights=weights or {}),
+        rows=variant_rows(this, replicas=step.replicas, capacity=capacity, weights=weights or {}, pods=turn.pods),
         writes=writes,
         route=route,
         gateways=view.gateways,
         same_model_as=turn.intent.same_model_as,
+        pods=turn.pods,
     )
     if not kept:
         waits = [each for each in (step.wait_seconds, writes.drift.wait_seconds) if each is not None]

@@ -15,6 +15,12 @@ from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.children import by_owner
 from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.cluster.start_failures import (
+    StartFailure,
+    pods_of_services,
+    runnable,
+    start_failures,
+)
 from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
@@ -24,11 +30,13 @@ from medley_operator.domain.values.candidates import (
     PoolState,
     Prepared,
     ServiceCandidate,
+    VariantCandidate,
 )
 from medley_operator.domain.values.labels import NODE
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, Snapshot
+from medley_operator.domain.values.views import PodView
 from medley_operator.domain.variants.choose import choose_variants
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
@@ -52,6 +60,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     speeds = known_speeds(snapshot, profiles, derates)
     estimate = Speed(derate=derates.estimated)
     leads = lead_times(snapshot, memory.leads)
+    pods_by_service = pods_of_services(snapshot.pods)
     candidates = tuple(
         _candidate(
             service,
@@ -61,6 +70,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             speeds=speeds,
             estimate=estimate,
             leads=leads,
+            pods=pods_by_service.get(ServiceKey.of(service), ()),
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
@@ -91,9 +101,16 @@ def _candidate(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
     leads: LeadTimes,
+    pods: Sequence[PodView],
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
-    base = ServiceCandidate(service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas)
+    by_name = {pool.metadata.name: pool for pool in snapshot.pools}
+    base = ServiceCandidate(
+        service=service,
+        disposition=Disposition.REJECTED,
+        last_replicas=last_replicas,
+        start_failures=start_failures(service, pods, by_name, now=snapshot.unix_seconds),
+    )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
     given = ServiceInput(
@@ -137,11 +154,31 @@ def _candidate(
         disposition=Disposition.HELD
         if choice.hold or (waits is not None and not waits.overdue)
         else Disposition.PLANNED,
-        variants=found.variants,
+        variants=_startable(found.variants, known.start_failures, pods, now=snapshot.unix_seconds),
         omitted=found.omitted,
         missing_tables=found.missing_tables,
         waiting=waits,
     )
+
+
+def _startable(
+    variants: Sequence[VariantCandidate], failures: Sequence[StartFailure], pods: Sequence[PodView], *, now: float
+) -> tuple[VariantCandidate, ...]:
+    """The variants, those that cannot start bounded by what runs of them. Where none is left that can, all stay as they
+    are: to wait where one cannot start is better than to ask for nothing."""
+    failing = {failure.variant for failure in failures if failure.holds(now)}
+    if all(known.variant.name in failing for known in variants):
+        return tuple(variants)
+    return tuple(
+        _bounded(known, runnable(known.variant.name, pods)) if known.variant.name in failing else known
+        for known in variants
+    )
+
+
+def _bounded(known: VariantCandidate, most: int) -> VariantCandidate:
+    variant = known.variant
+    limit = most if variant.max_replicas is None else min(most, variant.max_replicas)
+    return replace(known, variant=replace(variant, max_replicas=limit, min_replicas=min(variant.min_replicas, limit)))
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:

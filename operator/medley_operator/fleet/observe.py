@@ -10,6 +10,7 @@ what runs.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -89,6 +90,8 @@ class Observer:
     cluster: Cluster
     metrics: MetricsSource | None
     clock: Callable[[], float]
+    wall_clock: Callable[[], float] = time.time
+    """Unix seconds."""
     calibration: SpeedSource | None = None
     """Absent: engines are not calibrated."""
     history: HistorySource | None = None
@@ -118,6 +121,7 @@ class Observer:
             observations=observations,
             model_profiles=view.model_profiles,
             at_seconds=self.clock(),
+            unix_seconds=self.wall_clock(),
             pods=view.pods,
             autoscalers=view.autoscalers,
             unreadable={kind.kind: error.message for kind, error in unreadable.items()},
@@ -145,6 +149,7 @@ class Observer:
             children=view.children,
             gateways=_gateways(view),
             autoscalers=view.autoscalers,
+            pods=view.pods,
             at_seconds=self.clock(),
             budgets=DISRUPTION_BUDGETS not in view.missing,
         )

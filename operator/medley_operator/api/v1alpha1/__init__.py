@@ -98,6 +98,7 @@ from medley_operator.api.v1alpha1.service import (
 from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
 from medley_operator.api.v1alpha1.service_routing import GatewayRef, RoutingSpec, ServiceRoutingMode
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
+from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
     BestSingleStatus,
     CapacityCorrectionStatus,
@@ -201,6 +202,7 @@ __all__ = [
     "ServiceRoutingMode",
     "SloSpec",
     "SpreadPreference",
+    "StartFailureStatus",
     "StaticWorkload",
     "StepFactorsSpec",
     "TaintEffect",

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
 from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 
 
 class Condition(ObservedModel):
@@ -253,6 +254,10 @@ class PlanStateStatus(ObservedModel):
     unserved: list[UnservedStatus] = Field(default_factory=list)
 
     @property
+    def cost_per_hour_usd(self) -> float:
+        return figure_of(self.cost_per_hour)
+
+    @property
     def predicted_percent(self) -> float | None:
         return None if self.predicted_attainment_percent is None else figure_of(self.predicted_attainment_percent)
 
@@ -264,7 +269,7 @@ class LLMServiceStatus(ObservedModel):
     mix: str = Field("", description='Ready/desired replicas by variant, such as "l4:5/5 h100:1/2".')
     desired_replicas: int = 0
     ready_replicas: int = 0
-    cost_per_hour: str = ""
+    cost_per_hour: str = Field("", description="Cost of the replicas that run now, in US dollars per hour.")
     url: str | None = None
     load: LoadStatus | None = None
     variants: list[VariantStatus] = Field(
@@ -272,6 +277,11 @@ class LLMServiceStatus(ObservedModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     plan: PlanStateStatus | None = None
+    start_failures: list[StartFailureStatus] = Field(
+        default_factory=list,
+        description="Variants whose replicas cannot start: plans go elsewhere until the time given.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["variant"]},
+    )
     conditions: Conditions
 
     @property

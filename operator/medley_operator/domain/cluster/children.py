@@ -15,6 +15,9 @@ from medley_operator.domain.values.snapshot import ActuatorView, Manifest, Objec
 class RunningVariant:
     """One Deployment of a variant. `drained`: it asks for no replica and has no pod left.
 
+    `updated`: replicas of the template that it has now, 0 while its controller has not seen that. `failure`: why it may
+    not create pods, "" where it may. `stalled`: its rollout has not moved for its deadline.
+
     `name` is the variant's where the Deployment has the layout that the variant is to have; one of another layout is
     `<variant>@<layout>` and is to go. `object_name` is that of the Deployment and of its Service.
     """
@@ -28,6 +31,9 @@ class RunningVariant:
     gpus_per_replica: int
     drained: bool
     paused: bool = False
+    updated: int = 0
+    failure: str = ""
+    stalled: bool = False
     """Its replicas stay as they are until a person resumes it."""
 
 
@@ -103,6 +109,7 @@ def running_variant(deployment: Manifest) -> RunningVariant:
     seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"].get("generation", 0))
     # A label can be taken off; what selects the pods stays.
     identity = {**(deployment["metadata"].get("labels") or {}), **labels.selected(deployment)}
+    conditions = {each.get("type", ""): each for each in status.get("conditions") or []}
     pods = int(status.get("replicas", 0)) + int(status.get("terminatingReplicas", 0) or 0)
     return RunningVariant(
         name=str(identity.get(labels.VARIANT, "")),
@@ -114,7 +121,14 @@ def running_variant(deployment: Manifest) -> RunningVariant:
         gpus_per_replica=_gpus(deployment),
         drained=replicas == 0 and seen and pods == 0,
         paused=spec.get("paused") is True,
+        updated=int(status.get("updatedReplicas", 0) or 0) if seen else 0,
+        failure=conditions["ReplicaFailure"].get("message", "") if _is_true(conditions, "ReplicaFailure") else "",
+        stalled=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded",
     )
+
+
+def _is_true(conditions: Mapping[str, Manifest], type_: str) -> bool:
+    return conditions.get(type_, {}).get("status") == "True"
 
 
 def _gpus(deployment: Manifest) -> int:

@@ -53,7 +53,8 @@ def _plan_changed(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_N
     changes = _changes(before, outcome.goal.replicas)
     if not changes:
         return []
-    cost = f"cost {per_hour(old.cost_per_hour_usd)} → {per_hour(status.cost_per_hour_usd)}"
+    before_usd = old.plan.cost_per_hour_usd if old.plan is not None else 0.0
+    cost = f"cost {per_hour(before_usd)} → {per_hour(outcome.cost_per_hour)}"
     message = f"replicas {changes}; {cost}; reason: {_cause(old, status)}"
     return [(EventType.NORMAL, "PlanChanged", message)]
 

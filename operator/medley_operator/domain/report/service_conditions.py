@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.others import changes_by_others, paused_message
+from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure
 from medley_operator.domain.report.route_problem import conflict_message, route_problem, service_url
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
@@ -68,6 +69,9 @@ def _capacity(outcome: ServiceDecision) -> Draft:
     if goal.shortage is not None:
         # Without a plan the load is not remembered, so its figures would move each round.
         return Draft(_FALSE, goal.shortage.reason, goal.shortage.message, sticky_message=goal.plan is None)
+    unplaced = pod_trouble([pod for pod in outcome.pods if is_unschedulable(pod)])
+    if unplaced is not None:
+        return Draft(_FALSE, unplaced.reason, unplaced.message, sticky_message=True)
     if goal.plan is not None:
         return Draft(_TRUE, "Sufficient", "the pools have enough GPUs for the plan")
     previous = find(outcome.candidate.service.status.conditions, CAPACITY_AVAILABLE)
@@ -85,6 +89,13 @@ def _workloads(outcome: ServiceDecision) -> Draft:
     paused = [variant for _, variant in sorted(outcome.running.items()) if variant.paused]
     if paused:
         return Draft(_FALSE, "Paused", paused_message(outcome.candidate.key.namespace, paused))
+    trouble = replica_failure(outcome.running.values()) or pod_trouble(outcome.pods)
+    if trouble is not None:
+        return Draft(_FALSE, trouble.reason, trouble.message, sticky_message=True)
+    stalled = [variant.object_name for _, variant in sorted(outcome.running.items()) if variant.stalled]
+    if stalled:
+        message = f"the rollout of Deployment {', '.join(stalled)} has not moved for its deadline; see its pods"
+        return Draft(_FALSE, "RolloutStalled", message)
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
     if waiting:
         return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
@@ -98,6 +109,13 @@ def _workloads(outcome: ServiceDecision) -> Draft:
     ]
     if leaving:
         return Draft(_FALSE, "Progressing", f"waiting for new replicas before removing old ones: {', '.join(leaving)}")
+    rolling = [
+        f"{name} {variant.updated}/{variant.replicas}"
+        for name, variant in sorted(outcome.running.items())
+        if variant.updated < variant.replicas
+    ]
+    if rolling:
+        return Draft(_FALSE, "Progressing", f"waiting for replicas of the new template: {', '.join(rolling)}")
     return Draft(_TRUE, "AllReady", "all replicas of the plan are Ready")
 
 
@@ -171,7 +189,7 @@ SERVICE_CONDITIONS = (
     ServiceCondition(READY, _ready),
     ServiceCondition(METRICS_AVAILABLE, _metrics),
     ServiceCondition(PLAN_READY, _plan),
-    ServiceCondition(CAPACITY_AVAILABLE, _capacity),
+    ServiceCondition(CAPACITY_AVAILABLE, _capacity, warned=True, ordinary=("StockOut", "NodesFull", "PowerLimit")),
     ServiceCondition(WORKLOADS_READY, _workloads, warned=True, ordinary=("Progressing",)),
     ServiceCondition(ROUTING_READY, _routing, warned=True, ordinary=("NoReadyReplicas",)),
     ServiceCondition(CHILDREN_UNCHANGED, _children, warned=True),

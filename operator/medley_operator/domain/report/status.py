@@ -19,6 +19,7 @@ from medley_operator.api.v1alpha1 import (
     UnusedStatus,
     VariantStatus,
 )
+from medley_operator.domain.cluster.start_failures import failure_status
 from medley_operator.domain.load.figures import load_status
 from medley_operator.domain.report.route_problem import service_url
 from medley_operator.domain.report.service_conditions import service_drafts
@@ -49,7 +50,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
         mix=" ".join(f"{row.name}:{row.ready}/{row.desired}" for row in outcome.rows),
         desired_replicas=outcome.desired_replicas,
         ready_replicas=outcome.ready_replicas,
-        cost_per_hour=money(outcome.cost_per_hour),
+        cost_per_hour=money(outcome.running_cost_per_hour),
         url=service_url(service),
         load=_load(outcome),
         variants=[
@@ -71,6 +72,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
             for row in outcome.rows
         ],
         plan=_plan(outcome),
+        start_failures=[failure_status(failure) for failure in outcome.candidate.start_failures],
         conditions=merge(service.status.conditions, drafts, generation=generation, now=now),
     )
 

@@ -12,6 +12,7 @@ from medley_operator.domain.rollout.goals import Goal
 from medley_operator.domain.rollout.writes import ChildWrites, ReplicaTargets
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.snapshot import Manifest
+from medley_operator.domain.values.views import PodView
 from medley_planner.model import Demand, ServicePlan
 
 
@@ -29,6 +30,8 @@ class VariantRow:
     weight: int
     cost_per_hour: float
     """Cost of its desired replicas."""
+    running_cost_per_hour: float
+    """Cost of the replicas that hold GPUs now."""
     capacity_rps: float
     """Capacity of one replica for the size mix of the load."""
     provenance: str
@@ -51,6 +54,8 @@ class ServiceDecision:
     """(namespace, name) of each Gateway of the cluster; None where it has no Gateway API."""
     same_model_as: str | None
     """Another LLMService of the namespace that serves the same model name, and that came first by name."""
+    pods: tuple[PodView, ...] = ()
+    """Its engine pods, those on their way out included."""
 
     @property
     def plan_id(self) -> str | None:
@@ -76,7 +81,13 @@ class ServiceDecision:
 
     @property
     def cost_per_hour(self) -> float:
+        """Of the plan."""
         return sum(row.cost_per_hour for row in self.rows)
+
+    @property
+    def running_cost_per_hour(self) -> float:
+        """Of what runs."""
+        return sum(row.running_cost_per_hour for row in self.rows)
 
 
 def plan_id(plan: ServicePlan, demand: Demand) -> str:

@@ -5,7 +5,7 @@ Pure. `conclude` and `act` line these up for the whole fleet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import ServiceRoutingMode, VariantStatus
@@ -20,6 +20,7 @@ from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weigh
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.views import PodView
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
 from medley_planner.fleet_plan import PlanOrFailure
@@ -180,7 +181,10 @@ def variant_rows(
     replicas: Mapping[str, int],
     capacity: Mapping[str, float],
     weights: Mapping[str, int],
+    pods: Sequence[PodView] = (),
 ) -> tuple[VariantRow, ...]:
+    """`pods`: the service's engine pods."""
+    holding = _holding(pods)
     rows: list[VariantRow] = []
     for name in sorted({*turn.goal.replicas, *turn.running}):
         desired = turn.goal.replicas.get(name, 0)
@@ -212,6 +216,7 @@ def variant_rows(
                 ready=ready,
                 weight=weights.get(name, 0),
                 cost_per_hour=desired * cost,
+                running_cost_per_hour=cost * max(holding.get(_pods_of(turn, name), 0), ready),
                 capacity_rps=capacity.get(name, 0.0),
                 provenance=provenance,
                 startup_seconds=known.variant.startup_seconds if known is not None else None,
@@ -219,3 +224,19 @@ def variant_rows(
             )
         )
     return tuple(rows)
+
+
+def _holding(pods: Sequence[PodView]) -> dict[tuple[str, str], int]:
+    """Pods that hold GPUs, by variant and layout."""
+    found: dict[tuple[str, str], int] = {}
+    for pod in pods:
+        if pod.place and not pod.ended:
+            key = pod.labels.get(labels.VARIANT, ""), pod.labels.get(labels.LAYOUT, "")
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def _pods_of(turn: ServiceRound, name: str) -> tuple[str, str]:
+    """Variant and layout of the pods that a row is about."""
+    running = turn.running.get(name)
+    return variant_of(name), running.layout if running is not None else turn.candidate.layouts.get(name, "")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
@@ -131,6 +132,8 @@ class ServiceCandidate:
     waiting: Waiting | None = None
     refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
+    start_failures: tuple[StartFailure, ...] = ()
+    """Variants whose replicas cannot start, and when they may be asked for again."""
 
     @property
     def key(self) -> ServiceKey:

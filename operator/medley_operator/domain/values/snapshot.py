@@ -102,6 +102,8 @@ class Snapshot:
     """Whether missing ones are being made."""
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
+    unix_seconds: float = 0.0
+    """The same, in Unix seconds: times that outlive the operator are kept in these."""
     pods: tuple[PodView, ...] = ()
     """Pods that hold or ask for extended resources, of anybody, and those that carry our managed-by label."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -120,6 +122,7 @@ class Snapshot:
             children=self.children,
             gateways=self.gateways,
             autoscalers=self.autoscalers,
+            pods=self.pods,
             at_seconds=self.at_seconds,
             budgets="PodDisruptionBudget" not in self.unreadable,
         )
@@ -139,6 +142,8 @@ class ActuatorView:
     gateways: frozenset[tuple[str, str]] | None
     autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
     """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
+    pods: tuple[PodView, ...] = ()
+    """As in `Snapshot`."""
     at_seconds: float = 0.0
     budgets: bool = True
     """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""

@@ -1,0 +1,64 @@
+"""Replicas that do not start, as people read it: which pod, why, and the way out. Pure.
+
+What a Deployment or a pod says is repeated in its own words, since these are what one searches for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from medley_operator.domain.cluster.children import RunningVariant
+from medley_operator.domain.cluster.start_failures import UNSCHEDULABLE
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.views import PodTrouble, PodView
+from medley_planner.refusal import Refusal
+
+_SEE_LOG = "see the engine's log (kubectl logs --previous)"
+_SEE_IMAGE = "correct RuntimeProfile spec.image, or give the nodes access to its registry"
+_KINDS: Mapping[str, tuple[str, str]] = {
+    UNSCHEDULABLE: (
+        UNSCHEDULABLE,
+        "free GPUs in the pool, add nodes, or tolerate the taints of its nodes in GPUPool spec.tolerations",
+    ),
+    "ImagePullBackOff": ("ImagePullBackOff", _SEE_IMAGE),
+    "ErrImagePull": ("ImagePullBackOff", _SEE_IMAGE),
+    "InvalidImageName": ("ImagePullBackOff", _SEE_IMAGE),
+    "CrashLoopBackOff": ("CrashLoopBackOff", _SEE_LOG),
+    "Error": ("CrashLoopBackOff", _SEE_LOG),
+    "OOMKilled": ("OOMKilled", "raise RuntimeProfile spec.resources.memory"),
+    "CreateContainerConfigError": ("CreateContainerConfigError", "create the Secret or ConfigMap that the pod names"),
+    "UnexpectedAdmissionError": ("UnexpectedAdmissionError", "check the device plugin of the node"),
+}
+"""The reason of the condition and the way out, by what a pod says; the two reasons of a pull in a loop are one."""
+_OTHERS = ("PodNotStarting", "see kubectl describe pod")
+MOST_MESSAGE = 300
+
+
+def replica_failure(running: Iterable[RunningVariant]) -> Refusal | None:
+    """A Deployment that may not create pods: quota, a LimitRange, admission. The reason is Kubernetes' own."""
+    refused = [f"Deployment {variant.object_name}: {variant.failure}" for variant in running if variant.failure]
+    if not refused:
+        return None
+    return Refusal("ReplicaFailure", f"{'; '.join(refused)}. Raise the quota or change what refuses the pods")
+
+
+def is_unschedulable(pod: PodView) -> bool:
+    return pod.trouble is not None and pod.trouble.reason == UNSCHEDULABLE
+
+
+def pod_trouble(pods: Sequence[PodView]) -> Refusal | None:
+    """The trouble of most pods; None where nothing keeps any from starting."""
+    stuck = [pod for pod in pods if pod.trouble is not None and not pod.ready and not pod.terminating and not pod.gated]
+    by_reason: dict[tuple[str, str], list[tuple[PodView, PodTrouble]]] = {}
+    for pod in sorted(stuck, key=lambda pod: (pod.created_at or 0.0, pod.name)):
+        if pod.trouble is not None:
+            by_reason.setdefault(_KINDS.get(pod.trouble.reason, _OTHERS), []).append((pod, pod.trouble))
+    if not by_reason:
+        return None
+    (reason, way_out), found = min(by_reason.items(), key=lambda each: (-len(each[1]), each[0]))
+    pod, trouble = found[0]
+    said = f": {trouble.message[:MOST_MESSAGE]}" if trouble.message else ""
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    variant = pod.labels.get(labels.VARIANT, "")
+    message = f"pod {pod.name}{more} of variant {variant} cannot start: {trouble.reason}{said}; {way_out}"
+    return Refusal(reason, message)
