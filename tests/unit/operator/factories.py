@@ -236,6 +236,9 @@ def with_defaults(manifest: Manifest, *, previous: Manifest | None = None) -> Ma
             "internalTrafficPolicy": "Cluster",
             "sessionAffinity": "None",
         }
+    if previous is not None:
+        before = int(previous["metadata"].get("generation", 1))
+        metadata["generation"] = before + (previous.get("spec") != result["spec"])
     return result
 
 
@@ -266,13 +269,18 @@ def _deployment_defaults(spec: Manifest) -> Manifest:
     }
 
 
+def _seen(manifest: Manifest) -> Manifest:
+    """Its controller has seen the spec as it is."""
+    return {"observedGeneration": manifest["metadata"].get("generation", 1)}
+
+
 def observed(manifest: Manifest) -> Manifest:
     """A Deployment whose controller has seen it but whose ready count has not changed."""
     if manifest["kind"] != "Deployment":
         return manifest
     replicas = manifest["spec"]["replicas"]
     ready = min(manifest.get("status", {}).get("readyReplicas", 0), replicas)
-    return {**manifest, "status": {"observedGeneration": 1, "replicas": replicas, "readyReplicas": ready}}
+    return {**manifest, "status": {**_seen(manifest), "replicas": replicas, "readyReplicas": ready}}
 
 
 def settled(manifest: Manifest) -> Manifest:
@@ -280,7 +288,7 @@ def settled(manifest: Manifest) -> Manifest:
     if manifest["kind"] == "Deployment":
         replicas = manifest["spec"]["replicas"]
         pods = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), replicas)
-        return {**manifest, "status": {"observedGeneration": 1, **pods}}
+        return {**manifest, "status": {**_seen(manifest), **pods}}
     if manifest["kind"] == "HTTPRoute":
         parents = [
             {
