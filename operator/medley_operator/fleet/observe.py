@@ -146,6 +146,7 @@ class Observer:
             gateways=_gateways(view),
             autoscalers=view.autoscalers,
             at_seconds=self.clock(),
+            pods=view.pods,
             budgets=DISRUPTION_BUDGETS not in view.missing,
         )
 

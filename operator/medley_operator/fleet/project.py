@@ -11,6 +11,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
+from medley_operator.domain.engine.startup_protection import is_protected
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
 from medley_operator.domain.values.quantities import quantity
@@ -76,6 +77,7 @@ def pod_view(pod: Manifest) -> PodView | None:
         terminating="deletionTimestamp" in metadata,
         ended=ended,
         gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
+        protected=ours and is_protected(metadata.get("annotations") or {}),
         restarts=sum(_restarts(each) for each in status.get("containerStatuses") or []),
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,

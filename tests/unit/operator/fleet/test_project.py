@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.values.labels import child_labels
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodTrouble, PodView, Taint
@@ -221,6 +222,12 @@ def test_the_start_of_a_replica_is_read_off_our_pods_only() -> None:
     assert ours.start is not None
     assert (ours.start.uid, ours.start.seconds["total"]) == ("u", 240)  # type: ignore[index]
     assert view(status=times).start is None
+
+
+@pytest.mark.parametrize("labels", [OURS, {}])
+def test_the_start_up_protection_is_read_off_our_pods_only(labels: dict[str, str]) -> None:
+    assert view(labels=labels, metadata={"annotations": {**PROTECTION, "team": "a"}}).protected is bool(labels)
+    assert not view(labels=labels).protected
 
 
 def test_plain_manifests_change_only_where_something_does() -> None:
