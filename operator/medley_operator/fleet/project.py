@@ -28,11 +28,19 @@ Value = TypeVar("Value", int, str)
 
 
 def plain(manifest: Manifest) -> Manifest:
-    """The manifest without what changes though nothing does, and without what is as large as all the rest."""
+    """The manifest without what changes though nothing does.
+
+    Of `managedFields` it keeps who set what beside the status: what we set before and do not set now is seen by them.
+    """
     metadata = {
         name: value for name, value in manifest["metadata"].items() if name not in ("managedFields", "resourceVersion")
     }
-    return manifest | {"metadata": metadata}
+    managed = [
+        {name: value for name, value in entry.items() if name != "time"}
+        for entry in manifest["metadata"].get("managedFields") or []
+        if not entry.get("subresource")
+    ]
+    return manifest | {"metadata": {**metadata, **({"managedFields": managed} if managed else {})}}
 
 
 def node_view(node: Manifest) -> NodeView:
