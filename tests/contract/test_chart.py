@@ -283,7 +283,7 @@ MAY: dict[str, list[str]] = {
     "httproutes.gateway.networking.k8s.io": ALL,
     "gateways.gateway.networking.k8s.io": READ,
     "nodes": READ,
-    "pods": READ,
+    "pods": [*READ, "patch"],
     "horizontalpodautoscalers.autoscaling": READ,
     "events.events.k8s.io": ["create"],
     **{

@@ -27,7 +27,7 @@ from tests.unit.operator import factories
 
 pytestmark = pytest.mark.contract
 
-NOTHING_SEEN = Snapshot((), (), (), (), (), {}, None, {})
+NOTHING_SEEN = Snapshot((), (), (), (), (), {}, None, {}).view
 
 
 @pytest.fixture

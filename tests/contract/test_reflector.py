@@ -19,11 +19,12 @@ import pytest
 from e2e.controlplane import ControlPlane
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.fleet.cluster import ClusterCache, SeenWrites
+from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.reflector import CALM_SECONDS
 from medley_operator.kube import official
 from medley_operator.kube.client import KubeReader, Page, WatchEvent, WatchType
 from medley_operator.kube.errors import EXPIRED, Forbidden, KubeError, NotFound, Unavailable
+from medley_operator.kube.layer import Noted
 from medley_operator.kube.official import OfficialKubeClient
 from medley_operator.kube.resources import (
     GATEWAYS,
@@ -255,7 +256,7 @@ async def test_a_kind_that_comes_later_is_followed(plane: ControlPlane) -> None:
 
 async def test_what_is_written_is_seen_at_once_and_no_older_event_takes_it_back(admin: Api) -> None:
     async with OfficialKubeClient() as client, following(client) as cache:
-        writer = SeenWrites(client, cache)
+        writer = Noted(client, put=cache.put)
         key = ObjectKey("Service", "team", "busy")
         for turn in range(30):
             await writer.apply(endpoint("busy", note=str(turn)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool, running_variants
 from medley_operator.domain.cluster.start_failures import pods_of_services
+from medley_operator.domain.engine.startup_protection import due_releases
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.status import dump, service_status
@@ -36,6 +37,7 @@ from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded,
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
 from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
+from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Decision, EventNote, Manifest, ObjectKey, StatusWrite
 from medley_operator.domain.values.views import PodView
@@ -46,6 +48,8 @@ class Steps:
     """What is remembered between passes, by service. Losing it costs some seconds of delay."""
 
     services: Mapping[ServiceKey, ServiceSteps] = field(default_factory=dict)
+    released: Mapping[str, float] = field(default_factory=dict)
+    """When a pod was asked to give its start-up protection up, by uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,18 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
         remembered[key] = step.steps
         if step.wait_seconds is not None:
             waits.append(step.wait_seconds)
-    return replace(_told(decided, intent, now=now), wait_seconds=min(waits, default=None)), Steps(remembered)
+    # Whatever is planned: no service needs it any more once its pod is Ready.
+    releases, released = due_releases(
+        view.pods, services=_all_services(view), asked=steps.released, at_seconds=view.at_seconds
+    )
+    decision = replace(_told(decided, intent, now=now), releases=releases, wait_seconds=min(waits, default=None))
+    return decision, Steps(remembered, released)
+
+
+def _all_services(view: ActuatorView) -> set[ServiceKey]:
+    """Those that do not parse included."""
+    broken = (each.key for each in view.rejected if each.key.kind == OWNER_KIND)
+    return {ServiceKey.of(each) for each in view.services} | {ServiceKey(key.namespace, key.name) for key in broken}
 
 
 def _turns(intent: FleetIntent, view: ActuatorView, owned: Owned) -> list[_Turn]:

@@ -151,6 +151,7 @@ class Observer:
             autoscalers=view.autoscalers,
             pods=view.pods,
             at_seconds=self.clock(),
+            pods=view.pods,
             budgets=DISRUPTION_BUDGETS not in view.missing,
         )
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
+from medley_operator.domain.engine.startup_protection import is_protected
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
 from medley_operator.domain.values.quantities import quantity
@@ -27,11 +28,19 @@ Value = TypeVar("Value", int, str)
 
 
 def plain(manifest: Manifest) -> Manifest:
-    """The manifest without what changes though nothing does, and without what is as large as all the rest."""
+    """The manifest without what changes though nothing does.
+
+    Of `managedFields` it keeps who set what beside the status: what we set before and do not set now is seen by them.
+    """
     metadata = {
         name: value for name, value in manifest["metadata"].items() if name not in ("managedFields", "resourceVersion")
     }
-    return manifest | {"metadata": metadata}
+    managed = [
+        {name: value for name, value in entry.items() if name != "time"}
+        for entry in manifest["metadata"].get("managedFields") or []
+        if not entry.get("subresource")
+    ]
+    return manifest | {"metadata": {**metadata, **({"managedFields": managed} if managed else {})}}
 
 
 def node_view(node: Manifest) -> NodeView:
@@ -76,6 +85,7 @@ def pod_view(pod: Manifest) -> PodView | None:
         terminating="deletionTimestamp" in metadata,
         ended=ended,
         gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
+        protected=ours and is_protected(metadata.get("annotations") or {}),
         restarts=sum(_restarts(each) for each in status.get("containerStatuses") or []),
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,

@@ -1,4 +1,4 @@
-"""Carries a decision out: writes children, statuses and Events to the cluster.
+"""Carries a decision out: writes children, their pods' annotations, statuses and Events to the cluster.
 
 Two other modules write, `fleet.calibration` its own ConfigMap and `fleet.lease` the Lease
 (`tests/unit/repo/test_claims.py`).
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from medley_operator.domain.cluster.owner import Owner
+from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -28,6 +29,7 @@ from medley_operator.domain.values.snapshot import (
     Delete,
     EventNote,
     ObjectKey,
+    Release,
     StatusWrite,
 )
 from medley_operator.fleet.manifests import event_manifest, status_manifest
@@ -80,6 +82,7 @@ class Publisher:
         applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
         await _each(applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
+        await _each(decision.releases, lambda each: self._release(this, each))
         reports = report_write_failures(view, decision, this.failures, unwritten=this.unwritten, now=now)
         self.backoff.begin_phase()
         statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
@@ -155,6 +158,23 @@ class Publisher:
             self.counter.wrote(kind=delete.key.kind, verb="delete")
             log.info("deleted", extra={"object": str(delete.key), "service": "/".join(delete.service)})
 
+    async def _release(self, this: Round, release: Release) -> None:
+        """Where it fails the pod serves all the same: that is counted, and no condition of its service."""
+        if not self.backoff.may_write(release.key):
+            this.troubles += 1
+            return
+        try:
+            await self.client.annotate(release.key, dict.fromkeys(PROTECTION), uid=release.uid)
+        except (NotFound, Conflict, Withheld):
+            log.debug("gone or kept before its protection was taken away", extra={"object": str(release.key)})
+        except KubeError as error:
+            self._trouble(this, "apply", error)
+            self.backoff.failed(WriteFailure(key=release.key, reason=error.reason, message=error.message), error)
+        else:
+            self.backoff.succeeded(release.key)
+            self.counter.wrote(kind=release.key.kind, verb="annotate")
+            log.info("start-up protection taken away", extra={"object": str(release.key)})
+
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
         if not self.backoff.may_write(write.key):
             this.troubles += 1
@@ -218,6 +238,7 @@ def _wanted(view: ActuatorView, decision: Decision) -> Iterator[ObjectKey]:
     """Everything that this round may write."""
     yield from (key_of(each.manifest) for each in decision.applies)
     yield from (each.key for each in decision.deletes)
+    yield from (each.key for each in decision.releases)
     yield from (each.key for each in decision.statuses)
     for service in view.services:
         yield ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)

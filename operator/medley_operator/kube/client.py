@@ -6,7 +6,7 @@ What an operator's parts get is the client of `kube.connect`, whose writes are f
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -80,6 +80,10 @@ class KubeClient(Protocol):
 
     async def delete(self, key: ObjectKey, *, uid: str) -> None:
         """Delete the object in the background; `Conflict` where it has another uid, `NotFound` where it is gone."""
+
+    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
+        """Set annotations of the object, and take away those that are None; `Conflict` where it has another uid,
+        `NotFound` where it is gone."""
 
     async def create_event(self, manifest: Manifest) -> None:
         """Create an Event of events.k8s.io/v1."""

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from medley_operator.kube.client import KubeClient, WithheldCounter
 from medley_operator.kube.errors import NotLeader, Withheld
 from medley_operator.kube.layer import Layer, Write
-from medley_operator.kube.resources import CHILDREN
+from medley_operator.kube.resources import CHILDREN, PODS
 
 LEAST_EXTENSION_SECONDS = 0.05
 
@@ -91,9 +91,10 @@ class _Extension:
 
 
 class Gated(Layer):
-    """Keeps children from being written in a mode that only advises; statuses and Events pass, as do reads."""
+    """Keeps children and their pods from being written in a mode that only advises; statuses and Events pass, as do
+    reads."""
 
-    _KINDS = frozenset(resource.kind for resource in CHILDREN)
+    _KINDS = frozenset(resource.kind for resource in (*CHILDREN, PODS))
 
     def __init__(self, inner: KubeClient, *, mode: str, counter: WithheldCounter) -> None:
         super().__init__(inner)
@@ -102,7 +103,7 @@ class Gated(Layer):
         self._logged: set[Write] = set()
 
     async def _writing(self, write: Write, send: Callable[[], Awaitable[Answer]]) -> Answer:
-        if write.verb not in ("apply", "delete") or write.kind not in self._KINDS:
+        if write.verb not in ("apply", "delete", "annotate") or write.kind not in self._KINDS:
             return await send()
         self._counter.withheld(kind=write.kind)
         # Each round asks anew; once is enough for the log.

@@ -5,7 +5,7 @@ A decorator overrides these and cannot forget a verb.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write that is about to go out. `verb`: apply, status, delete or event, as the metrics count them."""
+    """A write that is about to go out. `verb`: apply, status, delete, annotate or event, as the metrics count them."""
 
     verb: str
     kind: str
@@ -59,6 +59,9 @@ class Layer:
 
     async def delete(self, key: ObjectKey, *, uid: str) -> None:
         await self._writing(_write("delete", key), lambda: self._inner.delete(key, uid=uid))
+
+    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
+        return await self._writing(_write("annotate", key), lambda: self._inner.annotate(key, annotations, uid=uid))
 
     async def create_event(self, manifest: Manifest) -> None:
         name = f"Event {manifest['reason']} about {manifest['regarding']['name']}"

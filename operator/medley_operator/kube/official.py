@@ -24,6 +24,7 @@ from medley_operator.kube.errors import KubeError, NotFound, Unavailable, from_s
 from medley_operator.kube.resources import BY_KIND, EVENTS, LEASES, Resource
 
 APPLY_CONTENT_TYPE = "application/apply-patch+yaml"
+MERGE_CONTENT_TYPE = "application/merge-patch+json"
 PAGE_SIZE = 500
 SILENT_SECONDS = 90.0
 """The API server sends a bookmark each minute where nothing happens, but for kinds that nobody has changed since it
@@ -146,6 +147,11 @@ class OfficialKubeClient:
             "preconditions": {"uid": uid},
         }
         await self._request("DELETE", _path(key), action=f"delete {key}", body=options)
+
+    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
+        body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
+        action = f"annotate {key}"
+        return await self._request("PATCH", _path(key), action=action, content_type=MERGE_CONTENT_TYPE, body=body)
 
     async def create_event(self, manifest: Manifest) -> None:
         namespace = manifest["metadata"]["namespace"]

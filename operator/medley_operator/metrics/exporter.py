@@ -88,7 +88,7 @@ class Exporter:
         return Gauge(name, text, labels, registry=self.registry)
 
     def wrote(self, *, kind: str, verb: str) -> None:
-        """`verb` is apply, delete, status or event."""
+        """`verb` is apply, delete, status, annotate or event."""
         self._writes.labels(kind, verb).inc()
 
     def failed(self, component: str) -> None:

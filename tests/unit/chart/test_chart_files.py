@@ -125,6 +125,7 @@ def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
     assert granted() == {
         **{(r.group, r.plural): follow for r in followed},
         (resources.LLM_SERVICES.group, resources.LLM_SERVICES.plural): ["get", *follow],
+        (resources.PODS.group, resources.PODS.plural): [*follow, "patch"],
         **{(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN},
         **{(r.group, r.plural): ["get", *follow, "create", "patch", "delete"] for r in resources.CHILDREN},
         (resources.EVENTS.group, resources.EVENTS.plural): ["create"],

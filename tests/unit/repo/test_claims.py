@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 OPERATOR = ROOT / "operator" / "medley_operator"
 PLANNER = ROOT / "planner" / "medley_planner"
-WRITING_VERBS = {"apply", "apply_status", "create_event", "delete"}
+WRITING_VERBS = {"annotate", "apply", "apply_status", "create_event", "delete"}
 """The verbs of `KubeClient` that change something."""
 LEASE_VERBS = {"create_lease", "replace_lease"}
 CLIENT = "OfficialKubeClient"

@@ -46,6 +46,7 @@ DEPLOYMENT = "Deployment"
 CORE_SERVICE = "Service"
 HTTP_ROUTE = "HTTPRoute"
 NODE = "Node"
+POD = "Pod"
 DISRUPTION_BUDGET = "PodDisruptionBudget"
 
 

@@ -124,6 +124,7 @@ class Snapshot:
             autoscalers=self.autoscalers,
             pods=self.pods,
             at_seconds=self.at_seconds,
+            pods=self.pods,
             budgets="PodDisruptionBudget" not in self.unreadable,
         )
 
@@ -145,6 +146,8 @@ class ActuatorView:
     pods: tuple[PodView, ...] = ()
     """As in `Snapshot`."""
     at_seconds: float = 0.0
+    pods: tuple[PodView, ...] = ()
+    """As those of `Snapshot`."""
     budgets: bool = True
     """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
 
@@ -251,8 +254,16 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A pod to take the start-up protection from, if it still has this uid."""
+
+    key: ObjectKey
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """All that is done to the world at once. Empty `applies`, `deletes`, `statuses` and `events`: nothing is written.
+    """All that is done to the world at once. Where all but `gauges` and `wait_seconds` is empty, nothing is written.
 
     `wait_seconds`: when to look again though nothing changes, because a step waits for time to pass; None: no need.
     """
@@ -263,3 +274,4 @@ class Decision:
     events: tuple[EventNote, ...] = ()
     gauges: tuple[GaugeSample, ...] = ()
     wait_seconds: float | None = None
+    releases: tuple[Release, ...] = ()

@@ -62,7 +62,8 @@ class PodView:
     the node that the scheduler keeps for it. `controller`: (kind, uid) of its controller, ("", "") without one.
     `labels`: all that it has where it carries our managed-by label, else none. `trouble` None: nothing is known to be
     wrong with it. `gated`: a scheduling gate, such as Kueue's, holds it back. `ended`: it succeeded or failed and
-    holds nothing any more. `start`: how long it took to become Ready, where it carries our label and shows it.
+    holds nothing any more. `protected`: it carries our label and the annotations that keep node autoscalers from it.
+    `start`: how long it took to become Ready, where it carries our label and shows it.
     Times are Unix seconds.
     """
 
@@ -79,6 +80,7 @@ class PodView:
     terminating: bool = False
     ended: bool = False
     gated: bool = False
+    protected: bool = False
     restarts: int = 0
     trouble: PodTrouble | None = None
     start: Start | None = None

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPoolStatus
-from medley_operator.domain.values.snapshot import ObjectKey
+from medley_operator.domain.act import act
+from medley_operator.domain.conclude import conclude
+from medley_operator.domain.values.labels import pod_selector
+from medley_operator.domain.values.snapshot import ObjectKey, Release
+from medley_operator.domain.values.views import PodView
 from medley_planner.fleet_plan import PlanFailure
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, plain, run, settle
@@ -415,3 +419,21 @@ def test_pools_keep_their_stock_and_say_so_while_nodes_cannot_be_listed() -> Non
         assert source in condition["message"]
         assert "rbac.create=true" in condition["message"]
     assert done.replicas() == {"llama-l4-tp2": 1}
+
+
+def starting(name: str, *, ready: bool, protected: bool = True) -> PodView:
+    labels = pod_selector(service="llama", variant="l4", layout="abcdefgh")
+    return PodView(make.NAMESPACE, name, f"uid-{name}", labels=labels, ready=ready, protected=protected)
+
+
+def test_a_pod_loses_its_start_up_protection_once_it_is_ready_and_no_template_changes() -> None:
+    """Karpenter and the cluster autoscaler could never empty a node with such a pod."""
+    settled = settle(make.snapshot(make.service()))
+    intent = conclude(settled.snapshot, settled.prepared, None, settled.memory, now=make.LATER).intent
+    pods = (starting("old", ready=True), starting("new", ready=False), starting("free", ready=True, protected=False))
+    view = replace(settled.snapshot.view, pods=pods, at_seconds=settled.at_seconds)
+    decision, steps = act(intent, view, settled.steps, now=make.LATER)
+    assert decision.releases == (Release(ObjectKey("Pod", make.NAMESPACE, "old"), "uid-old"),)
+    assert (decision.applies, decision.deletes) == ((), ())
+    again, _ = act(intent, replace(view, at_seconds=view.at_seconds + 1.0), steps, now=make.LATER)
+    assert again.releases == ()

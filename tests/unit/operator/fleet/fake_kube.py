@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
@@ -94,6 +94,17 @@ class FakeKubeClient:
         if there["metadata"]["uid"] != uid:
             raise Conflict(f"uid mismatch of {key}")
         del self.objects[key]
+
+    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
+        self._call("annotate", f"{key.kind} {key.name}")
+        there = self.objects.get(key)
+        if there is None:
+            raise NotFound(f"{key} not found")
+        if there["metadata"]["uid"] != uid:
+            raise Conflict(f"uid mismatch of {key}")
+        merged = {**there["metadata"].get("annotations", {}), **annotations}
+        kept = {name: text for name, text in merged.items() if text is not None}
+        return self.put(there | {"metadata": there["metadata"] | {"annotations": kept}})
 
     async def create_event(self, manifest: Manifest) -> None:
         self._call("event", manifest["reason"])

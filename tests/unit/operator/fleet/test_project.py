@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from medley_operator.domain.engine.startup_protection import PROTECTION
+from medley_operator.domain.rollout.diff import differences
 from medley_operator.domain.values.labels import child_labels
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodTrouble, PodView, Taint
@@ -223,9 +225,29 @@ def test_the_start_of_a_replica_is_read_off_our_pods_only() -> None:
     assert view(status=times).start is None
 
 
+@pytest.mark.parametrize("labels", [OURS, {}])
+def test_the_start_up_protection_is_read_off_our_pods_only(labels: dict[str, str]) -> None:
+    assert view(labels=labels, metadata={"annotations": {**PROTECTION, "team": "a"}}).protected is bool(labels)
+    assert not view(labels=labels).protected
+
+
 def test_plain_manifests_change_only_where_something_does() -> None:
-    body = {"kind": "Deployment", "metadata": {"name": "a", "resourceVersion": "1", "managedFields": [{}]}, "spec": {}}
-    assert plain(body) == {"kind": "Deployment", "metadata": {"name": "a"}, "spec": {}}
+    status = {"manager": "kube-controller-manager", "subresource": "status", "time": AT}
+    body = {
+        "kind": "Deployment",
+        "metadata": {"name": "a", "resourceVersion": "1", "managedFields": [{"manager": "medley", "time": AT}, status]},
+        "spec": {},
+    }
+    kept = {"name": "a", "managedFields": [{"manager": "medley"}]}
+    assert plain(body) == {"kind": "Deployment", "metadata": kept, "spec": {}}
+
+
+def test_what_we_set_before_and_not_now_is_seen_of_a_child_in_memory() -> None:
+    """Without managed fields a variable that a profile does not give any more stayed in the pods for ever."""
+    fields = {"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}
+    managed = [{"manager": "medley", "operation": "Apply", "fieldsV1": fields}]
+    held = {"metadata": {"name": "a", "managedFields": managed}, "spec": {"replicas": 1, "minReadySeconds": 9}}
+    assert [each.path for each in differences({"spec": {"replicas": 1}}, plain(held))] == ["spec.minReadySeconds"]
 
 
 def running_pod(number: int) -> str:

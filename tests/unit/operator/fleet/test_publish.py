@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.values.labels import (
     LAYOUT,
     MANAGED_BY,
@@ -26,6 +27,7 @@ from medley_operator.domain.values.snapshot import (
     EventType,
     Manifest,
     ObjectKey,
+    Release,
     Snapshot,
     StatusWrite,
 )
@@ -361,3 +363,46 @@ async def test_what_the_mode_keeps_back_is_a_condition_and_no_trouble(client: Fa
         ("Normal", "PlanChanged"),
         ("Normal", "Withheld"),
     ]
+
+
+def pod(uid: str = "uid-pod") -> Manifest:
+    annotations = {**PROTECTION, "team": "a"}
+    return {"kind": "Pod", "metadata": {"name": "chat-1", "namespace": "demo", "uid": uid, "annotations": annotations}}
+
+
+RELEASE = Decision(releases=(Release(ObjectKey("Pod", "demo", "chat-1"), "uid-pod"),))
+
+
+async def test_the_start_up_protection_is_taken_from_the_pod_and_counted(client: FakeKubeClient) -> None:
+    client.put(pod())
+    troubles, exporter = await publish(client, snapshot(service()), RELEASE)
+    assert client.writes() == [("annotate", "Pod chat-1")]
+    assert client.objects[ObjectKey("Pod", "demo", "chat-1")]["metadata"]["annotations"] == {"team": "a"}
+    assert troubles == 0
+    assert exporter.registry.get_sample_value("medley_writes_total", {"kind": "Pod", "verb": "annotate"}) == 1
+
+
+@pytest.mark.parametrize("there", [None, pod("uid-of-another")])
+async def test_a_pod_that_went_meanwhile_is_passed_over(client: FakeKubeClient, there: Manifest | None) -> None:
+    if there is not None:
+        client.put(there)
+    assert (await publish(client, snapshot(service()), RELEASE))[0] == 0
+
+
+async def test_a_protection_that_may_not_be_taken_away_is_a_trouble_and_no_condition(client: FakeKubeClient) -> None:
+    """The ClusterRole of an older chart does not grant it; the pod serves all the same."""
+    client.put(pod())
+    client.failing[("annotate", "Pod chat-1")] = Forbidden("no right to patch pods")
+    troubles, exporter = await publish(client, snapshot(service()), RELEASE)
+    assert troubles == 1
+    assert exporter.registry.get_sample_value("medley_errors_total", {"component": "apply"}) == 1
+    assert conditions(client) == {}
+
+
+async def test_a_protection_that_the_mode_keeps_is_no_trouble(client: FakeKubeClient) -> None:
+    client.put(pod())
+    exporter = Exporter()
+    gated = Gated(client, mode="Advisory", counter=exporter)
+    publisher = Publisher(client=gated, counter=exporter, instance="test", timestamp=lambda: NOW)
+    assert await publisher.publish(snapshot(service()).view, RELEASE, now=NOW) == 0
+    assert client.writes() == []

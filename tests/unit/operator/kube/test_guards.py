@@ -20,12 +20,14 @@ from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.objects import child, service_manifest
 
 KEY = ObjectKey("Deployment", "demo", "chat-l4")
+POD = ObjectKey("Pod", "demo", "chat-l4-1")
 EVENT = {"reason": "PlanChanged", "regarding": {"name": "chat"}, "metadata": {"namespace": "demo"}}
 READS = {"list", "get"}
 WRITES: dict[str, Callable[[KubeClient], Awaitable[object]]] = {
     "apply": lambda client: client.apply(child("Deployment", "chat-l4")),
     "apply_status": lambda client: client.apply_status(service_manifest() | {"status": {}}),
     "delete": lambda client: client.delete(KEY, uid="uid"),
+    "annotate": lambda client: client.annotate(POD, {"a": None}, uid="uid"),
     "create_event": lambda client: client.create_event(EVENT),
 }
 
@@ -122,6 +124,8 @@ async def test_a_mode_that_only_advises_keeps_children_back_and_lets_the_rest_pa
             await gated.apply(child(kind, "chat"))
     with pytest.raises(Withheld):
         await gated.delete(KEY, uid="uid")
+    with pytest.raises(Withheld):
+        await gated.annotate(POD, {"a": None}, uid="uid")
     assert inner.calls == []
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "medley", "name": "memory"}}
     await gated.apply(config_map)

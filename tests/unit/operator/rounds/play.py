@@ -161,6 +161,7 @@ def act_until_quiet(
             events=(*done.events, *decision.events),
             gauges=decision.gauges,
             wait_seconds=decision.wait_seconds,
+            releases=(*done.releases, *decision.releases),
         )
         if not (decision.applies or decision.deletes or decision.statuses):
             return done, steps
@@ -222,7 +223,7 @@ def settle(snapshot: Snapshot, memory: FleetMemory | None = None) -> Round:
 
 
 def is_quiet(decision: Decision) -> bool:
-    return not (decision.applies or decision.deletes or decision.statuses or decision.events)
+    return not (decision.applies or decision.deletes or decision.statuses or decision.events or decision.releases)
 
 
 def changed(snapshot: Snapshot, *services: LLMService, **fields: object) -> Snapshot:

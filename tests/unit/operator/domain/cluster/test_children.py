@@ -47,5 +47,5 @@ def test_what_a_service_that_does_not_parse_runs_is_counted() -> None:
     key, manifest = running("oldoldol", 4, gpus_per_replica=2)
     unreadable = make.unreadable("LLMService", "llama", namespace=make.NAMESPACE)
     snapshot = make.snapshot(rejected=[unreadable], children={key: manifest})
-    assert gpus_by_pool(by_owner(snapshot), except_uids=frozenset()) == {"l4": 8}
-    assert by_owner(replace(snapshot, rejected=())) == {}
+    assert gpus_by_pool(by_owner(snapshot.view), except_uids=frozenset()) == {"l4": 8}
+    assert by_owner(replace(snapshot.view, rejected=())) == {}
