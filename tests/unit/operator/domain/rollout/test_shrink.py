@@ -29,9 +29,10 @@ def runs(replicas: int, ready: int | None = None, name: str = "l4") -> dict[str,
     return {name: found}
 
 
-def after(
-    wanted: int, running: dict[str, RunningVariant], steps: ServiceSteps = ServiceSteps(), at: float = 0.0
-) -> int:
+FRESH = ServiceSteps()
+
+
+def after(wanted: int, running: dict[str, RunningVariant], steps: ServiceSteps = FRESH, at: float = 0.0) -> int:
     return bounded({"l4": wanted}, running, steps, at_seconds=at).replicas["l4"]
 
 
