@@ -1,64 +1,69 @@
-"""Steps of a service wait for what they rest on to be observed, whatever became of the writes before them."""
+"""Each kind of step waits for what it rests on to be observed."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import pytest
 
 from medley_operator.domain.rollout.preconditions import permitted
 from medley_operator.domain.rollout.writes import ChildWrites
-from medley_operator.domain.values.labels import CORE_SERVICE, DEPLOYMENT, HTTP_ROUTE, key_of
+from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Apply, Delete, Manifest, ObjectKey
 
 CHAT = ServiceKey("demo", "chat")
 
 
-def child(kind: str, name: str) -> Manifest:
-    return {"kind": kind, "metadata": {"namespace": "demo", "name": name}}
+def child(kind: str, name: str, **spec: object) -> Manifest:
+    return {"kind": kind, "metadata": {"name": name, "namespace": "demo"}, "spec": spec}
 
 
-def route(weights: Mapping[str, int]) -> Manifest:
-    backends = [{"kind": CORE_SERVICE, "name": name, "weight": weight} for name, weight in weights.items()]
-    return {**child(HTTP_ROUTE, "chat"), "spec": {"rules": [{"backendRefs": backends}]}}
+def route(**weights: int) -> Manifest:
+    backends = [{"name": name.replace("_", "-"), "weight": weight} for name, weight in weights.items()]
+    return child("HTTPRoute", "chat", rules=[{"backendRefs": backends}])
 
 
-def applied(manifest: Manifest, *own: Manifest) -> bool:
-    writes = ChildWrites(applies=(Apply(CHAT, manifest),))
-    return bool(permitted(writes, {key_of(each): each for each in own}).applies)
+def own(*manifests: Manifest) -> dict[ObjectKey, Manifest]:
+    return {key_of(manifest): manifest for manifest in manifests}
 
 
-def deleted(kind: str, *own: Manifest) -> bool:
-    writes = ChildWrites(deletes=(Delete(CHAT, ObjectKey(kind, "demo", "chat-old"), "uid"),))
-    return bool(permitted(writes, {key_of(each): each for each in own}).deletes)
+def may_apply(manifest: Manifest, *there: Manifest) -> bool:
+    return bool(permitted(ChildWrites(applies=(Apply(CHAT, manifest),)), own(*there)).applies)
 
 
-def test_a_deployment_is_made_after_its_service() -> None:
-    made = child(DEPLOYMENT, "chat-a")
-    assert not applied(made)
-    assert applied(made, child(CORE_SERVICE, "chat-a"))
-    assert applied(made, made), "one that is there is changed in any case"
+def may_delete(manifest: Manifest, *there: Manifest) -> bool:
+    delete = Delete(CHAT, key_of(manifest), "uid")
+    return bool(permitted(ChildWrites(deletes=(delete,)), own(manifest, *there)).deletes)
+
+
+L4_PODS, L4_SERVICE = child("Deployment", "chat-l4"), child("Service", "chat-l4")
+
+
+def test_a_deployment_is_made_after_its_service_and_changed_at_any_time() -> None:
+    assert not may_apply(L4_PODS)
+    assert may_apply(L4_PODS, L4_SERVICE)
+    assert may_apply(L4_PODS, L4_PODS)
+
+
+def test_a_service_needs_nothing() -> None:
+    assert may_apply(L4_SERVICE)
 
 
 def test_a_route_names_only_services_that_are_there() -> None:
-    wanted = route({"chat-a": 1, "chat-b": 0})
-    assert not applied(wanted, child(CORE_SERVICE, "chat-a"))
-    assert applied(wanted, child(CORE_SERVICE, "chat-a"), child(CORE_SERVICE, "chat-b"))
+    assert not may_apply(route(chat_l4=1, chat_h100=1), L4_SERVICE)
+    assert may_apply(route(chat_l4=1), L4_SERVICE)
 
 
-@pytest.mark.parametrize("weight", [0, 1])
-def test_a_service_stays_while_the_route_to_it_was_put_off(weight: int) -> None:
-    """A route that waits, not only one that was refused, may still send requests to the Service that is to go."""
-    assert not deleted(CORE_SERVICE, route({"chat-old": weight, "chat-a": 1}))
-    assert deleted(CORE_SERVICE, route({"chat-a": 1}))
-    assert deleted(CORE_SERVICE)
+@pytest.mark.parametrize(("weight", "may"), [(1000, False), (1, False), (0, True)])
+def test_a_deployment_goes_after_the_route_sends_nothing_to_it(weight: int, may: bool) -> None:
+    assert may_delete(L4_PODS, L4_SERVICE, route(chat_l4=weight, chat_h100=1000)) is may
 
 
-def test_a_service_outlives_the_deployment_behind_it() -> None:
-    assert not deleted(CORE_SERVICE, child(DEPLOYMENT, "chat-old"))
+def test_a_service_goes_after_its_deployment_and_after_no_route_names_it() -> None:
+    assert not may_delete(L4_SERVICE, L4_PODS)
+    assert not may_delete(L4_SERVICE, route(chat_l4=0))
+    assert may_delete(L4_SERVICE, route(chat_h100=1000))
+    assert may_delete(L4_SERVICE)
 
 
-def test_a_deployment_goes_when_the_route_sends_nothing_there() -> None:
-    assert not deleted(DEPLOYMENT, route({"chat-old": 1}))
-    assert deleted(DEPLOYMENT, route({"chat-old": 0}))
+def test_a_route_may_always_go() -> None:
+    assert may_delete(route(chat_l4=1000))
