@@ -131,7 +131,7 @@ def _directory(flag: str, text: str) -> Path | None:
 
 
 def _port(flag: str, text: str) -> int:
-    _check(text.isdigit() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
+    _check(text.isdecimal() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
     return int(text)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import unix_seconds
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.views import NodeView
 from medley_operator.kube.resources import BY_KIND
@@ -76,7 +77,11 @@ def _node(node: Manifest) -> NodeView:
     return NodeView(
         name=node["metadata"]["name"],
         labels=node["metadata"].get("labels") or {},
-        # Extended resources have a domain in their name and are whole numbers.
-        allocatable={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdigit()},
+        # Extended resources have a domain in their name and are whole numbers, which the API server may write as "1k".
+        allocatable={
+            name: count
+            for name, text in allocatable.items()
+            if "/" in name and (count := whole_count(text)) is not None
+        },
         created_at=unix_seconds(node["metadata"].get("creationTimestamp")),
     )

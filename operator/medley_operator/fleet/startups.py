@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import KubeError
@@ -45,4 +46,4 @@ class StartupWatch:
 
 
 def _ready(deployment: Manifest) -> int:
-    return int((deployment.get("status") or {}).get("readyReplicas", 0) or 0)
+    return whole_count((deployment.get("status") or {}).get("readyReplicas")) or 0

@@ -8,6 +8,7 @@ from medley_operator.domain.engine.arguments import flags_of
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
@@ -95,5 +96,6 @@ def _container(deployment: Manifest) -> Manifest | None:
 
 def _settled(deployment: Manifest) -> bool:
     status = deployment.get("status") or {}
-    seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
-    return seen and int(status.get("updatedReplicas") or 0) == int(status.get("replicas") or 0)
+    generation = whole_count(deployment["metadata"].get("generation")) or 0
+    seen = (whole_count(status.get("observedGeneration")) or 0) >= generation
+    return seen and (whole_count(status.get("updatedReplicas")) or 0) == (whole_count(status.get("replicas")) or 0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
@@ -79,5 +80,5 @@ def observed_weights(route: Manifest | None, *, service: str) -> dict[str, int] 
         name = str(backend.get("name", ""))
         if not name.startswith(prefix):
             return None
-        weights[name.removeprefix(prefix)] = int(backend.get("weight", 1))
+        weights[name.removeprefix(prefix)] = whole_count(backend.get("weight", 1)) or 0
     return weights
