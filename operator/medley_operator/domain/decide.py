@@ -6,12 +6,15 @@ how far to go now, then manifests are rendered and compared; statuses, Events an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, LLMServiceStatus, ModelProfile, RuntimeProfile
 from medley_operator.domain.cluster.children import by_owner, gpus_by_pool
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.firewall import Firewall
+from medley_operator.domain.quarantine import around, each, unreadable
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import PoolNodes, pool_nodes, round_gauges
 from medley_operator.domain.report.platform_status import (
@@ -36,12 +39,14 @@ from medley_operator.domain.rollout.service_round import (
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.speed.profiles import model_profile_status
-from medley_operator.domain.values.candidates import Disposition, Prepared
+from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared
+from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     Decision,
     EventNote,
     FleetMemory,
+    ObjectFault,
     ObjectKey,
     ServiceMemory,
     Snapshot,
@@ -53,7 +58,16 @@ from medley_planner.fleet_plan import PlanOrFailure
 def decide(
     snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Decision:
-    """The decision of one round. `outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
+    """The decision of one round. `outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC.
+
+    A service that raises on the way is decided about as one that cannot be read.
+    """
+    return around(_decide, snapshot, prepared, outcome, memory, now=now)
+
+
+def _decide(
+    snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
+) -> Decision:
     owned = by_owner(snapshot.children)
     staying = (candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING)
     rounds = service_rounds(staying, outcome, owned)
@@ -61,8 +75,10 @@ def decide(
     planned_gpus = _planned_gpus(rounds, prepared, snapshot)
     claims = Claims()
     first_by_model = _first_by_model(rounds)
-    outcomes = [
-        _outcome(
+    outcomes = each(
+        rounds,
+        lambda turn: turn.candidate.service,
+        lambda turn: _outcome(
             turn,
             replicas=applied.get(turn.candidate.key, {}),
             surge=_surge(turn, prepared, planned_gpus),
@@ -70,21 +86,21 @@ def decide(
             memory=memory,
             claims=claims,
             first_by_model=first_by_model,
-        )
-        for turn in rounds
-    ]
+        ),
+    )
     statuses: list[StatusWrite] = []
     events: list[EventNote] = []
     shown: list[tuple[ServiceDecision, LLMServiceStatus]] = []
-    for result in outcomes:
-        status = service_status(result, now=now)
+    told = each(outcomes, lambda result: result.candidate.service, lambda result: _told(result, now=now))
+    for result, (status, notes) in zip(outcomes, told, strict=True):
         service = result.candidate.service
         if status != service.status:
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
-        events.extend(service_events(result, status))
+        events.extend(notes)
         shown.append((result, status))
     pools = pool_nodes(prepared, outcome)
-    statuses += _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
+    wall = Firewall()
+    statuses += _platform_statuses(snapshot, prepared, planned_gpus, pools, wall=wall, now=now)
     for rejected in snapshot.rejected:
         write = rejected_status(rejected, own=owned.get(rejected.uid, {}), now=now)
         if write is not None:
@@ -97,7 +113,15 @@ def decide(
         events=tuple(events),
         gauges=round_gauges(shown, pools, prepared.leads),
         memory=replace(_remember(outcomes, memory), leads=prepared.leads),
+        faults=wall.faults,
     )
+
+
+def _told(result: ServiceDecision, *, now: str) -> tuple[LLMServiceStatus, tuple[EventNote, ...]]:
+    """Status and Events of one service; its gauges are tried, which the exporter gets with all others."""
+    status = service_status(result, now=now)
+    round_gauges([(result, status)], (), LeadTimes())
+    return status, service_events(result, status)
 
 
 def _replicas_now(
@@ -207,22 +231,29 @@ def _platform_statuses(
     planned_gpus: Mapping[str, int],
     by_node: Sequence[PoolNodes],
     *,
+    wall: Firewall,
     now: str,
 ) -> list[StatusWrite]:
     nodes = {each.pool: each.planned_nodes for each in by_node}
-    pools = [
-        pool_status(
-            state,
-            planned_gpus=planned_gpus.get(state.pool.metadata.name, 0),
-            planned_nodes=nodes.get(state.pool.metadata.name),
-            now=now,
-        )
-        for state in prepared.pools
-    ]
-    profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]
     refused = {candidate.key.problem_name for candidate in prepared.services if candidate.refusal is not None}
-    measured = [model_profile_status(judged, refused=refused, now=now) for judged in prepared.model_profiles]
-    return [write for write in [*pools, *profiles, *measured] if write is not None]
+
+    def of_pool(state: PoolState) -> StatusWrite | None:
+        name = state.pool.metadata.name
+        gpus = planned_gpus.get(name, 0)
+        return pool_status(state, planned_gpus=gpus, planned_nodes=nodes.get(name), now=now)
+
+    asked: list[tuple[GPUPool | RuntimeProfile | ModelProfile, Callable[[], StatusWrite | None]]] = [
+        *((state.pool, partial(of_pool, state)) for state in prepared.pools),
+        *((profile, partial(profile_status, profile, now=now)) for profile in snapshot.profiles),
+        *((it.profile, partial(model_profile_status, it, refused=refused, now=now)) for it in prepared.model_profiles),
+    ]
+    writes: list[StatusWrite | None] = []
+    for item, status in asked:
+        found = wall.guard(ObjectKey.of(type(item).__name__, item.metadata), status)
+        if isinstance(found, ObjectFault):
+            found = rejected_status(unreadable(item, found), own={}, now=now)
+        writes.append(found)
+    return [write for write in writes if write is not None]
 
 
 def _service_key(service: LLMService) -> ObjectKey:

@@ -18,6 +18,7 @@ from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.snapshot import Decision, FleetMemory, Snapshot
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce
+from medley_operator.fleet.fault_log import FaultLog
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.observe import Observed
 from medley_operator.kube.errors import KubeError
@@ -96,6 +97,7 @@ class FleetLoop:
         self._wait = wait or _wait
         self._changed = asyncio.Event()
         self._failures = 0
+        self._faults = FaultLog(parts.exporter)
         self.memory = FleetMemory()
 
     def mark_dirty(self, reason: str, *, at: float | None = None) -> None:
@@ -143,6 +145,7 @@ class FleetLoop:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         deciding = asyncio.to_thread(parts.decide, snapshot, prepared, outcome, self.memory, now=now)
         decision = await _step("plan", deciding)
+        self._faults.tell(snapshot, (*prepared.faults, *decision.faults))
         troubles = await _step("apply", parts.publisher.publish(snapshot, decision, now=now))
         parts.exporter.show(decision.gauges)
         self.memory = decision.memory

@@ -6,15 +6,17 @@ Pure. An object that does not parse becomes a `InvalidObject` with a message for
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from medley_operator.domain.firewall import guarded
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.quantities import whole_count
-from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectFault, ObjectKey
 from medley_operator.domain.values.views import NodeView
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.refusal import Refusal
@@ -30,20 +32,30 @@ def parse_objects(model: type[Model], items: Iterable[Manifest]) -> tuple[list[M
     parsed: list[Model] = []
     rejected: list[InvalidObject] = []
     for item in items:
-        try:
-            parsed.append(model.model_validate(item))
-        except ValidationError as error:
-            rejected.append(_rejected(item, error))
+        found = guarded(key_of(item), partial(_parsed, model, item))
+        if isinstance(found, ObjectFault):
+            # Neither valid nor refused: this program failed on it.
+            rejected.append(_rejected(item, found.refusal))
+        elif isinstance(found, Refusal):
+            rejected.append(_rejected(item, found))
+        else:
+            parsed.append(found)
     return parsed, rejected
 
 
-def _rejected(item: Manifest, error: ValidationError) -> InvalidObject:
-    key = key_of(item)
+def _parsed(model: type[Model], item: Manifest) -> Model | Refusal:
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        return Refusal(PlanReason.INVALID_SPEC, rejection_message(key_of(item), error))
+
+
+def _rejected(item: Manifest, refusal: Refusal) -> InvalidObject:
     return InvalidObject(
-        key=key,
+        key=key_of(item),
         uid=item["metadata"].get("uid", ""),
         generation=item["metadata"].get("generation", 0),
-        refusal=Refusal(PlanReason.INVALID_SPEC, rejection_message(key, error)),
+        refusal=refusal,
         status=item.get("status") or {},
     )
 

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, RuntimeProfile
+from medley_operator.domain.firewall import Firewall
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.leadtime import LeadKey, LeadTimes, Start, start_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Snapshot
+from medley_operator.domain.values.snapshot import Manifest, ObjectFault, ObjectKey, Snapshot
 from medley_planner.shapes import model_id
 
 STARTUP_SECONDS = 120.0
@@ -49,25 +51,31 @@ def longest_startup_seconds(
     return max(found, default=STARTUP_SECONDS)
 
 
-def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
-    """The known starts, with those that the snapshot's pods show."""
-    return known.with_starts(_starts(snapshot)) if snapshot.pods else known
+def lead_times(snapshot: Snapshot, known: LeadTimes, wall: Firewall | None = None) -> LeadTimes:
+    """The known starts, with those that the snapshot's pods show. A pod that raises shows none; `wall` takes note."""
+    return known.with_starts(_starts(snapshot, wall or Firewall())) if snapshot.pods else known
 
 
-def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
+def _starts(snapshot: Snapshot, wall: Firewall) -> Iterator[tuple[LeadKey, Start]]:
     models = {ServiceKey.of(each): model_id(each.spec.model.uri) for each in snapshot.services}
     gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     created = {node.name: node.created_at for node in snapshot.nodes}
-    for pod in snapshot.pods:
+
+    def start(pod: Manifest) -> tuple[LeadKey, Start] | None:
         model = models.get(ServiceKey(pod["metadata"].get("namespace", ""), labels.label(pod, labels.SERVICE)))
         gpu = gpus.get(labels.label(pod, labels.POOL))
         node_created_at = created.get((pod.get("spec") or {}).get("nodeName", ""))
         if model is None or gpu is None or node_created_at is None:
-            continue
+            return None
         found = start_of(pod, node_created_at=node_created_at)
-        if found is not None:
-            state, start = found
-            yield LeadKey(model, gpu.name, state), start
+        return None if found is None else (LeadKey(model, gpu.name, found[0]), found[1])
+
+    for pod in snapshot.pods:
+        metadata = pod.get("metadata") or {}
+        about = ObjectKey("Pod", str(metadata.get("namespace", "")), str(metadata.get("name", "")))
+        seen = wall.guard(about, partial(start, pod))
+        if seen is not None and not isinstance(seen, ObjectFault):
+            yield seen
 
 
 def _step(seconds: float) -> float:

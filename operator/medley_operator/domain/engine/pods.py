@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.engine.arguments import flags_of
 from medley_operator.domain.engine.deployment import CONTAINER
+from medley_operator.domain.firewall import guarded
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
 from medley_operator.domain.values.quantities import whole_count
@@ -13,6 +16,7 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
+from medley_planner.catalog import Gpu
 from medley_planner.layout import Layout
 from medley_planner.refusal import Refusal
 from medley_planner.shapes import ModelShape
@@ -70,23 +74,28 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         variant = labels.label(manifest, labels.VARIANT)
         service = services.get(ServiceKey(child.namespace, labels.label(manifest, labels.SERVICE)))
         gpu = pools.get(labels.label(manifest, labels.POOL))
-        container = _container(manifest)
-        if service is None or gpu is None or container is None or not variant:
+        if service is None or gpu is None or not variant:
             continue
         profile = profiles.get(service.spec.runtime.profile_ref)
-        shape = find_shape(service)
-        if profile is None or isinstance(shape, Refusal):
+        if profile is None:
             continue
-        flags = flags_of(str(argument) for argument in container.get("args") or [])
-        ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))
-        if ran is None:
-            continue
-        found[child.namespace, service.metadata.name, variant] = EnginePods(
-            shape=shape,
-            run_as=ran,
-            settled=_settled(manifest) and container.get("image") == profile.spec.image,
-        )
+        # One that this program fails on is not known either; preparing the round reports its service.
+        pods = guarded(child, partial(_engine_pods, manifest, service, profile, gpu))
+        if isinstance(pods, EnginePods):
+            found[child.namespace, service.metadata.name, variant] = pods
     return found
+
+
+def _engine_pods(manifest: Manifest, service: LLMService, profile: RuntimeProfile, gpu: Gpu) -> EnginePods | None:
+    container, shape = _container(manifest), find_shape(service)
+    if container is None or isinstance(shape, Refusal):
+        return None
+    flags = flags_of(str(argument) for argument in container.get("args") or [])
+    ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))
+    if ran is None:
+        return None
+    settled = _settled(manifest) and container.get("image") == profile.spec.image
+    return EnginePods(shape=shape, run_as=ran, settled=settled)
 
 
 def _container(deployment: Manifest) -> Manifest | None:

@@ -15,6 +15,11 @@ from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, Rou
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
 from medley_planner.units import per_hour
 
+_MOVING_MESSAGES = frozenset(
+    {PlanReason.SOLVER_FAILED, PlanReason.INFEASIBLE, PlanReason.TARGET_IMPOSSIBLE, PlanReason.INTERNAL_ERROR}
+)
+"""Their messages hold figures of a load that is not remembered, since no plan was made for it."""
+
 
 class GoalKind(StrEnum):
     PLANNED = "planned"
@@ -115,8 +120,7 @@ def _kept(candidate: ServiceCandidate, running: dict[str, RunningVariant], *, re
         status=ConditionStatus.FALSE,
         reason=reason,
         message=message,
-        # These hold figures of a load that is not remembered, since no plan was made for it.
-        sticky_message=reason in (PlanReason.SOLVER_FAILED, PlanReason.INFEASIBLE, PlanReason.TARGET_IMPOSSIBLE),
+        sticky_message=reason in _MOVING_MESSAGES,
     )
 
 

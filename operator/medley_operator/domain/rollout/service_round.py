@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode, VariantStatus
 from medley_operator.domain.cluster.children import RunningVariant, running_variants
 from medley_operator.domain.planner_input import last_factors
+from medley_operator.domain.quarantine import each
 from medley_operator.domain.rollout.decision import VariantRow
 from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal
 from medley_operator.domain.rollout.httproute import observed_weights
@@ -42,12 +43,15 @@ def service_rounds(
     outcome: PlanOrFailure | None,
     owned: Mapping[str, Mapping[ObjectKey, Manifest]],
 ) -> list[ServiceRound]:
-    """One for each. `owned`: the children by the uid of the LLMService that controls them."""
+    """One for each. `owned`: the children by the uid of the LLMService that controls them. Raises `FaultyServices`."""
     plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
-    return [
-        _service_round(candidate, outcome, owned.get(candidate.service.metadata.uid, {}), plans=plans)
-        for candidate in candidates
-    ]
+    return each(
+        candidates,
+        lambda candidate: candidate.service,
+        lambda candidate: _service_round(
+            candidate, outcome, owned.get(candidate.service.metadata.uid, {}), plans=plans
+        ),
+    )
 
 
 def _service_round(

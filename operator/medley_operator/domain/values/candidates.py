@@ -13,7 +13,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
+from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason, ObjectFault
 from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
@@ -145,6 +145,8 @@ class Prepared:
     leads: LeadTimes = field(default_factory=LeadTimes)
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     """Facts that the check of the plan needs beside the problem, by the service's name in it."""
+    faults: tuple[ObjectFault, ...] = ()
+    """Objects that were left out because this program failed on them."""
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:

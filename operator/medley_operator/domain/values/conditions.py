@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import Condition
+from medley_operator.domain.values.printable import printable
 
 MAX_MESSAGE_LENGTH = 1024
 
@@ -37,6 +38,8 @@ class PlanReason(StrEnum):
     MODEL_FITS_NO_POOL = "ModelFitsNoPool"
     TARGET_IMPOSSIBLE = "TargetImpossible"
     SOLVER_FAILED = "SolverFailed"
+    INTERNAL_ERROR = "InternalError"
+    """Medley itself failed on the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def _merged(old: Condition | None, type_: str, draft: Draft, *, generation: int,
         type=type_,
         status=draft.status,
         reason=draft.reason,
-        message=_shortened(message),
+        message=_shortened(printable(message)),
         observed_generation=generation,
         last_transition_time=old.last_transition_time if unchanged and old is not None else now,
     )

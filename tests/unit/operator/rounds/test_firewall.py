@@ -1,0 +1,310 @@
+"""One object of each kind of nonsense beside a good service, which is planned and written as if it stood alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from medley_operator.domain import decide as deciding
+from medley_operator.domain import prepare as preparing
+from medley_operator.domain.cluster import startup
+from medley_operator.domain.engine.pods import engine_pods
+from medley_operator.domain.rollout import service_round
+from medley_operator.domain.speed import profiles, speeds
+from medley_operator.domain.values.candidates import Disposition
+from medley_operator.domain.values.catalogue import find_shape
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, POOL, VARIANT
+from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey
+from medley_planner.capacity import EngineKey, Speed
+from medley_planner.catalog import gpu
+from medley_planner.layout import Layout
+from tests.unit.operator import factories as make
+from tests.unit.operator.rounds.play import Round, follow, run, settle
+
+CONFIG: Mapping[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 8192,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+}
+GOOD = "llama"
+BAD = "broken"
+FAULT = "boom \x1b[31m\nat 0x7f0000001234"
+
+
+def with_config(**changes: object) -> dict[str, Any]:
+    text = json.dumps({**CONFIG, **changes})
+    return {"model": {"uri": "hf://own/model", "maxModelLen": 4096, "configJson": text}}
+
+
+def good_is_as_alone(done: Round) -> None:
+    """The good service is planned and written as in a round of its own."""
+    alone = run(replace(done.snapshot, services=(make.service(GOOD),)))
+    mine = {name: body for name, body in done.applied("Deployment").items() if name.startswith(f"{GOOD}-")}
+    assert mine == alone.applied("Deployment") != {}
+    assert done.condition("PlanReady", GOOD).reason == "Optimal"
+
+
+CONFIGS: Mapping[str, dict[str, Any]] = {
+    "hidden size below the heads": with_config(hidden_size=16),
+    "more experts per token than experts": with_config(num_experts=4, num_experts_per_tok=8),
+    "a rope factor without end": with_config(rope_scaling={"rope_type": "yarn", "factor": math.inf}),
+    "a rope factor that is no number": with_config(rope_scaling={"rope_type": "yarn", "factor": math.nan}),
+    "a size of 400 digits": with_config(vocab_size=10**400),
+    "a negative window": with_config(layer_types=["sliding_attention"] * 16, sliding_window=-4096),
+    "a text for a number": with_config(num_hidden_layers="16"),
+    "a list for the rope type": with_config(rope_scaling={"rope_type": ["yarn"], "factor": 2}, hidden_size=0),
+    "a hundred lists": with_config(quantization_config=json.loads("[" * 100 + "]" * 100)),
+}
+
+
+@pytest.mark.parametrize("spec", CONFIGS.values(), ids=CONFIGS.keys())
+def test_a_config_of_one_tenant_does_not_stop_the_round_of_the_fleet(spec: dict[str, Any]) -> None:
+    done = run(make.snapshot(make.service(BAD, spec=spec), make.service(GOOD)))
+    condition = done.condition("PlanReady", BAD)
+    assert (condition.status, condition.reason) == ("False", "UnknownModel")
+    assert "spec.model.configJson" in condition.message
+    good_is_as_alone(done)
+
+
+REAL = [entry["config"] for entry in json.loads(files("medley_planner.shapes").joinpath("models.json").read_text())]
+ODD: tuple[object, ...] = (
+    *(0, -1, 1, 2, 3, 7, 16, 10**6, 2**31, 2**63, 10**400, True, False, None, "8", 1.5, math.nan, math.inf, -math.inf),
+    *([], {}, [8], {"a": 1}, "\x1b[31m"),
+)
+
+
+def mutated(chance: random.Random) -> dict[str, Any]:
+    """A real config with one or two of its values changed: integers near the true ones, or odd values."""
+    config: dict[str, Any] = json.loads(json.dumps(chance.choice(REAL)))
+    for _ in range(chance.choice([1, 2])):
+        key = chance.choice(sorted(config))
+        value = config[key]
+        if isinstance(value, int) and chance.random() < 0.6:
+            near = [value * 2, value * 10, value // 3, value // 1000, value + 1, value - 1, -value]
+            config[key] = chance.choice(near)
+        else:
+            config[key] = chance.choice(ODD)
+    return config
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_config_is_refused_with_a_reason_or_planned_with_figures_that_can_be(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - for a test
+    planned = 0
+    for _ in range(25):
+        text = json.dumps(mutated(chance))
+        spec = {"model": {"uri": "hf://own/model", "maxModelLen": 4096, "configJson": text}}
+        prepared = preparing.prepare(make.snapshot(make.service(BAD, spec=spec)), FleetMemory())
+        assert prepared.faults == (), text
+        (candidate,) = prepared.services
+        if candidate.refusal is not None:
+            assert candidate.refusal.reason in ("UnknownModel", "ModelFitsNoPool", "InvalidSpec", "TargetImpossible")
+            continue
+        planned += 1
+        for known in candidate.variants:
+            assert all(math.isfinite(rate) and rate >= 0.0 for rate in known.variant.capacity_rps), text
+            assert max(known.variant.capacity_rps) > 0.0, text
+    assert planned > 0
+
+
+def hand_made(limits: Mapping[str, object], **fields: Any) -> dict[ObjectKey, Manifest]:
+    labels = {MANAGED_BY: MANAGED_BY_VALUE, POOL: "h100", VARIANT: "h100"}
+    manifest = {
+        "kind": "Deployment",
+        "metadata": {"name": "made", "namespace": "other", "labels": labels, "uid": "uid-made"},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"resources": {"limits": dict(limits)}}]}}},
+        **fields,
+    }
+    return {ObjectKey("Deployment", "other", "made"): manifest}
+
+
+@pytest.mark.parametrize("limit", ["1k", "many", "1e99999999", "0.5", None, [1]])
+def test_a_deployment_of_anybody_with_a_limit_of_1k_gpus_does_not_stop_the_round(limit: object) -> None:
+    done = run(make.snapshot(make.service(GOOD), children=hand_made({"nvidia.com/gpu": limit})))
+    assert done.condition("PlanReady").reason == "Optimal"
+    assert done.applied("Deployment")
+
+
+def raising(function: Callable[..., Any], *, about: str = BAD) -> Callable[..., Any]:
+    """`function`, raising where an argument is of the object of that name."""
+
+    def names(value: object) -> set[object]:
+        for holder in (value, *(getattr(value, part, None) for part in ("candidate", "service", "pool", "profile"))):
+            metadata = getattr(holder, "metadata", None) or getattr(getattr(holder, "service", None), "metadata", None)
+            if metadata is not None:
+                return {metadata.name}
+        return set()
+
+    def call(*given: Any, **named: Any) -> Any:
+        if any(about in names(each) for each in (*given, *named.values())):
+            raise RuntimeError(FAULT)
+        return function(*given, **named)
+
+    return call
+
+
+SERVICE_STEPS = {
+    "choosing variants": (preparing, "choose_variants"),
+    "the service as the planner sees it": (preparing, "planner_service"),
+    "the goal": (service_round, "choose_goal"),
+    "the figures of the rollout": (deciding, "mix_capacities"),
+    "the rows of the status": (deciding, "variant_rows"),
+    "the children": (deciding, "child_writes"),
+    "the status": (deciding, "service_status"),
+    "the Events": (deciding, "service_events"),
+}
+
+
+@pytest.mark.parametrize(("module", "name"), SERVICE_STEPS.values(), ids=SERVICE_STEPS.keys())
+def test_whatever_is_raised_about_one_service_it_alone_is_kept_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    before = settle(make.snapshot(make.service(BAD), make.service(GOOD)))
+    monkeypatch.setattr(module, name, raising(getattr(module, name)))
+    grown = make.service(
+        GOOD, spec={"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "90"}}}
+    )
+    services = tuple(
+        grown.model_copy(update={"status": each.status}) if each.metadata.name == GOOD else each
+        for each in before.snapshot.services
+    )
+    done = run(replace(before.snapshot, services=services), before.decision.memory)
+    condition = done.condition("PlanReady", BAD)
+    assert (condition.status, condition.reason) == ("False", "InternalError")
+    assert "RuntimeError: boom \\x1b[31m at 0x)" in condition.message
+    assert f"kubectl get llmservice -n {make.NAMESPACE} {BAD} -o yaml" in condition.message
+    assert done.condition("Ready", BAD).status == "True"
+    assert "InternalError" in done.reasons()
+    touched = {write.service.name for write in (*done.decision.applies, *done.decision.deletes)}
+    assert touched == {GOOD}
+    assert [fault.about.name for fault in (*done.prepared.faults, *done.decision.faults)] == [BAD]
+    # What is remembered of it stays, and an equal round says nothing more.
+    old = before.decision.memory.services[done.candidate(BAD).key]
+    assert done.decision.memory.services[done.candidate(BAD).key].plan == old.plan
+    again = settle(follow(done).snapshot, done.decision.memory)
+    assert again.condition("PlanReady", BAD) == condition
+
+
+def test_a_service_that_cannot_be_a_part_of_the_problem_is_left_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = preparing.planner_problem
+
+    def problem(candidates: Any, *rest: Any) -> Any:
+        planned = [each for each in candidates if each.disposition is Disposition.PLANNED]
+        if any(each.service.metadata.name == BAD for each in planned):
+            raise ZeroDivisionError("division by zero")
+        return real(candidates, *rest)
+
+    monkeypatch.setattr(preparing, "planner_problem", problem)
+    done = run(make.snapshot(make.service(BAD), make.service(GOOD)))
+    assert done.condition("PlanReady", BAD).reason == "InternalError"
+    good_is_as_alone(done)
+
+
+def test_a_pool_that_raises_is_refused_and_the_others_are_planned_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "pool_state", raising(preparing.pool_state, about="h100"))
+    done = run(make.snapshot(make.service(GOOD)))
+    (ready,) = done.status("h100")["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", "InternalError")
+    assert "kubectl get gpupool h100 -o yaml" in ready["message"]
+    assert {name.split("-tp")[0] for name in done.applied("Deployment")} == {"llama-l4"}
+
+
+def test_a_runtime_profile_that_raises_is_refused_and_so_is_who_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(profile: Any) -> None:
+        if profile.metadata.name == "odd":
+            raise KeyError("engine")
+
+    checks = (check, *preparing.RUNTIME_PROFILE_CHECKS)
+    monkeypatch.setattr("medley_operator.domain.checks.runtime_profile.RUNTIME_PROFILE_CHECKS", checks)
+    monkeypatch.setattr(preparing, "RUNTIME_PROFILE_CHECKS", checks)
+    bad = make.service(BAD, spec={"runtime": {"profileRef": "odd"}})
+    done = run(make.snapshot(bad, make.service(GOOD), profiles=[make.profile(), make.profile("odd")]))
+    (ready,) = done.status("odd")["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", "InternalError")
+    assert 'RuntimeProfile "odd"' in done.condition("PlanReady", BAD).message
+    assert [str(fault.about) for fault in done.prepared.faults] == ["RuntimeProfile odd"]
+    good_is_as_alone(done)
+
+
+def test_a_model_profile_that_raises_is_refused_and_the_others_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = profiles.read_profile
+
+    def read(spec: Any, *rest: Any) -> Any:
+        if spec.gpu == "L4":
+            raise OverflowError("int too large to convert to float")
+        return real(spec, *rest)
+
+    monkeypatch.setattr(profiles, "read_profile", read)
+    measured = [make.model_profile("fine"), make.model_profile("odd", gpu="L4")]
+    done = run(make.snapshot(make.service(GOOD), measured=measured))
+    conditions = {each["type"]: each["reason"] for each in done.status("odd")["conditions"]}
+    assert conditions == {"Accepted": "InternalError", "InUse": "NotAccepted"}
+    assert {each["type"]: each["status"] for each in done.status("fine")["conditions"]}["Accepted"] == "True"
+
+
+def test_a_calibration_that_raises_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = EngineKey("meta-llama/Llama-3.1-8B-Instruct", Layout(gpu("L4"), engine_version="0.32.0"))
+    monkeypatch.setattr(speeds, "believable", lambda _: 1 / 0)
+    snapshot = replace(make.snapshot(make.service(GOOD)), calibrated={key: Speed()})
+    done = run(snapshot)
+    assert [fault.about.kind for fault in done.prepared.faults] == ["Calibration"]
+    assert done.condition("PlanReady").reason == "Optimal"
+
+
+def test_a_pod_that_raises_shows_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd: list[Manifest] = [{"metadata": None}, {"metadata": {"name": "a", "labels": []}, "spec": 4}]
+    snapshot = replace(make.snapshot(make.service(GOOD)), pods=(*odd,))
+    done = run(snapshot)
+    assert {fault.about.kind for fault in done.prepared.faults} <= {"Pod"}
+    assert startup.lead_times(snapshot, done.prepared.leads) == done.prepared.leads
+    assert done.condition("PlanReady").reason == "Optimal"
+
+
+def test_engines_of_a_service_that_raises_are_not_calibrated_and_the_others_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settled = settle(make.snapshot(make.service(BAD), make.service(GOOD)))
+    monkeypatch.setattr("medley_operator.domain.engine.pods.find_shape", raising(find_shape))
+    assert {service for _, service, _ in engine_pods(settled.snapshot)} == {GOOD}
+
+
+def test_many_services_that_raise_cost_no_round_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    real = deciding.service_rounds
+
+    def counted(*given: Any) -> Any:
+        tried.append(1)
+        return real(*given)
+
+    def status(outcome: Any, *, now: str) -> Any:
+        if outcome.candidate.service.metadata.name.startswith(BAD):
+            raise RuntimeError("boom")
+        return _status(outcome, now=now)
+
+    _status = deciding.service_status
+    monkeypatch.setattr(deciding, "service_rounds", counted)
+    monkeypatch.setattr(deciding, "service_status", status)
+    spec = {"variants": [{"poolRef": "l4"}]}
+    many = [make.service(f"{BAD}-{index}", spec=spec) for index in range(5)]
+    done = run(make.snapshot(*many, make.service(GOOD)))
+    assert len(tried) == 2
+    assert len(done.decision.faults) == 5
+    assert done.applied("Deployment")
+
+
+def test_a_round_without_faults_hands_none_out() -> None:
+    done = run(make.snapshot(make.service(GOOD)))
+    assert (done.prepared.faults, done.decision.faults) == ((), ())
