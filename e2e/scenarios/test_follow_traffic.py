@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 NAMESPACE, NAME = "demo", "llama"
 TTFT_SECONDS, TPOT_SECONDS, PERCENTILE = 2.0, 0.06, 95
-FOLLOW_SECONDS = 150
+FOLLOW_SECONDS = 210
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
 ATTEMPTS = 3
@@ -28,8 +28,8 @@ CALM_SECONDS = 5
 # What the plan is made for may lie this far off the load that is sent: the operator's band and the noise of a window.
 CLOSE = 0.15
 NEAR = 0.06
-# Two windows of the example's 30 s, after which a lasting difference is believed, and some rounds.
-UNMOVED_SECONDS = 68
+# Two windows of the example's 60 s, after which a lasting difference is believed, and some rounds.
+UNMOVED_SECONDS = 128
 FIRST_LOAD = Load(rate_rps=24, prompt_tokens=500, generation_tokens=150)
 STEADY_SECONDS = 60
 WRITING_VERBS = {"create", "update", "patch", "delete", "deletecollection"}

@@ -99,12 +99,24 @@ class SloSpec(ApiModel):
         return duration_seconds(self.tpot)
 
 
+MOST_STATIC_RPS = 100_000
+"""A hundred times what a thousand replicas serve of the smallest models."""
+
+
 class StaticWorkload(ApiModel):
     """The load to plan for while there is no data: rate and mean request sizes."""
 
-    requests_per_second: Rate
+    requests_per_second: Rate = Field(description=f"At most {MOST_STATIC_RPS}.")
     prompt_tokens: int = Field(ge=1, le=1048576, description="Mean prompt length, in tokens.")
     generation_tokens: int = Field(ge=1, le=1048576, description="Mean generation length, in tokens.")
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            cel=f"double(self.requestsPerSecond) <= {MOST_STATIC_RPS}.0",
+            message=f"requestsPerSecond must be at most {MOST_STATIC_RPS}",
+            holds=lambda self: self.rate_rps <= MOST_STATIC_RPS,
+        ),
+    )
 
     @property
     def rate_rps(self) -> float:
@@ -116,6 +128,12 @@ class WorkloadSource(StrEnum):
     STATIC = "Static"
 
 
+WINDOWS = ("1m", "5m", "15m", "1h")
+"""The windows that may be asked for: each distinct one costs queries in each round, for all services together."""
+_WINDOW_SECONDS = frozenset(duration_seconds(window) for window in WINDOWS)
+_WINDOWS_IN_CEL = ", ".join(f"duration('{window}')" for window in WINDOWS)
+
+
 class WorkloadSpec(ApiModel):
     """Source of the load to plan for."""
 
@@ -123,7 +141,7 @@ class WorkloadSpec(ApiModel):
         WorkloadSource.PROMETHEUS,
         description="Prometheus: live metrics; `static` until there are metrics. Static: always `static`.",
     )
-    window: Duration = Field("5m", description="Time window for rates and sizes, from 10s to 24h.")
+    window: Duration = Field("5m", description=f"Time window for rates and sizes: {', '.join(WINDOWS)}.")
     static: StaticWorkload | None = None
 
     rules: ClassVar[tuple[CelRule, ...]] = (
@@ -133,9 +151,9 @@ class WorkloadSpec(ApiModel):
             holds=lambda self: self.source != WorkloadSource.STATIC or self.static is not None,
         ),
         CelRule(
-            cel="duration(self.window) >= duration('10s') && duration(self.window) <= duration('24h')",
-            message="window must be between 10s and 24h",
-            holds=lambda self: 10 <= self.window_seconds <= 86400,
+            cel=f"duration(self.window) in [{_WINDOWS_IN_CEL}]",
+            message=f"window must be one of {', '.join(WINDOWS)}",
+            holds=lambda self: self.window_seconds in _WINDOW_SECONDS,
         ),
     )
 
@@ -243,7 +261,19 @@ class DrainSpec(ApiModel):
     """How a replica is stopped."""
 
     pre_stop: Duration = Field("15s", description="Wait before SIGTERM, so that endpoints leave first.")
-    timeout: Duration = Field("120s", description="Longest time for running requests to finish after SIGTERM.")
+    timeout: Duration = Field(
+        "120s",
+        description="Longest time for running requests to finish after SIGTERM. With preStop at most 1h: the replica "
+        "holds its GPUs for so long.",
+    )
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            cel="duration(self.preStop) + duration(self.timeout) <= duration('1h')",
+            message="preStop and timeout must add up to at most 1h",
+            holds=lambda self: self.pre_stop_seconds + self.timeout_seconds <= 3600,
+        ),
+    )
 
     @property
     def pre_stop_seconds(self) -> float:

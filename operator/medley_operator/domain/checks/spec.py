@@ -14,10 +14,6 @@ from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.refusal import Refusal
 from medley_planner.variants import unreadable_argument
 
-MIN_WINDOW_SECONDS = 10.0
-MAX_WINDOW_SECONDS = 86400.0
-"""Bounds of `spec.workload.window`, as the API models have them."""
-
 
 def static_sizes_fit_the_model_length(given: ServiceInput) -> Refusal | None:
     """The engine refuses a request that is longer than its longest sequence."""

@@ -12,16 +12,23 @@ from typing import Any
 
 import pytest
 
+from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain import decide as deciding
 from medley_operator.domain import prepare as preparing
+from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.cluster import startup
+from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.engine.pods import engine_pods
+from medley_operator.domain.planner_input import planner_problem
+from medley_operator.domain.report.status import service_status
 from medley_operator.domain.rollout import service_round
 from medley_operator.domain.speed import profiles, speeds
+from medley_operator.domain.speed.profile_reading import read_profile
 from medley_operator.domain.values.candidates import Disposition
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, POOL, VARIANT
 from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey
+from medley_operator.fleet.parse import parse_objects
 from medley_planner.capacity import EngineKey, Speed
 from medley_planner.catalog import gpu
 from medley_planner.layout import Layout
@@ -188,8 +195,8 @@ def test_whatever_is_raised_about_one_service_it_alone_is_kept_with_a_reason(
     assert f"kubectl get llmservice -n {make.NAMESPACE} {BAD} -o yaml" in condition.message
     assert done.condition("Ready", BAD).status == "True"
     assert "InternalError" in done.reasons()
-    touched = {write.service.name for write in (*done.decision.applies, *done.decision.deletes)}
-    assert touched == {GOOD}
+    assert {apply.service.name for apply in done.decision.applies} == {GOOD}
+    assert {delete.service.name for delete in done.decision.deletes} <= {GOOD}
     assert [fault.about.name for fault in (*done.prepared.faults, *done.decision.faults)] == [BAD]
     # What is remembered of it stays, and an equal round says nothing more.
     old = before.decision.memory.services[done.candidate(BAD).key]
@@ -199,7 +206,7 @@ def test_whatever_is_raised_about_one_service_it_alone_is_kept_with_a_reason(
 
 
 def test_a_service_that_cannot_be_a_part_of_the_problem_is_left_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = preparing.planner_problem
+    real = planner_problem
 
     def problem(candidates: Any, *rest: Any) -> Any:
         planned = [each for each in candidates if each.disposition is Disposition.PLANNED]
@@ -214,7 +221,7 @@ def test_a_service_that_cannot_be_a_part_of_the_problem_is_left_out_of_it(monkey
 
 
 def test_a_pool_that_raises_is_refused_and_the_others_are_planned_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "pool_state", raising(preparing.pool_state, about="h100"))
+    monkeypatch.setattr(preparing, "pool_state", raising(pool_state, about="h100"))
     done = run(make.snapshot(make.service(GOOD)))
     (ready,) = done.status("h100")["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "InternalError")
@@ -227,7 +234,7 @@ def test_a_runtime_profile_that_raises_is_refused_and_so_is_who_names_it(monkeyp
         if profile.metadata.name == "odd":
             raise KeyError("engine")
 
-    checks = (check, *preparing.RUNTIME_PROFILE_CHECKS)
+    checks = (check, *RUNTIME_PROFILE_CHECKS)
     monkeypatch.setattr("medley_operator.domain.checks.runtime_profile.RUNTIME_PROFILE_CHECKS", checks)
     monkeypatch.setattr(preparing, "RUNTIME_PROFILE_CHECKS", checks)
     bad = make.service(BAD, spec={"runtime": {"profileRef": "odd"}})
@@ -240,7 +247,7 @@ def test_a_runtime_profile_that_raises_is_refused_and_so_is_who_names_it(monkeyp
 
 
 def test_a_model_profile_that_raises_is_refused_and_the_others_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = profiles.read_profile
+    real = read_profile
 
     def read(spec: Any, *rest: Any) -> Any:
         if spec.gpu == "L4":
@@ -283,7 +290,7 @@ def test_engines_of_a_service_that_raises_are_not_calibrated_and_the_others_are(
 
 def test_many_services_that_raise_cost_no_round_each(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
-    real = deciding.service_rounds
+    real = service_round.service_rounds
 
     def counted(*given: Any) -> Any:
         tried.append(1)
@@ -292,9 +299,8 @@ def test_many_services_that_raise_cost_no_round_each(monkeypatch: pytest.MonkeyP
     def status(outcome: Any, *, now: str) -> Any:
         if outcome.candidate.service.metadata.name.startswith(BAD):
             raise RuntimeError("boom")
-        return _status(outcome, now=now)
+        return service_status(outcome, now=now)
 
-    _status = deciding.service_status
     monkeypatch.setattr(deciding, "service_rounds", counted)
     monkeypatch.setattr(deciding, "service_status", status)
     spec = {"variants": [{"poolRef": "l4"}]}
@@ -308,3 +314,31 @@ def test_many_services_that_raise_cost_no_round_each(monkeypatch: pytest.MonkeyP
 def test_a_round_without_faults_hands_none_out() -> None:
     done = run(make.snapshot(make.service(GOOD)))
     assert (done.prepared.faults, done.decision.faults) == ((), ())
+
+
+STORED: Mapping[str, dict[str, Any]] = {
+    "a drain of a hundred years": {"drain": {"preStop": "900000h", "timeout": "900000h"}},
+    "a window of its own": {"workload": {"source": "Prometheus", "window": "7m"}},
+    "a rate of ten million": {
+        "workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "9999999"}}
+    },
+}
+
+
+@pytest.mark.parametrize("spec", STORED.values(), ids=STORED.keys())
+def test_a_service_that_was_stored_before_a_bound_is_refused_and_its_replicas_stay(spec: dict[str, Any]) -> None:
+    """The API server refuses it today; one that it holds already does not parse."""
+    before = settle(make.snapshot(make.service(BAD), make.service(GOOD)))
+    old = next(each for each in before.snapshot.services if each.metadata.name == BAD)
+    item = old.model_dump(mode="json", by_alias=True, exclude_none=True)
+    item = {"kind": "LLMService", **item, "spec": {**item["spec"], **spec}}
+    parsed, rejected = parse_objects(LLMService, [item])
+    assert parsed == []
+    kept = tuple(each for each in before.snapshot.services if each.metadata.name == GOOD)
+    done = run(replace(before.snapshot, services=kept, rejected=tuple(rejected)), before.decision.memory)
+    (write,) = (write for write in done.decision.statuses if write.key.name == BAD)
+    conditions = {each["type"]: each for each in write.status["conditions"]}
+    assert (conditions["PlanReady"]["status"], conditions["PlanReady"]["reason"]) == ("False", "InvalidSpec")
+    assert next(iter(spec)) in conditions["PlanReady"]["message"]
+    assert conditions["Ready"]["status"] == "True"
+    assert [*done.decision.applies, *done.decision.deletes] == []
