@@ -13,7 +13,7 @@ from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
 
 _TRUE, _FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
@@ -107,7 +107,7 @@ def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:
     type_ = _REFUSED_BY.get(rejected.key.kind, READY)
     before = find(_conditions(rejected.status), type_)
     refusal = rejected.refusal
-    if before is not None and (before.reason, before.message) == (refusal.reason, refusal.message):
+    if before is not None and (before.reason, before.message) == (refusal.reason, as_written(refusal.message)):
         return ()
     return (
         EventNote(

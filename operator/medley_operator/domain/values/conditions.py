@@ -76,13 +76,15 @@ def _merged(old: Condition | None, type_: str, draft: Draft, *, generation: int,
         type=type_,
         status=draft.status,
         reason=draft.reason,
-        message=_shortened(printable(message)),
+        message=as_written(message),
         observed_generation=generation,
         last_transition_time=old.last_transition_time if unchanged and old is not None else now,
     )
 
 
-def _shortened(message: str) -> str:
+def as_written(message: str) -> str:
+    """The message as an object holds it: fit for a terminal, and no longer than the API allows."""
+    message = printable(message)
     return message if len(message) <= MAX_MESSAGE_LENGTH else message[: MAX_MESSAGE_LENGTH - 1] + "…"
 
 
