@@ -216,6 +216,7 @@ def _candidate(
         variants=found.variants,
         omitted=found.omitted,
         missing_tables=found.missing_tables,
+        table_group=given.offered.engine.table_group if snapshot.simulates else None,
         waiting=waits,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
@@ -21,10 +21,11 @@ from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.fault_log import FaultLog
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.observe import Observed
+from medley_operator.fleet.table_queue import Wishes
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import Resource
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
-from medley_planner.capacity import GridRatios, TableGroup, TableKey
+from medley_planner.capacity import GridRatios, TableGroup
 from medley_planner.check import Subject
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Problem
@@ -47,7 +48,7 @@ class Tables(Protocol):
     @property
     def known(self) -> Mapping[TableGroup, tuple[GridRatios, ...]]: ...
 
-    async def want(self, missing: tuple[TableKey, ...]) -> bool: ...
+    async def want(self, missing: Wishes, used: Collection[TableGroup] = ()) -> bool: ...
 
 
 class Writer(Protocol):
@@ -159,7 +160,7 @@ class FleetLoop:
             return snapshot, await self._prepared(snapshot)
         snapshot = replace(snapshot, capacity_tables=tables.known, simulates=True)
         prepared = await self._prepared(snapshot)
-        if await tables.want(prepared.missing_tables):
+        if await tables.want(prepared.missing_by_namespace, prepared.table_groups):
             snapshot = replace(snapshot, capacity_tables=tables.known)
             prepared = await self._prepared(snapshot)
         self._parts.exporter.tables_missing(len(prepared.missing_tables))
