@@ -16,7 +16,13 @@ from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
 from medley_planner.units import per_hour
 
 _MOVING_MESSAGES = frozenset(
-    {PlanReason.SOLVER_FAILED, PlanReason.INFEASIBLE, PlanReason.TARGET_IMPOSSIBLE, PlanReason.INTERNAL_ERROR}
+    {
+        PlanReason.SOLVER_FAILED,
+        PlanReason.INFEASIBLE,
+        PlanReason.TARGET_IMPOSSIBLE,
+        PlanReason.PLAN_REJECTED,
+        PlanReason.INTERNAL_ERROR,
+    }
 )
 """Their messages hold figures of a load that is not remembered, since no plan was made for it."""
 

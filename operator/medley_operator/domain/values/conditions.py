@@ -38,6 +38,8 @@ class PlanReason(StrEnum):
     MODEL_FITS_NO_POOL = "ModelFitsNoPool"
     TARGET_IMPOSSIBLE = "TargetImpossible"
     SOLVER_FAILED = "SolverFailed"
+    PLAN_REJECTED = "PlanRejected"
+    """The independent verifier refused what was planned for the service."""
     INTERNAL_ERROR = "InternalError"
     """Medley itself failed on the object."""
 
