@@ -63,6 +63,8 @@ def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Sn
     decisions: list[Decision] = []
     for index in range(2):
         prepared = prepare(snapshot, memory)
+        # Nonsense is refused by a rule that knows it: the firewall is for what nobody thought of.
+        assert prepared.faults == ()
         clean = prepared.candidate(ServiceKey(make.NAMESPACE, "clean"))
         assert clean is not None
         assert clean.disposition is Disposition.PLANNED
@@ -74,6 +76,7 @@ def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Sn
         assert isinstance(outcome, FleetPlan), outcome
         assert "demo/clean" not in outcome.refused
         decision = decide(snapshot, prepared, outcome, memory, now=make.NOW)
+        assert decision.faults == ()
         decisions.append(decision)
         snapshot, memory = make.carried_out(snapshot, decision), decision.memory
     return decisions

@@ -7,8 +7,9 @@ Apart: the loop only says what a round found, and must not grow with how it is r
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey, Snapshot
 from medley_operator.metrics.exporter import Exporter
@@ -26,7 +27,7 @@ class FaultLog:
     def tell(self, snapshot: Snapshot, faults: Iterable[ObjectFault]) -> None:
         """`faults`: those of one round, of `snapshot`."""
         known: dict[ObjectKey, str] = {}
-        for fault in faults:
+        for fault in (*faults, *_unread(snapshot)):
             about = fault.about
             known[about] = fault.error
             if about.kind == "LLMService":
@@ -37,4 +38,12 @@ class FaultLog:
                 facts = {"object": str(about), "error": fault.error, "trace": fault.trace}
                 log.error("the operator failed on an object and goes on without it", extra=facts)
         self._known = known
-        self._exporter.services_are([ServiceKey.of(service) for service in snapshot.services])
+        keys = [ServiceKey.of(service) for service in snapshot.services]
+        self._exporter.services_are([*keys, *(ServiceKey(key.namespace, key.name) for key in known)])
+
+
+def _unread(snapshot: Snapshot) -> Iterator[ObjectFault]:
+    """Objects whose parsing failed, not because they are invalid; the message has the error."""
+    for item in snapshot.rejected:
+        if item.refusal.reason == PlanReason.INTERNAL_ERROR:
+            yield ObjectFault(about=item.key, error=item.refusal.message, trace="")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
-from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey
+from medley_operator.domain.values.snapshot import InvalidObject, ObjectFault, ObjectKey
 from medley_operator.fleet.fault_log import FaultLog
 from medley_operator.metrics.exporter import Exporter
+from medley_planner.refusal import Refusal
 from tests.unit.operator.fleet.objects import service, snapshot
 
 CHAT = ObjectFault(ObjectKey("LLMService", "demo", "chat"), "ZeroDivisionError: division by zero", "Traceback ...")
@@ -31,5 +33,8 @@ def test_a_fault_is_logged_once_and_counted_in_each_round(caplog: pytest.LogCapt
     # It is back: that is news.
     faults.tell(seen, (CHAT,))
     assert len(caplog.records) == 3
+    unread = InvalidObject(CHAT.about, "uid", 1, Refusal("InternalError", "boom"), {})
+    faults.tell(replace(snapshot(), rejected=(unread,)), ())
+    assert value("medley_service_errors_total", labels) == 5
     faults.tell(snapshot(), ())
     assert value("medley_service_errors_total", labels) is None

@@ -10,6 +10,7 @@ import pytest
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics import observe as reading
+from medley_operator.metrics.observation import observe_live
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.queries import FigureRole
 from medley_operator.metrics.service_series import ServiceSeries
@@ -194,7 +195,7 @@ async def test_one_bad_service_does_not_touch_the_others() -> None:
 async def test_figures_that_the_operator_fails_on_are_their_own_services_trouble(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = reading.observe_live
+    real = observe_live
 
     def odd(question: ServiceSeries, **figures: Any) -> Observation:
         if question.key.namespace == "b":

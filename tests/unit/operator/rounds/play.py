@@ -75,8 +75,14 @@ class Round:
 
 
 def run(
-    snapshot: Snapshot, memory: FleetMemory | None = None, *, failure: PlanFailure | None = None, now: str = make.NOW
+    snapshot: Snapshot,
+    memory: FleetMemory | None = None,
+    *,
+    failure: PlanFailure | None = None,
+    faulty: bool = False,
+    now: str = make.NOW,
 ) -> Round:
+    """One round. `faulty`: the program fails on some object, and the firewall leaves it out."""
     before = memory if memory is not None else FleetMemory()
     prepared = prepare(snapshot, before)
     outcome: PlanOrFailure | None = failure
@@ -84,6 +90,7 @@ def run(
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
         assert verify(prepared.problem, outcome) == ()
     decision = decide(snapshot, prepared, outcome, before, now=now)
+    assert ((*prepared.faults, *decision.faults) != ()) == faulty
     for write in decision.statuses:
         for condition in write.status["conditions"]:
             shown = (condition["type"], condition["status"], condition["reason"])
@@ -111,6 +118,7 @@ def follow(
     failure: PlanFailure | None = None,
     observations: Mapping[str, Observation] | None = None,
     forget: bool = False,
+    faulty: bool = False,
     now: str = make.LATER,
 ) -> Round:
     """The next round, after the earlier one was carried out. `forget`: the operator was restarted in between."""
@@ -119,14 +127,14 @@ def follow(
         by_key = {ServiceKey(make.NAMESPACE, name): value for name, value in observations.items()}
         snapshot = replace(snapshot, observations=by_key)
     memory = FleetMemory() if forget else earlier.decision.memory
-    return run(snapshot, memory, failure=failure, now=now)
+    return run(snapshot, memory, failure=failure, faulty=faulty, now=now)
 
 
-def settle(snapshot: Snapshot, memory: FleetMemory | None = None) -> Round:
+def settle(snapshot: Snapshot, memory: FleetMemory | None = None, *, faulty: bool = False) -> Round:
     """Rounds until nothing is written any more; the last one that wrote nothing is returned."""
-    current = run(snapshot, memory)
+    current = run(snapshot, memory, faulty=faulty)
     for _ in range(8):
-        current = follow(current)
+        current = follow(current, faulty=faulty)
         if is_quiet(current.decision):
             return current
     raise AssertionError(f"still writing: {current.decision.applies or current.decision.statuses}")

@@ -56,9 +56,9 @@ def with_config(**changes: object) -> dict[str, Any]:
     return {"model": {"uri": "hf://own/model", "maxModelLen": 4096, "configJson": text}}
 
 
-def good_is_as_alone(done: Round) -> None:
+def good_is_as_alone(done: Round, *, faulty: bool = False) -> None:
     """The good service is planned and written as in a round of its own."""
-    alone = run(replace(done.snapshot, services=(make.service(GOOD),)))
+    alone = run(replace(done.snapshot, services=(make.service(GOOD),)), faulty=faulty)
     mine = {name: body for name, body in done.applied("Deployment").items() if name.startswith(f"{GOOD}-")}
     assert mine == alone.applied("Deployment") != {}
     assert done.condition("PlanReady", GOOD).reason == "Optimal"
@@ -188,7 +188,7 @@ def test_whatever_is_raised_about_one_service_it_alone_is_kept_with_a_reason(
         grown.model_copy(update={"status": each.status}) if each.metadata.name == GOOD else each
         for each in before.snapshot.services
     )
-    done = run(replace(before.snapshot, services=services), before.decision.memory)
+    done = run(replace(before.snapshot, services=services), before.decision.memory, faulty=True)
     condition = done.condition("PlanReady", BAD)
     assert (condition.status, condition.reason) == ("False", "InternalError")
     assert "RuntimeError: boom \\x1b[31m at 0x)" in condition.message
@@ -201,7 +201,7 @@ def test_whatever_is_raised_about_one_service_it_alone_is_kept_with_a_reason(
     # What is remembered of it stays, and an equal round says nothing more.
     old = before.decision.memory.services[done.candidate(BAD).key]
     assert done.decision.memory.services[done.candidate(BAD).key].plan == old.plan
-    again = settle(follow(done).snapshot, done.decision.memory)
+    again = settle(follow(done, faulty=True).snapshot, done.decision.memory, faulty=True)
     assert again.condition("PlanReady", BAD) == condition
 
 
@@ -215,14 +215,14 @@ def test_a_service_that_cannot_be_a_part_of_the_problem_is_left_out_of_it(monkey
         return real(candidates, *rest)
 
     monkeypatch.setattr(preparing, "planner_problem", problem)
-    done = run(make.snapshot(make.service(BAD), make.service(GOOD)))
+    done = run(make.snapshot(make.service(BAD), make.service(GOOD)), faulty=True)
     assert done.condition("PlanReady", BAD).reason == "InternalError"
     good_is_as_alone(done)
 
 
 def test_a_pool_that_raises_is_refused_and_the_others_are_planned_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "pool_state", raising(pool_state, about="h100"))
-    done = run(make.snapshot(make.service(GOOD)))
+    done = run(make.snapshot(make.service(GOOD)), faulty=True)
     (ready,) = done.status("h100")["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "InternalError")
     assert "kubectl get gpupool h100 -o yaml" in ready["message"]
@@ -238,12 +238,12 @@ def test_a_runtime_profile_that_raises_is_refused_and_so_is_who_names_it(monkeyp
     monkeypatch.setattr("medley_operator.domain.checks.runtime_profile.RUNTIME_PROFILE_CHECKS", checks)
     monkeypatch.setattr(preparing, "RUNTIME_PROFILE_CHECKS", checks)
     bad = make.service(BAD, spec={"runtime": {"profileRef": "odd"}})
-    done = run(make.snapshot(bad, make.service(GOOD), profiles=[make.profile(), make.profile("odd")]))
+    done = run(make.snapshot(bad, make.service(GOOD), profiles=[make.profile(), make.profile("odd")]), faulty=True)
     (ready,) = done.status("odd")["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "InternalError")
     assert 'RuntimeProfile "odd"' in done.condition("PlanReady", BAD).message
     assert [str(fault.about) for fault in done.prepared.faults] == ["RuntimeProfile odd"]
-    good_is_as_alone(done)
+    good_is_as_alone(done, faulty=True)
 
 
 def test_a_model_profile_that_raises_is_refused_and_the_others_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_a_model_profile_that_raises_is_refused_and_the_others_count(monkeypatch
 
     monkeypatch.setattr(profiles, "read_profile", read)
     measured = [make.model_profile("fine"), make.model_profile("odd", gpu="L4")]
-    done = run(make.snapshot(make.service(GOOD), measured=measured))
+    done = run(make.snapshot(make.service(GOOD), measured=measured), faulty=True)
     conditions = {each["type"]: each["reason"] for each in done.status("odd")["conditions"]}
     assert conditions == {"Accepted": "InternalError", "InUse": "NotAccepted"}
     assert {each["type"]: each["status"] for each in done.status("fine")["conditions"]}["Accepted"] == "True"
@@ -266,7 +266,7 @@ def test_a_calibration_that_raises_counts_for_nothing(monkeypatch: pytest.Monkey
     key = EngineKey("meta-llama/Llama-3.1-8B-Instruct", Layout(gpu("L4"), engine_version="0.32.0"))
     monkeypatch.setattr(speeds, "believable", lambda _: 1 / 0)
     snapshot = replace(make.snapshot(make.service(GOOD)), calibrated={key: Speed()})
-    done = run(snapshot)
+    done = run(snapshot, faulty=True)
     assert [fault.about.kind for fault in done.prepared.faults] == ["Calibration"]
     assert done.condition("PlanReady").reason == "Optimal"
 
@@ -274,7 +274,7 @@ def test_a_calibration_that_raises_counts_for_nothing(monkeypatch: pytest.Monkey
 def test_a_pod_that_raises_shows_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
     odd: list[Manifest] = [{"metadata": None}, {"metadata": {"name": "a", "labels": []}, "spec": 4}]
     snapshot = replace(make.snapshot(make.service(GOOD)), pods=(*odd,))
-    done = run(snapshot)
+    done = run(snapshot, faulty=True)
     assert {fault.about.kind for fault in done.prepared.faults} <= {"Pod"}
     assert startup.lead_times(snapshot, done.prepared.leads) == done.prepared.leads
     assert done.condition("PlanReady").reason == "Optimal"
@@ -305,7 +305,7 @@ def test_many_services_that_raise_cost_no_round_each(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(deciding, "service_status", status)
     spec = {"variants": [{"poolRef": "l4"}]}
     many = [make.service(f"{BAD}-{index}", spec=spec) for index in range(5)]
-    done = run(make.snapshot(*many, make.service(GOOD)))
+    done = run(make.snapshot(*many, make.service(GOOD)), faulty=True)
     assert len(tried) == 2
     assert len(done.decision.faults) == 5
     assert done.applied("Deployment")
