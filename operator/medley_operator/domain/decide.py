@@ -40,6 +40,7 @@ from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_re
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.speed.profiles import model_profile_status
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared
+from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -90,14 +91,14 @@ def _decide(
     )
     statuses: list[StatusWrite] = []
     events: list[EventNote] = []
-    shown: list[tuple[ServiceDecision, LLMServiceStatus]] = []
+    gauges: list[GaugeSample] = []
     told = each(outcomes, lambda result: result.candidate.service, lambda result: _told(result, now=now))
-    for result, (status, notes) in zip(outcomes, told, strict=True):
+    for result, (status, notes, samples) in zip(outcomes, told, strict=True):
         service = result.candidate.service
         if status != service.status:
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
         events.extend(notes)
-        shown.append((result, status))
+        gauges.extend(samples)
     pools = pool_nodes(prepared, outcome)
     wall = Firewall()
     statuses += _platform_statuses(snapshot, prepared, planned_gpus, pools, wall=wall, now=now)
@@ -111,17 +112,18 @@ def _decide(
         deletes=tuple(delete for result in outcomes for delete in result.writes.deletes),
         statuses=tuple(statuses),
         events=tuple(events),
-        gauges=round_gauges(shown, pools, prepared.leads),
+        gauges=(*gauges, *round_gauges((), pools, prepared.leads)),
         memory=replace(_remember(outcomes, memory), leads=prepared.leads),
         faults=wall.faults,
     )
 
 
-def _told(result: ServiceDecision, *, now: str) -> tuple[LLMServiceStatus, tuple[EventNote, ...]]:
-    """Status and Events of one service; its gauges are tried, which the exporter gets with all others."""
+def _told(
+    result: ServiceDecision, *, now: str
+) -> tuple[LLMServiceStatus, tuple[EventNote, ...], tuple[GaugeSample, ...]]:
+    """Status, Events and gauges of one service."""
     status = service_status(result, now=now)
-    round_gauges([(result, status)], (), LeadTimes())
-    return status, service_events(result, status)
+    return status, service_events(result, status), round_gauges([(result, status)], (), LeadTimes())
 
 
 def _replicas_now(
