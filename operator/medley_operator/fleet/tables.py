@@ -96,7 +96,7 @@ class CapacityTables:
         return came
 
     def _forget(self, used: Collection[TableGroup]) -> None:
-        """Groups that nobody has used for long are read from disk again once somebody does."""
+        """Drops the groups that no service was planned with for long; they are read from disk again when one is."""
         now = self._clock()
         self._used_at |= dict.fromkeys(used, now)
         old = frozenset(group for group in self._known if now - self._used_at.setdefault(group, now) > UNUSED_SECONDS)
