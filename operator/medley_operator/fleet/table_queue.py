@@ -26,7 +26,7 @@ class TableQueue:
         self._spent: dict[str, float] = {}
 
     def want(self, wishes: Wishes) -> None:
-        """What was wanted before and is not in `wishes` is dropped."""
+        """Earlier wishes that are not in `wishes` are dropped."""
         active = {namespace: keys for namespace, keys in wishes.items() if keys}
         staying = [self._spent[namespace] for namespace in active if namespace in self._spent]
         least = min(staying, default=0.0)
