@@ -13,7 +13,7 @@ from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.cluster.owner import Owner, adopted
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.rollout.diff import differences, first_difference
+from medley_operator.domain.rollout.diff import differences
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
 from medley_operator.domain.values.snapshot import EventNote, EventType, Manifest, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
@@ -27,7 +27,7 @@ from tests.unit.operator import factories
 
 pytestmark = pytest.mark.contract
 
-NOTHING_SEEN = Snapshot((), (), (), (), (), {}, None, {})
+NOTHING_SEEN = Snapshot((), (), (), (), (), {}, None, {}).view
 
 
 @pytest.fixture
@@ -43,6 +43,16 @@ async def client(control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
     async with OfficialKubeClient() as client:
         yield client
+
+
+def first_difference(desired: Manifest, observed: Manifest) -> str | None:
+    """Path of the first field that is not as we want it; None where nothing needs to be applied."""
+    return next((found.path for found in differences(desired, observed)), None)
+
+
+async def listed(client: OfficialKubeClient, resource: Resource, *, label_selector: str = "") -> list[Manifest]:
+    """All pages of a list in one."""
+    return [item async for page in client.pages(resource, label_selector=label_selector) for item in page.items]
 
 
 def llm_service(namespace: str, name: str = "chat") -> Manifest:
@@ -212,7 +222,7 @@ async def test_lists_are_whole_over_several_pages_and_filtered_by_label(
     owner = await client.apply(llm_service(namespace))
     for index in range(5):
         await client.apply(endpoint(namespace, f"chat-{index}", owner_uid=owner["metadata"]["uid"]))
-    found = await client.list(SERVICES, label_selector="app.kubernetes.io/managed-by=medley")
+    found = await listed(client, SERVICES, label_selector="app.kubernetes.io/managed-by=medley")
     mine = sorted(key_of(each).name for each in found if each["metadata"]["namespace"] == namespace)
     assert mine == [f"chat-{index}" for index in range(5)]
     assert {(each["apiVersion"], each["kind"]) for each in found} == {("v1", "Service")}
@@ -245,7 +255,7 @@ async def test_what_breaks_the_schema_is_invalid_and_names_the_field(
 
 async def test_a_kind_that_is_not_served_is_not_found(client: OfficialKubeClient) -> None:
     with pytest.raises(NotFound):
-        await client.list(Resource("medley.dev", "v1alpha1", "Nothing", "nothings", True))
+        await listed(client, Resource("medley.dev", "v1alpha1", "Nothing", "nothings", True))
 
 
 async def test_a_bare_service_account_is_forbidden_everything(
@@ -256,7 +266,7 @@ async def test_a_bare_service_account_is_forbidden_everything(
     async with OfficialKubeClient() as client:
         for kind in (LLM_SERVICES, NODES, DEPLOYMENTS):
             with pytest.raises(Forbidden, match=f"cannot list {kind}.*system:serviceaccount:{namespace}:bare"):
-                await client.list(kind)
+                await listed(client, kind)
 
 
 async def test_a_token_that_is_not_accepted_is_told_apart(
@@ -269,12 +279,12 @@ async def test_a_token_that_is_not_accepted_is_told_apart(
     monkeypatch.setenv("KUBECONFIG", str(wrong))
     async with OfficialKubeClient() as client:
         with pytest.raises(Forbidden) as caught:
-            await client.list(NODES)
+            await listed(client, NODES)
         assert caught.value.reason == "Unauthorized"
         assert "wrong" not in caught.value.message
         # A token that was renewed in the file is picked up by the same client.
         wrong.write_text(text)
-        await client.list(NODES)
+        await listed(client, NODES)
 
 
 async def test_a_server_that_does_not_answer_is_unavailable(
@@ -285,11 +295,11 @@ async def test_a_server_that_does_not_answer_is_unavailable(
     monkeypatch.setenv("KUBECONFIG", str(away))
     async with OfficialKubeClient(timeout_seconds=2.0) as client:
         with pytest.raises(Unavailable, match=r"cannot list nodes: no connection to https://127\.0\.0\.1:1"):
-            await client.list(NODES)
+            await listed(client, NODES)
 
 
 async def test_without_credentials_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     async with OfficialKubeClient() as client:
         with pytest.raises(Forbidden, match="set KUBECONFIG"):
-            await client.list(NODES)
+            await listed(client, NODES)

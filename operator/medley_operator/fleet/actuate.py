@@ -18,6 +18,7 @@ from medley_operator.domain.act import Steps, act
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.snapshot import ActuatorView, Decision
 from medley_operator.fleet.backoff import delay_seconds
+from medley_operator.fleet.fault_log import FaultLog
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.exporter import Exporter
 
@@ -61,6 +62,7 @@ class Actuator:
         self._viewer = viewer
         self._publisher = publisher
         self._exporter = exporter
+        self._faults = FaultLog(exporter)
         self._clock = clock
         self._intent: FleetIntent | None = None
         self._steps = Steps()
@@ -106,6 +108,7 @@ class Actuator:
             view = self._viewer.look()
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             decision, self._steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
+            self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
                 self._exporter.acting(seconds_since_event=self._clock() - marked_at)
             troubles = await self._publisher.publish(view, decision, now=now)

@@ -18,7 +18,7 @@ from medley_operator.domain.values.snapshot import InvalidObject, Manifest, Obje
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object
 from medley_operator.fleet.project import node_view, plain, pod_view
-from medley_operator.fleet.reflector import Changed, Kind, Reflector
+from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import (
@@ -37,13 +37,13 @@ OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 NOT_SUCCEEDED = "status.phase!=Succeeded"
 """Jobs leave pods behind that hold nothing. Failed ones of ours say what is wrong, so that phase is left in."""
 
-KINDS: tuple[Kind[Any], ...] = (
-    *(Kind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
-    Kind(NODES, node_view),
-    Kind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
-    *(Kind(child, plain, label_selector=OURS) for child in CHILDREN),
-    Kind(GATEWAYS, plain),
-    Kind(AUTOSCALERS, autoscaled),
+KINDS: tuple[FollowedKind[Any], ...] = (
+    *(FollowedKind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
+    FollowedKind(NODES, node_view),
+    FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
+    *(FollowedKind(child, plain, label_selector=OURS) for child in CHILDREN),
+    FollowedKind(GATEWAYS, plain),
+    FollowedKind(AUTOSCALERS, autoscaled),
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
-from medley_operator.domain.values.quantities import quantity
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import NodeView, PodTrouble, PodView, Taint
 
@@ -76,23 +76,15 @@ def pod_view(pod: Manifest) -> PodView | None:
         terminating="deletionTimestamp" in metadata,
         ended=ended,
         gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
-        restarts=sum(each.get("restartCount", 0) for each in status.get("containerStatuses") or []),
+        restarts=sum(_restarts(each) for each in status.get("containerStatuses") or []),
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,
     )
 
 
 def _extended(resources: Mapping[str, Any]) -> dict[str, int]:
-    """Whole counts of extended resources, which have a domain in their names; what is no quantity is not counted."""
-    counts = {}
-    for name, text in resources.items():
-        if "/" not in name:
-            continue
-        try:
-            counts[name] = int(quantity(text))
-        except ValueError:
-            continue
-    return counts
+    """Whole counts of extended resources, which have a domain in their names; what is not a quantity is not counted."""
+    return {name: count for name, text in resources.items() if "/" in name and (count := whole_count(text)) is not None}
 
 
 def _requested(spec: Mapping[str, Any]) -> dict[str, int]:
@@ -164,7 +156,7 @@ def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
 
 
 def _restarts(container: Mapping[str, Any]) -> int:
-    return int(container.get("restartCount", 0))
+    return whole_count(container.get("restartCount")) or 0
 
 
 def _told(reason: str, message: object, since: object) -> PodTrouble:

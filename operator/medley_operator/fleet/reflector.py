@@ -17,7 +17,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
-from medley_operator.fleet.store import Change, Listed, Store, version_of
+from medley_operator.fleet.store import Listed, Store, StoreChange, version_of
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import EXPIRED, KubeError, NotFound, Unavailable
 from medley_operator.kube.resources import Resource
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[Value]):
+class FollowedKind(Generic[Value]):
     """What is kept of a kind: the objects that the selectors choose, and a value of each (None: leave it out)."""
 
     resource: Resource
@@ -53,7 +53,7 @@ class Reflector(Generic[Value]):
     def __init__(
         self,
         reader: KubeReader,
-        kind: Kind[Value],
+        kind: FollowedKind[Value],
         *,
         changed: Changed,
         clock: Callable[[], float] = time.monotonic,
@@ -176,7 +176,7 @@ class Reflector(Generic[Value]):
             if self._clock() - began < CALM_SECONDS:
                 raise Unavailable(f"cannot watch {kind.resource}: the API server ends each watch at once")
 
-    def _report(self, changes: Iterable[Change[Value]]) -> None:
+    def _report(self, changes: Iterable[StoreChange[Value]]) -> None:
         for change in changes:
             self._changed(self._kind.resource.kind, change.key, change.old, change.new)
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[Value]):
+class StoreChange(Generic[Value]):
     """A projection that came (`old` None), went (`new` None) or became another."""
 
     key: ObjectKey
@@ -65,10 +65,10 @@ class Store(Generic[Value]):
         found = ((key_of(item), version_of(item), self._value(item)) for item in items)
         return {key: (version, value) for key, version, value in found if value is not None}
 
-    def replace(self, listed: Listed[Value], *, version: int) -> list[Change[Value]]:
+    def replace(self, listed: Listed[Value], *, version: int) -> list[StoreChange[Value]]:
         """A whole list of that version: what it does not hold is gone, unless it is newer than the list."""
         changes = []
-        for key in {*self._versions, *listed}:
+        for key in dict.fromkeys((*self._versions, *listed)):
             known = self._versions.get(key, 0)
             at, value = listed.get(key, (version, None))
             if at >= known and (change := self._set(key, at, value)) is not None:
@@ -76,7 +76,7 @@ class Store(Generic[Value]):
         self.version = version
         return changes
 
-    def see(self, event: WatchEvent) -> Change[Value] | None:
+    def see(self, event: WatchEvent) -> StoreChange[Value] | None:
         """The change that an event of the watch makes, if any."""
         version = version_of(event.manifest)
         self.version = max(self.version, version)
@@ -98,7 +98,7 @@ class Store(Generic[Value]):
         self._set(key, version, self._value(manifest))
         self._versions[key] = version
 
-    def clear(self) -> list[Change[Value]]:
+    def clear(self) -> list[StoreChange[Value]]:
         """The kind itself is gone."""
         return self.replace({}, version=max([self.version, *self._versions.values()]))
 
@@ -109,7 +109,7 @@ class Store(Generic[Value]):
             log.exception("an object cannot be read and is left out", extra={"object": str(key_of(manifest))})
             return None
 
-    def _set(self, key: ObjectKey, version: int, new: Value | None) -> Change[Value] | None:
+    def _set(self, key: ObjectKey, version: int, new: Value | None) -> StoreChange[Value] | None:
         old = self._values.get(key)
         if new is None:
             self._values.pop(key, None)
@@ -121,7 +121,7 @@ class Store(Generic[Value]):
         if new is not None:
             self._values[key] = new
         self._ordered = None
-        return Change(key, old, new)
+        return StoreChange(key, old, new)
 
 
 def version_of(manifest: Mapping[str, object]) -> int:

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -62,7 +62,8 @@ async def test_our_own_writes_of_statuses_start_no_round() -> None:
     (handler,) = registry._watching.get_all_handlers()
 
     async def event(type_: str | None, **meta: Any) -> int:
-        await handler.fn(type=type_, meta={"uid": "u", "generation": 1, "labels": {"a": "b"}} | meta)
+        fn: Callable[..., Awaitable[Any]] = cast("Any", handler.fn)
+        await fn(type=type_, meta={"uid": "u", "generation": 1, "labels": {"a": "b"}} | meta)
         return len(marked)
 
     assert await event(None) == 1

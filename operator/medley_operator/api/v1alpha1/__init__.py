@@ -87,12 +87,10 @@ from medley_operator.api.v1alpha1.service import (
     SecretKeyRef,
     ServicePriority,
     SloSpec,
-    StaticWorkload,
-    WorkloadSource,
-    WorkloadSpec,
 )
 from medley_operator.api.v1alpha1.service_routing import GatewayRef, RoutingSpec, ServiceRoutingMode
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
+from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
 from medley_operator.api.v1alpha1.status import (
     BestSingleStatus,
     CapacityCorrectionStatus,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from medley_operator.api.v1alpha1.base import ApiModel
+from medley_operator.api.v1alpha1.base import ApiModel, CelRule
 from medley_operator.api.v1alpha1.fields import (
     BinaryQuantity,
     CpuQuantity,
@@ -60,10 +62,18 @@ class RuntimeProfileSpec(ApiModel):
         90, ge=10, le=99, description="Share of each GPU's memory for the engine, in percent."
     )
     startup_timeout: Duration = Field(
-        "30m", description="Longest time from the start of an engine until it is healthy."
+        "30m", description="Longest time from the start of an engine until it is healthy; at most 24h."
     )
     shared_memory: BinaryQuantity = Field("8Gi", description="Size of /dev/shm.")
     resources: ProfileResources = Field(default_factory=ProfileResources)
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            cel="duration(self.startupTimeout) <= duration('24h')",
+            message="startupTimeout must be at most 24h",
+            holds=lambda self: self.startup_timeout_seconds <= 86400,
+        ),
+    )
 
     @property
     def startup_timeout_seconds(self) -> float:

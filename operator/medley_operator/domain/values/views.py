@@ -1,4 +1,4 @@
-"""What decisions need of nodes and pods, projected from objects of the API server that are many times larger.
+"""The parts of nodes and pods that decisions need, projected from objects of the API server that are many times larger.
 
 `fleet.project` makes these values. They hold nodes and pods of anybody: a GPU is taken whoever took it. Pure.
 """

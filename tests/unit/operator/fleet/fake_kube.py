@@ -59,8 +59,9 @@ class FakeKubeClient:
     ) -> AsyncGenerator[WatchEvent, None]:
         """Nothing ever happens."""
         await asyncio.Event().wait()
-        for never in ():
-            yield never
+        never: tuple[WatchEvent, ...] = ()
+        for event in never:
+            yield event
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         self._call("get", key.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_what_others_leave_on_each_node(nodes: tuple[int, ...], taken: dict[int,
 
 
 @pytest.mark.parametrize("change", [{"ready": False}, {"cordoned": True}, {"leaving": True}])
-def test_nodes_that_take_no_pod_are_no_stock(change: dict[str, bool]) -> None:
+def test_nodes_that_take_no_pod_are_no_stock(change: dict[str, Any]) -> None:
     there = make.node("a", pool_name="l4")
     away: NodeView = replace(make.node("b", pool_name="l4"), **change)
     state = pool_state(make.pool(nodes=None), [there, away])

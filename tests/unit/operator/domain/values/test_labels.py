@@ -10,7 +10,7 @@ from medley_operator.domain.values.labels import layout_hash, owner_uid, variant
 
 
 def hashed(**fields: Any) -> str:
-    given = {
+    given: dict[str, Any] = {
         "service": "chat",
         "variant": "main",
         "pool": "a100",
