@@ -68,7 +68,7 @@ def make_registry(resources: frozenset[Resource], mark_dirty: MarkDirty) -> kopf
 
 def _register(registry: kopf.OperatorRegistry, resource: Resource, mark_dirty: MarkDirty) -> None:
     known: dict[str, tuple[object, ...]] = {}
-    """What users write of each object, by uid."""
+    """The fields of each object that users write, by uid."""
 
     @kopf.on.event(
         group=resource.group, version=resource.version, plural=resource.plural, id=str(resource), registry=registry

@@ -52,7 +52,7 @@ from medley_operator.domain.values.snapshot import (
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What is remembered between passes, by service. Losing it costs some seconds of delay."""
+    """The memory between passes, by service. Losing it costs some seconds of delay."""
 
     services: Mapping[ServiceKey, ServiceSteps] = field(default_factory=dict)
 

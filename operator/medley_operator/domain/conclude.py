@@ -127,8 +127,8 @@ def _concluded(
     memory: FleetMemory,
     wall: Firewall,
 ) -> tuple[list[_Concluded], list[InvalidObject]]:
-    """What each service is to have: one that raises keeps what it runs; one that raises even then is not read at all,
-    and nothing acts on it."""
+    """The end of the round for each service: one that raises keeps what it runs; one that raises even then is not read
+    at all, and nothing acts on it."""
     plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
     concluded: list[_Concluded] = []
     lost: list[InvalidObject] = []
@@ -253,7 +253,7 @@ def _platform_statuses(
 
 
 def _known(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:
-    """What is remembered of this very object."""
+    """The memory of this very object."""
     uid = turn.candidate.service.metadata.uid
     found = memory.services.get(turn.candidate.key)
     return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 class Viewer(Protocol):
     def look(self) -> ActuatorView:
-        """What is seen now. Raises `KubeError` where that is not enough to act on."""
+        """The cluster as it is seen now. Raises `KubeError` where that is not enough to act on."""
 
 
 class Writer(Protocol):
@@ -41,7 +41,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass came to: whether it changed a child, writes to try again, and when time alone asks for the next."""
+    """The result of a pass: whether it changed a child, writes to try again, and when time alone asks for the next."""
 
     wrote: bool
     troubles: int

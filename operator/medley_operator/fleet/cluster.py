@@ -104,7 +104,7 @@ class ClusterCache:
             await reflector.tried()
 
     def view(self) -> ClusterView:
-        """What is known now. Does not wait, and changes no more once it is handed out."""
+        """All that is known now. Does not wait, and changes no more once it is handed out."""
         own = [value for resource in OWN for value in self._ordered(resource)]
         errors = {resource: reflector.error for resource, reflector in self._reflectors.items()}
         missing = {resource: error for resource, error in errors.items() if error is not None}
@@ -129,7 +129,7 @@ class ClusterCache:
         return {resource: age for resource, age in ages.items() if age is not None}
 
     def put(self, manifest: Manifest) -> None:
-        """What a write returned: `view` shows it from now on, and no older event of the watch takes it back."""
+        """Takes in what a write returned: `view` shows it now, and no older event of the watch takes it back."""
         reflector = self._reflectors.get(BY_KIND[manifest["kind"]])
         if reflector is not None:
             reflector.store.put(manifest)

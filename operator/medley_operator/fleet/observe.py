@@ -131,7 +131,7 @@ class Observer:
         )
 
     def look(self) -> ActuatorView:
-        """What the actuator needs. Raises as `observe` does."""
+        """The part that the actuator needs. Raises as `observe` does."""
         view = self.cluster.view()
         _unreadable(view)
         return ActuatorView(
@@ -154,7 +154,7 @@ class Observer:
 
 
 def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
-    """What cannot be listed, less what a cluster may lack. Raises the first error that a look cannot do without."""
+    """Kinds that cannot be listed, less what a cluster may lack. Raises the first error that a look does not bear."""
     found = {kind: _with_way_out(kind, error) for kind, error in view.missing.items()}
     for kind, error in found.items():
         lacking = isinstance(error, NotFound)

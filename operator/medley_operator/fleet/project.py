@@ -138,7 +138,7 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
-    """What keeps a container from running, or ended it before it was Ready."""
+    """The trouble that keeps a container from running, or ended it before it was Ready."""
     state = container.get("state") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     before = (container.get("lastState") or {}).get("terminated") or {}

@@ -25,7 +25,7 @@ from medley_operator.kube.resources import Resource
 CALM_SECONDS = 5.0
 """A watch that held for this long ends a row of failures."""
 GRACE_SECONDS = 15.0
-"""What was listed before counts for this long after lists begin to fail in a way that passes by itself."""
+"""A former list counts for this long after lists begin to fail in a way that passes by itself."""
 
 Value = TypeVar("Value")
 Changed = Callable[[str, ObjectKey, Any, Any], None]
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedKind(Generic[Value]):
-    """What is kept of a kind: the objects that the selectors choose, and a value of each (None: leave it out)."""
+    """The part of a kind that is kept: objects that the selectors choose, and a value of each (None: leave it out)."""
 
     resource: Resource
     project: Callable[[Manifest], Value | None]

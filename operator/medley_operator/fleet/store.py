@@ -42,7 +42,7 @@ class Store(Generic[Value]):
         self._project = project
         self._values: dict[ObjectKey, Value] = {}
         self._versions: dict[ObjectKey, int] = {}
-        """Of the values, and of what `put` said to be of no use while the watch has not come as far."""
+        """Those of the values, and of what `put` said to be of no use while the watch has not come as far."""
         self._ordered: tuple[Value, ...] | None = ()
         self.version = 0
         """Lists and watch events up to this version are all in."""
@@ -88,7 +88,7 @@ class Store(Generic[Value]):
         return self._set(key, version, None if event.type is WatchType.DELETED else self._value(event.manifest))
 
     def put(self, manifest: Manifest) -> None:
-        """What a write returned, so that it is seen before the watch brings it.
+        """Takes in what a write returned, so that it is seen before the watch brings it.
 
         Where the watch has come as far already, it knows better: the object may be gone again.
         """

@@ -56,7 +56,7 @@ class KubeReader(Protocol):
     def watch(
         self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
     ) -> AsyncGenerator[WatchEvent, None]:
-        """What happens after that version, in order, bookmarks included; first a bookmark that says that it is open.
+        """All that happens after that version, in order, with bookmarks; first one that says that the watch is open.
 
         Ends where the server ends it, after some minutes, and where it is silent for too long; can then go on from the
         last version seen. Raises `Unavailable` where it breaks, and with reason `EXPIRED` where that version is

@@ -239,7 +239,7 @@ class OfficialKubeClient:
 
 @contextmanager
 def _failures(action: str, api: ApiClient, *, limit: float) -> Iterator[None]:
-    """What goes wrong below HTTP, as `Unavailable`."""
+    """A failure below HTTP, as `Unavailable`."""
     host = api.configuration.host
     try:
         yield

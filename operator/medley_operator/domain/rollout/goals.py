@@ -120,7 +120,7 @@ def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
 
 
 def kept_goal(candidate: ServiceCandidate, refusal: Refusal, running: dict[str, RunningVariant]) -> Goal:
-    """What runs stays as it is, whatever it is, because of the refusal."""
+    """The replicas that run, whatever they are, which stay because of the refusal."""
     wanted = {name: count for name, count in candidate.last_replicas.items() if name in running}
     return Goal(
         kind=GoalKind.KEPT,

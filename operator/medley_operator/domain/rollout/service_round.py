@@ -53,7 +53,7 @@ def service_round(
 
 
 def kept_round(candidate: ServiceCandidate, refusal: Refusal, own: Mapping[ObjectKey, Manifest]) -> ServiceRound:
-    """What the service runs stays, and its status says why; no more is asked of the candidate."""
+    """A round in which what runs stays, and the status says why; no more is asked of the candidate."""
     running = running_variants(own)
     refused = ServiceCandidate(
         service=candidate.service,

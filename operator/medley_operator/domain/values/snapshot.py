@@ -138,7 +138,7 @@ class Snapshot:
 
     @property
     def view(self) -> ActuatorView:
-        """What the actuator needs of it."""
+        """The part that the actuator needs."""
         return ActuatorView(
             services=self.services,
             rejected=self.rejected,
@@ -151,8 +151,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class ActuatorView:
-    """What the actuator sees: LLMServices with the statuses that they have now, objects of ours that do not parse, the
-    children of all, and Gateways.
+    """The sight of the actuator: LLMServices with the statuses that they have now, objects of ours that do not parse,
+    the children of all, and Gateways.
 
     `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
     """
