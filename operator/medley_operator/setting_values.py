@@ -103,7 +103,7 @@ def as_directory(flag: str, text: str) -> Path | None:
 
 
 def as_port(flag: str, text: str) -> int:
-    check(text.isdigit() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
+    check(text.isdecimal() and 1 <= int(text) <= 65535, flag, text, "must be a port from 1 to 65535")
     return int(text)
 
 

@@ -15,7 +15,8 @@ from medley_planner.refusal import Refusal
 INVALID_SPEC = "InvalidSpec"
 """The reason of a `Refusal` of a service that no plan can be made from."""
 PLAN_REJECTED = "PlanRejected"
-"""The reason of a `PlanFailure` where the verifier refuses the plan."""
+"""The reason of a `PlanFailure` where the verifier refuses the plan, and of a `Refusal` where it refuses that of one
+service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,11 @@ class RoutingSaving:
 class FleetPlan(Plan):
     """A plan with what was found out beside it, by the service's name in the problem.
 
-    `routing_savings`: of the services that a better routing mode makes cheaper. `refused`: why a service is malformed
-    and left out of the plan. `token_costs`: US dollars per million tokens that are planned. `binding`: the limits that
-    leave no room for one more replica of the service. `checked`: what simulation says of the plan, without services
-    that were not reached. `capacity_factors`: what the capacities of the problem were multiplied by for this plan, by
-    service and variant; 1 where one is not in it.
+    `routing_savings`: of the services that a better routing mode makes cheaper. `refused`: why a service is left out of
+    the plan: it is malformed, or the verifier refuses what is planned for it. `token_costs`: US dollars per million
+    tokens that are planned. `binding`: the limits that leave no room for one more replica of the service. `checked`:
+    what simulation says of the plan, without services that were not reached. `capacity_factors`: what the capacities of
+    the problem were multiplied by for this plan, by service and variant; 1 where one is not in it.
     """
 
     routing_savings: Mapping[str, RoutingSaving] = field(default_factory=dict)

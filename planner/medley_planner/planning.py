@@ -7,6 +7,7 @@ but for the clock, which is an argument.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -20,6 +21,8 @@ from medley_planner.optimize import Violation, plan, split_valid, verify
 from medley_planner.refusal import Refusal
 
 MAX_RULES_NAMED = 5
+LEAST_SHARE = 0.25
+"""The part of the deadline that there is at least for a second plan, without the services that spoil the first."""
 SAVINGS_UP_TO_SERVICES = 20
 """In larger fleets the saving of better routing is not computed: each service takes a separate plan."""
 
@@ -36,7 +39,8 @@ def plan_fleet(
 ) -> FleetPlan | PlanFailure:
     """A plan that passes every rule of the verifier, or a failure with reason PlanRejected.
 
-    Services that no plan can be made from are left out and named in the plan's `refused`. The plans of the services in
+    Services that no plan can be made from, or whose part of a plan the verifier refuses while it blames no other, are
+    left out and named in the plan's `refused`. The plans of the services in
     `subjects` are checked by simulation. `savings_seconds` go to what better routing would save; with 0 it is not
     computed. `last` is a plan of a similar problem and `memory` what earlier checks found; both make planning faster.
     `clock` gives seconds that only rise. Raises `InvalidProblem` where a pool, a power domain or the horizon is at
@@ -48,19 +52,22 @@ def plan_fleet(
         for fault in faults
         if fault.service is not None
     }
-    checked = plan_checked(
-        valid,
-        subjects,
-        solve=partial(plan, clock=clock),
-        clock=clock,
-        deadline_seconds=deadline_seconds,
-        last=last,
-        memory=memory,
+    check = partial(
+        plan_checked, subjects=subjects, solve=partial(plan, clock=clock), clock=clock, last=last, memory=memory
     )
-    used, found = checked.problem, checked.plan
-    violations = verify(used, found)
+    started = clock()
+    checked = check(valid, deadline_seconds=deadline_seconds)
+    violations = verify(checked.problem, checked.plan)
+    blamed = _blamed(violations)
+    left = replace(valid, services=tuple(each for each in valid.services if each.name not in blamed))
+    if blamed and left.services:
+        refused |= blamed
+        rest_seconds = max(deadline_seconds - (clock() - started), LEAST_SHARE * deadline_seconds)
+        checked = check(left, deadline_seconds=rest_seconds)
+        violations = verify(checked.problem, checked.plan)
     if violations:
         return _rejected(violations)
+    used, found = checked.problem, checked.plan
     return FleetPlan.of(
         found,
         routing_savings=_savings(used, found, seconds=savings_seconds, clock=clock),
@@ -79,7 +86,22 @@ def problem_as_planned(problem: Problem, planned: FleetPlan) -> Problem:
     Raises `InvalidProblem` as `plan_fleet` does.
     """
     valid, _ = split_valid(problem)
-    return corrected(valid, planned.capacity_factors)
+    services = tuple(service for service in valid.services if service.name not in planned.refused)
+    return corrected(replace(valid, services=services), planned.capacity_factors)
+
+
+def _blamed(violations: Sequence[Violation]) -> dict[str, Refusal]:
+    """The services that broken rules are about; none where one is the fleet's."""
+    if any(not violation.service for violation in violations):
+        return {}
+    return {
+        violation.service: Refusal(
+            PLAN_REJECTED,
+            f"the independent verifier refused the plan of this service: {violation.rule.value}: {violation.message}. "
+            "The other services are planned without it. Please report this with the objects involved",
+        )
+        for violation in reversed(violations)
+    }
 
 
 def _rejected(violations: Sequence[Violation]) -> PlanFailure:

@@ -198,6 +198,7 @@ DISTINCT: Mapping[str, Callable[[int], Any]] = {
 }
 
 _DURATION = (["50ms", "1.5m", "24h"], ["50", "1d", "-1s", "1 s", "s"])
+_SHORT_DURATION = (["50ms", "1.5m", "0.5h"], _DURATION[1])
 _LABEL = (["a", "l4-spot"], ["-a", "a-", "A", "a.b", "a/b"])
 _SUBDOMAIN = (["a", "a.b-c"], ["-a", "a.", "A", "a/b"])
 _ARGUMENT = (
@@ -267,13 +268,13 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("LLMService", "spec.slo.tpot"): _DURATION,
     ("LLMService", "spec.variants[].name"): _LABEL,
     ("LLMService", "spec.variants[].poolRef"): _LABEL,
-    ("LLMService", "spec.workload.window"): (["10s", "1h", "0.5m"], ["5", "1d"]),
-    ("LLMService", "spec.workload.static.requestsPerSecond"): _DECIMAL,
+    ("LLMService", "spec.workload.window"): (["300s", "1h", "0.25h"], ["5", "1d"]),
+    ("LLMService", "spec.workload.static.requestsPerSecond"): (["0", "0.805", "100000"], _DECIMAL[1]),
     ("LLMService", "spec.scaling.burstHeadroom"): (["0", "1.25", "99.999"], ["-1", "100", "1e1", ".5", "1.", "0.1234"]),
     ("LLMService", "spec.budget.maxCostPerHour"): (["0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"]),
     ("LLMService", "spec.routing.gatewayRef.name"): _SUBDOMAIN,
-    ("LLMService", "spec.drain.preStop"): _DURATION,
-    ("LLMService", "spec.drain.timeout"): _DURATION,
+    ("LLMService", "spec.drain.preStop"): _SHORT_DURATION,
+    ("LLMService", "spec.drain.timeout"): _SHORT_DURATION,
     ("GPUPool", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
     ("GPUPool", "spec.tolerations[].key"): (["a", "nvidia.com/gpu"], ["-a", "/a", "a/b/c", "-.-/a"]),
     ("GPUPool", "spec.tolerations[].value"): (["", "a"], ["-a", "a b"]),
@@ -386,9 +387,30 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
         [{"spec.workload.static": REMOVED, "spec.workload.source": "Prometheus"}, {"spec.workload": REMOVED}],
         [{"spec.workload.static": REMOVED}],
     ),
-    ("LLMService", "spec.workload", "window must be between 10s and 24h"): (
-        [{"spec.workload.window": "10s"}, {"spec.workload.window": "24h"}],
-        [{"spec.workload.window": "9.999s"}, {"spec.workload.window": "25h"}],
+    ("LLMService", "spec.workload", "window must be one of 30s, 1m, 5m, 15m, 1h"): (
+        [{"spec.workload.window": window} for window in ("30s", "0.5m", "1m", "60s", "5m", "15m", "1h", "3600s")],
+        [{"spec.workload.window": window} for window in ("10s", "29.999s", "59.999s", "2m", "24h", "999999h")],
+    ),
+    ("LLMService", "spec.workload.static", "requestsPerSecond must be at most 100000"): (
+        [{"spec.workload.static.requestsPerSecond": "100000"}, {"spec.workload.static.requestsPerSecond": "0"}],
+        [{"spec.workload.static.requestsPerSecond": "100000.1"}, {"spec.workload.static.requestsPerSecond": "9999999"}],
+    ),
+    ("LLMService", "spec.drain", "preStop and timeout must add up to at most 1h"): (
+        [
+            {"spec.drain.preStop": "15s", "spec.drain.timeout": "3585s"},
+            {"spec.drain.preStop": "1h", "spec.drain.timeout": "0s"},
+            {"spec.drain": REMOVED},
+        ],
+        [
+            {"spec.drain.preStop": "15s", "spec.drain.timeout": "3585.001s"},
+            {"spec.drain.preStop": "900000h", "spec.drain.timeout": "900000h"},
+            # the default of the other side counts
+            {"spec.drain.preStop": "1h", "spec.drain.timeout": REMOVED},
+        ],
+    ),
+    ("RuntimeProfile", "spec", "startupTimeout must be at most 24h"): (
+        [{"spec.startupTimeout": "24h"}, {"spec.startupTimeout": "86400s"}],
+        [{"spec.startupTimeout": "86400.001s"}, {"spec.startupTimeout": "999999h"}],
     ),
     ("LLMService", "spec.scaling", "minReplicas must not exceed maxReplicas"): (
         [{"spec.scaling.minReplicas": 4, "spec.scaling.maxReplicas": 4}],

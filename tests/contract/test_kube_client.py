@@ -13,7 +13,7 @@ from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.cluster.owner import Owner, adopted
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.rollout.diff import differences, first_difference
+from medley_operator.domain.rollout.diff import differences
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
 from medley_operator.domain.values.snapshot import EventNote, EventType, Manifest, ObjectKey, Snapshot, StatusWrite
 from medley_operator.fleet.manifests import event_manifest, status_manifest
@@ -45,6 +45,16 @@ async def client(control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -
         yield client
 
 
+def first_difference(desired: Manifest, observed: Manifest) -> str | None:
+    """Path of the first field that is not as we want it; None where nothing needs to be applied."""
+    return next((found.path for found in differences(desired, observed)), None)
+
+
+async def listed(client: OfficialKubeClient, resource: Resource, *, label_selector: str = "") -> list[Manifest]:
+    """All pages of a list in one."""
+    return [item async for page in client.pages(resource, label_selector=label_selector) for item in page.items]
+
+
 def llm_service(namespace: str, name: str = "chat") -> Manifest:
     return {
         "apiVersion": API_VERSION,
@@ -66,10 +76,6 @@ def endpoint(namespace: str, name: str, *, owner_uid: str) -> Manifest:
         },
         "spec": {"selector": {"medley.dev/service": "chat"}, "ports": [{"name": "http", "port": 8000}]},
     }
-
-
-async def listed(client: OfficialKubeClient, resource: Resource, *, label_selector: str = "") -> list[Manifest]:
-    return [item async for page in client.pages(resource, label_selector=label_selector) for item in page.items]
 
 
 def version(manifest: Manifest) -> str:

@@ -24,7 +24,6 @@ from medley_operator.fleet.reflector import CALM_SECONDS
 from medley_operator.kube import official
 from medley_operator.kube.client import KubeReader, Page, WatchEvent, WatchType
 from medley_operator.kube.errors import EXPIRED, Forbidden, KubeError, NotFound, Unavailable
-from medley_operator.kube.layer import Noted
 from medley_operator.kube.official import OfficialKubeClient
 from medley_operator.kube.resources import (
     GATEWAYS,
@@ -256,17 +255,16 @@ async def test_a_kind_that_comes_later_is_followed(plane: ControlPlane) -> None:
 
 async def test_what_is_written_is_seen_at_once_and_no_older_event_takes_it_back(admin: Api) -> None:
     async with OfficialKubeClient() as client, following(client) as cache:
-        writer = Noted(client, put=cache.put)
         key = ObjectKey("Service", "team", "busy")
         for turn in range(30):
-            await writer.apply(endpoint("busy", note=str(turn)))
+            cache.put(await client.apply(endpoint("busy", note=str(turn))))
             for _ in range(3):
                 assert cache.view().children[key]["metadata"]["annotations"]["note"] == str(turn)
                 await asyncio.sleep(0)
         await asyncio.sleep(0.5)
         assert cache.view().children[key]["metadata"]["annotations"]["note"] == "29"
         uid = cache.view().children[key]["metadata"]["uid"]
-        await writer.delete(key, uid=uid)
+        await client.delete(key, uid=uid)
         await in_time("it is gone", lambda: key not in cache.view().children)
 
 

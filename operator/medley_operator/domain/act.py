@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool, running_variants
 from medley_operator.domain.cluster.start_failures import pods_of_services
 from medley_operator.domain.engine.startup_protection import due_releases
+from medley_operator.domain.firewall import Firewall, guarded, unreadable
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
+from medley_operator.domain.report.platform_status import rejected_event, rejected_status
 from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.drift import drift_of
@@ -37,15 +40,24 @@ from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded,
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
 from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
+from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ActuatorView, Decision, EventNote, Manifest, ObjectKey, StatusWrite
+from medley_operator.domain.values.snapshot import (
+    ActuatorView,
+    Decision,
+    EventNote,
+    Manifest,
+    ObjectFault,
+    ObjectKey,
+    StatusWrite,
+)
 from medley_operator.domain.values.views import PodView
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What is remembered between passes, by service. Losing it costs some seconds of delay."""
+    """The memory between passes, by service. Losing it costs some seconds of delay."""
 
     services: Mapping[ServiceKey, ServiceSteps] = field(default_factory=dict)
     released: Mapping[str, float] = field(default_factory=dict)
@@ -59,6 +71,8 @@ class _Turn:
     intent: ServiceIntent
     round: ServiceRound
     pods: tuple[PodView, ...]
+    scales: Mapping[str, VariantScale]
+    uses: Mapping[str, PoolUse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +83,55 @@ class _Shared:
     canaries: Canaries
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """One service's part of the pass. `status` None: it says so already."""
+
+    writes: ChildWrites
+    status: StatusWrite | None
+    events: tuple[EventNote, ...]
+    gauges: tuple[GaugeSample, ...]
+    step: Shrink | None
+
+
 def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
     """The writes to make now, and what to remember for the next pass. `now` is RFC 3339 in UTC.
 
     A service whose spec changed since the plan, or that is gone or leaving, is left alone: the planner is on its way.
+    One that this program fails on is left alone too, and its status says so.
     """
-    owned = by_owner(view)
-    turns = _turns(intent, view, owned)
+    owned, wall = by_owner(view), Firewall()
+    seen = {ServiceKey.of(service): service for service in view.services}
+    pods = pods_of_services(view.pods)
+    made = {
+        each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods))
+        for each in intent.services
+    }
+    turns = {key: turn for key, turn in made.items() if isinstance(turn, _Turn)}
     wanted = _replicas_now(turns, intent, owned)
     shared = _Shared(Claims(), Canaries.of(owned))
-    decided: list[ServiceDecision] = []
-    remembered: dict[ServiceKey, ServiceSteps] = {}
-    waits: list[float] = []
-    for turn in turns:
-        key = turn.round.candidate.key
-        outcome, step = _outcome(
-            turn, wanted=wanted.get(key, {}), steps=steps.services.get(key, ServiceSteps()), view=view, shared=shared
-        )
-        decided.append(outcome)
-        remembered[key] = step.steps
-        if step.wait_seconds is not None:
-            waits.append(step.wait_seconds)
+    done: dict[ServiceKey, _Done] = {}
+    for key, turn in turns.items():
+        before = steps.services.get(key, ServiceSteps())
+        part = partial(_done, turn, wanted.get(key, {}), before, view, shared, now)
+        found = wall.guard(_about(turn.intent), part)
+        if not isinstance(found, ObjectFault):
+            done[key] = found
+    kept: dict[ServiceKey, ServiceSteps] = {}
+    for fault in wall.faults:
+        key = ServiceKey(fault.about.namespace, fault.about.name)
+        if key in steps.services:
+            kept[key] = steps.services[key]
+        found = guarded(fault.about, partial(_failed, seen[key], fault, owned, now))
+        if not isinstance(found, ObjectFault):
+            done[key] = found
+    remembered = {key: part.step.steps for key, part in done.items() if part.step is not None}
     # Whatever is planned: no service needs it any more once its pod is Ready.
     releases, released = due_releases(
         view.pods, services=_all_services(view), asked=steps.released, at_seconds=view.at_seconds
     )
-    decision = replace(_told(decided, intent, now=now), releases=releases, wait_seconds=min(waits, default=None))
-    return decision, Steps(remembered, released)
+    decision = replace(_decision(list(done.values()), intent, wall), releases=releases)
+    return decision, Steps({**kept, **remembered}, released)
 
 
 def _all_services(view: ActuatorView) -> set[ServiceKey]:
@@ -104,41 +140,72 @@ def _all_services(view: ActuatorView) -> set[ServiceKey]:
     return {ServiceKey.of(each) for each in view.services} | {ServiceKey(key.namespace, key.name) for key in broken}
 
 
-def _turns(intent: FleetIntent, view: ActuatorView, owned: Owned) -> list[_Turn]:
-    seen = {ServiceKey.of(service): service for service in view.services}
-    pods = pods_of_services(view.pods)
-    turns: list[_Turn] = []
-    for each in intent.services:
-        planned = each.candidate.service.metadata
-        service = seen.get(each.candidate.key)
-        if service is None or service.metadata.deletion_timestamp is not None:
-            continue
-        if (service.metadata.uid, service.metadata.generation) != (planned.uid, planned.generation):
-            continue
-        own = owned.get(planned.uid, {})
-        candidate = replace(each.candidate, service=service)
-        this = ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))
-        turns.append(_Turn(each, this, pods.get(candidate.key, ())))
-    return turns
+def _about(intent: ServiceIntent) -> ObjectKey:
+    return ObjectKey.of("LLMService", intent.candidate.service.metadata)
 
 
-def _replicas_now(turns: Sequence[_Turn], intent: FleetIntent, owned: Owned) -> dict[ServiceKey, dict[str, int]]:
+def _turn(
+    each: ServiceIntent,
+    seen: Mapping[ServiceKey, LLMService],
+    owned: Owned,
+    pods: Mapping[tuple[str, str], tuple[PodView, ...]],
+) -> _Turn | None:
+    planned = each.candidate.service.metadata
+    service = seen.get(each.candidate.key)
+    if service is None or service.metadata.deletion_timestamp is not None:
+        return None
+    if (service.metadata.uid, service.metadata.generation) != (planned.uid, planned.generation):
+        return None
+    own = owned.get(planned.uid, {})
+    candidate = replace(each.candidate, service=service)
+    this = ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))
+    names = sorted({*this.goal.replicas, *this.running})
+    return _Turn(
+        intent=each,
+        round=this,
+        pods=pods.get(candidate.key, ()),
+        scales={name: variant_scale(this, name) for name in names},
+        uses={name: pool_use(this, name) for name in names},
+    )
+
+
+def _replicas_now(
+    turns: Mapping[ServiceKey, _Turn], intent: FleetIntent, owned: Owned
+) -> dict[ServiceKey, dict[str, int]]:
     """Replicas that the stock and what is Ready allow, by service; a service that is kept is not in it."""
-    moving = [turn.round for turn in turns if turn.intent.goal.kind is not GoalKind.KEPT]
-    scales: dict[ServiceKey, dict[str, VariantScale]] = {}
-    uses: dict[ServiceKey, dict[str, PoolUse]] = {}
-    for turn in moving:
-        names = sorted({*turn.goal.replicas, *turn.running})
-        scales[turn.candidate.key] = {name: variant_scale(turn, name) for name in names}
-        uses[turn.candidate.key] = {name: pool_use(turn, name) for name in names}
+    moving = {key: turn for key, turn in turns.items() if turn.intent.goal.kind is not GoalKind.KEPT}
     # The pods of a service that is leaving are on their way out: nothing needs to make room for them.
-    uids = frozenset(turn.candidate.service.metadata.uid for turn in moving) | intent.leaving
+    uids = frozenset(turn.round.candidate.service.metadata.uid for turn in moving.values()) | intent.leaving
     return fleet_replicas(
-        scales,
-        uses=uses,
+        {key: turn.scales for key, turn in moving.items()},
+        uses={key: turn.uses for key, turn in moving.items()},
         stock_gpus=intent.stock_gpus,
         other_gpus=gpus_by_pool(owned, except_uids=uids),
     )
+
+
+def _done(
+    turn: _Turn, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str
+) -> _Done:
+    """The next step of one service, and what reports it."""
+    outcome, step = _outcome(turn, wanted=wanted, steps=steps, view=view, shared=shared)
+    service, status = outcome.candidate.service, service_status(outcome, now=now)
+    write = StatusWrite(key=_about(turn.intent), uid=service.metadata.uid, status=dump(status))
+    return _Done(
+        writes=outcome.writes,
+        status=write if status != service.status else None,
+        events=service_events(outcome, status),
+        gauges=service_gauges(outcome, status),
+        step=step,
+    )
+
+
+def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> _Done:
+    """A service that this program failed on: nothing of what it runs is touched."""
+    rejected = unreadable(service, fault)
+    status = rejected_status(rejected, own=owned.get(service.metadata.uid, {}), now=now)
+    events = rejected_event(rejected) if status is not None else ()
+    return _Done(writes=ChildWrites(), status=status, events=events, gauges=(), step=None)
 
 
 def _outcome(
@@ -215,24 +282,15 @@ def _can_route(service: LLMService, view: ActuatorView) -> bool:
     return gateway is not None and (service.metadata.namespace, gateway.name) in (view.gateways or frozenset())
 
 
-def _told(decided: Sequence[ServiceDecision], intent: FleetIntent, *, now: str) -> Decision:
-    """The writes with the statuses, Events and gauges that report them."""
-    statuses: list[StatusWrite] = []
-    events: list[EventNote] = []
-    gauges = list(intent.gauges)
-    for outcome in decided:
-        status = service_status(outcome, now=now)
-        service = outcome.candidate.service
-        if status != service.status:
-            metadata = service.metadata
-            key = ObjectKey(kind="LLMService", namespace=metadata.namespace, name=metadata.name)
-            statuses.append(StatusWrite(key=key, uid=metadata.uid, status=dump(status)))
-        events.extend(service_events(outcome, status))
-        gauges.extend(service_gauges(outcome, status))
+def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Decision:
+    """All parts in one."""
+    waits = [each.step.wait_seconds for each in done if each.step is not None and each.step.wait_seconds is not None]
     return Decision(
-        applies=tuple(apply for outcome in decided for apply in outcome.writes.applies),
-        deletes=tuple(delete for outcome in decided for delete in outcome.writes.deletes),
-        statuses=tuple(statuses),
-        events=tuple(events),
-        gauges=tuple(gauges),
+        applies=tuple(apply for each in done for apply in each.writes.applies),
+        deletes=tuple(delete for each in done for delete in each.writes.deletes),
+        statuses=tuple(each.status for each in done if each.status is not None),
+        events=tuple(event for each in done for event in each.events),
+        gauges=(*intent.gauges, *(sample for each in done for sample in each.gauges)),
+        wait_seconds=min(waits, default=None),
+        faults=wall.faults,
     )

@@ -6,11 +6,14 @@ step, from what it sees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from medley_operator.api.v1alpha1 import GPUPool, ModelProfile, RuntimeProfile
 from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.firewall import Firewall, guarded, unreadable
 from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
 from medley_operator.domain.report.platform_status import (
     pool_status,
@@ -20,56 +23,82 @@ from medley_operator.domain.report.platform_status import (
 )
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
-from medley_operator.domain.rollout.service_round import ServiceRound, pool_use, served_buckets, service_rounds
+from medley_operator.domain.rollout.service_round import (
+    ServiceRound,
+    kept_round,
+    pool_use,
+    served_buckets,
+    service_round,
+)
 from medley_operator.domain.speed.profiles import model_profile_status
-from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceCandidate
+from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     EventNote,
     FleetMemory,
+    InvalidObject,
+    Manifest,
+    ObjectFault,
+    ObjectKey,
     ServiceMemory,
     Snapshot,
     StatusWrite,
 )
 from medley_planner.fleet_plan import PlanOrFailure
-from medley_planner.model import ServicePlan
+from medley_planner.model import Plan, ServicePlan
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The end of one round: intents for the actuator, statuses and Events about what is no LLMService that parses."""
+    """The end of one round: intents for the actuator, with statuses and Events about all that has none.
+
+    `faults`: objects that this program failed on. A service of these is kept as it is.
+    """
 
     intent: FleetIntent
     statuses: tuple[StatusWrite, ...]
     events: tuple[EventNote, ...]
     memory: FleetMemory
+    faults: tuple[ObjectFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Concluded:
+    """All about one service that does not hang together with others. `gpus`: those of its goal, by pool."""
+
+    round: ServiceRound
+    gpus: Mapping[str, int]
+    served: frozenset[int]
+    model: str
+    memory: ServiceMemory
 
 
 def conclude(
     snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Conclusion:
     """`outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
-    owned = by_owner(snapshot.view)
+    owned, wall = by_owner(snapshot.view), Firewall()
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
-    rounds = service_rounds(staying, outcome, owned)
-    planned_gpus = _planned_gpus(rounds, prepared, owned)
-    first_by_model = _first_by_model(staying)
+    concluded, lost = _concluded(staying, outcome, owned, memory, wall)
+    planned_gpus = _planned_gpus(concluded, prepared, owned)
+    first_by_model = _first_by_model(concluded)
     pools = pool_nodes(prepared, outcome)
-    statuses = _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
+    statuses = _platform_statuses(snapshot, prepared, planned_gpus, pools, wall=wall, now=now)
     events: list[EventNote] = []
-    for rejected in snapshot.rejected:
-        write = rejected_status(rejected, own=owned.get(rejected.uid, {}), now=now)
-        if write is not None:
-            statuses.append(write)
-            events.extend(rejected_event(rejected))
+    for rejected in (*snapshot.rejected, *lost):
+        told = wall.guard(rejected.key, partial(_about_rejected, rejected, owned, now))
+        if told is not None and not isinstance(told, ObjectFault):
+            statuses.append(told[0])
+            events.extend(told[1])
     intents = [
         ServiceIntent(
-            candidate=turn.candidate,
-            goal=turn.goal,
-            served=served_buckets(turn.candidate, _plan_in_force(turn, memory)),
-            surge=_surge(turn, prepared, planned_gpus),
-            same_model_as=_same_model_as(turn.candidate, first_by_model),
+            candidate=each.round.candidate,
+            goal=each.round.goal,
+            served=each.served,
+            surge=_surge(each.round, prepared, planned_gpus),
+            same_model_as=_same_model_as(each, first_by_model),
         )
-        for turn in rounds
+        for each in concluded
     ]
     leaving = (candidate for candidate in prepared.services if candidate.disposition is Disposition.LEAVING)
     intent = FleetIntent(
@@ -78,8 +107,64 @@ def conclude(
         stock_gpus={state.pool.metadata.name: state.stock_gpus for state in prepared.pools},
         gauges=fleet_gauges(pools, prepared.leads),
     )
-    remembered = {turn.candidate.key: _remembered(turn, memory) for turn in rounds}
-    return Conclusion(intent, tuple(statuses), tuple(events), FleetMemory(services=remembered, leads=prepared.leads))
+    remembered = {
+        **{key: memory.services[key] for key in _lost_keys(lost) if key in memory.services},
+        **{each.round.candidate.key: each.memory for each in concluded},
+    }
+    return Conclusion(
+        intent,
+        tuple(statuses),
+        tuple(events),
+        FleetMemory(services=remembered, leads=prepared.leads),
+        wall.faults,
+    )
+
+
+def _concluded(
+    staying: Sequence[ServiceCandidate],
+    outcome: PlanOrFailure | None,
+    owned: Owned,
+    memory: FleetMemory,
+    wall: Firewall,
+) -> tuple[list[_Concluded], list[InvalidObject]]:
+    """The end of the round for each service: one that raises keeps what it runs; one that raises even then is not read
+    at all, and nothing acts on it."""
+    plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
+    concluded: list[_Concluded] = []
+    lost: list[InvalidObject] = []
+
+    def planned(candidate: ServiceCandidate, own: Mapping[ObjectKey, Manifest]) -> _Concluded:
+        turn = service_round(candidate, outcome, own, plans=plans)
+        served = served_buckets(turn.candidate, _plan_in_force(turn, memory))
+        return _Concluded(turn, _gpus(turn), served, served_model_name(candidate.service), _remembered(turn, memory))
+
+    def kept(candidate: ServiceCandidate, own: Mapping[ObjectKey, Manifest], fault: ObjectFault) -> _Concluded:
+        turn = kept_round(candidate, fault.refusal, own)
+        same = _known(turn, memory)
+        return _Concluded(turn, _gpus(turn), frozenset(), served_model_name(candidate.service), same)
+
+    for candidate in staying:
+        service = candidate.service
+        about, own = ObjectKey.of("LLMService", service.metadata), owned.get(service.metadata.uid, {})
+        found = wall.guard(about, partial(planned, candidate, own))
+        if isinstance(found, ObjectFault):
+            fault, found = found, guarded(about, partial(kept, candidate, own, found))
+            if isinstance(found, ObjectFault):
+                lost.append(unreadable(service, fault))
+                continue
+        concluded.append(found)
+    return concluded, lost
+
+
+def _lost_keys(lost: Sequence[InvalidObject]) -> list[ServiceKey]:
+    return [ServiceKey(each.key.namespace, each.key.name) for each in lost]
+
+
+def _about_rejected(
+    rejected: InvalidObject, owned: Owned, now: str
+) -> tuple[StatusWrite, tuple[EventNote, ...]] | None:
+    write = rejected_status(rejected, own=owned.get(rejected.uid, {}), now=now)
+    return None if write is None else (write, rejected_event(rejected))
 
 
 def _plan_in_force(turn: ServiceRound, memory: FleetMemory) -> ServicePlan | None:
@@ -91,16 +176,22 @@ def _plan_in_force(turn: ServiceRound, memory: FleetMemory) -> ServicePlan | Non
     return remembered.plan if remembered is not None and same_load else None
 
 
-def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, owned: Owned) -> dict[str, int]:
+def _gpus(turn: ServiceRound) -> dict[str, int]:
+    """GPUs of the goal, by pool."""
+    gpus: dict[str, int] = {}
+    for name, replicas in turn.goal.replicas.items():
+        use = pool_use(turn, name)
+        gpus[use.pool] = gpus.get(use.pool, 0) + replicas * use.gpus_per_replica
+    return gpus
+
+
+def _planned_gpus(concluded: Sequence[_Concluded], prepared: Prepared, owned: Owned) -> dict[str, int]:
     """GPUs by pool of all goals, and of services that do not parse or that are leaving."""
-    uids = frozenset(turn.candidate.service.metadata.uid for turn in rounds)
+    uids = frozenset(each.round.candidate.service.metadata.uid for each in concluded)
     planned = {state.pool.metadata.name: 0 for state in prepared.pools}
-    for pool, gpus in gpus_by_pool(owned, except_uids=uids).items():
-        planned[pool] = planned.get(pool, 0) + gpus
-    for turn in rounds:
-        for name, replicas in turn.goal.replicas.items():
-            use = pool_use(turn, name)
-            planned[use.pool] = planned.get(use.pool, 0) + replicas * use.gpus_per_replica
+    for by_pool in (gpus_by_pool(owned, except_uids=uids), *(each.gpus for each in concluded)):
+        for pool, gpus in by_pool.items():
+            planned[pool] = planned.get(pool, 0) + gpus
     return planned
 
 
@@ -115,18 +206,19 @@ def _surge(turn: ServiceRound, prepared: Prepared, planned_gpus: Mapping[str, in
     return room
 
 
-def _first_by_model(candidates: Sequence[ServiceCandidate]) -> dict[tuple[str, str], str]:
+def _first_by_model(concluded: Sequence[_Concluded]) -> dict[tuple[str, str], str]:
     """The first LLMService, by name, of each (namespace, model name)."""
     first: dict[tuple[str, str], str] = {}
-    for candidate in sorted(candidates, key=lambda candidate: candidate.key):
-        namespace, name = candidate.key
-        first.setdefault((namespace, served_model_name(candidate.service)), name)
+    for each in sorted(concluded, key=lambda each: each.round.candidate.key):
+        namespace, name = each.round.candidate.key
+        first.setdefault((namespace, each.model), name)
     return first
 
 
-def _same_model_as(candidate: ServiceCandidate, first_by_model: Mapping[tuple[str, str], str]) -> str | None:
-    first = first_by_model[(candidate.key.namespace, served_model_name(candidate.service))]
-    return first if first != candidate.key.name else None
+def _same_model_as(each: _Concluded, first_by_model: Mapping[tuple[str, str], str]) -> str | None:
+    key = each.round.candidate.key
+    first = first_by_model[(key.namespace, each.model)]
+    return first if first != key.name else None
 
 
 def _platform_statuses(
@@ -135,29 +227,40 @@ def _platform_statuses(
     planned_gpus: Mapping[str, int],
     by_node: Sequence[PoolNodes],
     *,
+    wall: Firewall,
     now: str,
 ) -> list[StatusWrite]:
     nodes = {each.pool: each.planned_nodes for each in by_node}
-    pools = [
-        pool_status(
-            state,
-            planned_gpus=planned_gpus.get(state.pool.metadata.name, 0),
-            planned_nodes=nodes.get(state.pool.metadata.name),
-            now=now,
-        )
-        for state in prepared.pools
-    ]
-    profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]
     refused = {candidate.key.problem_name for candidate in prepared.services if candidate.refusal is not None}
-    measured = [model_profile_status(judged, refused=refused, now=now) for judged in prepared.model_profiles]
-    return [write for write in [*pools, *profiles, *measured] if write is not None]
+
+    def of_pool(state: PoolState) -> StatusWrite | None:
+        name = state.pool.metadata.name
+        gpus = planned_gpus.get(name, 0)
+        return pool_status(state, planned_gpus=gpus, planned_nodes=nodes.get(name), now=now)
+
+    asked: list[tuple[GPUPool | RuntimeProfile | ModelProfile, Callable[[], StatusWrite | None]]] = [
+        *((state.pool, partial(of_pool, state)) for state in prepared.pools),
+        *((profile, partial(profile_status, profile, now=now)) for profile in snapshot.profiles),
+        *((it.profile, partial(model_profile_status, it, refused=refused, now=now)) for it in prepared.model_profiles),
+    ]
+    writes: list[StatusWrite | None] = []
+    for item, status in asked:
+        found = wall.guard(ObjectKey.of(type(item).__name__, item.metadata), status)
+        if isinstance(found, ObjectFault):
+            found = rejected_status(unreadable(item, found), own={}, now=now)
+        writes.append(found)
+    return [write for write in writes if write is not None]
+
+
+def _known(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:
+    """The memory of this very object."""
+    uid = turn.candidate.service.metadata.uid
+    found = memory.services.get(turn.candidate.key)
+    return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
 
 
 def _remembered(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:
-    uid = turn.candidate.service.metadata.uid
-    choice = turn.candidate.choice
-    old = memory.services.get(turn.candidate.key)
-    before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
+    before, choice = _known(turn, memory), turn.candidate.choice
     waits = turn.candidate.waiting
     kept = replace(
         before,

@@ -2,19 +2,21 @@
 
 Pure. Each service becomes a candidate: planned, held (its load is lost, or capacities of its plan are being
 simulated: its last plan stays), rejected (something in its spec or around it must be corrected first; what it runs
-stays) or leaving. One bad service never stops the others.
+stays) or leaving. One bad object never stops the others: whatever is raised about it is a fault in the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.api.v1alpha1 import GPUPool, LLMService
+from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.cluster.children import by_owner
-from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.cluster.children import Owned, by_owner
+from medley_operator.domain.cluster.pools import planner_pools, pool_state
 from medley_operator.domain.cluster.start_failures import (
     StartFailure,
     pods_of_services,
@@ -22,7 +24,14 @@ from medley_operator.domain.cluster.start_failures import (
     start_failures,
 )
 from medley_operator.domain.cluster.startup import lead_times
-from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
+from medley_operator.domain.firewall import Firewall, guarded
+from medley_operator.domain.planner_input import (
+    check_subjects,
+    planner_problem,
+    planner_service,
+    power_domains,
+    taken_replicas,
+)
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.candidates import (
@@ -35,15 +44,25 @@ from medley_operator.domain.values.candidates import (
 from medley_operator.domain.values.labels import NODE
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, ServiceMemory, Snapshot
+from medley_operator.domain.values.snapshot import (
+    FleetMemory,
+    ObjectFault,
+    ObjectKey,
+    ServiceMemory,
+    Snapshot,
+)
 from medley_operator.domain.values.views import PodView
 from medley_operator.domain.variants.choose import choose_variants
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
+from medley_planner.check import Subject
+from medley_planner.model import Problem
 from medley_planner.refusal import first_refusal
 
 MOST_REPLICAS = 2**31 - 1
 """Kubernetes' limit on spec.replicas of a Deployment; this operator does not write a status above it."""
+
+_FLEET = ObjectKey(kind="Fleet", namespace="", name="")
 
 
 def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERATES) -> Prepared:
@@ -51,18 +70,21 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
 
     `derates`: the shares of capacities that plans count on, by where the figures come from.
     """
-    unreadable = snapshot.unreadable.get(NODE, "")
-    pools = tuple(
-        pool_state(pool, snapshot.nodes, unreadable=unreadable)
-        for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
-    )
-    profiles = judge_profiles(snapshot, derates)
-    speeds = known_speeds(snapshot, profiles, derates)
+    wall = Firewall()
+    pools = tuple(_pool(pool, snapshot, wall) for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name))
+    for profile in snapshot.profiles:
+        # The refusal of a profile is asked for where it is used; here it is only looked for a fault.
+        wall.guard(
+            ObjectKey.of("RuntimeProfile", profile.metadata), partial(first_refusal, RUNTIME_PROFILE_CHECKS, profile)
+        )
+    profiles = judge_profiles(snapshot, derates, wall)
+    speeds = known_speeds(snapshot, profiles, derates, wall)
     estimate = Speed(derate=derates.estimated)
     leads = lead_times(snapshot, memory.leads)
     pods_by_service = pods_of_services(snapshot.pods)
-    candidates = tuple(
-        _candidate(
+
+    def made(service: LLMService) -> ServiceCandidate:
+        return _candidate(
             service,
             snapshot,
             pools=pools,
@@ -72,17 +94,72 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             leads=leads,
             pods=pods_by_service.get(ServiceKey.of(service), ()),
         )
+
+    candidates = tuple(
+        _or_refused(service, wall.guard(ObjectKey.of("LLMService", service.metadata), partial(made, service)))
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    problem = planner_problem(candidates, pools, by_owner(snapshot.view))
+    candidates, problem, subjects = _problem(candidates, pools, by_owner(snapshot.view), wall)
     return Prepared(
         problem=problem,
         services=candidates,
         pools=pools,
         model_profiles=profiles,
         leads=leads,
-        subjects=check_subjects(candidates),
+        subjects=subjects,
+        faults=wall.faults,
     )
+
+
+def _or_refused(service: LLMService, found: ServiceCandidate | ObjectFault) -> ServiceCandidate:
+    """A service that raised is rejected, and what it runs stays as it is."""
+    if not isinstance(found, ObjectFault):
+        return found
+    return ServiceCandidate(service=service, disposition=Disposition.REJECTED, refusal=found.refusal)
+
+
+def _pool(pool: GPUPool, snapshot: Snapshot, wall: Firewall) -> PoolState:
+    """The state of a pool, refused where it raises here or as a part of the problem."""
+
+    def state() -> PoolState:
+        found = pool_state(pool, snapshot.nodes, unreadable=snapshot.unreadable.get(NODE, ""))
+        if found.refusal is None:
+            planner_pools((found,), taken={}, degrees={})
+            power_domains((found,), taken={})
+        return found
+
+    found = wall.guard(ObjectKey.of("GPUPool", pool.metadata), state)
+    if not isinstance(found, ObjectFault):
+        return found
+    return PoolState(pool=pool, gpu=None, ready_nodes=0, stock_gpus=0, node_gpus=(), refusal=found.refusal)
+
+
+def _problem(
+    candidates: tuple[ServiceCandidate, ...],
+    pools: Sequence[PoolState],
+    owned: Owned,
+    wall: Firewall,
+) -> tuple[tuple[ServiceCandidate, ...], Problem | None, Mapping[str, Subject]]:
+    """The problem, and the candidates without those that it cannot be made with: most often all are in it, and only
+    where it raises is each looked at alone."""
+
+    def made(these: tuple[ServiceCandidate, ...]) -> tuple[Problem | None, Mapping[str, Subject]]:
+        return planner_problem(these, pools, owned), check_subjects(these)
+
+    def alone(candidate: ServiceCandidate) -> ServiceCandidate:
+        # Asked for by itself, since one whose plan is held makes no problem.
+        taken_replicas((candidate,), owned)
+        made((candidate,))
+        return candidate
+
+    whole = guarded(_FLEET, partial(made, candidates))
+    if not isinstance(whole, ObjectFault):
+        return candidates, *whole
+    sound = tuple(
+        _or_refused(each.service, wall.guard(ObjectKey.of("LLMService", each.service.metadata), partial(alone, each)))
+        for each in candidates
+    )
+    return sound, *made(sound)
 
 
 def _memory_of(service: LLMService, memory: FleetMemory) -> ServiceMemory:
@@ -157,6 +234,7 @@ def _candidate(
         variants=_startable(found.variants, known.start_failures, pods, now=snapshot.unix_seconds),
         omitted=found.omitted,
         missing_tables=found.missing_tables,
+        table_group=given.offered.engine.table_group if snapshot.simulates else None,
         waiting=waits,
     )
 

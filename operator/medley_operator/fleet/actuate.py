@@ -18,6 +18,7 @@ from medley_operator.domain.act import Steps, act
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.snapshot import ActuatorView, Decision
 from medley_operator.fleet.backoff import delay_seconds
+from medley_operator.fleet.fault_log import FaultLog
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.exporter import Exporter
 
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 class Viewer(Protocol):
     def look(self) -> ActuatorView:
-        """What is seen now. Raises `KubeError` where that is not enough to act on."""
+        """The cluster as it is seen now. Raises `KubeError` where that is not enough to act on."""
 
 
 class Writer(Protocol):
@@ -40,7 +41,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass came to: whether it changed a child, writes to try again, and when time alone asks for the next."""
+    """The result of a pass: whether it changed a child, writes to try again, and when time alone asks for the next."""
 
     wrote: bool
     troubles: int
@@ -61,6 +62,7 @@ class Actuator:
         self._viewer = viewer
         self._publisher = publisher
         self._exporter = exporter
+        self._faults = FaultLog(exporter)
         self._clock = clock
         self._intent: FleetIntent | None = None
         self._steps = Steps()
@@ -106,6 +108,7 @@ class Actuator:
             view = self._viewer.look()
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             decision, self._steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
+            self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
                 self._exporter.acting(seconds_since_event=self._clock() - marked_at)
             troubles = await self._publisher.publish(view, decision, now=now)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from medley_operator.domain.engine.pods import EngineFigures, PodGroup, engine_pods
-from medley_operator.domain.speed.calibration import KnownEngines, Turn, fold, told_speeds
+from medley_operator.domain.speed.calibration import KnownEngines, Turn, fold_sound, told_speeds
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP, config_map, read_config_map, worth_writing
 from medley_operator.domain.values.labels import CALIBRATION_FIELD_MANAGER
 from medley_operator.domain.values.snapshot import ObjectKey, Snapshot
@@ -86,7 +86,11 @@ class Calibrator:
             log.warning("calibration skipped a window", extra={"reason": error.reason.value, "error": str(error)})
             self._counter.failed("metrics")
             return
-        folded = await asyncio.to_thread(fold, self._engines, figures, pods)
+        folded, faults = await asyncio.to_thread(fold_sound, self._engines, figures, pods)
+        for fault in faults:
+            self._counter.failed("metrics")
+            facts = {"object": str(fault.about), "error": fault.error, "trace": fault.trace}
+            log.error("calibration failed on the figures of a service and goes on without it", extra=facts)
         self._exporter.learned(windows=folded.learned, skips=folded.skips)
         self._exporter.show(folded.engines)
         for turn in folded.turns:

@@ -18,7 +18,7 @@ from medley_operator.domain.values.snapshot import InvalidObject, Manifest, Obje
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object
 from medley_operator.fleet.project import node_view, plain, pod_view
-from medley_operator.fleet.reflector import Changed, Followed, Reflector
+from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import (
@@ -37,13 +37,13 @@ OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 NOT_SUCCEEDED = "status.phase!=Succeeded"
 """Jobs leave pods behind that hold nothing. Failed ones of ours say what is wrong, so that phase is left in."""
 
-KINDS: tuple[Followed[Any], ...] = (
-    *(Followed(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
-    Followed(NODES, node_view),
-    Followed(PODS, pod_view, field_selector=NOT_SUCCEEDED),
-    *(Followed(child, plain, label_selector=OURS) for child in CHILDREN),
-    Followed(GATEWAYS, plain),
-    Followed(AUTOSCALERS, autoscaled),
+KINDS: tuple[FollowedKind[Any], ...] = (
+    *(FollowedKind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
+    FollowedKind(NODES, node_view),
+    FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
+    *(FollowedKind(child, plain, label_selector=OURS) for child in CHILDREN),
+    FollowedKind(GATEWAYS, plain),
+    FollowedKind(AUTOSCALERS, autoscaled),
 )
 
 
@@ -129,7 +129,7 @@ class ClusterCache:
         return {resource: age for resource, age in ages.items() if age is not None}
 
     def put(self, manifest: Manifest) -> None:
-        """Take in the answer to a write: `view` shows it at once, and no older event of the watch takes it back."""
+        """Takes in what a write returned: `view` shows it now, and no older event of the watch takes it back."""
         reflector = self._reflectors.get(BY_KIND[manifest["kind"]])
         if reflector is not None:
             reflector.store.put(manifest)

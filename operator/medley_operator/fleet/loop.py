@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
@@ -17,15 +17,18 @@ from typing import Protocol, TypeVar
 from medley_operator.domain.conclude import Conclusion
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import ActuatorView, Decision, FleetMemory, Snapshot
+from medley_operator.domain.values.snapshot import Decision, FleetMemory, Snapshot
+from medley_operator.fleet.actuate import Writer
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce
+from medley_operator.fleet.fault_log import FaultLog, unread
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.observe import Observed
+from medley_operator.fleet.table_queue import Wishes
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import Resource
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
-from medley_planner.capacity import GridRatios, TableGroup, TableKey
+from medley_planner.capacity import GridRatios, TableGroup
 from medley_planner.check import Subject
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Problem
@@ -48,11 +51,7 @@ class Tables(Protocol):
     @property
     def known(self) -> Mapping[TableGroup, tuple[GridRatios, ...]]: ...
 
-    async def want(self, missing: tuple[TableKey, ...]) -> bool: ...
-
-
-class Writer(Protocol):
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int: ...
+    async def want(self, missing: Wishes, used: Collection[TableGroup] = ()) -> bool: ...
 
 
 class Concluder(Protocol):
@@ -104,6 +103,7 @@ class FleetLoop:
         self._wait = wait or _wait
         self._changed = asyncio.Event()
         self._failures = 0
+        self._faults = FaultLog(parts.exporter)
         self.memory = FleetMemory()
 
     def mark_dirty(self, reason: str, *, at: float | None = None) -> None:
@@ -153,6 +153,8 @@ class FleetLoop:
         concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
         conclusion = await self._step("plan", concluding)
         self.memory = conclusion.memory
+        faults = (*unread(snapshot.rejected), *prepared.faults, *conclusion.faults)
+        self._faults.report(snapshot.view, faults)
         parts.actuator.adopt(conclusion.intent)
         about_platform = Decision(statuses=conclusion.statuses, events=conclusion.events)
         troubles = await self._step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
@@ -179,7 +181,7 @@ class FleetLoop:
             return snapshot, await self._prepared(snapshot)
         snapshot = replace(snapshot, capacity_tables=tables.known, simulates=True)
         prepared = await self._prepared(snapshot)
-        if await tables.want(prepared.missing_tables):
+        if await tables.want(prepared.missing_by_namespace, prepared.table_groups):
             snapshot = replace(snapshot, capacity_tables=tables.known)
             prepared = await self._prepared(snapshot)
         self._parts.exporter.tables_missing(len(prepared.missing_tables))

@@ -5,6 +5,7 @@ Apart: pure, while its user writes to the cluster.
 
 from __future__ import annotations
 
+from medley_operator.domain.values.printable import printable
 from medley_operator.domain.values.snapshot import EventNote, Manifest, ObjectKey, StatusWrite
 from medley_operator.kube.resources import BY_KIND, EVENTS
 
@@ -45,7 +46,7 @@ def event_manifest(note: EventNote, *, timestamp: str, instance: str) -> Manifes
         "action": "Reconcile",
         "type": note.type.value,
         "reason": note.reason,
-        "note": _shortened(note.message),
+        "note": _shortened(printable(note.message)),
         "regarding": _metadata(regarding)
         | {"apiVersion": BY_KIND[regarding.kind].api_version, "kind": regarding.kind, "uid": note.uid},
     }

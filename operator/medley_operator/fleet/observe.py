@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSource
-from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, Observation, Snapshot
@@ -140,7 +139,7 @@ class Observer:
         )
 
     def look(self) -> ActuatorView:
-        """What the actuator needs. Raises as `observe` does."""
+        """The part that the actuator needs. Raises as `observe` does."""
         view = self.cluster.view()
         _unreadable(view)
         return ActuatorView(
@@ -151,7 +150,6 @@ class Observer:
             autoscalers=view.autoscalers,
             pods=view.pods,
             at_seconds=self.clock(),
-            pods=view.pods,
             budgets=DISRUPTION_BUDGETS not in view.missing,
         )
 
@@ -206,15 +204,9 @@ def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
         ServiceQuery(
             namespace=service.metadata.namespace,
             name=service.metadata.name,
-            window_seconds=_window_seconds(service),
+            window_seconds=round(service.spec.workload.window_seconds),
             served_model=served_model_name(service),
         )
         for service in services
         if service.spec.workload.source is WorkloadSource.PROMETHEUS
     ]
-
-
-def _window_seconds(service: LLMService) -> int:
-    """The window asked for, within the bounds that the domain checks (a bad one gets its own condition there)."""
-    asked = service.spec.workload.window_seconds
-    return round(min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS))

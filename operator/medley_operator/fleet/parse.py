@@ -8,13 +8,15 @@ An object that does not parse becomes a `InvalidObject` with a message for its o
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from medley_operator.domain.firewall import guarded
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import DEPLOYMENT, key_of
-from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectFault, ObjectKey
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.refusal import Refusal
 from medley_planner.schema_faults import faults_of
@@ -30,21 +32,28 @@ def parse_object(model: type[Model]) -> Callable[[Manifest], Model | InvalidObje
     """A projection to the model; what does not parse says why."""
 
     def parse(item: Manifest) -> Model | InvalidObject:
-        try:
-            return model.model_validate(item)
-        except ValidationError as error:
-            return _rejected(item, error)
+        found = guarded(key_of(item), partial(_parsed, model, item))
+        if isinstance(found, ObjectFault):
+            # Neither valid nor refused: this program failed on it.
+            return _rejected(item, found.refusal)
+        return _rejected(item, found) if isinstance(found, Refusal) else found
 
     return parse
 
 
-def _rejected(item: Manifest, error: ValidationError) -> InvalidObject:
-    key = key_of(item)
+def _parsed(model: type[Model], item: Manifest) -> Model | Refusal:
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        return Refusal(PlanReason.INVALID_SPEC, rejection_message(key_of(item), error))
+
+
+def _rejected(item: Manifest, refusal: Refusal) -> InvalidObject:
     return InvalidObject(
-        key=key,
+        key=key_of(item),
         uid=item["metadata"].get("uid", ""),
         generation=item["metadata"].get("generation", 0),
-        refusal=Refusal(PlanReason.INVALID_SPEC, rejection_message(key, error)),
+        refusal=refusal,
         status=item.get("status") or {},
     )
 

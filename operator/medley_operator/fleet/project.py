@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from medley_operator.domain.engine.startup_protection import is_protected
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
-from medley_operator.domain.values.quantities import quantity
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import NodeView, PodTrouble, PodView, Taint
 
@@ -93,16 +93,8 @@ def pod_view(pod: Manifest) -> PodView | None:
 
 
 def _extended(resources: Mapping[str, Any]) -> dict[str, int]:
-    """Whole counts of extended resources, which have a domain in their names. What does not parse is left out."""
-    counts = {}
-    for name, text in resources.items():
-        if "/" not in name:
-            continue
-        try:
-            counts[name] = int(quantity(text))
-        except ValueError:
-            continue
-    return counts
+    """Whole counts of extended resources, which have a domain in their names; what is not a quantity is not counted."""
+    return {name: count for name, text in resources.items() if "/" in name and (count := whole_count(text)) is not None}
 
 
 def _requested(spec: Mapping[str, Any]) -> dict[str, int]:
@@ -156,7 +148,7 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
-    """The reason that keeps a container from running, or ended it before it was Ready."""
+    """The trouble that keeps a container from running, or ended it before it was Ready."""
     state = container.get("state") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     before = (container.get("lastState") or {}).get("terminated") or {}
@@ -174,7 +166,7 @@ def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
 
 
 def _restarts(container: Mapping[str, Any]) -> int:
-    return int(container.get("restartCount") or 0)
+    return whole_count(container.get("restartCount")) or 0
 
 
 def _told(reason: str, message: object, since: object) -> PodTrouble:

@@ -17,7 +17,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
-from medley_operator.fleet.store import Difference, Listed, Store, version_of
+from medley_operator.fleet.store import Listed, Store, StoreChange, version_of
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import EXPIRED, KubeError, NotFound, Unavailable
 from medley_operator.kube.resources import Resource
@@ -25,7 +25,7 @@ from medley_operator.kube.resources import Resource
 CALM_SECONDS = 5.0
 """A watch that held for this long ends a row of failures."""
 GRACE_SECONDS = 15.0
-"""An earlier list counts for this long after lists begin to fail in a way that passes by itself."""
+"""A former list counts for this long after lists begin to fail in a way that passes by itself."""
 
 Value = TypeVar("Value")
 Changed = Callable[[str, ObjectKey, Any, Any], None]
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Followed(Generic[Value]):
-    """The part of a kind that is kept: a value of each object that the selectors choose (None: it is left out)."""
+class FollowedKind(Generic[Value]):
+    """The part of a kind that is kept: objects that the selectors choose, and a value of each (None: leave it out)."""
 
     resource: Resource
     project: Callable[[Manifest], Value | None]
@@ -53,7 +53,7 @@ class Reflector(Generic[Value]):
     def __init__(
         self,
         reader: KubeReader,
-        kind: Followed[Value],
+        kind: FollowedKind[Value],
         *,
         changed: Changed,
         clock: Callable[[], float] = time.monotonic,
@@ -179,7 +179,7 @@ class Reflector(Generic[Value]):
             if self._clock() - began < CALM_SECONDS:
                 raise Unavailable(f"cannot watch {kind.resource}: the API server ends each watch at once")
 
-    def _report(self, changes: Iterable[Difference[Value]]) -> None:
+    def _report(self, changes: Iterable[StoreChange[Value]]) -> None:
         for change in changes:
             self._changed(self._kind.resource.kind, change.key, change.old, change.new)
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference(Generic[Value]):
+class StoreChange(Generic[Value]):
     """A projection that came (`old` None), went (`new` None) or became another."""
 
     key: ObjectKey
@@ -42,7 +42,7 @@ class Store(Generic[Value]):
         self._project = project
         self._values: dict[ObjectKey, Value] = {}
         self._versions: dict[ObjectKey, int] = {}
-        """Versions of the values, and of what `put` left out while the watch has not come as far."""
+        """Those of the values, and of what `put` said to be of no use while the watch has not come as far."""
         self._ordered: tuple[Value, ...] | None = ()
         self.version = 0
         """Lists and watch events up to this version are all in."""
@@ -65,10 +65,10 @@ class Store(Generic[Value]):
         found = ((key_of(item), version_of(item), self._value(item)) for item in items)
         return {key: (version, value) for key, version, value in found if value is not None}
 
-    def replace(self, listed: Listed[Value], *, version: int) -> list[Difference[Value]]:
+    def replace(self, listed: Listed[Value], *, version: int) -> list[StoreChange[Value]]:
         """A whole list of that version: what it does not hold is gone, unless it is newer than the list."""
         changes = []
-        for key in [*self._versions, *(key for key in listed if key not in self._versions)]:
+        for key in dict.fromkeys((*self._versions, *listed)):
             known = self._versions.get(key, 0)
             at, value = listed.get(key, (version, None))
             if at >= known and (change := self._set(key, at, value)) is not None:
@@ -76,7 +76,7 @@ class Store(Generic[Value]):
         self.version = version
         return changes
 
-    def see(self, event: WatchEvent) -> Difference[Value] | None:
+    def see(self, event: WatchEvent) -> StoreChange[Value] | None:
         """The change that an event of the watch makes, if any."""
         version = version_of(event.manifest)
         self.version = max(self.version, version)
@@ -88,7 +88,7 @@ class Store(Generic[Value]):
         return self._set(key, version, None if event.type is WatchType.DELETED else self._value(event.manifest))
 
     def put(self, manifest: Manifest) -> None:
-        """Take in the answer to a write, so that it is seen before the watch brings it.
+        """Takes in what a write returned, so that it is seen before the watch brings it.
 
         Where the watch has come as far already, it knows better: the object may be gone again.
         """
@@ -98,7 +98,7 @@ class Store(Generic[Value]):
         self._set(key, version, self._value(manifest))
         self._versions[key] = version
 
-    def clear(self) -> list[Difference[Value]]:
+    def clear(self) -> list[StoreChange[Value]]:
         """The kind itself is gone."""
         return self.replace({}, version=max([self.version, *self._versions.values()]))
 
@@ -109,7 +109,7 @@ class Store(Generic[Value]):
             log.exception("an object cannot be read and is left out", extra={"object": str(key_of(manifest))})
             return None
 
-    def _set(self, key: ObjectKey, version: int, new: Value | None) -> Difference[Value] | None:
+    def _set(self, key: ObjectKey, version: int, new: Value | None) -> StoreChange[Value] | None:
         old = self._values.get(key)
         if new is None:
             self._values.pop(key, None)
@@ -121,7 +121,7 @@ class Store(Generic[Value]):
         if new is not None:
             self._values[key] = new
         self._ordered = None
-        return Difference(key, old, new)
+        return StoreChange(key, old, new)
 
 
 def version_of(manifest: Mapping[str, object]) -> int:

@@ -16,16 +16,19 @@ import pickle
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import cast
 
+from medley_operator.fleet.table_queue import TableQueue, Wishes
 from medley_operator.fleet.worker_process import HEADER
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.capacity.cache import TableCache
 
 SECONDS_PER_TABLE = 900.0
 """A hundred times what one takes: beyond it the process hangs, or gets next to no processor time."""
+UNUSED_SECONDS = 3600.0
+"""A group of tables that no service was planned with for so long is forgotten; the directory keeps it."""
 MOST_PER_FAMILY = 8
 """Most tables of one layout that are kept, for speeds that calibration found one after the other."""
 
@@ -43,13 +46,22 @@ class CapacityTables:
     """Call `start`, then `want` once each round, then `close`. `changed` is called when tables came in between
     rounds."""
 
-    def __init__(self, cache: TableCache, *, changed: Callable[[], None], simulate: Simulate | None = None) -> None:
+    def __init__(
+        self,
+        cache: TableCache,
+        *,
+        changed: Callable[[], None],
+        simulate: Simulate | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._cache = cache
+        self._clock = clock
         self._changed = changed
         self._simulate = simulate or simulate_apart
         self._known: Mapping[TableGroup, tuple[GridRatios, ...]] = MappingProxyType({})
         self._have: frozenset[TableKey] = frozenset()
-        self._wanted: tuple[TableKey, ...] = ()
+        self._used_at: dict[TableGroup, float] = {}
+        self._queue = TableQueue()
         # States of wanted tables: looked for on disk, there but not handed out yet, failed.
         self._looked: set[TableKey] = set()
         self._ready: dict[TableKey, GridRatios] = {}
@@ -62,17 +74,19 @@ class CapacityTables:
     def known(self) -> Mapping[TableGroup, tuple[GridRatios, ...]]:
         return self._known
 
-    async def want(self, missing: tuple[TableKey, ...]) -> bool:
+    async def want(self, missing: Wishes, used: Collection[TableGroup] = ()) -> bool:
         """Takes note of what a round missed; what was noted before and is not in it is dropped. True where some of it
-        is known now."""
+        is known now. `used` are the groups that services of the round are planned with."""
         # What came in while the round was being prepared is not missing any more.
-        missing = tuple(key for key in missing if key not in self._have)
-        wanted = set(missing)
+        self._queue.want(
+            {namespace: tuple(key for key in keys if key not in self._have) for namespace, keys in missing.items()}
+        )
+        wanted = set(self._queue.keys)
         self._looked &= wanted
         self._failed &= wanted
         self._ready = {key: table for key, table in self._ready.items() if key in wanted}
-        self._wanted = missing
-        unseen = [key for key in missing if key not in self._looked]
+        self._forget({*used, *(key.group for key in wanted)})
+        unseen = [key for key in self._queue.keys if key not in self._looked]
         if unseen:
             for table in await asyncio.to_thread(self._read, unseen):
                 self._ready[table.key] = table
@@ -80,6 +94,21 @@ class CapacityTables:
         came = self._hand_out()
         self._work.set()
         return came
+
+    def _forget(self, used: Collection[TableGroup]) -> None:
+        """Drops the groups that no service was planned with for long; they are read from disk again when one is."""
+        now = self._clock()
+        self._used_at |= dict.fromkeys(used, now)
+        old = frozenset(group for group in self._known if now - self._used_at.setdefault(group, now) > UNUSED_SECONDS)
+        self._used_at = {
+            group: at for group, at in self._used_at.items() if group not in old and now - at <= UNUSED_SECONDS
+        }
+        if old:
+            self._now_known({group: tables for group, tables in self._known.items() if group not in old})
+
+    def _now_known(self, known: Mapping[TableGroup, tuple[GridRatios, ...]]) -> None:
+        self._known = MappingProxyType(dict(known))
+        self._have = frozenset(table.key for tables in known.values() for table in tables)
 
     def start(self) -> None:
         if self._task is None:
@@ -97,12 +126,14 @@ class CapacityTables:
 
     async def _fill(self) -> None:
         while True:
-            key = next((key for key in self._wanted if self._is_due(key)), None)
+            key = self._queue.next(self._is_due)
             if key is None:
                 self._work.clear()
                 await self._work.wait()
                 continue
+            started = time.monotonic()
             await self._fill_one(key)
+            self._queue.took(key, seconds=time.monotonic() - started)
             if self._hand_out():
                 self._changed()
 
@@ -142,7 +173,7 @@ class CapacityTables:
     def _hand_out(self) -> bool:
         """Make known the tables of each group of which nothing more is to come."""
         by_group: dict[TableGroup, list[TableKey]] = {}
-        for key in self._wanted:
+        for key in self._queue.keys:
             by_group.setdefault(key.group, []).append(key)
         known = dict(self._known)
         handed: set[TableKey] = set()
@@ -153,9 +184,8 @@ class CapacityTables:
                 known[group] = _latest(tables)
                 handed.update(ready)
         if handed:
-            self._known = MappingProxyType(known)
-            self._have = frozenset(table.key for tables in known.values() for table in tables)
-            self._wanted = tuple(key for key in self._wanted if key not in handed)
+            self._now_known(known)
+            self._queue.drop(frozenset(handed))
         return bool(handed)
 
 

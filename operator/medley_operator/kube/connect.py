@@ -30,7 +30,7 @@ class ClientRules:
 async def connect(
     settings: Settings, stack: AsyncExitStack, rules: ClientRules, *, instance: str
 ) -> tuple[KubeReader, KubeClient]:
-    """What lists and watches whole kinds, and the client of everything else; closed with the stack."""
+    """The reader that lists and watches whole kinds, and the client of everything else; closed with the stack."""
     official = await stack.enter_async_context(OfficialKubeClient(instance=instance))
     return official, guarded(official, settings, rules)
 

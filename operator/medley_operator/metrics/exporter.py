@@ -6,15 +6,16 @@ The loop reports what happened; this module computes nothing. What a round decid
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from medley_operator.domain.report.gauges import GAUGES
 from medley_operator.domain.values.gauges import GaugeSample
+from medley_operator.domain.values.service_key import ServiceKey
 
-COMPONENTS = ("observe", "metrics", "plan", "act", "apply", "status", "event")
+COMPONENTS = ("observe", "metrics", "plan", "act", "apply", "status", "event", "object")
 SOLVE_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 START_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
@@ -79,6 +80,13 @@ class Exporter:
         )
         self._leader = gauge("medley_leader", "1 while this replica leads and acts, 0 while it follows.", ())
         self._errors = Counter("medley_errors_total", "Errors by component.", ("component",), registry=self.registry)
+        self._service_errors = Counter(
+            "medley_service_errors_total",
+            "Rounds and passes in which Medley itself failed on a service and left it as it is.",
+            ("namespace", "service"),
+            registry=self.registry,
+        )
+        self._failing: set[ServiceKey] = set()
         for outcome in RoundOutcome:
             self._rounds.labels(outcome.value)
         for component in COMPONENTS:
@@ -100,6 +108,17 @@ class Exporter:
 
     def leads(self) -> None:
         self._leader.set(1)
+
+    def service_failed(self, service: ServiceKey) -> None:
+        """Medley itself failed on it in this round or pass."""
+        self._failing.add(service)
+        self._service_errors.labels(*service).inc()
+
+    def services_are(self, services: Collection[ServiceKey]) -> None:
+        """Series of services that are gone are removed, since a tenant can make any number of names."""
+        for gone in self._failing - set(services):
+            self._service_errors.remove(*gone)
+            self._failing.discard(gone)
 
     def round_ended(self, outcome: RoundOutcome) -> None:
         self._rounds.labels(outcome.value).inc()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Observation
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.by_service import (
     CacheFigures,
     SizeFigures,
@@ -173,6 +173,14 @@ class MetricsReader:
             )
         except MetricsError as error:
             return _failed(error)
+        except Exception as error:
+            # The figures of one service, which may be any numbers, are that service's trouble alone.
+            log.exception("the operator failed on a service's figures", extra={"service": service.key.problem_name})
+            message = (
+                f"the operator failed on the figures of this service in Prometheus {self._prometheus.address} "
+                f"({type(error).__name__}: {error}); report it with what its series show (docs/metrics.md)"
+            )
+            return Observation(reason=MetricsReason.INVALID, message=message)
         # The log and not the status says why the sizes are not better known: in the status its figures would change all
         # the time.
         log.debug("observed", extra={"namespace": service.namespace, "service": service.name, "found": seen.message})

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.metrics.by_service import CacheFigures, SizeFigures, edge_tokens
 from medley_operator.metrics.errors import InvalidMetricsError, MissingMetricsError
 from medley_operator.metrics.queries import FigureRole
@@ -190,9 +191,10 @@ def _cache_sizes(pods: Mapping[tuple[str, str], float]) -> list[tuple[float, flo
     """(pods, blocks, tokens per block) of each size; None where there is none or the engine does not export it."""
     sizes: list[tuple[float, float, float]] = []
     for (blocks, block_tokens), count in pods.items():
-        if not (blocks.isdigit() and block_tokens.isdigit() and int(blocks) > 0 and int(block_tokens) > 0):
+        known, tokens = whole_count(blocks), whole_count(block_tokens)
+        if not known or not tokens:
             return None
-        sizes.append((count, float(blocks), float(block_tokens)))
+        sizes.append((count, float(known), float(tokens)))
     return sizes or None
 
 

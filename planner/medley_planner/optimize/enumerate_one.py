@@ -212,7 +212,7 @@ def _search_of(task: Task, room: Room) -> _Search | None:
 
 
 def _worths(work: Matrix, cuts: Floats, span: Ints) -> tuple[Floats, Floats]:
-    """By cut and variant: the most worth per load, and what each count in `span` carries at most."""
+    """The most worth per load by cut and variant, and what each count in `span` carries at most."""
     of = knapsacks(work[None], cuts[:, None, :])
     return of.ratio[..., 0], carried(of, np.broadcast_to(span.astype(float), (len(cuts), len(work), len(span))))
 

@@ -15,6 +15,7 @@ import yaml
 from medley_operator.api.crdgen import documents
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from medley_operator.kube import resources
+from medley_operator.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "helm" / "medley"
@@ -107,7 +108,11 @@ def test_operator_values_are_the_defaults_of_the_settings() -> None:
         if value:
             assert str(values()["operator"][value]) == defaults[flag], flag
     by_environment = {"capacity-cache-dir"}
-    assert {f for f in defaults if f not in ("bind-address", "port")} == set(used) | by_environment
+    # The memory follows from the container's limit; what is in the Role and what was tried together stays as it is.
+    fixed = {"bind-address", "port", "worker-memory-mib", "leader-election", "lease-name"}
+    fixed |= {"lease-duration-seconds", "lease-renew-deadline-seconds", "lease-retry-seconds"}
+    assert set(defaults) - fixed == set(used) | by_environment
+    assert "- --leader-election=on\n" in template
     for flag in by_environment:
         assert f"name: MEDLEY_{flag.replace('-', '_').upper()}" in template
 
@@ -116,7 +121,11 @@ def granted() -> dict[tuple[str, str], list[str]]:
     """Verbs by (API group, resource) of the ClusterRole, whose rules hold no template."""
     text = (CHART / "templates" / "rbac.yaml").read_text()
     rules = yaml.safe_load(text[text.index("rules:") : text.index("---")])["rules"]
-    return {(group, name): rule["verbs"] for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for rule in rules:
+        for key in ((group, name) for group in rule["apiGroups"] for name in rule["resources"]):
+            verbs[key] = [*verbs.get(key, []), *rule["verbs"]]
+    return verbs
 
 
 def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
@@ -132,10 +141,22 @@ def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
     }
 
 
-def test_the_operator_may_touch_one_config_map_in_its_own_namespace() -> None:
-    text = (CHART / "templates" / "rbac.yaml").read_text()
-    role = next(part for part in text.split("---") if "\nkind: Role\n" in part)
-    (rule,) = yaml.safe_load(role[role.index("rules:") :])["rules"]
+def roles() -> list[list[dict[str, list[str]]]]:
+    """The rules of each Role in the operator's own namespace."""
+    parts = (CHART / "templates" / "rbac.yaml").read_text().split("---")
+    texts = [re.sub(r"\{\{-.*?\}\}", "", part) for part in parts if "\nkind: Role\n" in part]
+    return [yaml.safe_load(text[text.index("rules:") :])["rules"] for text in texts]
+
+
+def test_the_operator_may_touch_one_lease_and_one_config_map_in_its_own_namespace() -> None:
+    lease, config_map = roles()
+    of_lease = {"apiGroups": [resources.LEASES.group], "resources": [resources.LEASES.plural]}
+    # A Lease is created without its name in the request.
+    assert lease == [
+        {**of_lease, "resourceNames": [Settings().lease_name], "verbs": ["get", "update"]},
+        {**of_lease, "verbs": ["create"]},
+    ]
+    (rule,) = config_map
     assert rule == {
         "apiGroups": [resources.CONFIG_MAPS.group],
         "resources": [resources.CONFIG_MAPS.plural],

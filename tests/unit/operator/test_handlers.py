@@ -7,7 +7,7 @@ import gc
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -60,9 +60,9 @@ async def test_our_own_writes_of_statuses_start_no_round() -> None:
     marked: list[str] = []
     registry = handlers.make_registry(frozenset({LLM_SERVICES}), lambda kind, _at: marked.append(kind))
     (handler,) = registry._watching.get_all_handlers()
-    fn: Callable[..., Awaitable[None]] = handler.fn  # type: ignore[assignment]
 
     async def event(type_: str | None, **meta: Any) -> int:
+        fn: Callable[..., Awaitable[Any]] = cast("Any", handler.fn)
         await fn(type=type_, meta={"uid": "u", "generation": 1, "labels": {"a": "b"}} | meta)
         return len(marked)
 

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from medley_operator.cli.main import main
 from medley_planner import planning
 from medley_planner.fleet_plan import FleetPlan, PlanFailure
-from medley_planner.model import PlanStatus, Problem, RoutingMode
+from medley_planner.model import Plan, PlanStatus, Problem, RoutingMode
 from medley_planner.optimize import InvalidProblem, Rule, Violation, plan
 from medley_planner.planning import plan_fleet, problem_as_planned
 from tests.unit.planner.explain.small import about, problem, service, variant
@@ -73,6 +74,30 @@ def test_a_plan_that_breaks_a_rule_never_gets_out(monkeypatch: pytest.MonkeyPatc
     assert isinstance(refused, PlanFailure)
     assert refused.reason == "PlanRejected"
     assert "chat: Capacity: " in refused.message
+
+
+def test_a_service_whose_plan_the_verifier_refuses_is_left_out_and_the_others_are_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault of the optimiser about one service must not hold the plans of all others."""
+    bad = replace(service(SLOW, rate=2.0), name="bad")
+    asked = problem(bad, service(SLOW, rate=2.0))
+
+    def spoilt(given: Problem, **_: Any) -> Plan:
+        found = plan(given)
+        parts = tuple(
+            replace(one, variants=(replace(one.variants[0], replicas=1),)) if one.service == "bad" else one
+            for one in found.services
+        )
+        return replace(found, services=parts)
+
+    monkeypatch.setattr(planning, "plan", spoilt)
+    planned = good(asked)
+    assert [one.service for one in planned.services] == ["chat"]
+    refusal = planned.refused["bad"]
+    assert refusal.reason == "PlanRejected"
+    assert "Capacity: " in refusal.message
+    assert problem_as_planned(asked, planned) == problem(service(SLOW, rate=2.0))
 
 
 def _plan(_: Path) -> list[str]:

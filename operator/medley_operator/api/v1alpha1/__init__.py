@@ -91,13 +91,11 @@ from medley_operator.api.v1alpha1.service import (
     ScalingSpec,
     ServicePriority,
     SloSpec,
-    StaticWorkload,
-    WorkloadSource,
-    WorkloadSpec,
 )
 from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
 from medley_operator.api.v1alpha1.service_routing import GatewayRef, RoutingSpec, ServiceRoutingMode
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
+from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
     BestSingleStatus,

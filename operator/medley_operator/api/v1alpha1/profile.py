@@ -80,7 +80,7 @@ class RuntimeProfileSpec(ApiModel):
         90, ge=10, le=99, description="Share of each GPU's memory for the engine, in percent."
     )
     startup_timeout: Duration = Field(
-        "30m", description="Longest time from the start of an engine until it is healthy."
+        "30m", description="Longest time from the start of an engine until it is healthy; at most 24h."
     )
     shared_memory: BinaryQuantity = Field("8Gi", description="Size of /dev/shm.")
     resources: ProfileResources = Field(default_factory=ProfileResources)
@@ -88,6 +88,14 @@ class RuntimeProfileSpec(ApiModel):
         None, description="Where downloaded weights are kept. Default: on the node's disk, as large as the model needs."
     )
     pod: PodOverlay = Field(default_factory=PodOverlay, description="Additions to every engine pod.")
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            cel="duration(self.startupTimeout) <= duration('24h')",
+            message="startupTimeout must be at most 24h",
+            holds=lambda self: self.startup_timeout_seconds <= 86400,
+        ),
+    )
 
     @property
     def startup_timeout_seconds(self) -> float:

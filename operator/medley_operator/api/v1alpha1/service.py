@@ -19,11 +19,11 @@ from medley_operator.api.v1alpha1.fields import (
     Duration,
     EngineArgument,
     Money,
-    Rate,
 )
 from medley_operator.api.v1alpha1.service_model import ModelSpec
 from medley_operator.api.v1alpha1.service_routing import RoutingSpec
 from medley_operator.api.v1alpha1.service_variant import VARIANT_RULES, VariantSpec
+from medley_operator.api.v1alpha1.service_workload import WorkloadSpec
 from medley_planner.units import duration_seconds
 
 
@@ -60,51 +60,6 @@ class SloSpec(ApiModel):
     @property
     def tpot_seconds(self) -> float:
         return duration_seconds(self.tpot)
-
-
-class StaticWorkload(ApiModel):
-    """The load to plan for while there is no data: rate and mean request sizes."""
-
-    requests_per_second: Rate
-    prompt_tokens: int = Field(ge=1, le=1048576, description="Mean prompt length, in tokens.")
-    generation_tokens: int = Field(ge=1, le=1048576, description="Mean generation length, in tokens.")
-
-    @property
-    def rate_rps(self) -> float:
-        return float(self.requests_per_second)
-
-
-class WorkloadSource(StrEnum):
-    PROMETHEUS = "Prometheus"
-    STATIC = "Static"
-
-
-class WorkloadSpec(ApiModel):
-    """Source of the load to plan for."""
-
-    source: WorkloadSource = Field(
-        WorkloadSource.PROMETHEUS,
-        description="Prometheus: live metrics; `static` until there are metrics. Static: always `static`.",
-    )
-    window: Duration = Field("5m", description="Time window for rates and sizes, from 10s to 24h.")
-    static: StaticWorkload | None = None
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            cel="self.source != 'Static' || has(self.static)",
-            message="source Static needs workload.static",
-            holds=lambda self: self.source != WorkloadSource.STATIC or self.static is not None,
-        ),
-        CelRule(
-            cel="duration(self.window) >= duration('10s') && duration(self.window) <= duration('24h')",
-            message="window must be between 10s and 24h",
-            holds=lambda self: 10 <= self.window_seconds <= 86400,
-        ),
-    )
-
-    @property
-    def window_seconds(self) -> float:
-        return duration_seconds(self.window)
 
 
 class ForecastMode(StrEnum):
@@ -206,7 +161,19 @@ class DrainSpec(ApiModel):
     """How a replica is stopped."""
 
     pre_stop: Duration = Field("15s", description="Wait before SIGTERM, so that endpoints leave first.")
-    timeout: Duration = Field("120s", description="Longest time for running requests to finish after SIGTERM.")
+    timeout: Duration = Field(
+        "120s",
+        description="Longest time for running requests to finish after SIGTERM. With preStop at most 1h: the replica "
+        "holds its GPUs for so long.",
+    )
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            cel="duration(self.preStop) + duration(self.timeout) <= duration('1h')",
+            message="preStop and timeout must add up to at most 1h",
+            holds=lambda self: self.pre_stop_seconds + self.timeout_seconds <= 3600,
+        ),
+    )
 
     @property
     def pre_stop_seconds(self) -> float:

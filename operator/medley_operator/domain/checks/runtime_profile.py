@@ -6,12 +6,15 @@ A profile that is refused shows so in its own status, and so does each service t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from medley_operator.api.v1alpha1 import RuntimeProfile
 from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags
 from medley_operator.domain.engine.programs import PROGRAMS
+from medley_operator.domain.firewall import guarded
 from medley_operator.domain.values.conditions import PlanReason
-from medley_planner.refusal import Refusal
+from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey
+from medley_planner.refusal import Refusal, first_refusal
 from medley_planner.variants import unreadable_argument
 
 
@@ -55,6 +58,14 @@ RUNTIME_PROFILE_CHECKS: tuple[Callable[[RuntimeProfile], Refusal | None], ...] =
     startup_timeout_is_above_zero,
     environment_leaves_out_what_medley_sets,
 )
+
+
+def profile_refusal(profile: RuntimeProfile) -> Refusal | None:
+    """Why the profile cannot be used, also where it is this program that cannot read it; None where it can."""
+    found = guarded(
+        ObjectKey.of("RuntimeProfile", profile.metadata), partial(first_refusal, RUNTIME_PROFILE_CHECKS, profile)
+    )
+    return found.refusal if isinstance(found, ObjectFault) else found
 
 
 def _reserved(profile: RuntimeProfile, field: str, arguments: Sequence[str]) -> Refusal | None:

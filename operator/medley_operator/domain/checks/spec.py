@@ -8,17 +8,13 @@ object that is gone. Pure.
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import ModelSource
-from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
+from medley_operator.domain.checks.runtime_profile import profile_refusal
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags, user_flags, version_of
 from medley_operator.domain.engine.programs import PROGRAMS
 from medley_operator.domain.values.conditions import PlanReason
-from medley_planner.refusal import Refusal, first_refusal
+from medley_planner.refusal import Refusal
 from medley_planner.variants import unreadable_argument
-
-MIN_WINDOW_SECONDS = 10.0
-MAX_WINDOW_SECONDS = 86400.0
-"""Bounds of `spec.workload.window`, as the API models have them."""
 
 
 def static_sizes_fit_the_model_length(given: ServiceInput) -> Refusal | None:
@@ -71,7 +67,7 @@ def profile_exists(given: ServiceInput) -> Refusal | None:
 def profile_can_be_used(given: ServiceInput) -> Refusal | None:
     """The RuntimeProfile itself is accepted."""
     name = given.profile.metadata.name
-    refusal = first_refusal(RUNTIME_PROFILE_CHECKS, given.profile)
+    refusal = profile_refusal(given.profile)
     if refusal is None:
         return None
     return _invalid(

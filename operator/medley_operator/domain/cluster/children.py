@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.quantities import quantity
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 
 
@@ -104,24 +104,26 @@ def variant_of(name: str) -> str:
 
 
 def running_variant(deployment: Manifest) -> RunningVariant:
-    spec, status = deployment.get("spec", {}), deployment.get("status", {})
-    replicas = int(spec.get("replicas", 1))
-    seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"].get("generation", 0))
+    spec, status = deployment.get("spec") or {}, deployment.get("status") or {}
+    # One that is absent or no number is the API's default.
+    replicas = whole_count(spec.get("replicas"))
+    replicas = 1 if replicas is None else replicas
+    seen = _count(status, "observedGeneration") >= _count(deployment["metadata"], "generation")
     # A label can be taken off; what selects the pods stays.
     identity = {**(deployment["metadata"].get("labels") or {}), **labels.selected(deployment)}
     conditions = {each.get("type", ""): each for each in status.get("conditions") or []}
-    pods = int(status.get("replicas", 0)) + int(status.get("terminatingReplicas", 0) or 0)
+    pods = _count(status, "replicas") + _count(status, "terminatingReplicas")
     return RunningVariant(
         name=str(identity.get(labels.VARIANT, "")),
         layout=str(identity.get(labels.LAYOUT, "")),
         object_name=str(deployment["metadata"]["name"]),
         pool=labels.label(deployment, labels.POOL),
         replicas=replicas,
-        ready=int(status.get("readyReplicas", 0) or 0),
+        ready=_count(status, "readyReplicas"),
         gpus_per_replica=_gpus(deployment),
         drained=replicas == 0 and seen and pods == 0,
         paused=spec.get("paused") is True,
-        updated=int(status.get("updatedReplicas", 0) or 0) if seen else 0,
+        updated=_count(status, "updatedReplicas") if seen else 0,
         failure=conditions["ReplicaFailure"].get("message", "") if _is_true(conditions, "ReplicaFailure") else "",
         stalled=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded",
     )
@@ -131,25 +133,22 @@ def _is_true(conditions: Mapping[str, Manifest], type_: str) -> bool:
     return conditions.get(type_, {}).get("status") == "True"
 
 
+def _count(fields: Manifest, name: str) -> int:
+    return whole_count(fields.get(name)) or 0
+
+
 def _gpus(deployment: Manifest) -> int:
-    """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers."""
+    """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers. One that is not a
+    whole count is passed over."""
     containers: Iterable[Manifest] = (
         deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
     )
     return sum(
-        _count(value)
+        whole_count(value) or 0
         for container in containers
         for name, value in ((container.get("resources") or {}).get("limits") or {}).items()
         if "/" in name
     )
-
-
-def _count(value: object) -> int:
-    """A whole number of devices, as "1k" is one too; 0 for anything else."""
-    try:
-        return int(quantity(str(value)))
-    except (ValueError, OverflowError):
-        return 0
 
 
 def replicas_by_pool(owned: Owned, *, except_uids: frozenset[str]) -> Mapping[str, ReplicaSizes]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.cluster.children import by_owner, of_kind
 from medley_operator.domain.engine.arguments import flags_of
 from medley_operator.domain.engine.deployment import CONTAINER
+from medley_operator.domain.firewall import guarded
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
 from medley_planner.capacity import EngineKey, StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
+from medley_planner.catalog import Gpu
 from medley_planner.layout import Layout
 from medley_planner.refusal import Refusal
 from medley_planner.shapes import ModelShape
@@ -74,25 +79,29 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
     for service, manifest in deployments:
         variant = labels.label(manifest, labels.VARIANT)
         gpu = pools.get(labels.label(manifest, labels.POOL))
-        container = _container(manifest)
-        if service is None or gpu is None or container is None or not variant:
+        if service is None or gpu is None or not variant:
             continue
         profile = profiles.get(service.spec.runtime.profile_ref)
-        shape = find_shape(service)
-        if profile is None or isinstance(shape, Refusal):
-            continue
-        flags = flags_of(str(argument) for argument in container.get("args") or [])
-        ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))
-        if ran is None:
+        if profile is None:
             continue
         key = (service.metadata.namespace, service.metadata.name, variant)
-        alone = key not in found
-        found[key] = EnginePods(
-            shape=shape,
-            run_as=ran,
-            settled=alone and _settled(manifest) and container.get("image") == profile.spec.image,
-        )
+        # One that this program fails on is not known either; preparing the round reports its service.
+        pods = guarded(labels.key_of(manifest), partial(_engine_pods, manifest, service, profile, gpu))
+        if isinstance(pods, EnginePods):
+            found[key] = replace(pods, settled=pods.settled and key not in found)
     return found
+
+
+def _engine_pods(manifest: Manifest, service: LLMService, profile: RuntimeProfile, gpu: Gpu) -> EnginePods | None:
+    container, shape = _container(manifest), find_shape(service)
+    if container is None or isinstance(shape, Refusal):
+        return None
+    flags = flags_of(str(argument) for argument in container.get("args") or [])
+    ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))
+    if ran is None:
+        return None
+    settled = _settled(manifest) and container.get("image") == profile.spec.image
+    return EnginePods(shape=shape, run_as=ran, settled=settled)
 
 
 def _container(deployment: Manifest) -> Manifest | None:
@@ -102,5 +111,6 @@ def _container(deployment: Manifest) -> Manifest | None:
 
 def _settled(deployment: Manifest) -> bool:
     status = deployment.get("status") or {}
-    seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
-    return seen and int(status.get("updatedReplicas") or 0) == int(status.get("replicas") or 0)
+    generation = whole_count(deployment["metadata"].get("generation")) or 0
+    seen = (whole_count(status.get("observedGeneration")) or 0) >= generation
+    return seen and (whole_count(status.get("updatedReplicas")) or 0) == (whole_count(status.get("replicas")) or 0)

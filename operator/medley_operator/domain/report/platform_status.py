@@ -8,14 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from medley_operator.api.v1alpha1 import Condition, GPUPoolStatus, RuntimeProfile, RuntimeProfileStatus
-from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
+from medley_operator.domain.checks.runtime_profile import profile_refusal
 from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
-from medley_planner.refusal import first_refusal
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 _REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED}
@@ -71,7 +70,7 @@ def _unreadable_nodes(state: PoolState) -> str:
 def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     """The status of a profile, or None where it reads so already."""
     generation = profile.metadata.generation
-    refusal = first_refusal(RUNTIME_PROFILE_CHECKS, profile)
+    refusal = profile_refusal(profile)
     draft = (
         Draft(_FALSE, refusal.reason, refusal.message)
         if refusal is not None
@@ -120,7 +119,7 @@ def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:
     type_ = _REFUSED_BY.get(rejected.key.kind, READY)
     before = find(_conditions(rejected.status), type_)
     refusal = rejected.refusal
-    if before is not None and (before.reason, before.message) == (refusal.reason, refusal.message):
+    if before is not None and (before.reason, before.message) == (refusal.reason, as_written(refusal.message)):
         return ()
     return (
         EventNote(

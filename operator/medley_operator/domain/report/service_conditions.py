@@ -18,7 +18,7 @@ from medley_operator.domain.report.route_problem import conflict_message, route_
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, find
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, find
 from medley_operator.domain.values.snapshot import MetricsReason
 from medley_planner.refusal import Refusal
 from medley_planner.units import percent
@@ -206,16 +206,18 @@ def service_drafts(outcome: ServiceDecision) -> dict[str, Draft]:
 
 
 def unreadable_drafts(ready: int, refusal: Refusal) -> dict[str, Draft]:
-    """The conditions of an LLMService that does not parse; `ready` replicas of it run. Nothing else is looked at."""
+    """The conditions of an LLMService that does not parse, or that Medley fails on; `ready` replicas of it run. Nothing
+    else is looked at."""
+    why = "Medley failed on it" if refusal.reason == PlanReason.INTERNAL_ERROR else "the spec is not valid"
     drafts = {
-        condition.type: Draft(_UNKNOWN, NOT_PLANNED, "unknown, because the spec is not valid")
+        condition.type: Draft(_UNKNOWN, NOT_PLANNED, f"unknown, because {why}")
         for condition in SERVICE_CONDITIONS
         if condition.type not in (CHILDREN_UNCHANGED, MODEL_NAME_UNIQUE, SLO_ATTAINABLE)
     }
     drafts[READY] = (
         Draft(_TRUE, "Serving", f"{ready} replicas are Ready and stay as they are")
         if ready > 0
-        else Draft(_FALSE, "NoPlan", f"no replica serves, because the spec is not valid: {refusal.message}")
+        else Draft(_FALSE, "NoPlan", f"no replica serves, because {why}: {refusal.message}")
     )
     drafts[PLAN_READY] = Draft(_FALSE, refusal.reason, refusal.message)
     return drafts

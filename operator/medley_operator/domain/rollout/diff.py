@@ -80,11 +80,6 @@ def differences(desired: Manifest, observed: Manifest) -> Iterator[Difference]:
         yield Difference(shown(path), "", "")
 
 
-def first_difference(desired: Manifest, observed: Manifest) -> str | None:
-    """Path of the first field that is not as we want it; None where nothing needs to be applied."""
-    return next((found.path for found in differences(desired, observed)), None)
-
-
 def shown(path: Path) -> str:
     """For people: spec.template.spec.containers[main].image."""
     text = ""

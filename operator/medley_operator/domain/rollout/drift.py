@@ -23,7 +23,7 @@ from medley_operator.domain.values.snapshot import ActuatorView, FieldKey, Manif
 MOST_TAKES = 5
 WINDOW_SECONDS = 600.0
 SETTLE_SECONDS = 2.0
-"""What others change back is set again no sooner than this after our last write."""
+"""A field that others change back is set again no sooner than this after our last write."""
 _REPLICAS = "spec.replicas"
 _POD: Path = ("f:spec", "f:template", "f:spec")
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], {})

@@ -13,7 +13,19 @@ from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_planner.check import Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
+from medley_planner.refusal import Refusal
 from medley_planner.units import per_hour
+
+_MOVING_MESSAGES = frozenset(
+    {
+        PlanReason.SOLVER_FAILED,
+        PlanReason.INFEASIBLE,
+        PlanReason.TARGET_IMPOSSIBLE,
+        PlanReason.PLAN_REJECTED,
+        PlanReason.INTERNAL_ERROR,
+    }
+)
+"""Their messages hold figures of a load that is not remembered, since no plan was made for it."""
 
 
 class GoalKind(StrEnum):
@@ -61,12 +73,12 @@ def choose_goal(
     """The goal of one service. `outcome` is None where no service was planned this round; `plans` are those in it, by
     the service's name in the problem."""
     if candidate.disposition is Disposition.REJECTED and candidate.refusal is not None:
-        return _kept(candidate, running, reason=candidate.refusal.reason, message=candidate.refusal.message)
+        return kept_goal(candidate, candidate.refusal, running)
     if candidate.disposition is Disposition.HELD and candidate.choice is not None:
         return _held(candidate, _held_message(candidate.choice, candidate.waiting))
     refused = outcome.refused.get(candidate.key.problem_name) if isinstance(outcome, FleetPlan) else None
     if refused is not None:
-        return _kept(candidate, running, reason=refused.reason, message=refused.message)
+        return kept_goal(candidate, refused, running)
     if isinstance(outcome, Plan):
         plan = plans.get(candidate.key.problem_name)
         if plan is not None:
@@ -81,7 +93,7 @@ def choose_goal(
             candidate, f"keeping the last plan: {failure.reason}: {failure.message}. The next round tries again"
         )
     message = f"no plan yet: {failure.reason}: {failure.message}. The next round tries again"
-    return _kept(candidate, running, reason=PlanReason.SOLVER_FAILED, message=message)
+    return kept_goal(candidate, Refusal(PlanReason.SOLVER_FAILED, message), running)
 
 
 def _held(candidate: ServiceCandidate, message: str) -> Goal:
@@ -107,22 +119,23 @@ def _held_message(choice: DemandChoice, waits: Waiting | None) -> str:
     )
 
 
-def _kept(candidate: ServiceCandidate, running: dict[str, RunningVariant], *, reason: str, message: str) -> Goal:
+def kept_goal(candidate: ServiceCandidate, refusal: Refusal, running: dict[str, RunningVariant]) -> Goal:
+    """The replicas that run, whatever they are, which stay because of the refusal."""
     wanted = {name: count for name, count in candidate.last_replicas.items() if name in running}
     return Goal(
         kind=GoalKind.KEPT,
         replicas={name: wanted.get(name, variant.replicas) for name, variant in running.items()},
         status=ConditionStatus.FALSE,
-        reason=reason,
-        message=message,
-        # These hold figures of a load that is not remembered, since no plan was made for it.
-        sticky_message=reason in (PlanReason.SOLVER_FAILED, PlanReason.INFEASIBLE, PlanReason.TARGET_IMPOSSIBLE),
+        reason=refusal.reason,
+        message=refusal.message,
+        sticky_message=refusal.reason in _MOVING_MESSAGES,
     )
 
 
 def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
     if plan.status is PlanStatus.INFEASIBLE:
-        kept = _kept(candidate, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
+        refusal = Refusal(PlanReason.INFEASIBLE, unserved_message(plan, kept=True))
+        kept = kept_goal(candidate, refusal, running)
         return replace(kept, shortage=shortage(plan))
     status, message = ConditionStatus.TRUE, _mix_message(plan)
     if plan.status is PlanStatus.PARTIAL:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
@@ -78,7 +79,7 @@ def observed_weights(route: Manifest | None, *, names: Mapping[str, str]) -> dic
         variant = variants.get(str(backend.get("name", "")))
         if variant is None:
             return None
-        weights[variant] = int(backend.get("weight", 1))
+        weights[variant] = whole_count(backend.get("weight", 1)) or 0
     return weights
 
 
@@ -88,13 +89,13 @@ def backend_services(route: Manifest) -> dict[str, int]:
     for rule in route.get("spec", {}).get("rules") or []:
         for backend in rule.get("backendRefs") or []:
             name = str(backend.get("name", ""))
-            weights[name] = weights.get(name, 0) + int(backend.get("weight", 1))
+            weights[name] = weights.get(name, 0) + (whole_count(backend.get("weight", 1)) or 0)
     return weights
 
 
 def is_accepted(route: Manifest, *, gateway: str) -> bool:
     """Whether every parent that is this Gateway accepted the route as its spec is now."""
-    generation = int(route["metadata"].get("generation", 0))
+    generation = whole_count(route["metadata"].get("generation")) or 0
     parents = (route.get("status") or {}).get("parents") or []
     mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == gateway]
     return bool(mine) and all(_accepts(parent, generation) for parent in mine)
@@ -105,6 +106,6 @@ def _accepts(parent: Manifest, generation: int) -> bool:
         condition.get("type") == "Accepted"
         and condition.get("status") == "True"
         # A controller that reports no generation is believed.
-        and int(condition.get("observedGeneration", generation)) >= generation
+        and (whole_count(condition.get("observedGeneration", generation)) or 0) >= generation
         for condition in parent.get("conditions") or []
     )

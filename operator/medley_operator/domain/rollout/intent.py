@@ -1,4 +1,4 @@
-"""What the planner hands to the actuator: for each service its goal and what acting on it needs. Values only.
+"""The planner's message to the actuator: for each service its goal and what acting on it needs. Values only.
 
 An intent stays in force until the next round of the planner. It holds nothing that moves while pods start: what runs
 is looked at by the actuator itself.

@@ -5,26 +5,27 @@ Pure. `conclude` and `act` line these up for the whole fleet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import ServiceRoutingMode, VariantStatus
 from medley_operator.domain.cluster.children import RunningVariant, running_variants, variant_of
 from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.rollout.decision import VariantRow
-from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal
+from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal, kept_goal
 from medley_operator.domain.rollout.httproute import observed_weights
 from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.candidates import ServiceCandidate
+from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.domain.values.views import PodView
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
 from medley_planner.fleet_plan import PlanOrFailure
-from medley_planner.model import Plan, ServicePlan
+from medley_planner.model import ServicePlan
+from medley_planner.refusal import Refusal
 
 _SERVED_SHARE = 0.999
 """A bucket counts as left out when all but a rounding rest of it is not planned."""
@@ -39,29 +40,29 @@ class ServiceRound:
     running: dict[str, RunningVariant]
 
 
-def service_rounds(
-    candidates: Iterable[ServiceCandidate],
-    outcome: PlanOrFailure | None,
-    owned: Mapping[str, Mapping[ObjectKey, Manifest]],
-) -> list[ServiceRound]:
-    """One for each. `owned`: the children by the uid of the LLMService that controls them."""
-    plans = {plan.service: plan for plan in outcome.services} if isinstance(outcome, Plan) else {}
-    return [
-        _service_round(candidate, outcome, owned.get(candidate.service.metadata.uid, {}), plans=plans)
-        for candidate in candidates
-    ]
-
-
-def _service_round(
+def service_round(
     candidate: ServiceCandidate,
     outcome: PlanOrFailure | None,
     own: Mapping[ObjectKey, Manifest],
     *,
     plans: Mapping[str, ServicePlan],
 ) -> ServiceRound:
+    """`own`: the children that the service controls. `plans`: those in the outcome, by the service's name in it."""
     running = running_variants(own, candidate.layouts)
     goal = choose_goal(candidate, outcome, running, plans=plans)
     return ServiceRound(candidate=as_corrected(candidate, goal), goal=goal, own=own, running=running)
+
+
+def kept_round(candidate: ServiceCandidate, refusal: Refusal, own: Mapping[ObjectKey, Manifest]) -> ServiceRound:
+    """A round in which what runs stays, and the status says why; no more is asked of the candidate."""
+    running = running_variants(own)
+    refused = ServiceCandidate(
+        service=candidate.service,
+        disposition=Disposition.REJECTED,
+        refusal=refusal,
+        last_replicas=candidate.last_replicas,
+    )
+    return ServiceRound(candidate=refused, goal=kept_goal(refused, refusal, running), own=own, running=running)
 
 
 def as_corrected(candidate: ServiceCandidate, goal: Goal) -> ServiceCandidate:

@@ -15,7 +15,7 @@ from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.values.snapshot import FieldKey, TakenBack
 
 SHRINK_SHARE = 0.5
-"""Of the Ready replicas of a variant, at most this share goes at once, or one."""
+"""At most this share of the Ready replicas of a variant goes at once, or one."""
 SHRINK_SECONDS = 10.0
 """Between two steps that take Ready replicas of one variant."""
 ROUTE_SECONDS = 2.0
@@ -24,7 +24,7 @@ ROUTE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceSteps:
-    """What is remembered of the steps of one service: since when its route has the weights that it has, and when Ready
+    """The memory of the steps of one service: since when its route has the weights that it has, and when Ready
     replicas of each variant last went, and which fields others take back. Losing it only delays a step. Times are those
     of the operator's clock."""
 

@@ -195,7 +195,7 @@ def _outgoing(
     gone: frozenset[str],
     own: Mapping[ObjectKey, Manifest],
 ) -> tuple[Manifest, ...]:
-    """Deployments that are no variant's any more, where fewer of their replicas are to stay."""
+    """Deployments that no variant has any more, where fewer of their replicas are to stay."""
     return tuple(
         rescaled(own[ObjectKey(labels.DEPLOYMENT, candidate.key.namespace, variant.object_name)], replicas)
         for name, variant in running.items()

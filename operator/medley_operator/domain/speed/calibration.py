@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from medley_operator.domain.engine.pods import EngineFigures, EnginePods, PodGroup, VariantKey
+from medley_operator.domain.firewall import Firewall, guarded
+from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey
 from medley_planner.capacity import EngineKey, Speed
 from medley_planner.capacity.calibrate import Calibration, CalibrationState, calibrated_speed, learn, step_change
 from medley_planner.capacity.speed import UNCORRECTED
@@ -22,6 +25,7 @@ TOLD_CHANGE = 0.05
 TOLD_CACHE_CHANGE = 0.01
 """The same for the tokens that a cache holds, which differ a little from node to node."""
 SAME_ESTIMATE = 0.005
+_CALIBRATION = ObjectKey(kind="Calibration", namespace="", name="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,21 @@ def fold(
         if (before := engines.get(key, KnownEngine()).calibration.standing) is not known.calibration.standing
     )
     return Folded(engines=after, learned=learned_from, skips=tuple(skips), turns=turns)
+
+
+def fold_sound(
+    engines: KnownEngines, figures: Mapping[PodGroup, EngineFigures], pods: Mapping[VariantKey, EnginePods]
+) -> tuple[Folded, tuple[ObjectFault, ...]]:
+    """As `fold`, without the variants whose figures it raises on, and what it raised."""
+    whole = guarded(_CALIBRATION, partial(fold, engines, figures, pods))
+    if not isinstance(whole, ObjectFault):
+        return whole, ()
+    wall = Firewall()
+    for (namespace, service, variant), run in pods.items():
+        about = ObjectKey("LLMService", namespace, service)
+        wall.guard(about, partial(fold, engines, figures, {(namespace, service, variant): run}))
+    faulty = {(fault.about.namespace, fault.about.name) for fault in wall.faults}
+    return fold(engines, figures, {key: run for key, run in pods.items() if key[:2] not in faulty}), wall.faults
 
 
 def told_speeds(engines: KnownEngines) -> dict[EngineKey, Speed]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from medley_operator.api.v1alpha1 import LLMService, ModelProfile, ModelProfileStatus
+from medley_operator.api.v1alpha1 import LLMService, ModelProfile, ModelProfileStatus, RuntimeProfile
 from medley_operator.domain.engine.arguments import user_flags
+from medley_operator.domain.firewall import Firewall
 from medley_operator.domain.speed.profile_reading import read_profile
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ObjectKey, Snapshot, StatusWrite
+from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey, Snapshot, StatusWrite
 from medley_operator.domain.variants.requested import precisions_of
 from medley_planner.capacity import DERATES, Derates, EngineKey
 from medley_planner.layout import EngineKind, KvFormat
@@ -44,16 +46,19 @@ class Use:
     max_model_len: int
 
 
-def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judgement, ...]:
+def judge_profiles(
+    snapshot: Snapshot, derates: Derates = DERATES, wall: Firewall | None = None
+) -> tuple[Judgement, ...]:
     """One judgement for each profile, in the order of their names. The newest of several profiles of one engine
-    counts."""
+    counts. A profile that raises is refused, and a service that raises uses none; `wall` takes note of both."""
     if not snapshot.model_profiles:
         return ()
-    shapes = _shapes(snapshot)
-    found = [
-        (profile, read_profile(profile.spec, shapes, derates))
-        for profile in sorted(snapshot.model_profiles, key=lambda profile: profile.metadata.name)
-    ]
+    wall = wall if wall is not None else Firewall()
+    shapes = _shapes(snapshot, wall)
+    found: list[tuple[ModelProfile, Known | Refusal]] = []
+    for profile in sorted(snapshot.model_profiles, key=lambda profile: profile.metadata.name):
+        read = wall.guard(_key(profile), partial(read_profile, profile.spec, shapes, derates))
+        found.append((profile, read.refusal if isinstance(read, ObjectFault) else read))
     newest: dict[EngineKey, ModelProfile] = {}
     for profile, known in found:
         if isinstance(known, Known):
@@ -61,8 +66,21 @@ def judge_profiles(snapshot: Snapshot, derates: Derates = DERATES) -> tuple[Judg
             # Equal times: the first by name.
             if other is None or (profile.spec.measured_at or "") > (other.spec.measured_at or ""):
                 newest[known.key] = profile
-    uses = _uses_of(snapshot)
-    return tuple(_judgement(profile, known, newest, uses) for profile, known in found)
+    uses = _uses_of(snapshot, wall)
+    judged: list[Judgement] = []
+    for profile, known in found:
+        made = wall.guard(_key(profile), partial(_judgement, profile, known, newest, uses))
+        judged.append(_refused(profile, made.refusal) if isinstance(made, ObjectFault) else made)
+    return tuple(judged)
+
+
+def _key(profile: ModelProfile) -> ObjectKey:
+    return ObjectKey.of("ModelProfile", profile.metadata)
+
+
+def _refused(profile: ModelProfile, refusal: Refusal) -> Judgement:
+    accepted = Draft(ConditionStatus.FALSE, refusal.reason, refusal.message)
+    return Judgement(profile=profile, known=refusal, counts=False, accepted=accepted, in_use=NOT_ACCEPTED)
 
 
 def _judgement(
@@ -70,13 +88,7 @@ def _judgement(
 ) -> Judgement:
     true, false = ConditionStatus.TRUE, ConditionStatus.FALSE
     if isinstance(known, Refusal):
-        return Judgement(
-            profile=profile,
-            known=known,
-            counts=False,
-            accepted=Draft(false, known.reason, known.message),
-            in_use=NOT_ACCEPTED,
-        )
+        return _refused(profile, known)
     accepted = Draft(true, "Accepted", known.note)
     winner = newest.get(known.key, profile)
     if winner.metadata.name != profile.metadata.name:
@@ -132,41 +144,46 @@ def _users(known: Known, uses: Sequence[Use]) -> tuple[str, ...] | Refusal:
     return tuple(use.service for use in roomy)
 
 
-def _shapes(snapshot: Snapshot) -> dict[str, ModelShape]:
+def _shapes(snapshot: Snapshot, wall: Firewall) -> dict[str, ModelShape]:
     """The shapes of models that services run, by name in lower case: some services give their own config.json."""
     shapes: dict[str, ModelShape] = {}
     for service in sorted(snapshot.services, key=ServiceKey.of):
-        shape = find_shape(service)
+        shape = wall.guard(ObjectKey.of("LLMService", service.metadata), partial(find_shape, service))
         if isinstance(shape, ModelShape):
             shapes.setdefault(shape.name.casefold(), shape)
     return shapes
 
 
-def _uses_of(snapshot: Snapshot) -> tuple[Use, ...]:
+def _uses_of(snapshot: Snapshot, wall: Firewall) -> tuple[Use, ...]:
     """In the order of the services' names; services whose model, RuntimeProfile or KV cache format is not known use
     nothing."""
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
     uses: list[Use] = []
     for service in sorted(snapshot.services, key=ServiceKey.of):
-        shape = find_shape(service)
         profile = profiles.get(service.spec.runtime.profile_ref)
-        if isinstance(shape, Refusal) or profile is None or service.metadata.deletion_timestamp is not None:
+        if profile is None or service.metadata.deletion_timestamp is not None:
             continue
-        kv_format = kv_format_of(profile.spec.engine, user_flags(service, profile))
-        if kv_format is None:
-            continue
-        uses.append(
-            Use(
-                service=ServiceKey.of(service).problem_name,
-                model=shape.name,
-                engine=(profile.spec.engine, profile.spec.version),
-                precisions=precisions_of(service),
-                kv_format=kv_format,
-                gpus_per_node=_gpus_per_node(service, snapshot),
-                max_model_len=service.spec.model.max_model_len,
-            )
-        )
+        about = ObjectKey.of("LLMService", service.metadata)
+        use = wall.guard(about, partial(_use_of, service, profile, snapshot))
+        if isinstance(use, Use):
+            uses.append(use)
     return tuple(uses)
+
+
+def _use_of(service: LLMService, profile: RuntimeProfile, snapshot: Snapshot) -> Use | None:
+    shape = find_shape(service)
+    kv_format = kv_format_of(profile.spec.engine, user_flags(service, profile))
+    if isinstance(shape, Refusal) or kv_format is None:
+        return None
+    return Use(
+        service=ServiceKey.of(service).problem_name,
+        model=shape.name,
+        engine=(profile.spec.engine, profile.spec.version),
+        precisions=precisions_of(service),
+        kv_format=kv_format,
+        gpus_per_node=_gpus_per_node(service, snapshot),
+        max_model_len=service.spec.model.max_model_len,
+    )
 
 
 def _gpus_per_node(service: LLMService, snapshot: Snapshot) -> Mapping[str, int]:

@@ -14,8 +14,8 @@ from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
-from medley_planner.capacity import CapacityBasis, TableKey
+from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason, ObjectFault
+from medley_planner.capacity import CapacityBasis, TableGroup, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
 from medley_planner.omitted import Omitted
@@ -129,6 +129,8 @@ class ServiceCandidate:
     variants: tuple[VariantCandidate, ...] = ()
     omitted: tuple[Omitted, ...] = ()
     missing_tables: tuple[TableKey, ...] = ()
+    table_group: TableGroup | None = None
+    """Simulated capacities of this group are those of its variants."""
     waiting: Waiting | None = None
     refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
@@ -159,11 +161,26 @@ class Prepared:
     leads: LeadTimes = field(default_factory=LeadTimes)
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     """Facts that the check of the plan needs beside the problem, by the service's name in it."""
+    faults: tuple[ObjectFault, ...] = ()
+    """Objects that were left out because this program failed on them."""
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:
         """The missing tables of all services, each once, in their order."""
         return tuple(dict.fromkeys(key for service in self.services for key in service.missing_tables))
+
+    @property
+    def missing_by_namespace(self) -> Mapping[str, tuple[TableKey, ...]]:
+        """The missing tables of each namespace's services, each once, in their order."""
+        found: dict[str, dict[TableKey, None]] = {}
+        for service in self.services:
+            found.setdefault(service.key.namespace, {}).update(dict.fromkeys(service.missing_tables))
+        return {namespace: tuple(keys) for namespace, keys in found.items()}
+
+    @property
+    def table_groups(self) -> frozenset[TableGroup]:
+        """The groups of simulated capacities that services are planned with."""
+        return frozenset(service.table_group for service in self.services if service.table_group is not None)
 
     def candidate(self, key: ServiceKey) -> ServiceCandidate | None:
         return next((candidate for candidate in self.services if candidate.key == key), None)

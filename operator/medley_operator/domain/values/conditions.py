@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import Condition
+from medley_operator.domain.values.printable import printable
 
 MAX_MESSAGE_LENGTH = 1024
 
@@ -41,6 +42,10 @@ class PlanReason(StrEnum):
     MODEL_FITS_NO_POOL = "ModelFitsNoPool"
     TARGET_IMPOSSIBLE = "TargetImpossible"
     SOLVER_FAILED = "SolverFailed"
+    PLAN_REJECTED = "PlanRejected"
+    """The independent verifier refused what was planned for the service."""
+    INTERNAL_ERROR = "InternalError"
+    """Medley itself failed on the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,15 @@ def _merged(old: Condition | None, type_: str, draft: Draft, *, generation: int,
         type=type_,
         status=draft.status,
         reason=draft.reason,
-        message=_shortened(message),
+        message=as_written(message),
         observed_generation=generation,
         last_transition_time=old.last_transition_time if unchanged and old is not None else now,
     )
 
 
-def _shortened(message: str) -> str:
+def as_written(message: str) -> str:
+    """The message as an object holds it: fit for a terminal, and no longer than the API allows."""
+    message = printable(message)
     return message if len(message) <= MAX_MESSAGE_LENGTH else message[: MAX_MESSAGE_LENGTH - 1] + "…"
 
 

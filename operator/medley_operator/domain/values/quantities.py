@@ -7,9 +7,11 @@ a user's object add the object and the field.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 
-_QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkKMGTPE]i?)?$")
+_QUANTITY = re.compile(r"([+-]?[0-9.]{1,64})([eE][+-]?[0-9]{1,8}|[numkKMGTPE]i?)?")
+MOST_COUNT = 2**31 - 1
+"""Kubernetes' limit on replicas; no node has as many devices."""
 _SUFFIXES: dict[str, Decimal] = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
@@ -31,7 +33,7 @@ _SUFFIXES: dict[str, Decimal] = {
 
 def quantity(text: str | int | float) -> Decimal:
     """Value of a Kubernetes quantity ("4", "500m", "16Gi"). Raises ValueError."""
-    match = _QUANTITY.match(str(text))
+    match = _QUANTITY.fullmatch(str(text))
     if match is None:
         raise ValueError(f'"{text}" is not a Kubernetes quantity')
     number, suffix = match.group(1), match.group(2) or ""
@@ -39,7 +41,7 @@ def quantity(text: str | int | float) -> Decimal:
         if suffix[:1] in ("e", "E") and len(suffix) > 1 and suffix != "Ei":
             return Decimal(number + suffix)
         return Decimal(number) * _SUFFIXES.get(suffix, Decimal(1)) if suffix in _SUFFIXES or not suffix else _bad(text)
-    except InvalidOperation:
+    except DecimalException:
         return _bad(text)
 
 
@@ -47,9 +49,24 @@ def _bad(text: str | int | float) -> Decimal:
     raise ValueError(f'"{text}" is not a Kubernetes quantity')
 
 
+def whole_count(value: object) -> int | None:
+    """The whole number of things that `value` counts, from 0 to `MOST_COUNT`: a number of the API or a quantity ("8",
+    "1k"). None for anything else, since whoever wrote it, one object must not stop what counts others."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = quantity(value)
+    except ValueError:
+        return None
+    # Compared before it is made an integer: "1e99999999" would have as many digits.
+    if not 0 <= number <= MOST_COUNT or number != number.to_integral_value():
+        return None
+    return int(number)
+
+
 def scaled_quantity(text: str, factor: int) -> str:
     """`text` times `factor` in the same unit, so that "16Gi" for two GPUs reads "32Gi"."""
-    match = _QUANTITY.match(text)
+    match = _QUANTITY.fullmatch(text)
     if match is None:
         raise ValueError(f'"{text}" is not a Kubernetes quantity')
     number = Decimal(match.group(1)) * factor

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, ObjectMeta, RuntimeProfile
+from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
@@ -35,8 +36,32 @@ class ObjectKey:
     namespace: str
     name: str
 
+    @classmethod
+    def of(cls, kind: str, metadata: ObjectMeta) -> ObjectKey:
+        return cls(kind=kind, namespace=metadata.namespace, name=metadata.name)
+
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFault:
+    """A failure of this program on one object. `error` is type and message of what was raised, `trace` where; the trace
+    is for the log alone."""
+
+    about: ObjectKey
+    error: str
+    trace: str
+
+    @property
+    def refusal(self) -> Refusal:
+        where = f" -n {self.about.namespace}" if self.about.namespace else ""
+        return Refusal(
+            PlanReason.INTERNAL_ERROR,
+            f"Medley itself failed on this object ({self.error}). It leaves the object out, keeps the replicas that "
+            "run, and goes on with all others. Report it with the object's YAML: "
+            f"kubectl get {self.about.kind.lower()}{where} {self.about.name} -o yaml",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +140,7 @@ class Snapshot:
 
     @property
     def view(self) -> ActuatorView:
-        """What the actuator needs of it."""
+        """The part that the actuator needs."""
         return ActuatorView(
             services=self.services,
             rejected=self.rejected,
@@ -124,15 +149,14 @@ class Snapshot:
             autoscalers=self.autoscalers,
             pods=self.pods,
             at_seconds=self.at_seconds,
-            pods=self.pods,
             budgets="PodDisruptionBudget" not in self.unreadable,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ActuatorView:
-    """What the actuator sees: LLMServices with the statuses that they have now, objects of ours that do not parse, the
-    children of all, and Gateways.
+    """The sight of the actuator: LLMServices with the statuses that they have now, objects of ours that do not parse,
+    the children of all, and Gateways.
 
     `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
     """
@@ -146,8 +170,6 @@ class ActuatorView:
     pods: tuple[PodView, ...] = ()
     """As in `Snapshot`."""
     at_seconds: float = 0.0
-    pods: tuple[PodView, ...] = ()
-    """As those of `Snapshot`."""
     budgets: bool = True
     """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
 
@@ -275,3 +297,5 @@ class Decision:
     gauges: tuple[GaugeSample, ...] = ()
     wait_seconds: float | None = None
     releases: tuple[Release, ...] = ()
+    faults: tuple[ObjectFault, ...] = ()
+    """Services that this program failed on: nothing of theirs is written but a status that says so."""

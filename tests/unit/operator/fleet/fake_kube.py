@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.kube.client import Page, WatchEvent, WatchType
+from medley_operator.kube.client import Page, WatchEvent
 from medley_operator.kube.errors import Conflict, KubeError, NotFound
 from medley_operator.kube.resources import BY_KIND, GATEWAY_API, Resource
 
@@ -59,7 +59,9 @@ class FakeKubeClient:
     ) -> AsyncGenerator[WatchEvent, None]:
         """Nothing ever happens."""
         await asyncio.Event().wait()
-        yield WatchEvent(WatchType.BOOKMARK, {})
+        never: tuple[WatchEvent, ...] = ()
+        for event in never:
+            yield event
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         self._call("get", key.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,10 +24,11 @@ from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import Observed
+from medley_operator.fleet.table_queue import Wishes
 from medley_operator.kube.errors import Unavailable
 from medley_operator.kube.resources import LLM_SERVICES
 from medley_operator.metrics.exporter import Exporter, RoundOutcome
-from medley_planner.capacity import GridRatios, TableGroup, TableKey
+from medley_planner.capacity import GridRatios, TableGroup
 from medley_planner.check import Subject
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Plan, PlanStatus, Problem
@@ -167,7 +168,7 @@ class AtHand:
         self.come = come
         self.seen: list[Mapping[TableGroup, tuple[GridRatios, ...]]] = []
 
-    async def want(self, missing: tuple[TableKey, ...]) -> bool:
+    async def want(self, missing: Wishes, used: Collection[TableGroup] = ()) -> bool:
         if self.come:
             self.known = {group(): ()}
         return self.come

@@ -200,12 +200,12 @@ async def test_without_prometheus_the_way_out_is_named_and_no_error_counted() ->
 
 async def test_prometheus_is_asked_only_for_services_that_want_it() -> None:
     client, metrics = FakeKubeClient(), Metrics()
-    client.put(service_manifest("live", workload={"window": "2m"}))
+    client.put(service_manifest("live", workload={"window": "15m"}))
     static = {"requestsPerSecond": "1", "promptTokens": 10, "generationTokens": 10}
     client.put(service_manifest("fixed", workload={"source": "Static", "static": static}))
     client.put({"apiVersion": API_VERSION, "kind": "GPUPool", "metadata": {"name": "bad", "uid": "u"}, "spec": {}})
     seen = await look(client, metrics=metrics)
-    assert metrics.asked == [("demo", "live", 120)]
+    assert metrics.asked == [("demo", "live", 900)]
     assert metrics.served == ["live"], "the name that its engines serve under, where the spec gives no other"
     assert set(seen.snapshot.observations) == {("demo", "live")}
 

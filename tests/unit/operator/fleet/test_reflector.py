@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.fleet.reflector import GRACE_SECONDS, Followed, Reflector
+from medley_operator.fleet.reflector import GRACE_SECONDS, FollowedKind, Reflector
 from medley_operator.kube.client import Page, WatchEvent, WatchType
 from medley_operator.kube.errors import EXPIRED, Forbidden, KubeError, NotFound, Unavailable
 from medley_operator.kube.resources import DEPLOYMENTS, Resource
@@ -87,7 +87,7 @@ class Told:
 @asynccontextmanager
 async def reflecting(script: Script, told: Told) -> AsyncIterator[Reflector[str]]:
     """A reflector that has come to the end of the script."""
-    kind = Followed(DEPLOYMENTS, lambda manifest: str(manifest["v"]), label_selector="l", field_selector="f")
+    kind = FollowedKind(DEPLOYMENTS, lambda manifest: str(manifest["v"]), label_selector="l", field_selector="f")
     reflector = Reflector(script, kind, changed=told, clock=lambda: script.now, sleep=script.sleep, jitter=lambda: 1.0)
     task = asyncio.create_task(reflector.run())
     async with asyncio.timeout(5.0):
@@ -201,7 +201,7 @@ async def test_a_server_that_is_away_for_a_moment_is_no_reason_to_doubt_what_was
 
 
 async def test_before_the_first_list_there_is_an_error() -> None:
-    reflector = Reflector(Script(), Followed(DEPLOYMENTS, str), changed=Told())
+    reflector = Reflector(Script(), FollowedKind(DEPLOYMENTS, str), changed=Told())
     assert reflector.error is not None
     assert (reflector.synced, reflector.age_seconds) == (False, None)
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from medley_operator.domain.values.gauges import GaugeSample
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.exporter import COMPONENTS, Exporter, RoundOutcome
 
@@ -87,3 +89,14 @@ def test_lead_times_stay_once_they_were_seen() -> None:
         assert value(exporter, "lead_time_seconds", at) == seconds
     exporter.show([])
     assert value(exporter, "lead_time_seconds", at) == 95.0
+
+
+def test_a_hostile_label_makes_no_series_of_its_own() -> None:
+    exporter = Exporter()
+    hostile = 'x",service="other"} 1\n# HELP medley_forged f\nmedley_forged{a="\\'
+    exporter.show([sample("service_request_rate", ("demo", hostile), 1.0)])
+    exporter.service_failed(ServiceKey("demo", hostile))
+    families = list(text_string_to_metric_families(generate_latest(exporter.registry).decode()))
+    assert "medley_forged" not in {family.name for family in families}
+    found = [dict(each.labels) for family in families for each in family.samples if "service" in each.labels]
+    assert {labels["service"] for labels in found} == {hostile}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
+from medley_operator.metrics import observe as reading
+from medley_operator.metrics.observation import observe_live
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.queries import FigureRole
+from medley_operator.metrics.service_series import ServiceSeries
 from medley_planner.model import SizeSource
 from tests.unit.operator.metrics.fake_prometheus import (
     GENERATION_BUCKETS,
@@ -185,6 +190,30 @@ async def test_one_bad_service_does_not_touch_the_others() -> None:
         MetricsReason.INVALID,
         MetricsReason.MISSING,
     ]
+
+
+async def test_figures_that_the_operator_fails_on_are_their_own_services_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = observe_live
+
+    def odd(question: ServiceSeries, **figures: Any) -> Observation:
+        if question.key.namespace == "b":
+            raise OverflowError("int too large to convert to float")
+        return real(question, **figures)
+
+    monkeypatch.setattr(reading, "observe_live", odd)
+    good, bad = (ServiceKey(space, "llama") for space in "ab")
+    fake = FakePrometheus(
+        load=load_elements(*good) + load_elements(*bad),
+        prompt=prompt_elements(*good) + prompt_elements(*bad),
+        generation=generation_elements(*good) + generation_elements(*bad),
+    )
+    seen = await fake.reader().observe(
+        [ServiceQuery(namespace=space, name=name, window_seconds=WINDOW_SECONDS) for space, name in (good, bad)]
+    )
+    assert [seen[key].reason for key in (good, bad)] == [MetricsReason.FOUND, MetricsReason.INVALID]
+    assert "OverflowError" in seen[bad].message
 
 
 async def test_each_distinct_window_is_asked_for_on_its_own() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from medley_operator.domain.values import labels
 from medley_operator.metrics import queries
-from medley_operator.metrics.engine_names import VLLM
+from medley_operator.metrics.engine_names import EVERY_ENGINE, VLLM
+from medley_operator.metrics.observe import ServiceQuery
+from tests.unit.operator.metrics.fake_prometheus import GATEWAY_METRIC, FakePrometheus
 
 DATA = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).parents[5] / "shared" / "data"))
 SCRAPE = DATA / "vllm_0.32_metrics.txt"
@@ -64,3 +66,22 @@ def test_the_newest_name_of_each_role_is_what_vllm_exports() -> None:
         name = getattr(VLLM, role.name)[0]
         wanted = {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if role.name in HISTOGRAMS else {name}
         assert wanted <= exported
+
+
+HOSTILE = ('a"} or vector(1) #', ".*", "a|b", "a\\", "a\n", "${namespace}", "$1")
+
+
+async def test_no_text_of_a_tenant_gets_into_a_query() -> None:
+    """Neither names nor the model become a part of PromQL or of its regular expressions: only the window does."""
+    plain, hostile = FakePrometheus(), FakePrometheus()
+    await plain.reader(gateway_metric=GATEWAY_METRIC).observe([ServiceQuery("demo", "llama", 300, served_model="m")])
+    asked = [ServiceQuery(text, text, 300, served_model=text) for text in HOSTILE]
+    await hostile.reader(gateway_metric=GATEWAY_METRIC).observe(asked)
+    assert {form["query"] for _, form in hostile.asked} == {form["query"] for _, form in plain.asked} | {
+        queries.absence_query(EVERY_ENGINE)
+    }
+
+
+def test_names_are_quoted_in_messages() -> None:
+    text = queries.series_text("m", namespace='a"} or vector(1) #', service="b\\\n")
+    assert text == 'm{namespace="a\\"} or vector(1) #",medley_dev_service="b\\\\\\n"}'

@@ -18,6 +18,7 @@ from medley_operator.domain.values.snapshot import (
     Decision,
     FleetMemory,
     Manifest,
+    ObjectFault,
     ObjectKey,
     Observation,
     Snapshot,
@@ -48,6 +49,8 @@ class Round:
     steps: Steps
     at_seconds: float
     """The actuator's time."""
+    faults: tuple[ObjectFault, ...]
+    """Objects that the program failed on, in the whole round."""
 
     def candidate(self, name: str = "llama") -> ServiceCandidate:
         found = self.prepared.candidate(ServiceKey(make.NAMESPACE, name))
@@ -113,17 +116,21 @@ def run(
     memory: FleetMemory | None = None,
     *,
     failure: PlanFailure | None = None,
+    faulty: bool = False,
     now: str = make.NOW,
     steps: Steps | None = None,
     at_seconds: float = 0.0,
 ) -> Round:
+    """One round. `faulty`: the program fails on some object, and the firewall leaves it out."""
     before = memory if memory is not None else FleetMemory()
     prepared = prepare(snapshot, before)
     outcome: PlanOrFailure | None = failure
     if outcome is None and prepared.problem is not None:
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
         assert verify(prepared.problem, outcome) == ()
-    return concluded(snapshot, prepared, outcome, before, now=now, steps=steps, at_seconds=at_seconds)
+    done = concluded(snapshot, prepared, outcome, before, now=now, steps=steps, at_seconds=at_seconds)
+    assert (done.faults != ()) == faulty, done.faults
+    return done
 
 
 def concluded(
@@ -143,7 +150,8 @@ def concluded(
         for condition in write.status["conditions"]:
             shown = (condition["type"], condition["status"], condition["reason"])
             assert is_documented(write.key.kind, *shown), f"{shown} of {write.key.kind} is not in docs/reference.md"
-    return Round(snapshot, prepared, decision, conclusion.memory, after, at_seconds)
+    faults = (*prepared.faults, *conclusion.faults, *decision.faults)
+    return Round(snapshot, prepared, decision, conclusion.memory, after, at_seconds, faults)
 
 
 def act_until_quiet(
@@ -162,6 +170,7 @@ def act_until_quiet(
             gauges=decision.gauges,
             wait_seconds=decision.wait_seconds,
             releases=(*done.releases, *decision.releases),
+            faults=tuple({fault.about: fault for fault in (*done.faults, *decision.faults)}.values()),
         )
         if not (decision.applies or decision.deletes or decision.statuses):
             return done, steps
@@ -188,6 +197,7 @@ def follow(
     failure: PlanFailure | None = None,
     observations: Mapping[str, Observation] | None = None,
     forget: bool = False,
+    faulty: bool = False,
     now: str = make.LATER,
 ) -> Round:
     """The next round, after the earlier one was carried out. `forget`: the operator was restarted in between."""
@@ -197,7 +207,7 @@ def follow(
         snapshot = replace(snapshot, observations=by_key)
     memory, steps = (FleetMemory(), Steps()) if forget else (earlier.memory, earlier.steps)
     at_seconds = earlier.at_seconds + ROUND_SECONDS
-    return run(snapshot, memory, failure=failure, now=now, steps=steps, at_seconds=at_seconds)
+    return run(snapshot, memory, failure=failure, faulty=faulty, now=now, steps=steps, at_seconds=at_seconds)
 
 
 def rounds_until_deleted(earlier: Round, deployment: str) -> list[Round]:
@@ -212,11 +222,11 @@ def rounds_until_deleted(earlier: Round, deployment: str) -> list[Round]:
     raise AssertionError(f"{deployment} is not deleted")
 
 
-def settle(snapshot: Snapshot, memory: FleetMemory | None = None) -> Round:
+def settle(snapshot: Snapshot, memory: FleetMemory | None = None, *, faulty: bool = False) -> Round:
     """Rounds until nothing is written any more; the last one that wrote nothing is returned."""
-    current = run(snapshot, memory)
+    current = run(snapshot, memory, faulty=faulty)
     for _ in range(8):
-        current = follow(current)
+        current = follow(current, faulty=faulty)
         if is_quiet(current.decision):
             return current
     raise AssertionError(f"still writing: {current.decision.applies or current.decision.statuses}")

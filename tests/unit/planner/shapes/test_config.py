@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from medley_planner.shapes import BadConfig, Precision, bundled_shape, shape_from_config
+from medley_planner.shapes.config import MOST_DEPTH
 
 LLAMA_8B: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -77,6 +78,38 @@ def test_experts_with_shared_part_and_dense_first_layers() -> None:
         ({"is_encoder_decoder": True}, "is_encoder_decoder"),
         ({"architectures": ["BertModel"]}, "architectures"),
         ({"num_experts": 8}, "num_experts_per_tok"),
+        ({"hidden_size": 16}, "hidden_size"),
+        ({"hidden_size": -4096}, "hidden_size"),
+        ({"hidden_size": 10**400}, "hidden_size"),
+        ({"hidden_size": 4096.0}, "hidden_size"),
+        ({"num_hidden_layers": 320_000}, "num_hidden_layers"),
+        ({"intermediate_size": float("nan")}, "intermediate_size"),
+        ({"vocab_size": float("inf")}, "vocab_size"),
+        ({"vocab_size": [128256]}, "vocab_size"),
+        ({"num_key_value_heads": 64}, "num_key_value_heads"),
+        ({"num_key_value_heads": 5}, "num_key_value_heads"),
+        ({"num_experts": 8, "num_experts_per_tok": 9}, "num_experts_per_tok"),
+        ({"num_experts": 8, "num_experts_per_tok": 2, "first_k_dense_replace": 33}, "first_k_dense_replace"),
+        ({"num_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": -1}, "n_shared_experts"),
+        ({"layer_types": "sliding_attention", "sliding_window": 4096}, "layer_types"),
+        ({"layer_types": ["sliding_attention"], "sliding_window": -1}, "sliding_window"),
+        ({"layer_types": ["sliding_attention"], "sliding_window": 2**40}, "sliding_window"),
+        ({"max_position_embeddings": 2**60}, "max_position_embeddings"),
+        ({"rope_scaling": "yarn"}, "rope_scaling"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": "4"}}, "rope_scaling.factor"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": float("nan")}}, "rope_scaling.factor"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 1e999}}, "rope_scaling.factor"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 10**400}}, "rope_scaling.factor"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": -2}}, "rope_scaling.factor"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": True}}, "rope_scaling.factor"),
+        ({"rope_parameters": {"type": "linear", "factor": 0}, "rope_scaling": None}, "rope_parameters.factor"),
+        (
+            {"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": -1}},
+            "original_max_position_embeddings",
+        ),
+        ({"text_config": [1]}, "text_config"),
+        ({"architectures": "LlamaForCausalLM"}, "architectures"),
+        ({"architectures": [{"a": 1}]}, "architectures"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_key(change: dict[str, Any], key: str) -> None:
@@ -89,6 +122,20 @@ def test_what_cannot_be_read_is_refused_by_key(change: dict[str, Any], key: str)
 def test_unreadable_text_or_path(text: str) -> None:
     with pytest.raises(BadConfig):
         shape_from_config(text)
+
+
+@pytest.mark.parametrize("rope_type", [["yarn"], {"a": 1}, 4, None])
+def test_a_scaling_of_positions_of_no_known_type_stretches_nothing(rope_type: object) -> None:
+    config = {**LLAMA_8B, "rope_scaling": {"rope_type": rope_type, "factor": 4.0}}
+    assert shape_from_config(config).max_position == 131072
+
+
+def test_a_config_that_nests_deeply_is_refused() -> None:
+    nested: object = 1
+    for _ in range(MOST_DEPTH):
+        nested = [nested]
+    with pytest.raises(BadConfig, match=f"nests more than {MOST_DEPTH}"):
+        shape_from_config({**LLAMA_8B, "quantization_config": nested})
 
 
 def test_latent_attention_caches_one_vector_on_each_gpu() -> None:

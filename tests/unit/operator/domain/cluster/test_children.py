@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from medley_operator.domain.cluster.children import by_owner, gpus_by_pool, running_variants
-from medley_operator.domain.values.labels import key_of
+import pytest
+
+from medley_operator.domain.cluster.children import (
+    RunningVariant,
+    by_owner,
+    gpus_by_pool,
+    running_variant,
+    running_variants,
+)
+from medley_operator.domain.values.labels import LAYOUT, MANAGED_BY, MANAGED_BY_VALUE, POOL, VARIANT, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.engine.test_deployment import deployment
@@ -49,3 +57,28 @@ def test_what_a_service_that_does_not_parse_runs_is_counted() -> None:
     snapshot = make.snapshot(rejected=[unreadable], children={key: manifest})
     assert gpus_by_pool(by_owner(snapshot.view), except_uids=frozenset()) == {"l4": 8}
     assert by_owner(replace(snapshot.view, rejected=())) == {}
+
+
+def handmade(limits: dict[str, Any], *, replicas: object = 2, **status: object) -> Manifest:
+    labels = {MANAGED_BY: MANAGED_BY_VALUE, POOL: "l4", VARIANT: "l4", LAYOUT: "abcdefgh"}
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "made-by-hand", "namespace": "other", "labels": labels, "generation": 1},
+        "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"resources": {"limits": limits}}]}}},
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "gpus"),
+    [("1k", 1000), ("1", 1), (2, 2), ("2000m", 2), ("many", 0), ("1.5", 0), ("-1", 0), ("1e99999999", 0), (None, 0)],
+)
+def test_gpus_of_a_deployment_are_quantities_as_the_api_server_stores_them(limit: object, gpus: int) -> None:
+    manifest = handmade({"nvidia.com/gpu": limit, "memory": "16Gi", "cpu": "x"})
+    assert running_variant(manifest).gpus_per_replica == gpus
+    assert gpus_by_pool({"uid": {key_of(manifest): manifest}}, except_uids=frozenset()) == {"l4": 2 * gpus}
+
+
+def test_counts_that_are_no_numbers_are_the_apis_defaults() -> None:
+    odd = handmade({}, replicas=None, observedGeneration="x", readyReplicas=[1])
+    assert running_variant(odd) == RunningVariant("l4", "abcdefgh", "made-by-hand", "l4", 1, 0, 0, drained=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,9 @@ def test_what_others_leave_on_each_node(nodes: tuple[int, ...], taken: dict[int,
     assert sum(free) == max(sum(nodes) - sum(size * count for size, count in taken.items()), 0)
 
 
-def test_nodes_that_take_no_pod_are_no_stock() -> None:
-    node = make.node("a", pool_name="l4")
-    away = (replace(node, ready=False), replace(node, cordoned=True), replace(node, leaving=True))
-    state = pool_state(make.pool(nodes=None), [node, *away])
+@pytest.mark.parametrize("change", [{"ready": False}, {"cordoned": True}, {"leaving": True}])
+def test_nodes_that_take_no_pod_are_no_stock(change: dict[str, Any]) -> None:
+    there = make.node("a", pool_name="l4")
+    away = replace(make.node("b", pool_name="l4"), **change)
+    state = pool_state(make.pool(nodes=None), [there, away])
     assert (state.ready_nodes, state.stock_gpus) == (1, 4)

@@ -8,11 +8,16 @@ from collections.abc import Callable
 import pytest
 
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
-from medley_operator.domain.rollout.diff import differences, first_difference
+from medley_operator.domain.rollout.diff import differences
 from medley_operator.domain.rollout.httproute import render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service
 from medley_operator.domain.values.snapshot import Manifest
 from tests.unit.operator import factories as make
+
+
+def first_difference(desired: Manifest, observed: Manifest) -> str | None:
+    """Path of the first field that is not as we want it; None where nothing needs to be applied."""
+    return next((found.path for found in differences(desired, observed)), None)
 
 
 def deployment() -> Manifest:
@@ -145,7 +150,7 @@ def owned(fields: Manifest) -> Manifest:
 
 
 def test_what_we_set_before_and_not_now_is_a_difference() -> None:
-    env: Manifest = {
+    env: dict[str, dict[str, Manifest]] = {
         "f:env": {'k:{"name":"HF_TOKEN"}': {".": {}, "f:name": {}}, 'k:{"name":"OLD"}': {".": {}, "f:value": {}}}
     }
     containers = {"f:containers": {'k:{"name":"main"}': env}}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import pytest
 
 from medley_operator.api.v1alpha1.fields import figure_of
-from medley_operator.domain.values.quantities import quantity, scaled_quantity
+from medley_operator.domain.values.quantities import quantity, scaled_quantity, whole_count
 from medley_planner.units import money, rate, unit_price
 
 
@@ -52,3 +53,23 @@ def test_written_forms() -> None:
 def test_a_figure_of_a_status_that_is_none_counts_as_nothing(text: str) -> None:
     assert figure_of(text) == 0.0
     assert figure_of("4.25") == 4.25
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [("8", 8), (8, 8), ("1k", 1000), ("2e1", 20), ("1000m", 1), (4.0, 4), ("0", 0), (2**31 - 1, 2**31 - 1)],
+)
+def test_whole_counts(value: object, count: int) -> None:
+    assert whole_count(value) == count
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "many", "²", "8\n", "1.5", "500m", "-1", "1E", "1e99999999", "1e9999999999999999999", "9" * 5000),
+        *(2**31, math.nan, math.inf, True, None, [8], {"a": 1}),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_what_is_no_whole_count_is_none_and_raises_nothing(value: object) -> None:
+    assert whole_count(value) is None
