@@ -77,7 +77,7 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What services of one pass take from each other: names, and the first turn at a new profile."""
+    """The things that services of one pass take from each other: names, and the first turn at a new profile."""
 
     claims: Claims
     canaries: Canaries

@@ -139,7 +139,7 @@ def failure_status(failure: StartFailure) -> StartFailureStatus:
 
 
 def _remembered(row: StartFailureStatus) -> StartFailure:
-    """What the status says; a time that is none counts as past."""
+    """The failure that the status shows; a time that is none counts as past."""
     return StartFailure(
         variant=row.variant,
         pool=row.pool,

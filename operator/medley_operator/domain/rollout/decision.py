@@ -81,12 +81,12 @@ class ServiceDecision:
 
     @property
     def cost_per_hour(self) -> float:
-        """Of the plan."""
+        """Cost of the plan."""
         return sum(row.cost_per_hour for row in self.rows)
 
     @property
     def running_cost_per_hour(self) -> float:
-        """Of what runs."""
+        """Cost of the replicas that run."""
         return sum(row.running_cost_per_hour for row in self.rows)
 
 
