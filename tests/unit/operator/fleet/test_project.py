@@ -244,7 +244,7 @@ def test_plain_manifests_change_only_where_something_does() -> None:
 
 def test_what_we_set_before_and_not_now_is_seen_of_a_child_in_memory() -> None:
     """Without managed fields a variable that a profile does not give any more stayed in the pods for ever."""
-    fields = {"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}
+    fields: Manifest = {"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}
     managed = [{"manager": "medley", "operation": "Apply", "fieldsV1": fields}]
     held = {"metadata": {"name": "a", "managedFields": managed}, "spec": {"replicas": 1, "minReadySeconds": 9}}
     assert [each.path for each in differences({"spec": {"replicas": 1}}, plain(held))] == ["spec.minReadySeconds"]
