@@ -303,3 +303,26 @@ async def test_without_credentials_the_way_out_is_named(monkeypatch: pytest.Monk
     async with OfficialKubeClient() as client:
         with pytest.raises(Forbidden, match="set KUBECONFIG"):
             await listed(client, NODES)
+
+
+async def test_annotations_are_taken_from_the_pod_that_is_meant(
+    crds: Api, client: OfficialKubeClient, namespace: str
+) -> None:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "chat-1", "namespace": namespace, "annotations": {**PROTECTION, "team": "a"}},
+        "spec": {"containers": [{"name": "main", "image": "engine"}], "terminationGracePeriodSeconds": 0},
+    }
+    # The controller makes it, sooner or later.
+    crds.request("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}})
+    made = await client.apply(manifest, field_manager="kubelet")
+    key, taken = key_of(made), dict.fromkeys(PROTECTION)
+    with pytest.raises(Conflict):
+        await client.annotate(key, taken, uid="6a3c1b1e-0000-4000-8000-000000000000")
+    uid = made["metadata"]["uid"]
+    assert (await client.annotate(key, taken, uid=uid))["metadata"]["annotations"] == {"team": "a"}
+    assert (await client.annotate(key, taken, uid=uid))["metadata"]["annotations"] == {"team": "a"}
+    await client.delete(key, uid=uid)
+    with pytest.raises(NotFound):
+        await client.annotate(key, taken, uid=uid)

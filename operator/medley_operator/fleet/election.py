@@ -7,6 +7,7 @@ as long as its holder promised to renew it, and ours counts from when we asked f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -46,6 +47,8 @@ class Election:
     _lease: Manifest | None = field(default=None, init=False)
     _changed_at: float = field(default=0.0, init=False)
     _renewed_at: float | None = field(default=None, init=False)
+    _create_at: float = field(default=-math.inf, init=False)
+    """Where there is none: not before this time may it be made."""
 
     @property
     def holder(self) -> str:
@@ -54,6 +57,9 @@ class Election:
 
     def saw(self, lease: Manifest | None, *, now: float) -> None:
         """A look at the Lease ended now. None: there is none."""
+        if lease is None and self.holder not in ("", self.identity):
+            # Somebody deleted it, and its holder does not know yet.
+            self._create_at = now + self._promised_seconds()
         # The spec, not the resourceVersion: a label that somebody sets is no sign of life.
         if lease is None or self._lease is None or _spec(lease) != _spec(self._lease):
             self._changed_at = now
@@ -63,7 +69,7 @@ class Election:
 
     def next_step(self, now: float) -> LeaseStep:
         if self._lease is None:
-            return LeaseStep.CREATE
+            return LeaseStep.CREATE if now >= self._create_at else LeaseStep.WAIT
         free = self.holder in ("", self.identity) or now - self._changed_at > self._promised_seconds()
         return LeaseStep.WRITE if free else LeaseStep.WAIT
 

@@ -43,6 +43,20 @@ def test_where_there_is_no_lease_it_is_created() -> None:
     }
 
 
+def test_a_lease_that_somebody_deletes_is_its_holders_to_make_again() -> None:
+    """Two replicas led at once where the follower was the first to see that it was gone."""
+    follower = election()
+    follower.saw(lease("a_1"), now=100.0)
+    follower.saw(None, now=110.0)
+    follower.saw(None, now=112.0)
+    assert follower.next_step(124.9) is LeaseStep.WAIT
+    assert follower.next_step(125.0) is LeaseStep.CREATE
+    leader = election()
+    leader.wrote(lease("b_1"), asked_at=100.0, now=100.0)
+    leader.saw(None, now=101.0)
+    assert leader.next_step(101.0) is LeaseStep.CREATE
+
+
 def test_a_lease_is_over_when_we_saw_no_change_for_as_long_as_it_promises() -> None:
     one = election()
     one.saw(lease("a_1"), now=100.0)
