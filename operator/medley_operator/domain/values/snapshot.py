@@ -62,6 +62,10 @@ class MetricsReason(StrEnum):
     UNAVAILABLE = "PrometheusUnavailable"
     INVALID = "MetricsInvalid"
     """The series are there but make no sense (NaN, negative, decreasing histogram)."""
+    PARTIAL = "MetricsPartial"
+    """Prometheus sees fewer pods than are Ready."""
+    JUMP = "MetricsJump"
+    """The load is many times that of the plan, and not yet for a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,15 @@ class Observation:
     """The answer of Prometheus about one service: a demand, or why there is none.
 
     `samples` is the number of requests behind the figures; `message` says what was asked and answered. A service that
-    is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0.
+    is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0. `pods` are those that
+    Prometheus sees; None where it was not asked.
     """
 
     reason: MetricsReason
     demand: Demand | None = None
     samples: float = 0.0
     message: str = ""
+    pods: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
