@@ -12,6 +12,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService, LLMServiceStatus
 from medley_operator.domain.cluster.children import by_owner, gpus_by_pool
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.load.remembered import memory_status
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import PoolNodes, pool_nodes, round_gauges
 from medley_operator.domain.report.platform_status import (
@@ -77,8 +78,9 @@ def decide(
     events: list[EventNote] = []
     shown: list[tuple[ServiceDecision, LLMServiceStatus]] = []
     for result in outcomes:
-        status = service_status(result, now=now)
         service = result.candidate.service
+        kept = memory_status(_remembered(result), snapshot, before=service.status.memory)
+        status = service_status(result, now=now).model_copy(update={"memory": kept})
         if status != service.status:
             statuses.append(StatusWrite(key=_service_key(service), uid=service.metadata.uid, status=dump(status)))
         events.extend(service_events(result, status))
@@ -96,7 +98,7 @@ def decide(
         statuses=tuple(statuses),
         events=tuple(events),
         gauges=round_gauges(shown, pools, prepared.leads),
-        memory=replace(_remember(outcomes, memory), leads=prepared.leads),
+        memory=replace(_remember(outcomes), leads=prepared.leads),
     )
 
 
@@ -229,36 +231,34 @@ def _service_key(service: LLMService) -> ObjectKey:
     return ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)
 
 
-def _remember(outcomes: Sequence[ServiceDecision], memory: FleetMemory) -> FleetMemory:
-    return FleetMemory(services={result.candidate.key: _remembered(result, memory) for result in outcomes})
+def _remember(outcomes: Sequence[ServiceDecision]) -> FleetMemory:
+    return FleetMemory(services={result.candidate.key: _remembered(result) for result in outcomes})
 
 
-def _remembered(result: ServiceDecision, memory: FleetMemory) -> ServiceMemory:
-    uid = result.candidate.service.metadata.uid
+def _remembered(result: ServiceDecision) -> ServiceMemory:
     choice = result.candidate.choice
-    old = memory.services.get(result.candidate.key)
-    before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
-    had_metrics = before.had_metrics or (choice is not None and choice.had_metrics)
+    before = replace(result.candidate.memory, uid=result.candidate.service.metadata.uid)
     waits = result.candidate.waiting
     waiting_since = waits.since_seconds if waits is not None else None
-    if result.goal.kind is GoalKind.PLANNED and choice is not None:
-        return ServiceMemory(
-            uid=uid,
-            demand=choice.demand,
-            plan=result.goal.plan,
-            had_metrics=had_metrics,
-            drifting_since=choice.drifting_since,
-            falling_since=choice.falling_since,
-            basis=choice.basis,
-            forecaster=choice.forecaster,
-            waiting_since=waiting_since,
-        )
-    return ServiceMemory(
-        uid=uid,
-        demand=before.demand,
-        plan=before.plan,
-        had_metrics=had_metrics,
-        basis=before.basis,
-        forecaster=choice.forecaster if choice is not None else before.forecaster,
+    if choice is None:
+        return replace(before, drifting_since=None, falling_since=None, waiting_since=waiting_since)
+    seen = replace(
+        before,
+        had_metrics=before.had_metrics or choice.had_metrics,
+        drifting_since=None,
+        falling_since=None,
+        forecaster=choice.forecaster,
         waiting_since=waiting_since,
+        jump=choice.jump,
+        ready_lately=choice.ready_lately,
+    )
+    if result.goal.kind is not GoalKind.PLANNED:
+        return seen
+    return replace(
+        seen,
+        demand=choice.demand,
+        plan=result.goal.plan,
+        drifting_since=choice.drifting_since,
+        falling_since=choice.falling_since,
+        basis=choice.basis,
     )

@@ -13,8 +13,10 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.cluster.children import by_owner, ready_replicas
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times
+from medley_operator.domain.load.remembered import remembered
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
@@ -48,12 +50,14 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     speeds = known_speeds(snapshot, profiles, derates)
     estimate = Speed(derate=derates.estimated)
     leads = lead_times(snapshot, memory.leads)
+    owned = by_owner(snapshot.children)
     candidates = tuple(
         _candidate(
             service,
             snapshot,
             pools=pools,
-            memory=_memory_of(service, memory),
+            memory=_memory_of(service, memory, snapshot),
+            ready_replicas=ready_replicas(service, owned),
             speeds=speeds,
             estimate=estimate,
             leads=leads,
@@ -71,11 +75,12 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     )
 
 
-def _memory_of(service: LLMService, memory: FleetMemory) -> ServiceMemory:
-    """The memory of this very object; an object of the same name made anew starts without memory."""
+def _memory_of(service: LLMService, memory: FleetMemory, snapshot: Snapshot) -> ServiceMemory:
+    """The memory of this very object, after a restart that of its status; an object of the same name made anew starts
+    without."""
     found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
-    return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
+    return found if found is not None and found.uid == uid else remembered(uid, service.status, snapshot)
 
 
 def _candidate(
@@ -84,12 +89,15 @@ def _candidate(
     *,
     pools: Sequence[PoolState],
     memory: ServiceMemory,
+    ready_replicas: int,
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
     leads: LeadTimes,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
-    base = ServiceCandidate(service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas)
+    base = ServiceCandidate(
+        service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas, memory=memory
+    )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
     given = ServiceInput(
@@ -101,6 +109,7 @@ def _candidate(
         speeds=speeds,
         estimate=estimate,
         leads=leads,
+        ready_replicas=ready_replicas,
     )
     refusal = first_refusal(CHECKS, given)
     if refusal is not None and first_refusal(SPEC_CHECKS, given) is not None:

@@ -7,6 +7,7 @@ cluster may lack (the Gateway API) and what Prometheus does not say are part of 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -76,7 +77,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds."""
+    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, `wall_clock` in Unix seconds."""
 
     client: KubeClient
     metrics: MetricsSource | None
@@ -87,6 +88,7 @@ class Observer:
     """Absent: lead times are not measured."""
     history: HistorySource | None = None
     """Absent: rates of before the operator started are not asked for."""
+    wall_clock: Callable[[], float] = time.time
 
     async def observe(self) -> Observed:
         """Raises `KubeError` where any list fails; `NotFound` with the way out where Medley's CRDs are missing."""
@@ -115,6 +117,7 @@ class Observer:
             observations=observations,
             model_profiles=tuple(measured),
             at_seconds=self.clock(),
+            unix_seconds=self.wall_clock(),
             pods=pods,
             histories={
                 key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()

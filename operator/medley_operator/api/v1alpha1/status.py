@@ -11,6 +11,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
 from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 
 
 class Condition(ObservedModel):
@@ -272,6 +273,9 @@ class LLMServiceStatus(ObservedModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     plan: PlanStateStatus | None = None
+    memory: MemoryStatus | None = Field(
+        None, description="The operator's notes on the load, so that a restart forgets nothing. Not for other programs."
+    )
     conditions: Conditions
 
     @property

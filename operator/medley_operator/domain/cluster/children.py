@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
@@ -38,6 +39,16 @@ def by_owner(children: Children) -> dict[str, dict[ObjectKey, Manifest]]:
 
 def of_kind(children: Children, kind: str) -> dict[ObjectKey, Manifest]:
     return {key: manifest for key, manifest in children.items() if key.kind == kind}
+
+
+def ready_replicas(service: LLMService, owned: Mapping[str, Children]) -> int:
+    """Ready replicas of the service's own Deployments; `owned`: children by the uid of their controller."""
+    own = of_kind(owned.get(service.metadata.uid, {}), labels.DEPLOYMENT)
+    return sum(
+        int((manifest.get("status") or {}).get("readyReplicas") or 0)
+        for key, manifest in own.items()
+        if key.namespace == service.metadata.namespace
+    )
 
 
 def running_variants(own: Children) -> dict[str, RunningVariant]:

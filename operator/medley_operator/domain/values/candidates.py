@@ -13,7 +13,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason
+from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, MetricsReason, ServiceMemory
 from medley_planner.capacity import CapacityBasis, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
@@ -48,6 +48,9 @@ class DemandChoice:
     falling_since: float | None = None
     basis: LoadBasis | None = None
     now: LoadBasis | None = None
+    jump: LoadJump | None = None
+    """One that is not believed yet."""
+    ready_lately: tuple[tuple[float, int], ...] = ()
     forecaster: Forecaster = field(default_factory=Forecaster)
 
 
@@ -125,6 +128,8 @@ class ServiceCandidate:
     waiting: Waiting | None = None
     refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
+    memory: ServiceMemory = field(default_factory=lambda: ServiceMemory(uid=""))
+    """What was known of it before this round."""
 
     @property
     def key(self) -> ServiceKey:

@@ -107,6 +107,8 @@ class Snapshot:
     """Whether missing ones are being made."""
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
+    unix_seconds: float = 0.0
+    """The same, in Unix seconds: times that outlive the operator are kept in these."""
     pods: tuple[Manifest, ...] = ()
     """Pods of our Deployments, in rounds where one of them may have become Ready."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
@@ -125,6 +127,15 @@ class LoadBasis:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadJump:
+    """A load that became many times that of the plan: since when it is seen, and the load of the plan before it, in
+    prompt and generated tokens per second."""
+
+    since: float
+    from_tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceMemory:
     """The memory of one service between rounds: the demand that its plan was made for, and that plan.
 
@@ -132,6 +143,9 @@ class ServiceMemory:
     than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
     that is larger than what is forecast by more than the band. `basis` is the demand's, `forecaster` holds the rates
     that were measured. `waiting_since`: since when simulated capacities of the plan are missing; None where none are.
+    `jump`: one that is not believed yet. `ready_lately`: (since when, Ready replicas), oldest first.
+
+    The demand and what was doubted of it outlive the operator in `status.memory` (`load.remembered`).
     """
 
     uid: str
@@ -143,6 +157,8 @@ class ServiceMemory:
     basis: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)
     waiting_since: float | None = None
+    jump: LoadJump | None = None
+    ready_lately: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
