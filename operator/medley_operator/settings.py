@@ -35,6 +35,16 @@ class Settings:
 
     prometheus_url: str | None = None
     """Base URL of Prometheus; None: every service is planned from its static workload."""
+    prometheus_bearer_token_file: Path | None = None
+    prometheus_username: str = ""
+    prometheus_password_file: Path | None = None
+    """Login at Prometheus: a token, or a user with a password. Files are read anew when they change."""
+    prometheus_ca_file: Path | None = None
+    """Certificates (PEM) of the authorities that may vouch for Prometheus; None: public ones."""
+    prometheus_tenant: str = ""
+    """Tenant of Mimir, Cortex or Thanos, sent as X-Scope-OrgID."""
+    prometheus_matchers: str = ""
+    """Matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too."""
     gateway_size_metric: str = ""
     """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: not used."""
     resync_seconds: float = 30.0
@@ -72,6 +82,18 @@ class Settings:
             "--debounce-idle-seconds",
             self.debounce_idle_seconds,
             f"must not exceed --debounce-max-seconds ({self.debounce_max_seconds:g})",
+        )
+        _check(
+            bool(self.prometheus_username) == (self.prometheus_password_file is not None),
+            "--prometheus-username",
+            self.prometheus_username,
+            "must be set together with --prometheus-password-file",
+        )
+        _check(
+            self.prometheus_bearer_token_file is None or not self.prometheus_username,
+            "--prometheus-username",
+            self.prometheus_username,
+            "must not be set together with --prometheus-bearer-token-file",
         )
 
 
@@ -123,11 +145,28 @@ def _metric(flag: str, text: str) -> str:
     return text
 
 
-def _directory(flag: str, text: str) -> Path | None:
-    if not text:
-        return None
-    _check(Path(text).is_absolute(), flag, text, "must be an absolute path, such as /var/cache/medley, or empty")
-    return Path(text)
+def _path(example: str) -> Callable[[str, str], Path | None]:
+    def parse(flag: str, text: str) -> Path | None:
+        if not text:
+            return None
+        _check(Path(text).is_absolute(), flag, text, f"must be an absolute path, such as {example}, or empty")
+        return Path(text)
+
+    return parse
+
+
+def _matchers(flag: str, text: str) -> str:
+    one = r'[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\\n]|\\.)*"'
+    holds = re.fullmatch(rf"({one}(,{one})*)?", text) is not None
+    _check(holds, flag, text, 'must be matchers as in a Prometheus query, without braces, such as cluster="eu-1"')
+    return text
+
+
+def _word(flag: str, text: str) -> str:
+    _check(
+        re.fullmatch(r"[\x21-\x7e]{0,200}", text) is not None, flag, text, "must be at most 200 printable characters"
+    )
+    return text
 
 
 def _port(flag: str, text: str) -> int:
@@ -165,6 +204,21 @@ class _Flag:
 _FLAGS: dict[str, _Flag] = {
     "--prometheus-url": _Flag(
         _url, "base URL of Prometheus; without it, services are planned from their static workloads"
+    ),
+    "--prometheus-bearer-token-file": _Flag(
+        _path("/var/run/medley/token"), "file with the bearer token for Prometheus; read anew when it changes"
+    ),
+    "--prometheus-username": _Flag(_word, "user for Prometheus (basic authentication)"),
+    "--prometheus-password-file": _Flag(
+        _path("/var/run/medley/password"), "file with the password of that user; read anew when it changes"
+    ),
+    "--prometheus-ca-file": _Flag(
+        _path("/var/run/medley/ca.crt"),
+        "PEM file of the authorities of Prometheus's certificate; without it, public ones",
+    ),
+    "--prometheus-tenant": _Flag(_word, "tenant to ask for, sent as X-Scope-OrgID"),
+    "--prometheus-matchers": _Flag(
+        _matchers, 'matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too'
     ),
     "--gateway-size-metric": _Flag(
         _metric,
@@ -204,7 +258,7 @@ _FLAGS: dict[str, _Flag] = {
         "the operator's own namespace, where it stores its calibration; without it, nothing survives a restart",
     ),
     "--capacity-cache-dir": _Flag(
-        _directory,
+        _path("/var/cache/medley"),
         "directory for simulated capacity tables (default: the user's cache directory); empty: nothing is simulated, "
         "and capacities come from the closed form",
     ),

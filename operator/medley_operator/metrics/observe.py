@@ -126,14 +126,15 @@ class MetricsReader:
         }
 
     async def _answers(self, window: int, services: Sequence[ServiceQuery], now: float) -> _Answers:
+        matchers = self._prometheus.matchers
         expressions = [
-            load_query(self._names, window_seconds=window),
-            size_query(self._names.prompt, window_seconds=window),
-            size_query(self._names.generation, window_seconds=window),
-            engine_query(self._names, window_seconds=window),
+            load_query(self._names, window_seconds=window, matchers=matchers),
+            size_query(self._names.prompt, window_seconds=window, matchers=matchers),
+            size_query(self._names.generation, window_seconds=window, matchers=matchers),
+            engine_query(self._names, window_seconds=window, matchers=matchers),
         ]
         if self._gateway_metric:
-            expressions.append(gateway_query(self._gateway_metric, window_seconds=window))
+            expressions.append(gateway_query(self._gateway_metric, window_seconds=window, matchers=matchers))
         try:
             async with asyncio.TaskGroup() as tasks:
                 asked = [tasks.create_task(self._prometheus.vector(text, at=now)) for text in expressions]
@@ -182,7 +183,8 @@ class MetricsReader:
         if not services:
             return {}
         try:
-            absence = by_role(await self._prometheus.vector(absence_query(self._names), at=now))
+            query = absence_query(self._names, matchers=self._prometheus.matchers)
+            absence = by_role(await self._prometheus.vector(query, at=now))
         except MetricsError as error:
             return {service.key: _failed(error) for service in services}
         return {

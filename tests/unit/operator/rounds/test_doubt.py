@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, Observation, ServiceMemory
+from medley_operator.domain.values.snapshot import FleetMemory, MetricsReason, Observation, ServiceMemory
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.load.test_planned_rate import LIVE, STEP_SECONDS, jumpy
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, run, settle
@@ -218,3 +218,14 @@ def test_a_memory_that_makes_no_sense_is_none(memory: dict[str, Any]) -> None:
     done = run(replace(changed(steady.snapshot), services=(edited,)), FleetMemory())
     assert done.candidate().choice is not None
     assert done.candidate().choice.demand == make.demand(40.0)
+
+
+def test_the_message_is_the_current_cause_whatever_came_first() -> None:
+    """401, then a redirect, then an HTML page: the first text stayed, in the held plan's condition too."""
+    current = later(live(40.0), 120.0)
+    for cause in ("HTTP 401 Unauthorized: no", "HTTP 302 Found: no", "an HTML page", "not within 8 s"):
+        current = later(current, 30.0, make.lost(MetricsReason.UNAVAILABLE, f"Prometheus answered {cause}"))
+        assert cause in current.condition("MetricsAvailable").message
+        assert cause in current.condition("PlanReady").message
+    moved = later(current, 30.0, make.lost(MetricsReason.UNAVAILABLE, "Prometheus answered not within 9 s"))
+    assert is_quiet(moved.decision)
