@@ -21,7 +21,6 @@ from medley_operator.api.v1alpha1 import (
     RuntimeProfile,
     WorkloadSource,
 )
-from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.values.service_key import ServiceKey
@@ -44,6 +43,7 @@ from medley_operator.kube.resources import (
     Resource,
 )
 from medley_operator.metrics.history import Rates
+from medley_operator.metrics.lanes import asked_window
 from medley_operator.metrics.observe import ServiceQuery
 from medley_planner.capacity import EngineKey, Speed
 
@@ -186,9 +186,8 @@ def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
 
 
 def _window_seconds(service: LLMService) -> int:
-    """The window asked for, within the bounds that the domain checks (a bad one gets its own condition there)."""
-    asked = service.spec.workload.window_seconds
-    return round(min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS))
+    """One of the few windows that are asked for, whatever the spec says: a bad one gets its own condition elsewhere."""
+    return asked_window(service.spec.workload.window_seconds)
 
 
 def _names(items: Sequence[Manifest]) -> frozenset[tuple[str, str]]:

@@ -15,7 +15,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from medley_operator.metrics.credentials import Credentials
-from medley_operator.metrics.errors import PrometheusUnavailableError
+from medley_operator.metrics.errors import PrometheusUnavailableError, SlowAnswerError, TooLargeAnswerError
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 REQUEST_SECONDS = 8.0
@@ -166,12 +166,13 @@ class Prometheus:
                 body = await self._body(response)
                 status = response.status_code
         except TimeoutError as error:
-            raise PrometheusUnavailableError(
+            raise SlowAnswerError(
                 f"Prometheus {self.address} did not answer completely within {REQUEST_SECONDS:g} s; check its load"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             detail = self._credentials.hidden(str(error)) or "no detail"
-            raise PrometheusUnavailableError(
+            kind = SlowAnswerError if isinstance(error, httpx.TimeoutException) else PrometheusUnavailableError
+            raise kind(
                 f"Prometheus {self.address} cannot be queried ({type(error).__name__}: {detail}); check "
                 "--prometheus-url, its Service and its pods"
             ) from error
@@ -215,7 +216,7 @@ class Prometheus:
         async for part in response.aiter_bytes():
             body += part
             if len(body) > MAX_ANSWER_BYTES:
-                raise PrometheusUnavailableError(
+                raise TooLargeAnswerError(
                     f"Prometheus {self.address} answered more than {MAX_ANSWER_BYTES} bytes; give Medley a Prometheus "
                     "that scrapes only the engine pods it plans for",
                     retryable=False,
