@@ -16,10 +16,11 @@ from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.children import by_owner, ready_replicas
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times
+from medley_operator.domain.engine.arguments import speed_digest, user_flags
 from medley_operator.domain.load.remembered import remembered
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
-from medley_operator.domain.speed.speeds import known_speeds
+from medley_operator.domain.speed.speeds import KnownSpeeds, known_speeds
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
@@ -58,7 +59,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             pools=pools,
             memory=_memory_of(service, memory, snapshot),
             ready_replicas=ready_replicas(service, owned),
-            speeds=speeds,
+            speeds=_speeds_for(service, snapshot, speeds),
             estimate=estimate,
             leads=leads,
         )
@@ -81,6 +82,15 @@ def _memory_of(service: LLMService, memory: FleetMemory, snapshot: Snapshot) -> 
     found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
     return found if found is not None and found.uid == uid else remembered(uid, service.status, snapshot)
+
+
+def _speeds_for(service: LLMService, snapshot: Snapshot, speeds: KnownSpeeds) -> Mapping[EngineKey, Speed]:
+    """Those that hold for the arguments that its engines will have."""
+    name = service.spec.runtime.profile_ref
+    profile = next((profile for profile in snapshot.profiles if profile.metadata.name == name), None)
+    if profile is None:
+        return {}
+    return speeds.of(service.metadata.namespace, speed_digest(user_flags(service, profile), profile.spec.engine))
 
 
 def _candidate(

@@ -23,6 +23,7 @@ from medley_operator.api.v1alpha1 import (
 )
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.fleet.parse import parse_objects, ready_nodes
@@ -45,7 +46,7 @@ from medley_operator.kube.resources import (
 from medley_operator.metrics.history import Rates
 from medley_operator.metrics.lanes import asked_window
 from medley_operator.metrics.observe import ServiceQuery
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import Speed
 
 NO_PROMETHEUS = (
     "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
@@ -63,7 +64,7 @@ class MetricsSource(Protocol):
 
 
 class SpeedSource(Protocol):
-    async def speeds(self, snapshot: Snapshot) -> Mapping[EngineKey, Speed]: ...
+    async def speeds(self, snapshot: Snapshot) -> Mapping[LearnedKey, Speed]: ...
 
 
 @dataclass(frozen=True, slots=True)

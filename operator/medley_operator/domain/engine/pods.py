@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medley_operator.domain.engine.arguments import flags_of
+from medley_operator.domain.engine.arguments import flags_of, speed_digest
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
-from medley_planner.capacity import EngineKey, StepFactors, StepTime
+from medley_planner.capacity import StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.layout import Layout
 from medley_planner.refusal import Refusal
@@ -47,10 +48,13 @@ class EnginePods:
     shape: ModelShape
     run_as: RunAs
     settled: bool
+    namespace: str
+    arguments: str
+    """A digest of those that the layout does not hold."""
 
     @property
-    def key(self) -> EngineKey:
-        return EngineKey(self.shape.name, self.run_as.layout)
+    def key(self) -> LearnedKey:
+        return LearnedKey(self.shape.name, self.run_as.layout, arguments=self.arguments, namespace=self.namespace)
 
     def prior(self, factors: StepFactors) -> StepTime:
         """The estimated step time with its parts multiplied."""
@@ -58,7 +62,10 @@ class EnginePods:
 
 
 def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
-    """ReplicaSets by variant; a Deployment whose service, pool, profile or model is not known is left out."""
+    """ReplicaSets by variant; a Deployment whose service, pool, profile or model is not known is left out.
+
+    So is one that its service does not control: labels are anybody's to write.
+    """
     services = {ServiceKey.of(each): each for each in snapshot.services}
     pools = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
@@ -70,7 +77,9 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         service = services.get(ServiceKey(child.namespace, labels.label(manifest, labels.SERVICE)))
         gpu = pools.get(labels.label(manifest, labels.POOL))
         container = _container(manifest)
-        if service is None or gpu is None or container is None or not variant:
+        if service is None or labels.owner_uid(manifest) != service.metadata.uid:
+            continue
+        if gpu is None or container is None or not variant:
             continue
         profile = profiles.get(service.spec.runtime.profile_ref)
         shape = find_shape(service)
@@ -84,6 +93,8 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
             shape=shape,
             run_as=ran,
             settled=_settled(manifest) and container.get("image") == profile.spec.image,
+            namespace=child.namespace,
+            arguments=speed_digest(flags, profile.spec.engine),
         )
     return found
 

@@ -15,9 +15,10 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.views import NodeView
-from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
+from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
 from medley_planner.workload import Forecaster
@@ -98,7 +99,7 @@ class Snapshot:
     gateways: frozenset[tuple[str, str]] | None
     """(namespace, name) of each Gateway."""
     observations: Mapping[ServiceKey, Observation]
-    calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
+    calibrated: Mapping[LearnedKey, Speed] = field(default_factory=dict)
     """Speed of running engines, from their counters."""
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import pytest
 
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, MetricsReason, Observation, ServiceMemory
+from medley_planner.model import Demand
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.load.test_planned_rate import LIVE, STEP_SECONDS, jumpy
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, run, settle
@@ -45,6 +46,13 @@ def rates_of(memory: ServiceMemory) -> list[tuple[float, float]]:
 
 def replicas(played: Round, name: str = "llama") -> int:
     return sum(played.candidate(name).last_replicas.values())
+
+
+def planned(played: Round) -> Demand:
+    """The load that the round plans for."""
+    choice = played.candidate().choice
+    assert choice is not None
+    return choice.demand
 
 
 def partial(rate_rps: float, pods: int) -> Observation:
@@ -113,14 +121,11 @@ def test_a_jump_is_followed_a_step_far_until_it_was_seen_for_a_window() -> None:
     assert "MetricsJump" in jumped.reasons()
     for _ in range(9):
         jumped = later(jumped, 30.0)
-        assert jumped.candidate().choice is not None
-        assert jumped.candidate().choice.demand.rate_rps == 15.0
+        assert planned(jumped).rate_rps == 15.0
     restarted = later(jumped, 29.0, forget=True)
-    assert restarted.candidate().choice is not None
-    assert restarted.candidate().choice.demand.rate_rps == 15.0
+    assert planned(restarted).rate_rps == 15.0
     believed = later(restarted, 2.0)
-    assert believed.candidate().choice is not None
-    assert believed.candidate().choice.demand.rate_rps == 500.0
+    assert planned(believed).rate_rps == 500.0
     assert believed.condition("MetricsAvailable").reason == "MetricsFound"
 
 
@@ -166,9 +171,7 @@ def test_a_restarted_operator_makes_the_same_plan_of_the_same_load() -> None:
     running = later(steady, 30.0)
     assert is_quiet(running.decision)
     assert is_quiet(restarted.decision)
-    assert restarted.candidate().choice is not None
-    assert running.candidate().choice is not None
-    assert restarted.candidate().choice.demand == running.candidate().choice.demand
+    assert planned(restarted) == planned(running)
     plans = [each.decision.memory.services[ServiceKey(make.NAMESPACE, "llama")].plan for each in (running, restarted)]
     assert plans[0] is not None
     assert plans[1] is not None
@@ -181,23 +184,19 @@ def test_a_fall_goes_on_where_it_was_after_a_restart() -> None:
     falling = later(steady, 30.0, make.found(2.0))
     for _ in range(4):
         falling = later(falling, 60.0)
-        assert falling.candidate().choice is not None
-        assert falling.candidate().choice.demand == steady.candidate().choice.demand  # type: ignore[union-attr]
+        assert planned(falling) == planned(steady)
     restarted = later(falling, 30.0, forget=True)
-    assert restarted.candidate().choice is not None
-    assert restarted.candidate().choice.demand == steady.candidate().choice.demand  # type: ignore[union-attr]
+    assert planned(restarted) == planned(steady)
     # The forecast takes in a sample every two minutes: the fall began at the second of these rounds.
     fallen = later(restarted, 151.0)
-    assert fallen.candidate().choice is not None
-    assert fallen.candidate().choice.demand.rate_rps < 10.0
+    assert planned(fallen).rate_rps < 10.0
 
 
 def test_what_was_remembered_outlives_a_round_without_metrics_after_the_restart() -> None:
     steady = forecast()
     lost = later(steady, 30.0, make.lost(), forget=True)
     low = later(lost, 30.0, make.found(4.0))
-    assert low.candidate().choice is not None
-    assert low.candidate().choice.demand == steady.candidate().choice.demand  # type: ignore[union-attr]
+    assert planned(low) == planned(steady)
 
 
 @pytest.mark.parametrize(
@@ -216,8 +215,7 @@ def test_a_memory_that_makes_no_sense_is_none(memory: dict[str, Any]) -> None:
     status = {**service.status.model_dump(by_alias=True), "memory": memory}
     edited = type(service).model_validate({**service.model_dump(by_alias=True, exclude_none=True), "status": status})
     done = run(replace(changed(steady.snapshot), services=(edited,)), FleetMemory())
-    assert done.candidate().choice is not None
-    assert done.candidate().choice.demand == make.demand(40.0)
+    assert planned(done) == make.demand(40.0)
 
 
 def test_the_message_is_the_current_cause_whatever_came_first() -> None:
