@@ -80,7 +80,7 @@ class Credentials(httpx.Auth):
 
     @property
     def way_out(self) -> str:
-        """What to do about an answer that this one may not see what it asks for."""
+        """The way out where Prometheus refuses us."""
         if self.bearer_token_file is not None:
             return f"check that the token in {self.bearer_token_file} is valid and may query"
         if self.username:

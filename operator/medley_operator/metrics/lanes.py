@@ -38,7 +38,7 @@ def asked_window(seconds: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ServiceGroup:
     """Namespaces that are asked for together over one window. `apart`: because an answer was too large."""
 
     window_seconds: int
@@ -54,25 +54,25 @@ class Lanes:
     _apart: dict[int, list[frozenset[str]]] = field(default_factory=lambda: defaultdict(list))
     _resting: dict[int, tuple[float, MetricsError]] = field(default_factory=dict)
 
-    def groups(self, services: Sequence[Service]) -> list[tuple[Group, list[Service]]]:
+    def groups(self, services: Sequence[Service]) -> list[tuple[ServiceGroup, list[Service]]]:
         """All services, by what is asked for together."""
         by_window: dict[int, list[Service]] = defaultdict(list)
         for service in services:
             by_window[service.window_seconds].append(service)
-        found: list[tuple[Group, list[Service]]] = []
+        found: list[tuple[ServiceGroup, list[Service]]] = []
         for window, ours in sorted(by_window.items()):
             carved = self._apart[window]
             others = frozenset().union(*carved)
             rest = frozenset(service.namespace for service in ours) - others
-            groups = [Group(window, part, apart=True, matchers=_among(part)) for part in carved]
-            groups.append(Group(window, rest, apart=False, matchers=_among(rest) if carved else ""))
+            groups = [ServiceGroup(window, part, apart=True, matchers=_among(part)) for part in carved]
+            groups.append(ServiceGroup(window, rest, apart=False, matchers=_among(rest) if carved else ""))
             for group in groups:
                 members = [service for service in ours if service.namespace in group.namespaces]
                 if members:
                     found.append((group, members))
         return found
 
-    def too_large(self, group: Group) -> None:
+    def too_large(self, group: ServiceGroup) -> None:
         """Ask for the two halves of the group from the next round on, and for no other namespace with them."""
         parts = self._apart[group.window_seconds]
         names = sorted(group.namespaces)

@@ -27,7 +27,7 @@ from medley_operator.metrics.by_service import (
 )
 from medley_operator.metrics.engine_names import EVERY_ENGINE, EngineNames
 from medley_operator.metrics.errors import MetricsError, SlowAnswerError, TooLargeAnswerError
-from medley_operator.metrics.lanes import Group, Lanes
+from medley_operator.metrics.lanes import Lanes, ServiceGroup
 from medley_operator.metrics.observation import explain_absence, foreign_models, observe_live
 from medley_operator.metrics.prometheus import Prometheus, VectorSample
 from medley_operator.metrics.queries import (
@@ -44,7 +44,7 @@ from medley_operator.metrics.sizes import JointFigures
 LANE_SECONDS = 10.0
 """For all queries of one window."""
 QUERIES_AT_ONCE = 3
-"""Of one window."""
+"""The most queries of one window that run at once."""
 NOTHING = SizeFigures()
 NO_CACHES = CacheFigures()
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class MetricsReader:
             now = await self._prometheus.now()
         except MetricsError as error:
             return {service.key: _failed(error) for service in services}
-        parts: dict[int, list[tuple[Group, list[ServiceQuery]]]] = defaultdict(list)
+        parts: dict[int, list[tuple[ServiceGroup, list[ServiceQuery]]]] = defaultdict(list)
         for group, members in self._lanes.groups(services):
             parts[group.window_seconds].append((group, members))
         async with asyncio.TaskGroup() as tasks:
@@ -134,9 +134,9 @@ class MetricsReader:
         return observed | await self._explain(absent, now)
 
     async def _observe_window(
-        self, window: int, parts: Sequence[tuple[Group, list[ServiceQuery]]], *, now: float
+        self, window: int, parts: Sequence[tuple[ServiceGroup, list[ServiceQuery]]], *, now: float
     ) -> _Lane:
-        """What one window shows, part by part, within the time of a window; no failure is that of another window."""
+        """All that one window shows, part by part, within its own time; no failure is that of another window."""
         rested = self._lanes.resting(window, now=now)
         lane = _Lane(window, rests=rested is not None)
         everybody = [service for _, members in parts for service in members]
@@ -164,7 +164,7 @@ class MetricsReader:
         return lane
 
     async def _observe_group(
-        self, group: Group, services: Sequence[ServiceQuery], now: float
+        self, group: ServiceGroup, services: Sequence[ServiceQuery], now: float
     ) -> dict[ServiceKey, Observation]:
         """Observations of the services that have live series."""
         answers = await self._answers(group, services, now)
@@ -174,7 +174,7 @@ class MetricsReader:
             if FigureRole.NEWEST in answers.load.get(service.key, {}) or service.key in answers.strange
         }
 
-    async def _answers(self, group: Group, services: Sequence[ServiceQuery], now: float) -> _Answers:
+    async def _answers(self, group: ServiceGroup, services: Sequence[ServiceQuery], now: float) -> _Answers:
         window, fixed = group.window_seconds, self._prometheus.matchers
         matchers = ",".join(part for part in (fixed, group.matchers) if part)
         expressions = [

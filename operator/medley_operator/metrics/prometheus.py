@@ -191,7 +191,7 @@ class Prometheus:
         return body
 
     def _said(self, body: bytes) -> str:
-        """What an answer says of what is wrong, without secrets."""
+        """The words of an answer on what is wrong, without secrets."""
         if _is_html(body):
             return "an HTML page"
         try:

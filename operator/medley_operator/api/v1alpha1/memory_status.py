@@ -1,4 +1,4 @@
-"""What an operator writes into the status of an LLMService for the one that comes after it.
+"""The notes that an operator leaves in the status of an LLMService for the one that comes after it.
 
 Apart from the rest of the status, which is for people: nothing else should read this. `domain.load.remembered` writes
 and reads it.
@@ -12,7 +12,7 @@ from medley_operator.api.v1alpha1.base import ObservedModel
 
 
 class MemoryStatus(ObservedModel):
-    """What the next decisions need to know of the load, for an operator that starts anew."""
+    """The load as the next decisions need to know it, for an operator that starts anew."""
 
     requests_per_second: str = Field("0", description="Rate that the plan is made for, in full precision.")
     sizes: list[str] = Field(

@@ -1,4 +1,4 @@
-"""What a plan may not follow at once: a load that a part of the pods shows, and one that jumps. Pure.
+"""Loads that a plan may not follow at once: one that a part of the pods shows, and one that jumps. Pure.
 
 Doubt costs capacity or money, never requests: a load that only some pods show may raise a plan and not lower it, and a
 load that is many times that of the plan is followed a step far until it has been there for a whole window, so that two

@@ -1,4 +1,4 @@
-"""What decisions need to remember of a load, as the status keeps it: a restarted operator goes on where it was. Pure.
+"""The memory of a load that decisions need, as the status keeps it: a restarted operator goes on where it was. Pure.
 
 The status holds it in full precision, since a demand that differs in its last digit is another plan. Times are on the
 wall clock there and on the operator's own clock here. A doubt is written once it has lasted a minute, so that a load

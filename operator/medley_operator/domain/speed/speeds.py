@@ -22,7 +22,7 @@ NEAR = 1.25
 
 @dataclass(frozen=True, slots=True)
 class KnownSpeeds:
-    """What is known of engines. `calibrated`: from counters, by arguments, engine and namespace; `measured`: profiles,
+    """All knowledge of engines. `calibrated`: from counters, by arguments, engine and namespace; `measured`: profiles,
     which everybody believes."""
 
     calibrated: Mapping[str, Mapping[EngineKey, Mapping[str, Speed]]]

@@ -129,7 +129,7 @@ class ServiceCandidate:
     refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
     memory: ServiceMemory = field(default_factory=lambda: ServiceMemory(uid=""))
-    """What was known of it before this round."""
+    """Its memory from before this round."""
 
     @property
     def key(self) -> ServiceKey:

@@ -1,4 +1,4 @@
-"""What a calibration is of: an engine, as one namespace runs it.
+"""The key of a calibration: an engine, as one namespace runs it.
 
 Apart from the planner's key, because who reports a speed matters to whom it is believed by: counters are a tenant's to
 make up.
