@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.load.remembered import memory_status
 from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
 from medley_operator.domain.report.platform_status import (
     pool_status,
@@ -61,13 +62,17 @@ def conclude(
         if write is not None:
             statuses.append(write)
             events.extend(rejected_event(rejected))
+    remembered = {turn.candidate.key: _remembered(turn) for turn in rounds}
     intents = [
         ServiceIntent(
             candidate=turn.candidate,
             goal=turn.goal,
-            served=served_buckets(turn.candidate, _plan_in_force(turn, memory)),
+            served=served_buckets(turn.candidate, _plan_in_force(turn)),
             surge=_surge(turn, prepared, planned_gpus),
             same_model_as=_same_model_as(turn.candidate, first_by_model),
+            memory_status=memory_status(
+                remembered[turn.candidate.key], snapshot, before=turn.candidate.service.status.memory
+            ),
         )
         for turn in rounds
     ]
@@ -78,17 +83,15 @@ def conclude(
         stock_gpus={state.pool.metadata.name: state.stock_gpus for state in prepared.pools},
         gauges=fleet_gauges(pools, prepared.leads),
     )
-    remembered = {turn.candidate.key: _remembered(turn, memory) for turn in rounds}
     return Conclusion(intent, tuple(statuses), tuple(events), FleetMemory(services=remembered, leads=prepared.leads))
 
 
-def _plan_in_force(turn: ServiceRound, memory: FleetMemory) -> ServicePlan | None:
+def _plan_in_force(turn: ServiceRound) -> ServicePlan | None:
     """The new plan, or the last one where it was made for the same load."""
     if turn.goal.plan is not None:
         return turn.goal.plan
-    remembered, choice = memory.services.get(turn.candidate.key), turn.candidate.choice
-    same_load = remembered is not None and choice is not None and remembered.demand == choice.demand
-    return remembered.plan if remembered is not None and same_load else None
+    remembered, choice = turn.candidate.memory, turn.candidate.choice
+    return remembered.plan if choice is not None and remembered.demand == choice.demand else None
 
 
 def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, owned: Owned) -> dict[str, int]:
@@ -153,24 +156,28 @@ def _platform_statuses(
     return [write for write in [*pools, *profiles, *measured] if write is not None]
 
 
-def _remembered(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:
-    uid = turn.candidate.service.metadata.uid
-    choice = turn.candidate.choice
-    old = memory.services.get(turn.candidate.key)
-    before = old if old is not None and old.uid == uid else ServiceMemory(uid=uid)
-    waits = turn.candidate.waiting
+def _remembered(turn: ServiceRound) -> ServiceMemory:
+    choice, waits = turn.candidate.choice, turn.candidate.waiting
     kept = replace(
-        before,
-        had_metrics=before.had_metrics or (choice is not None and choice.had_metrics),
-        forecaster=choice.forecaster if choice is not None else before.forecaster,
+        turn.candidate.memory,
+        uid=turn.candidate.service.metadata.uid,
         waiting_since=waits.since_seconds if waits is not None else None,
         drifting_since=None,
         falling_since=None,
     )
-    if turn.goal.kind is not GoalKind.PLANNED or choice is None:
+    if choice is None:
         return kept
-    return replace(
+    seen = replace(
         kept,
+        had_metrics=kept.had_metrics or choice.had_metrics,
+        forecaster=choice.forecaster,
+        jump=choice.jump,
+        ready_lately=choice.ready_lately,
+    )
+    if turn.goal.kind is not GoalKind.PLANNED:
+        return seen
+    return replace(
+        seen,
         demand=choice.demand,
         plan=turn.goal.plan,
         drifting_since=choice.drifting_since,

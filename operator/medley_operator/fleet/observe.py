@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSource
-from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, Observation, Snapshot
 from medley_operator.fleet.cluster import ClusterView
@@ -34,8 +34,9 @@ from medley_operator.kube.resources import (
     Resource,
 )
 from medley_operator.metrics.history import Rates
+from medley_operator.metrics.lanes import asked_window
 from medley_operator.metrics.observe import ServiceQuery
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import Speed
 
 NO_PROMETHEUS = (
     "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
@@ -63,7 +64,7 @@ class MetricsSource(Protocol):
 
 
 class SpeedSource(Protocol):
-    async def speeds(self, snapshot: Snapshot) -> Mapping[EngineKey, Speed]: ...
+    async def speeds(self, snapshot: Snapshot) -> Mapping[LearnedKey, Speed]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,12 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds."""
+    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, `wall_clock` in Unix seconds."""
 
     cluster: Cluster
     metrics: MetricsSource | None
     clock: Callable[[], float]
     wall_clock: Callable[[], float] = time.time
-    """Unix seconds."""
     calibration: SpeedSource | None = None
     """Absent: engines are not calibrated."""
     history: HistorySource | None = None
@@ -209,6 +209,5 @@ def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
 
 
 def _window_seconds(service: LLMService) -> int:
-    """The window asked for, within the bounds that the domain checks (a bad one gets its own condition there)."""
-    asked = service.spec.workload.window_seconds
-    return round(min(max(asked, MIN_WINDOW_SECONDS), MAX_WINDOW_SECONDS))
+    """One of the few windows that are asked for, whatever the spec says: a bad one gets its own condition elsewhere."""
+    return asked_window(service.spec.workload.window_seconds)

@@ -106,7 +106,7 @@ def test_operator_values_are_the_defaults_of_the_settings() -> None:
         assert flag in defaults, f"--{flag} is not a setting of the operator"
         if value:
             assert str(values()["operator"][value]) == defaults[flag], flag
-    by_environment = {"capacity-cache-dir"}
+    by_environment = {"capacity-cache-dir", "prometheus-matchers"}
     assert {f for f in defaults if f not in ("bind-address", "port")} == set(used) | by_environment
     for flag in by_environment:
         assert f"name: MEDLEY_{flag.replace('-', '_').upper()}" in template

@@ -184,7 +184,7 @@ async def test_prometheus_is_asked_only_for_services_that_want_it() -> None:
     client.put(service_manifest("fixed", workload={"source": "Static", "static": static}))
     client.put({"apiVersion": API_VERSION, "kind": "GPUPool", "metadata": {"name": "bad", "uid": "u"}, "spec": {}})
     seen = await look(client, metrics=metrics)
-    assert metrics.asked == [("demo", "live", 120)]
+    assert metrics.asked == [("demo", "live", 300)]
     assert metrics.served == ["live"], "the name that its engines serve under, where the spec gives no other"
     assert set(seen.snapshot.observations) == {("demo", "live")}
 
