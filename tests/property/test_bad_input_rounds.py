@@ -282,7 +282,10 @@ pods = st.builds(
             "namespace": make.NAMESPACE,
             "uid": f"{created}{ready}{started}",
             "creationTimestamp": created,
-            "labels": {labels.SERVICE: "dirty", labels.POOL: "h100", labels.VARIANT: "h100"},
+            "labels": {
+                **{labels.SERVICE: "dirty", labels.POOL: "h100", labels.VARIANT: "h100"},
+                labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
+            },
         },
         "spec": {"nodeName": node, "containers": [{"name": "engine"}]},
         "status": {
@@ -307,7 +310,9 @@ pods = st.builds(
 def test_pods_with_broken_times(found: list[dict[str, Any]], created_at: float) -> None:
     node = replace(make.node("node-1", pool_name="h100", gpus=8), created_at=created_at)
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=LIVE), observations={"dirty": make.found()})
-    snapshot = replace(snapshot, nodes=(node,), pods=tuple(pod_view(each) for each in found))
+    views = tuple(view for each in found if (view := pod_view(each)) is not None)
+    assert len(views) == len(found), "ours are seen, whatever they say"
+    snapshot = replace(snapshot, nodes=(node,), pods=views)
     for decision in (each.decision for each in rounds(snapshot)):
         check_gauges(decision)
 

@@ -76,7 +76,7 @@ def pod_view(pod: Manifest) -> PodView | None:
         terminating="deletionTimestamp" in metadata,
         ended=ended,
         gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
-        restarts=sum(each.get("restartCount", 0) for each in status.get("containerStatuses") or []),
+        restarts=sum(_restarts(each) for each in status.get("containerStatuses") or []),
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,
     )
@@ -164,7 +164,7 @@ def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
 
 
 def _restarts(container: Mapping[str, Any]) -> int:
-    return int(container.get("restartCount", 0))
+    return int(container.get("restartCount") or 0)
 
 
 def _told(reason: str, message: object, since: object) -> PodTrouble:
