@@ -40,6 +40,7 @@ from medley_operator.kube.layer import Noted
 from medley_operator.leading import instance_name, lead, make_elector, timestamp
 from medley_operator.metrics.calibration import CalibrationReader
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
+from medley_operator.metrics.credentials import Credentials
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
@@ -219,8 +220,20 @@ def _tables(settings: Settings, stack: AsyncExitStack, *, changed: Callable[[], 
 async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus | None:
     if settings.prometheus_url is None:
         return None
-    client = await stack.enter_async_context(http_client())
-    return Prometheus(base_url=settings.prometheus_url, client=client)
+    credentials = Credentials(
+        bearer_token_file=settings.prometheus_bearer_token_file,
+        username=settings.prometheus_username,
+        password_file=settings.prometheus_password_file,
+        ca_file=settings.prometheus_ca_file,
+        tenant=settings.prometheus_tenant,
+    )
+    client = await stack.enter_async_context(http_client(credentials=credentials))
+    return Prometheus(
+        base_url=settings.prometheus_url,
+        client=client,
+        credentials=credentials,
+        matchers=settings.prometheus_matchers,
+    )
 
 
 async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:

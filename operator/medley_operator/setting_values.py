@@ -95,11 +95,26 @@ def as_metric(flag: str, text: str) -> str:
     return text
 
 
-def as_directory(flag: str, text: str) -> Path | None:
-    if not text:
-        return None
-    check(Path(text).is_absolute(), flag, text, "must be an absolute path, such as /var/cache/medley, or empty")
-    return Path(text)
+def as_path(example: str) -> Callable[[str, str], Path | None]:
+    def parse(flag: str, text: str) -> Path | None:
+        if not text:
+            return None
+        check(Path(text).is_absolute(), flag, text, f"must be an absolute path, such as {example}, or empty")
+        return Path(text)
+
+    return parse
+
+
+def as_matchers(flag: str, text: str) -> str:
+    one = r'[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\\n]|\\.)*"'
+    holds = re.fullmatch(rf"({one}(,{one})*)?", text) is not None
+    check(holds, flag, text, 'must be matchers as in a Prometheus query, without braces, such as cluster="eu-1"')
+    return text
+
+
+def as_word(flag: str, text: str) -> str:
+    check(re.fullmatch(r"[\x21-\x7e]{0,200}", text) is not None, flag, text, "must be at most 200 printable characters")
+    return text
 
 
 def as_port(flag: str, text: str) -> int:

@@ -14,19 +14,21 @@ from medley_operator.setting_values import (
     LOG_LEVELS,
     FleetMode,
     as_address,
-    as_directory,
     as_level,
+    as_matchers,
     as_metric,
     as_mode,
     as_name,
     as_namespace,
     as_number,
+    as_path,
     as_port,
     as_seconds,
     as_share,
     as_switch,
     as_url,
     as_whole,
+    as_word,
     check,
     variable,
 )
@@ -40,6 +42,16 @@ class Settings:
 
     prometheus_url: str | None = None
     """Base URL of Prometheus; None: every service is planned from its static workload."""
+    prometheus_bearer_token_file: Path | None = None
+    prometheus_username: str = ""
+    prometheus_password_file: Path | None = None
+    """Login at Prometheus: a token, or a user with a password. Files are read anew when they change."""
+    prometheus_ca_file: Path | None = None
+    """Certificates (PEM) of the authorities that may vouch for Prometheus; None: public ones."""
+    prometheus_tenant: str = ""
+    """Tenant of Mimir, Cortex or Thanos, sent as X-Scope-OrgID."""
+    prometheus_matchers: str = ""
+    """Matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too."""
     gateway_size_metric: str = ""
     """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: not used."""
     resync_seconds: float = 30.0
@@ -108,6 +120,18 @@ class Settings:
             self.lease_retry_seconds,
             f"must be shorter than --lease-renew-deadline-seconds ({self.lease_renew_deadline_seconds:g})",
         )
+        check(
+            bool(self.prometheus_username) == (self.prometheus_password_file is not None),
+            "--prometheus-username",
+            self.prometheus_username,
+            "must be set together with --prometheus-password-file",
+        )
+        check(
+            self.prometheus_bearer_token_file is None or not self.prometheus_username,
+            "--prometheus-username",
+            self.prometheus_username,
+            "must not be set together with --prometheus-bearer-token-file",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +143,22 @@ class _Flag:
 _FLAGS: dict[str, _Flag] = {
     "--prometheus-url": _Flag(
         as_url, "base URL of Prometheus; without it, services are planned from their static workloads"
+    ),
+    "--prometheus-bearer-token-file": _Flag(
+        as_path("/var/run/medley/token"), "file with the bearer token for Prometheus; read anew when it changes"
+    ),
+    "--prometheus-username": _Flag(as_word, "user for Prometheus (basic authentication)"),
+    "--prometheus-password-file": _Flag(
+        as_path("/var/run/medley/password"), "file with the password of that user; read anew when it changes"
+    ),
+    "--prometheus-ca-file": _Flag(
+        as_path("/var/run/medley/ca.crt"),
+        "PEM file of the authorities of Prometheus's certificate; without it, public ones",
+    ),
+    "--prometheus-tenant": _Flag(as_word, "tenant to ask for, sent as X-Scope-OrgID"),
+    "--prometheus-matchers": _Flag(
+        as_matchers,
+        'matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too',
     ),
     "--gateway-size-metric": _Flag(
         as_metric,
@@ -158,7 +198,7 @@ _FLAGS: dict[str, _Flag] = {
         "the operator's own namespace, where it stores its calibration; without it, nothing survives a restart",
     ),
     "--capacity-cache-dir": _Flag(
-        as_directory,
+        as_path("/var/cache/medley"),
         "directory for simulated capacity tables (default: the user's cache directory); empty: nothing is simulated, "
         "and capacities come from the closed form",
     ),

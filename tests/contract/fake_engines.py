@@ -96,12 +96,17 @@ class FakeGateway:
 
 @contextmanager
 def serve(engines: Mapping[str, FakeEngine | FakeGateway]) -> Iterator[ThreadingHTTPServer]:
-    """Serve each engine at `/<name>` on a free loopback port until the block ends."""
+    """Serve each engine at `/<name>` on a free loopback port until the block ends. One that is taken out of `engines`
+    meanwhile answers no scrape any more."""
     started = time.monotonic()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = engines[self.path.removeprefix("/")].text(time.monotonic() - started).encode()
+            engine = engines.get(self.path.removeprefix("/"))
+            if engine is None:
+                self.send_error(503)
+                return
+            body = engine.text(time.monotonic() - started).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))

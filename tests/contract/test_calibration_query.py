@@ -36,7 +36,7 @@ OLD_NAMES = {
 
 
 def pod(
-    name: str, *, scrapes: int, variant: str = "l4", job: str = "engines", times: float = 1.0
+    name: str, *, scrapes: int, variant: str = "l4", job: str = "engines", replica: str = "", times: float = 1.0
 ) -> list[dict[str, str]]:
     """The series of one pod's one target; a younger one begins later."""
     labels = {
@@ -48,6 +48,7 @@ def pod(
         "job": job,
         "instance": f"{name}:8000",
         "engine": "0",
+        **({"prometheus_replica": replica} if replica else {}),
     }
     late = f"_x{OLD - scrapes} " if scrapes < OLD else ""
     series = [(metric, f"{late}0+{growth * times:g}x{scrapes}", labels) for metric, growth in GROWTH.items()]
@@ -122,6 +123,11 @@ def check(folder: Path, series: list[dict[str, str]], samples: list[dict[str, ob
 def test_pods_are_summed_and_one_that_two_jobs_scrape_counts_once(tmp_path: Path) -> None:
     series = [*pod("a", scrapes=OLD), *pod("b", scrapes=OLD), *pod("b", scrapes=OLD, job="again")]
     check(tmp_path, series, expected("l4", pods=2))
+
+
+def test_a_pod_that_an_ha_pair_of_prometheis_scrapes_counts_once(tmp_path: Path) -> None:
+    pair = [series for replica in ("a", "b") for series in pod("a", scrapes=OLD, replica=replica)]
+    check(tmp_path, pair, expected("l4", pods=1))
 
 
 def test_young_pods_do_not_count(tmp_path: Path) -> None:

@@ -34,7 +34,13 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
     "everything": {
         "image": {"digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "registry"}],
-        "prometheus": {"url": "http://prometheus.monitoring:9090"},
+        "prometheus": {
+            "url": "http://prometheus.monitoring:9090",
+            "bearerToken": {"secretName": "prometheus-token"},
+            "ca": {"configMapName": "company-ca"},
+            "tenant": "team-a",
+            "matchers": 'cluster="eu-1"',
+        },
         "operator": {
             **{"resyncSeconds": 60, "logLevel": "debug", "extraEnv": [{"name": "A", "value": "b"}]},
             **{"mode": "Advisory", "kubeQps": 5.5, "kubeBurst": 7},
@@ -147,7 +153,8 @@ def test_template_of_everything(api: Api, tmp_path: Path) -> None:
     assert "--prometheus-url=http://prometheus.monitoring:9090" in container(objects)["args"]
     assert "--resync-seconds=60" in container(objects)["args"]
     kept = {"name": "MEDLEY_CAPACITY_CACHE_DIR", "value": "/var/cache/medley"}
-    assert container(objects)["env"] == [POD_NAME, kept, {"name": "A", "value": "b"}]
+    matchers = {"name": "MEDLEY_PROMETHEUS_MATCHERS", "value": 'cluster="eu-1"'}
+    assert container(objects)["env"] == [POD_NAME, kept, matchers, {"name": "A", "value": "b"}]
     assert pod["spec"]["affinity"] == {"nodeAffinity": {}}
     (policy,) = objects["NetworkPolicy"]
     assert policy["spec"]["podSelector"] == objects["Deployment"][0]["spec"]["selector"]
@@ -164,6 +171,19 @@ def test_template_of_everything(api: Api, tmp_path: Path) -> None:
     labels = ["medley.dev/service", "medley.dev/variant", "medley.dev/pool", "pod-template-hash"]
     assert pod_monitor["spec"]["podTargetLabels"] == labels
     assert objects["ServiceMonitor"][0]["metadata"]["labels"]["release"] == "prom"
+
+
+def test_a_login_at_prometheus_is_mounted_and_never_an_argument(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "everything")
+    volumes = {each["name"]: each for each in objects["Deployment"][0]["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["prometheus-token"]["secret"] == {"secretName": "prometheus-token"}
+    assert volumes["prometheus-ca"]["configMap"] == {"name": "company-ca"}
+    mounts = {each["name"]: each for each in container(objects)["volumeMounts"]}
+    for name, flag, key in (("token", "bearer-token", "token"), ("ca", "ca", "ca.crt")):
+        folder = f"/var/run/medley/prometheus-{name}"
+        assert mounts[f"prometheus-{name}"] == {"name": f"prometheus-{name}", "mountPath": folder, "readOnly": True}
+        assert f"--prometheus-{flag}-file={folder}/{key}" in container(objects)["args"]
+    assert "--prometheus-tenant=team-a" in container(objects)["args"]
 
 
 def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:
@@ -212,6 +232,8 @@ def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str)
         ({"operator": {"resyncSeconds": 0}}, "resyncSeconds"),
         ({"operator": {"replicas": 2}}, "replicas"),
         ({"prometheus": {"url": "prometheus:9090"}}, "url"),
+        ({"prometheus": {"basicAuth": {"username": "x"}}}, "basicAuth.secretName is needed"),
+        ({"prometheus": {"insecureSkipVerify": True}}, "insecureSkipVerify"),
         ({"podTemplate": {}}, "podTemplate"),
         ({"image": {"digest": "latest"}}, "digest"),
         ({"image": {"repository": ""}}, "image.repository is needed"),

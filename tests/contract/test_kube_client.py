@@ -13,6 +13,7 @@ from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.cluster.owner import Owner, adopted
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
+from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.rollout.diff import differences
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
 from medley_operator.domain.values.snapshot import EventNote, EventType, Manifest, ObjectKey, Snapshot, StatusWrite

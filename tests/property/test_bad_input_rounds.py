@@ -20,6 +20,7 @@ from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import Disposition
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.profile_judgement import Known
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -31,7 +32,7 @@ from medley_operator.domain.values.snapshot import (
 )
 from medley_operator.fleet.planning import plan_and_verify
 from medley_operator.fleet.project import pod_view
-from medley_planner.capacity import EngineKey, GridRatios, Speed, StepFactors, TableGroup
+from medley_planner.capacity import GridRatios, Speed, StepFactors, TableGroup
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.catalog import gpu
 from medley_planner.fleet_plan import FleetPlan
@@ -229,7 +230,7 @@ speeds = st.builds(
     kv_tokens=st.none() | st.sampled_from((0, 1, 15, 4096, 10**6, 10**15)),
 )
 keys = st.builds(
-    EngineKey,
+    LearnedKey,
     model=st.just(SMALL),
     layout=st.builds(
         Layout,
@@ -239,12 +240,14 @@ keys = st.builds(
         kv_format=st.sampled_from(KvFormat),
         engine_version=st.sampled_from(("0.32.0", "0.1", "")),
     ),
+    arguments=st.sampled_from(("", "1a2b3c4d")),
+    namespace=st.sampled_from(("", make.NAMESPACE, "other", "third")),
 )
 
 
 @given(st.dictionaries(keys, speeds, min_size=1, max_size=6))
 @few
-def test_speeds_that_were_told(calibrated: dict[EngineKey, Speed]) -> None:
+def test_speeds_that_were_told(calibrated: dict[LearnedKey, Speed]) -> None:
     snapshot = make.snapshot(CLEAN, make.service("dirty", spec=DIRTY_SPEC))
     rounds(replace(snapshot, calibrated=calibrated))
 
@@ -282,7 +285,10 @@ pods = st.builds(
             "namespace": make.NAMESPACE,
             "uid": f"{created}{ready}{started}",
             "creationTimestamp": created,
-            "labels": {labels.SERVICE: "dirty", labels.POOL: "h100", labels.MANAGED_BY: labels.MANAGED_BY_VALUE},
+            "labels": {
+                **{labels.SERVICE: "dirty", labels.POOL: "h100", labels.VARIANT: "h100"},
+                labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
+            },
         },
         "spec": {"nodeName": node, "containers": [{"name": "engine"}]},
         "status": {

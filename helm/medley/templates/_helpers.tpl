@@ -42,3 +42,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" $repository (default .Chart.AppVersion .Values.image.tag) }}
 {{- end }}
 {{- end }}
+
+{{/* Files of the login at Prometheus; empty where there is none. */}}
+{{- define "medley.prometheusTokenFile" -}}
+{{- with .Values.prometheus.bearerToken -}}
+{{- if .file }}{{ .file }}{{ else if .secretName }}/var/run/medley/prometheus-token/{{ .key }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "medley.prometheusPasswordFile" -}}
+{{- with .Values.prometheus.basicAuth -}}
+{{- if .username }}/var/run/medley/prometheus-password/{{ .key }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "medley.prometheusCaFile" -}}
+{{- with .Values.prometheus.ca -}}
+{{- if or .configMapName .secretName }}/var/run/medley/prometheus-ca/{{ .key }}{{ end -}}
+{{- end -}}
+{{- end }}

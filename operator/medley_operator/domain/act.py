@@ -240,6 +240,7 @@ def _outcome(
         gateways=view.gateways,
         same_model_as=turn.intent.same_model_as,
         pods=turn.pods,
+        memory_status=turn.intent.memory_status,
     )
     if not kept:
         waits = [each for each in (step.wait_seconds, writes.drift.wait_seconds) if each is not None]

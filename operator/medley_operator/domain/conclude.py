@@ -14,6 +14,7 @@ from medley_operator.api.v1alpha1 import GPUPool, ModelProfile, RuntimeProfile
 from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
+from medley_operator.domain.load.remembered import memory_status
 from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
 from medley_operator.domain.report.platform_status import (
     pool_status,
@@ -79,7 +80,7 @@ def conclude(
     """`outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
     owned, wall = by_owner(snapshot.view), Firewall()
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
-    concluded, lost = _concluded(staying, outcome, owned, memory, wall)
+    concluded, lost = _concluded(staying, outcome, owned, wall)
     planned_gpus = _planned_gpus(concluded, prepared, owned)
     first_by_model = _first_by_model(concluded)
     pools = pool_nodes(prepared, outcome)
@@ -97,6 +98,7 @@ def conclude(
             served=each.served,
             surge=_surge(each.round, prepared, planned_gpus),
             same_model_as=_same_model_as(each, first_by_model),
+            memory_status=memory_status(each.memory, snapshot, before=each.round.candidate.service.status.memory),
         )
         for each in concluded
     ]
@@ -124,7 +126,6 @@ def _concluded(
     staying: Sequence[ServiceCandidate],
     outcome: PlanOrFailure | None,
     owned: Owned,
-    memory: FleetMemory,
     wall: Firewall,
 ) -> tuple[list[_Concluded], list[InvalidObject]]:
     """The end of the round for each service: one that raises keeps what it runs; one that raises even then is not read
@@ -135,12 +136,12 @@ def _concluded(
 
     def planned(candidate: ServiceCandidate, own: Mapping[ObjectKey, Manifest]) -> _Concluded:
         turn = service_round(candidate, outcome, own, plans=plans)
-        served = served_buckets(turn.candidate, _plan_in_force(turn, memory))
-        return _Concluded(turn, _gpus(turn), served, served_model_name(candidate.service), _remembered(turn, memory))
+        served = served_buckets(turn.candidate, _plan_in_force(turn))
+        return _Concluded(turn, _gpus(turn), served, served_model_name(candidate.service), _remembered(turn))
 
     def kept(candidate: ServiceCandidate, own: Mapping[ObjectKey, Manifest], fault: ObjectFault) -> _Concluded:
         turn = kept_round(candidate, fault.refusal, own)
-        same = _known(turn, memory)
+        same = turn.candidate.memory
         return _Concluded(turn, _gpus(turn), frozenset(), served_model_name(candidate.service), same)
 
     for candidate in staying:
@@ -167,13 +168,12 @@ def _about_rejected(
     return None if write is None else (write, rejected_event(rejected))
 
 
-def _plan_in_force(turn: ServiceRound, memory: FleetMemory) -> ServicePlan | None:
+def _plan_in_force(turn: ServiceRound) -> ServicePlan | None:
     """The new plan, or the last one where it was made for the same load."""
     if turn.goal.plan is not None:
         return turn.goal.plan
-    remembered, choice = memory.services.get(turn.candidate.key), turn.candidate.choice
-    same_load = remembered is not None and choice is not None and remembered.demand == choice.demand
-    return remembered.plan if remembered is not None and same_load else None
+    remembered, choice = turn.candidate.memory, turn.candidate.choice
+    return remembered.plan if choice is not None and remembered.demand == choice.demand else None
 
 
 def _gpus(turn: ServiceRound) -> dict[str, int]:
@@ -252,28 +252,28 @@ def _platform_statuses(
     return [write for write in writes if write is not None]
 
 
-def _known(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:
-    """The memory of this very object."""
-    uid = turn.candidate.service.metadata.uid
-    found = memory.services.get(turn.candidate.key)
-    return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
-
-
-def _remembered(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:
-    before, choice = _known(turn, memory), turn.candidate.choice
-    waits = turn.candidate.waiting
+def _remembered(turn: ServiceRound) -> ServiceMemory:
+    choice, waits = turn.candidate.choice, turn.candidate.waiting
     kept = replace(
-        before,
-        had_metrics=before.had_metrics or (choice is not None and choice.had_metrics),
-        forecaster=choice.forecaster if choice is not None else before.forecaster,
+        turn.candidate.memory,
+        uid=turn.candidate.service.metadata.uid,
         waiting_since=waits.since_seconds if waits is not None else None,
         drifting_since=None,
         falling_since=None,
     )
-    if turn.goal.kind is not GoalKind.PLANNED or choice is None:
+    if choice is None:
         return kept
-    return replace(
+    seen = replace(
         kept,
+        had_metrics=kept.had_metrics or choice.had_metrics,
+        forecaster=choice.forecaster,
+        jump=choice.jump,
+        ready_lately=choice.ready_lately,
+    )
+    if turn.goal.kind is not GoalKind.PLANNED:
+        return seen
+    return replace(
+        seen,
         demand=choice.demand,
         plan=turn.goal.plan,
         drifting_since=choice.drifting_since,

@@ -15,7 +15,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.cluster.children import Owned, by_owner
+from medley_operator.domain.cluster.children import Owned, by_owner, ready_replicas
 from medley_operator.domain.cluster.pools import planner_pools, pool_state
 from medley_operator.domain.cluster.start_failures import (
     StartFailure,
@@ -24,7 +24,9 @@ from medley_operator.domain.cluster.start_failures import (
     start_failures,
 )
 from medley_operator.domain.cluster.startup import lead_times
+from medley_operator.domain.engine.arguments import speed_digest, user_flags
 from medley_operator.domain.firewall import Firewall, guarded
+from medley_operator.domain.load.remembered import remembered
 from medley_operator.domain.planner_input import (
     check_subjects,
     planner_problem,
@@ -33,7 +35,7 @@ from medley_operator.domain.planner_input import (
     taken_replicas,
 )
 from medley_operator.domain.speed.profiles import judge_profiles
-from medley_operator.domain.speed.speeds import known_speeds
+from medley_operator.domain.speed.speeds import KnownSpeeds, known_speeds
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
@@ -81,6 +83,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     speeds = known_speeds(snapshot, profiles, derates, wall)
     estimate = Speed(derate=derates.estimated)
     leads = lead_times(snapshot, memory.leads)
+    owned = by_owner(snapshot.view)
     pods_by_service = pods_of_services(snapshot.pods)
 
     def made(service: LLMService) -> ServiceCandidate:
@@ -88,8 +91,9 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             service,
             snapshot,
             pools=pools,
-            memory=_memory_of(service, memory),
-            speeds=speeds,
+            memory=_memory_of(service, memory, snapshot),
+            ready_replicas=ready_replicas(owned.get(service.metadata.uid, {})),
+            speeds=_speeds_for(service, snapshot, speeds),
             estimate=estimate,
             leads=leads,
             pods=pods_by_service.get(ServiceKey.of(service), ()),
@@ -99,7 +103,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
         _or_refused(service, wall.guard(ObjectKey.of("LLMService", service.metadata), partial(made, service)))
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    candidates, problem, subjects = _problem(candidates, pools, by_owner(snapshot.view), wall)
+    candidates, problem, subjects = _problem(candidates, pools, owned, wall)
     return Prepared(
         problem=problem,
         services=candidates,
@@ -162,11 +166,21 @@ def _problem(
     return sound, *made(sound)
 
 
-def _memory_of(service: LLMService, memory: FleetMemory) -> ServiceMemory:
-    """The memory of this very object; an object of the same name made anew starts without memory."""
+def _memory_of(service: LLMService, memory: FleetMemory, snapshot: Snapshot) -> ServiceMemory:
+    """The memory of this very object, after a restart that of its status; an object of the same name made anew starts
+    without."""
     found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
-    return found if found is not None and found.uid == uid else ServiceMemory(uid=uid)
+    return found if found is not None and found.uid == uid else remembered(uid, service.status, snapshot)
+
+
+def _speeds_for(service: LLMService, snapshot: Snapshot, speeds: KnownSpeeds) -> Mapping[EngineKey, Speed]:
+    """Those that hold for the arguments that its engines will have."""
+    name = service.spec.runtime.profile_ref
+    profile = next((profile for profile in snapshot.profiles if profile.metadata.name == name), None)
+    if profile is None:
+        return {}
+    return speeds.of(service.metadata.namespace, speed_digest(user_flags(service, profile), profile.spec.engine))
 
 
 def _candidate(
@@ -175,6 +189,7 @@ def _candidate(
     *,
     pools: Sequence[PoolState],
     memory: ServiceMemory,
+    ready_replicas: int,
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
     leads: LeadTimes,
@@ -186,6 +201,7 @@ def _candidate(
         service=service,
         disposition=Disposition.REJECTED,
         last_replicas=last_replicas,
+        memory=memory,
         start_failures=start_failures(service, pods, by_name, now=snapshot.unix_seconds),
     )
     if service.metadata.deletion_timestamp is not None:
@@ -199,6 +215,7 @@ def _candidate(
         speeds=speeds,
         estimate=estimate,
         leads=leads,
+        ready_replicas=ready_replicas,
     )
     refusal = first_refusal(CHECKS, given)
     if refusal is not None and first_refusal(SPEC_CHECKS, given) is not None:

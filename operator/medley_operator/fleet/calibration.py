@@ -15,12 +15,13 @@ from medley_operator.domain.engine.pods import EngineFigures, PodGroup, engine_p
 from medley_operator.domain.speed.calibration import KnownEngines, Turn, fold_sound, told_speeds
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP, config_map, read_config_map, worth_writing
 from medley_operator.domain.values.labels import CALIBRATION_FIELD_MANAGER
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.snapshot import ObjectKey, Snapshot
 from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.errors import MetricsError
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import Speed
 from medley_planner.capacity.calibrate import CalibrationState
 
 WRITE_SECONDS = 300.0
@@ -60,7 +61,7 @@ class Calibrator:
         self._asked_at: float | None = None
         self._wrote_at: float | None = None
 
-    async def speeds(self, snapshot: Snapshot) -> dict[EngineKey, Speed]:
+    async def speeds(self, snapshot: Snapshot) -> dict[LearnedKey, Speed]:
         """The factors that planning uses this round; learns from the last window where one has passed."""
         if not self._loaded:
             await self._load()
@@ -141,6 +142,7 @@ def _tell(turn: Turn) -> None:
     lost = turn.before is CalibrationState.CALIBRATED
     facts = {
         "engine": {"model": turn.engine.model, **turn.engine.layout.facts},
+        "namespace": turn.engine.namespace,
         "reason": turn.after.value,
         "before": turn.before.value,
         "error_share": round(turn.error, 3),

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSource
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, Observation, Snapshot
 from medley_operator.fleet.cluster import ClusterView
@@ -37,8 +38,9 @@ from medley_operator.kube.resources import (
     Resource,
 )
 from medley_operator.metrics.history import Rates
+from medley_operator.metrics.lanes import asked_window
 from medley_operator.metrics.observe import ServiceQuery
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import Speed
 
 NO_PROMETHEUS = (
     "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
@@ -66,7 +68,7 @@ class MetricsSource(Protocol):
 
 
 class SpeedSource(Protocol):
-    async def speeds(self, snapshot: Snapshot) -> Mapping[EngineKey, Speed]: ...
+    async def speeds(self, snapshot: Snapshot) -> Mapping[LearnedKey, Speed]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,12 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, in seconds."""
+    """`metrics` is None where no Prometheus is configured; `clock` is monotonic, `wall_clock` in Unix seconds."""
 
     cluster: Cluster
     metrics: MetricsSource | None
     clock: Callable[[], float]
     wall_clock: Callable[[], float] = time.time
-    """Unix seconds."""
     calibration: SpeedSource | None = None
     """Absent: engines are not calibrated."""
     history: HistorySource | None = None
@@ -204,7 +205,7 @@ def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:
         ServiceQuery(
             namespace=service.metadata.namespace,
             name=service.metadata.name,
-            window_seconds=round(service.spec.workload.window_seconds),
+            window_seconds=asked_window(service.spec.workload.window_seconds),
             served_model=served_model_name(service),
         )
         for service in services

@@ -41,6 +41,7 @@ _TOGETHER: Mapping[FigureRole, Callable[[float, float], float]] = {
     FigureRole.EARLIEST: min,
     FigureRole.SCRAPES: max,
     FigureRole.MODELS: max,
+    FigureRole.PODS: max,
 }
 """How figures of several models of one service are put together; others are added."""
 

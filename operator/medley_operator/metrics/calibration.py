@@ -39,7 +39,7 @@ class CalibrationReader:
 
     async def windows(self, *, window_seconds: int) -> dict[PodGroup, EngineFigures]:
         now = await self._prometheus.now()
-        query = calibration_query(self._names, window_seconds=window_seconds)
+        query = calibration_query(self._names, window_seconds=window_seconds, matchers=self._prometheus.matchers)
         return figures_of(await self._prometheus.vector(query, at=now), window_seconds=window_seconds)
 
 

@@ -7,13 +7,13 @@ from dataclasses import fields
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from medley_operator.domain.speed.calibration import KnownEngines, Skip
-from medley_planner.capacity import EngineKey
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_planner.capacity.calibrate import CalibrationState
 from medley_planner.capacity.speed import PARTS
 from medley_planner.capacity.window import SkipReason
 from medley_planner.layout import Layout
 
-ENGINE_LABELS = ("model", *(part.name for part in fields(Layout)))
+ENGINE_LABELS = ("namespace", "model", *(part.name for part in fields(Layout)), "arguments")
 
 
 class CalibrationExporter:
@@ -66,5 +66,5 @@ class CalibrationExporter:
         self._shown = labels
 
 
-def _labels(key: EngineKey) -> tuple[str, ...]:
-    return key.model, *key.layout.facts.values()
+def _labels(key: LearnedKey) -> tuple[str, ...]:
+    return key.namespace, key.model, *key.layout.facts.values(), key.arguments

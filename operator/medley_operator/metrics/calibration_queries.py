@@ -1,7 +1,7 @@
 """The one PromQL query of calibration: what the pods of each ReplicaSet did in the window. Pure.
 
-As in `queries`: only series of pods that Prometheus labelled as ours, of several targets of one pod the largest counts,
-and a rename is one more candidate. Pods are pooled per ReplicaSet, since all of one run the same engine. A pod counts
+As in `queries`: only series of pods that Prometheus labelled as ours, what several scrape of one pod counts once, and a
+rename is one more candidate. Pods are pooled per ReplicaSet, since all of one run the same engine. A pod counts
 once it was scraped for `MIN_POD_SECONDS`: before that it compiles and warms up.
 """
 
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from medley_operator.metrics.engine_names import EngineNames
+from medley_operator.metrics.engine_names import OWN_LABELS, EngineNames
 from medley_operator.metrics.queries import (
     BLOCK_TOKENS,
     BLOCKS,
     CACHE_TOKENS,
+    MODEL,
     NAMESPACE,
     REPLICA_SET,
-    SELECTOR,
     SERVICE,
     first_of,
+    selector,
     union,
 )
 from medley_planner.capacity.window import MIN_POD_SECONDS
@@ -44,19 +45,20 @@ class CounterRole(StrEnum):
     """1 for each size that a cache of a pod has; the size is in the labels."""
 
 
-def calibration_query(names: EngineNames, *, window_seconds: int) -> str:
+def calibration_query(names: EngineNames, *, window_seconds: int, matchers: str = "") -> str:
     """All figures of all ReplicaSets over the window."""
+    ours = selector(matchers)
     window = f"[{window_seconds}s]"
 
     def increase(candidates: tuple[str, ...], suffix: str = "") -> str:
-        return _pooled(names, first_of(candidates, lambda name: f"increase({name}{suffix}{SELECTOR}{window})"))
+        return _pooled(names, ours, first_of(candidates, lambda name: f"increase({name}{suffix}{ours}{window})"))
 
     def mean(candidates: tuple[str, ...]) -> str:
-        return _pooled(names, first_of(candidates, lambda name: f"avg_over_time({name}{SELECTOR}{window})"))
+        return _pooled(names, ours, first_of(candidates, lambda name: f"avg_over_time({name}{ours}{window})"))
 
     sizes = f"{GROUP}, {BLOCKS}, {BLOCK_TOKENS}, {CACHE_TOKENS}"
     parts = {
-        CounterRole.ENGINES: _pooled(names, first_of(names.running, lambda name: f"{name}{SELECTOR} * 0 + 1")),
+        CounterRole.ENGINES: _pooled(names, ours, first_of(names.running, lambda name: f"{name}{ours} * 0 + 1")),
         CounterRole.STEPS: increase(names.steps),
         CounterRole.PROMPT_TOKENS: increase(names.prompt_tokens),
         CounterRole.PREFIX_HITS: increase(names.prefix_hits),
@@ -67,15 +69,15 @@ def calibration_query(names: EngineNames, *, window_seconds: int) -> str:
         CounterRole.RUNNING: mean(names.running),
         CounterRole.WAITING: mean(names.waiting),
         CounterRole.KV_USAGE: mean(names.kv_usage),
-        CounterRole.CACHE: f"max by ({sizes}) ({first_of(names.cache_config, lambda name: name + SELECTOR)})",
+        CounterRole.CACHE: f"max by ({sizes}) ({first_of(names.cache_config, lambda name: name + ours)})",
     }
     return union(parts)
 
 
-def _pooled(names: EngineNames, expression: str) -> str:
+def _pooled(names: EngineNames, ours: str, expression: str) -> str:
     """Pods that are live, and were so long enough ago, each once, summed up."""
-    old = first_of(names.running, lambda name: f"{name}{SELECTOR} offset {MIN_POD_SECONDS:.0f}s")
-    live = first_of(names.running, lambda name: f"{name}{SELECTOR}")
-    target = f"sum by ({GROUP}, pod, job, instance) ({expression})"
+    old = first_of(names.running, lambda name: f"{name}{ours} offset {MIN_POD_SECONDS:.0f}s")
+    live = first_of(names.running, lambda name: f"{name}{ours}")
+    target = f"sum without ({', '.join((*OWN_LABELS, MODEL))}) ({expression})"
     counted = f"{target} and on ({NAMESPACE}, pod) ({old}) and on ({NAMESPACE}, pod) ({live})"
     return f"sum by ({GROUP}) (max by ({GROUP}, pod) ({counted}))"

@@ -12,6 +12,9 @@ from types import MappingProxyType
 
 from medley_planner.layout import EngineKind
 
+OWN_LABELS = ("engine", "finished_reason")
+"""Labels by which an engine splits one figure of one model into several series, which belong together."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineNames:

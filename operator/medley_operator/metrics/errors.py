@@ -39,6 +39,14 @@ class PrometheusUnavailableError(MetricsError):
     reason = MetricsReason.UNAVAILABLE
 
 
+class SlowAnswerError(PrometheusUnavailableError):
+    """The answer was not complete in time."""
+
+
+class TooLargeAnswerError(PrometheusUnavailableError):
+    """The answer has more bytes than are read."""
+
+
 class InvalidMetricsError(MetricsError):
     """The series are there but make no sense."""
 

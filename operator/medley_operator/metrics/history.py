@@ -59,7 +59,7 @@ class RateHistory:
     async def _window(self, window: int, now: float) -> dict[ServiceKey, Rates]:
         """The history of all services, by rates over this window; as far back as Prometheus answers."""
         parts: dict[ServiceKey, list[Rates]] = defaultdict(list)
-        query = rate_query(self._names, window_seconds=window)
+        query = rate_query(self._names, window_seconds=window, matchers=self._prometheus.matchers)
         end = now - SPACING_SECONDS
         for _ in range(MAX_SAMPLES // PART_SAMPLES):
             start = end - (PART_SAMPLES - 1) * SPACING_SECONDS

@@ -51,6 +51,7 @@ def observe_live(
 ) -> Observation:
     """The observation of a service that has live series. Raises a MetricsError where they do not give a demand."""
     load = _load(question, now=now, figures=figures)
+    pods = int(figures[FigureRole.PODS]) if FigureRole.PODS in figures else None
     window = f"the last {load.covered_seconds:.0f} s"
     if load.completed == 0:
         if load.in_flight > 0:
@@ -58,7 +59,7 @@ def observe_live(
                 f"{question.series(question.names.completed[0])} {question.where} shows no finished request in "
                 f"{window} while {load.in_flight:g} are in flight; sizes are known when the first one finishes"
             )
-        return Observation(reason=MetricsReason.FOUND, message=f"no request in {window}")
+        return Observation(reason=MetricsReason.FOUND, message=f"no request in {window}", pods=pods)
     try:
         demand, untold = demand_of(question, load, prompt=prompt, generation=generation, joint=joint)
     except BadHistogram as error:
@@ -70,6 +71,7 @@ def observe_live(
         reason=MetricsReason.FOUND,
         demand=demand,
         samples=load.completed,
+        pods=pods,
         message=f"{load.completed:.0f} requests finished in {window}, {load.rate_rps:.3g} req/s arrive"
         + (f"; joint sizes: {demand.size_source.value}, because {untold}" if untold else ""),
     )

@@ -1,7 +1,8 @@
 """Reads the demand of all services from Prometheus: a fixed number of requests per round, whatever their number.
 
 One request for Prometheus's own time, at which everything else is evaluated; four per distinct window, five where a
-gateway's counts are read; one more where a service has no live series, to find out why. Keeps nothing between rounds.
+gateway's counts are read; one more where a service has no live series, to find out why. A few of them run at once, and
+each window has its own time: `lanes` says who is asked for together, and is all that is kept between rounds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
@@ -25,7 +26,8 @@ from medley_operator.metrics.by_service import (
     several_models,
 )
 from medley_operator.metrics.engine_names import EVERY_ENGINE, EngineNames
-from medley_operator.metrics.errors import MetricsError
+from medley_operator.metrics.errors import MetricsError, SlowAnswerError, TooLargeAnswerError
+from medley_operator.metrics.lanes import Lanes, ServiceGroup
 from medley_operator.metrics.observation import explain_absence, foreign_models, observe_live
 from medley_operator.metrics.prometheus import Prometheus, VectorSample
 from medley_operator.metrics.queries import (
@@ -39,6 +41,10 @@ from medley_operator.metrics.queries import (
 from medley_operator.metrics.service_series import ServiceSeries
 from medley_operator.metrics.sizes import JointFigures
 
+LANE_SECONDS = 10.0
+"""For all queries of one window."""
+QUERIES_AT_ONCE = 3
+"""The most queries of one window that run at once."""
 NOTHING = SizeFigures()
 NO_CACHES = CacheFigures()
 log = logging.getLogger(__name__)
@@ -82,6 +88,16 @@ class _Answers:
         )
 
 
+@dataclass
+class _Lane:
+    """The observations of one window. `slow`: why it took too long, or None; `rests`: it was not asked."""
+
+    window_seconds: int
+    rests: bool = False
+    observations: dict[ServiceKey, Observation] = field(default_factory=dict)
+    slow: SlowAnswerError | None = None
+
+
 class MetricsReader:
     """`observe` answers for every service it is asked for, and raises for none.
 
@@ -92,6 +108,7 @@ class MetricsReader:
         self._prometheus = prometheus
         self._names = names
         self._gateway_metric = gateway_metric
+        self._lanes = Lanes()
 
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]:
         """Observations by (namespace, name). A failure becomes the reason and message of the services that it
@@ -102,41 +119,81 @@ class MetricsReader:
             now = await self._prometheus.now()
         except MetricsError as error:
             return {service.key: _failed(error) for service in services}
-        by_window: dict[int, list[ServiceQuery]] = defaultdict(list)
-        for service in services:
-            by_window[service.window_seconds].append(service)
+        parts: dict[int, list[tuple[ServiceGroup, list[ServiceQuery]]]] = defaultdict(list)
+        for group, members in self._lanes.groups(services):
+            parts[group.window_seconds].append((group, members))
         async with asyncio.TaskGroup() as tasks:
-            parts = [tasks.create_task(self._observe_window(*part, now)) for part in by_window.items()]
-        observed = {key: observation for part in parts for key, observation in part.result().items()}
+            asked = [tasks.create_task(self._observe_window(*part, now=now)) for part in parts.items()]
+        lanes = [task.result() for task in asked]
+        late = [(lane.window_seconds, lane.slow) for lane in lanes if lane.slow is not None]
+        if any(lane.slow is None and not lane.rests for lane in lanes):
+            for window, slow in late:
+                self._lanes.rest(window, slow, now=now)
+        observed = {key: observation for lane in lanes for key, observation in lane.observations.items()}
         absent = [service for service in services if service.key not in observed]
         return observed | await self._explain(absent, now)
 
     async def _observe_window(
-        self, window: int, services: Sequence[ServiceQuery], now: float
-    ) -> dict[ServiceKey, Observation]:
-        """Observations of the services that have live series, or of all of them where they could not be asked for."""
+        self, window: int, parts: Sequence[tuple[ServiceGroup, list[ServiceQuery]]], *, now: float
+    ) -> _Lane:
+        """All that one window shows, part by part, within its own time; no failure is that of another window."""
+        rested = self._lanes.resting(window, now=now)
+        lane = _Lane(window, rests=rested is not None)
+        everybody = [service for _, members in parts for service in members]
+        if rested is not None:
+            lane.observations = {service.key: _failed(rested) for service in everybody}
+            return lane
         try:
-            answers = await self._answers(window, services, now)
-        except MetricsError as error:
-            return {service.key: _failed(error) for service in services}
+            async with asyncio.timeout(LANE_SECONDS):
+                for group, members in parts:
+                    try:
+                        lane.observations |= await self._observe_group(group, members, now)
+                    except MetricsError as error:
+                        lane.observations |= {service.key: _failed(error) for service in members}
+                        if isinstance(error, TooLargeAnswerError):
+                            self._lanes.too_large(group)
+                        if isinstance(error, SlowAnswerError):
+                            lane.slow = error
+        except TimeoutError:
+            lane.slow = SlowAnswerError(
+                f"Prometheus {self._prometheus.address} did not answer the queries over {window} s within "
+                f"{LANE_SECONDS:g} s; check its load, or shorten spec.workload.window"
+            )
+            asked = lane.observations
+            lane.observations = {service.key: _failed(lane.slow) for service in everybody} | asked
+        return lane
+
+    async def _observe_group(
+        self, group: ServiceGroup, services: Sequence[ServiceQuery], now: float
+    ) -> dict[ServiceKey, Observation]:
+        """Observations of the services that have live series."""
+        answers = await self._answers(group, services, now)
         return {
             service.key: self._judge(service, answers, now)
             for service in services
             if FigureRole.NEWEST in answers.load.get(service.key, {}) or service.key in answers.strange
         }
 
-    async def _answers(self, window: int, services: Sequence[ServiceQuery], now: float) -> _Answers:
+    async def _answers(self, group: ServiceGroup, services: Sequence[ServiceQuery], now: float) -> _Answers:
+        window, fixed = group.window_seconds, self._prometheus.matchers
+        matchers = ",".join(part for part in (fixed, group.matchers) if part)
         expressions = [
-            load_query(self._names, window_seconds=window),
-            size_query(self._names.prompt, window_seconds=window),
-            size_query(self._names.generation, window_seconds=window),
-            engine_query(self._names, window_seconds=window),
+            load_query(self._names, window_seconds=window, matchers=matchers),
+            size_query(self._names.prompt, window_seconds=window, matchers=matchers),
+            size_query(self._names.generation, window_seconds=window, matchers=matchers),
+            engine_query(self._names, window_seconds=window, matchers=matchers),
         ]
         if self._gateway_metric:
-            expressions.append(gateway_query(self._gateway_metric, window_seconds=window))
+            expressions.append(gateway_query(self._gateway_metric, window_seconds=window, matchers=fixed))
+        few = asyncio.Semaphore(QUERIES_AT_ONCE)
+
+        async def ask(text: str) -> Sequence[VectorSample]:
+            async with few:
+                return await self._prometheus.vector(text, at=now)
+
         try:
             async with asyncio.TaskGroup() as tasks:
-                asked = [tasks.create_task(self._prometheus.vector(text, at=now)) for text in expressions]
+                asked = [tasks.create_task(ask(text)) for text in expressions]
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         served = {service.key: service.served_model for service in services}
@@ -190,7 +247,8 @@ class MetricsReader:
         if not services:
             return {}
         try:
-            absence = by_role(await self._prometheus.vector(absence_query(self._names), at=now))
+            query = absence_query(self._names, matchers=self._prometheus.matchers)
+            absence = by_role(await self._prometheus.vector(query, at=now))
         except MetricsError as error:
             return {service.key: _failed(error) for service in services}
         return {

@@ -1,7 +1,7 @@
 """A small client of Prometheus's HTTP API: instant and range queries, and nothing believed that was not checked.
 
 The `httpx.AsyncClient` comes from outside (`http_client` makes the one that the operator uses). Every failure becomes
-`PrometheusUnavailableError` with the address asked, without any credentials of it.
+`PrometheusUnavailableError` with the address asked, without any credentials of it, and with what is wrong now.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Literal
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from medley_operator.metrics.errors import PrometheusUnavailableError
+from medley_operator.metrics.credentials import Credentials
+from medley_operator.metrics.errors import PrometheusUnavailableError, SlowAnswerError, TooLargeAnswerError
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 REQUEST_SECONDS = 8.0
@@ -83,21 +84,30 @@ class _ErrorAnswer(BaseModel):
     error: str
 
 
-def http_client(*, timeout_seconds: float = 5.0) -> httpx.AsyncClient:
-    """The client to inject: no proxies or certificates from the environment, no redirects, few connections."""
+def http_client(*, timeout_seconds: float = 5.0, credentials: Credentials | None = None) -> httpx.AsyncClient:
+    """The client to inject: no proxies or certificates from the environment, no redirects, few connections.
+
+    Requests that wait for a connection wait as long as they may take in all: `metrics.observe` asks few at once.
+    """
     return httpx.AsyncClient(
+        verify=True if credentials is None else credentials.verify,
         trust_env=False,
         follow_redirects=False,
-        timeout=httpx.Timeout(timeout_seconds),
-        limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),
+        timeout=httpx.Timeout(timeout_seconds, pool=REQUEST_SECONDS),
+        limits=httpx.Limits(max_connections=16, max_keepalive_connections=4),
     )
 
 
 class Prometheus:
     """Prometheus at one base URL (a path prefix is kept)."""
 
-    def __init__(self, *, base_url: str, client: httpx.AsyncClient) -> None:
-        """Raises ValueError where `base_url` is not an http or https address."""
+    def __init__(
+        self, *, base_url: str, client: httpx.AsyncClient, credentials: Credentials | None = None, matchers: str = ""
+    ) -> None:
+        """Raises ValueError where `base_url` is not an http or https address.
+
+        `matchers`: which of its series are of this cluster, such as `cluster="eu-1"`, for those who make queries.
+        """
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError(
@@ -107,7 +117,10 @@ class Prometheus:
         """The address for messages, without credentials."""
         self._endpoint = url.copy_with(path=url.path.rstrip("/") + "/api/v1/query", query=None, fragment=None)
         self._range_endpoint = url.copy_with(path=self._endpoint.path + "_range", query=None, fragment=None)
+        self.matchers = matchers
         self._client = client
+        self._credentials = credentials or Credentials()
+        self._auth = credentials or httpx.USE_CLIENT_DEFAULT
 
     async def now(self) -> float:
         """Prometheus's own time in Unix seconds, so that a skew of our clock cannot make its data look old."""
@@ -148,32 +161,62 @@ class Prometheus:
         try:
             async with (
                 asyncio.timeout(REQUEST_SECONDS),
-                self._client.stream("POST", endpoint, data=form) as response,
+                self._client.stream("POST", endpoint, data=form, auth=self._auth) as response,
             ):
                 body = await self._body(response)
                 status = response.status_code
         except TimeoutError as error:
-            raise PrometheusUnavailableError(
+            raise SlowAnswerError(
                 f"Prometheus {self.address} did not answer completely within {REQUEST_SECONDS:g} s; check its load"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise PrometheusUnavailableError(
-                f"Prometheus {self.address} cannot be queried ({type(error).__name__}: {error or 'no detail'}); check "
+            detail = self._credentials.hidden(str(error)) or "no detail"
+            kind = SlowAnswerError if isinstance(error, httpx.TimeoutException) else PrometheusUnavailableError
+            raise kind(
+                f"Prometheus {self.address} cannot be queried ({type(error).__name__}: {detail}); check "
                 "--prometheus-url, its Service and its pods"
             ) from error
         if status != httpx.codes.OK:
             raise PrometheusUnavailableError(
-                f"Prometheus {self.address} answered HTTP {status}: {_quoted(body)}: {_way_out(status)}",
+                f"Prometheus {self.address} answered HTTP {status} {httpx.codes.get_reason_phrase(status)}: "
+                f"{self._said(body)}: {self._way_out(response)}",
                 retryable=status >= 500 or status in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT),
             )
+        if _is_html(body):
+            raise PrometheusUnavailableError(
+                f"the server at {self.address} answered with an HTML page and not as Prometheus's HTTP API does, maybe "
+                "a login page or another program; check --prometheus-url",
+                retryable=False,
+            )
         return body
+
+    def _said(self, body: bytes) -> str:
+        """The words of an answer on what is wrong, without secrets."""
+        if _is_html(body):
+            return "an HTML page"
+        try:
+            text = _ErrorAnswer.model_validate_json(body).error
+        except ValidationError:
+            text = body[: 4 * QUOTED_CHARACTERS].decode(errors="replace")
+        return " ".join(self._credentials.hidden(text).split())[:QUOTED_CHARACTERS] or "no text"
+
+    def _way_out(self, response: httpx.Response) -> str:
+        status = response.status_code
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return self._credentials.way_out
+        if 300 <= status < 400:
+            target = _target(response)
+            return f"Medley does not follow redirects; set --prometheus-url to the address it redirects to{target}"
+        if status == httpx.codes.NOT_FOUND:
+            return "set --prometheus-url to the base URL, without /api/v1"
+        return "see its log"
 
     async def _body(self, response: httpx.Response) -> bytes:
         body = bytearray()
         async for part in response.aiter_bytes():
             body += part
             if len(body) > MAX_ANSWER_BYTES:
-                raise PrometheusUnavailableError(
+                raise TooLargeAnswerError(
                     f"Prometheus {self.address} answered more than {MAX_ANSWER_BYTES} bytes; give Medley a Prometheus "
                     "that scrapes only the engine pods it plans for",
                     retryable=False,
@@ -193,19 +236,15 @@ class Prometheus:
         )
 
 
-def _quoted(body: bytes) -> str:
+def _is_html(body: bytes) -> bool:
+    return body[:QUOTED_CHARACTERS].lstrip().lower().startswith((b"<!doctype", b"<html"))
+
+
+def _target(response: httpx.Response) -> str:
+    """Where a redirect leads, without what may be secret of it."""
     try:
-        text = _ErrorAnswer.model_validate_json(body).error
-    except ValidationError:
-        text = body[: 4 * QUOTED_CHARACTERS].decode(errors="replace")
-    return " ".join(text.split())[:QUOTED_CHARACTERS] or "no text"
-
-
-def _way_out(status: int) -> str:
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return "let the operator's pods reach it without a login"
-    if 300 <= status < 400:
-        return "set --prometheus-url to the address it redirects to"
-    if status == httpx.codes.NOT_FOUND:
-        return "set --prometheus-url to the base URL, without /api/v1"
-    return "see its log"
+        target = response.url.join(response.headers.get("Location", ""))
+    except httpx.InvalidURL:
+        return ""
+    host = f"{target.scheme}://{target.netloc.decode(errors='replace').rpartition('@')[2]}"
+    return f" ({host[:QUOTED_CHARACTERS]})"

@@ -1,10 +1,11 @@
 """The fixed PromQL templates. They ask for all of our services at once; only the window and the engine's names vary.
 
 Three shapes matter. **Which series**: only those of pods that Prometheus labelled as ours, because routers re-export
-engine metrics under the engine's names. **What counts once**: series are summed per target (`job`, `instance`), of
-several targets of one pod the largest counts, and pods are summed per service, so that a pod scraped by two jobs is not
-counted twice. Models are kept apart by `model_name`: an endpoint may export several, of which one is the service's.
-**How names resolve**: `A or on (namespace, pod) B` takes B only for pods that do not export A.
+engine metrics under the engine's names, and of this cluster where fixed matchers say so. **What counts once**: series
+are summed over the labels by which an engine splits a figure (`engine_names.OWN_LABELS`). Whatever else tells series of
+one pod apart is who scraped it (`job`, `instance`, the replica of a Prometheus pair): of those the largest counts.
+Then pods are summed per service. Models are kept apart by `model_name`: an endpoint may export several, of which one is
+the service's. **How names resolve**: `A or on (namespace, pod) B` takes B only for pods that do not export A.
 
 Several figures come in one answer, told apart by the label `medley_role`, so that a round is a few requests. Pure.
 """
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-from medley_operator.metrics.engine_names import EngineNames
+from medley_operator.metrics.engine_names import OWN_LABELS, EngineNames
 
 ROLE = "medley_role"
 NAMESPACE = "namespace"
@@ -32,7 +33,8 @@ GATEWAY_NAMESPACE, GATEWAY_SERVICE = "medley_namespace", "medley_service"
 GATEWAY_PROMPT, GATEWAY_GENERATION = "prompt_le", "generation_le"
 """Labels of the gateway's counts. Not `namespace`: a collector's targets already have that label."""
 
-SELECTOR = f'{{{NAMESPACE}!="",{SERVICE}!="",pod!=""}}'
+ANONYMOUS = ("prometheus", "prometheus_replica", "prometheus_group", "replica", "__replica__", "thanos_replica")
+"""Labels that say which Prometheus took a sample, for series that are not of our pods: those of pods need no list."""
 PER_SERVICE = f"{NAMESPACE}, {SERVICE}"
 PER_MODEL = f"{PER_SERVICE}, {MODEL}"
 SEEN_WITHIN = "1h"
@@ -77,11 +79,13 @@ class FigureRole(StrEnum):
     PREFIX_HITS = "prefix_hits"
     PREFIX_QUERIES = "prefix_queries"
     """Prompt tokens found in the prefix cache, and looked up in it."""
+    PODS = "pods"
+    """Pods that are scraped now and export all figures of the load."""
     SEEN = "seen"
     """Series that had a sample in the last `SEEN_WITHIN`."""
     TARGETS = "targets"
     TARGETS_UP = "targets_up"
-    """Scrape targets of the service, and those whose last scrape succeeded."""
+    """Pods of the service that are scraped, and those whose last scrape succeeded."""
 
 
 def series_text(metric: str, *, namespace: str, service: str) -> str:
@@ -94,29 +98,38 @@ def coverage_step_seconds(window_seconds: int) -> int:
     return min(30, max(1, window_seconds // 60))
 
 
-def load_query(names: EngineNames, *, window_seconds: int) -> str:
+def selector(matchers: str = "") -> str:
+    """Series of our pods; `matchers` are further ones, such as `cluster="eu-1"`."""
+    return f'{{{NAMESPACE}!="",{SERVICE}!="",pod!=""{"," + matchers if matchers else ""}}}'
+
+
+def load_query(names: EngineNames, *, window_seconds: int, matchers: str = "") -> str:
     """All figures of the load but the sizes, per service."""
+    ours = selector(matchers)
     window = f"[{window_seconds}s]"
     steps = f"[{window_seconds}s:{coverage_step_seconds(window_seconds)}s]"
 
     def counted(candidates: tuple[str, ...], function: str) -> str:
-        return _per_service(first_of(candidates, lambda name: f"{function}({name}{SELECTOR}{window})"))
+        return _per_service(first_of(candidates, lambda name: f"{function}({name}{ours}{window})"))
 
     def live(candidates: tuple[str, ...]) -> str:
-        return _per_service(first_of(candidates, lambda name: f"{name}{SELECTOR}"))
+        return _per_service(first_of(candidates, lambda name: f"{name}{ours}"))
 
     def over_series(aggregate: str, template: str) -> str:
-        return (
-            f"{aggregate} by ({PER_MODEL}) ({first_of(names.running, lambda name: template.format(name + SELECTOR))})"
-        )
+        return f"{aggregate} by ({PER_MODEL}) ({first_of(names.running, lambda name: template.format(name + ours))})"
 
-    models = f"count by ({PER_MODEL}, pod) ({first_of(names.running, lambda name: f'{name}{SELECTOR}')})"
+    whole = f" and on ({NAMESPACE}, pod) ".join(
+        f"({first_of(candidates, lambda name: name + ours)})"
+        for candidates in (names.running, names.waiting, names.completed)
+    )
+    models = f"count by ({PER_MODEL}, pod) ({first_of(names.running, lambda name: f'{name}{ours}')})"
     return union(
         {
             FigureRole.NEWEST: over_series("max", "timestamp({})"),
             FigureRole.EARLIEST: over_series("min", f"min_over_time(timestamp({{}}){steps})"),
             FigureRole.SCRAPES: over_series("max", f"count_over_time({{}}{window})"),
             FigureRole.MODELS: f"max by ({PER_SERVICE}) (count by ({PER_SERVICE}, pod) ({models}))",
+            FigureRole.PODS: f"count by ({PER_SERVICE}) (count by ({PER_SERVICE}, pod) ({whole}))",
             FigureRole.COMPLETED: counted(names.completed, "increase"),
             FigureRole.RUNNING: live(names.running),
             FigureRole.WAITING: live(names.waiting),
@@ -126,21 +139,23 @@ def load_query(names: EngineNames, *, window_seconds: int) -> str:
     )
 
 
-def rate_query(names: EngineNames, *, window_seconds: int) -> str:
+def rate_query(names: EngineNames, *, window_seconds: int, matchers: str = "") -> str:
     """Requests per second that arrived per service, all its models together, if it was scraped all the window."""
+    ours = selector(matchers)
 
     def change(candidates: tuple[str, ...], function: str) -> str:
-        return _per_service(first_of(candidates, lambda name: f"{function}({name}{SELECTOR}[{window_seconds}s])"))
+        return _per_service(first_of(candidates, lambda name: f"{function}({name}{ours}[{window_seconds}s])"))
 
     parts = (change(names.completed, "increase"), change(names.running, "delta"), change(names.waiting, "delta"))
     return f"sum by ({PER_SERVICE}) ({' + '.join(parts)}) / {window_seconds}"
 
 
-def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
+def size_query(histograms: tuple[str, ...], *, window_seconds: int, matchers: str = "") -> str:
     """One size histogram over the window: buckets per service, ReplicaSet and edge, tokens per ReplicaSet."""
+    ours = selector(matchers)
 
     def increase(suffix: str) -> str:
-        return first_of(histograms, lambda name: f"increase({name}{suffix}{SELECTOR}[{window_seconds}s])")
+        return first_of(histograms, lambda name: f"increase({name}{suffix}{ours}[{window_seconds}s])")
 
     return union(
         {
@@ -150,16 +165,17 @@ def size_query(histograms: tuple[str, ...], *, window_seconds: int) -> str:
     )
 
 
-def engine_query(names: EngineNames, *, window_seconds: int) -> str:
+def engine_query(names: EngineNames, *, window_seconds: int, matchers: str = "") -> str:
     """Figures that show how sizes go together and what prefix caches save: KV caches, latencies, hits."""
+    ours = selector(matchers)
     window = f"[{window_seconds}s]"
 
     def increase(candidates: tuple[str, ...], suffix: str = "") -> str:
-        return _per_service(first_of(candidates, lambda name: f"increase({name}{suffix}{SELECTOR}{window})"))
+        return _per_service(first_of(candidates, lambda name: f"increase({name}{suffix}{ours}{window})"))
 
-    usage = first_of(names.kv_usage, lambda name: f"sum_over_time({name}{SELECTOR}{window})")
+    usage = first_of(names.kv_usage, lambda name: f"sum_over_time({name}{ours}{window})")
     sizes = ", ".join((PER_SERVICE, *REPLICA_SET, BLOCKS, BLOCK_TOKENS))
-    config = first_of(names.cache_config, lambda name: f"{name}{SELECTOR}")
+    config = first_of(names.cache_config, lambda name: f"{name}{ours}")
     return union(
         {
             FigureRole.KV_USAGE: _per_service(usage, *REPLICA_SET),
@@ -174,21 +190,23 @@ def engine_query(names: EngineNames, *, window_seconds: int) -> str:
     )
 
 
-def gateway_query(metric: str, *, window_seconds: int) -> str:
+def gateway_query(metric: str, *, window_seconds: int, matchers: str = "") -> str:
     """Requests of the window by service and by cell of prompt and generation size, as a gateway's log counts them."""
     labels = ", ".join((GATEWAY_NAMESPACE, GATEWAY_SERVICE, GATEWAY_PROMPT, GATEWAY_GENERATION))
-    selector = f'{{{GATEWAY_NAMESPACE}!="",{GATEWAY_SERVICE}!=""}}'
-    return f"sum by ({labels}) (increase({metric}{selector}[{window_seconds}s]))"
+    counted = f'{{{GATEWAY_NAMESPACE}!="",{GATEWAY_SERVICE}!=""{"," + matchers if matchers else ""}}}'
+    return f"sum by ({labels}) (max without ({', '.join(ANONYMOUS)}) (increase({metric}{counted}[{window_seconds}s])))"
 
 
-def absence_query(names: EngineNames) -> str:
+def absence_query(names: EngineNames, *, matchers: str = "") -> str:
     """Why a service may have no live series: whether it had some lately, and what became of its scrape targets."""
-    seen = first_of(names.running, lambda name: f"present_over_time({name}{SELECTOR}[{SEEN_WITHIN}])")
+    ours = selector(matchers)
+    up = f"max by ({PER_SERVICE}, pod) (up{ours})"
+    seen = first_of(names.running, lambda name: f"present_over_time({name}{ours}[{SEEN_WITHIN}])")
     return union(
         {
             FigureRole.SEEN: f"count by ({PER_SERVICE}) ({seen})",
-            FigureRole.TARGETS: f"count by ({PER_SERVICE}) (up{SELECTOR})",
-            FigureRole.TARGETS_UP: f"sum by ({PER_SERVICE}) (up{SELECTOR})",
+            FigureRole.TARGETS: f"count by ({PER_SERVICE}) ({up})",
+            FigureRole.TARGETS_UP: f"sum by ({PER_SERVICE}) ({up})",
         }
     )
 
@@ -200,7 +218,8 @@ def first_of(candidates: tuple[str, ...], expression: Callable[[str], str]) -> s
 
 def _per_service(expression: str, *more: str) -> str:
     service = ", ".join((PER_MODEL, *more))
-    return f"sum by ({service}) (max by ({service}, pod) (sum by ({service}, pod, job, instance) ({expression})))"
+    own = ", ".join(OWN_LABELS)
+    return f"sum by ({service}) (max by ({service}, pod) (sum without ({own}) ({expression})))"
 
 
 def union(parts: Mapping[Key, str]) -> str:

@@ -183,6 +183,11 @@ def variant_flags(engine: EngineKind, *, axes: tuple[Axis, ...] = AXES) -> froze
     return frozenset(flag for axis in axes for kind, flag in axis.engine_flags if kind is engine)
 
 
+def layout_flags(engine: EngineKind, *, axes: tuple[Axis, ...] = AXES) -> frozenset[str]:
+    """Flags whose values a `RunAs` holds: those that variants set, and that of the KV cache's format."""
+    return variant_flags(engine, axes=axes) | {_KV_FORMAT_FLAG[engine]}
+
+
 def run_as(flags: Flags, base: Layout, *, axes: tuple[Axis, ...] = AXES) -> RunAs | None:
     """How an engine runs, from all its flags and from what they do not say (`base`: GPU, engine, version).
 

@@ -120,3 +120,26 @@ def test_every_flag_is_in_the_reference() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     assert {action.option_strings[0] for action in parser._actions} == documented
+
+
+def test_a_login_at_prometheus_is_a_token_or_a_user_with_a_password() -> None:
+    chosen = parse("--prometheus-username", "medley", "--prometheus-password-file", "/run/password")
+    assert (chosen.prometheus_username, chosen.prometheus_password_file) == ("medley", Path("/run/password"))
+    with pytest.raises(BadSetting, match="together with --prometheus-password-file"):
+        parse("--prometheus-username", "medley")
+    with pytest.raises(BadSetting, match="must not be set together with --prometheus-bearer-token-file"):
+        parse(
+            *("--prometheus-username", "medley", "--prometheus-password-file", "/run/password"),
+            *("--prometheus-bearer-token-file", "/run/token"),
+        )
+
+
+@pytest.mark.parametrize("text", ["", 'cluster="eu-1"', 'cluster=~"eu-.+",env!="test"', r'a="b\"c"'])
+def test_matchers_are_taken_as_prometheus_writes_them(text: str) -> None:
+    assert parse("--prometheus-matchers", text).prometheus_matchers == text
+
+
+@pytest.mark.parametrize("text", ["cluster=eu", '{cluster="eu"}', 'a="b"} or up{c="d"', 'a="b",', 'a="b\n"'])
+def test_matchers_that_would_be_another_query_are_refused(text: str) -> None:
+    with pytest.raises(BadSetting, match="without braces"):
+        parse("--prometheus-matchers", text)

@@ -50,6 +50,7 @@ from medley_operator.api.v1alpha1.kinds import (
     ObjectMeta,
     RuntimeProfile,
 )
+from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.model_profile import (
     MAX_POINTS,
     KvPrecision,
@@ -165,6 +166,7 @@ __all__ = [
     "LoadStatus",
     "MeasuredPoint",
     "MeasuredPrecision",
+    "MemoryStatus",
     "ModelPrecision",
     "ModelProfile",
     "ModelProfileSpec",

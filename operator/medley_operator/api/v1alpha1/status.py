@@ -11,6 +11,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
 from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 
 
@@ -281,6 +282,9 @@ class LLMServiceStatus(ObservedModel):
         default_factory=list,
         description="Variants whose replicas cannot start: plans go elsewhere until the time given.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["variant"]},
+    )
+    memory: MemoryStatus | None = Field(
+        None, description="The operator's notes on the load, so that a restart forgets nothing. Not for other programs."
     )
     conditions: Conditions
 

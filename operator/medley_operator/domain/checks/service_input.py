@@ -36,6 +36,8 @@ class ServiceInput:
     speeds: Mapping[EngineKey, Speed]
     estimate: Speed
     leads: LeadTimes
+    ready_replicas: int = 0
+    """Those of the service's own Deployments."""
 
     @cached_property
     def named_profile(self) -> RuntimeProfile | None:
@@ -62,6 +64,7 @@ class ServiceInput:
             at_seconds=self.snapshot.at_seconds,
             lead_seconds=longest_startup_seconds(self.service, self.profile, self.pools, self.leads),
             history=self.snapshot.histories.get(key, ()),
+            ready_replicas=self.ready_replicas,
         )
 
     @cached_property

@@ -31,10 +31,10 @@ class RunningVariant:
     gpus_per_replica: int
     drained: bool
     paused: bool = False
+    """Its replicas stay as they are until a person resumes it."""
     updated: int = 0
     failure: str = ""
     stalled: bool = False
-    """Its replicas stay as they are until a person resumes it."""
 
 
 Children = Mapping[ObjectKey, Manifest]
@@ -93,6 +93,11 @@ def running_variants(own: Children, layouts: Mapping[str, str] | None = None) ->
         name = each.name if bears else f"{each.name}{_LAYOUT_MARK}{each.layout or 'former'}"
         found[name] = replace(each, name=name)
     return dict(sorted(found.items()))
+
+
+def ready_replicas(own: Children) -> int:
+    """Ready replicas of a service's `own` Deployments, whatever their layout."""
+    return sum(running_variant(manifest).ready for manifest in of_kind(own, labels.DEPLOYMENT).values())
 
 
 _LAYOUT_MARK = "@"

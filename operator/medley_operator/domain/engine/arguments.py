@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +12,7 @@ from medley_operator.domain.engine.model_source import engine_location
 from medley_operator.domain.engine.programs import PROGRAMS, EngineStart
 from medley_operator.domain.values.labels import HTTP_PORT
 from medley_planner.layout import EngineKind
-from medley_planner.variants import Flags, variant_flags
+from medley_planner.variants import Flags, layout_flags, variant_flags
 
 
 def reserved_flags(engine: EngineKind) -> frozenset[str]:
@@ -32,6 +34,16 @@ def flags_of(arguments: Iterable[str]) -> Flags:
 def user_flags(service: LLMService, profile: RuntimeProfile) -> Flags:
     """The arguments of profile and service, beside those that Medley sets."""
     return flags_of(_user_args(profile.spec.args, service.spec.runtime.args))
+
+
+def speed_digest(flags: Flags, engine: EngineKind) -> str:
+    """A digest of the arguments that may change an engine's speed and that no layout holds; "" where there are none.
+
+    `flags`: all of a container, or its owners' alone: those that Medley sets do not count.
+    """
+    others = {flag: value for flag, value in flags.items() if flag not in reserved_flags(engine) | layout_flags(engine)}
+    text = json.dumps(sorted(others.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if others else ""
 
 
 def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Iterable[tuple[str, str]]) -> list[str]:

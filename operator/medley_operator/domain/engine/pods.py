@@ -7,14 +7,15 @@ from functools import partial
 
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.cluster.children import by_owner, of_kind
-from medley_operator.domain.engine.arguments import flags_of
+from medley_operator.domain.engine.arguments import flags_of, speed_digest
 from medley_operator.domain.engine.deployment import CONTAINER
 from medley_operator.domain.firewall import guarded
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest, Snapshot
-from medley_planner.capacity import EngineKey, StepFactors, StepTime
+from medley_planner.capacity import StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.catalog import Gpu
 from medley_planner.layout import Layout
@@ -52,10 +53,13 @@ class EnginePods:
     shape: ModelShape
     run_as: RunAs
     settled: bool
+    namespace: str
+    arguments: str
+    """A digest of those that the layout does not hold."""
 
     @property
-    def key(self) -> EngineKey:
-        return EngineKey(self.shape.name, self.run_as.layout)
+    def key(self) -> LearnedKey:
+        return LearnedKey(self.shape.name, self.run_as.layout, arguments=self.arguments, namespace=self.namespace)
 
     def prior(self, factors: StepFactors) -> StepTime:
         """The estimated step time with its parts multiplied."""
@@ -101,7 +105,13 @@ def _engine_pods(manifest: Manifest, service: LLMService, profile: RuntimeProfil
     if ran is None:
         return None
     settled = _settled(manifest) and container.get("image") == profile.spec.image
-    return EnginePods(shape=shape, run_as=ran, settled=settled)
+    return EnginePods(
+        shape=shape,
+        run_as=ran,
+        settled=settled,
+        namespace=service.metadata.namespace,
+        arguments=speed_digest(flags, profile.spec.engine),
+    )
 
 
 def _container(deployment: Manifest) -> Manifest | None:

@@ -10,8 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
+from medley_operator.domain.load.doubt import (
+    PodCount,
+    held_down,
+    held_up,
+    jump_message,
+    load_jump,
+    ready_lately,
+    settled_ready,
+)
 from medley_operator.domain.load.figures import figures_of_status
-from medley_operator.domain.load.planned_rate import RateForecasts, forecast_rate
+from medley_operator.domain.load.planned_rate import forecast_rate
 from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
@@ -32,19 +41,28 @@ def choose_demand(
     at_seconds: float,
     lead_seconds: float = 0.0,
     history: Sequence[tuple[float, float]] = (),
+    ready_replicas: int = 0,
 ) -> DemandChoice:
     """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made.
 
     `lead_seconds`: the longest that a replica of the service takes to start. `history`: (time, rate) of before the
-    operator started, on the clock of `at_seconds`; used where no rates are remembered.
+    operator started, on the clock of `at_seconds`; used where no rates are remembered. `ready_replicas`: those of the
+    service's own Deployments.
     """
     if history and len(memory.forecaster) == 0:
         memory = replace(memory, forecaster=memory.forecaster.with_samples(history))
+    ready = ready_lately(memory.ready_lately, ready_replicas, at_seconds=at_seconds)
     choice = _choose(
-        service, observation, memory=memory, has_plan=has_plan, at_seconds=at_seconds, lead_seconds=lead_seconds
+        service,
+        observation,
+        memory=replace(memory, ready_lately=ready),
+        has_plan=has_plan,
+        at_seconds=at_seconds,
+        lead_seconds=lead_seconds,
     )
     # Whatever is planned this time, the rates that were seen are kept.
-    return choice if len(choice.forecaster) else replace(choice, forecaster=memory.forecaster)
+    forecaster = choice.forecaster if len(choice.forecaster) else memory.forecaster
+    return replace(choice, forecaster=forecaster, ready_lately=ready)
 
 
 def _choose(
@@ -63,14 +81,8 @@ def _choose(
         )
     seen = plausible(observation) if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
-        forecasts = forecast_rate(
-            service,
-            seen.demand.rate_rps if seen.demand is not None else 0.0,
-            forecaster=memory.forecaster,
-            lead_seconds=lead_seconds,
-            at_seconds=at_seconds,
-        )
-        return _live(service, seen, memory=memory, had_metrics=had_metrics, forecasts=forecasts)
+        memory = replace(memory, had_metrics=had_metrics, demand=memory.demand if memory.had_metrics else None)
+        return _live(service, seen, memory=memory, at_seconds=at_seconds, lead_seconds=lead_seconds)
     if had_metrics and has_plan:
         return DemandChoice(
             demand=memory.demand or _last_demand(service),
@@ -80,6 +92,7 @@ def _choose(
             reason=seen.reason,
             message=seen.message,
             basis=memory.basis,
+            jump=memory.jump,
         )
     return _static(service, had_metrics=had_metrics, reason=seen.reason, message=seen.message)
 
@@ -89,58 +102,80 @@ def _planned_from_metrics(load: LoadStatus | None) -> bool:
 
 
 def _live(
-    service: LLMService, seen: Observation, *, memory: ServiceMemory, had_metrics: bool, forecasts: RateForecasts
+    service: LLMService, seen: Observation, *, memory: ServiceMemory, at_seconds: float, lead_seconds: float
 ) -> DemandChoice:
-    drifting_since = falling_since = None
-    current = memory.demand if memory.had_metrics else None
-    if seen.demand is not None and seen.demand.rate_rps > 0:
-        planned_rps = current.rate_rps if current is not None else None
-        planned = forecasts.planned_rate(planned_rps, falling_since=memory.falling_since)
-        new = replace(seen.demand, rate_rps=planned.rate_rps)
-        falling_since = planned.falling_since
-        demand, drifting_since = _adopted(service, new, memory, at_seconds=forecasts.at_seconds)
-        basis = forecasts.basis if demand is new else memory.basis
-        message = "Prometheus has the load of this service"
-    elif had_metrics and current is not None and forecasts.pausing:
-        demand, basis = current, memory.basis
-        message = "Prometheus shows no requests for this service now"
-    elif had_metrics:
-        demand, basis = _no_traffic(service, memory), forecasts.basis
-        message = "Prometheus shows no requests for this service"
-    else:
+    """`memory.demand` is one that was measured, or None: any measurement replaces the user's guess."""
+    current = memory.demand
+    asked = seen.demand if seen.demand is not None and seen.demand.rate_rps > 0 else None
+    pods = PodCount(ready=memory.ready_lately[-1][1], settled=settled_ready(memory.ready_lately), seen=seen.pods)
+    window_seconds = service.spec.workload.window_seconds
+    jump = None
+    if asked is not None:
+        jump = load_jump(current, asked, memory.jump, at_seconds=at_seconds, window_seconds=window_seconds)
+    forecasts = forecast_rate(
+        service,
+        asked.rate_rps if asked is not None else 0.0,
+        forecaster=memory.forecaster,
+        lead_seconds=lead_seconds,
+        at_seconds=at_seconds,
+        believed=jump is None and not pods.partial,
+    )
+    if asked is None and not memory.had_metrics:
         message = "Prometheus scrapes this service, but it has not received a request yet"
         return _static(service, had_metrics=False, reason=MetricsReason.FOUND, message=message)
+    drifting_since = None
+    planned = forecasts.planned_rate(
+        current.rate_rps if current is not None else None, falling_since=memory.falling_since
+    )
+    falling_since = planned.falling_since
+    if asked is not None:
+        new = replace(asked, rate_rps=planned.rate_rps)
+        new = new if jump is None else held_down(new, jump)
+        demand, drifting_since = _adopted(service, new, current, memory.drifting_since, at_seconds=at_seconds)
+        message = "Prometheus has the load of this service"
+    elif current is not None and (forecasts.pausing or (forecasts.at_lead is None and planned.rate_rps > 0)):
+        new = demand = current
+        message = "Prometheus shows no requests for this service now"
+    else:
+        new = demand = _no_traffic(service, memory)
+        message = "Prometheus shows no requests for this service"
+    reason = MetricsReason.FOUND
+    if jump is not None and asked is not None:
+        reason, message = MetricsReason.JUMP, jump_message(asked, demand, window=service.spec.workload.window)
+    if pods.partial and current is not None:
+        demand, falling_since = held_up(current, demand), None
+        if pods.told:
+            reason, message = MetricsReason.PARTIAL, pods.message
     return DemandChoice(
         demand=demand,
         source=LoadSource.PROMETHEUS,
         hold=False,
         had_metrics=True,
-        reason=MetricsReason.FOUND,
+        reason=reason,
         message=message,
         drifting_since=drifting_since,
         falling_since=falling_since,
-        basis=basis,
+        basis=memory.basis if current is not None and demand == current else forecasts.basis,
         now=forecasts.basis,
+        jump=jump,
         forecaster=forecasts.forecaster,
     )
 
 
 def _adopted(
-    service: LLMService, new: Demand, memory: ServiceMemory, *, at_seconds: float
+    service: LLMService, new: Demand, current: Demand | None, drifting_since: float | None, *, at_seconds: float
 ) -> tuple[Demand, float | None]:
     """The new demand, or the one that the plan was made for while they differ by no more than noise; drifting since.
 
     A difference that could be noise is believed after two windows without a break: by then it is made of new requests.
     """
-    # A demand from before the first metrics is the user's guess, which any measurement replaces.
-    current = memory.demand if memory.had_metrics else None
     window_seconds = service.spec.workload.window_seconds
     samples = samples_in_window(current, new, window_seconds=window_seconds)
     if current is None or adopt(current, new, samples=samples):
         return new, None
     if not drifts(current, new):
         return current, None
-    since = at_seconds if memory.drifting_since is None else memory.drifting_since
+    since = at_seconds if drifting_since is None else drifting_since
     return (new, None) if at_seconds - since >= 2 * window_seconds else (current, since)
 
 

@@ -17,6 +17,8 @@ RECONCILE_SECONDS = 30.0
 """From a change of the rate to the round that sees it, at the default resync; added to each lead time."""
 LEADS_KEPT = 2
 """Capacity is kept while it is needed within this many lead times, or was; so is the plan through a short silence."""
+FALL_FACTOR = 10.0
+"""A rate this many times below the plan's is not believed sooner, with a forecast or without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,21 @@ class RateForecasts:
         """The rate to plan for, where the plan now is for `planned_rps` (None: there is none).
 
         With a forecast a plan falls only after it was too large for two lead times without a break: a rate that swings
-        would else take the plan with it. `falling_since` is that of the round before.
+        would else take the plan with it. Without one, that holds for a fall to near zero. `falling_since` is that of
+        the round before.
         """
         rate_rps = min(max(planned_rps or 0.0, self.needed_rps), self.kept_rps)
-        if planned_rps is None or self.at_lead is None or self.kept_rps >= (1.0 - BAND) * planned_rps:
+        if planned_rps is None or self.kept_rps >= self._believed_share * planned_rps:
             return PlannedRate(rate_rps, falling_since=None)
         since = self.at_seconds if falling_since is None else falling_since
         if self.at_seconds - since < LEADS_KEPT * self.lead_seconds:
             return PlannedRate(planned_rps, falling_since=since)
         return PlannedRate(rate_rps, falling_since=since)
+
+    @property
+    def _believed_share(self) -> float:
+        """A fall to less than this share of the planned rate must last."""
+        return 1.0 / FALL_FACTOR if self.at_lead is None else 1.0 - BAND
 
     @property
     def basis(self) -> LoadBasis:
@@ -87,9 +95,14 @@ def forecast_rate(
     forecaster: Forecaster,
     lead_seconds: float,
     at_seconds: float,
+    believed: bool = True,
 ) -> RateForecasts:
-    """`forecaster`: with the rates before; `lead_seconds`: the longest that a replica of the service takes to start."""
-    forecaster = forecaster.update(at_seconds, measured_rps)
+    """`forecaster`: with the rates before; `lead_seconds`: the longest that a replica of the service takes to start.
+
+    A rate that is not `believed` is not kept.
+    """
+    if believed:
+        forecaster = forecaster.update(at_seconds, measured_rps)
     lead_seconds += RECONCILE_SECONDS
     wanted = service.spec.scaling.forecast
     at_lead = at_twice = None

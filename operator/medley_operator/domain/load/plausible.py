@@ -20,15 +20,15 @@ SHARE_SUM_TOLERANCE = 1e-6
 
 def plausible(seen: Observation) -> Observation:
     """The observation, or one of reason MetricsInvalid where its demand cannot be."""
-    fault = _fault(seen.demand) if seen.reason is MetricsReason.FOUND and seen.demand is not None else None
+    fault = demand_fault(seen.demand) if seen.reason is MetricsReason.FOUND and seen.demand is not None else None
     if fault is None:
         return seen
     message = f"Prometheus returned an impossible load: {fault}. Compare it with the engine's /metrics"
     return Observation(reason=MetricsReason.INVALID, message=message)
 
 
-def _fault(demand: Demand) -> str | None:
-    """The first figure that is out of its range."""
+def demand_fault(demand: Demand) -> str | None:
+    """The first figure that is out of its range; None where none is."""
     if not 0.0 <= demand.rate_rps <= MOST_RPS:
         return f"a rate of {demand.rate_rps:g} req/s"
     if not demand.buckets or len(demand.shares) != len(demand.buckets):

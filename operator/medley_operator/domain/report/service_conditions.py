@@ -185,9 +185,17 @@ class ServiceCondition:
     ordinary: Sequence[str] = ()
 
 
+_TOLD_BY_THE_PLAN = (
+    MetricsReason.MISSING,
+    MetricsReason.STALE,
+    MetricsReason.UNAVAILABLE,
+    MetricsReason.INVALID,
+)
+"""With these a plan is held, which has an Event of its own."""
+
 SERVICE_CONDITIONS = (
     ServiceCondition(READY, _ready),
-    ServiceCondition(METRICS_AVAILABLE, _metrics),
+    ServiceCondition(METRICS_AVAILABLE, _metrics, warned=True, ordinary=_TOLD_BY_THE_PLAN),
     ServiceCondition(PLAN_READY, _plan),
     ServiceCondition(CAPACITY_AVAILABLE, _capacity, warned=True, ordinary=("StockOut", "NodesFull", "PowerLimit")),
     ServiceCondition(WORKLOADS_READY, _workloads, warned=True, ordinary=("Progressing",)),

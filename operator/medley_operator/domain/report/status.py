@@ -73,6 +73,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
         ],
         plan=_plan(outcome),
         start_failures=[failure_status(failure) for failure in outcome.candidate.start_failures],
+        memory=outcome.memory_status,
         conditions=merge(service.status.conditions, drafts, generation=generation, now=now),
     )
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medley_operator.api.v1alpha1 import MemoryStatus
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.goals import Goal
 from medley_operator.domain.rollout.writes import ChildWrites, ReplicaTargets
@@ -56,6 +57,8 @@ class ServiceDecision:
     """Another LLMService of the namespace that serves the same model name, and that came first by name."""
     pods: tuple[PodView, ...] = ()
     """Its engine pods, those on their way out included."""
+    memory_status: MemoryStatus | None = None
+    """What a restarted operator is to know of its load."""
 
     @property
     def plan_id(self) -> str | None:

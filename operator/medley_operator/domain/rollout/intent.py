@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from medley_operator.api.v1alpha1 import MemoryStatus
 from medley_operator.domain.rollout.goals import Goal
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.gauges import GaugeSample
@@ -19,7 +20,8 @@ class ServiceIntent:
     """One service. `served`: the buckets of its load that the plan in force serves.
 
     `surge`: whether a pod beyond the plan finds a GPU, by variant. `same_model_as`: another LLMService of the
-    namespace that serves the same model name, and that came first by name.
+    namespace that serves the same model name, and that came first by name. `memory_status`: what a restarted operator
+    is to know of its load.
     """
 
     candidate: ServiceCandidate
@@ -27,6 +29,7 @@ class ServiceIntent:
     served: frozenset[int] = frozenset()
     surge: Mapping[str, bool] = field(default_factory=dict)
     same_model_as: str | None = None
+    memory_status: MemoryStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """The known speed of each engine from its counters, folded window by window, and the factors that planning uses.
 
-Pure. The filter itself is the planner's; here its windows are sorted by engine, and the factors that planning uses
-change only where they moved enough to matter, so that noise makes no new plans.
+Pure. Each namespace teaches a calibration of its own: what a tenant's counters say is a fact of that tenant's engines,
+and whether others believe it is decided in `speeds`. The filter itself is the planner's; here its windows are sorted by
+engine, and the factors that planning uses change only where they moved enough to matter, so that noise makes no new
+plans.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from functools import partial
 
 from medley_operator.domain.engine.pods import EngineFigures, EnginePods, PodGroup, VariantKey
 from medley_operator.domain.firewall import Firewall, guarded
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import Speed
 from medley_planner.capacity.calibrate import Calibration, CalibrationState, calibrated_speed, learn, step_change
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.capacity.window import SkipReason, Window
@@ -41,7 +44,7 @@ class KnownEngine:
     estimate_seconds: float | None = None
 
 
-KnownEngines = Mapping[EngineKey, KnownEngine]
+KnownEngines = Mapping[LearnedKey, KnownEngine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,14 @@ class Skip:
     """A window that was not used. `engine` is None where it is not known which engine it was of."""
 
     reason: SkipReason
-    engine: EngineKey | None
+    engine: LearnedKey | None
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """An engine whose calibration came to be worth another thing than before."""
 
-    engine: EngineKey
+    engine: LearnedKey
     before: CalibrationState
     after: CalibrationState
     error: float
@@ -81,8 +84,8 @@ def fold(
     after = dict(engines)
     learned_from = 0
     skips: list[Skip] = []
-    caches: dict[EngineKey, list[int]] = defaultdict(list)
-    priors: dict[EngineKey, EnginePods] = {}
+    caches: dict[LearnedKey, list[int]] = defaultdict(list)
+    priors: dict[LearnedKey, EnginePods] = {}
     for variant, groups in sorted(_by_variant(figures).items()):
         run = pods.get(variant)
         if run is None:
@@ -110,6 +113,9 @@ def fold(
     for key, run in priors.items():
         if key in after:
             after[key] = replace(after[key], told=_told(after[key], run))
+    for key in [key for key in after if not key.namespace]:
+        if _outdated(after, key, priors):
+            del after[key]
     turns = tuple(
         Turn(key, before, known.calibration.standing, known.calibration.error)
         for key, known in sorted(after.items())
@@ -133,9 +139,20 @@ def fold_sound(
     return fold(engines, figures, {key: run for key, run in pods.items() if key[:2] not in faulty}), wall.faults
 
 
-def told_speeds(engines: KnownEngines) -> dict[EngineKey, Speed]:
+def told_speeds(engines: KnownEngines) -> dict[LearnedKey, Speed]:
     """The factors that planning uses."""
     return {key: known.told for key, known in engines.items() if known.told is not None}
+
+
+def _outdated(engines: KnownEngines, key: LearnedKey, priors: Mapping[LearnedKey, EnginePods]) -> bool:
+    """Whether what was learned of all namespaces together is of another estimate, or a namespace knows better now."""
+    same = {other: run for other, run in priors.items() if other.engine == key.engine}
+    known = engines[key]
+    return any(
+        _of_this_estimate(known, run) is not known
+        or (other in engines and engines[other].calibration.standing is CalibrationState.CALIBRATED)
+        for other, run in same.items()
+    )
 
 
 def _by_variant(figures: Mapping[PodGroup, EngineFigures]) -> dict[VariantKey, list[EngineFigures]]:

@@ -1,7 +1,8 @@
 """The calibration of all engines as the data of a ConfigMap, and back: one key per engine, one JSON text each. Pure.
 
 An entry says its version. Version 1 had no number, and the keys of its engines no format of the KV cache: they are read
-as engines with the default one, which most of them were.
+as engines with the default one, which most of them were. Versions 1 and 2 did not tell namespaces and arguments apart:
+they count where a namespace knows nothing of its own.
 What cannot be read is left out with the reason, and that engine is learned anew; the others stay.
 """
 
@@ -11,13 +12,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from medley_operator.domain.speed.calibration import KnownEngine, KnownEngines
 from medley_operator.domain.speed.speeds import believable
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.snapshot import Manifest
-from medley_planner.capacity import DERATE, EngineKey, Speed, StepFactors
+from medley_planner.capacity import DERATE, Speed, StepFactors
 from medley_planner.capacity.calibration_record import (
     MOST_FACTOR,
     MOST_FIGURE,
@@ -29,7 +31,7 @@ from medley_planner.layout import Layout
 from medley_planner.model import Provenance
 
 CONFIG_MAP = "medley-calibration"
-VERSION = 2
+VERSION = 3
 """Version of an entry; later versions are refused, because their keys may tell more engines apart."""
 MAX_BYTES = 900_000
 """An object may have 1 MiB in all."""
@@ -71,7 +73,7 @@ def config_map(engines: KnownEngines, *, namespace: str) -> Manifest:
 
 
 def read_config_map(manifest: Manifest) -> ReadEngines:
-    engines: dict[EngineKey, KnownEngine] = {}
+    engines: dict[LearnedKey, KnownEngine] = {}
     problems: list[str] = []
     data = manifest.get("data") or {}
     if not isinstance(data, Mapping):
@@ -101,18 +103,20 @@ def _differs(known: KnownEngine, written: KnownEngine) -> bool:
     return known.told != written.told or now.standing is not before.standing or grown
 
 
-def _name(key: EngineKey) -> str:
+def _name(key: LearnedKey) -> str:
     """Readable, within what ConfigMaps take for a key, and unique."""
-    text = ".".join((key.model, *key.layout.facts.values()))
+    text = ".".join((key.model, *key.layout.facts.values(), key.arguments, key.namespace))
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:200]}.{digest}"
 
 
-def _entry(key: EngineKey, known: KnownEngine) -> dict[str, Any]:
+def _entry(key: LearnedKey, known: KnownEngine) -> dict[str, Any]:
     told = known.told
     return {
         "version": VERSION,
         "engine": {"model": key.model, **key.layout.facts},
+        "arguments": key.arguments,
+        "namespace": key.namespace,
         "kvTokens": known.kv_tokens,
         "estimateSeconds": known.estimate_seconds,
         "told": None if told is None or told.provenance is not Provenance.CALIBRATED else asdict(told.factors),
@@ -120,8 +124,10 @@ def _entry(key: EngineKey, known: KnownEngine) -> dict[str, Any]:
     }
 
 
-def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
+def _read(entry: Mapping[str, Any]) -> tuple[LearnedKey, KnownEngine]:
     key = _key(entry.get("version", 1), entry["engine"])
+    if entry.get("version") == VERSION:
+        key = replace(key, arguments=_text(entry, "arguments"), namespace=_text(entry, "namespace"))
     kv_tokens = None if entry["kvTokens"] is None else _count("kvTokens", entry["kvTokens"])
     told = Speed(kv_tokens=kv_tokens)
     if entry["told"] is not None:
@@ -142,9 +148,9 @@ def _read(entry: Mapping[str, Any]) -> tuple[EngineKey, KnownEngine]:
     return key, KnownEngine(calibration=calibration, kv_tokens=kv_tokens, told=told, estimate_seconds=seconds)
 
 
-def _key(version: Any, engine: Mapping[str, Any]) -> EngineKey:
-    if version not in (1, VERSION):
-        raise BadRecord.at("version", version, f"only versions 1 and {VERSION} are read")
+def _key(version: Any, engine: Mapping[str, Any]) -> LearnedKey:
+    if version not in range(1, VERSION + 1):
+        raise BadRecord.at("version", version, f"only versions 1 to {VERSION} are read")
     facts = dict(engine)
     if version == 1:
         facts["tensor_parallel"] = str(_count("engine.tensor_parallel", facts["tensor_parallel"]))
@@ -152,7 +158,14 @@ def _key(version: Any, engine: Mapping[str, Any]) -> EngineKey:
         if not isinstance(value, str):
             raise BadRecord.at(f"engine.{name}", value, "it is not text")
     model = facts.pop("model")
-    return EngineKey(model, Layout.from_facts(facts))
+    return LearnedKey(model, Layout.from_facts(facts))
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry.get(name, "")
+    if not isinstance(value, str) or len(value) > MOST_WORDS:
+        raise BadRecord.at(name, value, "it is not a short text")
+    return value
 
 
 def _count(name: str, value: Any) -> int:

@@ -14,7 +14,7 @@ from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import LoadBasis, MetricsReason, ObjectFault
+from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, MetricsReason, ObjectFault, ServiceMemory
 from medley_planner.capacity import CapacityBasis, TableGroup, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
@@ -49,6 +49,9 @@ class DemandChoice:
     falling_since: float | None = None
     basis: LoadBasis | None = None
     now: LoadBasis | None = None
+    jump: LoadJump | None = None
+    """One that is not believed yet."""
+    ready_lately: tuple[tuple[float, int], ...] = ()
     forecaster: Forecaster = field(default_factory=Forecaster)
 
 
@@ -136,6 +139,8 @@ class ServiceCandidate:
     last_replicas: Mapping[str, int] = field(default_factory=dict)
     start_failures: tuple[StartFailure, ...] = ()
     """Variants whose replicas cannot start, and when they may be asked for again."""
+    memory: ServiceMemory = field(default_factory=lambda: ServiceMemory(uid=""))
+    """Its memory from before this round."""
 
     @property
     def key(self) -> ServiceKey:

@@ -6,6 +6,7 @@ Pure; the time is an argument. What each condition means stands with its object:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from medley_operator.api.v1alpha1 import Condition
 from medley_operator.domain.values.printable import printable
 
 MAX_MESSAGE_LENGTH = 1024
+_FIGURE = re.compile(r"(?<![\w.-])\d+(\.\d+)?(e[+-]?\d+)?(?![\w-])")
 
 
 APPLY_FAILED = "ApplyFailed"
@@ -52,7 +54,8 @@ class PlanReason(StrEnum):
 class Draft:
     """A condition as this round finds it, before it is merged with the one the object has.
 
-    `sticky_message`: the old message stays while status, reason and generation do, for messages with live figures.
+    `sticky_message`: for messages with live figures. The old message stays while status, reason, generation and all its
+    words do: figures that move are not worth a write, another cause is.
     """
 
     status: ConditionStatus
@@ -75,8 +78,9 @@ def merge(existing: Sequence[Condition], drafts: Mapping[str, Draft], *, generat
 def _merged(old: Condition | None, type_: str, draft: Draft, *, generation: int, now: str) -> Condition:
     message = draft.message
     if old is not None and draft.sticky_message:
-        before = (old.status, old.reason, old.observed_generation)
-        message = old.message if before == (draft.status, draft.reason, generation) else message
+        before = (old.status, old.reason, old.observed_generation, _words(old.message))
+        now_said = (draft.status, draft.reason, generation, _words(as_written(message)))
+        message = old.message if before == now_said else message
     unchanged = old is not None and old.status == draft.status
     return Condition(
         type=type_,
@@ -86,6 +90,11 @@ def _merged(old: Condition | None, type_: str, draft: Draft, *, generation: int,
         observed_generation=generation,
         last_transition_time=old.last_transition_time if unchanged and old is not None else now,
     )
+
+
+def _words(message: str) -> str:
+    """The message without its figures; one that is part of a name is none."""
+    return _FIGURE.sub("#", message)
 
 
 def as_written(message: str) -> str:

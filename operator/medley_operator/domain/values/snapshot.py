@@ -17,9 +17,10 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, Obje
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.views import NodeView, PodView
-from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
+from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
 from medley_planner.workload import Forecaster
@@ -88,6 +89,10 @@ class MetricsReason(StrEnum):
     UNAVAILABLE = "PrometheusUnavailable"
     INVALID = "MetricsInvalid"
     """The series are there but make no sense (NaN, negative, decreasing histogram)."""
+    PARTIAL = "MetricsPartial"
+    """Prometheus sees fewer pods than are Ready."""
+    JUMP = "MetricsJump"
+    """The load is many times that of the plan, and not yet for a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +100,15 @@ class Observation:
     """The answer of Prometheus about one service: a demand, or why there is none.
 
     `samples` is the number of requests behind the figures; `message` says what was asked and answered. A service that
-    is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0.
+    is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0. `pods` are those that
+    Prometheus sees; None where it was not asked.
     """
 
     reason: MetricsReason
     demand: Demand | None = None
     samples: float = 0.0
     message: str = ""
+    pods: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,7 @@ class Snapshot:
     gateways: frozenset[tuple[str, str]] | None
     """(namespace, name) of each Gateway."""
     observations: Mapping[ServiceKey, Observation]
-    calibrated: Mapping[EngineKey, Speed] = field(default_factory=dict)
+    calibrated: Mapping[LearnedKey, Speed] = field(default_factory=dict)
     """Speed of running engines, from their counters."""
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
@@ -200,6 +207,15 @@ class TakenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadJump:
+    """A load that became many times that of the plan: since when it is seen, and the load of the plan before it, in
+    prompt and generated tokens per second."""
+
+    since: float
+    from_tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceMemory:
     """The memory of one service between rounds: the demand that its plan was made for, and that plan.
 
@@ -207,6 +223,9 @@ class ServiceMemory:
     than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
     that is larger than what is forecast by more than the band. `basis` is the demand's, `forecaster` holds the rates
     that were measured. `waiting_since`: since when simulated capacities of the plan are missing; None where none are.
+    `jump`: one that is not believed yet. `ready_lately`: (since when, Ready replicas), oldest first.
+
+    The demand and what was doubted of it outlive the operator in `status.memory` (`load.remembered`).
     """
 
     uid: str
@@ -220,6 +239,8 @@ class ServiceMemory:
     waiting_since: float | None = None
     taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
     """Fields of its children that others change."""
+    jump: LoadJump | None = None
+    ready_lately: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,4 +237,4 @@ async def test_a_failing_request_makes_prometheus_unavailable(kind: str) -> None
     )
     seen = await observe(fake)
     assert seen.reason is MetricsReason.UNAVAILABLE
-    assert f"Prometheus {URL} answered HTTP 500: out of order" in seen.message
+    assert f"Prometheus {URL} answered HTTP 500 Internal Server Error: out of order" in seen.message

@@ -36,7 +36,6 @@ async def test_vector() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        httpx.Response(200, text="<html>hello</html>"),
         httpx.Response(200, text=""),
         httpx.Response(200, text="[]"),
         httpx.Response(200, text='{"status":"error","error":"x"}'),
@@ -59,7 +58,8 @@ async def test_what_is_not_prometheus(answer: httpx.Response) -> None:
     [
         (302, "the address it redirects to", False),
         (400, "see its log", False),
-        (401, "without a login", False),
+        (401, "give the operator a login with --prometheus-bearer-token-file", False),
+        (403, "give the operator a login with --prometheus-bearer-token-file", False),
         (404, "without /api/v1", False),
         (429, "see its log", True),
         (503, "see its log", True),
@@ -69,9 +69,21 @@ async def test_error_status(status: int, word: str, retryable: bool) -> None:
     body = json.dumps({"status": "error", "errorType": "x", "error": "the words\nof Prometheus"})
     headers = {"Location": "http://elsewhere.test/"}
     error = await refusal(lambda _request: httpx.Response(status, text=body, headers=headers))
-    assert f"answered HTTP {status}: the words of Prometheus: " in str(error)
+    phrase = httpx.codes.get_reason_phrase(status)
+    assert f"answered HTTP {status} {phrase}: the words of Prometheus: " in str(error)
     assert word in str(error)
     assert error.retryable is retryable
+
+
+async def test_a_page_is_named_as_one_and_a_redirect_with_its_host_alone() -> None:
+    page = "\n<!DOCTYPE html><html>Log in</html>"
+    error = await refusal(lambda _request: httpx.Response(200, text=page))
+    assert "answered with an HTML page" in str(error)
+    assert "maybe a login page" in str(error)
+    headers = {"Location": "https://u:p@sso.test/login?state=secret"}
+    error = await refusal(lambda _request: httpx.Response(302, text=page, headers=headers))
+    assert "answered HTTP 302 Found: an HTML page: Medley does not follow redirects" in str(error)
+    assert str(error).endswith("the address it redirects to (https://sso.test)")
 
 
 @pytest.mark.parametrize(

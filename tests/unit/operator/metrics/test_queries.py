@@ -11,7 +11,8 @@ import pytest
 
 from medley_operator.domain.values import labels
 from medley_operator.metrics import queries
-from medley_operator.metrics.engine_names import EVERY_ENGINE, VLLM
+from medley_operator.metrics.calibration_queries import calibration_query
+from medley_operator.metrics.engine_names import EVERY_ENGINE, OWN_LABELS, VLLM
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator.metrics.fake_prometheus import GATEWAY_METRIC, FakePrometheus
 
@@ -35,6 +36,25 @@ def test_every_selector_asks_for_our_pod_labels(name: str) -> None:
     assert set(selectors) == {'{namespace!="",medley_dev_service!="",pod!=""}'}
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        queries.load_query(VLLM, window_seconds=300, matchers='cluster="eu"'),
+        queries.rate_query(VLLM, window_seconds=300, matchers='cluster="eu"'),
+        queries.size_query(VLLM.prompt, window_seconds=300, matchers='cluster="eu"'),
+        queries.engine_query(VLLM, window_seconds=300, matchers='cluster="eu"'),
+        queries.absence_query(VLLM, matchers='cluster="eu"'),
+        queries.gateway_query("gateway_total", window_seconds=300, matchers='cluster="eu"'),
+        calibration_query(VLLM, window_seconds=60, matchers='cluster="eu"'),
+    ],
+)
+def test_fixed_matchers_are_part_of_every_selector(query: str) -> None:
+    """One store for many clusters holds services of equal names of each of them."""
+    selectors = re.findall(r"(?:vllm:\w+|\bup|gateway_total)(\{[^}]*\})?", query)
+    assert selectors
+    assert all(each.endswith(',cluster="eu"}') for each in selectors)
+
+
 def test_label_names_are_those_of_our_pods() -> None:
     assert re.sub(r"[^a-zA-Z0-9_]", "_", labels.SERVICE) == queries.SERVICE
     assert re.sub(r"[^a-zA-Z0-9_]", "_", labels.VARIANT) in queries.REPLICA_SET
@@ -44,8 +64,8 @@ def test_a_rename_is_one_more_candidate() -> None:
     renamed = replace(VLLM, running=("vllm:requests_running", *VLLM.running))
     query = queries.load_query(renamed, window_seconds=60)
     assert (
-        f"delta(vllm:requests_running{queries.SELECTOR}[60s]) or on (namespace, pod) "
-        f"delta(vllm:num_requests_running{queries.SELECTOR}[60s])"
+        f"delta(vllm:requests_running{queries.selector()}[60s]) or on (namespace, pod) "
+        f"delta(vllm:num_requests_running{queries.selector()}[60s])"
     ) in query
 
 
@@ -85,3 +105,14 @@ async def test_no_text_of_a_tenant_gets_into_a_query() -> None:
 def test_names_are_quoted_in_messages() -> None:
     text = queries.series_text("m", namespace='a"} or vector(1) #', service="b\\\n")
     assert text == 'm{namespace="a\\"} or vector(1) #",medley_dev_service="b\\\\\\n"}'
+
+
+@pytest.mark.skipif(not SCRAPE.exists(), reason=f"no scrape of the real engine at {SCRAPE} (MEDLEY_SHARED_DATA)")
+def test_a_figure_is_split_by_no_label_that_is_not_known() -> None:
+    """Any other label would be taken for one of who scraped it, and of several series only the largest would count."""
+    names = {name for role in fields(VLLM) if role.name != "cache_config" for name in getattr(VLLM, role.name)}
+    found = set()
+    for name, inside in re.findall(r"^(vllm:\w+)\{([^}]*)\}", SCRAPE.read_text(), flags=re.MULTILINE):
+        if re.sub(r"_(bucket|sum|count)$", "", name) in names or name in names:
+            found |= set(re.findall(r'(\w+)="', inside))
+    assert found == {*OWN_LABELS, queries.MODEL, queries.EDGE}

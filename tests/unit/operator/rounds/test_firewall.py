@@ -30,7 +30,7 @@ from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, POOL, VARIANT
 from medley_operator.domain.values.snapshot import FleetMemory, InvalidObject, Manifest, ObjectKey
 from medley_operator.fleet.parse import parse_object
-from medley_planner.capacity import EngineKey, Speed
+from medley_planner.capacity import Speed
 from medley_planner.catalog import gpu
 from medley_planner.layout import Layout
 from tests.unit.operator import factories as make
@@ -267,7 +267,7 @@ def test_a_model_profile_that_raises_is_refused_and_the_others_count(monkeypatch
 
 
 def test_a_calibration_that_raises_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = EngineKey("meta-llama/Llama-3.1-8B-Instruct", Layout(gpu("L4"), engine_version="0.32.0"))
+    key = LearnedKey("meta-llama/Llama-3.1-8B-Instruct", Layout(gpu("L4"), engine_version="0.32.0"))
     monkeypatch.setattr(speeds, "believable", lambda _: 1 / 0)
     snapshot = replace(make.snapshot(make.service(GOOD)), calibrated={key: Speed()})
     done = run(snapshot, faulty=True)

@@ -94,12 +94,23 @@ def test_with_nothing_known_the_minimum_runs() -> None:
     assert done.condition("PlanReady").reason == "Optimal"
 
 
-def test_no_traffic_falls_to_the_minimum() -> None:
-    idle = follow(live(), observations={"llama": IDLE})
+def test_no_traffic_falls_to_the_minimum_after_two_lead_times() -> None:
+    silent = follow(live(), observations={"llama": IDLE})
+    assert not silent.decision.applies
+    assert silent.condition("MetricsAvailable").message.endswith("no requests for this service now")
+    for at_seconds in (120.0, 299.0):
+        silent = follow_at(silent, at_seconds)
+        assert not silent.decision.applies
+    idle = follow_at(silent, 300.0)
     assert sum(idle.replicas().values()) == 1
     assert idle.status()["load"]["source"] == "Prometheus"
     assert idle.status()["load"]["requestsPerSecond"] == "0"
     assert idle.condition("MetricsAvailable").reason == "MetricsFound"
+
+
+def follow_at(earlier: Round, at_seconds: float) -> Round:
+    later = replace(earlier.snapshot, at_seconds=at_seconds, unix_seconds=at_seconds)
+    return follow(replace(earlier, snapshot=later))
 
 
 def test_a_route_still_leads_somewhere_when_there_is_no_traffic() -> None:
@@ -112,7 +123,7 @@ def test_a_route_still_leads_somewhere_when_there_is_no_traffic() -> None:
     busy = run(make.snapshot(make.service(spec=spec), observations={"llama": seen}))
     assert busy.condition("PlanReady").reason == "Partial"
     idle = settle(make.carried_out(busy.snapshot, busy.decision), busy.memory)
-    idle = follow(idle, observations={"llama": IDLE})
+    idle = follow_at(follow(idle, observations={"llama": IDLE}), 300.0)
     (variant,) = [variant for variant in idle.status()["variants"] if variant["desired"] > 0]
     assert variant["weight"] == 1000
     assert float(variant["capacityRps"]) > 0

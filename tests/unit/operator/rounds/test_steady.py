@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
-from medley_planner.capacity import EngineKey, Speed, StepFactors
+from medley_planner.capacity import Speed, StepFactors
 from medley_planner.catalog import gpu
 from medley_planner.check import Attained, Checked
 from medley_planner.fleet_plan import FleetPlan, RoutingSaving
@@ -23,9 +24,11 @@ from tests.unit.operator.rounds.test_simulated_capacity import tables
 
 NAME = "demo/llama"
 LEARNED = {
-    EngineKey(model_id(make.LLAMA), Layout(gpu("L4"), tensor_parallel=degree, engine_version="0.32.0")): Speed(
-        factors=StepFactors(fixed=1.1), provenance=Provenance.CALIBRATED, derate=0.9, kv_tokens=100_000
-    )
+    LearnedKey(
+        model_id(make.LLAMA),
+        Layout(gpu("L4"), tensor_parallel=degree, engine_version="0.32.0"),
+        namespace=make.NAMESPACE,
+    ): Speed(factors=StepFactors(fixed=1.1), provenance=Provenance.CALIBRATED, derate=0.9, kv_tokens=100_000)
     for degree in (1, 2, 4)
 }
 

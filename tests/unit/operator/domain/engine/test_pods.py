@@ -17,7 +17,7 @@ def test_the_engine_of_a_deployment_is_read_from_its_arguments() -> None:
     flags = (("--tensor-parallel-size", "2"), ("--quantization", "fp8"), ("--max-num-batched-tokens", "1024"))
     run = pods_of(deployment(flags=flags))
     version = factories.profile().spec.version
-    assert run.key == EngineKey(
+    assert run.key.engine == EngineKey(
         RUN.shape.name, Layout(gpu("L4"), tensor_parallel=2, precision=Precision.FP8, engine_version=version)
     )
     assert (run.run_as.token_budget, run.settled) == (1024, True)

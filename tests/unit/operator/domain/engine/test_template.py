@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.engine.template import APPLIED, INPUTS, VERSION, kept_template
+from medley_operator.domain.rollout.diff import differences
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.capacity import ESTIMATE
 from medley_planner.catalog import gpu
@@ -18,7 +19,6 @@ from medley_planner.shapes import bundled_shape
 from medley_planner.variants import Replica
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.engine.test_deployment import container, deployment, pod
-from tests.unit.operator.domain.rollout.test_diff import first_difference
 
 REPLICA = Replica(
     shape=bundled_shape(make.LLAMA),

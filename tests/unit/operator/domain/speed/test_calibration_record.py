@@ -45,18 +45,29 @@ def test_an_entry_of_the_first_version_is_read_as_of_the_default_cache() -> None
     manifest = config_map(taught(3), namespace="medley")
     ((name, text),) = manifest["data"].items()
     entry = json.loads(text)
-    assert entry.pop("version") == 2
+    assert entry.pop("version") == 3
     facts = entry["engine"]
     entry["engine"] = {name: facts[name] for name in ("model", "gpu", "precision", "engine_version")}
     entry["engine"]["tensor_parallel"] = int(facts["tensor_parallel"])
     manifest["data"] = {"old-name": json.dumps(entry)}
     read = read_config_map(manifest)
     assert read.problems == ()
-    assert read.engines[RUN.key].calibration.windows == 3
-    assert config_map(read.engines, namespace="medley")["data"].keys() == {name}
+    everybody = replace(RUN.key, namespace="")
+    assert read.engines[everybody].calibration.windows == 3
+    renamed = config_map({RUN.key: read.engines[everybody]}, namespace="medley")
+    assert renamed["data"].keys() == {name}
 
 
-@pytest.mark.parametrize(("field", "value"), [("version", 3), ("version", "2"), ("engine", {"role": "decode"})])
+def test_an_entry_keeps_its_namespace_and_its_arguments() -> None:
+    key = replace(RUN.key, arguments="1a2b3c4d")
+    manifest = config_map({key: taught(3)[RUN.key]}, namespace="medley")
+    assert set(read_config_map(manifest).engines) == {key}
+    ((name, text),) = manifest["data"].items()
+    manifest["data"][name] = json.dumps({**json.loads(text), "namespace": 7})
+    assert len(read_config_map(manifest).problems) == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [("version", 4), ("version", "3"), ("engine", {"role": "decode"})])
 def test_an_entry_of_a_later_version_is_refused(field: str, value: object) -> None:
     manifest = config_map(taught(3), namespace="medley")
     ((name, text),) = manifest["data"].items()

@@ -11,6 +11,7 @@ from medley_operator.api.v1alpha1 import ModelProfile
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.snapshot import FleetMemory, ObjectKey, Snapshot
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
@@ -21,6 +22,13 @@ from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, run, settle
 
 KEY = EngineKey("meta-llama/Llama-3.1-8B-Instruct", Layout(gpu("H100"), engine_version="0.32.0"))
+
+
+def by_demo(key: EngineKey) -> LearnedKey:
+    """What the namespace of these tests learned of it."""
+    return LearnedKey(key.model, key.layout, namespace=make.NAMESPACE)
+
+
 POINT = {
     "promptTokens": "1024",
     "generationTokens": "256",
@@ -155,25 +163,27 @@ def test_the_newest_of_two_profiles_counts_and_the_other_is_told() -> None:
     found = judge_profiles(snapshot)
     assert [told(one)[1] for one in found] == ["Superseded", "InUse", "Superseded"]
     assert '"b"' in found[0].in_use.message
-    assert known_speeds(snapshot, found)[KEY].factors.fixed == 2
+    assert known_speeds(snapshot, found).of(make.NAMESPACE, "")[KEY].factors.fixed == 2
 
 
 def test_a_profile_goes_before_calibration_and_calibration_before_the_estimate() -> None:
     other = replace(KEY, layout=replace(KEY.layout, gpu=gpu("L4")))
     calibrated = {
-        key: Speed(StepFactors(fixed=1.5), Provenance.CALIBRATED, derate=0.9, kv_tokens=None) for key in (KEY, other)
+        by_demo(key): Speed(StepFactors(fixed=1.5), Provenance.CALIBRATED, derate=0.9, kv_tokens=None)
+        for key in (KEY, other)
     }
     snapshot = replace(make.snapshot(make.service(), measured=[make.model_profile()]), calibrated=calibrated)
-    speeds = known_speeds(snapshot, judge_profiles(snapshot))
+    speeds = known_speeds(snapshot, judge_profiles(snapshot)).of(make.NAMESPACE, "")
     assert speeds[KEY].provenance is Provenance.MEASURED
-    assert speeds[other] == calibrated[other]
+    assert speeds[other] == calibrated[by_demo(other)]
 
 
 def test_what_a_running_engine_says_of_its_cache_counts_beside_a_profile_and_before_calibration() -> None:
     other = replace(KEY, layout=replace(KEY.layout, gpu=gpu("L4")))
-    running = {key: Speed(kv_tokens=54_321) for key in (KEY, other)}
+    running = {by_demo(key): Speed(kv_tokens=54_321) for key in (KEY, other)}
     snapshot = replace(make.snapshot(make.service(), measured=[make.model_profile()]), calibrated=running)
-    speeds = known_speeds(snapshot, judge_profiles(snapshot), Derates(calibrated=0.45, estimated=0.6))
+    known = known_speeds(snapshot, judge_profiles(snapshot), Derates(calibrated=0.45, estimated=0.6))
+    speeds = known.of(make.NAMESPACE, "")
     assert (speeds[KEY].provenance, speeds[KEY].kv_tokens) == (Provenance.MEASURED, 54_321)
     assert speeds[other] == Speed(derate=0.6, kv_tokens=54_321)
 
@@ -185,9 +195,9 @@ def test_derating_is_configured_by_provenance() -> None:
     assert lowered.capacity_rps[0] == pytest.approx(plain.capacity_rps[0] * 0.5 / 0.75)
     measured = variants(make.snapshot(only_h100(), measured=[make.model_profile()]), derates=derates)["h100"]
     assert measured.capacity_rps[0] == pytest.approx(plain.capacity_rps[0] * 0.8 / 0.75)
-    unsure = {KEY: Speed(provenance=Provenance.CALIBRATED, derate=0.45)}
+    unsure = {by_demo(KEY): Speed(provenance=Provenance.CALIBRATED, derate=0.45)}
     snapshot = replace(make.snapshot(make.service()), calibrated=unsure)
-    assert known_speeds(snapshot, derates=derates)[KEY].derate == pytest.approx(0.3)
+    assert known_speeds(snapshot, derates=derates).of(make.NAMESPACE, "")[KEY].derate == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(("percent", "derate"), [("0", 0.95), ("5", 0.95), ("12.5", 0.875), ("50", 0.5)])

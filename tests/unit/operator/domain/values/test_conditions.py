@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from medley_operator.domain.values.conditions import MAX_MESSAGE_LENGTH, ConditionStatus, Draft, merge
 from tests.unit.operator.factories import LATER, NOW
 
@@ -24,6 +26,21 @@ def test_a_sticky_message_stays_with_its_reason_and_generation() -> None:
     assert stuck == first
     edited = merge(first, ready(ConditionStatus.FALSE, "A", "62 s", sticky=True), generation=2, now=LATER)
     assert edited[0].message == "62 s"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("answered HTTP 401 Unauthorized: set a token", "answered HTTP 302 Found: set another address"),
+        ("answered HTTP 401 Unauthorized: set a token", "the answer is an HTML page"),
+        ("it reports the model llama-3-8b, 4 times", "it reports the model llama-3-70b, 4 times"),
+    ],
+)
+def test_a_sticky_message_gives_way_to_another_cause(first: str, then: str) -> None:
+    before = merge([], ready(ConditionStatus.FALSE, "A", first, sticky=True), generation=1, now=NOW)
+    after = merge(before, ready(ConditionStatus.FALSE, "A", then, sticky=True), generation=1, now=LATER)
+    assert after[0].message == then
+    assert after[0].last_transition_time == NOW
 
 
 def test_conditions_that_are_not_reported_are_dropped_and_long_messages_cut() -> None:

@@ -165,7 +165,8 @@ def test_the_plan_takes_two_gpus_where_they_do_more_than_twice_the_work() -> Non
     assert dict(done.candidate().last_replicas) == {"l4-tp2": 1}
     single = make.service(spec={"variants": [{"poolRef": "l4", "tensorParallel": 1}]})
     cheaper, dearer = (
-        float(run(make.snapshot(s, pools=[make.pool()])).status()["plan"]["costPerHour"]) for s in (make.service(), single)
+        float(run(make.snapshot(service, pools=[make.pool()])).status()["plan"]["costPerHour"])
+        for service in (make.service(), single)
     )
     assert cheaper < dearer
 
