@@ -95,7 +95,7 @@ def decide(
         deletes=tuple(delete for result in outcomes for delete in result.writes.deletes),
         statuses=tuple(statuses),
         events=tuple(events),
-        gauges=round_gauges(shown, pools, prepared.leads),
+        gauges=round_gauges(shown, pools, prepared),
         memory=replace(_remember(outcomes, memory), leads=prepared.leads),
     )
 

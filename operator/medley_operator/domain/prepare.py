@@ -13,7 +13,8 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.pools import pool_states
 from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
@@ -41,9 +42,8 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
 
     `derates`: the shares of capacities that plans count on, by where the figures come from.
     """
-    pools = tuple(
-        pool_state(pool, snapshot.nodes) for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
-    )
+    ledger = stock_ledger(snapshot)
+    pools = pool_states(snapshot.pools, ledger)
     profiles = judge_profiles(snapshot, derates)
     speeds = known_speeds(snapshot, profiles, derates)
     estimate = Speed(derate=derates.estimated)
@@ -60,11 +60,12 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    problem = planner_problem(candidates, pools, snapshot.children)
+    problem = planner_problem(candidates, pools, ledger)
     return Prepared(
         problem=problem,
         services=candidates,
         pools=pools,
+        ledger=ledger,
         model_profiles=profiles,
         leads=leads,
         subjects=check_subjects(candidates),

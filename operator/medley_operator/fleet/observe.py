@@ -25,7 +25,7 @@ from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot
-from medley_operator.fleet.parse import parse_objects, ready_nodes
+from medley_operator.fleet.parse import node_views, parse_objects
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NotFound
@@ -109,7 +109,7 @@ class Observer:
             pools=tuple(pools),
             profiles=tuple(profiles),
             rejected=(*rejected_services, *rejected_pools, *rejected_profiles, *rejected_measured),
-            nodes=ready_nodes(lists[NODES] or []),
+            nodes=node_views(lists[NODES] or []),
             children=_by_key(item for kind in CHILDREN for item in lists[kind] or []),
             gateways=gateways,
             observations=observations,

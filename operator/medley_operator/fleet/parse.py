@@ -14,7 +14,7 @@ from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
-from medley_operator.domain.values.views import NodeView
+from medley_operator.domain.values.views import NodeView, Taint
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.refusal import Refusal
 from medley_planner.schema_faults import faults_of
@@ -59,24 +59,29 @@ def rejection_message(key: ObjectKey, error: ValidationError) -> str:
     )
 
 
-def ready_nodes(items: Iterable[Manifest]) -> tuple[NodeView, ...]:
-    """The nodes that pods can go to: Ready, not cordoned, not leaving."""
-    return tuple(_node(item) for item in items if _usable(item))
-
-
-def _usable(node: Manifest) -> bool:
-    if node.get("spec", {}).get("unschedulable") or node["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
+def node_views(items: Iterable[Manifest]) -> tuple[NodeView, ...]:
+    """All nodes, also those that take no pod now."""
+    return tuple(_node(item) for item in items)
 
 
 def _node(node: Manifest) -> NodeView:
-    allocatable = node.get("status", {}).get("allocatable") or {}
+    metadata, spec, status = node["metadata"], node.get("spec") or {}, node.get("status") or {}
+    conditions = status.get("conditions") or []
     return NodeView(
-        name=node["metadata"]["name"],
-        labels=node["metadata"].get("labels") or {},
+        name=metadata["name"],
+        labels=metadata.get("labels") or {},
         # Extended resources have a domain in their name and are whole numbers.
-        allocatable={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdigit()},
-        created_at=unix_seconds(node["metadata"].get("creationTimestamp")),
+        allocatable={
+            name: int(count)
+            for name, count in (status.get("allocatable") or {}).items()
+            if "/" in name and str(count).isdigit()
+        },
+        created_at=unix_seconds(metadata.get("creationTimestamp")),
+        ready=any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions),
+        cordoned=bool(spec.get("unschedulable")),
+        leaving=bool(metadata.get("deletionTimestamp")),
+        taints=tuple(
+            Taint(each.get("key", ""), each.get("value") or "", each.get("effect", ""))
+            for each in spec.get("taints") or []
+        ),
     )

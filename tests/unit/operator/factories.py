@@ -8,7 +8,8 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.pools import pool_states
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
@@ -165,7 +166,7 @@ def unreadable(
 def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> ServiceInput:
     """What the checks of a service are asked with, where nothing was planned or measured before."""
     given: dict[str, Any] = {
-        "pools": [pool_state(each, snapshot.nodes) for each in snapshot.pools],
+        "pools": pool_states(snapshot.pools, stock_ledger(snapshot)),
         "memory": ServiceMemory(uid=""),
         "last_replicas": {},
         "speeds": {},

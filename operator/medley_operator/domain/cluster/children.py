@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.quantities import quantity
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
 
@@ -21,9 +22,10 @@ class RunningVariant:
     drained: bool
 
 
+MOST_GPUS = 2**31 - 1
+"""No pod starts with more; a figure above it is not worth the digits."""
+
 Children = Mapping[ObjectKey, Manifest]
-ReplicaSizes = Mapping[int, int]
-"""Number of replicas by the GPUs that one of them takes."""
 
 
 def by_owner(children: Children) -> dict[str, dict[ObjectKey, Manifest]]:
@@ -64,31 +66,30 @@ def running_variant(deployment: Manifest) -> RunningVariant:
 def _gpus(deployment: Manifest) -> int:
     """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers."""
     containers: Iterable[Manifest] = (
-        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
     )
     return sum(
-        int(value)
+        _whole(value)
         for container in containers
         for name, value in ((container.get("resources") or {}).get("limits") or {}).items()
         if "/" in name
     )
 
 
-def replicas_by_pool(children: Children, *, except_uids: frozenset[str]) -> Mapping[str, ReplicaSizes]:
-    """Replicas that Deployments ask for, by pool and GPUs of one, leaving out those whose owner is in `except_uids`."""
-    used: dict[str, dict[int, int]] = {}
-    for key, manifest in children.items():
-        if key.kind != labels.DEPLOYMENT or labels.owner_uid(manifest) in except_uids:
-            continue
-        variant = running_variant(manifest)
-        sizes = used.setdefault(variant.pool, {})
-        sizes[variant.gpus_per_replica] = sizes.get(variant.gpus_per_replica, 0) + variant.replicas
-    return used
+def _whole(value: str | int) -> int:
+    """Extended resources are whole numbers, which the API server may write in another unit, such as "1k"."""
+    try:
+        return int(min(quantity(value), MOST_GPUS))
+    except ValueError:
+        return 0
 
 
 def gpus_by_pool(children: Children, *, except_uids: frozenset[str]) -> dict[str, int]:
-    """GPUs that Deployments ask for, by pool, leaving out those whose owner is in `except_uids`."""
-    return {
-        pool: sum(size * count for size, count in sizes.items())
-        for pool, sizes in replicas_by_pool(children, except_uids=except_uids).items()
-    }
+    """GPUs that Deployments with an owner ask for, by pool, leaving out those whose owner is in `except_uids`."""
+    gpus: dict[str, int] = {}
+    for manifest in of_kind(children, labels.DEPLOYMENT).values():
+        uid = labels.owner_uid(manifest)
+        if uid and uid not in except_uids:
+            variant = running_variant(manifest)
+            gpus[variant.pool] = gpus.get(variant.pool, 0) + variant.replicas * variant.gpus_per_replica
+    return gpus

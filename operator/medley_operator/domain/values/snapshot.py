@@ -16,7 +16,7 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, Runt
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.views import NodeView
+from medley_operator.domain.values.views import NodeView, PodView
 from medley_planner.capacity import EngineKey, GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
@@ -87,6 +87,7 @@ class Snapshot:
     profiles: tuple[RuntimeProfile, ...]
     rejected: tuple[InvalidObject, ...]
     nodes: tuple[NodeView, ...]
+    """All nodes of the cluster, usable or not; none where they cannot be read."""
     children: Mapping[ObjectKey, Manifest]
     """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
@@ -103,6 +104,8 @@ class Snapshot:
     """When it was taken, on the operator's monotonic clock."""
     pods: tuple[Manifest, ...] = ()
     """Pods of our Deployments, in rounds where one of them may have become Ready."""
+    pod_views: tuple[PodView, ...] | None = None
+    """Pods of anybody that hold or ask for extended resources, and all of ours; None where they cannot be read."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 

@@ -11,6 +11,7 @@ import pytest
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
+from medley_operator.domain.values.views import Taint
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.startups import StartupWatch
 from medley_operator.kube.errors import NotFound, Unavailable
@@ -44,14 +45,24 @@ class Metrics:
         return {query.key: Observation(MetricsReason.MISSING) for query in services}
 
 
-async def test_only_nodes_that_take_pods_count_and_only_extended_resources() -> None:
+async def test_all_nodes_are_seen_as_they_are_and_only_extended_resources() -> None:
     client = FakeKubeClient()
-    for each in (node("a"), node("b", ready="Unknown"), node("c", unschedulable=True)):
+    taints = [{"key": "gpu", "effect": "NoSchedule"}, {"key": "team", "value": "ml", "effect": "NoExecute"}]
+    leaving = node("d")
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
+    for each in (node("a", taints=taints), node("b", ready="Unknown"), node("c", unschedulable=True), leaving):
         client.put(each)
     nodes = (await Observer(client=client, metrics=None, clock=lambda: 7.0).observe()).snapshot.nodes
-    assert [each.name for each in nodes] == ["a"]
+    assert [(each.name, each.ready, each.cordoned, each.leaving) for each in nodes] == [
+        ("a", True, False, False),
+        ("b", False, False, False),
+        ("c", True, True, False),
+        ("d", True, False, True),
+    ]
+    assert [each.usable for each in nodes] == [True, False, False, False]
     assert nodes[0].allocatable == {"nvidia.com/gpu": 8}
     assert nodes[0].labels == {"gpu": "l4"}
+    assert nodes[0].taints == (Taint("gpu", "", "NoSchedule"), Taint("team", "ml", "NoExecute"))
 
 
 async def test_children_are_only_those_with_our_label() -> None:

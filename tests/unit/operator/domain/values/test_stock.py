@@ -1,10 +1,10 @@
-"""The rest that other pods leave of a pool's nodes."""
+"""Figures of stock, and the packing of replicas whose node is not known."""
 
 from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.cluster.pools import free_gpus
+from medley_operator.domain.values.stock import packed
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ from medley_operator.domain.cluster.pools import free_gpus
     ],
 )
 def test_what_others_leave_on_each_node(nodes: tuple[int, ...], taken: dict[int, int], free: tuple[int, ...]) -> None:
-    assert free_gpus(nodes, taken) == free
+    assert packed(nodes, taken).free == free
     assert sum(free) == max(sum(nodes) - sum(size * count for size, count in taken.items()), 0)
