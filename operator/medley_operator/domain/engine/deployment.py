@@ -116,12 +116,28 @@ def _pod_spec(given: DeploymentInput, startup_seconds: int) -> Manifest:
                 },
             }
         ],
+        **_affinity(given),
         "containers": [_container(given, program, startup_seconds, pre_stop_seconds)],
         "volumes": [
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": given.profile.spec.shared_memory}},
             {"name": "cache", "emptyDir": {}},
         ],
     }
+
+
+def _affinity(given: DeploymentInput) -> Manifest:
+    """Replicas that take a part of a node go where their pool has pods already, of whatever service and namespace: the
+    scheduler then packs as the plan does, and leaves whole nodes for large replicas."""
+    if given.gpus_per_replica >= given.pool.spec.capacity.gpus_per_node:
+        return {}
+    pods = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE, labels.POOL: given.pool.metadata.name}
+    term = {
+        "labelSelector": {"matchLabels": pods},
+        "namespaceSelector": {},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}
 
 
 def _container(given: DeploymentInput, program: EngineProgram, startup_seconds: int, pre_stop_seconds: int) -> Manifest:

@@ -58,6 +58,19 @@ def test_identity_and_placement() -> None:
     }
 
 
+def test_small_replicas_go_where_their_pool_has_pods() -> None:
+    affinity = pod(deployment(gpus_per_replica=2))["affinity"]
+    assert set(affinity) == {"podAffinity"}
+    (preferred,) = affinity["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert set(affinity["podAffinity"]) == {"preferredDuringSchedulingIgnoredDuringExecution"}
+    term = preferred["podAffinityTerm"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    assert term["labelSelector"]["matchLabels"]["medley.dev/pool"] == "l4"
+    # A pool is the cluster's: pods of other teams' services there count.
+    assert term["namespaceSelector"] == {}
+    assert "affinity" not in pod(deployment(gpus_per_replica=4))
+
+
 def test_start_up_and_drain_budgets() -> None:
     made = deployment(
         service=make.service(spec={"drain": {"preStop": "20s", "timeout": "3m"}}),
