@@ -42,6 +42,10 @@ def planner_problem(
         return None
     keys = frozenset(candidate.key for candidate in planned)
     reserved = reserved_replicas(candidates, ledger)
+    waiting: Counter[str] = Counter()
+    for workload in ledger.workloads:
+        if workload.holder.service in keys:
+            waiting[workload.pool] += ledger.lacking(workload) * workload.gpus
     offered: dict[str, dict[Holder, int]] = {}
     for candidate in planned:
         for known in candidate.variants:
@@ -53,7 +57,8 @@ def planner_problem(
     for state in pools:
         name = state.pool.metadata.name
         offers = offered.get(name, {})
-        places = planner_places(state, offers, planned=keys, reserved=reserved.get(name, {}))
+        kept = reserved.get(name, {})
+        places = planner_places(state, offers, planned=keys, reserved=kept, waiting_gpus=waiting[name])
         found.append(planner_pool(state, places, degrees=offers.values()))
     unpacked = {
         state.pool.metadata.name: state
@@ -190,12 +195,12 @@ def reserved_replicas(candidates: Sequence[ServiceCandidate], ledger: Ledger) ->
         kept = by_key.get(workload.holder.service)
         if kept is not None and kept.disposition in (Disposition.PLANNED, Disposition.HELD):
             continue
-        asked = workload.replicas
+        lacking = ledger.lacking(workload)
         if ledger.pods_known:
             refused = kept is not None and kept.disposition is Disposition.REJECTED
-            asked = min(asked, kept.last_replicas.get(workload.holder.variant, 0)) if kept and refused else 0
-        lacking = asked - ledger.bound.get(workload.holder, 0)
-        reserved.setdefault(workload.pool, Counter())[workload.gpus] += max(lacking, 0)
+            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and refused else 0
+            lacking = min(lacking, max(last - ledger.bound.get(workload.holder, 0), 0))
+        reserved.setdefault(workload.pool, Counter())[workload.gpus] += lacking
     return reserved
 
 

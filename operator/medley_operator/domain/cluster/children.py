@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import quantity
@@ -79,7 +80,7 @@ def _gpus(deployment: Manifest) -> int:
 def _whole(value: str | int) -> int:
     """Extended resources are whole numbers, which the API server may write in another unit, such as "1k"."""
     try:
-        return int(min(quantity(value), MOST_GPUS))
+        return int(min(quantity(value), Decimal(MOST_GPUS)))
     except ValueError:
         return 0
 

@@ -101,8 +101,9 @@ def _node_stock(pool: GPUPool, node: NodeView, pods: Sequence[HeldGpus]) -> Node
         gpus=node.allocatable.get(resource, 0),
         open=may_start(pool, node),
         running=_running(pool, ours),
+        ending_gpus=sum(pod.gpus.get(resource, 0) for pod in ours if pod.ending and pod.pool == name),
         foreign_gpus=sum(pod.gpus.get(resource, 0) for pod in pods if pod.holder is None),
-        ending_gpus=sum(pod.gpus.get(resource, 0) for pod in ours if pod.ending or pod.pool != name),
+        other_gpus=sum(pod.gpus.get(resource, 0) for pod in ours if pod.pool != name),
     )
 
 
@@ -144,7 +145,7 @@ def _as_asked(stock: Mapping[str, PoolStock], workloads: Sequence[Workload]) -> 
 def _less(stock: PoolStock, taken: ReplicaSizes) -> PoolStock:
     left = packed([node.free_gpus for node in stock.nodes], taken).free
     nodes = (
-        replace(node, ending_gpus=node.free_gpus - free) if free < node.free_gpus else node
+        replace(node, other_gpus=node.free_gpus - free) if free < node.free_gpus else node
         for node, free in zip(stock.nodes, left, strict=True)
     )
     return replace(stock, nodes=tuple(nodes))

@@ -8,7 +8,7 @@ of variants that it may no longer have goes for certain, and counts as free.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medley_operator.domain.values.candidates import PoolState
@@ -27,17 +27,24 @@ class Places:
 
 
 def planner_places(
-    state: PoolState, offered: Mapping[Holder, int], *, planned: Collection[ServiceKey], reserved: ReplicaSizes
+    state: PoolState,
+    offered: Mapping[Holder, int],
+    *,
+    planned: Collection[ServiceKey],
+    reserved: ReplicaSizes,
+    waiting_gpus: int = 0,
 ) -> Places | None:
     """The places in a pool; None where nothing limits them.
 
     `offered`: GPUs of one replica, by variant that a planned service may have in the pool. `reserved`: replicas of
-    services that are not planned and that are not placed yet.
+    services that are not planned and that are not placed yet. `waiting_gpus`: what replicas of planned services take
+    that are asked for and not placed yet.
     """
     if state.stock.unlimited:
         return None
     nodes = [_as_paid(state, node) for node in state.stock.nodes]
-    free = packed([node.free_gpus for node in nodes], reserved).free
+    waiting_gpus += sum(size * count for size, count in reserved.items())
+    free = packed(_free_soon(nodes, waiting_gpus), reserved).free
     stays = _Stays(offered)
     places: list[int] = []
     in_use = 0
@@ -50,6 +57,19 @@ def planner_places(
             places.append(left + sum(pod.gpus for pod in own) - sum(fixed))
         places += fixed
     return Places(tuple(places), in_use)
+
+
+def _free_soon(nodes: Sequence[NodeStock], waiting_gpus: int) -> list[int]:
+    """Free GPUs by node, with those of pods that end as far as replicas wait for GPUs: what is asked for stays asked
+    for while the pod that it replaces ends, and nothing more grows on it."""
+    free = [node.free_gpus for node in nodes]
+    for index in sorted(range(len(nodes)), key=lambda index: (-nodes[index].ending_gpus, index)):
+        node = nodes[index]
+        room = node.gpus - node.running_gpus - node.foreign_gpus - node.other_gpus - free[index]
+        soon = min(node.ending_gpus, max(room, 0), waiting_gpus) if node.open else 0
+        free[index] += soon
+        waiting_gpus -= soon
+    return free
 
 
 def _as_paid(state: PoolState, node: NodeStock) -> NodeStock:

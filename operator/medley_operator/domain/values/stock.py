@@ -39,15 +39,17 @@ class NodeStock:
     """One pool's part of one node. `name` is "" for a node that is declared and not seen.
 
     `gpus`: allocatable. `open`: whether a new pod of the pool may start there. `running`: the pool's own pods.
-    `foreign_gpus`: held by pods of others. `ending_gpus`: held by pods of ours that end, or that are of another pool.
+    `ending_gpus`: held by those of the pool's pods that end. `foreign_gpus`: held by pods of others, `other_gpus` by
+    pods of ours of another pool.
     """
 
     name: str
     gpus: int
     open: bool
     running: tuple[PlacedPod, ...] = ()
-    foreign_gpus: int = 0
     ending_gpus: int = 0
+    foreign_gpus: int = 0
+    other_gpus: int = 0
 
     @property
     def running_gpus(self) -> int:
@@ -56,7 +58,8 @@ class NodeStock:
     @property
     def free_gpus(self) -> int:
         """GPUs that a new pod of the pool may take now."""
-        return max(self.gpus - self.foreign_gpus - self.ending_gpus - self.running_gpus, 0) if self.open else 0
+        held = self.running_gpus + self.ending_gpus + self.foreign_gpus + self.other_gpus
+        return max(self.gpus - held, 0) if self.open else 0
 
     @property
     def stock_gpus(self) -> int:
@@ -154,9 +157,12 @@ class Ledger:
         if not self.pods_known:
             for each in self.workloads:
                 if each.holder.service not in services:
-                    missing = max(each.replicas - self.bound.get(each.holder, 0), 0)
-                    gpus[each.pool] = gpus.get(each.pool, 0) + missing * each.gpus
+                    gpus[each.pool] = gpus.get(each.pool, 0) + self.lacking(each) * each.gpus
         return gpus
+
+    def lacking(self, workload: Workload) -> int:
+        """Replicas that the Deployment asks for and that have no place."""
+        return max(workload.replicas - self.bound.get(workload.holder, 0), 0)
 
     def _stock(self, pool: str) -> PoolStock:
         return self.pools.get(pool, PoolStock())

@@ -17,6 +17,7 @@ from tests.unit.operator.placing import (
     foreign,
     nodes,
     on,
+    scheduled,
     service,
     settled_placed,
     with_nodes,
@@ -95,6 +96,31 @@ def test_stock_limits_growth() -> None:
     grown = follow_placed(steady, cordoned)
     assert applied(grown) == {"llama-l4": before}
     assert grown.condition("CapacityAvailable").reason == "StockOut"
+
+
+@pytest.mark.parametrize("ended_gpus", [1, 4], ids=["one pod", "a whole node"])
+def test_a_rolling_update_on_a_full_pool_changes_no_plan(ended_gpus: int) -> None:
+    """Pods that end hold their GPUs, and what replaces them waits for these: nobody else's replica goes meanwhile."""
+    high = service("high", rate="1", priority="High", variants=[on("l4", minReplicas=5, maxReplicas=5)])
+    low = service("low", rate="1", priority="Low", variants=[on("l4", minReplicas=3, maxReplicas=3)])
+    steady = settled_placed(make.snapshot(high, low, pools=[make.pool(nodes=None)], nodes=nodes("l4", 2)))
+    ours = [each for each in steady.snapshot.pod_views or () if each.name.startswith("high")]
+    ending = {each.name for each in ours[:ended_gpus]}
+    pods = tuple(
+        replace(each, terminating=True, ready=False) if each.name in ending else each
+        for each in steady.snapshot.pod_views or ()
+    )
+    snapshot = scheduled(replace(steady.snapshot, pod_views=pods))
+    assert sum(1 for each in snapshot.pod_views or () if not each.node) == ended_gpus
+    done = run(snapshot, steady.decision.memory)
+    assert applied(done) == {"high-l4": 5, "low-l4": 3}
+    assert done.condition("CapacityAvailable", "low").reason == "Sufficient"
+    # Nothing more grows on what they hold.
+    more = service("more", rate="1", variants=[on("l4")])
+    done = run(replace(snapshot, services=(*snapshot.services, more)), steady.decision.memory)
+    assert done.prepared.problem is not None
+    assert done.prepared.problem.pools[0].stock_gpus == 8
+    assert done.prepared.ledger.free_gpus("l4") == 0
 
 
 def test_foreign_pods_take_stock_and_the_plan_goes_elsewhere() -> None:
