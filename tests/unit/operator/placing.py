@@ -111,18 +111,20 @@ def _placed(each: PodView, snapshot: Snapshot, pods: Sequence[PodView], *, sprea
     return replace(each, node=fitting[-1 if spread else 0], ready=True)
 
 
-def follow_placed(earlier: Round, change: Callable[[Snapshot], Snapshot] | None = None, **how: bool) -> Round:
+def follow_placed(
+    earlier: Round, change: Callable[[Snapshot], Snapshot] | None = None, *, spread: bool = False
+) -> Round:
     """The next round, after the earlier one was carried out, `change` was made, and pods were scheduled."""
     snapshot = make.carried_out(earlier.snapshot, earlier.decision)
-    snapshot = scheduled(change(snapshot) if change is not None else snapshot, **how)
+    snapshot = scheduled(change(snapshot) if change is not None else snapshot, spread=spread)
     return run(snapshot, earlier.decision.memory)
 
 
-def settled_placed(snapshot: Snapshot, **how: bool) -> Round:
+def settled_placed(snapshot: Snapshot, *, spread: bool = False) -> Round:
     """Rounds until no child is written any more."""
     current = run(replace(snapshot, pod_views=snapshot.pod_views or ()))
     for _ in range(10):
-        current = follow_placed(current, **how)
+        current = follow_placed(current, spread=spread)
         if not (current.decision.applies or current.decision.deletes):
             return current
     raise AssertionError(f"still writing: {current.decision.applies}")

@@ -37,15 +37,19 @@ def stock_ledger(snapshot: Snapshot) -> Ledger:
 
     With `capacity.nodes`, nodes that are seen count as they are, and up to that number those that are not seen count
     as empty. Without: those that are seen; where nodes are made on demand, there is no limit. Where no node at all can
-    be seen, there are those on which pods of ours run.
+    be seen, there are those on which pods of ours run. Nodes that are declared and not seen count once for pools that
+    select the very same ones.
     """
     pools = sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
     owned = owned_deployments(snapshot)
     held = held_by_node(snapshot.pod_views or (), owned)
+    pods_known = snapshot.pod_views is not None
     shares = node_shares(pools, snapshot.nodes or _nodes_of_pods(pools, held), held)
+    if not snapshot.nodes and not pods_known:
+        # Nothing of a cluster is seen: each pool has what it declares.
+        shares = replace(shares, second=frozenset())
     stock = {pool.metadata.name: _pool_stock(pool, shares, held) for pool in pools}
     workloads = tuple(each.workload for each in owned)
-    pods_known = snapshot.pod_views is not None
     if pods_known:
         stock = {name: replace(each, pods_known=True) for name, each in stock.items()}
     else:

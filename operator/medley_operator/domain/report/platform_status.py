@@ -51,9 +51,9 @@ def _pool_drafts(state: PoolState) -> dict[str, Draft]:
     if state.stock.shares_with:
         others = ", ".join(f'"{name}"' for name in state.stock.shares_with)
         message = (
-            f"spec.nodeSelector ({_selector(state)}) and spec.resourceName select GPUs that GPUPool {others} selects "
-            "too; each node counts for one of these pools only: the one whose pods run there, else the first by name. "
-            "Make the selectors differ, or delete the pools that are not needed"
+            f"GPUPool {others} selects some of the GPUs that spec.nodeSelector ({_selector(state)}) and "
+            "spec.resourceName select; each node counts for one of these pools only: the one whose pods run there, "
+            "else the first by name; make the selectors differ, or delete the pools that are not needed"
         )
         drafts[NODES_SHARED] = Draft(_TRUE, "SelectorsOverlap", message)
     return drafts

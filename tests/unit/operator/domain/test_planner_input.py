@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.cluster.pools import ZONE_LABEL
+from medley_operator.domain.cluster.ledger import ZONE_LABEL
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
 from medley_operator.domain.planner_input import HORIZON_SECONDS, reserved_replicas
 from medley_operator.domain.prepare import prepare
