@@ -56,7 +56,7 @@ def test_a_taint_on_some_nodes_is_named_and_the_rest_is_planned_with() -> None:
 
 
 def test_pools_that_share_nodes_name_each_other_and_the_way_out() -> None:
-    shared = {"nodeSelector": {"gpu": "l4"}, "nodes": None}
+    shared: dict[str, Any] = {"nodeSelector": {"gpu": "l4"}, "nodes": None}
     pools = [make.pool("l4", **shared), make.pool("b", **shared), make.pool("c", **shared)]
     snapshot = make.snapshot(pools=pools, nodes=nodes("l4", 1))
     found = conditions(snapshot, "l4")["NodesShared"]
