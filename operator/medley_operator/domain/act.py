@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
-from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool, running_variants
+from medley_operator.domain.cluster.children import Owned, by_owner, running_variants
+from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.status import dump, service_status
@@ -32,7 +33,7 @@ from medley_operator.domain.rollout.service_round import (
     variant_scale,
 )
 from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded, routed
-from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
+from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Decision, EventNote, Manifest, ObjectKey, StatusWrite
@@ -60,7 +61,7 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     """
     owned = by_owner(view)
     turns = _turns(intent, view, owned)
-    wanted = _replicas_now(turns, intent, owned)
+    wanted = _replicas_now(turns, view)
     claims = Claims()
     decided: list[ServiceDecision] = []
     remembered: dict[ServiceKey, ServiceSteps] = {}
@@ -93,7 +94,7 @@ def _turns(intent: FleetIntent, view: ActuatorView, owned: Owned) -> list[_Turn]
     return turns
 
 
-def _replicas_now(turns: Sequence[_Turn], intent: FleetIntent, owned: Owned) -> dict[ServiceKey, dict[str, int]]:
+def _replicas_now(turns: Sequence[_Turn], view: ActuatorView) -> dict[ServiceKey, dict[str, int]]:
     """Replicas that the stock and what is Ready allow, by service; a service that is kept is not in it."""
     moving = [turn.round for turn in turns if turn.intent.goal.kind is not GoalKind.KEPT]
     scales: dict[ServiceKey, dict[str, VariantScale]] = {}
@@ -102,14 +103,11 @@ def _replicas_now(turns: Sequence[_Turn], intent: FleetIntent, owned: Owned) -> 
         names = sorted({*turn.goal.replicas, *turn.running})
         scales[turn.candidate.key] = {name: variant_scale(turn, name) for name in names}
         uses[turn.candidate.key] = {name: pool_use(turn, name) for name in names}
-    # The pods of a service that is leaving are on their way out: nothing needs to make room for them.
-    uids = frozenset(turn.candidate.service.metadata.uid for turn in moving) | intent.leaving
-    return fleet_replicas(
-        scales,
-        uses=uses,
-        stock_gpus=intent.stock_gpus,
-        other_gpus=gpus_by_pool(owned, except_uids=uids),
-    )
+    applied = {key: next_replicas(variants) for key, variants in scales.items()}
+    if not may_be_tied(scales, applied):
+        # The usual case, in which no pass needs to count the stock.
+        return applied
+    return untied(scales, applied, uses=uses, ledger=stock_ledger(view))
 
 
 def _outcome(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
+from medley_operator.domain.cluster.children import by_owner
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
 from medley_operator.domain.report.platform_status import (
@@ -30,6 +30,7 @@ from medley_operator.domain.values.snapshot import (
     Snapshot,
     StatusWrite,
 )
+from medley_operator.domain.values.stock import Holder, Ledger
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import ServicePlan
 
@@ -51,7 +52,7 @@ def conclude(
     owned = by_owner(snapshot.view)
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
     rounds = service_rounds(staying, outcome, owned)
-    planned_gpus = _planned_gpus(rounds, prepared, owned)
+    planned_gpus = _planned_gpus(rounds, prepared.ledger)
     first_by_model = _first_by_model(staying)
     pools = pool_nodes(prepared, outcome)
     statuses = _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
@@ -66,18 +67,12 @@ def conclude(
             candidate=turn.candidate,
             goal=turn.goal,
             served=served_buckets(turn.candidate, _plan_in_force(turn, memory)),
-            surge=_surge(turn, prepared, planned_gpus),
+            surge=_surge(turn, prepared.ledger, planned_gpus),
             same_model_as=_same_model_as(turn.candidate, first_by_model),
         )
         for turn in rounds
     ]
-    leaving = (candidate for candidate in prepared.services if candidate.disposition is Disposition.LEAVING)
-    intent = FleetIntent(
-        services=tuple(intents),
-        leaving=frozenset(candidate.service.metadata.uid for candidate in leaving),
-        stock_gpus={state.pool.metadata.name: state.stock_gpus for state in prepared.pools},
-        gauges=fleet_gauges(pools, prepared.leads),
-    )
+    intent = FleetIntent(services=tuple(intents), gauges=fleet_gauges(pools, prepared))
     remembered = {turn.candidate.key: _remembered(turn, memory) for turn in rounds}
     return Conclusion(intent, tuple(statuses), tuple(events), FleetMemory(services=remembered, leads=prepared.leads))
 
@@ -91,12 +86,9 @@ def _plan_in_force(turn: ServiceRound, memory: FleetMemory) -> ServicePlan | Non
     return remembered.plan if remembered is not None and same_load else None
 
 
-def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, owned: Owned) -> dict[str, int]:
+def _planned_gpus(rounds: Sequence[ServiceRound], ledger: Ledger) -> dict[str, int]:
     """GPUs by pool of all goals, and of services that do not parse or that are leaving."""
-    uids = frozenset(turn.candidate.service.metadata.uid for turn in rounds)
-    planned = {state.pool.metadata.name: 0 for state in prepared.pools}
-    for pool, gpus in gpus_by_pool(owned, except_uids=uids).items():
-        planned[pool] = planned.get(pool, 0) + gpus
+    planned = ledger.gpus_of_others(frozenset(turn.candidate.key for turn in rounds))
     for turn in rounds:
         for name, replicas in turn.goal.replicas.items():
             use = pool_use(turn, name)
@@ -104,15 +96,18 @@ def _planned_gpus(rounds: Sequence[ServiceRound], prepared: Prepared, owned: Own
     return planned
 
 
-def _surge(turn: ServiceRound, prepared: Prepared, planned_gpus: Mapping[str, int]) -> dict[str, bool]:
+def _surge(turn: ServiceRound, ledger: Ledger, planned_gpus: Mapping[str, int]) -> dict[str, bool]:
     """Whether a pod beyond the plan finds a GPU, by variant."""
-    stock = {state.pool.metadata.name: state.stock_gpus for state in prepared.pools}
-    room: dict[str, bool] = {}
-    for candidate in turn.candidate.variants:
-        variant = candidate.variant
-        limit = stock.get(variant.pool)
-        room[variant.name] = limit is None or planned_gpus.get(variant.pool, 0) + variant.gpus_per_replica <= limit
-    return room
+    return {
+        variant.name: ledger.room_beyond(
+            planned_gpus.get(variant.pool, 0),
+            holder=Holder(turn.candidate.key, variant.name),
+            pool=variant.pool,
+            gpus=variant.gpus_per_replica,
+            replicas=turn.goal.replicas.get(variant.name, 0),
+        )
+        for variant in (known.variant for known in turn.candidate.variants)
+    }
 
 
 def _first_by_model(candidates: Sequence[ServiceCandidate]) -> dict[tuple[str, str], str]:

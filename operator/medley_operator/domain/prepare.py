@@ -13,8 +13,8 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.cluster.children import by_owner
-from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.pools import pool_states
 from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
@@ -43,11 +43,8 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
 
     `derates`: the shares of capacities that plans count on, by where the figures come from.
     """
-    unreadable = snapshot.unreadable.get(NODE, "")
-    pools = tuple(
-        pool_state(pool, snapshot.nodes, unreadable=unreadable)
-        for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
-    )
+    ledger = stock_ledger(snapshot.view)
+    pools = pool_states(snapshot.pools, ledger, unreadable=snapshot.unreadable.get(NODE, ""))
     profiles = judge_profiles(snapshot, derates)
     speeds = known_speeds(snapshot, profiles, derates)
     estimate = Speed(derate=derates.estimated)
@@ -64,11 +61,12 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    problem = planner_problem(candidates, pools, by_owner(snapshot.view))
+    problem = planner_problem(candidates, pools, ledger)
     return Prepared(
         problem=problem,
         services=candidates,
         pools=pools,
+        ledger=ledger,
         model_profiles=profiles,
         leads=leads,
         subjects=check_subjects(candidates),

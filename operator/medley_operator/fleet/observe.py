@@ -134,7 +134,7 @@ class Observer:
     def look(self) -> ActuatorView:
         """What the actuator needs. Raises as `observe` does."""
         view = self.cluster.view()
-        _unreadable(view)
+        unreadable = _unreadable(view)
         return ActuatorView(
             services=view.services,
             rejected=view.rejected,
@@ -142,6 +142,10 @@ class Observer:
             gateways=_gateways(view),
             autoscalers=view.autoscalers,
             at_seconds=self.clock(),
+            pools=view.pools,
+            nodes=view.nodes,
+            pods=view.pods,
+            unreadable={kind.kind: error.message for kind, error in unreadable.items()},
         )
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.values import labels
@@ -31,9 +32,10 @@ class RunningVariant:
     """Its replicas stay as they are until a person resumes it."""
 
 
+MOST_GPUS = 2**31 - 1
+"""No pod starts with more; a figure above it is not worth the digits."""
+
 Children = Mapping[ObjectKey, Manifest]
-ReplicaSizes = Mapping[int, int]
-"""Number of replicas by the GPUs that one of them takes."""
 
 
 Owned = Mapping[str, Mapping[ObjectKey, Manifest]]
@@ -45,7 +47,7 @@ def by_owner(view: ActuatorView) -> dict[str, dict[ObjectKey, Manifest]]:
 
     All others are other people's and are left out, whatever their labels say.
     """
-    owners = {(owner.namespace, owner.name): owner for owner in _owners(view)}
+    owners = {(owner.namespace, owner.name): owner for owner in owners_in(view)}
     by_uid = {owner.uid: owner for owner in owners.values()}
     grouped: dict[str, dict[ObjectKey, Manifest]] = {}
     for key in sorted(view.children):
@@ -59,7 +61,7 @@ def by_owner(view: ActuatorView) -> dict[str, dict[ObjectKey, Manifest]]:
     return grouped
 
 
-def _owners(view: ActuatorView) -> Iterable[Owner]:
+def owners_in(view: ActuatorView) -> Iterable[Owner]:
     """All LLMServices, those that do not parse included: what they run goes on."""
     yield from (Owner.of(service) for service in view.services)
     for rejected in view.rejected:
@@ -120,7 +122,7 @@ def running_variant(deployment: Manifest) -> RunningVariant:
 def _gpus(deployment: Manifest) -> int:
     """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers."""
     containers: Iterable[Manifest] = (
-        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
     )
     return sum(
         _count(value)
@@ -133,27 +135,6 @@ def _gpus(deployment: Manifest) -> int:
 def _count(value: object) -> int:
     """A whole number of devices, as "1k" is one too; 0 for anything else."""
     try:
-        return int(quantity(str(value)))
-    except (ValueError, OverflowError):
+        return int(min(quantity(str(value)), Decimal(MOST_GPUS)))
+    except ValueError:
         return 0
-
-
-def replicas_by_pool(owned: Owned, *, except_uids: frozenset[str]) -> Mapping[str, ReplicaSizes]:
-    """Replicas that Deployments ask for, by pool and GPUs of one, leaving out those whose owner is in `except_uids`."""
-    used: dict[str, dict[int, int]] = {}
-    for uid, own in owned.items():
-        if uid in except_uids:
-            continue
-        for manifest in of_kind(own, labels.DEPLOYMENT).values():
-            variant = running_variant(manifest)
-            sizes = used.setdefault(variant.pool, {})
-            sizes[variant.gpus_per_replica] = sizes.get(variant.gpus_per_replica, 0) + variant.replicas
-    return used
-
-
-def gpus_by_pool(owned: Owned, *, except_uids: frozenset[str]) -> dict[str, int]:
-    """GPUs that Deployments ask for, by pool, leaving out those whose owner is in `except_uids`."""
-    return {
-        pool: sum(size * count for size, count in sizes.items())
-        for pool, sizes in replicas_by_pool(owned, except_uids=except_uids).items()
-    }

@@ -88,6 +88,7 @@ class Snapshot:
     profiles: tuple[RuntimeProfile, ...]
     rejected: tuple[InvalidObject, ...]
     nodes: tuple[NodeView, ...]
+    """All nodes of the cluster, usable or not; none where they cannot be read."""
     children: Mapping[ObjectKey, Manifest]
     """Deployments, Services and HTTPRoutes that carry our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
@@ -121,15 +122,20 @@ class Snapshot:
             gateways=self.gateways,
             autoscalers=self.autoscalers,
             at_seconds=self.at_seconds,
+            pools=self.pools,
+            nodes=self.nodes,
+            pods=self.pods,
+            unreadable=self.unreadable,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ActuatorView:
     """What the actuator sees: LLMServices with the statuses that they have now, objects of ours that do not parse, the
-    children of all, and Gateways.
+    children of all, Gateways, and what the ledger of stock is counted from.
 
     `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
+    `unreadable` as in a `Snapshot`.
     """
 
     services: tuple[LLMService, ...]
@@ -139,6 +145,10 @@ class ActuatorView:
     autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
     """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
     at_seconds: float = 0.0
+    pools: tuple[GPUPool, ...] = ()
+    nodes: tuple[NodeView, ...] = ()
+    pods: tuple[PodView, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,10 @@
-"""The nodes that count as a pool's stock, and the rest that other pods leave of them."""
+"""Figures of stock, and the packing of replicas whose node is not known."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from medley_operator.domain.cluster.pools import free_gpus, pool_state
-from medley_operator.domain.values.views import NodeView
-from tests.unit.operator import factories as make
+from medley_operator.domain.values.stock import packed
 
 
 @pytest.mark.parametrize(
@@ -31,13 +27,5 @@ from tests.unit.operator import factories as make
     ],
 )
 def test_what_others_leave_on_each_node(nodes: tuple[int, ...], taken: dict[int, int], free: tuple[int, ...]) -> None:
-    assert free_gpus(nodes, taken) == free
+    assert packed(nodes, taken).free == free
     assert sum(free) == max(sum(nodes) - sum(size * count for size, count in taken.items()), 0)
-
-
-@pytest.mark.parametrize("change", [{"ready": False}, {"cordoned": True}, {"leaving": True}])
-def test_nodes_that_take_no_pod_are_no_stock(change: dict[str, bool]) -> None:
-    there = make.node("a", pool_name="l4")
-    away: NodeView = replace(make.node("b", pool_name="l4"), **change)
-    state = pool_state(make.pool(nodes=None), [there, away])
-    assert (state.ready_nodes, state.stock_gpus) == (1, 4)
