@@ -30,14 +30,14 @@ from medley_operator.domain.values.snapshot import (
     Snapshot,
     StatusWrite,
 )
-from medley_operator.domain.values.stock import Holder, Ledger
+from medley_operator.domain.values.stock import Holder, Ledger, Room
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import ServicePlan
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The end of one round: intents for the actuator, statuses and Events about what is no LLMService that parses."""
+    """The end of one round: intents for the actuator, statuses and Events about all but the LLMServices that parse."""
 
     intent: FleetIntent
     statuses: tuple[StatusWrite, ...]
@@ -53,6 +53,7 @@ def conclude(
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
     rounds = service_rounds(staying, outcome, owned)
     planned_gpus = _planned_gpus(rounds, prepared.ledger)
+    rooms = {name: stock.room for name, stock in prepared.ledger.pools.items()}
     first_by_model = _first_by_model(staying)
     pools = pool_nodes(prepared, outcome)
     statuses = _platform_statuses(snapshot, prepared, planned_gpus, pools, now=now)
@@ -67,7 +68,7 @@ def conclude(
             candidate=turn.candidate,
             goal=turn.goal,
             served=served_buckets(turn.candidate, _plan_in_force(turn, memory)),
-            surge=_surge(turn, prepared.ledger, planned_gpus),
+            surge=_surge(turn, prepared.ledger, planned_gpus, rooms),
             same_model_as=_same_model_as(turn.candidate, first_by_model),
         )
         for turn in rounds
@@ -96,18 +97,19 @@ def _planned_gpus(rounds: Sequence[ServiceRound], ledger: Ledger) -> dict[str, i
     return planned
 
 
-def _surge(turn: ServiceRound, ledger: Ledger, planned_gpus: Mapping[str, int]) -> dict[str, bool]:
+def _surge(
+    turn: ServiceRound, ledger: Ledger, planned_gpus: Mapping[str, int], rooms: Mapping[str, Room]
+) -> dict[str, bool]:
     """Whether a pod beyond the plan finds a GPU, by variant."""
-    return {
-        variant.name: ledger.room_beyond(
-            planned_gpus.get(variant.pool, 0),
-            holder=Holder(turn.candidate.key, variant.name),
-            pool=variant.pool,
-            gpus=variant.gpus_per_replica,
-            replicas=turn.goal.replicas.get(variant.name, 0),
+    found: dict[str, bool] = {}
+    for variant in (known.variant for known in turn.candidate.variants):
+        bound = ledger.bound.get(Holder(turn.candidate.key, variant.name), 0)
+        found[variant.name] = rooms[variant.pool].beyond(
+            planned_gpus[variant.pool],
+            variant.gpus_per_replica,
+            has_one=bound > turn.goal.replicas.get(variant.name, 0),
         )
-        for variant in (known.variant for known in turn.candidate.variants)
-    }
+    return found
 
 
 def _first_by_model(candidates: Sequence[ServiceCandidate]) -> dict[tuple[str, str], str]:

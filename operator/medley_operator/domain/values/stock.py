@@ -7,6 +7,7 @@ stock wherever the pod stands, also on a node that is cordoned, not Ready or gon
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,20 @@ class NodeStock:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """The room of a pool once the pods that end are gone: GPUs that pods of ours hold or may take, and those that one
+    more pod may take at most; both infinite where there is no limit."""
+
+    gpus: float
+    largest_gpus: float
+
+    def beyond(self, planned_gpus: int, gpus: int, *, has_one: bool) -> bool:
+        """Whether one more pod of so many GPUs finds a node beside all that is planned. `has_one`: there is such a pod
+        already, which has found one."""
+        return planned_gpus + gpus <= self.gpus and (has_one or self.largest_gpus >= gpus)
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStock:
     """The stock of one pool. `unlimited`: nodes are made as asked, so that no figure bounds it.
 
@@ -112,6 +127,13 @@ class PoolStock:
             node.soon_free_gpus if node.ending_gpus else free
             for node, free in zip(self.nodes, self.free_by_node, strict=True)
         )
+
+    @property
+    def room(self) -> Room:
+        if self.unlimited:
+            return Room(math.inf, math.inf)
+        free = self.soon_free_by_node
+        return Room(sum(free) + sum(node.running_gpus for node in self.nodes), max(free, default=0))
 
     def running_gpus(self, *, except_services: Collection[ServiceKey]) -> int:
         """GPUs that pods of all other services of ours hold."""
@@ -156,18 +178,7 @@ class Ledger:
 
         Pods of ours that have no node yet are not subtracted.
         """
-        stock = self._stock(pool)
-        return stock.unlimited or any(free >= gpus for free in stock.soon_free_by_node)
-
-    def room_beyond(self, planned_gpus: int, *, holder: Holder, pool: str, gpus: int, replicas: int) -> bool:
-        """Whether one more pod of `holder` finds a node beside all that is planned in the pool: `planned_gpus`, with
-        `replicas` of the holder. A pod of it that is beyond those has found one."""
-        stock = self._stock(pool)
-        if stock.unlimited:
-            return True
-        limit = sum(stock.soon_free_by_node) + sum(node.running_gpus for node in stock.nodes)
-        beyond = self.bound.get(holder, 0) > replicas
-        return planned_gpus + gpus <= limit and (beyond or self.room_for(pool, gpus))
+        return self._stock(pool).room.largest_gpus >= gpus
 
     def in_the_way(self, pool: str, gpus: int, surplus: Mapping[Holder, int]) -> frozenset[Holder]:
         """Those of the holders of `surplus` (GPUs that each may give up) that stand where a pod of so many GPUs finds

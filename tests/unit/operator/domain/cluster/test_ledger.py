@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from medley_operator.api.v1alpha1 import GPUPool, GPUPoolStatus
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.values.stock import Ledger, NodeStock, PoolStock
 from medley_operator.domain.values.views import NodeView, PodView
@@ -110,6 +111,39 @@ def test_where_no_node_is_seen_those_of_own_pods_are_there() -> None:
     assert figures(stock) == (3, 2, 1)
     stock = stock_of(foreign("a", "n1"), nodes=[], running=1, places=("n1",), declared=3)
     assert stock.node_gpus == (3, 4, 4)
+
+
+def test_where_nodes_cannot_be_listed_the_stock_is_what_was_last_seen() -> None:
+    """Nodes of our own pods are some of it; what is declared and what has no limit is as ever."""
+    seen = make.pool(nodes=None).model_copy(update={"status": GPUPoolStatus(ready_nodes=3, stock_gpus=10)})
+
+    def stock(pool: GPUPool, *pods: PodView) -> PoolStock:
+        snapshot = make.snapshot(pools=[pool], pods=pods)
+        return stock_ledger(replace(snapshot, unreadable={"Node": "nodes are forbidden"}).view).pools["l4"]
+
+    assert (figures(stock(seen)), stock(seen).ready_nodes) == ((10, 10, 0), 3)
+    assert stock(seen).node_gpus == (4, 4, 2)
+    assert figures(stock(make.pool(nodes=2))) == (8, 8, 0)
+    assert figures(stock(make.pool(nodes=None, kind="Elastic"))) == (None, None, 0)
+    assert figures(stock(make.pool(nodes=None))) == (0, 0, 0)
+
+
+def test_nodes_of_own_pods_are_part_of_what_was_last_seen() -> None:
+    seen = make.pool(nodes=None).model_copy(update={"status": GPUPoolStatus(ready_nodes=3, stock_gpus=10)})
+    first = run(make.snapshot(service(rate="1", variants=[on("l4", minReplicas=2)]), pools=[make.pool()]))
+    snapshot = make.carried_out(first.snapshot, first.decision)
+    (deployment,) = (each for each in snapshot.children.values() if each["kind"] == "Deployment")
+    snapshot = with_seen(replace(snapshot, pools=(seen,)), [pod("a", "n1", deployment=deployment)])
+    unlisted = replace(snapshot, unreadable={"Node": "nodes are forbidden"})
+    assert stock_ledger(unlisted.view).pools["l4"].node_gpus == (4, 4, 2)
+
+
+def test_pods_of_two_layouts_of_a_variant_each_count_for_their_deployment() -> None:
+    ledger = ledger_of(nodes=nodes("l4", 2), running=5, places=("l4-0", "l4-0", "l4-1"))
+    (workload,) = ledger.workloads
+    assert (workload.replicas, workload.placed, ledger.lacking(workload)) == (5, 3, 2)
+    former = replace(workload, deployment="former", placed=0)
+    assert ledger.lacking(former) == 5
 
 
 def test_where_no_pod_is_seen_deployments_count_by_what_they_ask_for() -> None:
