@@ -207,7 +207,9 @@ def test_there_is_a_plan_whatever_the_deadline(seconds: float, scarce: float | N
 @pytest.mark.parametrize("scarce", [0.7, None])
 def test_equal_fleets_get_equal_plans(scarce: float | None) -> None:
     problem = fleet(50, seed=9, stock_fraction=scarce, routing=_BLIND)
-    assert replace(plan(problem), solve_seconds=0.0) == replace(plan(problem), solve_seconds=0.0)
+    # A deadline that never comes: where it does, how far the search got depends on what else the machine does.
+    first, second = (replace(plan(problem, deadline_seconds=300.0), solve_seconds=0.0) for _ in range(2))
+    assert first == second
 
 
 def test_contradicting_minima_of_one_service_leave_the_others_planned() -> None:

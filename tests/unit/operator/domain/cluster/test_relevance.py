@@ -1,0 +1,59 @@
+"""What wakes the planner: what plans rest on, and nothing that the operator's own writes bring about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from medley_operator.domain.cluster.relevance import bears_on_plans
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.views import PodTrouble, PodView
+from tests.unit.operator import factories as make
+
+OURS = {MANAGED_BY: MANAGED_BY_VALUE}
+FOREIGN = PodView(namespace="other", name="notebook", uid="1", gpus={"nvidia.com/gpu": 2}, node="node-1")
+MINE = replace(FOREIGN, name="chat-0", labels=OURS)
+STUCK = replace(MINE, node="", trouble=PodTrouble("Unschedulable", "no room"))
+
+
+def test_a_spec_that_changes_wakes_it_and_a_status_does_not() -> None:
+    before = make.service()
+    after = make.service(generation=2)
+    told = before.model_copy(update={"status": before.status.model_copy(update={"mix": "l4:1/1"})})
+    assert bears_on_plans("LLMService", before, after)
+    assert not bears_on_plans("LLMService", before, told)
+
+
+@pytest.mark.parametrize(("old", "new"), [(None, make.pool()), (make.pool(), None)])
+def test_an_object_of_ours_that_comes_or_goes_wakes_it(old: object, new: object) -> None:
+    assert bears_on_plans("GPUPool", old, new)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service", "HTTPRoute"])
+def test_children_do_not(kind: str) -> None:
+    assert not bears_on_plans(kind, {"kind": kind}, {"kind": kind, "status": {}})
+
+
+def test_nodes_do() -> None:
+    assert bears_on_plans("Node", None, make.node("node-1", pool_name="l4"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wakes"),
+    [
+        (None, FOREIGN, True),
+        (FOREIGN, None, True),
+        (FOREIGN, replace(FOREIGN, ended=True), True),
+        (FOREIGN, replace(FOREIGN, terminating=True), False),
+        (replace(FOREIGN, gpus={}), None, False),
+        (None, MINE, False),
+        (MINE, replace(MINE, ready=True), False),
+        (MINE, STUCK, True),
+        (STUCK, MINE, True),
+    ],
+)
+def test_pods_do_where_gpus_of_others_change_hands_or_ours_are_stuck(
+    old: PodView | None, new: PodView | None, wakes: bool
+) -> None:
+    assert bears_on_plans("Pod", old, new) is wakes

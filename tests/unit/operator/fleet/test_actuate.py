@@ -1,0 +1,128 @@
+"""The actuator's loop: when it looks, that it never ends, and that it does not run wild."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from medley_operator.domain.act import Steps
+from medley_operator.domain.rollout.intent import FleetIntent
+from medley_operator.domain.values.snapshot import ActuatorView, Decision
+from medley_operator.fleet import actuate
+from medley_operator.fleet.actuate import MOST_STEPS, Actuator
+from medley_operator.kube.errors import Unavailable
+from medley_operator.metrics.exporter import Exporter
+from tests.unit.operator.fleet.objects import snapshot
+
+EMPTY = snapshot().view
+WRITES = Decision(applies=("write",))  # type: ignore[arg-type]
+
+
+@dataclass
+class World:
+    """Looks and writes as they are told to; `decisions` of the passes, the last one for ever."""
+
+    decisions: list[Decision] = field(default_factory=lambda: [Decision()])
+    failing: list[Exception] = field(default_factory=list)
+    troubles: int = 0
+    passes: int = 0
+    published: list[Decision] = field(default_factory=list)
+
+    def look(self) -> ActuatorView:
+        self.passes += 1
+        if self.failing:
+            raise self.failing.pop(0)
+        return EMPTY
+
+    def decide(self, intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
+        return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0], steps
+
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
+        self.published.append(decision)
+        return self.troubles
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr(actuate, "act", made.decide)
+    monkeypatch.setattr(actuate, "IDLE_SECONDS", 0.0)
+    return made
+
+
+def actuator(world: World, exporter: Exporter | None = None) -> Actuator:
+    return Actuator(viewer=world, publisher=world, exporter=exporter or Exporter())
+
+
+async def running(one: Actuator, seconds: float) -> None:
+    task = asyncio.create_task(one.run())
+    await asyncio.sleep(seconds)
+    assert not task.done()
+    task.cancel()
+
+
+async def test_nothing_is_done_before_the_first_intent(world: World) -> None:
+    one = actuator(world)
+    one.mark()
+    await running(one, 0.05)
+    assert (world.passes, world.published) == (0, [])
+
+
+async def test_an_intent_and_each_event_start_a_pass_and_silence_does_not(world: World) -> None:
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    await running(one, 0.1)
+    assert world.passes == 1
+    one.mark()
+    await running(one, 0.1)
+    assert world.passes == 2
+
+
+async def test_what_was_written_makes_the_next_step_possible_at_once(world: World) -> None:
+    world.decisions = [WRITES, WRITES, Decision()]
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    await running(one, 0.2)
+    assert world.passes == 3
+
+
+async def test_a_step_that_waits_for_time_is_looked_at_again_then(world: World) -> None:
+    world.decisions = [replace(Decision(), wait_seconds=0.05), Decision()]
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    await running(one, 0.3)
+    assert world.passes == 2
+
+
+async def test_passes_that_never_stop_writing_are_slowed_down(world: World) -> None:
+    world.decisions = [WRITES]
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    await running(one, 0.5)
+    assert world.passes == MOST_STEPS + 1
+
+
+@pytest.mark.parametrize("error", [Unavailable("no answer"), RuntimeError("broken")])
+async def test_a_failed_pass_is_counted_and_tried_again_later(world: World, error: Exception) -> None:
+    world.failing = [error]
+    exporter = Exporter()
+    one = actuator(world, exporter)
+    one.adopt(FleetIntent(()))
+    await running(one, 0.2)
+    assert world.passes == 1
+    assert exporter.registry.get_sample_value("medley_errors_total", {"component": "act"}) == 1
+    await running(one, 0.05)
+    one.mark()
+    await running(one, 0.1)
+    assert world.published
+
+
+async def test_the_time_from_event_to_write_is_measured(world: World) -> None:
+    world.decisions = [WRITES, Decision()]
+    exporter = Exporter()
+    one = actuator(world, exporter)
+    one.adopt(FleetIntent(()))
+    await running(one, 0.1)
+    assert exporter.registry.get_sample_value("medley_event_to_write_seconds_count") == 1
