@@ -68,6 +68,7 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     Raises `BadManifest` where there is nothing to plan or a service has no static workload.
     """
     from medley_operator.cli.manifests import BadManifest
+    from medley_operator.domain.values.labels import POD
     from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
@@ -93,6 +94,7 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
         gateways=None,
         observations={},
         model_profiles=tuple(objects.model_profiles),
+        unreadable={POD: "there is no cluster"},
     )
     return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 

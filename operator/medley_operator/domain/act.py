@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
-from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool, running_variants
+from medley_operator.domain.cluster.children import Owned, by_owner, running_variants
+from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.start_failures import pods_of_services
 from medley_operator.domain.engine.startup_protection import due_releases
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
@@ -37,7 +38,7 @@ from medley_operator.domain.rollout.service_round import (
     variant_scale,
 )
 from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded, routed
-from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas
+from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
 from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.values.gauges import GaugeSample
@@ -108,7 +109,7 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
         for each in intent.services
     }
     turns = {key: turn for key, turn in made.items() if isinstance(turn, _Turn)}
-    wanted = _replicas_now(turns, intent, owned)
+    wanted = _replicas_now(turns, view)
     shared = _Shared(Claims(), Canaries.of(owned))
     done: dict[ServiceKey, _Done] = {}
     for key, turn in turns.items():
@@ -169,19 +170,16 @@ def _turn(
     )
 
 
-def _replicas_now(
-    turns: Mapping[ServiceKey, _Turn], intent: FleetIntent, owned: Owned
-) -> dict[ServiceKey, dict[str, int]]:
+def _replicas_now(turns: Mapping[ServiceKey, _Turn], view: ActuatorView) -> dict[ServiceKey, dict[str, int]]:
     """Replicas that the stock and what is Ready allow, by service; a service that is kept is not in it."""
     moving = {key: turn for key, turn in turns.items() if turn.intent.goal.kind is not GoalKind.KEPT}
-    # The pods of a service that is leaving are on their way out: nothing needs to make room for them.
-    uids = frozenset(turn.round.candidate.service.metadata.uid for turn in moving.values()) | intent.leaving
-    return fleet_replicas(
-        {key: turn.scales for key, turn in moving.items()},
-        uses={key: turn.uses for key, turn in moving.items()},
-        stock_gpus=intent.stock_gpus,
-        other_gpus=gpus_by_pool(owned, except_uids=uids),
-    )
+    scales = {key: turn.scales for key, turn in moving.items()}
+    applied = {key: next_replicas(variants) for key, variants in scales.items()}
+    if not may_be_tied(scales, applied):
+        # The usual case, in which no pass needs to count the stock.
+        return applied
+    uses = {key: turn.uses for key, turn in moving.items()}
+    return untied(scales, applied, uses=uses, ledger=stock_ledger(view))
 
 
 def _done(

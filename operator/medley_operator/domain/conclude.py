@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from medley_operator.api.v1alpha1 import GPUPool, ModelProfile, RuntimeProfile
-from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
+from medley_operator.domain.cluster.children import Owned, by_owner
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
 from medley_operator.domain.load.remembered import memory_status
@@ -45,6 +45,7 @@ from medley_operator.domain.values.snapshot import (
     Snapshot,
     StatusWrite,
 )
+from medley_operator.domain.values.stock import Holder, Ledger, Room
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan, ServicePlan
 
@@ -81,7 +82,8 @@ def conclude(
     owned, wall = by_owner(snapshot.view), Firewall()
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
     concluded, lost = _concluded(staying, outcome, owned, wall)
-    planned_gpus = _planned_gpus(concluded, prepared, owned)
+    planned_gpus = _planned_gpus(concluded, prepared.ledger)
+    rooms = {name: stock.room for name, stock in prepared.ledger.pools.items()}
     first_by_model = _first_by_model(concluded)
     pools = pool_nodes(prepared, outcome)
     statuses = _platform_statuses(snapshot, prepared, planned_gpus, pools, wall=wall, now=now)
@@ -96,19 +98,13 @@ def conclude(
             candidate=each.round.candidate,
             goal=each.round.goal,
             served=each.served,
-            surge=_surge(each.round, prepared, planned_gpus),
+            surge=_surge(each.round, prepared.ledger, planned_gpus, rooms),
             same_model_as=_same_model_as(each, first_by_model),
             memory_status=memory_status(each.memory, snapshot, before=each.round.candidate.service.status.memory),
         )
         for each in concluded
     ]
-    leaving = (candidate for candidate in prepared.services if candidate.disposition is Disposition.LEAVING)
-    intent = FleetIntent(
-        services=tuple(intents),
-        leaving=frozenset(candidate.service.metadata.uid for candidate in leaving),
-        stock_gpus={state.pool.metadata.name: state.stock_gpus for state in prepared.pools},
-        gauges=fleet_gauges(pools, prepared.leads),
-    )
+    intent = FleetIntent(services=tuple(intents), gauges=fleet_gauges(pools, prepared))
     remembered = {
         **{key: memory.services[key] for key in _lost_keys(lost) if key in memory.services},
         **{each.round.candidate.key: each.memory for each in concluded},
@@ -185,25 +181,28 @@ def _gpus(turn: ServiceRound) -> dict[str, int]:
     return gpus
 
 
-def _planned_gpus(concluded: Sequence[_Concluded], prepared: Prepared, owned: Owned) -> dict[str, int]:
+def _planned_gpus(concluded: Sequence[_Concluded], ledger: Ledger) -> dict[str, int]:
     """GPUs by pool of all goals, and of services that do not parse or that are leaving."""
-    uids = frozenset(each.round.candidate.service.metadata.uid for each in concluded)
-    planned = {state.pool.metadata.name: 0 for state in prepared.pools}
-    for by_pool in (gpus_by_pool(owned, except_uids=uids), *(each.gpus for each in concluded)):
-        for pool, gpus in by_pool.items():
+    planned = ledger.gpus_of_others(frozenset(each.round.candidate.key for each in concluded))
+    for each in concluded:
+        for pool, gpus in each.gpus.items():
             planned[pool] = planned.get(pool, 0) + gpus
     return planned
 
 
-def _surge(turn: ServiceRound, prepared: Prepared, planned_gpus: Mapping[str, int]) -> dict[str, bool]:
+def _surge(
+    turn: ServiceRound, ledger: Ledger, planned_gpus: Mapping[str, int], rooms: Mapping[str, Room]
+) -> dict[str, bool]:
     """Whether a pod beyond the plan finds a GPU, by variant."""
-    stock = {state.pool.metadata.name: state.stock_gpus for state in prepared.pools}
-    room: dict[str, bool] = {}
-    for candidate in turn.candidate.variants:
-        variant = candidate.variant
-        limit = stock.get(variant.pool)
-        room[variant.name] = limit is None or planned_gpus.get(variant.pool, 0) + variant.gpus_per_replica <= limit
-    return room
+    found: dict[str, bool] = {}
+    for variant in (known.variant for known in turn.candidate.variants):
+        bound = ledger.bound.get(Holder(turn.candidate.key, variant.name), 0)
+        found[variant.name] = rooms[variant.pool].beyond(
+            planned_gpus[variant.pool],
+            variant.gpus_per_replica,
+            has_one=bound > turn.goal.replicas.get(variant.name, 0),
+        )
+    return found
 
 
 def _first_by_model(concluded: Sequence[_Concluded]) -> dict[tuple[str, str], str]:

@@ -6,12 +6,13 @@ Pure. May read candidates, pools and children; decides nothing about which servi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import GPUPool
-from medley_operator.domain.cluster.children import Owned, ReplicaSizes, replicas_by_pool
-from medley_operator.domain.cluster.pools import planner_pools
+from medley_operator.domain.cluster.places import planner_places
+from medley_operator.domain.cluster.pools import planner_pool
 from medley_operator.domain.load.headroom import utilisation_limit
 from medley_operator.domain.values.candidates import (
     Disposition,
@@ -19,9 +20,11 @@ from medley_operator.domain.values.candidates import (
     ServiceCandidate,
 )
 from medley_operator.domain.values.catalogue import find_gpu
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.stock import Holder, Ledger, ReplicaSizes
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
-from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
+from medley_planner.model import Pool, PowerDomain, Priority, Problem, RoutingMode, Service, Variant
 from medley_planner.variants import Replica
 
 HORIZON_SECONDS = 360.0
@@ -30,28 +33,42 @@ the replica's hourly price: where noise alone causes less than a third of the ch
 changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s, horizon 900 s)."""
 
 
-def planner_problem(candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], owned: Owned) -> Problem | None:
+def planner_problem(
+    candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], ledger: Ledger
+) -> Problem | None:
     """The problem of all services that are planned this round; None without any."""
     planned = [candidate for candidate in candidates if candidate.disposition is Disposition.PLANNED]
     if not planned:
         return None
-    taken = taken_replicas(candidates, owned)
-    services = tuple(planner_service(candidate) for candidate in planned)
-    degrees: dict[str, set[int]] = {}
-    for variant in (variant for service in services for variant in service.variants):
-        degrees.setdefault(variant.pool, set()).add(variant.gpus_per_replica)
+    keys = frozenset(candidate.key for candidate in planned)
+    reserved = reserved_replicas(candidates, ledger)
+    waiting: Counter[str] = Counter()
+    for workload in ledger.workloads:
+        if workload.holder.service in keys:
+            waiting[workload.pool] += ledger.lacking(workload) * workload.gpus
+    offered: dict[str, dict[Holder, int]] = {}
+    for candidate in planned:
+        for known in candidate.variants:
+            holder = Holder(candidate.key, known.variant.name)
+            offered.setdefault(known.variant.pool, {})[holder] = known.variant.gpus_per_replica
+    found: list[Pool] = []
     # A pool that is refused shows so in its own status, and no service has a variant there.
     pools = [state for state in pools if state.refusal is None]
-    found = planner_pools(pools, taken=taken, degrees=degrees)
+    for state in pools:
+        name = state.pool.metadata.name
+        offers = offered.get(name, {})
+        kept = reserved.get(name, {})
+        places = planner_places(state, offers, planned=keys, reserved=kept, waiting_gpus=waiting[name])
+        found.append(planner_pool(state, places, degrees=offers.values()))
     unpacked = {
         state.pool.metadata.name: state
         for state, pool in zip(pools, found, strict=True)
         if pool.node_gpus is None and pool.node_price is None
     }
     return Problem(
-        services=tuple(_bounded(service, unpacked) for service in services),
-        pools=found,
-        power_domains=power_domains(pools, taken=taken),
+        services=tuple(_bounded(planner_service(candidate), unpacked) for candidate in planned),
+        pools=tuple(found),
+        power_domains=power_domains(pools, ledger=ledger, planned=keys, reserved=reserved),
         horizon_seconds=HORIZON_SECONDS,
     )
 
@@ -136,39 +153,55 @@ def watts_per_gpu(pool: GPUPool) -> float:
     return gpu.watts if gpu is not None else 0.0
 
 
-def power_domains(pools: Sequence[PoolState], *, taken: Mapping[str, ReplicaSizes]) -> tuple[PowerDomain, ...]:
+def power_domains(
+    pools: Sequence[PoolState],
+    *,
+    ledger: Ledger,
+    planned: Collection[ServiceKey],
+    reserved: Mapping[str, ReplicaSizes],
+) -> tuple[PowerDomain, ...]:
     """Each pool with a budget is a domain of its own name; what is not planned this round draws from it first."""
     domains: list[PowerDomain] = []
     for state in pools:
         pool, name = state.pool, state.pool.metadata.name
         if pool.spec.power is None or pool.spec.power.budget_watts is None:
             continue
-        gpus = sum(size * count for size, count in taken.get(name, {}).items())
+        gpus = ledger.pools[name].running_gpus(except_services=planned)
+        gpus += sum(size * count for size, count in reserved.get(name, {}).items())
         left = pool.spec.power.budget_watts - gpus * watts_per_gpu(pool)
         domains.append(PowerDomain(name=name, budget_watts=max(left, 0.0)))
     return tuple(domains)
 
 
-def taken_replicas(candidates: Sequence[ServiceCandidate], owned: Owned) -> Mapping[str, ReplicaSizes]:
-    """Replicas that are not planned this round, by pool and GPUs: last plans that are held, and all else that runs."""
-    answered = frozenset(
-        candidate.service.metadata.uid
-        for candidate in candidates
-        if candidate.disposition in (Disposition.PLANNED, Disposition.HELD, Disposition.LEAVING)
-    )
-    taken: dict[str, dict[int, int]] = {
-        pool: dict(sizes) for pool, sizes in replicas_by_pool(owned, except_uids=answered).items()
-    }
+def reserved_replicas(candidates: Sequence[ServiceCandidate], ledger: Ledger) -> Mapping[str, ReplicaSizes]:
+    """Replicas that services keep, are not planned this round and have no place yet, by pool and GPUs of one.
+
+    A plan that is held is kept whole. A refused service is left what it runs: what its Deployments ask for within its
+    last plan. One that is leaving, or that does not parse, gets no new pods. Where pods cannot be seen, no replica has
+    a known place, and Deployments count by what they ask for.
+    """
+    reserved: dict[str, Counter[int]] = {}
+    by_key = {candidate.key: candidate for candidate in candidates}
     for candidate in candidates:
         if candidate.disposition is not Disposition.HELD:
             continue
         for name, replicas in candidate.last_replicas.items():
-            held = _place(candidate, name)
-            if held is not None:
-                pool, gpus_per_replica = held
-                sizes = taken.setdefault(pool, {})
-                sizes[gpus_per_replica] = sizes.get(gpus_per_replica, 0) + replicas
-    return taken
+            place = _place(candidate, name)
+            if place is not None:
+                pool, gpus = place
+                lacking = replicas - ledger.bound.get(Holder(candidate.key, name), 0)
+                reserved.setdefault(pool, Counter())[gpus] += max(lacking, 0)
+    for workload in ledger.workloads:
+        kept = by_key.get(workload.holder.service)
+        if kept is not None and kept.disposition in (Disposition.PLANNED, Disposition.HELD):
+            continue
+        lacking = ledger.lacking(workload)
+        if ledger.pods_known:
+            refused = kept is not None and kept.disposition is Disposition.REJECTED
+            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and refused else 0
+            lacking = min(lacking, max(last - ledger.bound.get(workload.holder, 0), 0))
+        reserved.setdefault(workload.pool, Counter())[workload.gpus] += lacking
+    return reserved
 
 
 def _place(candidate: ServiceCandidate, variant: str) -> tuple[str, int] | None:

@@ -15,8 +15,9 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.cluster.children import Owned, by_owner, ready_replicas
-from medley_operator.domain.cluster.pools import planner_pools, pool_state
+from medley_operator.domain.cluster.children import by_owner, ready_replicas
+from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.pools import planner_pool, pool_state
 from medley_operator.domain.cluster.start_failures import (
     StartFailure,
     pods_of_services,
@@ -32,7 +33,7 @@ from medley_operator.domain.planner_input import (
     planner_problem,
     planner_service,
     power_domains,
-    taken_replicas,
+    reserved_replicas,
 )
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import KnownSpeeds, known_speeds
@@ -53,6 +54,7 @@ from medley_operator.domain.values.snapshot import (
     ServiceMemory,
     Snapshot,
 )
+from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import PodView
 from medley_operator.domain.variants.choose import choose_variants
 from medley_operator.domain.variants.waiting import waiting
@@ -73,7 +75,9 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     `derates`: the shares of capacities that plans count on, by where the figures come from.
     """
     wall = Firewall()
-    pools = tuple(_pool(pool, snapshot, wall) for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name))
+    ledger = stock_ledger(snapshot.view)
+    in_order = sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
+    pools = tuple(_pool(pool, snapshot, ledger, wall) for pool in in_order)
     for profile in snapshot.profiles:
         # The refusal of a profile is asked for where it is used; here it is only looked for a fault.
         wall.guard(
@@ -103,11 +107,12 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
         _or_refused(service, wall.guard(ObjectKey.of("LLMService", service.metadata), partial(made, service)))
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    candidates, problem, subjects = _problem(candidates, pools, owned, wall)
+    candidates, problem, subjects = _problem(candidates, pools, ledger, wall)
     return Prepared(
         problem=problem,
         services=candidates,
         pools=pools,
+        ledger=ledger,
         model_profiles=profiles,
         leads=leads,
         subjects=subjects,
@@ -122,37 +127,38 @@ def _or_refused(service: LLMService, found: ServiceCandidate | ObjectFault) -> S
     return ServiceCandidate(service=service, disposition=Disposition.REJECTED, refusal=found.refusal)
 
 
-def _pool(pool: GPUPool, snapshot: Snapshot, wall: Firewall) -> PoolState:
+def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> PoolState:
     """The state of a pool, refused where it raises here or as a part of the problem."""
+    stock = ledger.pools[pool.metadata.name]
 
     def state() -> PoolState:
-        found = pool_state(pool, snapshot.nodes, unreadable=snapshot.unreadable.get(NODE, ""))
+        found = pool_state(pool, stock, snapshot.unreadable.get(NODE, ""))
         if found.refusal is None:
-            planner_pools((found,), taken={}, degrees={})
-            power_domains((found,), taken={})
+            planner_pool(found, None, degrees=())
+            power_domains((found,), ledger=ledger, planned=(), reserved={})
         return found
 
     found = wall.guard(ObjectKey.of("GPUPool", pool.metadata), state)
-    if not isinstance(found, ObjectFault):
-        return found
-    return PoolState(pool=pool, gpu=None, ready_nodes=0, stock_gpus=0, node_gpus=(), refusal=found.refusal)
+    return (
+        PoolState(pool=pool, gpu=None, stock=stock, refusal=found.refusal) if isinstance(found, ObjectFault) else found
+    )
 
 
 def _problem(
     candidates: tuple[ServiceCandidate, ...],
     pools: Sequence[PoolState],
-    owned: Owned,
+    ledger: Ledger,
     wall: Firewall,
 ) -> tuple[tuple[ServiceCandidate, ...], Problem | None, Mapping[str, Subject]]:
     """The problem, and the candidates without those that it cannot be made with: most often all are in it, and only
     where it raises is each looked at alone."""
 
     def made(these: tuple[ServiceCandidate, ...]) -> tuple[Problem | None, Mapping[str, Subject]]:
-        return planner_problem(these, pools, owned), check_subjects(these)
+        return planner_problem(these, pools, ledger), check_subjects(these)
 
     def alone(candidate: ServiceCandidate) -> ServiceCandidate:
         # Asked for by itself, since one whose plan is held makes no problem.
-        taken_replicas((candidate,), owned)
+        reserved_replicas((candidate,), ledger)
         made((candidate,))
         return candidate
 

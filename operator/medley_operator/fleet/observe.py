@@ -142,7 +142,7 @@ class Observer:
     def look(self) -> ActuatorView:
         """The part that the actuator needs. Raises as `observe` does."""
         view = self.cluster.view()
-        _unreadable(view)
+        unreadable = _unreadable(view)
         return ActuatorView(
             services=view.services,
             rejected=view.rejected,
@@ -152,6 +152,9 @@ class Observer:
             pods=view.pods,
             at_seconds=self.clock(),
             budgets=DISRUPTION_BUDGETS not in view.missing,
+            pools=view.pools,
+            nodes=view.nodes,
+            unreadable={kind.kind: error.message for kind, error in unreadable.items()},
         )
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:

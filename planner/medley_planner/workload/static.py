@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -46,6 +47,8 @@ def demand_from_means(
     )
 
 
+# A round asks for the two of each service again, whatever its rate is.
+@lru_cache(maxsize=2048)
 def _log_normal_bins(mean: float, variation: float, bin_edges: tuple[float, ...], max_bins: int) -> tuple[Bin, ...]:
     if variation == 0:
         return (Bin(mean, 1.0),)

@@ -8,8 +8,9 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.checks.service_input import ServiceInput
-from medley_operator.domain.cluster.pools import pool_state
-from medley_operator.domain.values.labels import key_of
+from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.pools import pool_states
+from medley_operator.domain.values.labels import POD, key_of
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -22,7 +23,7 @@ from medley_operator.domain.values.snapshot import (
     ServiceMemory,
     Snapshot,
 )
-from medley_operator.domain.values.views import NodeView
+from medley_operator.domain.values.views import NodeView, PodView
 from medley_planner.capacity import ESTIMATE
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.refusal import Refusal
@@ -140,7 +141,9 @@ def snapshot(
     observations: Mapping[str, Observation] | None = None,
     rejected: Iterable[InvalidObject] = (),
     measured: Iterable[ModelProfile] = (),
+    pods: Iterable[PodView] | None = None,
 ) -> Snapshot:
+    """`pods` None: they cannot be listed."""
     return Snapshot(
         services=tuple(services),
         pools=tuple(pools if pools is not None else (pool(), pool("h100", gpu="H100", price="6.88", gpus_per_node=8))),
@@ -151,6 +154,8 @@ def snapshot(
         gateways=gateways,
         observations={ServiceKey(NAMESPACE, name): value for name, value in (observations or {}).items()},
         model_profiles=tuple(measured),
+        pods=tuple(pods or ()),
+        unreadable={} if pods is not None else {POD: "pods are forbidden"},
     )
 
 
@@ -165,7 +170,7 @@ def unreadable(
 def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> ServiceInput:
     """What the checks of a service are asked with, where nothing was planned or measured before."""
     given: dict[str, Any] = {
-        "pools": [pool_state(each, snapshot.nodes) for each in snapshot.pools],
+        "pools": pool_states(snapshot.pools, stock_ledger(snapshot.view)),
         "memory": ServiceMemory(uid=""),
         "last_replicas": {},
         "speeds": {},

@@ -40,7 +40,19 @@ class GPUPoolStatus(ObservedModel):
 
     observed_generation: int = 0
     ready_nodes: int = Field(0, description="Ready, schedulable nodes that match nodeSelector.")
-    stock_gpus: int | None = Field(None, description="GPUs that the planner may use. Absent: no limit.")
+    stock_gpus: int | None = Field(
+        None,
+        description="GPUs that the planner may use: those that are free, and those that replicas hold, wherever they "
+        "run. Absent: no limit.",
+    )
+    free_gpus: int | None = Field(
+        None,
+        description="GPUs of the stock that no pod holds, on nodes where new replicas may start. Absent: no limit.",
+    )
+    foreign_gpus: int | None = Field(
+        None,
+        description="GPUs of the pool's nodes that pods of others hold. Absent: the operator cannot read pods.",
+    )
     planned_gpus: int = Field(0, description="GPUs that the current plan uses.")
     planned_nodes: int | None = Field(
         None, description="Whole nodes that the current plan pays for. Absent: the pool is not paid by the node."

@@ -38,8 +38,6 @@ class RunningVariant:
 
 
 Children = Mapping[ObjectKey, Manifest]
-ReplicaSizes = Mapping[int, int]
-"""Number of replicas by the GPUs that one of them takes."""
 
 
 Owned = Mapping[str, Mapping[ObjectKey, Manifest]]
@@ -51,7 +49,7 @@ def by_owner(view: ActuatorView) -> dict[str, dict[ObjectKey, Manifest]]:
 
     All others are other people's and are left out, whatever their labels say.
     """
-    owners = {(owner.namespace, owner.name): owner for owner in _owners(view)}
+    owners = {(owner.namespace, owner.name): owner for owner in owners_in(view)}
     by_uid = {owner.uid: owner for owner in owners.values()}
     grouped: dict[str, dict[ObjectKey, Manifest]] = {}
     for key in sorted(view.children):
@@ -65,7 +63,7 @@ def by_owner(view: ActuatorView) -> dict[str, dict[ObjectKey, Manifest]]:
     return grouped
 
 
-def _owners(view: ActuatorView) -> Iterable[Owner]:
+def owners_in(view: ActuatorView) -> Iterable[Owner]:
     """All LLMServices, those that do not parse included: what they run goes on."""
     yield from (Owner.of(service) for service in view.services)
     for rejected in view.rejected:
@@ -146,7 +144,7 @@ def _gpus(deployment: Manifest) -> int:
     """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers. One that is not a
     whole count is passed over."""
     containers: Iterable[Manifest] = (
-        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
     )
     return sum(
         whole_count(value) or 0
@@ -154,24 +152,3 @@ def _gpus(deployment: Manifest) -> int:
         for name, value in ((container.get("resources") or {}).get("limits") or {}).items()
         if "/" in name
     )
-
-
-def replicas_by_pool(owned: Owned, *, except_uids: frozenset[str]) -> Mapping[str, ReplicaSizes]:
-    """Replicas that Deployments ask for, by pool and GPUs of one, leaving out those whose owner is in `except_uids`."""
-    used: dict[str, dict[int, int]] = {}
-    for uid, own in owned.items():
-        if uid in except_uids:
-            continue
-        for manifest in of_kind(own, labels.DEPLOYMENT).values():
-            variant = running_variant(manifest)
-            sizes = used.setdefault(variant.pool, {})
-            sizes[variant.gpus_per_replica] = sizes.get(variant.gpus_per_replica, 0) + variant.replicas
-    return used
-
-
-def gpus_by_pool(owned: Owned, *, except_uids: frozenset[str]) -> dict[str, int]:
-    """GPUs that Deployments ask for, by pool, leaving out those whose owner is in `except_uids`."""
-    return {
-        pool: sum(size * count for size, count in sizes.items())
-        for pool, sizes in replicas_by_pool(owned, except_uids=except_uids).items()
-    }

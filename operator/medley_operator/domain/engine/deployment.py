@@ -170,10 +170,30 @@ def _pod_spec(given: DeploymentInput) -> Manifest:
                 "labelSelector": {"matchLabels": given.selector},
             }
         ],
+        **_affinity(given),
         "containers": [_container(given, program, parts, disk)],
         "volumes": list(parts.volumes),
         **pod_settings(given.profile.spec.pod, own_pods=labels.pod_selector(service=given.service.metadata.name)),
     }
+
+
+def _affinity(given: DeploymentInput) -> Manifest:
+    """Replicas that take a part of a node go where their pool has pods of their namespace already, of whatever service:
+    the scheduler then packs as the plan does, and leaves whole nodes for large replicas.
+
+    The term names no namespaces: a pod with any `namespaces` or `namespaceSelector` in a term, also in a preferred one,
+    counts for quotas of the scope CrossNamespacePodAffinity (Kubernetes: "Resource Quotas"), which refuse it where
+    their limit is 0. Where services of several namespaces share a pool, the plan counts places as they are.
+    """
+    if given.gpus_per_replica >= given.pool.spec.capacity.gpus_per_node:
+        return {}
+    pods = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE, labels.POOL: given.pool.metadata.name}
+    term = {
+        "labelSelector": {"matchLabels": pods},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}
 
 
 def _container(given: DeploymentInput, program: EngineProgram, parts: PodParts, disk: Storage) -> Manifest:

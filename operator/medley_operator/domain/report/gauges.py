@@ -14,7 +14,7 @@ from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.values.candidates import Prepared
+from medley_operator.domain.values.candidates import PoolState, Prepared
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.gauges import GaugeFamily, GaugeSample
 from medley_operator.domain.values.leadtime import Component, LeadTimes
@@ -24,6 +24,7 @@ from medley_planner.model import Plan
 Subject = TypeVar("Subject")
 SERVICE_LABELS = ("namespace", "service")
 VARIANT_LABELS = (*SERVICE_LABELS, "variant", "pool", "gpu")
+POOL_LABELS = ("pool",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,34 @@ VARIANT_GAUGES: tuple[GaugeRow[VariantRow], ...] = (
 )
 """Gauges with `VARIANT_LABELS`."""
 
-_NODES = GaugeFamily("medley_pool_planned_nodes", ("pool",), "Whole nodes that the plan pays for.")
+POOL_GAUGES: tuple[GaugeRow[PoolState], ...] = (
+    GaugeRow(
+        "medley_pool_stock_gpus",
+        "GPUs that the planner may use, those that replicas hold included; absent where there is no limit.",
+        lambda state: state.stock_gpus,
+    ),
+    GaugeRow(
+        "medley_pool_free_gpus",
+        "GPUs that no pod holds, on nodes where new replicas may start; absent where there is no limit.",
+        lambda state: state.stock.free_gpus,
+    ),
+    GaugeRow(
+        "medley_pool_foreign_gpus",
+        "GPUs of the pool's nodes that pods of others hold; absent while the operator cannot read pods.",
+        lambda state: state.stock.foreign_gpus,
+    ),
+    GaugeRow(
+        "medley_pool_ready_nodes",
+        "Ready, schedulable nodes that match the pool's node selector.",
+        lambda state: state.stock.ready_nodes,
+    ),
+)
+"""Gauges with `POOL_LABELS`."""
+
+_NODES = GaugeFamily("medley_pool_planned_nodes", POOL_LABELS, "Whole nodes that the plan pays for.")
 _IDLE = GaugeFamily(
     "medley_pool_idle_cost_per_hour_dollars",
-    ("pool",),
+    POOL_LABELS,
     "Cost of the parts of planned nodes that no replica uses, in US dollars per hour.",
 )
 _STARTS = GaugeFamily(
@@ -160,6 +185,7 @@ _LEAD = GaugeFamily(
 GAUGES: tuple[GaugeFamily, ...] = (
     *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in SERVICE_GAUGES),
     *(GaugeFamily(row.name, VARIANT_LABELS, row.help) for row in VARIANT_GAUGES),
+    *(GaugeFamily(row.name, POOL_LABELS, row.help) for row in POOL_GAUGES),
     _NODES,
     _IDLE,
     _STARTS,
@@ -189,14 +215,16 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[
     return tuple(samples)
 
 
-def fleet_gauges(pools: Iterable[PoolNodes], leads: LeadTimes) -> tuple[GaugeSample, ...]:
-    """The series that only change with a plan."""
+def fleet_gauges(pools: Iterable[PoolNodes], prepared: Prepared) -> tuple[GaugeSample, ...]:
+    """The series that only change with a round of the planner."""
     samples: list[GaugeSample] = []
+    for state in prepared.pools:
+        samples += _samples(POOL_GAUGES, state, (state.pool.metadata.name,))
     for each in pools:
         samples.append(GaugeSample(_NODES.name, (each.pool,), each.planned_nodes))
         # A round without a plan knows no other figure: the last one stays.
         samples.append(GaugeSample(_IDLE.name, (each.pool,), each.idle_cost_per_hour))
-    return (*samples, *_lead_samples(leads))
+    return (*samples, *_lead_samples(prepared.leads))
 
 
 def _samples(rows: Sequence[GaugeRow[Subject]], subject: Subject, labels: tuple[str, ...]) -> Iterator[GaugeSample]:

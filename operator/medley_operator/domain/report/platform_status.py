@@ -15,8 +15,12 @@ from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
+from medley_operator.domain.values.stock import PoolStock
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+NODES_SHARED = "NodesShared"
+"""The condition of a pool whose nodes other pools select too; present only then."""
+MOST_TAINTS = 3
 _REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED}
 """The condition that says why an object does not parse, by kind; Ready for the others."""
 
@@ -27,11 +31,13 @@ def pool_status(state: PoolState, *, planned_gpus: int, planned_nodes: int | Non
     generation = pool.metadata.generation
     status = GPUPoolStatus(
         observed_generation=generation,
-        ready_nodes=state.ready_nodes,
+        ready_nodes=state.stock.ready_nodes,
         stock_gpus=state.stock_gpus,
+        free_gpus=state.stock.free_gpus,
+        foreign_gpus=state.stock.foreign_gpus,
         planned_gpus=planned_gpus,
         planned_nodes=planned_nodes,
-        conditions=merge(pool.status.conditions, {READY: _pool_ready(state)}, generation=generation, now=now),
+        conditions=merge(pool.status.conditions, _pool_drafts(state), generation=generation, now=now),
     )
     if status == pool.status:
         return None
@@ -39,22 +45,54 @@ def pool_status(state: PoolState, *, planned_gpus: int, planned_nodes: int | Non
     return StatusWrite(key=key, uid=pool.metadata.uid, status=_dump(status))
 
 
+def _pool_drafts(state: PoolState) -> dict[str, Draft]:
+    drafts = {READY: _pool_ready(state)}
+    if state.stock.shares_with:
+        others = ", ".join(f'"{name}"' for name in state.stock.shares_with)
+        message = (
+            f"GPUPool {others} selects some of the GPUs that spec.nodeSelector ({_selector(state)}) and "
+            "spec.resourceName select; each node counts for one of these pools only: the one whose pods run there, "
+            "else the first by name; make the selectors differ, or delete the pools that are not needed"
+        )
+        drafts[NODES_SHARED] = Draft(_TRUE, "SelectorsOverlap", message)
+    return drafts
+
+
 def _pool_ready(state: PoolState) -> Draft:
-    spec = state.pool.spec
+    spec, stock = state.pool.spec, state.stock
     if state.refusal is not None:
         return Draft(_FALSE, state.refusal.reason, state.refusal.message)
     if state.unreadable:
         return Draft(_UNKNOWN, "NodesUnreadable", _unreadable_nodes(state))
     counted = spec.capacity.nodes is None and spec.capacity.type.value == "Fixed"
-    if counted and state.ready_nodes == 0:
-        selector = ",".join(f"{key}={value}" for key, value in sorted(spec.node_selector.items()))
+    if counted and stock.ready_nodes == 0:
         message = (
-            f"no Ready, schedulable node matches spec.nodeSelector ({selector}); label the nodes, correct the "
+            f"no Ready, schedulable node matches spec.nodeSelector ({_selector(state)}); label the nodes, correct the "
             "selector, or set spec.capacity.type to Elastic if nodes are created on demand"
         )
         return Draft(_FALSE, "NoNodes", message)
-    stock = "no limit" if state.stock_gpus is None else f"{state.stock_gpus} GPUs"
-    return Draft(_TRUE, "Accepted", f"{state.gpu}: {stock}")
+    blocked = _blocked(stock)
+    if blocked and not stock.unlimited and not any(node.open for node in stock.nodes):
+        return Draft(_FALSE, "TaintNotTolerated", blocked)
+    gpus = "no limit" if stock.stock_gpus is None else f"{stock.stock_gpus} GPUs"
+    return Draft(_TRUE, "Accepted", f"{state.gpu}: {gpus}" + (f"; {blocked}" if blocked else ""))
+
+
+def _blocked(stock: PoolStock) -> str:
+    """Which taints keep new pods off Ready nodes, and the way out; "" for none."""
+    if not stock.untolerated:
+        return ""
+    taints = [f"{each.key}={each.value}:{each.effect}".replace("=:", ":") for each in stock.untolerated]
+    named = ", ".join(taints[:MOST_TAINTS]) + (f" and {len(taints) - MOST_TAINTS} more" if taints[MOST_TAINTS:] else "")
+    nodes = "node" if stock.tainted_nodes == 1 else "nodes"
+    return (
+        f"no new pod can start on {stock.tainted_nodes} Ready {nodes}, because spec.tolerations does not tolerate "
+        f"{named}; add the toleration, or remove the taint"
+    )
+
+
+def _selector(state: PoolState) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(state.pool.spec.node_selector.items()))
 
 
 def _unreadable_nodes(state: PoolState) -> str:

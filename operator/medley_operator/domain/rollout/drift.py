@@ -28,7 +28,6 @@ _REPLICAS = "spec.replicas"
 _POD: Path = ("f:spec", "f:template", "f:spec")
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], {})
 _POD_FIELDS: Mapping[str, object] = {
-    "affinity": None,
     "hostIPC": False,
     "hostNetwork": False,
     "hostPID": False,
@@ -177,6 +176,7 @@ def added(desired: Manifest, observed: Manifest) -> Iterable[ForeignChange]:
         for name, default in _POD_FIELDS.items()
         if name not in mine and theirs.get(name) not in (*_NEUTRAL, default)
     ]
+    paths += [(*_POD, "f:affinity", *path) for path in _affinity_terms(theirs) - _affinity_terms(mine)]
     for kind in _CONTAINER_LISTS:
         known = {container["name"] for container in mine.get(kind) or []}
         paths += [
@@ -184,5 +184,15 @@ def added(desired: Manifest, observed: Manifest) -> Iterable[ForeignChange]:
             for container in theirs.get(kind) or []
             if container["name"] not in known
         ]
-    for path in paths:
+    for path in sorted(paths):
         yield ForeignChange(object=str(labels.key_of(desired)), path=shown(path), manager=manager_of(observed, path))
+
+
+def _affinity_terms(pod: Manifest) -> set[tuple[str, str]]:
+    """Where a pod has terms of affinity: we set some of them ourselves."""
+    return {
+        (f"f:{part}", f"f:{strength}")
+        for part, terms in (pod.get("affinity") or {}).items()
+        for strength, found in (terms or {}).items()
+        if found
+    }

@@ -34,13 +34,7 @@ class ServiceIntent:
 
 @dataclass(frozen=True, slots=True)
 class FleetIntent:
-    """All services that stay, in the order of their keys, and what they share.
-
-    `leaving`: uids of LLMServices that are being deleted; their pods are on their way out. `stock_gpus` by pool; None
-    for no limit. `gauges`: those that only change with the plan.
-    """
+    """All services that stay, in the order of their keys. `gauges`: those that only change with the plan."""
 
     services: tuple[ServiceIntent, ...]
-    leaving: frozenset[str] = frozenset()
-    stock_gpus: Mapping[str, int | None] = field(default_factory=dict)
     gauges: tuple[GaugeSample, ...] = ()

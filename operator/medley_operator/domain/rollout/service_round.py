@@ -89,12 +89,12 @@ def variant_scale(turn: ServiceRound, name: str) -> VariantScale:
 
 
 def pool_use(turn: ServiceRound, name: str) -> PoolUse:
-    known = turn.candidate.variant(name)
+    known, running = turn.candidate.variant(name), turn.running.get(name)
+    deployment = running.object_name if running is not None else ""
     if known is not None:
-        return PoolUse(pool=known.variant.pool, gpus_per_replica=known.variant.gpus_per_replica)
-    running = turn.running.get(name)
+        return PoolUse(known.variant.pool, known.variant.gpus_per_replica, deployment)
     if running is not None:
-        return PoolUse(pool=running.pool, gpus_per_replica=running.gpus_per_replica)
+        return PoolUse(running.pool, running.gpus_per_replica, deployment)
     old = _old_row(turn, name)
     return PoolUse(pool=old.pool if old else "", gpus_per_replica=old.gpus_per_replica if old else 0)
 

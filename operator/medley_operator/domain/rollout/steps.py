@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medley_operator.domain.cluster.children import variant_of
 from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.stock import Holder, Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,73 +50,67 @@ def next_replicas(variants: Mapping[str, VariantScale], *, excused: frozenset[st
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """Where a variant's replicas stand: its pool and the GPUs of one replica."""
+    """Where a variant's replicas stand: its pool, the GPUs of one replica, and its Deployment ("" for none yet)."""
 
     pool: str
     gpus_per_replica: int
+    deployment: str = ""
 
 
-def fleet_replicas(
-    services: Mapping[ServiceKey, Mapping[str, VariantScale]],
-    *,
-    uses: Mapping[ServiceKey, Mapping[str, PoolUse]],
-    stock_gpus: Mapping[str, int | None],
-    other_gpus: Mapping[str, int],
+Scales = Mapping[ServiceKey, Mapping[str, VariantScale]]
+Uses = Mapping[ServiceKey, Mapping[str, PoolUse]]
+Replicas = Mapping[ServiceKey, Mapping[str, int]]
+
+
+def may_be_tied(services: Scales, applied: Replicas) -> bool:
+    """Whether some surplus waits and none goes now: only then is it worth to look who waits for whose GPUs."""
+    counts = [(scale, applied[key][name]) for key, variants in services.items() for name, scale in variants.items()]
+    waits = any(scale.desired < scale.current <= count and not scale.paused for scale, count in counts)
+    return waits and not any(count < scale.current for scale, count in counts)
+
+
+def untied(
+    services: Scales, applied: dict[ServiceKey, dict[str, int]], *, uses: Uses, ledger: Ledger
 ) -> dict[ServiceKey, dict[str, int]]:
-    """`next_replicas` of all services, with one exception where waiting would never end.
+    """`applied` (`next_replicas` of all services), with one exception where waiting would never end.
 
-    On a full pool a growing variant may wait for GPUs that another variant's surplus holds, while that surplus waits
-    for a variant on a pool that is full in the same way. The plan itself fits the stock, so one release unties it:
-    only then, and for one service a round (the first by name), variants that wait for GPUs of an overfull pool are
-    not waited for. `other_gpus` are GPUs by pool that services outside of `services` hold.
+    A growing variant may wait for GPUs that another variant's surplus holds, while that surplus waits for a variant
+    that no node has room for in the same way. The plan itself fits the stock, so one release unties it: only where
+    nothing starts, and for one service a pass (the first by name), variants without room are not waited for. It is
+    made only where it gives one of them room: Ready replicas on a node that takes no pods go for nobody. Pods that end
+    make room by themselves.
     """
-    applied = {key: next_replicas(variants) for key, variants in services.items()}
-    overfull = _overfull_pools(applied, uses=uses, stock_gpus=stock_gpus, other_gpus=other_gpus)
-    if not overfull or _can_move(services, applied, uses=uses, overfull=overfull):
+    lacking = {(each.holder.service.namespace, each.deployment): ledger.lacking(each) for each in ledger.workloads}
+
+    def is_without_room(key: ServiceKey, name: str, scale: VariantScale) -> bool:
+        use = uses[key][name]
+        lacks = scale.ready < scale.desired and lacking.get((key.namespace, use.deployment), 0) > 0
+        return lacks and not ledger.room_for(use.pool, use.gpus_per_replica)
+
+    waiting = {
+        key: frozenset(name for name, scale in variants.items() if is_without_room(key, name, scale))
+        for key, variants in services.items()
+    }
+    if _is_starting(services, waiting):
         return applied
-    for key in sorted(services):
-        blocked = frozenset(
-            name
-            for name, scale in services[key].items()
-            if scale.ready < scale.desired and uses[key][name].pool in overfull
-        )
-        released = next_replicas(services[key], excused=blocked)
-        frees = any(released[name] < count and uses[key][name].pool in overfull for name, count in applied[key].items())
-        if blocked and frees:
-            applied[key] = released
-            break
-    return applied
-
-
-def _overfull_pools(
-    applied: Mapping[ServiceKey, Mapping[str, int]],
-    *,
-    uses: Mapping[ServiceKey, Mapping[str, PoolUse]],
-    stock_gpus: Mapping[str, int | None],
-    other_gpus: Mapping[str, int],
-) -> frozenset[str]:
-    used = dict(other_gpus)
-    for key, replicas in applied.items():
+    released = {key: next_replicas(services[key], excused=waiting[key]) for key in services if waiting[key]}
+    surplus: dict[Holder, int] = {}
+    for key, replicas in released.items():
         for name, count in replicas.items():
-            use = uses[key][name]
-            used[use.pool] = used.get(use.pool, 0) + count * use.gpus_per_replica
-    return frozenset(
-        pool for pool, gpus in used.items() if (stock := stock_gpus.get(pool)) is not None and gpus > stock
+            freed = (applied[key][name] - count) * uses[key][name].gpus_per_replica
+            holder = Holder(key, variant_of(name))
+            surplus[holder] = surplus.get(holder, 0) + max(freed, 0)
+    surplus = {holder: gpus for holder, gpus in surplus.items() if gpus > 0}
+    wanted = {uses[key][name] for key, names in waiting.items() for name in names}
+    useful = {holder.service for use in wanted for holder in ledger.in_the_way(use.pool, use.gpus_per_replica, surplus)}
+    first = min(useful, default=None)
+    return applied if first is None else {**applied, first: released[first]}
+
+
+def _is_starting(services: Scales, waiting: Mapping[ServiceKey, frozenset[str]]) -> bool:
+    """Whether something will still change without a release: replicas start, or find a node."""
+    return any(
+        scale.ready < scale.desired and name not in waiting[key]
+        for key, variants in services.items()
+        for name, scale in variants.items()
     )
-
-
-def _can_move(
-    services: Mapping[ServiceKey, Mapping[str, VariantScale]],
-    applied: Mapping[ServiceKey, Mapping[str, int]],
-    *,
-    uses: Mapping[ServiceKey, Mapping[str, PoolUse]],
-    overfull: frozenset[str],
-) -> bool:
-    """Whether something will still change without a release: a shrink under way, or a start on a pool with room."""
-    for key, variants in services.items():
-        for name, scale in variants.items():
-            if applied[key][name] < scale.current:
-                return True
-            if scale.ready < scale.desired and uses[key][name].pool not in overfull:
-                return True
-    return False

@@ -15,6 +15,7 @@ from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, MetricsReason, ObjectFault, ServiceMemory
+from medley_operator.domain.values.stock import Ledger, PoolStock
 from medley_planner.capacity import CapacityBasis, TableGroup, TableKey
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
@@ -59,7 +60,6 @@ class DemandChoice:
 class PoolState:
     """A pool with what the cluster holds of it.
 
-    `stock_gpus` None: no limit. `node_gpus`: GPUs of each node; None where nodes are made without a limit.
     `gpu` is its name in the catalogue, None where the catalogue lacks it. `zones`: none where they are not known.
     `refusal`: why it cannot be planned with; None where it can. `unreadable`: why nodes cannot be listed, "" where they
     can.
@@ -67,18 +67,20 @@ class PoolState:
 
     pool: GPUPool
     gpu: str | None
-    ready_nodes: int
-    stock_gpus: int | None
-    node_gpus: tuple[int, ...] | None
+    stock: PoolStock
     zones: tuple[str, ...] = ()
     refusal: Refusal | None = None
     unreadable: str = ""
 
+    @property
+    def stock_gpus(self) -> int | None:
+        """GPUs that replicas of ours use or may use; None: no limit."""
+        return self.stock.stock_gpus
+
     def replica_limit(self, gpus_per_replica: int) -> int | None:
         """Replicas that fit, since the GPUs of one replica must sit on one node; None: no limit."""
-        if self.node_gpus is None:
-            return None
-        return sum(gpus // gpus_per_replica for gpus in self.node_gpus)
+        node_gpus = self.stock.node_gpus
+        return None if node_gpus is None else sum(gpus // gpus_per_replica for gpus in node_gpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class Prepared:
     problem: Problem | None
     services: tuple[ServiceCandidate, ...]
     pools: tuple[PoolState, ...]
+    ledger: Ledger = field(default_factory=Ledger)
     model_profiles: tuple[Judgement, ...] = ()
     leads: LeadTimes = field(default_factory=LeadTimes)
     subjects: Mapping[str, Subject] = field(default_factory=dict)

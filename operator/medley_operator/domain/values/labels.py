@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 from medley_operator.api.v1alpha1 import API_VERSION, GROUP
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
@@ -141,7 +142,12 @@ def layout_hash(
     keep its name. Service and variant are in it so that "a" + "b-c" and "a-b" + "c" differ, as do long names that are
     cut (docs/adr/0009).
     """
-    content = [service, variant, pool, gpus_per_replica, sorted(engine_flags), kv_format]
+    return _hash(service, variant, pool, gpus_per_replica, tuple(sorted(engine_flags)), kv_format)
+
+
+# A round asks for those of all variants of all services again; 16 variants of 1000 services take 10 MB.
+@lru_cache(maxsize=16384, typed=True)
+def _hash(*content: object) -> str:
     digest = hashlib.sha256(json.dumps(content).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]
 

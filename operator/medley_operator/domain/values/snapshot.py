@@ -120,6 +120,7 @@ class Snapshot:
     profiles: tuple[RuntimeProfile, ...]
     rejected: tuple[InvalidObject, ...]
     nodes: tuple[NodeView, ...]
+    """All nodes of the cluster, usable or not; none where they cannot be read."""
     children: Mapping[ObjectKey, Manifest]
     """Objects of the kinds that we make, with our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
@@ -157,15 +158,19 @@ class Snapshot:
             pods=self.pods,
             at_seconds=self.at_seconds,
             budgets="PodDisruptionBudget" not in self.unreadable,
+            pools=self.pools,
+            nodes=self.nodes,
+            unreadable=self.unreadable,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ActuatorView:
     """The sight of the actuator: LLMServices with the statuses that they have now, objects of ours that do not parse,
-    the children of all, and Gateways.
+    the children of all, Gateways, and the objects that the ledger of stock is counted from.
 
     `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
+    `unreadable` as in a `Snapshot`.
     """
 
     services: tuple[LLMService, ...]
@@ -179,6 +184,9 @@ class ActuatorView:
     at_seconds: float = 0.0
     budgets: bool = True
     """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
+    pools: tuple[GPUPool, ...] = ()
+    nodes: tuple[NodeView, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

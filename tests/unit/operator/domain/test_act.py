@@ -267,7 +267,8 @@ def test_too_few_gpus_are_said_and_what_fits_is_planned() -> None:
 
 def test_nothing_that_runs_is_touched_where_nothing_can_be_planned() -> None:
     steady = settle(make.snapshot(make.service(), pools=[make.pool()]))
-    done = run(changed(steady.snapshot, pools=(make.pool(nodes=0),)), steady.memory)
+    dark = make.pool(power={"budgetWatts": 1})
+    done = run(changed(steady.snapshot, pools=(dark,)), steady.memory)
     assert not done.decision.applies
     assert not done.decision.deletes
     assert done.condition("PlanReady").reason == "Infeasible"

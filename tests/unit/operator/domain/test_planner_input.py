@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.cluster.pools import ZONE_LABEL
+from medley_operator.domain.cluster.ledger import ZONE_LABEL
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
-from medley_operator.domain.planner_input import HORIZON_SECONDS, taken_replicas
+from medley_operator.domain.planner_input import HORIZON_SECONDS, reserved_replicas
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import NodeView
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, Problem, Service
 from tests.unit.operator import factories as make
@@ -173,7 +174,7 @@ def test_what_is_held_takes_the_gpus_that_its_status_says(row: dict[str, int], g
     candidate = ServiceCandidate(
         service=make.service(status={"variants": [held]}), disposition=Disposition.HELD, last_replicas={"gone": 3}
     )
-    assert taken_replicas([candidate], {}) == {"l4": {gpus: 3}}
+    assert reserved_replicas([candidate], Ledger()) == {"l4": {gpus: 3}}
 
 
 @pytest.mark.parametrize("row", [{"gpus": 0}, {"gpus": -4}, {"tensorParallel": -1}])
@@ -182,7 +183,7 @@ def test_a_status_that_makes_no_sense_takes_nothing(row: dict[str, int]) -> None
     candidate = ServiceCandidate(
         service=make.service(status={"variants": [held]}), disposition=Disposition.HELD, last_replicas={"gone": 3}
     )
-    assert taken_replicas([candidate], {}) == {}
+    assert reserved_replicas([candidate], Ledger()) == {}
 
 
 def test_the_status_says_gpus_and_degree() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from medley_operator.domain.cluster.children import (
     RunningVariant,
-    by_owner,
-    gpus_by_pool,
     running_variant,
     running_variants,
 )
@@ -51,14 +48,6 @@ def test_a_deployment_of_before_layouts_had_names_is_an_old_layout() -> None:
     assert list(running_variants({key: manifest}, {"l4": "newnewne"})) == ["l4@former"]
 
 
-def test_what_a_service_that_does_not_parse_runs_is_counted() -> None:
-    key, manifest = running("oldoldol", 4, gpus_per_replica=2)
-    unreadable = make.unreadable("LLMService", "llama", namespace=make.NAMESPACE)
-    snapshot = make.snapshot(rejected=[unreadable], children={key: manifest})
-    assert gpus_by_pool(by_owner(snapshot.view), except_uids=frozenset()) == {"l4": 8}
-    assert by_owner(replace(snapshot.view, rejected=())) == {}
-
-
 def handmade(limits: dict[str, Any], *, replicas: object = 2, **status: object) -> Manifest:
     labels = {MANAGED_BY: MANAGED_BY_VALUE, POOL: "l4", VARIANT: "l4", LAYOUT: "abcdefgh"}
     return {
@@ -76,7 +65,6 @@ def handmade(limits: dict[str, Any], *, replicas: object = 2, **status: object) 
 def test_gpus_of_a_deployment_are_quantities_as_the_api_server_stores_them(limit: object, gpus: int) -> None:
     manifest = handmade({"nvidia.com/gpu": limit, "memory": "16Gi", "cpu": "x"})
     assert running_variant(manifest).gpus_per_replica == gpus
-    assert gpus_by_pool({"uid": {key_of(manifest): manifest}}, except_uids=frozenset()) == {"l4": 2 * gpus}
 
 
 def test_counts_that_are_no_numbers_are_the_apis_defaults() -> None:

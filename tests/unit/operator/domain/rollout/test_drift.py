@@ -89,7 +89,6 @@ def test_replicas_are_an_autoscalers_where_there_is_one() -> None:
     [
         ({"hostNetwork": True}, "spec.template.spec.hostNetwork"),
         ({"hostPID": True}, "spec.template.spec.hostPID"),
-        ({"affinity": {"nodeAffinity": {}}}, "spec.template.spec.affinity"),
         ({"nodeName": "node-1"}, "spec.template.spec.nodeName"),
         ({"serviceAccountName": "admin"}, "spec.template.spec.serviceAccountName"),
         ({"schedulerName": "other"}, "spec.template.spec.schedulerName"),
@@ -104,3 +103,15 @@ def test_what_others_add_and_changes_how_pods_run_is_told(change: Manifest, path
     assert done.manifest is None
     assert [each.path for each in done.added] == [path]
     assert not repair(deployment(), held(), Drift()).added
+
+
+@pytest.mark.parametrize("gpus", [1, 4], ids=["beside ours", "alone"])
+@pytest.mark.parametrize("part", ["nodeAffinity", "podAffinity", "podAntiAffinity"])
+def test_affinity_that_others_add_is_told(part: str, gpus: int) -> None:
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    ours = deployment(gpus_per_replica=gpus)
+    found = copy.deepcopy(make.with_defaults(ours))
+    found["spec"]["template"]["spec"].setdefault("affinity", {}).setdefault(part, {})[required] = [{"topologyKey": "z"}]
+    done = repair(ours, found, Drift())
+    assert done.manifest is None
+    assert [each.path for each in done.added] == [f"spec.template.spec.affinity.{part}.{required}"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medley_operator.domain.rollout.steps import PoolUse, VariantScale, fleet_replicas, next_replicas
+from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
 from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.stock import Holder, Ledger, NodeStock, PlacedPod, PoolStock, Workload
 
 NAMES = ("a", "b", "c")
 counts = st.integers(min_value=0, max_value=5)
@@ -71,26 +74,95 @@ def test_any_history_of_plans_and_readiness_keeps_capacity_and_converges(data: s
     assert current == list(desired)
 
 
-def test_two_services_that_wait_for_each_others_gpus_are_untied_one_at_a_time() -> None:
-    a, b = ServiceKey("ns", "a"), ServiceKey("ns", "b")
-    services = {
-        a: {"l4": VariantScale(desired=0, current=4, ready=4), "h100": VariantScale(desired=1, current=1, ready=0)},
-        b: {"l4": VariantScale(desired=4, current=4, ready=0), "h100": VariantScale(desired=0, current=1, ready=1)},
+A, B = ServiceKey("ns", "a"), ServiceKey("ns", "b")
+
+
+def _workload(key: ServiceKey, variant: str, *, replicas: int, placed: int) -> Workload:
+    ready = min(replicas, placed)
+    return Workload(Holder(key, variant), f"{key.name}-{variant}", variant, 1, replicas, ready=ready, placed=placed)
+
+
+def _node(gpus: int, *running: tuple[ServiceKey, str, int], **fields: Any) -> NodeStock:
+    pods = tuple(PlacedPod(Holder(key, variant), 1) for key, variant, count in running for _ in range(count))
+    return NodeStock("n", gpus, **{"open": True, **fields}, running=pods)
+
+
+def _ledger(*workloads: Workload, **pools: NodeStock) -> Ledger:
+    stock = {name: PoolStock((node,), pods_known=True, free_by_node=(node.free_gpus,)) for name, node in pools.items()}
+    return Ledger(stock, workloads, pods_known=True)
+
+
+def _uses(*keys: ServiceKey) -> dict[ServiceKey, dict[str, PoolUse]]:
+    return {key: {name: PoolUse(name, 1, f"{key.name}-{name}") for name in ("l4", "h100")} for key in keys}
+
+
+def _tied() -> dict[ServiceKey, dict[str, VariantScale]]:
+    """Each of two services waits for the GPUs that the other's surplus holds."""
+    return {
+        A: {"l4": VariantScale(desired=0, current=4, ready=4), "h100": VariantScale(desired=1, current=1, ready=0)},
+        B: {"l4": VariantScale(desired=4, current=4, ready=0), "h100": VariantScale(desired=0, current=1, ready=1)},
     }
-    uses = {key: {"l4": PoolUse("l4", 1), "h100": PoolUse("h100", 1)} for key in services}
-    applied = fleet_replicas(services, uses=uses, stock_gpus={"l4": 4, "h100": 1}, other_gpus={})
-    assert applied[a] == {"l4": 0, "h100": 1}
-    assert applied[b] == {"l4": 4, "h100": 1}
+
+
+def _workloads() -> tuple[Workload, ...]:
+    a = _workload(A, "l4", replicas=4, placed=4), _workload(A, "h100", replicas=1, placed=0)
+    return (*a, _workload(B, "l4", replicas=4, placed=0), _workload(B, "h100", replicas=1, placed=1))
+
+
+def _after(services: dict[ServiceKey, dict[str, VariantScale]], ledger: Ledger) -> dict[ServiceKey, dict[str, int]]:
+    applied = {key: next_replicas(variants) for key, variants in services.items()}
+    assert may_be_tied(services, applied)
+    return untied(services, applied, uses=_uses(*services), ledger=ledger)
+
+
+KEPT = {A: {"l4": 4, "h100": 1}, B: {"l4": 4, "h100": 1}}
+
+
+def test_two_services_that_wait_for_each_others_gpus_are_untied_one_at_a_time() -> None:
+    ledger = _ledger(*_workloads(), l4=_node(4, (A, "l4", 4)), h100=_node(1, (B, "h100", 1)))
+    assert _after(_tied(), ledger) == {**KEPT, A: {"l4": 0, "h100": 1}}
+
+
+def test_pods_that_end_are_waited_for_and_release_nothing() -> None:
+    ending = _node(8, (A, "l4", 4), ending_gpus=4)
+    ledger = _ledger(*_workloads(), l4=ending, h100=_node(1, (B, "h100", 1)))
+    assert _after(_tied(), ledger) == KEPT
+
+
+def test_ready_replicas_on_a_node_that_takes_no_pods_are_released_for_nobody() -> None:
+    """A foreign pod took the GPUs that were planned: what stands on cordoned nodes gives them to none."""
+    cordoned = _node(4, (A, "l4", 4), open=False)
+    ledger = _ledger(*_workloads(), l4=cordoned, h100=_node(1, (B, "h100", 1), foreign_gpus=0))
+    # What helps is released: the replica that stands where there is room for another.
+    assert _after(_tied(), ledger) == {**KEPT, B: {"l4": 4, "h100": 0}}
+    ledger = _ledger(*_workloads(), l4=cordoned, h100=_node(1, (B, "h100", 1), open=False))
+    assert _after(_tied(), ledger) == KEPT
+
+
+def test_where_pods_cannot_be_seen_nothing_is_released() -> None:
+    stock = {name: PoolStock((NodeStock("", gpus, open=True),), free_by_node=(0,)) for name, gpus in SIZES.items()}
+    assert _after(_tied(), Ledger(stock, _workloads())) == KEPT
+
+
+SIZES = {"l4": 4, "h100": 1}
 
 
 def test_a_full_pool_alone_releases_nothing_while_a_start_is_under_way() -> None:
-    key = ServiceKey("ns", "a")
     services = {
-        key: {"l4": VariantScale(desired=2, current=4, ready=4), "h100": VariantScale(desired=1, current=1, ready=0)}
+        A: {"l4": VariantScale(desired=2, current=4, ready=4), "h100": VariantScale(desired=1, current=1, ready=0)}
     }
-    uses = {key: {"l4": PoolUse("l4", 1), "h100": PoolUse("h100", 1)}}
-    applied = fleet_replicas(services, uses=uses, stock_gpus={"l4": 3, "h100": 1}, other_gpus={})
-    assert applied[key] == {"l4": 4, "h100": 1}
+    workloads = _workload(A, "l4", replicas=4, placed=4), _workload(A, "h100", replicas=1, placed=1)
+    ledger = _ledger(*workloads, l4=_node(4, (A, "l4", 4)), h100=_node(1, (A, "h100", 1)))
+    assert _after(services, ledger) == {A: {"l4": 4, "h100": 1}}
+
+
+def test_only_a_surplus_that_waits_while_none_goes_may_be_tied() -> None:
+    grows = {A: {"l4": VariantScale(desired=2, current=1, ready=1)}}
+    assert not may_be_tied(grows, {A: {"l4": 2}})
+    paused = {A: {"l4": VariantScale(desired=1, current=2, ready=2, paused=True)}}
+    assert not may_be_tied(paused, {A: {"l4": 2}})
+    going = {**_tied(), ServiceKey("ns", "c"): {"l4": VariantScale(desired=0, current=1, ready=1)}}
+    assert not may_be_tied(going, {**KEPT, ServiceKey("ns", "c"): {"l4": 0}})
 
 
 def _step(desired: tuple[int, ...], current: list[int] | tuple[int, ...], ready: list[int]) -> list[int]:
