@@ -104,7 +104,11 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
         )
 
     candidates = tuple(
-        _or_refused(service, wall.guard(ObjectKey.of("LLMService", service.metadata), partial(made, service)))
+        _or_refused(
+            service,
+            wall.guard(ObjectKey.of("LLMService", service.metadata), partial(made, service)),
+            memory.services.get(ServiceKey.of(service)),
+        )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
     candidates, problem, subjects = _problem(candidates, pools, ledger, wall)
@@ -120,11 +124,14 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     )
 
 
-def _or_refused(service: LLMService, found: ServiceCandidate | ObjectFault) -> ServiceCandidate:
-    """A service that raised is rejected, and what it runs stays as it is."""
+def _or_refused(
+    service: LLMService, found: ServiceCandidate | ObjectFault, known: ServiceMemory | None
+) -> ServiceCandidate:
+    """A service that raised is rejected; what it runs, and what is remembered of it, stays as it is."""
     if not isinstance(found, ObjectFault):
         return found
-    return ServiceCandidate(service=service, disposition=Disposition.REJECTED, refusal=found.refusal)
+    same = known if known is not None and known.uid == service.metadata.uid else ServiceMemory(service.metadata.uid)
+    return ServiceCandidate(service=service, disposition=Disposition.REJECTED, refusal=found.refusal, memory=same)
 
 
 def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> PoolState:
@@ -166,7 +173,11 @@ def _problem(
     if not isinstance(whole, ObjectFault):
         return candidates, *whole
     sound = tuple(
-        _or_refused(each.service, wall.guard(ObjectKey.of("LLMService", each.service.metadata), partial(alone, each)))
+        _or_refused(
+            each.service,
+            wall.guard(ObjectKey.of("LLMService", each.service.metadata), partial(alone, each)),
+            each.memory,
+        )
         for each in candidates
     )
     return sound, *made(sound)

@@ -60,7 +60,7 @@ def pod(name: str, node: str, *, deployment: Manifest, **fields: Any) -> PodView
         "namespace": deployment["metadata"]["namespace"],
         "name": name,
         "uid": f"uid-{name}",
-        "gpus": {resource: int(count) for resource, count in limits.items()},
+        "gpus": {resource: int(count) for resource, count in limits.items() if "/" in resource},
         "node": node,
         "controller": ("ReplicaSet", f"uid-rs-{deployment['metadata']['name']}"),
         "labels": template["metadata"]["labels"],

@@ -61,6 +61,7 @@ def kept_round(candidate: ServiceCandidate, refusal: Refusal, own: Mapping[Objec
         disposition=Disposition.REJECTED,
         refusal=refusal,
         last_replicas=candidate.last_replicas,
+        memory=candidate.memory,
     )
     return ServiceRound(candidate=refused, goal=kept_goal(refused, refusal, running), own=own, running=running)
 

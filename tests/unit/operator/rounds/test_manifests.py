@@ -10,6 +10,7 @@ import pytest
 
 from medley_operator.domain.engine.template import APPLIED
 from medley_operator.domain.values.candidates import Disposition
+from medley_operator.domain.values.labels import POD
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
 from medley_planner.shapes import model_id
 from tests.unit.operator import factories as make
@@ -118,7 +119,7 @@ def test_a_disruption_budget_of_another_name_goes() -> None:
 
 def test_disruption_budgets_that_cannot_be_listed_are_left_as_they_are() -> None:
     """With the ClusterRole of an older chart each write of one would fail, and each service say so."""
-    unreadable = {BUDGET.kind: "no right to poddisruptionbudgets"}
+    unreadable = {POD: "pods are forbidden", BUDGET.kind: "no right to poddisruptionbudgets"}
     first = run(replace(one_pool(), unreadable=unreadable))
     assert first.applied("Deployment")
     assert not first.applied("PodDisruptionBudget")
