@@ -15,8 +15,9 @@ from medley_operator.domain.cluster.owner import Owner, adopted
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
 from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.rollout.diff import differences
+from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
-from medley_operator.domain.values.snapshot import EventNote, EventType, Manifest, ObjectKey, Snapshot, StatusWrite
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.kube import official

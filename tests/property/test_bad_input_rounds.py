@@ -20,16 +20,11 @@ from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import Disposition
+from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.profile_judgement import Known
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import (
-    Decision,
-    FleetMemory,
-    MetricsReason,
-    Observation,
-    Snapshot,
-)
+from medley_operator.domain.values.snapshot import FleetMemory, MetricsReason, Observation, Snapshot
 from medley_operator.fleet.planning import plan_and_verify
 from medley_operator.fleet.project import pod_view
 from medley_planner.capacity import GridRatios, Speed, StepFactors, TableGroup

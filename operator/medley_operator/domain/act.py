@@ -41,18 +41,11 @@ from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded,
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
 from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
+from medley_operator.domain.values.decision import Decision, EventNote, StatusWrite
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import (
-    ActuatorView,
-    Decision,
-    EventNote,
-    Manifest,
-    ObjectFault,
-    ObjectKey,
-    StatusWrite,
-)
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectFault, ObjectKey
 from medley_operator.domain.values.views import PodView
 
 

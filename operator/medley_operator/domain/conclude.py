@@ -33,9 +33,9 @@ from medley_operator.domain.rollout.service_round import (
 )
 from medley_operator.domain.speed.profiles import model_profile_status
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
+from medley_operator.domain.values.decision import EventNote, StatusWrite
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
-    EventNote,
     FleetMemory,
     InvalidObject,
     Manifest,
@@ -43,9 +43,8 @@ from medley_operator.domain.values.snapshot import (
     ObjectKey,
     ServiceMemory,
     Snapshot,
-    StatusWrite,
 )
-from medley_operator.domain.values.stock import Holder, Ledger, Room
+from medley_operator.domain.values.stock import Holder, Ledger, PoolRoom
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan, ServicePlan
 
@@ -191,7 +190,7 @@ def _planned_gpus(concluded: Sequence[_Concluded], ledger: Ledger) -> dict[str, 
 
 
 def _surge(
-    turn: ServiceRound, ledger: Ledger, planned_gpus: Mapping[str, int], rooms: Mapping[str, Room]
+    turn: ServiceRound, ledger: Ledger, planned_gpus: Mapping[str, int], rooms: Mapping[str, PoolRoom]
 ) -> dict[str, bool]:
     """Whether a pod beyond the plan finds a GPU, by variant."""
     found: dict[str, bool] = {}

@@ -16,7 +16,8 @@ from typing import Protocol
 
 from medley_operator.domain.act import Steps, act
 from medley_operator.domain.rollout.intent import FleetIntent
-from medley_operator.domain.values.snapshot import ActuatorView, Decision
+from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.fault_log import FaultLog
 from medley_operator.kube.errors import KubeError

@@ -17,7 +17,8 @@ from typing import Protocol, TypeVar
 from medley_operator.domain.conclude import Conclusion
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import Decision, FleetMemory, Snapshot
+from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_operator.fleet.actuate import Writer
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce

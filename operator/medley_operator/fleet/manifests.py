@@ -5,8 +5,9 @@ Apart: pure, while its user writes to the cluster.
 
 from __future__ import annotations
 
+from medley_operator.domain.values.decision import EventNote, StatusWrite
 from medley_operator.domain.values.printable import printable
-from medley_operator.domain.values.snapshot import EventNote, Manifest, ObjectKey, StatusWrite
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.resources import BY_KIND, EVENTS
 
 REPORTING_CONTROLLER = "medley.dev/operator"

@@ -20,18 +20,10 @@ from typing import TypeVar
 
 from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.engine.startup_protection import PROTECTION
+from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, Release, StatusWrite
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import (
-    ActuatorView,
-    Apply,
-    Decision,
-    Delete,
-    EventNote,
-    ObjectKey,
-    Release,
-    StatusWrite,
-)
+from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures

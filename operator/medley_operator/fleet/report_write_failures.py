@@ -14,17 +14,10 @@ from medley_operator.api.v1alpha1 import Condition, LLMService
 from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
 from medley_operator.domain.values.conditions import APPLY_FAILED, ConditionStatus, Draft, merge
+from medley_operator.domain.values.decision import Decision, EventNote, EventType, StatusWrite
 from medley_operator.domain.values.labels import DEPLOYMENT, DISRUPTION_BUDGET
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import (
-    ActuatorView,
-    Decision,
-    EventNote,
-    EventType,
-    Manifest,
-    ObjectKey,
-    StatusWrite,
-)
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 from medley_operator.kube.errors import NAME_CONFLICT
 
 WITHHELD = "Withheld"

@@ -10,11 +10,11 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, Runt
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.pools import pool_states
+from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import POD, key_of
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
-    Decision,
     InvalidObject,
     Manifest,
     MetricsReason,

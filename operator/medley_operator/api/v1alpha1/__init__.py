@@ -60,6 +60,15 @@ from medley_operator.api.v1alpha1.model_profile import (
     ProfileSource,
     StepFactorsSpec,
 )
+from medley_operator.api.v1alpha1.plan_status import (
+    BestSingleStatus,
+    CapacityCorrectionStatus,
+    LimitStatus,
+    PlanStateStatus,
+    RoutingSavingsStatus,
+    UnservedStatus,
+    UnusedStatus,
+)
 from medley_operator.api.v1alpha1.pool import (
     CapacityType,
     GPUPoolSpec,
@@ -99,20 +108,13 @@ from medley_operator.api.v1alpha1.service_variant import VariantPrecision, Varia
 from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
-    BestSingleStatus,
-    CapacityCorrectionStatus,
     Condition,
     Conditions,
     GPUPoolStatus,
-    LimitStatus,
     LLMServiceStatus,
     LoadStatus,
     ModelProfileStatus,
-    PlanStateStatus,
-    RoutingSavingsStatus,
     RuntimeProfileStatus,
-    UnservedStatus,
-    UnusedStatus,
     VariantStatus,
 )
 

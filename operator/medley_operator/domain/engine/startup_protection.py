@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.decision import Release
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ObjectKey, Release
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
 
 PROTECTION: Mapping[str, str] = MappingProxyType(

@@ -16,7 +16,8 @@ from medley_operator.domain.rollout.httproute import observed_weights
 from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
-from medley_operator.domain.values.snapshot import EventNote, EventType, ObjectKey
+from medley_operator.domain.values.decision import EventNote, EventType
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.variants.waiting import MOST_SECONDS
 from medley_planner.capacity import CapacityBasis
 from medley_planner.model import Provenance

@@ -14,7 +14,8 @@ from medley_operator.domain.report.service_conditions import PLAN_READY, READY, 
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge
-from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
+from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.stock import PoolStock
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN

@@ -58,7 +58,7 @@ class ServiceDecision:
     pods: tuple[PodView, ...] = ()
     """Its engine pods, those on their way out included."""
     memory_status: MemoryStatus | None = None
-    """What a restarted operator is to know of its load."""
+    """The load as a restarted operator is to know it."""
 
     @property
     def plan_id(self) -> str | None:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from medley_operator.domain.rollout.httproute import backend_services
 from medley_operator.domain.rollout.writes import ChildWrites
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.snapshot import Apply, Delete, Manifest, ObjectKey
+from medley_operator.domain.values.decision import Apply, Delete
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
 Own = Mapping[ObjectKey, Manifest]
 """The children that a service controls, as they were observed."""

@@ -22,8 +22,9 @@ from medley_operator.domain.rollout.service import render_common_service, render
 from medley_operator.domain.rollout.template_rolls import Canaries, rolled
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
+from medley_operator.domain.values.decision import Apply, Delete
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Apply, Delete, Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
 
 @dataclass(frozen=True, slots=True)

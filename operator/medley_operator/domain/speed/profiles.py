@@ -16,9 +16,10 @@ from medley_operator.domain.firewall import Firewall
 from medley_operator.domain.speed.profile_reading import read_profile
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.decision import StatusWrite
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey, Snapshot, StatusWrite
+from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey, Snapshot
 from medley_operator.domain.variants.requested import precisions_of
 from medley_planner.capacity import DERATES, Derates, EngineKey
 from medley_planner.layout import EngineKind, KvFormat

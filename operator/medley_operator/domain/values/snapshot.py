@@ -15,7 +15,6 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, ObjectMeta, RuntimeProfile
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
@@ -260,71 +259,3 @@ class FleetMemory:
 
     services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)
-
-
-class EventType(StrEnum):
-    NORMAL = "Normal"
-    WARNING = "Warning"
-
-
-@dataclass(frozen=True, slots=True)
-class EventNote:
-    """An Event to publish about one of our objects."""
-
-    regarding: ObjectKey
-    uid: str
-    type: EventType
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class StatusWrite:
-    """The whole status of one of our objects, to be applied on the status subresource."""
-
-    key: ObjectKey
-    uid: str
-    status: Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """A child object to server-side apply. `service` is the LLMService that it belongs to."""
-
-    service: ServiceKey
-    manifest: Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """A child object to delete, if it still has this uid."""
-
-    service: ServiceKey
-    key: ObjectKey
-    uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A pod to take the start-up protection from, if it still has this uid."""
-
-    key: ObjectKey
-    uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """All that is done to the world at once. Where all but `gauges` and `wait_seconds` is empty, nothing is written.
-
-    `wait_seconds`: when to look again though nothing changes, because a step waits for time to pass; None: no need.
-    """
-
-    applies: tuple[Apply, ...] = ()
-    deletes: tuple[Delete, ...] = ()
-    statuses: tuple[StatusWrite, ...] = ()
-    events: tuple[EventNote, ...] = ()
-    gauges: tuple[GaugeSample, ...] = ()
-    wait_seconds: float | None = None
-    releases: tuple[Release, ...] = ()
-    faults: tuple[ObjectFault, ...] = ()
-    """Services that this program failed on: nothing of theirs is written but a status that says so."""

@@ -74,7 +74,7 @@ class NodeStock:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class PoolRoom:
     """The room of a pool once the pods that end are gone: GPUs that pods of ours hold or may take, and those that one
     more pod may take at most; both infinite where there is no limit."""
 
@@ -129,11 +129,11 @@ class PoolStock:
         )
 
     @property
-    def room(self) -> Room:
+    def room(self) -> PoolRoom:
         if self.unlimited:
-            return Room(math.inf, math.inf)
+            return PoolRoom(math.inf, math.inf)
         free = self.soon_free_by_node
-        return Room(sum(free) + sum(node.running_gpus for node in self.nodes), max(free, default=0))
+        return PoolRoom(sum(free) + sum(node.running_gpus for node in self.nodes), max(free, default=0))
 
     def running_gpus(self, *, except_services: Collection[ServiceKey]) -> int:
         """GPUs that pods of all other services of ours hold."""

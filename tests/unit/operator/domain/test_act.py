@@ -10,8 +10,9 @@ import pytest
 from medley_operator.api.v1alpha1 import GPUPoolStatus
 from medley_operator.domain.act import act
 from medley_operator.domain.conclude import conclude
+from medley_operator.domain.values.decision import Release
 from medley_operator.domain.values.labels import pod_selector
-from medley_operator.domain.values.snapshot import ObjectKey, Release
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
 from medley_planner.fleet_plan import PlanFailure
 from tests.unit.operator import factories as make

@@ -9,7 +9,8 @@ import pytest
 
 from medley_operator.domain.act import Steps
 from medley_operator.domain.rollout.intent import FleetIntent
-from medley_operator.domain.values.snapshot import ActuatorView, Decision
+from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet import actuate
 from medley_operator.fleet.actuate import MOST_STEPS, Actuator
 from medley_operator.kube.errors import Unavailable

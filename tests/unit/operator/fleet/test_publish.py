@@ -8,6 +8,7 @@ import pytest
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.engine.startup_protection import PROTECTION
+from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, EventType, Release, StatusWrite
 from medley_operator.domain.values.labels import (
     LAYOUT,
     MANAGED_BY,
@@ -18,19 +19,7 @@ from medley_operator.domain.values.labels import (
     variant_object_name,
 )
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import (
-    ActuatorView,
-    Apply,
-    Decision,
-    Delete,
-    EventNote,
-    EventType,
-    Manifest,
-    ObjectKey,
-    Release,
-    Snapshot,
-    StatusWrite,
-)
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey, Snapshot
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.errors import Forbidden, Invalid, Unavailable

@@ -12,17 +12,10 @@ from medley_operator.domain.act import Steps, act
 from medley_operator.domain.conclude import Conclusion, conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
+from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import VARIANT, key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import (
-    Decision,
-    FleetMemory,
-    Manifest,
-    ObjectFault,
-    ObjectKey,
-    Observation,
-    Snapshot,
-)
+from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectFault, ObjectKey, Observation, Snapshot
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Plan
 from medley_planner.optimize import plan, verify

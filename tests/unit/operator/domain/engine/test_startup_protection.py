@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.domain.engine.startup_protection import AGAIN_SECONDS, due_releases, is_protected
+from medley_operator.domain.values.decision import Release
 from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ObjectKey, Release
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
 from tests.unit.operator.domain.engine.test_deployment import deployment
 

@@ -6,9 +6,10 @@ import pytest
 
 from medley_operator.domain.rollout.preconditions import permitted
 from medley_operator.domain.rollout.writes import ChildWrites
+from medley_operator.domain.values.decision import Apply, Delete
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Apply, Delete, Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
 CHAT = ServiceKey("demo", "chat")
 

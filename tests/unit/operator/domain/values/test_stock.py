@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.stock import Holder, Ledger, NodeStock, PlacedPod, PoolStock, Room, packed
+from medley_operator.domain.values.stock import Holder, Ledger, NodeStock, PlacedPod, PoolRoom, PoolStock, packed
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_pods_that_end_leave_room_and_a_pod_beyond_the_plan_keeps_its_own() -> N
     """In a rolling update on a pool with one free GPU, whether there is room does not change with each pod."""
     two = (PlacedPod(LLAMA, 1),) * 2
     before = _pool(NodeStock("a", 3, open=True, running=two))
-    assert before.room == Room(3, 1)
+    assert before.room == PoolRoom(3, 1)
     assert before.room.beyond(2, 1, has_one=False)
     surging = _pool(NodeStock("a", 3, open=True, running=(*two, PlacedPod(LLAMA, 1))))
     assert surging.room.beyond(2, 1, has_one=True)
@@ -48,7 +48,7 @@ def test_pods_that_end_leave_room_and_a_pod_beyond_the_plan_keeps_its_own() -> N
 
 def test_the_sum_alone_is_no_room() -> None:
     scattered = _pool(NodeStock("a", 1, open=True), NodeStock("b", 1, open=True), NodeStock("c", 9, open=False))
-    assert scattered.room == Room(2, 1)
+    assert scattered.room == PoolRoom(2, 1)
     assert not scattered.room.beyond(0, 2, has_one=False)
     assert _pool(unlimited=True).room.beyond(10**9, 64, has_one=False)
 
