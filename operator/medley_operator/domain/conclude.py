@@ -18,8 +18,8 @@ from medley_operator.domain.report.platform_status import (
     rejected_event,
     rejected_status,
 )
-from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
+from medley_operator.domain.rollout.modes import in_mode, target_of
 from medley_operator.domain.rollout.service_round import ServiceRound, pool_use, served_buckets, service_rounds
 from medley_operator.domain.speed.profiles import model_profile_status
 from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceCandidate
@@ -50,7 +50,7 @@ def conclude(
     """`outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
     owned = by_owner(snapshot.view)
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
-    rounds = service_rounds(staying, outcome, owned)
+    rounds = [_in_mode(turn, memory, now=now) for turn in service_rounds(staying, outcome, owned)]
     planned_gpus = _planned_gpus(rounds, prepared, owned)
     first_by_model = _first_by_model(staying)
     pools = pool_nodes(prepared, outcome)
@@ -80,6 +80,11 @@ def conclude(
     )
     remembered = {turn.candidate.key: _remembered(turn, memory) for turn in rounds}
     return Conclusion(intent, tuple(statuses), tuple(events), FleetMemory(services=remembered, leads=prepared.leads))
+
+
+def _in_mode(turn: ServiceRound, memory: FleetMemory, *, now: str) -> ServiceRound:
+    target = target_of(turn.candidate.service, memory.services.get(turn.candidate.key))
+    return replace(turn, goal=in_mode(turn.goal, turn.candidate, turn.running, target=target, now=now))
 
 
 def _plan_in_force(turn: ServiceRound, memory: FleetMemory) -> ServicePlan | None:
@@ -166,8 +171,9 @@ def _remembered(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:
         waiting_since=waits.since_seconds if waits is not None else None,
         drifting_since=None,
         falling_since=None,
+        target=turn.goal.target,
     )
-    if turn.goal.kind is not GoalKind.PLANNED or choice is None:
+    if turn.goal.plan is None or choice is None:
         return kept
     return replace(
         kept,

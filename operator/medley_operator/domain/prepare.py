@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.api.v1alpha1 import ActingMode, LLMService, effective_mode
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.children import by_owner
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
+from medley_operator.domain.rollout.modes import desired_of, paused
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.candidates import (
@@ -34,14 +35,18 @@ from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 from medley_planner.refusal import first_refusal
 
-MOST_REPLICAS = 2**31 - 1
-"""Kubernetes' limit on spec.replicas of a Deployment; this operator does not write a status above it."""
 
-
-def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERATES) -> Prepared:
+def prepare(
+    snapshot: Snapshot,
+    memory: FleetMemory,
+    *,
+    derates: Derates = DERATES,
+    fleet_mode: ActingMode | None = ActingMode.AUTO,
+) -> Prepared:
     """The problem of this round and the candidate of each service, in the order of their names.
 
-    `derates`: the shares of capacities that plans count on, by where the figures come from.
+    `derates`: the shares of capacities that plans count on, by where the figures come from. `fleet_mode` None: plans
+    are shown and never acted on, whatever the modes of services are.
     """
     unreadable = snapshot.unreadable.get(NODE, "")
     pools = tuple(
@@ -61,6 +66,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             speeds=speeds,
             estimate=estimate,
             leads=leads,
+            mode=effective_mode(fleet_mode, service.spec.scaling.mode) if fleet_mode else ActingMode.AUTO,
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
@@ -91,11 +97,14 @@ def _candidate(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
     leads: LeadTimes,
+    mode: ActingMode,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
-    base = ServiceCandidate(service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas)
+    base = ServiceCandidate(service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas, mode=mode)
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
+    if mode is ActingMode.PAUSED:
+        return replace(base, refusal=paused(base))
     given = ServiceInput(
         service=service,
         snapshot=snapshot,
@@ -145,7 +154,5 @@ def _candidate(
 
 
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:
-    """Replicas of the last plan by variant; after a restart those of the status."""
-    if memory.plan is not None:
-        return {name: count for name, count in memory.plan.replicas().items() if count > 0}
-    return {row.name: row.desired for row in service.status.variants if 0 < row.desired <= MOST_REPLICAS}
+    """Replicas in force by variant; after a restart those of the status."""
+    return memory.target.replicas if memory.target is not None else desired_of(service)

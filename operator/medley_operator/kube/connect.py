@@ -15,7 +15,6 @@ from medley_operator.kube.guards import Fenced, Gated, Leadership
 from medley_operator.kube.layer import Pulse
 from medley_operator.kube.limiter import RateLimited
 from medley_operator.kube.official import OfficialKubeClient
-from medley_operator.setting_values import FleetMode
 from medley_operator.settings import Settings
 
 
@@ -42,7 +41,7 @@ def guarded(inner: KubeClient, settings: Settings, rules: ClientRules) -> KubeCl
     limited = RateLimited(
         Pulse(fenced, ended=rules.ended), qps=settings.kube_qps, burst=settings.kube_burst, clock=time.monotonic
     )
-    if settings.mode is FleetMode.AUTO:
+    if settings.mode.writes_children:
         return limited
     return Gated(limited, mode=settings.mode.value, counter=rules.counter)
 

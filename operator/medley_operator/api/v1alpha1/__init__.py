@@ -41,6 +41,8 @@ from medley_operator.api.v1alpha1.fields import (
     ZoneName,
 )
 from medley_operator.api.v1alpha1.kinds import (
+    APPROVED_PLAN,
+    APPROVED_UNTIL,
     KINDS,
     Column,
     GPUPool,
@@ -50,6 +52,7 @@ from medley_operator.api.v1alpha1.kinds import (
     ObjectMeta,
     RuntimeProfile,
 )
+from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (
     MAX_POINTS,
     KvPrecision,
@@ -110,9 +113,12 @@ from medley_operator.api.v1alpha1.status import (
     UnusedStatus,
     VariantStatus,
 )
+from medley_operator.api.v1alpha1.status_target import HistoryStatus, PlannedReplicasStatus, TargetStatus
 
 __all__ = [
     "API_VERSION",
+    "APPROVED_PLAN",
+    "APPROVED_UNTIL",
     "DNS_LABEL_PATTERN",
     "GROUP",
     "KINDS",
@@ -125,6 +131,7 @@ __all__ = [
     "RULES_KEY",
     "SERVICE_NAME_PATTERN",
     "VERSION",
+    "ActingMode",
     "ApiModel",
     "BestSingleStatus",
     "Beta",
@@ -149,6 +156,7 @@ __all__ = [
     "GPUPoolSpec",
     "GPUPoolStatus",
     "GatewayRef",
+    "HistoryStatus",
     "Kind",
     "KvPrecision",
     "LLMService",
@@ -169,6 +177,7 @@ __all__ = [
     "ObjectMeta",
     "ObservedModel",
     "PlanStateStatus",
+    "PlannedReplicasStatus",
     "PoolCapacity",
     "PoolCost",
     "PoolName",
@@ -193,6 +202,7 @@ __all__ = [
     "StaticWorkload",
     "StepFactorsSpec",
     "TaintEffect",
+    "TargetStatus",
     "TokenBudget",
     "Toleration",
     "TolerationOperator",
@@ -205,4 +215,5 @@ __all__ = [
     "WorkloadSource",
     "WorkloadSpec",
     "ZoneName",
+    "effective_mode",
 ]

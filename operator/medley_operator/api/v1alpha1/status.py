@@ -11,6 +11,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
 from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.api.v1alpha1.status_target import HistoryStatus, PlannedReplicasStatus, TargetStatus
 
 
 class Condition(ObservedModel):
@@ -114,7 +115,9 @@ class VariantStatus(ObservedModel):
         None, description="GPUs of one replica. Absent in statuses that older versions wrote: equal to tensorParallel."
     )
     tensor_parallel: int = Field(1, description="Tensor parallel degree of one replica.")
-    desired: int = Field(0, description="Planned replicas.")
+    desired: int = Field(
+        0, description="Replicas in force: of the plan that Medley acts on. Mode Advisory: those that were found."
+    )
     ready: int = Field(0, description="Ready replicas of the variant.")
     weight: int = Field(0, description="Weight of the variant behind the route, 0 to 1000.")
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
@@ -218,7 +221,7 @@ class CapacityCorrectionStatus(ObservedModel):
 
 
 class PlanStateStatus(ObservedModel):
-    """The current plan, with its proven bound and its comparisons."""
+    """The newest plan, with its proven bound and its comparisons."""
 
     id: str
     state: str = Field(description="Optimal, Feasible, Partial, Infeasible or Held.")
@@ -249,6 +252,9 @@ class PlanStateStatus(ObservedModel):
         default_factory=list,
         description="Shared limits that bound when the plan was made, the highest shadow price first.",
     )
+    replicas: list[PlannedReplicasStatus] | None = Field(
+        None, description="Replicas of this plan while it is not in force. Absent: variants[].desired are the plan's."
+    )
     unused: list[UnusedStatus] = Field(default_factory=list)
     unserved: list[UnservedStatus] = Field(default_factory=list)
 
@@ -272,6 +278,10 @@ class LLMServiceStatus(ObservedModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     plan: PlanStateStatus | None = None
+    target: TargetStatus | None = Field(None, description="What is in force. Absent: Medley changes no replicas.")
+    history: list[HistoryStatus] = Field(
+        default_factory=list, description="The last ten changes of what is in force, the newest last."
+    )
     conditions: Conditions
 
     @property

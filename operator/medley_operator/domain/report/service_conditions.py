@@ -17,7 +17,7 @@ from medley_operator.domain.report.route_problem import conflict_message, route_
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, find
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, find
 from medley_operator.domain.values.snapshot import MetricsReason
 from medley_planner.refusal import Refusal
 from medley_planner.units import percent
@@ -44,6 +44,8 @@ def _ready(outcome: ServiceDecision) -> Draft:
         if outcome.goal.status is _FALSE:
             message = outcome.goal.message
         return Draft(_FALSE, "NoReadyReplicas", message)
+    if outcome.goal.plan is not None:
+        return Draft(_FALSE, "NoReadyReplicas", f"no replica runs; {outcome.goal.message}")
     message = f"no replica serves, because there is no plan ({outcome.goal.reason}: {outcome.goal.message})"
     return Draft(_FALSE, "NoPlan", message, sticky_message=outcome.goal.sticky_message)
 
@@ -86,6 +88,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
     if paused:
         return Draft(_FALSE, "Paused", paused_message(outcome.candidate.key.namespace, paused))
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
+    if waiting and outcome.goal.reason == PlanReason.PAUSED:
+        message = f"nothing is changed, so Ready replicas may stay fewer than in force: {', '.join(waiting)}"
+        return Draft(_FALSE, "Paused", message)
     if waiting:
         return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
     leaving = [
@@ -95,7 +100,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
     ]
     if leaving:
         return Draft(_FALSE, "Progressing", f"waiting for new replicas before removing old ones: {', '.join(leaving)}")
-    return Draft(_TRUE, "AllReady", "all replicas of the plan are Ready")
+    if outcome.goal.kind is GoalKind.KEPT:
+        return Draft(_TRUE, "AllReady", "all replicas that run are Ready")
+    return Draft(_TRUE, "AllReady", "all replicas of the plan in force are Ready")
 
 
 def _routing(outcome: ServiceDecision) -> Draft:

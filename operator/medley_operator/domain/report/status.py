@@ -22,8 +22,8 @@ from medley_operator.api.v1alpha1 import (
 from medley_operator.domain.load.figures import load_status
 from medley_operator.domain.report.route_problem import service_url
 from medley_operator.domain.report.service_conditions import service_drafts
+from medley_operator.domain.report.target import history, planned_replicas, target_status
 from medley_operator.domain.rollout.decision import ServiceDecision, plan_id
-from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
 from medley_operator.domain.values.snapshot import Manifest
@@ -44,6 +44,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
     service = outcome.candidate.service
     generation = service.metadata.generation
     drafts = service_drafts(outcome)
+    load = _load(outcome)
     return LLMServiceStatus(
         observed_generation=generation,
         mix=" ".join(f"{row.name}:{row.ready}/{row.desired}" for row in outcome.rows),
@@ -51,7 +52,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
         ready_replicas=outcome.ready_replicas,
         cost_per_hour=money(outcome.cost_per_hour),
         url=service_url(service),
-        load=_load(outcome),
+        load=load,
         variants=[
             VariantStatus(
                 name=row.name,
@@ -71,6 +72,8 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
             for row in outcome.rows
         ],
         plan=_plan(outcome),
+        target=target_status(outcome),
+        history=history(outcome, load),
         conditions=merge(service.status.conditions, drafts, generation=generation, now=now),
     )
 
@@ -83,7 +86,7 @@ def dump(status: LLMServiceStatus) -> Manifest:
 def _load(outcome: ServiceDecision) -> LoadStatus | None:
     previous = outcome.candidate.service.status.load
     choice = outcome.candidate.choice
-    if choice is None or (outcome.goal.kind is not GoalKind.PLANNED and previous is not None):
+    if choice is None or (outcome.goal.plan is None and previous is not None):
         return previous
     return load_status(choice)
 
@@ -141,6 +144,7 @@ def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choi
             for name, factor in sorted(outcome.goal.capacity_factors.items())
         ][:MAX_UNUSED_ROWS],
         limits=_limits(outcome.goal.binding),
+        replicas=planned_replicas(outcome),
         unused=[
             UnusedStatus(variant=part.variant, reason=part.reason.value, message=part.message)
             for part in (*plan.unused, *outcome.candidate.omitted)

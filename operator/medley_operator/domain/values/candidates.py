@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
@@ -116,7 +116,7 @@ class Disposition(StrEnum):
 class ServiceCandidate:
     """All that is known of one service before the solver runs.
 
-    `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
+    `last_replicas`: replicas of the plan in force by variant, from memory or, after a restart, from the status.
     `omitted`: what is not a variant of this service or is left out, and why. `missing_tables`: simulated capacities
     that its variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
     """
@@ -131,6 +131,8 @@ class ServiceCandidate:
     waiting: Waiting | None = None
     refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
+    mode: ActingMode = ActingMode.AUTO
+    """How far its plan is acted on."""
 
     @property
     def key(self) -> ServiceKey:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from medley_operator.api.v1alpha1 import Condition, LLMService
+from medley_operator.api.v1alpha1 import ActingMode, Condition, LLMService
 from medley_operator.domain.act import Steps, act
 from medley_operator.domain.conclude import Conclusion, conclude
 from medley_operator.domain.prepare import prepare
@@ -116,9 +116,10 @@ def run(
     now: str = make.NOW,
     steps: Steps | None = None,
     at_seconds: float = 0.0,
+    fleet_mode: ActingMode = ActingMode.AUTO,
 ) -> Round:
     before = memory if memory is not None else FleetMemory()
-    prepared = prepare(snapshot, before)
+    prepared = prepare(snapshot, before, fleet_mode=fleet_mode)
     outcome: PlanOrFailure | None = failure
     if outcome is None and prepared.problem is not None:
         outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
