@@ -38,14 +38,21 @@ class OfficialKubeClient:
 
     `timeout_seconds` bounds each single request, and the start of a watch; `watch_seconds` the length of a watch.
     `instance` names this process in the API server's audit log, beside the account that all replicas share.
+    `kubeconfig`: the file to log in by, outside of a pod; "": the one that $KUBECONFIG names.
     """
 
     def __init__(
-        self, *, timeout_seconds: float = 20.0, watch_seconds: int = WATCH_SECONDS, instance: str = ""
+        self,
+        *,
+        timeout_seconds: float = 20.0,
+        watch_seconds: int = WATCH_SECONDS,
+        instance: str = "",
+        kubeconfig: str = "",
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._watch_seconds = watch_seconds
         self._user_agent = f"{USER_AGENT} ({instance})" if instance else USER_AGENT
+        self._kubeconfig = kubeconfig
         self._api: ApiClient | None = None
         self._login = asyncio.Lock()
 
@@ -63,13 +70,15 @@ class OfficialKubeClient:
             self._api = None
 
     async def pages(
-        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
     ) -> AsyncGenerator[Page, None]:
         query = {"limit": str(PAGE_SIZE)} | _selectors(label_selector, field_selector)
         # Items of a list come without kind and apiVersion for the built-in kinds.
         named = {"apiVersion": resource.api_version, "kind": resource.kind}
         while True:
-            page = await self._request("GET", resource.path(), action=f"list {resource}", query=query)
+            page = await self._request(
+                "GET", resource.path(namespace=namespace), action=f"list {resource}", query=query
+            )
             metadata = page.get("metadata") or {}
             items = [named | item for item in page.get("items") or []]
             yield Page(items=items, resource_version=metadata.get("resourceVersion", ""))
@@ -226,7 +235,7 @@ class OfficialKubeClient:
     async def _connected(self) -> ApiClient:
         async with self._login:
             if self._api is None:
-                self._api = ApiClient(configuration=await load_configuration())
+                self._api = ApiClient(configuration=await load_configuration(self._kubeconfig))
                 self._api.user_agent = self._user_agent
             return self._api
 

@@ -259,6 +259,10 @@ class PlanStateStatus(ObservedModel):
     unserved: list[UnservedStatus] = Field(default_factory=list)
 
     @property
+    def cost_per_hour_usd(self) -> float:
+        return figure_of(self.cost_per_hour)
+
+    @property
     def predicted_percent(self) -> float | None:
         return None if self.predicted_attainment_percent is None else figure_of(self.predicted_attainment_percent)
 
