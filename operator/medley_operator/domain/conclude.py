@@ -47,7 +47,7 @@ class Conclusion:
 def conclude(
     snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Conclusion:
-    """`outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
+    """`outcome` is None where nothing was planned; `now` is RFC 3339 in UTC."""
     owned = by_owner(snapshot.view)
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
     rounds = [_in_mode(turn, memory, now=now) for turn in service_rounds(staying, outcome, owned)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import GPUPool
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool
 from medley_operator.domain.cluster.children import Owned, ReplicaSizes, replicas_by_pool
 from medley_operator.domain.cluster.pools import planner_pools
 from medley_operator.domain.load.headroom import utilisation_limit
@@ -19,6 +19,7 @@ from medley_operator.domain.values.candidates import (
     ServiceCandidate,
 )
 from medley_operator.domain.values.catalogue import find_gpu
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
 from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
@@ -30,12 +31,19 @@ the replica's hourly price: where noise alone causes less than a third of the ch
 changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s, horizon 900 s)."""
 
 
-def planner_problem(candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], owned: Owned) -> Problem | None:
-    """The problem of all services that are planned this round; None without any."""
-    planned = [candidate for candidate in candidates if candidate.disposition is Disposition.PLANNED]
+def planner_problem(
+    candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], owned: Owned, *, advice: bool = False
+) -> Problem | None:
+    """The problem of all services whose plan is acted on at once or, with `advice`, of those whose plan waits or is
+    only shown; None without any. What the others have in force is taken."""
+    planned = [
+        candidate
+        for candidate in candidates
+        if candidate.disposition is Disposition.PLANNED and (candidate.mode is not ActingMode.AUTO) is advice
+    ]
     if not planned:
         return None
-    taken = taken_replicas(candidates, owned)
+    taken = taken_replicas(candidates, owned, planned=frozenset(candidate.key for candidate in planned))
     services = tuple(planner_service(candidate) for candidate in planned)
     degrees: dict[str, set[int]] = {}
     for variant in (variant for service in services for variant in service.variants):
@@ -149,19 +157,21 @@ def power_domains(pools: Sequence[PoolState], *, taken: Mapping[str, ReplicaSize
     return tuple(domains)
 
 
-def taken_replicas(candidates: Sequence[ServiceCandidate], owned: Owned) -> Mapping[str, ReplicaSizes]:
-    """Replicas that are not planned this round, by pool and GPUs: last plans that are held, and all else that runs."""
+def taken_replicas(
+    candidates: Sequence[ServiceCandidate], owned: Owned, *, planned: frozenset[ServiceKey] = frozenset()
+) -> Mapping[str, ReplicaSizes]:
+    """Replicas that this problem does not plan, by pool and GPUs: what is in force, and all else that runs. `planned`:
+    the services of the problem."""
+    in_force = [candidate for candidate in candidates if candidate.key not in planned and _holds_target(candidate)]
     answered = frozenset(
         candidate.service.metadata.uid
         for candidate in candidates
-        if candidate.disposition in (Disposition.PLANNED, Disposition.HELD, Disposition.LEAVING)
+        if candidate.key in planned or candidate.disposition is Disposition.LEAVING or _holds_target(candidate)
     )
     taken: dict[str, dict[int, int]] = {
         pool: dict(sizes) for pool, sizes in replicas_by_pool(owned, except_uids=answered).items()
     }
-    for candidate in candidates:
-        if candidate.disposition is not Disposition.HELD:
-            continue
+    for candidate in in_force:
         for name, replicas in candidate.last_replicas.items():
             held = _place(candidate, name)
             if held is not None:
@@ -169,6 +179,14 @@ def taken_replicas(candidates: Sequence[ServiceCandidate], owned: Owned) -> Mapp
                 sizes = taken.setdefault(pool, {})
                 sizes[gpus_per_replica] = sizes.get(gpus_per_replica, 0) + replicas
     return taken
+
+
+def _holds_target(candidate: ServiceCandidate) -> bool:
+    """Whether its children are held to a last plan, rather than to what is found."""
+    if candidate.disposition is Disposition.HELD:
+        return True
+    has_target = bool(candidate.last_replicas) and candidate.mode in (ActingMode.AUTO, ActingMode.APPROVE)
+    return candidate.disposition is Disposition.PLANNED and has_target
 
 
 def _place(candidate: ServiceCandidate, variant: str) -> tuple[str, int] | None:

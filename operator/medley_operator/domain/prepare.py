@@ -43,7 +43,7 @@ def prepare(
     derates: Derates = DERATES,
     fleet_mode: ActingMode | None = ActingMode.AUTO,
 ) -> Prepared:
-    """The problem of this round and the candidate of each service, in the order of their names.
+    """The problems of this round and the candidate of each service, in the order of their names.
 
     `derates`: the shares of capacities that plans count on, by where the figures come from. `fleet_mode` None: plans
     are shown and never acted on, whatever the modes of services are.
@@ -70,9 +70,10 @@ def prepare(
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    problem = planner_problem(candidates, pools, by_owner(snapshot.view))
+    owned = by_owner(snapshot.view)
     return Prepared(
-        problem=problem,
+        problem=planner_problem(candidates, pools, owned),
+        advice=planner_problem(candidates, pools, owned, advice=True),
         services=candidates,
         pools=pools,
         model_profiles=profiles,

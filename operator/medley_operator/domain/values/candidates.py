@@ -149,7 +149,8 @@ class ServiceCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Result of `prepare`: the problem of all services that can be planned (None without any), and all candidates."""
+    """Result of `prepare`: the problem of all services whose plan is acted on at once, that of those whose plan waits
+    or is only shown (each None without any), and all candidates."""
 
     problem: Problem | None
     services: tuple[ServiceCandidate, ...]
@@ -158,6 +159,7 @@ class Prepared:
     leads: LeadTimes = field(default_factory=LeadTimes)
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     """Facts that the check of the plan needs beside the problem, by the service's name in it."""
+    advice: Problem | None = None
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import ActingMode, Condition, LLMService
 from medley_operator.domain.act import Steps, act
+from medley_operator.domain.advice import with_advice
 from medley_operator.domain.conclude import Conclusion, conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
@@ -23,7 +24,7 @@ from medley_operator.domain.values.snapshot import (
     Snapshot,
 )
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
-from medley_planner.model import Plan
+from medley_planner.model import Plan, Problem
 from medley_planner.optimize import plan, verify
 from tests.unit.operator import factories as make
 from tests.unit.operator.documented import is_documented
@@ -121,10 +122,17 @@ def run(
     before = memory if memory is not None else FleetMemory()
     prepared = prepare(snapshot, before, fleet_mode=fleet_mode)
     outcome: PlanOrFailure | None = failure
-    if outcome is None and prepared.problem is not None:
-        outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
-        assert verify(prepared.problem, outcome) == ()
+    if outcome is None:
+        outcome = with_advice(solved(prepared.problem), solved(prepared.advice))
     return concluded(snapshot, prepared, outcome, before, now=now, steps=steps, at_seconds=at_seconds)
+
+
+def solved(problem: Problem | None) -> Plan | None:
+    if problem is None:
+        return None
+    found = plan(problem, deadline_seconds=DEADLINE_SECONDS)
+    assert verify(problem, found) == ()
+    return found
 
 
 def concluded(

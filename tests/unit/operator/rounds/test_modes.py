@@ -13,6 +13,7 @@ from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, ru
 
 UNTIL = "2026-11-24T13:00:00Z"
 EXPIRED = "2026-11-24T12:00:00Z"
+SOME = {"requestsPerSecond": "10", "promptTokens": 500, "generationTokens": 150}
 BUSY = {"requestsPerSecond": "40", "promptTokens": 500, "generationTokens": 150}
 BUSIER = {"requestsPerSecond": "80", "promptTokens": 500, "generationTokens": 150}
 
@@ -310,6 +311,31 @@ def test_what_was_in_force_is_known_after_a_pause_in_which_a_child_vanished(forg
     back = then(gone, "Approve", forget=forget)
     assert back.replicas()
     assert back.status()["target"]["reason"] == "Approved"
+
+
+# Beside services of other modes
+
+
+@pytest.mark.parametrize("mode", ["Approve", "Advisory"])
+def test_gpus_that_a_waiting_plan_would_free_are_not_given_away(mode: str) -> None:
+    """A plan that nobody acts on must not make room for a service that is acted on."""
+    pools = [make.pool(nodes=12, gpus_per_node=1)]
+    spec = {"variants": [{"poolRef": "l4", "tensorParallel": 1}], "workload": {"source": "Static", "static": SOME}}
+    steady = settle(make.snapshot(make.service(spec=spec), pools=pools))
+    held = sum(steady.candidate().last_replicas.values())
+    assert 1 < held < 12
+    idle = {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "0.1"}}
+    llama = make.service(spec={**spec, "workload": idle, "scaling": {"mode": mode}}, generation=2)
+    other = make.service("other", spec={**spec, "workload": {"source": "Static", "static": BUSIER}})
+    done = run(changed(steady.snapshot, llama, other), steady.memory)
+    assert proposed(done.status()) == {"l4": 1}
+    assert done.prepared.problem is not None
+    assert done.prepared.problem.pools[0].stock_gpus == 12 - held
+    assert desired(done.status("other")) == {"l4": 12 - held}
+    # The waiting plan in turn finds the GPUs of its own service free, and those that others hold taken.
+    after = follow(done)
+    assert after.prepared.advice is not None
+    assert after.prepared.advice.pools[0].stock_gpus == held
 
 
 # The whole fleet
