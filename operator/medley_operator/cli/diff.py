@@ -53,7 +53,7 @@ class _Change:
 
 
 def diff_lines(service: LLMService) -> Iterator[str]:
-    """What the newest plan changes, for people."""
+    """The changes by the newest plan, for people."""
     name, plan = f"{service.metadata.namespace}/{service.metadata.name}", service.status.plan
     if plan is None or plan.replicas is None:
         yield f"{name}: no plan waits" + (f"; plan {plan.id} is in force" if plan is not None else "")

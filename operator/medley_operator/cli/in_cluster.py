@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from medley_operator.kube.client import PersonClient
 
 Action = Callable[["PersonClient", str], Awaitable[int]]
-"""What a command does with a client and the namespace of those names that have none; returns the exit status."""
+"""The work of a command, given a client and the namespace of names without one; returns the exit status."""
 
 
 def add_service(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

@@ -1,6 +1,6 @@
-"""What is in force, what was before, and what waits: the parts of a service's status that tell them apart. Pure.
+"""The parts of a service's status about what is in force, what was before, and what waits. Pure.
 
-The history grows only where the target changes, in the same write as the target, so that no change is lost or told
+The history grows only where the target changes, in the same write as the target, so that no change is lost or shown
 twice.
 """
 

@@ -51,7 +51,7 @@ class Goal:
     capacity_factors: Mapping[str, float] = field(default_factory=dict)
     sticky_message: bool = field(default=False)
     target: Target | None = None
-    """What is in force while this goal is acted on."""
+    """The target in force while this goal is acted on."""
 
 
 def choose_goal(

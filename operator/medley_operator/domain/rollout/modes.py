@@ -1,4 +1,4 @@
-"""What a service's mode makes of its new plan: acted on, waiting for a person, or only shown. Pure.
+"""The effect of a service's mode on its new plan: it is acted on, waits for a person, or is only shown. Pure.
 
 `in_mode` turns the goal that follows from the plan into the goal that is acted on. What is in force is a `Target`; the
 status holds it (`status.target`, and the replicas in `status.variants`), so that a restart goes on with it.
@@ -30,7 +30,7 @@ def desired_of(service: LLMService) -> dict[str, int]:
 
 
 def target_of(service: LLMService, memory: ServiceMemory | None) -> Target | None:
-    """What is in force: as remembered, and after a restart as the status says; None where nothing is."""
+    """The target in force: as remembered, and after a restart as the status says; None where nothing is."""
     if memory is not None and memory.target is not None and memory.uid == service.metadata.uid:
         return memory.target
     shown, replicas = service.status.target, desired_of(service)

@@ -175,7 +175,7 @@ class TargetReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is in force: the replicas that children are held to, by variant, and the plan that set them.
+    """The target in force: the replicas that children are held to, by variant, and the plan that set them.
 
     `since` is RFC 3339 in UTC; `reason` is one of `TargetReason`.
     """
@@ -206,7 +206,7 @@ class ServiceMemory:
     forecaster: Forecaster = field(default_factory=Forecaster)
     waiting_since: float | None = None
     target: Target | None = None
-    """What is in force, which a newer plan may wait to replace."""
+    """The target in force, which a newer plan may wait to replace."""
     taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
     """Fields of its children that others change."""
 

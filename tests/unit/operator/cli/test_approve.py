@@ -12,18 +12,17 @@ from medley_operator.cli.approve import approve
 from medley_operator.cli.main import main
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_planner.bad_input import BadInput
-from tests.unit.operator.cli.waiting import NAME, waiting_service
-from tests.unit.operator.fleet.fake_kube import FakeKubeClient
+from tests.unit.operator.cli.waiting import NAME, Person, waiting_service
 
 UNTIL = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 
 
-async def approved(client: FakeKubeClient, name: str = NAME, plan_id: str = "1a2b3c4d") -> str:
+async def approved(client: Person, name: str = NAME, plan_id: str = "1a2b3c4d") -> str:
     return await approve(client, name, plan_id, namespace="demo", until=UNTIL)
 
 
-def client_with(**status: Any) -> FakeKubeClient:
-    client = FakeKubeClient()
+def client_with(**status: Any) -> Person:
+    client = Person()
     client.put(waiting_service(**status))
     return client
 

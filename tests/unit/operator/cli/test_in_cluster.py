@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 import pytest
 
 from medley_operator.cli.in_cluster import list_services, read_service
-from medley_operator.kube.client import Page
-from medley_operator.kube.resources import Resource
 from medley_planner.bad_input import BadInput
-from tests.unit.operator.cli.waiting import waiting_service
-from tests.unit.operator.fleet.fake_kube import FakeKubeClient
-
-
-class Person(FakeKubeClient):
-    """Lists one namespace, as the real client does."""
-
-    async def pages(  # type: ignore[override]
-        self, resource: Resource, *, namespace: str = ""
-    ) -> AsyncGenerator[Page, None]:
-        found = [each for key, each in sorted(self.objects.items()) if key.namespace == namespace]
-        yield Page(found, "1")
+from tests.unit.operator.cli.waiting import Person, waiting_service
 
 
 async def test_all_services_of_the_namespace_are_listed_by_name() -> None:

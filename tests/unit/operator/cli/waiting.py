@@ -1,13 +1,27 @@
-"""An LLMService in mode Approve whose newest plan waits, as the API server holds it."""
+"""An LLMService in mode Approve whose newest plan waits, as the API server holds it, and a person's client."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.kube.client import Page
+from medley_operator.kube.resources import Resource
 from tests.unit.operator import factories as make
+from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 
 NAME = "llama"
+
+
+class Person(FakeKubeClient):
+    """Lists one namespace, as the real client does."""
+
+    async def pages(  # type: ignore[override]
+        self, resource: Resource, *, namespace: str = ""
+    ) -> AsyncGenerator[Page, None]:
+        found = [each for key, each in sorted(self.objects.items()) if key.namespace == namespace]
+        yield Page(found, "1")
 
 
 def waiting_service(*, reason: str = "AwaitingApproval", **status: Any) -> dict[str, Any]:
