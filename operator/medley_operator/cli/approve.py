@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def approve(client: PersonClient, name: str, plan_id: str, *, namespace: str, until: datetime) -> str:
-    """Approves that plan; returns a line for people. Raises `BadInput` where that plan does not wait, and `KubeError`."""
+    """Approves that plan; returns a line for people. Raises `BadInput` where it does not wait, and `KubeError`."""
     from medley_operator.api.v1alpha1 import API_VERSION, APPROVED_PLAN, APPROVED_UNTIL
 
     service = await read_service(client, name, namespace=namespace)
