@@ -141,7 +141,7 @@ async def _assemble(
     fleet = FleetLoop(
         Parts(
             observer=observer,
-            prepare=partial(prepare, derates=settings.derates),
+            prepare=partial(prepare, derates=settings.derates, fleet_mode=settings.mode),
             solver=worker,
             conclude=conclude,
             publisher=publisher(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from medley_operator.api.v1alpha1 import ActingMode
 from medley_planner.bad_input import BadInput
 
 ENVIRONMENT_PREFIX = "MEDLEY_"
@@ -17,21 +17,6 @@ MAX_SECONDS = 86400.0
 LEAST_DERATE = 0.1
 """A smaller value is a typing error, such as 0.05 for 0.95, and not a safety margin."""
 MAX_NAMESPACE = 63
-
-
-class FleetMode(StrEnum):
-    """How the operator acts on the whole fleet. In all of them it looks, plans and writes statuses."""
-
-    AUTO = "Auto"
-    ADVISORY = "Advisory"
-    """Says what it would do, and writes no child."""
-    PAUSED = "Paused"
-    """Writes no child either: for maintenance of the cluster or of Medley."""
-
-    @property
-    def withholds(self) -> bool:
-        """Whether children stay as they are."""
-        return self in (FleetMode.ADVISORY, FleetMode.PAUSED)
 
 
 class BadSetting(BadInput):
@@ -144,9 +129,9 @@ def as_name(flag: str, text: str) -> str:
     return text
 
 
-def as_mode(flag: str, text: str) -> FleetMode:
-    modes = {each.value.lower(): each for each in FleetMode}
-    check(text.lower() in modes, flag, text, f"must be one of {', '.join(FleetMode)}")
+def as_mode(flag: str, text: str) -> ActingMode:
+    modes = {each.value.lower(): each for each in ActingMode}
+    check(text.lower() in modes, flag, text, f"must be one of {', '.join(ActingMode)}")
     return modes[text.lower()]
 
 

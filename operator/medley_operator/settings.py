@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.setting_values import (
     LOG_LEVELS,
-    FleetMode,
     as_address,
     as_level,
     as_matchers,
@@ -75,7 +75,8 @@ class Settings:
     """Directory for simulated capacity tables; None: nothing is simulated, and capacities come from the closed form."""
     worker_memory_mib: int = 0
     """Most memory of the planning process; 0: what the container's limit leaves (fleet/memory.py)."""
-    mode: FleetMode = FleetMode.AUTO
+    mode: ActingMode = ActingMode.AUTO
+    """For the whole fleet; the more careful of it and of spec.scaling.mode counts."""
     kube_qps: float = 20.0
     kube_burst: int = 50
     """Requests a second to the API server, and how many may come at once; for reads and for writes each."""
@@ -208,8 +209,8 @@ _FLAGS: dict[str, _Flag] = {
     ),
     "--mode": _Flag(
         as_mode,
-        "Auto: act on plans; Advisory or Paused: plan and write statuses, but no Deployment, Service or HTTPRoute "
-        "(default Auto)",
+        "for all services, where spec.scaling.mode is not more careful. Auto: act on plans; Approve: new plans wait "
+        'for "medley approve"; Advisory: only show plans; Paused: make no plan (default Auto)',
     ),
     "--kube-qps": _Flag(
         as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 20)"

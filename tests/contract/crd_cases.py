@@ -67,6 +67,7 @@ FULL: Mapping[str, Object] = {
             "static": {"requestsPerSecond": "2.5", "promptTokens": 100, "generationTokens": 50},
         },
         "scaling": {
+            "mode": "Approve",
             "minReplicas": 1,
             "maxReplicas": 1000,
             "headroomPercent": 5,

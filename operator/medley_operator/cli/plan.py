@@ -157,7 +157,7 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
     from medley_planner.cli.planned import plan_or_raise
     from medley_planner.planning import problem_as_planned
 
-    prepared = prepare(snapshot, FleetMemory())
+    prepared = prepare(snapshot, FleetMemory(), fleet_mode=None)
     if prepared.problem is None:
         return prepared, None
     planned = plan_or_raise(prepared.problem, prepared.subjects, deadline_seconds=deadline_seconds)

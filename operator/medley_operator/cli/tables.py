@@ -62,7 +62,7 @@ def with_tables(
             "--simulate"
         )
     cache = TableCache(directory or default_directory(os.environ))
-    wanted = prepare(snapshot, FleetMemory()).missing_tables
+    wanted = prepare(snapshot, FleetMemory(), fleet_mode=None).missing_tables
     found = {key: table for key in wanted if (table := cache.get(key)) is not None}
     missing = [key for key in wanted if key not in found]
     if simulate and missing:

@@ -22,8 +22,8 @@ from medley_operator.domain.report.platform_status import (
     rejected_event,
     rejected_status,
 )
-from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
+from medley_operator.domain.rollout.modes import in_mode, kept_in_force
 from medley_operator.domain.rollout.service_round import (
     ServiceRound,
     kept_round,
@@ -77,10 +77,10 @@ class _Concluded:
 def conclude(
     snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Conclusion:
-    """`outcome` is None where `prepared.problem` is; `now` is RFC 3339 in UTC."""
+    """`outcome` is None where nothing was planned; `now` is RFC 3339 in UTC."""
     owned, wall = by_owner(snapshot.view), Firewall()
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
-    concluded, lost = _concluded(staying, outcome, owned, wall)
+    concluded, lost = _concluded(staying, outcome, owned, wall, now=now)
     planned_gpus = _planned_gpus(concluded, prepared.ledger)
     rooms = {name: stock.room for name, stock in prepared.ledger.pools.items()}
     first_by_model = _first_by_model(concluded)
@@ -122,6 +122,8 @@ def _concluded(
     outcome: PlanOrFailure | None,
     owned: Owned,
     wall: Firewall,
+    *,
+    now: str,
 ) -> tuple[list[_Concluded], list[InvalidObject]]:
     """The end of the round for each service: one that raises keeps what it runs; one that raises even then is not read
     at all, and nothing acts on it."""
@@ -131,11 +133,13 @@ def _concluded(
 
     def planned(candidate: ServiceCandidate, own: Mapping[ObjectKey, Manifest]) -> _Concluded:
         turn = service_round(candidate, outcome, own, plans=plans)
+        turn = replace(turn, goal=in_mode(turn.goal, turn.candidate, turn.running, now=now))
         served = served_buckets(turn.candidate, _plan_in_force(turn))
         return _Concluded(turn, _gpus(turn), served, served_model_name(candidate.service), _remembered(turn))
 
     def kept(candidate: ServiceCandidate, own: Mapping[ObjectKey, Manifest], fault: ObjectFault) -> _Concluded:
         turn = kept_round(candidate, fault.refusal, own)
+        turn = replace(turn, goal=kept_in_force(turn.goal, turn.candidate))
         same = turn.candidate.memory
         return _Concluded(turn, _gpus(turn), frozenset(), served_model_name(candidate.service), same)
 
@@ -258,6 +262,7 @@ def _remembered(turn: ServiceRound) -> ServiceMemory:
         waiting_since=waits.since_seconds if waits is not None else None,
         drifting_since=None,
         falling_since=None,
+        target=turn.goal.target,
     )
     if choice is None:
         return kept
@@ -268,7 +273,7 @@ def _remembered(turn: ServiceRound) -> ServiceMemory:
         jump=choice.jump,
         ready_lately=choice.ready_lately,
     )
-    if turn.goal.kind is not GoalKind.PLANNED:
+    if turn.goal.plan is None:
         return seen
     return replace(
         seen,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import GPUPool
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool
 from medley_operator.domain.cluster.places import planner_places
 from medley_operator.domain.cluster.pools import planner_pool
 from medley_operator.domain.load.headroom import utilisation_limit
@@ -34,14 +34,19 @@ changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s
 
 
 def planner_problem(
-    candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], ledger: Ledger
+    candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], ledger: Ledger, *, advice: bool = False
 ) -> Problem | None:
-    """The problem of all services that are planned this round; None without any."""
-    planned = [candidate for candidate in candidates if candidate.disposition is Disposition.PLANNED]
+    """The problem of all services whose plan is acted on at once or, with `advice`, of those whose plan waits or is
+    only shown; None without any. What the others have in force is taken."""
+    planned = [
+        candidate
+        for candidate in candidates
+        if candidate.disposition is Disposition.PLANNED and (candidate.mode is not ActingMode.AUTO) is advice
+    ]
     if not planned:
         return None
     keys = frozenset(candidate.key for candidate in planned)
-    reserved = reserved_replicas(candidates, ledger)
+    reserved = reserved_replicas(candidates, ledger, planned=keys)
     waiting: Counter[str] = Counter()
     for workload in ledger.workloads:
         if workload.holder.service in keys:
@@ -173,17 +178,21 @@ def power_domains(
     return tuple(domains)
 
 
-def reserved_replicas(candidates: Sequence[ServiceCandidate], ledger: Ledger) -> Mapping[str, ReplicaSizes]:
-    """Replicas that services keep, are not planned this round and have no place yet, by pool and GPUs of one.
+def reserved_replicas(
+    candidates: Sequence[ServiceCandidate], ledger: Ledger, *, planned: Collection[ServiceKey] = frozenset()
+) -> Mapping[str, ReplicaSizes]:
+    """Replicas that services keep and that have no place yet, by pool and GPUs of one. `planned`: the services of the
+    problem, which keep none.
 
-    A plan that is held is kept whole. A refused service is left what it runs: what its Deployments ask for within its
-    last plan. One that is leaving, or that does not parse, gets no new pods. Where pods cannot be seen, no replica has
-    a known place, and Deployments count by what they ask for.
+    A plan in force is kept whole: one that is held, and one of a service that another problem plans. A service that is
+    refused, or that is only advised, is left what it runs: what its Deployments ask for within its last plan. One that
+    is leaving, or that does not parse, gets no new pods. Where pods cannot be seen, no replica has a known place, and
+    Deployments count by what they ask for.
     """
     reserved: dict[str, Counter[int]] = {}
     by_key = {candidate.key: candidate for candidate in candidates}
     for candidate in candidates:
-        if candidate.disposition is not Disposition.HELD:
+        if candidate.key in planned or not _holds_target(candidate):
             continue
         for name, replicas in candidate.last_replicas.items():
             place = _place(candidate, name)
@@ -193,15 +202,23 @@ def reserved_replicas(candidates: Sequence[ServiceCandidate], ledger: Ledger) ->
                 reserved.setdefault(pool, Counter())[gpus] += max(lacking, 0)
     for workload in ledger.workloads:
         kept = by_key.get(workload.holder.service)
-        if kept is not None and kept.disposition in (Disposition.PLANNED, Disposition.HELD):
+        if kept is not None and (kept.key in planned or _holds_target(kept)):
             continue
         lacking = ledger.lacking(workload)
         if ledger.pods_known:
-            refused = kept is not None and kept.disposition is Disposition.REJECTED
-            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and refused else 0
+            stays = kept is not None and kept.disposition is not Disposition.LEAVING
+            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and stays else 0
             lacking = min(lacking, max(last - ledger.bound.get(workload.holder, 0), 0))
         reserved.setdefault(workload.pool, Counter())[workload.gpus] += lacking
     return reserved
+
+
+def _holds_target(candidate: ServiceCandidate) -> bool:
+    """Whether its children are held to a last plan, rather than to what is found."""
+    if not candidate.mode.writes_children:
+        return False
+    has_plan = candidate.disposition is Disposition.PLANNED and bool(candidate.last_replicas)
+    return has_plan or candidate.disposition is Disposition.HELD
 
 
 def _place(candidate: ServiceCandidate, variant: str) -> tuple[str, int] | None:

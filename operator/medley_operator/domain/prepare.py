@@ -8,10 +8,10 @@ stays) or leaving. One bad object never stops the others: whatever is raised abo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, effective_mode
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
@@ -19,9 +19,7 @@ from medley_operator.domain.cluster.children import by_owner, ready_replicas
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.pools import planner_pool, pool_state
 from medley_operator.domain.cluster.start_failures import (
-    StartFailure,
     pods_of_services,
-    runnable,
     start_failures,
 )
 from medley_operator.domain.cluster.startup import lead_times
@@ -35,6 +33,7 @@ from medley_operator.domain.planner_input import (
     power_domains,
     reserved_replicas,
 )
+from medley_operator.domain.rollout.modes import desired_of, paused
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import KnownSpeeds, known_speeds
 from medley_operator.domain.values.candidates import (
@@ -42,7 +41,6 @@ from medley_operator.domain.values.candidates import (
     PoolState,
     Prepared,
     ServiceCandidate,
-    VariantCandidate,
 )
 from medley_operator.domain.values.labels import NODE
 from medley_operator.domain.values.leadtime import LeadTimes
@@ -56,23 +54,27 @@ from medley_operator.domain.values.snapshot import (
 )
 from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import PodView
-from medley_operator.domain.variants.choose import choose_variants
+from medley_operator.domain.variants.choose import choose_variants, startable
 from medley_operator.domain.variants.waiting import waiting
 from medley_planner.capacity import DERATES, Derates, EngineKey, Speed
 from medley_planner.check import Subject
 from medley_planner.model import Problem
 from medley_planner.refusal import first_refusal
 
-MOST_REPLICAS = 2**31 - 1
-"""Kubernetes' limit on spec.replicas of a Deployment; this operator does not write a status above it."""
-
 _FLEET = ObjectKey(kind="Fleet", namespace="", name="")
 
 
-def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERATES) -> Prepared:
-    """The problem of this round and the candidate of each service, in the order of their names.
+def prepare(
+    snapshot: Snapshot,
+    memory: FleetMemory,
+    *,
+    derates: Derates = DERATES,
+    fleet_mode: ActingMode | None = ActingMode.AUTO,
+) -> Prepared:
+    """The problems of this round and the candidate of each service, in the order of their names.
 
-    `derates`: the shares of capacities that plans count on, by where the figures come from.
+    `derates`: the shares of capacities that plans count on, by where the figures come from. `fleet_mode` None: plans
+    are shown and never acted on, whatever the modes of services are.
     """
     wall = Firewall()
     ledger = stock_ledger(snapshot.view)
@@ -101,6 +103,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             estimate=estimate,
             leads=leads,
             pods=pods_by_service.get(ServiceKey.of(service), ()),
+            mode=effective_mode(fleet_mode, service.spec.scaling.mode) if fleet_mode else ActingMode.AUTO,
         )
 
     candidates = tuple(
@@ -111,15 +114,16 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    candidates, problem, subjects = _problem(candidates, pools, ledger, wall)
+    candidates, problems = _problems(candidates, pools, ledger, wall)
     return Prepared(
-        problem=problem,
+        problem=problems.now,
+        advice=problems.advice,
         services=candidates,
         pools=pools,
         ledger=ledger,
         model_profiles=profiles,
         leads=leads,
-        subjects=subjects,
+        subjects=problems.subjects,
         faults=wall.faults,
     )
 
@@ -151,17 +155,30 @@ def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> 
     )
 
 
-def _problem(
+@dataclass(frozen=True, slots=True)
+class _Problems:
+    """The problem of the services whose plan is acted on at once, that of the others, and the subjects of both."""
+
+    now: Problem | None
+    advice: Problem | None
+    subjects: Mapping[str, Subject]
+
+
+def _problems(
     candidates: tuple[ServiceCandidate, ...],
     pools: Sequence[PoolState],
     ledger: Ledger,
     wall: Firewall,
-) -> tuple[tuple[ServiceCandidate, ...], Problem | None, Mapping[str, Subject]]:
-    """The problem, and the candidates without those that it cannot be made with: most often all are in it, and only
-    where it raises is each looked at alone."""
+) -> tuple[tuple[ServiceCandidate, ...], _Problems]:
+    """The problems, and the candidates without those that they cannot be made with: most often all are in them, and
+    only where one raises is each looked at alone."""
 
-    def made(these: tuple[ServiceCandidate, ...]) -> tuple[Problem | None, Mapping[str, Subject]]:
-        return planner_problem(these, pools, ledger), check_subjects(these)
+    def made(these: tuple[ServiceCandidate, ...]) -> _Problems:
+        return _Problems(
+            planner_problem(these, pools, ledger),
+            planner_problem(these, pools, ledger, advice=True),
+            check_subjects(these),
+        )
 
     def alone(candidate: ServiceCandidate) -> ServiceCandidate:
         # Asked for by itself, since one whose plan is held makes no problem.
@@ -171,7 +188,7 @@ def _problem(
 
     whole = guarded(_FLEET, partial(made, candidates))
     if not isinstance(whole, ObjectFault):
-        return candidates, *whole
+        return candidates, whole
     sound = tuple(
         _or_refused(
             each.service,
@@ -180,7 +197,7 @@ def _problem(
         )
         for each in candidates
     )
-    return sound, *made(sound)
+    return sound, made(sound)
 
 
 def _memory_of(service: LLMService, memory: FleetMemory, snapshot: Snapshot) -> ServiceMemory:
@@ -211,6 +228,7 @@ def _candidate(
     estimate: Speed,
     leads: LeadTimes,
     pods: Sequence[PodView],
+    mode: ActingMode,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
     by_name = {pool.metadata.name: pool for pool in snapshot.pools}
@@ -220,9 +238,12 @@ def _candidate(
         last_replicas=last_replicas,
         memory=memory,
         start_failures=start_failures(service, pods, by_name, now=snapshot.unix_seconds),
+        mode=mode,
     )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
+    if mode is ActingMode.PAUSED:
+        return replace(base, refusal=paused(base))
     given = ServiceInput(
         service=service,
         snapshot=snapshot,
@@ -265,7 +286,7 @@ def _candidate(
         disposition=Disposition.HELD
         if choice.hold or (waits is not None and not waits.overdue)
         else Disposition.PLANNED,
-        variants=_startable(found.variants, known.start_failures, pods, now=snapshot.unix_seconds),
+        variants=startable(found.variants, known.start_failures, pods, now=snapshot.unix_seconds),
         omitted=found.omitted,
         missing_tables=found.missing_tables,
         table_group=given.offered.engine.table_group if snapshot.simulates else None,
@@ -273,28 +294,6 @@ def _candidate(
     )
 
 
-def _startable(
-    variants: Sequence[VariantCandidate], failures: Sequence[StartFailure], pods: Sequence[PodView], *, now: float
-) -> tuple[VariantCandidate, ...]:
-    """The variants, those that cannot start bounded by what runs of them. Where none is left that can, all stay as they
-    are: to wait where one cannot start is better than to ask for nothing."""
-    failing = {failure.variant for failure in failures if failure.holds(now)}
-    if all(known.variant.name in failing for known in variants):
-        return tuple(variants)
-    return tuple(
-        _bounded(known, runnable(known.variant.name, pods)) if known.variant.name in failing else known
-        for known in variants
-    )
-
-
-def _bounded(known: VariantCandidate, most: int) -> VariantCandidate:
-    variant = known.variant
-    limit = most if variant.max_replicas is None else min(most, variant.max_replicas)
-    return replace(known, variant=replace(variant, max_replicas=limit, min_replicas=min(variant.min_replicas, limit)))
-
-
 def _last_replicas(service: LLMService, memory: ServiceMemory) -> Mapping[str, int]:
-    """Replicas of the last plan by variant; after a restart those of the status."""
-    if memory.plan is not None:
-        return {name: count for name, count in memory.plan.replicas().items() if count > 0}
-    return {row.name: row.desired for row in service.status.variants if 0 < row.desired <= MOST_REPLICAS}
+    """Replicas in force by variant; after a restart those of the status."""
+    return memory.target.replicas if memory.target is not None else desired_of(service)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from medley_operator.domain.advice import with_advice
 from medley_operator.domain.conclude import Conclusion
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Prepared
@@ -193,12 +194,16 @@ class FleetLoop:
         return await asyncio.to_thread(self._parts.prepare, snapshot, self.memory)
 
     async def _plan(self, prepared: Prepared) -> PlanOrFailure | None:
-        if prepared.problem is None:
+        return with_advice(
+            await self._solved(prepared.problem, prepared.subjects),
+            await self._solved(prepared.advice, prepared.subjects),
+        )
+
+    async def _solved(self, problem: Problem | None, subjects: Mapping[str, Subject]) -> PlanOrFailure | None:
+        if problem is None:
             return None
         started = self._clock()
-        outcome = await self._parts.solver.solve(
-            prepared.problem, deadline_seconds=self._deadline_seconds, subjects=prepared.subjects
-        )
+        outcome = await self._parts.solver.solve(problem, deadline_seconds=self._deadline_seconds, subjects=subjects)
         if isinstance(outcome, PlanFailure):
             self._parts.exporter.failed("plan")
             log.error("no plan", extra={"reason": outcome.reason, "error": outcome.message})

@@ -89,6 +89,19 @@ class KubeClient(Protocol):
         """Create an Event of events.k8s.io/v1."""
 
 
+class PersonClient(Protocol):
+    """The verbs of commands that a person runs. All methods raise `KubeError`."""
+
+    async def get(self, key: ObjectKey) -> Manifest | None:
+        """The object, or None where it is not there."""
+
+    async def apply(self, manifest: Manifest, *, field_manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
+        """As `KubeClient.apply`."""
+
+    def pages(self, resource: Resource, *, namespace: str = "") -> AsyncGenerator[Page, None]:
+        """All objects of the kind in that namespace."""
+
+
 class LeaseClient(Protocol):
     """The verbs of leader election: one object, changed by compare-and-swap. All methods raise `KubeError`."""
 

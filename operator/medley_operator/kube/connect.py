@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, WithheldCounter
+from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, PersonClient, WithheldCounter
+from medley_operator.kube.credentials import person_kubeconfig
 from medley_operator.kube.guards import Fenced, Gated, Leadership
 from medley_operator.kube.layer import Pulse
 from medley_operator.kube.limiter import RateLimited
@@ -41,7 +42,14 @@ def guarded(inner: KubeClient, settings: Settings, rules: ClientRules) -> KubeCl
     limited = RateLimited(
         Pulse(fenced, ended=rules.ended), qps=settings.kube_qps, burst=settings.kube_burst, clock=time.monotonic
     )
-    return Gated(limited, mode=settings.mode.value, counter=rules.counter) if settings.mode.withholds else limited
+    if settings.mode.writes_children:
+        return limited
+    return Gated(limited, mode=settings.mode.value, counter=rules.counter)
+
+
+async def connect_as_person(stack: AsyncExitStack) -> PersonClient:
+    """The client of a command that a person runs, with that person's rights: no operator acts through it."""
+    return await stack.enter_async_context(OfficialKubeClient(instance="command", kubeconfig=person_kubeconfig()))
 
 
 async def connect_for_lease(stack: AsyncExitStack, *, instance: str) -> LeaseClient:

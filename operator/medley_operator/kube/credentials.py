@@ -16,6 +16,10 @@ from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVIC
 
 from medley_operator.kube.errors import Forbidden
 
+DEFAULT_KUBECONFIG = Path("~/.kube/config")
+"""Only for commands of people: an operator acts on no cluster that nobody named."""
+DEFAULT_NAMESPACE = "default"
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -38,8 +42,26 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
     return SERVICE_HOST_ENV_NAME in environment and Path(SERVICE_TOKEN_FILENAME).exists()
 
 
-async def load_configuration() -> Configuration:
-    """A fresh configuration; ServiceAccount tokens in it are read anew each minute.
+def person_kubeconfig() -> str:
+    """The file of a person's commands, as kubectl finds it; "" where there is none."""
+    named = os.environ.get("KUBECONFIG", "")
+    return named or (str(DEFAULT_KUBECONFIG.expanduser()) if DEFAULT_KUBECONFIG.expanduser().is_file() else "")
+
+
+def context_namespace() -> str:
+    """The namespace of that file's current context, as kubectl takes it."""
+    path = person_kubeconfig()
+    if in_cluster(os.environ) or not path:
+        return DEFAULT_NAMESPACE
+    try:
+        _, active = config.list_kube_config_contexts(config_file=path)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError, ValueError):
+        return DEFAULT_NAMESPACE  # to log in says what is wrong with the file
+    return str(active["context"].get("namespace") or DEFAULT_NAMESPACE)
+
+
+async def load_configuration(kubeconfig: str = "") -> Configuration:
+    """A fresh configuration; ServiceAccount tokens in it are read anew each minute. `kubeconfig` "": $KUBECONFIG.
 
     Raises `Forbidden` with the way out where there are no credentials or they cannot be read.
     """
@@ -47,7 +69,7 @@ async def load_configuration() -> Configuration:
     if in_cluster(os.environ):
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return configuration
-    path = os.environ.get("KUBECONFIG", "")
+    path = kubeconfig or os.environ.get("KUBECONFIG", "")
     if not path:
         raise Forbidden(
             "no credentials for a Kubernetes API server: not in a pod, and $KUBECONFIG is not set; "

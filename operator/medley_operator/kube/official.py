@@ -20,8 +20,8 @@ from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MAN
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.client import Page, WatchEvent, WatchType
 from medley_operator.kube.credentials import load_configuration
-from medley_operator.kube.errors import KubeError, NotFound, Unavailable, from_status
-from medley_operator.kube.resources import BY_KIND, EVENTS, LEASES, Resource
+from medley_operator.kube.errors import NotFound, Unavailable, from_status
+from medley_operator.kube.resources import EVENTS, LEASES, Resource, path_of
 
 APPLY_CONTENT_TYPE = "application/apply-patch+yaml"
 MERGE_CONTENT_TYPE = "application/merge-patch+json"
@@ -39,14 +39,21 @@ class OfficialKubeClient:
 
     `timeout_seconds` bounds each single request, and the start of a watch; `watch_seconds` the length of a watch.
     `instance` names this process in the API server's audit log, beside the account that all replicas share.
+    `kubeconfig`: the file to log in by, outside of a pod; "": the one that $KUBECONFIG names.
     """
 
     def __init__(
-        self, *, timeout_seconds: float = 20.0, watch_seconds: int = WATCH_SECONDS, instance: str = ""
+        self,
+        *,
+        timeout_seconds: float = 20.0,
+        watch_seconds: int = WATCH_SECONDS,
+        instance: str = "",
+        kubeconfig: str = "",
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._watch_seconds = watch_seconds
         self._user_agent = f"{USER_AGENT} ({instance})" if instance else USER_AGENT
+        self._kubeconfig = kubeconfig
         self._api: ApiClient | None = None
         self._login = asyncio.Lock()
 
@@ -64,13 +71,15 @@ class OfficialKubeClient:
             self._api = None
 
     async def pages(
-        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
     ) -> AsyncGenerator[Page, None]:
         query = {"limit": str(PAGE_SIZE)} | _selectors(label_selector, field_selector)
         # Items of a list come without kind and apiVersion for the built-in kinds.
         named = {"apiVersion": resource.api_version, "kind": resource.kind}
         while True:
-            page = await self._request("GET", resource.path(), action=f"list {resource}", query=query)
+            page = await self._request(
+                "GET", resource.path(namespace=namespace), action=f"list {resource}", query=query
+            )
             metadata = page.get("metadata") or {}
             items = [named | item for item in page.get("items") or []]
             yield Page(items=items, resource_version=metadata.get("resourceVersion", ""))
@@ -115,7 +124,7 @@ class OfficialKubeClient:
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         try:
-            return await self._request("GET", _path(key), action=f"read {key}")
+            return await self._request("GET", path_of(key), action=f"read {key}")
         except NotFound:
             return None
 
@@ -132,7 +141,7 @@ class OfficialKubeClient:
         action = f"apply the status of {key}" if subresource else f"apply {key}"
         return await self._request(
             "PATCH",
-            _path(key, subresource),
+            path_of(key, subresource),
             action=action,
             query={"fieldManager": field_manager, "force": "true" if force else "false"},
             content_type=APPLY_CONTENT_TYPE,
@@ -146,12 +155,12 @@ class OfficialKubeClient:
             "propagationPolicy": "Background",
             "preconditions": {"uid": uid},
         }
-        await self._request("DELETE", _path(key), action=f"delete {key}", body=options)
+        await self._request("DELETE", path_of(key), action=f"delete {key}", body=options)
 
     async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
         body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
         action = f"annotate {key}"
-        return await self._request("PATCH", _path(key), action=action, content_type=MERGE_CONTENT_TYPE, body=body)
+        return await self._request("PATCH", path_of(key), action=action, content_type=MERGE_CONTENT_TYPE, body=body)
 
     async def create_event(self, manifest: Manifest) -> None:
         namespace = manifest["metadata"]["namespace"]
@@ -165,7 +174,7 @@ class OfficialKubeClient:
 
     async def replace_lease(self, manifest: Manifest) -> Manifest:
         key = key_of(manifest)
-        return await self._request("PUT", _path(key), action=f"replace {key}", body=manifest)
+        return await self._request("PUT", path_of(key), action=f"replace {key}", body=manifest)
 
     async def _request(
         self,
@@ -232,7 +241,7 @@ class OfficialKubeClient:
     async def _connected(self) -> ApiClient:
         async with self._login:
             if self._api is None:
-                self._api = ApiClient(configuration=await load_configuration())
+                self._api = ApiClient(configuration=await load_configuration(self._kubeconfig))
                 self._api.user_agent = self._user_agent
             return self._api
 
@@ -279,13 +288,6 @@ def _event(line: bytes, action: str) -> WatchEvent:
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
     selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
     return {name: selector for name, selector in selectors.items() if selector}
-
-
-def _path(key: ObjectKey, subresource: str = "") -> str:
-    resource = BY_KIND.get(key.kind)
-    if resource is None:
-        raise KubeError(f"{key}: kind {key.kind} is not one of {', '.join(sorted(BY_KIND))}")
-    return resource.path(namespace=key.namespace, name=key.name, subresource=subresource)
 
 
 def _parse(data: bytes) -> dict[str, Any]:

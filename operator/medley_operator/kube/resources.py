@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION
+from medley_operator.domain.values.snapshot import ObjectKey
+from medley_operator.kube.errors import KubeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,11 @@ GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 
 _OTHERS = (NODES, GATEWAYS, AUTOSCALERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
 BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}
+
+
+def path_of(key: ObjectKey, subresource: str = "") -> str:
+    """Address of that object on the API server. Raises `KubeError` for a kind that is not in the table."""
+    resource = BY_KIND.get(key.kind)
+    if resource is None:
+        raise KubeError(f"{key}: kind {key.kind} is not one of {', '.join(sorted(BY_KIND))}")
+    return resource.path(namespace=key.namespace, name=key.name, subresource=subresource)

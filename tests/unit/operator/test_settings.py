@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medley_operator.setting_values import BadSetting, FleetMode
+from medley_operator.api.v1alpha1 import ActingMode
+from medley_operator.setting_values import BadSetting
 from medley_operator.settings import Settings, add_arguments, from_arguments
 from medley_planner.capacity import DERATES, Derates
 from medley_planner.capacity.cache import default_directory
@@ -45,7 +46,7 @@ def test_calibration_is_switched_off_by_a_word() -> None:
 
 
 def test_a_mode_is_read_in_any_case() -> None:
-    assert parse("--mode", "advisory").mode is FleetMode.ADVISORY
+    assert parse("--mode", "advisory").mode is ActingMode.ADVISORY
 
 
 def test_leader_election_needs_a_namespace_only_where_it_is_on() -> None:
@@ -90,7 +91,7 @@ def test_where_simulated_capacities_are_kept() -> None:
         ("--namespace", "Medley", "name of a namespace"),
         ("--worker-memory-mib", "1.5", "whole number of MiB"),
         ("--worker-memory-mib", "²", "whole number of MiB"),
-        ("--mode", "auto-pilot", "Auto, Advisory, Paused"),
+        ("--mode", "auto-pilot", "Auto, Approve, Advisory, Paused"),
         ("--kube-qps", "0", "rate from 1 to 1000"),
         ("--kube-burst", "0", "from 1 to 10000"),
         ("--leader-election", "on", "needs --namespace"),

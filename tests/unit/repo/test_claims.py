@@ -55,8 +55,9 @@ def _outside_kube(names: Callable[[ast.Module], set[str]], wanted: set[str]) -> 
     return {name for name, tree in _trees(OPERATOR) if names(tree) & wanted and not name.startswith("kube/")}
 
 
-def test_objects_are_written_by_publish_and_by_calibration() -> None:
-    assert _outside_kube(_attributes, WRITING_VERBS) == {"fleet/publish.py", "fleet/calibration.py"}
+def test_objects_are_written_by_publish_by_calibration_and_by_approvals() -> None:
+    writers = {"fleet/publish.py", "fleet/calibration.py", "cli/approve.py"}
+    assert _outside_kube(_attributes, WRITING_VERBS) == writers
 
 
 def test_the_lease_is_written_by_leader_election_alone() -> None:

@@ -41,6 +41,8 @@ from medley_operator.api.v1alpha1.fields import (
     ZoneName,
 )
 from medley_operator.api.v1alpha1.kinds import (
+    APPROVED_PLAN,
+    APPROVED_UNTIL,
     KINDS,
     Column,
     GPUPool,
@@ -51,6 +53,7 @@ from medley_operator.api.v1alpha1.kinds import (
     RuntimeProfile,
 )
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
+from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (
     MAX_POINTS,
     KvPrecision,
@@ -117,9 +120,12 @@ from medley_operator.api.v1alpha1.status import (
     RuntimeProfileStatus,
     VariantStatus,
 )
+from medley_operator.api.v1alpha1.status_target import HistoryStatus, PlannedReplicasStatus, TargetStatus
 
 __all__ = [
     "API_VERSION",
+    "APPROVED_PLAN",
+    "APPROVED_UNTIL",
     "DNS_LABEL_PATTERN",
     "GROUP",
     "KINDS",
@@ -132,6 +138,7 @@ __all__ = [
     "RULES_KEY",
     "SERVICE_NAME_PATTERN",
     "VERSION",
+    "ActingMode",
     "ApiModel",
     "BestSingleStatus",
     "Beta",
@@ -157,6 +164,7 @@ __all__ = [
     "GPUPoolSpec",
     "GPUPoolStatus",
     "GatewayRef",
+    "HistoryStatus",
     "Kind",
     "KvPrecision",
     "LLMService",
@@ -180,6 +188,7 @@ __all__ = [
     "ObjectMeta",
     "ObservedModel",
     "PlanStateStatus",
+    "PlannedReplicasStatus",
     "PodOverlay",
     "PodVolume",
     "PoolCapacity",
@@ -208,6 +217,7 @@ __all__ = [
     "StaticWorkload",
     "StepFactorsSpec",
     "TaintEffect",
+    "TargetStatus",
     "TokenBudget",
     "Toleration",
     "TolerationOperator",
@@ -220,4 +230,5 @@ __all__ = [
     "WorkloadSource",
     "WorkloadSpec",
     "ZoneName",
+    "effective_mode",
 ]

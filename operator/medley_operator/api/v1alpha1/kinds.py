@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from medley_operator.api.v1alpha1.base import CelRule, ObservedModel
+from medley_operator.api.v1alpha1.base import GROUP, CelRule, ObservedModel
 from medley_operator.api.v1alpha1.fields import (
     DNS_LABEL_PATTERN,
     MAX_POOL_NAME_LENGTH,
@@ -26,6 +26,18 @@ from medley_operator.api.v1alpha1.status import (
     RuntimeProfileStatus,
 )
 
+APPROVED_PLAN = f"{GROUP}/approved-plan"
+"""Annotation of an LLMService: the id of the plan that a person approves."""
+APPROVED_UNTIL = f"{GROUP}/approved-until"
+"""Annotation beside it: when the approval ends, in RFC 3339."""
+
+
+def _approval_only(annotations: Any) -> Any:
+    """Annotations of others come and go; none of them may count as a change of the object."""
+    if not isinstance(annotations, dict):
+        return {}
+    return {key: annotations[key] for key in (APPROVED_PLAN, APPROVED_UNTIL) if key in annotations}
+
 
 class ObjectMeta(ObservedModel):
     """The parts of an object's metadata that Medley reads."""
@@ -35,6 +47,8 @@ class ObjectMeta(ObservedModel):
     uid: str = ""
     generation: int = 0
     deletion_timestamp: str | None = None
+    annotations: Annotated[dict[str, str], BeforeValidator(_approval_only)] = Field(default_factory=dict)
+    """Those by which a person approves a plan; all others are left out."""
 
 
 def _named(matches: str, at_most: int, message: str) -> CelRule:
@@ -156,6 +170,7 @@ KINDS: tuple[Kind, ...] = (
                 description="Predicted percent of requests within the targets",
                 priority=1,
             ),
+            Column(name="Mode", type="string", json_path=".spec.scaling.mode", priority=1),
             _condition_column("Ready", name="Message", field="message", priority=1),
             _AGE,
         ),

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
 from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.api.v1alpha1.status_target import PlannedReplicasStatus
 
 
 class BestSingleStatus(ObservedModel):
@@ -81,7 +82,7 @@ class CapacityCorrectionStatus(ObservedModel):
 
 
 class PlanStateStatus(ObservedModel):
-    """The current plan, with its proven bound and its comparisons."""
+    """The newest plan, with its proven bound and its comparisons."""
 
     id: str
     state: str = Field(description="Optimal, Feasible, Partial, Infeasible or Held.")
@@ -111,6 +112,9 @@ class PlanStateStatus(ObservedModel):
     limits: list[LimitStatus] = Field(
         default_factory=list,
         description="Shared limits that bound when the plan was made, the highest shadow price first.",
+    )
+    replicas: list[PlannedReplicasStatus] | None = Field(
+        None, description="Replicas of this plan while it is not in force. Absent: variants[].desired are the plan's."
     )
     unused: list[UnusedStatus] = Field(default_factory=list)
     unserved: list[UnservedStatus] = Field(default_factory=list)

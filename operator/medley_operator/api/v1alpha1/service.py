@@ -20,6 +20,7 @@ from medley_operator.api.v1alpha1.fields import (
     EngineArgument,
     Money,
 )
+from medley_operator.api.v1alpha1.mode import ActingMode
 from medley_operator.api.v1alpha1.service_model import ModelSpec
 from medley_operator.api.v1alpha1.service_routing import RoutingSpec
 from medley_operator.api.v1alpha1.service_variant import VARIANT_RULES, VariantSpec
@@ -84,8 +85,13 @@ class ForecastSpec(ApiModel):
 
 
 class ScalingSpec(ApiModel):
-    """Limits over all variants, headroom and forecast."""
+    """How far Medley acts, limits over all variants, headroom and forecast."""
 
+    mode: ActingMode = Field(
+        ActingMode.AUTO,
+        description="Auto: act on each plan. Approve: a new plan waits for `medley approve`. Advisory: only show "
+        "plans. Paused: make no plan and change nothing. The more careful of it and the operator's --mode counts.",
+    )
     min_replicas: int = Field(
         1,
         ge=1,

@@ -14,6 +14,7 @@ from medley_operator.api.v1alpha1.fields import figure_of
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.plan_status import PlanStateStatus
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
+from medley_operator.api.v1alpha1.status_target import HistoryStatus, TargetStatus
 
 
 class Condition(ObservedModel):
@@ -129,7 +130,9 @@ class VariantStatus(ObservedModel):
         None, description="GPUs of one replica. Absent in statuses that older versions wrote: equal to tensorParallel."
     )
     tensor_parallel: int = Field(1, description="Tensor parallel degree of one replica.")
-    desired: int = Field(0, description="Planned replicas.")
+    desired: int = Field(
+        0, description="Replicas in force: of the plan that Medley acts on. Mode Advisory: those that were found."
+    )
     ready: int = Field(0, description="Ready replicas of the variant.")
     weight: int = Field(0, description="Weight of the variant behind the route, 0 to 1000.")
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
@@ -180,6 +183,10 @@ class LLMServiceStatus(ObservedModel):
         description="Variants whose replicas cannot start: plans go elsewhere until the time given.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["variant"]},
     )
+    target: TargetStatus | None = Field(None, description="What is in force. Absent: Medley changes no replicas.")
+    history: list[HistoryStatus] = Field(
+        default_factory=list, description="The last ten changes of what is in force, the newest last."
+    )
     memory: MemoryStatus | None = Field(
         None, description="The operator's notes on the load, so that a restart forgets nothing. Not for other programs."
     )
@@ -189,3 +196,8 @@ class LLMServiceStatus(ObservedModel):
     def cost_per_hour_usd(self) -> float:
         """0 where no cost is known."""
         return figure_of(self.cost_per_hour)
+
+    @property
+    def in_force_cost_per_hour_usd(self) -> float:
+        """Cost of the replicas in force."""
+        return sum(variant.cost_per_hour_usd for variant in self.variants)

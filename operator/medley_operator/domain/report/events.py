@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.report.service_conditions import PLAN_READY, SERVICE_CONDITIONS
+from medley_operator.domain.report.target import cause, is_new_target
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.httproute import observed_weights
@@ -17,17 +18,18 @@ from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
 from medley_operator.domain.values.decision import EventNote, EventType
-from medley_operator.domain.values.snapshot import ObjectKey
+from medley_operator.domain.values.snapshot import ObjectKey, TargetReason
 from medley_operator.domain.variants.waiting import MOST_SECONDS
 from medley_planner.capacity import CapacityBasis
 from medley_planner.model import Provenance
-from medley_planner.units import per_hour, req_per_second
+from medley_planner.units import per_hour
 
 
 def service_events(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[EventNote, ...]:
     notes = [
         *_plan_changed(outcome, status),
         *_plan_warning(outcome, status),
+        *_approval(outcome, status),
         *_not_simulated(outcome),
         *_estimated_again(outcome),
         *_scaled(outcome),
@@ -54,25 +56,21 @@ def _plan_changed(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_N
     changes = _changes(before, outcome.goal.replicas)
     if not changes:
         return []
-    before_usd = old.plan.cost_per_hour_usd if old.plan is not None else 0.0
-    cost = f"cost {per_hour(before_usd)} → {per_hour(outcome.cost_per_hour)}"
-    message = f"replicas {changes}; {cost}; reason: {_cause(old, status)}"
+    cost = f"cost {per_hour(old.in_force_cost_per_hour_usd)} → {per_hour(outcome.cost_per_hour)}"
+    message = f"replicas {changes}; {cost}; reason: {cause(outcome, status.load)}"
     return [(EventType.NORMAL, "PlanChanged", message)]
 
 
-def _cause(old: LLMServiceStatus, new: LLMServiceStatus) -> str:
-    after = new.load
-    if after is None:
-        return "the plan changed"
-    if old.load is None:
-        return f"first plan, for {req_per_second(after.rate_rps)}"
-    before = old.load
-    if before.requests_per_second != after.requests_per_second:
-        return f"load changed from {req_per_second(before.rate_rps)} to {req_per_second(after.rate_rps)}"
-    sizes = (before.prompt_tokens, before.generation_tokens), (after.prompt_tokens, after.generation_tokens)
-    if sizes[0] != sizes[1]:
-        return f"mean request {sizes[0][0]}+{sizes[0][1]}→{sizes[1][0]}+{sizes[1][1]} tokens (prompt+generation)"
-    return "pools, prices, other services or the spec changed"
+def _approval(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_Note]:
+    """A plan that begins to wait, once, and one that was approved."""
+    before, plan, target = outcome.candidate.service.status.plan, status.plan, outcome.goal.target
+    if target is not None and target.reason == TargetReason.APPROVED and is_new_target(outcome):
+        return [(EventType.NORMAL, "PlanApproved", f"plan {target.plan_id} was approved and is in force")]
+    if outcome.goal.reason != PlanReason.AWAITING_APPROVAL or plan is None:
+        return []
+    if before is not None and before.id == plan.id and before.replicas is not None:
+        return []
+    return [(EventType.NORMAL, "PlanAwaitingApproval", outcome.goal.message)]
 
 
 def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> str:
@@ -91,7 +89,10 @@ def _plan_warning(outcome: ServiceDecision, status: LLMServiceStatus) -> list[_N
         return []
     if after.reason == PlanReason.HELD:
         return [(EventType.WARNING, "PlanHeld", after.message)]
-    if after.status == ConditionStatus.FALSE:
+    if after.status == ConditionStatus.FALSE and after.reason not in (
+        PlanReason.ADVISORY,
+        PlanReason.AWAITING_APPROVAL,
+    ):
         return [(EventType.WARNING, after.reason, after.message)]
     return []
 

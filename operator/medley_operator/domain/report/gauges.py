@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
+from medley_operator.domain.report.target import recommended
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
-from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import PoolState, Prepared
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.gauges import GaugeFamily, GaugeSample
@@ -36,9 +36,9 @@ class ShownService:
 
     @property
     def figures(self) -> LoadFigures:
-        """The load of the plan in force."""
+        """The load of the newest plan."""
         choice = self.outcome.candidate.choice
-        if choice is not None and self.outcome.goal.kind is GoalKind.PLANNED:
+        if choice is not None and self.outcome.goal.plan is not None:
             return figures_of(choice.demand)
         return figures_of_status(self.status.load)
 
@@ -166,6 +166,11 @@ POOL_GAUGES: tuple[GaugeRow[PoolState], ...] = (
 )
 """Gauges with `POOL_LABELS`."""
 
+_RECOMMENDED = GaugeFamily(
+    "medley_recommended_replicas",
+    (*SERVICE_LABELS, "variant", "pool"),
+    "Replicas of the newest plan, whether it is acted on or not; absent where the service is paused or has no plan.",
+)
 _NODES = GaugeFamily("medley_pool_planned_nodes", POOL_LABELS, "Whole nodes that the plan pays for.")
 _IDLE = GaugeFamily(
     "medley_pool_idle_cost_per_hour_dollars",
@@ -186,6 +191,7 @@ GAUGES: tuple[GaugeFamily, ...] = (
     *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in SERVICE_GAUGES),
     *(GaugeFamily(row.name, VARIANT_LABELS, row.help) for row in VARIANT_GAUGES),
     *(GaugeFamily(row.name, POOL_LABELS, row.help) for row in POOL_GAUGES),
+    _RECOMMENDED,
     _NODES,
     _IDLE,
     _STARTS,
@@ -212,6 +218,10 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[
     samples = [*_samples(SERVICE_GAUGES, ShownService(outcome, status), key)]
     for row in outcome.rows:
         samples += _samples(VARIANT_GAUGES, row, (*key, row.name, row.pool, row.gpu))
+    if outcome.goal.reason != PlanReason.PAUSED:
+        samples += [
+            GaugeSample(_RECOMMENDED.name, (*key, *where), count) for where, count in recommended(status).items()
+        ]
     return tuple(samples)
 
 

@@ -45,6 +45,8 @@ def _ready(outcome: ServiceDecision) -> Draft:
         if outcome.goal.status is _FALSE:
             message = outcome.goal.message
         return Draft(_FALSE, "NoReadyReplicas", message)
+    if outcome.goal.plan is not None:
+        return Draft(_FALSE, "NoReadyReplicas", f"no replica runs; {outcome.goal.message}")
     message = f"no replica serves, because there is no plan ({outcome.goal.reason}: {outcome.goal.message})"
     return Draft(_FALSE, "NoPlan", message, sticky_message=outcome.goal.sticky_message)
 
@@ -97,6 +99,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
         message = f"the rollout of Deployment {', '.join(stalled)} has not moved for its deadline; see its pods"
         return Draft(_FALSE, "RolloutStalled", message)
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
+    if waiting and outcome.goal.reason == PlanReason.PAUSED:
+        message = f"nothing is changed, so Ready replicas may stay fewer than in force: {', '.join(waiting)}"
+        return Draft(_FALSE, "Paused", message)
     if waiting:
         return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
     if outcome.writes.waiting_templates:
@@ -116,7 +121,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
     ]
     if rolling:
         return Draft(_FALSE, "Progressing", f"waiting for replicas of the new template: {', '.join(rolling)}")
-    return Draft(_TRUE, "AllReady", "all replicas of the plan are Ready")
+    if outcome.goal.kind is GoalKind.KEPT:
+        return Draft(_TRUE, "AllReady", "all replicas that run are Ready")
+    return Draft(_TRUE, "AllReady", "all replicas of the plan in force are Ready")
 
 
 def _routing(outcome: ServiceDecision) -> Draft:

@@ -23,8 +23,8 @@ from medley_operator.domain.cluster.start_failures import failure_status
 from medley_operator.domain.load.figures import load_status
 from medley_operator.domain.report.route_problem import service_url
 from medley_operator.domain.report.service_conditions import service_drafts
+from medley_operator.domain.report.target import history, planned_replicas, target_status
 from medley_operator.domain.rollout.decision import ServiceDecision, plan_id
-from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
 from medley_operator.domain.values.snapshot import Manifest
@@ -45,6 +45,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
     service = outcome.candidate.service
     generation = service.metadata.generation
     drafts = service_drafts(outcome)
+    load = _load(outcome)
     return LLMServiceStatus(
         observed_generation=generation,
         mix=" ".join(f"{row.name}:{row.ready}/{row.desired}" for row in outcome.rows),
@@ -52,7 +53,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
         ready_replicas=outcome.ready_replicas,
         cost_per_hour=money(outcome.running_cost_per_hour),
         url=service_url(service),
-        load=_load(outcome),
+        load=load,
         variants=[
             VariantStatus(
                 name=row.name,
@@ -74,6 +75,8 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
         plan=_plan(outcome),
         start_failures=[failure_status(failure) for failure in outcome.candidate.start_failures],
         memory=outcome.memory_status,
+        target=target_status(outcome),
+        history=history(outcome, load),
         conditions=merge(service.status.conditions, drafts, generation=generation, now=now),
     )
 
@@ -86,7 +89,7 @@ def dump(status: LLMServiceStatus) -> Manifest:
 def _load(outcome: ServiceDecision) -> LoadStatus | None:
     previous = outcome.candidate.service.status.load
     choice = outcome.candidate.choice
-    if choice is None or (outcome.goal.kind is not GoalKind.PLANNED and previous is not None):
+    if choice is None or (outcome.goal.plan is None and previous is not None):
         return previous
     return load_status(choice)
 
@@ -144,6 +147,7 @@ def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choi
             for name, factor in sorted(outcome.goal.capacity_factors.items())
         ][:MAX_UNUSED_ROWS],
         limits=_limits(outcome.goal.binding),
+        replicas=planned_replicas(outcome),
         unused=[
             UnusedStatus(variant=part.variant, reason=part.reason.value, message=part.message)
             for part in (*plan.unused, *outcome.candidate.omitted)

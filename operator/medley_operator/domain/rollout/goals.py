@@ -10,6 +10,7 @@ from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
 from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
+from medley_operator.domain.values.snapshot import Target
 from medley_planner.check import Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan
@@ -61,6 +62,8 @@ class Goal:
     """The simulated attainment of the plan; None where it was not checked this round."""
     capacity_factors: Mapping[str, float] = field(default_factory=dict)
     sticky_message: bool = field(default=False)
+    target: Target | None = None
+    """The target in force while this goal is acted on."""
 
 
 def choose_goal(

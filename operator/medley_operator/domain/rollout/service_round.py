@@ -62,6 +62,7 @@ def kept_round(candidate: ServiceCandidate, refusal: Refusal, own: Mapping[Objec
         refusal=refusal,
         last_replicas=candidate.last_replicas,
         memory=candidate.memory,
+        mode=candidate.mode,
     )
     return ServiceRound(candidate=refused, goal=kept_goal(refused, refusal, running), own=own, running=running)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
@@ -122,7 +122,7 @@ class Disposition(StrEnum):
 class ServiceCandidate:
     """All that is known of one service before the solver runs.
 
-    `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
+    `last_replicas`: replicas of the plan in force by variant, from memory or, after a restart, from the status.
     `omitted`: what is not a variant of this service or is left out, and why. `missing_tables`: simulated capacities
     that its variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
     """
@@ -143,6 +143,8 @@ class ServiceCandidate:
     """Variants whose replicas cannot start, and when they may be asked for again."""
     memory: ServiceMemory = field(default_factory=lambda: ServiceMemory(uid=""))
     """Its memory from before this round."""
+    mode: ActingMode = ActingMode.AUTO
+    """How far its plan is acted on."""
 
     @property
     def key(self) -> ServiceKey:
@@ -159,7 +161,8 @@ class ServiceCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Result of `prepare`: the problem of all services that can be planned (None without any), and all candidates."""
+    """Result of `prepare`: the problem of all services whose plan is acted on at once, that of those whose plan waits
+    or is only shown (each None without any), and all candidates."""
 
     problem: Problem | None
     services: tuple[ServiceCandidate, ...]
@@ -171,6 +174,7 @@ class Prepared:
     """Facts that the check of the plan needs beside the problem, by the service's name in it."""
     faults: tuple[ObjectFault, ...] = ()
     """Objects that were left out because this program failed on them."""
+    advice: Problem | None = None
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:

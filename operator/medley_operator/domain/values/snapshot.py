@@ -213,6 +213,26 @@ class TakenBack:
     left: bool = False
 
 
+class TargetReason(StrEnum):
+    """Why a plan is in force."""
+
+    PLANNED = "Planned"
+    APPROVED = "Approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target in force: the replicas that children are held to, by variant, and the plan that set them.
+
+    `since` is RFC 3339 in UTC; `reason` is one of `TargetReason`.
+    """
+
+    plan_id: str
+    since: str
+    reason: str
+    replicas: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class LoadJump:
     """A load that became many times that of the plan: since when it is seen, and the load of the plan before it, in
@@ -224,7 +244,7 @@ class LoadJump:
 
 @dataclass(frozen=True, slots=True)
 class ServiceMemory:
-    """The memory of one service between rounds: the demand that its plan was made for, and that plan.
+    """The memory of one service between rounds: the demand that its newest plan was made for, and that plan.
 
     `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
     than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
@@ -244,6 +264,8 @@ class ServiceMemory:
     basis: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)
     waiting_since: float | None = None
+    target: Target | None = None
+    """The target in force, which a newer plan may wait to replace."""
     taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
     """Fields of its children that others change."""
     jump: LoadJump | None = None

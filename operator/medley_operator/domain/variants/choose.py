@@ -16,11 +16,13 @@ from medley_operator.api.v1alpha1 import (
     LLMService,
     RuntimeProfile,
 )
+from medley_operator.domain.cluster.start_failures import StartFailure, runnable
 from medley_operator.domain.cluster.startup import startup_seconds
 from medley_operator.domain.values.candidates import PoolState, VariantCandidate
 from medley_operator.domain.values.catalogue import model_name
 from medley_operator.domain.values.labels import layout_hash
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.views import PodView
 from medley_operator.domain.variants.requested import (
     Ask,
     asks_of,
@@ -245,3 +247,23 @@ def _candidate(variant: Variant, row: Row, asks: Sequence[Ask], service: LLMServ
         replica=row.replica,
         basis=row.capacity.basis,
     )
+
+
+def startable(
+    variants: Sequence[VariantCandidate], failures: Sequence[StartFailure], pods: Sequence[PodView], *, now: float
+) -> tuple[VariantCandidate, ...]:
+    """The variants, those that cannot start bounded by what runs of them. Where none is left that can, all stay as they
+    are: to wait where one cannot start is better than to ask for nothing."""
+    failing = {failure.variant for failure in failures if failure.holds(now)}
+    if all(known.variant.name in failing for known in variants):
+        return tuple(variants)
+    return tuple(
+        _bounded(known, runnable(known.variant.name, pods)) if known.variant.name in failing else known
+        for known in variants
+    )
+
+
+def _bounded(known: VariantCandidate, most: int) -> VariantCandidate:
+    variant = known.variant
+    limit = most if variant.max_replicas is None else min(most, variant.max_replicas)
+    return replace(known, variant=replace(variant, max_replicas=limit, min_replicas=min(variant.min_replicas, limit)))

@@ -10,7 +10,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 import medley_operator.api.v1alpha1 as api
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile, ServiceRoutingMode
+from medley_operator.api.v1alpha1 import (
+    ActingMode,
+    GPUPool,
+    LLMService,
+    ModelProfile,
+    RuntimeProfile,
+    ServiceRoutingMode,
+    effective_mode,
+)
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 MODELS: dict[str, type[BaseModel]] = {
@@ -140,6 +148,14 @@ def test_mode_follows_the_gateway() -> None:
     assert service().spec.routing.effective_mode() is ServiceRoutingMode.SERVICE
     assert service(routing=gateway).spec.routing.effective_mode() is ServiceRoutingMode.HTTP_ROUTE
     assert service(routing={**gateway, "mode": "Service"}).spec.routing.effective_mode() is ServiceRoutingMode.SERVICE
+
+
+def test_the_more_careful_of_two_modes_counts_in_either_order() -> None:
+    careful = [ActingMode.PAUSED, ActingMode.ADVISORY, ActingMode.APPROVE, ActingMode.AUTO]
+    for place, mode in enumerate(careful):
+        for bolder in careful[place:]:
+            assert effective_mode(mode, bolder) is effective_mode(bolder, mode) is mode
+    assert service().spec.scaling.mode is ActingMode.AUTO
 
 
 def test_status_of_a_later_version_is_read() -> None:

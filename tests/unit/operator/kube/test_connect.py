@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.kube.connect import ClientRules, guarded
 from medley_operator.kube.errors import NotLeader, Withheld
 from medley_operator.metrics.exporter import Exporter
-from medley_operator.setting_values import FleetMode
 from medley_operator.settings import Settings
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.objects import child, service_manifest
@@ -35,18 +35,18 @@ class Ended:
 
 async def test_the_fence_stands_in_every_mode() -> None:
     inner, ended = FakeKubeClient(), Ended()
-    for mode in FleetMode:
+    for mode in ActingMode:
         rules = ClientRules(leadership=Leading(left=0.0), counter=Exporter(), ended=ended)
         with pytest.raises(NotLeader):
             await guarded(inner, Settings(mode=mode), rules).apply_status(service_manifest())
     assert inner.calls == []
-    assert ended.count == len(FleetMode)
+    assert ended.count == len(ActingMode)
 
 
 async def test_a_mode_keeps_children_back_before_anything_else_is_asked() -> None:
     inner, leading = FakeKubeClient(), Leading()
     rules = ClientRules(leadership=leading, counter=Exporter(), ended=lambda: None)
-    client = guarded(inner, Settings(mode=FleetMode.PAUSED), rules)
+    client = guarded(inner, Settings(mode=ActingMode.PAUSED), rules)
     with pytest.raises(Withheld):
         await client.apply(child("Deployment", "chat-l4"))
     assert leading.asked == []

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from medley_operator.api.v1alpha1 import Condition, LLMService
+from medley_operator.api.v1alpha1 import ActingMode, Condition, LLMService
 from medley_operator.domain.act import Steps, act
+from medley_operator.domain.advice import with_advice
 from medley_operator.domain.conclude import Conclusion, conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
@@ -17,7 +18,7 @@ from medley_operator.domain.values.labels import VARIANT, key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectFault, ObjectKey, Observation, Snapshot
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
-from medley_planner.model import Plan
+from medley_planner.model import Plan, Problem
 from medley_planner.optimize import plan, verify
 from tests.unit.operator import factories as make
 from tests.unit.operator.documented import is_documented
@@ -113,17 +114,25 @@ def run(
     now: str = make.NOW,
     steps: Steps | None = None,
     at_seconds: float = 0.0,
+    fleet_mode: ActingMode = ActingMode.AUTO,
 ) -> Round:
     """One round. `faulty`: the program fails on some object, and the firewall leaves it out."""
     before = memory if memory is not None else FleetMemory()
-    prepared = prepare(snapshot, before)
+    prepared = prepare(snapshot, before, fleet_mode=fleet_mode)
     outcome: PlanOrFailure | None = failure
-    if outcome is None and prepared.problem is not None:
-        outcome = plan(prepared.problem, deadline_seconds=DEADLINE_SECONDS)
-        assert verify(prepared.problem, outcome) == ()
+    if outcome is None:
+        outcome = with_advice(solved(prepared.problem), solved(prepared.advice))
     done = concluded(snapshot, prepared, outcome, before, now=now, steps=steps, at_seconds=at_seconds)
     assert (done.faults != ()) == faulty, done.faults
     return done
+
+
+def solved(problem: Problem | None) -> Plan | None:
+    if problem is None:
+        return None
+    found = plan(problem, deadline_seconds=DEADLINE_SECONDS)
+    assert verify(problem, found) == ()
+    return found
 
 
 def concluded(

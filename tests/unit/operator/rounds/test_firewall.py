@@ -205,7 +205,10 @@ def test_whatever_is_raised_about_one_service_it_alone_is_kept_with_a_reason(
     assert [fault.about.name for fault in done.faults] == [BAD]
     # What is remembered of it stays, and an equal round says nothing more.
     old = before.memory.services[done.candidate(BAD).key]
-    assert done.memory.services[done.candidate(BAD).key].plan == old.plan
+    new = done.memory.services[done.candidate(BAD).key]
+    assert (new.plan, new.target) == (old.plan, old.target)
+    assert new.target is not None
+    assert done.status(BAD)["target"]["planId"] == new.target.plan_id
     again = settle(follow(done, faulty=True).snapshot, done.memory, faulty=True)
     assert again.condition("PlanReady", BAD) == condition
 
@@ -213,11 +216,11 @@ def test_whatever_is_raised_about_one_service_it_alone_is_kept_with_a_reason(
 def test_a_service_that_cannot_be_a_part_of_the_problem_is_left_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real = planner_problem
 
-    def problem(candidates: Any, *rest: Any) -> Any:
+    def problem(candidates: Any, *rest: Any, **named: Any) -> Any:
         planned = [each for each in candidates if each.disposition is Disposition.PLANNED]
         if any(each.service.metadata.name == BAD for each in planned):
             raise ZeroDivisionError("division by zero")
-        return real(candidates, *rest)
+        return real(candidates, *rest, **named)
 
     monkeypatch.setattr(preparing, "planner_problem", problem)
     done = run(make.snapshot(make.service(BAD), make.service(GOOD)), faulty=True)

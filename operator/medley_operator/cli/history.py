@@ -1,0 +1,56 @@
+"""`medley history [SERVICE]`: what was in force of an LLMService and why it changed, from its status.
+
+Reads the cluster with the user's own rights and writes nothing. Exit status: 0, or 2 where the cluster cannot be used.
+
+Apart: each command is a module that `main` loads only when it is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from medley_operator.cli.in_cluster import add_service, list_services, read_service, run_with_client
+from medley_planner.exit_status import ExitStatus
+from medley_planner.units import per_hour
+
+if TYPE_CHECKING:
+    from medley_operator.api.v1alpha1 import LLMService
+    from medley_operator.kube.client import PersonClient
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the `history` command to an argparse subparsers object."""
+    parser = subparsers.add_parser(
+        "history",
+        help="show what was in force, and why it changed",
+        description="Show the last ten changes of the replicas in force of each LLMService, the newest last. Needs the "
+        "right to get, and without SERVICE to list, LLMServices.",
+    )
+    add_service(parser, optional=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
+
+    async def action(client: PersonClient, namespace: str) -> int:
+        if args.service is not None:
+            services = [await read_service(client, args.service, namespace=namespace)]
+        else:
+            services = await list_services(client, namespace=namespace)
+        lines = list(history_lines(services))
+        for line in lines or ["no plan has been in force yet"]:
+            print(line)
+        return ExitStatus.OK
+
+    return run_with_client("history", args, action)
+
+
+def history_lines(services: Iterable[LLMService]) -> Iterator[str]:
+    """A line for each service that has a history, and below it one for each change."""
+    for service in services:
+        if service.status.history:
+            yield f"{service.metadata.namespace}/{service.metadata.name}"
+        for row in service.status.history:
+            yield f"  {row.at}  {row.plan_id}  {per_hour(row.cost_per_hour_usd)}  {row.mix}: {row.reason}"
