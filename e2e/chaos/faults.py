@@ -27,6 +27,8 @@ class Effect(Enum):
     """A list is answered as the first list of that address was."""
     EXPIRE = auto()
     """A watch says 410 in its stream, as the API server does where history was compacted."""
+    END_STREAM = auto()
+    """A watch ends as if the connection broke."""
     DROP_EVENTS = auto()
     """A watch goes on and says nothing of what changes."""
     DELAY_EVENTS = auto()
@@ -37,7 +39,7 @@ class Effect(Enum):
     """The operator dies once the API server has answered."""
 
 
-IN_STREAM = frozenset({Effect.EXPIRE, Effect.DROP_EVENTS, Effect.DELAY_EVENTS})
+IN_STREAM = frozenset({Effect.EXPIRE, Effect.END_STREAM, Effect.DROP_EVENTS, Effect.DELAY_EVENTS})
 """What strikes a watch that is under way, and not a request."""
 
 
@@ -52,6 +54,8 @@ class Fault:
     """Empty: all."""
     writes: bool = False
     """Only calls that count as writes."""
+    not_before: float = 0.0
+    """Seconds from when the fault was made."""
     nth: int = 1
     times: int = 1
     lasts: float | None = None
@@ -59,10 +63,14 @@ class Fault:
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
+    made_at: float = field(default=0.0, init=False)
     seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
     first_at: float | None = field(default=None, init=False)
     last_at: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.made_at = self.clock()
 
     def hit(self, call: Call) -> bool:
         """Counts a call; whether the fault strikes it."""
@@ -93,7 +101,7 @@ class Fault:
         return self.last_at + self.seconds
 
     def _matches(self, call: Call) -> bool:
-        if self.writes and not call.writes:
+        if self.clock() - self.made_at < self.not_before or (self.writes and not call.writes):
             return False
         if self.resource and call.resource != self.resource:
             return False

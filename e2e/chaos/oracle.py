@@ -179,6 +179,9 @@ def child_state(manifest: Mapping[str, Any]) -> Any:
     """What counts of a child: all but its status."""
     kept = comparable({name: manifest[name] for name in ("metadata", "spec") if name in manifest})
     kept["metadata"].pop("namespace", None)
+    if not kept["metadata"].get("annotations"):
+        # The controllers annotate what they have seen.
+        kept["metadata"].pop("annotations", None)
     return kept
 
 

@@ -145,6 +145,8 @@ class Proxy:
                     if self._strikes(call, Effect.EXPIRE):
                         await response.write(json.dumps({"type": "ERROR", "object": _GONE}).encode() + b"\n")
                         return response
+                    if self._strikes(call, Effect.END_STREAM):
+                        return response
                     if pending.done():
                         chunk, pending = pending.result(), None
                         await self._pass_on(response, call, chunk)
@@ -175,7 +177,7 @@ class Proxy:
 
     async def _line_holds(self, request: web.Request) -> None:
         """Returns once the line is open, or drops the connection."""
-        while self.line is Line.SILENT:
+        while self.line is Line.SILENT:  # noqa: ASYNC110 - another thread sets it
             await asyncio.sleep(_WAIT_SECONDS)
         if self.line is Line.CUT:
             raise self._dropped(request)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.domain.values import labels
 
 NAME = "chat"
 GATEWAY = "inference"
@@ -35,6 +36,8 @@ class Pool:
         return self.nodes * self.gpus_per_node
 
 
+LAYOUTS = {"l4": 2, "h100": 1}
+"""GPUs of a replica, by pool."""
 POOLS = (Pool("l4", "L4", 3, 4, "0.805"), Pool("h100", "H100", 1, 8, "6.880"))
 
 
@@ -49,9 +52,9 @@ class Step:
 
 
 CREATE = Step("create", 2, ("l4",))
-GROW = Step("grow", 12, ("l4",))
-MOVE = Step("move", 12, ("h100",))
-BACK = Step("back", 12, ("l4",))
+GROW = Step("grow", 10, ("l4",))
+MOVE = Step("move", 10, ("h100",))
+BACK = Step("back", 10, ("l4",))
 SHRINK = Step("shrink", 4, ("l4",))
 IMAGE_CHANGE = Step("image", 4, ("l4",), OTHER_IMAGE)
 DELETE = Step("delete", None)
@@ -96,8 +99,25 @@ def service(namespace: str, step: Step, *, workload: Mapping[str, Any] | None = 
             "model": {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct", "maxModelLen": 8192},
             "slo": {"ttft": "2s", "tpot": "60ms", "percentile": 95},
             "workload": dict(workload or {"source": "Static", "static": static}),
-            "variants": [{"poolRef": pool} for pool in step.pools],
+            # One layout in each pool, and one that every free place fits: the scheduler decides nothing of the outcome.
+            "variants": [{"poolRef": pool, "tensorParallel": LAYOUTS[pool]} for pool in step.pools],
             "routing": {"gatewayRef": {"name": GATEWAY}},
             "drain": {"preStop": "1s", "timeout": "5s"},
         },
+    }
+
+
+def foreign(namespace: str) -> list[Json]:
+    """Deployments of others: one that has nothing to do with us, and one with our labels that nothing of ours owns."""
+    ours = labels.child_labels(service=NAME, component=labels.COMPONENT_ENGINE, variant="l4-tp2", pool="l4")
+    return [_deployment(namespace, "theirs", {"app": "theirs"}), _deployment(namespace, "decoy", ours)]
+
+
+def _deployment(namespace: str, name: str, own: Mapping[str, str]) -> Json:
+    template = {"metadata": {"labels": dict(own)}, "spec": {"containers": [{"name": "main", "image": "theirs"}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(own)},
+        "spec": {"replicas": 0, "selector": {"matchLabels": dict(own)}, "template": template},
     }

@@ -171,6 +171,18 @@ class World:
         )
         return path
 
+    def run_operators(self, count: int, arguments: tuple[str, ...]) -> None:
+        """So many operators with these arguments; those that run stay where they are the same."""
+        if (len(self.operators), self.arguments) == (count, arguments):
+            return
+        for child in self.operators:
+            child.stop(grace_seconds=10)
+        self.operators.clear()
+        self.arguments = arguments
+        for _ in range(count):
+            self.start_operator()
+        self.wait("an operator is ready", self.operator_ready, timeout_seconds=60)
+
     def operator_ready(self) -> bool:
         return any(answers(f"{self._urls[child.pid]}/readyz") for child in self.operators if child.alive())
 
