@@ -41,7 +41,7 @@ class Call:
         return self.verb in WRITES.values() and self.resource != "leases"
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.resource} {self.namespace}/{self.name}".rstrip("/")
+        return f"{self.verb} {self.resource} {self.namespace}/{self.name}".rstrip("/ ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from e2e.chaos import disturb
+from e2e.chaos import disturb, fakes
 from e2e.chaos.calls import WATCH
 from e2e.chaos.faults import Effect, Fault
 from e2e.chaos.proxy import Line
@@ -20,6 +20,7 @@ MOST_WRITES = 30
 NODE_GRACE_SECONDS = 30.0
 """Who takes a node away takes what is Ready on it: that is not the operator's breach."""
 LEASE = ("--leader-election=on",)
+PROMETHEUS = ("--prometheus-url={prometheus}",)
 
 
 def _one(fault: Callable[[], Fault]) -> Callable[[], Sequence[Fault]]:
@@ -149,6 +150,40 @@ PEOPLE = [
     ),
 ]
 
+OTHERS = [
+    Case(
+        "a policy rewrites the image for 20 s",
+        act=fakes.mutating_policy(fakes.MIRRORED_IMAGE, 20),
+        # The policy wins: the field is left to it for a while, and shown.
+        ignored=(".image", "conditions"),
+        grace_seconds=NODE_GRACE_SECONDS,
+        strikes=3,
+    ),
+    Case(
+        "a policy adds a sidecar for 20 s",
+        act=fakes.mutating_policy(fakes.SIDECAR, 20),
+        ignored=(".containers", "conditions"),
+    ),
+    Case("a webhook hangs for 30 s", act=fakes.hanging_webhook(30)),
+    Case(
+        "Prometheus is down",
+        arguments=PROMETHEUS,
+        measured=True,
+        act=disturb.partition(0),
+        ignored=("LLMService",),
+    ),
+    *(
+        Case(
+            f"Prometheus answers with {what} for 10 s",
+            arguments=PROMETHEUS,
+            measured=True,
+            act=fakes.lying_prometheus(what, 10),
+            ignored=("LLMService",),
+        )
+        for what in fakes.PROMETHEUS_ANSWERS
+    ),
+]
+
 CASES: tuple[Case, ...] = (
     *ANSWERS,
     *STORMS,
@@ -156,6 +191,7 @@ CASES: tuple[Case, ...] = (
     *PLANE_FAULTS,
     *NODE_FAULTS,
     *PEOPLE,
+    *OTHERS,
     *KILLS,
     KILL_ALL,
 )

@@ -42,9 +42,12 @@ class Line(Enum):
 class Proxy:
     """Made by `Proxy.serve`. `wrote` is called after each write, `kill` where a fault ends the operator."""
 
-    def __init__(self, server: str, certificate: Path, *, wrote: Callable[[], None], kill: Callable[[], None]) -> None:
+    def __init__(
+        self, server: str, certificate: Path | None, *, wrote: Callable[[], None], kill: Callable[[], None]
+    ) -> None:
         self._server = server
-        self._tls = ssl.create_default_context(cafile=str(certificate))
+        # Without a certificate the server speaks plain HTTP.
+        self._tls = True if certificate is None else ssl.create_default_context(cafile=str(certificate))
         self._wrote = wrote
         self._kill = kill
         self._lists: dict[str, tuple[int, bytes]] = {}

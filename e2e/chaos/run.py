@@ -52,7 +52,9 @@ class Case:
     strikes: int = 1
     """How many faults it is, for the bound on writes."""
     arguments: tuple[str, ...] = ()
-    """Further arguments of the operator."""
+    """Further arguments of the operator; "{prometheus}" stands for the address of the fake one."""
+    measured: bool = False
+    """Whether the load is asked of Prometheus, and the static one only stands in for it."""
     operators: int = 1
     ignored: tuple[str, ...] = ()
     """Parts of paths that may differ from the faultless run."""
@@ -125,7 +127,7 @@ def _renamed(value: Any, namespace: str) -> Any:
     return value.replace(namespace, "NAMESPACE") if isinstance(value, str) else value
 
 
-def take(world: World, namespace: str, step: Step) -> None:
+def take(world: World, namespace: str, step: Step, *, measured: bool = False) -> None:
     """Does what the step says, as its user."""
     world.apply("runtimeprofiles", scenario.runtime_profile(step.image))
     path = f"{OWN_API}/namespaces/{namespace}/llmservices/{NAME}"
@@ -133,7 +135,7 @@ def take(world: World, namespace: str, step: Step) -> None:
         if world.find(path) is not None:
             world.plane.request("DELETE", path)
     else:
-        world.apply("llmservices", scenario.service(namespace, step))
+        world.apply("llmservices", scenario.service(namespace, step, measured=measured))
 
 
 def prepare(world: World, namespace: str) -> State:
@@ -224,7 +226,7 @@ def play(world: World, case: Case, reference: Reference, *, namespace: str) -> R
                 faults += world.proxy.faults
             if case.first and case.at == step.name:
                 case.act(world, namespace)
-            take(world, namespace, step)
+            take(world, namespace, step, measured=case.measured)
             if not case.first and case.at in (step.name, ""):
                 case.act(world, namespace)
                 began = time.time()

@@ -88,8 +88,8 @@ def gateway(namespace: str) -> Json:
     }
 
 
-def service(namespace: str, step: Step, *, workload: Mapping[str, Any] | None = None) -> Json:
-    """The LLMService as a step wants it; `workload` replaces the static one."""
+def service(namespace: str, step: Step, *, measured: bool = False) -> Json:
+    """The LLMService as a step wants it; `measured`: its load comes from Prometheus where that has any."""
     static = {"requestsPerSecond": f"{step.rate_rps:g}", "promptTokens": 500, "generationTokens": 150}
     return {
         "apiVersion": API_VERSION,
@@ -98,7 +98,7 @@ def service(namespace: str, step: Step, *, workload: Mapping[str, Any] | None = 
         "spec": {
             "model": {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct", "maxModelLen": 8192},
             "slo": {"ttft": "2s", "tpot": "60ms", "percentile": 95},
-            "workload": dict(workload or {"source": "Static", "static": static}),
+            "workload": {"source": "Prometheus" if measured else "Static", "static": static},
             # One layout in each pool, and one that every free place fits: the scheduler decides nothing of the outcome.
             "variants": [{"poolRef": pool, "tensorParallel": LAYOUTS[pool]} for pool in step.pools],
             "routing": {"gatewayRef": {"name": GATEWAY}},

@@ -57,6 +57,7 @@ class World:
         )
         self.operators: list[Child] = []
         self.arguments: tuple[str, ...] = ()
+        self.prometheus_port = free_port()
         self.starts = 0
         self.last_sample_at = 0.0
         self._token = ""
@@ -143,7 +144,8 @@ class World:
         name = f"operator-{self.starts}"
         argv = [
             sys.executable, "-m", "medley_operator", f"--port={port}", "--bind-address=127.0.0.1",
-            f"--namespace={OPERATOR_NAMESPACE}", "--resync-seconds=3", "--calibration=off", *self.arguments,
+            f"--namespace={OPERATOR_NAMESPACE}", "--resync-seconds=3", "--calibration=off",
+            *(argument.format(prometheus=f"http://127.0.0.1:{self.prometheus_port}") for argument in self.arguments),
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         environment |= {"KUBECONFIG": str(self._kubeconfig()), "MEDLEY_CAPACITY_CACHE_DIR": "", "HOSTNAME": name}
