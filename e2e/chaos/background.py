@@ -25,7 +25,7 @@ def running(
 
     async def whole() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        stops.append(lambda: loop.call_soon_threadsafe(stop.set))  # type: ignore[arg-type,return-value]
+        stops.append(lambda: loop.call_soon_threadsafe(stop.set))  # type: ignore[arg-type]
         await serve(stop, begun.set)
 
     def run() -> None:

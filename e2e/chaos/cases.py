@@ -74,6 +74,17 @@ STORMS = [
         faults=_one(lambda: Fault(Effect.LOSE_ANSWER, writes=True, times=5)),
     ),
     Case(
+        "500 to the statuses of services for 15 s",
+        faults=_one(lambda: Fault(Effect.ANSWER, resource="llmservices/status", writes=True, lasts=15)),
+    ),
+    Case(
+        "500 to all writes but Events for 15 s",
+        faults=lambda: [
+            Fault(Effect.ANSWER, resource=resource, writes=True, lasts=15)
+            for resource in ("llmservices/status", "deployments", "services", "httproutes")
+        ],
+    ),
+    Case(
         "writes take 3 s longer for 20 s",
         at="move",
         faults=_one(lambda: Fault(Effect.DELAY, writes=True, seconds=3, lasts=20)),
@@ -110,7 +121,12 @@ WATCH_FAULTS = [
 ]
 
 PLANE_FAULTS = [
-    Case("partition of 30 s", act=disturb.partition(30)),
+    Case(
+        "partition of 30 s",
+        act=disturb.partition(30),
+        known="writes that fail while the status cannot be written either count as changes that others took back: after "
+        "five of them the replicas are left as they are for ten minutes (domain/rollout/drift.py, `Drift.counts`)",
+    ),
     Case("partition of 30 s while it moves", at="move", act=disturb.partition(30)),
     Case("silence of 30 s", at="move", act=disturb.partition(30, line=Line.SILENT)),
     Case("the API server restarts", at="move", act=disturb.restart("kube-apiserver", away_seconds=3)),

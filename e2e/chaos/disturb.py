@@ -74,9 +74,12 @@ def freeze_leader(seconds: float) -> Act:
         world.pause(0.3)
         agent = world.proxy.writes[-1].call.agent
         leader = next(child for child in world.operators if f"({child.name})" in agent)
+        before = len(world.proxy.writes)
         leader.process.send_signal(signal.SIGSTOP)
         world.pause(seconds)
         leader.process.send_signal(signal.SIGCONT)
+        if all(write.call.agent == agent for write in world.proxy.writes[before:]):
+            raise AssertionError(f"nobody took over from {leader.name} within {seconds:g} s")
 
     return act
 

@@ -146,7 +146,7 @@ def dead_weights(state: ClusterState, namespace: str) -> Iterable[str]:
 
 
 def _ready(state: ClusterState, namespace: str, service: str) -> bool:
-    selector = state.selectors.get(Key(namespace, service))
+    selector = state.selectors.get(Key(namespace, service)) or {}
     return bool(selector) and any(
         pod.ready and key.namespace == namespace and selector.items() <= pod.labels.items()
         for key, pod in state.pods.items()
@@ -167,11 +167,12 @@ def two_writers(writes: Sequence[Write]) -> list[str]:
 
 
 def comparable(value: Any) -> Any:
-    """An object less what differs from run to run: times, versions, uids, addresses."""
+    """An object less what differs from run to run: times, versions, uids, addresses. Conditions go by their type."""
     if isinstance(value, dict):
-        return {
-            name: comparable(each) for name, each in value.items() if name not in _TIMES and name not in _MADE_BY_SERVER
-        }
+        kept = {name: each for name, each in value.items() if name not in _TIMES and name not in _MADE_BY_SERVER}
+        if isinstance(kept.get("conditions"), list):
+            kept["conditions"] = {each["type"]: each for each in kept["conditions"]}
+        return {name: comparable(each) for name, each in kept.items()}
     return [comparable(each) for each in value] if isinstance(value, list) else value
 
 

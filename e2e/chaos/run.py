@@ -85,7 +85,8 @@ class Result:
 
     case: Case
     seconds: float = 0.0
-    """The longest time from the end of the fault, or the step's begin, to the state of the faultless run."""
+    """The longest time from the end of the fault, or from the begin of a step that it strikes, to the state of the
+    faultless run."""
     extra_writes: int = 0
     struck: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -261,7 +262,8 @@ def _reach(world: World, namespace: str, step: Step, reference: Reference, began
         except (OSError, CommandFailed) as error:
             wrong = [str(error)]
         if not wrong:
-            result.seconds = max(result.seconds, time.time() - since)
+            if result.case.at in (step.name, ""):
+                result.seconds = max(result.seconds, time.time() - since)
             return True
         if time.time() - since > CONVERGE_SECONDS:
             result.wrong.append(f"after {step.name}, not the state of the faultless run: " + "; ".join(wrong[:6]))
