@@ -124,8 +124,8 @@ PLANE_FAULTS = [
     Case(
         "partition of 30 s",
         act=disturb.partition(30),
-        known="writes that fail while the status cannot be written either count as changes that others took back: after "
-        "five of them the replicas are left as they are for ten minutes (domain/rollout/drift.py, `Drift.counts`)",
+        known="writes that fail while the status cannot be written either count as taken back by others: after five of "
+        "them the replicas are left as they are for ten minutes (domain/rollout/drift.py, `Drift.counts`)",
     ),
     Case("partition of 30 s while it moves", at="move", act=disturb.partition(30)),
     Case("silence of 30 s", at="move", act=disturb.partition(30, line=Line.SILENT)),
