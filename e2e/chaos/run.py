@@ -23,6 +23,7 @@ from e2e.controlplane.errors import CommandFailed
 CONVERGE_SECONDS = 60.0
 QUIET_SECONDS = 3.0
 SETTLE_SECONDS = 120.0
+LOOKED_SECONDS = 10.0
 EXTRA_WRITES = 10
 """Writes beyond those of the faultless run that one fault may cause."""
 
@@ -218,6 +219,7 @@ def play(world: World, case: Case, reference: Reference, *, namespace: str) -> R
     world.judge.new_case(grace_seconds=case.grace_seconds)
     before = len(world.proxy.writes)
     faults: list[Fault] = []
+    began = time.time()
     try:
         for step in case.played:
             world.judge.begin(namespace, step.rate_rps)
@@ -240,6 +242,10 @@ def play(world: World, case: Case, reference: Reference, *, namespace: str) -> R
     result.struck = sum(fault.hits for fault in faults)
     mine = [write for write in world.proxy.writes[before:] if write.done]
     result.extra_writes = len(mine) - reference.count(case.played)
+    if world.last_sample_at < began - LOOKED_SECONDS:
+        result.wrong.append(
+            f"nobody looked: no sample was taken in the last {time.time() - world.last_sample_at:.0f} s"
+        )
     if faults and not result.struck:
         result.wrong.append("the fault never struck")
     if result.extra_writes > EXTRA_WRITES * max(result.struck if case.at == "" else case.strikes, 1):
