@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from e2e.chaos.cases import CASES, SHORT_CASES
+from e2e.chaos.cases import CASES, SHORT_CASES, kills
 from e2e.chaos.report import table
 from e2e.chaos.run import Result, play, play_faultless
 from e2e.chaos.scenario import SHORT, WHOLE
@@ -25,11 +25,12 @@ def main() -> int:
     arguments = parser.parse_args()
     # Each connection that a fault ends would be an error in it.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
-    cases = [case for case in (SHORT_CASES if arguments.short else CASES) if arguments.only in case.name]
     results: list[Result] = []
     with World.start(say=lambda text: print(text, flush=True)) as world:
         try:
             reference = play_faultless(world, SHORT if arguments.short else WHOLE)
+            table_of = SHORT_CASES if arguments.short else (*CASES, *kills(reference.most))
+            cases = [case for case in table_of if arguments.only in case.name]
             for number, case in enumerate(cases):
                 result = play(world, case, reference, namespace=f"case-{number}")
                 results.append(result)

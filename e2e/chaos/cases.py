@@ -1,4 +1,4 @@
-"""All faults, as a table."""
+"""All faults, as a table; and the ends of the operator, of which there are as many as writes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ ALWAYS = 10**6
 WATCHES = frozenset({WATCH})
 LISTS = frozenset({"list"})
 PATCHES = frozenset({"patch"})
-MOST_WRITES = 30
-"""No step writes more often than this without a fault."""
 NODE_GRACE_SECONDS = 30.0
 """Who takes a node away takes what is Ready on it: that is not the operator's breach."""
 LEASE = ("--leader-election=on",)
@@ -33,7 +31,11 @@ def kill(effect: Effect, nth: int) -> Case:
     return Case(f"killed {place} write {nth} of each step", at="", faults=lambda: [Fault(effect, writes=True, nth=nth)])
 
 
-KILLS = [kill(effect, nth) for nth in range(1, MOST_WRITES + 1) for effect in (Effect.KILL_AFTER, Effect.KILL_BEFORE)]
+def kills(most: int) -> list[Case]:
+    """The operator dies around each write in turn; no step of the faultless run has more than `most`."""
+    return [kill(effect, nth) for nth in range(1, most + 1) for effect in (Effect.KILL_AFTER, Effect.KILL_BEFORE)]
+
+
 KILL_ALL = Case(
     "killed after every write, one after the other",
     at="",
@@ -208,7 +210,6 @@ CASES: tuple[Case, ...] = (
     *NODE_FAULTS,
     *PEOPLE,
     *OTHERS,
-    *KILLS,
     KILL_ALL,
 )
 

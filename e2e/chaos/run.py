@@ -76,6 +76,11 @@ class Reference:
     states: dict[str, State] = field(default_factory=dict)
     writes: dict[str, list[Write]] = field(default_factory=dict)
 
+    @property
+    def most(self) -> int:
+        """Writes of the step that has most."""
+        return max(len(writes) for writes in self.writes.values())
+
     def count(self, steps: Sequence[Step]) -> int:
         return sum(len(self.writes[step.name]) for step in steps)
 
@@ -246,7 +251,7 @@ def play(world: World, case: Case, reference: Reference, *, namespace: str) -> R
         result.wrong.append(
             f"nobody looked: no sample was taken in the last {time.time() - world.last_sample_at:.0f} s"
         )
-    if faults and not result.struck:
+    if case.at and faults and not result.struck:
         result.wrong.append("the fault never struck")
     if result.extra_writes > EXTRA_WRITES * max(result.struck if case.at == "" else case.strikes, 1):
         result.wrong.append(f"{result.extra_writes} extra writes")
