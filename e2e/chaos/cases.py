@@ -91,11 +91,12 @@ STORMS = [
         "know of it (fleet/publish.py posts Events whether or not the status was written)",
     ),
     Case(
-        "500 to all writes but Events for 15 s",
+        "500 to all writes but Events for 20 s",
         faults=lambda: [
-            Fault(Effect.ANSWER, resource=resource, writes=True, lasts=15)
+            Fault(Effect.ANSWER, resource=resource, writes=True, lasts=20)
             for resource in ("llmservices/status", "deployments", "services", "httproutes")
         ],
+        known=COUNTED_AS_TAKEN,
     ),
     Case(
         "writes take 3 s longer for 20 s",
