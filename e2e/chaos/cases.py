@@ -20,11 +20,6 @@ NODE_GRACE_SECONDS = 30.0
 LEASE = ("--leader-election=on",)
 PROMETHEUS = ("--prometheus-url={prometheus}",)
 
-COUNTED_AS_TAKEN = (
-    "writes that fail while the status cannot be written either count as taken back by others: after five of them the "
-    "replicas are left as they are for ten minutes (domain/rollout/drift.py, `Drift.counts`)"
-)
-
 
 def _one(fault: Callable[[], Fault]) -> Callable[[], Sequence[Fault]]:
     return lambda: [fault()]
@@ -68,7 +63,6 @@ STORMS = [
     Case(
         "500 to everything for 20 s",
         faults=_one(lambda: Fault(Effect.ANSWER, lasts=20)),
-        known=COUNTED_AS_TAKEN,
     ),
     Case(
         "429 with Retry-After to everything for 10 s",
@@ -87,8 +81,6 @@ STORMS = [
     Case(
         "500 to the statuses of services for 40 s",
         faults=_one(lambda: Fault(Effect.ANSWER, resource="llmservices/status", writes=True, lasts=40)),
-        known="an Event is posted again in each pass for as long as the status is refused by which the next pass would "
-        "know of it (fleet/publish.py posts Events whether or not the status was written)",
     ),
     Case(
         "500 to all writes but Events for 20 s",
@@ -96,7 +88,6 @@ STORMS = [
             Fault(Effect.ANSWER, resource=resource, writes=True, lasts=20)
             for resource in ("llmservices/status", "deployments", "services", "httproutes")
         ],
-        known=COUNTED_AS_TAKEN,
     ),
     Case(
         "writes take 3 s longer for 20 s",
@@ -138,7 +129,6 @@ PLANE_FAULTS = [
     Case(
         "partition of 30 s",
         act=disturb.partition(30),
-        known=COUNTED_AS_TAKEN,
     ),
     Case("partition of 30 s while it moves", at="move", act=disturb.partition(30)),
     Case("silence of 30 s", at="move", act=disturb.partition(30, line=Line.SILENT)),

@@ -20,6 +20,7 @@ from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.fault_log import FaultLog
+from medley_operator.fleet.publish import Published
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.exporter import Exporter
 
@@ -37,7 +38,7 @@ class Viewer(Protocol):
 
 
 class Writer(Protocol):
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int: ...
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,12 @@ class Actuator:
         try:
             view = self._viewer.look()
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            decision, self._steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
+            decision, steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
             self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
                 self._exporter.acting(seconds_since_event=self._clock() - marked_at)
-            troubles = await self._publisher.publish(view, decision, now=now)
+            published = await self._publisher.publish(view, decision, now=now)
+            self._steps = steps.but_for(published.unwritten, self._steps)
         except KubeError as error:
             log.error("pass failed", extra={"reason": error.reason, "error": error.message})
             self._exporter.failed("act")
@@ -123,7 +125,7 @@ class Actuator:
             return Pass(wrote=False, troubles=1, wait_seconds=None)
         self._exporter.show(decision.gauges)
         wrote = bool(decision.applies or decision.deletes)
-        return Pass(wrote=wrote, troubles=troubles, wait_seconds=decision.wait_seconds)
+        return Pass(wrote=wrote, troubles=published.troubles, wait_seconds=decision.wait_seconds)
 
 
 async def _until_set(event: asyncio.Event, seconds: float | None) -> None:

@@ -158,8 +158,8 @@ class FleetLoop:
         self._faults.report(snapshot.view, faults)
         parts.actuator.adopt(conclusion.intent)
         about_platform = Decision(statuses=conclusion.statuses, events=conclusion.events)
-        troubles = await self._step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
-        return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
+        published = await self._step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
+        return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), published.troubles
 
     async def _step(self, component: str, action: Awaitable[Result]) -> Result:
         try:
