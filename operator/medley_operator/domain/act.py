@@ -7,7 +7,7 @@ write that is refused, leaves nothing half done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -56,6 +56,12 @@ class Steps:
     services: Mapping[ServiceKey, ServiceSteps] = field(default_factory=dict)
     released: Mapping[str, float] = field(default_factory=dict)
     """When a pod was asked to give its start-up protection up, by uid."""
+
+    def but_for(self, unwritten: Collection[ServiceKey], before: Steps) -> Steps:
+        """These, but for services of which a write was not made: what was not written was neither taken back by others
+        nor a step."""
+        kept = {key: before.services.get(key, ServiceSteps()) for key in unwritten}
+        return replace(self, services={**self.services, **kept}) if kept else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.fault_log import FaultLog
+from medley_operator.fleet.health import Heartbeat
+from medley_operator.fleet.publish import Published
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.exporter import Exporter
 
@@ -37,7 +39,7 @@ class Viewer(Protocol):
 
 
 class Writer(Protocol):
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int: ...
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,13 @@ class Actuator:
         viewer: Viewer,
         publisher: Writer,
         exporter: Exporter,
+        heartbeat: Heartbeat,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._viewer = viewer
         self._publisher = publisher
         self._exporter = exporter
+        self._heartbeat = heartbeat
         self._faults = FaultLog(exporter)
         self._clock = clock
         self._intent: FleetIntent | None = None
@@ -87,7 +91,9 @@ class Actuator:
         """Pass after pass, until cancelled."""
         wait_seconds: float | None = None
         while True:
+            self._heartbeat.rest()
             await _until_set(self._marked, wait_seconds)
+            self._heartbeat.begin("actuator")
             await asyncio.sleep(IDLE_SECONDS)
             done = await self.one_pass()
             self._failures = self._failures + 1 if done.troubles else 0
@@ -108,11 +114,12 @@ class Actuator:
         try:
             view = self._viewer.look()
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            decision, self._steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
+            decision, steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
             self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
                 self._exporter.acting(seconds_since_event=self._clock() - marked_at)
-            troubles = await self._publisher.publish(view, decision, now=now)
+            published = await self._publisher.publish(view, decision, now=now)
+            self._steps = steps.but_for(published.unwritten, self._steps)
         except KubeError as error:
             log.error("pass failed", extra={"reason": error.reason, "error": error.message})
             self._exporter.failed("act")
@@ -123,7 +130,7 @@ class Actuator:
             return Pass(wrote=False, troubles=1, wait_seconds=None)
         self._exporter.show(decision.gauges)
         wrote = bool(decision.applies or decision.deletes)
-        return Pass(wrote=wrote, troubles=troubles, wait_seconds=decision.wait_seconds)
+        return Pass(wrote=wrote, troubles=published.troubles, wait_seconds=decision.wait_seconds)
 
 
 async def _until_set(event: asyncio.Event, seconds: float | None) -> None:

@@ -115,6 +115,7 @@ class FleetLoop:
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
+        self._parts.heartbeat.begin("planner")
         while True:
             while (seconds := self._debounce.seconds_until_due(self._clock())) > 0:
                 self._changed.clear()
@@ -159,8 +160,8 @@ class FleetLoop:
         self._faults.report(snapshot.view, faults)
         parts.actuator.adopt(conclusion.intent)
         about_platform = Decision(statuses=conclusion.statuses, events=conclusion.events)
-        troubles = await self._step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
-        return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), troubles
+        published = await self._step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
+        return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), published.troubles
 
     async def _step(self, component: str, action: Awaitable[Result]) -> Result:
         try:

@@ -86,7 +86,6 @@ def pod_view(pod: Manifest) -> PodView | None:
         ended=ended,
         gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
         protected=ours and is_protected(metadata.get("annotations") or {}),
-        restarts=sum(_restarts(each) for each in status.get("containerStatuses") or []),
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,
     )

@@ -47,12 +47,22 @@ class Round:
     failures: dict[ServiceKey, list[WriteFailure]] = field(default_factory=dict)
     unwritten: set[ServiceKey] = field(default_factory=set)
     """Those of which a child was not written, whatever the reason."""
+    unreported: set[str] = field(default_factory=set)
+    """Uids of objects whose status was not written."""
     troubles: int = 0
     """Writes to try again, those without a condition included."""
 
     def owner(self, service: ServiceKey) -> Owner:
         """The service as the look saw it; one that it did not see owns nothing."""
         return self.owners.get(service) or Owner(service.namespace, service.name, uid="")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The end of a publication: writes to try again, and services of which a child was not written."""
+
+    troubles: int = 0
+    unwritten: frozenset[ServiceKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +76,8 @@ class Publisher:
     """The time as RFC 3339 in UTC with microseconds."""
     backoff: WriteBackoff = field(default_factory=lambda: WriteBackoff(clock=time.monotonic))
 
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
-        """How many writes must be tried again; none of them raises. `now` is the time of changed conditions."""
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published:
+        """Carries the decision out; no write that fails raises. `now` is the time of changed conditions."""
         this = Round(view=view, owners={ServiceKey.of(each): Owner.of(each) for each in view.services})
         self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
@@ -80,8 +90,10 @@ class Publisher:
         statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
         await _each(statuses, lambda each: self._write_status(this, each))
         gone_uids = {this.owner(service).uid for service in this.gone}
-        await _each((note for note in reports.events if note.uid not in gone_uids), self._post_event)
-        return this.troubles
+        # An Event is told from the status, so one whose status was not written would be posted again in each pass.
+        silent = gone_uids | this.unreported
+        await _each((note for note in reports.events if note.uid not in silent), self._post_event)
+        return Published(this.troubles, frozenset(this.unwritten))
 
     async def _find_gone(self, this: Round, applies: Iterable[Apply]) -> None:
         """A service that was deleted while we planned must not get new objects, since nobody would remove them, nor
@@ -170,12 +182,14 @@ class Publisher:
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
         if not self.backoff.may_write(write.key):
             this.troubles += 1
+            this.unreported.add(write.uid)
             return
         try:
             await self.client.apply_status(status_manifest(write))
         except (NotFound, Conflict):
             log.debug("gone before its status was written", extra={"object": str(write.key)})
         except KubeError as error:
+            this.unreported.add(write.uid)
             self._trouble(this, "status", error)
             self.backoff.failed(WriteFailure(key=write.key, reason=error.reason, message=error.message), error)
         else:

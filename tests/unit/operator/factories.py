@@ -9,7 +9,7 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.ledger import stock_ledger
-from medley_operator.domain.cluster.pools import pool_states
+from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import POD, key_of
 from medley_operator.domain.values.leadtime import LeadTimes
@@ -169,8 +169,12 @@ def unreadable(
 
 def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> ServiceInput:
     """What the checks of a service are asked with, where nothing was planned or measured before."""
+    ledger = stock_ledger(snapshot.view)
     given: dict[str, Any] = {
-        "pools": pool_states(snapshot.pools, stock_ledger(snapshot.view)),
+        "pools": tuple(
+            pool_state(pool, ledger.pools[pool.metadata.name], "")
+            for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
+        ),
         "memory": ServiceMemory(uid=""),
         "last_replicas": {},
         "speeds": {},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from itertools import pairwise
 
 from medley_operator.api.v1alpha1 import GPUPool, Provisioning
@@ -11,20 +11,13 @@ from medley_operator.domain.cluster.places import Places
 from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.stock import Ledger, PoolStock
+from medley_operator.domain.values.stock import PoolStock
 from medley_planner.model import NodePrice, Pool
 from medley_planner.refusal import first_refusal
 
 
-def pool_states(pools: Iterable[GPUPool], ledger: Ledger, *, unreadable: str = "") -> tuple[PoolState, ...]:
-    """The pools by name, each with its stock in the ledger. `unreadable`: why nodes cannot be listed."""
-    return tuple(
-        pool_state(pool, ledger.pools[pool.metadata.name], unreadable)
-        for pool in sorted(pools, key=lambda pool: pool.metadata.name)
-    )
-
-
 def pool_state(pool: GPUPool, stock: PoolStock, unreadable: str) -> PoolState:
+    """A pool with its stock in the ledger. `unreadable`: why nodes cannot be listed, "" where they can."""
     gpu = find_gpu(pool.spec.gpu)
     return PoolState(
         pool=pool,

@@ -81,7 +81,6 @@ class PodView:
     ended: bool = False
     gated: bool = False
     protected: bool = False
-    restarts: int = 0
     trouble: PodTrouble | None = None
     start: Start | None = None
 

@@ -9,10 +9,14 @@ import pytest
 
 from medley_operator.domain.act import Steps
 from medley_operator.domain.rollout.intent import FleetIntent
+from medley_operator.domain.rollout.shrink import ServiceSteps
 from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet import actuate
 from medley_operator.fleet.actuate import MOST_STEPS, Actuator
+from medley_operator.fleet.health import Heartbeat
+from medley_operator.fleet.publish import Published
 from medley_operator.kube.errors import Unavailable
 from medley_operator.metrics.exporter import Exporter
 from tests.unit.operator.fleet.objects import snapshot
@@ -28,6 +32,7 @@ class World:
     decisions: list[Decision] = field(default_factory=lambda: [Decision()])
     failing: list[Exception] = field(default_factory=list)
     troubles: int = 0
+    unwritten: frozenset[ServiceKey] = frozenset()
     passes: int = 0
     published: list[Decision] = field(default_factory=list)
 
@@ -40,9 +45,9 @@ class World:
     def decide(self, intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
         return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0], steps
 
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published:
         self.published.append(decision)
-        return self.troubles
+        return Published(self.troubles, self.unwritten)
 
 
 @pytest.fixture
@@ -54,7 +59,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def actuator(world: World, exporter: Exporter | None = None) -> Actuator:
-    return Actuator(viewer=world, publisher=world, exporter=exporter or Exporter())
+    heartbeat = Heartbeat(resync_seconds=30.0, clock=lambda: 0.0)
+    return Actuator(viewer=world, publisher=world, exporter=exporter or Exporter(), heartbeat=heartbeat)
 
 
 async def running(one: Actuator, seconds: float) -> None:
@@ -127,3 +133,32 @@ async def test_the_time_from_event_to_write_is_measured(world: World) -> None:
     one.adopt(FleetIntent(()))
     await running(one, 0.1)
     assert exporter.registry.get_sample_value("medley_event_to_write_seconds_count") == 1
+
+
+def test_steps_of_services_that_were_not_written_are_as_before() -> None:
+    """After an outage growth stopped for ten minutes: writes that failed counted as changed back by others."""
+    chat, other = ServiceKey("demo", "chat"), ServiceKey("demo", "other")
+    before = Steps({chat: ServiceSteps(shrunk_at={"l4": 1.0})})
+    after = Steps({chat: ServiceSteps(shrunk_at={"l4": 2.0}), other: ServiceSteps(shrunk_at={"l4": 3.0})})
+    kept = after.but_for({chat, other}, before)
+    assert kept.services == {chat: before.services[chat], other: ServiceSteps()}
+    assert after.but_for((), before) is after
+
+
+async def test_a_pass_remembers_nothing_of_what_was_not_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = ServiceKey("demo", "chat")
+    seen: list[Steps] = []
+
+    def decide(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
+        seen.append(steps)
+        return Decision(), Steps({chat: ServiceSteps(weights={"l4": len(seen)})})
+
+    monkeypatch.setattr(actuate, "act", decide)
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    world.unwritten = frozenset({chat})
+    await one.one_pass()
+    world.unwritten = frozenset()
+    await one.one_pass()
+    await one.one_pass()
+    assert [steps.services.get(chat, ServiceSteps()).weights for steps in seen] == [None, None, {"l4": 2}]

@@ -19,6 +19,7 @@ from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import Observed
+from medley_operator.fleet.publish import Published
 from medley_operator.fleet.table_queue import Wishes
 from medley_operator.kube.errors import Unavailable
 from medley_operator.kube.resources import LLM_SERVICES
@@ -95,9 +96,9 @@ class World:
     def adopt(self, intent: FleetIntent) -> None:
         self._step("adopt")
 
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> int:
+    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published:
         self._step("publish")
-        return self.troubles
+        return Published(self.troubles)
 
     def loop(self) -> tuple[FleetLoop, Parts]:
         parts = Parts(

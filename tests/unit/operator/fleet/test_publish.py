@@ -61,7 +61,7 @@ def client() -> FakeKubeClient:
 async def publish(client: FakeKubeClient, seen: Snapshot, what: Decision) -> tuple[int, Exporter]:
     exporter = Exporter()
     publisher = Publisher(client=client, counter=exporter, instance="test", timestamp=lambda: "2026-01-01T00:00:00.0Z")
-    return await publisher.publish(seen.view, what, now=NOW), exporter
+    return (await publisher.publish(seen.view, what, now=NOW)).troubles, exporter
 
 
 def conditions(client: FakeKubeClient) -> dict[str, tuple[str, str, str]]:
@@ -246,12 +246,25 @@ async def test_failures_of_status_and_events_are_counted(client: FakeKubeClient)
     client.failing["status", "chat"] = Unavailable("no answer")
     client.failing["event", "PlanChanged"] = Unavailable("no answer")
     write = StatusWrite(CHAT_KEY, "uid-chat", {"mix": "l4:0/1"})
-    troubles, exporter = await publish(
-        client, snapshot(service()), decision(statuses=[write], events=[note("PlanChanged")])
-    )
-    assert troubles == 1
-    for component in ("status", "event"):
+    for what, component, troubled in (
+        (decision(statuses=[write]), "status", 1),
+        (decision(events=[note("PlanChanged")]), "event", 0),
+    ):
+        troubles, exporter = await publish(client, snapshot(service()), what)
+        assert troubles == troubled
         assert exporter.registry.get_sample_value("medley_errors_total", {"component": component}) == 1
+
+
+async def test_an_event_is_not_posted_while_the_status_that_it_is_told_from_is_refused(client: FakeKubeClient) -> None:
+    """12 Events came in 15 s: each pass found the same change in the status that it could not write."""
+    client.failing["status", "chat"] = Unavailable("no answer")
+    write = StatusWrite(CHAT_KEY, "uid-chat", {"mix": "l4:0/1"})
+    what = decision(statuses=[write], events=[note("PlanChanged")])
+    await publish(client, snapshot(service()), what)
+    assert client.events == []
+    del client.failing["status", "chat"]
+    await publish(client, snapshot(service()), what)
+    assert [event["reason"] for event in client.events] == ["PlanChanged"]
 
 
 class Hanging(FakeKubeClient):
@@ -294,7 +307,7 @@ async def test_children_that_hang_do_not_keep_statuses_from_being_written() -> N
     seen, what = hundreds(client)
     exporter, backoff = Exporter(), WriteBackoff(clock=lambda: client.now)
     publisher = Publisher(client=client, counter=exporter, instance="t", timestamp=lambda: NOW, backoff=backoff)
-    troubles = await publisher.publish(seen, what, now=NOW)
+    troubles = (await publisher.publish(seen, what, now=NOW)).troubles
     written = {name for verb, name in client.writes() if verb == "status"}
     assert written == {"chat"}
     assert len([1 for verb, _ in client.writes() if verb == "status"]) == 65
@@ -312,7 +325,7 @@ async def test_a_webhook_that_answers_again_gets_what_was_put_off() -> None:
     await publisher.publish(seen, what, now=NOW)
     client.hangs = False
     client.now += 30.0
-    assert await publisher.publish(seen, what, now=NOW) == 0
+    assert (await publisher.publish(seen, what, now=NOW)).troubles == 0
     assert len([key for key in client.objects if key.kind == "Deployment"]) == 8
 
 
@@ -322,7 +335,7 @@ async def test_a_child_that_waits_keeps_its_condition(client: FakeKubeClient) ->
     publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
     what = decision(applies=[child("Deployment", "chat-l4")])
     for _ in range(2):
-        assert await publisher.publish(snapshot(service()).view, what, now=NOW) == 1
+        assert (await publisher.publish(snapshot(service()).view, what, now=NOW)).troubles == 1
         assert conditions(client)["WorkloadsReady"] == ("False", "ApplyFailed", "quota exceeded")
     assert client.writes().count(("apply", "Deployment chat-l4")) == 1
 
@@ -334,8 +347,8 @@ async def test_a_status_that_hangs_does_not_hold_up_those_of_others() -> None:
     client.failing[("status", "chat")] = Unavailable("late")
     backoff = WriteBackoff(clock=lambda: client.now)
     publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
-    assert await publisher.publish(seen, what, now=NOW) == 2
-    assert await publisher.publish(seen, what, now=NOW) == 2
+    assert (await publisher.publish(seen, what, now=NOW)).troubles == 2
+    assert (await publisher.publish(seen, what, now=NOW)).troubles == 2
     assert len(client.writes()) == 2
 
 
@@ -343,7 +356,7 @@ async def test_what_the_mode_keeps_back_is_a_condition_and_no_trouble(client: Fa
     gated = Gated(client, mode="Paused", counter=Exporter())
     publisher = Publisher(client=gated, counter=Exporter(), instance="t", timestamp=lambda: NOW)
     what = decision(applies=[child("Deployment", "chat-l4")], events=[note("ScaledUp"), note("PlanChanged")])
-    assert await publisher.publish(snapshot(service()).view, what, now=NOW) == 0
+    assert (await publisher.publish(snapshot(service()).view, what, now=NOW)).troubles == 0
     status, reason, message = conditions(client)["WorkloadsReady"]
     assert (status, reason) == ("False", "Withheld")
     assert "Deployment demo/chat-l4" in message
@@ -393,5 +406,5 @@ async def test_a_protection_that_the_mode_keeps_is_no_trouble(client: FakeKubeCl
     exporter = Exporter()
     gated = Gated(client, mode="Advisory", counter=exporter)
     publisher = Publisher(client=gated, counter=exporter, instance="test", timestamp=lambda: NOW)
-    assert await publisher.publish(snapshot(service()).view, RELEASE, now=NOW) == 0
+    assert (await publisher.publish(snapshot(service()).view, RELEASE, now=NOW)).troubles == 0
     assert client.writes() == []
