@@ -64,7 +64,8 @@ class Service:
     `spot_max_share` is the largest part of the replicas in pools of spot GPUs, `on_demand_min_replicas` the fewest in
     others. `zone_spread`: two or more replicas must not all depend on one zone. `n_plus_one`: all demand that is
     planned is still served when any one replica is lost (where the router sees sizes: each variant in use carries its
-    part with one replica less).
+    part with one replica less). `held_rps`: the part of the demand that is served before what others of the same
+    priority ask beyond theirs, as that of a plan that is in force.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Service:
     on_demand_min_replicas: int = 0
     zone_spread: bool = False
     n_plus_one: bool = False
+    held_rps: float = 0.0
 
     @property
     def counts_replicas(self) -> bool:

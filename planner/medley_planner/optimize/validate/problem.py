@@ -88,6 +88,7 @@ def _check_service(service: Service, pools: Mapping[str, Pool], *, odd_capacitie
     if not 0 < limit <= 1:
         raise InvalidProblem(owner, "utilisation_limit", limit, "give a fraction above 0 and at most 1")
     _check_quantity(owner, "staffing_beta", service.staffing_beta)
+    _check_quantity(owner, "held_rps", service.held_rps)
     if service.max_cost_per_hour is not None:
         _check_quantity(owner, "max_cost_per_hour", service.max_cost_per_hour)
     if not 0 <= service.spot_max_share <= 1:
