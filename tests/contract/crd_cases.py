@@ -37,6 +37,7 @@ MINIMAL: Mapping[str, Object] = {
         "engineVersion": "0.32.0",
         "stepFactors": {},
     },
+    "MedleyPolicy": {},
 }
 FULL: Mapping[str, Object] = {
     "LLMService": {
@@ -77,7 +78,7 @@ FULL: Mapping[str, Object] = {
         },
         "priority": "High",
         "budget": {"maxCostPerHour": "40", "spotMaxPercent": 50, "onDemandMinReplicas": 1},
-        "routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw"}},
+        "routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw", "namespace": "platform"}},
         "drain": {"preStop": "5s", "timeout": "60s"},
     },
     "GPUPool": {
@@ -130,6 +131,19 @@ FULL: Mapping[str, Object] = {
         "measuredAt": "2026-11-27T13:00:00Z",
         "source": {"tool": "vllm-bench", "note": "driver 580"},
     },
+    "MedleyPolicy": {
+        "namespaceSelector": {"matchLabels": {"team": "a"}},
+        "limits": {
+            "maxPriority": "Normal",
+            "maxGpus": 64,
+            "maxCostPerHour": "250",
+            "maxServices": 20,
+            "maxReplicas": 32,
+            "allowedWindows": ["1m", "5m", "15m"],
+            "gateways": [{"namespace": "platform", "name": "edge"}],
+            "modelSources": ["hf://meta-llama/"],
+        },
+    },
 }
 
 # Fields that exclude others of the full object, by path: what is changed of it to make room for them.
@@ -149,6 +163,7 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
 DISTINCT: Mapping[str, Callable[[int], Any]] = {
     "spec.variants": lambda i: {"name": f"v{i}", "poolRef": "l4"},
     "spec.nodeSelector": lambda i: (f"key{i}", "x"),
+    "spec.namespaceSelector.matchLabels": lambda i: (f"key{i}", "x"),
 }
 
 _DURATION = (["50ms", "1.5m", "24h"], ["50", "1d", "-1s", "1 s", "s"])
@@ -182,6 +197,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("LLMService", "spec.scaling.burstHeadroom"): (["0", "1.25", "99.999"], ["-1", "100", "1e1", ".5", "1.", "0.1234"]),
     ("LLMService", "spec.budget.maxCostPerHour"): (["0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"]),
     ("LLMService", "spec.routing.gatewayRef.name"): _SUBDOMAIN,
+    ("LLMService", "spec.routing.gatewayRef.namespace"): _LABEL,
     ("LLMService", "spec.drain.preStop"): _DURATION,
     ("LLMService", "spec.drain.timeout"): _DURATION,
     ("GPUPool", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
@@ -221,6 +237,15 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("ModelProfile", "spec.measuredAt"): (
         ["2026-11-27T13:00:00Z", "2026-01-31T23:59:59Z"],
         ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
+    ),
+    ("MedleyPolicy", "spec.namespaceSelector.matchLabels{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
+    ("MedleyPolicy", "spec.limits.maxCostPerHour"): _DECIMAL,
+    ("MedleyPolicy", "spec.limits.allowedWindows[]"): (["10s", "1h", "0.5m"], ["5", "1d"]),
+    ("MedleyPolicy", "spec.limits.gateways[].namespace"): _LABEL,
+    ("MedleyPolicy", "spec.limits.gateways[].name"): _SUBDOMAIN,
+    ("MedleyPolicy", "spec.limits.modelSources[]"): (
+        ["hf://meta-llama", "hf://meta-llama/", "pvc://", "s3://bucket/a_b.c-d"],
+        ["meta-llama", "hf:/a", "HF://a", "hf://a b", "hf://a*", "://a"],
     ),
 }
 
@@ -313,6 +338,17 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
     ("LLMService", "spec.routing", "mode HTTPRoute needs routing.gatewayRef"): (
         [{"spec.routing": {"mode": "Service"}}, {"spec.routing.mode": REMOVED}],
         [{"spec.routing.gatewayRef": REMOVED}],
+    ),
+    ("MedleyPolicy", "spec.namespaceSelector.matchLabels", "each key must match"): (
+        [{"spec.namespaceSelector.matchLabels": {"a.b/c_D": "x", "plain": "y"}}],
+        [
+            {"spec.namespaceSelector.matchLabels": {"-a": "x"}},
+            {"spec.namespaceSelector.matchLabels": {"a/b/c": "x"}},
+        ],
+    ),
+    ("MedleyPolicy", "spec.limits", "each of allowedWindows must be between 10s and 24h"): (
+        [{"spec.limits.allowedWindows": ["10s", "24h"]}, {"spec.limits.allowedWindows": REMOVED}],
+        [{"spec.limits.allowedWindows": ["5m", "9.999s"]}, {"spec.limits.allowedWindows": ["25h"]}],
     ),
     ("GPUPool", "spec.nodeSelector", "each key must match"): (
         [{"spec.nodeSelector": {"a.b/c_D": "x", "plain": "y"}}],

@@ -93,6 +93,8 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
         gateways=None,
         observations={},
         model_profiles=tuple(objects.model_profiles),
+        policies=tuple(objects.policies),
+        namespaces=objects.namespaces,
     )
     return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medley_operator.domain.cluster.children import Owned, by_owner, gpus_by_pool
+from medley_operator.domain.cluster.policies import policy_status
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
 from medley_operator.domain.report.platform_status import (
@@ -150,7 +151,8 @@ def _platform_statuses(
     profiles = [profile_status(profile, now=now) for profile in snapshot.profiles]
     refused = {candidate.key.problem_name for candidate in prepared.services if candidate.refusal is not None}
     measured = [model_profile_status(judged, refused=refused, now=now) for judged in prepared.model_profiles]
-    return [write for write in [*pools, *profiles, *measured] if write is not None]
+    policies = [policy_status(policy, snapshot.services, snapshot.namespaces, now=now) for policy in snapshot.policies]
+    return [write for write in [*pools, *profiles, *measured, *policies] if write is not None]
 
 
 def _remembered(turn: ServiceRound, memory: FleetMemory) -> ServiceMemory:

@@ -13,6 +13,7 @@ from medley_operator.api.v1alpha1 import GPUPool
 from medley_operator.domain.cluster.children import Owned, ReplicaSizes, replicas_by_pool
 from medley_operator.domain.cluster.pools import planner_pools
 from medley_operator.domain.load.headroom import utilisation_limit
+from medley_operator.domain.quotas import drawing, owned_in, quota_of
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
@@ -21,7 +22,7 @@ from medley_operator.domain.values.candidates import (
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
-from medley_planner.model import PowerDomain, Priority, Problem, RoutingMode, Service, Variant
+from medley_planner.model import PowerDomain, Priority, Problem, Quota, RoutingMode, Service, Variant
 from medley_planner.variants import Replica
 
 HORIZON_SECONDS = 360.0
@@ -48,11 +49,32 @@ def planner_problem(candidates: Sequence[ServiceCandidate], pools: Sequence[Pool
         for state, pool in zip(pools, found, strict=True)
         if pool.node_gpus is None and pool.node_price is None
     }
+    quotas = namespace_quotas(candidates, owned, pools)
+    named = {candidate.key.problem_name: candidate.bounds.quota_name for candidate in planned}
+    known = {quota.name for quota in quotas}
     return Problem(
-        services=tuple(_bounded(service, unpacked) for service in services),
+        services=tuple(
+            drawing(_bounded(service, unpacked), named[service.name] if named[service.name] in known else None)
+            for service in services
+        ),
         pools=found,
         power_domains=power_domains(pools, taken=taken),
         horizon_seconds=HORIZON_SECONDS,
+        quotas=quotas,
+    )
+
+
+def namespace_quotas(
+    candidates: Sequence[ServiceCandidate], owned: Owned, pools: Sequence[PoolState]
+) -> tuple[Quota, ...]:
+    """A quota for each namespace that has a limit on GPUs or money, of what is left of it."""
+    inside: dict[str, list[ServiceCandidate]] = {}
+    for candidate in candidates:
+        inside.setdefault(candidate.key.namespace, []).append(candidate)
+    return tuple(
+        quota_of(own[0].bounds, taken_replicas(own, owned_in(namespace, owned)), pools)
+        for namespace, own in sorted(inside.items())
+        if own[0].bounds.limits_what_is_planned
     )
 
 
@@ -79,16 +101,26 @@ def planner_service(candidate: ServiceCandidate) -> Service:
         variants=tuple(variant.variant for variant in candidate.variants),
         routing=RoutingMode(spec.routing.effective_mode().value),
         min_replicas=scaling.min_replicas,
-        max_replicas=scaling.max_replicas,
+        max_replicas=candidate.bounds.replicas(scaling.max_replicas),
         utilisation_limit=utilisation_limit(scaling.headroom_percent, candidate.choice.demand.size_source),
         staffing_beta=scaling.staffing_beta,
-        priority=Priority(spec.priority.value),
+        priority=Priority(candidate.bounds.priority(spec.priority).value),
         max_cost_per_hour=budget.max_cost_per_hour_usd,
         spot_max_share=budget.spot_max_percent / 100.0,
         on_demand_min_replicas=budget.on_demand_min_replicas,
         zone_spread=scaling.zone_spread,
         n_plus_one=scaling.tolerate_replica_loss,
+        held_rps=held_rps(candidate),
     )
+
+
+def held_rps(candidate: ServiceCandidate) -> float:
+    """What the plan in force serves, read from the status: others of the same priority grow around it."""
+    status = candidate.service.status
+    if status.load is None or status.plan is None or not candidate.last_replicas:
+        return 0.0
+    unserved = sum(row.rate_rps for row in status.plan.unserved)
+    return max(0.0, status.load.rate_rps - unserved)
 
 
 def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subject]:

@@ -14,11 +14,13 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.children import by_owner
+from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
+from medley_operator.domain.values.bounds import Bounds
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
@@ -52,6 +54,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
     speeds = known_speeds(snapshot, profiles, derates)
     estimate = Speed(derate=derates.estimated)
     leads = lead_times(snapshot, memory.leads)
+    bounds = bounds_by_namespace(snapshot.services, Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected))
     candidates = tuple(
         _candidate(
             service,
@@ -61,6 +64,7 @@ def prepare(snapshot: Snapshot, memory: FleetMemory, *, derates: Derates = DERAT
             speeds=speeds,
             estimate=estimate,
             leads=leads,
+            bounds=bounds[service.metadata.namespace],
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
@@ -91,9 +95,12 @@ def _candidate(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
     leads: LeadTimes,
+    bounds: Bounds,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
-    base = ServiceCandidate(service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas)
+    base = ServiceCandidate(
+        service=service, disposition=Disposition.REJECTED, last_replicas=last_replicas, bounds=bounds
+    )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
     given = ServiceInput(
@@ -105,6 +112,7 @@ def _candidate(
         speeds=speeds,
         estimate=estimate,
         leads=leads,
+        bounds=bounds,
     )
     refusal = first_refusal(CHECKS, given)
     if refusal is not None and first_refusal(SPEC_CHECKS, given) is not None:

@@ -2,8 +2,8 @@
 
 What cannot be listed degrades what rests on it and nothing else: without nodes, pools have the stock that they declare;
 without Gateways, a route's own status says whether it is accepted; a kind of ours that is not installed is empty. But
-where services, pools, profiles, children or pods cannot be listed the look is an error: a plan from half of them would
-take away what runs.
+where services, pools, profiles, policies, children or pods cannot be listed the look is an error: a plan from half of
+them would take away what runs, or give what nobody may have.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSource
+from medley_operator.domain.checks.policy import POLICY_CHECKS, PolicyInput
 from medley_operator.domain.checks.spec import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
+from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.rollout.httproute import gateway_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, Observation, Snapshot
 from medley_operator.fleet.cluster import ClusterView
@@ -27,6 +30,7 @@ from medley_operator.kube.resources import (
     GATEWAYS,
     GPU_POOLS,
     LLM_SERVICES,
+    MEDLEY_POLICIES,
     OWN,
     PODS,
     RUNTIME_PROFILES,
@@ -35,6 +39,7 @@ from medley_operator.kube.resources import (
 from medley_operator.metrics.history import Rates
 from medley_operator.metrics.observe import ServiceQuery
 from medley_planner.capacity import EngineKey, Speed
+from medley_planner.refusal import first_refusal
 
 NO_PROMETHEUS = (
     "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
@@ -42,7 +47,7 @@ NO_PROMETHEUS = (
 )
 
 
-NEEDED = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, *CHILDREN, PODS)
+NEEDED = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MEDLEY_POLICIES, *CHILDREN, PODS)
 """Kinds without which nothing may be decided, where the cluster has them."""
 
 
@@ -96,7 +101,7 @@ class Observer:
         await self.cluster.ready()
         view = self.cluster.view()
         unreadable = _unreadable(view)
-        queries = _queries(view.services)
+        queries = _queries(_allowed(view))
         asked_at = self.clock()
         # None of these raises; together they take as long as the slowest.
         async with asyncio.TaskGroup() as group:
@@ -113,6 +118,8 @@ class Observer:
             gateways=_gateways(view),
             observations=observations,
             model_profiles=view.model_profiles,
+            policies=view.policies,
+            namespaces=view.namespaces,
             at_seconds=self.clock(),
             pods=view.pods,
             autoscalers=view.autoscalers,
@@ -185,9 +192,19 @@ def _gateways(view: ClusterView) -> frozenset[tuple[str, str]] | None:
         return None
     seen = {(key.namespace, key.name) for key in view.gateways}
     if GATEWAYS in view.missing:
-        named = ((each.metadata.namespace, each.spec.routing.gateway_ref) for each in view.services)
-        seen |= {(namespace, reference.name) for namespace, reference in named if reference is not None}
+        seen |= {gateway for each in view.services if (gateway := gateway_of(each)) is not None}
     return frozenset(seen)
+
+
+def _allowed(view: ClusterView) -> list[LLMService]:
+    """Without those that their namespace's policies refuse: what is not planned costs Prometheus nothing."""
+    bounds = bounds_by_namespace(view.services, Policies(view.policies, view.namespaces, view.rejected))
+
+    def refused(service: LLMService) -> bool:
+        given = PolicyInput(service, bounds[service.metadata.namespace])
+        return first_refusal(POLICY_CHECKS, given) is not None
+
+    return [service for service in view.services if not refused(service)]
 
 
 def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:

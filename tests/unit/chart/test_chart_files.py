@@ -120,13 +120,13 @@ def granted() -> dict[tuple[str, str], list[str]]:
 
 
 def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
-    read = ["get", "list", "watch"]
+    follow = ["list", "watch"]
+    followed = (*resources.OWN, resources.NODES, resources.NAMESPACES, resources.GATEWAYS, resources.PODS)
     assert granted() == {
-        **{(r.group, r.plural): read for r in (*resources.OWN, resources.NODES, resources.GATEWAYS)},
+        **{(r.group, r.plural): follow for r in (*followed, resources.AUTOSCALERS)},
+        (resources.LLM_SERVICES.group, resources.LLM_SERVICES.plural): ["get"],
         **{(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN},
-        **{(r.group, r.plural): [*read, "create", "patch", "delete"] for r in resources.CHILDREN},
-        (resources.PODS.group, resources.PODS.plural): ["list"],
-        (resources.AUTOSCALERS.group, resources.AUTOSCALERS.plural): ["list"],
+        **{(r.group, r.plural): ["get", *follow, "create", "patch", "delete"] for r in resources.CHILDREN},
         (resources.EVENTS.group, resources.EVENTS.plural): ["create"],
     }
 

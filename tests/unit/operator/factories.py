@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import LeadTimes
@@ -41,6 +42,8 @@ def service(
     status: Mapping[str, Any] | None = None,
     generation: int = 1,
     deleting: bool = False,
+    namespace: str = NAMESPACE,
+    created: str = "",
 ) -> LLMService:
     body: dict[str, Any] = {
         "model": {"uri": LLAMA},
@@ -50,9 +53,10 @@ def service(
     body.update(spec or {})
     metadata: dict[str, Any] = {
         "name": name,
-        "namespace": NAMESPACE,
+        "namespace": namespace,
         "uid": f"uid-{name}",
         "generation": generation,
+        "creationTimestamp": created,
     }
     if deleting:
         metadata["deletionTimestamp"] = NOW
@@ -107,6 +111,15 @@ def model_profile(name: str = "measured", **spec: Any) -> ModelProfile:
     )
 
 
+def policy(name: str = "tenants", *, labels: Mapping[str, str] | None = None, **limits: Any) -> MedleyPolicy:
+    """A MedleyPolicy for all namespaces, or for those with the labels."""
+    spec: dict[str, Any] = {"limits": limits}
+    if labels is not None:
+        spec["namespaceSelector"] = {"matchLabels": dict(labels)}
+    metadata = {"name": name, "uid": f"uid-policy-{name}", "generation": 1}
+    return MedleyPolicy.model_validate({"metadata": metadata, "spec": spec})
+
+
 def node(name: str, *, pool_name: str, gpus: int = 4, resource: str = "nvidia.com/gpu") -> NodeView:
     return NodeView(name=name, labels={"gpu": pool_name}, allocatable={resource: gpus})
 
@@ -140,6 +153,8 @@ def snapshot(
     observations: Mapping[str, Observation] | None = None,
     rejected: Iterable[InvalidObject] = (),
     measured: Iterable[ModelProfile] = (),
+    policies: Iterable[MedleyPolicy] = (),
+    namespaces: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Snapshot:
     return Snapshot(
         services=tuple(services),
@@ -151,6 +166,8 @@ def snapshot(
         gateways=gateways,
         observations={ServiceKey(NAMESPACE, name): value for name, value in (observations or {}).items()},
         model_profiles=tuple(measured),
+        policies=tuple(policies),
+        namespaces=dict(namespaces or {}),
     )
 
 
@@ -171,6 +188,9 @@ def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> Ser
         "speeds": {},
         "estimate": ESTIMATE,
         "leads": LeadTimes(),
+        "bounds": bounds_by_namespace(
+            snapshot.services, Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
+        )[service.metadata.namespace],
         **fields,
     }
     return ServiceInput(service=service, snapshot=snapshot, **given)
@@ -210,6 +230,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool | None = Tr
         ),
         children=children,
         model_profiles=tuple(fresh("ModelProfile", item) for item in before.model_profiles),
+        policies=tuple(fresh("MedleyPolicy", item) for item in before.policies),
     )
 
 

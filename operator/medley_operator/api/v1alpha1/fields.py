@@ -100,6 +100,11 @@ ModelUri = Annotated[
     Field(pattern=r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=256),
     written_as("hf://organisation/model"),
 ]
+UriPrefix = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9]*://[A-Za-z0-9._/-]*$", max_length=256),
+    written_as("the beginning of a model's address, such as hf://meta-llama"),
+]
 Timestamp = Annotated[
     str,
     Field(

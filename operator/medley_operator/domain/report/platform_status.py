@@ -14,11 +14,12 @@ from medley_operator.domain.report.service_conditions import PLAN_READY, READY, 
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
+from medley_operator.domain.values.labels import POLICY
 from medley_operator.domain.values.snapshot import EventNote, EventType, InvalidObject, Manifest, ObjectKey, StatusWrite
 from medley_planner.refusal import first_refusal
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
-_REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED}
+_REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED, POLICY: ACCEPTED}
 """The condition that says why an object does not parse, by kind; Ready for the others."""
 
 
@@ -112,7 +113,7 @@ def _unreadable_drafts(rejected: InvalidObject, own: Mapping[ObjectKey, Manifest
     refused = Draft(_FALSE, rejected.refusal.reason, rejected.refusal.message)
     if rejected.key.kind == "ModelProfile":
         return {ACCEPTED: refused, IN_USE: NOT_ACCEPTED}
-    return {READY: refused}
+    return {ACCEPTED if rejected.key.kind == POLICY else READY: refused}
 
 
 def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:

@@ -121,12 +121,14 @@ def _kept(candidate: ServiceCandidate, running: dict[str, RunningVariant], *, re
 
 
 def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
+    quota = candidate.bounds.quota_words()
     if plan.status is PlanStatus.INFEASIBLE:
-        kept = _kept(candidate, running, reason=PlanReason.INFEASIBLE, message=unserved_message(plan, kept=True))
-        return replace(kept, shortage=shortage(plan))
+        message = unserved_message(plan, kept=True, quota=quota)
+        kept = _kept(candidate, running, reason=PlanReason.INFEASIBLE, message=message)
+        return replace(kept, shortage=shortage(plan, quota=quota))
     status, message = ConditionStatus.TRUE, _mix_message(plan)
     if plan.status is PlanStatus.PARTIAL:
-        status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False)
+        status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False, quota=quota)
     beside = fleet if isinstance(fleet, FleetPlan) else FleetPlan.of(fleet)
     return Goal(
         kind=GoalKind.PLANNED,
@@ -136,7 +138,7 @@ def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, runnin
         message=message,
         plan=plan,
         fleet=fleet,
-        shortage=shortage(plan),
+        shortage=shortage(plan, quota=quota),
         routing_saving=beside.routing_savings.get(plan.service),
         cost_per_million_tokens=beside.token_costs.get(plan.service),
         binding=beside.binding.get(plan.service, ()),

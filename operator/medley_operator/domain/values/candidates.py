@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
+from medley_operator.domain.values.bounds import Bounds
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
@@ -118,7 +119,8 @@ class ServiceCandidate:
 
     `last_replicas`: replicas of the last plan by variant, from memory or, after a restart, from the status.
     `omitted`: what is not a variant of this service or is left out, and why. `missing_tables`: simulated capacities
-    that its variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
+    that its variants would rest on and do not yet. `waiting`: those of them that what runs was planned with. `bounds`:
+    what its namespace may ask for.
     """
 
     service: LLMService
@@ -131,6 +133,7 @@ class ServiceCandidate:
     waiting: Waiting | None = None
     refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
+    bounds: Bounds = field(default_factory=Bounds)
 
     @property
     def key(self) -> ServiceKey:

@@ -45,6 +45,7 @@ DEPLOYMENT = "Deployment"
 CORE_SERVICE = "Service"
 HTTP_ROUTE = "HTTPRoute"
 NODE = "Node"
+POLICY = "MedleyPolicy"
 
 
 def child_labels(

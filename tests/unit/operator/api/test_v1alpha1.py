@@ -10,7 +10,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 import medley_operator.api.v1alpha1 as api
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile, ServiceRoutingMode
+from medley_operator.api.v1alpha1 import (
+    GPUPool,
+    LLMService,
+    MedleyPolicy,
+    ModelProfile,
+    RuntimeProfile,
+    ServiceRoutingMode,
+)
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 MODELS: dict[str, type[BaseModel]] = {
@@ -18,6 +25,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "GPUPool": GPUPool,
     "RuntimeProfile": RuntimeProfile,
     "ModelProfile": ModelProfile,
+    "MedleyPolicy": MedleyPolicy,
 }
 MODEL = {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"}
 POOL = {"gpu": "L4", "nodeSelector": {"gpu": "l4"}, "capacity": {"gpusPerNode": 1}, "cost": {"perHour": "0.8"}}

@@ -54,7 +54,7 @@ def test_what_a_service_asks_for_reaches_the_planner() -> None:
             "scaling": {"burstHeadroom": "0.75", "zoneSpread": True, "tolerateReplicaLoss": True},
         }
     )
-    assert service.priority is Priority.HIGH
+    assert service.priority is Priority.NORMAL, "High is for a policy to allow"
     assert (service.staffing_beta, service.max_cost_per_hour) == (0.75, 12.5)
     assert (service.spot_max_share, service.on_demand_min_replicas) == (0.25, 2)
     assert (service.zone_spread, service.n_plus_one) == (True, True)
