@@ -20,7 +20,7 @@ from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.planner_input import check_subjects, planner_problem, planner_service
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
-from medley_operator.domain.values.bounds import Bounds
+from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
@@ -95,7 +95,7 @@ def _candidate(
     speeds: Mapping[EngineKey, Speed],
     estimate: Speed,
     leads: LeadTimes,
-    bounds: Bounds,
+    bounds: NamespaceBounds,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
     base = ServiceCandidate(

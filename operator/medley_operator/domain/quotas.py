@@ -3,6 +3,8 @@
 Pure. What is not planned this round draws from a quota first, as it does from stock: last plans that are held, and all
 that runs of services that are refused or do not parse. So a namespace that is above its quota gets no replica more, and
 what of it is planned shrinks to what is left.
+
+Apart: it joins what policies say to what runs, which neither of the two should know of the other.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.domain.cluster.children import Owned, ReplicaSizes
-from medley_operator.domain.values.bounds import Bounds
+from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import PoolState
 from medley_planner.model import Quota, Service
 
@@ -21,7 +23,7 @@ def owned_in(namespace: str, owned: Owned) -> Owned:
     return {uid: own for uid, own in owned.items() if any(key.namespace == namespace for key in own)}
 
 
-def quota_of(bounds: Bounds, taken: Mapping[str, ReplicaSizes], pools: Sequence[PoolState]) -> Quota:
+def quota_of(bounds: NamespaceBounds, taken: Mapping[str, ReplicaSizes], pools: Sequence[PoolState]) -> Quota:
     """What is left to plan with in a namespace of which `taken` (by pool) is not planned."""
     prices = {state.pool.metadata.name: state.pool.spec.gpu_cost_per_hour() for state in pools}
     by_pool = {pool: sum(size * count for size, count in sizes.items()) for pool, sizes in taken.items()}

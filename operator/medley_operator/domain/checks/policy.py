@@ -13,7 +13,7 @@ from typing import Protocol
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.rollout.httproute import gateway_of
-from medley_operator.domain.values.bounds import Bounds
+from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.refusal import Refusal
 
@@ -25,7 +25,7 @@ class Bounded(Protocol):
     def service(self) -> LLMService: ...
 
     @property
-    def bounds(self) -> Bounds: ...
+    def bounds(self) -> NamespaceBounds: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PolicyInput:
     """A service with the bounds of its namespace."""
 
     service: LLMService
-    bounds: Bounds
+    bounds: NamespaceBounds
 
 
 def bounds_are_known(given: Bounded) -> Refusal | None:

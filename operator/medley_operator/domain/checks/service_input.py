@@ -13,7 +13,7 @@ from functools import cached_property
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.cluster.startup import longest_startup_seconds
 from medley_operator.domain.load.demand import choose_demand
-from medley_operator.domain.values.bounds import Bounds
+from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import DemandChoice, PoolState
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.leadtime import LeadTimes
@@ -38,7 +38,7 @@ class ServiceInput:
     speeds: Mapping[EngineKey, Speed]
     estimate: Speed
     leads: LeadTimes
-    bounds: Bounds
+    bounds: NamespaceBounds
 
     @cached_property
     def named_profile(self) -> RuntimeProfile | None:

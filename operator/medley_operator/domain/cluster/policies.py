@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy, MedleyPolicyStatus
 from medley_operator.domain.speed.profiles import ACCEPTED
-from medley_operator.domain.values.bounds import Bounds, Listed, bounds_of
+from medley_operator.domain.values.bounds import Listed, NamespaceBounds, bounds_of
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, merge
 from medley_operator.domain.values.labels import POLICY
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey, StatusWrite
@@ -33,7 +33,7 @@ class Policies:
     rejected: Sequence[InvalidObject]
 
 
-def bounds_by_namespace(services: Iterable[LLMService], given: Policies) -> dict[str, Bounds]:
+def bounds_by_namespace(services: Iterable[LLMService], given: Policies) -> dict[str, NamespaceBounds]:
     """The bounds of each namespace that holds an LLMService."""
     inside: dict[str, list[LLMService]] = {}
     for service in services:
@@ -41,19 +41,19 @@ def bounds_by_namespace(services: Iterable[LLMService], given: Policies) -> dict
     return {namespace: _bounds(namespace, own, given) for namespace, own in sorted(inside.items())}
 
 
-def _bounds(namespace: str, services: Sequence[LLMService], given: Policies) -> Bounds:
+def _bounds(namespace: str, services: Sequence[LLMService], given: Policies) -> NamespaceBounds:
     unreadable = next((item for item in given.rejected if item.key.kind == POLICY), None)
     if unreadable is not None:
         message = (
             f'MedleyPolicy "{unreadable.key.name}" cannot be read, so that nobody can say what namespace {namespace} '
             f"may have; what runs stays. {unreadable.refusal.message}"
         )
-        return Bounds(namespace=namespace, unknown=Refusal(PlanReason.POLICY_DENIED, message))
+        return NamespaceBounds(namespace=namespace, unknown=Refusal(PlanReason.POLICY_DENIED, message))
     found = []
     for policy in sorted(given.policies, key=lambda each: each.metadata.name):
         matches = _is_for(policy, namespace, given.namespaces)
         if matches is None:
-            return Bounds(namespace=namespace, unknown=_labels_unknown(policy, namespace))
+            return NamespaceBounds(namespace=namespace, unknown=_labels_unknown(policy, namespace))
         if matches:
             found.append(Listed(policy.metadata.name, policy.spec.limits))
     bounds = bounds_of(namespace, tuple(found))

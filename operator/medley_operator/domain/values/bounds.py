@@ -45,7 +45,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class NamespaceBounds:
     """The bounds of one namespace. `policies` are all that are for it, by name.
 
     `surplus`: names of its newest LLMServices, beyond `max_services`. `unknown`: why it cannot be said what it may ask
@@ -106,9 +106,9 @@ class Bounds:
         return f"namespace {self.namespace} may take {' and '.join(parts)}" if parts else ""
 
 
-def bounds_of(namespace: str, policies: tuple[Listed, ...]) -> Bounds:
+def bounds_of(namespace: str, policies: tuple[Listed, ...]) -> NamespaceBounds:
     """The strictest of these policies, which are for the namespace."""
-    bounds = Bounds(namespace=namespace, policies=policies)
+    bounds = NamespaceBounds(namespace=namespace, policies=policies)
     priorities = [Ceiling(p.limits.max_priority, p.policy) for p in policies if p.limits.max_priority is not None]
     services = [Ceiling(p.limits.max_services, p.policy) for p in policies if p.limits.max_services is not None]
     gpus = [Ceiling(p.limits.max_gpus, p.policy) for p in policies if p.limits.max_gpus is not None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile
-from medley_operator.domain.values.bounds import Bounds
+from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
@@ -133,7 +133,7 @@ class ServiceCandidate:
     waiting: Waiting | None = None
     refusal: Refusal | None = None
     last_replicas: Mapping[str, int] = field(default_factory=dict)
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: NamespaceBounds = field(default_factory=NamespaceBounds)
 
     @property
     def key(self) -> ServiceKey:
