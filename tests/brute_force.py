@@ -90,6 +90,8 @@ def shared_cost(problem: Problem, chosen: Sequence[Fleet]) -> float | None:
                 domain = parents[domain]
     if any(watts[domain.name] > domain.budget_watts + _EPS for domain in problem.power_domains):
         return None
+    if not _within_quotas(problem, chosen):
+        return None
     idle = 0.0
     for pool in problem.pools:
         replicas = tuple(sorted(sizes[pool.name].elements(), reverse=True))
@@ -103,6 +105,20 @@ def shared_cost(problem: Problem, chosen: Sequence[Fleet]) -> float | None:
         elif pool.node_gpus is not None and not _placed(tuple(sorted(pool.node_gpus)), replicas):
             return None
     return idle
+
+
+def _within_quotas(problem: Problem, chosen: Sequence[Fleet]) -> bool:
+    gpus: Counter[str | None] = Counter()
+    costs: dict[str | None, float] = {}
+    for service, fleet in zip(problem.services, chosen, strict=True):
+        for variant, count in zip(service.variants, fleet, strict=True):
+            gpus[variant.quota] += variant.gpus_per_replica * count
+            costs[variant.quota] = costs.get(variant.quota, 0.0) + variant.cost_per_hour * count
+    return all(
+        (quota.max_gpus is None or gpus[quota.name] <= quota.max_gpus)
+        and (quota.max_cost_per_hour is None or costs.get(quota.name, 0.0) <= quota.max_cost_per_hour + _EPS)
+        for quota in problem.quotas
+    )
 
 
 def fewest_nodes(gpus: int, replicas: tuple[int, ...], most: int | None) -> int | None:

@@ -37,6 +37,8 @@ class OmittedReason(StrEnum):
     """The rest of its pool does not have room for a replica."""
     OUT_OF_POWER = "OutOfPower"
     """The rest of a power budget does not feed a replica."""
+    OUT_OF_QUOTA = "OutOfQuota"
+    """The rest of its quota does not allow a replica."""
     NODE_TOO_SMALL = "NodeTooSmall"
     """No node of its pool has the GPUs of one replica."""
     NO_DEMAND = "NoDemand"
@@ -71,6 +73,7 @@ _COUNTED: Mapping[OmittedReason, tuple[str, str]] = MappingProxyType(
         OmittedReason.MAX_REPLICAS_ZERO: ("with maxReplicas 0", "with maxReplicas 0"),
         OmittedReason.OUT_OF_STOCK: ("out of stock", "out of stock"),
         OmittedReason.OUT_OF_POWER: ("out of power", "out of power"),
+        OmittedReason.OUT_OF_QUOTA: ("out of quota", "out of quota"),
         OmittedReason.NODE_TOO_SMALL: ("larger than a node", "larger than a node"),
         OmittedReason.NO_DEMAND: ("without demand", "without demand"),
         OmittedReason.OVER_BUDGET: ("over the budget", "over the budget"),

@@ -37,6 +37,7 @@ MINIMAL: Mapping[str, Object] = {
         "engineVersion": "0.32.0",
         "stepFactors": {},
     },
+    "MedleyPolicy": {},
 }
 FULL: Mapping[str, Object] = {
     "LLMService": {
@@ -78,7 +79,7 @@ FULL: Mapping[str, Object] = {
         },
         "priority": "High",
         "budget": {"maxCostPerHour": "40", "spotMaxPercent": 50, "onDemandMinReplicas": 1},
-        "routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw"}},
+        "routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw", "namespace": "platform"}},
         "drain": {"preStop": "5s", "timeout": "60s"},
     },
     "GPUPool": {
@@ -148,6 +149,19 @@ FULL: Mapping[str, Object] = {
         "measuredAt": "2026-11-27T13:00:00Z",
         "source": {"tool": "vllm-bench", "note": "driver 580"},
     },
+    "MedleyPolicy": {
+        "namespaceSelector": {"matchLabels": {"team": "a"}},
+        "limits": {
+            "maxPriority": "Normal",
+            "maxGpus": 64,
+            "maxCostPerHour": "250",
+            "maxServices": 20,
+            "maxReplicas": 32,
+            "allowedWindows": ["1m", "5m", "15m"],
+            "gateways": [{"namespace": "platform", "name": "edge"}],
+            "modelSources": ["hf://meta-llama/"],
+        },
+    },
 }
 
 # Fields that exclude others of the full object, by path: what is changed of it to make room for them.
@@ -196,6 +210,7 @@ DISTINCT: Mapping[str, Callable[[int], Any]] = {
     "spec.pod.annotations": lambda i: (f"key{i}", "x"),
     "spec.pod.labels": lambda i: (f"key{i}", "x"),
     "spec.pod.podAntiAffinity[].matchLabels": lambda i: (f"key{i}", "x"),
+    "spec.namespaceSelector.matchLabels": lambda i: (f"key{i}", "x"),
 }
 
 _DURATION = (["50ms", "1.5m", "24h"], ["50", "1d", "-1s", "1 s", "s"])
@@ -274,6 +289,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("LLMService", "spec.scaling.burstHeadroom"): (["0", "1.25", "99.999"], ["-1", "100", "1e1", ".5", "1.", "0.1234"]),
     ("LLMService", "spec.budget.maxCostPerHour"): (["0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"]),
     ("LLMService", "spec.routing.gatewayRef.name"): _SUBDOMAIN,
+    ("LLMService", "spec.routing.gatewayRef.namespace"): _LABEL,
     ("LLMService", "spec.drain.preStop"): _SHORT_DURATION,
     ("LLMService", "spec.drain.timeout"): _SHORT_DURATION,
     ("GPUPool", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
@@ -336,6 +352,15 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("ModelProfile", "spec.measuredAt"): (
         ["2026-11-27T13:00:00Z", "2026-01-31T23:59:59Z"],
         ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
+    ),
+    ("MedleyPolicy", "spec.namespaceSelector.matchLabels{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
+    ("MedleyPolicy", "spec.limits.maxCostPerHour"): _DECIMAL,
+    ("MedleyPolicy", "spec.limits.allowedWindows[]"): (["300s", "1h", "0.5m"], ["5", "1d"]),
+    ("MedleyPolicy", "spec.limits.gateways[].namespace"): _LABEL,
+    ("MedleyPolicy", "spec.limits.gateways[].name"): _SUBDOMAIN,
+    ("MedleyPolicy", "spec.limits.modelSources[]"): (
+        ["hf://meta-llama", "hf://meta-llama/", "pvc://", "s3://bucket/a_b.c-d"],
+        ["meta-llama", "hf:/a", "HF://a", "hf://a b", "hf://a*", "://a"],
     ),
 }
 
@@ -534,6 +559,17 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
                 "kueue.x-k8s.io/queue-name",
             )
         ],
+    ),
+    ("MedleyPolicy", "spec.namespaceSelector.matchLabels", "each key must match"): (
+        [{"spec.namespaceSelector.matchLabels": {"a.b/c_D": "x", "plain": "y"}}],
+        [
+            {"spec.namespaceSelector.matchLabels": {"-a": "x"}},
+            {"spec.namespaceSelector.matchLabels": {"a/b/c": "x"}},
+        ],
+    ),
+    ("MedleyPolicy", "spec.limits", "each of allowedWindows must be one of 30s, 1m, 5m, 15m, 1h"): (
+        [{"spec.limits.allowedWindows": ["30s", "60s", "1h"]}, {"spec.limits.allowedWindows": REMOVED}],
+        [{"spec.limits.allowedWindows": ["5m", "29.999s"]}, {"spec.limits.allowedWindows": ["2m"]}],
     ),
     ("GPUPool", "spec.nodeSelector", "each key must match"): (
         [{"spec.nodeSelector": {"a.b/c_D": "x", "plain": "y"}}],

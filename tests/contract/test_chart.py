@@ -305,13 +305,14 @@ MAY: dict[str, list[str]] = {
     "httproutes.gateway.networking.k8s.io": ALL,
     "gateways.gateway.networking.k8s.io": READ,
     "nodes": READ,
+    "namespaces": READ,
     "pods": [*READ, "patch"],
     "horizontalpodautoscalers.autoscaling": READ,
     "events.events.k8s.io": ["create"],
     **{
         name: []
         for name in (
-            *("secrets", "configmaps", "serviceaccounts", "namespaces", "nodes/status", "pods/exec"),
+            *("secrets", "configmaps", "serviceaccounts", "nodes/status", "pods/exec"),
             *("statefulsets.apps", "daemonsets.apps", "replicasets.apps", "deployments.apps/scale", "events"),
             *("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io"),
             *("customresourcedefinitions.apiextensions.k8s.io", "services/proxy", "persistentvolumeclaims"),

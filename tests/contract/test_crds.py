@@ -25,6 +25,8 @@ from medley_operator.api.v1alpha1 import (
     LLMService,
     LLMServiceStatus,
     LoadStatus,
+    MedleyPolicy,
+    MedleyPolicyStatus,
     ModelProfile,
     ModelProfileStatus,
     ObservedModel,
@@ -56,11 +58,12 @@ pytestmark = pytest.mark.contract
 
 ALL_LEAVES = [leaf for kind in KIND for leaf in leaves(kind)]
 BOUNDS = [leaf for leaf in ALL_LEAVES if leaf.keyword not in ("pattern", RULES_KEY)]
-MODELS: dict[str, type[LLMService] | type[GPUPool] | type[RuntimeProfile] | type[ModelProfile]] = {
+MODELS: dict[str, type[LLMService] | type[GPUPool] | type[RuntimeProfile] | type[ModelProfile] | type[MedleyPolicy]] = {
     "LLMService": LLMService,
     "GPUPool": GPUPool,
     "RuntimeProfile": RuntimeProfile,
     "ModelProfile": ModelProfile,
+    "MedleyPolicy": MedleyPolicy,
 }
 CONDITION = Condition(
     type="Ready", status="True", reason="Serving", message="1 of 1", last_transition_time="2026-01-01T00:00:00Z"
@@ -113,6 +116,7 @@ STATUSES: dict[str, ObservedModel] = {
         points_refused=1,
         conditions=[CONDITION],
     ),
+    "MedleyPolicy": MedleyPolicyStatus(observed_generation=1, namespaces=2, services=5, conditions=[CONDITION]),
 }
 
 
@@ -252,6 +256,7 @@ def test_every_field_is_set_in_the_full_objects() -> None:
         ("GPUPool", {"spec.capacity.gpus": 1}, "spec.capacity.gpus"),
         ("RuntimeProfile", {"spec.hostPath": "/"}, "spec.hostPath"),
         ("ModelProfile", {"spec.stepFactor": {}}, "spec.stepFactor"),
+        ("MedleyPolicy", {"spec.limits.maxGpu": 1}, "spec.limits.maxGpu"),
     ],
 )
 def test_unknown_field_is_refused(crds: Api, kind: str, change: dict[str, Any], field: str) -> None:
@@ -301,7 +306,7 @@ def test_short_names_category_and_columns(crds: Api) -> None:
     for name, spec in FULL.items():
         create(crds, obj(name, spec, name="shown"), dry_run=False)
     try:
-        listed = crds.kubectl("get", "llms,gpool,rtp,mprof", "-n", "default", "-o", "wide")
+        listed = crds.kubectl("get", "llms,gpool,rtp,mprof,mpol", "-n", "default", "-o", "wide")
         for kind in KINDS:
             assert f"{kind.kind.lower()}.{GROUP}/shown" in listed
             for column in kind.columns:

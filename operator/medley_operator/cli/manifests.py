@@ -15,7 +15,15 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from medley_operator.api.v1alpha1 import API_VERSION, GROUP, GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import (
+    API_VERSION,
+    GROUP,
+    GPUPool,
+    LLMService,
+    MedleyPolicy,
+    ModelProfile,
+    RuntimeProfile,
+)
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.schema_faults import faults_of
 
@@ -32,12 +40,15 @@ class BadManifest(BadInput):
 
 @dataclass(slots=True)
 class Objects:
-    """The objects that were read: our kinds, and the names of all other objects."""
+    """The objects that were read: our kinds, labels of Namespaces, and the names of all other objects."""
 
     services: list[LLMService] = field(default_factory=list)
     pools: list[GPUPool] = field(default_factory=list)
     profiles: list[RuntimeProfile] = field(default_factory=list)
     model_profiles: list[ModelProfile] = field(default_factory=list)
+    policies: list[MedleyPolicy] = field(default_factory=list)
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Labels by the name of a Namespace."""
     skipped: list[str] = field(default_factory=list)
 
 
@@ -50,6 +61,9 @@ def read_objects(sources: Sequence[str]) -> Objects:
         if name in seen and document["kind"] in _KINDS:
             raise BadManifest.whole(source, f"{name} is also in {seen[name]}; keep one of them")
         seen[name] = source
+        if (document["kind"], document.get("apiVersion")) == ("Namespace", "v1"):
+            objects.namespaces[document["metadata"]["name"]] = _labels(document)
+            continue
         if document["kind"] not in _KINDS or not str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
             objects.skipped.append(name)
             continue
@@ -62,6 +76,7 @@ _KINDS: Mapping[str, tuple[type[BaseModel], bool]] = {
     "GPUPool": (GPUPool, False),
     "RuntimeProfile": (RuntimeProfile, False),
     "ModelProfile": (ModelProfile, False),
+    "MedleyPolicy": (MedleyPolicy, False),
 }
 
 
@@ -72,10 +87,17 @@ def _add(objects: Objects, source: str, name: str, document: dict[str, Any]) -> 
         objects.services.append(_parse(LLMService, source, name, document, namespaced=True))
     elif document["kind"] == "GPUPool":
         objects.pools.append(_parse(GPUPool, source, name, document, namespaced=False))
+    elif document["kind"] == "MedleyPolicy":
+        objects.policies.append(_parse(MedleyPolicy, source, name, document, namespaced=False))
     elif document["kind"] == "ModelProfile":
         objects.model_profiles.append(_parse(ModelProfile, source, name, document, namespaced=False))
     else:
         objects.profiles.append(_parse(RuntimeProfile, source, name, document, namespaced=False))
+
+
+def _labels(document: dict[str, Any]) -> dict[str, str]:
+    labels = document["metadata"].get("labels")
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _parse(model: type[Model], source: str, name: str, document: dict[str, Any], *, namespaced: bool) -> Model:

@@ -95,6 +95,8 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
         observations={},
         model_profiles=tuple(objects.model_profiles),
         unreadable={POD: "there is no cluster"},
+        policies=tuple(objects.policies),
+        namespaces=objects.namespaces,
     )
     return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 

@@ -24,7 +24,7 @@ from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.drift import drift_of
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.rollout.httproute import is_accepted, observed_weights
+from medley_operator.domain.rollout.httproute import gateway_of, is_accepted, observed_weights
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.preconditions import permitted
 from medley_operator.domain.rollout.service import service_names
@@ -266,18 +266,17 @@ def _writes(
 
 def _accepted_weights(this: ServiceRound, route: Manifest | None) -> dict[str, int] | None:
     service = this.candidate.service
-    gateway = service.spec.routing.gateway_ref
+    gateway = gateway_of(service)
     if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE or gateway is None or route is None:
         return None
-    if not is_accepted(route, gateway=gateway.name):
+    if not is_accepted(route, gateway=gateway):
         return None
     return observed_weights(route, names=service_names(this.candidate, this.running))
 
 
 def _can_route(service: LLMService, view: ActuatorView) -> bool:
     """Whether a route could carry requests at all: no step waits for a Gateway that does not exist."""
-    gateway = service.spec.routing.gateway_ref
-    return gateway is not None and (service.metadata.namespace, gateway.name) in (view.gateways or frozenset())
+    return gateway_of(service) in (view.gateways or frozenset())
 
 
 def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Decision:

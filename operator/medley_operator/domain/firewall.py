@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.printable import printable
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectFault, ObjectKey
 from medley_planner.refusal import Refusal
@@ -53,7 +53,9 @@ class Firewall:
         return tuple(self._faults.values())
 
 
-def unreadable(item: LLMService | GPUPool | RuntimeProfile | ModelProfile, fault: ObjectFault) -> InvalidObject:
+def unreadable(
+    item: LLMService | GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy, fault: ObjectFault
+) -> InvalidObject:
     """The object as one that cannot be read. Its refusal is worded as its status has it already, since what is raised
     may hold figures that move."""
     metadata, refusal = item.metadata, fault.refusal

@@ -14,6 +14,7 @@ from medley_operator.api.v1alpha1 import ActingMode, GPUPool
 from medley_operator.domain.cluster.places import planner_places
 from medley_operator.domain.cluster.pools import planner_pool
 from medley_operator.domain.load.headroom import utilisation_limit
+from medley_operator.domain.quotas import drawing, held_by_namespace, quota_of
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
@@ -21,10 +22,10 @@ from medley_operator.domain.values.candidates import (
 )
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.stock import Holder, Ledger, ReplicaSizes
+from medley_operator.domain.values.stock import Holder, Ledger, ReplicaSizes, Workload
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
-from medley_planner.model import Pool, PowerDomain, Priority, Problem, RoutingMode, Service, Variant
+from medley_planner.model import Pool, PowerDomain, Priority, Problem, Quota, RoutingMode, Service, Variant
 from medley_planner.variants import Replica
 
 HORIZON_SECONDS = 360.0
@@ -70,12 +71,41 @@ def planner_problem(
         for state, pool in zip(pools, found, strict=True)
         if pool.node_gpus is None and pool.node_price is None
     }
+    quotas = namespace_quotas(candidates, pools, ledger, planned=keys)
     return Problem(
-        services=tuple(_bounded(planner_service(candidate), unpacked) for candidate in planned),
+        services=tuple(drawing(_bounded(planner_service(each), unpacked), each.bounds) for each in planned),
         pools=tuple(found),
         power_domains=power_domains(pools, ledger=ledger, planned=keys, reserved=reserved),
         horizon_seconds=HORIZON_SECONDS,
+        quotas=quotas,
     )
+
+
+def namespace_quotas(
+    candidates: Sequence[ServiceCandidate],
+    pools: Sequence[PoolState],
+    ledger: Ledger,
+    *,
+    planned: Collection[ServiceKey],
+) -> tuple[Quota, ...]:
+    """A quota for each namespace that has a limit on GPUs or money, of what is left of it. `planned`: the services of
+    the problem."""
+    inside: dict[str, list[ServiceCandidate]] = {}
+    for candidate in candidates:
+        if candidate.bounds.limits_what_is_planned:
+            inside.setdefault(candidate.key.namespace, []).append(candidate)
+    if not inside:
+        return ()
+    held = held_by_namespace(ledger, except_services=planned)
+    asked: dict[str, list[Workload]] = {}
+    for workload in ledger.workloads:
+        asked.setdefault(workload.holder.service.namespace, []).append(workload)
+    quotas: list[Quota] = []
+    for namespace, own in sorted(inside.items()):
+        of_namespace = replace(ledger, workloads=tuple(asked.get(namespace, ())))
+        kept = reserved_replicas(own, of_namespace, planned=planned)
+        quotas.append(quota_of(own[0].bounds, held.get(namespace, {}), kept, pools))
+    return tuple(quotas)
 
 
 def _bounded(service: Service, unpacked: Mapping[str, PoolState]) -> Service:
@@ -101,16 +131,30 @@ def planner_service(candidate: ServiceCandidate) -> Service:
         variants=tuple(variant.variant for variant in candidate.variants),
         routing=RoutingMode(spec.routing.effective_mode().value),
         min_replicas=scaling.min_replicas,
-        max_replicas=scaling.max_replicas,
+        max_replicas=candidate.bounds.replicas(scaling.max_replicas),
         utilisation_limit=utilisation_limit(scaling.headroom_percent, candidate.choice.demand.size_source),
         staffing_beta=scaling.staffing_beta,
-        priority=Priority(spec.priority.value),
+        priority=Priority(candidate.bounds.priority(spec.priority).value),
         max_cost_per_hour=budget.max_cost_per_hour_usd,
         spot_max_share=budget.spot_max_percent / 100.0,
         on_demand_min_replicas=budget.on_demand_min_replicas,
         zone_spread=scaling.zone_spread,
         n_plus_one=scaling.tolerate_replica_loss,
+        held_rps=held_rps(candidate),
     )
+
+
+def held_rps(candidate: ServiceCandidate) -> float:
+    """The rate that the plan in force serves, read from the status: others of the same priority grow around it."""
+    status = candidate.service.status
+    if status.load is None or status.plan is None or not candidate.last_replicas:
+        return 0.0
+    if status.plan.replicas is not None:
+        # The plan that the status shows is not in force.
+        capacity = sum(row.desired * row.replica_rps for row in status.variants)
+        return max(0.0, min(status.load.rate_rps, capacity))
+    unserved = sum(row.rate_rps for row in status.plan.unserved)
+    return max(0.0, status.load.rate_rps - unserved)
 
 
 def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subject]:

@@ -17,11 +17,9 @@ from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.children import by_owner, ready_replicas
 from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.pools import planner_pool, pool_state
-from medley_operator.domain.cluster.start_failures import (
-    pods_of_services,
-    start_failures,
-)
+from medley_operator.domain.cluster.start_failures import pods_of_services, start_failures
 from medley_operator.domain.cluster.startup import lead_times
 from medley_operator.domain.engine.arguments import speed_digest, user_flags
 from medley_operator.domain.firewall import Firewall, guarded
@@ -36,22 +34,12 @@ from medley_operator.domain.planner_input import (
 from medley_operator.domain.rollout.modes import desired_of, paused
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import KnownSpeeds, known_speeds
-from medley_operator.domain.values.candidates import (
-    Disposition,
-    PoolState,
-    Prepared,
-    ServiceCandidate,
-)
+from medley_operator.domain.values.bounds import NamespaceBounds
+from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.labels import NODE
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import (
-    FleetMemory,
-    ObjectFault,
-    ObjectKey,
-    ServiceMemory,
-    Snapshot,
-)
+from medley_operator.domain.values.snapshot import FleetMemory, ObjectFault, ObjectKey, ServiceMemory, Snapshot
 from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import PodView
 from medley_operator.domain.variants.choose import choose_variants, startable
@@ -89,6 +77,8 @@ def prepare(
     speeds = known_speeds(snapshot, profiles, derates, wall)
     estimate = Speed(derate=derates.estimated)
     leads = lead_times(snapshot, memory.leads)
+    given = Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
+    bounds = bounds_by_namespace(snapshot.services, given, wall)
     owned = by_owner(snapshot.view)
     pods_by_service = pods_of_services(snapshot.pods)
 
@@ -104,6 +94,7 @@ def prepare(
             leads=leads,
             pods=pods_by_service.get(ServiceKey.of(service), ()),
             mode=effective_mode(fleet_mode, service.spec.scaling.mode) if fleet_mode else ActingMode.AUTO,
+            bounds=bounds[service.metadata.namespace],
         )
 
     candidates = tuple(
@@ -111,6 +102,7 @@ def prepare(
             service,
             wall.guard(ObjectKey.of("LLMService", service.metadata), partial(made, service)),
             memory.services.get(ServiceKey.of(service)),
+            bounds[service.metadata.namespace],
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
@@ -129,13 +121,15 @@ def prepare(
 
 
 def _or_refused(
-    service: LLMService, found: ServiceCandidate | ObjectFault, known: ServiceMemory | None
+    service: LLMService, found: ServiceCandidate | ObjectFault, known: ServiceMemory | None, bounds: NamespaceBounds
 ) -> ServiceCandidate:
     """A service that raised is rejected; what it runs, and what is remembered of it, stays as it is."""
     if not isinstance(found, ObjectFault):
         return found
     same = known if known is not None and known.uid == service.metadata.uid else ServiceMemory(service.metadata.uid)
-    return ServiceCandidate(service=service, disposition=Disposition.REJECTED, refusal=found.refusal, memory=same)
+    return ServiceCandidate(
+        service=service, disposition=Disposition.REJECTED, refusal=found.refusal, memory=same, bounds=bounds
+    )
 
 
 def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> PoolState:
@@ -194,6 +188,7 @@ def _problems(
             each.service,
             wall.guard(ObjectKey.of("LLMService", each.service.metadata), partial(alone, each)),
             each.memory,
+            each.bounds,
         )
         for each in candidates
     )
@@ -229,6 +224,7 @@ def _candidate(
     leads: LeadTimes,
     pods: Sequence[PodView],
     mode: ActingMode,
+    bounds: NamespaceBounds,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
     by_name = {pool.metadata.name: pool for pool in snapshot.pools}
@@ -239,6 +235,7 @@ def _candidate(
         memory=memory,
         start_failures=start_failures(service, pods, by_name, now=snapshot.unix_seconds),
         mode=mode,
+        bounds=bounds,
     )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
@@ -253,6 +250,7 @@ def _candidate(
         speeds=speeds,
         estimate=estimate,
         leads=leads,
+        bounds=bounds,
         ready_replicas=ready_replicas,
     )
     refusal = first_refusal(CHECKS, given)

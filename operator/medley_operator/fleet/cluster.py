@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object
-from medley_operator.fleet.project import node_view, plain, pod_view
+from medley_operator.fleet.project import labels_of, node_view, plain, pod_view
 from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
@@ -26,13 +26,14 @@ from medley_operator.kube.resources import (
     BY_KIND,
     CHILDREN,
     GATEWAYS,
+    NAMESPACES,
     NODES,
     OWN,
     PODS,
     Resource,
 )
 
-OWN_MODELS = (LLMService, GPUPool, RuntimeProfile, ModelProfile)
+OWN_MODELS = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy)
 OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 NOT_SUCCEEDED = "status.phase!=Succeeded"
 """Jobs leave pods behind that hold nothing. Failed ones of ours say what is wrong, so that phase is left in."""
@@ -40,6 +41,7 @@ NOT_SUCCEEDED = "status.phase!=Succeeded"
 KINDS: tuple[FollowedKind[Any], ...] = (
     *(FollowedKind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
     FollowedKind(NODES, node_view),
+    FollowedKind(NAMESPACES, labels_of),
     FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
     *(FollowedKind(child, plain, label_selector=OURS) for child in CHILDREN),
     FollowedKind(GATEWAYS, plain),
@@ -58,6 +60,9 @@ class ClusterView:
     pools: tuple[GPUPool, ...] = ()
     profiles: tuple[RuntimeProfile, ...] = ()
     model_profiles: tuple[ModelProfile, ...] = ()
+    policies: tuple[MedleyPolicy, ...] = ()
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Labels by the namespace's name."""
     rejected: tuple[InvalidObject, ...] = ()
     """Objects of ours that do not parse."""
     nodes: tuple[NodeView, ...] = ()
@@ -113,6 +118,8 @@ class ClusterCache:
             pools=tuple(value for value in own if isinstance(value, GPUPool)),
             profiles=tuple(value for value in own if isinstance(value, RuntimeProfile)),
             model_profiles=tuple(value for value in own if isinstance(value, ModelProfile)),
+            policies=tuple(value for value in own if isinstance(value, MedleyPolicy)),
+            namespaces={key.name: labels for key, labels in self._reflectors[NAMESPACES].store.values.items()},
             rejected=tuple(value for value in own if isinstance(value, InvalidObject)),
             nodes=self._ordered(NODES),
             pods=self._ordered(PODS),

@@ -3,8 +3,8 @@
 What cannot be listed degrades what rests on it and nothing else: without nodes, pools have the stock that they declare;
 without Gateways, a route's own status says whether it is accepted; PodDisruptionBudgets, which a ClusterRole of an
 older chart does not grant, are left as they are; a kind of ours that is not installed is empty. But where services,
-pools, profiles, other children or pods cannot be listed the look is an error: a plan from half of them would take away
-what runs.
+pools, profiles, policies, other children or pods cannot be listed the look is an error: a plan from half of them would
+take away what runs, or give what nobody may have.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSource
+from medley_operator.domain.checks.policy import POLICY_CHECKS, PolicyInput
+from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.firewall import guarded
+from medley_operator.domain.rollout.httproute import gateway_of
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, Observation, Snapshot
+from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, ObjectKey, Observation, Snapshot
 from medley_operator.fleet.cluster import ClusterView
 from medley_operator.kube.errors import KubeError, NotFound
 from medley_operator.kube.resources import (
@@ -31,6 +36,7 @@ from medley_operator.kube.resources import (
     GPU_POOLS,
     HTTP_ROUTES,
     LLM_SERVICES,
+    MEDLEY_POLICIES,
     OWN,
     PODS,
     RUNTIME_PROFILES,
@@ -41,6 +47,7 @@ from medley_operator.metrics.history import Rates
 from medley_operator.metrics.lanes import asked_window
 from medley_operator.metrics.observe import ServiceQuery
 from medley_planner.capacity import Speed
+from medley_planner.refusal import first_refusal
 
 NO_PROMETHEUS = (
     "the operator has no Prometheus configured; start it with --prometheus-url (Helm: prometheus.url), or set "
@@ -48,7 +55,7 @@ NO_PROMETHEUS = (
 )
 
 
-NEEDED = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, DEPLOYMENTS, SERVICES, HTTP_ROUTES, PODS)
+NEEDED = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MEDLEY_POLICIES, DEPLOYMENTS, SERVICES, HTTP_ROUTES, PODS)
 """Kinds without which nothing may be decided, where the cluster has them."""
 
 
@@ -103,7 +110,7 @@ class Observer:
         await self.cluster.ready()
         view = self.cluster.view()
         unreadable = _unreadable(view)
-        queries = _queries(view.services)
+        queries = _queries(_allowed(view))
         asked_at = self.clock()
         # None of these raises; together they take as long as the slowest.
         async with asyncio.TaskGroup() as group:
@@ -120,6 +127,8 @@ class Observer:
             gateways=_gateways(view),
             observations=observations,
             model_profiles=view.model_profiles,
+            policies=view.policies,
+            namespaces=view.namespaces,
             at_seconds=self.clock(),
             unix_seconds=self.wall_clock(),
             pods=view.pods,
@@ -198,9 +207,21 @@ def _gateways(view: ClusterView) -> frozenset[tuple[str, str]] | None:
         return None
     seen = {(key.namespace, key.name) for key in view.gateways}
     if GATEWAYS in view.missing:
-        named = ((each.metadata.namespace, each.spec.routing.gateway_ref) for each in view.services)
-        seen |= {(namespace, reference.name) for namespace, reference in named if reference is not None}
+        seen |= {gateway for each in view.services if (gateway := gateway_of(each)) is not None}
     return frozenset(seen)
+
+
+def _allowed(view: ClusterView) -> list[LLMService]:
+    """Without those that their namespace's policies refuse: what is not planned costs Prometheus nothing."""
+    bounds = bounds_by_namespace(view.services, Policies(view.policies, view.namespaces, view.rejected))
+
+    def refused(service: LLMService) -> bool:
+        given = PolicyInput(service, bounds[service.metadata.namespace])
+        about = ObjectKey.of("LLMService", service.metadata)
+        # A check that raises refuses the service in `prepare` too.
+        return guarded(about, partial(first_refusal, POLICY_CHECKS, given)) is not None
+
+    return [service for service in view.services if not refused(service)]
 
 
 def _queries(services: Sequence[LLMService]) -> list[ServiceQuery]:

@@ -1,4 +1,4 @@
-"""Projections of nodes, pods and children: from what the API server returns to the little that decisions read.
+"""Projections of nodes, pods, namespaces and children: from what the API server returns to what decisions read.
 
 Pure. Ten thousand pods are kept at once, so that what many of them share is one object in memory. A field that cannot
 be read counts as absent: nodes and pods are anybody's, and none of them may stop a look.
@@ -41,6 +41,11 @@ def plain(manifest: Manifest) -> Manifest:
         if not entry.get("subresource")
     ]
     return manifest | {"metadata": {**metadata, **({"managedFields": managed} if managed else {})}}
+
+
+def labels_of(manifest: Manifest) -> Mapping[str, str]:
+    """Nothing but the labels."""
+    return _strings(manifest["metadata"].get("labels"))
 
 
 def node_view(node: Manifest) -> NodeView:

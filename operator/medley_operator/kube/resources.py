@@ -44,6 +44,7 @@ LLM_SERVICES = Resource(GROUP, VERSION, "LLMService", "llmservices", True)
 GPU_POOLS = Resource(GROUP, VERSION, "GPUPool", "gpupools", False)
 RUNTIME_PROFILES = Resource(GROUP, VERSION, "RuntimeProfile", "runtimeprofiles", False)
 MODEL_PROFILES = Resource(GROUP, VERSION, "ModelProfile", "modelprofiles", False)
+MEDLEY_POLICIES = Resource(GROUP, VERSION, "MedleyPolicy", "medleypolicies", False)
 NODES = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
@@ -54,19 +55,21 @@ AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizont
 """Only looked at, since one may scale a Deployment of ours. KEDA makes them too."""
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
 """The operator has one ConfigMap, its memory."""
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces", False)
+"""Only their labels are kept, by which policies select them."""
 PODS = Resource("", "v1", "Pod", "pods", True)
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 """The operator has one Lease, by which its replicas agree on the one that acts."""
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
-OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES)
+OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
 CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES)
 """Kinds that Medley makes; only those with its managed-by label are ever listed."""
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""
 
-_OTHERS = (NODES, GATEWAYS, AUTOSCALERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
+_OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
 BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}
 
 

@@ -142,7 +142,9 @@ def _step_saving(limit: LimitExplanation) -> float:
     return (limit.price_per_hour or 0.0) * limit.step
 
 
-_UNITS = {"Stock": "GPU", "Slots": "place", "Power": "W"}
+_UNITS = {"Stock": "GPU", "Slots": "place", "Power": "W", "QuotaGpus": "quota GPU", "QuotaCost": "$/h"}
+_AS_THEY_ARE = ("W", "$/h")
+"""Units without a plural."""
 
 
 def _unit(limit: LimitExplanation) -> str:
@@ -151,7 +153,7 @@ def _unit(limit: LimitExplanation) -> str:
 
 def limit_name(limit: LimitExplanation) -> str:
     unit = _unit(limit)
-    return f"{limit.name} ({unit if unit == 'W' else f'{unit}s'})"
+    return f"{limit.name} ({unit if unit in _AS_THEY_ARE else f'{unit}s'})"
 
 
 def limit_price(limit: LimitExplanation) -> str:
@@ -159,7 +161,7 @@ def limit_price(limit: LimitExplanation) -> str:
     unit = _unit(limit)
     if limit.price_per_hour is not None:
         return f"${limit.price_per_hour:.4g}/h for one more {unit} (in the relaxation)" if limit.price_per_hour else ""
-    step = f"{limit.step:g} more {unit}{'s' * (limit.step != 1 and unit != 'W')}"
+    step = f"{limit.step:g} more {unit}{'s' * (limit.step != 1 and unit not in _AS_THEY_ARE)}"
     if limit.step_served_rps:
         return f"{step}: {req_per_second(limit.step_served_rps)} more are served (planned again)"
     if limit.step_saving_per_hour is not None:

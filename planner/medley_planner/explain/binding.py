@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from medley_planner.explain.usage import fed_by, limit_uses, usable
+from medley_planner.explain.usage import drawing, limit_uses, usable
 from medley_planner.explain.values import OwnLimit
 from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem, Service, ServicePlan, Variant
 
@@ -17,10 +17,12 @@ SLACK = 1e-9
 
 
 def smallest_step(use: LimitUse, variants: Iterable[Variant]) -> float:
-    """The part of a limit that the smallest replica of variants in its pools takes (GPUs, places, watts); 0 if none
-    does."""
+    """The part of a limit that the smallest replica of variants that draw from it takes (GPUs, places, watts, US
+    dollars per hour); 0 if none does."""
     if use.kind is LimitKind.POWER:
         steps = [variant.watts for variant in variants if variant.watts > 0]
+    elif use.kind is LimitKind.QUOTA_COST:
+        steps = [variant.cost_per_hour for variant in variants]
     else:
         # A replica takes places of its own size and of all smaller ones.
         steps = [variant.gpus_per_replica / use.size for variant in variants if variant.gpus_per_replica >= use.size]
@@ -34,20 +36,14 @@ def binds(use: LimitUse, *, step: float) -> bool:
 
 def binding_limits(problem: Problem, planned: Plan) -> dict[str, tuple[LimitUse, ...]]:
     """The limits that leave no room for even the smallest replica that a service could have under them, by service."""
-    uses = [(use, _pools(problem, use)) for use in limit_uses(problem, planned)]
+    uses = [(use, drawing(problem, kind=use.kind, name=use.name)) for use in limit_uses(problem, planned)]
     result: dict[str, tuple[LimitUse, ...]] = {}
     for service in problem.services:
         variants = tuple(usable(service))
         result[service.name] = tuple(
-            use
-            for use, pools in uses
-            if binds(use, step=smallest_step(use, (each for each in variants if each.pool in pools)))
+            use for use, draws in uses if binds(use, step=smallest_step(use, filter(draws, variants)))
         )
     return result
-
-
-def _pools(problem: Problem, use: LimitUse) -> set[str]:
-    return fed_by(problem, use.name) if use.kind is LimitKind.POWER else {use.name}
 
 
 def own_limits(service: Service, planned: ServicePlan, pools: dict[str, Pool]) -> tuple[OwnLimit, ...]:

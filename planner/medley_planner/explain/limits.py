@@ -13,7 +13,7 @@ from medley_planner.explain.binding import SLACK, binds, smallest_step
 from medley_planner.explain.usage import limit_uses, users
 from medley_planner.explain.values import LimitExplanation, PriceSource
 from medley_planner.explain.whatif import WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
-from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem
+from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem, Quota
 
 
 def explain_limits(problem: Problem, planned: Plan, ask: WhatIf) -> tuple[LimitExplanation, ...]:
@@ -33,9 +33,21 @@ def raised(problem: Problem, entry: LimitExplanation) -> Problem:
             for domain in problem.power_domains
         )
         return replace(problem, power_domains=domains)
+    if entry.kind.of_quota:
+        return replace(problem, quotas=tuple(_widened(quota, entry) for quota in problem.quotas))
     gpus = round(entry.step * entry.size)
     pools = tuple(with_node(pool, gpus) if pool.name == entry.name else pool for pool in problem.pools)
     return replace(problem, pools=pools)
+
+
+def _widened(quota: Quota, entry: LimitExplanation) -> Quota:
+    if quota.name != entry.name:
+        return quota
+    if entry.kind is LimitKind.QUOTA_GPUS and quota.max_gpus is not None:
+        return replace(quota, max_gpus=quota.max_gpus + round(entry.step))
+    if entry.kind is LimitKind.QUOTA_COST and quota.max_cost_per_hour is not None:
+        return replace(quota, max_cost_per_hour=quota.max_cost_per_hour + entry.step)
+    return quota
 
 
 def with_node(pool: Pool, gpus: int, *, count: int = 1) -> Pool:

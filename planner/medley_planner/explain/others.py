@@ -1,8 +1,8 @@
 """One service of a plan examined alone, while all others stay as they are planned.
 
-Their replicas are taken off what is shared: GPUs off the stock, places off the nodes, watts off the budgets. Only on
-nodes that are paid for as wholes they must stay in the problem, as one service with fixed replicas, because who shares
-a node with whom decides what is bought.
+Their replicas are taken off what is shared: GPUs off the stock, places off the nodes, watts off the budgets, GPUs and
+money off the quotas. Only on nodes that are paid for as wholes they must stay in the problem, as one service with fixed
+replicas, because who shares a node with whom decides what is bought.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from medley_planner.model import (
     Priority,
     Problem,
     Provenance,
+    Quota,
     RoutingMode,
     Service,
     ServicePlan,
@@ -35,6 +36,8 @@ class _Replica:
     gpus: int
     cost_per_hour: float
     watts: float
+    quota: str
+    """Empty for none."""
 
 
 class OneService:
@@ -59,7 +62,11 @@ class OneService:
         stay, gone = self._others(name)
         taken: dict[str, Counter[int]] = {}
         watts: dict[str, float] = {}
+        gpus: Counter[str] = Counter()
+        costs: dict[str, float] = {}
         for replica, count in gone.items():
+            gpus[replica.quota] += replica.gpus * count
+            costs[replica.quota] = costs.get(replica.quota, 0.0) + replica.cost_per_hour * count
             taken.setdefault(replica.pool, Counter())[replica.gpus] += count
             for domain in above(self._pools[replica.pool].power_domain, self._parents):
                 watts[domain] = watts.get(domain, 0.0) + replica.watts * count
@@ -73,6 +80,10 @@ class OneService:
             power_domains=tuple(
                 replace(domain, budget_watts=max(0.0, domain.budget_watts - watts.get(domain.name, 0.0)))
                 for domain in self._problem.power_domains
+            ),
+            quotas=tuple(
+                _rest(quota, gpus=gpus[quota.name], cost_per_hour=costs.get(quota.name, 0.0))
+                for quota in self._problem.quotas
             ),
         )
 
@@ -135,13 +146,24 @@ def _left(pool: Pool, taken: Mapping[int, int], sizes: set[int]) -> Pool:
     )
 
 
+def _rest(quota: Quota, *, gpus: int, cost_per_hour: float) -> Quota:
+    most, budget = quota.max_gpus, quota.max_cost_per_hour
+    return replace(
+        quota,
+        max_gpus=max(0, most - gpus) if most is not None else None,
+        max_cost_per_hour=max(0.0, budget - cost_per_hour) if budget is not None else None,
+    )
+
+
 def _used(service: Service, planned: ServicePlan) -> dict[_Replica, int]:
     counts: Counter[_Replica] = Counter()
     replicas = planned.replicas()
     for variant in service.variants:
         count = replicas.get(variant.name, 0)
         if count > 0:
-            kind = _Replica(variant.pool, variant.gpus_per_replica, variant.cost_per_hour, variant.watts)
+            kind = _Replica(
+                variant.pool, variant.gpus_per_replica, variant.cost_per_hour, variant.watts, variant.quota or ""
+            )
             counts[kind] += count
     return counts
 
@@ -161,6 +183,7 @@ def _placeholder(name: str, replicas: Mapping[_Replica, int]) -> Service:
             max_replicas=count,
             watts=kind.watts,
             current_replicas=count,
+            quota=kind.quota or None,
         )
         for index, (kind, count) in enumerate(sorted(replicas.items()))
     )

@@ -1,4 +1,4 @@
-"""How far a plan uses what is shared: GPUs, places on nodes and watts, counted from its replicas.
+"""How far a plan uses what is shared: GPUs, places on nodes, watts and quotas, counted from its replicas.
 
 A plan may contain this itself (`Plan.limits`); what it does not contain is counted here, without a price.
 """
@@ -6,9 +6,9 @@ A plan may contain this itself (`Plan.limits`); what it does not contain is coun
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from medley_planner.model import LimitKind, LimitUse, Plan, Pool, PowerDomain, Problem, Service, Variant
+from medley_planner.model import LimitKind, LimitUse, Plan, Pool, PowerDomain, Problem, Quota, Service, Variant
 
 
 def limit_uses(problem: Problem, planned: Plan) -> tuple[LimitUse, ...]:
@@ -19,9 +19,17 @@ def limit_uses(problem: Problem, planned: Plan) -> tuple[LimitUse, ...]:
 
 
 def users(problem: Problem, *, kind: LimitKind, name: str) -> tuple[Variant, ...]:
-    """The variants that could use a limit: those in its pools that may have a replica and serve something."""
-    pools = {name} if kind is not LimitKind.POWER else fed_by(problem, name)
-    return tuple(variant for service in problem.services for variant in usable(service) if variant.pool in pools)
+    """The variants that could use a limit: those that draw from it, may have a replica and serve something."""
+    draws = drawing(problem, kind=kind, name=name)
+    return tuple(variant for service in problem.services for variant in usable(service) if draws(variant))
+
+
+def drawing(problem: Problem, *, kind: LimitKind, name: str) -> Callable[[Variant], bool]:
+    """Whether a replica of the variant takes of the limit: by its pool, or by its quota."""
+    if kind.of_quota:
+        return lambda variant: variant.quota == name
+    pools = fed_by(problem, name) if kind is LimitKind.POWER else {name}
+    return lambda variant: variant.pool in pools
 
 
 def fed_by(problem: Problem, domain: str) -> set[str]:
@@ -82,6 +90,8 @@ def _count(problem: Problem, planned: Plan) -> Iterator[LimitUse]:
         yield from _slots(problem, pool, replicas)
     for domain in problem.power_domains:
         yield _power(problem, planned, domain)
+    for quota in problem.quotas:
+        yield from _of_quota(quota, [each for found in by_pool.values() for each in found])
 
 
 def _slots(problem: Problem, pool: Pool, replicas: list[tuple[Variant, int]]) -> Iterator[LimitUse]:
@@ -100,3 +110,12 @@ def _slots(problem: Problem, pool: Pool, replicas: list[tuple[Variant, int]]) ->
 
 def _power(problem: Problem, planned: Plan, domain: PowerDomain) -> LimitUse:
     return LimitUse(LimitKind.POWER, domain.name, 1, watts_used(problem, planned, domain.name), domain.budget_watts)
+
+
+def _of_quota(quota: Quota, replicas: list[tuple[Variant, int]]) -> Iterator[LimitUse]:
+    own = [(variant, count) for variant, count in replicas if variant.quota == quota.name]
+    if quota.max_gpus is not None:
+        yield LimitUse(LimitKind.QUOTA_GPUS, quota.name, 1, float(gpus_used(own)), float(quota.max_gpus))
+    if quota.max_cost_per_hour is not None:
+        cost_per_hour = math.fsum(variant.cost_per_hour * count for variant, count in own)
+        yield LimitUse(LimitKind.QUOTA_COST, quota.name, 1, cost_per_hour, quota.max_cost_per_hour)

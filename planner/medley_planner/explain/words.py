@@ -18,6 +18,7 @@ _REASONS = {
     UnservedReason.BUDGET: "the service's budget is too small",
     UnservedReason.SPOT_SHARE: "the limits on spot GPUs do not allow it",
     UnservedReason.ZONE_SPREAD: "its pool is in one zone, but the service needs two",
+    UnservedReason.QUOTA: "the quota is too small",
     UnservedReason.MAX_REPLICAS: "it takes more replicas than the maximum",
 }
 

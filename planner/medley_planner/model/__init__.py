@@ -18,7 +18,17 @@ from medley_planner.model.plan import (
     UnservedReason,
     VariantPlan,
 )
-from medley_planner.model.problem import NodePrice, Pool, PowerDomain, Priority, Problem, Provenance, Service, Variant
+from medley_planner.model.problem import (
+    NodePrice,
+    Pool,
+    PowerDomain,
+    Priority,
+    Problem,
+    Provenance,
+    Quota,
+    Service,
+    Variant,
+)
 from medley_planner.model.routing import RoutingMode, Sees
 
 __all__ = [
@@ -35,6 +45,7 @@ __all__ = [
     "Priority",
     "Problem",
     "Provenance",
+    "Quota",
     "RoutingMode",
     "Sees",
     "Service",

@@ -41,13 +41,15 @@ class UnservedReason(StrEnum):
     """The service needs two zones, and there is only one."""
     MAX_REPLICAS = "MaxReplicas"
     """The replica limits of the service or of its variants bind."""
+    QUOTA = "Quota"
+    """A quota that the service shares with others binds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
     """Demand left out: `rate_rps` of bucket `bucket` (its index in the demand), and why.
 
-    `limits` names the shared limits that bind (pools, power domains), where there are any.
+    `limits` names the shared limits that bind (pools, power domains, quotas), where there are any.
     """
 
     bucket: int
@@ -122,15 +124,24 @@ class LimitKind(StrEnum):
     """Places for `size` GPUs on one node of a pool."""
     POWER = "Power"
     """Watts of a power domain."""
+    QUOTA_GPUS = "QuotaGpus"
+    """GPUs of a quota."""
+    QUOTA_COST = "QuotaCost"
+    """US dollars per hour of a quota."""
+
+    @property
+    def of_quota(self) -> bool:
+        return self in (LimitKind.QUOTA_GPUS, LimitKind.QUOTA_COST)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
     """How far a shared limit is used, and its price.
 
-    `name` is the pool's or the domain's, `size` the GPUs of one place (1 but for `SLOTS`), `used` and `limit` in GPUs,
-    places or watts. `shadow_price_per_hour` is what one more of it would save in US dollars per hour, in the relaxation
-    whose bound the plan proves; None where no relaxation was solved, 0 where it does not bind.
+    `name` is the pool's, the domain's or the quota's, `size` the GPUs of one place (1 but for `SLOTS`), `used` and
+    `limit` in GPUs, places, watts or US dollars per hour. `shadow_price_per_hour` is what one more of it would save in
+    US dollars per hour, in the relaxation whose bound the plan proves; None where no relaxation was solved, 0 where it
+    does not bind.
     """
 
     kind: LimitKind

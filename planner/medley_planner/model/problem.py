@@ -35,7 +35,8 @@ class Variant:
     0 where it cannot serve such a request within the targets at any rate. It is final: already derated.
     `cost_per_hour` of a replica in a pool that is paid by the node is its part of the node's price, by GPUs.
     `watts` is what one replica draws at its limit. `current_replicas` run or are starting now; each one beyond them
-    costs `cost_per_hour` x `startup_seconds` / the problem's `horizon_seconds` on top.
+    costs `cost_per_hour` x `startup_seconds` / the problem's `horizon_seconds` on top. Its replicas count against the
+    `quota` of that name; None: against none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Variant:
     watts: float = 0.0
     startup_seconds: float = 0.0
     current_replicas: int = 0
+    quota: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Service:
     `spot_max_share` is the largest part of the replicas in pools of spot GPUs, `on_demand_min_replicas` the fewest in
     others. `zone_spread`: two or more replicas must not all depend on one zone. `n_plus_one`: all demand that is
     planned is still served when any one replica is lost (where the router sees sizes: each variant in use carries its
-    part with one replica less).
+    part with one replica less). `held_rps`: the part of the demand that is served before what others of the same
+    priority ask beyond theirs, as that of a plan that is in force.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Service:
     on_demand_min_replicas: int = 0
     zone_spread: bool = False
     n_plus_one: bool = False
+    held_rps: float = 0.0
 
     @property
     def counts_replicas(self) -> bool:
@@ -124,8 +128,21 @@ class PowerDomain:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """The most that all replicas of variants of this quota may take together, over all pools; None: no limit.
+
+    `max_cost_per_hour` is compared with the sum of replicas x `cost_per_hour`: idle parts of whole nodes are nobody's.
+    """
+
+    name: str
+    max_gpus: int | None = None
+    max_cost_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """All services that are planned together and what they share. Each variant's pool is in `pools`.
+    """All services that are planned together and what they share. Each variant's pool is in `pools`, its quota in
+    `quotas`.
 
     `horizon_seconds` is how long a replica is assumed to stay; its start-up time is divided by it. Where any replica
     runs, the plan that starts and stops the fewest replicas is taken among those that cost at most the part
@@ -137,3 +154,4 @@ class Problem:
     power_domains: tuple[PowerDomain, ...] = ()
     horizon_seconds: float = 3600.0
     steady_within: float = 0.001
+    quotas: tuple[Quota, ...] = ()

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.pools import pool_state
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import POD, key_of
@@ -42,6 +43,8 @@ def service(
     status: Mapping[str, Any] | None = None,
     generation: int = 1,
     deleting: bool = False,
+    namespace: str = NAMESPACE,
+    created: str = "",
 ) -> LLMService:
     body: dict[str, Any] = {
         "model": {"uri": LLAMA},
@@ -51,9 +54,10 @@ def service(
     body.update(spec or {})
     metadata: dict[str, Any] = {
         "name": name,
-        "namespace": NAMESPACE,
+        "namespace": namespace,
         "uid": f"uid-{name}",
         "generation": generation,
+        "creationTimestamp": created,
     }
     if deleting:
         metadata["deletionTimestamp"] = NOW
@@ -108,6 +112,15 @@ def model_profile(name: str = "measured", **spec: Any) -> ModelProfile:
     )
 
 
+def policy(name: str = "tenants", *, labels: Mapping[str, str] | None = None, **limits: Any) -> MedleyPolicy:
+    """A MedleyPolicy for all namespaces, or for those with the labels."""
+    spec: dict[str, Any] = {"limits": limits}
+    if labels is not None:
+        spec["namespaceSelector"] = {"matchLabels": dict(labels)}
+    metadata = {"name": name, "uid": f"uid-policy-{name}", "generation": 1}
+    return MedleyPolicy.model_validate({"metadata": metadata, "spec": spec})
+
+
 def node(name: str, *, pool_name: str, gpus: int = 4, resource: str = "nvidia.com/gpu") -> NodeView:
     return NodeView(name=name, labels={"gpu": pool_name}, allocatable={resource: gpus})
 
@@ -142,6 +155,8 @@ def snapshot(
     rejected: Iterable[InvalidObject] = (),
     measured: Iterable[ModelProfile] = (),
     pods: Iterable[PodView] | None = None,
+    policies: Iterable[MedleyPolicy] = (),
+    namespaces: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Snapshot:
     """`pods` None: they cannot be listed."""
     return Snapshot(
@@ -156,6 +171,8 @@ def snapshot(
         model_profiles=tuple(measured),
         pods=tuple(pods or ()),
         unreadable={} if pods is not None else {POD: "pods are forbidden"},
+        policies=tuple(policies),
+        namespaces=dict(namespaces or {}),
     )
 
 
@@ -180,6 +197,9 @@ def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> Ser
         "speeds": {},
         "estimate": ESTIMATE,
         "leads": LeadTimes(),
+        "bounds": bounds_by_namespace(
+            snapshot.services, Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
+        )[service.metadata.namespace],
         **fields,
     }
     return ServiceInput(service=service, snapshot=snapshot, **given)
@@ -219,6 +239,7 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool | None = Tr
         ),
         children=children,
         model_profiles=tuple(fresh("ModelProfile", item) for item in before.model_profiles),
+        policies=tuple(fresh("MedleyPolicy", item) for item in before.policies),
     )
 
 

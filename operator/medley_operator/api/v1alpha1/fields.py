@@ -131,6 +131,11 @@ AbsolutePath = Annotated[
     Field(pattern=rf"^(/{_PATH_WORD})+$", max_length=256),
     written_as("an absolute path, with no part that starts with a dot"),
 ]
+UriPrefix = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9]*://[A-Za-z0-9._/-]*$", max_length=256),
+    written_as("the beginning of a model's address, such as hf://meta-llama"),
+]
 Timestamp = Annotated[
     str,
     Field(

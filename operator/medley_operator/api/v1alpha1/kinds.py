@@ -1,4 +1,4 @@
-"""The four kinds: the objects as the operator reads them, and their names, scope and columns for the API server."""
+"""The five kinds: the objects as the operator reads them, and their names, scope and columns for the API server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from medley_operator.api.v1alpha1.fields import (
     SERVICE_NAME_PATTERN,
 )
 from medley_operator.api.v1alpha1.model_profile import ModelProfileSpec
+from medley_operator.api.v1alpha1.policy import MedleyPolicySpec
 from medley_operator.api.v1alpha1.pool import GPUPoolSpec
 from medley_operator.api.v1alpha1.profile import RuntimeProfileSpec
 from medley_operator.api.v1alpha1.service import LLMServiceSpec
 from medley_operator.api.v1alpha1.status import (
     GPUPoolStatus,
     LLMServiceStatus,
+    MedleyPolicyStatus,
     ModelProfileStatus,
     RuntimeProfileStatus,
 )
@@ -46,6 +48,7 @@ class ObjectMeta(ObservedModel):
     namespace: str = ""
     uid: str = ""
     generation: int = 0
+    creation_timestamp: str = ""
     deletion_timestamp: str | None = None
     annotations: Annotated[dict[str, str], BeforeValidator(_approval_only)] = Field(default_factory=dict)
     """Those by which a person approves a plan; all others are left out."""
@@ -111,6 +114,14 @@ class ModelProfile(ObservedModel):
     metadata: ObjectMeta
     spec: ModelProfileSpec
     status: ModelProfileStatus = Field(default_factory=ModelProfileStatus)
+
+
+class MedleyPolicy(ObservedModel):
+    """The bounds of what LLMServices of some namespaces may ask for."""
+
+    metadata: ObjectMeta
+    spec: MedleyPolicySpec
+    status: MedleyPolicyStatus = Field(default_factory=MedleyPolicyStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +252,42 @@ KINDS: tuple[Kind, ...] = (
             _condition_column("Accepted", field="reason"),
             _condition_column("InUse", field="reason"),
             Column(name="Measured", type="string", json_path=".spec.measuredAt", priority=1),
+            _condition_column("Accepted", name="Message", field="message", priority=1),
+            _AGE,
+        ),
+    ),
+    Kind(
+        kind="MedleyPolicy",
+        plural="medleypolicies",
+        short_names=("mpol",),
+        namespaced=False,
+        spec=MedleyPolicySpec,
+        status=MedleyPolicyStatus,
+        description="What the platform team lets the LLMServices of some namespaces ask for.",
+        columns=(
+            Column(name="Max-Priority", type="string", json_path=".spec.limits.maxPriority"),
+            Column(
+                name="Max-GPUs",
+                type="integer",
+                json_path=".spec.limits.maxGpus",
+                description="GPUs of one namespace",
+            ),
+            Column(
+                name="Max-Cost/h",
+                type="string",
+                json_path=".spec.limits.maxCostPerHour",
+                description="US dollars per hour of one namespace",
+            ),
+            Column(name="Max-Services", type="integer", json_path=".spec.limits.maxServices", priority=1),
+            Column(name="Max-Replicas", type="integer", json_path=".spec.limits.maxReplicas", priority=1),
+            Column(
+                name="Namespaces",
+                type="integer",
+                json_path=".status.namespaces",
+                description="Namespaces with LLMServices that it is for",
+            ),
+            Column(name="Services", type="integer", json_path=".status.services", description="LLMServices in them"),
+            _condition_column("Accepted", field="reason"),
             _condition_column("Accepted", name="Message", field="message", priority=1),
             _AGE,
         ),

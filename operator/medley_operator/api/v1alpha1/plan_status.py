@@ -57,9 +57,12 @@ class LimitStatus(ObservedModel):
     """A shared limit that left no room for one more replica of this service when the plan was made."""
 
     kind: str = Field(
-        description="Stock: GPUs of a pool. Slots: places on the nodes of a pool. Power: watts of a power domain."
+        description="Stock: GPUs of a pool. Slots: places on the nodes of a pool. Power: watts of a power domain. "
+        "QuotaGpus, QuotaCost: GPUs and whole US dollars per hour that a MedleyPolicy allows the namespace."
     )
-    name: str = Field(description="The pool; a power domain is named like the pool whose budget it is.")
+    name: str = Field(
+        description="The pool; a power domain is named like the pool whose budget it is. Of a quota: namespace NAME."
+    )
     size: int | None = Field(None, description="GPUs of one place, where kind is Slots.")
     used: int = Field(description="Used by the plans of all services, in GPUs, places or watts.")
     limit: int = Field(description="Available to the plans of this round.")

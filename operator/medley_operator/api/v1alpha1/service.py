@@ -1,7 +1,7 @@
 """`LLMService`: a model, its latency targets and its limits, as an application team writes them.
 
-The API is closed: it has no pod template, no free URL, no PromQL and no reference into another namespace, because
-tenants write it and the operator acts on it with its own rights.
+The API is closed: it has no pod template, no free URL, no PromQL and no reference into another namespace but to
+Gateways that a MedleyPolicy lists, because tenants write it and the operator acts on it with its own rights.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule
-from medley_operator.api.v1alpha1.fields import Dns1123Subdomain
+from medley_operator.api.v1alpha1.fields import Dns1123Label, Dns1123Subdomain
 
 
 class ServiceRoutingMode(StrEnum):
@@ -17,9 +17,13 @@ class ServiceRoutingMode(StrEnum):
 
 
 class GatewayRef(ApiModel):
-    """A Gateway in the LLMService's own namespace."""
+    """A Gateway in the LLMService's own namespace, or in one that a MedleyPolicy opens to it."""
 
     name: Dns1123Subdomain
+    namespace: Dns1123Label | None = Field(
+        None,
+        description="Namespace of the Gateway, where a MedleyPolicy lists it. Default: the LLMService's own.",
+    )
 
 
 class RoutingSpec(ApiModel):

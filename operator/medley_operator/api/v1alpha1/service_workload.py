@@ -42,8 +42,8 @@ class WorkloadSource(StrEnum):
 
 WINDOWS = ("30s", "1m", "5m", "15m", "1h")
 """The windows that may be asked for: each distinct one costs queries in each round, for all services together."""
-_WINDOW_SECONDS = frozenset(duration_seconds(window) for window in WINDOWS)
-_WINDOWS_IN_CEL = ", ".join(f"duration('{window}')" for window in WINDOWS)
+WINDOW_SECONDS = frozenset(duration_seconds(window) for window in WINDOWS)
+WINDOWS_IN_CEL = ", ".join(f"duration('{window}')" for window in WINDOWS)
 
 
 class WorkloadSpec(ApiModel):
@@ -63,9 +63,9 @@ class WorkloadSpec(ApiModel):
             holds=lambda self: self.source != WorkloadSource.STATIC or self.static is not None,
         ),
         CelRule(
-            cel=f"duration(self.window) in [{_WINDOWS_IN_CEL}]",
+            cel=f"duration(self.window) in [{WINDOWS_IN_CEL}]",
             message=f"window must be one of {', '.join(WINDOWS)}",
-            holds=lambda self: self.window_seconds in _WINDOW_SECONDS,
+            holds=lambda self: self.window_seconds in WINDOW_SECONDS,
         ),
     )
 

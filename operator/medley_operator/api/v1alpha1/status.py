@@ -84,6 +84,15 @@ class ModelProfileStatus(ObservedModel):
     conditions: Conditions
 
 
+class MedleyPolicyStatus(ObservedModel):
+    """Whether Medley applies a policy, and to how many."""
+
+    observed_generation: int = 0
+    namespaces: int = Field(0, description="Namespaces with LLMServices that the policy is for.")
+    services: int = Field(0, description="LLMServices in them.")
+    conditions: Conditions
+
+
 class LoadStatus(ObservedModel):
     """The load that the current plan was made for."""
 

@@ -11,12 +11,14 @@ from collections.abc import Callable
 
 from medley_operator.domain.checks import spec, variants
 from medley_operator.domain.checks.attainable import targets_can_be_met
+from medley_operator.domain.checks.policy import POLICY_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_planner.refusal import Refusal
 
 Check = Callable[[ServiceInput], Refusal | None]
 
 SPEC_CHECKS: tuple[Check, ...] = (
+    *POLICY_CHECKS,
     spec.static_sizes_fit_the_model_length,
     spec.variant_minima_fit_the_maximum,
     spec.profile_can_be_read,
@@ -27,7 +29,7 @@ SPEC_CHECKS: tuple[Check, ...] = (
     spec.source_can_be_loaded,
     spec.pools_in_use_can_be_read,
 )
-"""On what the service and the objects that it names say."""
+"""On what its namespace may ask for, and on what the service and the objects that it names say."""
 
 LOAD_CHECKS: tuple[Check, ...] = (
     variants.a_pool_exists,

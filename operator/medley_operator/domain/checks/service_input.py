@@ -13,6 +13,7 @@ from functools import cached_property
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.cluster.startup import longest_startup_seconds
 from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import DemandChoice, PoolState
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.leadtime import LeadTimes
@@ -26,7 +27,8 @@ from medley_planner.shapes import ModelShape
 
 @dataclass(frozen=True, eq=False)
 class ServiceInput:
-    """`last_replicas`: those of the last plan by variant. `estimate`: the speed of engines that `speeds` lacks."""
+    """`last_replicas`: those of the last plan by variant. `estimate`: the speed of engines that `speeds` lacks.
+    `bounds`: what its namespace may ask for."""
 
     service: LLMService
     snapshot: Snapshot
@@ -36,6 +38,7 @@ class ServiceInput:
     speeds: Mapping[EngineKey, Speed]
     estimate: Speed
     leads: LeadTimes
+    bounds: NamespaceBounds
     ready_replicas: int = 0
     """Those of the service's own Deployments."""
 

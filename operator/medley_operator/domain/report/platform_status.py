@@ -15,6 +15,7 @@ from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge
 from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
+from medley_operator.domain.values.labels import POLICY
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.stock import PoolStock
 
@@ -22,7 +23,7 @@ _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, Condition
 NODES_SHARED = "NodesShared"
 """The condition of a pool whose nodes other pools select too; present only then."""
 MOST_TAINTS = 3
-_REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED}
+_REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED, POLICY: ACCEPTED}
 """The condition that says why an object does not parse, by kind; Ready for the others."""
 
 
@@ -150,7 +151,7 @@ def _unreadable_drafts(rejected: InvalidObject, own: Mapping[ObjectKey, Manifest
     refused = Draft(_FALSE, rejected.refusal.reason, rejected.refusal.message)
     if rejected.key.kind == "ModelProfile":
         return {ACCEPTED: refused, IN_USE: NOT_ACCEPTED}
-    return {READY: refused}
+    return {ACCEPTED if rejected.key.kind == POLICY else READY: refused}
 
 
 def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain.rollout.decision import ServiceDecision
+from medley_operator.domain.rollout.httproute import gateway_of, reports_of
 from medley_operator.domain.rollout.writes import OwnerConflict
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.snapshot import Manifest
@@ -19,10 +20,9 @@ def route_problem(outcome: ServiceDecision) -> Refusal | None:
     """Why requests do not reach the service through its Gateway, as far as can be seen; None where they do."""
     gateways = outcome.gateways
     service = outcome.candidate.service
-    gateway = service.spec.routing.gateway_ref
-    name = gateway.name if gateway is not None else ""
-    field = f'spec.routing.gatewayRef.name "{name}"'
     namespace = service.metadata.namespace
+    home, name = gateway_of(service) or (namespace, "")
+    field = f'spec.routing.gatewayRef.name "{name}"'
     in_reach = f"until then use Service {namespace}/{service.metadata.name}"
     if gateways is None:
         return Refusal(
@@ -30,26 +30,26 @@ def route_problem(outcome: ServiceDecision) -> Refusal | None:
             f"{field} needs the Gateway API, which is not installed; install its CRDs and a gateway controller, or "
             f"set spec.routing.mode to Service; {in_reach}",
         )
-    if (namespace, name) not in gateways:
-        present = ", ".join(sorted(found for space, found in gateways if space == namespace)) or "none"
+    if (home, name) not in gateways:
+        present = ", ".join(sorted(found for space, found in gateways if space == home)) or "none"
         return Refusal(
             "GatewayNotFound",
-            f"{field}: namespace {namespace} has no such Gateway (existing: {present}); create it, name another, or "
+            f"{field}: namespace {home} has no such Gateway (existing: {present}); create it, name another, or "
             f"set spec.routing.mode to Service; {in_reach}",
         )
     if outcome.route is None and not outcome.rows:
         return None  # there is no route yet that a gateway could have refused
-    fault = _not_accepted(outcome.route, gateway=name)
+    fault = _not_accepted(outcome.route, gateway=(home, name))
     if fault is None:
         return None
-    message = f'HTTPRoute {namespace}/{service.metadata.name} at Gateway "{name}": {fault}'
+    shown = name if home == namespace else f"{home}/{name}"
+    message = f'HTTPRoute {namespace}/{service.metadata.name} at Gateway "{shown}": {fault}'
     return Refusal("RouteNotAccepted", message)
 
 
-def _not_accepted(route: Manifest | None, *, gateway: str) -> str | None:
+def _not_accepted(route: Manifest | None, *, gateway: tuple[str, str]) -> str | None:
     """Why the gateway does not carry the route, or None where it accepted it."""
-    parents = ((route or {}).get("status") or {}).get("parents") or []
-    mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == gateway]
+    mine = reports_of(route, gateway)
     if not mine:
         return "no gateway controller has reported on the route yet; check that one runs for the Gateway's class"
     for parent in mine:

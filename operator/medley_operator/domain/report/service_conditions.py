@@ -28,6 +28,7 @@ METRICS_AVAILABLE, CAPACITY_AVAILABLE = "MetricsAvailable", "CapacityAvailable"
 WORKLOADS_READY, ROUTING_READY = "WorkloadsReady", "RoutingReady"
 MODEL_NAME_UNIQUE, SLO_ATTAINABLE = "ModelNameUnique", "SLOAttainable"
 CHILDREN_UNCHANGED = "ChildrenUnchanged"
+WITHIN_POLICY = "WithinPolicy"
 NOT_PLANNED = "NotPlanned"
 """Reason of a condition that is Unknown."""
 
@@ -160,6 +161,14 @@ def _children(outcome: ServiceDecision) -> Draft | None:
     return None if found is None else Draft(_FALSE, found.reason, found.message)
 
 
+def _policy(outcome: ServiceDecision) -> Draft | None:
+    """Informational, only where False: what a policy allows is planned, and not what the spec asks for."""
+    clamped = list(outcome.candidate.bounds.clamped(outcome.candidate.service.spec))
+    if not clamped:
+        return None
+    return Draft(_FALSE, "Clamped", f"{'; '.join(clamped)}. Lower it in the spec, or ask the platform team for more")
+
+
 def _missed_targets(outcome: ServiceDecision) -> Draft | None:
     """Where the plan, simulated, falls short of the percentile. One that was not simulated this round is as it was
     before, if it is the same plan."""
@@ -209,6 +218,7 @@ SERVICE_CONDITIONS = (
     ServiceCondition(ROUTING_READY, _routing, warned=True, ordinary=("NoReadyReplicas",)),
     ServiceCondition(CHILDREN_UNCHANGED, _children, warned=True),
     ServiceCondition(MODEL_NAME_UNIQUE, _same_model),
+    ServiceCondition(WITHIN_POLICY, _policy),
     ServiceCondition(SLO_ATTAINABLE, _missed_targets),
 )
 """In the order in which `kubectl describe` shows them."""
@@ -227,7 +237,7 @@ def unreadable_drafts(ready: int, refusal: Refusal) -> dict[str, Draft]:
     drafts = {
         condition.type: Draft(_UNKNOWN, NOT_PLANNED, f"unknown, because {why}")
         for condition in SERVICE_CONDITIONS
-        if condition.type not in (CHILDREN_UNCHANGED, MODEL_NAME_UNIQUE, SLO_ATTAINABLE)
+        if condition.type not in (CHILDREN_UNCHANGED, MODEL_NAME_UNIQUE, WITHIN_POLICY, SLO_ATTAINABLE)
     }
     drafts[READY] = (
         Draft(_TRUE, "Serving", f"{ready} replicas are Ready and stay as they are")

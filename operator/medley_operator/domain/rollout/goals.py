@@ -136,13 +136,14 @@ def kept_goal(candidate: ServiceCandidate, refusal: Refusal, running: dict[str, 
 
 
 def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, running: dict[str, RunningVariant]) -> Goal:
+    quota = candidate.bounds.quota_words()
     if plan.status is PlanStatus.INFEASIBLE:
-        refusal = Refusal(PlanReason.INFEASIBLE, unserved_message(plan, kept=True))
+        refusal = Refusal(PlanReason.INFEASIBLE, unserved_message(plan, kept=True, quota=quota))
         kept = kept_goal(candidate, refusal, running)
-        return replace(kept, shortage=shortage(plan))
+        return replace(kept, shortage=shortage(plan, quota=quota))
     status, message = ConditionStatus.TRUE, _mix_message(plan)
     if plan.status is PlanStatus.PARTIAL:
-        status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False)
+        status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False, quota=quota)
     beside = fleet if isinstance(fleet, FleetPlan) else FleetPlan.of(fleet)
     return Goal(
         kind=GoalKind.PLANNED,
@@ -152,7 +153,7 @@ def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, runnin
         message=message,
         plan=plan,
         fleet=fleet,
-        shortage=shortage(plan),
+        shortage=shortage(plan, quota=quota),
         routing_saving=beside.routing_savings.get(plan.service),
         cost_per_million_tokens=beside.token_costs.get(plan.service),
         binding=beside.binding.get(plan.service, ()),

@@ -14,12 +14,19 @@ MOST_BACKENDS = 16
 """The Gateway API's limit for one rule. Old layouts that drain beside the variants may be more: the smallest wait."""
 
 
+def gateway_of(service: LLMService) -> tuple[str, str] | None:
+    """(namespace, name) of the Gateway that the service names."""
+    gateway = service.spec.routing.gateway_ref
+    return None if gateway is None else (gateway.namespace or service.metadata.namespace, gateway.name)
+
+
 def route_path(service: LLMService) -> str:
     return f"/{service.metadata.namespace}/{service.metadata.name}"
 
 
-def render_http_route(service: LLMService, *, gateway: str, weights: Mapping[str, int]) -> Manifest:
-    """`weights` by the name of a Service. Without any Service behind it the route answers with an error."""
+def render_http_route(service: LLMService, *, gateway: tuple[str, str], weights: Mapping[str, int]) -> Manifest:
+    """`gateway` by namespace and name, `weights` by the name of a Service. Without any Service behind it the route
+    answers with an error."""
     owner = service.metadata
     return {
         "apiVersion": f"{GATEWAY_GROUP}/v1",
@@ -31,7 +38,7 @@ def render_http_route(service: LLMService, *, gateway: str, weights: Mapping[str
             "ownerReferences": [labels.owner_reference(service=owner.name, uid=owner.uid)],
         },
         "spec": {
-            "parentRefs": [{"group": GATEWAY_GROUP, "kind": "Gateway", "name": gateway}],
+            "parentRefs": [_parent(gateway, owner.namespace)],
             "rules": [
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": route_path(service)}}],
@@ -48,6 +55,25 @@ def render_http_route(service: LLMService, *, gateway: str, weights: Mapping[str
             ],
         },
     }
+
+
+def _parent(gateway: tuple[str, str], namespace: str) -> Manifest:
+    """The reference names a namespace only where it is another one."""
+    where, name = gateway
+    reference = {"group": GATEWAY_GROUP, "kind": "Gateway", "name": name}
+    return reference if where == namespace else {**reference, "namespace": where}
+
+
+def reports_of(route: Manifest | None, gateway: tuple[str, str]) -> list[Manifest]:
+    """The reports of controllers on the route at this Gateway."""
+    found = route or {}
+    here = (found.get("metadata") or {}).get("namespace", "")
+
+    def is_at(report: Manifest) -> bool:
+        reference = report.get("parentRef") or {}
+        return (reference.get("namespace") or here, reference.get("name")) == gateway
+
+    return [report for report in (found.get("status") or {}).get("parents") or [] if is_at(report)]
 
 
 def _backends(weights: Mapping[str, int]) -> list[Manifest]:
@@ -93,11 +119,10 @@ def backend_services(route: Manifest) -> dict[str, int]:
     return weights
 
 
-def is_accepted(route: Manifest, *, gateway: str) -> bool:
+def is_accepted(route: Manifest, *, gateway: tuple[str, str]) -> bool:
     """Whether every parent that is this Gateway accepted the route as its spec is now."""
     generation = whole_count(route["metadata"].get("generation")) or 0
-    parents = (route.get("status") or {}).get("parents") or []
-    mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == gateway]
+    mine = reports_of(route, gateway)
     return bool(mine) and all(_accepts(parent, generation) for parent in mine)
 
 

@@ -63,6 +63,7 @@ def kept_round(candidate: ServiceCandidate, refusal: Refusal, own: Mapping[Objec
         last_replicas=candidate.last_replicas,
         memory=candidate.memory,
         mode=candidate.mode,
+        bounds=candidate.bounds,
     )
     return ServiceRound(candidate=refused, goal=kept_goal(refused, refusal, running), own=own, running=running)
 

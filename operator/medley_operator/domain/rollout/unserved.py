@@ -22,6 +22,8 @@ WAY_OUT: dict[UnservedReason, str] = {
     "another zone, name the zones (GPUPool spec.zones), or set spec.scaling.zoneSpread to false",
     UnservedReason.MAX_REPLICAS: "the replica limits are reached; raise spec.scaling.maxReplicas or "
     "spec.variants[].maxReplicas",
+    UnservedReason.QUOTA: "the namespace takes all that MedleyPolicy spec.limits allows it; lower what its other "
+    "LLMServices take, or ask the platform team for more",
     UnservedReason.NO_VARIANT_MEETS_TARGET: "no variant serves requests of this size within the targets; relax "
     "spec.slo.ttft or spec.slo.tpot, or add a GPUPool with faster GPUs",
 }
@@ -40,8 +42,13 @@ _SHORTAGES: dict[UnservedReason, tuple[str, str]] = {
         "PowerLimit",
         "exceed the power budget; raise GPUPool spec.power.budgetWatts, or add a pool",
     ),
+    UnservedReason.QUOTA: (
+        "QuotaReached",
+        "exceed what MedleyPolicy spec.limits allows the namespace; lower what its other LLMServices take, or ask the "
+        "platform team for more",
+    ),
 }
-"""Reasons that lie in what the cluster holds, with how CapacityAvailable puts them."""
+"""Reasons that lie in what the cluster holds or the platform allows, with how CapacityAvailable puts them."""
 
 _MINIMA = (
     "the replicas that spec.scaling.minReplicas, spec.variants[].minReplicas and spec.budget.onDemandMinReplicas ask "
@@ -58,17 +65,19 @@ class Shortage:
     message: str
 
 
-def unserved_message(plan: ServicePlan, *, kept: bool) -> str:
-    """How much is left out, by reason, with the shared limits that bind and the way out."""
+def unserved_message(plan: ServicePlan, *, kept: bool, quota: str = "") -> str:
+    """How much is left out, by reason, with the shared limits that bind and the way out. `quota`: what the namespace
+    may take, and who says so."""
     parts = [
         f"{req_per_second(_total(rows))} ({reason.value}{_named(rows, before=': ')}): {WAY_OUT[reason]}"
+        f"{_by_whom(reason, quota)}"
         for reason, rows in _by_reason(plan)
     ]
     head = "no plan is possible, so running replicas stay" if kept else "not planned"
     return f"{head}: {'; '.join(parts) or _MINIMA}"
 
 
-def shortage(plan: ServicePlan) -> Shortage | None:
+def shortage(plan: ServicePlan, *, quota: str = "") -> Shortage | None:
     """The shortage of the cluster; None where only the service's own limits bind. The reason is that of the largest
     part."""
     lacking = [(reason, rows) for reason, rows in _by_reason(plan) if reason in _SHORTAGES]
@@ -77,6 +86,7 @@ def shortage(plan: ServicePlan) -> Shortage | None:
     lacking.sort(key=lambda part: -_total(part[1]))
     parts = [
         f"{req_per_second(_total(rows))} {_SHORTAGES[reason][1]}{_named(rows, before=' (', after=')')}"
+        f"{_by_whom(reason, quota)}"
         for reason, rows in lacking
     ]
     return Shortage(reason=_SHORTAGES[lacking[0][0]][0], message="; ".join(parts))
@@ -92,6 +102,13 @@ def _total(rows: list[Unserved]) -> float:
 
 
 def _named(rows: list[Unserved], *, before: str, after: str = "") -> str:
-    """The pools that bind; a power domain is named after its pool."""
-    names = ", ".join(sorted({name for part in rows for name in part.limits}))
-    return f"{before}GPUPool {names}{after}" if names else ""
+    """The pools that bind; a power domain is named after its pool. A quota's name has a space, and says what it is."""
+    found = sorted({name for part in rows for name in part.limits})
+    pools = ", ".join(name for name in found if " " not in name)
+    names = [f"GPUPool {pools}" if pools else "", *(name for name in found if " " in name)]
+    told = ", ".join(name for name in names if name)
+    return f"{before}{told}{after}" if told else ""
+
+
+def _by_whom(reason: UnservedReason, quota: str) -> str:
+    return f" ({quota})" if quota and reason is UnservedReason.QUOTA else ""

@@ -17,7 +17,7 @@ from medley_operator.domain.engine.deployment import DeploymentInput, render_dep
 from medley_operator.domain.engine.template import kept_template
 from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
 from medley_operator.domain.rollout.drift import Drift, DriftReport, Repair, repair
-from medley_operator.domain.rollout.httproute import render_http_route
+from medley_operator.domain.rollout.httproute import gateway_of, render_http_route
 from medley_operator.domain.rollout.service import render_common_service, render_variant_service, service_names
 from medley_operator.domain.rollout.template_rolls import Canaries, rolled
 from medley_operator.domain.values import labels
@@ -95,11 +95,11 @@ def child_writes(
     holders = {
         key: _holder(candidate, key, own=own, children=children, claims=claims) for key in map(labels.key_of, wanted)
     }
-    gateway = candidate.service.spec.routing.gateway_ref
+    gateway = gateway_of(candidate.service)
     if gateway_api and wanted and targets.weights is not None and gateway is not None:
         usable = {key.name for key in of_kind(own, labels.CORE_SERVICE)}
         usable |= {key.name for key, holder in holders.items() if holder is None and key.kind == labels.CORE_SERVICE}
-        route = _route(candidate, gateway.name, targets.weights, names=service_names(candidate, running), usable=usable)
+        route = _route(candidate, gateway, targets.weights, names=service_names(candidate, running), usable=usable)
         holders[labels.key_of(route)] = _holder(
             candidate, labels.key_of(route), own=own, children=children, claims=claims
         )
@@ -208,7 +208,7 @@ def _outgoing(
 
 def _route(
     candidate: ServiceCandidate,
-    gateway: str,
+    gateway: tuple[str, str],
     weights: Mapping[str, int],
     *,
     names: Mapping[str, str],

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.cluster.start_failures import StartFailure
+from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
@@ -124,7 +125,8 @@ class ServiceCandidate:
 
     `last_replicas`: replicas of the plan in force by variant, from memory or, after a restart, from the status.
     `omitted`: what is not a variant of this service or is left out, and why. `missing_tables`: simulated capacities
-    that its variants would rest on and do not yet. `waiting`: those of them that what runs was planned with.
+    that its variants would rest on and do not yet. `waiting`: those of them that what runs was planned with. `bounds`:
+    what its namespace may ask for.
     """
 
     service: LLMService
@@ -145,6 +147,7 @@ class ServiceCandidate:
     """Its memory from before this round."""
     mode: ActingMode = ActingMode.AUTO
     """How far its plan is acted on."""
+    bounds: NamespaceBounds = field(default_factory=NamespaceBounds)
 
     @property
     def key(self) -> ServiceKey:

@@ -44,6 +44,7 @@ class PlanReason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     POOL_NOT_FOUND = "PoolNotFound"
     PROFILE_NOT_FOUND = "ProfileNotFound"
+    POLICY_DENIED = "PolicyDenied"
     ARGUMENT_NOT_ALLOWED = "ArgumentNotAllowed"
     UNKNOWN_MODEL = "UnknownModel"
     MODEL_FITS_NO_POOL = "ModelFitsNoPool"

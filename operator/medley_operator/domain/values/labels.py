@@ -49,6 +49,7 @@ HTTP_ROUTE = "HTTPRoute"
 NODE = "Node"
 POD = "Pod"
 DISRUPTION_BUDGET = "PodDisruptionBudget"
+POLICY = "MedleyPolicy"
 
 
 def child_labels(

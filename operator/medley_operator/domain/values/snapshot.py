@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, ObjectMeta, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, ObjectMeta, RuntimeProfile
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
@@ -142,6 +142,9 @@ class Snapshot:
     """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
     autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
     """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
+    policies: tuple[MedleyPolicy, ...] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 

@@ -182,8 +182,17 @@ def _never_fits(task: Task, index: int, room: Room) -> tuple[OmittedReason, str]
 
 
 def _out_of(limit: Limit, variant: Variant, room: Room, left: Room) -> tuple[OmittedReason, str]:
-    row = next(row for row in left.rows_of[variant.pool] if left.limits[row] == limit)
-    rest = max(0.0, left.left[row])
+    rest = max(0.0, left.left[left.limits.index(limit)])
+    if limit.kind is LimitKind.QUOTA_GPUS:
+        return OmittedReason.OUT_OF_QUOTA, (
+            f"quota {limit.name} allows {limit.total:.0f} GPUs, the plan leaves {rest:.0f} of them, "
+            f"and a replica takes {variant.gpus_per_replica}"
+        )
+    if limit.kind is LimitKind.QUOTA_COST:
+        return OmittedReason.OUT_OF_QUOTA, (
+            f"quota {limit.name} allows {per_hour(limit.total)}, the plan leaves {per_hour(rest)} of it, "
+            f"and a replica costs {per_hour(variant.cost_per_hour)}"
+        )
     if limit.kind is LimitKind.POWER:
         return OmittedReason.OUT_OF_POWER, (
             f"power domain {limit.name} has a budget of {limit.total:.0f} W, the plan leaves {rest:.0f} W, "

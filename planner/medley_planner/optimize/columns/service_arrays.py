@@ -124,7 +124,6 @@ def stack(tasks: Sequence[Task], room: Room) -> ServiceArrays:
     use = np.zeros((services, width, len(room.limits)))
     rooms, least = np.zeros((services, width), int), np.zeros((services, width), int)
     variant_of, first = np.full((services, width), -1), np.tile(np.arange(width), (services, 1))
-    uses: dict[tuple[str, int, float], list[tuple[int, float]]] = {}
     for row, (task, choices) in enumerate(zip(tasks, cells, strict=True)):
         loads = _work(task)
         for cell, (variant, price, minimum, most, begins) in enumerate(choices):
@@ -132,10 +131,7 @@ def stack(tasks: Sequence[Task], room: Room) -> ServiceArrays:
             rooms[row, cell], least[row, cell] = most, minimum
             variant_of[row, cell], first[row, cell] = variant, begins
             made = task.variants[variant]
-            key = (made.pool, made.gpus_per_replica, made.watts)
-            if key not in uses:
-                uses[key] = list(room.uses(made))
-            for limit, amount in uses[key]:
+            for limit, amount in room.uses(made):
                 use[row, cell, limit] = amount
     forced = least.sum(axis=1)
     fewest = np.array([task.service.min_replicas for task in tasks]) - forced

@@ -3,6 +3,10 @@
 In large groups priorities are weights, and what they weigh against each other is rounded; here the order is strict.
 Where demand is left out, each service, of high priority first, takes replicas that what is free has room for, then ones
 that a service of lower priority gives up. Each step serves more of the higher service, so there is an end.
+
+Among services of one priority, what each was served so far goes before what others ask beyond theirs (`held_rps`): a
+service whose load jumps gets what is free, and takes nothing that serves others. Such a service may give up several
+replicas for one, and never so many that its own held part is not served.
 """
 
 from __future__ import annotations
@@ -23,8 +27,9 @@ _STEPS = (16, 4, 1)
 
 
 def give_way(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
-    """The same answers where all demand is served or all services are of one priority."""
-    if len({task.service.priority for task in tasks}) < 2 or all(answer.split.complete for answer in answers):
+    """The same answers where all demand is served, or all services are of one priority and hold nothing."""
+    alike = len({task.service.priority for task in tasks}) < 2 and not any(task.service.held_rps for task in tasks)
+    if alike or all(answer.split.complete for answer in answers):
         return tuple(answers)
     state = _State(tasks, list(answers), room)
     order = sorted(range(len(tasks)), key=lambda index: (priority_rank(tasks[index]), index))
@@ -33,7 +38,7 @@ def give_way(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tu
         changed = False
         for index in order:
             for step in _STEPS:
-                while state.serve_more(index, step):
+                while state.serve_more(index, step) or state.serve_held(index, step):
                     changed = True
     return tuple(state.answers)
 
@@ -46,20 +51,38 @@ class _State:
 
     def serve_more(self, index: int, step: int) -> bool:
         """`step` replicas more for this service, from what is free or from a lower one; whether that was done."""
-        task, answer = self._tasks[index], self.answers[index]
-        missed = unmet_rps(task, answer.split)
+        task = self._tasks[index]
+        missed = unmet_rps(task, self.answers[index].split)
         if missed <= _LEAST_GAIN * task.rate_rps:
             return False
+        return self._exchange(index, step, missed, held=False)
+
+    def serve_held(self, index: int, step: int) -> bool:
+        """The same for the part that the service holds, from others of its priority that have more than theirs."""
+        task = self._tasks[index]
+        if self._beyond_held(index, self.answers[index].replicas) >= -_LEAST_GAIN * task.rate_rps:
+            return False
+        return self._exchange(index, step, unmet_rps(task, self.answers[index].split), held=True)
+
+    def _beyond_held(self, index: int, replicas: Sequence[int]) -> float:
+        """Requests per second that the service is served beyond the part that it holds; below 0 where it is short."""
+        task = self._tasks[index]
+        return task.rate_rps - unmet_rps(task, distribute(task, replicas)) - min(task.service.held_rps, task.rate_rps)
+
+    def _exchange(self, index: int, step: int, missed: float, *, held: bool) -> bool:
+        task, answer = self._tasks[index], self.answers[index]
         for variant in sorted(range(len(task.variants)), key=lambda variant: task.cost[variant]):
             replicas = _with_more(task, answer.replicas, variant, step)
             if replicas is None:
                 continue
-            source = self._source(index, variant, step)
+            source = self._source(index, variant, step, held=held)
             if source is None:
                 continue
             split = distribute(task, replicas)
             # Many at once only while they are all needed.
             if unmet_rps(task, split) >= missed - _LEAST_GAIN * task.rate_rps or (step > 1 and split.complete):
+                continue
+            if held and step > 1 and self._beyond_held(index, replicas) > 0:
                 continue
             donor, rest, self._left = source
             self.answers[index] = Answer(replicas, split, proven=False)
@@ -68,14 +91,17 @@ class _State:
             return True
         return False
 
-    def _source(self, index: int, variant: int, step: int) -> tuple[int | None, Sequence[int], Room] | None:
+    def _source(
+        self, index: int, variant: int, step: int, *, held: bool
+    ) -> tuple[int | None, Sequence[int], Room] | None:
         """The services that give up replicas for `step` replicas of the variant, and what is left then; none where that
         is free."""
         task = self._tasks[index]
         taken = self._left.after(task, [step if other == variant else 0 for other in range(len(task.variants))])
         if taken.fits():
             return None, (), taken
-        for donor, rest in self._donors(task, taken.exceeded(), step):
+        donors = self._holders_of_more if held else self._donors
+        for donor, rest in donors(task, taken.exceeded(), step):
             given = [new - old for new, old in zip(rest, self.answers[donor].replicas, strict=True)]
             left = taken.after(self._tasks[donor], given)
             if left.fits():
@@ -92,6 +118,27 @@ class _State:
                 if count >= step and exceeded <= {row for row, _ in self._left.uses(held)}:
                     rest = _without(rival, replicas, place, step)
                     if rest is not None:
+                        yield other, rest
+
+    def _holders_of_more(self, task: Task, exceeded: frozenset[int], step: int) -> Iterator[tuple[int, Sequence[int]]]:
+        """Services of the same priority that are served beyond what they hold, those with most of it first, and what
+        they keep: several replicas may make room for one."""
+        rank = priority_rank(task)
+        beyond = {
+            other: self._beyond_held(other, self.answers[other].replicas)
+            for other, rival in enumerate(self._tasks)
+            if rival is not task and priority_rank(rival) == rank
+        }
+        for other in sorted(beyond, key=lambda other: (-beyond[other], other)):
+            rival, replicas = self._tasks[other], self.answers[other].replicas
+            if beyond[other] <= _LEAST_GAIN * rival.rate_rps:
+                return
+            for place, (variant, count) in enumerate(zip(rival.variants, replicas, strict=True)):
+                if not exceeded <= {row for row, _ in self._left.uses(variant)}:
+                    continue
+                for many in (step, 2 * step, 4 * step, 8 * step):
+                    rest = _without(rival, replicas, place, many) if many <= count else None
+                    if rest is not None and self._beyond_held(other, rest) >= -_LEAST_GAIN * rival.rate_rps:
                         yield other, rest
 
 

@@ -145,6 +145,8 @@ def shared_reason(scarce: Sequence[Limit]) -> UnservedReason:
         LimitKind.STOCK: UnservedReason.STOCK,
         LimitKind.SLOTS: UnservedReason.NODES,
         LimitKind.POWER: UnservedReason.POWER,
+        LimitKind.QUOTA_GPUS: UnservedReason.QUOTA,
+        LimitKind.QUOTA_COST: UnservedReason.QUOTA,
     }[scarce[0].kind]
 
 

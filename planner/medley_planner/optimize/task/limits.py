@@ -1,4 +1,4 @@
-"""Shared limits and what is left of them: GPUs of pools, places on nodes, watts of power domains, as numbers.
+"""Shared limits and what is left of them: GPUs of pools, places on nodes, watts of power domains, quotas, as numbers.
 
 A replica of k GPUs sits on one node. Where the sizes in a pool divide each other, replicas pack onto its nodes if and
 only if for each size k those of k GPUs and more, counted in places of k, are no more than the places there are: after
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from medley_planner.model import LimitKind, Pool, PowerDomain, Problem, Variant
+from medley_planner.model import LimitKind, Pool, PowerDomain, Problem, Quota, Variant
 from medley_planner.optimize.task.task import Task
 
 _ROUNDING = 1e-9
@@ -22,12 +22,21 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One row. `size` is the GPUs of one place (1 but for SLOTS), `total` GPUs, places or watts."""
+    """One row. `size`: GPUs of one place (1 but for SLOTS); `total`: GPUs, places, watts or US dollars per hour."""
 
     kind: LimitKind
     name: str
     size: int
     total: float
+
+
+ShareKey = tuple[str, int, float, str | None, float]
+
+
+def share_key(variant: Variant) -> ShareKey:
+    """The figures by which one replica takes of what is shared: variants of one key take the same."""
+    cost_per_hour = variant.cost_per_hour if variant.quota is not None else 0.0
+    return variant.pool, variant.gpus_per_replica, variant.watts, variant.quota, cost_per_hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +48,16 @@ class Room:
     pools: Mapping[str, Pool]
     above: Mapping[str, frozenset[str]]
     rows_of: Mapping[str, tuple[int, ...]]
-    known: dict[tuple[str, int, float], tuple[tuple[int, float], ...]] = field(default_factory=dict, compare=False)
+    """Indices of rows, by pool."""
+    rows_of_quota: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    known: dict[ShareKey, tuple[tuple[int, float], ...]] = field(default_factory=dict, compare=False)
     """Earlier results of `uses`, for every rest: services ask for the same replicas again and again."""
 
     def uses(self, variant: Variant) -> tuple[tuple[int, float], ...]:
         """Row and how much of it one replica takes."""
         if not self.limits:
             return ()
-        key = (variant.pool, variant.gpus_per_replica, variant.watts)
+        key = share_key(variant)
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = tuple(self._uses(variant))
@@ -62,6 +73,9 @@ class Room:
                 yield row, float(variant.gpus_per_replica)
             elif variant.gpus_per_replica >= limit.size:
                 yield row, variant.gpus_per_replica / limit.size
+        for row in self.rows_of_quota.get(variant.quota or "", ()):
+            by_gpus = self.limits[row].kind is LimitKind.QUOTA_GPUS
+            yield row, float(variant.gpus_per_replica) if by_gpus else variant.cost_per_hour
 
     def most(self, variant: Variant) -> float:
         """How many replicas of the variant alone fit into what is left; infinite where nothing limits them."""
@@ -132,12 +146,19 @@ def shared_room(problem: Problem) -> Room:
             for name in fed:
                 rows_of[name].append(len(limits))
             limits.append(Limit(LimitKind.POWER, domain.name, 1, float(domain.budget_watts)))
+    rows_of_quota: dict[str, tuple[int, ...]] = {}
+    drawn = {variant.quota for service in problem.services for variant in service.variants}
+    for quota in (quota for quota in problem.quotas if quota.name in drawn):
+        own = tuple(_limits_of_quota(quota))
+        rows_of_quota[quota.name] = tuple(range(len(limits), len(limits) + len(own)))
+        limits += own
     return Room(
         limits=tuple(limits),
         left=tuple(limit.total for limit in limits),
         pools=pools,
         above=above,
         rows_of={name: tuple(rows) for name, rows in rows_of.items()},
+        rows_of_quota=rows_of_quota,
     )
 
 
@@ -170,6 +191,13 @@ def _limits_of(pool: Pool, sizes: Sequence[int]) -> Iterator[Limit]:
         if size > 1 and places * (size / size_before) < places_before:
             yield Limit(LimitKind.SLOTS, pool.name, size, places)
             size_before, places_before = size, places
+
+
+def _limits_of_quota(quota: Quota) -> Iterator[Limit]:
+    if quota.max_gpus is not None:
+        yield Limit(LimitKind.QUOTA_GPUS, quota.name, 1, float(quota.max_gpus))
+    if quota.max_cost_per_hour is not None:
+        yield Limit(LimitKind.QUOTA_COST, quota.name, 1, quota.max_cost_per_hour)
 
 
 def node_sizes(pool: Pool) -> tuple[int, ...] | None:

@@ -7,7 +7,7 @@ What one service does wrong can be told apart from what all share, so that the o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from typing import NoReturn
 
@@ -56,6 +56,7 @@ def split_valid(problem: Problem) -> tuple[Problem, tuple[InvalidProblem, ...]]:
 def _faults(problem: Problem) -> Iterator[InvalidProblem]:
     """At most one for each service: its first."""
     pools = {pool.name: pool for pool in problem.pools}
+    quotas = {None, *(quota.name for quota in problem.quotas)}
     names: set[str] = set()
     sizes: dict[str, dict[int, str]] = {pool.name: {} for pool in problem.pools if _on_nodes(pool)}
     odd = with_odd_capacities(problem.services)
@@ -66,6 +67,7 @@ def _faults(problem: Problem) -> Iterator[InvalidProblem]:
                     "problem", "services", service.name, "the name is used twice; give each a different name"
                 )
             _check_service(service, pools, odd_capacities=index in odd)
+            _check_quotas(service, quotas)
             sizes |= _packable_sizes(service, sizes)
         except InvalidProblem as fault:
             fault.service = index
@@ -86,6 +88,7 @@ def _check_service(service: Service, pools: Mapping[str, Pool], *, odd_capacitie
     if not 0 < limit <= 1:
         raise InvalidProblem(owner, "utilisation_limit", limit, "give a fraction above 0 and at most 1")
     _check_quantity(owner, "staffing_beta", service.staffing_beta)
+    _check_quantity(owner, "held_rps", service.held_rps)
     if service.max_cost_per_hour is not None:
         _check_quantity(owner, "max_cost_per_hour", service.max_cost_per_hour)
     if not 0 <= service.spot_max_share <= 1:
@@ -109,6 +112,13 @@ def _check_service(service: Service, pools: Mapping[str, Pool], *, odd_capacitie
             _check_figures(service, index, variant)
         if pool.node_price is not None:
             _check_part_of_node(service, index, pool.name, pool.node_price)
+
+
+def _check_quotas(service: Service, known: Set[str | None]) -> None:
+    for index, variant in enumerate(service.variants):
+        if variant.quota not in known:
+            named = ", ".join(sorted(name for name in known if name is not None)) or "none"
+            _refuse(service, index, "quota", variant.quota, f"there is no such quota; the problem has: {named}")
 
 
 def _check_unique_variants(owner: str, service: Service) -> None:

@@ -1,4 +1,4 @@
-"""The checks of what services share: pools, power domains, the horizon. What is wrong there stops all planning."""
+"""The checks of what services share: pools, power domains, quotas, horizon. What is wrong there stops all planning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from medley_planner.bad_input import BadInput
-from medley_planner.model import Pool, PowerDomain, Problem
+from medley_planner.model import Pool, PowerDomain, Problem, Quota
 from medley_planner.optimize.validate.ranges import LEAST_PRICE, MOST, MOST_PRICE, is_count, is_price, is_quantity
 
 PRICE_WANTED = f"give a price above 0 US dollars per hour ({LEAST_PRICE:g} to {MOST_PRICE:g})"
@@ -24,9 +24,12 @@ class InvalidProblem(BadInput):
 
 
 def check_shared(problem: Problem) -> None:
-    """Raises `InvalidProblem` for the first pool, power domain or horizon that is out of its range."""
+    """Raises `InvalidProblem` for the first pool, power domain, quota or horizon that is out of its range."""
     _check_unique("problem", "pools", [pool.name for pool in problem.pools])
     _check_unique("problem", "power_domains", [domain.name for domain in problem.power_domains])
+    _check_unique("problem", "quotas", [quota.name for quota in problem.quotas])
+    for quota in problem.quotas:
+        _check_quota(quota)
     domains = {domain.name: domain for domain in problem.power_domains}
     for domain in problem.power_domains:
         _check_domain(domain, domains)
@@ -53,6 +56,16 @@ def _check_domain(domain: PowerDomain, domains: dict[str, PowerDomain]) -> None:
             raise InvalidProblem(owner, "parent", domain.parent, way_out)
         passed.add(above)
         above = domains[above].parent
+
+
+def _check_quota(quota: Quota) -> None:
+    owner = f"quota {quota.name}"
+    if quota.max_gpus is not None:
+        _check_count(owner, "max_gpus", quota.max_gpus, least=0)
+    if quota.max_cost_per_hour is not None and not is_quantity(quota.max_cost_per_hour):
+        raise InvalidProblem(
+            owner, "max_cost_per_hour", quota.max_cost_per_hour, "give US dollars per hour, a finite number, 0 or more"
+        )
 
 
 def _check_pool(pool: Pool, domains: dict[str, PowerDomain]) -> None:

@@ -33,7 +33,7 @@ def verify(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
         return tuple(broken)
     pools = {pool.name: pool for pool in problem.pools}
     taken = take(problem, [[part.replicas for part in planned.variants] for planned in plan.services])
-    names = pools.keys() | {domain.name for domain in problem.power_domains}
+    names = pools.keys() | {domain.name for domain in problem.power_domains} | {quota.name for quota in problem.quotas}
     found: list[Violation] = []
     for service, planned in pairs:
         findings = [
@@ -42,7 +42,7 @@ def verify(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
             *_check_status(service, planned, pools),
         ]
         findings += [
-            (Rule.UNSERVED, f"bucket {entry.bucket}: there is no pool or power domain {name}")
+            (Rule.UNSERVED, f"bucket {entry.bucket}: there is no pool, power domain or quota {name}")
             for entry in planned.unserved
             for name in entry.limits
             if name not in names

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from medley_planner.model import Plan, Pool, Priority, Problem, Service, ServicePlan, Variant
 from medley_planner.optimize.verify.own import check_own_limits, has_minima
 from medley_planner.optimize.verify.rules import TOLERANCE, Rule, Violation, within
-from medley_planner.optimize.verify.shared import Taken
+from medley_planner.optimize.verify.shared import Drawn, Taken, check_quota
 from medley_planner.optimize.verify.trade import certain_gain_rps
 
 LEAST_GAIN = 1e-3
@@ -59,6 +59,7 @@ def _check_one(
                 if _ORDER.index(entry.service.priority) > _ORDER.index(service.priority)
                 and entry.variant.gpus_per_replica >= variant.gpus_per_replica
                 and _power_allows(problem, taken, entry.variant, variant)
+                and _quota_allows(problem, taken, entry.variant, variant)
             ),
             None,
         )
@@ -97,3 +98,14 @@ def _given_up(service: Service, planned: ServicePlan, pools: Mapping[str, Pool])
 def _power_allows(problem: Problem, taken: Taken, out: Variant, into: Variant) -> bool:
     budgets = {domain.name: domain.budget_watts for domain in problem.power_domains}
     return all(within(taken.watts[name] + into.watts - out.watts, budgets[name]) for name in taken.above[into.pool])
+
+
+def _quota_allows(problem: Problem, taken: Taken, out: Variant, into: Variant) -> bool:
+    quota = next((quota for quota in problem.quotas if quota.name == into.quota), None)
+    if quota is None:
+        return True
+    drawn = taken.quotas[quota.name]
+    gpus, cost_per_hour = drawn.gpus + into.gpus_per_replica, drawn.cost_per_hour + into.cost_per_hour
+    if out.quota == into.quota:
+        gpus, cost_per_hour = gpus - out.gpus_per_replica, cost_per_hour - out.cost_per_hour
+    return not any(check_quota(quota, Drawn(gpus, cost_per_hour)))

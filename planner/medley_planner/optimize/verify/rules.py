@@ -33,6 +33,8 @@ class Rule(StrEnum):
     """A pool that is paid by the node buys the fewest nodes that hold its replicas, within the maximum."""
     POWER = "Power"
     """No power domain, with all below it, draws more than its budget."""
+    QUOTA = "Quota"
+    """All replicas of a quota take no more GPUs and cost no more than it allows."""
     SHARES = "Shares"
     """The served and the unserved parts make up each bucket; nothing is sent to a variant without a replica."""
     ROUTING = "Routing"

@@ -1,4 +1,4 @@
-"""Shared limits: GPUs and nodes of pools, watts of power domains, and what the plan says of their use."""
+"""Shared limits: GPUs and nodes of pools, watts of power domains, quotas, and what the plan says of their use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem, Service
+from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem, Quota, Service, Variant
 from medley_planner.optimize.verify.packing import left_over, nodes_opened
 from medley_planner.optimize.verify.rules import Finding, Rule, close, within
 
@@ -16,8 +16,17 @@ Sizes = dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """The part of a quota that replicas take, or by which it changes."""
+
+    gpus: int = 0
+    cost_per_hour: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """The use by all replicas: by pool the replicas of each size and their cost, by power domain watts."""
+    """The use by all replicas: by pool the replicas of each size and their cost, by power domain watts, by quota what
+    they draw of it."""
 
     sizes: Mapping[str, Sizes]
     cost_per_hour: Mapping[str, float]
@@ -26,6 +35,7 @@ class Taken:
     """The power domains that feed each pool, the nearest first."""
     nodes: Mapping[str, Mapping[int, int]]
     """Number of nodes by their GPUs, for each pool whose nodes are known."""
+    quotas: Mapping[str, Drawn]
 
 
 def take(problem: Problem, counts: Sequence[Sequence[int]]) -> Taken:
@@ -34,6 +44,7 @@ def take(problem: Problem, counts: Sequence[Sequence[int]]) -> Taken:
     sizes: dict[str, Sizes] = {pool.name: {} for pool in problem.pools}
     costs: dict[str, list[float]] = {pool.name: [] for pool in problem.pools}
     watts: dict[str, list[float]] = {domain.name: [] for domain in problem.power_domains}
+    drawn: dict[str, list[tuple[Variant, int]]] = {quota.name: [] for quota in problem.quotas}
     for service, row in zip(problem.services, counts, strict=True):
         for variant, count in zip(service.variants, row, strict=True):
             if count == 0:
@@ -43,12 +54,22 @@ def take(problem: Problem, counts: Sequence[Sequence[int]]) -> Taken:
             costs[variant.pool].append(variant.cost_per_hour * count)
             for name in above[variant.pool]:
                 watts[name].append(variant.watts * count)
+            if variant.quota is not None:
+                drawn[variant.quota].append((variant, count))
     return Taken(
         sizes,
         {name: math.fsum(parts) for name, parts in costs.items()},
         {name: math.fsum(parts) for name, parts in watts.items()},
         above,
         {pool.name: Counter(pool.node_gpus) for pool in problem.pools if pool.node_gpus is not None},
+        {name: _drawn(replicas) for name, replicas in drawn.items()},
+    )
+
+
+def _drawn(replicas: Sequence[tuple[Variant, int]]) -> Drawn:
+    return Drawn(
+        sum(variant.gpus_per_replica * count for variant, count in replicas),
+        math.fsum(variant.cost_per_hour * count for variant, count in replicas),
     )
 
 
@@ -62,6 +83,8 @@ def check_shared(problem: Problem, plan: Plan, taken: Taken) -> Iterator[Finding
                 f"power domain {domain.name} may draw {domain.budget_watts:g} W, "
                 f"the plan draws {taken.watts[domain.name]:g} W",
             )
+    for quota in problem.quotas:
+        yield from check_quota(quota, taken.quotas[quota.name])
     yield from _check_nodes(problem, plan, taken)
     yield from _check_limits(problem, plan, taken)
 
@@ -88,12 +111,22 @@ def check_pool(pool: Pool, sizes: Mapping[int, int], nodes: Mapping[str, Mapping
             yield Rule.PACKING, f"pool {pool.name}: no place on its {len(pool.node_gpus)} nodes for replicas: {told}"
 
 
+def check_quota(quota: Quota, drawn: Drawn) -> Iterator[Finding]:
+    """Whether the quota allows so much."""
+    if quota.max_gpus is not None and drawn.gpus > quota.max_gpus:
+        yield Rule.QUOTA, f"quota {quota.name} allows {quota.max_gpus} GPUs, the plan takes {drawn.gpus}"
+    if quota.max_cost_per_hour is not None and not within(drawn.cost_per_hour, quota.max_cost_per_hour):
+        allowed, cost = quota.max_cost_per_hour, drawn.cost_per_hour
+        yield Rule.QUOTA, f"quota {quota.name} allows ${allowed:.6f}/h, the plan takes ${cost:.6f}/h"
+
+
 def check_replaced(
     problem: Problem, taken: Taken, service: Service, old: Sequence[int], new: Sequence[int]
 ) -> Iterator[Finding]:
     """The shared limits that would break if `service` had the `new` counts and all else stayed."""
     sizes: dict[str, Sizes] = {}
     watts: dict[str, float] = {}
+    more: dict[str, list[tuple[Variant, int]]] = {}
     for variant, before, after in zip(service.variants, old, new, strict=True):
         if before == after:
             continue
@@ -101,6 +134,8 @@ def check_replaced(
         by_size[variant.gpus_per_replica] = by_size.get(variant.gpus_per_replica, 0) + after - before
         for name in taken.above[variant.pool]:
             watts[name] = watts.get(name, taken.watts[name]) + variant.watts * (after - before)
+        if variant.quota is not None:
+            more.setdefault(variant.quota, []).append((variant, after - before))
     for pool in problem.pools:
         if pool.name in sizes:
             held = {size: count for size, count in sizes[pool.name].items() if count > 0}
@@ -108,6 +143,10 @@ def check_replaced(
     for domain in problem.power_domains:
         if domain.name in watts and not within(watts[domain.name], domain.budget_watts):
             yield Rule.POWER, f"power domain {domain.name} would draw {watts[domain.name]:g} W"
+    for quota in problem.quotas:
+        if quota.name in more:
+            then, now = _drawn(more[quota.name]), taken.quotas[quota.name]
+            yield from check_quota(quota, Drawn(now.gpus + then.gpus, now.cost_per_hour + then.cost_per_hour))
 
 
 def _domains_above(problem: Problem, pool: Pool) -> list[str]:
@@ -169,6 +208,8 @@ def _true_limit(problem: Problem, entry: LimitUse, taken: Taken) -> tuple[float,
     if entry.kind is LimitKind.POWER:
         budget = next((d.budget_watts for d in problem.power_domains if d.name == entry.name), None)
         return None if budget is None or entry.size != 1 else (taken.watts[entry.name], budget)
+    if entry.kind.of_quota:
+        return _true_limit_of_quota(problem, entry, taken)
     pool = next((pool for pool in problem.pools if pool.name == entry.name), None)
     if pool is None or entry.size < 1:
         return None
@@ -182,6 +223,16 @@ def _true_limit(problem: Problem, entry: LimitUse, taken: Taken) -> tuple[float,
     ends = [sum(nodes)] if nodes is not None else []
     ends += [pool.stock_gpus] if pool.stock_gpus is not None else []
     return (float(_gpus(sizes)), float(min(ends))) if ends and entry.size == 1 else None
+
+
+def _true_limit_of_quota(problem: Problem, entry: LimitUse, taken: Taken) -> tuple[float, float] | None:
+    quota = next((quota for quota in problem.quotas if quota.name == entry.name), None)
+    if quota is None or entry.size != 1:
+        return None
+    drawn = taken.quotas[quota.name]
+    if entry.kind is LimitKind.QUOTA_GPUS:
+        return None if quota.max_gpus is None else (float(drawn.gpus), float(quota.max_gpus))
+    return None if quota.max_cost_per_hour is None else (drawn.cost_per_hour, quota.max_cost_per_hour)
 
 
 def _all_nodes(pool: Pool) -> tuple[int, ...] | None:

@@ -14,6 +14,7 @@ from medley_operator.api.v1alpha1 import (
     ActingMode,
     GPUPool,
     LLMService,
+    MedleyPolicy,
     ModelProfile,
     RuntimeProfile,
     ServiceRoutingMode,
@@ -26,6 +27,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "GPUPool": GPUPool,
     "RuntimeProfile": RuntimeProfile,
     "ModelProfile": ModelProfile,
+    "MedleyPolicy": MedleyPolicy,
 }
 MODEL = {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"}
 POOL = {"gpu": "L4", "nodeSelector": {"gpu": "l4"}, "capacity": {"gpusPerNode": 1}, "cost": {"perHour": "0.8"}}

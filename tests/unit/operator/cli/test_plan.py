@@ -201,6 +201,25 @@ def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[
     assert costs["demo/batch"] <= 10.0
 
 
+def test_policies_and_labels_of_namespaces_are_read_from_files() -> None:
+    files = [str(EXAMPLES / "plan"), str(EXAMPLES / "medleypolicy.yaml")]
+    found = read_objects(files)
+    assert [policy.metadata.name for policy in found.policies] == ["everyone", "production", "experiments"]
+    snapshot, _ = offline_snapshot(found)
+    refused = prepare(snapshot, FleetMemory()).services[0].refusal
+    assert refused is not None
+    assert "give the Namespace with -f too" in refused.message
+    snapshot = replace(snapshot, namespaces={"demo": {"tier": "production"}})
+    bounds = prepare(snapshot, FleetMemory()).services[0].bounds
+    assert (bounds.max_priority.value, bounds.max_priority.policy) == ("High", "production")
+
+
+def test_a_namespace_among_the_files_gives_its_labels(tmp_path: Path) -> None:
+    file = tmp_path / "namespace.yaml"
+    file.write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: demo, labels: {tier: production}}\n")
+    assert read_objects([str(file)]).namespaces == {"demo": {"tier": "production"}}
+
+
 def test_whole_nodes_stand_beside_the_services() -> None:
     snapshot, _ = offline_snapshot(read_objects([str(EXAMPLES / "budget" / "fleet.yaml")]))
     prepared = prepare(snapshot, FleetMemory())

@@ -17,6 +17,7 @@ from medley_operator.kube.resources import (
     GATEWAY_API,
     GATEWAYS,
     LLM_SERVICES,
+    NAMESPACES,
     NODES,
     OWN,
     PODS,
@@ -30,7 +31,7 @@ from tests.unit.operator.fleet.test_project import node, pod
 
 
 def test_children_are_chosen_by_label_and_pods_that_succeeded_are_not_sent() -> None:
-    assert {kind.resource for kind in KINDS} == {*OWN, NODES, PODS, *CHILDREN, GATEWAYS, AUTOSCALERS}
+    assert {kind.resource for kind in KINDS} == {*OWN, NODES, NAMESPACES, PODS, *CHILDREN, GATEWAYS, AUTOSCALERS}
     chosen = {kind.resource: (kind.label_selector, kind.field_selector) for kind in KINDS}
     for resource in CHILDREN:
         assert chosen[resource] == (f"{MANAGED_BY}={MANAGED_BY_VALUE}", "")

@@ -188,6 +188,44 @@ async def test_a_gateway_that_a_service_names_is_taken_to_be_there_where_none_ca
     assert observed.degraded == "cannot list gateways"
 
 
+def policy_manifest(*, labels: dict[str, str] | None = None, **limits: object) -> Manifest:
+    spec: Manifest = {"namespaceSelector": {"matchLabels": labels or {}}, "limits": limits}
+    return {"apiVersion": API_VERSION, "kind": "MedleyPolicy", "metadata": {"name": "tenants"}, "spec": spec}
+
+
+async def test_policies_and_the_labels_of_namespaces_are_seen_and_what_they_refuse_costs_no_query() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    client.put(service_manifest("other", uid="uid-other", workload={"window": "7m"}))
+    client.put(policy_manifest(labels={"team": "a"}, allowedWindows=["5m"]))
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo", "labels": {"team": "a"}}}
+    client.put(namespace)
+    seen = (await look(client)).snapshot
+    assert [each.metadata.name for each in seen.policies] == ["tenants"]
+    assert seen.namespaces == {"demo": {"team": "a"}}
+    assert set(seen.observations) == {ServiceKey("demo", "chat")}
+
+
+async def test_where_namespaces_cannot_be_listed_the_look_goes_on_and_says_so() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    client.put(policy_manifest(maxGpus=4))
+    client.failing["list", "namespaces"] = Forbidden("cannot list namespaces")
+    observed = await look(client)
+    assert observed.degraded == "cannot list namespaces"
+    assert set(observed.snapshot.observations) == {ServiceKey("demo", "chat")}
+
+
+async def test_a_policy_that_does_not_parse_is_rejected_and_stays_known() -> None:
+    client = FakeKubeClient()
+    client.put(service_manifest())
+    client.put(policy_manifest(maxGpus="many"))
+    seen = (await look(client)).snapshot
+    assert seen.policies == ()
+    assert [each.key for each in seen.rejected] == [ObjectKey("MedleyPolicy", "", "tenants")]
+    assert seen.observations == {}
+
+
 async def test_without_prometheus_the_way_out_is_named_and_no_error_counted() -> None:
     client = FakeKubeClient()
     client.put(service_manifest())

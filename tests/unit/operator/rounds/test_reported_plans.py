@@ -22,7 +22,12 @@ def _saving(per_hour: float) -> RoutingSaving:
     return RoutingSaving("demo/llama", RoutingMode.SERVICE, RoutingMode.HTTP_ROUTE, per_hour)
 
 
-LACKING = {UnservedReason.STOCK: "StockOut", UnservedReason.NODES: "NodesFull", UnservedReason.POWER: "PowerLimit"}
+LACKING = {
+    UnservedReason.STOCK: "StockOut",
+    UnservedReason.NODES: "NodesFull",
+    UnservedReason.POWER: "PowerLimit",
+    UnservedReason.QUOTA: "QuotaReached",
+}
 BY_NODE: dict[str, Any] = {"cost": {"perNodeHour": "3.22"}}
 
 

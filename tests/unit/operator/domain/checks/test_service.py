@@ -23,6 +23,12 @@ SIX_HEADS = (
     '"num_attention_heads": 24, "num_key_value_heads": 6, "intermediate_size": 8192, "vocab_size": 128256}'
 )
 CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "bounds_are_known": ({}, {"rejected": [("MedleyPolicy", "tenants")]}),
+    "service_is_not_one_too_many": ({}, {"policies": [make.policy(maxServices=0)]}),
+    "model_source_is_allowed": ({}, {"policies": [make.policy(modelSources=["hf://others"])]}),
+    "window_is_allowed": ({}, {"policies": [make.policy(allowedWindows=["1m"])]}),
+    "gateway_is_allowed": ({"routing": {"gatewayRef": {"name": "edge", "namespace": "platform"}}}, {}),
+    "minima_are_within_the_ceiling": ({"scaling": {"minReplicas": 3}}, {"policies": [make.policy(maxReplicas=2)]}),
     "static_sizes_fit_the_model_length": ({"model": {"uri": make.LLAMA, "maxModelLen": 512}}, {}),
     "variant_minima_fit_the_maximum": (
         {"variants": [{"poolRef": "l4", "minReplicas": 9}], "scaling": {"maxReplicas": 8}},

@@ -39,6 +39,7 @@ def test_each_condition_has_its_row_in_the_reference() -> None:
         ("RuntimeProfile", "Ready"),
         ("ModelProfile", ACCEPTED),
         ("ModelProfile", IN_USE),
+        ("MedleyPolicy", ACCEPTED),
     }
 
 

@@ -42,7 +42,7 @@ def deployment() -> Manifest:
         deployment(),
         render_common_service(make.service()),
         render_variant_service(make.service(), variant="l4", layout="abcdefgh"),
-        render_http_route(make.service(), gateway="inference", weights={"l4": 400, "h100": 600}),
+        render_http_route(make.service(), gateway=(make.NAMESPACE, "inference"), weights={"l4": 400, "h100": 600}),
     ],
     ids=["deployment", "common", "variant", "route"],
 )
