@@ -137,7 +137,7 @@ async def _assemble(
         return Publisher(client=client, counter=exporter, instance=instance_name(), timestamp=timestamp)
 
     observer = _observer(settings, cluster=cluster, client=client, prometheus=prometheus, exporter=exporter)
-    actuator = Actuator(viewer=observer, publisher=publisher(), exporter=exporter)
+    actuator = Actuator(viewer=observer, publisher=publisher(), exporter=exporter, heartbeat=heartbeat)
     fleet = FleetLoop(
         Parts(
             observer=observer,

@@ -20,6 +20,7 @@ from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.fault_log import FaultLog
+from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.publish import Published
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.exporter import Exporter
@@ -59,11 +60,13 @@ class Actuator:
         viewer: Viewer,
         publisher: Writer,
         exporter: Exporter,
+        heartbeat: Heartbeat,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._viewer = viewer
         self._publisher = publisher
         self._exporter = exporter
+        self._heartbeat = heartbeat
         self._faults = FaultLog(exporter)
         self._clock = clock
         self._intent: FleetIntent | None = None
@@ -88,7 +91,9 @@ class Actuator:
         """Pass after pass, until cancelled."""
         wait_seconds: float | None = None
         while True:
+            self._heartbeat.rest()
             await _until_set(self._marked, wait_seconds)
+            self._heartbeat.begin("actuator")
             await asyncio.sleep(IDLE_SECONDS)
             done = await self.one_pass()
             self._failures = self._failures + 1 if done.troubles else 0

@@ -7,6 +7,7 @@ would meet the same server. Ready is a leader whose rounds succeed, or a followe
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from medley_operator.metrics.server import Probe
 
@@ -15,6 +16,8 @@ LEAST_LIMIT_SECONDS = 180.0
 FAILED_ROUNDS = 3
 FAILED_SECONDS = 60.0
 """So many rounds in a row, or rounds for so long, may fail before an operator that was ready is not."""
+PART: ContextVar[str] = ContextVar("part", default="")
+"""The loop that a task works for: one that goes on must not hide one that hangs."""
 
 
 class Heartbeat:
@@ -26,7 +29,7 @@ class Heartbeat:
     def __init__(self, *, resync_seconds: float, clock: Callable[[], float], longest_step_seconds: float = 0.0) -> None:
         self._limit_seconds = max(LEAST_LIMIT_SECONDS, 3 * resync_seconds, longest_step_seconds + FAILED_SECONDS)
         self._clock = clock
-        self._last = clock()
+        self._last = {PART.get(): clock()}
         self._degraded = ""
         self._succeeded = False
         self._failures = 0
@@ -34,9 +37,18 @@ class Heartbeat:
         self._error = "no round has ended yet"
         self._following: Probe | None = None
 
+    def begin(self, part: str) -> None:
+        """The task that calls, and what it starts, works on that part from now on."""
+        PART.set(part)
+        self.progress()
+
+    def rest(self) -> None:
+        """The part of the task that calls has nothing to do until something happens."""
+        self._last.pop(PART.get(), None)
+
     def progress(self) -> None:
-        """Something went on: a step, a write, a look at the Lease."""
-        self._last = self._clock()
+        """Something went on in the part of the task that calls: a step, a write, a look at the Lease."""
+        self._last[PART.get()] = self._clock()
 
     def follow(self, holder: str, error: str = "") -> None:
         """This replica waits for the Lease. `error` says why it cannot even see who leads."""
@@ -45,8 +57,8 @@ class Heartbeat:
         self._following = Probe(not error, text)
 
     def lead(self) -> None:
-        """This replica leads from now on."""
-        self.progress()
+        """This replica leads from now on: each of its loops reports for itself."""
+        self._last.clear()
         self._following = None
 
     def beat(self, *, error: str = "") -> None:
@@ -57,7 +69,7 @@ class Heartbeat:
         if not error:
             self._failing_since = None
         elif self._failing_since is None:
-            self._failing_since = self._last
+            self._failing_since = self._clock()
         self._error = error
 
     def degrade(self, reason: str) -> None:
@@ -66,9 +78,10 @@ class Heartbeat:
 
     def healthy(self) -> Probe:
         """A loop that fails is alive: restarting it would cure nothing. One in which nothing goes on is stuck."""
-        age = self._clock() - self._last
+        age, part = max(((self._clock() - at, part) for part, at in list(self._last.items())), default=(0.0, ""))
         if age > self._limit_seconds:
-            return Probe(False, f"nothing has gone on for {age:.0f} s (limit {self._limit_seconds:.0f} s)")
+            where = f" in the {part}" if part else ""
+            return Probe(False, f"nothing has gone on{where} for {age:.0f} s (limit {self._limit_seconds:.0f} s)")
         if self._following is not None:
             return Probe(True, self._following.message)
         return Probe(True, f"last round failed: {self._error}" if self._error else "ok")

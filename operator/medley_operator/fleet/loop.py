@@ -114,6 +114,7 @@ class FleetLoop:
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
+        self._parts.heartbeat.begin("planner")
         while True:
             while (seconds := self._debounce.seconds_until_due(self._clock())) > 0:
                 self._changed.clear()

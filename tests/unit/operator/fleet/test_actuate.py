@@ -15,6 +15,7 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet import actuate
 from medley_operator.fleet.actuate import MOST_STEPS, Actuator
+from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.publish import Published
 from medley_operator.kube.errors import Unavailable
 from medley_operator.metrics.exporter import Exporter
@@ -58,7 +59,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def actuator(world: World, exporter: Exporter | None = None) -> Actuator:
-    return Actuator(viewer=world, publisher=world, exporter=exporter or Exporter())
+    heartbeat = Heartbeat(resync_seconds=30.0, clock=lambda: 0.0)
+    return Actuator(viewer=world, publisher=world, exporter=exporter or Exporter(), heartbeat=heartbeat)
 
 
 async def running(one: Actuator, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from medley_operator.fleet.health import LEAST_LIMIT_SECONDS, Heartbeat
@@ -120,3 +121,34 @@ def test_a_round_that_lacks_a_kind_is_not_ready_and_says_which() -> None:
     assert one.healthy().ok
     one.degrade("")
     assert one.ready().ok
+
+
+async def test_a_loop_that_goes_on_does_not_hide_one_that_hangs() -> None:
+    """Each request of the actuator was a sign of life of the planner too."""
+    now = Now()
+    one = heartbeat(now)
+    one.lead()
+
+    async def hangs() -> None:
+        one.begin("planner")
+
+    async def goes_on() -> None:
+        one.begin("actuator")
+        for _ in range(4):
+            now.seconds += 60.0
+            one.progress()
+
+    for work in (hangs, goes_on):
+        await asyncio.create_task(work())
+    assert not one.healthy().ok
+    assert "in the planner for 240 s" in one.healthy().message
+
+
+async def test_a_loop_that_waits_for_something_to_happen_is_not_stuck() -> None:
+    now = Now()
+    one = heartbeat(now)
+    one.lead()
+    one.begin("actuator")
+    one.rest()
+    now.seconds = 10_000.0
+    assert one.healthy().ok
