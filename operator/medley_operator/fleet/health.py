@@ -80,10 +80,8 @@ class Heartbeat:
         """A loop that fails is alive: restarting it would cure nothing. One in which nothing goes on is stuck."""
         age, part = max(((self._clock() - at, part) for part, at in list(self._last.items())), default=(0.0, ""))
         if age > self._limit_seconds:
-            return Probe(
-                False,
-                f"nothing has gone on{f' in the {part}' if part else ''} for {age:.0f} s (limit {self._limit_seconds:.0f} s)",
-            )
+            where = f" in the {part}" if part else ""
+            return Probe(False, f"nothing has gone on{where} for {age:.0f} s (limit {self._limit_seconds:.0f} s)")
         if self._following is not None:
             return Probe(True, self._following.message)
         return Probe(True, f"last round failed: {self._error}" if self._error else "ok")
