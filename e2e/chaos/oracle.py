@@ -180,9 +180,11 @@ def child_state(manifest: Mapping[str, Any]) -> Any:
     """What counts of a child: all but its status."""
     kept = comparable({name: manifest[name] for name in ("metadata", "spec") if name in manifest})
     kept["metadata"].pop("namespace", None)
-    if not kept["metadata"].get("annotations"):
-        # The controllers annotate what they have seen.
-        kept["metadata"].pop("annotations", None)
+    # Controllers annotate what they have seen, and the operator what the template was made of: with names of the run.
+    annotations = kept["metadata"].pop("annotations", None) or {}
+    left = {name: text for name, text in annotations.items() if not name.startswith("medley.dev/")}
+    if left:
+        kept["metadata"]["annotations"] = left
     return kept
 
 

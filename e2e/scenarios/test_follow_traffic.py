@@ -197,7 +197,10 @@ def _weights(harness: Harness) -> dict[str, float]:
     route = harness.get("httproutes.gateway.networking.k8s.io", NAMESPACE, NAME)
     backends = route["spec"]["rules"][0]["backendRefs"]
     total = sum(backend["weight"] for backend in backends)
-    return {backend["name"].removeprefix(f"{NAME}-"): backend["weight"] / total for backend in backends}
+    # A variant's Service is named <service>-<variant>-<hash of the layout>.
+    return {
+        backend["name"].removeprefix(f"{NAME}-").rpartition("-")[0]: backend["weight"] / total for backend in backends
+    }
 
 
 def test_less_traffic_costs_less(harness: Harness) -> None:
