@@ -54,7 +54,8 @@ def rounds(snapshot: Snapshot, memory: FleetMemory | None = None, *, same_as: Sn
     """Two rounds, the second after the first was carried out. The clean service is planned as it is in `same_as`, by
     default the same without the dirty one."""
     memory = memory if memory is not None else FleetMemory()
-    alone = same_as if same_as is not None else replace(snapshot, services=(CLEAN,))
+    clean_alone = tuple(each for each in snapshot.services if each.metadata.name == CLEAN.metadata.name)
+    alone = same_as if same_as is not None else replace(snapshot, services=clean_alone)
     expected = prepare(alone, memory).problem
     assert expected is not None
     done: list[Round] = []
