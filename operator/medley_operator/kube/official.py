@@ -32,6 +32,8 @@ started. A watch that is silent for longer may be dead: it ends, and another one
 WATCH_SECONDS = 300
 """The API server ends a watch after this time, as client-go asks it to, so that load spreads over its replicas."""
 USER_AGENT = "medley-operator"
+CLOSE_SECONDS = 0.25
+"""Time for connections to end, as aiohttp advises."""
 
 
 class OfficialKubeClient:
@@ -62,6 +64,8 @@ class OfficialKubeClient:
         if self._api is not None:
             await self._api.close()  # type: ignore[no-untyped-call]
             self._api = None
+            # Transports end in the next turns of the event loop, those with TLS after the peer's answer.
+            await asyncio.sleep(CLOSE_SECONDS)
 
     async def pages(
         self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
