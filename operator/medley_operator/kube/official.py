@@ -33,7 +33,7 @@ WATCH_SECONDS = 300
 """The API server ends a watch after this time, as client-go asks it to, so that load spreads over its replicas."""
 USER_AGENT = "medley-operator"
 CLOSE_SECONDS = 0.25
-"""Time for connections to end, as aiohttp advises."""
+"""Transports end in later turns of the event loop, those with TLS after the peer's answer: aiohttp advises to wait."""
 
 
 class OfficialKubeClient:
@@ -64,7 +64,6 @@ class OfficialKubeClient:
         if self._api is not None:
             await self._api.close()  # type: ignore[no-untyped-call]
             self._api = None
-            # Transports end in the next turns of the event loop, those with TLS after the peer's answer.
             await asyncio.sleep(CLOSE_SECONDS)
 
     async def pages(
