@@ -16,8 +16,9 @@ PLANNED_WITH = frozenset({"Node", "Gateway"})
 
 
 def bears_on_plans(kind: str, old: object, new: object) -> bool:
-    """`old` and `new` are what is known of the object before and after; None where it is not there."""
-    if kind in PLANNED_WITH:
+    """`old` and `new` are what is known of the object before and after; None where it is not there, and both None
+    where the kind itself can be listed from now on, or cannot any more."""
+    if kind in PLANNED_WITH or (old is None and new is None):
         return True
     if kind == "Pod":
         return _pod_bears(old, new)
