@@ -110,8 +110,13 @@ def test_a_webhook_that_hangs_delays_neither_statuses_nor_other_tenants(
                 lambda: all(conditions(admin, "held-up", name) for name in names),
                 timeout_seconds=STATUS_SECONDS,
             )
-            told = [conditions(admin, "held-up", name).get("WorkloadsReady") for name in names]
-            assert "ApplyFailed" in told
+            wait_for(
+                "a service says that its Deployment was not written",
+                lambda: any(
+                    conditions(admin, "held-up", name).get("WorkloadsReady") == "ApplyFailed" for name in names
+                ),
+                timeout_seconds=STATUS_SECONDS,
+            )
             assert conditions(admin, "team", "chat")["WorkloadsReady"] == "Progressing"
             assert operator.get("/healthz")[0] == 200
             assert operator.get("/readyz")[0] == 200
