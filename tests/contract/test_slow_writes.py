@@ -28,17 +28,9 @@ STATUS_SECONDS = 16.0
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane.start(controllers=False, kwok=False) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def admin(plane: ControlPlane) -> Iterator[Api]:
-    client = Api(plane)
-    client.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-    yield client
-    client.close()
+def admin(admin: Api) -> Api:
+    admin.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    return admin
 
 
 @contextmanager

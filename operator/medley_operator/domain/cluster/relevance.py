@@ -7,7 +7,7 @@ Apart: what wakes the planner is a decision on its own, made for each event of t
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, ModelProfile, RuntimeProfile
-from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.views import PodView
 
 OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile)
@@ -35,7 +35,7 @@ def _pod_bears(old: object, new: object) -> bool:
     pod = after or before
     if pod is None or not pod.gpus:
         return False
-    if pod.labels.get(MANAGED_BY) != MANAGED_BY_VALUE:
+    if not managed(pod.labels):
         return _holds(before) != _holds(after)
     return _stuck(before) != _stuck(after)
 
