@@ -1,4 +1,5 @@
-"""What an operator depends on beside the API server, played badly: admission webhooks, and a Prometheus that lies."""
+"""Servers that an operator needs beside the API server, with faults: slow admission webhooks, and a Prometheus that
+answers with wrong figures."""
 
 from __future__ import annotations
 

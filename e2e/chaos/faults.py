@@ -11,7 +11,7 @@ from e2e.chaos.calls import WATCH, Call
 
 
 class Effect(Enum):
-    """What happens to a call that is hit."""
+    """The fault that a chosen call gets."""
 
     ANSWER = auto()
     """The API server never sees it; the client gets `status`."""

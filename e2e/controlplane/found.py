@@ -24,7 +24,7 @@ class Requirement:
 
 
 REQUIREMENTS: Mapping[str, Requirement] = {
-    "etcd": Requirement(("--version",), (3, 5)),
+    "etcd": Requirement(("--version",), (3, 6)),
     "kube-apiserver": Requirement(("--version",), (1, 35)),
     "kube-controller-manager": Requirement(("--version",), (1, 35)),
     "kube-scheduler": Requirement(("--version",), (1, 35)),

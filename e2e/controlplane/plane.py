@@ -119,6 +119,8 @@ class ControlPlane:
             f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
             f"--initial-cluster=default=http://127.0.0.1:{peer}",
             "--unsafe-no-fsync",
+            # As kubeadm sets it: bookmarks of kinds that nobody changes rest on it, and etcd's default is ten minutes.
+            "--watch-progress-notify-interval=5s",
         )
         self.api_url = f"https://127.0.0.1:{secure}"
         server = self._spawn(

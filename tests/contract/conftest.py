@@ -45,6 +45,21 @@ def crds(api: Api) -> Api:
     return api
 
 
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """A control plane of the module's own, without controllers and kwok: it may break or change what is shared."""
+    with ControlPlane.start(controllers=False, kwok=False) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def admin(plane: ControlPlane) -> Iterator[Api]:
+    """The module's own control plane as its admin sees it."""
+    client = Api(plane)
+    yield client
+    client.close()
+
+
 def _established(api: Api, path: str) -> bool:
     _, answer = api.request("GET", path)
     conditions = answer.get("status", {}).get("conditions") or []

@@ -30,19 +30,6 @@ READ_VERBS = ("get", "list", "watch")
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane.start(controllers=False, kwok=False) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def admin(plane: ControlPlane) -> Iterator[Api]:
-    client = Api(plane)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
 def account(plane: ControlPlane, admin: Api) -> tuple[str, Path]:
     """User name and kubeconfig of the chart's ServiceAccount with exactly the chart's RBAC."""
     admin.kubectl("create", "namespace", NAMESPACE)

@@ -79,26 +79,18 @@ class Replicas:
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane.start(controllers=False, kwok=False) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def admin(plane: ControlPlane) -> Iterator[Api]:
-    client = Api(plane)
-    client.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+def admin(admin: Api) -> Api:
+    admin.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
     for name in (NAMESPACE, "team"):
-        client.kubectl("create", "namespace", name)
+        admin.kubectl("create", "namespace", name)
     for path, body in (
         (POOLS, gpu_pool("l4", "L4", "0.805")),
         (RUNTIME_PROFILES, profile()),
         (SERVICES, llm_service("4")),
     ):
-        status, answer = client.request("POST", path, body)
+        status, answer = admin.request("POST", path, body)
         assert status == 201, answer
-    yield client
-    client.close()
+    return admin
 
 
 @pytest.fixture(scope="module")

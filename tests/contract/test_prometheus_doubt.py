@@ -91,5 +91,5 @@ async def test_scrapes_that_fail_for_three_of_four_pods_do_not_lower_the_plan(tm
     assert (after.reason, after.pods) == (MetricsReason.FOUND, 1)
     memory = ServiceMemory(uid=service.metadata.uid, demand=before.demand, had_metrics=True)
     choice = choose_demand(service, after, memory=memory, has_plan=True, at_seconds=1e5, ready_replicas=PODS)
-    assert choice.demand == before.demand
+    assert choice.demand.rate_rps == pytest.approx(before.demand.rate_rps)
     assert choice.reason is MetricsReason.PARTIAL

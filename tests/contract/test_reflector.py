@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import pytest
 from e2e.controlplane import ControlPlane
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.reflector import CALM_SECONDS
 from medley_operator.kube import official
 from medley_operator.kube.client import KubeReader, Page, WatchEvent, WatchType
@@ -35,6 +34,7 @@ from medley_operator.kube.resources import (
     Resource,
 )
 from tests.contract.apiserver import Api
+from tests.unit.operator.fleet.looks import following
 
 pytestmark = pytest.mark.contract
 
@@ -44,19 +44,11 @@ WAIT_SECONDS = 40.0
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane.start(controllers=False, kwok=False) as plane:
-        plane.kubectl("apply", "--server-side", "-f", str(CRDS))
-        plane.kubectl("create", "namespace", "team")
-        plane.kubectl("create", "serviceaccount", "default", "-n", "team")
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def admin(plane: ControlPlane) -> Iterator[Api]:
-    client = Api(plane)
-    yield client
-    client.close()
+def plane(plane: ControlPlane) -> ControlPlane:
+    plane.kubectl("apply", "--server-side", "-f", str(CRDS))
+    plane.kubectl("create", "namespace", "team")
+    plane.kubectl("create", "serviceaccount", "default", "-n", "team")
+    return plane
 
 
 @pytest.fixture(autouse=True)
@@ -89,17 +81,6 @@ async def in_time(what: str, holds: Callable[[], Any]) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"not within {WAIT_SECONDS:g} s: {what}"
         await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def following(reader: KubeReader) -> AsyncIterator[ClusterCache]:
-    cache = ClusterCache(reader)
-    cache.start()
-    try:
-        await cache.ready()
-        yield cache
-    finally:
-        await cache.close()
 
 
 class Gap:

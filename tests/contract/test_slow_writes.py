@@ -28,17 +28,9 @@ STATUS_SECONDS = 16.0
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane.start(controllers=False, kwok=False) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def admin(plane: ControlPlane) -> Iterator[Api]:
-    client = Api(plane)
-    client.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-    yield client
-    client.close()
+def admin(admin: Api) -> Api:
+    admin.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    return admin
 
 
 @contextmanager
@@ -110,8 +102,13 @@ def test_a_webhook_that_hangs_delays_neither_statuses_nor_other_tenants(
                 lambda: all(conditions(admin, "held-up", name) for name in names),
                 timeout_seconds=STATUS_SECONDS,
             )
-            told = [conditions(admin, "held-up", name).get("WorkloadsReady") for name in names]
-            assert "ApplyFailed" in told
+            wait_for(
+                "a service says that its Deployment was not written",
+                lambda: any(
+                    conditions(admin, "held-up", name).get("WorkloadsReady") == "ApplyFailed" for name in names
+                ),
+                timeout_seconds=STATUS_SECONDS,
+            )
             assert conditions(admin, "team", "chat")["WorkloadsReady"] == "Progressing"
             assert operator.get("/healthz")[0] == 200
             assert operator.get("/readyz")[0] == 200

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from datetime import UTC, datetime
+import time
 from typing import TYPE_CHECKING
 
 from medley_operator.cli.load_arguments import add_load_arguments
 from medley_operator.cli.profile_import import add_engine_arguments, check_engine, write_profile
+from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.profile.report import Imported
 from medley_planner.bad_input import BadInput
 from medley_planner.exit_status import ExitStatus, report_error
@@ -52,11 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             said = "no load was measured completely (see above), so no profile was written"
             return report_error("profile run", said, status=ExitStatus.NOT_ALL)
         arguments.kv_tokens = arguments.kv_tokens or session.kv_tokens
-        write_profile(arguments, Imported(tuple(points), (), measured_at=_now()), tool=TOOL)
+        write_profile(arguments, Imported(tuple(points), (), measured_at=utc_text(time.time())), tool=TOOL)
     except (EndpointError, BadInput, OSError) as error:
         return report_error("profile run", error)
     return ExitStatus.OK
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -119,7 +119,7 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
             done[key] = found
     kept: dict[ServiceKey, ServiceSteps] = {}
     for fault in wall.faults:
-        key = ServiceKey(fault.about.namespace, fault.about.name)
+        key = fault.about.service
         if key in steps.services:
             kept[key] = steps.services[key]
         found = guarded(fault.about, partial(_failed, seen[key], fault, owned, now))
@@ -136,8 +136,8 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
 
 def _all_services(view: ActuatorView) -> set[ServiceKey]:
     """Those that do not parse included."""
-    broken = (each.key for each in view.rejected if each.key.kind == OWNER_KIND)
-    return {ServiceKey.of(each) for each in view.services} | {ServiceKey(key.namespace, key.name) for key in broken}
+    broken = {each.key.service for each in view.rejected if each.key.kind == OWNER_KIND}
+    return {ServiceKey.of(each) for each in view.services} | broken
 
 
 def _about(intent: ServiceIntent) -> ObjectKey:

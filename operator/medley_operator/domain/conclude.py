@@ -35,7 +35,6 @@ from medley_operator.domain.rollout.service_round import (
 from medley_operator.domain.speed.profiles import model_profile_status
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.decision import EventNote, StatusWrite
-from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     FleetMemory,
     InvalidObject,
@@ -106,7 +105,7 @@ def conclude(
     ]
     intent = FleetIntent(services=tuple(intents), gauges=fleet_gauges(pools, prepared))
     remembered = {
-        **{key: memory.services[key] for key in _lost_keys(lost) if key in memory.services},
+        **{key: memory.services[key] for key in (each.key.service for each in lost) if key in memory.services},
         **{each.round.candidate.key: each.memory for each in concluded},
     }
     return Conclusion(
@@ -155,10 +154,6 @@ def _concluded(
                 continue
         concluded.append(found)
     return concluded, lost
-
-
-def _lost_keys(lost: Sequence[InvalidObject]) -> list[ServiceKey]:
-    return [ServiceKey(each.key.namespace, each.key.name) for each in lost]
 
 
 def _about_rejected(

@@ -11,12 +11,12 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 from medley_operator.domain.act import Steps, act
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.fault_log import FaultLog
@@ -92,7 +92,7 @@ class Actuator:
         wait_seconds: float | None = None
         while True:
             self._heartbeat.rest()
-            await _until_set(self._marked, wait_seconds)
+            await until_set(self._marked, wait_seconds)
             self._heartbeat.begin("actuator")
             await asyncio.sleep(IDLE_SECONDS)
             done = await self.one_pass()
@@ -113,7 +113,7 @@ class Actuator:
             return Pass(wrote=False, troubles=0, wait_seconds=None)
         try:
             view = self._viewer.look()
-            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            now = utc_text(time.time())
             decision, steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
             self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
@@ -133,7 +133,8 @@ class Actuator:
         return Pass(wrote=wrote, troubles=published.troubles, wait_seconds=decision.wait_seconds)
 
 
-async def _until_set(event: asyncio.Event, seconds: float | None) -> None:
+async def until_set(event: asyncio.Event, seconds: float | None) -> None:
+    """Returns when the event is set, or after that time (None: it waits for ever)."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -31,14 +31,14 @@ class FaultLog:
             first.setdefault(fault.about, fault)
         for about, fault in first.items():
             if about.kind == "LLMService":
-                self._exporter.service_failed(ServiceKey(about.namespace, about.name))
+                self._exporter.service_failed(about.service)
             else:
                 self._exporter.failed("object")
             if self._known.get(about) != fault.error:
                 facts = {"object": str(about), "error": fault.error, "trace": fault.trace}
                 log.error("the operator failed on an object and goes on without it", extra=facts)
         self._known = {about: fault.error for about, fault in first.items()}
-        rejected = (ServiceKey(each.key.namespace, each.key.name) for each in view.rejected)
+        rejected = (each.key.service for each in view.rejected)
         self._exporter.services_are([*(ServiceKey.of(service) for service in view.services), *rejected])
 
 

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from medley_operator.domain.advice import with_advice
@@ -19,8 +18,9 @@ from medley_operator.domain.conclude import Conclusion
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
-from medley_operator.fleet.actuate import Writer
+from medley_operator.fleet.actuate import Writer, until_set
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.fault_log import FaultLog, unread
@@ -102,7 +102,7 @@ class FleetLoop:
         self._debounce = debounce
         self._deadline_seconds = deadline_seconds
         self._clock = clock
-        self._wait = wait or _wait
+        self._wait = wait or until_set
         self._changed = asyncio.Event()
         self._failures = 0
         self._faults = FaultLog(parts.exporter)
@@ -152,7 +152,7 @@ class FleetLoop:
         if batch.first_event_at is not None:
             parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
         outcome = await self._step("plan", self._plan(prepared))
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = utc_text(time.time())
         concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
         conclusion = await self._step("plan", concluding)
         self.memory = conclusion.memory
@@ -224,11 +224,3 @@ class _StepError(Exception):
 def _quiet(batch: Batch) -> bool:
     """Rounds that only the clock started are not worth a line unless something went wrong."""
     return batch.first_event_at is None
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -12,7 +12,7 @@ from sys import intern
 from typing import Any, TypeVar
 
 from medley_operator.domain.engine.startup_protection import is_protected
-from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
 from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
@@ -69,7 +69,7 @@ def node_view(node: Manifest) -> NodeView:
 def pod_view(pod: Manifest) -> PodView | None:
     """None for a pod that holds no GPU, now or any more, and is not ours."""
     metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-    ours = (metadata.get("labels") or {}).get(MANAGED_BY) == MANAGED_BY_VALUE
+    ours = managed(metadata.get("labels"))
     ended = status.get("phase") in ("Succeeded", "Failed")
     gpus = _requested(spec)
     if not ours and (ended or not gpus):

@@ -173,7 +173,7 @@ class Publisher:
             log.debug("gone or kept before its protection was taken away", extra={"object": str(release.key)})
         except KubeError as error:
             self._trouble(this, "apply", error)
-            self.backoff.failed(WriteFailure(key=release.key, reason=error.reason, message=error.message), error)
+            self.backoff.failed(WriteFailure.of(release.key, error), error)
         else:
             self.backoff.succeeded(release.key)
             self.counter.wrote(kind=release.key.kind, verb="annotate")
@@ -191,7 +191,7 @@ class Publisher:
         except KubeError as error:
             this.unreported.add(write.uid)
             self._trouble(this, "status", error)
-            self.backoff.failed(WriteFailure(key=write.key, reason=error.reason, message=error.message), error)
+            self.backoff.failed(WriteFailure.of(write.key, error), error)
         else:
             self.backoff.succeeded(write.key)
             self.counter.wrote(kind=write.key.kind, verb="status")
@@ -225,7 +225,7 @@ class Publisher:
         if error.reason == NAMESPACE_TERMINATING:
             this.gone.add(service)
             return
-        failure = WriteFailure(key=key, reason=error.reason, message=error.message)
+        failure = WriteFailure.of(key, error)
         if isinstance(error, Withheld):
             this.failures.setdefault(service, []).append(failure)
             return  # counted and logged where it was kept back; there is nothing to try again

@@ -18,7 +18,7 @@ from medley_operator.domain.values.decision import Decision, EventNote, EventTyp
 from medley_operator.domain.values.labels import DEPLOYMENT, DISRUPTION_BUDGET
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
-from medley_operator.kube.errors import NAME_CONFLICT
+from medley_operator.kube.errors import NAME_CONFLICT, KubeError
 
 WITHHELD = "Withheld"
 """The operator's mode kept the child from being written."""
@@ -33,6 +33,10 @@ class WriteFailure:
     key: ObjectKey
     reason: str
     message: str
+
+    @classmethod
+    def of(cls, key: ObjectKey, error: KubeError) -> WriteFailure:
+        return cls(key, error.reason, error.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ started. A watch that is silent for longer may be dead: it ends, and another one
 WATCH_SECONDS = 300
 """The API server ends a watch after this time, as client-go asks it to, so that load spreads over its replicas."""
 USER_AGENT = "medley-operator"
+CLOSE_SECONDS = 0.25
+"""Transports end in later turns of the event loop, those with TLS after the peer's answer: aiohttp advises to wait."""
 
 
 class OfficialKubeClient:
@@ -69,6 +71,7 @@ class OfficialKubeClient:
         if self._api is not None:
             await self._api.close()  # type: ignore[no-untyped-call]
             self._api = None
+            await asyncio.sleep(CLOSE_SECONDS)
 
     async def pages(
         self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""

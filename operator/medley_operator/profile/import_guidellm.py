@@ -7,9 +7,9 @@ guidellm's time_per_output_token_ms counts the first token too. The strategy sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.profile.report import (
     KEEPS_UP,
     BadReport,
@@ -91,4 +91,4 @@ def _load(run: Mapping[str, Any], *, throughput: float, where: str) -> tuple[flo
 def _measured_at(start: Any) -> str | None:
     if isinstance(start, bool) or not isinstance(start, int | float) or not 0 < start < 1e11:
         return None
-    return datetime.fromtimestamp(float(start), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(float(start))

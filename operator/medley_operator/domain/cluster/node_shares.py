@@ -8,7 +8,7 @@ name. The others keep what their own pods hold there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, Toleration, TolerationOperator
@@ -37,7 +37,8 @@ class NodeShares:
 
 def node_shares(pools: Sequence[GPUPool], nodes: Iterable[NodeView], held: HeldByNode) -> NodeShares:
     """`pools` by name."""
-    ranked = sorted(pools, key=lambda pool: first_refusal(POOL_CHECKS, pool) is not None)
+    refused = {pool.metadata.name for pool in pools if first_refusal(POOL_CHECKS, pool) is not None}
+    ranked = sorted(pools, key=lambda pool: pool.metadata.name in refused)
     names = [pool.metadata.name for pool in pools]
     matching: dict[str, list[NodeView]] = {name: [] for name in names}
     own: dict[str, set[str]] = {name: set() for name in names}
@@ -49,7 +50,7 @@ def node_shares(pools: Sequence[GPUPool], nodes: Iterable[NodeView], held: HeldB
                 matching[pool.metadata.name].append(node)
                 by_resource.setdefault(pool.spec.resource_name, []).append(pool)
         for resource, sharing in by_resource.items():
-            first = sharing[0] if len(sharing) == 1 else _first(sharing, node, resource, held)
+            first = sharing[0] if len(sharing) == 1 else _first(sharing, node, resource, held, refused)
             own[first.metadata.name].add(node.name)
             groups.append([pool.metadata.name for pool in sharing])
     same = _with_equal_selectors(ranked)
@@ -65,15 +66,17 @@ def _matches(selector: Mapping[str, str], node_labels: Mapping[str, str]) -> boo
     return all(node_labels.get(key) == value for key, value in selector.items())
 
 
-def _first(sharing: Sequence[GPUPool], node: NodeView, resource: str, held: HeldByNode) -> GPUPool:
+def _first(
+    sharing: Sequence[GPUPool], node: NodeView, resource: str, held: HeldByNode, refused: Collection[str]
+) -> GPUPool:
     """The pool that the node counts for, of those that share it. Those that can be planned with stand first."""
     there: Counter[str] = Counter()
     for pod in held.get(node.name, ()):
         there[pod.pool] += pod.gpus.get(resource, 0)
 
     def rank(pool: GPUPool) -> tuple[bool, int, bool]:
-        refused = first_refusal(POOL_CHECKS, pool) is not None
-        return refused, -there[pool.metadata.name], not may_start(pool, node)
+        name = pool.metadata.name
+        return name in refused, -there[name], not may_start(pool, node)
 
     return min(sharing, key=rank)
 

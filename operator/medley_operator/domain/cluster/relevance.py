@@ -7,7 +7,7 @@ Apart: what wakes the planner is a decision on its own, made for each event of t
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
-from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.views import PodView
 
 OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy)
@@ -16,8 +16,9 @@ PLANNED_WITH = frozenset({"Node", "Gateway", "Namespace"})
 
 
 def bears_on_plans(kind: str, old: object, new: object) -> bool:
-    """`old` and `new` are what is known of the object before and after; None where it is not there."""
-    if kind in PLANNED_WITH:
+    """`old` and `new` are what is known of the object before and after; None where it is not there, and both None
+    where the kind itself can be listed from now on, or cannot any more."""
+    if kind in PLANNED_WITH or (old is None and new is None):
         return True
     if kind == "Pod":
         return _pod_bears(old, new)
@@ -34,7 +35,7 @@ def _pod_bears(old: object, new: object) -> bool:
     pod = after or before
     if pod is None or not pod.gpus:
         return False
-    if pod.labels.get(MANAGED_BY) != MANAGED_BY_VALUE:
+    if not managed(pod.labels):
         return _holds(before) != _holds(after)
     return _stuck(before) != _stuck(after)
 

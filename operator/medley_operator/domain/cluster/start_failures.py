@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, StartFailureStatus
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.leadtime import unix_seconds
+from medley_operator.domain.values.leadtime import unix_seconds, utc_text
 from medley_operator.domain.values.views import PodTrouble, PodView
 
 UNSCHEDULABLE = "Unschedulable"
@@ -51,7 +50,7 @@ def pods_of_services(pods: Iterable[PodView]) -> dict[tuple[str, str], tuple[Pod
     """Engine pods by namespace and LLMService, those included that are on their way out."""
     found: dict[tuple[str, str], list[PodView]] = {}
     for pod in pods:
-        if pod.labels.get(labels.MANAGED_BY) == labels.MANAGED_BY_VALUE and labels.SERVICE in pod.labels:
+        if labels.managed(pod.labels) and labels.SERVICE in pod.labels:
             found.setdefault((pod.namespace, pod.labels[labels.SERVICE]), []).append(pod)
     return {key: tuple(each) for key, each in found.items()}
 
@@ -132,8 +131,8 @@ def failure_status(failure: StartFailure) -> StartFailureStatus:
         message=failure.message,
         pod=failure.pod,
         replicas=failure.replicas,
-        since=_text(failure.since),
-        until=_text(failure.until),
+        since=utc_text(failure.since),
+        until=utc_text(failure.until),
         attempts=failure.attempts,
     )
 
@@ -151,7 +150,3 @@ def _remembered(row: StartFailureStatus) -> StartFailure:
         until=unix_seconds(row.until) or 0.0,
         attempts=max(row.attempts, 1),
     )
-
-
-def _text(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -170,14 +170,17 @@ def _pod_spec(given: DeploymentInput) -> Manifest:
                 "labelSelector": {"matchLabels": given.selector},
             }
         ],
-        **_affinity(given),
         "containers": [_container(given, program, parts, disk)],
         "volumes": list(parts.volumes),
-        **pod_settings(given.profile.spec.pod, own_pods=labels.pod_selector(service=given.service.metadata.name)),
+        **pod_settings(
+            given.profile.spec.pod,
+            own_pods=labels.pod_selector(service=given.service.metadata.name),
+            own_affinity=_packing(given),
+        ),
     }
 
 
-def _affinity(given: DeploymentInput) -> Manifest:
+def _packing(given: DeploymentInput) -> Manifest:
     """Replicas that take a part of a node go where their pool has pods of their namespace already, of whatever service:
     the scheduler then packs as the plan does, and leaves whole nodes for large replicas.
 
@@ -193,7 +196,7 @@ def _affinity(given: DeploymentInput) -> Manifest:
         "topologyKey": "kubernetes.io/hostname",
     }
     preferred = [{"weight": 100, "podAffinityTerm": term}]
-    return {"affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}
+    return {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def _container(given: DeploymentInput, program: EngineProgram, parts: PodParts, disk: Storage) -> Manifest:

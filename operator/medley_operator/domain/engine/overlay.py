@@ -53,14 +53,15 @@ def overlay_parts(overlay: PodOverlay) -> PodParts:
     )
 
 
-def pod_settings(overlay: PodOverlay, *, own_pods: dict[str, str]) -> Manifest:
-    """Fields of the pod's spec; `own_pods` are the labels of all pods of the service."""
+def pod_settings(overlay: PodOverlay, *, own_pods: dict[str, str], own_affinity: Manifest) -> Manifest:
+    """Fields of the pod's spec; `own_pods` are the labels of all pods of the service, and `own_affinity` is what
+    Medley prefers itself."""
     settings: Manifest = {
         "runtimeClassName": overlay.runtime_class_name,
         "schedulerName": overlay.scheduler_name,
         "priorityClassName": overlay.priority_class_name,
         "imagePullSecrets": [{"name": each.name} for each in overlay.image_pull_secrets],
-        "affinity": _affinity(overlay, own_pods),
+        "affinity": {**own_affinity, **_affinity(overlay, own_pods)},
     }
     return {name: value for name, value in settings.items() if value}
 

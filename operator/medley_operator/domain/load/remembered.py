@@ -8,11 +8,10 @@ that swings round a threshold writes nothing, and a time once written is not wri
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus, MemoryStatus
 from medley_operator.domain.load.plausible import demand_fault
-from medley_operator.domain.values.leadtime import unix_seconds
+from medley_operator.domain.values.leadtime import unix_seconds, utc_text
 from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, ServiceMemory, Snapshot
 from medley_planner.model import Bucket, Demand, SizeSource
 
@@ -104,7 +103,7 @@ def _text(since: float, snapshot: Snapshot, before: str | None) -> str:
     known = unix_seconds(before)
     if before is not None and known is not None and abs(known - at) <= CLOCK_DRIFT_SECONDS:
         return before
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(at)
 
 
 def _since(text: str | None, snapshot: Snapshot) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from medley_operator.api.v1alpha1 import API_VERSION, GROUP
@@ -119,6 +119,11 @@ def label(manifest: Manifest, key: str) -> str:
 def selected(deployment: Manifest) -> Manifest:
     """The labels that a Deployment selects its pods by. Nobody can change them while it is there."""
     return dict((deployment.get("spec", {}).get("selector") or {}).get("matchLabels") or {})
+
+
+def managed(found: Mapping[str, str] | None) -> bool:
+    """Whether these labels of an object say that Medley made it."""
+    return (found or {}).get(MANAGED_BY) == MANAGED_BY_VALUE
 
 
 def key_of(manifest: Manifest) -> ObjectKey:

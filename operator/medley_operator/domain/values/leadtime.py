@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
@@ -148,6 +148,11 @@ def unix_seconds(text: object) -> float | None:
     except ValueError:
         return None
     return at.timestamp() if at.tzinfo is not None else None
+
+
+def utc_text(at: float) -> str:
+    """Unix seconds as Kubernetes writes a time: RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _since(condition: Fields | None) -> float | None:

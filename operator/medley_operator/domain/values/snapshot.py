@@ -40,6 +40,11 @@ class ObjectKey:
     def of(cls, kind: str, metadata: ObjectMeta) -> ObjectKey:
         return cls(kind=kind, namespace=metadata.namespace, name=metadata.name)
 
+    @property
+    def service(self) -> ServiceKey:
+        """The key of an LLMService."""
+        return ServiceKey(self.namespace, self.name)
+
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 

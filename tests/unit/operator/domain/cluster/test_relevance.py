@@ -57,3 +57,9 @@ def test_pods_do_where_gpus_of_others_change_hands_or_ours_are_stuck(
     old: PodView | None, new: PodView | None, wakes: bool
 ) -> None:
     assert bears_on_plans("Pod", old, new) is wakes
+
+
+@pytest.mark.parametrize("kind", ["RuntimeProfile", "Pod", "Deployment"])
+def test_a_kind_that_comes_starts_a_round_though_it_has_no_object(kind: str) -> None:
+    """CRDs that were applied after the start were noticed at the next resync."""
+    assert bears_on_plans(kind, None, None)

@@ -24,7 +24,8 @@ def template_metadata(made: Manifest) -> Manifest:
 
 
 def test_without_an_overlay_there_are_no_empty_fields() -> None:
-    assert not {"affinity", "imagePullSecrets", "schedulerName"} & pod(deployment()).keys()
+    assert not {"imagePullSecrets", "schedulerName"} & pod(deployment()).keys()
+    assert pod(deployment())["affinity"].keys() == {"podAffinity"}
     assert template_metadata(deployment())["annotations"] == dict(PROTECTION)
 
 
@@ -75,6 +76,7 @@ def test_affinities_are_preferences() -> None:
     apart = [{"weight": 9}, {"weight": 1, "topologyKey": "rack", "matchLabels": {"app": "noisy"}}]
     affinity = pod(overlaid(nodeAffinity=terms, podAntiAffinity=apart))["affinity"]
     preferred = "preferredDuringSchedulingIgnoredDuringExecution"
+    assert affinity["podAffinity"] == pod(deployment())["affinity"]["podAffinity"]
     assert affinity["nodeAffinity"] == {
         preferred: [{"weight": 5, "preference": {"matchExpressions": terms[0]["matchExpressions"]}}]
     }

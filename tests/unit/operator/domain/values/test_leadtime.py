@@ -18,6 +18,8 @@ from medley_operator.domain.values.leadtime import (
     Start,
     node_state,
     start_of,
+    unix_seconds,
+    utc_text,
 )
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodView
@@ -29,7 +31,7 @@ WARM, COLD = LeadKey(LLAMA, "L4", NodeState.WARM), LeadKey(LLAMA, "L4", NodeStat
 
 
 def text(seconds: float) -> str:
-    return datetime.fromtimestamp(CREATED + seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(CREATED + seconds)
 
 
 def pod(
@@ -133,3 +135,8 @@ def test_p90_is_of_the_last_starts_and_each_pod_counts_once() -> None:
     # Those that were pushed out are still listed, and do not come back.
     assert more.with_starts([(WARM, start("p3", 4.0, at=3))]) == more
     assert leads.p90(COLD, Component.TOTAL) is None
+
+
+def test_a_time_is_written_as_it_is_read() -> None:
+    assert utc_text(1_796_005_572.9) == "2026-11-30T02:26:12Z"
+    assert unix_seconds(utc_text(1_796_005_572.9)) == 1_796_005_572.0
