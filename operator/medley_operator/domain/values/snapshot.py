@@ -161,7 +161,6 @@ class Snapshot:
             autoscalers=self.autoscalers,
             pods=self.pods,
             at_seconds=self.at_seconds,
-            budgets="PodDisruptionBudget" not in self.unreadable,
             pools=self.pools,
             nodes=self.nodes,
             unreadable=self.unreadable,
@@ -186,11 +185,14 @@ class ActuatorView:
     pods: tuple[PodView, ...] = ()
     """As in `Snapshot`."""
     at_seconds: float = 0.0
-    budgets: bool = True
-    """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
     pools: tuple[GPUPool, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def budgets(self) -> bool:
+        """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
+        return "PodDisruptionBudget" not in self.unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +251,6 @@ class ServiceMemory:
     basis: LoadBasis | None = None
     forecaster: Forecaster = field(default_factory=Forecaster)
     waiting_since: float | None = None
-    taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
-    """Fields of its children that others change."""
     jump: LoadJump | None = None
     ready_lately: tuple[tuple[float, int], ...] = ()
 
