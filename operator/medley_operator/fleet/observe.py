@@ -30,7 +30,6 @@ from medley_operator.kube.errors import KubeError, NotFound
 from medley_operator.kube.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,
-    DISRUPTION_BUDGETS,
     GATEWAY_API,
     GATEWAYS,
     GPU_POOLS,
@@ -160,7 +159,6 @@ class Observer:
             autoscalers=view.autoscalers,
             pods=view.pods,
             at_seconds=self.clock(),
-            budgets=DISRUPTION_BUDGETS not in view.missing,
             pools=view.pools,
             nodes=view.nodes,
             unreadable={kind.kind: error.message for kind, error in unreadable.items()},

@@ -35,12 +35,12 @@ def plain(manifest: Manifest) -> Manifest:
     metadata = {
         name: value for name, value in manifest["metadata"].items() if name not in ("managedFields", "resourceVersion")
     }
-    managed = [
+    set_by = [
         {name: value for name, value in entry.items() if name != "time"}
         for entry in manifest["metadata"].get("managedFields") or []
         if not entry.get("subresource")
     ]
-    return manifest | {"metadata": {**metadata, **({"managedFields": managed} if managed else {})}}
+    return manifest | {"metadata": {**metadata, **({"managedFields": set_by} if set_by else {})}}
 
 
 def labels_of(manifest: Manifest) -> Mapping[str, str]:

@@ -194,8 +194,8 @@ class MetricsReader:
         try:
             async with asyncio.TaskGroup() as tasks:
                 asked = [tasks.create_task(ask(text)) for text in expressions]
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from group
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
         served = {service.key: service.served_model for service in services}
         strange: dict[ServiceKey, tuple[str, ...]] = {}
         own: list[list[VectorSample]] = []

@@ -164,7 +164,6 @@ class Snapshot:
             autoscalers=self.autoscalers,
             pods=self.pods,
             at_seconds=self.at_seconds,
-            budgets="PodDisruptionBudget" not in self.unreadable,
             pools=self.pools,
             nodes=self.nodes,
             unreadable=self.unreadable,
@@ -189,11 +188,14 @@ class ActuatorView:
     pods: tuple[PodView, ...] = ()
     """As in `Snapshot`."""
     at_seconds: float = 0.0
-    budgets: bool = True
-    """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
     pools: tuple[GPUPool, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def budgets(self) -> bool:
+        """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
+        return "PodDisruptionBudget" not in self.unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +276,6 @@ class ServiceMemory:
     waiting_since: float | None = None
     target: Target | None = None
     """The target in force, which a newer plan may wait to replace."""
-    taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
-    """Fields of its children that others change."""
     jump: LoadJump | None = None
     ready_lately: tuple[tuple[float, int], ...] = ()
 
