@@ -21,7 +21,7 @@ from medley_operator.domain.checks.policy import POLICY_CHECKS, PolicyInput
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import guarded
-from medley_operator.domain.rollout.httproute import gateway_of
+from medley_operator.domain.routing.gateway import gateway_of
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, ObjectKey, Observation, Snapshot

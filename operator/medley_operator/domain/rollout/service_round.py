@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from medley_operator.api.v1alpha1 import ServiceRoutingMode, VariantStatus
+from medley_operator.api.v1alpha1 import VariantStatus
 from medley_operator.domain.cluster.children import RunningVariant, running_variants, variant_of
 from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.rollout.decision import VariantRow
 from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal, kept_goal
-from medley_operator.domain.rollout.httproute import observed_weights
-from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
+from medley_operator.domain.routing.router import RoutedService
+from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 from medley_operator.domain.values.views import PodView
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
@@ -112,9 +112,9 @@ def _old_row(turn: ServiceRound, name: str) -> VariantStatus | None:
     return former if same else None
 
 
-def own_route(turn: ServiceRound) -> Manifest | None:
-    namespace, name = turn.candidate.key
-    return turn.own.get(ObjectKey(kind=labels.HTTP_ROUTE, namespace=namespace, name=name))
+def routed_service(turn: ServiceRound, view: ActuatorView) -> RoutedService:
+    """The sight of its router."""
+    return RoutedService(turn.candidate, turn.running, turn.own, gateways=view.gateways)
 
 
 def mix_capacities(turn: ServiceRound, served: frozenset[int]) -> dict[str, float]:
@@ -162,13 +162,13 @@ def served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> fro
 
 
 def route_weights(
-    turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], route: Manifest | None
+    turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], given: RoutedService
 ) -> dict[str, int] | None:
-    """Weights of the variants that have or will have replicas; None where the service has no route."""
-    service = turn.candidate.service
-    if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE:
+    """Weights of the variants that have or will have replicas; None where the service's router has no weights."""
+    router = router_of(turn.candidate.service)
+    if not router.weighs:
         return None
-    current = observed_weights(route, names=service_names(turn.candidate, turn.running))
+    current = router.weights(given)
     if turn.goal.kind is GoalKind.KEPT:
         return current
     names = sorted(name for name in capacity if max(turn.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
