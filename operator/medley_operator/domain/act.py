@@ -256,7 +256,7 @@ def _writes(
         budgets=view.budgets,
         drift=drift_of(given.service, view, steps.taken_back),
     )
-    return permitted(writes, given.own)
+    return permitted(writes, given.own, steps.taken_back)
 
 
 def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Decision:

@@ -7,8 +7,9 @@ objects stand with their kind, and hold whatever the service's mode is now: an o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from medley_operator.domain.cluster.children import Children
 from medley_operator.domain.rollout.writes import ChildWrites
@@ -16,7 +17,7 @@ from medley_operator.domain.routing.router import ApplyCondition, DeleteConditio
 from medley_operator.domain.routing.routers import ROUTERS
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.decision import Apply, Delete
-from medley_operator.domain.values.snapshot import ObjectKey
+from medley_operator.domain.values.snapshot import FieldKey, ObjectKey, TakenBack
 
 
 def _service_is_there(apply: Apply, own: Children) -> bool:
@@ -30,12 +31,20 @@ def _its_deployment_is_gone(delete: Delete, own: Children) -> bool:
     return ObjectKey(labels.DEPLOYMENT, delete.key.namespace, delete.key.name) not in own
 
 
-def permitted(writes: ChildWrites, own: Children) -> ChildWrites:
-    """The writes whose preconditions hold now."""
+def permitted(
+    writes: ChildWrites, own: Children, taken_back: Mapping[FieldKey, TakenBack] = MappingProxyType({})
+) -> ChildWrites:
+    """The writes whose preconditions hold now. `taken_back`: what was remembered of drift before; a field that is not
+    set now was not taken back by anybody when it is set later."""
+    applies = tuple(each for each in writes.applies if all(holds(each, own) for holds in _of_apply(each)))
+    waiting = {labels.key_of(each.manifest) for each in writes.applies} - {labels.key_of(e.manifest) for e in applies}
+    after = {field: taken for field, taken in writes.drift.taken_back.items() if field[0] not in waiting}
+    before = {field: taken for field, taken in taken_back.items() if field[0] in waiting}
     return replace(
         writes,
-        applies=tuple(each for each in writes.applies if all(holds(each, own) for holds in _of_apply(each))),
+        applies=applies,
         deletes=tuple(each for each in writes.deletes if all(holds(each, own) for holds in _of_delete(each))),
+        drift=replace(writes.drift, taken_back={**after, **before}),
     )
 
 
