@@ -32,6 +32,7 @@ from medley_operator.domain.rollout.service_round import (
     pool_use,
     route_weights,
     routed_service,
+    variant_prompts,
     variant_rows,
     variant_scale,
 )
@@ -39,9 +40,10 @@ from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded,
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
 from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
+from medley_operator.domain.routing.prompt_ranges import due_ranges
 from medley_operator.domain.routing.router import RoutedService
 from medley_operator.domain.routing.routers import router_of
-from medley_operator.domain.values.decision import Decision, EventNote, StatusWrite
+from medley_operator.domain.values.decision import Decision, EventNote, PodLabels, StatusWrite
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.service_key import ServiceKey
@@ -92,6 +94,7 @@ class _Done:
     events: tuple[EventNote, ...]
     gauges: tuple[GaugeSample, ...]
     step: Shrink | None
+    pod_labels: tuple[PodLabels, ...] = ()
 
 
 def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
@@ -185,7 +188,12 @@ def _done(
     turn: _Turn, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str
 ) -> _Done:
     """The next step of one service, and what reports it."""
-    outcome, step = _outcome(turn, wanted=wanted, steps=steps, view=view, shared=shared)
+    prompts = variant_prompts(turn.round)
+    outcome, step = _outcome(turn, wanted=wanted, steps=steps, view=view, shared=shared, prompts=prompts)
+    given: tuple[PodLabels, ...] = ()
+    if turn.round.goal.kind is not GoalKind.KEPT:
+        given, ranged = due_ranges(turn.pods, prompts, asked=steps.ranged, at_seconds=view.at_seconds)
+        step = replace(step, steps=replace(step.steps, ranged=ranged))
     service, status = outcome.candidate.service, service_status(outcome, now=now)
     write = StatusWrite(key=_about(turn.intent), uid=service.metadata.uid, status=dump(status))
     return _Done(
@@ -194,6 +202,7 @@ def _done(
         events=service_events(outcome, status),
         gauges=service_gauges(outcome, status),
         step=step,
+        pod_labels=given,
     )
 
 
@@ -206,7 +215,13 @@ def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> 
 
 
 def _outcome(
-    turn: _Turn, *, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared
+    turn: _Turn,
+    *,
+    wanted: Mapping[str, int],
+    steps: ServiceSteps,
+    view: ActuatorView,
+    shared: _Shared,
+    prompts: Mapping[str, str],
 ) -> tuple[ServiceDecision, Shrink]:
     this = turn.round
     candidate, kept = this.candidate, this.goal.kind is GoalKind.KEPT
@@ -230,7 +245,9 @@ def _outcome(
         goal=this.goal,
         running=this.running,
         targets=targets,
-        rows=variant_rows(this, replicas=step.replicas, capacity=capacity, weights=weights or {}, pods=turn.pods),
+        rows=variant_rows(
+            this, replicas=step.replicas, capacity=capacity, weights=weights or {}, pods=turn.pods, prompts=prompts
+        ),
         writes=writes,
         routed=given,
         same_model_as=turn.intent.same_model_as,
@@ -269,5 +286,6 @@ def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Dec
         events=tuple(event for each in done for event in each.events),
         gauges=(*intent.gauges, *(sample for each in done for sample in each.gauges)),
         wait_seconds=min(waits, default=None),
+        pod_labels=tuple(labels for each in done for labels in each.pod_labels),
         faults=wall.faults,
     )

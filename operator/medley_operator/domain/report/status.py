@@ -64,6 +64,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
                 desired=row.desired,
                 ready=row.ready,
                 weight=row.weight,
+                prompt_range=row.prompt_range,
                 cost_per_hour=money(row.cost_per_hour),
                 capacity_rps=rate(row.capacity_rps),
                 provenance=row.provenance,

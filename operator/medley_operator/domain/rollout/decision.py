@@ -39,6 +39,8 @@ class VariantRow:
     startup_seconds: float | None
     """None where the variant is no longer one of the service's."""
     basis: str
+    prompt_range: str | None = None
+    """Prompts that the plan sends there; None where its router sees none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def child_writes(
     `budgets` False: PodDisruptionBudgets are not known, and left as they are.
     """
     candidate, running, own = given.candidate, given.running, given.own
+    router = router_of(candidate.service)
     if not budgets:
         own = {key: manifest for key, manifest in own.items() if key.kind != labels.DISRUPTION_BUDGET}
     gone = _gone(candidate, targets, running)
@@ -96,7 +97,7 @@ def child_writes(
     if wanted:
         usable = {key.name for key in of_kind(own, labels.CORE_SERVICE)}
         usable |= {key.name for key, holder in holders.items() if holder is None and key.kind == labels.CORE_SERVICE}
-        routing = router_of(candidate.service).wanted(given, targets.weights, usable)
+        routing = router.wanted(given, targets.weights, usable)
         for key in map(labels.key_of, routing):
             holders[key] = _holder(candidate, key, own=own, children=children, claims=claims)
         wanted = (*wanted, *routing)
@@ -114,7 +115,11 @@ def child_writes(
             repairs.values(), autoscaled={key: name for key, name in drift.autoscalers.items() if key in repairs}
         ),
         waiting_templates=turns.waiting,
-        conflicts=tuple(OwnerConflict(key=key, holder=holder) for key, holder in holders.items() if holder is not None),
+        conflicts=tuple(
+            OwnerConflict(key=key, holder=holder)
+            for key, holder in holders.items()
+            if holder is not None and key.kind not in router.shared
+        ),
     )
 
 

@@ -112,6 +112,14 @@ def backends_of(route: Manifest) -> dict[tuple[str, str], int]:
     return weights
 
 
+def accepted_backends(given: RoutedService) -> dict[str, int] | None:
+    """Weights of the service's route by kind and name of the backend, where its Gateway accepted it."""
+    gateway, route = gateway_of(given.service), own_route(given)
+    if gateway is None or route is None or not is_accepted(route, gateway=gateway):
+        return None
+    return {f"{kind}/{name}": weight for (kind, name), weight in backends_of(route).items()}
+
+
 def _kind(backend: Manifest) -> str:
     return str(backend.get("kind") or labels.CORE_SERVICE)
 
@@ -133,7 +141,7 @@ def _no_route_sends_there(delete: Delete, own: Children) -> bool:
 
 
 def no_route_names_it(delete: Delete, own: Children) -> bool:
-    """What a route still names, if only with weight 0, stays."""
+    """An object that a route still names, if only with weight 0, stays."""
     backend = delete.key.kind, delete.key.name
     return not any(backend in backends_of(route) for route in of_kind(own, labels.HTTP_ROUTE).values())
 
@@ -150,6 +158,7 @@ class HttpRouteRouter:
     """Mode HTTPRoute: the gateway splits requests by the weights that Medley sets."""
 
     kinds: frozenset[str] = frozenset({labels.HTTP_ROUTE})
+    shared: frozenset[str] = frozenset()
     weighs: bool = True
 
     @property
@@ -180,13 +189,12 @@ class HttpRouteRouter:
         return observed_weights(own_route(given), names=service_names(given.candidate, given.running))
 
     def asked(self, given: RoutedService, weights: Mapping[str, int] | None) -> Mapping[str, int] | None:
-        return _by_service(given, weights) if weights is not None and is_there(given) else None
+        if weights is None or not is_there(given):
+            return None
+        return {f"{labels.CORE_SERVICE}/{name}": weight for name, weight in _by_service(given, weights).items()}
 
     def accepted(self, given: RoutedService) -> Mapping[str, int] | None:
-        gateway, route = gateway_of(given.service), own_route(given)
-        if gateway is None or route is None or not is_accepted(route, gateway=gateway):
-            return None
-        return {name: weight for (_, name), weight in backends_of(route).items()}
+        return accepted_backends(given)
 
     def problem(self, given: RoutedService, *, planned: bool) -> Refusal | None:
         return route_problem(given, planned=planned)

@@ -55,6 +55,10 @@ class Router(Protocol):
         those that its new router does not make."""
 
     @property
+    def shared(self) -> frozenset[str]:
+        """Kinds of which one object serves all services of a namespace: the first that needs it makes it."""
+
+    @property
     def weighs(self) -> bool:
         """Whether requests are split by a weight for each variant, which Medley sets."""
 
@@ -79,7 +83,7 @@ class Router(Protocol):
         """Weights by variant as the objects have them; None where they do not show."""
 
     def asked(self, given: RoutedService, weights: Mapping[str, int] | None) -> Mapping[str, int] | None:
-        """Weights that must be `accepted` before Ready replicas go, by object that gets requests; None: no need to wait."""
+        """Weights that must be `accepted` before Ready replicas go, by object that gets requests; None: do not wait."""
 
     def accepted(self, given: RoutedService) -> Mapping[str, int] | None:
         """Where the data path sends requests, by object, as its controller has accepted it; None where it has not."""

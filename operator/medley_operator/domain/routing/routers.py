@@ -9,12 +9,14 @@ from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
 from medley_operator.domain.routing.httproute import HttpRouteRouter
+from medley_operator.domain.routing.inference_pool import InferencePoolRouter
 from medley_operator.domain.routing.router import Router
 from medley_operator.domain.routing.service import ServiceRouter
 
 ROUTERS: Mapping[ServiceRoutingMode, Router] = {
     ServiceRoutingMode.SERVICE: ServiceRouter(),
     ServiceRoutingMode.HTTP_ROUTE: HttpRouteRouter(),
+    ServiceRoutingMode.INFERENCE_POOL: InferencePoolRouter(),
 }
 
 

@@ -67,6 +67,7 @@ class ServiceRouter:
     """Mode Service: each Ready pod gets an equal share, by the common Service. There is nothing to accept."""
 
     kinds: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
     weighs: bool = False
     apply_conditions: Mapping[str, ApplyCondition] = field(default_factory=dict)
     delete_conditions: Mapping[str, DeleteCondition] = field(default_factory=dict)
