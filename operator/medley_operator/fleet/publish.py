@@ -20,10 +20,10 @@ from typing import TypeVar
 
 from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.engine.startup_protection import PROTECTION
-from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, Release, StatusWrite
+from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, PodLabels, Release, StatusWrite
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
@@ -85,6 +85,7 @@ class Publisher:
         await _each(applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
         await _each(decision.releases, lambda each: self._release(this, each))
+        await _each(decision.pod_labels, lambda each: self._label(this, each))
         reports = report_write_failures(view, decision, this.failures, unwritten=this.unwritten, now=now)
         self.backoff.begin_phase()
         statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
@@ -163,21 +164,35 @@ class Publisher:
             log.info("deleted", extra={"object": str(delete.key), "service": "/".join(delete.service)})
 
     async def _release(self, this: Round, release: Release) -> None:
+        def send() -> Awaitable[Manifest]:
+            return self.client.annotate(release.key, dict.fromkeys(PROTECTION), uid=release.uid)
+
+        await self._patch_pod(this, release.key, send, done="start-up protection taken away")
+
+    async def _label(self, this: Round, given: PodLabels) -> None:
+        def send() -> Awaitable[Manifest]:
+            return self.client.annotate(given.key, {}, uid=given.uid, labels=dict(given.labels))
+
+        await self._patch_pod(this, given.key, send, done="labels of a pod set")
+
+    async def _patch_pod(
+        self, this: Round, key: ObjectKey, send: Callable[[], Awaitable[Manifest]], *, done: str
+    ) -> None:
         """Where it fails the pod serves all the same: that is counted, and no condition of its service."""
-        if not self.backoff.may_write(release.key):
+        if not self.backoff.may_write(key):
             this.troubles += 1
             return
         try:
-            await self.client.annotate(release.key, dict.fromkeys(PROTECTION), uid=release.uid)
+            await send()
         except (NotFound, Conflict, Withheld):
-            log.debug("gone or kept before its protection was taken away", extra={"object": str(release.key)})
+            log.debug("gone or kept before it was patched", extra={"object": str(key)})
         except KubeError as error:
             self._trouble(this, "apply", error)
-            self.backoff.failed(WriteFailure.of(release.key, error), error)
+            self.backoff.failed(WriteFailure.of(key, error), error)
         else:
-            self.backoff.succeeded(release.key)
-            self.counter.wrote(kind=release.key.kind, verb="annotate")
-            log.info("start-up protection taken away", extra={"object": str(release.key)})
+            self.backoff.succeeded(key)
+            self.counter.wrote(kind=key.kind, verb="annotate")
+            log.info(done, extra={"object": str(key)})
 
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
         if not self.backoff.may_write(write.key):
@@ -245,6 +260,7 @@ def _wanted(view: ActuatorView, decision: Decision) -> Iterator[ObjectKey]:
     yield from (key_of(each.manifest) for each in decision.applies)
     yield from (each.key for each in decision.deletes)
     yield from (each.key for each in decision.releases)
+    yield from (each.key for each in decision.pod_labels)
     yield from (each.key for each in decision.statuses)
     for service in view.services:
         yield ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)

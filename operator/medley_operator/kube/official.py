@@ -18,7 +18,7 @@ from kubernetes.aio.client import ApiClient
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.answers import parsed, watch_event, watch_lines
-from medley_operator.kube.client import Page, WatchEvent, WatchType
+from medley_operator.kube.client import NOTHING, Page, WatchEvent, WatchType
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import NotFound, Unavailable, from_status
 from medley_operator.kube.resources import EVENTS, LEASES, Resource, path_of
@@ -160,8 +160,15 @@ class OfficialKubeClient:
         }
         await self._request("DELETE", path_of(key), action=f"delete {key}", body=options)
 
-    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
-        body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
+    async def annotate(
+        self,
+        key: ObjectKey,
+        annotations: Mapping[str, str | None],
+        *,
+        uid: str,
+        labels: Mapping[str, str | None] = NOTHING,
+    ) -> Manifest:
+        body = {"metadata": {"uid": uid, "annotations": dict(annotations), "labels": dict(labels)}}
         action = f"annotate {key}"
         return await self._request("PATCH", path_of(key), action=action, content_type=MERGE_CONTENT_TYPE, body=body)
 

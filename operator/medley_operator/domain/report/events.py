@@ -13,8 +13,7 @@ from medley_operator.domain.report.service_conditions import PLAN_READY, SERVICE
 from medley_operator.domain.report.target import cause, is_new_target
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.rollout.httproute import observed_weights
-from medley_operator.domain.rollout.service import service_names
+from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
 from medley_operator.domain.values.decision import EventNote, EventType
@@ -160,11 +159,11 @@ def _removed(outcome: ServiceDecision) -> list[_Note]:
 
 
 def _route_updated(outcome: ServiceDecision) -> list[_Note]:
-    weights = outcome.targets.weights
-    applied = any(apply.manifest["kind"] == labels.HTTP_ROUTE for apply in outcome.writes.applies)
+    weights, router = outcome.targets.weights, router_of(outcome.candidate.service)
+    applied = any(apply.manifest["kind"] in router.kinds for apply in outcome.writes.applies)
     if not applied or weights is None:
         return []
-    before = observed_weights(outcome.route, names=service_names(outcome.candidate, outcome.running)) or {}
+    before = router.weights(outcome.routed) or {}
     changes = _changes(before, weights)
     return [(EventType.NORMAL, "RouteUpdated", f"route weights (sum 1000): {changes}")] if changes else []
 

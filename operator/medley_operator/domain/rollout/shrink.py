@@ -32,6 +32,8 @@ class ServiceSteps:
     weights_since: float = 0.0
     shrunk_at: Mapping[str, float] = field(default_factory=dict)
     taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
+    ranged: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    """The prompt range that a pod was given, and when, by uid."""
 
     def seen(self, weights: Mapping[str, int] | None, *, at_seconds: float) -> ServiceSteps:
         """With a look at the accepted weights of the route; None where there are none or they are not accepted."""

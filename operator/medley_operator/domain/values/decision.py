@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,6 +65,15 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class PodLabels:
+    """Labels to give to a pod, if it still has this uid."""
+
+    key: ObjectKey
+    uid: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """All that is done to the world at once. Where all but `gauges` and `wait_seconds` is empty, nothing is written.
 
@@ -77,5 +87,6 @@ class Decision:
     gauges: tuple[GaugeSample, ...] = ()
     wait_seconds: float | None = None
     releases: tuple[Release, ...] = ()
+    pod_labels: tuple[PodLabels, ...] = ()
     faults: tuple[ObjectFault, ...] = ()
     """Services that this program failed on: nothing of theirs is written but a status that says so."""

@@ -145,6 +145,8 @@ class Snapshot:
     """Pods that hold or ask for extended resources, of anybody, and those that carry our managed-by label."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
+    lacking: frozenset[str] = frozenset()
+    """Kinds that the cluster does not have and that Medley can do without."""
     autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
     """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
     policies: tuple[MedleyPolicy, ...] = ()
@@ -167,6 +169,7 @@ class Snapshot:
             pools=self.pools,
             nodes=self.nodes,
             unreadable=self.unreadable,
+            lacking=self.lacking,
         )
 
 
@@ -176,7 +179,7 @@ class ActuatorView:
     the children of all, Gateways, and the objects that the ledger of stock is counted from.
 
     `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
-    `unreadable` as in a `Snapshot`.
+    `unreadable` and `lacking` as in a `Snapshot`.
     """
 
     services: tuple[LLMService, ...]
@@ -191,6 +194,7 @@ class ActuatorView:
     pools: tuple[GPUPool, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
 
     @property
     def budgets(self) -> bool:

@@ -172,6 +172,7 @@ def act_until_quiet(
             gauges=decision.gauges,
             wait_seconds=decision.wait_seconds,
             releases=(*done.releases, *decision.releases),
+            pod_labels=(*done.pod_labels, *decision.pod_labels),
             faults=tuple({fault.about: fault for fault in (*done.faults, *decision.faults)}.values()),
         )
         if not (decision.applies or decision.deletes or decision.statuses):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from medley_operator.domain.rollout.httproute import gateway_of, is_accepted, observed_weights, render_http_route
+from medley_operator.domain.routing.gateway import gateway_of, is_accepted
+from medley_operator.domain.routing.httproute import observed_weights, render_http_route
 from tests.unit.operator import factories as make
 
 
