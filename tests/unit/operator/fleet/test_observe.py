@@ -140,7 +140,7 @@ async def test_disruption_budgets_that_may_not_be_listed_are_told_and_the_look_g
     observed = await look(client)
     assert [each.metadata.name for each in observed.snapshot.services] == ["chat"]
     assert observed.degraded == "no right to poddisruptionbudgets"
-    assert not observed.snapshot.view.budgets
+    assert not observed.snapshot.budgets
     async with following(client) as cluster:
         assert not Observer(cluster=cluster, metrics=None, clock=lambda: 0.0).look().budgets
 
