@@ -38,6 +38,7 @@ from medley_operator.kube.resources import (
     MEDLEY_POLICIES,
     OWN,
     PODS,
+    RESIZERS,
     RUNTIME_PROFILES,
     SERVICES,
     Resource,
@@ -175,7 +176,7 @@ def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
         if kind == LLM_SERVICES or (kind in NEEDED and not lacking):
             raise error
     # To know of autoscalers is of use and never vital.
-    may_lack = {AUTOSCALERS} | {kind for kind in GATEWAY_API if isinstance(found.get(kind), NotFound)}
+    may_lack = {AUTOSCALERS, RESIZERS} | {kind for kind in GATEWAY_API if isinstance(found.get(kind), NotFound)}
     return {kind: error for kind, error in found.items() if kind not in may_lack}
 
 

@@ -53,6 +53,8 @@ DISRUPTION_BUDGETS = Resource("policy", "v1", "PodDisruptionBudget", "poddisrupt
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True)
 AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True)
 """Only looked at, since one may scale a Deployment of ours. KEDA makes them too."""
+RESIZERS = Resource("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers", True)
+"""Only looked at, since one may set the resources of our pods. A cluster may lack the kind."""
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
 """The operator has one ConfigMap, its memory."""
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", False)
@@ -69,7 +71,7 @@ CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES)
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 """Kinds that a cluster may lack."""
 
-_OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
+_OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
 BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}
 
 

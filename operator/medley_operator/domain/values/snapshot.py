@@ -18,7 +18,7 @@ from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.views import NodeView, PodView
+from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
@@ -127,8 +127,8 @@ class ActuatorView:
     """Objects of the kinds that we make, with our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
     """(namespace, name) of each Gateway; None where the cluster has no Gateway API."""
-    autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
-    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
+    autoscalers: Mapping[ObjectKey, Autoscaler] = field(default_factory=dict)
+    """HorizontalPodAutoscalers and VerticalPodAutoscalers, by the Deployment that they are on."""
     pods: tuple[PodView, ...] = ()
     """Pods that hold or ask for extended resources, of anybody, and those that carry our managed-by label."""
     at_seconds: float = 0.0

@@ -10,6 +10,7 @@ import pytest
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
+from medley_operator.domain.values.views import Autoscaler
 from medley_operator.fleet.observe import Observer
 from medley_operator.kube.errors import Forbidden, NotFound
 from medley_operator.kube.resources import (
@@ -20,6 +21,7 @@ from medley_operator.kube.resources import (
     HTTP_ROUTES,
     LLM_SERVICES,
     MODEL_PROFILES,
+    RESIZERS,
 )
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
@@ -123,11 +125,28 @@ async def test_autoscalers_of_deployments_are_seen_and_may_be_forbidden() -> Non
                 "spec": {"scaleTargetRef": target},
             }
         )
+    modes = {"off": "Off", "vpa": "Initial", "default": None}
+    for name, mode in modes.items():
+        policy = {"updatePolicy": {"updateMode": mode}} if mode else {}
+        client.put(
+            {
+                "apiVersion": "autoscaling.k8s.io/v1",
+                "kind": "VerticalPodAutoscaler",
+                "metadata": {"name": name, "namespace": "demo"},
+                "spec": {"targetRef": {**targets[0][2], "name": f"chat-{'l4' if name == 'vpa' else name}"}, **policy},
+            }
+        )
     assert (await look(client)).snapshot.autoscalers == {
-        ObjectKey("Deployment", "demo", "chat-l4"): "HorizontalPodAutoscaler demo/hpa",
-        ObjectKey("Deployment", "demo", "chat-h100"): "HorizontalPodAutoscaler demo/keda of KEDA ScaledObject mine",
+        ObjectKey("Deployment", "demo", "chat-l4"): Autoscaler(
+            "HorizontalPodAutoscaler demo/hpa", "VerticalPodAutoscaler demo/vpa"
+        ),
+        ObjectKey("Deployment", "demo", "chat-h100"): Autoscaler(
+            "HorizontalPodAutoscaler demo/keda of KEDA ScaledObject mine"
+        ),
+        ObjectKey("Deployment", "demo", "chat-default"): Autoscaler(resources="VerticalPodAutoscaler demo/default"),
     }
     client.failing["list", AUTOSCALERS.plural] = Forbidden("no right")
+    client.missing.add(RESIZERS)
     observed = await look(client)
     assert (observed.snapshot.autoscalers, observed.degraded) == ({}, "")
 
