@@ -308,6 +308,7 @@ MAY: dict[str, list[str]] = {
     "namespaces": READ,
     "pods": [*READ, "patch"],
     "horizontalpodautoscalers.autoscaling": READ,
+    "verticalpodautoscalers.autoscaling.k8s.io": READ,
     "events.events.k8s.io": ["create"],
     **{
         name: []

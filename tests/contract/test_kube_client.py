@@ -17,7 +17,7 @@ from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.rollout.diff import differences
 from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
 from medley_operator.domain.values.labels import child_labels, key_of, owner_reference
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.kube import official
@@ -29,7 +29,7 @@ from tests.unit.operator import factories
 
 pytestmark = pytest.mark.contract
 
-NOTHING_SEEN = Snapshot((), (), (), (), (), {}, None, {}).view
+NOTHING_SEEN = ActuatorView(services=(), rejected=(), children={}, gateways=None)
 
 
 @pytest.fixture

@@ -150,7 +150,16 @@ def test_any_profile_that_the_api_takes_gets_a_judgement(written: list[dict[str,
             profiles.append(ModelProfile.model_validate({"metadata": {"name": f"p{index}"}, "spec": spec}))
         except ValidationError:
             continue
-    snapshot = Snapshot((SERVICE,), (POOL,), (PROFILE,), (), (), {}, None, {}, model_profiles=tuple(profiles))
+    snapshot = Snapshot(
+        services=(SERVICE,),
+        pools=(POOL,),
+        profiles=(PROFILE,),
+        rejected=(),
+        children={},
+        gateways=None,
+        observations={},
+        model_profiles=tuple(profiles),
+    )
     found = judge_profiles(snapshot)
     assert len(found) == len(profiles)
     counting = [one.known.key for one in found if one.counts and isinstance(one.known, Known)]

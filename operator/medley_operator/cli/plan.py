@@ -89,7 +89,6 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
         pools=pools,
         profiles=profiles,
         rejected=(),
-        nodes=(),
         children={},
         gateways=None,
         observations={},

@@ -78,7 +78,7 @@ def conclude(
     snapshot: Snapshot, prepared: Prepared, outcome: PlanOrFailure | None, memory: FleetMemory, *, now: str
 ) -> Conclusion:
     """`outcome` is None where nothing was planned; `now` is RFC 3339 in UTC."""
-    owned, wall = by_owner(snapshot.view), Firewall()
+    owned, wall = by_owner(snapshot), Firewall()
     staying = [candidate for candidate in prepared.services if candidate.disposition is not Disposition.LEAVING]
     concluded, lost = _concluded(staying, outcome, owned, wall, now=now)
     planned_gpus = _planned_gpus(concluded, prepared.ledger)

@@ -65,7 +65,7 @@ def prepare(
     are shown and never acted on, whatever the modes of services are.
     """
     wall = Firewall()
-    ledger = stock_ledger(snapshot.view)
+    ledger = stock_ledger(snapshot)
     in_order = sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
     pools = tuple(_pool(pool, snapshot, ledger, wall) for pool in in_order)
     for profile in snapshot.profiles:
@@ -79,7 +79,7 @@ def prepare(
     leads = lead_times(snapshot, memory.leads)
     given = Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
     bounds = bounds_by_namespace(snapshot.services, given, wall)
-    owned = by_owner(snapshot.view)
+    owned = by_owner(snapshot)
     pods_by_service = pods_of_services(snapshot.pods)
 
     def made(service: LLMService) -> ServiceCandidate:

@@ -15,8 +15,8 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, PICKER_CONFIG
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
-from medley_operator.domain.values.views import NodeView, PodView
-from medley_operator.fleet.parse import autoscaled, parse_object
+from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
+from medley_operator.fleet.parse import autoscaled, parse_object, resized
 from medley_operator.fleet.project import labels_of, node_view, picker_configuration, plain, pod_view
 from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
@@ -31,6 +31,7 @@ from medley_operator.kube.resources import (
     NODES,
     OWN,
     PODS,
+    RESIZERS,
     Resource,
 )
 
@@ -48,6 +49,7 @@ KINDS: tuple[FollowedKind[Any], ...] = (
     FollowedKind(CONFIG_MAPS, picker_configuration, OURS, f"metadata.name={PICKER_CONFIG}"),
     FollowedKind(GATEWAYS, plain),
     FollowedKind(AUTOSCALERS, autoscaled),
+    FollowedKind(RESIZERS, resized),
 )
 
 
@@ -72,8 +74,8 @@ class ClusterView:
     children: Mapping[ObjectKey, Manifest]
     """Objects of the kinds that we make that carry our managed-by label."""
     gateways: Mapping[ObjectKey, Manifest]
-    autoscalers: Mapping[ObjectKey, str]
-    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
+    autoscalers: Mapping[ObjectKey, Autoscaler]
+    """HorizontalPodAutoscalers and VerticalPodAutoscalers, by the Deployment that they are on."""
     missing: Mapping[Resource, KubeError]
     available: frozenset[Resource]
     """All others."""
@@ -131,7 +133,7 @@ class ClusterCache:
                 for key, value in self._reflectors[child].store.values.items()
             },
             gateways=self._reflectors[GATEWAYS].store.values,
-            autoscalers=dict(self._ordered(AUTOSCALERS)),
+            autoscalers=self._autoscalers(),
             missing=missing,
             available=frozenset(errors.keys() - missing.keys()),
         )
@@ -146,6 +148,12 @@ class ClusterCache:
         reflector = self._reflectors.get(BY_KIND[manifest["kind"]])
         if reflector is not None:
             reflector.store.put(manifest)
+
+    def _autoscalers(self) -> dict[ObjectKey, Autoscaler]:
+        found: dict[ObjectKey, Autoscaler] = {}
+        for key, each in (*self._ordered(AUTOSCALERS), *self._ordered(RESIZERS)):
+            found[key] = found.get(key, Autoscaler()).beside(each)
+        return found
 
     def _ordered(self, resource: Resource) -> tuple[Any, ...]:
         return self._reflectors[resource].store.ordered

@@ -157,10 +157,10 @@ class FleetLoop:
         conclusion = await self._step("plan", concluding)
         self.memory = conclusion.memory
         faults = (*unread(snapshot.rejected), *prepared.faults, *conclusion.faults)
-        self._faults.report(snapshot.view, faults)
+        self._faults.report(snapshot, faults)
         parts.actuator.adopt(conclusion.intent)
         about_platform = Decision(statuses=conclusion.statuses, events=conclusion.events)
-        published = await self._step("apply", parts.publisher.publish(snapshot.view, about_platform, now=now))
+        published = await self._step("apply", parts.publisher.publish(snapshot, about_platform, now=now))
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), published.troubles
 
     async def _step(self, component: str, action: Awaitable[Result]) -> Result:

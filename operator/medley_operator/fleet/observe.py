@@ -39,6 +39,7 @@ from medley_operator.kube.resources import (
     MEDLEY_POLICIES,
     OWN,
     PODS,
+    RESIZERS,
     RUNTIME_PROFILES,
     SERVICES,
     Resource,
@@ -109,7 +110,7 @@ class Observer:
         Medley's CRDs are missing."""
         await self.cluster.ready()
         view = self.cluster.view()
-        unreadable = _unreadable(view)
+        seen = self._seen(view)
         queries = _queries(_allowed(view))
         asked_at = self.clock()
         # None of these raises; together they take as long as the slowest.
@@ -117,24 +118,15 @@ class Observer:
             observing = group.create_task(self._observations(queries))
             remembering = group.create_task(self._history(queries))
         observations, history = observing.result(), remembering.result()
-        snapshot = Snapshot(
-            services=view.services,
-            pools=view.pools,
+        snapshot = Snapshot.of(
+            seen,
             profiles=view.profiles,
-            rejected=view.rejected,
-            nodes=view.nodes,
-            children=view.children,
-            gateways=_gateways(view),
             observations=observations,
             model_profiles=view.model_profiles,
             policies=view.policies,
             namespaces=view.namespaces,
             at_seconds=self.clock(),
             unix_seconds=self.wall_clock(),
-            pods=view.pods,
-            autoscalers=view.autoscalers,
-            unreadable={kind.kind: error.message for kind, error in unreadable.items()},
-            lacking=_lacking(view),
             histories={
                 key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
             },
@@ -146,13 +138,14 @@ class Observer:
             snapshot=snapshot,
             available=view.available,
             metrics_failed=unavailable and self.metrics is not None,
-            degraded="; ".join(error.message for error in unreadable.values()),
+            degraded="; ".join(seen.unreadable.values()),
         )
 
     def look(self) -> ActuatorView:
         """The part that the actuator needs. Raises as `observe` does."""
-        view = self.cluster.view()
-        unreadable = _unreadable(view)
+        return self._seen(self.cluster.view())
+
+    def _seen(self, view: ClusterView) -> ActuatorView:
         return ActuatorView(
             services=view.services,
             rejected=view.rejected,
@@ -163,7 +156,7 @@ class Observer:
             at_seconds=self.clock(),
             pools=view.pools,
             nodes=view.nodes,
-            unreadable={kind.kind: error.message for kind, error in unreadable.items()},
+            unreadable={kind.kind: error.message for kind, error in _unreadable(view).items()},
             lacking=_lacking(view),
         )
 
@@ -185,7 +178,7 @@ def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
         if kind == LLM_SERVICES or (kind in NEEDED and not lacking):
             raise error
     # To know of autoscalers is of use and never vital.
-    may_lack = {AUTOSCALERS} | {kind for kind in MAY_LACK if isinstance(found.get(kind), NotFound)}
+    may_lack = {AUTOSCALERS, RESIZERS} | {kind for kind in MAY_LACK if isinstance(found.get(kind), NotFound)}
     return {kind: error for kind, error in found.items() if kind not in may_lack}
 
 

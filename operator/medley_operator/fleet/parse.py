@@ -17,6 +17,7 @@ from medley_operator.domain.firewall import guarded
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.labels import DEPLOYMENT, key_of
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectFault, ObjectKey
+from medley_operator.domain.values.views import Autoscaler
 from medley_operator.kube.resources import BY_KIND
 from medley_planner.refusal import Refusal
 from medley_planner.schema_faults import faults_of
@@ -70,12 +71,24 @@ def rejection_message(key: ObjectKey, error: ValidationError) -> str:
     )
 
 
-def autoscaled(item: Manifest) -> tuple[ObjectKey, str] | None:
-    """The Deployment that a HorizontalPodAutoscaler scales, with words for it; None where it scales none."""
-    metadata, target = item["metadata"], item.get("spec", {}).get("scaleTargetRef") or {}
+def autoscaled(item: Manifest) -> tuple[ObjectKey, Autoscaler] | None:
+    """The Deployment that a HorizontalPodAutoscaler scales; None where it scales none."""
+    key = _targeted(item, "scaleTargetRef")
+    keda = (item["metadata"].get("labels") or {}).get(KEDA_LABEL)
+    maker = f" of KEDA ScaledObject {keda}" if keda else ""
+    return None if key is None else (key, Autoscaler(replicas=f"{key_of(item)}{maker}"))
+
+
+def resized(item: Manifest) -> tuple[ObjectKey, Autoscaler] | None:
+    """The Deployment whose pods' resources a VerticalPodAutoscaler sets; None where it only recommends them."""
+    key = _targeted(item, "targetRef")
+    mode = ((item.get("spec") or {}).get("updatePolicy") or {}).get("updateMode")
+    return None if key is None or mode == "Off" else (key, Autoscaler(resources=str(key_of(item))))
+
+
+def _targeted(item: Manifest, field: str) -> ObjectKey | None:
+    """The Deployment that the field of an autoscaler's spec names."""
+    target = (item.get("spec") or {}).get(field) or {}
     if target.get("kind") != DEPLOYMENT or str(target.get("apiVersion", "apps/v1")).partition("/")[0] != "apps":
         return None
-    key = ObjectKey(DEPLOYMENT, metadata.get("namespace", ""), str(target.get("name", "")))
-    keda = (metadata.get("labels") or {}).get(KEDA_LABEL)
-    maker = f" of KEDA ScaledObject {keda}" if keda else ""
-    return key, f"HorizontalPodAutoscaler {metadata.get('namespace', '')}/{metadata['name']}{maker}"
+    return ObjectKey(DEPLOYMENT, item["metadata"].get("namespace", ""), str(target.get("name", "")))

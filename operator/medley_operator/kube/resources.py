@@ -54,6 +54,8 @@ GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways", Tr
 AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True)
 """Only looked at, since one may scale a Deployment of ours. KEDA makes them too."""
 INFERENCE_POOLS = Resource("inference.networking.k8s.io", "v1", "InferencePool", "inferencepools", True)
+RESIZERS = Resource("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers", True)
+"""Only looked at, since one may set the resources of our pods. A cluster may lack the kind."""
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
 """Two names: the operator's memory in its own namespace, and the endpoint picker's configuration in others."""
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", False)
@@ -71,7 +73,7 @@ GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
 MAY_LACK = (*GATEWAY_API, INFERENCE_POOLS)
 """Kinds that a cluster may lack."""
 
-_OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
+_OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
 BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}
 
 

@@ -133,7 +133,7 @@ def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
     follow = ["list", "watch"]
     followed = (*resources.OWN, resources.NODES, resources.NAMESPACES, resources.PODS, resources.GATEWAYS)
     assert granted() == {
-        **{(r.group, r.plural): follow for r in (*followed, resources.AUTOSCALERS)},
+        **{(r.group, r.plural): follow for r in (*followed, resources.AUTOSCALERS, resources.RESIZERS)},
         (resources.LLM_SERVICES.group, resources.LLM_SERVICES.plural): ["get", *follow],
         (resources.PODS.group, resources.PODS.plural): [*follow, "patch"],
         **{(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN},

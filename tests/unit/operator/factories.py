@@ -186,7 +186,7 @@ def unreadable(
 
 def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> ServiceInput:
     """What the checks of a service are asked with, where nothing was planned or measured before."""
-    ledger = stock_ledger(snapshot.view)
+    ledger = stock_ledger(snapshot)
     given: dict[str, Any] = {
         "pools": tuple(
             pool_state(pool, ledger.pools[pool.metadata.name], "")

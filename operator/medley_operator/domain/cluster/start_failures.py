@@ -9,7 +9,7 @@ seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, StartFailureStatus
 from medley_operator.domain.values import labels
@@ -30,7 +30,10 @@ MAX_FAILURES = 16
 
 @dataclass(frozen=True, slots=True)
 class StartFailure:
-    """A variant that cannot start; `replicas`: how many could not. `until`: when it may be asked for again."""
+    """A variant that cannot start; `replicas`: how many could not. `until`: when it may be asked for again.
+
+    Its fields are those of `StartFailureStatus`, with times as figures.
+    """
 
     variant: str
     pool: str
@@ -124,29 +127,11 @@ def runnable(variant: str, pods: Sequence[PodView]) -> int:
 
 
 def failure_status(failure: StartFailure) -> StartFailureStatus:
-    return StartFailureStatus(
-        variant=failure.variant,
-        pool=failure.pool,
-        reason=failure.reason,
-        message=failure.message,
-        pod=failure.pod,
-        replicas=failure.replicas,
-        since=utc_text(failure.since),
-        until=utc_text(failure.until),
-        attempts=failure.attempts,
-    )
+    times = {"since": utc_text(failure.since), "until": utc_text(failure.until)}
+    return StartFailureStatus(**asdict(failure) | times)
 
 
 def _remembered(row: StartFailureStatus) -> StartFailure:
     """The failure that the status shows; a time that is none counts as past."""
-    return StartFailure(
-        variant=row.variant,
-        pool=row.pool,
-        reason=row.reason,
-        message=row.message,
-        pod=row.pod,
-        replicas=row.replicas,
-        since=unix_seconds(row.since) or 0.0,
-        until=unix_seconds(row.until) or 0.0,
-        attempts=max(row.attempts, 1),
-    )
+    times = {"since": unix_seconds(row.since) or 0.0, "until": unix_seconds(row.until) or 0.0}
+    return StartFailure(**row.model_dump() | times | {"attempts": max(row.attempts, 1)})

@@ -77,7 +77,7 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
     found: dict[VariantKey, EnginePods] = {}
     deployments = (
         (services.get(uid), manifest)
-        for uid, own in by_owner(snapshot.view).items()
+        for uid, own in by_owner(snapshot).items()
         for manifest in of_kind(own, labels.DEPLOYMENT).values()
     )
     for service, manifest in deployments:

@@ -5,7 +5,7 @@ Apart: the words about other clients of the API server, one place for the servic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.drift import DriftReport, ForeignChange
@@ -21,15 +21,7 @@ def conflict_message(conflicts: Sequence[OwnerConflict]) -> str:
 def changes_by_others(report: DriftReport) -> Refusal | None:
     """All that others change; the reason is that of what weighs most."""
     parts: list[Refusal] = []
-    if report.autoscaled:
-        named = "; ".join(f"{name} scales {key}" for key, name in sorted(report.autoscaled.items()))
-        parts.append(
-            Refusal(
-                "ConflictingAutoscaler",
-                f"{named}. Medley leaves spec.replicas to it, so the plan is not followed there; delete it, or let it "
-                "scale a Deployment that is not Medley's",
-            )
-        )
+    parts += _autoscalers(report)
     if report.left:
         parts.append(
             Refusal(
@@ -48,6 +40,26 @@ def changes_by_others(report: DriftReport) -> Refusal | None:
             )
         )
     return Refusal(parts[0].reason, ". ".join(part.message for part in parts)) if parts else None
+
+
+def _autoscalers(report: DriftReport) -> Iterator[Refusal]:
+    by_deployment = sorted(report.autoscaled.items())
+    scales = "; ".join(f"{each.replicas} scales {key}" for key, each in by_deployment if each.replicas)
+    resizes = "; ".join(
+        f"{each.resources} sets the resources of the pods of {key}" for key, each in by_deployment if each.resources
+    )
+    if scales:
+        yield Refusal(
+            "ConflictingAutoscaler",
+            f"{scales}. Medley leaves spec.replicas to it, so the plan is not followed there; delete it, or let it "
+            "scale a Deployment that is not Medley's",
+        )
+    if resizes:
+        yield Refusal(
+            "ConflictingAutoscaler",
+            f"{resizes}, and may evict Ready replicas for it. Medley still sets spec.replicas; set its "
+            "spec.updatePolicy.updateMode to Off, and the resources in RuntimeProfile spec.resources",
+        )
 
 
 def paused_message(namespace: str, paused: Iterable[RunningVariant]) -> str:

@@ -19,6 +19,7 @@ from medley_operator.domain.rollout.diff import Difference, Path, differences, m
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import APPLY_FAILED
 from medley_operator.domain.values.snapshot import ActuatorView, FieldKey, Manifest, ObjectKey, TakenBack
+from medley_operator.domain.values.views import Autoscaler
 
 MOST_TAKES = 5
 WINDOW_SECONDS = 600.0
@@ -54,13 +55,13 @@ class ForeignChange:
 class Drift:
     """The memory of a service's drift, and what this look has seen.
 
-    `counts`: whether the last writes were made. `autoscalers`: what scales a Deployment beside us, by Deployment.
+    `counts`: whether the last writes were made. `autoscalers`: those of others, by the Deployment that they are on.
     """
 
     taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
     at_seconds: float = 0.0
     counts: bool = True
-    autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
+    autoscalers: Mapping[ObjectKey, Autoscaler] = field(default_factory=dict)
 
 
 def drift_of(service: LLMService, view: ActuatorView, taken_back: Mapping[FieldKey, TakenBack]) -> Drift:
@@ -75,18 +76,18 @@ def drift_of(service: LLMService, view: ActuatorView, taken_back: Mapping[FieldK
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """The changes of others to a service's children: fields that are left to them, fields that they added, and what
-    scales a Deployment, by Deployment. `taken_back` is to be remembered."""
+    """The changes of others to a service's children: fields that are left to them, fields that they added, and their
+    autoscalers, by Deployment. `taken_back` is to be remembered."""
 
     taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
     left: tuple[ForeignChange, ...] = ()
     added: tuple[ForeignChange, ...] = ()
-    autoscaled: Mapping[ObjectKey, str] = field(default_factory=dict)
+    autoscaled: Mapping[ObjectKey, Autoscaler] = field(default_factory=dict)
     wait_seconds: float | None = None
     """When a field may be set again that others changed back just now."""
 
     @classmethod
-    def of(cls, repairs: Iterable[Repair], *, autoscaled: Mapping[ObjectKey, str]) -> DriftReport:
+    def of(cls, repairs: Iterable[Repair], *, autoscaled: Mapping[ObjectKey, Autoscaler]) -> DriftReport:
         """The report on all children of one service."""
         made = list(repairs)
         return cls(
@@ -111,9 +112,12 @@ class Repair:
 
 
 def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
-    """Asked of an object that is there. The replicas of one that something else scales are the other's."""
+    """Asked of an object that is there. The replicas of one that something else scales are the other's.
+
+    A VerticalPodAutoscaler sets no replicas: it changes pods as they are made, and never the Deployment.
+    """
     key = labels.key_of(desired)
-    if key in drift.autoscalers:
+    if drift.autoscalers.get(key, Autoscaler()).replicas:
         desired = with_replicas_of(desired, observed)
     before = {path: taken for (of, path), taken in drift.taken_back.items() if of == key}
     after = {path: taken for path, taken in before.items() if _is_recent(taken, drift.at_seconds)}

@@ -9,7 +9,7 @@ without a cluster.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +18,7 @@ from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.views import NodeView, PodView
+from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
@@ -115,20 +115,43 @@ class Observation:
     pods: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Complete input of one round. `gateways` is None where the cluster has no Gateway API."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActuatorView:
+    """The sight of the actuator: what the cluster holds, without Prometheus and what only plans are made from."""
 
     services: tuple[LLMService, ...]
-    pools: tuple[GPUPool, ...]
-    profiles: tuple[RuntimeProfile, ...]
+    """With the statuses that they have now."""
     rejected: tuple[InvalidObject, ...]
-    nodes: tuple[NodeView, ...]
-    """All nodes of the cluster, usable or not; none where they cannot be read."""
+    """Objects of ours that do not parse."""
     children: Mapping[ObjectKey, Manifest]
     """Objects of the kinds that we make, with our managed-by label, as the API server returns them."""
     gateways: frozenset[tuple[str, str]] | None
-    """(namespace, name) of each Gateway."""
+    """(namespace, name) of each Gateway; None where the cluster has no Gateway API."""
+    autoscalers: Mapping[ObjectKey, Autoscaler] = field(default_factory=dict)
+    """HorizontalPodAutoscalers and VerticalPodAutoscalers, by the Deployment that they are on."""
+    pods: tuple[PodView, ...] = ()
+    """Pods that hold or ask for extended resources, of anybody, and those that carry our managed-by label."""
+    at_seconds: float = 0.0
+    """When it was taken, on the operator's monotonic clock."""
+    pools: tuple[GPUPool, ...] = ()
+    nodes: tuple[NodeView, ...] = ()
+    """All nodes of the cluster, usable or not; none where they cannot be read."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
+    lacking: frozenset[str] = frozenset()
+    """Kinds that the cluster does not have and that Medley can do without."""
+
+    @property
+    def budgets(self) -> bool:
+        """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
+        return "PodDisruptionBudget" not in self.unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(ActuatorView):
+    """Complete input of one round of the planner."""
+
+    profiles: tuple[RuntimeProfile, ...]
     observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[LearnedKey, Speed] = field(default_factory=dict)
     """Speed of running engines, from their counters."""
@@ -137,69 +160,18 @@ class Snapshot:
     """Simulated capacities; what is not in it is planned by the closed form."""
     simulates: bool = False
     """Whether missing ones are being made."""
-    at_seconds: float = 0.0
-    """When it was taken, on the operator's monotonic clock."""
     unix_seconds: float = 0.0
-    """The same, in Unix seconds: times that outlive the operator are kept in these."""
-    pods: tuple[PodView, ...] = ()
-    """Pods that hold or ask for extended resources, of anybody, and those that carry our managed-by label."""
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
-    lacking: frozenset[str] = frozenset()
-    """Kinds that the cluster does not have and that Medley can do without."""
-    autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
-    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
+    """When it was taken, in Unix seconds: times that outlive the operator are kept in these."""
     policies: tuple[MedleyPolicy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 
-    @property
-    def view(self) -> ActuatorView:
-        """The part that the actuator needs."""
-        return ActuatorView(
-            services=self.services,
-            rejected=self.rejected,
-            children=self.children,
-            gateways=self.gateways,
-            autoscalers=self.autoscalers,
-            pods=self.pods,
-            at_seconds=self.at_seconds,
-            pools=self.pools,
-            nodes=self.nodes,
-            unreadable=self.unreadable,
-            lacking=self.lacking,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ActuatorView:
-    """The sight of the actuator: LLMServices with the statuses that they have now, objects of ours that do not parse,
-    the children of all, Gateways, and the objects that the ledger of stock is counted from.
-
-    `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
-    `unreadable` and `lacking` as in a `Snapshot`.
-    """
-
-    services: tuple[LLMService, ...]
-    rejected: tuple[InvalidObject, ...]
-    children: Mapping[ObjectKey, Manifest]
-    gateways: frozenset[tuple[str, str]] | None
-    autoscalers: Mapping[ObjectKey, str] = field(default_factory=dict)
-    """HorizontalPodAutoscalers by the Deployment that they scale, as words for people."""
-    pods: tuple[PodView, ...] = ()
-    """As in `Snapshot`."""
-    at_seconds: float = 0.0
-    pools: tuple[GPUPool, ...] = ()
-    nodes: tuple[NodeView, ...] = ()
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    lacking: frozenset[str] = frozenset()
-
-    @property
-    def budgets(self) -> bool:
-        """Whether PodDisruptionBudgets can be listed; where not, they are left as they are."""
-        return "PodDisruptionBudget" not in self.unreadable
+    @classmethod
+    def of(cls, view: ActuatorView, **more: Any) -> Snapshot:
+        """Extends the sight of the actuator by all that plans need beside it."""
+        return cls(**{each.name: getattr(view, each.name) for each in fields(ActuatorView)} | more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,19 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """The autoscalers of others on one Deployment, as words for people: the one that sets its replicas, and the one
+    that sets the resources of its pods; "" for none."""
+
+    replicas: str = ""
+    resources: str = ""
+
+    def beside(self, other: Autoscaler) -> Autoscaler:
+        """Both in one, where two are on the same Deployment."""
+        return Autoscaler(self.replicas or other.replicas, self.resources or other.resources)
+
+
+@dataclass(frozen=True, slots=True)
 class PodTrouble:
     """Why a pod does not serve: a reason as the cluster words it, and its message.
 

@@ -433,7 +433,7 @@ def test_a_pod_loses_its_start_up_protection_once_it_is_ready_and_no_template_ch
     settled = settle(make.snapshot(make.service()))
     intent = conclude(settled.snapshot, settled.prepared, None, settled.memory, now=make.LATER).intent
     pods = (starting("old", ready=True), starting("new", ready=False), starting("free", ready=True, protected=False))
-    view = replace(settled.snapshot.view, pods=pods, at_seconds=settled.at_seconds)
+    view = replace(settled.snapshot, pods=pods, at_seconds=settled.at_seconds)
     decision, steps = act(intent, view, settled.steps, now=make.LATER)
     assert decision.releases == (Release(ObjectKey("Pod", make.NAMESPACE, "old"), "uid-old"),)
     assert (decision.applies, decision.deletes) == ((), ())

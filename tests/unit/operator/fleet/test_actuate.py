@@ -21,7 +21,7 @@ from medley_operator.kube.errors import Unavailable
 from medley_operator.metrics.exporter import Exporter
 from tests.unit.operator.fleet.objects import snapshot
 
-EMPTY = snapshot().view
+EMPTY = snapshot()
 WRITES = Decision(applies=("write",))  # type: ignore[arg-type]
 
 

@@ -22,6 +22,7 @@ from medley_operator.kube.resources import (
     NODES,
     OWN,
     PODS,
+    RESIZERS,
     RUNTIME_PROFILES,
     Resource,
 )
@@ -32,9 +33,8 @@ from tests.unit.operator.fleet.test_project import node, pod
 
 
 def test_children_are_chosen_by_label_and_pods_that_succeeded_are_not_sent() -> None:
-    assert {kind.resource for kind in KINDS} == {
-        *(*OWN, NODES, NAMESPACES, PODS, *CHILDREN, CONFIG_MAPS, GATEWAYS, AUTOSCALERS)
-    }
+    others = {NODES, NAMESPACES, PODS, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS}
+    assert {kind.resource for kind in KINDS} == {*OWN, *CHILDREN, *others}
     chosen = {kind.resource: (kind.label_selector, kind.field_selector) for kind in KINDS}
     for resource in CHILDREN:
         assert chosen[resource] == (f"{MANAGED_BY}={MANAGED_BY_VALUE}", "")

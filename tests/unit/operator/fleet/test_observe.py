@@ -10,6 +10,7 @@ import pytest
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation
+from medley_operator.domain.values.views import Autoscaler
 from medley_operator.fleet.observe import Observer
 from medley_operator.kube.errors import Forbidden, NotFound
 from medley_operator.kube.resources import (
@@ -21,6 +22,7 @@ from medley_operator.kube.resources import (
     INFERENCE_POOLS,
     LLM_SERVICES,
     MODEL_PROFILES,
+    RESIZERS,
 )
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
@@ -101,7 +103,7 @@ async def test_a_cluster_without_the_gateway_api_is_told_apart_from_one_without_
 async def test_a_cluster_without_pools_of_endpoints_is_whole_all_the_same() -> None:
     client = FakeKubeClient(missing={INFERENCE_POOLS})
     without = await look(client)
-    assert without.snapshot.lacking == without.snapshot.view.lacking == {"InferencePool"}
+    assert without.snapshot.lacking == without.snapshot.lacking == {"InferencePool"}
     assert (without.degraded, without.snapshot.unreadable) == ("", {})
     client.missing.clear()
     assert (await look(client)).snapshot.lacking == frozenset()
@@ -141,11 +143,28 @@ async def test_autoscalers_of_deployments_are_seen_and_may_be_forbidden() -> Non
                 "spec": {"scaleTargetRef": target},
             }
         )
+    modes = {"off": "Off", "vpa": "Initial", "default": None}
+    for name, mode in modes.items():
+        policy = {"updatePolicy": {"updateMode": mode}} if mode else {}
+        client.put(
+            {
+                "apiVersion": "autoscaling.k8s.io/v1",
+                "kind": "VerticalPodAutoscaler",
+                "metadata": {"name": name, "namespace": "demo"},
+                "spec": {"targetRef": {**targets[0][2], "name": f"chat-{'l4' if name == 'vpa' else name}"}, **policy},
+            }
+        )
     assert (await look(client)).snapshot.autoscalers == {
-        ObjectKey("Deployment", "demo", "chat-l4"): "HorizontalPodAutoscaler demo/hpa",
-        ObjectKey("Deployment", "demo", "chat-h100"): "HorizontalPodAutoscaler demo/keda of KEDA ScaledObject mine",
+        ObjectKey("Deployment", "demo", "chat-l4"): Autoscaler(
+            "HorizontalPodAutoscaler demo/hpa", "VerticalPodAutoscaler demo/vpa"
+        ),
+        ObjectKey("Deployment", "demo", "chat-h100"): Autoscaler(
+            "HorizontalPodAutoscaler demo/keda of KEDA ScaledObject mine"
+        ),
+        ObjectKey("Deployment", "demo", "chat-default"): Autoscaler(resources="VerticalPodAutoscaler demo/default"),
     }
     client.failing["list", AUTOSCALERS.plural] = Forbidden("no right")
+    client.missing.add(RESIZERS)
     observed = await look(client)
     assert (observed.snapshot.autoscalers, observed.degraded) == ({}, "")
 
@@ -158,7 +177,7 @@ async def test_disruption_budgets_that_may_not_be_listed_are_told_and_the_look_g
     observed = await look(client)
     assert [each.metadata.name for each in observed.snapshot.services] == ["chat"]
     assert observed.degraded == "no right to poddisruptionbudgets"
-    assert not observed.snapshot.view.budgets
+    assert not observed.snapshot.budgets
     async with following(client) as cluster:
         assert not Observer(cluster=cluster, metrics=None, clock=lambda: 0.0).look().budgets
 

@@ -71,7 +71,7 @@ def client() -> FakeKubeClient:
 async def publish(client: FakeKubeClient, seen: Snapshot, what: Decision) -> tuple[int, Exporter]:
     exporter = Exporter()
     publisher = Publisher(client=client, counter=exporter, instance="test", timestamp=lambda: "2026-01-01T00:00:00.0Z")
-    return (await publisher.publish(seen.view, what, now=NOW)).troubles, exporter
+    return (await publisher.publish(seen, what, now=NOW)).troubles, exporter
 
 
 def conditions(client: FakeKubeClient) -> dict[str, tuple[str, str, str]]:
@@ -308,7 +308,7 @@ def hundreds(client: FakeKubeClient, *, namespaces: int = 65) -> tuple[ActuatorV
         statuses.append(StatusWrite(key, f"uid-{index}", {"mix": "l4:0/1"}))
         events.append(EventNote(key, f"uid-{index}", EventType.NORMAL, "ScaledUp", "told"))
     what = Decision(tuple(applies), (), tuple(statuses), tuple(events))
-    return snapshot(*services).view, what
+    return snapshot(*services), what
 
 
 async def test_children_that_hang_do_not_keep_statuses_from_being_written() -> None:
@@ -345,7 +345,7 @@ async def test_a_child_that_waits_keeps_its_condition(client: FakeKubeClient) ->
     publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
     what = decision(applies=[child("Deployment", "chat-l4")])
     for _ in range(2):
-        assert (await publisher.publish(snapshot(service()).view, what, now=NOW)).troubles == 1
+        assert (await publisher.publish(snapshot(service()), what, now=NOW)).troubles == 1
         assert conditions(client)["WorkloadsReady"] == ("False", "ApplyFailed", "quota exceeded")
     assert client.writes().count(("apply", "Deployment chat-l4")) == 1
 
@@ -366,7 +366,7 @@ async def test_what_the_mode_keeps_back_is_a_condition_and_no_trouble(client: Fa
     gated = Gated(client, mode="Paused", counter=Exporter())
     publisher = Publisher(client=gated, counter=Exporter(), instance="t", timestamp=lambda: NOW)
     what = decision(applies=[child("Deployment", "chat-l4")], events=[note("ScaledUp"), note("PlanChanged")])
-    assert (await publisher.publish(snapshot(service()).view, what, now=NOW)).troubles == 0
+    assert (await publisher.publish(snapshot(service()), what, now=NOW)).troubles == 0
     status, reason, message = conditions(client)["WorkloadsReady"]
     assert (status, reason) == ("False", "Withheld")
     assert "Deployment demo/chat-l4" in message
@@ -428,5 +428,5 @@ async def test_a_protection_that_the_mode_keeps_is_no_trouble(client: FakeKubeCl
     exporter = Exporter()
     gated = Gated(client, mode="Advisory", counter=exporter)
     publisher = Publisher(client=gated, counter=exporter, instance="test", timestamp=lambda: NOW)
-    assert (await publisher.publish(snapshot(service()).view, RELEASE, now=NOW)).troubles == 0
+    assert (await publisher.publish(snapshot(service()), RELEASE, now=NOW)).troubles == 0
     assert client.writes() == []

@@ -163,7 +163,7 @@ def act_until_quiet(
     done = Decision(statuses=conclusion.statuses, events=conclusion.events)
     current = make.carried_out(snapshot, done, ready=None)
     for _ in range(MOST_PASSES):
-        decision, steps = act(conclusion.intent, replace(current.view, at_seconds=at_seconds), steps, now=now)
+        decision, steps = act(conclusion.intent, replace(current, at_seconds=at_seconds), steps, now=now)
         done = Decision(
             applies=tuple({key_of(each.manifest): each for each in (*done.applies, *decision.applies)}.values()),
             deletes=(*done.deletes, *decision.deletes),

@@ -11,6 +11,7 @@ import pytest
 
 from medley_operator.domain.values.labels import LAYOUT, owner_reference, pod_selector
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
+from medley_operator.domain.values.views import Autoscaler
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, is_quiet, rounds_until_deleted, run, settle
 
@@ -292,7 +293,7 @@ def test_an_autoscaler_on_our_deployment_is_told_and_not_fought() -> None:
     steady = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=1)), pools=[H100]))
     key, child = steady.child("Deployment", "main")
     child["spec"]["replicas"] = 4
-    hpa = {key: "HorizontalPodAutoscaler demo/mine"}
+    hpa = {key: Autoscaler(replicas="HorizontalPodAutoscaler demo/mine")}
     scaled = run(replace(steady.with_child(key, child), autoscalers=hpa), steady.memory)
     assert not scaled.decision.applies
     condition = scaled.condition("ChildrenUnchanged")
@@ -302,6 +303,21 @@ def test_an_autoscaler_on_our_deployment_is_told_and_not_fought() -> None:
     assert gone.replicas() == {"llama-main": 2}, "half of the four at once"
     with pytest.raises(StopIteration):
         gone.condition("ChildrenUnchanged")
+
+
+def test_an_autoscaler_of_resources_is_told_and_replicas_are_still_set() -> None:
+    """A VerticalPodAutoscaler on a Deployment of Medley evicted its pods, with all conditions green."""
+    steady = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=1)), pools=[H100]))
+    key, child = steady.child("Deployment", "main")
+    child["spec"]["replicas"] = 4
+    vpa = {key: Autoscaler(resources="VerticalPodAutoscaler demo/mine")}
+    resized = run(replace(steady.with_child(key, child), autoscalers=vpa), steady.memory)
+    assert resized.replicas() == {"llama-main": 1}
+    condition = resized.condition("ChildrenUnchanged")
+    assert condition.reason == "ConflictingAutoscaler"
+    assert f"VerticalPodAutoscaler demo/mine sets the resources of the pods of Deployment demo/{key.name}" in (
+        condition.message
+    )
 
 
 def test_what_others_add_to_a_pod_is_told() -> None:

@@ -61,7 +61,7 @@ def with_pods(round_: Round) -> Snapshot:
 def labelled(snapshot: Snapshot, before: Round, *, steps: Steps, at_seconds: float = 1000.0) -> dict[str, str]:
     """The ranges that one pass gives to pods, by variant."""
     intent = conclude(snapshot, before.prepared, None, before.memory, now=make.LATER).intent
-    decision, _ = act(intent, replace(snapshot.view, at_seconds=at_seconds), steps, now=make.LATER)
+    decision, _ = act(intent, replace(snapshot, at_seconds=at_seconds), steps, now=make.LATER)
     return {each.uid.removeprefix("uid-"): each.labels[PROMPT_RANGE] for each in decision.pod_labels}
 
 
@@ -70,7 +70,7 @@ def test_configuration_and_pool_come_before_the_route() -> None:
     snapshot, passes = pooled(), []
     first = run(snapshot)
     intent = conclude(snapshot, first.prepared, planned(snapshot), first.memory, now=make.NOW).intent
-    view, steps = snapshot.view, Steps()
+    view, steps = snapshot, Steps()
     current = snapshot
     for _ in range(6):
         decision, steps = act(intent, view, steps, now=make.NOW)

@@ -32,13 +32,13 @@ def cluster(**status: int) -> tuple[Snapshot, Manifest]:
 
 
 def holders(snapshot: Snapshot, *pods: PodView) -> list[Holder | None]:
-    held = held_by_node(pods, owned_deployments(snapshot.view))
+    held = held_by_node(pods, owned_deployments(snapshot))
     return [each.holder for name in sorted(held) for each in held[name]]
 
 
 def test_pods_of_our_deployments_are_ours() -> None:
     snapshot, deployment = cluster()
-    (owned,) = owned_deployments(snapshot.view)
+    (owned,) = owned_deployments(snapshot)
     assert owned.workload == Workload(
         HOLDER, deployment=deployment["metadata"]["name"], pool="l4", gpus=1, replicas=2, ready=2
     )
@@ -86,7 +86,7 @@ def test_an_orphan_of_our_form_is_ours_and_so_are_its_pods() -> None:
     snapshot, deployment = cluster()
     orphan = {**deployment, "metadata": {**deployment["metadata"], "ownerReferences": []}}
     snapshot = replace(snapshot, children={key_of(orphan): orphan})
-    (owned,) = owned_deployments(snapshot.view)
+    (owned,) = owned_deployments(snapshot)
     assert owned.workload.holder == HOLDER
     assert holders(snapshot, pod("a", "n1", deployment=orphan)) == [HOLDER]
 
@@ -104,13 +104,13 @@ def test_a_deployment_without_its_llmservice_is_nobodys(change: str) -> None:
     namespace = "other" if change == "namespace" else "demo"
     metadata = {**deployment["metadata"], "name": "not-of-our-form", "ownerReferences": owners, "namespace": namespace}
     children = {ObjectKey("Deployment", namespace, "not-of-our-form"): {**deployment, "metadata": metadata}}
-    assert owned_deployments(replace(snapshot, children=children).view) == []
+    assert owned_deployments(replace(snapshot, children=children)) == []
 
 
 def test_a_service_that_does_not_parse_still_owns_its_deployment() -> None:
     snapshot, _ = cluster()
     broken = make.unreadable("LLMService", "llama", namespace="demo")
-    (owned,) = owned_deployments(replace(snapshot, services=(), rejected=(broken,)).view)
+    (owned,) = owned_deployments(replace(snapshot, services=(), rejected=(broken,)))
     assert owned.workload.holder == HOLDER
 
 

@@ -36,7 +36,7 @@ def ledger_of(
         snapshot = replace(snapshot, children=children)
         (deployment,) = (each for each in children.values() if each["kind"] == "Deployment")
         pods += tuple(pod(f"own-{index}", place, deployment=deployment) for index, place in enumerate(places))
-    return stock_ledger((with_seen(snapshot, pods) if known else without_pods(snapshot)).view)
+    return stock_ledger(with_seen(snapshot, pods) if known else without_pods(snapshot))
 
 
 def stock_of(*pods: PodView, **given: Any) -> PoolStock:
@@ -119,7 +119,7 @@ def test_where_nodes_cannot_be_listed_the_stock_is_what_was_last_seen() -> None:
 
     def stock(pool: GPUPool, *pods: PodView) -> PoolStock:
         snapshot = make.snapshot(pools=[pool], pods=pods)
-        return stock_ledger(replace(snapshot, unreadable={"Node": "nodes are forbidden"}).view).pools["l4"]
+        return stock_ledger(replace(snapshot, unreadable={"Node": "nodes are forbidden"})).pools["l4"]
 
     assert (figures(stock(seen)), stock(seen).ready_nodes) == ((10, 10, 0), 3)
     assert stock(seen).node_gpus == (4, 4, 2)
@@ -135,7 +135,7 @@ def test_nodes_of_own_pods_are_part_of_what_was_last_seen() -> None:
     (deployment,) = (each for each in snapshot.children.values() if each["kind"] == "Deployment")
     snapshot = with_seen(replace(snapshot, pools=(seen,)), [pod("a", "n1", deployment=deployment)])
     unlisted = replace(snapshot, unreadable={"Node": "nodes are forbidden"})
-    assert stock_ledger(unlisted.view).pools["l4"].node_gpus == (4, 4, 2)
+    assert stock_ledger(unlisted).pools["l4"].node_gpus == (4, 4, 2)
 
 
 def test_pods_of_two_layouts_of_a_variant_each_count_for_their_deployment() -> None:
@@ -178,7 +178,7 @@ def test_other_resources_of_a_node_are_others() -> None:
     mig = make.pool("mig", nodes=None, nodeSelector={"gpu": "l4"}, resourceName="nvidia.com/mig-1g.10gb")
     pod = replace(foreign("a", "n"), gpus={"nvidia.com/mig-1g.10gb": 3})
     snapshot = make.snapshot(pools=[make.pool(nodes=None), mig], nodes=[node])
-    pools = stock_ledger(with_seen(snapshot, (pod,)).view).pools
+    pools = stock_ledger(with_seen(snapshot, (pod,))).pools
     assert (figures(pools["l4"]), figures(pools["mig"])) == ((4, 4, 0), (4, 4, 3))
     assert pools["mig"].shares_with == ()
     assert pools["l4"].nodes == (NodeStock("n", 4, open=True),)

@@ -11,6 +11,7 @@ import pytest
 from medley_operator.domain.rollout.drift import Drift, Repair, repair
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.snapshot import Manifest
+from medley_operator.domain.values.views import Autoscaler
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.engine.test_deployment import deployment
 
@@ -77,11 +78,19 @@ def test_writes_that_failed_are_not_counted() -> None:
 
 def test_replicas_are_an_autoscalers_where_there_is_one() -> None:
     key = key_of(deployment())
-    drift = Drift(autoscalers={key: "HorizontalPodAutoscaler demo/hpa"})
+    drift = Drift(autoscalers={key: Autoscaler(replicas="HorizontalPodAutoscaler demo/hpa")})
     assert repair(deployment(), held(replicas=9), drift).manifest is None
     mended = repair(deployment(), held(replicas=9, progressDeadlineSeconds=1), drift).manifest
     assert mended is not None
     assert mended["spec"]["replicas"] == 9
+
+
+def test_replicas_stay_ours_beside_an_autoscaler_that_sets_resources() -> None:
+    """A VerticalPodAutoscaler never writes replicas: to leave them would leave them to nobody."""
+    drift = Drift(autoscalers={key_of(deployment()): Autoscaler(resources="VerticalPodAutoscaler demo/vpa")})
+    mended = repair(deployment(), held(replicas=9), drift).manifest
+    assert mended is not None
+    assert mended["spec"]["replicas"] == deployment()["spec"]["replicas"]
 
 
 @pytest.mark.parametrize(
