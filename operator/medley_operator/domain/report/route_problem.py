@@ -12,6 +12,7 @@ from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.httproute import gateway_of, reports_of
 from medley_operator.domain.rollout.writes import OwnerConflict
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.refusal import Refusal
 
@@ -29,6 +30,14 @@ def route_problem(outcome: ServiceDecision) -> Refusal | None:
             "GatewayApiMissing",
             f"{field} needs the Gateway API, which is not installed; install its CRDs and a gateway controller, or "
             f"set spec.routing.mode to Service; {in_reach}",
+        )
+    if (home, name) not in gateways and home != namespace:
+        if outcome.goal.reason == PlanReason.POLICY_DENIED:
+            return None  # what is in another namespace is not told to who may not use it
+        return Refusal(
+            "GatewayNotFound",
+            f"{field}: namespace {home} has no such Gateway; name another, ask the platform team to create it, or set "
+            f"spec.routing.mode to Service; {in_reach}",
         )
     if (home, name) not in gateways:
         present = ", ".join(sorted(found for space, found in gateways if space == home)) or "none"

@@ -181,12 +181,13 @@ async def test_a_failure_is_told_once_and_stops_nothing_else(client: FakeKubeCli
     assert ("apply", "Service chat") in client.writes()
     told = conditions(client)["WorkloadsReady"]
     assert told == ("False", "ApplyFailed", "cannot apply Deployment demo/chat-l4: exceeded quota")
+    assert client.objects[CHAT_KEY]["status"]["problem"] == "ApplyFailed"
     assert sorted(event["reason"] for event in client.events) == ["ApplyFailed", "PlanChanged"]
 
     # The next round fails in the same way: neither the status nor an Event is written again.
     client.calls.clear()
-    found = client.objects[CHAT_KEY]["status"]["conditions"]
-    await publish(client, snapshot(service(conditions=found)), decision(applies=applies[:1], events=[note("ScaledUp")]))
+    found = client.objects[CHAT_KEY]["status"]
+    await publish(client, snapshot(service(status=found)), decision(applies=applies[:1], events=[note("ScaledUp")]))
     assert client.writes() == [("apply", "Deployment chat-l4")]
 
 
