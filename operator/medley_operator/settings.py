@@ -77,6 +77,8 @@ class Settings:
     """Most memory of the planning process; 0: what the container's limit leaves (fleet/memory.py)."""
     mode: ActingMode = ActingMode.AUTO
     """For the whole fleet; the more careful of it and of spec.scaling.mode counts."""
+    dry_run: bool = False
+    """Nothing is written; the log says what would be."""
     kube_qps: float = 20.0
     kube_burst: int = 50
     """Requests a second to the API server, and how many may come at once; for reads and for writes each."""
@@ -108,6 +110,12 @@ class Settings:
             "--leader-election",
             "on",
             "needs --namespace, where the Lease is",
+        )
+        check(
+            not (self.dry_run and self.leader_election),
+            "--dry-run",
+            "on",
+            "must not be set together with --leader-election, since a dry run would take the Lease of one that acts",
         )
         check(
             self.lease_renew_deadline_seconds < self.lease_duration_seconds,
@@ -212,6 +220,7 @@ _FLAGS: dict[str, _Flag] = {
         "for all services, where spec.scaling.mode is not more careful. Auto: act on plans; Approve: new plans wait "
         'for "medley approve"; Advisory: only show plans; Paused: make no plan (default Auto)',
     ),
+    "--dry-run": _Flag(as_switch, "on: write nothing, and log what would be written (default off)"),
     "--kube-qps": _Flag(
         as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 20)"
     ),

@@ -76,7 +76,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "resources": {"requests": {"cpu": "1"}},
     },
     "uncalibrated": {
-        "operator": {"calibration": "off"},
+        "operator": {"calibration": "off", "dryRun": "on"},
         "rbac": {"aggregate": False},
         "networkPolicy": {"enabled": True},
     },
@@ -219,7 +219,8 @@ def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str)
     assert parsed.resync_seconds == changed.get("resyncSeconds", 30)
     assert parsed.log_level == changed.get("logLevel", "info")
     assert parsed.calibration is (changed.get("calibration", "on") == "on")
-    assert parsed.leader_election
+    assert parsed.dry_run is (changed.get("dryRun", "off") == "on")
+    assert parsed.leader_election is not parsed.dry_run
     assert parsed.mode.value == changed.get("mode", "Auto")
     assert (parsed.kube_qps, parsed.kube_burst) == (changed.get("kubeQps", 20), changed.get("kubeBurst", 50))
     assert parsed.prometheus_url == VALUE_SETS[name].get("prometheus", {}).get("url")

@@ -23,7 +23,7 @@ from medley_operator.domain.values.snapshot import ActuatorView, Manifest, Objec
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.errors import Forbidden, Invalid, Unavailable
-from medley_operator.kube.guards import Gated
+from medley_operator.kube.guards import DryRun, Gated
 from medley_operator.metrics.exporter import Exporter
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.objects import NOW, child, service, service_manifest, snapshot
@@ -366,6 +366,22 @@ async def test_what_the_mode_keeps_back_is_a_condition_and_no_trouble(client: Fa
         ("Normal", "PlanChanged"),
         ("Normal", "Withheld"),
     ]
+
+
+async def test_a_dry_run_of_a_pass_writes_nothing_and_is_no_trouble(client: FakeKubeClient) -> None:
+    exporter = Exporter()
+    publisher = Publisher(
+        client=DryRun(client, counter=exporter), counter=exporter, instance="t", timestamp=lambda: NOW
+    )
+    client.put(pod())
+    what = decision(applies=[child("Deployment", "chat-l4")], events=[note("PlanChanged")])
+    what = replace(what, releases=RELEASE.releases)
+    published = await publisher.publish(snapshot(service()).view, what, now=NOW)
+    assert published.troubles == 0
+    assert client.writes() == []
+    assert client.events == []
+    assert exporter.registry.get_sample_value("medley_withheld_writes_total", {"kind": "Pod"}) == 1
+    assert exporter.registry.get_sample_value("medley_withheld_writes_total", {"kind": "LLMService"}) == 1
 
 
 def pod(uid: str = "uid-pod") -> Manifest:
