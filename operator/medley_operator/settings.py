@@ -20,6 +20,7 @@ from medley_operator.setting_values import (
     as_mode,
     as_name,
     as_namespace,
+    as_namespaces,
     as_number,
     as_path,
     as_port,
@@ -79,6 +80,8 @@ class Settings:
     """For the whole fleet; the more careful of it and of spec.scaling.mode counts."""
     dry_run: bool = False
     """Nothing is written; the log says what would be."""
+    watch_namespaces: tuple[str, ...] = ()
+    """Where LLMServices are looked at; none: everywhere."""
     kube_qps: float = 20.0
     kube_burst: int = 50
     """Requests a second to the API server, and how many may come at once; for reads and for writes each."""
@@ -221,6 +224,9 @@ _FLAGS: dict[str, _Flag] = {
         'for "medley approve"; Advisory: only show plans; Paused: make no plan (default Auto)',
     ),
     "--dry-run": _Flag(as_switch, "on: write nothing, and log what would be written (default off)"),
+    "--watch-namespaces": _Flag(
+        as_namespaces, "namespaces, with commas, in which alone anything is looked at and written (default: all)"
+    ),
     "--kube-qps": _Flag(
         as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 20)"
     ),

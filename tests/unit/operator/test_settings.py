@@ -49,6 +49,12 @@ def test_a_mode_is_read_in_any_case() -> None:
     assert parse("--mode", "advisory").mode is ActingMode.ADVISORY
 
 
+def test_namespaces_are_given_once_each() -> None:
+    assert parse().watch_namespaces == ()
+    assert parse("--watch-namespaces", "").watch_namespaces == ()
+    assert parse("--watch-namespaces", "b, a,b").watch_namespaces == ("a", "b")
+
+
 def test_a_dry_run_takes_no_lease_of_one_that_acts() -> None:
     assert not parse().dry_run
     assert parse("--dry-run", "on").dry_run
@@ -103,6 +109,8 @@ def test_where_simulated_capacities_are_kept() -> None:
         ("--kube-burst", "0", "from 1 to 10000"),
         ("--leader-election", "on", "needs --namespace"),
         ("--dry-run", "yes", "on or off"),
+        ("--watch-namespaces", "a,,b", "names of namespaces"),
+        ("--watch-namespaces", "a,B", "name of a namespace"),
         ("--leader-election", "yes", "on or off"),
         ("--lease-name", "", "name of an object"),
         ("--lease-duration-seconds", "1", "from 2 to 120"),

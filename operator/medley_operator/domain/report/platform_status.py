@@ -22,6 +22,8 @@ from medley_operator.domain.values.stock import PoolStock
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 NODES_SHARED = "NodesShared"
 """The condition of a pool whose nodes other pools select too; present only then."""
+PODS_SEEN = "PodsSeen"
+"""The condition of a pool on whose nodes pods of others may stand unseen; present only then."""
 MOST_TAINTS = 3
 MOST_NODES = 3
 _REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED, POLICY: ACCEPTED}
@@ -58,6 +60,12 @@ def _pool_drafts(state: PoolState) -> dict[str, Draft]:
             "else the first by name; make the selectors differ, or delete the pools that are not needed"
         )
         drafts[NODES_SHARED] = Draft(_TRUE, "SelectorsOverlap", message)
+    if state.stock.watched:
+        message = (
+            f"only pods of the namespaces {', '.join(state.stock.watched)} are seen (--watch-namespaces), so GPUs that "
+            "pods of other namespaces hold count as free; give Medley nodes of its own, or let it watch all namespaces"
+        )
+        drafts[PODS_SEEN] = Draft(_FALSE, "OnlyWatchedNamespaces", message)
     return drafts
 
 

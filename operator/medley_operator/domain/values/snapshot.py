@@ -150,6 +150,8 @@ class Snapshot:
     policies: tuple[MedleyPolicy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels of each namespace, by its name; one that is not in it is not known."""
+    watched: tuple[str, ...] = ()
+    """The namespaces that are looked at; none: all."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
 
@@ -167,6 +169,7 @@ class Snapshot:
             pools=self.pools,
             nodes=self.nodes,
             unreadable=self.unreadable,
+            watched=self.watched,
         )
 
 
@@ -176,7 +179,7 @@ class ActuatorView:
     the children of all, Gateways, and the objects that the ledger of stock is counted from.
 
     `gateways` is None where the cluster has no Gateway API; `at_seconds`: the time on the operator's monotonic clock.
-    `unreadable` as in a `Snapshot`.
+    `unreadable` and `watched` as in a `Snapshot`.
     """
 
     services: tuple[LLMService, ...]
@@ -191,6 +194,7 @@ class ActuatorView:
     pools: tuple[GPUPool, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
 
     @property
     def budgets(self) -> bool:
