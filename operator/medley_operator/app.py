@@ -120,7 +120,7 @@ async def _assemble(
     stack.callback(server.stop)
     rules = ClientRules(leadership=elector or Unopposed(), counter=exporter, ended=heartbeat.progress)
     reader, guarded = await connect(settings, stack, rules, instance=instance_name())
-    cluster = ClusterCache(reader)
+    cluster = ClusterCache(reader, namespaces=settings.watch_namespaces)
     client = Noted(guarded, put=cluster.put)
     prometheus = await _prometheus(settings, stack)
     worker = PlanWorker(memory_bytes=worker_memory_bytes(settings.worker_memory_mib, container_limit_bytes()))
@@ -130,7 +130,7 @@ async def _assemble(
     def from_watcher(kind: str, at: float) -> None:
         handlers.call_in(loop, partial(fleet.mark_dirty, kind, at=at))
 
-    watcher = handlers.Watcher(from_watcher)
+    watcher = handlers.Watcher(from_watcher, namespaces=settings.watch_namespaces)
     stack.callback(watcher.close, timeout_seconds=WATCHER_EXIT_SECONDS)
 
     def publisher() -> Publisher:

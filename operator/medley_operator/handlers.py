@@ -12,7 +12,7 @@ import datetime
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -101,10 +101,12 @@ def make_settings() -> kopf.OperatorSettings:
 
 
 class Watcher:
-    """Watches the given kinds; `mark_dirty` is called in the watcher's thread."""
+    """Watches the given kinds, in these namespaces or, without any, in all; `mark_dirty` is called in the watcher's
+    thread."""
 
-    def __init__(self, mark_dirty: MarkDirty) -> None:
+    def __init__(self, mark_dirty: MarkDirty, *, namespaces: Collection[str] = ()) -> None:
         self._mark_dirty = mark_dirty
+        self._namespaces = tuple(namespaces)
         self._watched: frozenset[Resource] = frozenset()
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
@@ -169,7 +171,8 @@ class Watcher:
             registry=make_registry(resources, self._mark_dirty),
             settings=make_settings(),
             standalone=True,
-            clusterwide=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
             stop_flag=stop_flag,
         )
 

@@ -123,6 +123,13 @@ def as_namespace(flag: str, text: str) -> str:
     return text
 
 
+def as_namespaces(flag: str, text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    for name in names:
+        check(bool(name) and as_namespace(flag, name) == name, flag, text, "must be names of namespaces, as in a,b")
+    return tuple(sorted(set(names)))
+
+
 def as_name(flag: str, text: str) -> str:
     holds = len(text) <= MAX_NAMESPACE and re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", text) is not None
     check(holds, flag, text, "must be the name of an object, such as medley-operator")

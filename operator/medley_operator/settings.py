@@ -20,6 +20,7 @@ from medley_operator.setting_values import (
     as_mode,
     as_name,
     as_namespace,
+    as_namespaces,
     as_number,
     as_path,
     as_port,
@@ -77,6 +78,10 @@ class Settings:
     """Most memory of the planning process; 0: what the container's limit leaves (fleet/memory.py)."""
     mode: ActingMode = ActingMode.AUTO
     """For the whole fleet; the more careful of it and of spec.scaling.mode counts."""
+    dry_run: bool = False
+    """Nothing is written; the log says what would be."""
+    watch_namespaces: tuple[str, ...] = ()
+    """Where LLMServices are looked at; none: everywhere."""
     kube_qps: float = 20.0
     kube_burst: int = 50
     """Requests a second to the API server, and how many may come at once; for reads and for writes each."""
@@ -108,6 +113,12 @@ class Settings:
             "--leader-election",
             "on",
             "needs --namespace, where the Lease is",
+        )
+        check(
+            not (self.dry_run and self.leader_election),
+            "--dry-run",
+            "on",
+            "must not be set together with --leader-election, since a dry run would take the Lease of one that acts",
         )
         check(
             self.lease_renew_deadline_seconds < self.lease_duration_seconds,
@@ -211,6 +222,10 @@ _FLAGS: dict[str, _Flag] = {
         as_mode,
         "for all services, where spec.scaling.mode is not more careful. Auto: act on plans; Approve: new plans wait "
         'for "medley approve"; Advisory: only show plans; Paused: make no plan (default Auto)',
+    ),
+    "--dry-run": _Flag(as_switch, "on: write nothing, and log what would be written (default off)"),
+    "--watch-namespaces": _Flag(
+        as_namespaces, "namespaces, with commas, in which alone anything is looked at and written (default: all)"
     ),
     "--kube-qps": _Flag(
         as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 20)"

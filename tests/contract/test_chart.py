@@ -75,8 +75,12 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "dashboard": {"enabled": False},
         "resources": {"requests": {"cpu": "1"}},
     },
+    "watched": {
+        "watchNamespaces": ["team-a", "team-b"],
+        "monitoring": {"podMonitor": {"enabled": True}},
+    },
     "uncalibrated": {
-        "operator": {"calibration": "off"},
+        "operator": {"calibration": "off", "dryRun": "on"},
         "rbac": {"aggregate": False},
         "networkPolicy": {"enabled": True},
     },
@@ -202,6 +206,37 @@ def test_nothing_is_granted_for_a_calibration_that_is_off(api: Api, tmp_path: Pa
     assert [each["metadata"]["name"] for each in objects["ClusterRole"]] == [RELEASE]
 
 
+def rules(role: dict[str, Any]) -> set[tuple[str, str]]:
+    """(resource, verb) that the role grants."""
+    return {
+        (f"{resource}.{group}".rstrip("."), verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_with_watched_namespaces_rights_in_namespaces_are_roles(api: Api, tmp_path: Path) -> None:
+    """M9: rights on Deployments and Services of every namespace, kube-system included, and no way to have less."""
+    everywhere = rules(rendered(api, tmp_path, "defaults")["ClusterRole"][0])
+    objects = rendered(api, tmp_path, "watched")
+    cluster = next(each for each in objects["ClusterRole"] if each["metadata"]["name"] == RELEASE)
+    assert {resource.partition(".")[0] for resource, _ in rules(cluster)} == {
+        *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies"),
+        *("gpupools/status", "runtimeprofiles/status", "modelprofiles/status", "medleypolicies/status"),
+    }
+    roles = {each["metadata"]["namespace"]: each for each in objects["Role"] if "-watched" in each["metadata"]["name"]}
+    assert sorted(roles) == ["team-a", "team-b"]
+    for role in roles.values():
+        assert rules(role) | rules(cluster) == everywhere
+        assert not rules(role) & rules(cluster)
+    bound = {each["metadata"]["namespace"] for each in objects["RoleBinding"]}
+    assert bound == {"team-a", "team-b", "default", NAMESPACE}
+    (monitor,) = objects["PodMonitor"]
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["team-a", "team-b"]}
+
+
 def test_a_network_policy_without_peers_lets_nobody_in(api: Api, tmp_path: Path) -> None:
     (policy,) = rendered(api, tmp_path, "uncalibrated")["NetworkPolicy"]
     assert (policy["spec"]["policyTypes"], policy["spec"]["ingress"]) == (["Ingress"], [])
@@ -219,7 +254,9 @@ def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str)
     assert parsed.resync_seconds == changed.get("resyncSeconds", 30)
     assert parsed.log_level == changed.get("logLevel", "info")
     assert parsed.calibration is (changed.get("calibration", "on") == "on")
-    assert parsed.leader_election
+    assert list(parsed.watch_namespaces) == VALUE_SETS[name].get("watchNamespaces", [])
+    assert parsed.dry_run is (changed.get("dryRun", "off") == "on")
+    assert parsed.leader_election is not parsed.dry_run
     assert parsed.mode.value == changed.get("mode", "Auto")
     assert (parsed.kube_qps, parsed.kube_burst) == (changed.get("kubeQps", 20), changed.get("kubeBurst", 50))
     assert parsed.prometheus_url == VALUE_SETS[name].get("prometheus", {}).get("url")
@@ -239,6 +276,7 @@ def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str)
         ({"image": {"repository": ""}}, "image.repository is needed"),
         ({"operator": {"mode": "Off"}}, "mode"),
         ({"replicas": 0}, "replicas"),
+        ({"watchNamespaces": ["*"]}, "watchNamespaces"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
     ],
 )

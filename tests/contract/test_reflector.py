@@ -93,18 +93,30 @@ class Gap:
         self.errors: list[KubeError] = []
 
     async def pages(
-        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
     ) -> AsyncGenerator[Page, None]:
         await self.open.wait()
-        async for page in self._reader.pages(resource, label_selector=label_selector, field_selector=field_selector):
+        async for page in self._reader.pages(
+            resource, label_selector=label_selector, field_selector=field_selector, namespace=namespace
+        ):
             yield page
 
     async def watch(
-        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
         await self.open.wait()
         events = self._reader.watch(
-            resource, resource_version=resource_version, label_selector=label_selector, field_selector=field_selector
+            resource,
+            resource_version=resource_version,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            namespace=namespace,
         )
         following = asyncio.ensure_future(anext(events))
         try:

@@ -20,6 +20,7 @@ from medley_operator.domain.firewall import Firewall, guarded, unreadable
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.platform_status import rejected_event, rejected_status
+from medley_operator.domain.report.pod_troubles import pods_seen
 from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.drift import drift_of
@@ -105,7 +106,7 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     """
     owned, wall = by_owner(view), Firewall()
     seen = {ServiceKey.of(service): service for service in view.services}
-    pods = pods_of_services(view.pods)
+    pods = pods_of_services(pods_seen(view))
     made = {
         each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods))
         for each in intent.services

@@ -18,7 +18,7 @@ from medley_operator.domain.values.labels import CALIBRATION_FIELD_MANAGER
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.snapshot import ObjectKey, Snapshot
 from medley_operator.kube.client import KubeClient, WriteCounter
-from medley_operator.kube.errors import KubeError
+from medley_operator.kube.errors import KubeError, Withheld
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
 from medley_operator.metrics.errors import MetricsError
 from medley_planner.capacity import Speed
@@ -126,6 +126,8 @@ class Calibrator:
         manifest = config_map(self._engines, namespace=self._namespace)
         try:
             await self._client.apply(manifest, field_manager=CALIBRATION_FIELD_MANAGER)
+        except Withheld:
+            return
         except KubeError as error:
             self._counter.failed("apply")
             log.warning(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
@@ -79,17 +79,32 @@ class ClusterView:
     missing: Mapping[Resource, KubeError]
     available: frozenset[Resource]
     """All others."""
+    watched: tuple[str, ...] = ()
+    """The namespaces that are followed; none: all."""
 
 
 class ClusterCache:
-    """`subscribe`, then `start`; `view` counts after `ready`; `close` at the end."""
+    """`subscribe`, then `start`; `view` counts after `ready`; `close` at the end. `namespaces`: where namespaced kinds
+    are followed; none: everywhere."""
 
-    def __init__(self, reader: KubeReader, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        reader: KubeReader,
+        *,
+        namespaces: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._subscribers: list[Changed] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._reflectors: dict[Resource, Reflector[Any]] = {
-            kind.resource: Reflector(reader, kind, changed=self._changed, clock=clock) for kind in KINDS
+        self._namespaces = tuple(sorted(namespaces))
+        self._reflectors: dict[Resource, dict[str, Reflector[Any]]] = {
+            kind.resource: {
+                name: Reflector(reader, replace(kind, namespace=name), changed=self._changed, clock=clock)
+                for name in (self._namespaces if kind.resource.namespaced else ()) or ("",)
+            }
+            for kind in KINDS
         }
+        """The reflectors of each kind by namespace, in order; "" stands for everywhere."""
 
     def subscribe(self, changed: Changed) -> None:
         """`changed` is called on each change of a projection but those that `put` was the first to bring, and, with a
@@ -98,8 +113,9 @@ class ClusterCache:
 
     def start(self) -> None:
         self._tasks = [
-            asyncio.create_task(reflector.run(), name=f"reflector of {resource}")
-            for resource, reflector in self._reflectors.items()
+            asyncio.create_task(reflector.run(), name=f"reflector of {resource} {namespace}")
+            for resource, reflectors in self._reflectors.items()
+            for namespace, reflector in reflectors.items()
         ]
 
     async def close(self) -> None:
@@ -109,43 +125,46 @@ class ClusterCache:
 
     async def ready(self) -> None:
         """Waits until each kind was listed or could not be."""
-        for reflector in self._reflectors.values():
-            await reflector.tried()
+        for reflectors in self._reflectors.values():
+            for reflector in reflectors.values():
+                await reflector.tried()
 
     def view(self) -> ClusterView:
         """All that is known now. Does not wait, and changes no more once it is handed out."""
         own = [value for resource in OWN for value in self._ordered(resource)]
-        errors = {resource: reflector.error for resource, reflector in self._reflectors.items()}
-        missing = {resource: error for resource, error in errors.items() if error is not None}
+        missing = {resource: error for resource in self._reflectors if (error := self._error(resource)) is not None}
         return ClusterView(
             services=tuple(value for value in own if isinstance(value, LLMService)),
             pools=tuple(value for value in own if isinstance(value, GPUPool)),
             profiles=tuple(value for value in own if isinstance(value, RuntimeProfile)),
             model_profiles=tuple(value for value in own if isinstance(value, ModelProfile)),
             policies=tuple(value for value in own if isinstance(value, MedleyPolicy)),
-            namespaces={key.name: labels for key, labels in self._reflectors[NAMESPACES].store.values.items()},
+            namespaces={key.name: labels for key, labels in self._values(NAMESPACES).items()},
             rejected=tuple(value for value in own if isinstance(value, InvalidObject)),
             nodes=self._ordered(NODES),
             pods=self._ordered(PODS),
-            children={
-                key: value
-                for child in (*CHILDREN, CONFIG_MAPS)
-                for key, value in self._reflectors[child].store.values.items()
-            },
-            gateways=self._reflectors[GATEWAYS].store.values,
+            children={key: value for child in (*CHILDREN, CONFIG_MAPS) for key, value in self._values(child).items()},
+            gateways=self._values(GATEWAYS),
             autoscalers=self._autoscalers(),
             missing=missing,
-            available=frozenset(errors.keys() - missing.keys()),
+            available=frozenset(self._reflectors.keys() - missing.keys()),
+            watched=self._namespaces,
         )
 
     def ages(self) -> Mapping[Resource, float]:
         """Seconds since the API server last said anything about a kind, by the kinds that it ever spoke of."""
-        ages = {resource: reflector.age_seconds for resource, reflector in self._reflectors.items()}
-        return {resource: age for resource, age in ages.items() if age is not None}
+        found: dict[Resource, float] = {}
+        for resource, reflectors in self._reflectors.items():
+            ages = [reflector.age_seconds for reflector in reflectors.values()]
+            known = [age for age in ages if age is not None]
+            if len(known) == len(ages):
+                found[resource] = max(known)
+        return found
 
     def put(self, manifest: Manifest) -> None:
         """Takes in what a write returned: `view` shows it now, and no older event of the watch takes it back."""
-        reflector = self._reflectors.get(BY_KIND[manifest["kind"]])
+        reflectors = self._reflectors.get(BY_KIND[manifest["kind"]], {})
+        reflector = reflectors.get("") or reflectors.get(manifest["metadata"].get("namespace", ""))
         if reflector is not None:
             reflector.store.put(manifest)
 
@@ -156,7 +175,17 @@ class ClusterCache:
         return found
 
     def _ordered(self, resource: Resource) -> tuple[Any, ...]:
-        return self._reflectors[resource].store.ordered
+        parts = [reflector.store.ordered for reflector in self._reflectors[resource].values()]
+        return parts[0] if len(parts) == 1 else tuple(value for part in parts for value in part)
+
+    def _values(self, resource: Resource) -> dict[ObjectKey, Any]:
+        parts = (reflector.store.values for reflector in self._reflectors[resource].values())
+        return {key: value for part in parts for key, value in part.items()}
+
+    def _error(self, resource: Resource) -> KubeError | None:
+        """The error of the first namespace that has one: a kind that is seen in a part of them is not seen."""
+        errors = (reflector.error for reflector in self._reflectors[resource].values())
+        return next((error for error in errors if error is not None), None)
 
     def _changed(self, kind: str, key: ObjectKey, old: object, new: object) -> None:
         for changed in self._subscribers:

@@ -152,6 +152,7 @@ class Observer:
             children=view.children,
             gateways=_gateways(view),
             autoscalers=view.autoscalers,
+            watched=view.watched,
             pods=view.pods,
             at_seconds=self.clock(),
             pools=view.pools,
@@ -199,14 +200,15 @@ def _with_way_out(kind: Resource, error: KubeError) -> KubeError:
 def _gateways(view: ClusterView) -> frozenset[tuple[str, str]] | None:
     """(namespace, name) of each Gateway; None where the cluster has no Gateway API.
 
-    Where they cannot be listed, those that services name are taken to be there.
+    Where they cannot be listed, or are in a namespace that is not watched, those that services name are taken to be
+    there.
     """
     if any(isinstance(view.missing.get(kind), NotFound) for kind in GATEWAY_API):
         return None
     seen = {(key.namespace, key.name) for key in view.gateways}
-    if GATEWAYS in view.missing:
-        seen |= {gateway for each in view.services if (gateway := gateway_of(each)) is not None}
-    return frozenset(seen)
+    named = {gateway for each in view.services if (gateway := gateway_of(each)) is not None}
+    unseen = GATEWAYS in view.missing
+    return frozenset(seen | {each for each in named if unseen or (view.watched and each[0] not in view.watched)})
 
 
 def _allowed(view: ClusterView) -> list[LLMService]:

@@ -201,8 +201,8 @@ class Publisher:
             return
         try:
             await self.client.apply_status(status_manifest(write))
-        except (NotFound, Conflict):
-            log.debug("gone before its status was written", extra={"object": str(write.key)})
+        except (NotFound, Conflict, Withheld):
+            log.debug("gone or kept before its status was written", extra={"object": str(write.key)})
         except KubeError as error:
             this.unreported.add(write.uid)
             self._trouble(this, "status", error)
@@ -217,6 +217,8 @@ class Publisher:
             return
         try:
             await self.client.create_event(event_manifest(note, timestamp=self.timestamp(), instance=self.instance))
+        except Withheld:
+            return
         except KubeError as error:
             # An Event is posted once or not at all: repeating a late one would mislead.
             self.counter.failed("event")

@@ -45,6 +45,17 @@ class FollowedKind(Generic[Value]):
     project: Callable[[Manifest], Value | None]
     label_selector: str = ""
     field_selector: str = ""
+    namespace: str = ""
+    """Where it is looked for; "": everywhere."""
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """As `KubeReader` takes them."""
+        return {
+            "label_selector": self.label_selector,
+            "field_selector": self.field_selector,
+            "namespace": self.namespace,
+        }
 
 
 class Reflector(Generic[Value]):
@@ -137,9 +148,7 @@ class Reflector(Generic[Value]):
 
     async def _read_pages(self) -> tuple[Listed[Value], int]:
         kind, listed, version = self._kind, Listed[Value](), 0
-        pages = self._reader.pages(
-            kind.resource, label_selector=kind.label_selector, field_selector=kind.field_selector
-        )
+        pages = self._reader.pages(kind.resource, **kind.selectors)
         async with aclosing(pages):
             async for page in pages:
                 version = version_of({"metadata": {"resourceVersion": page.resource_version}})
@@ -164,12 +173,8 @@ class Reflector(Generic[Value]):
         kind = self._kind
         while True:
             began = self._clock()
-            events = self._reader.watch(
-                kind.resource,
-                resource_version=str(self.store.version),
-                label_selector=kind.label_selector,
-                field_selector=kind.field_selector,
-            )
+            version = str(self.store.version)
+            events = self._reader.watch(kind.resource, resource_version=version, **kind.selectors)
             async with aclosing(events):
                 async for event in events:
                     self._heard_at = self._clock()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import Condition, LLMService
 from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
-from medley_operator.domain.values.conditions import APPLY_FAILED, ConditionStatus, Draft, merge
+from medley_operator.domain.values.conditions import APPLY_FAILED, ConditionStatus, Draft, merge, problem
 from medley_operator.domain.values.decision import Decision, EventNote, EventType, StatusWrite
 from medley_operator.domain.values.labels import DEPLOYMENT, DISRUPTION_BUDGET
 from medley_operator.domain.values.service_key import ServiceKey
@@ -103,7 +103,8 @@ def _with_conditions(status: Manifest, conditions: Sequence[Condition]) -> Manif
     """The status with these conditions in the places of those of their types, or else at the end."""
     new = {one.type: one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in conditions}
     kept = [new.pop(old["type"], old) for old in status.get("conditions") or []]
-    return {**status, "conditions": [*kept, *new.values()]}
+    told = [*kept, *new.values()]
+    return {**status, "problem": problem([Condition.model_validate(one) for one in told]), "conditions": told}
 
 
 def _by_condition(failed: Sequence[WriteFailure]) -> dict[str, list[WriteFailure]]:

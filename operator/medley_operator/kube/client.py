@@ -45,19 +45,26 @@ class Page:
 
 
 class KubeReader(Protocol):
-    """Looks at whole kinds, in all namespaces. Both raise `KubeError`; `NotFound`: the cluster lacks the kind.
+    """Looks at whole kinds, in one namespace or in all (""). Both raise `KubeError`; `NotFound`: the cluster lacks the
+    kind.
 
     Close the generators (`contextlib.aclosing`) where they are left early: each holds a connection.
     """
 
     def pages(
-        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
     ) -> AsyncGenerator[Page, None]:
         """All objects as they are at the call or later, never earlier: the server is asked without a version, which
         makes it answer from the present. `EXPIRED` between two pages: begin again."""
 
     def watch(
-        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after that version, in order, with bookmarks; the first bookmark only says that the watch is open.
 

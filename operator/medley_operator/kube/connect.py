@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, PersonClient, WithheldCounter
 from medley_operator.kube.credentials import person_kubeconfig
-from medley_operator.kube.guards import Fenced, Gated, Leadership
+from medley_operator.kube.guards import DryRun, Fenced, Gated, Leadership
 from medley_operator.kube.layer import Pulse
 from medley_operator.kube.limiter import RateLimited
 from medley_operator.kube.official import OfficialKubeClient
@@ -42,6 +42,8 @@ def guarded(inner: KubeClient, settings: Settings, rules: ClientRules) -> KubeCl
     limited = RateLimited(
         Pulse(fenced, ended=rules.ended), qps=settings.kube_qps, burst=settings.kube_burst, clock=time.monotonic
     )
+    if settings.dry_run:
+        return DryRun(limited, counter=rules.counter)
     if settings.mode.writes_children:
         return limited
     return Gated(limited, mode=settings.mode.value, counter=rules.counter)

@@ -87,7 +87,7 @@ class NotLeader(KubeError):
 
 
 class Withheld(KubeError):
-    """The operator's mode keeps it from writing children; nothing was sent."""
+    """The operator's mode, or a dry run, keeps it from writing; nothing was sent."""
 
     default_reason = "Withheld"
 

@@ -1,4 +1,4 @@
-"""Who may write, and whether: the fence of leader election, and the gate of the operator's mode.
+"""Who may write, and whether: the fence of leader election, the gate of the operator's mode, and the dry run.
 
 The fence is the innermost decorator: it is asked again after every wait, right before the request goes out.
 """
@@ -91,7 +91,25 @@ class _Extension:
             self._arm(left)
 
 
-class Gated(Layer):
+class _KeepsBack(Layer):
+    """Counts and logs writes that are not sent."""
+
+    def __init__(self, inner: KubeClient, *, counter: WithheldCounter) -> None:
+        super().__init__(inner)
+        self._counter = counter
+        self._logged: set[Write] = set()
+
+    def _kept_back(self, write: Write, why: str, way_out: str) -> Withheld:
+        self._counter.withheld(kind=write.kind)
+        # Each round asks anew; once is enough for the log.
+        level = logging.DEBUG if write in self._logged else logging.INFO
+        self._logged.add(write)
+        facts = {"object": write.name, "verb": write.verb, "why": why}
+        log.log(level, "withheld", extra=facts | ({"detail": write.detail} if write.detail else {}))
+        return Withheld(f"{write.name} is left as it is, because {why}; {way_out}")
+
+
+class Gated(_KeepsBack):
     """Keeps children and their pods from being written in a mode that only advises; statuses and Events pass, as do
     reads."""
 
@@ -103,19 +121,17 @@ class Gated(Layer):
         return write.kind in cls._KINDS or write.name.endswith(f"/{PICKER_CONFIG}")
 
     def __init__(self, inner: KubeClient, *, mode: str, counter: WithheldCounter) -> None:
-        super().__init__(inner)
+        super().__init__(inner, counter=counter)
         self._mode = mode
-        self._counter = counter
-        self._logged: set[Write] = set()
 
     async def _writing(self, write: Write, send: Callable[[], Awaitable[Answer]]) -> Answer:
         if write.verb not in ("apply", "delete", "annotate") or not self._is_child(write):
             return await send()
-        self._counter.withheld(kind=write.kind)
-        # Each round asks anew; once is enough for the log.
-        level = logging.DEBUG if write in self._logged else logging.INFO
-        self._logged.add(write)
-        log.log(level, "withheld", extra={"object": write.name, "verb": write.verb, "mode": self._mode})
-        raise Withheld(
-            f"{write.name} is left as it is, because --mode is {self._mode}; set --mode to Auto to change it"
-        )
+        raise self._kept_back(write, f"--mode is {self._mode}", "set --mode to Auto to change it")
+
+
+class DryRun(_KeepsBack):
+    """Sends no write at all: the log says what would be written."""
+
+    async def _writing(self, write: Write, send: Callable[[], Awaitable[Answer]]) -> Answer:
+        raise self._kept_back(write, "--dry-run is on", "set --dry-run to off to write it")

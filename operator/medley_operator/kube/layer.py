@@ -25,6 +25,8 @@ class Write:
     kind: str
     name: str
     """The object's kind, namespace and name, for messages."""
+    detail: str = ""
+    """The replicas of a Deployment, the text of an Event: for the log of a write that is not sent."""
 
 
 class Layer:
@@ -45,7 +47,7 @@ class Layer:
 
     async def apply(self, manifest: Manifest, *, field_manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
         return await self._writing(
-            _write("apply", key_of(manifest)),
+            _write("apply", key_of(manifest), _detail(manifest)),
             lambda: self._inner.apply(manifest, field_manager=field_manager, force=force),
         )
 
@@ -74,7 +76,9 @@ class Layer:
 
     async def create_event(self, manifest: Manifest) -> None:
         name = f"Event {manifest['reason']} about {manifest['regarding']['name']}"
-        await self._writing(Write("event", EVENTS.kind, name), lambda: self._inner.create_event(manifest))
+        await self._writing(
+            Write("event", EVENTS.kind, name, str(manifest.get("note", ""))), lambda: self._inner.create_event(manifest)
+        )
 
 
 class Pulse(Layer):
@@ -108,5 +112,10 @@ class Noted(Layer):
         return answer
 
 
-def _write(verb: str, key: ObjectKey) -> Write:
-    return Write(verb, key.kind, str(key))
+def _write(verb: str, key: ObjectKey, detail: str = "") -> Write:
+    return Write(verb, key.kind, str(key), detail)
+
+
+def _detail(manifest: Manifest) -> str:
+    replicas = (manifest.get("spec") or {}).get("replicas")
+    return "" if replicas is None else f"replicas {replicas}"

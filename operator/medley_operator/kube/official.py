@@ -17,11 +17,11 @@ from kubernetes.aio.client import ApiClient
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.kube.answers import parsed, watch_event, watch_lines
 from medley_operator.kube.client import NOTHING, Page, WatchEvent, WatchType
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import NotFound, Unavailable, from_status
 from medley_operator.kube.resources import EVENTS, LEASES, Resource, path_of
+from medley_operator.kube.wire import event_of, lines_of, parse, selectors
 
 APPLY_CONTENT_TYPE = "application/apply-patch+yaml"
 MERGE_CONTENT_TYPE = "application/merge-patch+json"
@@ -76,7 +76,7 @@ class OfficialKubeClient:
     async def pages(
         self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
     ) -> AsyncGenerator[Page, None]:
-        query = {"limit": str(PAGE_SIZE)} | _selectors(label_selector, field_selector)
+        query = {"limit": str(PAGE_SIZE)} | selectors(label_selector, field_selector)
         # Items of a list come without kind and apiVersion for the built-in kinds.
         named = {"apiVersion": resource.api_version, "kind": resource.kind}
         while True:
@@ -91,7 +91,13 @@ class OfficialKubeClient:
             query["continue"] = metadata["continue"]
 
     async def watch(
-        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
         action = f"watch {resource}"
         query = {
@@ -99,13 +105,13 @@ class OfficialKubeClient:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(self._watch_seconds),
-        } | _selectors(label_selector, field_selector)
-        api, response = await self._open(resource.path(), action, query)
+        } | selectors(label_selector, field_selector)
+        api, response = await self._open(resource.path(namespace=namespace), action, query)
         try:
             yield WatchEvent(WatchType.BOOKMARK, {"metadata": {"resourceVersion": resource_version}})
             with _failures(action, api, limit=SILENT_SECONDS), suppress(aiohttp.SocketTimeoutError):
-                async for line in watch_lines(response.content.iter_any()):
-                    yield watch_event(line, action)
+                async for line in lines_of(response.content.iter_any()):
+                    yield event_of(line, action)
         finally:
             response.close()
 
@@ -123,7 +129,7 @@ class OfficialKubeClient:
             if response.status != 401 or attempt == 2:
                 break
             await self._forget(api)
-        raise from_status(code=response.status, action=action, answer=parsed(data))
+        raise from_status(code=response.status, action=action, answer=parse(data))
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         try:
@@ -224,7 +230,7 @@ class OfficialKubeClient:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._call(api, method, path, query, body, content_type)
                 data = await response.read()
-        return response.status, parsed(data), response.headers.get("Retry-After")
+        return response.status, parse(data), response.headers.get("Retry-After")
 
     async def _call(
         self,
@@ -273,8 +279,3 @@ def _failures(action: str, api: ApiClient, *, limit: float) -> Iterator[None]:
     except (aiohttp.ClientError, OSError, RuntimeError) as error:
         # RuntimeError: the session was closed by a new login while this request was about to use it.
         raise Unavailable(f"cannot {action}: no connection to {host}: {error}") from error
-
-
-def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
-    selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
-    return {name: selector for name, selector in selectors.items() if selector}

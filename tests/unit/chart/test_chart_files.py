@@ -112,43 +112,53 @@ def test_operator_values_are_the_defaults_of_the_settings() -> None:
     # The memory follows from the container's limit; what is in the Role and what was tried together stays as it is.
     fixed = {"bind-address", "port", "worker-memory-mib", "leader-election", "lease-name"}
     fixed |= {"lease-duration-seconds", "lease-renew-deadline-seconds", "lease-retry-seconds"}
-    assert set(defaults) - fixed == set(used) | by_environment
+    assert set(defaults) - fixed == set(used) | by_environment | {"watch-namespaces"}
+    assert '- --watch-namespaces={{ join "," . }}\n' in template
     assert "- --leader-election=on\n" in template
     for flag in by_environment:
         assert f"name: MEDLEY_{flag.replace('-', '_').upper()}" in template
 
 
-def granted() -> dict[tuple[str, str], list[str]]:
-    """Verbs by (API group, resource) of the ClusterRole, whose rules hold no template."""
-    text = (CHART / "templates" / "rbac.yaml").read_text()
-    rules = yaml.safe_load(text[text.index("rules:") : text.index("---")])["rules"]
+def rules_of(name: str) -> list[dict[str, list[str]]]:
+    """The rules of that name, which hold no template."""
+    text = (CHART / "templates" / "_rules.tpl").read_text()
+    _, _, text = text.partition(f'define "medley.{name}" -}}}}')
+    found: list[dict[str, list[str]]] = yaml.safe_load(text[: text.index("{{-")])
+    return found
+
+
+def granted(rules: str) -> dict[tuple[str, str], list[str]]:
+    """Verbs by (API group, resource)."""
     verbs: dict[tuple[str, str], list[str]] = {}
-    for rule in rules:
+    for rule in rules_of(rules):
         for key in ((group, name) for group in rule["apiGroups"] for name in rule["resources"]):
             verbs[key] = [*verbs.get(key, []), *rule["verbs"]]
     return verbs
 
 
-def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
+@pytest.mark.parametrize(("rules", "namespaced"), [("clusterRules", False), ("namespacedRules", True)])
+def test_cluster_role_grants_exactly_what_the_operator_does(rules: str, namespaced: bool) -> None:
     follow = ["list", "watch"]
     followed = (*resources.OWN, resources.NODES, resources.NAMESPACES, resources.PODS, resources.GATEWAYS)
-    assert granted() == {
-        **{(r.group, r.plural): follow for r in (*followed, resources.AUTOSCALERS, resources.RESIZERS)},
-        (resources.LLM_SERVICES.group, resources.LLM_SERVICES.plural): ["get", *follow],
-        (resources.PODS.group, resources.PODS.plural): [*follow, "patch"],
-        **{(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN},
+    wanted: dict[resources.Resource, list[str]] = {
+        **{each: follow for each in (*followed, resources.AUTOSCALERS, resources.RESIZERS)},
+        resources.LLM_SERVICES: ["get", *follow],
+        resources.PODS: [*follow, "patch"],
         **{
-            (r.group, r.plural): ["get", *follow, "create", "patch", "delete"]
-            for r in (*resources.CHILDREN, resources.CONFIG_MAPS)
+            child: ["get", *follow, "create", "patch", "delete"]
+            for child in (*resources.CHILDREN, resources.CONFIG_MAPS)
         },
-        (resources.EVENTS.group, resources.EVENTS.plural): ["create"],
+        resources.EVENTS: ["create"],
+    }
+    statuses = {(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN if r.namespaced is namespaced}
+    assert granted(rules) == statuses | {
+        (r.group, r.plural): verbs for r, verbs in wanted.items() if r.namespaced is namespaced
     }
 
 
 def test_of_config_maps_the_operator_may_touch_one_by_name() -> None:
     """A right on all of them would be one on those that decide who is an admin of the cluster."""
-    text = (CHART / "templates" / "rbac.yaml").read_text()
-    rules = yaml.safe_load(text[text.index("rules:") : text.index("---")])["rules"]
+    rules = [*rules_of("clusterRules"), *rules_of("namespacedRules")]
     narrowed = [rule["resourceNames"] for rule in rules if resources.CONFIG_MAPS.plural in rule["resources"]]
     assert narrowed == [[PICKER_CONFIG]]
 
@@ -156,7 +166,8 @@ def test_of_config_maps_the_operator_may_touch_one_by_name() -> None:
 def roles() -> list[list[dict[str, list[str]]]]:
     """The rules of each Role in the operator's own namespace."""
     parts = (CHART / "templates" / "rbac.yaml").read_text().split("---")
-    texts = [re.sub(r"\{\{-.*?\}\}", "", part) for part in parts if "\nkind: Role\n" in part]
+    own = [part for part in parts if "\nkind: Role\n" in part and "  namespace: {{ .Release.Namespace }}" in part]
+    texts = [re.sub(r"\{\{-.*?\}\}", "", part) for part in own]
     return [yaml.safe_load(text[text.index("rules:") :])["rules"] for text in texts]
 
 

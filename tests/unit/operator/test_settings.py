@@ -49,6 +49,19 @@ def test_a_mode_is_read_in_any_case() -> None:
     assert parse("--mode", "advisory").mode is ActingMode.ADVISORY
 
 
+def test_namespaces_are_given_once_each() -> None:
+    assert parse().watch_namespaces == ()
+    assert parse("--watch-namespaces", "").watch_namespaces == ()
+    assert parse("--watch-namespaces", "b, a,b").watch_namespaces == ("a", "b")
+
+
+def test_a_dry_run_takes_no_lease_of_one_that_acts() -> None:
+    assert not parse().dry_run
+    assert parse("--dry-run", "on").dry_run
+    with pytest.raises(BadSetting, match="must not be set together with --leader-election"):
+        parse("--dry-run", "on", "--leader-election", "on", "--namespace", "medley")
+
+
 def test_leader_election_needs_a_namespace_only_where_it_is_on() -> None:
     assert not parse().leader_election
     assert parse("--leader-election", "on", "--namespace", "medley-system").leader_election
@@ -95,6 +108,9 @@ def test_where_simulated_capacities_are_kept() -> None:
         ("--kube-qps", "0", "rate from 1 to 1000"),
         ("--kube-burst", "0", "from 1 to 10000"),
         ("--leader-election", "on", "needs --namespace"),
+        ("--dry-run", "yes", "on or off"),
+        ("--watch-namespaces", "a,,b", "names of namespaces"),
+        ("--watch-namespaces", "a,B", "name of a namespace"),
         ("--leader-election", "yes", "on or off"),
         ("--lease-name", "", "name of an object"),
         ("--lease-duration-seconds", "1", "from 2 to 120"),

@@ -173,6 +173,7 @@ KINDS: tuple[Kind, ...] = (
             Column(name="Cost/h", type="string", json_path=".status.costPerHour", description="US dollars per hour"),
             Column(name="Req/s", type="string", json_path=".status.load.requestsPerSecond"),
             _condition_column("PlanReady", name="Plan", field="reason"),
+            Column(name="Problem", type="string", json_path=".status.problem", description="See kubectl describe llms"),
             Column(name="Savings%", type="string", json_path=".status.plan.savingsPercent", priority=1),
             Column(
                 name="Attain%",

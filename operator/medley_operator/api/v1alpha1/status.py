@@ -180,6 +180,9 @@ class LLMServiceStatus(ObservedModel):
     """The plan of a service, and the state of its rollout."""
 
     observed_generation: int = 0
+    problem: str | None = Field(
+        None, description="Reasons of the conditions that say what is wrong; absent where nothing is."
+    )
     mix: str = Field("", description='Ready/desired replicas by variant, such as "l4:5/5 h100:1/2".')
     desired_replicas: int = 0
     ready_replicas: int = 0

@@ -61,7 +61,7 @@ def stock_ledger(view: ActuatorView) -> Ledger:
         stock = {pool.metadata.name: _as_last_seen(pool, stock[pool.metadata.name]) for pool in pools}
     workloads = _workloads(owned, held)
     if pods_known:
-        stock = {name: replace(each, pods_known=True) for name, each in stock.items()}
+        stock = {name: replace(each, pods_known=True, watched=view.watched) for name, each in stock.items()}
     else:
         stock = _as_asked(stock, workloads)
     bound = Counter(pod.holder for each in stock.values() for node in each.nodes for pod in node.running)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,16 +13,19 @@ from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge
+from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge, problem
 from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
-from medley_operator.domain.values.labels import POLICY
+from medley_operator.domain.values.labels import OWNER_KIND, POLICY
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.stock import PoolStock
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 NODES_SHARED = "NodesShared"
 """The condition of a pool whose nodes other pools select too; present only then."""
+PODS_SEEN = "PodsSeen"
+"""The condition of a pool on whose nodes pods of others may stand unseen; present only then."""
 MOST_TAINTS = 3
+MOST_NODES = 3
 _REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED, POLICY: ACCEPTED}
 """The condition that says why an object does not parse, by kind; Ready for the others."""
 
@@ -57,6 +60,12 @@ def _pool_drafts(state: PoolState) -> dict[str, Draft]:
             "else the first by name; make the selectors differ, or delete the pools that are not needed"
         )
         drafts[NODES_SHARED] = Draft(_TRUE, "SelectorsOverlap", message)
+    if state.stock.watched:
+        message = (
+            f"only pods of the namespaces {', '.join(state.stock.watched)} are seen (--watch-namespaces), so GPUs that "
+            "pods of other namespaces hold count as free; give Medley nodes of its own, or let it watch all namespaces"
+        )
+        drafts[PODS_SEEN] = Draft(_FALSE, "OnlyWatchedNamespaces", message)
     return drafts
 
 
@@ -68,16 +77,48 @@ def _pool_ready(state: PoolState) -> Draft:
         return Draft(_UNKNOWN, "NodesUnreadable", _unreadable_nodes(state))
     counted = spec.capacity.nodes is None and spec.capacity.type.value == "Fixed"
     if counted and stock.ready_nodes == 0:
-        message = (
-            f"no Ready, schedulable node matches spec.nodeSelector ({_selector(state)}); label the nodes, correct the "
-            "selector, or set spec.capacity.type to Elastic if nodes are created on demand"
-        )
-        return Draft(_FALSE, "NoNodes", message)
+        return Draft(_FALSE, "NoNodes", _no_nodes(state))
+    if not stock.unlimited and stock.ready_nodes > 0 and not any(node.gpus for node in stock.nodes):
+        return Draft(_FALSE, "NoGpus", f"no node that matches spec.nodeSelector ({_selector(state)}) {_no_gpus(state)}")
     blocked = _blocked(stock)
     if blocked and not stock.unlimited and not any(node.open for node in stock.nodes):
         return Draft(_FALSE, "TaintNotTolerated", blocked)
     gpus = "no limit" if stock.stock_gpus is None else f"{stock.stock_gpus} GPUs"
-    return Draft(_TRUE, "Accepted", f"{state.gpu}: {gpus}" + (f"; {blocked}" if blocked else ""))
+    lacking = [node.name for node in stock.nodes if node.name and not node.gpus]
+    notes = [
+        f"{state.gpu}: {gpus}",
+        f"pods of others hold {stock.foreign_gpus} more" if stock.foreign_gpus else "",
+        f"not every node {_no_gpus(state)}" if lacking else "",
+        blocked,
+    ]
+    return Draft(_TRUE, "Accepted", "; ".join(note for note in notes if note))
+
+
+def _no_nodes(state: PoolState) -> str:
+    seen = [node.name for node in state.stock.nodes if node.name]
+    if seen:
+        return (
+            f"no node that matches spec.nodeSelector ({_selector(state)}) takes new pods: {_some(seen)} are cordoned, "
+            "not Ready or being deleted; uncordon them (kubectl uncordon), or bring them back (kubectl describe node)"
+        )
+    return (
+        f"no node matches spec.nodeSelector ({_selector(state)}); label the nodes, correct the selector, or set "
+        "spec.capacity.type to Elastic if nodes are created on demand"
+    )
+
+
+def _no_gpus(state: PoolState) -> str:
+    """The end of a sentence about nodes."""
+    lacking = [node.name for node in state.stock.nodes if node.name and not node.gpus]
+    return (
+        f"has {state.pool.spec.resource_name} in status.allocatable; check the device plugin on {_some(lacking)}, or "
+        "correct spec.resourceName"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NODES} more" if len(names) > MOST_NODES else ""
+    return ", ".join(names[:MOST_NODES]) + more
 
 
 def _blocked(stock: PoolStock) -> str:
@@ -134,8 +175,10 @@ def rejected_status(rejected: InvalidObject, *, own: Mapping[ObjectKey, Manifest
     merged = merge(
         _conditions(rejected.status), _unreadable_drafts(rejected, own), generation=rejected.generation, now=now
     )
+    told = {"problem": problem(merged)} if rejected.key.kind == OWNER_KIND else {}
     status: Manifest = {
         **rejected.status,
+        **told,
         "observedGeneration": rejected.generation,
         "conditions": [condition.model_dump(mode="json", by_alias=True, exclude_none=True) for condition in merged],
     }

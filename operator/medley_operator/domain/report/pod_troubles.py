@@ -6,19 +6,26 @@ What a Deployment or a pod says is repeated in its own words, since these are wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.cluster.start_failures import UNSCHEDULABLE
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.domain.values.views import PodTrouble, PodView
 from medley_planner.refusal import Refusal
 
+NODE_NOT_READY = "NodeNotReady"
 _SEE_LOG = "see the engine's log (kubectl logs --previous)"
 _SEE_IMAGE = "correct RuntimeProfile spec.image, or give the nodes access to its registry"
 _KINDS: Mapping[str, tuple[str, str]] = {
     UNSCHEDULABLE: (
         UNSCHEDULABLE,
         "free GPUs in the pool, add nodes, or tolerate the taints of its nodes in GPUPool spec.tolerations",
+    ),
+    NODE_NOT_READY: (
+        NODE_NOT_READY,
+        "bring the node back (kubectl describe node), or delete it, so that its pods are made anew elsewhere",
     ),
     "ImagePullBackOff": ("ImagePullBackOff", _SEE_IMAGE),
     "ErrImagePull": ("ImagePullBackOff", _SEE_IMAGE),
@@ -32,6 +39,21 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 """The reason of the condition and the way out, by what a pod says; the two reasons of a pull in a loop are one."""
 _OTHERS = ("PodNotStarting", "see kubectl describe pod")
 MOST_MESSAGE = 300
+
+
+def pods_seen(view: ActuatorView) -> tuple[PodView, ...]:
+    """The pods of the view; one that stands on a node that is not Ready, or that is gone, has this as its trouble."""
+    if labels.NODE in view.unreadable:
+        return view.pods
+    ready = {node.name: node.ready for node in view.nodes}
+    return tuple(_with_node(pod, ready) for pod in view.pods)
+
+
+def _with_node(pod: PodView, ready: Mapping[str, bool]) -> PodView:
+    if pod.ready or pod.ended or not pod.node or not pod.labels or ready.get(pod.node, False):
+        return pod
+    said = f"node {pod.node} is {'not Ready' if pod.node in ready else 'gone'}"
+    return replace(pod, trouble=PodTrouble(NODE_NOT_READY, said))
 
 
 def replica_failure(running: Iterable[RunningVariant]) -> Refusal | None:
@@ -60,5 +82,6 @@ def pod_trouble(pods: Sequence[PodView]) -> Refusal | None:
     said = f": {trouble.message[:MOST_MESSAGE]}" if trouble.message else ""
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     variant = pod.labels.get(labels.VARIANT, "")
-    message = f"pod {pod.name}{more} of variant {variant} cannot start: {trouble.reason}{said}; {way_out}"
+    what = "does not serve" if reason == NODE_NOT_READY else "cannot start"
+    message = f"pod {pod.name}{more} of variant {variant} {what}: {trouble.reason}{said}; {way_out}"
     return Refusal(reason, message)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from medley_operator.domain.cluster.start_failures import runnable
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.others import changes_by_others, conflict_message, paused_message
 from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure
@@ -62,7 +63,21 @@ def _metrics(outcome: ServiceDecision) -> Draft:
 
 def _plan(outcome: ServiceDecision) -> Draft:
     goal = outcome.goal
+    stuck = _asked_in_vain(outcome)
+    if goal.reason == PlanReason.OPTIMAL and stuck:
+        message = (
+            f"{goal.message} if they started: replicas of {', '.join(stuck)} cannot start (WorkloadsReady says why), "
+            "and nothing else can serve; do what it says, or add a GPUPool"
+        )
+        return Draft(goal.status, PlanReason.FEASIBLE, message)
     return Draft(goal.status, goal.reason, goal.message, sticky_message=goal.sticky_message)
+
+
+def _asked_in_vain(outcome: ServiceDecision) -> list[str]:
+    """Variants whose replicas could not start for longer than they are given, and of which the plan asks for more than
+    can run all the same."""
+    failed = {failure.variant for failure in outcome.candidate.start_failures}
+    return [row.name for row in outcome.rows if row.name in failed and row.desired > runnable(row.name, outcome.pods)]
 
 
 def _capacity(outcome: ServiceDecision) -> Draft:
@@ -96,7 +111,10 @@ def _workloads(outcome: ServiceDecision) -> Draft:
         return Draft(_FALSE, trouble.reason, trouble.message, sticky_message=True)
     stalled = [variant.object_name for _, variant in sorted(outcome.running.items()) if variant.stalled]
     if stalled:
-        message = f"the rollout of Deployment {', '.join(stalled)} has not moved for its deadline; see its pods"
+        message = (
+            f"the rollout of Deployment {', '.join(stalled)} has not moved for its deadline; see its pods (kubectl "
+            f"describe pods -n {outcome.candidate.key.namespace}), and correct what they wait for or the last change"
+        )
         return Draft(_FALSE, "RolloutStalled", message)
     waiting = [f"{row.name} {row.ready}/{row.desired}" for row in outcome.rows if row.ready < row.desired]
     if waiting and outcome.goal.reason == PlanReason.PAUSED:
@@ -133,7 +151,8 @@ def _routing(outcome: ServiceDecision) -> Draft:
     if conflicts:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     problem = router.problem(outcome.routed, planned=bool(outcome.rows))
-    if problem is not None:
+    # What is in another namespace is not told to who may not use it.
+    if problem is not None and outcome.goal.reason != PlanReason.POLICY_DENIED:
         return Draft(_FALSE, problem.reason, problem.message)
     if not outcome.rows:
         return Draft(_UNKNOWN, NOT_PLANNED, "unknown, because no replica is planned and none runs")

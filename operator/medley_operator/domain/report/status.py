@@ -26,7 +26,7 @@ from medley_operator.domain.report.target import history, planned_replicas, targ
 from medley_operator.domain.rollout.decision import ServiceDecision, plan_id
 from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values.candidates import DemandChoice
-from medley_operator.domain.values.conditions import merge
+from medley_operator.domain.values.conditions import merge, problem
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
@@ -46,8 +46,10 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
     generation = service.metadata.generation
     drafts = service_drafts(outcome)
     load = _load(outcome)
+    conditions = merge(service.status.conditions, drafts, generation=generation, now=now)
     return LLMServiceStatus(
         observed_generation=generation,
+        problem=problem(conditions),
         mix=" ".join(f"{row.name}:{row.ready}/{row.desired}" for row in outcome.rows),
         desired_replicas=outcome.desired_replicas,
         ready_replicas=outcome.ready_replicas,
@@ -78,7 +80,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
         memory=outcome.memory_status,
         target=target_status(outcome),
         history=history(outcome, load),
-        conditions=merge(service.status.conditions, drafts, generation=generation, now=now),
+        conditions=conditions,
     )
 
 

@@ -87,7 +87,8 @@ def _advice(goal: Goal, candidate: ServiceCandidate, running: Mapping[str, Runni
     if goal.kind is not GoalKind.PLANNED:
         return shown
     message = (
-        f"{goal.message}. {_source(candidate)} is Advisory: this plan is only shown, and replicas stay as they are"
+        f"{goal.message}. {_source(candidate)} is Advisory: this plan is only shown, and replicas stay as they are. "
+        "Another mode ends it"
     )
     return replace(shown, reason=PlanReason.ADVISORY, message=message)
 

@@ -81,6 +81,12 @@ def gateway_problem(given: RoutedService) -> Refusal | None:
             f"{field} needs the Gateway API, which is not installed; install its CRDs and a gateway controller, or "
             f"set spec.routing.mode to Service; {in_reach}",
         )
+    if (home, name) not in given.gateways and home != namespace:
+        return Refusal(
+            "GatewayNotFound",
+            f"{field}: namespace {home} has no such Gateway; name another, ask the platform team to create it, or set "
+            f"spec.routing.mode to Service; {in_reach}",
+        )
     if (home, name) not in given.gateways:
         present = ", ".join(sorted(found for space, found in given.gateways if space == home)) or "none"
         return Refusal(

@@ -18,6 +18,7 @@ MAX_MESSAGE_LENGTH = 1024
 _FIGURE = re.compile(r"(?<![\w.-])\d+(\.\d+)?(e[+-]?\d+)?(?![\w-])")
 
 
+_SYMPTOMS = frozenset({"NoReadyReplicas", "NoPlan"})
 APPLY_FAILED = "ApplyFailed"
 """Reason of a condition where a child could not be written."""
 
@@ -96,6 +97,16 @@ def _merged(old: Condition | None, type_: str, draft: Draft, *, generation: int,
         observed_generation=generation,
         last_transition_time=old.last_transition_time if unchanged and old is not None else now,
     )
+
+
+def problem(conditions: Sequence[Condition]) -> str | None:
+    """Reasons of the conditions that are False, each once, in one line; None where none is.
+
+    NoReadyReplicas and NoPlan say nothing of why, and are left out where another reason does.
+    """
+    reasons = dict.fromkeys(each.reason for each in conditions if each.status == ConditionStatus.FALSE)
+    causes = [reason for reason in reasons if reason not in _SYMPTOMS]
+    return ",".join(causes or reasons) or None
 
 
 def _words(message: str) -> str:

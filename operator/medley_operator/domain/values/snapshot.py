@@ -140,6 +140,8 @@ class ActuatorView:
     """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
     lacking: frozenset[str] = frozenset()
     """Kinds that the cluster does not have and that Medley can do without."""
+    watched: tuple[str, ...] = ()
+    """The namespaces that are looked at; none: all."""
 
     @property
     def budgets(self) -> bool:

@@ -94,7 +94,8 @@ class PoolStock:
     `free_by_node`: GPUs that new pods may take now, in the order of `nodes`; where pods cannot be seen, what is left
     when the replicas that Deployments of ours ask for are packed. `shares_with`: pools that match some of the same
     nodes, by name. `untolerated`: taints that keep new pods off `tainted_nodes` Ready nodes. `zones`
-    and `ready_nodes` are of the nodes that match and that are Ready and not cordoned.
+    and `ready_nodes` are of the nodes that match and that are Ready and not cordoned. `watched`: the namespaces whose
+    pods are seen, where these are not all.
     """
 
     nodes: tuple[NodeStock, ...] = ()
@@ -106,6 +107,7 @@ class PoolStock:
     tainted_nodes: int = 0
     zones: tuple[str, ...] = ()
     ready_nodes: int = 0
+    watched: tuple[str, ...] = ()
 
     @property
     def node_gpus(self) -> tuple[int, ...] | None:

@@ -41,7 +41,7 @@ class FakeKubeClient:
         return [call for call in self.calls if call[0] not in ("list", "get")]
 
     async def pages(
-        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
     ) -> AsyncGenerator[Page, None]:
         self._call("list", resource.plural)
         if resource in self.missing:
@@ -50,12 +50,20 @@ class FakeKubeClient:
         items = [
             copy.deepcopy(manifest)
             for key, manifest in sorted(self.objects.items())
-            if BY_KIND[key.kind] == resource and (not name or manifest["metadata"].get("labels", {}).get(name) == value)
+            if BY_KIND[key.kind] == resource
+            and namespace in ("", key.namespace)
+            and (not name or manifest["metadata"].get("labels", {}).get(name) == value)
         ]
         yield Page(items, str(next(self._versions)))
 
     async def watch(
-        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
         """Nothing ever happens."""
         await asyncio.Event().wait()

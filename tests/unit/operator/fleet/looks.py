@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,9 +12,9 @@ from medley_operator.kube.client import KubeReader
 
 
 @asynccontextmanager
-async def following(reader: KubeReader) -> AsyncIterator[ClusterCache]:
+async def following(reader: KubeReader, *, namespaces: Collection[str] = ()) -> AsyncIterator[ClusterCache]:
     """A cache that has listed what it can."""
-    cache = ClusterCache(reader)
+    cache = ClusterCache(reader, namespaces=namespaces)
     cache.start()
     try:
         await cache.ready()

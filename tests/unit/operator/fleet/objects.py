@@ -23,8 +23,8 @@ def service_manifest(name: str = "chat", *, uid: str = "uid-chat", **spec: Any) 
     }
 
 
-def service(name: str = "chat", *, uid: str = "uid-chat", conditions: list[dict[str, Any]] | None = None) -> LLMService:
-    return LLMService.model_validate(service_manifest(name, uid=uid) | {"status": {"conditions": conditions or []}})
+def service(name: str = "chat", *, uid: str = "uid-chat", status: Manifest | None = None) -> LLMService:
+    return LLMService.model_validate(service_manifest(name, uid=uid) | {"status": status or {}})
 
 
 def child(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.cluster import KINDS, ClusterCache
+from medley_operator.kube.client import Page
 from medley_operator.kube.errors import Conflict, Forbidden, NotFound
 from medley_operator.kube.layer import Noted
 from medley_operator.kube.resources import (
@@ -127,7 +129,9 @@ async def test_ready_waits_for_the_slowest_kind() -> None:
     class Slow(FakeKubeClient):
         released = asyncio.Event()
 
-        async def pages(self, resource: Resource, *, label_selector: str = "", field_selector: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        async def pages(
+            self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
+        ) -> AsyncGenerator[Page, None]:
             if resource == LLM_SERVICES:
                 await self.released.wait()
             async for page in super().pages(resource, label_selector=label_selector):
@@ -145,3 +149,39 @@ async def test_ready_waits_for_the_slowest_kind() -> None:
     await waiting
     assert LLM_SERVICES not in cache.view().missing
     await cache.close()
+
+
+async def test_with_namespaces_only_what_is_in_them_is_looked_at() -> None:
+    client = FakeKubeClient()
+    for namespace in ("b", "a", "kube-system"):
+        made = service_manifest(f"chat-{namespace}", uid=namespace)
+        client.put(made | {"metadata": made["metadata"] | {"namespace": namespace}})
+        client.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    client.put(node())
+    async with following(client, namespaces=("b", "a")) as cache:
+        view = cache.view()
+        assert [each.metadata.name for each in view.services] == ["chat-a", "chat-b"]
+        assert view.watched == ("a", "b")
+        assert len(view.nodes) == 1
+        assert sorted(view.namespaces) == ["a", "b", "kube-system"]
+        for namespace, seen in (("a", 1), ("kube-system", 1), ("b", 2)):
+            made = child("Deployment", "chat-l4")
+            cache.put(client.put(made | {"metadata": made["metadata"] | {"namespace": namespace}}))
+            assert len(cache.view().children) == seen
+    assert set(cache.ages()) == view.available
+
+
+async def test_a_namespace_that_cannot_be_read_is_told() -> None:
+    class Denied(FakeKubeClient):
+        async def pages(
+            self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
+        ) -> AsyncGenerator[Page, None]:
+            if namespace == "b":
+                raise Forbidden(f"no right in {namespace}")
+            async for page in super().pages(resource, label_selector=label_selector):
+                yield page
+
+    async with following(Denied(), namespaces=("a", "b")) as cache:
+        view = cache.view()
+    assert "no right in b" in str(view.missing[PODS])
+    assert NODES not in view.missing

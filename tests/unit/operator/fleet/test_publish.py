@@ -33,7 +33,7 @@ from medley_operator.domain.values.snapshot import ActuatorView, Manifest, Objec
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.errors import Forbidden, Invalid, Unavailable
-from medley_operator.kube.guards import Gated
+from medley_operator.kube.guards import DryRun, Gated
 from medley_operator.metrics.exporter import Exporter
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 from tests.unit.operator.fleet.objects import NOW, child, service, service_manifest, snapshot
@@ -191,12 +191,13 @@ async def test_a_failure_is_told_once_and_stops_nothing_else(client: FakeKubeCli
     assert ("apply", "Service chat") in client.writes()
     told = conditions(client)["WorkloadsReady"]
     assert told == ("False", "ApplyFailed", "cannot apply Deployment demo/chat-l4: exceeded quota")
+    assert client.objects[CHAT_KEY]["status"]["problem"] == "ApplyFailed"
     assert sorted(event["reason"] for event in client.events) == ["ApplyFailed", "PlanChanged"]
 
     # The next round fails in the same way: neither the status nor an Event is written again.
     client.calls.clear()
-    found = client.objects[CHAT_KEY]["status"]["conditions"]
-    await publish(client, snapshot(service(conditions=found)), decision(applies=applies[:1], events=[note("ScaledUp")]))
+    found = client.objects[CHAT_KEY]["status"]
+    await publish(client, snapshot(service(status=found)), decision(applies=applies[:1], events=[note("ScaledUp")]))
     assert client.writes() == [("apply", "Deployment chat-l4")]
 
 
@@ -375,6 +376,22 @@ async def test_what_the_mode_keeps_back_is_a_condition_and_no_trouble(client: Fa
         ("Normal", "PlanChanged"),
         ("Normal", "Withheld"),
     ]
+
+
+async def test_a_dry_run_of_a_pass_writes_nothing_and_is_no_trouble(client: FakeKubeClient) -> None:
+    exporter = Exporter()
+    publisher = Publisher(
+        client=DryRun(client, counter=exporter), counter=exporter, instance="t", timestamp=lambda: NOW
+    )
+    client.put(pod())
+    what = decision(applies=[child("Deployment", "chat-l4")], events=[note("PlanChanged")])
+    what = replace(what, releases=RELEASE.releases)
+    published = await publisher.publish(snapshot(service()), what, now=NOW)
+    assert published.troubles == 0
+    assert client.writes() == []
+    assert client.events == []
+    assert exporter.registry.get_sample_value("medley_withheld_writes_total", {"kind": "Pod"}) == 1
+    assert exporter.registry.get_sample_value("medley_withheld_writes_total", {"kind": "LLMService"}) == 1
 
 
 def pod(uid: str = "uid-pod") -> Manifest:

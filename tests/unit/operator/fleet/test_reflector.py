@@ -46,7 +46,7 @@ class Script:
         await asyncio.Event().wait()
 
     async def pages(
-        self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+        self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
     ) -> AsyncGenerator[Page, None]:
         self.asked.append(f"list {label_selector}{field_selector}")
         if not self.lists:
@@ -58,7 +58,13 @@ class Script:
             yield page
 
     async def watch(
-        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
         self.asked.append(f"watch {resource_version} {label_selector}{field_selector}")
         if not self.watches:
@@ -134,7 +140,7 @@ async def test_a_forgotten_version_is_listed_anew_at_once_and_what_went_meanwhil
 async def test_a_list_whose_later_page_expires_begins_again_and_leaves_nothing_of_the_first() -> None:
     class Torn(Script):
         async def pages(
-            self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+            self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
         ) -> AsyncGenerator[Page, None]:
             async for page in super().pages(resource):
                 yield page
@@ -219,7 +225,7 @@ async def test_one_line_for_each_reason(caplog: pytest.LogCaptureFixture) -> Non
 async def test_a_fault_of_ours_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Script):
         async def pages(
-            self, resource: Resource, *, label_selector: str = "", field_selector: str = ""
+            self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
         ) -> AsyncGenerator[Page, None]:
             if not self.asked:
                 self.asked.append("broken")

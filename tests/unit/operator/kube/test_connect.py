@@ -57,3 +57,13 @@ async def test_a_leader_in_mode_auto_writes() -> None:
     rules = ClientRules(leadership=Leading(), counter=Exporter(), ended=lambda: None)
     await guarded(inner, Settings(), rules).apply(child("Deployment", "chat-l4"))
     assert inner.writes() == [("apply", "Deployment chat-l4")]
+
+
+async def test_a_dry_run_sends_nothing_in_any_mode() -> None:
+    inner, leading = FakeKubeClient(), Leading()
+    for mode in ActingMode:
+        rules = ClientRules(leadership=leading, counter=Exporter(), ended=lambda: None)
+        with pytest.raises(Withheld, match="--dry-run"):
+            await guarded(inner, Settings(mode=mode, dry_run=True), rules).apply_status(service_manifest())
+    assert inner.calls == []
+    assert leading.asked == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from medley_operator.domain.values.labels import PICKER_CONFIG
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NotLeader, Throttled, Withheld
-from medley_operator.kube.guards import Fenced, Gated, Unopposed
+from medley_operator.kube.guards import DryRun, Fenced, Gated, Unopposed
 from medley_operator.kube.limiter import RateLimited
 from medley_operator.metrics.exporter import Exporter
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
@@ -137,6 +138,30 @@ async def test_a_mode_that_only_advises_keeps_children_back_and_lets_the_rest_pa
     await gated.create_event(EVENT)
     assert [verb for verb, _ in inner.writes()] == ["apply", "status", "event"]
     assert exporter.registry.get_sample_value("medley_withheld_writes_total", {"kind": "Deployment"}) == 2
+
+
+@pytest.mark.parametrize("verb", WRITES)
+async def test_a_dry_run_sends_nothing_and_logs_it_once(verb: str, caplog: pytest.LogCaptureFixture) -> None:
+    inner, exporter = FakeKubeClient(), Exporter()
+    dry = DryRun(inner, counter=exporter)
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        with pytest.raises(Withheld, match="because --dry-run is on; set --dry-run to off"):
+            await WRITES[verb](dry)
+    assert await dry.get(KEY) is None
+    assert inner.writes() == []
+    assert [record.message for record in caplog.records] == ["withheld"]
+
+
+async def test_a_dry_run_tells_replicas_and_the_text_of_events(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    dry = DryRun(FakeKubeClient(), counter=Exporter())
+    for replicas in (3, 3, 4):
+        with pytest.raises(Withheld):
+            await dry.apply(child("Deployment", "chat-l4") | {"spec": {"replicas": replicas}})
+    with pytest.raises(Withheld):
+        await dry.create_event(EVENT | {"note": "replicas l4 0→3"})
+    assert [vars(record)["detail"] for record in caplog.records] == ["replicas 3", "replicas 4", "replicas l4 0→3"]
 
 
 def test_without_leader_election_writes_never_end() -> None:

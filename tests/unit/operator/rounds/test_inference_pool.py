@@ -76,7 +76,7 @@ def test_configuration_and_pool_come_before_the_route() -> None:
         decision, steps = act(intent, view, steps, now=make.NOW)
         passes.append(kinds(decision))
         current = make.carried_out(current, decision, ready=None)
-        view = current.view
+        view = current
     made = [next(at for at, found in enumerate(passes) if kind in found) for kind in ("InferencePool", "HTTPRoute")]
     assert made[0] < made[1]
     assert "ConfigMap" in passes[made[0]]

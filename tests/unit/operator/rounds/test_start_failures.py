@@ -112,7 +112,9 @@ def test_a_pod_that_a_queue_holds_back_waits() -> None:
 def test_where_nothing_else_can_serve_the_replicas_are_still_asked_for() -> None:
     done = failing(ALONE)
     assert done.condition("WorkloadsReady").reason == "Unschedulable"
-    assert done.condition("PlanReady").reason == "Optimal"
+    plan = done.condition("PlanReady")
+    assert (plan.status, plan.reason) == ("True", "Feasible")
+    assert "replicas of l4 cannot start" in plan.message
     assert not done.replicas()
 
 

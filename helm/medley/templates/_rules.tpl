@@ -1,0 +1,69 @@
+{{/* What has no namespace. */}}
+{{- define "medley.clusterRules" -}}
+- apiGroups: [medley.dev]
+  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies]
+  verbs: [list, watch]
+# Server-side apply on the subresource is a patch.
+- apiGroups: [medley.dev]
+  resources: [gpupools/status, runtimeprofiles/status, modelprofiles/status, medleypolicies/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [list, watch]
+# Labels, by which a MedleyPolicy selects namespaces.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end }}
+
+{{/* What is in namespaces: everywhere, or in those of watchNamespaces alone. */}}
+{{- define "medley.namespacedRules" -}}
+# By name: is it still there before a child is made?
+- apiGroups: [medley.dev]
+  resources: [llmservices]
+  verbs: [get, list, watch]
+- apiGroups: [medley.dev]
+  resources: [llmservices/status]
+  verbs: [patch]
+# Server-side apply needs create for an object that is not there yet.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [inference.networking.k8s.io]
+  resources: [inferencepools]
+  verbs: [get, list, watch, create, patch, delete]
+# The configuration of endpoint pickers: one ConfigMap of this name in a namespace, and no other.
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [medley-endpoint-picker]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways]
+  verbs: [list, watch]
+# What holds the GPUs of each node, and why pods of its Deployments do not start. It takes the start-up protection from
+# the pods of its Deployments once they are Ready, and labels them with prompt ranges, to which RBAC cannot narrow the
+# patch.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch, patch]
+# An autoscaler on one of its Deployments gets its way, and the status says so.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list, watch]
+# One that sets the resources of its pods, which the status says too. A cluster may lack the kind.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}

@@ -1,0 +1,637 @@
+"""Each fault with the conditions that tell it: what is wrong, since when, and what to do; and nothing green that is not
+so. A row is the cluster with the fault in it, as the first look after it sees it (`faults`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+
+from medley_operator.api.v1alpha1 import KINDS, Condition
+from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.conditions import problem
+from medley_operator.domain.values.snapshot import Snapshot
+from medley_operator.domain.values.views import PodTrouble, Taint
+from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure
+from medley_planner.refusal import Refusal
+from tests.unit.operator import factories as make
+from tests.unit.operator.metrics.fake_prometheus import URL, FakePrometheus, load_elements
+from tests.unit.operator.placing import foreign, on, with_nodes, with_pods
+from tests.unit.operator.rounds.faults import (
+    ON_L4,
+    SINCE,
+    See,
+    all_nodes,
+    asked,
+    autoscaled,
+    canary_fails,
+    child,
+    contended,
+    looks,
+    moved,
+    node_lost,
+    nothing,
+    observed,
+    pods_with,
+    prometheus,
+    refuses_pods,
+    rollout_stalled,
+    scraped,
+    serving,
+    taken_name,
+    with_image,
+)
+from tests.unit.operator.rounds.play import Round, concluded, planned, run
+
+LATER = "2026-11-24T12:10:30Z"
+SERVICE, POOL, PROFILE, POLICY = "LLMService", "GPUPool", "RuntimeProfile", "MedleyPolicy"
+GREEN = frozenset({"Serving", "Optimal", "Sufficient", "AllReady", "Routed", "MetricsFound"})
+WAYS_OUT = re.compile(
+    r"\b(add|approves|ask|bring|change|check|compare|correct|create|delete|ends it|free|give|grant|install|label|let|"
+    r"lower|make|mend|name|paste|raise|relax|remove|rename|report|resumes?|see|set|tries again|uncordon|until|use)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A condition that tells the fault: `says` are the object, the value and the way out, as parts of its message."""
+
+    type: str
+    status: str
+    reason: str
+    says: tuple[str, ...]
+    kind: str = SERVICE
+    name: str = "llama"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`see`: the cluster with the fault, from the round `before` it. `green`: what stays so, and stands rightly."""
+
+    before: Callable[[], Round]
+    see: See
+    told: tuple[Told, ...]
+    green: frozenset[str] = frozenset()
+    outcome: Callable[[Round], PlanOrFailure] | None = None
+    """Of planning, instead of the planner's."""
+    after_seconds: float = 600.0
+    """From the round before it."""
+    shown: str = ""
+    """What `kubectl get llms` shows under Problem."""
+
+
+def told(type_: str, reason: str, *says: str, status: str = "False", **about: str) -> Told:
+    return Told(type_, status, reason, says, **about)
+
+
+def green(*reasons: str) -> frozenset[str]:
+    assert set(reasons) <= GREEN
+    return frozenset(reasons)
+
+
+ALL_BUT_WORKLOADS = green("Optimal", "Sufficient")
+RUNS_ON = green("Serving", "Optimal", "Sufficient", "AllReady")
+KEPT = green("Serving", "Sufficient", "AllReady", "Routed")
+
+
+def no_start(reason: str, *says: str, told_as: str = "") -> Fault:
+    shown = told_as or reason
+    return Fault(
+        serving,
+        pods_with(PodTrouble(reason, says[0])),
+        (
+            told("WorkloadsReady", shown, "pod llama-l4", "and 2 more of variant l4", *says),
+            told("Ready", "NoReadyReplicas", "0 of 3"),
+        ),
+        green=green("Sufficient"),
+        shown=f"{shown}",
+    )
+
+
+def refused_service(reason: str, *says: str, **fields: Any) -> Fault:
+    """A new service that cannot be planned."""
+    return Fault(
+        nothing,
+        asked(**fields),
+        (told("PlanReady", reason, *says), told("Ready", "NoPlan", says[0])),
+        green("MetricsFound"),
+        shown=reason,
+    )
+
+
+def refused_by_the_verifier(earlier: Round) -> PlanOrFailure:
+    plan = replace(planned(earlier.snapshot), services=())
+    return FleetPlan.of(
+        plan, refused={"demo/llama": Refusal("PlanRejected", "the verifier refuses replica 3 of l4; report it")}
+    )
+
+
+def failed(_: Round) -> PlanOrFailure:
+    return PlanFailure("SolverTimeout", "no answer within 20 s")
+
+
+NO_ROOM = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+OTHERS = 'pods "llama-l4" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: 2, limited: 2'
+WEBHOOK = 'admission webhook "policy.example.com" denied the request: images must be signed'
+FORBIDDEN = 'nodes is forbidden: User "medley" cannot list resource "nodes"'
+REFUSED_ROUTE = [{"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": "no listener"}]
+
+
+def answers(status: int, text: str = "", **headers: str) -> FakePrometheus:
+    return FakePrometheus(override=lambda _kind: httpx.Response(status, text=text, headers=headers))
+
+
+def down(_kind: str) -> httpx.Response:
+    raise httpx.ConnectError("connection refused")
+
+
+def metrics_lost(fake: FakePrometheus, reason: str, *says: str) -> Fault:
+    held = told("PlanReady", "Held", says[0], "Planning resumes when Prometheus has data", status="True")
+    return Fault(scraped, prometheus(fake), (told("MetricsAvailable", reason, *says), held), KEPT, shown=reason)
+
+
+def route(status: dict[str, Any]) -> See:
+    return child(labels.HTTP_ROUTE, lambda manifest: manifest.update(status=status))
+
+
+def routing(see: See, reason: str, *says: str) -> Fault:
+    return Fault(serving, see, (told("RoutingReady", reason, *says),), RUNS_ON, shown=reason)
+
+
+def pool(see: See, reason: str, *says: str, green: frozenset[str] = GREEN, shown: str = "", **about: str) -> Fault:
+    """A fault of a pool that takes nothing from the service that runs."""
+    given = {"type_": "Ready", "status": "False", "kind": POOL, "name": "l4", **about}
+    return Fault(serving, see, (told(given.pop("type_"), reason, *says, **given),), green, shown=shown)
+
+
+def short(see: See, pool_reason: str, *says: str) -> Fault:
+    """A new service that finds no GPU, and what the pool says of it."""
+    short_of = told("CapacityAvailable", "StockOut", "req/s have no free GPU", "GPUPool l4", "add nodes to a pool")
+    status = "True" if pool_reason == "Accepted" else "False"
+    about = told("Ready", pool_reason, *says, status=status, kind=POOL, name="l4")
+    return Fault(nothing, see, (short_of, about), green("MetricsFound"), shown="Infeasible,StockOut")
+
+
+def foreign_pods(earlier: Round) -> Snapshot:
+    snapshot = asked(**ON_L4)(earlier)
+    return with_pods(snapshot, *(foreign(f"notebook-{n}", f"l4-{n // 4}") for n in range(12)))
+
+
+def in_mode(mode: str, reason: str, *says: str, shown: str = "NoReadyReplicas", status: str = "True") -> Fault:
+    stands = green("Sufficient") if status == "True" else green()
+    row = told("PlanReady", reason, *says, status=status)
+    return Fault(nothing, asked(scaling={"mode": mode}), (row,), stands, shown=shown)
+
+
+FAULTS: dict[str, Fault] = {
+    # stock
+    "foreign pods take the stock": short(foreign_pods, "Accepted", "L4: 0 GPUs", "pods of others hold 12 more"),
+    "the device plugin is missing": short(
+        all_nodes(allocatable={}),
+        *(
+            "NoGpus",
+            "gpu=l4",
+            "has nvidia.com/gpu in status.allocatable",
+            "check the device plugin on l4-0, l4-1, l4-2",
+        ),
+    ),
+    "all nodes are cordoned": short(
+        all_nodes(cordoned=True), "NoNodes", "gpu=l4", "l4-0, l4-1, l4-2", "kubectl uncordon"
+    ),
+    "all nodes are not Ready": short(all_nodes(ready=False), "NoNodes", "l4-0", "kubectl describe node"),
+    "the pool is empty": short(
+        lambda earlier: replace(asked(**ON_L4)(earlier), nodes=()), "NoNodes", "no node matches", "label the nodes"
+    ),
+    "a taint that the pool does not tolerate": short(
+        all_nodes(taints=(Taint("team", "lab", "NoSchedule"),)),
+        "TaintNotTolerated",
+        "team=lab:NoSchedule",
+        "add the toleration",
+    ),
+    "two pools on the same nodes": pool(
+        looks(pools=(make.pool(nodes=None), make.pool("other", nodes=None, nodeSelector={"gpu": "l4"}))),
+        *("SelectorsOverlap", 'GPUPool "other"', "gpu=l4", "make the selectors differ"),
+        status="True",
+        type_="NodesShared",
+    ),
+    "a pool of an unknown GPU": pool(
+        looks(pools=(make.pool(gpu="L44", nodes=None),)),
+        "UnknownGpu",
+        'spec.gpu "L44"',
+        "use one of L4",
+        green=KEPT,
+        shown="InvalidSpec",
+    ),
+    "a pool without a price": pool(
+        looks(pools=(make.pool(price="0", nodes=None),)),
+        "InvalidSpec",
+        'spec.cost.perHour "0"',
+        "set it to the price",
+        green=KEPT,
+        shown="InvalidSpec",
+    ),
+    "no right on nodes": pool(
+        looks(nodes=(), unreadable={labels.NODE: FORBIDDEN}),
+        "NodesUnreadable",
+        FORBIDDEN,
+        "12 GPUs, as last seen",
+        "grant the operator's ServiceAccount list and watch on nodes",
+        status="Unknown",
+    ),
+    # nodes under pods that run
+    "a node is not Ready": Fault(
+        serving,
+        node_lost(ready=False),
+        (
+            told("WorkloadsReady", "NodeNotReady", "pod llama-l4", "node l4-0 is not Ready", "kubectl describe node"),
+            told("Ready", "NoReadyReplicas", "0 of 3 replicas are Ready"),
+        ),
+        green("Optimal", "Sufficient"),
+        shown="NodeNotReady",
+    ),
+    "a node is gone": Fault(
+        serving,
+        node_lost(),
+        (told("WorkloadsReady", "NodeNotReady", "pod llama-l4", "node l4-0 is gone", "delete it"),),
+        green("Optimal", "Sufficient"),
+        shown="NodeNotReady",
+    ),
+    "a node is cordoned under pods that are Ready": Fault(
+        serving, lambda earlier: with_nodes(moved(earlier), ["l4-0"], cordoned=True), (), green=GREEN - {"MetricsFound"}
+    ),
+    # pods that do not start
+    "pods are unschedulable": Fault(
+        serving,
+        pods_with(PodTrouble("Unschedulable", NO_ROOM)),
+        (
+            told("WorkloadsReady", "Unschedulable", "and 2 more of variant l4", NO_ROOM, "free GPUs in the pool"),
+            told("CapacityAvailable", "Unschedulable", NO_ROOM, "add nodes"),
+            told("PlanReady", "Feasible", "replicas of l4 cannot start", "add a GPUPool", status="True"),
+            told("Ready", "NoReadyReplicas", "0 of 3 replicas are Ready"),
+        ),
+        shown="Unschedulable",
+    ),
+    "ImagePullBackOff": no_start(
+        "ImagePullBackOff", 'Back-off pulling image "vllm/x"', "correct RuntimeProfile spec.image"
+    ),
+    "ErrImagePull": no_start(
+        "ErrImagePull", "not found", "correct RuntimeProfile spec.image", told_as="ImagePullBackOff"
+    ),
+    "CrashLoopBackOff": no_start("CrashLoopBackOff", "back-off 5m0s restarting", "kubectl logs --previous"),
+    "OOMKilled": no_start("OOMKilled", "took more memory than its limit", "raise RuntimeProfile spec.resources.memory"),
+    "a Secret is missing": no_start("CreateContainerConfigError", 'secret "hf-token" not found', "create the Secret"),
+    "the device plugin refuses a pod": no_start(
+        "UnexpectedAdmissionError", "Allocate failed", "check the device plugin"
+    ),
+    "another trouble": no_start(
+        "RunContainerError", "no such device", "see kubectl describe pod", told_as="PodNotStarting"
+    ),
+    "a quota refuses pods": Fault(
+        serving,
+        child(labels.DEPLOYMENT, refuses_pods(OTHERS)),
+        (told("WorkloadsReady", "ReplicaFailure", "Deployment llama-l4", OTHERS, "Raise the quota"),),
+        ALL_BUT_WORKLOADS,
+        shown="ReplicaFailure",
+    ),
+    "admission refuses pods": Fault(
+        serving,
+        child(labels.DEPLOYMENT, refuses_pods(WEBHOOK)),
+        (told("WorkloadsReady", "ReplicaFailure", "Deployment llama-l4", WEBHOOK, "change what refuses the pods"),),
+        ALL_BUT_WORKLOADS,
+        shown="ReplicaFailure",
+    ),
+    "a rollout is stuck": Fault(
+        serving,
+        child(labels.DEPLOYMENT, rollout_stalled),
+        (told("WorkloadsReady", "RolloutStalled", "Deployment llama-l4", "kubectl describe pods -n demo"),),
+        green("Serving", "Optimal", "Sufficient", "Routed"),
+        shown="RolloutStalled",
+    ),
+    "a canary fails": Fault(
+        serving,
+        canary_fails,
+        (told("WorkloadsReady", "ImagePullBackOff", "pod llama-l4", "v0.32.O", "correct RuntimeProfile spec.image"),),
+        green("Serving", "Optimal", "Sufficient", "Routed"),
+        shown="ImagePullBackOff",
+    ),
+    # others at our children
+    "a Deployment is paused": Fault(
+        serving,
+        child(labels.DEPLOYMENT, lambda manifest: manifest["spec"].update(paused=True)),
+        (told("WorkloadsReady", "Paused", "Deployment demo/llama-l4", "3 replicas", "kubectl rollout resume"),),
+        green("Serving", "Optimal", "Sufficient", "Routed"),
+        shown="Paused",
+    ),
+    "an autoscaler scales a Deployment": Fault(
+        serving,
+        autoscaled,
+        (
+            told(
+                "ChildrenUnchanged",
+                "ConflictingAutoscaler",
+                "HorizontalPodAutoscaler demo/mine",
+                "Deployment demo/llama-l4",
+                "delete it",
+            ),
+        ),
+        GREEN,
+        shown="ConflictingAutoscaler",
+    ),
+    "a policy changes the image back": Fault(
+        contended,
+        with_image,
+        (
+            told(
+                "ChildrenUnchanged",
+                "DriftContention",
+                "Deployment demo/llama-l4",
+                "image",
+                "make an exception for Medley",
+            ),
+        ),
+        GREEN,
+        after_seconds=30.0,
+        shown="DriftContention",
+    ),
+    "others add a host network": Fault(
+        serving,
+        child(labels.DEPLOYMENT, lambda manifest: manifest["spec"]["template"]["spec"].update(hostNetwork=True)),
+        (
+            told(
+                "ChildrenUnchanged",
+                "ChangedByOthers",
+                "Deployment demo/llama-l4",
+                "hostNetwork",
+                "remove it (kubectl edit)",
+            ),
+        ),
+        GREEN,
+        shown="ChangedByOthers",
+    ),
+    "a Deployment of that name is another's": Fault(
+        nothing,
+        taken_name(labels.DEPLOYMENT),
+        (
+            told(
+                "WorkloadsReady",
+                "NameConflict",
+                "Deployment demo/llama-l4",
+                "belongs to another object",
+                "rename this LLMService",
+            ),
+        ),
+        ALL_BUT_WORKLOADS,
+        shown="NameConflict",
+    ),
+    "a Service of that name is another's": Fault(
+        nothing,
+        taken_name(labels.CORE_SERVICE),
+        (
+            told(
+                "RoutingReady",
+                "NameConflict",
+                "Service demo/llama",
+                "belongs to another object",
+                "remove the other object",
+            ),
+        ),
+        ALL_BUT_WORKLOADS,
+        shown="Progressing,NameConflict",
+    ),
+    # routes
+    "the Gateway API is missing": routing(looks(gateways=None), "GatewayApiMissing", '"inference"', "install its CRDs"),
+    "the Gateway is missing": routing(
+        looks(gateways=frozenset({("demo", "edge")})), "GatewayNotFound", '"inference"', "existing: edge", "create it"
+    ),
+    "the route is refused": routing(
+        route({"parents": [{"parentRef": {"name": "inference"}, "conditions": REFUSED_ROUTE}]}),
+        *(
+            "RouteNotAccepted",
+            "HTTPRoute demo/llama",
+            "NotAllowedByListeners: no listener",
+            "change the Gateway's listeners",
+        ),
+    ),
+    "no controller reports on the route": routing(
+        route({}), "RouteNotAccepted", 'Gateway "inference"', "check that one runs"
+    ),
+    # metrics
+    "Prometheus is down": metrics_lost(
+        FakePrometheus(override=down), "PrometheusUnavailable", URL, "connection refused", "check --prometheus-url"
+    ),
+    "Prometheus wants a login": metrics_lost(
+        answers(401, "no"), "PrometheusUnavailable", "HTTP 401", "--prometheus-bearer-token-file"
+    ),
+    "Prometheus answers with a page": metrics_lost(
+        answers(200, "<!doctype html><html>"), "PrometheusUnavailable", "an HTML page", "check --prometheus-url"
+    ),
+    "Prometheus redirects": metrics_lost(
+        answers(302, location="https://login.example.com/x"),
+        "PrometheusUnavailable",
+        "HTTP 302",
+        "login.example.com",
+        "set --prometheus-url",
+    ),
+    "Prometheus lies": metrics_lost(
+        FakePrometheus(load=load_elements(completed="NaN")),
+        "MetricsInvalid",
+        "impossible value nan",
+        "Compare the engine's /metrics",
+    ),
+    "Prometheus has no series": metrics_lost(
+        FakePrometheus(load=[]), "MetricsMissing", "there is no series", "docs/metrics.md"
+    ),
+    "Prometheus sees a part of the pods": Fault(
+        scraped,
+        observed(replace(make.found(0.3), pods=1)),
+        (told("MetricsAvailable", "MetricsPartial", "1 pods of this service", "3 are Ready"),),
+        green("Serving", "Optimal", "Sufficient", "AllReady", "Routed"),
+        shown="MetricsPartial",
+    ),
+    "the load is a hundred times as much": Fault(
+        scraped,
+        observed(make.found(40.0)),
+        (told("MetricsAvailable", "MetricsJump", "40 req/s"),),
+        GREEN,
+        shown="MetricsJump,Progressing",
+    ),
+    # specs
+    "config.json is broken": refused_service(
+        "UnknownModel",
+        "spec.model.configJson is not JSON",
+        "paste the model's",
+        model={"uri": "hf://own/model", "configJson": "{"},
+    ),
+    "the pool is not there": refused_service(
+        "PoolNotFound", 'spec.variants[0].poolRef "no"', "create it", variants=[on("no")]
+    ),
+    "the profile is not there": refused_service(
+        "ProfileNotFound", 'spec.runtime.profileRef "no"', "create it", runtime={"profileRef": "no"}
+    ),
+    "an argument is not allowed": refused_service(
+        "ArgumentNotAllowed", '"--trust-remote-code"', "remove it", runtime={"args": ["--trust-remote-code"]}
+    ),
+    "the targets are impossible": refused_service(
+        "TargetImpossible", 'spec.slo.tpot "1ms"', "relax the target", slo={"ttft": "1ms", "tpot": "1ms"}
+    ),
+    "the model fits no pool": refused_service(
+        "ModelFitsNoPool", "spec.model.uri", "add a GPUPool", model={"uri": "hf://meta-llama/Llama-3.1-405B-Instruct"}
+    ),
+    "the spec does not parse": Fault(
+        nothing,
+        looks(rejected=(make.unreadable(SERVICE, "llama", "spec.slo.ttft is missing; set it", namespace="demo"),)),
+        (told("PlanReady", "InvalidSpec", "spec.slo.ttft", "set it"), told("Ready", "NoPlan", "spec.slo.ttft")),
+        shown="InvalidSpec",
+    ),
+    "a profile is broken": Fault(
+        serving,
+        looks(profiles=(make.profile(args=["--model=other"]),)),
+        (told("Ready", "InvalidSpec", "--model", kind=PROFILE, name="vllm"),),
+        KEPT,
+        shown="InvalidSpec",
+    ),
+    # policies
+    "a Gateway of another namespace": refused_service(
+        "PolicyDenied",
+        'spec.routing.gatewayRef "platform/edge"',
+        "ask the platform team",
+        routing={"gatewayRef": {"name": "edge", "namespace": "platform"}},
+    ),
+    "a priority above the ceiling": Fault(
+        nothing,
+        asked(priority="High"),
+        (told("WithinPolicy", "Clamped", "spec.priority High is planned as Normal", "Lower it in the spec"),),
+        ALL_BUT_WORKLOADS,
+        shown="Progressing,Clamped",
+    ),
+    "the quota of the policy is reached": Fault(
+        nothing,
+        lambda earlier: replace(asked(**ON_L4)(earlier), policies=(make.policy(maxGpus=2),)),
+        (
+            told("CapacityAvailable", "QuotaReached", "MedleyPolicy", "ask the platform team"),
+            told("PlanReady", "Partial", "MedleyPolicy"),
+        ),
+        shown="Partial,QuotaReached,Progressing",
+    ),
+    # modes
+    "Paused": in_mode(
+        "Paused", "Paused", "spec.scaling.mode is Paused", "Another mode ends it", status="Unknown", shown="NoPlan"
+    ),
+    "Advisory": in_mode("Advisory", "Advisory", "spec.scaling.mode is Advisory", "only shown"),
+    "Approve waits": in_mode("Approve", "AwaitingApproval", "medley approve demo/llama", "approves it"),
+    # the planner
+    "the solver failed before a plan": Fault(
+        nothing,
+        asked(**ON_L4),
+        (told("PlanReady", "SolverFailed", "no answer within 20 s", "The next round tries again"),),
+        green("MetricsFound"),
+        outcome=failed,
+        shown="SolverFailed",
+    ),
+    "the solver failed later": Fault(
+        serving,
+        moved,
+        (told("PlanReady", "Held", "keeping the last plan", "no answer within 20 s", "tries again", status="True"),),
+        KEPT,
+        outcome=failed,
+    ),
+    "the verifier refused the plan": Fault(
+        serving,
+        moved,
+        (told("PlanReady", "PlanRejected", "the verifier refuses replica 3 of l4", "report it"),),
+        KEPT,
+        outcome=refused_by_the_verifier,
+        shown="PlanRejected",
+    ),
+}
+
+
+def look(fault: Fault, earlier: Round, snapshot: Snapshot, now: str, before: Round | None = None) -> Round:
+    memory, steps = (before or earlier).memory, (before or earlier).steps
+    at_seconds = earlier.at_seconds + fault.after_seconds + (0.0 if before is None else 30.0)
+    if fault.outcome is None:
+        return run(snapshot, memory, now=now, steps=steps, at_seconds=at_seconds)
+    prepared = prepare(snapshot, memory)
+    return concluded(snapshot, prepared, fault.outcome(earlier), memory, now=now, steps=steps, at_seconds=at_seconds)
+
+
+def conditions(done: Round, kind: str, name: str) -> dict[str, Condition]:
+    """The conditions of the object after the round."""
+    after = make.carried_out(done.snapshot, done.decision, ready=None)
+    objects: dict[str, Sequence[Any]] = {SERVICE: after.services, POOL: after.pools, PROFILE: after.profiles}
+    for each in objects[kind]:
+        if each.metadata.name == name:
+            return {condition.type: condition for condition in each.status.conditions}
+    (rejected,) = (each for each in after.rejected if (each.key.kind, each.key.name) == (kind, name))
+    return {each["type"]: Condition.model_validate(each) for each in rejected.status["conditions"]}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_told_with_object_value_time_and_way_out(fault: Fault) -> None:
+    earlier = fault.before()
+    first = look(fault, earlier, fault.see(earlier), SINCE)
+    again = look(fault, earlier, make.carried_out(first.snapshot, first.decision, ready=None), LATER, first)
+    for round_ in (first, again):
+        for told in fault.told:
+            found = conditions(round_, told.kind, told.name)[told.type]
+            assert (found.status, found.reason) == (told.status, told.reason), found.message
+            for part in told.says:
+                assert part in found.message, found.message
+        assert not fault.told or any(
+            WAYS_OUT.search(conditions(round_, told.kind, told.name)[told.type].message) for told in fault.told
+        )
+        assert_nothing_is_green_that_is_not_so(fault, round_)
+    assert_since(fault, earlier, again)
+    assert shown(again) == fault.shown
+
+
+def assert_nothing_is_green_that_is_not_so(fault: Fault, done: Round) -> None:
+    if not done.snapshot.services:
+        return
+    standing = {each.reason for each in conditions(done, SERVICE, "llama").values() if each.status == "True"}
+    assert standing & GREEN <= fault.green
+
+
+def assert_since(fault: Fault, earlier: Round, again: Round) -> None:
+    """Since when: the time of the first look, also in later ones; a condition whose status stays keeps its time."""
+    for told in fault.told:
+        found = conditions(again, told.kind, told.name)[told.type]
+        try:
+            before = conditions(earlier, told.kind, told.name).get(told.type)
+        except ValueError:
+            before = None
+        changed = before is None or before.status != told.status
+        assert (found.last_transition_time == SINCE) is changed
+
+
+def shown(done: Round) -> str:
+    """The column Problem of `kubectl get llms`."""
+    (path,) = (
+        each.json_path for kind in KINDS if kind.kind == SERVICE for each in kind.columns if each.name == "Problem"
+    )
+    assert path == ".status.problem"
+    after = make.carried_out(done.snapshot, done.decision, ready=None)
+    for each in after.rejected:
+        return str(each.status["problem"])
+    return next((each.status.problem or "" for each in after.services), "")
+
+
+def test_a_service_without_a_fault_shows_no_problem() -> None:
+    steady = serving()
+    assert shown(steady) == ""
+    standing = {each.reason for each in conditions(steady, SERVICE, "llama").values() if each.status == "True"}
+    assert standing & GREEN == GREEN - {"MetricsFound"}
+
+
+def test_the_problem_names_causes_before_symptoms() -> None:
+    made = [Condition(type="Ready", status="False", reason="NoReadyReplicas", message="", last_transition_time=SINCE)]
+    assert problem(made) == "NoReadyReplicas"
+    made.append(made[0].model_copy(update={"type": "WorkloadsReady", "reason": "ImagePullBackOff"}))
+    assert problem(made) == "ImagePullBackOff"
+    assert problem([made[0].model_copy(update={"status": "True"})]) is None
