@@ -12,6 +12,7 @@ from medley_operator.api.v1alpha1 import ServiceRoutingMode, VariantStatus
 from medley_operator.domain.cluster.children import RunningVariant, running_variants, variant_of
 from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.rollout.decision import VariantRow
+from medley_operator.domain.rollout.diff import is_set_by_others
 from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal, kept_goal
 from medley_operator.domain.rollout.httproute import observed_weights
 from medley_operator.domain.rollout.service import service_names
@@ -87,8 +88,14 @@ def variant_scale(turn: ServiceRound, name: str) -> VariantScale:
         desired=turn.goal.replicas.get(name, 0),
         current=running.replicas if running is not None else 0,
         ready=running.ready if running is not None else 0,
-        paused=running is not None and running.paused,
+        paused=running is not None and running.paused and not _is_scaled_by_others(turn, running),
     )
+
+
+def _is_scaled_by_others(turn: ServiceRound, running: RunningVariant) -> bool:
+    """Whoever pauses a Deployment keeps what we gave it, and not what they scale it to."""
+    key = ObjectKey(labels.DEPLOYMENT, turn.candidate.key.namespace, running.object_name)
+    return is_set_by_others(turn.own[key], ("f:spec", "f:replicas"))
 
 
 def pool_use(turn: ServiceRound, name: str) -> PoolUse:

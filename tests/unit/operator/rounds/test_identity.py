@@ -328,3 +328,14 @@ def test_a_paused_deployment_keeps_its_replicas_and_is_told() -> None:
     moved = settle(changed(paused, make.service(spec=named("a100", 1, replicas=2), generation=2)))
     assert key in moved.snapshot.children
     assert moved.condition("WorkloadsReady").reason == "Paused"
+
+
+def test_a_paused_deployment_that_others_scale_up_follows_the_plan() -> None:
+    """A tenant who paused a Deployment and scaled it to 20 kept 20 replicas, which nobody had planned."""
+    steady = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=2)), pools=[H100]))
+    key, child = steady.child("Deployment", "main")
+    child["spec"] |= {"paused": True, "replicas": 20}
+    scaled = {"f:spec": {"f:replicas": {}}}
+    child["metadata"]["managedFields"] = [{"manager": "kubectl", "operation": "Update", "fieldsV1": scaled}]
+    done = run(steady.with_child(key, child), steady.memory, steps=steady.steps)
+    assert done.replicas() == {"llama-main": 2}
