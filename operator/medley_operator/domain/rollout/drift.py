@@ -3,7 +3,7 @@
 A field that we set and that is otherwise is set again. Where another client changes it back each time (an admission
 policy, an autoscaler, a person), setting it again is a write each round and helps nobody: after `MOST_TAKES` times
 within `WINDOW_SECONDS` it is left and shown, and tried once in that time. Where our value stayed for a while in
-between, somebody changes it now and then, and may stop any moment: it is tried sooner. Fields that we do not set are
+between, a client changes it now and then, and may stop any moment: it is tried sooner. Fields that we do not set are
 others' to set; those that change how pods run are shown. Pure: the memory is a value.
 
 What is counted are differences seen since the last write, so writes that were not made must not be counted: a service
