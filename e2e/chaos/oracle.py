@@ -10,9 +10,9 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from e2e.chaos.calls import Write
+from e2e.chaos.calls import WRITES, Write
 from e2e.fleet.cluster import ClusterState, Key
 from medley_operator.domain.values import labels
 
@@ -44,6 +44,45 @@ class Sample:
     services: Sequence[Json]
 
 
+class Rule(Protocol):
+    """Something more that must hold, with the time for which a breach of it is no breach."""
+
+    grace_seconds: float
+
+    def wrongs(self, sample: Sample) -> Iterable[str]:
+        """What is not so in this sample, in words that stay the same while it lasts."""
+
+
+@dataclass(slots=True)
+class KeptReplicas:
+    """No Ready replica of this namespace goes."""
+
+    namespace: str
+    replicas: int
+    grace_seconds: float = GRACE_SECONDS
+
+    def wrongs(self, sample: Sample) -> Iterable[str]:
+        pods = [pod for pod in sample.state.pods.values() if pod.key.namespace == self.namespace and pod.service]
+        if sum(pod.ready for pod in pods) < self.replicas:
+            yield f"fewer than {self.replicas} replicas of {self.namespace} are Ready"
+
+
+@dataclass(slots=True)
+class PlanPeak:
+    """All Deployments of ours together ask for no more GPUs than a plan ever did, and a tenth."""
+
+    grace_seconds: float
+    peak: int = 0
+
+    def wrongs(self, sample: Sample) -> Iterable[str]:
+        gpus = {labels.label(each, labels.VARIANT): gpus_of(each) for each in sample.deployments if _is_owned(each)}
+        rows = [row for each in sample.services for row in (each.get("status") or {}).get("variants") or []]
+        self.peak = max(self.peak, sum(int(row.get("desired") or 0) * gpus.get(row["name"], 0) for row in rows))
+        asked = sum(each["spec"]["replicas"] * gpus_of(each) for each in sample.deployments if _is_owned(each))
+        if asked > 1.1 * self.peak:
+            yield "more GPUs are asked than any plan had, and a tenth"
+
+
 @dataclass(slots=True)
 class Breach:
     """Something that must not be, and how long it was seen."""
@@ -73,11 +112,12 @@ class Judge:
     had_rps: float = 0.0
     ready_rps: float = 0.0
     breaches: list[Breach] = field(default_factory=list)
+    rules: Sequence[Rule] = ()
     _open: dict[str, Breach] = field(default_factory=dict)
 
-    def begin(self, namespace: str, needed_rps: float | None) -> None:
-        """A step begins that needs this rate from now on (None: nothing)."""
-        self.namespace, self.needed_rps, self.had_rps = namespace, needed_rps, self.ready_rps
+    def begin(self, namespace: str, needed_rps: float | None, *, rules: Sequence[Rule] = ()) -> None:
+        """A step begins that needs this rate from now on (None: nothing), and in which these rules hold too."""
+        self.namespace, self.needed_rps, self.had_rps, self.rules = namespace, needed_rps, self.ready_rps, rules
 
     def new_case(self, *, grace_seconds: float) -> None:
         self.grace_seconds = grace_seconds
@@ -90,11 +130,13 @@ class Judge:
             for row in (service.get("status") or {}).get("variants") or []:
                 if float(row.get("capacityRps") or 0) > 0:
                     self.capacity[row["name"]] = float(row["capacityRps"])
-        found = set(self._wrongs(sample))
-        for what in found:
+        found = dict.fromkeys(self._wrongs(sample), self.grace_seconds)
+        for rule in self.rules:
+            found |= dict.fromkeys(rule.wrongs(sample), rule.grace_seconds)
+        for what, grace_seconds in found.items():
             breach = self._open.setdefault(what, Breach(what, sample.at, sample.at))
             breach.until = sample.at
-            if breach.seconds > self.grace_seconds and breach not in self.breaches:
+            if breach.seconds > grace_seconds and breach not in self.breaches:
                 self.breaches.append(breach)
         self._open = {what: breach for what, breach in self._open.items() if what in found}
 
@@ -119,11 +161,15 @@ class Judge:
     def _too_many_gpus(self, sample: Sample) -> Iterable[str]:
         asked: dict[str, int] = defaultdict(int)
         for deployment in sample.deployments:
-            if labels.owner_uid(deployment) and not deployment["metadata"].get("deletionTimestamp"):
+            if _is_owned(deployment):
                 asked[labels.label(deployment, labels.POOL)] += deployment["spec"]["replicas"] * gpus_of(deployment)
         for pool, gpus in sorted(asked.items()):
             if gpus > self.stock.get(pool, 0):
                 yield f"{gpus} GPUs are asked of pool {pool}, which has {self.stock.get(pool, 0)}"
+
+
+def _is_owned(deployment: Json) -> bool:
+    return bool(labels.owner_uid(deployment)) and not deployment["metadata"].get("deletionTimestamp")
 
 
 def gpus_of(deployment: Mapping[str, Any]) -> int:
@@ -164,6 +210,24 @@ def two_writers(writes: Sequence[Write]) -> list[str]:
             wrong.append(f"{write.call.agent} wrote {write.call} after {order[-1]} had begun")
         order.append(write.call.agent)
     return wrong
+
+
+def late_writes(events: Sequence[Json], agent: str) -> list[str]:
+    """Writes of `agent` in the audit log (oldest first) after another client of its kind had taken the Lease."""
+    late: list[str] = []
+    taken = False
+    kind = agent.partition(" (")[0]
+    for event in events:
+        by = event.get("userAgent", "")
+        done = event["verb"] in WRITES.values() and event["responseStatus"]["code"] < 300
+        if not done or not by.startswith(kind):
+            continue
+        of = event["objectRef"]
+        if by != agent:
+            taken = taken or of["resource"] == "leases"
+        elif taken:
+            late.append(f"{event['verb']} {of['resource']} {of.get('namespace', '')}/{of.get('name', '')}")
+    return late
 
 
 def comparable(value: Any) -> Any:
