@@ -1,4 +1,4 @@
-"""A tenant with edit rights and somebody of the platform who do their worst, by a generator with a seed.
+"""A tenant with edit rights and an admin of the platform who do their worst, by a generator with a seed.
 
 The tenant may do all that the role `edit` and rights on routes allow in one namespace: it scales, edits, labels,
 deletes and takes over what the operator made there, and makes objects that look like it. The platform cordons and

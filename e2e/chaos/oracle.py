@@ -75,9 +75,12 @@ class PlanPeak:
     peak: int = 0
 
     def wrongs(self, sample: Sample) -> Iterable[str]:
-        gpus = {labels.label(each, labels.VARIANT): gpus_of(each) for each in sample.deployments if _is_owned(each)}
+        gpus: dict[str, int] = defaultdict(int)
+        for each in filter(_is_owned, sample.deployments):
+            variant = labels.label(each, labels.VARIANT)
+            gpus[variant] = max(gpus[variant], gpus_of(each))
         rows = [row for each in sample.services for row in (each.get("status") or {}).get("variants") or []]
-        self.peak = max(self.peak, sum(int(row.get("desired") or 0) * gpus.get(row["name"], 0) for row in rows))
+        self.peak = max(self.peak, sum(int(row.get("desired") or 0) * gpus[row["name"]] for row in rows))
         asked = sum(each["spec"]["replicas"] * gpus_of(each) for each in sample.deployments if _is_owned(each))
         if asked > 1.1 * self.peak:
             yield "more GPUs are asked than any plan had, and a tenth"
