@@ -232,7 +232,7 @@ OTHERS = [
     ),
     Case("a webhook hangs for 30 s", act=fakes.hanging_webhook(30)),
     Case("a policy refuses routes for 20 s while it moves", at="move", act=disturb.refused_routes(20)),
-    Case("a policy refuses routes for 20 s while another image comes", at="image", act=disturb.refused_routes(20)),
+    Case("a policy refuses routes for 20 s while it moves back", at="back", act=disturb.refused_routes(20)),
     Case(
         "Prometheus is down",
         arguments=PROMETHEUS,
