@@ -15,7 +15,7 @@ from e2e.chaos import pick
 from e2e.chaos.cases import CASES, SHORT_CASES, kills, siege
 from e2e.chaos.report import Ledger, table
 from e2e.chaos.run import Case, Reference, Result, play, play_faultless
-from e2e.chaos.scenario import SHORT, WHOLE
+from e2e.chaos.scenario import SHORT, WHOLE, Step
 from e2e.chaos.world import World
 
 
@@ -28,7 +28,7 @@ def main() -> int:
     ledger = Ledger(arguments.ledger)
     with World.start(say=lambda text: print(text, flush=True)) as world:
         try:
-            reference = play_faultless(world, SHORT if arguments.short else WHOLE)
+            reference = play_faultless(world, _steps(arguments))
             cases = _cases(arguments, reference, ledger)
             for number, case in enumerate(cases, start=1):
                 spent = time.monotonic() - began
@@ -61,11 +61,23 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _steps(arguments: argparse.Namespace) -> tuple[Step, ...]:
+    """The steps of the faultless run: no more than the cases have, unless those around single writes are among them."""
+    if arguments.short:
+        return SHORT
+    if pick.named(kills(1), arguments.only):
+        return WHOLE
+    return max((case.played for case in pick.named(_table(arguments), arguments.only)), key=len, default=SHORT)
+
+
+def _table(arguments: argparse.Namespace) -> list[Case]:
+    return [*CASES, siege(arguments.attack_seconds, arguments.seed)]
+
+
 def _cases(arguments: argparse.Namespace, reference: Reference, ledger: Ledger) -> list[Case]:
     if arguments.short:
         return list(SHORT_CASES)
-    last = siege(arguments.attack_seconds, arguments.seed)
-    every = (*CASES, *pick.evenly(kills(reference.most), arguments.sample), last)
+    every = [*_table(arguments), *pick.evenly(kills(reference.most), arguments.sample)]
     return pick.rest(pick.named(every, arguments.only), arguments.part, ledger.passed())
 
 

@@ -107,9 +107,12 @@ def _scale(hand: Hand) -> None:
 
 
 def _label(hand: Hand) -> None:
-    name = hand.chance.choice((labels.MANAGED_BY, labels.SERVICE, labels.VARIANT, labels.POOL, labels.LAYOUT))
-    value = hand.chance.choice(("theirs", None))
-    hand.patch_one(hand.chance.choice(CHILDREN), {"metadata": {"labels": {name: value}}})
+    kind = hand.chance.choice(CHILDREN)
+    child = hand.one(kind)
+    # A label of its own that others add stays; those that are there are the operator's.
+    name = hand.chance.choice(sorted(child["metadata"]["labels"]))
+    change = {"metadata": {"labels": {name: hand.chance.choice(("theirs", None))}}}
+    hand.ask("PATCH", f"{hand.path(kind)}/{child['metadata']['name']}", change)
 
 
 def _label_pod(hand: Hand) -> None:
@@ -132,7 +135,7 @@ def _weights(hand: Hand) -> None:
     route = hand.one(ROUTES)
     rules = route["spec"]["rules"]
     for backend in rules[0].get("backendRefs") or []:
-        backend["weight"] = hand.chance.randrange(1000)
+        backend["weight"] = hand.chance.choice((0, 1, 300, 900))
     hand.ask("PATCH", f"{hand.path(ROUTES)}/{route['metadata']['name']}", {"spec": {"rules": rules}})
 
 
@@ -283,7 +286,7 @@ def attack(seconds: float, *, seed: int) -> Act:
         tenant = Hand(world, namespace, tenant_token(world, namespace), chance)
         platform = Hand(world, "", "", chance, began=tenant.began, deeds=tenant.deeds)
         pods = len(world.items(f"/api/v1/namespaces/{other}/pods"))
-        world.judge.begin(other, OTHER.rate_rps, rules=(KeptReplicas(other, pods), PlanPeak(PEAK_SECONDS)))
+        world.judge.begin(other, OTHER.rate_rps, rules=(KeptReplicas(other, pods), PlanPeak(PEAK_SECONDS, but=MARK)))
         try:
             while time.monotonic() - tenant.began < seconds:
                 _one_move(tenant, platform)
@@ -328,6 +331,10 @@ def _leave(tenant: Hand, platform: Hand) -> None:
                 change["spec"] = {"paused": None}
             with suppress(CommandFailed):
                 tenant.ask("PATCH", f"{tenant.path(kind)}/{child['metadata']['name']}", change)
+            if child["metadata"]["name"].startswith(NAME) and not labels.owner_uid(child):
+                # Without owner, and maybe without labels, it is the tenant's own.
+                with suppress(CommandFailed):
+                    tenant.ask("DELETE", f"{tenant.path(kind)}/{child['metadata']['name']}")
     for pod in tenant.ask("GET", tenant.path(PODS))["items"]:
         # Their labels were changed, so that nobody controls them any more.
         if not pod["metadata"].get("ownerReferences"):

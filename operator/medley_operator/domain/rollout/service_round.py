@@ -168,6 +168,18 @@ def served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> fro
     )
 
 
+def routable(turn: ServiceRound, weights: Mapping[str, int] | None) -> dict[str, int] | None:
+    """The weights that a route can have: a variant that is to go and has no Service is in no route, nor will be."""
+    if weights is None:
+        return None
+    services = {key.name for key in turn.own if key.kind == labels.CORE_SERVICE}
+    return {
+        name: weight
+        for name, weight in weights.items()
+        if name not in turn.running or turn.goal.replicas.get(name) or turn.running[name].object_name in services
+    }
+
+
 def route_weights(
     turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], route: Manifest | None
 ) -> dict[str, int] | None:

@@ -339,3 +339,15 @@ def test_a_paused_deployment_that_others_scale_up_follows_the_plan() -> None:
     child["metadata"]["managedFields"] = [{"manager": "kubectl", "operation": "Update", "fieldsV1": scaled}]
     done = run(steady.with_child(key, child), steady.memory, steps=steady.steps)
     assert done.replicas() == {"llama-main": 2}
+
+
+def test_a_copy_without_a_service_goes_though_no_route_ever_had_it() -> None:
+    """A copy of a Deployment with its owner kept 20 replicas for ever: its shrink waited for a weight in the route,
+    which names no Service that is not there."""
+    current = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=2)), pools=[H100]))
+    key, copied = current.child("Deployment", "main")
+    copied["metadata"] |= {"name": "copy", "uid": "uid-copy"}
+    copied["spec"]["replicas"] = 20
+    current = run(current.with_child(replace(key, name="copy"), copied), current.memory, steps=current.steps)
+    done = rounds_until_deleted(current, "copy")
+    assert ready(done[-1].snapshot) >= 2
