@@ -19,7 +19,8 @@ from medley_operator.domain.values import labels
 Json = dict[str, Any]
 
 GRACE_SECONDS = 1.0
-_TIMES = frozenset({"lastTransitionTime", "startupSeconds"})
+_OF_THE_RUN = frozenset({"lastTransitionTime", "startupSeconds", "since", "history"})
+"""Times, and what tells of the way: a fault may make a plan in between."""
 _MADE_BY_SERVER = frozenset(
     {
         "creationTimestamp",
@@ -241,7 +242,7 @@ def late_writes(events: Sequence[Json], agent: str) -> list[str]:
 def comparable(value: Any) -> Any:
     """An object less what differs from run to run: times, versions, uids, addresses. Conditions go by their type."""
     if isinstance(value, dict):
-        kept = {name: each for name, each in value.items() if name not in _TIMES and name not in _MADE_BY_SERVER}
+        kept = {name: each for name, each in value.items() if name not in _OF_THE_RUN and name not in _MADE_BY_SERVER}
         if isinstance(kept.get("conditions"), list):
             kept["conditions"] = {each["type"]: each for each in kept["conditions"]}
         return {name: comparable(each) for name, each in kept.items()}

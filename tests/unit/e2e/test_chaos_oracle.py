@@ -117,6 +117,13 @@ def test_states_are_compared_without_times_and_versions() -> None:
     assert differing(comparable(one), comparable(one)) == []
 
 
+def test_the_way_to_a_state_is_not_compared() -> None:
+    one = {"target": {"planId": "a", "since": "1"}, "history": [{"planId": "a", "at": "1"}]}
+    other = {"target": {"planId": "a", "since": "2"}, "history": []}
+    assert comparable(one) == comparable(other)
+    assert comparable(one) != comparable({"target": {"planId": "b"}})
+
+
 def ruled(rule: Rule, *samples: Sample) -> list[str]:
     """The breaches of a rule where each sample lasts for three seconds."""
     judge = Judge(stock={"l4": 99})
