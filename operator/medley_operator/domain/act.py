@@ -33,7 +33,6 @@ from medley_operator.domain.rollout.service_round import (
     mix_capacities,
     own_route,
     pool_use,
-    routable,
     route_weights,
     variant_rows,
     variant_scale,
@@ -221,7 +220,7 @@ def _outcome(
     capacity = mix_capacities(this, turn.intent.served)
     weights = route_weights(this, replicas=step.replicas, capacity=capacity, route=route)
     if not kept:
-        asked = routable(this, weights) if _can_route(candidate.service, view) else None
+        asked = weights if _can_route(candidate.service, view) else None
         step = routed(step, this.running, asked, at_seconds=view.at_seconds)
     targets = ReplicaTargets(
         replicas=step.replicas, desired=this.goal.replicas, weights=weights, surge=turn.intent.surge

@@ -168,34 +168,34 @@ def served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> fro
     )
 
 
-def routable(turn: ServiceRound, weights: Mapping[str, int] | None) -> dict[str, int] | None:
-    """The weights that a route can have: a variant that is to go and has no Service is in no route, nor will be."""
-    if weights is None:
-        return None
-    services = {key.name for key in turn.own if key.kind == labels.CORE_SERVICE}
-    return {
-        name: weight
-        for name, weight in weights.items()
-        if name not in turn.running or turn.goal.replicas.get(name) or turn.running[name].object_name in services
-    }
-
-
 def route_weights(
     turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], route: Manifest | None
 ) -> dict[str, int] | None:
-    """Weights of the variants that have or will have replicas; None where the service has no route."""
+    """Weights of the variants that have or will have replicas and can be in a route; None where there is no route."""
     service = turn.candidate.service
     if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE:
         return None
     current = observed_weights(route, names=service_names(turn.candidate, turn.running))
     if turn.goal.kind is GoalKind.KEPT:
         return current
-    names = sorted(name for name in capacity if max(turn.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
+    names = sorted(
+        name
+        for name in capacity
+        if turn.goal.replicas.get(name, 0) > 0 or (replicas.get(name, 0) > 0 and _has_service(turn, name))
+    )
     staying = {name: min(turn.running[name].ready, replicas.get(name, 0)) for name in names if name in turn.running}
     new = ready_weights(
         ready=staying, desired=turn.goal.replicas, capacity_rps={name: capacity[name] for name in names}
     )
     return settle(new, current)
+
+
+def _has_service(turn: ServiceRound, name: str) -> bool:
+    """A variant that is to go gets no Service any more: without one it is in no route, nor will be."""
+    running = turn.running.get(name)
+    return running is None or any(
+        key.kind == labels.CORE_SERVICE and key.name == running.object_name for key in turn.own
+    )
 
 
 def variant_rows(

@@ -18,6 +18,7 @@ from tests.unit.operator.rounds.play import ROUND_SECONDS, Round, follow, run, s
 OTHERS = "others"
 NOBODY = "1-2-3"
 TURNS = 8
+SPEC_SHARE = 0.3
 MOST_ROUNDS = 12
 ROUTED = {"routing": {"gatewayRef": {"name": "inference"}}}
 KUBECTL = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:paused": {}}}}
@@ -31,8 +32,26 @@ def steady() -> Round:
     return settle(make.snapshot(*services, pools=pools, gateways=gateways))
 
 
+SPECS: tuple[dict[str, Any], ...] = (
+    {"workload": {"source": "Static", "static": make.STATIC | {"requestsPerSecond": "1000"}}},
+    {"workload": {"source": "Static", "static": make.STATIC | {"requestsPerSecond": "0.1"}}},
+    {"priority": "High", "scaling": {"minReplicas": 9, "maxReplicas": 9}},
+    {"slo": {"ttft": "1ms", "tpot": "1ms"}},
+    {"variants": [{"poolRef": "nothing", "tensorParallel": 3}]},
+)
+
+
+def with_spec(snapshot: Snapshot, spec: dict[str, Any]) -> Snapshot:
+    """The tenant's service with these fields, as its next generation."""
+    own, *others = sorted(snapshot.services, key=lambda each: each.metadata.namespace != make.NAMESPACE)
+    fresh = make.service(spec={**ROUTED, **spec}, generation=own.metadata.generation + 1)
+    return replace(snapshot, services=(fresh.model_copy(update={"status": own.status}), *others))
+
+
 def edited(snapshot: Snapshot, chance: random.Random) -> Snapshot:
-    """One move, on a child of the tenant's own namespace."""
+    """One move, on the service of the tenant or a child of its namespace."""
+    if chance.random() < SPEC_SHARE:
+        return with_spec(snapshot, chance.choice((*SPECS, {})))
     children = dict(snapshot.children)
     own = sorted(key for key in children if key.namespace == make.NAMESPACE)
     if not own:
@@ -94,15 +113,24 @@ def essence(snapshot: Snapshot, namespace: str) -> dict[ObjectKey, Any]:
     }
 
 
+def serving(snapshot: Snapshot, namespace: str) -> dict[ObjectKey, Any]:
+    """Replicas and routes: how a Deployment would roll depends on what room there is."""
+    return {
+        key: child["spec"].get("replicas", child["spec"].get("rules"))
+        for key, child in snapshot.children.items()
+        if key.namespace == namespace
+    }
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_tenant_that_edits_its_children_changes_nothing_of_others_and_is_mended(seed: int) -> None:
     chance, current = random.Random(seed), steady()  # noqa: S311 - the same each time, on purpose
-    own, others = (essence(current.snapshot, name) for name in (make.NAMESPACE, OTHERS))
+    own, others = essence(current.snapshot, make.NAMESPACE), serving(current.snapshot, OTHERS)
 
     def turn(snapshot: Snapshot) -> Round:
         at_seconds = current.at_seconds + ROUND_SECONDS
         done = run(snapshot, current.memory, now=make.LATER, steps=current.steps, at_seconds=at_seconds)
-        assert essence(make.carried_out(snapshot, done.decision), OTHERS) == others
+        assert serving(make.carried_out(snapshot, done.decision), OTHERS) == others
         return done
 
     for _ in range(TURNS):
@@ -110,7 +138,7 @@ def test_a_tenant_that_edits_its_children_changes_nothing_of_others_and_is_mende
         for _ in range(chance.randrange(1, 4)):
             snapshot = edited(snapshot, chance)
         current = turn(snapshot)
-    current = turn(left(make.carried_out(current.snapshot, current.decision)))
+    current = turn(with_spec(left(make.carried_out(current.snapshot, current.decision)), {}))
     for _ in range(MOST_ROUNDS):
         current = follow(current)
     found = essence(current.snapshot, make.NAMESPACE)
