@@ -335,7 +335,7 @@ def test_a_paused_deployment_that_others_scale_up_follows_the_plan() -> None:
     steady = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=2)), pools=[H100]))
     key, child = steady.child("Deployment", "main")
     child["spec"] |= {"paused": True, "replicas": 20}
-    scaled = {"f:spec": {"f:replicas": {}}}
+    scaled: Manifest = {"f:spec": {"f:replicas": {}}}
     child["metadata"]["managedFields"] = [{"manager": "kubectl", "operation": "Update", "fieldsV1": scaled}]
     done = run(steady.with_child(key, child), steady.memory, steps=steady.steps)
     assert done.replicas() == {"llama-main": 2}
