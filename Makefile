@@ -44,8 +44,10 @@ e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged
 e2e-vllm: $(STAMP) ## A real vLLM on this CPU: profile it, predict loads that it was not profiled with (5 GB; JSON=FILE)
 	$(BIN)/python -m e2e.vllm $(if $(JSON),--json $(JSON))
 
-chaos: $(STAMP) controlplane ## The whole fault suite on a real control plane, with a table at the end (ONLY=TEXT: cases named so)
-	$(BIN)/python -m e2e.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(LOGS),--logs "$(LOGS)")
+chaos: $(STAMP) controlplane ## The whole fault suite on a real control plane (ONLY=TEXT, SHARD=1/4, SAMPLE=20, MINUTES=9, RESUME=FILE)
+	$(BIN)/python -m e2e.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(SHARD),--part $(SHARD)) $(if $(SAMPLE),--sample $(SAMPLE)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RESUME),--ledger "$(RESUME)") $(if $(LOGS),--logs "$(LOGS)") \
+	  $(if $(ATTACK),--attack-seconds $(ATTACK)) $(if $(SEED),--seed $(SEED))
 
 bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json $(filter-out 1,$(JSON)))

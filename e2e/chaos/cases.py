@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from e2e.chaos import disturb, fakes
+from e2e.chaos import adversary, disturb, fakes
 from e2e.chaos.calls import WATCH
 from e2e.chaos.faults import Effect, Fault
 from e2e.chaos.proxy import Line
@@ -17,6 +17,7 @@ LISTS = frozenset({"list"})
 PATCHES = frozenset({"patch"})
 NODE_GRACE_SECONDS = 30.0
 """Who takes a node away takes what is Ready on it: that is not the operator's breach."""
+L4_NODES = ("l4-0", "l4-1", "l4-2")
 LEASE = ("--leader-election=on",)
 PROMETHEUS = ("--prometheus-url={prometheus}",)
 
@@ -83,6 +84,11 @@ STORMS = [
         faults=_one(lambda: Fault(Effect.ANSWER, resource="llmservices/status", writes=True, lasts=40)),
     ),
     Case(
+        "403 to routes alone for 20 s",
+        at="",
+        faults=_one(lambda: Fault(Effect.ANSWER, resource="httproutes", writes=True, status=403, lasts=20)),
+    ),
+    Case(
         "500 to all writes but Events for 20 s",
         faults=lambda: [
             Fault(Effect.ANSWER, resource=resource, writes=True, lasts=20)
@@ -139,6 +145,17 @@ PLANE_FAULTS = [
         act=disturb.restart("etcd", away_seconds=3, compact=True),
     ),
     Case(
+        "history is forgotten while watches run, and the API server restarts",
+        at="move",
+        act=disturb.restart("kube-apiserver", away_seconds=3, compact=True),
+    ),
+    Case(
+        "history is forgotten while watches run, and they break",
+        at="move",
+        faults=lambda: [Fault(Effect.END_STREAM, WATCHES, times=14, not_before=3)],
+        act=disturb.forgets(2),
+    ),
+    Case(
         "the leader is frozen for 30 s",
         arguments=LEASE,
         operators=2,
@@ -150,6 +167,32 @@ NODE_FAULTS = [
     Case("a node is cordoned for 10 s", act=disturb.cordon(10)),
     Case("a node is cordoned for 10 s while all pods are there", at="shrink", first=True, act=disturb.cordon(10)),
     Case("a node is tainted for 10 s", act=disturb.taint(10)),
+    Case(
+        "a node is tainted for 10 s with what its pods do not bear",
+        first=True,
+        act=disturb.taint(10, effect="NoExecute"),
+        grace_seconds=NODE_GRACE_SECONDS,
+    ),
+    Case("a node with pods is tainted for 10 s", at="shrink", first=True, act=disturb.taint(10)),
+    Case("a node loses its GPUs for 10 s", first=True, act=disturb.gpus_lost(10, left=0)),
+    Case(
+        "a node loses its GPUs for 10 s while all pods are there",
+        at="shrink",
+        first=True,
+        act=disturb.gpus_lost(10, left=0),
+    ),
+    Case(
+        "nodes lose half of their GPUs for 10 s while all pods are there",
+        at="shrink",
+        first=True,
+        act=disturb.gpus_lost(10, left=2, nodes=L4_NODES),
+    ),
+    Case(
+        "nodes lose all GPUs for 40 s while all pods are there",
+        at="image",
+        first=True,
+        act=disturb.gpus_lost(40, left=0, nodes=L4_NODES),
+    ),
     Case("a node is gone for 10 s", act=disturb.node_gone(10), grace_seconds=NODE_GRACE_SECONDS),
     Case("pods of others take 4 GPUs for 10 s", act=disturb.foreign_pods(10)),
     Case("pods of others take 4 GPUs for 10 s before it grows", first=True, act=disturb.foreign_pods(10)),
@@ -157,17 +200,19 @@ NODE_FAULTS = [
 
 PEOPLE = [
     Case("a finalizer of others holds the service for 8 s", at="delete", first=True, act=disturb.finalizer(8)),
-    *(
-        Case(
-            f"an adversary edits for 20 s (seed {seed})",
-            at="grow",
-            act=disturb.adversary(20, seed=seed),
-            grace_seconds=10,
-            strikes=15,
-        )
-        for seed in (1, 2)
-    ),
+    Case("the namespace ends and comes again", act=disturb.namespace_ends, strikes=3),
 ]
+
+
+def siege(seconds: float, seed: int) -> Case:
+    """A tenant and the platform do their worst."""
+    return Case(
+        f"an adversary does its worst for {seconds:g} s (seed {seed})",
+        act=adversary.attack(seconds, seed=seed),
+        grace_seconds=adversary.PEAK_SECONDS,
+        strikes=round(seconds),
+    )
+
 
 OTHERS = [
     Case(
@@ -186,6 +231,8 @@ OTHERS = [
         strikes=2,
     ),
     Case("a webhook hangs for 30 s", act=fakes.hanging_webhook(30)),
+    Case("a policy refuses routes for 20 s while it moves", at="move", act=disturb.refused_routes(20)),
+    Case("a policy refuses routes for 20 s while it moves back", at="back", act=disturb.refused_routes(20)),
     Case(
         "Prometheus is down",
         arguments=PROMETHEUS,

@@ -5,22 +5,25 @@ Each is called right after the step in which it strikes, and returns when the fa
 
 from __future__ import annotations
 
-import random
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
+from e2e.chaos.oracle import late_writes
 from e2e.chaos.proxy import Line
-from e2e.chaos.run import Act
-from e2e.chaos.scenario import NAME, POOLS
-from e2e.chaos.world import OURS, OWN_API, World
+from e2e.chaos.run import Act, prepare, take
+from e2e.chaos.scenario import GROW, NAME, POOLS
+from e2e.chaos.world import MERGE, OWN_API, World
 from e2e.controlplane import processes
 from e2e.controlplane.errors import CommandFailed
 
-MERGE = "application/merge-patch+json"
+REFUSAL = "no routes today"
 _START_SECONDS = 60.0
+_THAW_SECONDS = 5.0
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1/validatingadmission"
 
 
 def partition(seconds: float, *, line: Line = Line.CUT) -> Act:
@@ -50,6 +53,16 @@ def restart(*names: str, away_seconds: float, compact: bool = False) -> Act:
     return act
 
 
+def forgets(seconds: float) -> Act:
+    """All of etcd's history goes but the present, a while after the step has begun."""
+
+    def act(world: World, _namespace: str) -> None:
+        world.pause(seconds)
+        _compact(world)
+
+    return act
+
+
 def _compact(world: World) -> None:
     """All of etcd's history goes but the present."""
     args = [str(part) for part in world.plane.child("etcd").process.args]  # type: ignore[union-attr]
@@ -72,6 +85,7 @@ def freeze_leader(seconds: float) -> Act:
 
     def act(world: World, _namespace: str) -> None:
         world.pause(0.3)
+        since = time.time()
         agent = world.proxy.writes[-1].call.agent
         leader = next(child for child in world.operators if f"({child.name})" in agent)
         before = len(world.proxy.writes)
@@ -80,6 +94,11 @@ def freeze_leader(seconds: float) -> Act:
         leader.process.send_signal(signal.SIGCONT)
         if all(write.call.agent == agent for write in world.proxy.writes[before:]):
             raise AssertionError(f"nobody took over from {leader.name} within {seconds:g} s")
+        # It thaws in the middle of what it was doing: time for whatever it would still write.
+        world.pause(_THAW_SECONDS)
+        wrong = late_writes(world.plane.audit_events(since=since), agent)
+        if wrong:
+            raise AssertionError(f"{leader.name} wrote after it had lost the Lease: {', '.join(wrong)}")
 
     return act
 
@@ -147,65 +166,68 @@ def finalizer(seconds: float) -> Act:
     return act
 
 
-def adversary(seconds: float, *, seed: int, pause_seconds: float = 1.5) -> Act:
-    """Somebody scales, edits, labels and deletes what is ours. Each field is changed too rarely to be left to them."""
+def gpus_lost(seconds: float, *, left: int, nodes: Sequence[str] = ("l4-0",)) -> Act:
+    """Nodes have only `left` GPUs to give for a while, as when a device plugin takes them for broken."""
 
-    def act(world: World, namespace: str) -> None:
-        chance = random.Random(seed)  # noqa: S311 - the same each time, on purpose
-        moves: list[Callable[[World, str, random.Random], None]] = [_scale, _label, _delete, _weights, _selector] * 3
-        chance.shuffle(moves)
-        for move in moves[: round(seconds / pause_seconds)]:
-            try:
-                move(world, namespace, chance)
-            except (CommandFailed, IndexError):
-                # What it wanted to change has just gone.
-                continue
-            finally:
-                world.pause(pause_seconds)
+    def act(world: World, _namespace: str) -> None:
+        paths = [f"/api/v1/nodes/{node}/status" for node in nodes]
+        had = [world.plane.request("GET", path)["status"]["allocatable"]["nvidia.com/gpu"] for path in paths]
+        for path in paths:
+            _allocatable(world, path, str(left))
+        world.pause(seconds)
+        for path, gpus in zip(paths, had, strict=True):
+            _allocatable(world, path, gpus)
 
     return act
 
 
-def _pick(world: World, path: str, chance: random.Random) -> str:
-    found = world.items(f"{path}?labelSelector={OURS}")
-    owned = [item["metadata"]["name"] for item in found if item["metadata"].get("ownerReferences")]
-    return f"{path}/{chance.choice(owned)}"
+def _allocatable(world: World, path: str, gpus: str) -> None:
+    body = {"status": {"allocatable": {"nvidia.com/gpu": gpus}}}
+    found = world.plane.request("PATCH", path, body, content_type=MERGE)["status"]["allocatable"]["nvidia.com/gpu"]
+    assert found == gpus, f"{path} has {found} GPUs and not {gpus}: something else sets them"
 
 
-def _deployments(namespace: str) -> str:
-    return f"/apis/apps/v1/namespaces/{namespace}/deployments"
+def refused_routes(seconds: float) -> Act:
+    """A policy of the platform refuses HTTPRoutes of the namespace for a while; the service must say so."""
+
+    def act(world: World, namespace: str) -> None:
+        rule = {"apiGroups": ["gateway.networking.k8s.io"], "apiVersions": ["*"], "resources": ["httproutes"]}
+        selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        spec = {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "namespaceSelector": selector,
+                "resourceRules": [rule | {"operations": ["CREATE", "UPDATE"]}],
+            },
+            "validations": [{"expression": "false", "message": REFUSAL}],
+        }
+        bound = {"policyName": namespace, "validationActions": ["Deny"]}
+        for plural, body in (("policies", spec), ("policybindings", bound)):
+            world.plane.request("POST", f"{_ADMISSION}{plural}", {"metadata": {"name": namespace}, "spec": body})
+        try:
+            world.wait("RoutingReady tells", lambda: _says_refusal(world, namespace), timeout_seconds=seconds)
+            world.pause(seconds / 2)
+        finally:
+            for plural in ("policybindings", "policies"):
+                world.plane.request("DELETE", f"{_ADMISSION}{plural}/{namespace}")
+
+    return act
 
 
-def _scale(world: World, namespace: str, chance: random.Random) -> None:
-    path = _pick(world, _deployments(namespace), chance)
-    world.plane.request("PATCH", path, {"spec": {"replicas": chance.choice((0, 1, 20))}}, content_type=MERGE)
-
-
-def _label(world: World, namespace: str, chance: random.Random) -> None:
-    path = _pick(world, _deployments(namespace), chance)
-    name = chance.choice(
-        ("app.kubernetes.io/managed-by", "medley.dev/service", "medley.dev/variant", "medley.dev/pool")
+def _says_refusal(world: World, namespace: str) -> bool:
+    status = world.plane.request("GET", f"{OWN_API}/namespaces/{namespace}/llmservices/{NAME}").get("status") or {}
+    return any(
+        each["type"] == "RoutingReady" and each["status"] == "False" and REFUSAL in each["message"]
+        for each in status.get("conditions") or []
     )
-    world.plane.request("PATCH", path, {"metadata": {"labels": {name: "theirs"}}}, content_type=MERGE)
 
 
-def _delete(world: World, namespace: str, chance: random.Random) -> None:
-    kinds = (
-        _deployments(namespace),
-        f"/api/v1/namespaces/{namespace}/services",
-        f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes",
-    )
-    world.plane.request("DELETE", _pick(world, chance.choice(kinds), chance))
-
-
-def _weights(world: World, namespace: str, chance: random.Random) -> None:
-    path = _pick(world, f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes", chance)
-    rules = world.plane.request("GET", path)["spec"]["rules"]
-    for backend in rules[0]["backendRefs"]:
-        backend["weight"] = chance.randrange(1000)
-    world.plane.request("PATCH", path, {"spec": {"rules": rules}}, content_type=MERGE)
-
-
-def _selector(world: World, namespace: str, chance: random.Random) -> None:
-    path = _pick(world, f"/api/v1/namespaces/{namespace}/services", chance)
-    world.plane.request("PATCH", path, {"spec": {"selector": {"app": "theirs"}}}, content_type=MERGE)
+def namespace_ends(world: World, namespace: str) -> None:
+    """The namespace is deleted with all that is in it, and made again with the same service."""
+    world.judge.begin(namespace, None)
+    path = f"/api/v1/namespaces/{namespace}"
+    world.plane.request("DELETE", path)
+    world.wait("the namespace is gone", lambda: world.find(path) is None, timeout_seconds=_START_SECONDS)
+    prepare(world, namespace)
+    take(world, namespace, GROW)
+    world.judge.begin(namespace, GROW.rate_rps)

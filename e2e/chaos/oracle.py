@@ -10,16 +10,17 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from e2e.chaos.calls import Write
+from e2e.chaos.calls import WRITES, Write
 from e2e.fleet.cluster import ClusterState, Key
 from medley_operator.domain.values import labels
 
 Json = dict[str, Any]
 
 GRACE_SECONDS = 1.0
-_TIMES = frozenset({"lastTransitionTime", "startupSeconds"})
+_OF_THE_RUN = frozenset({"lastTransitionTime", "startupSeconds", "since", "history"})
+"""Times, and what tells of the way: a fault may make a plan in between."""
 _MADE_BY_SERVER = frozenset(
     {
         "creationTimestamp",
@@ -42,6 +43,53 @@ class Sample:
     state: ClusterState
     deployments: Sequence[Json]
     services: Sequence[Json]
+
+
+class Rule(Protocol):
+    """Something more that must hold, with the time for which a breach of it is no breach."""
+
+    grace_seconds: float
+
+    def wrongs(self, sample: Sample) -> Iterable[str]:
+        """What is not so in this sample, in words that stay the same while it lasts."""
+
+
+@dataclass(slots=True)
+class KeptReplicas:
+    """No Ready replica of this namespace goes."""
+
+    namespace: str
+    replicas: int
+    grace_seconds: float = GRACE_SECONDS
+
+    def wrongs(self, sample: Sample) -> Iterable[str]:
+        pods = [pod for pod in sample.state.pods.values() if pod.key.namespace == self.namespace and pod.service]
+        if sum(pod.ready for pod in pods) < self.replicas:
+            yield f"fewer than {self.replicas} replicas of {self.namespace} are Ready"
+
+
+@dataclass(slots=True)
+class PlanPeak:
+    """All Deployments of ours together ask for no more GPUs than a plan ever did, and a tenth.
+
+    Those with the label `but` do not count: whoever made them could have made pods as well, which a quota bounds.
+    """
+
+    grace_seconds: float
+    but: str = ""
+    peak: int = 0
+
+    def wrongs(self, sample: Sample) -> Iterable[str]:
+        gpus: dict[str, int] = defaultdict(int)
+        owned = [each for each in sample.deployments if _is_owned(each) and not labels.label(each, self.but)]
+        for each in owned:
+            variant = labels.label(each, labels.VARIANT)
+            gpus[variant] = max(gpus[variant], gpus_of(each))
+        rows = [row for each in sample.services for row in (each.get("status") or {}).get("variants") or []]
+        self.peak = max(self.peak, sum(int(row.get("desired") or 0) * gpus[row["name"]] for row in rows))
+        asked = sum(each["spec"]["replicas"] * gpus_of(each) for each in owned)
+        if asked > 1.1 * self.peak:
+            yield "more GPUs are asked than any plan had, and a tenth"
 
 
 @dataclass(slots=True)
@@ -73,11 +121,12 @@ class Judge:
     had_rps: float = 0.0
     ready_rps: float = 0.0
     breaches: list[Breach] = field(default_factory=list)
+    rules: Sequence[Rule] = ()
     _open: dict[str, Breach] = field(default_factory=dict)
 
-    def begin(self, namespace: str, needed_rps: float | None) -> None:
-        """A step begins that needs this rate from now on (None: nothing)."""
-        self.namespace, self.needed_rps, self.had_rps = namespace, needed_rps, self.ready_rps
+    def begin(self, namespace: str, needed_rps: float | None, *, rules: Sequence[Rule] = ()) -> None:
+        """A step begins that needs this rate from now on (None: nothing), and in which these rules hold too."""
+        self.namespace, self.needed_rps, self.had_rps, self.rules = namespace, needed_rps, self.ready_rps, rules
 
     def new_case(self, *, grace_seconds: float) -> None:
         self.grace_seconds = grace_seconds
@@ -90,11 +139,13 @@ class Judge:
             for row in (service.get("status") or {}).get("variants") or []:
                 if float(row.get("capacityRps") or 0) > 0:
                     self.capacity[row["name"]] = float(row["capacityRps"])
-        found = set(self._wrongs(sample))
-        for what in found:
+        found = dict.fromkeys(self._wrongs(sample), self.grace_seconds)
+        for rule in self.rules:
+            found |= dict.fromkeys(rule.wrongs(sample), rule.grace_seconds)
+        for what, grace_seconds in found.items():
             breach = self._open.setdefault(what, Breach(what, sample.at, sample.at))
             breach.until = sample.at
-            if breach.seconds > self.grace_seconds and breach not in self.breaches:
+            if breach.seconds > grace_seconds and breach not in self.breaches:
                 self.breaches.append(breach)
         self._open = {what: breach for what, breach in self._open.items() if what in found}
 
@@ -119,11 +170,15 @@ class Judge:
     def _too_many_gpus(self, sample: Sample) -> Iterable[str]:
         asked: dict[str, int] = defaultdict(int)
         for deployment in sample.deployments:
-            if labels.owner_uid(deployment) and not deployment["metadata"].get("deletionTimestamp"):
+            if _is_owned(deployment):
                 asked[labels.label(deployment, labels.POOL)] += deployment["spec"]["replicas"] * gpus_of(deployment)
         for pool, gpus in sorted(asked.items()):
             if gpus > self.stock.get(pool, 0):
                 yield f"{gpus} GPUs are asked of pool {pool}, which has {self.stock.get(pool, 0)}"
+
+
+def _is_owned(deployment: Json) -> bool:
+    return bool(labels.owner_uid(deployment)) and not deployment["metadata"].get("deletionTimestamp")
 
 
 def gpus_of(deployment: Mapping[str, Any]) -> int:
@@ -166,10 +221,28 @@ def two_writers(writes: Sequence[Write]) -> list[str]:
     return wrong
 
 
+def late_writes(events: Sequence[Json], agent: str) -> list[str]:
+    """Writes of `agent` in the audit log (oldest first) after another client of its kind had taken the Lease."""
+    late: list[str] = []
+    taken = False
+    kind = agent.partition(" (")[0]
+    for event in events:
+        by = event.get("userAgent", "")
+        done = event["verb"] in WRITES.values() and event["responseStatus"]["code"] < 300
+        if not done or not by.startswith(kind):
+            continue
+        of = event["objectRef"]
+        if by != agent:
+            taken = taken or of["resource"] == "leases"
+        elif taken:
+            late.append(f"{event['verb']} {of['resource']} {of.get('namespace', '')}/{of.get('name', '')}")
+    return late
+
+
 def comparable(value: Any) -> Any:
     """An object less what differs from run to run: times, versions, uids, addresses. Conditions go by their type."""
     if isinstance(value, dict):
-        kept = {name: each for name, each in value.items() if name not in _TIMES and name not in _MADE_BY_SERVER}
+        kept = {name: each for name, each in value.items() if name not in _OF_THE_RUN and name not in _MADE_BY_SERVER}
         if isinstance(kept.get("conditions"), list):
             kept["conditions"] = {each["type"]: each for each in kept["conditions"]}
         return {name: comparable(each) for name, each in kept.items()}

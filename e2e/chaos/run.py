@@ -180,7 +180,7 @@ def play_faultless(world: World, steps: Sequence[Step], *, namespace: str = "fre
         began, before = time.time(), len(world.proxy.writes)
         world.judge.begin(namespace, step.rate_rps)
         take(world, namespace, step)
-        _settle(world, namespace, step, began)
+        settle(world, namespace, step, began)
         reference.states[step.name] = state_of(world, namespace)
         reference.writes[step.name] = world.proxy.writes[before:]
         last = reference.writes[step.name][-1].at if reference.writes[step.name] else began
@@ -192,7 +192,8 @@ def play_faultless(world: World, steps: Sequence[Step], *, namespace: str = "fre
     return reference
 
 
-def _settle(world: World, namespace: str, step: Step, began: float) -> None:
+def settle(world: World, namespace: str, step: Step, began: float) -> None:
+    """Waits until a step that began then (Unix seconds) has done what it is to do and nothing moves."""
     what = f"step {step.name} settles"
     world.wait(what, lambda: _settled(world, namespace, step, began), timeout_seconds=SETTLE_SECONDS)
 

@@ -38,6 +38,7 @@ OPERATOR_NAMESPACE = "medley"
 SAMPLE_SECONDS = 0.2
 LOOK_SECONDS = 0.2
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 OWN_API = f"/apis/{GROUP}/{VERSION}"
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from e2e.chaos.calls import Call, Write
-from e2e.chaos.oracle import Judge, Sample, comparable, differing, two_writers
+from e2e.chaos.oracle import (
+    Judge,
+    KeptReplicas,
+    PlanPeak,
+    Rule,
+    Sample,
+    comparable,
+    differing,
+    late_writes,
+    two_writers,
+)
 from e2e.fleet.cluster import Backend, ClusterState, EnginePod, Key, Route
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.values import labels
@@ -104,3 +115,57 @@ def test_states_are_compared_without_times_and_versions() -> None:
     other = {"a": {"uid": "2", "lastTransitionTime": "y", "spec": [{"weight": 2}]}}
     assert differing(comparable(one), comparable(other)) == ["a.spec.0.weight: 2 instead of 1"]
     assert differing(comparable(one), comparable(one)) == []
+
+
+def test_the_way_to_a_state_is_not_compared() -> None:
+    one = {"target": {"planId": "a", "since": "1"}, "history": [{"planId": "a", "at": "1"}]}
+    other = {"target": {"planId": "a", "since": "2"}, "history": []}
+    assert comparable(one) == comparable(other)
+    assert comparable(one) != comparable({"target": {"planId": "b"}})
+
+
+def ruled(rule: Rule, *samples: Sample) -> list[str]:
+    """The breaches of a rule where each sample lasts for three seconds."""
+    judge = Judge(stock={"l4": 99})
+    judge.begin("elsewhere", None, rules=(rule,))
+    for number, sample in enumerate(samples):
+        for step in range(4):
+            judge.see(replace(sample, at=3.0 * number + step))
+    return [breach.what for breach in judge.breaches]
+
+
+def planned(*deployments: dict[str, Any], desired: int) -> Sample:
+    rows = [{"name": "l4", "capacityRps": "2.0", "desired": desired}]
+    return Sample(0.0, cluster(pod("a1"), pod("a2")), deployments, [{"status": {"variants": rows}}])
+
+
+def of_variant(replicas: int) -> dict[str, Any]:
+    found = deployment(replicas, gpus=2)
+    found["metadata"]["labels"][labels.VARIANT] = "l4"
+    return found
+
+
+def test_no_more_gpus_are_asked_than_a_plan_had_and_a_tenth() -> None:
+    before = planned(of_variant(5), desired=5)
+    assert ruled(PlanPeak(2.0), before, planned(of_variant(5), desired=3)) == []
+    assert ruled(PlanPeak(2.0), before, planned(of_variant(6), desired=5)) != []
+    assert ruled(PlanPeak(9.0), before, planned(of_variant(6), desired=5)) == []
+    assert ruled(PlanPeak(2.0), before, planned(of_variant(5), of_variant(1), desired=5)) != []
+
+
+def test_no_ready_replica_of_the_other_tenant_goes() -> None:
+    both, one = planned(desired=2), replace(planned(desired=2), state=cluster(pod("a1")))
+    assert ruled(KeptReplicas(NAMESPACE, 2), both) == []
+    assert ruled(KeptReplicas(NAMESPACE, 2), both, one) == ["fewer than 2 replicas of team are Ready"]
+
+
+def test_a_write_after_the_lease_was_lost_is_late() -> None:
+    def event(name: str, verb: str = "patch", resource: str = "deployments", code: int = 200) -> dict[str, Any]:
+        of = {"resource": resource, "namespace": NAMESPACE, "name": "chat"}
+        return {"userAgent": name, "verb": verb, "objectRef": of, "responseStatus": {"code": code}}
+
+    old, new = "medley/1 (operator-1)", "medley/1 (operator-2)"
+    taken = event(new, "update", "leases")
+    assert late_writes([event(old), taken, event(new), event(old, code=409), event(old, "get")], old) == []
+    assert late_writes([event(old), event("kubectl", "update", "leases"), event(old)], old) == []
+    assert late_writes([event(old), taken, event(old)], old) == ["patch deployments team/chat"]

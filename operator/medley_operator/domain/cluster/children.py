@@ -79,18 +79,32 @@ def running_variants(own: Children, layouts: Mapping[str, str] | None = None) ->
     """Deployments among a service's `own` children, by `RunningVariant.name`.
 
     `layouts`: the layout that each variant is to have. Of a variant that is not in it, the Deployment with most Ready
-    replicas bears the name.
+    replicas bears the name. Of two with one layout, as where a tenant copies one with its owner, the one that has the
+    name that Medley gives goes first; the other is to go, under a name of its own.
     """
     wanted = layouts or {}
-    read = [running_variant(manifest) for manifest in of_kind(own, labels.DEPLOYMENT).values()]
+    children = of_kind(own, labels.DEPLOYMENT).values()
+    copies = {child["metadata"]["name"] for child in children if not _is_named_as_ours(child)}
     found: dict[str, RunningVariant] = {}
-    for each in sorted(read, key=lambda each: (-each.ready, -each.replicas, each.object_name)):
+    for each in sorted(
+        map(running_variant, children),
+        key=lambda each: (each.object_name in copies, -each.ready, -each.replicas, each.object_name),
+    ):
         if not each.name:
             continue
-        bears = each.layout == wanted[each.name] if each.name in wanted else each.name not in found
+        bears = each.name not in found and each.layout == wanted.get(each.name, each.layout)
         name = each.name if bears else f"{each.name}{_LAYOUT_MARK}{each.layout or 'former'}"
+        if name in found:
+            name = f"{each.name}{_LAYOUT_MARK}{each.object_name}"
         found[name] = replace(each, name=name)
     return dict(sorted(found.items()))
+
+
+def _is_named_as_ours(deployment: Manifest) -> bool:
+    selected = labels.selected(deployment)
+    service, variant, layout = (str(selected.get(key, "")) for key in (labels.SERVICE, labels.VARIANT, labels.LAYOUT))
+    named = labels.variant_object_name(service=service, variant=variant, layout=layout)
+    return bool(deployment["metadata"]["name"] == named)
 
 
 def ready_replicas(own: Children) -> int:

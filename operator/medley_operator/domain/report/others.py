@@ -27,8 +27,8 @@ def changes_by_others(report: DriftReport) -> Refusal | None:
             Refusal(
                 "DriftContention",
                 f"{_fields(report.left)} changed back each time Medley sets it. Medley leaves it and tries again every "
-                "10 minutes; make an exception for Medley in what changes it, or set the same in the GPUPool, "
-                "RuntimeProfile or LLMService",
+                "10 minutes, or after 30 s where its value has stayed for a while; make an exception for Medley in "
+                "what changes it, or set the same in the GPUPool, RuntimeProfile or LLMService",
             )
         )
     if report.added:

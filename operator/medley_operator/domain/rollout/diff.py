@@ -215,6 +215,11 @@ def manager_of(observed: Manifest, path: Path) -> str:
     return ""
 
 
+def is_set_by_others(observed: Manifest, path: Path) -> bool:
+    """Whether others set the field, and we do not any more."""
+    return bool(manager_of(observed, path)) and not _holds(_owned_fields(observed), path)
+
+
 def _holds(fields: Manifest, path: Path) -> bool:
     at: Any = fields
     for step in path:

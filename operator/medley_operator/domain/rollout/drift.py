@@ -2,8 +2,9 @@
 
 A field that we set and that is otherwise is set again. Where another client changes it back each time (an admission
 policy, an autoscaler, a person), setting it again is a write each round and helps nobody: after `MOST_TAKES` times
-within `WINDOW_SECONDS` it is left and shown, and tried once in that time. Fields that we do not set are others' to set;
-those that change how pods run are shown. Pure: the memory is a value.
+within `WINDOW_SECONDS` it is left and shown, and tried once in that time. Where our value stayed for a while in
+between, a client changes it now and then, and may stop any moment: it is tried sooner. Fields that we do not set are
+others' to set; those that change how pods run are shown. Pure: the memory is a value.
 
 What is counted are differences seen since the last write, so writes that were not made must not be counted: a service
 whose last writes failed says so in its status, and `Drift.counts` is False for it.
@@ -18,13 +19,19 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.rollout.diff import Difference, Path, differences, manager_of, shown
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import APPLY_FAILED
+from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import ActuatorView, FieldKey, Manifest, ObjectKey, TakenBack
 from medley_operator.domain.values.views import Autoscaler
 
 MOST_TAKES = 5
 WINDOW_SECONDS = 600.0
 SETTLE_SECONDS = 2.0
-"""A field that others change back is set again no sooner than this after our last write."""
+"""A field that others change back is set again no sooner than this after our last write, and has stayed if it is
+well then."""
+RETRY_SECONDS = 30.0
+"""Until a field that was left is set again, where our value stayed for a while before it was changed back."""
+SURPLUS_SECONDS = 10.0
+"""The same for more replicas than are planned: they take GPUs that others need."""
 _REPLICAS = "spec.replicas"
 _POD: Path = ("f:spec", "f:template", "f:spec")
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], {})
@@ -95,7 +102,7 @@ class DriftReport:
             left=tuple(change for each in made for change in each.left),
             added=tuple(change for each in made for change in each.added),
             autoscaled=autoscaled,
-            wait_seconds=SETTLE_SECONDS if any(each.waits for each in made) else None,
+            wait_seconds=min((each.wait_seconds for each in made if each.wait_seconds is not None), default=None),
         )
 
 
@@ -107,8 +114,8 @@ class Repair:
     taken_back: Mapping[FieldKey, TakenBack]
     left: tuple[ForeignChange, ...]
     added: tuple[ForeignChange, ...]
-    waits: bool = False
-    """A field was changed back so soon after our write that it is not set again yet."""
+    wait_seconds: float | None = None
+    """Until the next look at a field that others changed; None where nothing waits for time."""
 
 
 def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
@@ -120,15 +127,21 @@ def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
     if drift.autoscalers.get(key, Autoscaler()).replicas:
         desired = with_replicas_of(desired, observed)
     before = {path: taken for (of, path), taken in drift.taken_back.items() if of == key}
-    after = {path: taken for path, taken in before.items() if _is_recent(taken, drift.at_seconds)}
-    write, waits = False, False
+    # What is found as we set it; the others follow.
+    after = {
+        path: _well(taken, drift.at_seconds) for path, taken in before.items() if _is_recent(taken, drift.at_seconds)
+    }
+    write, waits = False, list[float]()
     kept: set[str] = set()
     left: list[ForeignChange] = []
     for found in differences(desired, observed):
-        taken, again = _take(before.get(found.path), found, drift)
+        retry_seconds = SURPLUS_SECONDS if found.path == _REPLICAS and _surplus(desired, observed) else RETRY_SECONDS
+        taken, wait_seconds = _take(before.get(found.path), found, drift, retry_seconds=retry_seconds)
+        again = wait_seconds == 0
         after[found.path] = taken
         write = write or again
-        waits = waits or not (again or taken.left)
+        # Whoever set it again looks whether it stays.
+        waits.append(SETTLE_SECONDS if again else wait_seconds)
         if taken.left:
             left.append(ForeignChange(object=str(key), path=found.path, manager=found.manager))
             kept |= set() if again else {found.path}
@@ -139,25 +152,38 @@ def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
         taken_back={(key, path): taken for path, taken in after.items()},
         left=tuple(left),
         added=tuple(added(desired, observed)),
-        waits=waits,
+        wait_seconds=min(waits, default=None),
     )
 
 
-def _take(before: TakenBack | None, found: Difference, drift: Drift) -> tuple[TakenBack, bool]:
-    """The memory of a field that is not as we want it, and whether to set it again."""
+def _take(
+    before: TakenBack | None, found: Difference, drift: Drift, *, retry_seconds: float
+) -> tuple[TakenBack, float]:
+    """The memory of a field that is not as we want it, and in how many seconds to set it again."""
     now = drift.at_seconds
     if before is None or before.wanted != found.wanted:
-        return TakenBack(wanted=found.wanted, at_seconds=(now,)), True
+        return TakenBack(wanted=found.wanted, at_seconds=(now,)), 0.0
     recent = tuple(at for at in before.at_seconds if now - at < WINDOW_SECONDS)
-    if before.left:
-        return (before, False) if recent else (replace(before, at_seconds=(now,)), True)
-    if not drift.counts:
-        return before, True
-    if now - before.at_seconds[-1] < SETTLE_SECONDS:
-        return before, False
-    if len(recent) >= MOST_TAKES:
-        return replace(before, left=True), False
-    return replace(before, at_seconds=(*recent, now)), True
+    since_seconds = now - before.at_seconds[-1]
+    if not (before.left or drift.counts):
+        return before, 0.0
+    if not before.left and since_seconds < SETTLE_SECONDS:
+        return before, SETTLE_SECONDS - since_seconds
+    if not before.left and len(recent) < MOST_TAKES:
+        return replace(before, at_seconds=(*recent, now), stayed=False), 0.0
+    wait_seconds = (retry_seconds if before.stayed else WINDOW_SECONDS) - since_seconds
+    if wait_seconds > 0:
+        return replace(before, left=True), wait_seconds
+    return TakenBack(wanted=found.wanted, at_seconds=(now,), left=True), 0.0
+
+
+def _well(taken: TakenBack, now: float) -> TakenBack:
+    return replace(taken, stayed=True) if now - taken.at_seconds[-1] >= SETTLE_SECONDS else taken
+
+
+def _surplus(desired: Manifest, observed: Manifest) -> bool:
+    found = whole_count(observed.get("spec", {}).get("replicas"))
+    return found is not None and found > desired["spec"]["replicas"]
 
 
 def _is_recent(taken: TakenBack, now: float) -> bool:

@@ -12,6 +12,7 @@ from medley_operator.api.v1alpha1 import LLMService, VariantStatus
 from medley_operator.domain.cluster.children import RunningVariant, running_variants, variant_of
 from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.rollout.decision import VariantRow
+from medley_operator.domain.rollout.diff import is_set_by_others
 from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal, kept_goal
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
@@ -88,8 +89,14 @@ def variant_scale(turn: ServiceRound, name: str) -> VariantScale:
         desired=turn.goal.replicas.get(name, 0),
         current=running.replicas if running is not None else 0,
         ready=running.ready if running is not None else 0,
-        paused=running is not None and running.paused,
+        paused=running is not None and running.paused and not _is_scaled_by_others(turn, running),
     )
+
+
+def _is_scaled_by_others(turn: ServiceRound, running: RunningVariant) -> bool:
+    """Whoever pauses a Deployment keeps what we gave it, and not what they scale it to."""
+    key = ObjectKey(labels.DEPLOYMENT, turn.candidate.key.namespace, running.object_name)
+    return is_set_by_others(turn.own[key], ("f:spec", "f:replicas"))
 
 
 def pool_use(turn: ServiceRound, name: str) -> PoolUse:
@@ -194,19 +201,32 @@ def served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> fro
 def route_weights(
     turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], given: RoutedService
 ) -> dict[str, int] | None:
-    """Weights of the variants that have or will have replicas; None where the service's router has no weights."""
+    """Weights of the variants that have or will have replicas and can be in a route; None where the service's router
+    has no weights."""
     router = router_of(turn.candidate.service)
     if not router.weighs:
         return None
     current = router.weights(given)
     if turn.goal.kind is GoalKind.KEPT:
         return current
-    names = sorted(name for name in capacity if max(turn.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
+    names = sorted(
+        name
+        for name in capacity
+        if turn.goal.replicas.get(name, 0) > 0 or (replicas.get(name, 0) > 0 and _has_service(turn, name))
+    )
     staying = {name: min(turn.running[name].ready, replicas.get(name, 0)) for name in names if name in turn.running}
     new = ready_weights(
         ready=staying, desired=turn.goal.replicas, capacity_rps={name: capacity[name] for name in names}
     )
     return settle(new, current)
+
+
+def _has_service(turn: ServiceRound, name: str) -> bool:
+    """A variant that is to go gets no Service any more: without one it is in no route, nor will be."""
+    running = turn.running.get(name)
+    return running is None or any(
+        key.kind == labels.CORE_SERVICE and key.name == running.object_name for key in turn.own
+    )
 
 
 def variant_rows(

@@ -194,11 +194,12 @@ FieldKey = tuple[ObjectKey, str]
 @dataclass(frozen=True, slots=True)
 class TakenBack:
     """A field that was not as we set it, at these times of the snapshots' clock, and was set to `wanted` each time.
-    `left`: it is not set again for now, since others take it back."""
+    `left`: it is not set again for now, since others take it back. `stayed`: a look found it as it was set last."""
 
     wanted: str
     at_seconds: tuple[float, ...]
     left: bool = False
+    stayed: bool = False
 
 
 class TargetReason(StrEnum):

@@ -344,3 +344,26 @@ def test_a_paused_deployment_keeps_its_replicas_and_is_told() -> None:
     moved = settle(changed(paused, make.service(spec=named("a100", 1, replicas=2), generation=2)))
     assert key in moved.snapshot.children
     assert moved.condition("WorkloadsReady").reason == "Paused"
+
+
+def test_a_paused_deployment_that_others_scale_up_follows_the_plan() -> None:
+    """A tenant who paused a Deployment and scaled it to 20 kept 20 replicas, which nobody had planned."""
+    steady = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=2)), pools=[H100]))
+    key, child = steady.child("Deployment", "main")
+    child["spec"] |= {"paused": True, "replicas": 20}
+    scaled: Manifest = {"f:spec": {"f:replicas": {}}}
+    child["metadata"]["managedFields"] = [{"manager": "kubectl", "operation": "Update", "fieldsV1": scaled}]
+    done = run(steady.with_child(key, child), steady.memory, steps=steady.steps)
+    assert done.replicas() == {"llama-main": 2}
+
+
+def test_a_copy_without_a_service_goes_though_no_route_ever_had_it() -> None:
+    """A copy of a Deployment with its owner kept 20 replicas for ever: its shrink waited for a weight in the route,
+    which names no Service that is not there."""
+    current = settle(make.snapshot(make.service(spec=named("h100", 1, replicas=2)), pools=[H100]))
+    key, copied = current.child("Deployment", "main")
+    copied["metadata"] |= {"name": "copy", "uid": "uid-copy"}
+    copied["spec"]["replicas"] = 20
+    current = run(current.with_child(replace(key, name="copy"), copied), current.memory, steps=current.steps)
+    done = rounds_until_deleted(current, "copy")
+    assert ready(done[-1].snapshot) >= 2

@@ -43,6 +43,7 @@ LOST: dict[str, dict[str, Any]] = {
     "not Ready": {"ready": False},
     "being deleted": {"leaving": True},
     "device plugin blinks": {"allocatable": {"nvidia.com/gpu": 0}},
+    "half of its GPUs break": {"allocatable": {"nvidia.com/gpu": 1}},
     "tainted": {"taints": (Taint("maintenance", "", "NoSchedule"),)},
     "relabelled": {"labels": {}},
 }

@@ -41,6 +41,22 @@ def test_of_a_service_that_is_not_planned_the_one_with_most_ready_replicas_bears
     }
 
 
+@pytest.mark.parametrize("ready", [0, 4], ids=["without pods", "with more pods"])
+def test_a_copy_of_a_deployment_takes_neither_its_name_nor_its_place(ready: int) -> None:
+    """A copy with the labels and the owner of the real one hid it, and another copy was never seen."""
+    real, copies = running("newnewne", 2), []
+    for number in range(2):
+        manifest = running("newnewne", ready)[1]
+        manifest["metadata"]["name"] = f"copy-{number}"
+        copies.append((key_of(manifest), manifest))
+    found = running_variants(dict([*copies, real]), {"l4": "newnewne"})
+    assert {name: each.object_name for name, each in found.items()} == {
+        "l4": "llama-l4-newnewne",
+        "l4@newnewne": "copy-0",
+        "l4@copy-1": "copy-1",
+    }
+
+
 def test_a_deployment_of_before_layouts_had_names_is_an_old_layout() -> None:
     key, manifest = running("oldoldol", 4)
     for labels in (manifest["metadata"]["labels"], manifest["spec"]["selector"]["matchLabels"]):

@@ -50,6 +50,47 @@ def test_what_is_left_is_tried_again_after_ten_minutes() -> None:
     assert len(tried) > 5
 
 
+def in_a_loop(changed: Manifest, *, stays: float, seconds: float) -> list[Repair]:
+    """Somebody changes it again each time, once it has been well for so long."""
+    drift, made = Drift(), list[Repair]()
+    while drift.at_seconds < seconds:
+        well = bool(made) and made[-1].manifest is not None
+        drift = replace(drift, at_seconds=drift.at_seconds + stays)
+        made.append(repair(deployment(), held() if well else changed, drift))
+        drift = replace(drift, taken_back=made[-1].taken_back)
+    return made
+
+
+def test_what_an_adversary_changed_is_put_back_within_a_minute_of_its_end() -> None:
+    """After five changes within minutes the field was left for ten more, though nobody changed it any longer."""
+    last = in_a_loop(held(progressDeadlineSeconds=1), stays=3.0, seconds=120.0)[-1]
+    drift = Drift(taken_back=last.taken_back, at_seconds=123.0)
+    left = repair(deployment(), held(progressDeadlineSeconds=1), drift)
+    wait_seconds = 0.0 if left.manifest is not None else left.wait_seconds
+    assert wait_seconds is not None
+    assert wait_seconds <= 30.0
+    later = replace(drift, at_seconds=drift.at_seconds + wait_seconds)
+    assert repair(deployment(), held(progressDeadlineSeconds=1), later).manifest is not None
+
+
+def test_replicas_that_an_adversary_scales_up_again_and_again_stay_for_ten_seconds_at_most() -> None:
+    """Replicas that were scaled up five times stayed for ten minutes on GPUs that nobody had planned."""
+    made = in_a_loop(held(replicas=20), stays=5.0, seconds=600.0)
+    assert all(each.manifest is not None or (each.wait_seconds or 0.0) <= 10.0 for each in made)
+    assert sum(each.manifest is not None for each in made) <= 5 + 600 / 10
+
+
+def test_a_client_in_a_loop_gets_two_writes_a_minute_once_it_is_known() -> None:
+    made = in_a_loop(held(progressDeadlineSeconds=1), stays=3.0, seconds=600.0)
+    assert sum(each.manifest is not None for each in made) <= 5 + 600 / 30
+    assert any(each.left for each in made[-2:])
+
+
+def test_what_never_stays_for_two_seconds_is_left_for_ten_minutes() -> None:
+    made = in_a_loop(held(progressDeadlineSeconds=1), stays=1.0, seconds=500.0)
+    assert sum(each.manifest is not None for each in made) == 5
+
+
 def test_other_fields_are_put_back_beside_one_that_is_left() -> None:
     left = rounds(held(replicas=9), every=16.0, count=7)[-1]
     worse = held(replicas=9, progressDeadlineSeconds=1)
@@ -68,7 +109,7 @@ def test_another_wish_of_ours_starts_anew() -> None:
 def test_what_is_changed_back_at_once_is_set_again_every_two_seconds() -> None:
     fast = rounds(held(replicas=9), every=0.25, count=24)
     assert [index for index, each in enumerate(fast) if each.manifest is not None] == [0, 8, 16]
-    assert all(each.waits for each in fast if each.manifest is None)
+    assert all(0 < (each.wait_seconds or 0) <= 2 for each in fast if each.manifest is None)
 
 
 def test_writes_that_failed_are_not_counted() -> None:
