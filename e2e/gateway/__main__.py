@@ -15,11 +15,13 @@ from e2e.controlplane import ControlPlaneError, ensure_assets
 from e2e.gateway.errors import GatewayError
 from e2e.gateway.install import ensure_programs
 from e2e.gateway.namespace import enter_namespace
-from e2e.gateway.oracle import judge
+from e2e.gateway.oracle import Played, judge
 from e2e.gateway.records import read_arrivals, read_sent
 from e2e.gateway.report import table
 from e2e.gateway.scenario import SERVICE, STEPS, play
 from e2e.gateway.world import POD_RANGE, World
+
+FINISH_SECONDS = 5.0
 
 
 def main() -> int:
@@ -40,15 +42,20 @@ def main() -> int:
         assets, programs = ensure_assets(), ensure_programs()
         enter_namespace(POD_RANGE)
         with World.start(say=say, assets=assets, programs=programs, service=SERVICE, logs_to=arguments.logs) as world:
-            played = play(world, STEPS[: arguments.steps], say=say)
-            sent, arrivals = read_sent(world.sent), read_arrivals(world.arrivals)
-            verdicts = [judge(step, sent, arrivals) for step in played]
+            played: list[Played] = []
+            try:
+                played.extend(play(world, STEPS[: arguments.steps], say=say))
+            finally:
+                # The last requests may still be under way.
+                time.sleep(FINISH_SECONDS)
+                sent, arrivals = read_sent(world.sent), read_arrivals(world.arrivals)
+                verdicts = [judge(step, sent, arrivals) for step in played]
+                print(table(verdicts), flush=True)
     except KeyboardInterrupt:
         return 130
     except (ControlPlaneError, GatewayError, AssertionError) as error:
         print(f"e2e-gateway: {error}", file=sys.stderr)
         return 1
-    print(table(verdicts))
     return 1 if any(verdict.breaches for verdict in verdicts) else 0
 
 

@@ -88,7 +88,7 @@ class DataPath:
         for path, text in start.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        child = self._spawn("envoy", [str(self._programs.envoy), *start.arguments])
+        child = self._spawn("envoy", [str(self._programs.envoy), *start.arguments, "--disable-hot-restart"])
         processes.wait_ready(child, lambda: answers(_ENVOY_READY_URL), timeout_seconds=_START_SECONDS)
         return child
 

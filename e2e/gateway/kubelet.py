@@ -147,23 +147,33 @@ class Kubelet:
             {"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Ready", "ContainersReady")
         ]
         statuses = [{**each, "ready": True, "started": True} for each in manifest["status"]["containerStatuses"]]
-        answer = await self._client.patch(
+        await self._write(
+            "PATCH",
             f"/api/v1/namespaces/{name.namespace}/pods/{name.name}/status",
-            content=json.dumps({"status": {"conditions": conditions, "containerStatuses": statuses}}),
-            headers={"Content-Type": "application/strategic-merge-patch+json"},
+            {"status": {"conditions": conditions, "containerStatuses": statuses}},
+            content_type="application/strategic-merge-patch+json",
         )
-        if answer.status_code != httpx.codes.NOT_FOUND:
-            answer.raise_for_status()
 
     async def _remove(self, key: tuple[Key, str]) -> None:
         name, uid = key
         options = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
-        answer = await self._client.request(
-            "DELETE", f"/api/v1/namespaces/{name.namespace}/pods/{name.name}", content=json.dumps(options),
-            headers={"Content-Type": "application/json"},
-        )  # fmt: skip
-        if answer.status_code not in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):
-            answer.raise_for_status()
+        path = f"/api/v1/namespaces/{name.namespace}/pods/{name.name}"
+        await self._write("DELETE", path, options, content_type="application/json")
+
+    async def _write(self, method: str, path: str, body: dict[str, Any], *, content_type: str) -> None:
+        """Until the server has answered; a pod that is gone, or another's by now, is none of ours."""
+        while True:
+            try:
+                answer = await self._client.request(
+                    method, path, content=json.dumps(body), headers={"Content-Type": content_type}
+                )
+                if answer.status_code not in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):
+                    answer.raise_for_status()
+            except httpx.HTTPError as error:
+                print(f"engines: {method} {path}: {error!r}", file=sys.stderr, flush=True)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     async def _get(self, path: str, parameters: dict[str, str]) -> dict[str, Any]:
         answer = await self._client.get(path, params=parameters)

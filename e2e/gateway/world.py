@@ -84,6 +84,7 @@ class World:
         for name in ("namespace", "pools", "runtime-profile"):
             self.harness.apply(EXAMPLES / "quickstart" / f"{name}.yaml")
         self.harness.apply_object(_gateway())
+        self.harness.apply(EXAMPLES / "gateway" / "envoy-gateway.yaml")
         self.data_path.start_envoy(NAMESPACE, _GATEWAY)
         self.harness.say(f"Envoy is up: http://127.0.0.1:{_PORT}")
         self._start_engines()

@@ -106,9 +106,7 @@ def refusing(*allowed: int) -> namespace.Unshare:
 
 
 def test_a_refused_namespace_is_told_with_the_way_out() -> None:
-    with pytest.raises(
-        namespace.NamespaceRefused, match=r"network namespace .*not permitted.* Way out: .*root"
-    ):
+    with pytest.raises(namespace.NamespaceRefused, match=r"network namespace .*not permitted.* Way out: .*root"):
         namespace.enter_namespace("10.244.0.0/16", unshare=refusing())
 
 
