@@ -84,7 +84,13 @@ def test_requests_to_pods_that_are_not_ready_or_draining_are_counted_apart() -> 
     ]
     verdict = judge(step(), SENT, arrivals)
     assert (verdict.to_not_ready, verdict.to_draining, verdict.latest_draining_seconds) == (1, 2, 0.25)
-    assert len(verdict.breaches) == 2
+    assert verdict.breaches == ("1 requests reached pods that were not Ready",)
+
+
+@pytest.mark.parametrize(("seconds", "breaches"), [(1.99, 0), (2.01, 1)])
+def test_a_gateway_has_two_seconds_to_hear_of_a_deleted_pod(seconds: float, breaches: int) -> None:
+    late = arrival(0, state=PodState.DRAINING, state_seconds=seconds)
+    assert len(judge(step(), SENT, [late, *ARRIVALS[1:]]).breaches) == breaches
 
 
 def test_what_happens_outside_a_step_is_not_its_own() -> None:
