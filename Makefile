@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-vllm chaos controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-gateway e2e-vllm chaos controlplane crds lock image clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus
 
 e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged from the outside
 	$(BIN)/pytest --capture=no --durations=8 e2e
+
+e2e-gateway: $(STAMP) controlplane ## Real requests through a real Envoy Gateway and Envoy while everything changes (LOGS=FOLDER)
+	$(BIN)/python -m e2e.gateway $(if $(LOGS),--logs "$(LOGS)")
 
 e2e-vllm: $(STAMP) ## A real vLLM on this CPU: profile it, predict loads that it was not profiled with (5 GB; JSON=FILE)
 	$(BIN)/python -m e2e.vllm $(if $(JSON),--json $(JSON))

@@ -93,13 +93,13 @@ class Harness:
 
     def _set_up(self) -> None:
         self.plane.apply_gateway_api_crds()
-        self._create_nodes()
+        self.create_nodes()
         self.install_chart()
         self.start_fleet()
         self.start_prometheus()
         self.start_operator()
 
-    def _create_nodes(self) -> None:
+    def create_nodes(self) -> None:
         nodes = [kwok_node("system-0", gpus=0)]
         nodes += [
             kwok_node(f"{group.gpu.lower()}-{index}", gpus=group.gpus_per_node, labels={"medley.dev/gpu": group.gpu})
@@ -126,15 +126,16 @@ class Harness:
         port = self.fleet_url.rsplit(":", 1)[1]
         argv = [sys.executable, "-m", "e2e.fleet", "--kubeconfig", str(self.plane.kubeconfig), "--port", port]
         argv += [f"--truth={gpu}={factor}" for gpu, factor in TRUTH.items()]
-        child = self._spawn("fleet", argv, {})
+        child = self.spawn("fleet", argv, {})
         processes.wait_ready(child, lambda: self._answers(f"{self.fleet_url}/healthz"), timeout_seconds=30)
         self.say(f"fake vLLM fleet and load generator: {self.fleet_url}")
         return child
 
-    def start_prometheus(self) -> None:
+    def start_prometheus(self, *, at_pods: bool = False) -> None:
+        """`at_pods`: engines are scraped at the addresses of their pods, instead of at the fleet."""
         config = scrape_config(
             kubeconfig=self.plane.kubeconfig,
-            fleet_address=self.fleet_url,
+            fleet_address=None if at_pods else self.fleet_url,
             operator_address=self.operator_url,
             scrape_interval="1s",
         )
@@ -152,12 +153,13 @@ class Harness:
         argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1"]
         # Nothing is simulated in the background: it would move plans at a moment that no scenario can know.
         environment = {"KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
-        child = self._spawn("operator", argv, environment)
+        child = self.spawn("operator", argv, environment)
         processes.wait_ready(child, lambda: self._answers(f"{self.operator_url}/readyz"), timeout_seconds=60)
         self.say(f"operator ready as {OPERATOR_USER}: {self.operator_url}/metrics")
         return child
 
-    def _spawn(self, name: str, argv: list[str], environment: Mapping[str, str]) -> Child:
+    def spawn(self, name: str, argv: list[str], environment: Mapping[str, str]) -> Child:
+        """A further process of the run, which can import e2e."""
         child = processes.start(
             name, argv, logs=self.plane.logs_dir, environment={**os.environ, "PYTHONPATH": str(ROOT), **environment}
         )

@@ -92,6 +92,18 @@ def ensure_assets(*, progress: Callable[[str], None] = say, environment: Mapping
     )
 
 
+def ensure_component(
+    component: Component, *, progress: Callable[[str], None] = say, environment: Mapping[str, str] | None = None
+) -> Path:
+    """The folder of one component that is no part of the control plane, found or built. Raises `BuildError`."""
+    env = os.environ if environment is None else environment
+    folder = cache_root(env) / "controlplane" / component.cache_key()
+    if not folder.is_dir():
+        go = require_go(env, component)
+        _ensure_component(component, target=folder, go=go, environment=env, progress=progress)
+    return folder
+
+
 def _ensure_component(
     component: Component, *, target: Path, go: str, environment: Mapping[str, str], progress: Callable[[str], None]
 ) -> None:

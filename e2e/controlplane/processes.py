@@ -129,9 +129,25 @@ class Child:
         self.process.wait()
 
 
-def start(name: str, argv: Sequence[str], *, logs: Path, environment: Mapping[str, str] | None = None) -> Child:
-    """Starts `argv` with stdout and stderr in `<logs>/<name>.log`."""
+def start(
+    name: str,
+    argv: Sequence[str],
+    *,
+    logs: Path,
+    environment: Mapping[str, str] | None = None,
+    root: Path | None = None,
+) -> Child:
+    """Starts `argv` with stdout and stderr in `<logs>/<name>.log`. `root`: the folder that it has for its file system,
+    by chroot(2)."""
     log = logs / f"{name}.log"
+    prepare = die_with_parent()
+
+    def prepare_within() -> None:
+        prepare()
+        if root is not None:
+            os.chroot(root)
+            os.chdir("/")
+
     with log.open("ab") as output:
         process = subprocess.Popen(
             list(argv),
@@ -139,7 +155,7 @@ def start(name: str, argv: Sequence[str], *, logs: Path, environment: Mapping[st
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if environment is None else dict(environment),
-            preexec_fn=die_with_parent(),
+            preexec_fn=prepare_within,
         )
     return Child(name, process, log)
 

@@ -130,3 +130,14 @@ COMPONENTS: tuple[Component, ...] = (
         files=(("config/crd/bases/inference.networking.k8s.io_inferencepools.yaml", "pool-crds/inferencepools.yaml"),),
     ),
 )
+
+ENVOY_GATEWAY = Component(
+    name="envoy-gateway",
+    module="github.com/envoyproxy/gateway",
+    binaries=(("envoy-gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway"),),
+    files=(
+        ("charts/gateway-crds-helm/templates/generated", "crds"),
+        ("charts/gateway-crds-helm/templates/experimental-gatewayapi-crds.yaml", "gateway-api.yaml"),
+    ),
+)
+"""No part of the control plane: what answers the routes of `e2e.gateway`, which builds it itself."""

@@ -19,6 +19,12 @@ CACHE_PATH = "/cache"
 WEIGHTS_PATH = f"{CACHE_PATH}/huggingface"
 """Downloaded weights, in the layout of the Hugging Face hub: a folder for each model, locked while it is written."""
 
+KEEP_ALIVE_SECONDS = 3900
+"""How long an engine keeps an idle connection open: longer than gateways do, which must be the ones to close it. One
+that the engine closes may be taken for a request at that moment, and the request is lost with 503 (seen with Envoy
+1.40, which keeps idle connections for an hour). vLLM's own 5 s come from uvicorn; it reads the variable since June 2025
+(its pull request 18472)."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineStart:
@@ -99,6 +105,7 @@ _VLLM = EngineProgram(
         ("USER", "vllm"),
         ("HF_HOME", WEIGHTS_PATH),
         ("VLLM_CACHE_ROOT", f"{CACHE_PATH}/vllm"),
+        ("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", str(KEEP_ALIVE_SECONDS)),
     ),
     # They would move the engine's endpoint, its files or its GPUs, or hold what a Secret holds.
     reserved_environment=frozenset(

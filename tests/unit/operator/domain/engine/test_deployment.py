@@ -86,6 +86,12 @@ def test_start_up_and_drain_budgets() -> None:
     assert pod(made)["terminationGracePeriodSeconds"] == 20 + 180 + 15
 
 
+def test_the_engine_is_not_the_first_to_close_an_idle_connection_of_a_gateway() -> None:
+    hour_of_envoy = 3600
+    variables = {each["name"]: each["value"] for each in container(deployment())["env"]}
+    assert float(variables["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"]) > hour_of_envoy
+
+
 def test_no_pre_stop_where_none_is_wanted() -> None:
     assert "lifecycle" not in container(deployment(service=make.service(spec={"drain": {"preStop": "0s"}})))
 
