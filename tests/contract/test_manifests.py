@@ -1,6 +1,4 @@
-"""Every Deployment of the golden files, on a real API server under Pod Security `restricted`; and each way in which a
-tenant might reach for more than its LLMService gives, refused by that server or without effect.
-"""
+"""Every Deployment of the golden files, on a real API server under Pod Security `restricted`."""
 
 from __future__ import annotations
 
@@ -12,11 +10,8 @@ from typing import Any
 import pytest
 
 from e2e.controlplane import kwok_node
-from medley_operator.api.v1alpha1 import API_VERSION
-from medley_operator.domain.checks.service import CHECKS
 from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
 from medley_operator.domain.values.snapshot import Manifest
-from medley_planner.refusal import Refusal, first_refusal
 from tests.contract.apiserver import Api
 from tests.golden.deployment_cases import CASES, rendered
 from tests.unit.operator import factories as make
@@ -82,109 +77,6 @@ def test_a_disruption_budget_is_accepted(namespaces: Api) -> None:
     )
     assert status == 201, answer
     assert answer["spec"] == budget["spec"]
-
-
-def asked(api: Api, spec: dict[str, Any]) -> tuple[int, str]:
-    """(HTTP status, message) of an LLMService with that beside what is needed."""
-    whole = {"model": {"uri": make.LLAMA}, **spec}
-    manifest = {"apiVersion": API_VERSION, "kind": "LLMService", "metadata": {"name": "tenant"}, "spec": whole}
-    path = f"/apis/{API_VERSION}/namespaces/{RESTRICTED}/llmservices?dryRun=All&fieldValidation=Strict"
-    status, answer = api.request("POST", path, manifest)
-    return status, str(answer.get("message", ""))
-
-
-ID = make.LLAMA.removeprefix("hf://")
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        *("file:///etc/shadow", "/etc/shadow", "hostPath://etc", "hostpath:///var/lib/kubelet", "hf://../../etc"),
-        *("pvc://models/../../../var/lib/kubelet", "pvc://models//etc", "pvc://models/./../etc", "pvc://../etc"),
-        *("oci://../../etc", "s3://bucket/../../etc", "pvc://models/$(HOME)"),
-    ],
-)
-def test_a_tenant_reaches_no_host_path_by_its_model(namespaces: Api, uri: str) -> None:
-    status, message = asked(namespaces, {"model": {"uri": uri, "id": ID}})
-    assert status == 422
-    assert "spec.model.uri" in message
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"cache": {"hostPath": {"path": "/"}}},
-        {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
-        {"podTemplate": {"spec": {"hostPID": True}}},
-        {"runtime": {"hostNetwork": True}},
-        {"securityContext": {"privileged": True}},
-        {"runtime": {"securityContext": {"runAsUser": 0}}},
-        {"serviceAccountName": "admin"},
-        {"runtime": {"serviceAccountName": "admin"}},
-        {"runtime": {"image": "evil/miner:1"}},
-        {"image": "evil/miner:1"},
-        {"model": {"uri": make.LLAMA, "tokenSecretRef": {"name": "hf", "namespace": "kube-system"}}},
-        {"model": {"uri": "pvc://models", "id": ID, "namespace": "kube-system"}},
-        {"model": {"uri": "s3://bucket/a", "id": ID, "credentialsSecretRef": {"name": "a", "namespace": "b"}}},
-        {"routing": {"gatewayRef": {"name": "gw", "namespace": "kube-system"}}},
-        {"env": [{"name": "LD_PRELOAD", "value": "/model/evil.so"}]},
-    ],
-    ids=lambda spec: json.dumps(spec)[:60],
-)
-def test_a_tenant_has_no_field_for_more(namespaces: Api, spec: dict[str, Any]) -> None:
-    """A host path, a privileged pod, a foreign ServiceAccount, another image or another namespace."""
-    status, message = asked(namespaces, spec)
-    assert status == 400, message
-    assert "unknown field" in message
-
-
-@pytest.mark.parametrize("uri", ["pvc://kube-system/models/llama", "pvc://kube-system.models"])
-def test_a_claim_that_looks_like_another_namespace_is_a_name_in_ones_own(namespaces: Api, uri: str) -> None:
-    status, message = asked(namespaces, {"model": {"uri": uri, "id": ID}})
-    assert status == 201, message
-    deployment = rendered("pvc-default-plain", namespace=RESTRICTED)
-    assert deployment["metadata"]["namespace"] == RESTRICTED
-    claims = [each for each in deployment["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in each]
-    assert [set(each["persistentVolumeClaim"]) for each in claims] == [{"claimName", "readOnly"}]
-
-
-@pytest.mark.parametrize(
-    "argument",
-    ["--trust-remote-code", "--port=9", "--model=/etc", "--enable-prefix-caching --port=9", "--middleware=os.system"],
-)
-def test_a_tenant_sets_no_argument_that_the_profile_does_not_list(namespaces: Api, argument: str) -> None:
-    """The server refuses what is not one flag; the operator what the profile does not allow."""
-    status, message = asked(namespaces, {"runtime": {"args": [argument]}})
-    if status == 422:
-        assert "spec.runtime.args" in message
-        return
-    assert status == 201, message
-    snapshot = make.snapshot(make.service(spec={"runtime": {"args": [argument]}}))
-    refusal = first_refusal(CHECKS, make.service_input(snapshot.services[0], snapshot))
-    assert isinstance(refusal, Refusal)
-    assert refusal.reason == "ArgumentNotAllowed"
-
-
-def changed_pod(**fields: Any) -> Manifest:
-    deployment = rendered("hf-default-plain", namespace=RESTRICTED)
-    deployment["spec"]["template"]["spec"] |= fields
-    return deployment
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"hostNetwork": True},
-        {"hostPID": True},
-        {"securityContext": {"runAsUser": 0}},
-        {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
-    ],
-    ids=lambda fields: json.dumps(fields)[:40],
-)
-def test_pod_security_would_see_a_pod_that_has_more(namespaces: Api, fields: dict[str, Any]) -> None:
-    """The level that the golden pods pass is the one that refuses these."""
-    status, message = tried_pod(namespaces, changed_pod(**fields), RESTRICTED)
-    assert status in (403, 422), message
 
 
 def evicted(api: Api, pod: str) -> int:

@@ -225,3 +225,9 @@ def test_dashboard_panels_do_not_overlap(path: Path) -> None:
         assert not cells & taken, panel["title"]
         assert g["x"] + g["w"] <= 24
         taken |= cells
+
+
+def test_the_notes_name_every_kind_that_stays() -> None:
+    notes = (CHART / "templates" / "NOTES.txt").read_text()
+    command = notes[notes.index("kubectl delete crd") :]
+    assert set(re.findall(r"\b(\w+)\.medley\.dev", command)) == {resource.plural for resource in resources.OWN}

@@ -26,4 +26,6 @@ def test_top_level_is_fixed() -> None:
     assert top <= {
         ".ci", ".gitignore", "LICENSE", "Makefile", "README.md", "crds", "docs", "e2e", "examples", "helm", "operator",
         "planner", "pyproject.toml", "requirements.lock", "tests",
+        # The image: docker looks for these at the root.
+        ".dockerignore", "Dockerfile", "requirements-build.lock", "requirements-runtime.lock",
     }  # fmt: skip

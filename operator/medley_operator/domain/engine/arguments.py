@@ -72,9 +72,14 @@ def engine_args(service: LLMService, profile: RuntimeProfile, variant_flags: Ite
 
 
 def _user_args(profile_args: Sequence[str], service_args: Sequence[str]) -> list[str]:
-    """The service's argument replaces the profile's of the same flag."""
+    """The service's argument replaces the profile's of the same flag.
+
+    Kubernetes puts variables of the container in place of $(NAME): the platform may use that in its profile, and a
+    tenant must not read the platform's variables by it.
+    """
     replaced = {flag_of(argument) for argument in service_args}
-    return [argument for argument in profile_args if flag_of(argument) not in replaced] + list(service_args)
+    literal = [argument.replace("$", "$$") for argument in service_args]
+    return [argument for argument in profile_args if flag_of(argument) not in replaced] + literal
 
 
 def version_of(version: str) -> tuple[int, int]:

@@ -244,6 +244,16 @@ FAULTS: dict[str, Fault] = {
         "grant the operator's ServiceAccount list and watch on nodes",
         status="Unknown",
     ),
+    "only some namespaces are watched": pool(
+        looks(watched=("demo", "lab")),
+        *("OnlyWatchedNamespaces", "demo, lab", "count as free", "give Medley nodes of its own"),
+        type_="PodsSeen",
+    ),
+    "one node has no device plugin": pool(
+        lambda earlier: with_nodes(moved(earlier), ["l4-2"], allocatable={}),
+        *("Accepted", "L4: 8 GPUs", "not every node has nvidia.com/gpu", "check the device plugin on l4-2"),
+        status="True",
+    ),
     # nodes under pods that run
     "a node is not Ready": Fault(
         serving,
