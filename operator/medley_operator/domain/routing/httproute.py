@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.cluster.children import Children, of_kind
+from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.routing.backends import backend_weights
 from medley_operator.domain.routing.gateway import (
     GATEWAY_GROUP,
@@ -129,7 +130,7 @@ def _backends_are_there(apply: Apply, own: Children) -> bool:
 
 
 def _no_route_sends_there(delete: Delete, own: Children) -> bool:
-    """A Deployment goes after the route has left the Service of its name."""
+    """A workload goes after the route has left the Service of its name."""
     backend = labels.CORE_SERVICE, delete.key.name
     return all(backends_of(route).get(backend, 0) == 0 for route in of_kind(own, labels.HTTP_ROUTE).values())
 
@@ -142,7 +143,7 @@ def no_route_names_it(delete: Delete, own: Children) -> bool:
 
 _APPLY_CONDITIONS: Mapping[str, ApplyCondition] = {labels.HTTP_ROUTE: _backends_are_there}
 _DELETE_CONDITIONS: Mapping[str, DeleteCondition] = {
-    labels.DEPLOYMENT: _no_route_sends_there,
+    **dict.fromkeys(WORKLOADS, _no_route_sends_there),
     labels.CORE_SERVICE: no_route_names_it,
 }
 
