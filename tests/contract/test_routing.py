@@ -183,3 +183,36 @@ def test_a_deleted_service_leaves_nothing(admin: Api, operator: OperatorProcess)
     for path in (f"{POOLS}/{NAME}", CONFIG, f"{GATEWAY}/httproutes/{NAME}"):
         wait_for(f"{path} is gone", lambda path=path: admin.request("GET", path)[0] == 404)  # type: ignore[misc]
     assert yaml.safe_load((EXAMPLES / "inference-pool" / "service.yaml").read_text())["metadata"]["name"] == NAME
+
+
+def test_a_gateway_of_the_platform_needs_its_policy_and_its_listeners(admin: Api, operator: OperatorProcess) -> None:
+    """Both say no first, and each says why; the pods come all the same once the policy allows the Gateway."""
+    admin.kubectl("create", "namespace", "platform")
+    edge = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+            "metadata": {"name": "edge", "namespace": "platform"}}  # fmt: skip
+    listener: Json = {"name": "http", "protocol": "HTTP", "port": 80}
+    spec: Json = {"gatewayClassName": "demo", "listeners": [listener]}
+    admin.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps({**edge, "spec": spec}))
+    shown = admin.request("GET", "/apis/gateway.networking.k8s.io/v1/namespaces/platform/gateways/edge")[1]
+    assert shown["spec"]["listeners"][0]["allowedRoutes"]["namespaces"] == {"from": "Same"}
+    service = yaml.safe_load((EXAMPLES / "inference-pool" / "service.yaml").read_text())
+    there = {"name": "edge", "namespace": "platform"}
+    service["spec"]["routing"] = {"gatewayRef": there}
+    admin.kubectl("apply", "-f", "-", stdin=json.dumps(service))
+    wait_for("the policy", lambda: condition(admin, "PlanReady").get("reason") == "PolicyDenied")
+    assert "no MedleyPolicy" in condition(admin, "PlanReady")["message"]
+    limits = {"gateways": [there]}
+    policy = {"apiVersion": "medley.dev/v1alpha1", "kind": "MedleyPolicy", "metadata": {"name": "edge"}}
+    admin.kubectl("apply", "-f", "-", stdin=json.dumps({**policy, "spec": {"limits": limits}}))
+    route = f"{GATEWAY}/httproutes/{NAME}"
+    wait_for("a route", lambda: admin.request("GET", route)[0] == 200)
+    (parent,) = admin.request("GET", route)[1]["spec"]["parentRefs"]
+    assert (parent["namespace"], parent["name"]) == ("platform", "edge")
+    report(admin, route, there, Accepted=("False", "NotAllowedByListeners"))
+    wait_for("the listener", lambda: "allowedRoutes" in condition(admin, "RoutingReady").get("message", ""))
+    assert condition(admin, "RoutingReady")["reason"] == "RouteNotAccepted"
+    listener["allowedRoutes"] = {"namespaces": {"from": "All"}}
+    admin.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps({**edge, "spec": spec}))
+    report(admin, route, there, **GOOD)
+    wait_for("it is routed", lambda: condition(admin, "RoutingReady").get("reason") == "Routed")
+    admin.kubectl("delete", "llms", NAME, "-n", NAMESPACE)

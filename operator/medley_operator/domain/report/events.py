@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
+from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.report.service_conditions import PLAN_READY, SERVICE_CONDITIONS
 from medley_operator.domain.report.target import cause, is_new_target
 from medley_operator.domain.rollout.decision import ServiceDecision
@@ -133,16 +134,16 @@ def _estimated_again(outcome: ServiceDecision) -> list[_Note]:
 def _scaled(outcome: ServiceDecision) -> list[_Note]:
     notes: list[_Note] = []
     for apply in outcome.writes.applies:
-        if apply.manifest["kind"] != labels.DEPLOYMENT:
+        if apply.manifest["kind"] not in WORKLOADS:
             continue
         variant = labels.label(apply.manifest, labels.VARIANT)
         running = outcome.running.get(variant)
         before, after = running.replicas if running is not None else 0, int(apply.manifest["spec"]["replicas"])
-        name = apply.manifest["metadata"]["name"]
+        kind, name = apply.manifest["kind"], apply.manifest["metadata"]["name"]
         if after > before:
-            notes.append((EventType.NORMAL, "ScaledUp", f"Deployment {name} {before}→{after} replicas"))
+            notes.append((EventType.NORMAL, "ScaledUp", f"{kind} {name} {before}→{after} replicas"))
         elif after < before:
-            notes.append((EventType.NORMAL, "ScaledDown", f"Deployment {name} {before}→{after} replicas"))
+            notes.append((EventType.NORMAL, "ScaledDown", f"{kind} {name} {before}→{after} replicas"))
     return notes
 
 
@@ -154,7 +155,7 @@ def _removed(outcome: ServiceDecision) -> list[_Note]:
             f"{delete.key} was deleted, because the plan has no replicas of this variant",
         )
         for delete in outcome.writes.deletes
-        if delete.key.kind == labels.DEPLOYMENT
+        if delete.key.kind in WORKLOADS
     ]
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from medley_operator.domain.cluster.start_failures import runnable
 from medley_operator.domain.engine.arguments import served_model_name
+from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.report.others import changes_by_others, conflict_message, paused_message
 from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.routing.routers import router_of
-from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, find
 from medley_operator.domain.values.snapshot import MetricsReason
 from medley_planner.refusal import Refusal
@@ -98,7 +98,7 @@ def _capacity(outcome: ServiceDecision) -> Draft:
 
 
 def _workloads(outcome: ServiceDecision) -> Draft:
-    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind == labels.DEPLOYMENT]
+    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind in WORKLOADS]
     if conflicts:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     if not outcome.rows:
@@ -147,7 +147,7 @@ def _workloads(outcome: ServiceDecision) -> Draft:
 def _routing(outcome: ServiceDecision) -> Draft:
     service = outcome.candidate.service
     router = router_of(service)
-    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind != labels.DEPLOYMENT]
+    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind not in WORKLOADS]
     if conflicts:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     problem = router.problem(outcome.routed, planned=bool(outcome.rows))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from medley_operator.domain.cluster.children import Children
+from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.rollout.writes import ChildWrites
 from medley_operator.domain.routing.router import ApplyCondition, DeleteCondition
 from medley_operator.domain.routing.routers import ROUTERS
@@ -21,14 +22,14 @@ from medley_operator.domain.values.snapshot import FieldKey, ObjectKey, TakenBac
 
 
 def _service_is_there(apply: Apply, own: Children) -> bool:
-    """Pods that become Ready must find their Service: a Deployment is made after it."""
+    """Pods that become Ready must find their Service: a workload is made after it."""
     key = labels.key_of(apply.manifest)
     return key in own or ObjectKey(labels.CORE_SERVICE, key.namespace, key.name) in own
 
 
-def _its_deployment_is_gone(delete: Delete, own: Children) -> bool:
-    """The Service of a Deployment that is there stays."""
-    return ObjectKey(labels.DEPLOYMENT, delete.key.namespace, delete.key.name) not in own
+def _its_workload_is_gone(delete: Delete, own: Children) -> bool:
+    """The Service of a workload that is there stays."""
+    return not any(ObjectKey(kind, delete.key.namespace, delete.key.name) in own for kind in WORKLOADS)
 
 
 def permitted(
@@ -50,7 +51,7 @@ def permitted(
 
 def _of_apply(apply: Apply) -> Iterator[ApplyCondition]:
     kind = apply.manifest["kind"]
-    if kind == labels.DEPLOYMENT:
+    if kind in WORKLOADS:
         yield _service_is_there
     yield from (router.apply_conditions[kind] for router in ROUTERS.values() if kind in router.apply_conditions)
 
@@ -58,5 +59,5 @@ def _of_apply(apply: Apply) -> Iterator[ApplyCondition]:
 def _of_delete(delete: Delete) -> Iterator[DeleteCondition]:
     kind = delete.key.kind
     if kind == labels.CORE_SERVICE:
-        yield _its_deployment_is_gone
+        yield _its_workload_is_gone
     yield from (router.delete_conditions[kind] for router in ROUTERS.values() if kind in router.delete_conditions)

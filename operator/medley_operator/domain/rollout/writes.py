@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.domain.cluster.children import RunningVariant, of_kind
+from medley_operator.domain.cluster.children import RunningVariant, of_kind, workloads_in
 from medley_operator.domain.cluster.owner import adopted
-from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
+from medley_operator.domain.engine.deployment import DeploymentInput
 from medley_operator.domain.engine.template import kept_template
+from medley_operator.domain.engine.workloads import WORKLOADS, rendered
 from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
 from medley_operator.domain.rollout.drift import Drift, DriftReport, Repair, repair
 from medley_operator.domain.rollout.template_rolls import Canaries, rolled
@@ -185,7 +186,7 @@ def _desired(candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: froz
             surge=targets.surge.get(name, True),
             replica=variant.replica,
         )
-        manifests.append(render_deployment(given))
+        manifests.append(rendered(given))
     return tuple(manifests)
 
 
@@ -199,7 +200,9 @@ def _outgoing(
 ) -> tuple[Manifest, ...]:
     """Deployments that no variant has any more, where fewer of their replicas are to stay."""
     return tuple(
-        rescaled(own[ObjectKey(labels.DEPLOYMENT, candidate.key.namespace, variant.object_name)], replicas)
+        WORKLOADS[variant.kind].rescaled(
+            own[ObjectKey(variant.kind, candidate.key.namespace, variant.object_name)], replicas
+        )
         for name, variant in running.items()
         if candidate.variant(name) is None
         and name not in gone
@@ -237,7 +240,7 @@ def _deletes(
     leaving: list[tuple[ObjectKey, Manifest]] = []
     others = kinds_of_others(router_of(candidate.service))
     leaving += [item for item in own.items() if item[0].kind in others]
-    leaving += [item for item in of_kind(own, labels.DEPLOYMENT).items() if item[0].name in leaving_names]
+    leaving += [item for item in workloads_in(own).items() if item[0].name in leaving_names]
     leaving += [
         (key, manifest)
         for key, manifest in of_kind(own, labels.CORE_SERVICE).items()

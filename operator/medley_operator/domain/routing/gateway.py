@@ -15,6 +15,8 @@ from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.refusal import Refusal
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
+NOT_ALLOWED = "NotAllowedByListeners"
+"""The Gateway API's reason for a route that no listener admits, by its namespace or its kind."""
 
 
 def gateway_of(service: LLMService) -> tuple[str, str] | None:
@@ -114,6 +116,17 @@ def route_problem(given: RoutedService, *, planned: bool) -> Refusal | None:
     return Refusal("RouteNotAccepted", message)
 
 
+def _way_out(reason: str, route: Manifest | None, gateway: tuple[str, str]) -> str:
+    """A listener admits routes of the Gateway's own namespace alone, unless it says otherwise."""
+    namespace = str((route or {}).get("metadata", {}).get("namespace", ""))
+    if reason == NOT_ALLOWED and namespace != gateway[0]:
+        return (
+            f"let a listener of the Gateway admit routes of namespace {namespace} "
+            "(spec.listeners[].allowedRoutes.namespaces), or name another Gateway"
+        )
+    return "change the Gateway's listeners or name another Gateway"
+
+
 def _not_accepted(route: Manifest | None, *, gateway: tuple[str, str]) -> str | None:
     """Why the gateway does not carry the route, or None where it accepted it."""
     mine = reports_of(route, gateway)
@@ -125,7 +138,7 @@ def _not_accepted(route: Manifest | None, *, gateway: tuple[str, str]) -> str | 
             condition = conditions.get(type_)
             if condition is not None and condition.get("status") == "False":
                 reason, message = condition.get("reason", ""), condition.get("message", "")
-                return f"{type_} is False ({reason}: {message}); change the Gateway's listeners or name another Gateway"
+                return f"{type_} is False ({reason}: {message}); {_way_out(str(reason), route, gateway)}"
         if (conditions.get("Accepted") or {}).get("status") != "True":
             return "not accepted yet; check that a gateway controller runs for the Gateway's class"
     return None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.cluster.children import Children, of_kind
+from medley_operator.domain.engine.workloads import WORKLOADS
+from medley_operator.domain.routing.backends import backend_weights
 from medley_operator.domain.routing.gateway import (
     GATEWAY_GROUP,
     gateway_of,
@@ -24,9 +26,6 @@ from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.refusal import Refusal
 
-MOST_BACKENDS = 16
-"""The Gateway API's limit for one rule. Old layouts that drain beside the variants may be more: the smallest wait."""
-
 
 def route_path(service: LLMService) -> str:
     return f"/{service.metadata.namespace}/{service.metadata.name}"
@@ -35,7 +34,8 @@ def route_path(service: LLMService) -> str:
 def render_http_route(service: LLMService, *, gateway: tuple[str, str], weights: Mapping[str, int]) -> Manifest:
     """`gateway` by namespace and name, `weights` by the name of a Service. Without any Service behind it the route
     answers with an error."""
-    return render_route(service, gateway=gateway, backends=_backends(weights))
+    backends = [_backend(name, weight=weights[name]) for name in sorted(weights)]
+    return render_route(service, gateway=gateway, backends=backends)
 
 
 def render_route(service: LLMService, *, gateway: tuple[str, str], backends: list[Manifest]) -> Manifest:
@@ -67,11 +67,6 @@ def render_route(service: LLMService, *, gateway: tuple[str, str], backends: lis
             ],
         },
     }
-
-
-def _backends(weights: Mapping[str, int]) -> list[Manifest]:
-    kept = sorted(weights, key=lambda name: (-weights[name], name))[:MOST_BACKENDS]
-    return [_backend(name, weight=weights[name]) for name in sorted(kept)]
 
 
 def _backend(name: str, *, weight: int) -> Manifest:
@@ -135,7 +130,7 @@ def _backends_are_there(apply: Apply, own: Children) -> bool:
 
 
 def _no_route_sends_there(delete: Delete, own: Children) -> bool:
-    """A Deployment goes after the route has left the Service of its name."""
+    """A workload goes after the route has left the Service of its name."""
     backend = labels.CORE_SERVICE, delete.key.name
     return all(backends_of(route).get(backend, 0) == 0 for route in of_kind(own, labels.HTTP_ROUTE).values())
 
@@ -148,7 +143,7 @@ def no_route_names_it(delete: Delete, own: Children) -> bool:
 
 _APPLY_CONDITIONS: Mapping[str, ApplyCondition] = {labels.HTTP_ROUTE: _backends_are_there}
 _DELETE_CONDITIONS: Mapping[str, DeleteCondition] = {
-    labels.DEPLOYMENT: _no_route_sends_there,
+    **dict.fromkeys(WORKLOADS, _no_route_sends_there),
     labels.CORE_SERVICE: no_route_names_it,
 }
 
@@ -180,7 +175,7 @@ class HttpRouteRouter:
         gateway = gateway_of(given.service)
         if given.gateways is None or weights is None or gateway is None:
             return ()
-        backends = {name: weight for name, weight in _by_service(given, weights).items() if name in usable}
+        backends = _by_service(given, weights, usable)
         if not backends and given.candidate.key.name in usable:
             backends = {given.candidate.key.name: 1}
         return (render_http_route(given.service, gateway=gateway, weights=backends),)
@@ -200,7 +195,12 @@ class HttpRouteRouter:
         return route_problem(given, planned=planned)
 
 
-def _by_service(given: RoutedService, weights: Mapping[str, int]) -> dict[str, int]:
-    """Weights by the name of the variants' Services."""
-    names = service_names(given.candidate, given.running)
-    return {names[variant]: weight for variant, weight in weights.items() if variant in names}
+def _by_service(
+    given: RoutedService, weights: Mapping[str, int], usable: Collection[str] | None = None
+) -> dict[str, int]:
+    """Weights by the name of a Service. `usable`: those that may be named; None: all."""
+    names, common = service_names(given.candidate, given.running), given.candidate.key.name
+    if usable is not None:
+        names = {variant: name for variant, name in names.items() if name in usable}
+        common = common if common in usable else ""
+    return backend_weights(weights, names=names, ready=given.ready, common=common)
