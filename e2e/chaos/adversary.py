@@ -103,7 +103,8 @@ Move = Callable[[Hand], None]
 
 
 def _scale(hand: Hand) -> None:
-    hand.patch_one(DEPLOYMENTS, {"spec": {"replicas": hand.chance.choice((0, 1, 3, 20))}})
+    path = f"{hand.path(DEPLOYMENTS)}/{hand.one(DEPLOYMENTS)['metadata']['name']}{hand.chance.choice(('', '/scale'))}"
+    hand.ask("PATCH", path, {"spec": {"replicas": hand.chance.choice((0, 1, 3, 20))}})
 
 
 def _label(hand: Hand) -> None:

@@ -38,7 +38,7 @@ def plain(manifest: Manifest) -> Manifest:
     set_by = [
         {name: value for name, value in entry.items() if name != "time"}
         for entry in manifest["metadata"].get("managedFields") or []
-        if not entry.get("subresource")
+        if entry.get("subresource") != "status"
     ]
     return manifest | {"metadata": {**metadata, **({"managedFields": set_by} if set_by else {})}}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.engine.startup_protection import PROTECTION
-from medley_operator.domain.rollout.diff import differences
+from medley_operator.domain.rollout.diff import differences, is_set_by_others
 from medley_operator.domain.values.labels import child_labels
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodTrouble, PodView, Taint
@@ -248,6 +248,19 @@ def test_what_we_set_before_and_not_now_is_seen_of_a_child_in_memory() -> None:
     managed = [{"manager": "medley", "operation": "Apply", "fieldsV1": fields}]
     held = {"metadata": {"name": "a", "managedFields": managed}, "spec": {"replicas": 1, "minReadySeconds": 9}}
     assert [each.path for each in differences({"spec": {"replicas": 1}}, plain(held))] == ["spec.minReadySeconds"]
+
+
+def test_who_scaled_a_child_by_its_subresource_is_seen() -> None:
+    """`kubectl scale` was not named, and a paused Deployment kept the replicas that it gave."""
+    scale = {
+        "manager": "kubectl",
+        "operation": "Update",
+        "subresource": "scale",
+        "fieldsV1": {"f:spec": {"f:replicas": {}}},
+    }
+    held = plain({"metadata": {"name": "a", "managedFields": [scale]}, "spec": {"replicas": 9}})
+    assert [each.manager for each in differences({"spec": {"replicas": 1}}, held)] == ["kubectl"]
+    assert is_set_by_others(held, ("f:spec", "f:replicas"))
 
 
 def running_pod(number: int) -> str:
