@@ -100,7 +100,9 @@ async def test_a_cluster_without_the_gateway_api_is_told_apart_from_one_without_
 async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None:
     client = FakeKubeClient()
     client.missing.add(LLM_SERVICES)
-    with pytest.raises(NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply -f crds/") as caught:
+    with pytest.raises(
+        NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply --server-side -f crds/"
+    ) as caught:
         await look(client)
     assert caught.value.reason == "CrdsNotInstalled"
 
