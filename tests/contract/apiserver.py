@@ -22,6 +22,7 @@ class Api:
         config = yaml.safe_load(plane.kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self.plane = plane
         self.kubectl = plane.kubectl
         self.helm = plane.helm
         self._client = httpx.Client(

@@ -409,6 +409,21 @@ def may(api: Api, user: str, verb: str, resource: str, *, namespace: str, name: 
     return bool(answer["status"]["allowed"])
 
 
+def test_no_secret_is_readable(release: Api) -> None:
+    """Not even of its own namespace: what it needs is mounted into its pod."""
+    release.kubectl("create", "secret", "generic", "hf-token", "-n", NAMESPACE, "--from-literal=token=s3cret")
+    account = release.plane.service_account_kubeconfig(NAMESPACE, RELEASE)
+    for namespace in (NAMESPACE, "default", "kube-system"):
+        for verb in ("get", "list", "watch"):
+            assert not may(release, ACCOUNT, verb, "secrets", namespace=namespace)
+            assert not may(release, ACCOUNT, verb, "secrets", namespace=namespace, name="hf-token")
+    for asked in (("get", "secret", "hf-token"), ("get", "secrets"), ("describe", "secret", "hf-token")):
+        with pytest.raises(CommandFailed, match=r"[Ff]orbidden"):
+            release.kubectl(*asked, "-n", NAMESPACE, kubeconfig=account)
+    with pytest.raises(CommandFailed, match=r"[Ff]orbidden"):
+        release.kubectl("create", "token", RELEASE, "-n", NAMESPACE, kubeconfig=account)
+
+
 def test_its_lease_is_one_of_its_own_namespace(release: Api) -> None:
     leases = "leases.coordination.k8s.io"
     granted = {

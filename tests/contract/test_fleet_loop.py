@@ -17,7 +17,7 @@ import pytest
 from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
 from tests.contract.apiserver import Api
-from tests.contract.objects import gpu_pool, llm_service, profile
+from tests.contract.objects import gpu_pool, llm_service, profile, services_of
 from tests.contract.operator_process import OperatorProcess, chart_account, denied, running_operator, wait_for
 
 pytestmark = pytest.mark.contract
@@ -59,7 +59,7 @@ def test_missing_crds_are_told_and_waited_for(
         status, text = operator.get("/readyz")
         assert status == 503
         assert "CRDs of medley.dev are not installed" in text
-        assert "kubectl apply -f crds/" in text
+        assert "kubectl apply --server-side -f crds/" in text
         assert operator.get("/healthz")[0] == 200
         apply_crds(admin)
         operator.wait_ready()
@@ -216,3 +216,31 @@ def test_the_gateway_api_is_watched_once_it_is_installed(
     messages = [line["message"] for line in operator.lines() if line.get("kind") == watched]
     assert messages == ["a kind is not followed", "a kind is followed again"]
     assert denied(audit(began)) == []
+
+
+def test_a_dry_run_writes_nothing_and_logs_what_it_would(
+    admin: Api, account: tuple[str, Path], audit: Callable[[float], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    admin.kubectl("create", "namespace", "dry")
+    for path, body in (("gpupools", gpu_pool("l4", "L4", "0.805")), ("runtimeprofiles", profile())):
+        status, answer = admin.request("POST", f"/apis/medley.dev/v1alpha1/{path}", body)
+        assert status in (201, 409), answer
+    status, answer = admin.request("POST", services_of("dry"), llm_service("4", namespace="dry"))
+    assert status == 201, answer
+    began = time.time()
+    with running_operator(account[1], tmp_path, "--dry-run", "on", "--resync-seconds", "2") as operator:
+        operator.wait_ready()
+
+        def withheld(kind: str) -> list[dict[str, Any]]:
+            lines = [line for line in operator.lines() if line["message"] == "withheld"]
+            return [line for line in lines if line["object"].startswith(f"{kind} ")]
+
+        wait_for("a Deployment that is not written", lambda: bool(withheld("Deployment")))
+        wait_for("a status that is not written", lambda: bool(withheld("LLMService")))
+        time.sleep(STEADY_SECONDS)
+        assert all(line["detail"].startswith("replicas ") for line in withheld("Deployment"))
+        assert [line for line in operator.lines() if line["level"] in ("warning", "error", "critical")] == []
+        assert 'medley_withheld_writes_total{kind="Deployment"}' in operator.get("/metrics")[1]
+    assert writes(audit(began)) == []
+    assert denied(audit(began)) == []
+    admin.kubectl("delete", "namespace", "dry", "--wait=false")

@@ -192,7 +192,8 @@ def _with_way_out(kind: Resource, error: KubeError) -> KubeError:
         return error
     return NotFound(
         f"CRDs of {GROUP} are not installed (no {kind.plural} in {GROUP}/{VERSION}): "
-        "helm install with crds.install=true, or kubectl apply -f crds/",
+        "helm upgrade --take-ownership --force-conflicts with crds.install=true, or, where the chart has "
+        "crds.install=false, kubectl apply --server-side -f crds/",
         reason="CrdsNotInstalled",
     )
 

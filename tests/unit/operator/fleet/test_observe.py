@@ -120,7 +120,9 @@ async def test_the_configuration_of_pickers_is_a_child_and_the_operators_memory_
 async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None:
     client = FakeKubeClient()
     client.missing.add(LLM_SERVICES)
-    with pytest.raises(NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply -f crds/") as caught:
+    with pytest.raises(
+        NotFound, match=r"CRDs of medley\.dev are not installed.*kubectl apply --server-side -f crds/"
+    ) as caught:
         await look(client)
     assert caught.value.reason == "CrdsNotInstalled"
 
