@@ -85,7 +85,7 @@ STORMS = [
     ),
     Case(
         "403 to routes alone for 20 s",
-        at="",
+        at="create",
         faults=_one(lambda: Fault(Effect.ANSWER, resource="httproutes", writes=True, status=403, lasts=20)),
     ),
     Case(

@@ -7,6 +7,7 @@ only then comes the next step.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,8 +82,9 @@ class Reference:
         """Writes of the step that has most."""
         return max(len(writes) for writes in self.writes.values())
 
-    def count(self, steps: Sequence[Step]) -> int:
-        return sum(len(self.writes[step.name]) for step in steps)
+    def of(self, steps: Sequence[Step]) -> list[Write]:
+        """The writes of these steps."""
+        return [write for step in steps for write in self.writes[step.name]]
 
 
 @dataclass(slots=True)
@@ -247,7 +249,7 @@ def play(world: World, case: Case, reference: Reference, *, namespace: str) -> R
         world.proxy.faults, world.proxy.line = (), Line.OPEN
     result.struck = sum(fault.hits for fault in faults)
     mine = [write for write in world.proxy.writes[before:] if write.done]
-    result.extra_writes = len(mine) - reference.count(case.played)
+    result.extra_writes = len(mine) - len(reference.of(case.played))
     if world.last_sample_at < began - LOOKED_SECONDS:
         result.wrong.append(
             f"nobody looked: no sample was taken in the last {time.time() - world.last_sample_at:.0f} s"
@@ -255,12 +257,18 @@ def play(world: World, case: Case, reference: Reference, *, namespace: str) -> R
     if case.at and faults and not result.struck:
         result.wrong.append("the fault never struck")
     if result.extra_writes > EXTRA_WRITES * max(result.struck if case.at == "" else case.strikes, 1):
-        result.wrong.append(f"{result.extra_writes} extra writes")
+        result.wrong.append(f"{result.extra_writes} extra writes: {_more(mine, reference.of(case.played))}")
     result.wrong += two_writers(mine)
     result.breaches = [str(breach) for breach in world.judge.breaches]
     result.wrong += [f"of others: {each}" for each in differing(foreign, foreign_state(world, namespace))]
     clear(world, namespace)
     return result
+
+
+def _more(found: Sequence[Write], expected: Sequence[Write]) -> str:
+    """Of what there were more writes, and how many more."""
+    kinds = [Counter(f"{write.call.verb} {write.call.resource}" for write in writes) for writes in (found, expected)]
+    return ", ".join(f"{count} {kind}" for kind, count in (kinds[0] - kinds[1]).most_common())
 
 
 def _reach(world: World, namespace: str, step: Step, reference: Reference, began: float, result: Result) -> bool:
