@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from medley_operator.domain.cluster.owner import Owner
-from medley_operator.domain.engine.startup_protection import PROTECTION
-from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, Release, StatusWrite
+from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, PodNote, StatusWrite
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
@@ -84,7 +83,7 @@ class Publisher:
         applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
         await _each(applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
-        await _each(decision.releases, lambda each: self._release(this, each))
+        await _each(decision.pod_notes, lambda each: self._annotate(this, each))
         reports = report_write_failures(view, decision, this.failures, unwritten=this.unwritten, now=now)
         self.backoff.begin_phase()
         statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
@@ -162,22 +161,22 @@ class Publisher:
             self.counter.wrote(kind=delete.key.kind, verb="delete")
             log.info("deleted", extra={"object": str(delete.key), "service": "/".join(delete.service)})
 
-    async def _release(self, this: Round, release: Release) -> None:
+    async def _annotate(self, this: Round, note: PodNote) -> None:
         """Where it fails the pod serves all the same: that is counted, and no condition of its service."""
-        if not self.backoff.may_write(release.key):
+        if not self.backoff.may_write(note.key):
             this.troubles += 1
             return
         try:
-            await self.client.annotate(release.key, dict.fromkeys(PROTECTION), uid=release.uid)
+            await self.client.annotate(note.key, note.annotations, uid=note.uid)
         except (NotFound, Conflict, Withheld):
-            log.debug("gone or kept before its protection was taken away", extra={"object": str(release.key)})
+            log.debug("pod is gone, or is left as it is", extra={"object": str(note.key), "reason": note.why})
         except KubeError as error:
             self._trouble(this, "apply", error)
-            self.backoff.failed(WriteFailure.of(release.key, error), error)
+            self.backoff.failed(WriteFailure.of(note.key, error), error)
         else:
-            self.backoff.succeeded(release.key)
-            self.counter.wrote(kind=release.key.kind, verb="annotate")
-            log.info("start-up protection taken away", extra={"object": str(release.key)})
+            self.backoff.succeeded(note.key)
+            self.counter.wrote(kind=note.key.kind, verb="annotate")
+            log.info("pod annotated", extra={"object": str(note.key), "reason": note.why})
 
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
         if not self.backoff.may_write(write.key):
@@ -244,7 +243,7 @@ def _wanted(view: ActuatorView, decision: Decision) -> Iterator[ObjectKey]:
     """Everything that this round may write."""
     yield from (key_of(each.manifest) for each in decision.applies)
     yield from (each.key for each in decision.deletes)
-    yield from (each.key for each in decision.releases)
+    yield from (each.key for each in decision.pod_notes)
     yield from (each.key for each in decision.statuses)
     for service in view.services:
         yield ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)

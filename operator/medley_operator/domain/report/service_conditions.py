@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.report.others import changes_by_others, paused_message
-from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure
+from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure, stranded_message
 from medley_operator.domain.report.route_problem import conflict_message, route_problem, service_url
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
@@ -75,6 +75,8 @@ def _capacity(outcome: ServiceDecision) -> Draft:
     unplaced = pod_trouble([pod for pod in outcome.pods if is_unschedulable(pod)])
     if unplaced is not None:
         return Draft(_FALSE, unplaced.reason, unplaced.message, sticky_message=True)
+    if outcome.stranded:
+        return Draft(_FALSE, "NodeLeaving", stranded_message(outcome.stranded))
     if goal.plan is not None:
         return Draft(_TRUE, "Sufficient", "the pools have enough GPUs for the plan")
     previous = find(outcome.candidate.service.status.conditions, CAPACITY_AVAILABLE)

@@ -8,7 +8,7 @@ import pytest
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.engine.startup_protection import PROTECTION
-from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, EventType, Release, StatusWrite
+from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, EventType, PodNote, StatusWrite
 from medley_operator.domain.values.labels import (
     LAYOUT,
     MANAGED_BY,
@@ -372,7 +372,9 @@ def pod(uid: str = "uid-pod") -> Manifest:
     return {"kind": "Pod", "metadata": {"name": "chat-1", "namespace": "demo", "uid": uid, "annotations": annotations}}
 
 
-RELEASE = Decision(releases=(Release(ObjectKey("Pod", "demo", "chat-1"), "uid-pod"),))
+RELEASE = Decision(
+    pod_notes=(PodNote(ObjectKey("Pod", "demo", "chat-1"), "uid-pod", dict.fromkeys(PROTECTION), "it is Ready"),)
+)
 
 
 async def test_the_start_up_protection_is_taken_from_the_pod_and_counted(client: FakeKubeClient) -> None:

@@ -171,10 +171,10 @@ def act_until_quiet(
             events=(*done.events, *decision.events),
             gauges=decision.gauges,
             wait_seconds=decision.wait_seconds,
-            releases=(*done.releases, *decision.releases),
+            pod_notes=(*done.pod_notes, *decision.pod_notes),
             faults=tuple({fault.about: fault for fault in (*done.faults, *decision.faults)}.values()),
         )
-        if not (decision.applies or decision.deletes or decision.statuses):
+        if not (decision.applies or decision.deletes or decision.statuses or decision.pod_notes):
             return done, steps
         current = make.carried_out(current, decision, ready=None)
     raise AssertionError(f"still writing after {MOST_PASSES} passes: {decision.applies or decision.statuses}")
@@ -235,7 +235,7 @@ def settle(snapshot: Snapshot, memory: FleetMemory | None = None, *, faulty: boo
 
 
 def is_quiet(decision: Decision) -> bool:
-    return not (decision.applies or decision.deletes or decision.statuses or decision.events or decision.releases)
+    return not (decision.applies or decision.deletes or decision.statuses or decision.events or decision.pod_notes)
 
 
 def changed(snapshot: Snapshot, *services: LLMService, **fields: object) -> Snapshot:
