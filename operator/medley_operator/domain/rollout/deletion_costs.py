@@ -2,16 +2,18 @@
 
 The controller of a ReplicaSet removes pods without a node first, then those that are not Ready, then those of the
 lowest cost. So costs are set only where Ready pods go and some are better to lose than others: those on a node that is
-going first, then those whose end frees a whole node, node by node. A step that shrinks waits until the costs are seen
-on the pods; where they cannot be set, or are taken back, it goes without after a while. A cost that others set ranks
-before all else.
+going first, then the idlest, as far as the difference is more than noise, then those whose end frees a whole node, node
+by node. A step that shrinks waits until the costs are seen on the pods; where they cannot be set, or are taken back, it
+goes without after a while. A cost that others set ranks before all else.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.cluster.leaving import LeavingNodes
@@ -28,6 +30,9 @@ PATIENCE_SECONDS = 5.0
 """A step that waits for costs to be seen waits no longer than this."""
 MOST_NOTES = 20
 """Pods of one service whose costs are set in one pass."""
+LOAD_STEPS = 3
+"""Pods count as idle, or by thirds of what the busiest of them has: requests come and go between two looks."""
+NOTHING_KNOWN: Mapping[str, float] = MappingProxyType({})
 
 
 def ordered(
@@ -37,9 +42,11 @@ def ordered(
     all_pods: Iterable[PodView],
     leaving: LeavingNodes,
     *,
+    busy: Mapping[str, float],
     at_seconds: float,
 ) -> Shrink:
-    """The step as far as the pods that it takes are marked, with the marks to set. `pods`: the service's."""
+    """The step as far as the pods that it takes are marked, with the marks to set. `pods`: the service's; `busy`:
+    requests that they have, by name."""
     going = [name for name, count in step.replicas.items() if name in running and running[name].loses(count)]
     if not going:
         return replace(step, steps=replace(step.steps, marking={})) if step.steps.marking else step
@@ -50,7 +57,7 @@ def ordered(
     for name in going:
         variant = running[name]
         own = _ready_pods(variant, pods)
-        first = first_to_go(own, variant.ready - step.replicas[name], leaving=leaving, held=held)
+        first = first_to_go(own, variant.ready - step.replicas[name], leaving=leaving, held=held, busy=busy)
         due = cost_notes(own, first)
         before = step.steps.marking.get(name, Marking(at_seconds))
         left_seconds = before.since + PATIENCE_SECONDS - at_seconds
@@ -79,20 +86,29 @@ def gpus_by_node(pods: Iterable[PodView]) -> Mapping[str, int]:
 
 
 def first_to_go(
-    pods: Sequence[PodView], count: int, *, leaving: LeavingNodes, held: Mapping[str, int]
+    pods: Sequence[PodView],
+    count: int,
+    *,
+    leaving: LeavingNodes,
+    held: Mapping[str, int],
+    busy: Mapping[str, float] = NOTHING_KNOWN,
 ) -> tuple[PodView, ...]:
     """So many of the Ready `pods` of one Deployment, the first to go first; none where the controller's own order is as
-    good, or all go. `held`: GPUs that pods hold, by node."""
+    good, or all go. `held`: GPUs that pods hold, by node; `busy`: requests by pod."""
     if not 0 < count < len(pods):
         return ()
     own_gpus: Counter[str] = Counter()
     for pod in pods:
         own_gpus[pod.node] += sum(pod.gpus.values())
 
-    def worth(pod: PodView) -> tuple[int, bool, int, int]:
+    most = max((busy.get(pod.name, 0.0) for pod in pods), default=0.0)
+
+    def worth(pod: PodView) -> tuple[int, bool, int, int, int]:
         own = own_gpus[pod.node]
         theirs = 0 if pod.deletion_cost == FIRST else pod.deletion_cost
-        return theirs, not leaving.hold(pod), held.get(pod.node, 0) - own, own
+        # A pod that Prometheus does not see is taken for a busy one.
+        load = math.ceil(busy.get(pod.name, most) / most * LOAD_STEPS) if most > 0.0 else 0
+        return theirs, not leaving.hold(pod), load, held.get(pod.node, 0) - own, own
 
     alone = len(own_gpus) in (1, len(pods))
     if alone and len({worth(pod) for pod in pods}) == 1:

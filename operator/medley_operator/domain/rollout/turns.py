@@ -161,4 +161,5 @@ def last_step(
     if turn.is_kept:
         return step
     step = routed(step, turn.round.running, weights, at_seconds=view.at_seconds)
-    return ordered(step, turn.round.running, turn.pods, view.pods, nodes, at_seconds=view.at_seconds)
+    busy = turn.intent.pod_requests
+    return ordered(step, turn.round.running, turn.pods, view.pods, nodes, busy=busy, at_seconds=view.at_seconds)

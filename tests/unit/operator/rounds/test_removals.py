@@ -160,6 +160,32 @@ def test_where_a_plan_shrinks_pods_on_a_node_that_is_going_go_first() -> None:
     assert {pod.node for pod in ours(follow_placed(done))} == {"l4-1"}
 
 
+def test_the_idlest_pod_goes_first() -> None:
+    """As Prometheus showed it in the planner's look: the actuator asks nobody."""
+    live = {"source": "Prometheus"}
+
+    def wanting(count: int) -> Any:
+        return service(rate="1", workload=live, variants=[on("l4", minReplicas=count, maxReplicas=count)])
+
+    pool = make.pool(nodes=None, gpus_per_node=1)
+    seen = {"llama": make.found(1.0)}
+    first = make.snapshot(wanting(2), pools=[pool], nodes=nodes("l4", 2, gpus=1), observations=seen)
+    steady = settled_placed(first)
+    busy, idle = ours(steady)
+    less = wanting(1).model_copy(update={"status": steady.snapshot.services[0].status})
+
+    def change(snapshot: Snapshot) -> Snapshot:
+        told = {
+            key: replace(each, pod_requests={busy.name: 9.0, idle.name: 0.0})
+            for key, each in snapshot.observations.items()
+        }
+        return replace(snapshot, services=(less,), observations=told)
+
+    done = follow_placed(steady, change)
+    assert applied(done) == {"llama-l4": 1}
+    assert [note.uid for note in done.decision.pod_notes] == [idle.uid]
+
+
 def test_a_shrink_where_all_pods_are_alike_writes_no_pod() -> None:
     spec = service(rate="1", variants=[on("l4", minReplicas=2, maxReplicas=2)])
     pool = make.pool(nodes=None, gpus_per_node=1)

@@ -70,6 +70,24 @@ def test_those_whose_end_frees_a_whole_node_go_before_others() -> None:
     assert first([*pods, pod("e", "n3")], 1) == ["e"]
 
 
+def test_the_idlest_go_before_what_packing_would_choose() -> None:
+    pods = [pod("a", "n1"), pod("b", "n2"), pod("c", "n2"), pod("d", "n2")]
+    assert idlest(pods, 1, a=9.0, b=9.0, c=0.0, d=9.0) == ["c"]
+    assert idlest(pods, 2, a=9.0, b=1.0, c=0.0, d=9.0) == ["c", "b"]
+    # What is within a third of the busiest is as busy: the one whose end frees a node goes.
+    assert idlest(pods, 1, a=9.0, b=7.0, c=8.0, d=7.0) == ["a"]
+    # Who is not seen may have any number of requests.
+    assert idlest(pods, 1, a=9.0, b=2.0, d=9.0) == ["b"]
+    assert first_to_go(pods[1:], 1, leaving=NOBODY, held={}, busy={"b": 0.0, "c": 0.0, "d": 0.0}) == ()
+    on_going = first_to_go(pods, 1, leaving=cordoned("n1"), held=gpus_by_node(pods), busy={"a": 9.0, "c": 0.0})
+    assert [each.name for each in on_going] == ["a"]
+
+
+def idlest(pods: Sequence[PodView], count: int, **busy: float) -> list[str]:
+    found = first_to_go(pods, count, leaving=NOBODY, held=gpus_by_node(pods), busy=busy)
+    return [each.name for each in found]
+
+
 def test_of_pods_of_one_node_the_newest_goes_first() -> None:
     pods = [pod("a", "n1", created_at=10.0), pod("b", "n1", created_at=20.0), pod("c", "n2"), pod("d", "n2")]
     assert first(pods, 1) == ["b"]
@@ -111,7 +129,7 @@ def step(count: int, steps: ServiceSteps | None = None) -> Shrink:
 
 def ran(pods: Sequence[PodView], given: Shrink, at: float = 100.0, leaving: LeavingNodes | None = None) -> Shrink:
     running = {"a": variant("a", len(pods), len(pods))}
-    return ordered(given, running, pods, pods, leaving or cordoned("n1"), at_seconds=at)
+    return ordered(given, running, pods, pods, leaving or cordoned("n1"), busy={}, at_seconds=at)
 
 
 PODS = [pod("a", "n1"), pod("b", "n2"), pod("c", "n3")]
@@ -148,7 +166,7 @@ def test_pods_that_are_not_ready_go_untold_and_growth_says_nothing() -> None:
     running = {"a": variant("a", 3, 2)}
     pods = [*PODS[:2], replace(PODS[2], ready=False)]
     for count in (2, 3, 4):
-        assert ordered(step(count), running, pods, pods, cordoned("n1"), at_seconds=100.0).notes == ()
+        assert ordered(step(count), running, pods, pods, cordoned("n1"), busy={}, at_seconds=100.0).notes == ()
 
 
 def test_a_shrink_that_is_not_due_any_more_is_forgotten() -> None:
@@ -159,5 +177,5 @@ def test_a_shrink_that_is_not_due_any_more_is_forgotten() -> None:
 def test_pods_that_only_look_like_ours_are_left_alone() -> None:
     decoy = replace(PODS[0], name="decoy", uid="uid-decoy", controller=("Job", "j"))
     running = {"a": variant("a", 3, 3)}
-    found = ordered(step(2), running, [decoy, *PODS[1:]], PODS, cordoned("n1"), at_seconds=100.0)
+    found = ordered(step(2), running, [decoy, *PODS[1:]], PODS, cordoned("n1"), busy={}, at_seconds=100.0)
     assert found.notes == ()
