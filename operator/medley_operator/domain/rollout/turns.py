@@ -148,8 +148,9 @@ def first_step(turn: ServiceTurn, steps: ServiceSteps, *, at_seconds: float, now
         return Shrink({name: variant.replicas for name, variant in running.items()}, None, steps)
     step = bounded(turn.wanted, running, steps, at_seconds=at_seconds)
     step = replace(step, wait_seconds=step.sooner(turn.move.wait_seconds))
-    if dict(turn.wanted) != next_replicas(turn.scales):
-        # What it gives up to others is as little as can be, and carries no load for sure.
+    loses = any(name in running and running[name].loses(count) for name, count in step.replicas.items())
+    if not loses or dict(turn.wanted) != next_replicas(turn.scales):
+        # Nothing Ready goes; or what it gives up to others is as little as can be, and its load is looked at there.
         return step
     return checked(step, running, turn.carries, fresh_replicas(running, turn.pods, now=now))
 
