@@ -18,7 +18,7 @@ from medley_operator.domain.cluster.start_failures import BROKEN_SECONDS, patien
 from medley_operator.domain.rollout.step_memory import Moving
 from medley_operator.domain.values.views import PodView
 
-DWELL_SECONDS = 5.0
+DWELL_SECONDS = 15.0
 """A node that is going for a shorter time than this moves nothing."""
 AGAIN_SECONDS = 600.0
 """From the begin of a move that moved nothing to the next."""
