@@ -16,6 +16,7 @@ from medley_planner.model import (
     PlanStatus,
     Pool,
     Problem,
+    Quota,
     RoutingMode,
     Service,
     ServicePlan,
@@ -221,6 +222,25 @@ def _power(draw: random.Random, problem: Problem, plan: Plan) -> Pair | None:
         for domain in problem.power_domains
     )
     return replace(problem, power_domains=domains), replace(plan, limits=())
+
+
+def _quota(draw: random.Random, problem: Problem, plan: Plan) -> Pair | None:
+    """A limit below what one service takes."""
+    if not _used(plan):
+        return None
+    i, _ = draw.choice(_used(plan))
+    service, planned = problem.services[i], plan.services[i]
+    gpus = sum(
+        variant.gpus_per_replica * part.replicas
+        for variant, part in zip(service.variants, planned.variants, strict=True)
+    )
+    cost = sum(part.cost_per_hour for part in planned.variants)
+    # The cost of a plan that is paid by the node is not its replicas' alone, and may be nothing.
+    too_dear = Quota("team", max_cost_per_hour=cost * draw.uniform(0.1, 0.99)) if cost > 0.01 else None
+    quota = draw.choice([each for each in (Quota("team", max_gpus=draw.randrange(gpus)), too_dear) if each])
+    variants = tuple(replace(variant, quota=quota.name) for variant in service.variants)
+    within_it = _set_service(problem, i, replace(service, variants=variants))
+    return replace(within_it, quotas=(quota,)), replace(plan, limits=())
 
 
 def _shares(draw: random.Random, problem: Problem, plan: Plan) -> Pair | None:
@@ -442,6 +462,7 @@ MUTATIONS: dict[Rule, Mutation] = {
     Rule.PACKING: _packing,
     Rule.NODES: _nodes,
     Rule.POWER: _power,
+    Rule.QUOTA: _quota,
     Rule.SHARES: _shares,
     Rule.ROUTING: _routing,
     Rule.CAPACITY: _capacity,

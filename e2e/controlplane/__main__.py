@@ -27,6 +27,7 @@ def _up(*, gateway_api: bool) -> None:
     with ControlPlane.start() as plane:
         if gateway_api:
             plane.apply_gateway_api_crds()
+            plane.apply_inference_pool_crds()
         print(
             f"export KUBECONFIG={plane.kubeconfig}\nAPI server {plane.api_url}\nlogs {plane.logs_dir}\nCtrl-C ends it.",
             flush=True,
@@ -40,7 +41,7 @@ def main() -> int:
     commands.add_parser("build", help="find or build all binaries")
     commands.add_parser("where", help="print the path of each binary")
     up = commands.add_parser("up", help="run a control plane until Ctrl-C")
-    up.add_argument("--gateway-api", action="store_true", help="install the Gateway API's CRDs")
+    up.add_argument("--gateway-api", action="store_true", help="install the CRDs of the Gateway API and InferencePool")
     arguments = parser.parse_args()
     try:
         if arguments.command == "up":

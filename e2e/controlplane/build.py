@@ -41,6 +41,7 @@ class Assets:
     promtool: Path
     kwok_stages: Path
     gateway_api_crds: Path
+    inference_pool_crds: Path
 
 
 def cache_root(environment: Mapping[str, str]) -> Path:
@@ -87,6 +88,7 @@ def ensure_assets(*, progress: Callable[[str], None] = say, environment: Mapping
         promtool=paths["promtool"],
         kwok_stages=paths["stages"],
         gateway_api_crds=paths["crds"],
+        inference_pool_crds=paths["pool-crds"],
     )
 
 

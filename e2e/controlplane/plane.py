@@ -296,6 +296,12 @@ class ControlPlane:
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s",
                      "crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io")  # fmt: skip
 
+    def apply_inference_pool_crds(self) -> None:
+        """Installs InferencePool, of the Gateway API Inference Extension."""
+        self.kubectl("apply", "--server-side", "-f", str(self.assets.inference_pool_crds))
+        self.kubectl("wait", "--for=condition=Established", "--timeout=30s",
+                     "crd/inferencepools.inference.networking.k8s.io")  # fmt: skip
+
     def audit_events(self, *, since: float | None = None) -> list[dict[str, Any]]:
         """The API server's audit events, oldest first; `since` in Unix seconds."""
         return audit.read_events(self.audit_log, since=since)

@@ -124,4 +124,9 @@ COMPONENTS: tuple[Component, ...] = (
         module="sigs.k8s.io/gateway-api",
         files=(("config/crd/standard", "crds"),),
     ),
+    Component(
+        name="inference-extension",
+        module="sigs.k8s.io/gateway-api-inference-extension",
+        files=(("config/crd/bases/inference.networking.k8s.io_inferencepools.yaml", "pool-crds/inferencepools.yaml"),),
+    ),
 )

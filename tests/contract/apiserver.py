@@ -42,6 +42,13 @@ class Api:
 
     def apply(self, path: str, body: Mapping[str, Any]) -> tuple[int, Json]:
         """(HTTP status, answer) of a server-side apply; `path` carries the field manager."""
-        headers = {"Content-Type": "application/apply-patch+yaml"}
+        return self._patch(path, body, "application/apply-patch+yaml")
+
+    def merge(self, path: str, body: Mapping[str, Any]) -> tuple[int, Json]:
+        """(HTTP status, answer) of a merge patch."""
+        return self._patch(path, body, "application/merge-patch+json")
+
+    def _patch(self, path: str, body: Mapping[str, Any], content_type: str) -> tuple[int, Json]:
+        headers = {"Content-Type": content_type}
         answer = self._client.request("PATCH", path, json=body, headers=headers)
         return answer.status_code, answer.json()

@@ -79,7 +79,11 @@ FULL: Mapping[str, Object] = {
         },
         "priority": "High",
         "budget": {"maxCostPerHour": "40", "spotMaxPercent": 50, "onDemandMinReplicas": 1},
-        "routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw", "namespace": "platform"}},
+        "routing": {
+            "mode": "InferencePool",
+            "gatewayRef": {"name": "gw", "namespace": "platform"},
+            "endpointPickerRef": {"name": "picker", "port": 9003, "failureMode": "FailClose"},
+        },
         "drain": {"preStop": "5s", "timeout": "60s"},
     },
     "GPUPool": {
@@ -290,6 +294,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("LLMService", "spec.budget.maxCostPerHour"): (["0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"]),
     ("LLMService", "spec.routing.gatewayRef.name"): _SUBDOMAIN,
     ("LLMService", "spec.routing.gatewayRef.namespace"): _LABEL,
+    ("LLMService", "spec.routing.endpointPickerRef.name"): _LABEL,
     ("LLMService", "spec.drain.preStop"): _SHORT_DURATION,
     ("LLMService", "spec.drain.timeout"): _SHORT_DURATION,
     ("GPUPool", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
@@ -479,8 +484,16 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
         [{"spec.points[].ttft": REMOVED, "spec.points[].tpot": REMOVED}],
     ),
     ("LLMService", "spec.routing", "mode HTTPRoute needs routing.gatewayRef"): (
-        [{"spec.routing": {"mode": "Service"}}, {"spec.routing.mode": REMOVED}],
+        [{"spec.routing": {"mode": "Service"}}, {"spec.routing": {"mode": "HTTPRoute", "gatewayRef": {"name": "gw"}}}],
+        [{"spec.routing": {"mode": "HTTPRoute"}}],
+    ),
+    ("LLMService", "spec.routing", "mode InferencePool needs routing.gatewayRef"): (
+        [{"spec.routing": {"mode": "InferencePool", "gatewayRef": {"name": "gw"}}}],
         [{"spec.routing.gatewayRef": REMOVED}],
+    ),
+    ("LLMService", "spec.routing", "endpointPickerRef is for mode InferencePool"): (
+        [{"spec.routing.mode": "InferencePool"}],
+        [{"spec.routing.mode": "HTTPRoute"}, {"spec.routing.mode": REMOVED}],
     ),
     ("LLMService", "spec.model", "id is for addresses other than hf://"): (
         [{"spec.model.uri": "pvc://a", "spec.model.id": "a/b"}],

@@ -16,9 +16,13 @@ from typing import Any
 
 import httpx
 
+from e2e.controlplane import ControlPlane
 from e2e.controlplane.plane import free_port
+from tests.contract.apiserver import Api
 
 WAIT_SECONDS = 30.0
+NAMESPACE = "medley-system"
+"""The operator's own."""
 
 
 def wait_for(what: str, holds: Callable[[], bool], *, timeout_seconds: float = WAIT_SECONDS) -> None:
@@ -58,6 +62,27 @@ class OperatorProcess:
     def worker_pids(self) -> list[int]:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
+
+
+def chart_account(plane: ControlPlane, admin: Api, root: Path) -> tuple[str, Path]:
+    """User name and kubeconfig of the chart's ServiceAccount with exactly the chart's RBAC; `root` of the work tree."""
+    admin.kubectl("create", "namespace", NAMESPACE)
+    shown = [word for name in ("rbac", "serviceaccount") for word in ("--show-only", f"templates/{name}.yaml")]
+    image = ("--set", "image.repository=example/medley")
+    manifests = admin.helm("template", "medley", str(root / "helm" / "medley"), "-n", NAMESPACE, *shown, *image)
+    admin.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=manifests)
+    found = admin.kubectl("get", "serviceaccounts", "-n", NAMESPACE, "-o", "name").split()
+    name = next(each for each in (word.removeprefix("serviceaccount/") for word in found) if each != "default")
+    return f"system:serviceaccount:{NAMESPACE}:{name}", plane.service_account_kubeconfig(NAMESPACE, name)
+
+
+def denied(events: list[dict[str, Any]]) -> list[str]:
+    """Requests among the audit events that were refused for want of a login or a right."""
+    return [
+        f"{event['verb']} {event['requestURI']} {event['responseStatus']['code']}"
+        for event in events
+        if event["responseStatus"]["code"] in (401, 403)
+    ]
 
 
 @contextmanager

@@ -18,13 +18,11 @@ from e2e.controlplane import ControlPlane
 from medley_operator.api.v1alpha1 import API_VERSION
 from tests.contract.apiserver import Api
 from tests.contract.objects import gpu_pool, llm_service, profile
-from tests.contract.operator_process import OperatorProcess, running_operator, wait_for
+from tests.contract.operator_process import OperatorProcess, chart_account, denied, running_operator, wait_for
 
 pytestmark = pytest.mark.contract
 
 ROOT = Path(__file__).parents[2]
-NAMESPACE = "medley-system"
-RELEASE = "medley"
 STEADY_SECONDS = 6.0
 READ_VERBS = ("get", "list", "watch")
 
@@ -32,17 +30,7 @@ READ_VERBS = ("get", "list", "watch")
 @pytest.fixture(scope="module")
 def account(plane: ControlPlane, admin: Api) -> tuple[str, Path]:
     """User name and kubeconfig of the chart's ServiceAccount with exactly the chart's RBAC."""
-    admin.kubectl("create", "namespace", NAMESPACE)
-    shown = [word for name in ("rbac", "serviceaccount") for word in ("--show-only", f"templates/{name}.yaml")]
-    chart = str(ROOT / "helm" / "medley")
-    image = ("--set", "image.repository=example/medley")
-    manifests = admin.helm("template", RELEASE, chart, "--namespace", NAMESPACE, *shown, *image)
-    admin.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=manifests)
-    (name,) = [
-        each.removeprefix("serviceaccount/")
-        for each in admin.kubectl("get", "serviceaccounts", "-n", NAMESPACE, "-o", "name").split()
-    ]
-    return f"system:serviceaccount:{NAMESPACE}:{name}", plane.service_account_kubeconfig(NAMESPACE, name)
+    return chart_account(plane, admin, ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +41,6 @@ def audit(plane: ControlPlane, account: tuple[str, Path]) -> Callable[[float], l
 
 def apply_crds(admin: Api) -> None:
     admin.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-
-
-def denied(events: list[dict[str, Any]]) -> list[str]:
-    return [
-        f"{event['verb']} {event['requestURI']} {event['responseStatus']['code']}"
-        for event in events
-        if event["responseStatus"]["code"] in (401, 403)
-    ]
 
 
 def writes(events: list[dict[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
+from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.cluster.children import Owned, by_owner, running_variants
 from medley_operator.domain.cluster.leaving import LeavingNodes
 from medley_operator.domain.cluster.start_failures import pods_of_services
@@ -23,16 +23,15 @@ from medley_operator.domain.report.platform_status import rejected_event, reject
 from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.drift import drift_of
-from medley_operator.domain.rollout.httproute import gateway_of, is_accepted, observed_weights
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.preconditions import permitted
-from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.rollout.service_round import (
     ServiceRound,
     mix_capacities,
-    own_route,
     pool_use,
     route_weights,
+    routed_service,
+    variant_prompts,
     variant_rows,
     variant_scale,
 )
@@ -40,12 +39,15 @@ from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
 from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.turns import ServiceTurn, decided, first_step, last_step
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
-from medley_operator.domain.values.decision import Decision, EventNote, StatusWrite
+from medley_operator.domain.routing.prompt_ranges import due_ranges
+from medley_operator.domain.routing.router import RoutedService
+from medley_operator.domain.routing.routers import router_of
+from medley_operator.domain.values.decision import Decision, EventNote, PodLabels, StatusWrite
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectFault, ObjectKey
+from medley_operator.domain.values.snapshot import ActuatorView, ObjectFault, ObjectKey
 from medley_operator.domain.values.views import PodView
 
 
@@ -82,6 +84,7 @@ class _Done:
     events: tuple[EventNote, ...]
     gauges: tuple[GaugeSample, ...]
     step: Shrink | None
+    pod_labels: tuple[PodLabels, ...] = ()
 
 
 def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
@@ -162,7 +165,12 @@ def _turn(
 
 def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str) -> _Done:
     """The next step of one service, and what reports it."""
-    outcome, step = _outcome(turn, steps=steps, view=view, shared=shared, now=now)
+    prompts = variant_prompts(turn.round)
+    outcome, step = _outcome(turn, steps=steps, view=view, shared=shared, prompts=prompts, now=now)
+    given: tuple[PodLabels, ...] = ()
+    if not turn.is_kept:
+        given, ranged = due_ranges(turn.pods, prompts, asked=steps.ranged, at_seconds=view.at_seconds)
+        step = replace(step, steps=replace(step.steps, ranged=ranged))
     service, status = outcome.candidate.service, service_status(outcome, now=now)
     write = StatusWrite(key=_about(turn.intent), uid=service.metadata.uid, status=dump(status))
     return _Done(
@@ -171,6 +179,7 @@ def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _S
         events=service_events(outcome, status),
         gauges=service_gauges(outcome, status),
         step=step,
+        pod_labels=given,
     )
 
 
@@ -183,29 +192,36 @@ def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> 
 
 
 def _outcome(
-    turn: ServiceTurn, *, steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str
+    turn: ServiceTurn,
+    *,
+    steps: ServiceSteps,
+    view: ActuatorView,
+    shared: _Shared,
+    prompts: Mapping[str, str],
+    now: str,
 ) -> tuple[ServiceDecision, Shrink]:
     this = turn.round
     candidate, kept = this.candidate, turn.is_kept
-    route = own_route(this)
-    seen = steps.seen(_accepted_weights(this, route), at_seconds=view.at_seconds)
+    router, given = router_of(candidate.service), routed_service(this, view)
+    seen = steps.seen(router.accepted(given), at_seconds=view.at_seconds)
     step = first_step(turn, seen, at_seconds=view.at_seconds, now=unix_seconds(now) or 0.0)
     capacity = mix_capacities(this, turn.intent.served)
-    weights = route_weights(this, replicas=step.replicas, capacity=capacity, route=route)
-    step = last_step(step, turn, view, shared.leaving, weights if _can_route(candidate.service, view) else None)
+    weights = route_weights(this, replicas=step.replicas, capacity=capacity, given=given)
+    step = last_step(step, turn, view, shared.leaving, router.asked(given, weights))
     targets = ReplicaTargets(
         replicas=step.replicas, desired=this.goal.replicas, weights=weights, surge=turn.intent.surge
     )
-    writes = ChildWrites() if kept else _writes(this, targets, view, shared, steps)
+    writes = ChildWrites() if kept else _writes(given, targets, view, shared, steps)
     outcome = ServiceDecision(
         candidate=candidate,
         goal=this.goal,
         running=this.running,
         targets=targets,
-        rows=variant_rows(this, replicas=step.replicas, capacity=capacity, weights=weights or {}, pods=turn.pods),
+        rows=variant_rows(
+            this, replicas=step.replicas, capacity=capacity, weights=weights or {}, pods=turn.pods, prompts=prompts
+        ),
         writes=writes,
-        route=route,
-        gateways=view.gateways,
+        routed=given,
         same_model_as=turn.intent.same_model_as,
         pods=turn.pods,
         memory_status=turn.intent.memory_status,
@@ -218,36 +234,18 @@ def _outcome(
 
 
 def _writes(
-    this: ServiceRound, targets: ReplicaTargets, view: ActuatorView, shared: _Shared, steps: ServiceSteps
+    given: RoutedService, targets: ReplicaTargets, view: ActuatorView, shared: _Shared, steps: ServiceSteps
 ) -> ChildWrites:
     writes = child_writes(
-        this.candidate,
+        given,
         targets,
-        running=this.running,
-        own=this.own,
         children=view.children,
         claims=shared.claims,
         canaries=shared.canaries,
-        gateway_api=view.gateways is not None,
         budgets=view.budgets,
-        drift=drift_of(this.candidate.service, view, steps.taken_back),
+        drift=drift_of(given.service, view, steps.taken_back),
     )
-    return permitted(writes, this.own)
-
-
-def _accepted_weights(this: ServiceRound, route: Manifest | None) -> dict[str, int] | None:
-    service = this.candidate.service
-    gateway = gateway_of(service)
-    if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE or gateway is None or route is None:
-        return None
-    if not is_accepted(route, gateway=gateway):
-        return None
-    return observed_weights(route, names=service_names(this.candidate, this.running))
-
-
-def _can_route(service: LLMService, view: ActuatorView) -> bool:
-    """Whether a route could carry requests at all: no step waits for a Gateway that does not exist."""
-    return gateway_of(service) in (view.gateways or frozenset())
+    return permitted(writes, given.own, steps.taken_back)
 
 
 def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Decision:
@@ -261,5 +259,6 @@ def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Dec
         gauges=(*intent.gauges, *(sample for each in done for sample in each.gauges)),
         wait_seconds=min(waits, default=None),
         pod_notes=tuple(note for each in done if each.step is not None for note in each.step.notes),
+        pod_labels=tuple(labels for each in done for labels in each.pod_labels),
         faults=wall.faults,
     )

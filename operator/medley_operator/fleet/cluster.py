@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
-from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, PICKER_CONFIG
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object, resized
-from medley_operator.fleet.project import labels_of, node_view, plain, pod_view
+from medley_operator.fleet.project import labels_of, node_view, picker_configuration, plain, pod_view
 from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
@@ -25,6 +25,7 @@ from medley_operator.kube.resources import (
     AUTOSCALERS,
     BY_KIND,
     CHILDREN,
+    CONFIG_MAPS,
     GATEWAYS,
     NAMESPACES,
     NODES,
@@ -45,6 +46,7 @@ KINDS: tuple[FollowedKind[Any], ...] = (
     FollowedKind(NAMESPACES, labels_of),
     FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
     *(FollowedKind(child, plain, label_selector=OURS) for child in CHILDREN),
+    FollowedKind(CONFIG_MAPS, picker_configuration, OURS, f"metadata.name={PICKER_CONFIG}"),
     FollowedKind(GATEWAYS, plain),
     FollowedKind(AUTOSCALERS, autoscaled),
     FollowedKind(RESIZERS, resized),
@@ -70,7 +72,7 @@ class ClusterView:
     nodes: tuple[NodeView, ...] = ()
     pods: tuple[PodView, ...] = ()
     children: Mapping[ObjectKey, Manifest]
-    """Deployments, Services and HTTPRoutes that carry our managed-by label."""
+    """Objects of the kinds that we make that carry our managed-by label."""
     gateways: Mapping[ObjectKey, Manifest]
     autoscalers: Mapping[ObjectKey, Autoscaler]
     """HorizontalPodAutoscalers and VerticalPodAutoscalers, by the Deployment that they are on."""
@@ -125,7 +127,11 @@ class ClusterCache:
             rejected=tuple(value for value in own if isinstance(value, InvalidObject)),
             nodes=self._ordered(NODES),
             pods=self._ordered(PODS),
-            children={key: value for child in CHILDREN for key, value in self._reflectors[child].store.values.items()},
+            children={
+                key: value
+                for child in (*CHILDREN, CONFIG_MAPS)
+                for key, value in self._reflectors[child].store.values.items()
+            },
             gateways=self._reflectors[GATEWAYS].store.values,
             autoscalers=self._autoscalers(),
             missing=missing,

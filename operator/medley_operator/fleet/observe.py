@@ -21,7 +21,7 @@ from medley_operator.domain.checks.policy import POLICY_CHECKS, PolicyInput
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import guarded
-from medley_operator.domain.rollout.httproute import gateway_of
+from medley_operator.domain.routing.gateway import gateway_of
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, MetricsReason, ObjectKey, Observation, Snapshot
@@ -35,6 +35,7 @@ from medley_operator.kube.resources import (
     GPU_POOLS,
     HTTP_ROUTES,
     LLM_SERVICES,
+    MAY_LACK,
     MEDLEY_POLICIES,
     OWN,
     PODS,
@@ -156,6 +157,7 @@ class Observer:
             pools=view.pools,
             nodes=view.nodes,
             unreadable={kind.kind: error.message for kind, error in _unreadable(view).items()},
+            lacking=_lacking(view),
         )
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:
@@ -176,8 +178,12 @@ def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
         if kind == LLM_SERVICES or (kind in NEEDED and not lacking):
             raise error
     # To know of autoscalers is of use and never vital.
-    may_lack = {AUTOSCALERS, RESIZERS} | {kind for kind in GATEWAY_API if isinstance(found.get(kind), NotFound)}
+    may_lack = {AUTOSCALERS, RESIZERS} | {kind for kind in MAY_LACK if isinstance(found.get(kind), NotFound)}
     return {kind: error for kind, error in found.items() if kind not in may_lack}
+
+
+def _lacking(view: ClusterView) -> frozenset[str]:
+    return frozenset(kind.kind for kind in MAY_LACK if isinstance(view.missing.get(kind), NotFound))
 
 
 def _with_way_out(kind: Resource, error: KubeError) -> KubeError:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from medley_operator.domain.engine.startup_protection import is_protected
 from medley_operator.domain.rollout.deletion_costs import COST
-from medley_operator.domain.values.labels import managed
+from medley_operator.domain.values.labels import PICKER_CONFIG, managed
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
 from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
@@ -42,6 +42,11 @@ def plain(manifest: Manifest) -> Manifest:
         if not entry.get("subresource")
     ]
     return manifest | {"metadata": {**metadata, **({"managedFields": set_by} if set_by else {})}}
+
+
+def picker_configuration(manifest: Manifest) -> Manifest | None:
+    """None for a ConfigMap of another name, such as the operator's memory, which it writes too."""
+    return plain(manifest) if manifest["metadata"]["name"] == PICKER_CONFIG else None
 
 
 def labels_of(manifest: Manifest) -> Mapping[str, str]:

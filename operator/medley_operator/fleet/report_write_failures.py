@@ -11,11 +11,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import Condition, LLMService
+from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.report.service_conditions import ROUTING_READY, WORKLOADS_READY
 from medley_operator.domain.report.status import dump
 from medley_operator.domain.values.conditions import APPLY_FAILED, ConditionStatus, Draft, merge
 from medley_operator.domain.values.decision import Decision, EventNote, EventType, StatusWrite
-from medley_operator.domain.values.labels import DEPLOYMENT, DISRUPTION_BUDGET
+from medley_operator.domain.values.labels import DISRUPTION_BUDGET
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 from medley_operator.kube.errors import NAME_CONFLICT, KubeError
@@ -109,7 +110,7 @@ def _with_conditions(status: Manifest, conditions: Sequence[Condition]) -> Manif
 def _by_condition(failed: Sequence[WriteFailure]) -> dict[str, list[WriteFailure]]:
     grouped: dict[str, list[WriteFailure]] = {}
     for failure in failed:
-        type_ = WORKLOADS_READY if failure.key.kind in (DEPLOYMENT, DISRUPTION_BUDGET) else ROUTING_READY
+        type_ = WORKLOADS_READY if failure.key.kind in (*WORKLOADS, DISRUPTION_BUDGET) else ROUTING_READY
         grouped.setdefault(type_, []).append(failure)
     return grouped
 

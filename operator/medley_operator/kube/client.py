@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.resources import Resource
+
+NOTHING: Mapping[str, str | None] = MappingProxyType({})
 
 
 class WatchType(StrEnum):
@@ -81,9 +84,16 @@ class KubeClient(Protocol):
     async def delete(self, key: ObjectKey, *, uid: str) -> None:
         """Delete the object in the background; `Conflict` where it has another uid, `NotFound` where it is gone."""
 
-    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
-        """Set annotations of the object, and take away those that are None; `Conflict` where it has another uid,
-        `NotFound` where it is gone."""
+    async def annotate(
+        self,
+        key: ObjectKey,
+        annotations: Mapping[str, str | None],
+        *,
+        uid: str,
+        labels: Mapping[str, str | None] = NOTHING,
+    ) -> Manifest:
+        """Set annotations and labels of the object, and take away those that are None; `Conflict` where it has another
+        uid, `NotFound` where it is gone."""
 
     async def create_event(self, manifest: Manifest) -> None:
         """Create an Event of events.k8s.io/v1."""

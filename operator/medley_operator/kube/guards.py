@@ -11,6 +11,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from medley_operator.domain.values.labels import PICKER_CONFIG
 from medley_operator.kube.client import KubeClient, WithheldCounter
 from medley_operator.kube.errors import NotLeader, Withheld
 from medley_operator.kube.layer import Layer, Write
@@ -96,6 +97,11 @@ class Gated(Layer):
 
     _KINDS = frozenset(resource.kind for resource in (*CHILDREN, PODS))
 
+    @classmethod
+    def _is_child(cls, write: Write) -> bool:
+        # The operator's own memory is a ConfigMap too.
+        return write.kind in cls._KINDS or write.name.endswith(f"/{PICKER_CONFIG}")
+
     def __init__(self, inner: KubeClient, *, mode: str, counter: WithheldCounter) -> None:
         super().__init__(inner)
         self._mode = mode
@@ -103,7 +109,7 @@ class Gated(Layer):
         self._logged: set[Write] = set()
 
     async def _writing(self, write: Write, send: Callable[[], Awaitable[Answer]]) -> Answer:
-        if write.verb not in ("apply", "delete", "annotate") or write.kind not in self._KINDS:
+        if write.verb not in ("apply", "delete", "annotate") or not self._is_child(write):
             return await send()
         self._counter.withheld(kind=write.kind)
         # Each round asks anew; once is enough for the log.

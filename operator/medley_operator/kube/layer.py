@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.kube.client import KubeClient
+from medley_operator.kube.client import NOTHING, KubeClient
 from medley_operator.kube.resources import EVENTS
 
 Answer = TypeVar("Answer")
@@ -60,8 +60,17 @@ class Layer:
     async def delete(self, key: ObjectKey, *, uid: str) -> None:
         await self._writing(_write("delete", key), lambda: self._inner.delete(key, uid=uid))
 
-    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
-        return await self._writing(_write("annotate", key), lambda: self._inner.annotate(key, annotations, uid=uid))
+    async def annotate(
+        self,
+        key: ObjectKey,
+        annotations: Mapping[str, str | None],
+        *,
+        uid: str,
+        labels: Mapping[str, str | None] = NOTHING,
+    ) -> Manifest:
+        return await self._writing(
+            _write("annotate", key), lambda: self._inner.annotate(key, annotations, uid=uid, labels=labels)
+        )
 
     async def create_event(self, manifest: Manifest) -> None:
         name = f"Event {manifest['reason']} about {manifest['regarding']['name']}"

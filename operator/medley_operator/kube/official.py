@@ -7,18 +7,18 @@ not retried here: `kube.limiter` repeats what a server puts off, and the fleet l
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.kube.client import Page, WatchEvent, WatchType
+from medley_operator.kube.answers import parsed, watch_event, watch_lines
+from medley_operator.kube.client import NOTHING, Page, WatchEvent, WatchType
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import NotFound, Unavailable, from_status
 from medley_operator.kube.resources import EVENTS, LEASES, Resource, path_of
@@ -104,8 +104,8 @@ class OfficialKubeClient:
         try:
             yield WatchEvent(WatchType.BOOKMARK, {"metadata": {"resourceVersion": resource_version}})
             with _failures(action, api, limit=SILENT_SECONDS), suppress(aiohttp.SocketTimeoutError):
-                async for line in _lines(response.content.iter_any()):
-                    yield _event(line, action)
+                async for line in watch_lines(response.content.iter_any()):
+                    yield watch_event(line, action)
         finally:
             response.close()
 
@@ -123,7 +123,7 @@ class OfficialKubeClient:
             if response.status != 401 or attempt == 2:
                 break
             await self._forget(api)
-        raise from_status(code=response.status, action=action, answer=_parse(data))
+        raise from_status(code=response.status, action=action, answer=parsed(data))
 
     async def get(self, key: ObjectKey) -> Manifest | None:
         try:
@@ -160,8 +160,15 @@ class OfficialKubeClient:
         }
         await self._request("DELETE", path_of(key), action=f"delete {key}", body=options)
 
-    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
-        body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
+    async def annotate(
+        self,
+        key: ObjectKey,
+        annotations: Mapping[str, str | None],
+        *,
+        uid: str,
+        labels: Mapping[str, str | None] = NOTHING,
+    ) -> Manifest:
+        body = {"metadata": {"uid": uid, "annotations": dict(annotations), "labels": dict(labels)}}
         action = f"annotate {key}"
         return await self._request("PATCH", path_of(key), action=action, content_type=MERGE_CONTENT_TYPE, body=body)
 
@@ -217,7 +224,7 @@ class OfficialKubeClient:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._call(api, method, path, query, body, content_type)
                 data = await response.read()
-        return response.status, _parse(data), response.headers.get("Retry-After")
+        return response.status, parsed(data), response.headers.get("Retry-After")
 
     async def _call(
         self,
@@ -268,35 +275,6 @@ def _failures(action: str, api: ApiClient, *, limit: float) -> Iterator[None]:
         raise Unavailable(f"cannot {action}: no connection to {host}: {error}") from error
 
 
-async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    """Whole lines, however long; a rest without an end was cut off."""
-    rest = bytearray()
-    async for chunk in chunks:
-        rest += chunk
-        if b"\n" in chunk:
-            *lines, last = rest.split(b"\n")
-            rest = last
-            for line in lines:
-                yield bytes(line)
-
-
-def _event(line: bytes, action: str) -> WatchEvent:
-    answer = _parse(line)
-    type_, manifest = answer.get("type"), answer.get("object") or answer
-    if type_ not in set(WatchType):
-        raise from_status(code=manifest.get("code") or 500, action=action, answer=manifest)
-    return WatchEvent(type=WatchType(type_), manifest=manifest)
-
-
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
     selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
     return {name: selector for name, selector in selectors.items() if selector}
-
-
-def _parse(data: bytes) -> dict[str, Any]:
-    """The JSON object of an answer; proxies and a starting API server also answer in plain text."""
-    try:
-        parsed = json.loads(data)
-    except ValueError:
-        return {"message": data[:500].decode(errors="replace").strip()}
-    return parsed if isinstance(parsed, dict) else {"message": str(parsed)[:500]}

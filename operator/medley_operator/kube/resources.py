@@ -55,8 +55,9 @@ AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizont
 """Only looked at, since one may scale a Deployment of ours. KEDA makes them too."""
 RESIZERS = Resource("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers", True)
 """Only looked at, since one may set the resources of our pods. A cluster may lack the kind."""
+INFERENCE_POOLS = Resource("inference.networking.k8s.io", "v1", "InferencePool", "inferencepools", True)
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
-"""The operator has one ConfigMap, its memory."""
+"""Two names: the operator's memory in its own namespace, and the endpoint picker's configuration in others."""
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", False)
 """Only their labels are kept, by which policies select them."""
 PODS = Resource("", "v1", "Pod", "pods", True)
@@ -66,9 +67,10 @@ EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
 OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
-CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES)
+CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES, INFERENCE_POOLS)
 """Kinds that Medley makes; only those with its managed-by label are ever listed."""
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
+MAY_LACK = (*GATEWAY_API, INFERENCE_POOLS)
 """Kinds that a cluster may lack."""
 
 _OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, PODS, LEASES, EVENTS)

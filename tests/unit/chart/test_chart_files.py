@@ -14,6 +14,7 @@ import yaml
 
 from medley_operator.api.crdgen import documents
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
+from medley_operator.domain.values.labels import PICKER_CONFIG
 from medley_operator.kube import resources
 from medley_operator.settings import Settings
 
@@ -136,9 +137,20 @@ def test_cluster_role_grants_exactly_what_the_operator_does() -> None:
         (resources.LLM_SERVICES.group, resources.LLM_SERVICES.plural): ["get", *follow],
         (resources.PODS.group, resources.PODS.plural): [*follow, "patch"],
         **{(r.group, f"{r.plural}/status"): ["patch"] for r in resources.OWN},
-        **{(r.group, r.plural): ["get", *follow, "create", "patch", "delete"] for r in resources.CHILDREN},
+        **{
+            (r.group, r.plural): ["get", *follow, "create", "patch", "delete"]
+            for r in (*resources.CHILDREN, resources.CONFIG_MAPS)
+        },
         (resources.EVENTS.group, resources.EVENTS.plural): ["create"],
     }
+
+
+def test_of_config_maps_the_operator_may_touch_one_by_name() -> None:
+    """A right on all of them would be one on those that decide who is an admin of the cluster."""
+    text = (CHART / "templates" / "rbac.yaml").read_text()
+    rules = yaml.safe_load(text[text.index("rules:") : text.index("---")])["rules"]
+    narrowed = [rule["resourceNames"] for rule in rules if resources.CONFIG_MAPS.plural in rule["resources"]]
+    assert narrowed == [[PICKER_CONFIG]]
 
 
 def roles() -> list[list[dict[str, list[str]]]]:

@@ -322,20 +322,23 @@ def observed(manifest: Manifest) -> Manifest:
     return {**manifest, "status": {**_seen(manifest), "replicas": replicas, "readyReplicas": ready}}
 
 
+def _accepted(parent: Manifest) -> Manifest:
+    """The report of a controller that took an object at that Gateway."""
+    return {
+        "parentRef": parent,
+        "controllerName": "example.com/gateway",
+        "conditions": [{"type": "Accepted", "status": "True"}, {"type": "ResolvedRefs", "status": "True"}],
+    }
+
+
 def settled(manifest: Manifest) -> Manifest:
-    """A Deployment with all pods Ready, an HTTPRoute that its gateway accepted."""
+    """A Deployment with all pods Ready, an HTTPRoute or an InferencePool that its gateway accepted."""
     if manifest["kind"] == "Deployment":
         replicas = manifest["spec"]["replicas"]
         pods = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), replicas)
         return {**manifest, "status": {**_seen(manifest), **pods}}
     if manifest["kind"] == "HTTPRoute":
-        parents = [
-            {
-                "parentRef": parent,
-                "controllerName": "example.com/gateway",
-                "conditions": [{"type": "Accepted", "status": "True"}, {"type": "ResolvedRefs", "status": "True"}],
-            }
-            for parent in manifest["spec"]["parentRefs"]
-        ]
-        return {**manifest, "status": {"parents": parents}}
+        return {**manifest, "status": {"parents": [_accepted(parent) for parent in manifest["spec"]["parentRefs"]]}}
+    if manifest["kind"] == "InferencePool":
+        return {**manifest, "status": {"parents": [_accepted({"name": "inference"})]}}
     return manifest

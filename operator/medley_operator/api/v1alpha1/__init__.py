@@ -108,7 +108,13 @@ from medley_operator.api.v1alpha1.service import (
     SloSpec,
 )
 from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
-from medley_operator.api.v1alpha1.service_routing import GatewayRef, RoutingSpec, ServiceRoutingMode
+from medley_operator.api.v1alpha1.service_routing import (
+    EndpointPickerRef,
+    GatewayRef,
+    PickerFailureMode,
+    RoutingSpec,
+    ServiceRoutingMode,
+)
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
 from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
@@ -159,6 +165,7 @@ __all__ = [
     "Dns1123Subdomain",
     "DrainSpec",
     "Duration",
+    "EndpointPickerRef",
     "EngineArgument",
     "EngineFlag",
     "ForecastMode",
@@ -195,6 +202,7 @@ __all__ = [
     "NodePreference",
     "ObjectMeta",
     "ObservedModel",
+    "PickerFailureMode",
     "PlanStateStatus",
     "PlannedReplicasStatus",
     "PodOverlay",

@@ -144,6 +144,10 @@ class VariantStatus(ObservedModel):
     )
     ready: int = Field(0, description="Ready replicas of the variant.")
     weight: int = Field(0, description="Weight of the variant behind the route, 0 to 1000.")
+    prompt_range: str | None = Field(
+        None,
+        description="Prompt lengths in tokens that the plan sends to the variant, such as 0-2048. Mode InferencePool.",
+    )
     cost_per_hour: str = Field("0", description="Planned cost of the variant's replicas.")
     capacity_rps: str = Field("0", description="Rate of this load that one replica serves in the plan.")
     provenance: str = Field(

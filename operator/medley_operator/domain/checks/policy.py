@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.rollout.httproute import gateway_of
+from medley_operator.domain.routing.gateway import gateway_of
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.refusal import Refusal

@@ -3,73 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from medley_operator.domain.cluster.owner import Owner
+from medley_operator.domain.engine.workloads import WORKLOADS, observed
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.quantities import whole_count
+from medley_operator.domain.values.running import LAYOUT_MARK
+from medley_operator.domain.values.running import RunningVariant as RunningVariant
+from medley_operator.domain.values.running import variant_of as variant_of
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
-from medley_operator.domain.values.views import PodView
-
-
-@dataclass(frozen=True, slots=True)
-class RunningVariant:
-    """One Deployment of a variant. `drained`: it asks for no replica and has no pod left.
-
-    `updated`: replicas of the template that it has now, 0 while its controller has not seen that. `failure`: why it may
-    not create pods, "" where it may. `stalled`: its rollout has not moved for its deadline.
-
-    `name` is the variant's where the Deployment has the layout that the variant is to have; one of another layout is
-    `<variant>@<layout>` and is to go. `object_name` is that of the Deployment and of its Service.
-    """
-
-    name: str
-    layout: str
-    object_name: str
-    pool: str
-    replicas: int
-    ready: int
-    gpus_per_replica: int
-    drained: bool
-    paused: bool = False
-    """Its replicas stay as they are until a person resumes it."""
-    updated: int = 0
-    made: int = 0
-    """Pods that are there and do not end, of whatever template."""
-    failure: str = ""
-    stalled: bool = False
-
-    @property
-    def is_rolling(self) -> bool:
-        """Whether pods of two templates are there, or may be, and their controller still moves."""
-        return self.updated < self.made and not self.stalled
-
-    def has(self, pod: PodView) -> bool:
-        """Whether a pod of its service is of this variant and layout."""
-        found = pod.labels.get(labels.VARIANT), pod.labels.get(labels.LAYOUT)
-        return pod.controller[0] == "ReplicaSet" and found == (variant_of(self.name), self.layout)
-
-    def staying(self, count: int) -> int:
-        """Ready replicas that are certain to stay where so many are asked for.
-
-        Those that are not Ready go first; but while two templates are there, pods of either go, in proportion to
-        their number (Kubernetes: "Deployments", proportional scaling).
-        """
-        ready = min(self.ready, self.replicas)
-        if self.is_rolling:
-            return max(ready - max(self.replicas - count, 0), 0)
-        return min(ready, count)
-
-    def fewest(self, count: int, *, staying: int) -> int:
-        """The fewest replicas, of `count` or more, that so many Ready ones are certain to stay among."""
-        lost = min(self.ready, self.replicas) - staying
-        needed = self.replicas - lost if self.is_rolling and staying > 0 else staying
-        return min(max(count, needed), self.replicas)
-
-    def loses(self, count: int) -> bool:
-        """Whether Ready replicas may go where so many are asked for."""
-        return self.staying(count) < self.staying(self.replicas)
-
 
 Children = Mapping[ObjectKey, Manifest]
 
@@ -109,81 +51,29 @@ def of_kind(children: Children, kind: str) -> dict[ObjectKey, Manifest]:
     return {key: manifest for key, manifest in children.items() if key.kind == kind}
 
 
-def running_variants(own: Children, layouts: Mapping[str, str] | None = None) -> dict[str, RunningVariant]:
-    """Deployments among a service's `own` children, by `RunningVariant.name`.
+def workloads_in(children: Children) -> dict[ObjectKey, Manifest]:
+    """Those that run replicas, of whatever kind."""
+    return {key: manifest for key, manifest in children.items() if key.kind in WORKLOADS}
 
-    `layouts`: the layout that each variant is to have. Of a variant that is not in it, the Deployment with most Ready
+
+def running_variants(own: Children, layouts: Mapping[str, str] | None = None) -> dict[str, RunningVariant]:
+    """Workloads among a service's `own` children, by `RunningVariant.name`.
+
+    `layouts`: the layout that each variant is to have. Of a variant that is not in it, the workload with most Ready
     replicas bears the name.
     """
     wanted = layouts or {}
-    read = [running_variant(manifest) for manifest in of_kind(own, labels.DEPLOYMENT).values()]
+    read = [observed(manifest) for manifest in workloads_in(own).values()]
     found: dict[str, RunningVariant] = {}
     for each in sorted(read, key=lambda each: (-each.ready, -each.replicas, each.object_name)):
         if not each.name:
             continue
         bears = each.layout == wanted[each.name] if each.name in wanted else each.name not in found
-        name = each.name if bears else f"{each.name}{_LAYOUT_MARK}{each.layout or 'former'}"
+        name = each.name if bears else f"{each.name}{LAYOUT_MARK}{each.layout or 'former'}"
         found[name] = replace(each, name=name)
     return dict(sorted(found.items()))
 
 
 def ready_replicas(own: Children) -> int:
-    """Ready replicas of a service's `own` Deployments, whatever their layout."""
-    return sum(running_variant(manifest).ready for manifest in of_kind(own, labels.DEPLOYMENT).values())
-
-
-_LAYOUT_MARK = "@"
-
-
-def variant_of(name: str) -> str:
-    """The variant that a `RunningVariant.name` is of."""
-    return name.partition(_LAYOUT_MARK)[0]
-
-
-def running_variant(deployment: Manifest) -> RunningVariant:
-    spec, status = deployment.get("spec") or {}, deployment.get("status") or {}
-    # One that is absent or no number is the API's default.
-    replicas = whole_count(spec.get("replicas"))
-    replicas = 1 if replicas is None else replicas
-    seen = _count(status, "observedGeneration") >= _count(deployment["metadata"], "generation")
-    # A label can be taken off; what selects the pods stays.
-    identity = {**(deployment["metadata"].get("labels") or {}), **labels.selected(deployment)}
-    conditions = {each.get("type", ""): each for each in status.get("conditions") or []}
-    pods = _count(status, "replicas") + _count(status, "terminatingReplicas")
-    return RunningVariant(
-        name=str(identity.get(labels.VARIANT, "")),
-        layout=str(identity.get(labels.LAYOUT, "")),
-        object_name=str(deployment["metadata"]["name"]),
-        pool=labels.label(deployment, labels.POOL),
-        replicas=replicas,
-        ready=_count(status, "readyReplicas"),
-        gpus_per_replica=_gpus(deployment),
-        drained=replicas == 0 and seen and pods == 0,
-        paused=spec.get("paused") is True,
-        updated=_count(status, "updatedReplicas") if seen else 0,
-        failure=conditions["ReplicaFailure"].get("message", "") if _is_true(conditions, "ReplicaFailure") else "",
-        made=_count(status, "replicas"),
-        stalled=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded",
-    )
-
-
-def _is_true(conditions: Mapping[str, Manifest], type_: str) -> bool:
-    return conditions.get(type_, {}).get("status") == "True"
-
-
-def _count(fields: Manifest, name: str) -> int:
-    return whole_count(fields.get(name)) or 0
-
-
-def _gpus(deployment: Manifest) -> int:
-    """GPUs of one pod: the extended resource (a name with a domain) in the limits of its containers. One that is not a
-    whole count is passed over."""
-    containers: Iterable[Manifest] = (
-        deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
-    )
-    return sum(
-        whole_count(value) or 0
-        for container in containers
-        for name, value in ((container.get("resources") or {}).get("limits") or {}).items()
-        if "/" in name
-    )
+    """Ready replicas of a service's `own` workloads, whatever their layout."""
+    return sum(observed(manifest).ready for manifest in workloads_in(own).values())

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from medley_operator.domain.cluster.children import by_owner, of_kind, owners_in, running_variant
+from medley_operator.domain.cluster.children import by_owner, owners_in, workloads_in
+from medley_operator.domain.engine.workloads import WORKLOADS, observed
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest
@@ -51,18 +52,18 @@ def owned_deployments(view: ActuatorView) -> list[OwnedDeployment]:
     found = [
         (key, _owned_deployment(services[uid], manifest))
         for uid, own in by_owner(view).items()
-        for key, manifest in of_kind(own, labels.DEPLOYMENT).items()
+        for key, manifest in workloads_in(own).items()
     ]
     return [deployment for _, deployment in sorted(found, key=lambda each: each[0])]
 
 
 def _owned_deployment(service: ServiceKey, manifest: Manifest) -> OwnedDeployment:
-    variant = running_variant(manifest)
+    variant = observed(manifest)
     workload = Workload(
         holder=Holder(service, variant.name),
         deployment=variant.object_name,
         pool=variant.pool,
-        gpus=variant.gpus_per_replica,
+        gpus=WORKLOADS[manifest["kind"]].footprint(manifest).gpus,
         replicas=variant.replicas,
         ready=min(variant.ready, variant.replicas),
     )

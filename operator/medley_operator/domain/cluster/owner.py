@@ -57,7 +57,7 @@ def _is_of_our_form(manifest: Manifest, *, service: str) -> bool:
     name = manifest["metadata"]["name"]
     variant, layout = labels.label(manifest, labels.VARIANT), labels.label(manifest, labels.LAYOUT)
     if not variant and manifest.get("kind") != labels.DEPLOYMENT:
-        return bool(name == service)
+        return bool(name == (labels.PICKER_CONFIG if manifest.get("kind") == labels.CONFIG_MAP else service))
     named = labels.variant_object_name(service=service, variant=variant, layout=layout)
     if not (variant and layout and name == named):
         return False

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
+from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.report.service_conditions import PLAN_READY, SERVICE_CONDITIONS
 from medley_operator.domain.report.target import cause, is_new_target
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.rollout.httproute import observed_weights
-from medley_operator.domain.rollout.service import service_names
+from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
 from medley_operator.domain.values.decision import EventNote, EventType
@@ -134,16 +134,16 @@ def _estimated_again(outcome: ServiceDecision) -> list[_Note]:
 def _scaled(outcome: ServiceDecision) -> list[_Note]:
     notes: list[_Note] = []
     for apply in outcome.writes.applies:
-        if apply.manifest["kind"] != labels.DEPLOYMENT:
+        if apply.manifest["kind"] not in WORKLOADS:
             continue
         variant = labels.label(apply.manifest, labels.VARIANT)
         running = outcome.running.get(variant)
         before, after = running.replicas if running is not None else 0, int(apply.manifest["spec"]["replicas"])
-        name = apply.manifest["metadata"]["name"]
+        kind, name = apply.manifest["kind"], apply.manifest["metadata"]["name"]
         if after > before:
-            notes.append((EventType.NORMAL, "ScaledUp", f"Deployment {name} {before}→{after} replicas"))
+            notes.append((EventType.NORMAL, "ScaledUp", f"{kind} {name} {before}→{after} replicas"))
         elif after < before:
-            notes.append((EventType.NORMAL, "ScaledDown", f"Deployment {name} {before}→{after} replicas"))
+            notes.append((EventType.NORMAL, "ScaledDown", f"{kind} {name} {before}→{after} replicas"))
     return notes
 
 
@@ -155,16 +155,16 @@ def _removed(outcome: ServiceDecision) -> list[_Note]:
             f"{delete.key} was deleted, because the plan has no replicas of this variant",
         )
         for delete in outcome.writes.deletes
-        if delete.key.kind == labels.DEPLOYMENT
+        if delete.key.kind in WORKLOADS
     ]
 
 
 def _route_updated(outcome: ServiceDecision) -> list[_Note]:
-    weights = outcome.targets.weights
-    applied = any(apply.manifest["kind"] == labels.HTTP_ROUTE for apply in outcome.writes.applies)
+    weights, router = outcome.targets.weights, router_of(outcome.candidate.service)
+    applied = any(apply.manifest["kind"] in router.kinds for apply in outcome.writes.applies)
     if not applied or weights is None:
         return []
-    before = observed_weights(outcome.route, names=service_names(outcome.candidate, outcome.running)) or {}
+    before = router.weights(outcome.routed) or {}
     changes = _changes(before, weights)
     return [(EventType.NORMAL, "RouteUpdated", f"route weights (sum 1000): {changes}")] if changes else []
 

@@ -1,4 +1,4 @@
-"""The changes that others make to the children of a service, as people read it. Pure.
+"""Objects that others own, and fields that they change, of what a service needs, in words for people. Pure.
 
 Apart: the words about other clients of the API server, one place for the service's conditions.
 """
@@ -9,7 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.drift import DriftReport, ForeignChange
+from medley_operator.domain.rollout.writes import OwnerConflict
 from medley_planner.refusal import Refusal
+
+
+def conflict_message(conflicts: Sequence[OwnerConflict]) -> str:
+    named = "; ".join(f"{conflict.key} belongs to {conflict.holder}" for conflict in conflicts)
+    return f"{named}; rename this LLMService or its variant (spec.variants[].name), or remove the other object"
 
 
 def changes_by_others(report: DriftReport) -> Refusal | None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.engine.arguments import served_model_name
-from medley_operator.domain.report.others import changes_by_others, paused_message
+from medley_operator.domain.engine.workloads import WORKLOADS
+from medley_operator.domain.report.others import changes_by_others, conflict_message, paused_message
 from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure, stranded_message
-from medley_operator.domain.report.route_problem import conflict_message, route_problem, service_url
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.values import labels
+from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, find
 from medley_operator.domain.values.snapshot import MetricsReason
 from medley_planner.refusal import Refusal
@@ -86,7 +85,7 @@ def _capacity(outcome: ServiceDecision) -> Draft:
 
 
 def _workloads(outcome: ServiceDecision) -> Draft:
-    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind == labels.DEPLOYMENT]
+    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind in WORKLOADS]
     if conflicts:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
     if not outcome.rows:
@@ -131,18 +130,18 @@ def _workloads(outcome: ServiceDecision) -> Draft:
 
 def _routing(outcome: ServiceDecision) -> Draft:
     service = outcome.candidate.service
-    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind != labels.DEPLOYMENT]
+    router = router_of(service)
+    conflicts = [conflict for conflict in outcome.writes.conflicts if conflict.key.kind not in WORKLOADS]
     if conflicts:
         return Draft(_FALSE, "NameConflict", conflict_message(conflicts))
-    if service.spec.routing.effective_mode() is ServiceRoutingMode.HTTP_ROUTE:
-        problem = route_problem(outcome)
-        if problem is not None:
-            return Draft(_FALSE, problem.reason, problem.message)
+    problem = router.problem(outcome.routed, planned=bool(outcome.rows))
+    if problem is not None:
+        return Draft(_FALSE, problem.reason, problem.message)
     if not outcome.rows:
         return Draft(_UNKNOWN, NOT_PLANNED, "unknown, because no replica is planned and none runs")
     if outcome.ready_replicas == 0:
         return Draft(_FALSE, "NoReadyReplicas", "there is no Ready replica to send requests to")
-    return Draft(_TRUE, "Routed", f"requests to {service_url(service)} reach Ready replicas")
+    return Draft(_TRUE, "Routed", f"requests to {router.url(service)} reach Ready replicas")
 
 
 def _same_model(outcome: ServiceDecision) -> Draft | None:

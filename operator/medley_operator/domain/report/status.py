@@ -21,10 +21,10 @@ from medley_operator.api.v1alpha1 import (
 )
 from medley_operator.domain.cluster.start_failures import failure_status
 from medley_operator.domain.load.figures import load_status
-from medley_operator.domain.report.route_problem import service_url
 from medley_operator.domain.report.service_conditions import service_drafts
 from medley_operator.domain.report.target import history, planned_replicas, target_status
 from medley_operator.domain.rollout.decision import ServiceDecision, plan_id
+from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge
 from medley_operator.domain.values.snapshot import Manifest
@@ -52,7 +52,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
         desired_replicas=outcome.desired_replicas,
         ready_replicas=outcome.ready_replicas,
         cost_per_hour=money(outcome.running_cost_per_hour),
-        url=service_url(service),
+        url=router_of(service).url(service),
         load=load,
         variants=[
             VariantStatus(
@@ -64,6 +64,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
                 desired=row.desired,
                 ready=row.ready,
                 weight=row.weight,
+                prompt_range=row.prompt_range,
                 cost_per_hour=money(row.cost_per_hour),
                 capacity_rps=rate(row.capacity_rps),
                 provenance=row.provenance,

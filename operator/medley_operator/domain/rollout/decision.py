@@ -11,8 +11,8 @@ from medley_operator.api.v1alpha1 import MemoryStatus
 from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.goals import Goal
 from medley_operator.domain.rollout.writes import ChildWrites, ReplicaTargets
+from medley_operator.domain.routing.router import RoutedService
 from medley_operator.domain.values.candidates import ServiceCandidate
-from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodView
 from medley_planner.model import Demand, ServicePlan
 
@@ -39,6 +39,8 @@ class VariantRow:
     startup_seconds: float | None
     """None where the variant is no longer one of the service's."""
     basis: str
+    prompt_range: str | None = None
+    """Prompts that the plan sends there; None where its router sees none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,8 @@ class ServiceDecision:
     targets: ReplicaTargets
     rows: tuple[VariantRow, ...]
     writes: ChildWrites
-    route: Manifest | None
-    """The HTTPRoute as the API server has it."""
-    gateways: frozenset[tuple[str, str]] | None
-    """(namespace, name) of each Gateway of the cluster; None where it has no Gateway API."""
+    routed: RoutedService
+    """The sight of its router."""
     same_model_as: str | None
     """Another LLMService of the namespace that serves the same model name, and that came first by name."""
     pods: tuple[PodView, ...] = ()

@@ -8,23 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from medley_operator.api.v1alpha1 import ServiceRoutingMode, VariantStatus
+from medley_operator.api.v1alpha1 import LLMService, VariantStatus
 from medley_operator.domain.cluster.children import RunningVariant, running_variants, variant_of
 from medley_operator.domain.planner_input import last_factors
 from medley_operator.domain.rollout.decision import VariantRow
 from medley_operator.domain.rollout.goals import Goal, GoalKind, choose_goal, kept_goal
-from medley_operator.domain.rollout.httproute import observed_weights
-from medley_operator.domain.rollout.service import service_names
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale
 from medley_operator.domain.rollout.weights import mix_capacity_rps, ready_weights, settle
+from medley_operator.domain.routing.prompt_ranges import is_range, prompt_ranges
+from medley_operator.domain.routing.router import RoutedService
+from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 from medley_operator.domain.values.views import PodView
 from medley_planner.capacity import CapacityBasis
 from medley_planner.check import with_capacity_factor
 from medley_planner.fleet_plan import PlanOrFailure
-from medley_planner.model import ServicePlan
+from medley_planner.model import RoutingMode, ServicePlan
 from medley_planner.refusal import Refusal
 
 _SERVED_SHARE = 0.999
@@ -112,9 +113,27 @@ def _old_row(turn: ServiceRound, name: str) -> VariantStatus | None:
     return former if same else None
 
 
-def own_route(turn: ServiceRound) -> Manifest | None:
-    namespace, name = turn.candidate.key
-    return turn.own.get(ObjectKey(kind=labels.HTTP_ROUTE, namespace=namespace, name=name))
+def routed_service(turn: ServiceRound, view: ActuatorView) -> RoutedService:
+    """The sight of its router."""
+    unlisted = {**dict.fromkeys(view.lacking, "the cluster does not have it"), **view.unreadable}
+    return RoutedService(turn.candidate, turn.running, turn.own, gateways=view.gateways, unlisted=unlisted)
+
+
+def _routing_mode(service: LLMService) -> RoutingMode:
+    """The mode as the planner knows it."""
+    return RoutingMode(service.spec.routing.effective_mode().value)
+
+
+def variant_prompts(turn: ServiceRound) -> dict[str, str]:
+    """The prompt range of each variant by the plan in force; empty where the router sees no prompts."""
+    service, choice, plan = turn.candidate.service, turn.candidate.choice, turn.goal.plan
+    if _routing_mode(service).blind:
+        return {}
+    if plan is None or choice is None or turn.goal.kind is not GoalKind.PLANNED:
+        shown = {row.name: row.prompt_range or "" for row in service.status.variants}
+        return {name: text for name, text in shown.items() if is_range(text)}
+    lengths = [known.replica.max_model_len for known in turn.candidate.variants if known.replica is not None]
+    return prompt_ranges(plan, choice.demand, longest_tokens=max(lengths, default=None))
 
 
 def mix_capacities(turn: ServiceRound, served: frozenset[int]) -> dict[str, float]:
@@ -127,16 +146,27 @@ def mix_capacities(turn: ServiceRound, served: frozenset[int]) -> dict[str, floa
     for name in sorted({*turn.goal.replicas, *turn.running}):
         known = turn.candidate.variant(name)
         if known is not None and choice is not None and not _as_planned(turn, name):
-            capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, served)
+            own = _buckets_of(turn.goal.plan, name, served)
+            capacity[name] = mix_capacity_rps(choice.demand, known.variant.capacity_rps, own)
         else:
             old = _old_row(turn, name)
             capacity[name] = old.replica_rps if old is not None else 0.0
     return capacity
 
 
+def _buckets_of(plan: ServicePlan | None, name: str, served: frozenset[int]) -> frozenset[int]:
+    """Those of `served` of which the variant gets a share; all where the router cannot tell them apart."""
+    shares = next((part.bucket_shares for part in plan.variants if part.variant == name), ()) if plan else ()
+    if plan is None or plan.routing.blind or not any(shares):
+        return served
+    return frozenset(bucket for bucket in served if shares[bucket] > 0)
+
+
 def _as_planned(turn: ServiceRound, name: str) -> bool:
-    """Whether the last plan, which stays, was made with a simulated capacity that is missing now: neither the weights
-    nor the status may go by the closed form meanwhile."""
+    """Whether the last plan, which stays, says what the variant serves: it was made with a simulated capacity that is
+    missing now (neither the weights nor the status may go by the closed form meanwhile), or for prompts of its own."""
+    if turn.goal.plan is None and not _routing_mode(turn.candidate.service).blind and _old_row(turn, name) is not None:
+        return True
     waits = turn.candidate.waiting
     return turn.goal.plan is None and waits is not None and name in waits.variants
 
@@ -162,13 +192,13 @@ def served_buckets(candidate: ServiceCandidate, plan: ServicePlan | None) -> fro
 
 
 def route_weights(
-    turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], route: Manifest | None
+    turn: ServiceRound, *, replicas: Mapping[str, int], capacity: Mapping[str, float], given: RoutedService
 ) -> dict[str, int] | None:
-    """Weights of the variants that have or will have replicas; None where the service has no route."""
-    service = turn.candidate.service
-    if service.spec.routing.effective_mode() is not ServiceRoutingMode.HTTP_ROUTE:
+    """Weights of the variants that have or will have replicas; None where the service's router has no weights."""
+    router = router_of(turn.candidate.service)
+    if not router.weighs:
         return None
-    current = observed_weights(route, names=service_names(turn.candidate, turn.running))
+    current = router.weights(given)
     if turn.goal.kind is GoalKind.KEPT:
         return current
     names = sorted(name for name in capacity if max(turn.goal.replicas.get(name, 0), replicas.get(name, 0)) > 0)
@@ -186,8 +216,9 @@ def variant_rows(
     capacity: Mapping[str, float],
     weights: Mapping[str, int],
     pods: Sequence[PodView] = (),
+    prompts: Mapping[str, str],
 ) -> tuple[VariantRow, ...]:
-    """`pods`: the service's engine pods."""
+    """`pods`: the service's engine pods; `prompts`: the prompt ranges of variants."""
     holding = _holding(pods)
     rows: list[VariantRow] = []
     for name in sorted({*turn.goal.replicas, *turn.running}):
@@ -225,6 +256,7 @@ def variant_rows(
                 provenance=provenance,
                 startup_seconds=known.variant.startup_seconds if known is not None else None,
                 basis=basis,
+                prompt_range=prompts.get(variant_of(name)),
             )
         )
     return tuple(rows)

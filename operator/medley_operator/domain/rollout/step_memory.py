@@ -38,6 +38,8 @@ class ServiceSteps:
     weights_since: float = 0.0
     shrunk_at: Mapping[str, float] = field(default_factory=dict)
     taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
+    ranged: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    """The prompt range that a pod was given, and when, by uid."""
     marking: Mapping[str, Marking] = field(default_factory=dict)
     moving: Moving = field(default_factory=Moving)
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.domain.cluster.children import Owned, RunningVariant, of_kind, running_variant
+from medley_operator.domain.cluster.children import Owned, RunningVariant, workloads_in
 from medley_operator.domain.engine.template import INPUTS, PROFILE, stamps
+from medley_operator.domain.engine.workloads import WORKLOADS, observed
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 
@@ -35,8 +36,8 @@ class Canaries:
         """As the Deployments of all services show it."""
         found = cls()
         for own in owned.values():
-            for manifest in of_kind(own, labels.DEPLOYMENT).values():
-                profile, variant = stamps(manifest).get(PROFILE, ""), running_variant(manifest)
+            for manifest in workloads_in(own).values():
+                profile, variant = stamps(manifest).get(PROFILE, ""), observed(manifest)
                 if variant.replicas > 0:
                     (found.proven if is_settled(variant) else found.taken).add(profile)
         return found
@@ -82,12 +83,12 @@ def rolled(
     )
 
 
-def _changes(wanted: Manifest, observed: Manifest | None) -> bool:
+def _changes(wanted: Manifest, found: Manifest | None) -> bool:
     """Whether running pods would be replaced because a user changed what their template is made of."""
-    if wanted["kind"] != labels.DEPLOYMENT or observed is None:
+    if wanted["kind"] not in WORKLOADS or found is None:
         return False
-    before = stamps(observed).get(INPUTS)
-    runs = int(observed.get("spec", {}).get("replicas") or 0) > 0
+    before = stamps(found).get(INPUTS)
+    runs = observed(found).replicas > 0
     return runs and before is not None and before != stamps(wanted).get(INPUTS)
 
 

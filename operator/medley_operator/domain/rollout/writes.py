@@ -7,19 +7,20 @@ is left alone, and no route names it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.api.v1alpha1 import ServiceRoutingMode
-from medley_operator.domain.cluster.children import RunningVariant, of_kind
+from medley_operator.domain.cluster.children import RunningVariant, of_kind, workloads_in
 from medley_operator.domain.cluster.owner import adopted
-from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
+from medley_operator.domain.engine.deployment import DeploymentInput
 from medley_operator.domain.engine.template import kept_template
+from medley_operator.domain.engine.workloads import WORKLOADS, rendered
 from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
 from medley_operator.domain.rollout.drift import Drift, DriftReport, Repair, repair
-from medley_operator.domain.rollout.httproute import gateway_of, render_http_route
-from medley_operator.domain.rollout.service import render_common_service, render_variant_service, service_names
 from medley_operator.domain.rollout.template_rolls import Canaries, rolled
+from medley_operator.domain.routing.router import RoutedService
+from medley_operator.domain.routing.routers import kinds_of_others, router_of
+from medley_operator.domain.routing.service import render_common_service, render_variant_service
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.decision import Apply, Delete
@@ -70,22 +71,21 @@ class ChildWrites:
 
 
 def child_writes(
-    candidate: ServiceCandidate,
+    given: RoutedService,
     targets: ReplicaTargets,
     *,
-    running: Mapping[str, RunningVariant],
-    own: Mapping[ObjectKey, Manifest],
     children: Mapping[ObjectKey, Manifest],
     claims: Claims,
-    gateway_api: bool,
     drift: Drift,
     canaries: Canaries,
     budgets: bool = True,
 ) -> ChildWrites:
-    """Applies (Services first, the route last) and deletes of one service; `own` are its children.
+    """Applies (Services first, what routes to them last) and deletes of one service.
 
     `budgets` False: PodDisruptionBudgets are not known, and left as they are.
     """
+    candidate, running, own = given.candidate, given.running, given.own
+    router = router_of(candidate.service)
     if not budgets:
         own = {key: manifest for key, manifest in own.items() if key.kind != labels.DISRUPTION_BUDGET}
     gone = _gone(candidate, targets, running)
@@ -95,15 +95,13 @@ def child_writes(
     holders = {
         key: _holder(candidate, key, own=own, children=children, claims=claims) for key in map(labels.key_of, wanted)
     }
-    gateway = gateway_of(candidate.service)
-    if gateway_api and wanted and targets.weights is not None and gateway is not None:
+    if wanted:
         usable = {key.name for key in of_kind(own, labels.CORE_SERVICE)}
         usable |= {key.name for key, holder in holders.items() if holder is None and key.kind == labels.CORE_SERVICE}
-        route = _route(candidate, gateway, targets.weights, names=service_names(candidate, running), usable=usable)
-        holders[labels.key_of(route)] = _holder(
-            candidate, labels.key_of(route), own=own, children=children, claims=claims
-        )
-        wanted = (*wanted, route)
+        routing = router.wanted(given, targets.weights, usable)
+        for key in map(labels.key_of, routing):
+            holders[key] = _holder(candidate, key, own=own, children=children, claims=claims)
+        wanted = (*wanted, *routing)
     free = [
         kept_template(own.get(key), manifest) for manifest in wanted if holders[key := labels.key_of(manifest)] is None
     ]
@@ -118,7 +116,11 @@ def child_writes(
             repairs.values(), autoscaled={key: name for key, name in drift.autoscalers.items() if key in repairs}
         ),
         waiting_templates=turns.waiting,
-        conflicts=tuple(OwnerConflict(key=key, holder=holder) for key, holder in holders.items() if holder is not None),
+        conflicts=tuple(
+            OwnerConflict(key=key, holder=holder)
+            for key, holder in holders.items()
+            if holder is not None and key.kind not in router.shared
+        ),
     )
 
 
@@ -184,7 +186,7 @@ def _desired(candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: froz
             surge=targets.surge.get(name, True),
             replica=variant.replica,
         )
-        manifests.append(render_deployment(given))
+        manifests.append(rendered(given))
     return tuple(manifests)
 
 
@@ -198,28 +200,14 @@ def _outgoing(
 ) -> tuple[Manifest, ...]:
     """Deployments that no variant has any more, where fewer of their replicas are to stay."""
     return tuple(
-        rescaled(own[ObjectKey(labels.DEPLOYMENT, candidate.key.namespace, variant.object_name)], replicas)
+        WORKLOADS[variant.kind].rescaled(
+            own[ObjectKey(variant.kind, candidate.key.namespace, variant.object_name)], replicas
+        )
         for name, variant in running.items()
         if candidate.variant(name) is None
         and name not in gone
         and (replicas := targets.replicas.get(name, variant.replicas)) < variant.replicas
     )
-
-
-def _route(
-    candidate: ServiceCandidate,
-    gateway: tuple[str, str],
-    weights: Mapping[str, int],
-    *,
-    names: Mapping[str, str],
-    usable: Collection[str],
-) -> Manifest:
-    """The route to those of the variants' Services that are the service's own, else to the common one, so that clients
-    get 503 and not 404. `names` by variant."""
-    backends = {names[variant]: weight for variant, weight in weights.items() if names.get(variant) in usable}
-    if not backends and candidate.key.name in usable:
-        backends = {candidate.key.name: 1}
-    return render_http_route(candidate.service, gateway=gateway, weights=backends)
 
 
 def _holder(
@@ -250,9 +238,9 @@ def _deletes(
     leaving_names = {variant.object_name for name, variant in running.items() if name in gone}
     staying_names = {variant.object_name for variant in running.values()} - leaving_names
     leaving: list[tuple[ObjectKey, Manifest]] = []
-    if candidate.service.spec.routing.effective_mode() is ServiceRoutingMode.SERVICE:
-        leaving += of_kind(own, labels.HTTP_ROUTE).items()
-    leaving += [item for item in of_kind(own, labels.DEPLOYMENT).items() if item[0].name in leaving_names]
+    others = kinds_of_others(router_of(candidate.service))
+    leaving += [item for item in own.items() if item[0].kind in others]
+    leaving += [item for item in workloads_in(own).items() if item[0].name in leaving_names]
     leaving += [
         (key, manifest)
         for key, manifest in of_kind(own, labels.CORE_SERVICE).items()

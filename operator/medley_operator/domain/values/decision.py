@@ -67,6 +67,15 @@ class PodNote:
 
 
 @dataclass(frozen=True, slots=True)
+class PodLabels:
+    """Labels to give to a pod, if it still has this uid."""
+
+    key: ObjectKey
+    uid: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """All that is done to the world at once. Where all but `gauges` and `wait_seconds` is empty, nothing is written.
 
@@ -80,5 +89,6 @@ class Decision:
     gauges: tuple[GaugeSample, ...] = ()
     wait_seconds: float | None = None
     pod_notes: tuple[PodNote, ...] = ()
+    pod_labels: tuple[PodLabels, ...] = ()
     faults: tuple[ObjectFault, ...] = ()
     """Services that this program failed on: nothing of theirs is written but a status that says so."""

@@ -39,6 +39,12 @@ HASH_LENGTH = 8
 MOST_NAME = 63
 """Kubernetes' limit on names of Services, and on label values."""
 COMPONENT_BUDGET = "disruption-budget"
+COMPONENT_POOL = "inference-pool"
+COMPONENT_PICKER = "endpoint-picker"
+PICKER_CONFIG = "medley-endpoint-picker"
+"""Name of the ConfigMap, one in a namespace, so that the operator needs no right on other ConfigMaps."""
+PROMPT_RANGE = "llm-d.ai/context-length-range"
+"""Label of pods that llm-d's picker reads: the prompt lengths that they are for, such as 0-2048."""
 
 HTTP_PORT = 8000
 HTTP_PORT_NAME = "http"
@@ -46,6 +52,8 @@ HTTP_PORT_NAME = "http"
 DEPLOYMENT = "Deployment"
 CORE_SERVICE = "Service"
 HTTP_ROUTE = "HTTPRoute"
+INFERENCE_POOL = "InferencePool"
+CONFIG_MAP = "ConfigMap"
 NODE = "Node"
 POD = "Pod"
 DISRUPTION_BUDGET = "PodDisruptionBudget"

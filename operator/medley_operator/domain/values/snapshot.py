@@ -139,6 +139,8 @@ class ActuatorView:
     """All nodes of the cluster, usable or not; none where they cannot be read."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
+    lacking: frozenset[str] = frozenset()
+    """Kinds that the cluster does not have and that Medley can do without."""
 
     @property
     def budgets(self) -> bool:

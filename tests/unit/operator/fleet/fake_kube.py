@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from medley_operator.domain.values.labels import FIELD_MANAGER, STATUS_FIELD_MANAGER, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
-from medley_operator.kube.client import Page, WatchEvent
+from medley_operator.kube.client import NOTHING, Page, WatchEvent
 from medley_operator.kube.errors import Conflict, KubeError, NotFound
 from medley_operator.kube.resources import BY_KIND, GATEWAY_API, Resource
 
@@ -97,16 +97,25 @@ class FakeKubeClient:
             raise Conflict(f"uid mismatch of {key}")
         del self.objects[key]
 
-    async def annotate(self, key: ObjectKey, annotations: Mapping[str, str | None], *, uid: str) -> Manifest:
+    async def annotate(
+        self,
+        key: ObjectKey,
+        annotations: Mapping[str, str | None],
+        *,
+        uid: str,
+        labels: Mapping[str, str | None] = NOTHING,
+    ) -> Manifest:
         self._call("annotate", f"{key.kind} {key.name}")
         there = self.objects.get(key)
         if there is None:
             raise NotFound(f"{key} not found")
         if there["metadata"]["uid"] != uid:
             raise Conflict(f"uid mismatch of {key}")
-        merged = {**there["metadata"].get("annotations", {}), **annotations}
-        kept = {name: text for name, text in merged.items() if text is not None}
-        return self.put(there | {"metadata": there["metadata"] | {"annotations": kept}})
+        changed = {}
+        for name, given in (("annotations", annotations), ("labels", labels)):
+            merged = {**there["metadata"].get(name, {}), **given}
+            changed[name] = {each: text for each, text in merged.items() if text is not None}
+        return self.put(there | {"metadata": there["metadata"] | changed})
 
     async def create_event(self, manifest: Manifest) -> None:
         self._call("event", manifest["reason"])

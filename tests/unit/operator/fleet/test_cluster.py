@@ -14,6 +14,7 @@ from medley_operator.kube.layer import Noted
 from medley_operator.kube.resources import (
     AUTOSCALERS,
     CHILDREN,
+    CONFIG_MAPS,
     GATEWAY_API,
     GATEWAYS,
     LLM_SERVICES,
@@ -32,11 +33,12 @@ from tests.unit.operator.fleet.test_project import node, pod
 
 
 def test_children_are_chosen_by_label_and_pods_that_succeeded_are_not_sent() -> None:
-    others = {NODES, NAMESPACES, PODS, GATEWAYS, AUTOSCALERS, RESIZERS}
+    others = {NODES, NAMESPACES, PODS, CONFIG_MAPS, GATEWAYS, AUTOSCALERS, RESIZERS}
     assert {kind.resource for kind in KINDS} == {*OWN, *CHILDREN, *others}
     chosen = {kind.resource: (kind.label_selector, kind.field_selector) for kind in KINDS}
     for resource in CHILDREN:
         assert chosen[resource] == (f"{MANAGED_BY}={MANAGED_BY_VALUE}", "")
+    assert chosen[CONFIG_MAPS] == (f"{MANAGED_BY}={MANAGED_BY_VALUE}", "metadata.name=medley-endpoint-picker")
     assert chosen[PODS] == ("", "status.phase!=Succeeded")
 
 

@@ -19,6 +19,7 @@ from medley_operator.kube.resources import (
     GATEWAYS,
     GPU_POOLS,
     HTTP_ROUTES,
+    INFERENCE_POOLS,
     LLM_SERVICES,
     MODEL_PROFILES,
     RESIZERS,
@@ -97,6 +98,23 @@ async def test_a_cluster_without_the_gateway_api_is_told_apart_from_one_without_
     one = await look(client)
     assert one.snapshot.gateways == frozenset({("demo", "edge")})
     assert {GATEWAYS, HTTP_ROUTES, LLM_SERVICES} <= one.available
+
+
+async def test_a_cluster_without_pools_of_endpoints_is_whole_all_the_same() -> None:
+    client = FakeKubeClient(missing={INFERENCE_POOLS})
+    without = await look(client)
+    assert without.snapshot.lacking == without.snapshot.lacking == {"InferencePool"}
+    assert (without.degraded, without.snapshot.unreadable) == ("", {})
+    client.missing.clear()
+    assert (await look(client)).snapshot.lacking == frozenset()
+
+
+async def test_the_configuration_of_pickers_is_a_child_and_the_operators_memory_is_not() -> None:
+    client = FakeKubeClient(missing=set())
+    for name in ("medley-endpoint-picker", "medley-calibration"):
+        client.put(child("Service", name) | {"apiVersion": "v1", "kind": "ConfigMap"})
+    view = (await look(client)).snapshot
+    assert set(view.children) == {ObjectKey("ConfigMap", "demo", "medley-endpoint-picker")}
 
 
 async def test_missing_crds_are_an_error_that_says_how_to_install_them() -> None:

@@ -8,10 +8,20 @@ import pytest
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.engine.startup_protection import PROTECTION
-from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, EventType, PodNote, StatusWrite
+from medley_operator.domain.values.decision import (
+    Apply,
+    Decision,
+    Delete,
+    EventNote,
+    EventType,
+    PodLabels,
+    PodNote,
+    StatusWrite,
+)
 from medley_operator.domain.values.labels import (
     LAYOUT,
     MANAGED_BY,
+    PROMPT_RANGE,
     VARIANT,
     key_of,
     owner_reference,
@@ -382,6 +392,18 @@ async def test_the_start_up_protection_is_taken_from_the_pod_and_counted(client:
     troubles, exporter = await publish(client, snapshot(service()), RELEASE)
     assert client.writes() == [("annotate", "Pod chat-1")]
     assert client.objects[ObjectKey("Pod", "demo", "chat-1")]["metadata"]["annotations"] == {"team": "a"}
+    assert troubles == 0
+    assert exporter.registry.get_sample_value("medley_writes_total", {"kind": "Pod", "verb": "annotate"}) == 1
+
+
+GIVEN = Decision(pod_labels=(PodLabels(ObjectKey("Pod", "demo", "chat-1"), "uid-pod", {PROMPT_RANGE: "0-2048"}),))
+
+
+async def test_a_pod_gets_its_prompt_range_and_keeps_what_else_it_has(client: FakeKubeClient) -> None:
+    client.put(pod())
+    troubles, exporter = await publish(client, snapshot(service()), GIVEN)
+    found = client.objects[ObjectKey("Pod", "demo", "chat-1")]["metadata"]
+    assert (found["labels"], found["annotations"]) == ({PROMPT_RANGE: "0-2048"}, {**PROTECTION, "team": "a"})
     assert troubles == 0
     assert exporter.registry.get_sample_value("medley_writes_total", {"kind": "Pod", "verb": "annotate"}) == 1
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from medley_operator.domain.values.labels import PICKER_CONFIG
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.errors import NotLeader, Throttled, Withheld
@@ -126,6 +127,9 @@ async def test_a_mode_that_only_advises_keeps_children_back_and_lets_the_rest_pa
         await gated.delete(KEY, uid="uid")
     with pytest.raises(Withheld):
         await gated.annotate(POD, {"a": None}, uid="uid")
+    picker = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "demo", "name": PICKER_CONFIG}}
+    with pytest.raises(Withheld):
+        await gated.apply(picker)
     assert inner.calls == []
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "medley", "name": "memory"}}
     await gated.apply(config_map)

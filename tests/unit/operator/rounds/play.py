@@ -172,6 +172,7 @@ def act_until_quiet(
             gauges=decision.gauges,
             wait_seconds=decision.wait_seconds,
             pod_notes=(*done.pod_notes, *decision.pod_notes),
+            pod_labels=(*done.pod_labels, *decision.pod_labels),
             faults=tuple({fault.about: fault for fault in (*done.faults, *decision.faults)}.values()),
         )
         if not (decision.applies or decision.deletes or decision.statuses or decision.pod_notes):

@@ -12,7 +12,7 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values.bounds import bounds_of
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Observation, Snapshot
+from medley_operator.domain.values.snapshot import ObjectKey, Observation, Snapshot
 from medley_operator.domain.variants.choose import choose_variants
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, follow, run, settle
@@ -256,6 +256,24 @@ class TestLists:
         assert [(each["name"], each["namespace"]) for each in route["spec"]["parentRefs"]] == [("edge", "platform")]
         (service,) = done.snapshot.services
         assert {each.type: each.reason for each in service.status.conditions}["RoutingReady"] == "Routed"
+
+    def test_a_listener_that_does_not_admit_the_namespace_is_named_with_the_way_out(self) -> None:
+        """The policy opens the Gateway, and the Gateway decides as well."""
+        snapshot = make.snapshot(
+            make.service(spec=ROUTED),
+            policies=[make.policy(gateways=[EDGE])],
+            gateways=frozenset({("platform", "edge")}),
+        )
+        steady = settle(snapshot)
+        key = ObjectKey("HTTPRoute", make.NAMESPACE, "llama")
+        refused = {"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": "by namespace"}
+        route = dict(steady.snapshot.children[key])
+        route["status"] = {"parents": [{"parentRef": route["spec"]["parentRefs"][0], "conditions": [refused]}]}
+        told = run(steady.with_child(key, route), steady.memory).condition("RoutingReady")
+        assert (told.status, told.reason) == ("False", "RouteNotAccepted")
+        for words in ('Gateway "platform/edge"', "NotAllowedByListeners: by namespace", "routes of namespace demo",
+                      "allowedRoutes.namespaces"):  # fmt: skip
+            assert words in told.message
 
     def test_a_gateway_of_the_same_name_in_its_own_namespace_is_another_one(self) -> None:
         snapshot = make.snapshot(

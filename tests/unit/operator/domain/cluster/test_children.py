@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.cluster.children import (
-    RunningVariant,
-    running_variant,
-    running_variants,
-)
+from medley_operator.domain.cluster.children import RunningVariant, running_variants
+from medley_operator.domain.engine.deployment_seen import running_variant
 from medley_operator.domain.values.labels import LAYOUT, MANAGED_BY, MANAGED_BY_VALUE, POOL, VARIANT, key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from tests.unit.operator import factories as make

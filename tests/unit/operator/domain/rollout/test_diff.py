@@ -9,8 +9,8 @@ import pytest
 
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
 from medley_operator.domain.rollout.diff import differences
-from medley_operator.domain.rollout.httproute import render_http_route
-from medley_operator.domain.rollout.service import render_common_service, render_variant_service
+from medley_operator.domain.routing.httproute import render_http_route
+from medley_operator.domain.routing.service import render_common_service, render_variant_service
 from medley_operator.domain.values.snapshot import Manifest
 from tests.unit.operator import factories as make
 

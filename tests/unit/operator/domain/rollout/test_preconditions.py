@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from medley_operator.domain.rollout.drift import DriftReport
 from medley_operator.domain.rollout.preconditions import permitted
 from medley_operator.domain.rollout.writes import ChildWrites
 from medley_operator.domain.values.decision import Apply, Delete
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey, TakenBack
 
 CHAT = ServiceKey("demo", "chat")
 
@@ -64,6 +65,20 @@ def test_a_service_goes_after_its_deployment_and_after_no_route_names_it() -> No
     assert not may_delete(L4_SERVICE, route(chat_l4=0))
     assert may_delete(L4_SERVICE, route(chat_h100=1000))
     assert may_delete(L4_SERVICE)
+
+
+def test_a_write_that_waits_is_not_remembered_as_one_that_others_took_back() -> None:
+    """The route that names a new Service was written two seconds late: its first try was made before the Service was
+    there, and counted."""
+    there, waiting, before = route(chat_l4=1), route(chat_l4=1, chat_h100=1), TakenBack("old", (1.0,))
+    key, service = key_of(waiting), key_of(L4_SERVICE)
+    now = {(key, "spec.rules"): TakenBack("new", (9.0,)), (service, "spec.type"): TakenBack("ClusterIP", (9.0,))}
+    writes = ChildWrites(applies=(Apply(CHAT, waiting), Apply(CHAT, L4_SERVICE)), drift=DriftReport(taken_back=now))
+    held = permitted(writes, own(there, L4_SERVICE), {(key, "metadata.labels"): before})
+    assert held.drift.taken_back == {
+        (key, "metadata.labels"): before, (service, "spec.type"): now[service, "spec.type"],
+    }  # fmt: skip
+    assert permitted(writes, own(there, L4_SERVICE, child("Service", "chat-h100"))).drift.taken_back == now
 
 
 def test_a_route_may_always_go() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medley_operator.domain.rollout.service import render_common_service, render_variant_service
+from medley_operator.domain.routing.service import render_common_service, render_variant_service
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.engine.test_deployment import deployment
 
