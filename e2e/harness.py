@@ -93,6 +93,7 @@ class Harness:
 
     def _set_up(self) -> None:
         self.plane.apply_gateway_api_crds()
+        self.plane.apply_inference_pool_crds()
         self._create_nodes()
         self.install_chart()
         self.start_fleet()

@@ -165,6 +165,9 @@ def _route_updated(outcome: ServiceDecision) -> list[_Note]:
     if not applied or weights is None:
         return []
     before = router.weights(outcome.routed) or {}
+    if not before and any(key.kind in router.kinds for key in outcome.routed.own):
+        # Variants share a backend of the route that is there.
+        before = {row.name: row.weight for row in outcome.candidate.service.status.variants}
     changes = _changes(before, weights)
     return [(EventType.NORMAL, "RouteUpdated", f"route weights (sum 1000): {changes}")] if changes else []
 

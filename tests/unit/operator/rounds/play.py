@@ -236,7 +236,8 @@ def settle(snapshot: Snapshot, memory: FleetMemory | None = None, *, faulty: boo
 
 
 def is_quiet(decision: Decision) -> bool:
-    return not (decision.applies or decision.deletes or decision.statuses or decision.events or decision.pod_notes)
+    written = (decision.applies, decision.deletes, decision.statuses, decision.pod_notes, decision.pod_labels)
+    return not (any(written) or decision.events)
 
 
 def changed(snapshot: Snapshot, *services: LLMService, **fields: object) -> Snapshot:
