@@ -50,8 +50,8 @@
   resources: [gateways]
   verbs: [list, watch]
 # What holds the GPUs of each node, and why pods of its Deployments do not start. It takes the start-up protection from
-# the pods of its Deployments once they are Ready, and labels them with prompt ranges, to which RBAC cannot narrow the
-# patch.
+# the pods of its Deployments once they are Ready, marks those that go first where one shrinks, and labels them with
+# prompt ranges; RBAC cannot narrow the patch to them.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, patch]

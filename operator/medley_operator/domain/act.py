@@ -13,7 +13,7 @@ from functools import partial
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.cluster.children import Owned, by_owner, running_variants
-from medley_operator.domain.cluster.ledger import stock_ledger
+from medley_operator.domain.cluster.leaving import LeavingNodes
 from medley_operator.domain.cluster.start_failures import pods_of_services
 from medley_operator.domain.engine.startup_protection import due_releases
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
@@ -24,7 +24,6 @@ from medley_operator.domain.report.pod_troubles import pods_seen
 from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.drift import drift_of
-from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.preconditions import permitted
 from medley_operator.domain.rollout.service_round import (
@@ -37,9 +36,9 @@ from medley_operator.domain.rollout.service_round import (
     variant_rows,
     variant_scale,
 )
-from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded, routed
-from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
+from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
 from medley_operator.domain.rollout.template_rolls import Canaries
+from medley_operator.domain.rollout.turns import ServiceTurn, decided, first_step, last_step
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.routing.prompt_ranges import due_ranges
 from medley_operator.domain.routing.router import RoutedService
@@ -47,6 +46,7 @@ from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values.decision import Decision, EventNote, PodLabels, StatusWrite
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.labels import OWNER_KIND
+from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectFault, ObjectKey
 from medley_operator.domain.values.views import PodView
@@ -68,22 +68,12 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """A service of this pass: what it is to have, and what it has."""
-
-    intent: ServiceIntent
-    round: ServiceRound
-    pods: tuple[PodView, ...]
-    scales: Mapping[str, VariantScale]
-    uses: Mapping[str, PoolUse]
-
-
-@dataclass(frozen=True, slots=True)
 class _Shared:
     """The things that services of one pass take from each other: names, and the first turn at a new profile."""
 
     claims: Claims
     canaries: Canaries
+    leaving: LeavingNodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +101,13 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
         each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods))
         for each in intent.services
     }
-    turns = {key: turn for key, turn in made.items() if isinstance(turn, _Turn)}
-    wanted = _replicas_now(turns, view)
-    shared = _Shared(Claims(), Canaries.of(owned))
+    shared = _Shared(Claims(), Canaries.of(owned), LeavingNodes.of(view))
+    turns = {key: turn for key, turn in made.items() if isinstance(turn, ServiceTurn)}
+    turns = decided(turns, view, steps.services, shared.leaving, wall, now=unix_seconds(now) or 0.0)
     done: dict[ServiceKey, _Done] = {}
     for key, turn in turns.items():
         before = steps.services.get(key, ServiceSteps())
-        part = partial(_done, turn, wanted.get(key, {}), before, view, shared, now)
+        part = partial(_done, turn, before, view, shared, now)
         found = wall.guard(_about(turn.intent), part)
         if not isinstance(found, ObjectFault):
             done[key] = found
@@ -131,10 +121,11 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
             done[key] = found
     remembered = {key: part.step.steps for key, part in done.items() if part.step is not None}
     # Whatever is planned: no service needs it any more once its pod is Ready.
-    releases, released = due_releases(
+    notes, released = due_releases(
         view.pods, services=_all_services(view), asked=steps.released, at_seconds=view.at_seconds
     )
-    decision = replace(_decision(list(done.values()), intent, wall), releases=releases)
+    decision = _decision(list(done.values()), intent, wall)
+    decision = replace(decision, pod_notes=(*notes, *decision.pod_notes))
     return decision, Steps({**kept, **remembered}, released)
 
 
@@ -153,7 +144,7 @@ def _turn(
     seen: Mapping[ServiceKey, LLMService],
     owned: Owned,
     pods: Mapping[tuple[str, str], tuple[PodView, ...]],
-) -> _Turn | None:
+) -> ServiceTurn | None:
     planned = each.candidate.service.metadata
     service = seen.get(each.candidate.key)
     if service is None or service.metadata.deletion_timestamp is not None:
@@ -164,7 +155,7 @@ def _turn(
     candidate = replace(each.candidate, service=service)
     this = ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))
     names = sorted({*this.goal.replicas, *this.running})
-    return _Turn(
+    return ServiceTurn(
         intent=each,
         round=this,
         pods=pods.get(candidate.key, ()),
@@ -173,26 +164,12 @@ def _turn(
     )
 
 
-def _replicas_now(turns: Mapping[ServiceKey, _Turn], view: ActuatorView) -> dict[ServiceKey, dict[str, int]]:
-    """Replicas that the stock and what is Ready allow, by service; a service that is kept is not in it."""
-    moving = {key: turn for key, turn in turns.items() if turn.intent.goal.kind is not GoalKind.KEPT}
-    scales = {key: turn.scales for key, turn in moving.items()}
-    applied = {key: next_replicas(variants) for key, variants in scales.items()}
-    if not may_be_tied(scales, applied):
-        # The usual case, in which no pass needs to count the stock.
-        return applied
-    uses = {key: turn.uses for key, turn in moving.items()}
-    return untied(scales, applied, uses=uses, ledger=stock_ledger(view))
-
-
-def _done(
-    turn: _Turn, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str
-) -> _Done:
+def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str) -> _Done:
     """The next step of one service, and what reports it."""
     prompts = variant_prompts(turn.round)
-    outcome, step = _outcome(turn, wanted=wanted, steps=steps, view=view, shared=shared, prompts=prompts)
+    outcome, step = _outcome(turn, steps=steps, view=view, shared=shared, prompts=prompts, now=now)
     given: tuple[PodLabels, ...] = ()
-    if turn.round.goal.kind is not GoalKind.KEPT:
+    if not turn.is_kept:
         given, ranged = due_ranges(turn.pods, prompts, asked=steps.ranged, at_seconds=view.at_seconds)
         step = replace(step, steps=replace(step.steps, ranged=ranged))
     service, status = outcome.candidate.service, service_status(outcome, now=now)
@@ -216,27 +193,22 @@ def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> 
 
 
 def _outcome(
-    turn: _Turn,
+    turn: ServiceTurn,
     *,
-    wanted: Mapping[str, int],
     steps: ServiceSteps,
     view: ActuatorView,
     shared: _Shared,
     prompts: Mapping[str, str],
+    now: str,
 ) -> tuple[ServiceDecision, Shrink]:
     this = turn.round
-    candidate, kept = this.candidate, this.goal.kind is GoalKind.KEPT
+    candidate, kept = this.candidate, turn.is_kept
     router, given = router_of(candidate.service), routed_service(this, view)
     seen = steps.seen(router.accepted(given), at_seconds=view.at_seconds)
-    if kept:
-        as_it_is = {name: variant.replicas for name, variant in this.running.items()}
-        step = Shrink(as_it_is, None, seen)
-    else:
-        step = bounded(wanted, this.running, seen, at_seconds=view.at_seconds)
+    step = first_step(turn, seen, at_seconds=view.at_seconds, now=unix_seconds(now) or 0.0)
     capacity = mix_capacities(this, turn.intent.served)
     weights = route_weights(this, replicas=step.replicas, capacity=capacity, given=given)
-    if not kept:
-        step = routed(step, this.running, router.asked(given, weights), at_seconds=view.at_seconds)
+    step = last_step(step, turn, view, shared.leaving, router.asked(given, weights))
     targets = ReplicaTargets(
         replicas=step.replicas, desired=this.goal.replicas, weights=weights, surge=turn.intent.surge
     )
@@ -254,11 +226,11 @@ def _outcome(
         same_model_as=turn.intent.same_model_as,
         pods=turn.pods,
         memory_status=turn.intent.memory_status,
+        stranded=turn.move.stranded,
     )
     if not kept:
-        waits = [each for each in (step.wait_seconds, writes.drift.wait_seconds) if each is not None]
         after = replace(step.steps, taken_back=writes.drift.taken_back)
-        step = Shrink(step.replicas, min(waits, default=None), after)
+        step = replace(step, wait_seconds=step.sooner(writes.drift.wait_seconds), steps=after)
     return outcome, step
 
 
@@ -287,6 +259,7 @@ def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Dec
         events=tuple(event for each in done for event in each.events),
         gauges=(*intent.gauges, *(sample for each in done for sample in each.gauges)),
         wait_seconds=min(waits, default=None),
+        pod_notes=tuple(note for each in done if each.step is not None for note in each.step.notes),
         pod_labels=tuple(labels for each in done for labels in each.pod_labels),
         faults=wall.faults,
     )

@@ -129,7 +129,7 @@ class Actuator:
             self._exporter.failed("act")
             return Pass(wrote=False, troubles=1, wait_seconds=None)
         self._exporter.show(decision.gauges)
-        wrote = bool(decision.applies or decision.deletes)
+        wrote = bool(decision.applies or decision.deletes or decision.pod_notes)
         return Pass(wrote=wrote, troubles=published.troubles, wait_seconds=decision.wait_seconds)
 
 

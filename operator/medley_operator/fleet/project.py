@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any, TypeVar
 
 from medley_operator.domain.engine.startup_protection import is_protected
+from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.values.labels import PICKER_CONFIG, managed
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
 from medley_operator.domain.values.quantities import whole_count
@@ -96,9 +97,19 @@ def pod_view(pod: Manifest) -> PodView | None:
         ended=ended,
         gated=scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated",
         protected=ours and is_protected(metadata.get("annotations") or {}),
+        deletion_cost=_deletion_cost(metadata.get("annotations") or {}) if ours else 0,
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,
     )
+
+
+def _deletion_cost(annotations: Mapping[str, Any]) -> int:
+    """As the controller reads it: 0 for what is not a 32-bit number."""
+    try:
+        cost = int(annotations.get(COST, 0))
+    except (TypeError, ValueError):
+        return 0
+    return cost if -(2**31) <= cost < 2**31 else 0
 
 
 def _extended(resources: Mapping[str, Any]) -> dict[str, int]:

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from medley_operator.domain.cluster.owner import Owner
-from medley_operator.domain.engine.startup_protection import PROTECTION
-from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, PodLabels, Release, StatusWrite
+from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, PodLabels, PodNote, StatusWrite
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
@@ -84,7 +83,7 @@ class Publisher:
         applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
         await _each(applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
-        await _each(decision.releases, lambda each: self._release(this, each))
+        await _each(decision.pod_notes, lambda each: self._annotate(this, each))
         await _each(decision.pod_labels, lambda each: self._label(this, each))
         reports = report_write_failures(view, decision, this.failures, unwritten=this.unwritten, now=now)
         self.backoff.begin_phase()
@@ -163,11 +162,11 @@ class Publisher:
             self.counter.wrote(kind=delete.key.kind, verb="delete")
             log.info("deleted", extra={"object": str(delete.key), "service": "/".join(delete.service)})
 
-    async def _release(self, this: Round, release: Release) -> None:
+    async def _annotate(self, this: Round, note: PodNote) -> None:
         def send() -> Awaitable[Manifest]:
-            return self.client.annotate(release.key, dict.fromkeys(PROTECTION), uid=release.uid)
+            return self.client.annotate(note.key, note.annotations, uid=note.uid)
 
-        await self._patch_pod(this, release.key, send, done="start-up protection taken away")
+        await self._patch_pod(this, note.key, send, done=note.why)
 
     async def _label(self, this: Round, given: PodLabels) -> None:
         def send() -> Awaitable[Manifest]:
@@ -185,14 +184,14 @@ class Publisher:
         try:
             await send()
         except (NotFound, Conflict, Withheld):
-            log.debug("gone or kept before it was patched", extra={"object": str(key)})
+            log.debug("pod is gone, or is left as it is", extra={"object": str(key), "reason": done})
         except KubeError as error:
             self._trouble(this, "apply", error)
             self.backoff.failed(WriteFailure.of(key, error), error)
         else:
             self.backoff.succeeded(key)
             self.counter.wrote(kind=key.kind, verb="annotate")
-            log.info(done, extra={"object": str(key)})
+            log.info("pod patched", extra={"object": str(key), "reason": done})
 
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
         if not self.backoff.may_write(write.key):
@@ -261,7 +260,7 @@ def _wanted(view: ActuatorView, decision: Decision) -> Iterator[ObjectKey]:
     """Everything that this round may write."""
     yield from (key_of(each.manifest) for each in decision.applies)
     yield from (each.key for each in decision.deletes)
-    yield from (each.key for each in decision.releases)
+    yield from (each.key for each in decision.pod_notes)
     yield from (each.key for each in decision.pod_labels)
     yield from (each.key for each in decision.statuses)
     for service in view.services:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from medley_operator.metrics.queries import (
     GATEWAY_SERVICE,
     MODEL,
     NAMESPACE,
+    POD,
     REPLICA_SET,
     ROLE,
     SERVICE,
@@ -117,15 +119,26 @@ def own_models(
 
 
 def by_role(samples: Iterable[VectorSample]) -> dict[ServiceKey, dict[FigureRole, float]]:
-    """Figures of each service by role, models together; what carries no role that we asked for is left out."""
+    """Figures of each service by role, models together, but for those of single pods; what carries no role that we
+    asked for is left out."""
     table: dict[ServiceKey, dict[FigureRole, float]] = defaultdict(dict)
     for sample in samples:
         role = _ROLES.get(sample.labels.get(ROLE, ""))
-        if role is not None:
+        if role is not None and role is not FigureRole.POD_REQUESTS:
             figures = table[_key(sample)]
             together = _TOGETHER.get(role, _sum)
             figures[role] = together(figures[role], sample.value) if role in figures else sample.value
     return dict(table)
+
+
+def by_pod(samples: Iterable[VectorSample]) -> dict[ServiceKey, dict[str, float]]:
+    """Requests of each pod by its name, models together; what cannot be a number of requests is left out."""
+    table: dict[ServiceKey, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for sample in samples:
+        pod = sample.labels.get(POD, "")
+        if sample.labels.get(ROLE) == FigureRole.POD_REQUESTS and pod and 0.0 <= sample.value < math.inf:
+            table[_key(sample)][pod] += sample.value
+    return {key: dict(pods) for key, pods in table.items()}
 
 
 def by_size(samples: Iterable[VectorSample]) -> dict[ServiceKey, SizeFigures]:

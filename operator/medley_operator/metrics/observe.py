@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
@@ -20,6 +20,7 @@ from medley_operator.metrics.by_service import (
     SizeFigures,
     by_cache,
     by_cell,
+    by_pod,
     by_role,
     by_size,
     own_models,
@@ -72,6 +73,7 @@ class _Answers:
     """All services' figures over one window."""
 
     load: Mapping[ServiceKey, Mapping[FigureRole, float]]
+    pods: Mapping[ServiceKey, Mapping[str, float]]
     prompt: Mapping[ServiceKey, SizeFigures]
     generation: Mapping[ServiceKey, SizeFigures]
     engine: Mapping[ServiceKey, Mapping[FigureRole, float]]
@@ -207,6 +209,7 @@ class MetricsReader:
         load, prompt, generation, engine = own
         return _Answers(
             load=by_role(load),
+            pods=by_pod(load),
             prompt=by_size(prompt),
             generation=by_size(generation),
             engine=by_role(engine),
@@ -241,7 +244,7 @@ class MetricsReader:
         # The log and not the status says why the sizes are not better known: in the status its figures would change all
         # the time.
         log.debug("observed", extra={"namespace": service.namespace, "service": service.name, "found": seen.message})
-        return seen
+        return replace(seen, pod_requests=answers.pods.get(service.key, {}))
 
     async def _explain(self, services: Sequence[ServiceQuery], now: float) -> dict[ServiceKey, Observation]:
         if not services:

@@ -35,6 +35,7 @@ GATEWAY_PROMPT, GATEWAY_GENERATION = "prompt_le", "generation_le"
 
 ANONYMOUS = ("prometheus", "prometheus_replica", "prometheus_group", "replica", "__replica__", "thanos_replica")
 """Labels that say which Prometheus took a sample, for series that are not of our pods: those of pods need no list."""
+POD = "pod"
 PER_SERVICE = f"{NAMESPACE}, {SERVICE}"
 PER_MODEL = f"{PER_SERVICE}, {MODEL}"
 SEEN_WITHIN = "1h"
@@ -81,6 +82,8 @@ class FigureRole(StrEnum):
     """Prompt tokens found in the prefix cache, and looked up in it."""
     PODS = "pods"
     """Pods that are scraped now and export all figures of the load."""
+    POD_REQUESTS = "pod_requests"
+    """Requests that one pod has in its batch and its queue now."""
     SEEN = "seen"
     """Series that had a sample in the last `SEEN_WITHIN`."""
     TARGETS = "targets"
@@ -104,7 +107,7 @@ def selector(matchers: str = "") -> str:
 
 
 def load_query(names: EngineNames, *, window_seconds: int, matchers: str = "") -> str:
-    """All figures of the load but the sizes, per service."""
+    """All figures of the load but the sizes, per service, and the requests that each of its pods has."""
     ours = selector(matchers)
     window = f"[{window_seconds}s]"
     steps = f"[{window_seconds}s:{coverage_step_seconds(window_seconds)}s]"
@@ -122,6 +125,12 @@ def load_query(names: EngineNames, *, window_seconds: int, matchers: str = "") -
         f"({first_of(candidates, lambda name: name + ours)})"
         for candidates in (names.running, names.waiting, names.completed)
     )
+
+    def of_pod(candidates: tuple[str, ...]) -> str:
+        own = ", ".join(OWN_LABELS)
+        figure = first_of(candidates, lambda name: f"{name}{ours}")
+        return f"max by ({PER_MODEL}, {POD}) (sum without ({own}) ({figure}))"
+
     models = f"count by ({PER_MODEL}, pod) ({first_of(names.running, lambda name: f'{name}{ours}')})"
     return union(
         {
@@ -135,6 +144,7 @@ def load_query(names: EngineNames, *, window_seconds: int, matchers: str = "") -
             FigureRole.WAITING: live(names.waiting),
             FigureRole.RUNNING_GROWTH: counted(names.running, "delta"),
             FigureRole.WAITING_GROWTH: counted(names.waiting, "delta"),
+            FigureRole.POD_REQUESTS: f"{of_pod(names.running)} + {of_pod(names.waiting)}",
         }
     )
 

@@ -11,6 +11,7 @@ from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.pools import pool_state
+from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import POD, key_of
 from medley_operator.domain.values.leadtime import LeadTimes
@@ -238,9 +239,17 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool | None = Tr
             for item in before.rejected
         ),
         children=children,
+        pods=tuple(_annotated(pod, decision) for pod in before.pods),
         model_profiles=tuple(fresh("ModelProfile", item) for item in before.model_profiles),
         policies=tuple(fresh("MedleyPolicy", item) for item in before.policies),
     )
+
+
+def _annotated(pod: PodView, decision: Decision) -> PodView:
+    for note in decision.pod_notes:
+        if note.uid == pod.uid and COST in note.annotations:
+            pod = replace(pod, deletion_cost=int(note.annotations[COST] or 0))
+    return pod
 
 
 def with_defaults(manifest: Manifest, *, previous: Manifest | None = None) -> Manifest:

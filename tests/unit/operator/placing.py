@@ -81,7 +81,8 @@ def scheduled(snapshot: Snapshot, *, spread: bool = False) -> Snapshot:
         if manifest["kind"] != labels.DEPLOYMENT:
             continue
         running = [each for each in snapshot.pods if _is_of(each, manifest) and not each.terminating]
-        running.sort(key=lambda each: (not each.node, each.name))
+        # As a ReplicaSet keeps them: those that have a node, are Ready, and cost most to delete.
+        running.sort(key=lambda each: (not each.node, not each.ready, -each.deletion_cost, each.name))
         made = running[: manifest["spec"]["replicas"]]
         numbers = (n for n in range(10_000) if f"{key.name}-{n}" not in {each.name for each in running})
         made += [

@@ -8,7 +8,9 @@ from dataclasses import replace
 from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.engine.workloads import WORKLOADS, observed
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.running import LAYOUT_MARK
 from medley_operator.domain.values.running import RunningVariant as RunningVariant
+from medley_operator.domain.values.running import variant_of as variant_of
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 
 Children = Mapping[ObjectKey, Manifest]
@@ -72,9 +74,9 @@ def running_variants(own: Children, layouts: Mapping[str, str] | None = None) ->
         if not each.name:
             continue
         bears = each.name not in found and each.layout == wanted.get(each.name, each.layout)
-        name = each.name if bears else f"{each.name}{_LAYOUT_MARK}{each.layout or 'former'}"
+        name = each.name if bears else f"{each.name}{LAYOUT_MARK}{each.layout or 'former'}"
         if name in found:
-            name = f"{each.name}{_LAYOUT_MARK}{each.object_name}"
+            name = f"{each.name}{LAYOUT_MARK}{each.object_name}"
         found[name] = replace(each, name=name)
     return dict(sorted(found.items()))
 
@@ -89,11 +91,3 @@ def _is_named_as_ours(workload: Manifest) -> bool:
 def ready_replicas(own: Children) -> int:
     """Ready replicas of a service's `own` workloads, whatever their layout."""
     return sum(observed(manifest).ready for manifest in workloads_in(own).values())
-
-
-_LAYOUT_MARK = "@"
-
-
-def variant_of(name: str) -> str:
-    """The variant that a `RunningVariant.name` is of."""
-    return name.partition(_LAYOUT_MARK)[0]

@@ -76,7 +76,7 @@ def _failure(
     variant: str, pods: Sequence[PodView], pools: Mapping[str, GPUPool], before: StartFailure | None, *, now: float
 ) -> StartFailure | None:
     stuck = [(pod, pod.trouble) for pod in pods if pod.trouble is not None and not pod.ready and not pod.gated]
-    late = [(pod, trouble) for pod, trouble in stuck if _waited(pod, trouble, now) >= _patience(pod, trouble, pools)]
+    late = [each for each in stuck if waited_seconds(*each, now) >= patience_seconds(*each, pools)]
     if late:
         pod, trouble = min(late, key=lambda each: (each[0].created_at or now, each[0].name))
         if before is not None and before.holds(now):
@@ -89,7 +89,7 @@ def _failure(
             message=trouble.message,
             pod=pod.name,
             replicas=len(stuck),
-            since=now - _waited(pod, trouble, now),
+            since=now - waited_seconds(pod, trouble, now),
             until=now + min(FIRST_WAIT_SECONDS * 2.0 ** min(attempts - 1, 10), LONGEST_WAIT_SECONDS),
             attempts=attempts,
         )
@@ -104,12 +104,14 @@ def _failure(
     return None if healed else before
 
 
-def _waited(pod: PodView, trouble: PodTrouble, now: float) -> float:
+def waited_seconds(pod: PodView, trouble: PodTrouble, now: float) -> float:
+    """How long the pod has had its trouble."""
     since = trouble.since if trouble.since is not None else pod.created_at
     return 0.0 if since is None else max(0.0, now - since)
 
 
-def _patience(pod: PodView, trouble: PodTrouble, pools: Mapping[str, GPUPool]) -> float:
+def patience_seconds(pod: PodView, trouble: PodTrouble, pools: Mapping[str, GPUPool]) -> float:
+    """How long such a trouble may last before it is a failure of the variant."""
     if trouble.reason != UNSCHEDULABLE:
         return BROKEN_SECONDS
     pool = pools.get(pod.labels.get(labels.POOL, ""))

@@ -41,6 +41,7 @@ def running_variant(deployment: Manifest) -> RunningVariant:
         paused=spec.get("paused") is True,
         updated=_count(status, "updatedReplicas") if seen else 0,
         failure=conditions["ReplicaFailure"].get("message", "") if _is_true(conditions, "ReplicaFailure") else "",
+        made=_count(status, "replicas"),
         stalled=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded",
     )
 

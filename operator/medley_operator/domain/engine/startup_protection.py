@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.decision import Release
+from medley_operator.domain.values.decision import PodNote
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
@@ -34,14 +34,18 @@ def is_protected(annotations: Mapping[str, str]) -> bool:
 
 def due_releases(
     pods: Iterable[PodView], *, services: Collection[ServiceKey], asked: Mapping[str, float], at_seconds: float
-) -> tuple[tuple[Release, ...], dict[str, float]]:
+) -> tuple[tuple[PodNote, ...], dict[str, float]]:
     """The pods to take it from now, and when which was asked, by uid, to be remembered."""
     held = [pod for pod in pods if pod.protected and pod.ready and not pod.terminating and _service(pod) in services]
     uids = {pod.uid for pod in held}
     recent = {uid: at for uid, at in asked.items() if uid in uids and at_seconds - at < AGAIN_SECONDS}
     due = [pod for pod in held if pod.uid not in recent]
-    releases = tuple(Release(ObjectKey(labels.POD, pod.namespace, pod.name), pod.uid) for pod in due)
-    return releases, {**recent, **{pod.uid: at_seconds for pod in due}}
+    none = dict.fromkeys(PROTECTION)
+    notes = tuple(
+        PodNote(ObjectKey(labels.POD, pod.namespace, pod.name), pod.uid, none, "start-up protection taken away")
+        for pod in due
+    )
+    return notes, {**recent, **{pod.uid: at_seconds for pod in due}}
 
 
 def _service(pod: PodView) -> ServiceKey:

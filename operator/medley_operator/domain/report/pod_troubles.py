@@ -1,4 +1,4 @@
-"""Replicas that do not start, as people read it: which pod, why, and the way out. Pure.
+"""Replicas that do not start or cannot stay, as people read it: which pod, why, and the way out. Pure.
 
 What a Deployment or a pod says is repeated in its own words, since these are what one searches for.
 """
@@ -39,6 +39,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 """The reason of the condition and the way out, by what a pod says; the two reasons of a pull in a loop are one."""
 _OTHERS = ("PodNotStarting", "see kubectl describe pod")
 MOST_MESSAGE = 300
+MOST_STRANDED = 3
 
 
 def pods_seen(view: ActuatorView) -> tuple[PodView, ...]:
@@ -85,3 +86,15 @@ def pod_trouble(pods: Sequence[PodView]) -> Refusal | None:
     what = "does not serve" if reason == NODE_NOT_READY else "cannot start"
     message = f"pod {pod.name}{more} of variant {variant} {what}: {trouble.reason}{said}; {way_out}"
     return Refusal(reason, message)
+
+
+def stranded_message(pods: Sequence[PodView]) -> str:
+    """Ready pods on nodes that are going, which find no other place; the first few by name."""
+    ordered = sorted(pods, key=lambda pod: pod.name)
+    named = ", ".join(f"{pod.name} on {pod.node}" for pod in ordered[:MOST_STRANDED])
+    more = f" and {len(ordered) - MOST_STRANDED} more" if len(ordered) > MOST_STRANDED else ""
+    return (
+        f"Ready pods stand on nodes that are going ({named}{more}). No other node of their GPUPool has room for one "
+        "replica more, or it did not start there. They stay until they are evicted; add nodes or free GPUs in the "
+        "pool, or keep the node (kubectl uncordon)"
+    )

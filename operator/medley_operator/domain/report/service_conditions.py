@@ -14,7 +14,7 @@ from medley_operator.domain.cluster.start_failures import runnable
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.report.others import changes_by_others, conflict_message, paused_message
-from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure
+from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure, stranded_message
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.routing.routers import router_of
@@ -89,6 +89,8 @@ def _capacity(outcome: ServiceDecision) -> Draft:
     unplaced = pod_trouble([pod for pod in outcome.pods if is_unschedulable(pod)])
     if unplaced is not None:
         return Draft(_FALSE, unplaced.reason, unplaced.message, sticky_message=True)
+    if outcome.stranded:
+        return Draft(_FALSE, "NodeLeaving", stranded_message(outcome.stranded))
     if goal.plan is not None:
         return Draft(_TRUE, "Sufficient", "the pools have enough GPUs for the plan")
     previous = find(outcome.candidate.service.status.conditions, CAPACITY_AVAILABLE)

@@ -57,6 +57,8 @@ class ServiceDecision:
     """Another LLMService of the namespace that serves the same model name, and that came first by name."""
     pods: tuple[PodView, ...] = ()
     """Its engine pods, those on their way out included."""
+    stranded: tuple[PodView, ...] = ()
+    """Its Ready pods on nodes that are going, for which the pool has no other place."""
     memory_status: MemoryStatus | None = None
     """The load as a restarted operator is to know it."""
 

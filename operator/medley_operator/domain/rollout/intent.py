@@ -21,7 +21,7 @@ class ServiceIntent:
 
     `surge`: whether a pod beyond the plan finds a GPU, by variant. `same_model_as`: another LLMService of the
     namespace that serves the same model name, and that came first by name. `memory_status`: what a restarted operator
-    is to know of its load.
+    is to know of its load. `pod_requests`: requests that its pods had when Prometheus was asked last, by name.
     """
 
     candidate: ServiceCandidate
@@ -30,6 +30,7 @@ class ServiceIntent:
     surge: Mapping[str, bool] = field(default_factory=dict)
     same_model_as: str | None = None
     memory_status: MemoryStatus | None = None
+    pod_requests: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

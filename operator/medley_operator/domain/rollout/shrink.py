@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from medley_operator.domain.cluster.children import RunningVariant
-from medley_operator.domain.values.snapshot import FieldKey, TakenBack
+from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
 
 SHRINK_SHARE = 0.5
 """At most this share of the Ready replicas of a variant goes at once, or one."""
@@ -20,35 +20,6 @@ SHRINK_SECONDS = 10.0
 """Between two steps that take Ready replicas of one variant."""
 ROUTE_SECONDS = 2.0
 """From the look that shows a route accepted to the first step that rests on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSteps:
-    """The memory of the steps of one service: since when its route has the weights that it has, and when Ready
-    replicas of each variant last went, and which fields others take back. Losing it only delays a step. Times are those
-    of the operator's clock."""
-
-    weights: Mapping[str, int] | None = None
-    weights_since: float = 0.0
-    shrunk_at: Mapping[str, float] = field(default_factory=dict)
-    taken_back: Mapping[FieldKey, TakenBack] = field(default_factory=dict)
-    ranged: Mapping[str, tuple[str, float]] = field(default_factory=dict)
-    """The prompt range that a pod was given, and when, by uid."""
-
-    def seen(self, weights: Mapping[str, int] | None, *, at_seconds: float) -> ServiceSteps:
-        """With a look at the accepted weights of the route; None where there are none or they are not accepted."""
-        if weights == self.weights:
-            return self
-        return replace(self, weights=weights, weights_since=at_seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Shrink:
-    """Replicas to have now by variant, and after how many seconds more may go (None: nothing waits for time)."""
-
-    replicas: dict[str, int]
-    wait_seconds: float | None
-    steps: ServiceSteps
 
 
 def bounded(
@@ -60,15 +31,15 @@ def bounded(
     waits: list[float] = []
     for name, count in wanted.items():
         variant = running.get(name)
-        ready = min(variant.ready, variant.replicas) if variant is not None else 0
-        if variant is None or count >= ready:
+        if variant is None or not variant.loses(count):
             replicas[name] = count
             continue
+        ready = variant.staying(variant.replicas)
         if name in shrunk_at:
-            replicas[name] = max(count, ready)
+            replicas[name] = variant.fewest(count, staying=ready)
             waits.append(shrunk_at[name] + SHRINK_SECONDS - at_seconds)
             continue
-        replicas[name] = max(count, ready - max(1, math.ceil(ready * SHRINK_SHARE)))
+        replicas[name] = variant.fewest(count, staying=ready - max(1, math.ceil(ready * SHRINK_SHARE)))
         if replicas[name] > count:
             waits.append(SHRINK_SECONDS)
     return Shrink(replicas, min(waits, default=None), replace(steps, shrunk_at=shrunk_at))
@@ -85,7 +56,7 @@ def routed(
 
     Growth never waits for the route.
     """
-    shrinking = {name for name, count in step.replicas.items() if _takes_ready(count, running.get(name))}
+    shrinking = {name for name, count in step.replicas.items() if name in running and running[name].loses(count)}
     steps = step.steps
     if not shrinking:
         return step
@@ -98,8 +69,3 @@ def routed(
             return Shrink(kept, min(left_seconds, step.wait_seconds or left_seconds), steps)
     shrunk_at = {**steps.shrunk_at, **dict.fromkeys(shrinking, at_seconds)}
     return Shrink(step.replicas, step.wait_seconds, replace(steps, shrunk_at=shrunk_at))
-
-
-def _takes_ready(count: int, variant: RunningVariant | None) -> bool:
-    """Whether Ready replicas go: those that are not go first."""
-    return variant is not None and count < min(variant.replicas, variant.ready)

@@ -3,12 +3,13 @@
 New capacity is Ready before old is removed: growth is applied at once; a variant shrinks only when every other variant
 has as many Ready replicas as the plan wants of it. A scale-down takes pods that are not Ready first (the ReplicaSet
 controller ranks them so), hence a step by this function never takes the ready capacity of a service below the lower of
-what is ready now and what the plan provides. Pure; called anew each round, so it needs no memory.
+what is ready now and what the plan provides; `removals` checks the load. Pure; called anew each round, so it needs no
+memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from medley_operator.domain.cluster.children import variant_of
@@ -60,6 +61,8 @@ class PoolUse:
 Scales = Mapping[ServiceKey, Mapping[str, VariantScale]]
 Uses = Mapping[ServiceKey, Mapping[str, PoolUse]]
 Replicas = Mapping[ServiceKey, Mapping[str, int]]
+KeepsLoad = Callable[[ServiceKey, Mapping[str, int]], bool]
+"""Whether what stays Ready of a service carries its load where it has so many replicas, by variant."""
 
 
 def may_be_tied(services: Scales, applied: Replicas) -> bool:
@@ -70,15 +73,21 @@ def may_be_tied(services: Scales, applied: Replicas) -> bool:
 
 
 def untied(
-    services: Scales, applied: dict[ServiceKey, dict[str, int]], *, uses: Uses, ledger: Ledger
+    services: Scales,
+    applied: dict[ServiceKey, dict[str, int]],
+    *,
+    uses: Uses,
+    ledger: Ledger,
+    keeps_load: KeepsLoad = lambda _key, _replicas: True,
 ) -> dict[ServiceKey, dict[str, int]]:
     """`applied` (`next_replicas` of all services), with one exception where waiting would never end.
 
     A growing variant may wait for GPUs that another variant's surplus holds, while that surplus waits for a variant
     that no node has room for in the same way. The plan itself fits the stock, so one release unties it: only where
-    nothing starts, and for one service a pass (the first by name), variants without room are not waited for. It is
-    made only where it gives one of them room: Ready replicas on a node that takes no pods go for nobody. Pods that end
-    make room by themselves.
+    nothing starts, and for one service a pass, variants without room are not waited for: one that still carries its
+    load after it (`keeps_load`) before others, then the first by name. Where its load is not carried then, as few of
+    its replicas go as give one waiting replica room. None go that give none room: Ready replicas on a node that takes
+    no pods go for nobody. Pods that end make room by themselves.
     """
     lacking = {(each.holder.service.namespace, each.deployment): ledger.lacking(each) for each in ledger.workloads}
 
@@ -102,9 +111,31 @@ def untied(
             surplus[holder] = surplus.get(holder, 0) + max(freed, 0)
     surplus = {holder: gpus for holder, gpus in surplus.items() if gpus > 0}
     wanted = {uses[key][name] for key, names in waiting.items() for name in names}
-    useful = {holder.service for use in wanted for holder in ledger.in_the_way(use.pool, use.gpus_per_replica, surplus)}
-    first = min(useful, default=None)
-    return applied if first is None else {**applied, first: released[first]}
+    needed: dict[Holder, int] = {}
+    for use in sorted(wanted, key=lambda use: (use.pool, use.gpus_per_replica)):
+        for holder, gpus in ledger.in_the_way(use.pool, use.gpus_per_replica, surplus).items():
+            needed[holder] = min(needed.get(holder, gpus), gpus)
+    useful: dict[ServiceKey, Mapping[str, int]] = {}
+    for holder, gpus in sorted(needed.items(), reverse=True):
+        key = holder.service
+        whole = keeps_load(key, released[key])
+        useful[key] = released[key] if whole else _fewest(holder, gpus, applied, released, uses)
+    first = min(useful, key=lambda key: (not keeps_load(key, useful[key]), key), default=None)
+    return applied if first is None else {**applied, first: dict(useful[first])}
+
+
+def _fewest(holder: Holder, gpus: int, applied: Replicas, released: Replicas, uses: Uses) -> dict[str, int]:
+    """The holder's service with as few replicas less as hold so many GPUs; growth as it is applied."""
+    key, left = holder.service, gpus
+    replicas = dict(applied[key])
+    for name, least in sorted(released[key].items()):
+        size = uses[key][name].gpus_per_replica
+        if variant_of(name) != holder.variant or left <= 0 or replicas[name] <= least:
+            continue
+        going = min(-(-left // max(size, 1)), replicas[name] - least)
+        replicas[name] -= going
+        left -= going * size
+    return replicas
 
 
 def _is_starting(services: Scales, waiting: Mapping[ServiceKey, frozenset[str]]) -> bool:

@@ -57,11 +57,13 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """A pod to take the start-up protection from, if it still has this uid."""
+class PodNote:
+    """Annotations to set on a pod, if it still has this uid; those that are None are taken away. `why`: for the log."""
 
     key: ObjectKey
     uid: str
+    annotations: Mapping[str, str | None]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Decision:
     events: tuple[EventNote, ...] = ()
     gauges: tuple[GaugeSample, ...] = ()
     wait_seconds: float | None = None
-    releases: tuple[Release, ...] = ()
+    pod_notes: tuple[PodNote, ...] = ()
     pod_labels: tuple[PodLabels, ...] = ()
     faults: tuple[ObjectFault, ...] = ()
     """Services that this program failed on: nothing of theirs is written but a status that says so."""

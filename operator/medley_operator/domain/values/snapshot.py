@@ -105,7 +105,7 @@ class Observation:
 
     `samples` is the number of requests behind the figures; `message` says what was asked and answered. A service that
     is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0. `pods` are those that
-    Prometheus sees; None where it was not asked.
+    Prometheus sees; None where it was not asked. `pod_requests`: requests in batch and queue by the pod's name.
     """
 
     reason: MetricsReason
@@ -113,6 +113,7 @@ class Observation:
     samples: float = 0.0
     message: str = ""
     pods: int | None = None
+    pod_requests: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,19 +182,29 @@ class Ledger:
         """
         return self._stock(pool).room.largest_gpus >= gpus
 
-    def in_the_way(self, pool: str, gpus: int, surplus: Mapping[Holder, int]) -> frozenset[Holder]:
-        """Those of the holders of `surplus` (GPUs that each may give up) that stand where a pod of so many GPUs finds
-        room once all of them give theirs up. Where pods cannot be seen, nobody does."""
+    def free_for(self, pool: str, gpus: int) -> bool:
+        """Whether one more pod of so many GPUs finds a node now, beside all that is asked for and has no place yet."""
         stock = self._stock(pool)
-        found: set[Holder] = set()
+        if any(each.pool == pool and self.lacking(each) for each in self.workloads):
+            return False
+        return stock.unlimited or max(stock.free_by_node, default=0) >= gpus
+
+    def in_the_way(self, pool: str, gpus: int, surplus: Mapping[Holder, int]) -> dict[Holder, int]:
+        """Those of the holders of `surplus` (GPUs that each may give up) that stand where a pod of so many GPUs finds
+        room once all of them give theirs up, and the fewest GPUs that each must give for it. Where pods cannot be seen,
+        nobody does."""
+        stock = self._stock(pool)
+        found: dict[Holder, int] = {}
         for node, free in zip(stock.nodes, stock.soon_free_by_node, strict=True):
             there: Counter[Holder] = Counter()
             for pod in node.running if node.open else ():
                 if pod.holder in surplus:
                     there[pod.holder] += pod.gpus
             if free + sum(min(held, surplus[holder]) for holder, held in there.items()) >= gpus:
-                found.update(there)
-        return frozenset(found)
+                for holder, held in there.items():
+                    needed = min(gpus - free, held, surplus[holder])
+                    found[holder] = min(found.get(holder, needed), needed)
+        return found
 
     def gpus_of_others(self, services: Collection[ServiceKey]) -> dict[str, int]:
         """GPUs by pool that services of ours outside of `services` hold; as asked for, where no pod can be seen."""

@@ -76,6 +76,7 @@ class PodView:
     `labels`: all that it has where it carries our managed-by label, else none. `trouble` None: nothing is known to be
     wrong with it. `gated`: a scheduling gate, such as Kueue's, holds it back. `ended`: it succeeded or failed and
     holds nothing any more. `protected`: it carries our label and the annotations that keep node autoscalers from it.
+    `deletion_cost`: as its annotation says, which its ReplicaSet goes by; 0 without one.
     `start`: how long it took to become Ready, where it carries our label and shows it.
     Times are Unix seconds.
     """
@@ -94,6 +95,7 @@ class PodView:
     ended: bool = False
     gated: bool = False
     protected: bool = False
+    deletion_cost: int = 0
     trouble: PodTrouble | None = None
     start: Start | None = None
 

@@ -10,7 +10,6 @@ import pytest
 from medley_operator.api.v1alpha1 import GPUPoolStatus
 from medley_operator.domain.act import act
 from medley_operator.domain.conclude import conclude
-from medley_operator.domain.values.decision import Release
 from medley_operator.domain.values.labels import pod_selector
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
@@ -435,7 +434,9 @@ def test_a_pod_loses_its_start_up_protection_once_it_is_ready_and_no_template_ch
     pods = (starting("old", ready=True), starting("new", ready=False), starting("free", ready=True, protected=False))
     view = replace(settled.snapshot, pods=pods, at_seconds=settled.at_seconds)
     decision, steps = act(intent, view, settled.steps, now=make.LATER)
-    assert decision.releases == (Release(ObjectKey("Pod", make.NAMESPACE, "old"), "uid-old"),)
+    assert [(note.key, note.uid) for note in decision.pod_notes] == [
+        (ObjectKey("Pod", make.NAMESPACE, "old"), "uid-old")
+    ]
     assert (decision.applies, decision.deletes) == ((), ())
     again, _ = act(intent, replace(view, at_seconds=view.at_seconds + 1.0), steps, now=make.LATER)
-    assert again.releases == ()
+    assert again.pod_notes == ()

@@ -9,7 +9,7 @@ import pytest
 
 from medley_operator.domain.act import Steps
 from medley_operator.domain.rollout.intent import FleetIntent
-from medley_operator.domain.rollout.shrink import ServiceSteps
+from medley_operator.domain.rollout.step_memory import ServiceSteps
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.engine.startup_protection import PROTECTION
+from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.rollout.diff import differences, is_set_by_others
 from medley_operator.domain.values.labels import child_labels
 from medley_operator.domain.values.snapshot import Manifest
@@ -229,6 +230,15 @@ def test_the_start_of_a_replica_is_read_off_our_pods_only() -> None:
 def test_the_start_up_protection_is_read_off_our_pods_only(labels: dict[str, str]) -> None:
     assert view(labels=labels, metadata={"annotations": {**PROTECTION, "team": "a"}}).protected is bool(labels)
     assert not view(labels=labels).protected
+
+
+@pytest.mark.parametrize(
+    ("written", "cost"), [("-1000", -1000), ("7", 7), ("many", 0), ("1.5", 0), ("99999999999", 0), (None, 0)]
+)
+def test_the_deletion_cost_is_what_a_replica_set_goes_by(written: str | None, cost: int) -> None:
+    annotations = {} if written is None else {COST: written}
+    assert view(labels=OURS, metadata={"annotations": annotations}).deletion_cost == cost
+    assert view(metadata={"annotations": annotations}).deletion_cost == 0
 
 
 def test_plain_manifests_change_only_where_something_does() -> None:

@@ -15,7 +15,7 @@ from medley_operator.domain.values.decision import (
     EventNote,
     EventType,
     PodLabels,
-    Release,
+    PodNote,
     StatusWrite,
 )
 from medley_operator.domain.values.labels import (
@@ -385,7 +385,7 @@ async def test_a_dry_run_of_a_pass_writes_nothing_and_is_no_trouble(client: Fake
     )
     client.put(pod())
     what = decision(applies=[child("Deployment", "chat-l4")], events=[note("PlanChanged")])
-    what = replace(what, releases=RELEASE.releases)
+    what = replace(what, pod_notes=RELEASE.pod_notes)
     published = await publisher.publish(snapshot(service()), what, now=NOW)
     assert published.troubles == 0
     assert client.writes() == []
@@ -399,7 +399,9 @@ def pod(uid: str = "uid-pod") -> Manifest:
     return {"kind": "Pod", "metadata": {"name": "chat-1", "namespace": "demo", "uid": uid, "annotations": annotations}}
 
 
-RELEASE = Decision(releases=(Release(ObjectKey("Pod", "demo", "chat-1"), "uid-pod"),))
+RELEASE = Decision(
+    pod_notes=(PodNote(ObjectKey("Pod", "demo", "chat-1"), "uid-pod", dict.fromkeys(PROTECTION), "it is Ready"),)
+)
 
 
 async def test_the_start_up_protection_is_taken_from_the_pod_and_counted(client: FakeKubeClient) -> None:

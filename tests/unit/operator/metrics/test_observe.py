@@ -53,6 +53,17 @@ async def test_demand_of_a_steady_service() -> None:
     assert sum(share * cell.generation_tokens for share, cell in cells) == pytest.approx(25)
 
 
+async def test_requests_of_each_pod_are_seen_beside_the_load_and_nonsense_is_left_out() -> None:
+    def of(name: str, value: float | str) -> Element:
+        return {**labels("demo", "llama", FigureRole.POD_REQUESTS), "pod": name}, value
+
+    rows = [of("a", 3), of("b", 0), of("c", "NaN"), of("d", -1), of("e", "+Inf"), of("", 7)]
+    seen = await observe(FakePrometheus(load=[*load_elements(), *rows]))
+    assert seen.pod_requests == {"a": 3.0, "b": 0.0}
+    assert seen.demand is not None
+    assert seen.demand.rate_rps == pytest.approx(2.0)
+
+
 async def test_growing_queue_counts_as_arrivals() -> None:
     seen = await observe(FakePrometheus(load=load_elements(running_growth=30, waiting_growth=120)))
     assert seen.demand is not None

@@ -171,11 +171,11 @@ def act_until_quiet(
             events=(*done.events, *decision.events),
             gauges=decision.gauges,
             wait_seconds=decision.wait_seconds,
-            releases=(*done.releases, *decision.releases),
+            pod_notes=(*done.pod_notes, *decision.pod_notes),
             pod_labels=(*done.pod_labels, *decision.pod_labels),
             faults=tuple({fault.about: fault for fault in (*done.faults, *decision.faults)}.values()),
         )
-        if not (decision.applies or decision.deletes or decision.statuses):
+        if not (decision.applies or decision.deletes or decision.statuses or decision.pod_notes):
             return done, steps
         current = make.carried_out(current, decision, ready=None)
     raise AssertionError(f"still writing after {MOST_PASSES} passes: {decision.applies or decision.statuses}")
@@ -236,7 +236,7 @@ def settle(snapshot: Snapshot, memory: FleetMemory | None = None, *, faulty: boo
 
 
 def is_quiet(decision: Decision) -> bool:
-    written = (decision.applies, decision.deletes, decision.statuses, decision.releases, decision.pod_labels)
+    written = (decision.applies, decision.deletes, decision.statuses, decision.pod_notes, decision.pod_labels)
     return not (any(written) or decision.events)
 
 

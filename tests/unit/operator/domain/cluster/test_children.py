@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,3 +84,19 @@ def test_gpus_of_a_deployment_are_quantities_as_the_api_server_stores_them(limit
 def test_counts_that_are_no_numbers_are_the_apis_defaults() -> None:
     odd = handmade({}, replicas=None, observedGeneration="x", readyReplicas=[1])
     assert running_variant(odd) == RunningVariant("l4", "abcdefgh", "made-by-hand", "l4", 1, 0, 0, drained=False)
+
+
+def test_of_two_templates_any_pod_may_go_and_of_one_those_that_are_not_ready_go_first() -> None:
+    one = running_variant(handmade({}, replicas=10, observedGeneration=1, readyReplicas=8))
+    assert (one.staying(9), one.staying(4), one.loses(8), one.loses(7)) == (8, 4, False, True)
+    status: dict[str, object] = {"observedGeneration": 1, "readyReplicas": 8, "updatedReplicas": 2}
+    rolling = replace(one, made=10, updated=2)
+    assert rolling.is_rolling
+    assert (rolling.staying(9), rolling.staying(4), rolling.loses(9)) == (7, 2, True)
+    assert (rolling.fewest(4, staying=7), rolling.fewest(4, staying=0), one.fewest(4, staying=7)) == (9, 4, 7)
+    assert rolling.staying(1) == 0
+    read = running_variant({**handmade({}, replicas=10, **status), "status": {**status, "replicas": 10}})
+    assert read.is_rolling
+    # Quota refuses the rest: there are no pods of another template.
+    refused = {"observedGeneration": 1, "readyReplicas": 2, "updatedReplicas": 2, "replicas": 2}
+    assert not running_variant({**handmade({}, replicas=10), "status": refused}).is_rolling

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.domain.engine.startup_protection import AGAIN_SECONDS, due_releases, is_protected
-from medley_operator.domain.values.decision import Release
+from medley_operator.domain.values.decision import PodNote
 from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ObjectKey
@@ -39,7 +39,8 @@ def test_what_a_person_set_alone_is_no_protection_of_ours(annotations: Mapping[s
 
 def test_a_ready_pod_loses_it_and_is_remembered() -> None:
     found = due_releases([POD], services={ServiceKey("demo", "llama")}, asked={"gone": 99.0}, at_seconds=100.0)
-    assert found == ((Release(ObjectKey("Pod", "demo", "llama-1"), "u"),), {"u": 100.0})
+    note = PodNote(ObjectKey("Pod", "demo", "llama-1"), "u", dict.fromkeys(BORN), "start-up protection taken away")
+    assert found == ((note,), {"u": 100.0})
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from medley_operator.domain.cluster.children import RunningVariant
-from medley_operator.domain.rollout.shrink import (
-    ROUTE_SECONDS,
-    SHRINK_SECONDS,
-    ServiceSteps,
-    Shrink,
-    bounded,
-    routed,
-)
+from medley_operator.domain.rollout.shrink import ROUTE_SECONDS, SHRINK_SECONDS, bounded, routed
+from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
 
 
-def runs(replicas: int, ready: int | None = None, name: str = "l4") -> dict[str, RunningVariant]:
+def runs(replicas: int, ready: int | None = None, name: str = "l4", **fields: Any) -> dict[str, RunningVariant]:
     found = RunningVariant(
         name=name,
         layout="abc",
@@ -25,6 +21,7 @@ def runs(replicas: int, ready: int | None = None, name: str = "l4") -> dict[str,
         ready=replicas if ready is None else ready,
         gpus_per_replica=1,
         drained=False,
+        **fields,
     )
     return {name: found}
 
@@ -49,6 +46,14 @@ def test_no_more_goes_than_is_to_go() -> None:
 def test_replicas_that_are_not_ready_go_at_once() -> None:
     assert after(4, runs(12, ready=4)) == 4
     assert after(0, runs(12, ready=0)) == 0
+
+
+def test_while_two_templates_are_there_each_that_goes_may_be_a_ready_one() -> None:
+    """The controller takes from the pods of either template: 12 asked for, 4 of them not Ready, and 8 fewer."""
+    rolling = runs(12, ready=8, made=12, updated=4)
+    assert after(4, rolling) == 8
+    assert after(4, runs(12, ready=8, made=12, updated=4, stalled=True)) == 4
+    assert rolling["l4"].staying(8) == 4
 
 
 def test_the_next_step_waits_and_says_for_how_long() -> None:

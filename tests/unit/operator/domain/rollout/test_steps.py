@@ -109,10 +109,14 @@ def _workloads() -> tuple[Workload, ...]:
     return (*a, _workload(B, "l4", replicas=4, placed=0), _workload(B, "h100", replicas=1, placed=1))
 
 
-def _after(services: dict[ServiceKey, dict[str, VariantScale]], ledger: Ledger) -> dict[ServiceKey, dict[str, int]]:
+def _after(
+    services: dict[ServiceKey, dict[str, VariantScale]], ledger: Ledger, *keeping: ServiceKey
+) -> dict[ServiceKey, dict[str, int]]:
+    """`keeping`: services whose load is carried whatever they release; all, where none is named."""
     applied = {key: next_replicas(variants) for key, variants in services.items()}
     assert may_be_tied(services, applied)
-    return untied(services, applied, uses=_uses(*services), ledger=ledger)
+    keeps = (lambda key, _replicas: key in keeping) if keeping else (lambda _key, _replicas: True)
+    return untied(services, applied, uses=_uses(*services), ledger=ledger, keeps_load=keeps)
 
 
 KEPT = {A: {"l4": 4, "h100": 1}, B: {"l4": 4, "h100": 1}}
@@ -121,6 +125,31 @@ KEPT = {A: {"l4": 4, "h100": 1}, B: {"l4": 4, "h100": 1}}
 def test_two_services_that_wait_for_each_others_gpus_are_untied_one_at_a_time() -> None:
     ledger = _ledger(*_workloads(), l4=_node(4, (A, "l4", 4)), h100=_node(1, (B, "h100", 1)))
     assert _after(_tied(), ledger) == {**KEPT, A: {"l4": 0, "h100": 1}}
+
+
+def test_one_that_carries_its_load_without_gives_up_before_others() -> None:
+    ledger = _ledger(*_workloads(), l4=_node(4, (A, "l4", 4)), h100=_node(1, (B, "h100", 1)))
+    assert _after(_tied(), ledger, B) == {**KEPT, B: {"l4": 4, "h100": 0}}
+
+
+def test_where_the_load_is_not_carried_then_as_few_go_as_give_one_replica_room() -> None:
+    """Four Ready replicas went at once for four that wait, and the service had none left until an H100 was free."""
+    ledger = _ledger(*_workloads(), l4=_node(4, (A, "l4", 4)), h100=_node(1, (B, "h100", 1)))
+    nobody = ServiceKey("ns", "nobody")
+    assert _after(_tied(), ledger, nobody) == {**KEPT, A: {"l4": 3, "h100": 1}}
+
+
+def test_a_replica_of_two_gpus_gets_the_room_of_two() -> None:
+    """The same pool, another layout: two of the four small ones make room for the first large one."""
+    services = {
+        A: {"l4": VariantScale(desired=0, current=4, ready=4), "l4-tp2": VariantScale(desired=2, current=2, ready=0)}
+    }
+    uses = {A: {"l4": PoolUse("l4", 1, "a-l4"), "l4-tp2": PoolUse("l4", 2, "a-l4-tp2")}}
+    large = Workload(Holder(A, "l4-tp2"), "a-l4-tp2", "l4", 2, 2, ready=0, placed=0)
+    ledger = _ledger(_workload(A, "l4", replicas=4, placed=4), large, l4=_node(4, (A, "l4", 4)))
+    applied = {A: next_replicas(services[A])}
+    done = untied(services, applied, uses=uses, ledger=ledger, keeps_load=lambda _key, _replicas: False)
+    assert done == {A: {"l4": 2, "l4-tp2": 2}}
 
 
 def test_pods_that_end_are_waited_for_and_release_nothing() -> None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.stock import Holder, Ledger, NodeStock, PlacedPod, PoolRoom, PoolStock, packed
+from medley_operator.domain.values.stock import (
+    Holder,
+    Ledger,
+    NodeStock,
+    PlacedPod,
+    PoolRoom,
+    PoolStock,
+    Workload,
+    packed,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +73,24 @@ def test_those_in_the_way_stand_where_room_would_be_if_they_went() -> None:
     )
     ledger = Ledger({"l4": stock}, pods_known=True)
     surplus = {LLAMA: 2, small: 5}
-    assert ledger.in_the_way("l4", 2, surplus) == {LLAMA}
-    assert ledger.in_the_way("l4", 1, surplus) == {LLAMA, small}
-    assert ledger.in_the_way("l4", 3, surplus) == frozenset()
+    assert ledger.in_the_way("l4", 2, surplus) == {LLAMA: 2}
+    assert ledger.in_the_way("l4", 1, surplus) == {LLAMA: 1, small: 1}
+    assert ledger.in_the_way("l4", 3, surplus) == {}
     # Two services make the room together.
-    assert ledger.in_the_way("l4", 4, {LLAMA: 2, other: 2}) == {LLAMA, other}
-    assert ledger.in_the_way("unknown", 1, surplus) == frozenset()
+    assert ledger.in_the_way("l4", 4, {LLAMA: 2, other: 2}) == {LLAMA: 2, other: 2}
+    assert ledger.in_the_way("unknown", 1, surplus) == {}
+
+
+def test_a_place_is_free_for_one_more_beside_all_that_waits_for_one() -> None:
+    stock = _pool(NodeStock("a", 4, open=True, running=(PlacedPod(LLAMA, 2),)), NodeStock("b", 9, open=False))
+    placed = Workload(LLAMA, "llama-l4", "l4", 2, replicas=1, ready=1, placed=1)
+    ledger = Ledger({"l4": stock}, (placed,), pods_known=True)
+    assert ledger.free_for("l4", 2)
+    assert not ledger.free_for("l4", 3)
+    waiting = replace(ledger, workloads=(replace(placed, replicas=2),))
+    assert not waiting.free_for("l4", 2)
+    assert not ledger.free_for("unknown", 1)
+    assert Ledger({"l4": _pool(unlimited=True)}, pods_known=True).free_for("l4", 8)
 
 
 LLAMA = Holder(ServiceKey("demo", "llama"), "l4")
