@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import whole_count
+from medley_operator.domain.values.recall import Recall
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
 
 
@@ -40,6 +42,9 @@ class RunningVariant:
 Children = Mapping[ObjectKey, Manifest]
 
 
+_IN_ORDER = attrgetter("kind", "namespace", "name")
+"""As keys compare, several times as fast: thousands of them are sorted in each pass."""
+
 Owned = Mapping[str, Mapping[ObjectKey, Manifest]]
 """Children by the uid of the LLMService whose they are."""
 
@@ -52,7 +57,7 @@ def by_owner(view: ActuatorView) -> dict[str, dict[ObjectKey, Manifest]]:
     owners = {(owner.namespace, owner.name): owner for owner in owners_in(view)}
     by_uid = {owner.uid: owner for owner in owners.values()}
     grouped: dict[str, dict[ObjectKey, Manifest]] = {}
-    for key in sorted(view.children):
+    for key in sorted(view.children, key=_IN_ORDER):
         manifest = view.children[key]
         owner = by_uid.get(labels.owner_uid(manifest))
         if owner is None or not owner.controls(manifest):
@@ -106,7 +111,16 @@ def variant_of(name: str) -> str:
     return name.partition(_LAYOUT_MARK)[0]
 
 
+_RUNNING: Recall[RunningVariant] = Recall()
+
+
 def running_variant(deployment: Manifest) -> RunningVariant:
+    """The Deployment is one as it was observed, which nobody changes."""
+    key = deployment["metadata"].get("namespace"), deployment["metadata"]["name"]
+    return _RUNNING.get(key, lambda: _running_variant(deployment), observed=deployment)
+
+
+def _running_variant(deployment: Manifest) -> RunningVariant:
     spec, status = deployment.get("spec") or {}, deployment.get("status") or {}
     # One that is absent or no number is the API's default.
     replicas = whole_count(spec.get("replicas"))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.rollout.diff import Difference, Path, differences, manager_of, shown
+from medley_operator.domain.rollout.diff import Difference, Path, known_differences, manager_of, shown
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import APPLY_FAILED
 from medley_operator.domain.values.snapshot import ActuatorView, FieldKey, Manifest, ObjectKey, TakenBack
@@ -120,7 +120,7 @@ def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
     write, waits = False, False
     kept: set[str] = set()
     left: list[ForeignChange] = []
-    for found in differences(desired, observed):
+    for found in known_differences(desired, observed):
         taken, again = _take(before.get(found.path), found, drift)
         after[found.path] = taken
         write = write or again

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from medley_operator.api.v1alpha1 import ServiceRoutingMode
 from medley_operator.domain.cluster.children import RunningVariant, of_kind
 from medley_operator.domain.cluster.owner import adopted
-from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
+from medley_operator.domain.engine.deployment import DeploymentInput, known_deployment, rescaled
 from medley_operator.domain.engine.template import kept_template
 from medley_operator.domain.rollout.disruption_budget import render_disruption_budget
 from medley_operator.domain.rollout.drift import Drift, DriftReport, Repair, repair
@@ -184,7 +184,7 @@ def _desired(candidate: ServiceCandidate, targets: ReplicaTargets, *, gone: froz
             surge=targets.surge.get(name, True),
             replica=variant.replica,
         )
-        manifests.append(render_deployment(given))
+        manifests.append(known_deployment(given))
     return tuple(manifests)
 
 
