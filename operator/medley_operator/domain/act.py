@@ -7,8 +7,8 @@ write that is refused, leaves nothing half done.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from medley_operator.api.v1alpha1 import LLMService, ServiceRoutingMode
@@ -17,6 +17,7 @@ from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.start_failures import pods_of_services
 from medley_operator.domain.engine.startup_protection import due_releases
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
+from medley_operator.domain.passes import Done, ServiceTurn, Steps
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.platform_status import rejected_event, rejected_status
@@ -38,41 +39,15 @@ from medley_operator.domain.rollout.service_round import (
     variant_scale,
 )
 from medley_operator.domain.rollout.shrink import ServiceSteps, Shrink, bounded, routed
-from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
+from medley_operator.domain.rollout.steps import may_be_tied, next_replicas, untied
 from medley_operator.domain.rollout.template_rolls import Canaries
+from medley_operator.domain.rollout.unchanged import Part, around
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
-from medley_operator.domain.values.decision import Decision, EventNote, StatusWrite
-from medley_operator.domain.values.gauges import GaugeSample
+from medley_operator.domain.values.decision import Decision, StatusWrite
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectFault, ObjectKey
 from medley_operator.domain.values.views import PodView
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The memory between passes, by service. Losing it costs some seconds of delay."""
-
-    services: Mapping[ServiceKey, ServiceSteps] = field(default_factory=dict)
-    released: Mapping[str, float] = field(default_factory=dict)
-    """When a pod was asked to give its start-up protection up, by uid."""
-
-    def but_for(self, unwritten: Collection[ServiceKey], before: Steps) -> Steps:
-        """These, but for services of which a write was not made: what was not written was neither taken back by others
-        nor a step."""
-        kept = {key: before.services.get(key, ServiceSteps()) for key in unwritten}
-        return replace(self, services={**self.services, **kept}) if kept else self
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """A service of this pass: what it is to have, and what it has."""
-
-    intent: ServiceIntent
-    round: ServiceRound
-    pods: tuple[PodView, ...]
-    scales: Mapping[str, VariantScale]
-    uses: Mapping[str, PoolUse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +56,6 @@ class _Shared:
 
     claims: Claims
     canaries: Canaries
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """One service's part of the pass. `status` None: it says so already."""
-
-    writes: ChildWrites
-    status: StatusWrite | None
-    events: tuple[EventNote, ...]
-    gauges: tuple[GaugeSample, ...]
-    step: Shrink | None
 
 
 def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
@@ -104,19 +68,26 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     seen = {ServiceKey.of(service): service for service in view.services}
     pods = pods_of_services(view.pods)
     made = {
-        each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods))
+        each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods, steps))
         for each in intent.services
     }
-    turns = {key: turn for key, turn in made.items() if isinstance(turn, _Turn)}
+    turns = {key: turn for key, turn in made.items() if isinstance(turn, ServiceTurn)}
     wanted = _replicas_now(turns, view)
-    shared = _Shared(Claims(), Canaries.of(owned))
-    done: dict[ServiceKey, _Done] = {}
+    shared, beside = _Shared(Claims(), Canaries.of(owned)), around(view)
+    done: dict[ServiceKey, Done] = {}
+    parts: dict[ServiceKey, Part[ServiceTurn, Done]] = {}
     for key, turn in turns.items():
-        before = steps.services.get(key, ServiceSteps())
-        part = partial(_done, turn, wanted.get(key, {}), before, view, shared, now)
+        before, allowed = steps.services.get(key, ServiceSteps()), wanted.get(key, {})
+        known = steps.parts.get(key)
+        if known is not None and known.stands(turn, allowed, before, beside):
+            done[key], parts[key] = known.done, known
+            continue
+        part = partial(_done, turn, allowed, before, view, shared, now)
         found = wall.guard(_about(turn.intent), part)
         if not isinstance(found, ObjectFault):
             done[key] = found
+            after = found.step.steps if found.step is not None else before
+            parts[key] = Part(turn, allowed, after, beside, found, quiet=found.quiet)
     kept: dict[ServiceKey, ServiceSteps] = {}
     for fault in wall.faults:
         key = fault.about.service
@@ -131,7 +102,7 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
         view.pods, services=_all_services(view), asked=steps.released, at_seconds=view.at_seconds
     )
     decision = replace(_decision(list(done.values()), intent, wall), releases=releases)
-    return decision, Steps({**kept, **remembered}, released)
+    return decision, Steps({**kept, **remembered}, released, parts)
 
 
 def _all_services(view: ActuatorView) -> set[ServiceKey]:
@@ -149,27 +120,31 @@ def _turn(
     seen: Mapping[ServiceKey, LLMService],
     owned: Owned,
     pods: Mapping[tuple[str, str], tuple[PodView, ...]],
-) -> _Turn | None:
+    steps: Steps,
+) -> ServiceTurn | None:
     planned = each.candidate.service.metadata
     service = seen.get(each.candidate.key)
     if service is None or service.metadata.deletion_timestamp is not None:
         return None
     if (service.metadata.uid, service.metadata.generation) != (planned.uid, planned.generation):
         return None
-    own = owned.get(planned.uid, {})
+    own, own_pods = owned.get(planned.uid, {}), pods.get(each.candidate.key, ())
+    before = steps.parts.get(each.candidate.key)
+    if before is not None and before.turn.shows(each, service, own, own_pods):
+        return before.turn
     candidate = replace(each.candidate, service=service)
     this = ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))
     names = sorted({*this.goal.replicas, *this.running})
-    return _Turn(
+    return ServiceTurn(
         intent=each,
         round=this,
-        pods=pods.get(candidate.key, ()),
+        pods=own_pods,
         scales={name: variant_scale(this, name) for name in names},
         uses={name: pool_use(this, name) for name in names},
     )
 
 
-def _replicas_now(turns: Mapping[ServiceKey, _Turn], view: ActuatorView) -> dict[ServiceKey, dict[str, int]]:
+def _replicas_now(turns: Mapping[ServiceKey, ServiceTurn], view: ActuatorView) -> dict[ServiceKey, dict[str, int]]:
     """Replicas that the stock and what is Ready allow, by service; a service that is kept is not in it."""
     moving = {key: turn for key, turn in turns.items() if turn.intent.goal.kind is not GoalKind.KEPT}
     scales = {key: turn.scales for key, turn in moving.items()}
@@ -182,13 +157,13 @@ def _replicas_now(turns: Mapping[ServiceKey, _Turn], view: ActuatorView) -> dict
 
 
 def _done(
-    turn: _Turn, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str
-) -> _Done:
+    turn: ServiceTurn, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str
+) -> Done:
     """The next step of one service, and what reports it."""
     outcome, step = _outcome(turn, wanted=wanted, steps=steps, view=view, shared=shared)
     service, status = outcome.candidate.service, service_status(outcome, now=now)
     write = StatusWrite(key=_about(turn.intent), uid=service.metadata.uid, status=dump(status))
-    return _Done(
+    return Done(
         writes=outcome.writes,
         status=write if status != service.status else None,
         events=service_events(outcome, status),
@@ -197,16 +172,16 @@ def _done(
     )
 
 
-def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> _Done:
+def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> Done:
     """A service that this program failed on: nothing of what it runs is touched."""
     rejected = unreadable(service, fault)
     status = rejected_status(rejected, own=owned.get(service.metadata.uid, {}), now=now)
     events = rejected_event(rejected) if status is not None else ()
-    return _Done(writes=ChildWrites(), status=status, events=events, gauges=(), step=None)
+    return Done(writes=ChildWrites(), status=status, events=events, gauges=(), step=None)
 
 
 def _outcome(
-    turn: _Turn, *, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared
+    turn: ServiceTurn, *, wanted: Mapping[str, int], steps: ServiceSteps, view: ActuatorView, shared: _Shared
 ) -> tuple[ServiceDecision, Shrink]:
     this = turn.round
     candidate, kept = this.candidate, this.goal.kind is GoalKind.KEPT
@@ -279,7 +254,7 @@ def _can_route(service: LLMService, view: ActuatorView) -> bool:
     return gateway_of(service) in (view.gateways or frozenset())
 
 
-def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Decision:
+def _decision(done: Sequence[Done], intent: FleetIntent, wall: Firewall) -> Decision:
     """All parts in one."""
     waits = [each.step.wait_seconds for each in done if each.step is not None and each.step.wait_seconds is not None]
     return Decision(
