@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-vllm chaos controlplane crds lock clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-vllm chaos scale controlplane crds lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ e2e-vllm: $(STAMP) ## A real vLLM on this CPU: profile it, predict loads that it
 
 chaos: $(STAMP) controlplane ## The whole fault suite on a real control plane, with a table at the end (ONLY=TEXT: cases named so)
 	$(BIN)/python -m e2e.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(LOGS),--logs "$(LOGS)")
+
+scale: $(STAMP) controlplane ## The operator beside 1000 nodes, 500 services and 4000 pods, measured (SERVICES=50 REST=120 EVENTS=50 LOADS=10)
+	$(BIN)/python -m e2e.scale --services $(or $(SERVICES),500) --rest-seconds $(or $(REST),600) --events $(or $(EVENTS),100) \
+	  --loads $(or $(LOADS),20) $(if $(LOGS),--logs "$(LOGS)")
 
 bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json $(filter-out 1,$(JSON)))
