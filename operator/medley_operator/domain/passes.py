@@ -66,7 +66,7 @@ class Steps:
     released: Mapping[str, float] = field(default_factory=dict)
     """When a pod was asked to give its start-up protection up, by uid."""
     parts: Mapping[ServiceKey, Part[ServiceTurn, Done]] = field(default_factory=dict)
-    """What the last pass made. Losing them costs time alone."""
+    """Those of the last pass; losing them costs time alone."""
 
     def but_for(self, unwritten: Collection[ServiceKey], before: Steps) -> Steps:
         """These, but for services of which a write was not made: what was not written was neither taken back by others
