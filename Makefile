@@ -48,7 +48,7 @@ chaos: $(STAMP) controlplane ## The whole fault suite on a real control plane, w
 
 scale: $(STAMP) controlplane ## The operator beside 1000 nodes, 500 services and 4000 pods, measured (SERVICES=50 REST=120 EVENTS=50 LOADS=10)
 	$(BIN)/python -m e2e.scale --services $(or $(SERVICES),500) --rest-seconds $(or $(REST),600) --events $(or $(EVENTS),100) \
-	  --loads $(or $(LOADS),20) $(if $(LOGS),--logs "$(LOGS)")
+	  --loads $(or $(LOADS),20) --calm-seconds $(or $(CALM),75) $(if $(LOGS),--logs "$(LOGS)")
 
 bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json $(filter-out 1,$(JSON)))

@@ -25,6 +25,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.scale", description=__doc__)
     parser.add_argument("--services", type=int, default=500, help="LLMServices; nodes and pods keep the proportion")
     parser.add_argument("--rest-seconds", type=float, default=600, help="how long the settled fleet is watched")
+    parser.add_argument(
+        "--calm-seconds",
+        type=float,
+        default=75,
+        help="a fleet on which nothing was written for so long is settled: two rounds and a window of calibration",
+    )
     parser.add_argument("--events", type=int, default=100, help="children that others change")
     parser.add_argument("--loads", type=int, default=20, help="services that get a new load at once")
     parser.add_argument("--trials", type=int, default=3, help="how often so many services get one")
@@ -34,8 +40,8 @@ def main() -> int:
     figures: list[Figure] = []
     with World.start(FleetShape(arguments.services), say=_say) as world:
         steps: list[Callable[[], list[Figure]]] = [
-            lambda: phases.cold_start(world, *BUILDING),
-            lambda: phases.restart(world),
+            lambda: phases.cold_start(world, *BUILDING, calm_seconds=arguments.calm_seconds),
+            lambda: phases.restart(world, calm_seconds=arguments.calm_seconds),
             lambda: phases.rest(world, seconds=arguments.rest_seconds),
             lambda: phases.events(world, samples=arguments.events),
             lambda: phases.loads(world, trials=arguments.trials, services=arguments.loads),

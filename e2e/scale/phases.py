@@ -29,8 +29,6 @@ from e2e.scale.world import ADMIN, OWN_API, World
 from medley_operator.domain.values.labels import SERVICE, VARIANT
 
 POLL_SECONDS = 1.0
-CALM_SECONDS = 35.0
-"""A fleet on which nothing was written for so long, more than a round, is settled."""
 SETTLE_SECONDS = 600.0
 ANSWER_SECONDS = 15.0
 """An event that is not answered by then counts with this time."""
@@ -45,14 +43,14 @@ COLD_GOAL, EVENT_GOAL, CORES_GOAL, MEMORY_GOAL = 60.0, 1.5, 0.15, 400.0
 LOAD_P50_GOAL, LOAD_P99_GOAL = 3.0, 10.0
 
 
-def cold_start(world: World, *more: str) -> list[Figure]:
+def cold_start(world: World, *more: str, calm_seconds: float) -> list[Figure]:
     """The operator starts beside services without any child, until its first plan is there and is all built."""
     world.start_operator(*more)
     begun = started_at(world.operator.pid)
     seconds = metric_sum(world.metrics(), "medley_plan_last_success_timestamp_seconds") - begun
     first = world.moment()
     world.say(f"first plan after {seconds:.1f} s")
-    settle(world)
+    settle(world, calm_seconds)
     metrics = world.metrics()
     shown = metric_series(metrics, "medley_recommended_replicas")
     planned = {(labels["namespace"], labels["service"]) for labels, _ in shown}
@@ -64,22 +62,22 @@ def cold_start(world: World, *more: str) -> list[Figure]:
         Figure("cold start to first complete plan", seconds, COLD_GOAL, about=about),
         Figure("services planned", len(planned), unit="", about=f"of {len(world.services)}"),
         Figure("Deployments", deployments, unit="", about=f"with {pods:.0f} Ready pods"),
-        Figure("built and calm", built, about=f"{CALM_SECONDS:.0f} s of calm included"),
+        Figure("built and calm", built, about=f"{calm_seconds:.0f} s of calm included"),
         Figure("operator's peak RSS while it builds", world.moment().operator.peak_mib, unit="MiB"),
     ]
 
 
-def settle(world: World) -> None:
-    """Until all replicas are Ready and nothing was written for `CALM_SECONDS`. Raises `TimeoutError`."""
+def settle(world: World, calm_seconds: float) -> None:
+    """Until all replicas are Ready and nothing was written for so long. Raises `TimeoutError`."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         writes = world.writes()
         quiet = time.time() - (writes[-1].done if writes else 0.0)
-        if quiet >= CALM_SECONDS and _all_ready(world.metrics()):
+        if quiet >= calm_seconds and _all_ready(world.metrics()):
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"the fleet is not settled after {SETTLE_SECONDS:.0f} s; last written: {writes[-1:]}")
-        time.sleep(min(max(POLL_SECONDS, CALM_SECONDS - quiet), 5.0))
+        time.sleep(min(max(POLL_SECONDS, calm_seconds - quiet), 5.0))
 
 
 def _all_ready(metrics: str) -> bool:
@@ -87,13 +85,13 @@ def _all_ready(metrics: str) -> bool:
     return desired > 0 and desired == metric_sum(metrics, "medley_variant_ready_replicas")
 
 
-def restart(world: World, *more: str) -> list[Figure]:
+def restart(world: World, *more: str, calm_seconds: float) -> list[Figure]:
     """The operator ends and starts anew on the settled fleet, with the chart's own arguments."""
     world.stop_operator()
     at = time.time()
     world.start_operator(*more)
     seconds = metric_sum(world.metrics(), "medley_plan_last_success_timestamp_seconds") - started_at(world.operator.pid)
-    settle(world)
+    settle(world, calm_seconds)
     written = [each for each in world.writes() if each.received > at]
     children = [each for each in written if not each.subresource]
     return [

@@ -21,6 +21,7 @@ from e2e.scale.usage import Moment, Used
 from e2e.scale.world import ADMIN, World
 
 SOLVE_SECONDS = 0.25
+CALM = 0.05
 
 
 class FakeWorld:
@@ -104,7 +105,6 @@ class FakeWorld:
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     for name, value in (
         ("POLL_SECONDS", 0.02),
-        ("CALM_SECONDS", 0.05),
         ("ANSWER_SECONDS", 0.3),
         ("PAUSE_SECONDS", (0.0, 0.01)),
         ("MARK_SECONDS", 0.02),
@@ -123,14 +123,14 @@ def as_world(fake: FakeWorld) -> World:
 
 
 def test_a_cold_start_counts_services_deployments_and_pods(fake: FakeWorld) -> None:
-    found = named(phases.cold_start(as_world(fake), "--kube-qps=200"))
+    found = named(phases.cold_start(as_world(fake), "--kube-qps=200", calm_seconds=CALM))
     assert fake.started == [("--kube-qps=200",)]
     assert found["services planned"].row()[2:] == ("8", "", "of 8")
     assert (found["Deployments"].value, found["Deployments"].about) == (32, "with 64 Ready pods")
 
 
 def test_a_restart_counts_what_is_written_because_of_it(fake: FakeWorld) -> None:
-    found = named(phases.restart(as_world(fake)))
+    found = named(phases.restart(as_world(fake), calm_seconds=CALM))
     assert fake.started == [()]
     assert found["children written because of a restart"].value == 0
 
@@ -195,4 +195,4 @@ def test_a_fleet_that_is_written_all_the_time_is_never_settled(
     monkeypatch.setattr(phases, "SETTLE_SECONDS", 0.1)
     fake._wrote(Target("deployments", "team-00", "chat"), "patch", at=time.time() + 60)
     with pytest.raises(TimeoutError, match="not settled"):
-        phases.settle(as_world(fake))
+        phases.settle(as_world(fake), CALM)
