@@ -150,7 +150,7 @@ def test_a_write_at_rest_is_a_miss_that_names_what_was_written(
     def sleep(_seconds: float) -> None:
         fake._wrote(Target("llmservices", "team-00", "chat-000"), "patch", at=time.time() + 1, subresource="status")
 
-    monkeypatch.setattr(phases.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     figure = phases.rest(as_world(fake), seconds=60.0)[0]
     assert (figure.missed, figure.about) == (True, "1 llmservices/status")
 

@@ -12,6 +12,7 @@ from medley_operator.domain.act import act
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.passes import Steps
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.report.status import service_status
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.rollout.unchanged import with_former
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey, Snapshot
@@ -34,11 +35,10 @@ class Fleet:
         self.intent = with_former(self.concluded(self.settled.snapshot), None)
         self.steps = Steps()
         self.looked_at: list[str] = []
-        real = acting.service_status
 
         def counted(outcome: Any, *, now: str) -> Any:
             self.looked_at.append(outcome.candidate.service.metadata.name)
-            return real(outcome, now=now)
+            return service_status(outcome, now=now)
 
         monkeypatch.setattr(acting, "service_status", counted)
         self.act()
