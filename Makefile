@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-gateway e2e-vllm chaos controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ chaos: $(STAMP) controlplane ## The whole fault suite on a real control plane (O
 	$(BIN)/python -m e2e.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(SHARD),--part $(SHARD)) $(if $(SAMPLE),--sample $(SAMPLE)) \
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RESUME),--ledger "$(RESUME)") $(if $(LOGS),--logs "$(LOGS)") \
 	  $(if $(ATTACK),--attack-seconds $(ATTACK)) $(if $(SEED),--seed $(SEED))
+
+scale: $(STAMP) controlplane ## The operator beside 1000 nodes, 500 services and 4000 pods, measured (SERVICES=50 REST=120 EVENTS=50 LOADS=10)
+	$(BIN)/python -m e2e.scale --services $(or $(SERVICES),500) --rest-seconds $(or $(REST),600) --events $(or $(EVENTS),100) \
+	  --loads $(or $(LOADS),20) --calm-seconds $(or $(CALM),75) $(if $(LOGS),--logs "$(LOGS)")
 
 bench-engine: $(STAMP) ## Speed of the engine simulator beside its step-by-step reference, and a measured run (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_engine $(if $(JSON),--json $(filter-out 1,$(JSON)))

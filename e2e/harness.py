@@ -112,13 +112,13 @@ class Harness:
         shown = ", ".join(f"{group.count} x {group.gpus_per_node} {group.gpu}" for group in FLEET_NODES)
         self.say(f"nodes: {shown}")
 
-    def install_chart(self) -> None:
+    def install_chart(self, *, resync_seconds: int = RESYNC_SECONDS) -> None:
         started = time.monotonic()
         self.plane.helm(
             "install", "medley", str(ROOT / "helm" / "medley"), "--namespace", OPERATOR_NAMESPACE, "--create-namespace",
             # Never pulled: kwok plays the pods, and the operator runs as a process here.
             "--set", "image.repository=example/medley",
-            "--set", f"prometheus.url={self.prometheus_url}", "--set", f"operator.resyncSeconds={RESYNC_SECONDS}",
+            "--set", f"prometheus.url={self.prometheus_url}", "--set", f"operator.resyncSeconds={resync_seconds}",
             "--wait",
         )  # fmt: skip
         self.say(f"helm install medley: {time.monotonic() - started:.1f} s")
@@ -128,7 +128,7 @@ class Harness:
         argv = [sys.executable, "-m", "e2e.fleet", "--kubeconfig", str(self.plane.kubeconfig), "--port", port]
         argv += [f"--truth={gpu}={factor}" for gpu, factor in TRUTH.items()]
         child = self.spawn("fleet", argv, {})
-        processes.wait_ready(child, lambda: self._answers(f"{self.fleet_url}/healthz"), timeout_seconds=30)
+        processes.wait_ready(child, lambda: self.answers(f"{self.fleet_url}/healthz"), timeout_seconds=30)
         self.say(f"fake vLLM fleet and load generator: {self.fleet_url}")
         return child
 
@@ -143,19 +143,21 @@ class Harness:
         self.plane.start_prometheus(config, port=int(self.prometheus_url.rsplit(":", 1)[1]))
         self.say(f"Prometheus: {self.prometheus_url}")
 
-    def start_operator(self) -> Child:
-        """The operator with the arguments of the chart's Deployment, as the chart's ServiceAccount."""
+    def start_operator(self, *more: str, timeout_seconds: float = 60) -> Child:
+        """The operator with the arguments of the chart's Deployment, and `more`, as the chart's ServiceAccount."""
         deployment = self.get("deployments.apps", OPERATOR_NAMESPACE, "medley")
         arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
         # On one machine the pod's port would be everybody's: a free one on loopback instead.
         kept = [argument for argument in arguments if not argument.startswith("--port=")]
         port = self.operator_url.rsplit(":", 1)[1]
         kubeconfig = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "medley")
-        argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1"]
+        argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1", *more]
         # Nothing is simulated in the background: it would move plans at a moment that no scenario can know.
         environment = {"KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
         child = self.spawn("operator", argv, environment)
-        processes.wait_ready(child, lambda: self._answers(f"{self.operator_url}/readyz"), timeout_seconds=60)
+        processes.wait_ready(
+            child, lambda: self.answers(f"{self.operator_url}/readyz"), timeout_seconds=timeout_seconds
+        )
         self.say(f"operator ready as {OPERATOR_USER}: {self.operator_url}/metrics")
         return child
 
@@ -183,7 +185,7 @@ class Harness:
             "prompt_tokens_mean": load.prompt_tokens,
             "generation_tokens_mean": load.generation_tokens,
         }
-        self._fetch(f"{self.fleet_url}/load/{namespace}/{name}", method="PUT", body=body)
+        self.fetch(f"{self.fleet_url}/load/{namespace}/{name}", method="PUT", body=body)
 
     # --- see ---
 
@@ -229,7 +231,7 @@ class Harness:
                 "tpot_s": tpot_s,
             }
         )
-        answer: dict[str, Any] = self._fetch(f"{self.fleet_url}/report?{query}")
+        answer: dict[str, Any] = self.fetch(f"{self.fleet_url}/report?{query}")
         return answer
 
     def wait_for_empty_queues(self, namespace: str, name: str, *, timeout_seconds: float) -> None:
@@ -245,7 +247,7 @@ class Harness:
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Result of an instant query of the real Prometheus."""
         address = f"{self.prometheus_url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-        result: list[dict[str, Any]] = self._fetch(address)["data"]["result"]
+        result: list[dict[str, Any]] = self.fetch(address)["data"]["result"]
         return result
 
     def operator_requests(self, *, since: float) -> list[dict[str, Any]]:
@@ -253,7 +255,7 @@ class Harness:
         events = self.plane.audit_events(since=since)
         return [event for event in events if event["user"]["username"] == OPERATOR_USER]
 
-    def _fetch(self, url: str, *, method: str = "GET", body: Any = None) -> Any:
+    def fetch(self, url: str, *, method: str = "GET", body: Any = None) -> Any:
         request = urllib.request.Request(
             url,
             method=method,
@@ -264,7 +266,7 @@ class Harness:
             text = answer.read().decode()
         return json.loads(text) if text else None
 
-    def _answers(self, url: str) -> bool:
+    def answers(self, url: str) -> bool:
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
                 return bool(answer.status == 200)

@@ -25,6 +25,15 @@ def read_events(log: Path, *, since: float | None = None) -> list[dict[str, Any]
     return [event for event in events if unix_seconds(event["requestReceivedTimestamp"]) >= since]
 
 
+def read_new(log: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """The whole events of `log` from this byte on, and where to read on."""
+    with log.open("rb") as file:
+        file.seek(offset)
+        text = file.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+
+
 def unix_seconds(timestamp: str) -> float:
     """Unix seconds of a Kubernetes timestamp, such as 2026-01-31T08:15:30.123456Z."""
     return datetime.fromisoformat(timestamp).timestamp()

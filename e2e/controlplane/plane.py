@@ -22,6 +22,7 @@ from e2e.controlplane.loopback import answers, request_json
 from e2e.controlplane.ports import free_port as free_port
 from e2e.controlplane.ports import free_ports
 from e2e.controlplane.processes import Child
+from e2e.controlplane.tuning import Tuning
 
 _START_SECONDS = 60.0
 # The status of coreutils' timeout.
@@ -31,8 +32,9 @@ _TIMED_OUT = 124
 class ControlPlane:
     """A running control plane. Made by `ControlPlane.start`, which stops it at the end of the with block."""
 
-    def __init__(self, assets: Assets, workdir: Path) -> None:
+    def __init__(self, assets: Assets, workdir: Path, tuning: Tuning) -> None:
         self.assets = assets
+        self.tuning = tuning
         self.workdir = workdir
         self.logs_dir = workdir / "logs"
         self.kubeconfig = workdir / "admin.kubeconfig"
@@ -51,6 +53,7 @@ class ControlPlane:
         workdir: Path | None = None,
         pod_cidr: str = "10.244.0.0/16",
         assets: Assets | None = None,
+        tuning: Tuning | None = None,
     ) -> Iterator[ControlPlane]:
         """A control plane that is ready.
 
@@ -59,7 +62,7 @@ class ControlPlane:
         """
         assets = assets or ensure_assets()
         folder = Path(tempfile.mkdtemp(prefix="medley-controlplane-")) if workdir is None else workdir
-        plane = cls(assets, folder)
+        plane = cls(assets, folder, tuning or Tuning())
         try:
             plane._start(controllers=controllers, kwok=kwok, pod_cidr=pod_cidr)
             yield plane
@@ -96,7 +99,7 @@ class ControlPlane:
         for name, text in (
             ("service-account.key", credentials.new_signing_key()),
             ("tokens.csv", credentials.token_file(self._tokens)),
-            ("audit-policy.json", json.dumps(audit.POLICY)),
+            ("audit-policy.json", json.dumps(self.tuning.audit_policy)),
         ):
             self._write_secret(name, text)
 
@@ -163,7 +166,8 @@ class ControlPlane:
                 "controller-manager",
                 self.assets.kube_controller_manager,
                 [f"--service-account-private-key-file={self.workdir / 'service-account.key'}",
-                 "--use-service-account-credentials"],
+                 "--use-service-account-credentials",
+                 *self.tuning.controller_flags()],
             ),
             ("scheduler", self.assets.kube_scheduler, []),
         ):  # fmt: skip
@@ -179,8 +183,8 @@ class ControlPlane:
                 "--leader-elect=false",
                 "--bind-address=127.0.0.1",
                 f"--secure-port={port}",
-                "--kube-api-qps=200",
-                "--kube-api-burst=400",
+                f"--kube-api-qps={self.tuning.qps}",
+                f"--kube-api-burst={self.tuning.burst}",
                 *extra,
             )
             started.append((child, f"https://127.0.0.1:{port}/healthz"))
@@ -198,7 +202,7 @@ class ControlPlane:
             f"--config={stages}",
             f"--cidr={pod_cidr}",
             "--node-ip=10.0.0.1",
-            "--node-lease-duration-seconds=40",
+            f"--node-lease-duration-seconds={self.tuning.lease_seconds}",
             f"--server-address=127.0.0.1:{port}",
         )
         return child, f"http://127.0.0.1:{port}/healthz"

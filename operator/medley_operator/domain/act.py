@@ -7,8 +7,8 @@ write that is refused, leaves nothing half done.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from medley_operator.api.v1alpha1 import LLMService
@@ -17,6 +17,7 @@ from medley_operator.domain.cluster.leaving import LeavingNodes
 from medley_operator.domain.cluster.start_failures import pods_of_services
 from medley_operator.domain.engine.startup_protection import due_releases
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
+from medley_operator.domain.passes import Done, Steps
 from medley_operator.domain.report.events import service_events
 from medley_operator.domain.report.gauges import service_gauges
 from medley_operator.domain.report.platform_status import rejected_event, rejected_status
@@ -39,32 +40,17 @@ from medley_operator.domain.rollout.service_round import (
 from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
 from medley_operator.domain.rollout.template_rolls import Canaries
 from medley_operator.domain.rollout.turns import ServiceTurn, decided, first_step, last_step
+from medley_operator.domain.rollout.unchanged import Part, around
 from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTargets, child_writes
 from medley_operator.domain.routing.prompt_ranges import due_ranges
 from medley_operator.domain.routing.router import RoutedService
 from medley_operator.domain.routing.routers import router_of
-from medley_operator.domain.values.decision import Decision, EventNote, PodLabels, StatusWrite
-from medley_operator.domain.values.gauges import GaugeSample
+from medley_operator.domain.values.decision import Decision, PodLabels, StatusWrite
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectFault, ObjectKey
 from medley_operator.domain.values.views import PodView
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The memory between passes, by service. Losing it costs some seconds of delay."""
-
-    services: Mapping[ServiceKey, ServiceSteps] = field(default_factory=dict)
-    released: Mapping[str, float] = field(default_factory=dict)
-    """When a pod was asked to give its start-up protection up, by uid."""
-
-    def but_for(self, unwritten: Collection[ServiceKey], before: Steps) -> Steps:
-        """These, but for services of which a write was not made: what was not written was neither taken back by others
-        nor a step."""
-        kept = {key: before.services.get(key, ServiceSteps()) for key in unwritten}
-        return replace(self, services={**self.services, **kept}) if kept else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +60,8 @@ class _Shared:
     claims: Claims
     canaries: Canaries
     leaving: LeavingNodes
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """One service's part of the pass. `status` None: it says so already."""
-
-    writes: ChildWrites
-    status: StatusWrite | None
-    events: tuple[EventNote, ...]
-    gauges: tuple[GaugeSample, ...]
-    step: Shrink | None
-    pod_labels: tuple[PodLabels, ...] = ()
+    busy: Mapping[ServiceKey, Mapping[str, float]]
+    """Requests of each pod, by name."""
 
 
 def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
@@ -98,19 +74,25 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     seen = {ServiceKey.of(service): service for service in view.services}
     pods = pods_of_services(pods_seen(view))
     made = {
-        each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods))
+        each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods, steps))
         for each in intent.services
     }
-    shared = _Shared(Claims(), Canaries.of(owned), LeavingNodes.of(view))
-    turns = {key: turn for key, turn in made.items() if isinstance(turn, ServiceTurn)}
-    turns = decided(turns, view, steps.services, shared.leaving, wall, now=unix_seconds(now) or 0.0)
-    done: dict[ServiceKey, _Done] = {}
+    begun = {key: turn for key, turn in made.items() if isinstance(turn, ServiceTurn)}
+    shared, beside = _Shared(Claims(), Canaries.of(owned), LeavingNodes.of(view), intent.pod_requests), around(view)
+    turns = decided(begun, view, steps.services, shared.leaving, wall, now=unix_seconds(now) or 0.0)
+    done: dict[ServiceKey, Done] = {}
+    parts: dict[ServiceKey, Part[ServiceTurn, Done]] = {}
     for key, turn in turns.items():
-        before = steps.services.get(key, ServiceSteps())
+        before, known = steps.services.get(key, ServiceSteps()), steps.parts.get(key)
+        if known is not None and known.stands(begun[key], turn.allowed, before, beside):
+            done[key], parts[key] = known.done, known
+            continue
         part = partial(_done, turn, before, view, shared, now)
         found = wall.guard(_about(turn.intent), part)
         if not isinstance(found, ObjectFault):
             done[key] = found
+            after = found.step.steps if found.step is not None else before
+            parts[key] = Part(begun[key], turn.allowed, after, beside, found, quiet=found.quiet)
     kept: dict[ServiceKey, ServiceSteps] = {}
     for fault in wall.faults:
         key = fault.about.service
@@ -126,7 +108,7 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     )
     decision = _decision(list(done.values()), intent, wall)
     decision = replace(decision, pod_notes=(*notes, *decision.pod_notes))
-    return decision, Steps({**kept, **remembered}, released)
+    return decision, Steps({**kept, **remembered}, released, parts)
 
 
 def _all_services(view: ActuatorView) -> set[ServiceKey]:
@@ -144,6 +126,7 @@ def _turn(
     seen: Mapping[ServiceKey, LLMService],
     owned: Owned,
     pods: Mapping[tuple[str, str], tuple[PodView, ...]],
+    steps: Steps,
 ) -> ServiceTurn | None:
     planned = each.candidate.service.metadata
     service = seen.get(each.candidate.key)
@@ -151,20 +134,23 @@ def _turn(
         return None
     if (service.metadata.uid, service.metadata.generation) != (planned.uid, planned.generation):
         return None
-    own = owned.get(planned.uid, {})
+    own, own_pods = owned.get(planned.uid, {}), pods.get(each.candidate.key, ())
+    before = steps.parts.get(each.candidate.key)
+    if before is not None and before.turn.shows(each, service, own, own_pods):
+        return before.turn
     candidate = replace(each.candidate, service=service)
     this = ServiceRound(candidate, each.goal, own, running_variants(own, candidate.layouts))
     names = sorted({*this.goal.replicas, *this.running})
     return ServiceTurn(
         intent=each,
         round=this,
-        pods=pods.get(candidate.key, ()),
+        pods=own_pods,
         scales={name: variant_scale(this, name) for name in names},
         uses={name: pool_use(this, name) for name in names},
     )
 
 
-def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str) -> _Done:
+def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _Shared, now: str) -> Done:
     """The next step of one service, and what reports it."""
     prompts = variant_prompts(turn.round)
     outcome, step = _outcome(turn, steps=steps, view=view, shared=shared, prompts=prompts, now=now)
@@ -174,7 +160,7 @@ def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _S
         step = replace(step, steps=replace(step.steps, ranged=ranged))
     service, status = outcome.candidate.service, service_status(outcome, now=now)
     write = StatusWrite(key=_about(turn.intent), uid=service.metadata.uid, status=dump(status))
-    return _Done(
+    return Done(
         writes=outcome.writes,
         status=write if status != service.status else None,
         events=service_events(outcome, status),
@@ -184,12 +170,12 @@ def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _S
     )
 
 
-def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> _Done:
+def _failed(service: LLMService, fault: ObjectFault, owned: Owned, now: str) -> Done:
     """A service that this program failed on: nothing of what it runs is touched."""
     rejected = unreadable(service, fault)
     status = rejected_status(rejected, own=owned.get(service.metadata.uid, {}), now=now)
     events = rejected_event(rejected) if status is not None else ()
-    return _Done(writes=ChildWrites(), status=status, events=events, gauges=(), step=None)
+    return Done(writes=ChildWrites(), status=status, events=events, gauges=(), step=None)
 
 
 def _outcome(
@@ -208,7 +194,8 @@ def _outcome(
     step = first_step(turn, seen, at_seconds=view.at_seconds, now=unix_seconds(now) or 0.0)
     capacity = mix_capacities(this, turn.intent.served)
     weights = route_weights(this, replicas=step.replicas, capacity=capacity, given=given)
-    step = last_step(step, turn, view, shared.leaving, router.asked(given, weights))
+    busy = shared.busy.get(candidate.key, {})
+    step = last_step(step, turn, view, shared.leaving, router.asked(given, weights), busy=busy)
     targets = ReplicaTargets(
         replicas=step.replicas, desired=this.goal.replicas, weights=weights, surge=turn.intent.surge
     )
@@ -249,7 +236,7 @@ def _writes(
     return permitted(writes, given.own, steps.taken_back)
 
 
-def _decision(done: Sequence[_Done], intent: FleetIntent, wall: Firewall) -> Decision:
+def _decision(done: Sequence[Done], intent: FleetIntent, wall: Firewall) -> Decision:
     """All parts in one."""
     waits = [each.step.wait_seconds for each in done if each.step is not None and each.step.wait_seconds is not None]
     return Decision(

@@ -35,7 +35,6 @@ from medley_operator.domain.rollout.service_round import (
 from medley_operator.domain.speed.profiles import model_profile_status
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.decision import EventNote, StatusWrite
-from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     FleetMemory,
     InvalidObject,
@@ -100,12 +99,15 @@ def conclude(
             served=each.served,
             surge=_surge(each.round, prepared.ledger, planned_gpus, rooms),
             same_model_as=_same_model_as(each, first_by_model),
-            pod_requests=_pod_requests(each.round.candidate.key, snapshot),
             memory_status=memory_status(each.memory, snapshot, before=each.round.candidate.service.status.memory),
         )
         for each in concluded
     ]
-    intent = FleetIntent(services=tuple(intents), gauges=fleet_gauges(pools, prepared))
+    intent = FleetIntent(
+        services=tuple(intents),
+        gauges=fleet_gauges(pools, prepared),
+        pod_requests={key: seen.pod_requests for key, seen in snapshot.observations.items()},
+    )
     remembered = {
         **{key: memory.services[key] for key in (each.key.service for each in lost) if key in memory.services},
         **{each.round.candidate.key: each.memory for each in concluded},
@@ -204,11 +206,6 @@ def _surge(
             has_one=bound > turn.goal.replicas.get(variant.name, 0),
         )
     return found
-
-
-def _pod_requests(key: ServiceKey, snapshot: Snapshot) -> Mapping[str, float]:
-    seen = snapshot.observations.get(key)
-    return seen.pod_requests if seen is not None else {}
 
 
 def _first_by_model(concluded: Sequence[_Concluded]) -> dict[tuple[str, str], str]:

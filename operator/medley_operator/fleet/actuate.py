@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from medley_operator.domain.act import Steps, act
+from medley_operator.domain.act import act
+from medley_operator.domain.passes import Steps
 from medley_operator.domain.rollout.intent import FleetIntent
+from medley_operator.domain.rollout.unchanged import with_former
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import ActuatorView
@@ -78,7 +80,7 @@ class Actuator:
 
     def adopt(self, intent: FleetIntent) -> None:
         """Act on this intent from now on."""
-        self._intent = intent
+        self._intent = with_former(intent, self._intent)
         self.mark()
 
     def mark(self, *, at: float | None = None) -> None:

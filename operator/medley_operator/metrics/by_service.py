@@ -103,6 +103,8 @@ def own_models(
 
     Also the models of the services in `several` without any of their own; their samples are left out.
     """
+    if not several:
+        return list(samples), {}
     names: dict[ServiceKey, set[str]] = defaultdict(set)
     for sample in samples:
         if sample.labels.get(MODEL):

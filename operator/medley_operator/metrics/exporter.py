@@ -35,7 +35,7 @@ class Exporter:
         gauge = self._gauge
         self._shown = {family.name: gauge(family.name, family.help, family.labels) for family in GAUGES}
         self._stays = frozenset(family.name for family in GAUGES if family.stays)
-        self._series: set[tuple[str, tuple[str, ...]]] = set()
+        self._series: dict[tuple[str, tuple[str, ...]], float | None] = {}
         self._gap = gauge(
             "medley_plan_gap_ratio", "Proven gap between the cost of the last fleet plan and its lower bound.", ()
         )
@@ -141,12 +141,14 @@ class Exporter:
 
     def show(self, samples: Iterable[GaugeSample]) -> None:
         """Set all gauges of one pass, and remove the series that are not among them, but for those that stay."""
-        series: set[tuple[str, tuple[str, ...]]] = set()
+        series: dict[tuple[str, tuple[str, ...]], float | None] = {}
         for sample in samples:
-            series.add((sample.name, sample.labels))
-            if sample.value is not None:
+            key = (sample.name, sample.labels)
+            series[key] = sample.value
+            # A fleet has thousands of series, and from one pass to the next most of them stay as they are.
+            if sample.value is not None and self._series.get(key) != sample.value:
                 self._shown[sample.name].labels(*sample.labels).set(sample.value)
-        for name, labels in self._series - series:
+        for name, labels in self._series.keys() - series.keys():
             if name not in self._stays:
                 _remove(self._shown[name], labels)
         self._series = series

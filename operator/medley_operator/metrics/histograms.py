@@ -30,6 +30,10 @@ def merge(groups: Iterable[Mapping[float, float]], *, total_tokens: float, serie
         )
     ordered = [_checked(group, series=series) for group in groups]
     edges = sorted({edge for group in ordered for edge, _ in group})
+    if all(len(group) == len(edges) for group in ordered):
+        # Each has all edges: the usual case, and a fleet has thousands of groups in each round.
+        together = zip(*([count for _, count in group] for group in ordered), strict=True)
+        return Histogram(tuple(zip(edges, map(sum, together), strict=True)), total_tokens=total_tokens)
     counts = [sum(_at(group, edge) for group in ordered) for edge in edges]
     return Histogram(buckets=tuple(zip(edges, counts, strict=True)), total_tokens=total_tokens)
 

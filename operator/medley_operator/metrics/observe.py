@@ -145,11 +145,12 @@ class MetricsReader:
         if rested is not None:
             lane.observations = {service.key: _failed(rested) for service in everybody}
             return lane
+        answered: list[tuple[list[ServiceQuery], list[Sequence[VectorSample]]]] = []
         try:
             async with asyncio.timeout(LANE_SECONDS):
                 for group, members in parts:
                     try:
-                        lane.observations |= await self._observe_group(group, members, now)
+                        answered.append((members, await self._asked(group, now)))
                     except MetricsError as error:
                         lane.observations |= {service.key: _failed(error) for service in members}
                         if isinstance(error, TooLargeAnswerError):
@@ -161,22 +162,27 @@ class MetricsReader:
                 f"Prometheus {self._prometheus.address} did not answer the queries over {window} s within "
                 f"{LANE_SECONDS:g} s; check its load, or shorten spec.workload.window"
             )
-            asked = lane.observations
-            lane.observations = {service.key: _failed(lane.slow) for service in everybody} | asked
+            done = {service.key for members, _ in answered for service in members} | lane.observations.keys()
+            late = [service.key for service in everybody if service.key not in done]
+            lane.observations |= {key: _failed(lane.slow) for key in late}
+        for members, asked in answered:
+            # In a thread: it takes seconds for a large fleet, for which neither events nor the Lease may wait.
+            lane.observations |= await asyncio.to_thread(self._judged, members, asked, now)
         return lane
 
-    async def _observe_group(
-        self, group: ServiceGroup, services: Sequence[ServiceQuery], now: float
+    def _judged(
+        self, services: Sequence[ServiceQuery], asked: Sequence[Sequence[VectorSample]], now: float
     ) -> dict[ServiceKey, Observation]:
         """Observations of the services that have live series."""
-        answers = await self._answers(group, services, now)
+        answers = self._sorted(services, asked)
         return {
             service.key: self._judge(service, answers, now)
             for service in services
             if FigureRole.NEWEST in answers.load.get(service.key, {}) or service.key in answers.strange
         }
 
-    async def _answers(self, group: ServiceGroup, services: Sequence[ServiceQuery], now: float) -> _Answers:
+    async def _asked(self, group: ServiceGroup, now: float) -> list[Sequence[VectorSample]]:
+        """The answers on the load, on both sizes, on the engines, and on a gateway's counts where there are any."""
         window, fixed = group.window_seconds, self._prometheus.matchers
         matchers = ",".join(part for part in (fixed, group.matchers) if part)
         expressions = [
@@ -198,12 +204,15 @@ class MetricsReader:
                 asked = [tasks.create_task(ask(text)) for text in expressions]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
+        return [task.result() for task in asked]
+
+    def _sorted(self, services: Sequence[ServiceQuery], asked: Sequence[Sequence[VectorSample]]) -> _Answers:
         served = {service.key: service.served_model for service in services}
         strange: dict[ServiceKey, tuple[str, ...]] = {}
         own: list[list[VectorSample]] = []
-        several = several_models(asked[0].result())
-        for task in asked[:4]:
-            samples, others = own_models(task.result(), served, several=several)
+        several = several_models(asked[0])
+        for answer in asked[:4]:
+            samples, others = own_models(answer, served, several=several)
             own.append(samples)
             strange |= others
         load, prompt, generation, engine = own
@@ -214,7 +223,7 @@ class MetricsReader:
             generation=by_size(generation),
             engine=by_role(engine),
             caches=by_cache(engine),
-            cells=by_cell(asked[4].result()) if self._gateway_metric else None,
+            cells=by_cell(asked[4]) if self._gateway_metric else None,
             strange=strange,
         )
 

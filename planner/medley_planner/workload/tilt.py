@@ -54,9 +54,10 @@ def tilted(prompt: Sequence[Bin], generation: Sequence[Bin], *, ratio: float) ->
     if not (math.isfinite(ratio) and ratio > 0):
         raise ValueError(f"the ratio of mean prompt x generation to independence is {ratio}; give a number above 0")
     rows, columns = _Margin(prompt), _Margin(generation)
+    together = np.outer(rows.scores, columns.scores)
 
     def at(theta: float) -> tuple[Array, float]:
-        shares = _fitted(np.exp(theta * np.outer(rows.scores, columns.scores)), rows.shares, columns.shares)
+        shares = _fitted(np.exp(theta * together), rows.shares, columns.shares)
         return shares, float(rows.sizes @ shares @ columns.sizes)
 
     if abs(ratio - 1.0) <= NO_TILT or not (rows.varies and columns.varies):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 from medley_operator.domain.cluster.owner import Owner
 from medley_operator.domain.engine.workloads import WORKLOADS, observed
@@ -15,6 +16,9 @@ from medley_operator.domain.values.snapshot import ActuatorView, Manifest, Objec
 
 Children = Mapping[ObjectKey, Manifest]
 
+
+_IN_ORDER = attrgetter("kind", "namespace", "name")
+"""As keys compare, several times as fast: thousands of them are sorted in each pass."""
 
 Owned = Mapping[str, Mapping[ObjectKey, Manifest]]
 """Children by the uid of the LLMService whose they are."""
@@ -28,7 +32,7 @@ def by_owner(view: ActuatorView) -> dict[str, dict[ObjectKey, Manifest]]:
     owners = {(owner.namespace, owner.name): owner for owner in owners_in(view)}
     by_uid = {owner.uid: owner for owner in owners.values()}
     grouped: dict[str, dict[ObjectKey, Manifest]] = {}
-    for key in sorted(view.children):
+    for key in sorted(view.children, key=_IN_ORDER):
         manifest = view.children[key]
         owner = by_uid.get(labels.owner_uid(manifest))
         if owner is None or not owner.controls(manifest):

@@ -25,6 +25,7 @@ from medley_operator.domain.engine.storage import Storage, storage
 from medley_operator.domain.engine.template import profile_inputs, stamp, stamps, template_inputs
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
+from medley_operator.domain.values.recall import Recall
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.variants import Replica
 
@@ -60,6 +61,19 @@ class DeploymentInput:
     def selector(self) -> dict[str, str]:
         """Labels that select its pods and those of no other Deployment."""
         return labels.pod_selector(service=self.service.metadata.name, variant=self.variant, layout=self.layout)
+
+
+_RENDERED: Recall[Manifest] = Recall()
+
+
+def known_deployment(given: DeploymentInput) -> Manifest:
+    """As `render_deployment`; where the inputs are equal the next pass gets the same one, so do not change it."""
+    service, profile, pool = given.service, given.profile, given.pool
+    # Statuses are in none of it, and change most often.
+    written = (service.metadata, service.spec, profile.metadata.name, profile.spec, pool.metadata.name, pool.spec)
+    others = (given.layout, given.gpus_per_replica, given.engine_flags, given.replicas, given.surge, given.replica)
+    key = (service.metadata.namespace, service.metadata.name, given.variant)
+    return _RENDERED.get(key, lambda: render_deployment(given), equal=(written, others))
 
 
 def render_deployment(given: DeploymentInput) -> Manifest:

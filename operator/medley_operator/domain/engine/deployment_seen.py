@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from medley_operator.domain.engine.workload import Footprint
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import whole_count
+from medley_operator.domain.values.recall import Recall
 from medley_operator.domain.values.running import RunningVariant
 from medley_operator.domain.values.snapshot import Manifest
 
@@ -19,7 +20,16 @@ def footprint_of(deployment: Manifest) -> Footprint:
     return Footprint(nodes=1, gpus_per_node=_gpus(deployment))
 
 
+_KNOWN: Recall[RunningVariant] = Recall()
+
+
 def running_variant(deployment: Manifest) -> RunningVariant:
+    """The Deployment is one as it was observed, which nobody changes."""
+    key = deployment["metadata"].get("namespace"), deployment["metadata"]["name"]
+    return _KNOWN.get(key, lambda: _running_variant(deployment), observed=deployment)
+
+
+def _running_variant(deployment: Manifest) -> RunningVariant:
     spec, status = deployment.get("spec") or {}, deployment.get("status") or {}
     # One that is absent or no number is the API's default.
     replicas = whole_count(spec.get("replicas"))

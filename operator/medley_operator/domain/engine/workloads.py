@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment, rescaled
+from medley_operator.domain.engine.deployment import DeploymentInput, known_deployment, rescaled
 from medley_operator.domain.engine.deployment_seen import footprint_of, running_variant
 from medley_operator.domain.engine.workload import Footprint, WorkloadKind
 from medley_operator.domain.values import labels
@@ -23,7 +23,7 @@ class DeploymentKind:
     kind: str = labels.DEPLOYMENT
 
     def render(self, given: DeploymentInput) -> Manifest:
-        return render_deployment(given)
+        return known_deployment(given)
 
     def rescaled(self, observed: Manifest, replicas: int) -> Manifest:
         return rescaled(observed, replicas)

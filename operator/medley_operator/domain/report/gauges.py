@@ -14,7 +14,7 @@ from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
 from medley_operator.domain.report.target import recommended
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
-from medley_operator.domain.values.candidates import PoolState, Prepared
+from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.gauges import GaugeFamily, GaugeSample
 from medley_operator.domain.values.leadtime import Component, LeadTimes
@@ -52,14 +52,13 @@ class GaugeRow(Generic[Subject]):
     value: Callable[[Subject], float | None]
 
 
-def _measured(shown: ShownService) -> float | None:
-    """In this round, not when the plan was made."""
-    choice = shown.outcome.candidate.choice
+def _measured(candidate: ServiceCandidate) -> float | None:
+    choice = candidate.choice
     return choice.now.measured_rps if choice is not None and choice.now is not None else None
 
 
-def _margin(shown: ShownService) -> float | None:
-    choice = shown.outcome.candidate.choice
+def _margin(candidate: ServiceCandidate) -> float | None:
+    choice = candidate.choice
     return choice.now.forecast_margin if choice is not None and choice.now is not None else None
 
 
@@ -86,16 +85,6 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         "medley_service_request_rate",
         "Planned rate in requests per second.",
         lambda shown: shown.figures.rate_rps,
-    ),
-    GaugeRow(
-        "medley_service_measured_request_rate",
-        "Requests per second measured now; absent without metrics.",
-        _measured,
-    ),
-    GaugeRow(
-        "medley_service_forecast_margin_ratio",
-        "Safety margin added to the forecast rate, as a share of it; absent without a forecast.",
-        _margin,
     ),
     GaugeRow(
         "medley_service_prompt_tokens_mean",
@@ -135,6 +124,20 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
     ),
 )
 """Gauges with `SERVICE_LABELS`."""
+
+MEASURED_GAUGES: tuple[GaugeRow[ServiceCandidate], ...] = (
+    GaugeRow(
+        "medley_service_measured_request_rate",
+        "Requests per second measured now; absent without metrics.",
+        _measured,
+    ),
+    GaugeRow(
+        "medley_service_forecast_margin_ratio",
+        "Safety margin added to the forecast rate, as a share of it; absent without a forecast.",
+        _margin,
+    ),
+)
+"""Gauges with `SERVICE_LABELS` of what a round of the planner measured, whether or not a plan follows from it."""
 
 VARIANT_GAUGES: tuple[GaugeRow[VariantRow], ...] = (
     GaugeRow("medley_variant_desired_replicas", "Planned replicas.", lambda row: row.desired),
@@ -189,6 +192,7 @@ _LEAD = GaugeFamily(
 
 GAUGES: tuple[GaugeFamily, ...] = (
     *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in SERVICE_GAUGES),
+    *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in MEASURED_GAUGES),
     *(GaugeFamily(row.name, VARIANT_LABELS, row.help) for row in VARIANT_GAUGES),
     *(GaugeFamily(row.name, POOL_LABELS, row.help) for row in POOL_GAUGES),
     _RECOMMENDED,
@@ -228,6 +232,9 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[
 def fleet_gauges(pools: Iterable[PoolNodes], prepared: Prepared) -> tuple[GaugeSample, ...]:
     """The series that only change with a round of the planner."""
     samples: list[GaugeSample] = []
+    for candidate in prepared.services:
+        if candidate.disposition is not Disposition.LEAVING:
+            samples += _samples(MEASURED_GAUGES, candidate, tuple(candidate.key))
     for state in prepared.pools:
         samples += _samples(POOL_GAUGES, state, (state.pool.metadata.name,))
     for each in pools:

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medley_operator.domain.values.labels import FIELD_MANAGER
+from medley_operator.domain.values.labels import FIELD_MANAGER, key_of
 from medley_operator.domain.values.quantities import quantity
+from medley_operator.domain.values.recall import Recall
 from medley_operator.domain.values.snapshot import Manifest
 
 _LIST_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -67,6 +68,14 @@ class _Place:
         above = self.above.path if self.above is not None else ()
         step = f"k:{json.dumps(dict(self.item), separators=(',', ':'))}" if self.item else f"f:{self.name}"
         return (*above, step)
+
+
+_KNOWN: Recall[tuple[Difference, ...]] = Recall()
+
+
+def known_differences(desired: Manifest, observed: Manifest) -> tuple[Difference, ...]:
+    """As `differences`, of a child as it is in memory, which nobody changes."""
+    return _KNOWN.get(key_of(observed), lambda: tuple(differences(desired, observed)), observed=observed, equal=desired)
 
 
 def differences(desired: Manifest, observed: Manifest) -> Iterator[Difference]:

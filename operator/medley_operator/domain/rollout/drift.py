@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.domain.rollout.diff import Difference, Path, differences, manager_of, shown
+from medley_operator.domain.rollout.diff import Difference, Path, known_differences, manager_of, shown
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import APPLY_FAILED
 from medley_operator.domain.values.quantities import whole_count
@@ -134,7 +134,7 @@ def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
     write, waits = False, list[float]()
     kept: set[str] = set()
     left: list[ForeignChange] = []
-    for found in differences(desired, observed):
+    for found in known_differences(desired, observed):
         retry_seconds = SURPLUS_SECONDS if found.path == _REPLICAS and _surplus(desired, observed) else RETRY_SECONDS
         taken, wait_seconds = _take(before.get(found.path), found, drift, retry_seconds=retry_seconds)
         again = wait_seconds == 0

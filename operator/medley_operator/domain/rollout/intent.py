@@ -13,6 +13,7 @@ from medley_operator.api.v1alpha1 import MemoryStatus
 from medley_operator.domain.rollout.goals import Goal
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.gauges import GaugeSample
+from medley_operator.domain.values.service_key import ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class ServiceIntent:
 
     `surge`: whether a pod beyond the plan finds a GPU, by variant. `same_model_as`: another LLMService of the
     namespace that serves the same model name, and that came first by name. `memory_status`: what a restarted operator
-    is to know of its load. `pod_requests`: requests that its pods had when Prometheus was asked last, by name.
+    is to know of its load.
     """
 
     candidate: ServiceCandidate
@@ -30,12 +31,16 @@ class ServiceIntent:
     surge: Mapping[str, bool] = field(default_factory=dict)
     same_model_as: str | None = None
     memory_status: MemoryStatus | None = None
-    pod_requests: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetIntent:
-    """All services that stay, in the order of their keys. `gauges`: those that only change with the plan."""
+    """All services that stay, in the order of their keys. `gauges`: those that only change with the plan.
+
+    `pod_requests`: requests that the pods of a service had when Prometheus was asked last, by name. They are no part of
+    its intent, since they change in each round and matter only where pods go.
+    """
 
     services: tuple[ServiceIntent, ...]
     gauges: tuple[GaugeSample, ...] = ()
+    pod_requests: Mapping[ServiceKey, Mapping[str, float]] = field(default_factory=dict)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
+from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.domain.cluster.children import Children
 from medley_operator.domain.cluster.leaving import LeavingNodes
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.firewall import Firewall
@@ -30,6 +32,14 @@ from medley_operator.domain.values.views import Autoscaler, PodView
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """The replicas that a service may have now, as far as others are concerned, and its move off a node."""
+
+    wanted: Mapping[str, int]
+    move: Move
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceTurn:
     """A service of this pass: what it is to have, and what it has. `wanted`: the replicas that it may have now, as far
     as others are concerned."""
@@ -41,6 +51,16 @@ class ServiceTurn:
     uses: Mapping[str, PoolUse]
     move: Move = field(default_factory=Move)
     wanted: Mapping[str, int] = field(default_factory=dict)
+
+    def shows(self, intent: ServiceIntent, service: LLMService, own: Children, pods: tuple[PodView, ...]) -> bool:
+        """Whether a turn that begins with these would be equal."""
+        same = self.intent is intent and self.round.candidate.service is service
+        return same and self.round.own == own and self.pods == pods
+
+    @property
+    def allowed(self) -> Allowed:
+        """What follows for it from stock, nodes and other services."""
+        return Allowed(self.wanted, self.move)
 
     @property
     def about(self) -> ObjectKey:
@@ -156,11 +176,17 @@ def first_step(turn: ServiceTurn, steps: ServiceSteps, *, at_seconds: float, now
 
 
 def last_step(
-    step: Shrink, turn: ServiceTurn, view: ActuatorView, nodes: LeavingNodes, weights: Mapping[str, int] | None
+    step: Shrink,
+    turn: ServiceTurn,
+    view: ActuatorView,
+    nodes: LeavingNodes,
+    weights: Mapping[str, int] | None,
+    *,
+    busy: Mapping[str, float],
 ) -> Shrink:
-    """The step as far as the route allows it, and the pods that it takes are seen to go first."""
+    """The step as far as the route allows it, and the pods that it takes are seen to go first. `busy`: requests of each
+    pod, by name."""
     if turn.is_kept:
         return step
     step = routed(step, turn.round.running, weights, at_seconds=view.at_seconds)
-    busy = turn.intent.pod_requests
     return ordered(step, turn.round.running, turn.pods, view.pods, nodes, busy=busy, at_seconds=view.at_seconds)

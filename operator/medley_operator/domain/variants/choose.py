@@ -22,6 +22,7 @@ from medley_operator.domain.values.candidates import PoolState, VariantCandidate
 from medley_operator.domain.values.catalogue import model_name
 from medley_operator.domain.values.labels import layout_hash
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.recall import Recall
 from medley_operator.domain.values.views import PodView
 from medley_operator.domain.variants.requested import (
     Ask,
@@ -223,12 +224,19 @@ def _pruned(
 ) -> tuple[tuple[Variant, ...], tuple[Omitted, ...]]:
     """Drops the variants that no plan needs, and keeps at most as many as a route has backends, counting those that
     still drain."""
-    keep = {*running, *(row.name for row in rows if asks[row.source].source.single)}
-    needed = prune(whole, keep=keep)
+    keep = frozenset({*running, *(row.name for row in rows if asks[row.source].source.single)})
     leaving = len({*running} - {row.name for row in rows})
     most = max(MAX_VARIANTS - leaving, 1)
-    kept = limit(replace(whole, variants=needed.variants), most=most, keep=keep)
-    return kept.variants, (*needed.dropped, *kept.dropped)
+
+    def kept() -> tuple[tuple[Variant, ...], tuple[Omitted, ...]]:
+        needed = prune(whole, keep=keep)
+        few = limit(replace(whole, variants=needed.variants), most=most, keep=keep)
+        return few.variants, (*needed.dropped, *few.dropped)
+
+    return _PRUNED.get(whole.name, kept, equal=(whole, keep, most))
+
+
+_PRUNED: Recall[tuple[tuple[Variant, ...], tuple[Omitted, ...]]] = Recall()
 
 
 def _candidate(variant: Variant, row: Row, asks: Sequence[Ask], service: LLMService) -> VariantCandidate:

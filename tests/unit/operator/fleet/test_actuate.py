@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from medley_operator.domain.act import Steps
+from medley_operator.domain.passes import Steps
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.rollout.step_memory import ServiceSteps
 from medley_operator.domain.values.decision import Decision

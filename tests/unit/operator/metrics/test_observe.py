@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import httpx
@@ -249,3 +250,17 @@ async def test_a_failing_request_makes_prometheus_unavailable(kind: str) -> None
     seen = await observe(fake)
     assert seen.reason is MetricsReason.UNAVAILABLE
     assert f"Prometheus {URL} answered HTTP 500 Internal Server Error: out of order" in seen.message
+
+
+async def test_the_event_loop_does_not_wait_while_figures_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds for a large fleet, and the Lease is renewed and children are mended meanwhile."""
+    threads: list[threading.Thread] = []
+
+    def judged(*args: Any, **kwargs: Any) -> Any:
+        threads.append(threading.current_thread())
+        return observe_live(*args, **kwargs)
+
+    monkeypatch.setattr(reading, "observe_live", judged)
+    assert (await observe(FakePrometheus())).reason is MetricsReason.FOUND
+    assert threads
+    assert threading.main_thread() not in threads

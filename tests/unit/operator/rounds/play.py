@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import ActingMode, Condition, LLMService
-from medley_operator.domain.act import Steps, act
+from medley_operator.domain.act import act
 from medley_operator.domain.advice import with_advice
 from medley_operator.domain.conclude import Conclusion, conclude
+from medley_operator.domain.passes import Steps
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
 from medley_operator.domain.values.decision import Decision
@@ -163,7 +164,10 @@ def act_until_quiet(
     done = Decision(statuses=conclusion.statuses, events=conclusion.events)
     current = make.carried_out(snapshot, done, ready=None)
     for _ in range(MOST_PASSES):
-        decision, steps = act(conclusion.intent, replace(current, at_seconds=at_seconds), steps, now=now)
+        seen = replace(current, at_seconds=at_seconds)
+        whole, _ = act(conclusion.intent, seen, replace(steps, parts={}), now=now)
+        decision, steps = act(conclusion.intent, seen, steps, now=now)
+        assert decision == whole, "a pass that leaves out what did not change decides as one that looks at everything"
         done = Decision(
             applies=tuple({key_of(each.manifest): each for each in (*done.applies, *decision.applies)}.values()),
             deletes=(*done.deletes, *decision.deletes),

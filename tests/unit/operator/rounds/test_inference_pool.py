@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1 import ActingMode
-from medley_operator.domain.act import Steps, act
+from medley_operator.domain.act import act
 from medley_operator.domain.conclude import conclude
+from medley_operator.domain.passes import Steps
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import LAYOUT, MANAGED_BY, POOL, PROMPT_RANGE, SERVICE, VARIANT
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, ObjectKey, Observation, Snapshot

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import os
+import random
 from bisect import bisect_left
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from medley_planner.workload import (
     mean_generation_tokens,
     mean_prompt_tokens,
 )
+from medley_planner.workload import histogram as program
 from medley_planner.workload.histogram import bins_of
 
 EDGES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, math.inf)
@@ -108,3 +111,22 @@ def test_a_real_trace_becomes_few_buckets_with_its_means() -> None:
     assert len(demand.buckets) <= 96
     assert mean_prompt_tokens(demand) == pytest.approx(sum(prompts) / len(prompts))
     assert mean_generation_tokens(demand) == pytest.approx(sum(generations) / len(generations))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_scale_is_that_of_the_whole_bisection(seed: int) -> None:
+    """What Newton's method leaves out of it is decided the same, to the last bit."""
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    lows = [0.5, 1.0, 2.0, 5.0, 10.0, 100.0, 1000.0]
+    spans = [
+        program._Span(low, high, draw.uniform(0.01, 1.0))
+        for low, high in itertools.pairwise((*lows, math.inf))
+        if draw.random() < 0.7
+    ] or [program._Span(1.0, math.inf, 1.0)]
+    mean = draw.choice([0.0, 1e-9, draw.uniform(0.1, 3000.0), 1e12, 0.5, 1000.0])
+    low, high = -40.0, 40.0
+    for _ in range(100):
+        middle = (low + high) / 2.0
+        small = math.fsum(span.share * span.at(math.exp(middle)) for span in spans) < mean
+        low, high = (middle, high) if small else (low, middle)
+    assert program._scale(spans, mean) == math.exp(high)

@@ -1,0 +1,1 @@
+"""The scale suite: the operator beside a thousand nodes and hundreds of services, measured (docs/scale.md)."""

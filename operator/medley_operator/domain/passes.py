@@ -1,0 +1,58 @@
+"""The values of a pass of the actuator: what becomes of each service, and what it remembers.
+
+Apart: `domain.act` decides with them, and they are its memory from one pass to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
+from medley_operator.domain.rollout.turns import ServiceTurn
+from medley_operator.domain.rollout.unchanged import Part
+from medley_operator.domain.rollout.writes import ChildWrites
+from medley_operator.domain.values.decision import EventNote, PodLabels, StatusWrite
+from medley_operator.domain.values.gauges import GaugeSample
+from medley_operator.domain.values.service_key import ServiceKey
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One service's part of the pass. `status` None: it says so already."""
+
+    writes: ChildWrites
+    status: StatusWrite | None
+    events: tuple[EventNote, ...]
+    gauges: tuple[GaugeSample, ...]
+    step: Shrink | None
+    pod_labels: tuple[PodLabels, ...] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is written or reported, and nothing waits for a time or for another service."""
+        writes = self.writes
+        told = self.status is not None or bool(self.events or writes.applies or writes.deletes)
+        # A name or a turn that another service has; a field that is left to others for some time.
+        held = bool(writes.conflicts or writes.waiting_templates or writes.drift.left)
+        step = self.step
+        # Labels of pods are asked for again where they do not show after a time.
+        waits = step is not None and (step.wait_seconds is not None or bool(step.notes or step.steps.ranged))
+        return not (told or held or waits or self.pod_labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The memory between passes, by service. Losing it costs some seconds of delay."""
+
+    services: Mapping[ServiceKey, ServiceSteps] = field(default_factory=dict)
+    released: Mapping[str, float] = field(default_factory=dict)
+    """When a pod was asked to give its start-up protection up, by uid."""
+    parts: Mapping[ServiceKey, Part[ServiceTurn, Done]] = field(default_factory=dict)
+    """Those of the last pass; losing them costs time alone."""
+
+    def but_for(self, unwritten: Collection[ServiceKey], before: Steps) -> Steps:
+        """These, but for services of which a write was not made: what was not written was neither taken back by others
+        nor a step."""
+        kept = {key: before.services.get(key, ServiceSteps()) for key in unwritten}
+        return replace(self, services={**self.services, **kept}) if kept else self
