@@ -133,7 +133,7 @@ class InferencePoolRouter:
         self, given: RoutedService, weights: Mapping[str, int] | None, usable: Collection[str]
     ) -> tuple[Manifest, ...]:
         gateway = gateway_of(given.service)
-        if gateway is None or given.gateways is None or any(kind in given.unlisted for kind in _NEEDED):
+        if gateway is None or given.gateways is None or _unlisted(given) is not None:
             return ()
         return (
             render_picker_configuration(given.service),
@@ -147,7 +147,7 @@ class InferencePoolRouter:
     def asked(self, given: RoutedService, weights: Mapping[str, int] | None) -> Mapping[str, int] | None:
         """Before Ready replicas go, a route that sent requests to variants must send them to the pool, which drops pods
         that end by itself."""
-        if not is_there(given) or labels.INFERENCE_POOL in given.unlisted:
+        if not is_there(given) or _unlisted(given) is not None:
             return None
         return {f"{labels.INFERENCE_POOL}/{given.candidate.key.name}": 1}
 
@@ -163,9 +163,14 @@ class InferencePoolRouter:
         )
 
 
+def _unlisted(given: RoutedService) -> str | None:
+    """Why nothing can be made in this mode; None where all kinds can be listed."""
+    return next((given.unlisted[kind] for kind in _NEEDED if kind in given.unlisted), None)
+
+
 def _kind_problem(given: RoutedService) -> Refusal | None:
     namespace, name = given.candidate.key
-    why = next((given.unlisted[kind] for kind in _NEEDED if kind in given.unlisted), None)
+    why = _unlisted(given)
     if why is None:
         return None
     return Refusal(

@@ -83,8 +83,9 @@ def test_the_pickers_configuration_reads_the_label_of_our_pods_and_names_only_pl
     assert {plugin["pluginRef"] for plugin in profile["plugins"]} == set(plugins)
 
 
-def test_nothing_is_made_where_the_cluster_lacks_the_kind_and_the_way_out_is_shown() -> None:
-    given = routed(unlisted={"InferencePool": "the cluster does not have it"})
+@pytest.mark.parametrize("kind", ["InferencePool", "ConfigMap"])
+def test_nothing_is_made_or_waited_for_where_a_kind_cannot_be_listed_and_the_way_out_is_shown(kind: str) -> None:
+    given = routed(unlisted={kind: "the cluster does not have it"})
     assert ROUTER.wanted(given, None, ()) == ()
     assert ROUTER.asked(given, None) is None
     problem = ROUTER.problem(given, planned=True)
