@@ -1,62 +1,33 @@
-"""`python -m e2e.gateway`: plays the scenario on a real Envoy Gateway and a real Envoy, and prints what became of it.
+"""`python -m e2e.gateway`: finds or builds every program, enters the namespace, and becomes the run inside it.
 
-Exit status: 0 all is well, 1 a breach or no run, 130 interrupted.
+A process may enter a user namespace only while it has one thread. So this one imports next to nothing: numpy alone
+starts threads. Arguments and exit status are those of `inside`.
 """
 
 from __future__ import annotations
 
-import argparse
-import signal
+import os
 import sys
-import time
-from pathlib import Path
 
 from e2e.controlplane import ControlPlaneError, ensure_assets
 from e2e.gateway.errors import GatewayError
 from e2e.gateway.install import ensure_programs
-from e2e.gateway.namespace import enter_namespace
-from e2e.gateway.oracle import Played, judge
-from e2e.gateway.records import read_arrivals, read_sent
-from e2e.gateway.report import table
-from e2e.gateway.scenario import SERVICE, STEPS, play
-from e2e.gateway.world import POD_RANGE, World
-
-FINISH_SECONDS = 5.0
+from e2e.gateway.namespace import POD_RANGE, enter_namespace
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m e2e.gateway", description=__doc__)
-    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep logs and records of all processes here")
-    parser.add_argument("--steps", type=int, default=len(STEPS), metavar="N", help="only the first N steps")
-    arguments = parser.parse_args()
-    # SIGTERM ends it as Ctrl-C does; SIGINT by hand, since background commands of some shells start with it ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    started = time.monotonic()
-
-    def say(message: str) -> None:
-        print(f"[{time.monotonic() - started:5.0f} s] {message}", flush=True)
-
     try:
         # Before the namespace, in which no registry can be reached.
-        assets, programs = ensure_assets(), ensure_programs()
+        ensure_assets()
+        ensure_programs()
         enter_namespace(POD_RANGE)
-        with World.start(say=say, assets=assets, programs=programs, service=SERVICE, logs_to=arguments.logs) as world:
-            played: list[Played] = []
-            try:
-                played.extend(play(world, STEPS[: arguments.steps], say=say))
-            finally:
-                # The last requests may still be under way.
-                time.sleep(FINISH_SECONDS)
-                sent, arrivals = read_sent(world.sent), read_arrivals(world.arrivals)
-                verdicts = [judge(step, sent, arrivals) for step in played]
-                print(table(verdicts), flush=True)
     except KeyboardInterrupt:
         return 130
-    except (ControlPlaneError, GatewayError, AssertionError) as error:
+    except (ControlPlaneError, GatewayError) as error:
         print(f"e2e-gateway: {error}", file=sys.stderr)
         return 1
-    return 1 if any(verdict.breaches for verdict in verdicts) else 0
+    # The namespaces stay with the process.
+    return os.execv(sys.executable, [sys.executable, "-m", "e2e.gateway.inside", *sys.argv[1:]])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from e2e.gateway.errors import GatewayError
 
+POD_RANGE = "10.244.0.0/16"
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914

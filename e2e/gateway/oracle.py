@@ -13,7 +13,7 @@ MOST_SHARE_ERROR_POINTS = 2.0
 LEAST_JUDGED_REQUESTS = 3000
 MOST_DRAINING_SECONDS = 2.0
 """From the deletion of a pod until a gateway must have heard of it. A Deployment that shrinks or rolls deletes pods
-that serve, and nobody can tell the gateway before; the pod's preStop sleep is for the requests of that time."""
+that serve, and nobody tells the gateway before; the pod's preStop sleep is for the requests of that time."""
 _SHOWN_FAILURES = 5
 
 

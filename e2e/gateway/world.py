@@ -23,11 +23,11 @@ from e2e.controlplane.loopback import answers
 from e2e.fleet.load import Workload
 from e2e.gateway.data_path import GATEWAY_CLASS, DataPath
 from e2e.gateway.install import Programs
+from e2e.gateway.namespace import POD_RANGE
 from e2e.gateway.stages import engine_stages
 from e2e.harness import EXAMPLES, Harness
 from medley_operator.domain.values import labels
 
-POD_RANGE = "10.244.0.0/16"
 NAMESPACE, NAME = "demo", "llama"
 PROFILE = "vllm"
 _GATEWAY, _PORT = "inference", 8888

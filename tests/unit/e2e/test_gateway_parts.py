@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from e2e.gateway import install, namespace
 from e2e.gateway.envoy import UnknownPod, envoy_start
 from e2e.gateway.lifecycle import Ending, PodState, address_of, ending_of, keep_alive_seconds_of, state_of
 from e2e.gateway.stages import engine_stages
+from e2e.harness import ROOT
 
 
 def pod(*, grace: float = 150, sleep: int | None = 15, args: tuple[str, ...] = ("--shutdown-timeout=120",)) -> Any:
@@ -108,6 +111,13 @@ def refusing(*allowed: int) -> namespace.Unshare:
 def test_a_refused_namespace_is_told_with_the_way_out() -> None:
     with pytest.raises(namespace.NamespaceRefused, match=r"network namespace .*not permitted.* Way out: .*root"):
         namespace.enter_namespace("10.244.0.0/16", unshare=refusing())
+
+
+def test_the_process_that_enters_the_namespace_has_one_thread() -> None:
+    """The kernel refuses a user namespace to a process with several (EINVAL), as numpy makes one."""
+    count = "import e2e.gateway.__main__, os; print(len(os.listdir('/proc/self/task')))"
+    answer = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert answer.stdout.strip() == "1"
 
 
 def _pod_stage(name: str, template: str = "") -> dict[str, Any]:
