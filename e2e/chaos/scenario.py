@@ -13,6 +13,7 @@ from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.domain.values import labels
 
 NAME = "chat"
+DECOY = "decoy"
 GATEWAY = "inference"
 PROFILE = "vllm"
 IMAGE = "vllm/vllm-openai:v0.32.0"
@@ -110,7 +111,7 @@ def service(namespace: str, step: Step, *, measured: bool = False) -> Json:
 def foreign(namespace: str) -> list[Json]:
     """Deployments of others: one that has nothing to do with us, and one with our labels that nothing of ours owns."""
     ours = labels.child_labels(service=NAME, component=labels.COMPONENT_ENGINE, variant="l4-tp2", pool="l4")
-    return [_deployment(namespace, "theirs", {"app": "theirs"}), _deployment(namespace, "decoy", ours)]
+    return [_deployment(namespace, "theirs", {"app": "theirs"}), _deployment(namespace, DECOY, ours)]
 
 
 def _deployment(namespace: str, name: str, own: Mapping[str, str]) -> Json:

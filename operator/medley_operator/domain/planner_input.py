@@ -6,6 +6,7 @@ Pure. May read candidates, pools and children; decides nothing about which servi
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -73,7 +74,7 @@ def planner_problem(
     }
     quotas = namespace_quotas(candidates, pools, ledger, planned=keys)
     return Problem(
-        services=tuple(drawing(_bounded(planner_service(each), unpacked), each.bounds) for each in planned),
+        services=tuple(drawing(_bounded(_placed(each, ledger), unpacked), each.bounds) for each in planned),
         pools=tuple(found),
         power_domains=power_domains(pools, ledger=ledger, planned=keys, reserved=reserved),
         horizon_seconds=HORIZON_SECONDS,
@@ -155,6 +156,26 @@ def held_rps(candidate: ServiceCandidate) -> float:
         return max(0.0, min(status.load.rate_rps, capacity))
     unserved = sum(row.rate_rps for row in status.plan.unserved)
     return max(0.0, status.load.rate_rps - unserved)
+
+
+def _placed(candidate: ServiceCandidate, ledger: Ledger) -> Service:
+    """The service, which holds no more than its replicas with a node serve, where pods can be seen: GPUs that others
+    have taken from it are lost to it, and not to a service whose replicas are there. Nor does a minimum take these: it
+    is no more than what the service has and what is free."""
+    service = planner_service(candidate)
+    if not ledger.pods_known:
+        return service
+    rows = candidate.service.status.variants
+    placed_rps = math.fsum(ledger.bound.get(Holder(candidate.key, row.name), 0) * row.replica_rps for row in rows)
+    placed = sum(count for holder, count in ledger.bound.items() if holder.service == candidate.key)
+    free = {each.pool: ledger.pools[each.pool].free_gpus // each.gpus_per_replica for each in service.variants}
+    least = min(service.min_replicas, placed + sum(free.values()))
+    return replace(
+        service,
+        held_rps=min(service.held_rps, placed_rps),
+        min_replicas=least,
+        on_demand_min_replicas=min(service.on_demand_min_replicas, least),
+    )
 
 
 def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subject]:

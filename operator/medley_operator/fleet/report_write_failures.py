@@ -62,6 +62,7 @@ def report_write_failures(
     """
     statuses = {write.uid: write for write in decision.statuses}
     not_done: set[str] = set()
+    replaced: set[tuple[str, str]] = set()
     events: list[EventNote] = []
     for service in view.services:
         name = ServiceKey.of(service)
@@ -77,10 +78,17 @@ def report_write_failures(
         drafts = {type_: _draft(found) for type_, found in _by_condition(failed).items()}
         merged = merge(service.status.conditions, drafts, generation=service.metadata.generation, now=now)
         events += _new_failures(service, merged, key)
+        # What a failure says in its place was not to be read, so that each pass would warn of it anew.
+        decided_conditions = decided.status.get("conditions") or [] if decided is not None else []
+        replaced |= {(uid, each["reason"]) for each in decided_conditions if each["type"] in drafts}
         status = _with_conditions(decided.status if decided is not None else before, merged)
         if status != before:
             statuses[uid] = StatusWrite(key=key, uid=uid, status=status)
-    happened = [note for note in decision.events if note.uid not in not_done or note.reason not in CHILD_EVENTS]
+    happened = [
+        note
+        for note in decision.events
+        if (note.uid not in not_done or note.reason not in CHILD_EVENTS) and (note.uid, note.reason) not in replaced
+    ]
     return ServiceReports(statuses=tuple(statuses.values()), events=(*happened, *events))
 
 

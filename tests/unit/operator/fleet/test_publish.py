@@ -278,6 +278,28 @@ async def test_an_event_is_not_posted_while_the_status_that_it_is_told_from_is_r
     assert [event["reason"] for event in client.events] == ["PlanChanged"]
 
 
+async def test_a_refused_route_is_warned_of_once(client: FakeKubeClient) -> None:
+    """Each round warned anew that there was no route: the status said in that place why it could not be written."""
+    client.failing["apply", "HTTPRoute chat"] = Forbidden("cannot apply HTTPRoute demo/chat: no routes today")
+    routing = {
+        "type": "RoutingReady",
+        "status": "False",
+        "reason": "RouteMissing",
+        "message": "no route yet",
+        "lastTransitionTime": NOW,
+    }
+    what = decision(
+        applies=[child("HTTPRoute", "chat")],
+        statuses=[StatusWrite(CHAT_KEY, "uid-chat", {"conditions": [routing]})],
+        events=[note("RouteMissing")],
+    )
+    for _ in range(3):
+        seen = LLMService.model_validate(client.objects[CHAT_KEY])
+        await publish(client, snapshot(seen), what)
+    assert [event["reason"] for event in client.events] == ["ApplyFailed"]
+    assert "no routes today" in conditions(client)["RoutingReady"][2]
+
+
 class Hanging(FakeKubeClient):
     """Children are not answered: each of their writes takes 20 s of the test's clock and then fails."""
 

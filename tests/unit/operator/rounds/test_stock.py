@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.values.views import Taint
 from tests.unit.operator import factories as make
@@ -144,6 +145,27 @@ def test_foreign_pods_take_stock_and_the_plan_goes_elsewhere() -> None:
     assert beside.gauge("pool_free_gpus", "l4") == 0
     assert beside.gauge("pool_stock_gpus", "l4") == 12
     assert beside.gauge("pool_ready_nodes", "l4") == 8
+
+
+def test_gpus_that_a_tenant_takes_from_itself_cost_no_replica_of_another() -> None:
+    """Pods that a tenant relabelled kept their GPUs. Its service still counted as served by them, and the plan took a
+    Ready replica of another tenant."""
+    services = [service(name, rate=rate, variants=[on("l4")]) for name, rate in (("mine", "12"), ("other", "6"))]
+    steady = settled_placed(make.snapshot(*services, pools=[make.pool(nodes=None)], nodes=nodes("l4", 3)))
+    before = applied(steady)
+    assert 6 < sum(before.values()) <= 12
+
+    def relabelled(snapshot: Snapshot) -> Snapshot:
+        pods = [
+            replace(pod, labels={}, uid=f"{pod.uid}-theirs") if pod.labels.get(SERVICE) == "mine" else pod
+            for pod in snapshot.pods
+        ]
+        return with_seen(snapshot, pods)
+
+    done = follow_placed(steady, relabelled)
+    for _ in range(6):
+        assert applied(done)["other-l4"] == before["other-l4"]
+        done = follow_placed(done)
 
 
 def pool_status(done: Round, name: str) -> dict[str, Any]:
