@@ -168,8 +168,11 @@ def _placed(candidate: ServiceCandidate, ledger: Ledger) -> Service:
     rows = candidate.service.status.variants
     placed_rps = math.fsum(ledger.bound.get(Holder(candidate.key, row.name), 0) * row.replica_rps for row in rows)
     placed = sum(count for holder, count in ledger.bound.items() if holder.service == candidate.key)
-    free = {each.pool: ledger.pools[each.pool].free_gpus // each.gpus_per_replica for each in service.variants}
-    least = min(service.min_replicas, placed + sum(free.values()))
+    free = [ledger.pools[each.pool].free_gpus for each in service.variants]
+    rooms = zip(service.variants, free, strict=True)
+    # Nodes that are made as asked have room for all.
+    more = sum(service.min_replicas if gpus is None else gpus // each.gpus_per_replica for each, gpus in rooms)
+    least = min(service.min_replicas, placed + more)
     return replace(
         service,
         held_rps=min(service.held_rps, placed_rps),
