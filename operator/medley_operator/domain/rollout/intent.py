@@ -37,7 +37,7 @@ class ServiceIntent:
 class FleetIntent:
     """All services that stay, in the order of their keys. `gauges`: those that only change with the plan.
 
-    `pod_requests`: requests that the pods of a service had when Prometheus was asked last, by name. They are no part of
+    `pod_requests`: requests that the pods of a service had when Prometheus was asked last, by name. They are outside of
     its intent, since they change in each round and matter only where pods go.
     """
 
