@@ -45,7 +45,7 @@ from medley_operator.domain.rollout.writes import ChildWrites, Claims, ReplicaTa
 from medley_operator.domain.routing.prompt_ranges import due_ranges
 from medley_operator.domain.routing.router import RoutedService
 from medley_operator.domain.routing.routers import router_of
-from medley_operator.domain.values.decision import Decision, PodLabels, StatusWrite
+from medley_operator.domain.values.decision import Decision, StatusWrite
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.service_key import ServiceKey
@@ -154,10 +154,9 @@ def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _S
     """The next step of one service, and what reports it."""
     prompts = variant_prompts(turn.round)
     outcome, step = _outcome(turn, steps=steps, view=view, shared=shared, prompts=prompts, now=now)
-    given: tuple[PodLabels, ...] = ()
     if not turn.is_kept:
         given, ranged = due_ranges(turn.pods, prompts, asked=steps.ranged, at_seconds=view.at_seconds)
-        step = replace(step, steps=replace(step.steps, ranged=ranged))
+        step = replace(step, notes=(*step.notes, *given), steps=replace(step.steps, ranged=ranged))
     service, status = outcome.candidate.service, service_status(outcome, now=now)
     write = StatusWrite(key=_about(turn.intent), uid=service.metadata.uid, status=dump(status))
     return Done(
@@ -166,7 +165,6 @@ def _done(turn: ServiceTurn, steps: ServiceSteps, view: ActuatorView, shared: _S
         events=service_events(outcome, status),
         gauges=service_gauges(outcome, status),
         step=step,
-        pod_labels=given,
     )
 
 
@@ -247,6 +245,5 @@ def _decision(done: Sequence[Done], intent: FleetIntent, wall: Firewall) -> Deci
         gauges=(*intent.gauges, *(sample for each in done for sample in each.gauges)),
         wait_seconds=min(waits, default=None),
         pod_notes=tuple(note for each in done if each.step is not None for note in each.step.notes),
-        pod_labels=tuple(labels for each in done for labels in each.pod_labels),
         faults=wall.faults,
     )

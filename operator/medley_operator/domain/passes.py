@@ -12,7 +12,7 @@ from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
 from medley_operator.domain.rollout.turns import ServiceTurn
 from medley_operator.domain.rollout.unchanged import Part
 from medley_operator.domain.rollout.writes import ChildWrites
-from medley_operator.domain.values.decision import EventNote, PodLabels, StatusWrite
+from medley_operator.domain.values.decision import EventNote, StatusWrite
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.service_key import ServiceKey
 
@@ -26,7 +26,6 @@ class Done:
     events: tuple[EventNote, ...]
     gauges: tuple[GaugeSample, ...]
     step: Shrink | None
-    pod_labels: tuple[PodLabels, ...] = ()
 
     @property
     def quiet(self) -> bool:
@@ -38,7 +37,7 @@ class Done:
         step = self.step
         # Labels of pods are asked for again where they do not show after a time.
         waits = step is not None and (step.wait_seconds is not None or bool(step.notes or step.steps.ranged))
-        return not (told or held or waits or self.pod_labels)
+        return not (told or held or waits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from medley_operator.domain.cluster.owner import Owner
-from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, PodLabels, PodNote, StatusWrite
+from medley_operator.domain.values.decision import Apply, Decision, Delete, EventNote, PodNote, StatusWrite
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
 from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
@@ -84,7 +84,6 @@ class Publisher:
         await _each(applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
         await _each(decision.pod_notes, lambda each: self._annotate(this, each))
-        await _each(decision.pod_labels, lambda each: self._label(this, each))
         reports = report_write_failures(view, decision, this.failures, unwritten=this.unwritten, now=now)
         self.backoff.begin_phase()
         statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
@@ -163,35 +162,22 @@ class Publisher:
             log.info("deleted", extra={"object": str(delete.key), "service": "/".join(delete.service)})
 
     async def _annotate(self, this: Round, note: PodNote) -> None:
-        def send() -> Awaitable[Manifest]:
-            return self.client.annotate(note.key, note.annotations, uid=note.uid)
-
-        await self._patch_pod(this, note.key, send, done=note.why)
-
-    async def _label(self, this: Round, given: PodLabels) -> None:
-        def send() -> Awaitable[Manifest]:
-            return self.client.annotate(given.key, {}, uid=given.uid, labels=dict(given.labels))
-
-        await self._patch_pod(this, given.key, send, done="labels of a pod set")
-
-    async def _patch_pod(
-        self, this: Round, key: ObjectKey, send: Callable[[], Awaitable[Manifest]], *, done: str
-    ) -> None:
         """Where it fails the pod serves all the same: that is counted, and no condition of its service."""
-        if not self.backoff.may_write(key):
+        facts = {"object": str(note.key), "reason": note.why}
+        if not self.backoff.may_write(note.key):
             this.troubles += 1
             return
         try:
-            await send()
+            await self.client.annotate(note.key, note.annotations, uid=note.uid, labels=note.labels)
         except (NotFound, Conflict, Withheld):
-            log.debug("pod is gone, or is left as it is", extra={"object": str(key), "reason": done})
+            log.debug("pod is gone, or is left as it is", extra=facts)
         except KubeError as error:
             self._trouble(this, "apply", error)
-            self.backoff.failed(WriteFailure.of(key, error), error)
+            self.backoff.failed(WriteFailure.of(note.key, error), error)
         else:
-            self.backoff.succeeded(key)
-            self.counter.wrote(kind=key.kind, verb="annotate")
-            log.info("pod patched", extra={"object": str(key), "reason": done})
+            self.backoff.succeeded(note.key)
+            self.counter.wrote(kind=note.key.kind, verb="annotate")
+            log.info("pod patched", extra=facts)
 
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
         if not self.backoff.may_write(write.key):
@@ -261,7 +247,6 @@ def _wanted(view: ActuatorView, decision: Decision) -> Iterator[ObjectKey]:
     yield from (key_of(each.manifest) for each in decision.applies)
     yield from (each.key for each in decision.deletes)
     yield from (each.key for each in decision.pod_notes)
-    yield from (each.key for each in decision.pod_labels)
     yield from (each.key for each in decision.statuses)
     for service in view.services:
         yield ObjectKey(kind="LLMService", namespace=service.metadata.namespace, name=service.metadata.name)

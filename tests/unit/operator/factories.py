@@ -249,6 +249,8 @@ def _annotated(pod: PodView, decision: Decision) -> PodView:
     for note in decision.pod_notes:
         if note.uid == pod.uid and COST in note.annotations:
             pod = replace(pod, deletion_cost=int(note.annotations[COST] or 0))
+        if note.uid == pod.uid:
+            pod = replace(pod, labels={**pod.labels, **{name: text for name, text in note.labels.items() if text}})
     return pod
 
 

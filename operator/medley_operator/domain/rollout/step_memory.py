@@ -54,7 +54,8 @@ class ServiceSteps:
 class Shrink:
     """Replicas to have now by variant, and after how many seconds more may go (None: nothing waits for time).
 
-    `notes`: annotations of pods that are to go first, which a part of the step waits to see.
+    `notes`: what is written on pods: on those that are to go first, which a part of the step waits to see, and the
+    range of prompts that each takes.
     """
 
     replicas: dict[str, int]

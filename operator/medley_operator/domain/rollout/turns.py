@@ -59,7 +59,7 @@ class ServiceTurn:
 
     @property
     def allowed(self) -> Allowed:
-        """What follows for it from stock, nodes and other services."""
+        """Its share of what stock, nodes and other services allow."""
         return Allowed(self.wanted, self.move)
 
     @property

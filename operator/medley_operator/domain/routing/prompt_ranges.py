@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from medley_operator.domain.cluster.children import variant_of
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.decision import PodLabels
+from medley_operator.domain.values.decision import PodNote
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
 from medley_planner.model import Demand, ServicePlan
@@ -65,15 +65,20 @@ def is_range(text: str) -> bool:
     return _RANGE.fullmatch(text) is not None
 
 
+def range_note(key: ObjectKey, uid: str, text: str) -> PodNote:
+    """The label of a pod that takes prompts of this range."""
+    return PodNote(key, uid, {}, f"it takes prompts of {text} tokens", {labels.PROMPT_RANGE: text})
+
+
 def due_ranges(
     pods: Iterable[PodView], ranges: Mapping[str, str], *, asked: Asked, at_seconds: float
-) -> tuple[tuple[PodLabels, ...], dict[str, tuple[str, float]]]:
+) -> tuple[tuple[PodNote, ...], dict[str, tuple[str, float]]]:
     """The pods of one service that need another label now, and what was asked of which pod, to be remembered.
 
     `ranges` by variant; pods of a variant without one keep what they have.
     """
     wanted = {variant_of(name): text for name, text in ranges.items()}
-    due: list[PodLabels] = []
+    due: list[PodNote] = []
     kept: dict[str, tuple[str, float]] = {}
     for pod in pods:
         text = wanted.get(pod.labels.get(labels.VARIANT, ""))
@@ -84,5 +89,5 @@ def due_ranges(
             kept[pod.uid] = before
             continue
         kept[pod.uid] = (text, at_seconds)
-        due.append(PodLabels(ObjectKey(labels.POD, pod.namespace, pod.name), pod.uid, {labels.PROMPT_RANGE: text}))
+        due.append(range_note(ObjectKey(labels.POD, pod.namespace, pod.name), pod.uid, text))
     return tuple(due), kept

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from medley_operator.domain.values.gauges import GaugeSample
@@ -58,21 +58,14 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class PodNote:
-    """Annotations to set on a pod, if it still has this uid; those that are None are taken away. `why`: for the log."""
+    """Annotations and labels to set on a pod, if it still has this uid; those that are None are taken away. `why`: for
+    the log."""
 
     key: ObjectKey
     uid: str
     annotations: Mapping[str, str | None]
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class PodLabels:
-    """Labels to give to a pod, if it still has this uid."""
-
-    key: ObjectKey
-    uid: str
-    labels: Mapping[str, str]
+    labels: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +82,5 @@ class Decision:
     gauges: tuple[GaugeSample, ...] = ()
     wait_seconds: float | None = None
     pod_notes: tuple[PodNote, ...] = ()
-    pod_labels: tuple[PodLabels, ...] = ()
     faults: tuple[ObjectFault, ...] = ()
     """Services that this program failed on: nothing of theirs is written but a status that says so."""

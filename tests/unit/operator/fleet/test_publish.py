@@ -8,13 +8,13 @@ import pytest
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.engine.startup_protection import PROTECTION
+from medley_operator.domain.routing.prompt_ranges import range_note
 from medley_operator.domain.values.decision import (
     Apply,
     Decision,
     Delete,
     EventNote,
     EventType,
-    PodLabels,
     PodNote,
     StatusWrite,
 )
@@ -435,7 +435,7 @@ async def test_the_start_up_protection_is_taken_from_the_pod_and_counted(client:
     assert exporter.registry.get_sample_value("medley_writes_total", {"kind": "Pod", "verb": "annotate"}) == 1
 
 
-GIVEN = Decision(pod_labels=(PodLabels(ObjectKey("Pod", "demo", "chat-1"), "uid-pod", {PROMPT_RANGE: "0-2048"}),))
+GIVEN = Decision(pod_notes=(range_note(ObjectKey("Pod", "demo", "chat-1"), "uid-pod", "0-2048"),))
 
 
 async def test_a_pod_gets_its_prompt_range_and_keeps_what_else_it_has(client: FakeKubeClient) -> None:

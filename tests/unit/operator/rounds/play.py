@@ -176,7 +176,6 @@ def act_until_quiet(
             gauges=decision.gauges,
             wait_seconds=decision.wait_seconds,
             pod_notes=(*done.pod_notes, *decision.pod_notes),
-            pod_labels=(*done.pod_labels, *decision.pod_labels),
             faults=tuple({fault.about: fault for fault in (*done.faults, *decision.faults)}.values()),
         )
         if not (decision.applies or decision.deletes or decision.statuses or decision.pod_notes):
@@ -240,7 +239,7 @@ def settle(snapshot: Snapshot, memory: FleetMemory | None = None, *, faulty: boo
 
 
 def is_quiet(decision: Decision) -> bool:
-    written = (decision.applies, decision.deletes, decision.statuses, decision.pod_notes, decision.pod_labels)
+    written = (decision.applies, decision.deletes, decision.statuses, decision.pod_notes)
     return not (any(written) or decision.events)
 
 

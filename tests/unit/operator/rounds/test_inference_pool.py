@@ -63,7 +63,8 @@ def labelled(snapshot: Snapshot, before: Round, *, steps: Steps, at_seconds: flo
     """The ranges that one pass gives to pods, by variant."""
     intent = conclude(snapshot, before.prepared, None, before.memory, now=make.LATER).intent
     decision, _ = act(intent, replace(snapshot, at_seconds=at_seconds), steps, now=make.LATER)
-    return {each.uid.removeprefix("uid-"): each.labels[PROMPT_RANGE] for each in decision.pod_labels}
+    given = {each.uid.removeprefix("uid-"): each.labels[PROMPT_RANGE] for each in decision.pod_notes}
+    return {variant: text for variant, text in given.items() if text is not None}
 
 
 def test_configuration_and_pool_come_before_the_route() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.domain.routing.prompt_ranges import AGAIN_SECONDS, LONGEST_TOKENS, due_ranges, is_range
+from medley_operator.domain.routing.prompt_ranges import AGAIN_SECONDS, LONGEST_TOKENS, due_ranges, is_range, range_note
 from medley_operator.domain.routing.prompt_ranges import prompt_ranges as ranges_of
-from medley_operator.domain.values.decision import PodLabels
+from medley_operator.domain.values.decision import PodNote
 from medley_operator.domain.values.labels import PROMPT_RANGE, pod_selector
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
@@ -67,8 +67,8 @@ def pod(name: str, *, text: str = "", terminating: bool = False, variant: str = 
     return PodView("demo", name, f"uid-{name}", labels=labels, terminating=terminating)
 
 
-def given(name: str, text: str) -> PodLabels:
-    return PodLabels(ObjectKey("Pod", "demo", name), f"uid-{name}", {PROMPT_RANGE: text})
+def given(name: str, text: str) -> PodNote:
+    return range_note(ObjectKey("Pod", "demo", name), f"uid-{name}", text)
 
 
 def test_pods_with_another_range_or_none_get_theirs() -> None:
