@@ -3,8 +3,8 @@
 Each step that takes Ready replicas away, be it a shrink or the deletion of a Deployment that was replaced, is checked:
 
 - *N-1*: without the largest of the replicas that stay Ready, the rest still carries the load, by its size mix; or
-- what stays Ready carries as much as the plan in force does. A plan that has no replica to spare
-  (`spec.scaling.tolerateReplicaLoss` asks for one) is thereby followed, and never undercut. Replicas count for this
+- what stays Ready carries as much as the plan in force does. A plan that has no replica to spare,
+  where the spec asks for none, is thereby followed, and never undercut. Replicas count for this
   once they have been Ready for some seconds: the last spare one does not go for one that ends with its first requests.
 
 Either way what stays carries the smallest of the load, the plan's capacity and what was Ready. The plan's replicas
