@@ -175,6 +175,7 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
         "spec.points[].concurrency": REMOVED,
         "spec.points[].requestsPerSecond": "1",
     },
+    ("LLMService", "spec.routing.mode"): {"spec.routing.endpointPickerRef": REMOVED},
     ("LLMService", "spec.model.id"): {"spec.model.uri": "s3://bucket/model", "spec.model.id": "org/model"},
     **{
         ("LLMService", f"spec.model.credentialsSecretRef{field}"): {

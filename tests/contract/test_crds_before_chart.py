@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 CRDS = str(ROOT / "crds")
 RELEASE, NAMESPACE = "medley", "medley-system"
 CHART = (RELEASE, str(ROOT / "helm" / "medley"), "-n", NAMESPACE, "--set", "image.repository=example/medley")
+DELETE_SECONDS = 180.0
 NAMES = [f"{kind.plural}.medley.dev" for kind in KINDS]
 
 
@@ -37,7 +38,8 @@ def clean(admin: Api) -> Iterator[None]:
     """No CRD and no release before the test."""
     yield
     admin.helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found")
-    admin.kubectl("delete", "crd", *NAMES, "--ignore-not-found")
+    # The API server takes its time to end the storage of a kind that has only just begun.
+    admin.kubectl("delete", "crd", *NAMES, "--ignore-not-found", timeout_seconds=DELETE_SECONDS)
 
 
 def install(admin: Api, *options: str) -> None:
