@@ -30,7 +30,7 @@ from medley_operator.domain.values import labels
 Json = dict[str, Any]
 
 OTHER = Step("other", 4, ("l4",))
-"""What the other tenant runs meanwhile."""
+"""The service of the other tenant, which runs during the attack."""
 MARK = "example.org/adversary"
 PEAK_SECONDS = 20.0
 """So long may more GPUs be asked than planned: somebody scales, and it is put back."""

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 GRACE_SECONDS = 1.0
 _OF_THE_RUN = frozenset({"lastTransitionTime", "startupSeconds", "since", "history"})
-"""Times, and what tells of the way: a fault may make a plan in between."""
+"""Fields that two runs do not share: times, and the history of plans, to which a fault may add one."""
 _MADE_BY_SERVER = frozenset(
     {
         "creationTimestamp",
@@ -46,7 +46,7 @@ class Sample:
 
 
 class Rule(Protocol):
-    """Something more that must hold, with the time for which a breach of it is no breach."""
+    """A further invariant. A breach counts when it lasts longer than `grace_seconds`."""
 
     grace_seconds: float
 

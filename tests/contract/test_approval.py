@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +49,6 @@ OBJECTS: list[dict[str, Any]] = [
         },
     },
 ]
-
-
-@pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane.start(controllers=False, kwok=False) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def admin(plane: ControlPlane) -> Iterator[Api]:
-    client = Api(plane)
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="module")

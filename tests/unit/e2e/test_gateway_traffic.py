@@ -123,29 +123,24 @@ def test_an_engine_that_may_not_drain_fails_what_it_has() -> None:
     assert all(each.failure for each in sent)
 
 
-def test_an_idle_connection_is_closed_when_its_time_is_over() -> None:
-    async def run() -> bytes:
-        pod = engine([], keep_alive_seconds=0.05)
-        port = await pod.listen("127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = await asyncio.wait_for(reader.read(), timeout=5)
-        writer.close()
-        await pod.drain(0.0)
-        return answer
+async def answer_until_closed(path: str) -> bytes:
+    """All that a pod sends on a connection with one request, until its idle time is over."""
+    pod = engine([], keep_alive_seconds=0.05)
+    port = await pod.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), timeout=5)
+    writer.close()
+    await pod.drain(0.0)
+    return answer
 
-    assert asyncio.run(run()).startswith(b"HTTP/1.1 200")
+
+def test_an_idle_connection_is_closed_when_its_time_is_over() -> None:
+    assert asyncio.run(answer_until_closed("/health")).startswith(b"HTTP/1.1 200")
 
 
 def test_metrics_are_those_of_the_engine() -> None:
-    async def run() -> str:
-        pod = engine([], keep_alive_seconds=0.05)
-        port = await pod.listen("127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = await asyncio.wait_for(reader.read(), timeout=5)
-        writer.close()
-        await pod.drain(0.0)
-        return answer.decode()
-
-    assert 'vllm:num_requests_running{engine="0",model_name="m"} 0.0' in asyncio.run(run())
+    assert (
+        'vllm:num_requests_running{engine="0",model_name="m"} 0.0'
+        in asyncio.run(answer_until_closed("/metrics")).decode()
+    )
