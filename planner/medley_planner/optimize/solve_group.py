@@ -47,7 +47,7 @@ def solve_group(
     for done, index in enumerate(group):
         # Half of the time stays for the joint program, which is the harder one.
         parts = 1 if len(group) == 1 else 2 * (len(group) - done)
-        task, answers = _solve_alone(
+        task, answers = solve_alone(
             _prepare(case, index),
             room,
             seconds_left=lambda parts=parts: seconds_left() / parts,  # type: ignore[misc]
@@ -72,7 +72,7 @@ def solve_group(
 
 
 def _prepare(case: FleetCase, index: int) -> Iterator[Task]:
-    return prepare(case.problem.services[index], case.room, horizon_seconds=case.problem.horizon_seconds)
+    return prepare(case.problem.services[index], case.room)
 
 
 def _share_nodes(tasks: Sequence[Task], room: Room) -> bool:
@@ -92,7 +92,7 @@ def _solve_many(
         # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
         whole = servable([tasks[row] for row in open_rows], room)
         for row in (row for row, served in zip(open_rows, whole, strict=True) if not served):
-            tasks[row], _ = _solve_alone(
+            tasks[row], _ = solve_alone(
                 candidates[row], room, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=case.relative_gap
             )
     answers = solve_many(tasks, room, start=case.prices, seconds_left=seconds_left, relative_gap=case.relative_gap)
@@ -127,7 +127,7 @@ def _solve_jointly(
     return Answers(polish(tasks, best, room, seconds_left=seconds_left, relative_gap=relative_gap), bound)
 
 
-def _solve_alone(
+def solve_alone(
     candidates: Iterable[Task], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
 ) -> tuple[Task, Answers]:
     """The first candidate if its demand fits; else the one that leaves least of the service's demand unserved."""

@@ -71,7 +71,7 @@ def cheapest_schedule(
 def _task(problem: Problem, demand: Demand, room: Room) -> Task:
     service = replace(problem.services[0], demand=demand)
     validate(replace(problem, services=(service,)))
-    task = next(prepare(service, room, horizon_seconds=HOUR_SECONDS))
+    task = next(prepare(service, room))
     rules = ", ".join(type(rule).__name__ for rule in binding(task))
     if rules:
         way_out = "schedules are found for services without such rules; leave them out"

@@ -19,13 +19,13 @@ from medley_planner.optimize.task.task import Matrix, Task, bucket_work, replica
 _Buckets = frozenset[int]
 
 
-def prepare(service: Service, room: Room, *, horizon_seconds: float) -> Iterator[Task]:
+def prepare(service: Service, room: Room) -> Iterator[Task]:
     """The tasks worth trying for this service, best first; more than one only where the router is blind to size.
 
     A later task serves fewer buckets and is of use only where limits keep the earlier ones from serving their demand,
     so each is made when it is asked for.
     """
-    maker = _Maker(service, room, horizon_seconds)
+    maker = _Maker(service, room)
     if not service.routing.blind:
         classes = service.routing.classes(service.demand.buckets, maker.demanded)
         cuts = (maker.best_cut(members) for members in classes)
@@ -44,7 +44,7 @@ def prepare(service: Service, room: Room, *, horizon_seconds: float) -> Iterator
 class _Maker:
     """The common parts of all tasks of one service."""
 
-    def __init__(self, service: Service, room: Room, horizon_seconds: float) -> None:
+    def __init__(self, service: Service, room: Room) -> None:
         self._service = service
         self._room = room
         self._work = bucket_work(service)
@@ -62,7 +62,8 @@ class _Maker:
         self.usable = {cover for cover, cap in zip(self.covers, self.caps, strict=True) if cap >= 1}
         self._servable = frozenset[int]().union(*self.usable)
         self._starting = tuple(
-            variant.cost_per_hour * variant.startup_seconds / horizon_seconds for variant in service.variants
+            variant.cost_per_hour * (variant.startup_seconds + variant.drain_seconds) / service.stay_seconds
+            for variant in service.variants
         )
 
     def cuts(self, within: _Buckets) -> list[_Buckets]:
