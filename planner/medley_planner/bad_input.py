@@ -17,6 +17,7 @@ command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad
     ├── BadRow            a row of `medley estimate --csv`                   cli
     ├── BadTrace          the trace of `medley simulate`                     cli
     ├── BadManifest       YAML that kubectl applies                          medley_operator.cli
+    ├── BadReplay         a world that cannot be replayed                    medley_operator.replay
     ├── BadReport         a report of a load test                            medley_operator.profile
     └── BadSetting        a flag or environment variable of the operator     medley_operator.settings
 """
