@@ -254,6 +254,24 @@ async def test_a_terminating_namespace_is_passed_over(client: FakeKubeClient) ->
     assert conditions(client) == {}
 
 
+async def test_in_a_namespace_that_ends_nothing_but_a_status_is_written(client: FakeKubeClient) -> None:
+    old = client.put(child("Deployment", "chat-old"))
+    client.put(pod())
+    write = StatusWrite(CHAT_KEY, "uid-chat", {"mix": "l4:0/1"})
+    what = decision(applies=[child("Service", "chat-l4")], deletes=[old], statuses=[write], events=[note("ScaledUp")])
+    what = replace(what, pod_notes=RELEASE.pod_notes)
+    seen = replace(snapshot(service(), children=[old]), ending=frozenset({"demo"}))
+    troubles, _ = await publish(client, seen, what)
+    assert troubles == 0
+    assert client.writes() == [("status", "chat")]
+
+
+async def test_an_event_that_comes_too_late_for_its_namespace_does_not_count_as_a_failure(client: FakeKubeClient) -> None:
+    client.failing["event", "PlanChanged"] = Forbidden("being terminated", reason="NamespaceTerminating")
+    _, exporter = await publish(client, snapshot(service()), decision(events=[note("PlanChanged")]))
+    assert exporter.registry.get_sample_value("medley_errors_total", {"component": "event"}) == 0
+
+
 async def test_failures_of_status_and_events_are_counted(client: FakeKubeClient) -> None:
     client.failing["status", "chat"] = Unavailable("no answer")
     client.failing["event", "PlanChanged"] = Unavailable("no answer")

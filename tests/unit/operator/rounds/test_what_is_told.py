@@ -364,6 +364,23 @@ FAULTS: dict[str, Fault] = {
         KEPT,
         shown="PolicyDenied",
     ),
+    # namespaces
+    "the namespace ends": Fault(
+        serving,
+        looks(ending=frozenset({make.NAMESPACE})),
+        (told("PlanReady", "NamespaceEnding", "namespace demo is being deleted", "create the LLMService in another"),),
+        KEPT,
+        shown="NamespaceEnding",
+    ),
+    "a service comes into a namespace that ends": Fault(
+        nothing,
+        lambda earlier: replace(asked(**ON_L4)(earlier), ending=frozenset({make.NAMESPACE})),
+        (
+            told("PlanReady", "NamespaceEnding", "namespace demo", "create the LLMService in another"),
+            told("Ready", "NoPlan", "namespace demo"),
+        ),
+        shown="NamespaceEnding",
+    ),
     # stock, quotas and targets
     "the pool is edited down": Fault(
         serving,
