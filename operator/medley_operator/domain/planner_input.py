@@ -254,8 +254,8 @@ def reserved_replicas(
 
     A plan in force is kept whole: one that is held, and one of a service that another problem plans. A service that is
     refused, or that is only advised, is left what it runs: what its Deployments ask for within its last plan. One that
-    is leaving, or that does not parse, gets no new pods. Where pods cannot be seen, no replica has a known place, and
-    Deployments count by what they ask for.
+    is leaving, does not parse, or is in a namespace that ends gets no new pods. Where pods cannot be seen, no replica
+    has a known place, and Deployments count by what they ask for.
     """
     reserved: dict[str, Counter[int]] = {}
     by_key = {candidate.key: candidate for candidate in candidates}
@@ -274,8 +274,8 @@ def reserved_replicas(
             continue
         lacking = ledger.lacking(workload)
         if ledger.pods_known:
-            stays = kept is not None and kept.disposition is not Disposition.LEAVING
-            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and stays else 0
+            gets = kept is not None and kept.gets_pods
+            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and gets else 0
             lacking = min(lacking, max(last - ledger.bound.get(workload.holder, 0), 0))
         reserved.setdefault(workload.pool, Counter())[workload.gpus] += lacking
     return reserved

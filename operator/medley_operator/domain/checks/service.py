@@ -18,6 +18,7 @@ from medley_planner.refusal import Refusal
 Check = Callable[[ServiceInput], Refusal | None]
 
 SPEC_CHECKS: tuple[Check, ...] = (
+    spec.namespace_stays,
     *POLICY_CHECKS,
     spec.static_sizes_fit_the_model_length,
     spec.variant_minima_fit_the_maximum,

@@ -23,6 +23,7 @@ SIX_HEADS = (
     '"num_attention_heads": 24, "num_key_value_heads": 6, "intermediate_size": 8192, "vocab_size": 128256}'
 )
 CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "namespace_stays": ({}, {"ending": [make.NAMESPACE]}),
     "bounds_are_known": ({}, {"rejected": [("MedleyPolicy", "tenants")]}),
     "service_is_not_one_too_many": ({}, {"policies": [make.policy(maxServices=0)]}),
     "model_source_is_allowed": ({}, {"policies": [make.policy(modelSources=["hf://others"])]}),
