@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from medley_planner.cli import estimate, explain, simulate, solve
+from medley_planner.exit_status import escape_what_the_terminal_lacks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     estimate.add_parser(subparsers)
     simulate.add_parser(subparsers)
     args = parser.parse_args(argv)
+    escape_what_the_terminal_lacks()
     status: int = args.run(args)
     return status
 

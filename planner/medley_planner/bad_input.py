@@ -8,6 +8,7 @@ command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad
     ├── UnknownGpu        a GPU type that the catalogue lacks                catalog
     ├── UnknownModel      a model whose shape is not bundled                 shapes
     ├── BadConfig         a config.json that gives no shape                  shapes
+    ├── BadText           JSON or YAML that cannot be read                   documents
     ├── BadHistogram      buckets that give no sizes                         workload
     ├── BadRecord         a calibration that was kept and makes no sense     capacity
     ├── NoEstimate        a replica and a load that have no estimate         capacity

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
 from typing import cast
 
-from medley_planner.exit_status import ExitStatus
+from medley_planner.exit_status import ExitStatus, escape_what_the_terminal_lacks
 
 DISTRIBUTION = "medley-operator"
 DESCRIPTION = """\
@@ -81,6 +81,7 @@ def _run(parser: argparse.ArgumentParser, asked: str, words: list[str]) -> int:
     if asked not in COMMANDS:
         parser.print_help(sys.stderr)
         return ExitStatus.BAD_INPUT
+    escape_what_the_terminal_lacks()
     return cast(int, importlib.import_module(COMMANDS[asked].module).run(parsed))
 
 

@@ -16,6 +16,7 @@ from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.document import BadDocument
 from medley_planner.cli.fleet_demand import service_from
 from medley_planner.cli.fleet_document import PoolDocument, ServiceDocument, SharedDocument
+from medley_planner.documents import can_be_printed
 from medley_planner.model import NodePrice, Pool, PowerDomain, Problem
 from medley_planner.optimize.validate.problem import InvalidProblem, split_valid
 from medley_planner.schema_faults import faults_of
@@ -164,7 +165,7 @@ def _capacity(service: Mapping[str, Any], fault: InvalidProblem) -> Any:
 
 def _name(entry: object) -> str | None:
     name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str) else None
+    return name if isinstance(name, str) and can_be_printed(name) else None
 
 
 def _quoted(name: str) -> str:

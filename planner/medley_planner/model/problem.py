@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -116,6 +118,14 @@ class Pool:
     spot: bool = False
     zones: tuple[str, ...] = ()
     power_domain: str | None = None
+
+    def nodes_by_gpus(self) -> Mapping[int, int] | None:
+        """How many nodes of each size replicas may be placed on; None where nodes have no limit or packing is not
+        checked. A pool paid by the node may have a billion of them, so they are counted and never listed."""
+        if self.node_price is not None:
+            most = self.node_price.max_nodes
+            return None if most is None else {self.node_price.gpus: most}
+        return None if self.node_gpus is None else Counter(self.node_gpus)
 
 
 @dataclass(frozen=True, slots=True)

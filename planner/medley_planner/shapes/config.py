@@ -132,7 +132,7 @@ def _loaded(config: Mapping[str, Any] | Path | str, name: str | None) -> Mapping
     inline = isinstance(config, str) and config.lstrip().startswith("{")
     label = name or ("inline" if inline else str(config))
     try:
-        parsed = json.loads(str(config) if inline else Path(config).read_text(encoding="utf-8"))
+        parsed = json.loads(str(config) if inline else Path(config).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise _unusable(label, f"{config} cannot be read ({error.strerror}); give its path") from None
     except (ValueError, RecursionError) as error:
