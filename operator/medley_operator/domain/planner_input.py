@@ -6,7 +6,6 @@ Pure. May read candidates, pools and children; decides nothing about which servi
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -154,19 +153,16 @@ def held_rps(candidate: ServiceCandidate) -> float:
         # The plan that the status shows is not in force.
         capacity = sum(row.desired * row.replica_rps for row in status.variants)
         return max(0.0, min(status.load.rate_rps, capacity))
-    unserved = sum(row.rate_rps for row in status.plan.unserved)
-    return max(0.0, status.load.rate_rps - unserved)
+    return max(0.0, status.load.rate_rps - status.plan.unserved_rps)
 
 
 def _placed(candidate: ServiceCandidate, ledger: Ledger) -> Service:
-    """The service, which holds no more than its replicas with a node serve, where pods can be seen: GPUs that others
-    have taken from it are lost to it, and not to a service whose replicas are there. Nor does a minimum take these: it
-    is no more than what the service has and what is free."""
+    """The service with its replicas that have a node, where pods can be seen: it holds no more than these serve. GPUs
+    that others have taken from it are lost to it, and not to a service whose replicas are there. Nor does a minimum
+    take these: it is no more than what the service has and what is free."""
     service = planner_service(candidate)
     if not ledger.pods_known:
         return service
-    rows = candidate.service.status.variants
-    placed_rps = math.fsum(ledger.bound.get(Holder(candidate.key, row.name), 0) * row.replica_rps for row in rows)
     placed = sum(count for holder, count in ledger.bound.items() if holder.service == candidate.key)
     free = [ledger.pools[each.pool].free_gpus for each in service.variants]
     rooms = zip(service.variants, free, strict=True)
@@ -175,7 +171,10 @@ def _placed(candidate: ServiceCandidate, ledger: Ledger) -> Service:
     least = min(service.min_replicas, placed + more)
     return replace(
         service,
-        held_rps=min(service.held_rps, placed_rps),
+        variants=tuple(
+            replace(each, placed_replicas=ledger.bound.get(Holder(candidate.key, each.name), 0))
+            for each in service.variants
+        ),
         min_replicas=least,
         on_demand_min_replicas=min(service.on_demand_min_replicas, least),
     )

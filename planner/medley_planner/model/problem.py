@@ -37,8 +37,9 @@ class Variant:
     0 where it cannot serve such a request within the targets at any rate. It is final: already derated.
     `cost_per_hour` of a replica in a pool that is paid by the node is its part of the node's price, by GPUs.
     `watts` is what one replica draws at its limit. `current_replicas` run or are starting now; each one beyond them
-    costs `cost_per_hour` x `startup_seconds` / the problem's `horizon_seconds` on top. Its replicas count against the
-    `quota` of that name; None: against none.
+    costs `cost_per_hour` x `startup_seconds` / the problem's `horizon_seconds` on top. `placed_replicas` have their
+    GPUs; None: not known, and all that the service is served with have. Its replicas count against the `quota` of that
+    name; None: against none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Variant:
     watts: float = 0.0
     startup_seconds: float = 0.0
     current_replicas: int = 0
+    placed_replicas: int | None = None
     quota: str | None = None
 
 
@@ -67,7 +69,7 @@ class Service:
     others. `zone_spread`: two or more replicas must not all depend on one zone. `n_plus_one`: all demand that is
     planned is still served when any one replica is lost (where the router sees sizes: each variant in use carries its
     part with one replica less). `held_rps`: the part of the demand that is served before what others of the same
-    priority ask beyond theirs, as that of a plan that is in force.
+    priority ask beyond theirs, as that of a plan that is in force; no more of it counts than placed replicas serve.
     """
 
     name: str

@@ -48,6 +48,7 @@ class _State:
         self._tasks = tasks
         self.answers = answers
         self._left = room.after_all(fleet_of(tasks, answers))
+        self._held_rps = [_held_rps(task) for task in tasks]
 
     def serve_more(self, index: int, step: int) -> bool:
         """`step` replicas more for this service, from what is free or from a lower one; whether that was done."""
@@ -67,7 +68,7 @@ class _State:
     def _beyond_held(self, index: int, replicas: Sequence[int]) -> float:
         """Requests per second that the service is served beyond the part that it holds; below 0 where it is short."""
         task = self._tasks[index]
-        return task.rate_rps - unmet_rps(task, distribute(task, replicas)) - min(task.service.held_rps, task.rate_rps)
+        return _served_rps(task, replicas) - self._held_rps[index]
 
     def _exchange(self, index: int, step: int, missed: float, *, held: bool) -> bool:
         task, answer = self._tasks[index], self.answers[index]
@@ -140,6 +141,20 @@ class _State:
                     rest = _without(rival, replicas, place, many) if many <= count else None
                     if rest is not None and self._beyond_held(other, rest) >= -_LEAST_GAIN * rival.rate_rps:
                         yield other, rest
+
+
+def _served_rps(task: Task, replicas: Sequence[int]) -> float:
+    return task.rate_rps - unmet_rps(task, distribute(task, replicas))
+
+
+def _held_rps(task: Task) -> float:
+    """Requests per second that the service holds, and no more than its placed replicas serve: reckoned as each fleet
+    here is, so that to keep them is to keep it."""
+    placed = [variant.placed_replicas for variant in task.variants]
+    held = min(task.service.held_rps, task.rate_rps)
+    if held <= 0.0 or any(count is None for count in placed):
+        return held
+    return min(held, _served_rps(task, [count or 0 for count in placed]))
 
 
 def _with_more(task: Task, replicas: Sequence[int], variant: int, step: int) -> tuple[int, ...] | None:

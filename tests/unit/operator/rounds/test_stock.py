@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from medley_operator.domain.planner_input import held_rps
 from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.values.views import Taint
@@ -166,6 +167,44 @@ def test_gpus_that_a_tenant_takes_from_itself_cost_no_replica_of_another() -> No
     for _ in range(6):
         assert applied(done)["other-l4"] == before["other-l4"]
         done = follow_placed(done)
+
+
+@pytest.mark.parametrize(("own", "others", "taken"), [("9", "4", 1), ("9", "6.1", 2), ("10", "2.5", 1), ("10", "3", 2)])
+def test_a_service_that_lost_some_gpus_takes_no_replica_that_another_has_to_spare(
+    own: str, others: str, taken: int
+) -> None:
+    """What the replicas that are left serve was read from the figures of the status, which are rounded and know no
+    headroom: the service held a little more than they serve, and got a Ready replica of another tenant whose last one
+    has little to do."""
+    services = [service(name, rate=rate, variants=[on("l4")]) for name, rate in (("mine", own), ("other", others))]
+    steady = settled_placed(make.snapshot(*services, pools=[make.pool(nodes=None)], nodes=nodes("l4", 3)))
+    before = applied(steady)
+    assert sum(before.values()) >= 11
+
+    def relabelled(snapshot: Snapshot) -> Snapshot:
+        pods = list(snapshot.pods)
+        for index in [i for i, pod in enumerate(pods) if pod.labels.get(SERVICE) == "mine"][:taken]:
+            pods[index] = replace(pods[index], labels={}, uid=f"{pods[index].uid}-theirs")
+        return with_seen(snapshot, pods)
+
+    done = follow_placed(steady, relabelled)
+    for _ in range(3):
+        assert applied(done)["other-l4"] == before["other-l4"]
+        done = follow_placed(done)
+
+
+def test_a_part_of_the_load_that_the_status_does_not_list_is_not_held() -> None:
+    """The status lists the largest parts that are not served; the rest counted as served."""
+    short = service("mine", rate="60", variants=[on("l4")])
+    steady = settled_placed(make.snapshot(short, pools=[make.pool(nodes=None)], nodes=nodes("l4", 2)))
+    plan = steady.snapshot.services[0].status.plan
+    assert plan is not None
+    assert sum(row.rate_rps for row in plan.unserved) < plan.unserved_rps - 1.0
+    served = 60.0 - plan.unserved_rps
+    assert held_rps(steady.candidate("mine")) == pytest.approx(served)
+    assert steady.gauge("service_unserved_request_rate", make.NAMESPACE, "mine") == pytest.approx(
+        plan.unserved_rps, abs=1e-5
+    )
 
 
 def pool_status(done: Round, name: str) -> dict[str, Any]:
