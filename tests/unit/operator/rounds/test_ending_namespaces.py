@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 from medley_operator.domain.act import act
 from medley_operator.domain.conclude import conclude
@@ -17,7 +18,8 @@ from tests.unit.operator.placing import service as placed
 from tests.unit.operator.rounds.play import Round, run
 
 ENDING = frozenset({make.NAMESPACE})
-SCALED = {"variants": [on("l4", minReplicas=3, maxReplicas=8)], "routing": {"gatewayRef": {"name": "inference"}}}
+ROUTED = {"gatewayRef": {"name": "inference"}}
+SCALED: dict[str, Any] = {"variants": [on("l4", minReplicas=3, maxReplicas=8)], "routing": ROUTED}
 
 
 def settled() -> Round:
