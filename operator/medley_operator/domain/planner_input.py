@@ -13,6 +13,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import ActingMode, GPUPool
 from medley_operator.domain.cluster.places import planner_places
 from medley_operator.domain.cluster.pools import planner_pool
+from medley_operator.domain.in_place import InPlace, held_rps
 from medley_operator.domain.load.headroom import utilisation_limit
 from medley_operator.domain.quotas import drawing, held_by_namespace, quota_of
 from medley_operator.domain.values.candidates import (
@@ -72,8 +73,11 @@ def planner_problem(
         if pool.node_gpus is None and pool.node_price is None
     }
     quotas = namespace_quotas(candidates, pools, ledger, planned=keys)
+    in_place = InPlace.of(ledger)
     return Problem(
-        services=tuple(drawing(_bounded(_placed(each, ledger), unpacked), each.bounds) for each in planned),
+        services=tuple(
+            drawing(_bounded(in_place(planner_service(each), each), unpacked), each.bounds) for each in planned
+        ),
         pools=tuple(found),
         power_domains=power_domains(pools, ledger=ledger, planned=keys, reserved=reserved),
         horizon_seconds=HORIZON_SECONDS,
@@ -141,42 +145,6 @@ def planner_service(candidate: ServiceCandidate) -> Service:
         zone_spread=scaling.zone_spread,
         n_plus_one=scaling.tolerate_replica_loss,
         held_rps=held_rps(candidate),
-    )
-
-
-def held_rps(candidate: ServiceCandidate) -> float:
-    """The rate that the plan in force serves, read from the status: others of the same priority grow around it."""
-    status = candidate.service.status
-    if status.load is None or status.plan is None or not candidate.last_replicas:
-        return 0.0
-    if status.plan.replicas is not None:
-        # The plan that the status shows is not in force.
-        capacity = sum(row.desired * row.replica_rps for row in status.variants)
-        return max(0.0, min(status.load.rate_rps, capacity))
-    return max(0.0, status.load.rate_rps - status.plan.unserved_rps)
-
-
-def _placed(candidate: ServiceCandidate, ledger: Ledger) -> Service:
-    """The service with its replicas that have a node, where pods can be seen: it holds no more than these serve. GPUs
-    that others have taken from it are lost to it, and not to a service whose replicas are there. Nor does a minimum
-    take these: it is no more than what the service has and what is free."""
-    service = planner_service(candidate)
-    if not ledger.pods_known:
-        return service
-    placed = sum(count for holder, count in ledger.bound.items() if holder.service == candidate.key)
-    free = [ledger.pools[each.pool].free_gpus for each in service.variants]
-    rooms = zip(service.variants, free, strict=True)
-    # Nodes that are made as asked have room for all.
-    more = sum(service.min_replicas if gpus is None else gpus // each.gpus_per_replica for each, gpus in rooms)
-    least = min(service.min_replicas, placed + more)
-    return replace(
-        service,
-        variants=tuple(
-            replace(each, placed_replicas=ledger.bound.get(Holder(candidate.key, each.name), 0))
-            for each in service.variants
-        ),
-        min_replicas=least,
-        on_demand_min_replicas=min(service.on_demand_min_replicas, least),
     )
 
 

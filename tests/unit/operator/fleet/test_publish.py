@@ -266,7 +266,7 @@ async def test_in_a_namespace_that_ends_nothing_but_a_status_is_written(client: 
     assert client.writes() == [("status", "chat")]
 
 
-async def test_an_event_that_comes_too_late_for_its_namespace_does_not_count_as_a_failure(
+async def test_an_event_that_comes_too_late_for_its_namespace_does_not_count(
     client: FakeKubeClient,
 ) -> None:
     client.failing["event", "PlanChanged"] = Forbidden("being terminated", reason="NamespaceTerminating")

@@ -18,10 +18,8 @@ from tests.unit.operator.placing import service as placed
 from tests.unit.operator.rounds.play import Round, run
 
 ENDING = frozenset({make.NAMESPACE})
-SCALED: dict[str, Any] = {
-    "variants": [on("l4", minReplicas=3, maxReplicas=8)],
-    "routing": {"gatewayRef": {"name": "inference"}},
-}
+ROUTED = {"gatewayRef": {"name": "inference"}}
+SCALED: dict[str, Any] = {"variants": [on("l4", minReplicas=3, maxReplicas=8)], "routing": ROUTED}
 
 
 def settled() -> Round:
