@@ -33,6 +33,9 @@ OTHER = Step("other", 4, ("l4",))
 MARK = "example.org/adversary"
 PEAK_SECONDS = 20.0
 """So long may more GPUs be asked than planned: somebody scales, and it is put back."""
+NOT_AS_BEFORE = ("observedGeneration", ".plan.limits.")
+"""The spec was changed and changed back, and a plan shows the limits that bound when it was made, which may have been
+while somebody else held GPUs."""
 TOLD_DEEDS = 12
 PAUSES_SECONDS = (0.0, 0.3, 1.0, 2.0)
 _GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"
@@ -354,9 +357,7 @@ def _come_back(world: World, before: Mapping[str, State]) -> None:
         world.pause(0.5)
         with suppress(OSError, CommandFailed):
             found = [each for name, state in before.items() for each in differing(state, state_of(world, name))]
-            # The spec was changed and changed back; limits are those that bound when the plan was made, which may have
-            # been while somebody held GPUs.
-            wrong = [each for each in found if "observedGeneration" not in each and ".plan.limits." not in each]
+            wrong = [each for each in found if not any(part in each for part in NOT_AS_BEFORE)]
     if wrong:
         raise AssertionError(f"not as before within {CONVERGE_SECONDS:.0f} s: {'; '.join(wrong[:6])}")
 

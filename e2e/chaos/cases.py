@@ -208,6 +208,7 @@ def siege(seconds: float, seed: int) -> Case:
         act=adversary.attack(seconds, seed=seed),
         grace_seconds=adversary.PEAK_SECONDS,
         strikes=round(seconds),
+        ignored=adversary.NOT_AS_BEFORE,
     )
 
 
