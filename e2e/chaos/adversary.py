@@ -33,7 +33,7 @@ OTHER = Step("other", 4, ("l4",))
 MARK = "example.org/adversary"
 PEAK_SECONDS = 20.0
 """So long may more GPUs be asked than planned: somebody scales, and it is put back."""
-NOT_AS_BEFORE = ("observedGeneration", ".plan.limits.")
+NOT_AS_BEFORE = ("observedGeneration", ".plan.limits")
 """The spec was changed and changed back, and a plan shows the limits that bound when it was made, which may have been
 while somebody else held GPUs."""
 TOLD_DEEDS = 12
