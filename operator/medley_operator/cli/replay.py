@@ -22,10 +22,12 @@ from medley_planner.exit_status import ExitStatus, report_error
 if TYPE_CHECKING:
     from medley_operator.cli.manifests import Objects
     from medley_operator.domain.values.service_key import ServiceKey
+    from medley_operator.replay.faults import WorldFault
+    from medley_operator.replay.objects import OwnObjects
     from medley_operator.replay.scenario import Scenario
     from medley_planner.engine import Trace
 
-POLICY_NAMES = ("medley", "static", "hpa", "llm-d")
+POLICY_NAMES = ("medley", "static", "hpa", "llm-d", "slices")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -75,6 +77,10 @@ def add_parser(subparsers: Any) -> None:
         "--step-factor", type=_factors, default={}, metavar="GPU=X,...",
         help="how many times as long an engine step truly takes as the data sheet says, such as H100=1.2; unknown to "
         "the planner",
+    )  # fmt: skip
+    add(
+        "--fault", action="append", default=[], metavar="FAULT",
+        help="out-of-stock:POOL@1h+1h, prometheus@2h+20m, crash:POOL@30m:0.5, reclaim:POOL@2h:0.5, price:POOL@6h:9.5",
     )  # fmt: skip
     add("--seed", type=int, default=0, help="draws all that is left to chance; default: 0")
     add("-o", "--output", choices=("table", "json"), default="table", help="default: table")
@@ -141,7 +147,18 @@ def _scenario(objects: Objects, args: argparse.Namespace) -> Scenario:
         step_factors=args.step_factor,
         seed=args.seed,
     )
-    return with_first_load(Scenario(own, _traces(keys, args), settings))
+    return with_first_load(Scenario(own, _traces(keys, args), settings, faults=_faults(own, args.fault)))
+
+
+def _faults(own: OwnObjects, texts: list[str]) -> tuple[WorldFault, ...]:
+    from medley_operator.replay.faults import fault_of
+
+    found = tuple(_parsed("--fault", text, fault_of) for text in texts)
+    names = [pool.metadata.name for pool in own.pools]
+    for text, fault in zip(texts, found, strict=True):
+        if fault.pool and fault.pool not in names:
+            raise BadOption("", "--fault", text, f"there is no GPUPool {fault.pool} in the input ({', '.join(names)})")
+    return found
 
 
 def _traces(keys: list[ServiceKey], args: argparse.Namespace) -> dict[ServiceKey, Trace]:

@@ -105,6 +105,23 @@ class SimulatedCluster:
         self._agenda.after(min(workload.pre_stop_seconds, latest), lambda: self._look(pod, deadline))
         self._events.changed()
 
+    def replace(self, pod: EnginePod) -> None:
+        """Its workload, if it is still there, makes another pod for one that ends."""
+        if pod.workload.name in self.workloads:
+            self.reconcile(pod.workload.name)
+
+    def out_of_stock(self, pool: str, lacks: bool) -> None:
+        """From now on the pool gives no GPU to a pod that has none, or gives them again."""
+        (self.nodes.out_of_stock.add if lacks else self.nodes.out_of_stock.discard)(pool)
+        self._schedule()
+        self._events.changed()
+
+    def lose_node(self, name: str) -> None:
+        """The node goes with all pods that are left on it."""
+        for pod in [each for each in self.pods.values() if each.node == name]:
+            self._end(pod)
+        self.nodes.lose(self.nodes.named(name))
+
     def pod_views(self) -> tuple[PodView, ...]:
         return tuple(pod.view(self._resources[pod.workload.pool]) for pod in self.pods.values())
 

@@ -77,6 +77,7 @@ class OperatorLoop:
         world.cluster.instant = False
         self._check_planned()
         world.on_change = self._mark
+        world.on_pool = self.objects.rewrite_pool
         every = world.scenario.settings.resync_seconds
         world.agenda.every(every, self._round, first=every)
 

@@ -102,7 +102,7 @@ def test_input_that_makes_no_world(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--policy", "best"), "'best' is not a policy; choose from medley, static, hpa, llm-d"),
+        (("--policy", "best"), "'best' is not a policy; choose from medley, static, hpa, llm-d, slices"),
         (("--step-factor", "H1=2"), "known are L4, A10G"),
         (("--step-factor", "H100"), "is not of the form GPU=NUMBER"),
         (("--noise", "3"), "is not a number from 0 to 2"),
