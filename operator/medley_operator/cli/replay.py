@@ -84,6 +84,7 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     add("--seed", type=int, default=0, help="draws all that is left to chance; default: 0")
     add("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    add("--html", type=Path, metavar="FILE", help="also write a page with charts over time, without outside assets")
     add_table_options(parser)
     parser.set_defaults(run=run)
 
@@ -92,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     try:
         report = _report(args)
+        _write_page(report, args.html)
     except BadInput as error:
         return report_error("replay", error)
     if args.output == "json":
@@ -118,6 +120,18 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         replay = Replay(scenario, tables, progress=told)
         outcomes = [POLICIES[name](replay) for name in args.policies]
     return summarise(scenario, outcomes)
+
+
+def _write_page(report: dict[str, Any], file: Path | None) -> None:
+    from medley_operator.replay.page import page
+
+    if file is None:
+        return
+    try:
+        file.write_text(page(report), encoding="utf-8")
+    except OSError as error:
+        way_out = f"cannot be written ({error.strerror}); give a file in a folder that is there"
+        raise BadOption("", "--html", str(file), way_out) from None
 
 
 def _scenario(objects: Objects, args: argparse.Namespace) -> Scenario:

@@ -126,3 +126,12 @@ def test_a_model_that_fits_no_pool_is_refused(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "LLMService demo/llama" in said
     assert "fit" in said
+
+
+def test_a_page_is_written_beside_the_table(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "replay.html"
+    assert replay(file, *LOAD, "--policy", "medley", "--html", str(page)) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "medley" in capsys.readouterr().out
+    assert replay(file, *LOAD, "--policy", "medley", "--html", str(tmp_path / "no" / "replay.html")) == 2
+    assert "give a file in a folder that is there" in capsys.readouterr().err
