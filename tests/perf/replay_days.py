@@ -122,9 +122,8 @@ def _tiled(source: Trace, *, copies: int, seed: int) -> Trace:
     """The first hour of a trace again and again for a day, thinned by the time of the day."""
     rng = np.random.default_rng([seed, 3])
     first = source.arrival_seconds < HOUR_SECONDS
-    arrivals, prompts, generations = (
-        column[first] for column in (source.arrival_seconds, source.prompt_tokens, source.generation_tokens)
-    )
+    arrivals = source.arrival_seconds[first]
+    prompts, generations = source.prompt_tokens[first], source.generation_tokens[first]
     starts = [hour * HOUR_SECONDS for hour in range(round(DAY_SECONDS / HOUR_SECONDS))]
     shifts = [HOUR_SECONDS * copy / copies for copy in range(copies)]
     every = np.concatenate([start + (arrivals + shift) % HOUR_SECONDS for start in starts for shift in shifts])

@@ -79,6 +79,10 @@ def add_parser(subparsers: Any) -> None:
         "the planner",
     )  # fmt: skip
     add(
+        "--calibration", choices=("on", "off"), default="on",
+        help="whether the operator learns step times from the engines' counters; default: on",
+    )  # fmt: skip
+    add(
         "--fault", action="append", default=[], metavar="FAULT",
         help="out-of-stock:POOL@1h+1h, prometheus@2h+20m, crash:POOL@30m:0.5, reclaim:POOL@2h:0.5, price:POOL@6h:9.5",
     )  # fmt: skip
@@ -159,6 +163,7 @@ def _scenario(objects: Objects, args: argparse.Namespace) -> Scenario:
         startup_spread=args.startup_spread,
         node_seconds=args.node_time,
         step_factors=args.step_factor,
+        calibrates=args.calibration == "on",
         seed=args.seed,
     )
     return with_first_load(Scenario(own, _traces(keys, args), settings, faults=_faults(own, args.fault)))
