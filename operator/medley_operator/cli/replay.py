@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from medley_operator.cli.arguments import add_manifest_files
 from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import BadInput
-from medley_planner.cli.arguments import BadOption, duration_argument, positive_argument
+from medley_planner.cli.arguments import BadOption, duration_argument, positive_argument, whole_argument
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from medley_operator.domain.values.service_key import ServiceKey
     from medley_operator.replay.faults import WorldFault
     from medley_operator.replay.objects import OwnObjects
+    from medley_operator.replay.operator_loop import Tables
     from medley_operator.replay.scenario import Scenario
     from medley_planner.engine import Trace
 
@@ -88,6 +89,12 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     add("--seed", type=int, default=0, help="draws all that is left to chance; default: 0")
     add("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    add(
+        "--sweep", action="append", default=[], metavar="FIELD=V,V,...",
+        help="replay Medley alone with each value of a field of spec, as scaling.headroomPercent=0,5,10; several give "
+        "all combinations",
+    )  # fmt: skip
+    add("--workers", type=whole_argument, default=2, help="processes of --sweep; default: 2")
     add("--html", type=Path, metavar="FILE", help="also write a page with charts over time, without outside assets")
     add_table_options(parser)
     parser.set_defaults(run=run)
@@ -105,9 +112,9 @@ def run(args: argparse.Namespace) -> int:
 
         print(json.dumps(report, indent=2, allow_nan=False))
     else:
-        from medley_operator.cli.replay_table import print_replay
+        from medley_operator.cli.replay_table import print_replay, print_sweep
 
-        print_replay(report)
+        (print_sweep if "candidates" in report else print_replay)(report)
     return ExitStatus.OK
 
 
@@ -120,10 +127,25 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     scenario = _scenario(read_objects(args.filenames), args)
     snapshot = planned_with(scenario, {}, scenario.first_demands())
     tables = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate).capacity_tables
+    if args.sweep:
+        return _swept(scenario, tables, args)
     with _progress() as told:
         replay = Replay(scenario, tables, progress=told)
         outcomes = [POLICIES[name](replay) for name in args.policies]
     return summarise(scenario, outcomes)
+
+
+def _swept(scenario: Scenario, tables: Tables, args: argparse.Namespace) -> dict[str, Any]:
+    from medley_operator.replay.report import summarise_sweep
+    from medley_operator.replay.sweep import candidates, sweep, swept_field
+
+    asked = candidates(scenario, [_parsed("--sweep", text, swept_field) for text in args.sweep])
+    found = []
+    for number, each in enumerate(sweep(asked, tables, workers=args.workers), start=1):
+        found.append(each)
+        if sys.stderr.isatty():
+            print(f"replayed {number}/{len(asked)}", file=sys.stderr)
+    return summarise_sweep(scenario, found)
 
 
 def _write_page(report: dict[str, Any], file: Path | None) -> None:
@@ -131,6 +153,8 @@ def _write_page(report: dict[str, Any], file: Path | None) -> None:
 
     if file is None:
         return
+    if "candidates" in report:
+        raise BadOption("", "--html", str(file), "it does not go with --sweep; leave one of them out")
     try:
         file.write_text(page(report), encoding="utf-8")
     except OSError as error:

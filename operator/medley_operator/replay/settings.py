@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-
-NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +17,7 @@ class WorldSettings:
     startup_seconds: float = 120.0
     startup_spread: float = 0.1
     node_seconds: float = 0.0
-    step_factors: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    step_factors: Mapping[str, float] = field(default_factory=dict)
     scrape_seconds: float = 15.0
     resync_seconds: float = 30.0
     calibrates: bool = True

@@ -135,3 +135,13 @@ def test_a_page_is_written_beside_the_table(file: str, tmp_path: Path, capsys: p
     assert "medley" in capsys.readouterr().out
     assert replay(file, *LOAD, "--policy", "medley", "--html", str(tmp_path / "no" / "replay.html")) == 2
     assert "give a file in a folder that is there" in capsys.readouterr().err
+
+
+def test_a_sweep_has_a_row_for_each_candidate(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(file, *LOAD, "--sweep", "scaling.headroomPercent=0,20", "--workers", "1") == 0
+    shown = capsys.readouterr().out
+    assert "scaling.headroomPercent=20" in shown
+    assert replay(file, *LOAD, "--sweep", "scaling=1,2") == 2
+    assert "spec.scaling" in capsys.readouterr().err
+    assert replay(file, *LOAD, "--sweep", "scaling.headroomPercent=0", "--html", "x.html") == 2
+    assert "does not go with --sweep" in capsys.readouterr().err
