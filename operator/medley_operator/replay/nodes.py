@@ -70,8 +70,7 @@ class Nodes:
             return None
         node.used += gpus
         node.empty_since = None
-        waits = max(node.created + self._node_seconds - self._agenda.now, 0.0) if node.created > 0.0 else 0.0
-        return node, waits
+        return node, max(node.created + self._node_seconds - self._agenda.now, 0.0)
 
     def give_back(self, name: str, gpus: int) -> None:
         node = self.named(name)
