@@ -40,12 +40,12 @@ class ReplayDay:
 
 
 def azure(seed: int) -> Trace:
-    """The hour of the trace four times over, each shifted by a quarter, all day long, thinned to a diurnal curve."""
-    return _tiled(read_trace(AZURE), copies=4, seed=seed)
+    """The hour of the trace twice over, shifted by half an hour, all day long, thinned to a diurnal curve."""
+    return _tiled(read_trace(AZURE), copies=2, seed=seed)
 
 
 def mooncake(seed: int) -> Trace:
-    return _tiled(read_trace(SHARED / "mooncake_conversation_trace.jsonl"), copies=2, seed=seed)
+    return _tiled(read_trace(SHARED / "mooncake_conversation_trace.jsonl"), copies=1, seed=seed)
 
 
 def servegen(name: str, day: int, *, mean_rps: float) -> Callable[[int], Trace]:
@@ -74,8 +74,8 @@ def drift(seed: int) -> Trace:
 DAYS: Mapping[str, ReplayDay] = {
     "Azure conversation": ReplayDay(azure),
     "Mooncake conversation": ReplayDay(mooncake, ttft="10s", tpot="100ms", max_model_len=131072),
-    "ServeGen large, day 8": ReplayDay(servegen("large", 8, mean_rps=12.0)),
-    "ServeGen mid, day 4": ReplayDay(servegen("mid", 4, mean_rps=12.0)),
+    "ServeGen large, day 8": ReplayDay(servegen("large", 8, mean_rps=6.0)),
+    "ServeGen mid, day 4": ReplayDay(servegen("mid", 4, mean_rps=6.0)),
     "8-fold ramp": ReplayDay(ramp),
     "drift short to long": ReplayDay(drift),
 }

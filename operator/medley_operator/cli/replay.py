@@ -215,6 +215,9 @@ def _traces(keys: list[ServiceKey], args: argparse.Namespace) -> dict[ServiceKey
         if key not in loads:
             if source is None:
                 raise BadOption.whole("", f"LLMService {key.problem_name} has no requests; give --trace or --load")
+            if source.arrival_seconds[-1] <= 0.0:
+                way_out = "all of its requests arrive at one moment, which is not a load over time; give a longer trace"
+                raise BadOption("", "--trace", files[key], way_out)
             traces[key] = source
             continue
         even = {"seed": args.seed + number, "noise": args.noise, "poisson": args.arrivals == "poisson"}

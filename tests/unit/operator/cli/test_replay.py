@@ -145,3 +145,20 @@ def test_a_sweep_has_a_row_for_each_candidate(file: str, capsys: pytest.CaptureF
     assert "spec.scaling" in capsys.readouterr().err
     assert replay(file, *LOAD, "--sweep", "scaling.headroomPercent=0", "--html", "x.html") == 2
     assert "does not go with --sweep" in capsys.readouterr().err
+
+
+def test_a_trace_of_one_moment_is_refused(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "one.csv"
+    trace.write_text("0,300,50\n0,300,50\n", encoding="utf-8")
+    assert replay(file, "--trace", str(trace), "--policy", "medley") == 2
+    assert "all of its requests arrive at one moment" in capsys.readouterr().err
+
+
+def test_a_trace_with_a_gap_and_out_of_order_is_replayed(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "gap.csv"
+    trace.write_text("5,300,50\n1,200,20\n4000,100,10\n", encoding="utf-8")
+    assert replay(file, "--trace", str(trace), "--policy", "medley,static,slices", "-o", "json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [policy["attainment_percent"] for policy in report["policies"]] == [100.0] * 3
