@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-planner: $(STAMP) ## One service: time of a plan; cost and CPU beside the 
 
 bench-noisy-day: $(STAMP) ## Replica changes and cost over a noisy day, beside an HPA-like rule (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_noisy_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-day: $(STAMP) ## Six days replayed under Medley and five baselines: cost as billed, attainment, changes (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json $(filter-out 1,$(JSON)))

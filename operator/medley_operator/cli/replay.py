@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any
 from medley_operator.cli.arguments import add_manifest_files
 from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import BadInput
-from medley_planner.cli.arguments import BadOption, duration_argument, positive_argument
+from medley_planner.cli.arguments import BadOption, duration_argument, positive_argument, whole_argument
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
     from medley_operator.cli.manifests import Objects
     from medley_operator.domain.values.service_key import ServiceKey
+    from medley_operator.replay.faults import WorldFault
+    from medley_operator.replay.objects import OwnObjects
+    from medley_operator.replay.operator_loop import Tables
     from medley_operator.replay.scenario import Scenario
     from medley_planner.engine import Trace
 
-POLICY_NAMES = ("medley", "static", "hpa", "llm-d")
+POLICY_NAMES = ("medley", "static", "hpa", "llm-d", "slices")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -76,8 +79,23 @@ def add_parser(subparsers: Any) -> None:
         help="how many times as long an engine step truly takes as the data sheet says, such as H100=1.2; unknown to "
         "the planner",
     )  # fmt: skip
+    add(
+        "--calibration", choices=("on", "off"), default="on",
+        help="whether the operator learns step times from the engines' counters; default: on",
+    )  # fmt: skip
+    add(
+        "--fault", action="append", default=[], metavar="FAULT",
+        help="out-of-stock:POOL@1h+1h, prometheus@2h+20m, crash:POOL@30m:0.5, reclaim:POOL@2h:0.5, price:POOL@6h:9.5",
+    )  # fmt: skip
     add("--seed", type=int, default=0, help="draws all that is left to chance; default: 0")
     add("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    add(
+        "--sweep", action="append", default=[], metavar="FIELD=V,V,...",
+        help="replay Medley alone with each value of a field of spec, as scaling.headroomPercent=0,5,10; several give "
+        "all combinations",
+    )  # fmt: skip
+    add("--workers", type=whole_argument, default=2, help="processes of --sweep; default: 2")
+    add("--html", type=Path, metavar="FILE", help="also write a page with charts over time, without outside assets")
     add_table_options(parser)
     parser.set_defaults(run=run)
 
@@ -86,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     try:
         report = _report(args)
+        _write_page(report, args.html)
     except BadInput as error:
         return report_error("replay", error)
     if args.output == "json":
@@ -93,9 +112,9 @@ def run(args: argparse.Namespace) -> int:
 
         print(json.dumps(report, indent=2, allow_nan=False))
     else:
-        from medley_operator.cli.replay_table import print_replay
+        from medley_operator.cli.replay_table import print_replay, print_sweep
 
-        print_replay(report)
+        (print_sweep if "candidates" in report else print_replay)(report)
     return ExitStatus.OK
 
 
@@ -108,10 +127,39 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     scenario = _scenario(read_objects(args.filenames), args)
     snapshot = planned_with(scenario, {}, scenario.first_demands())
     tables = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate).capacity_tables
+    if args.sweep:
+        return _swept(scenario, tables, args)
     with _progress() as told:
         replay = Replay(scenario, tables, progress=told)
         outcomes = [POLICIES[name](replay) for name in args.policies]
     return summarise(scenario, outcomes)
+
+
+def _swept(scenario: Scenario, tables: Tables, args: argparse.Namespace) -> dict[str, Any]:
+    from medley_operator.replay.report import summarise_sweep
+    from medley_operator.replay.sweep import candidates, sweep, swept_field
+
+    asked = candidates(scenario, [_parsed("--sweep", text, swept_field) for text in args.sweep])
+    found = []
+    for number, each in enumerate(sweep(asked, tables, workers=args.workers), start=1):
+        found.append(each)
+        if sys.stderr.isatty():
+            print(f"replayed {number}/{len(asked)}", file=sys.stderr)
+    return summarise_sweep(scenario, found)
+
+
+def _write_page(report: dict[str, Any], file: Path | None) -> None:
+    from medley_operator.replay.page import page
+
+    if file is None:
+        return
+    if "candidates" in report:
+        raise BadOption("", "--html", str(file), "it does not go with --sweep; leave one of them out")
+    try:
+        file.write_text(page(report), encoding="utf-8")
+    except OSError as error:
+        way_out = f"cannot be written ({error.strerror}); give a file in a folder that is there"
+        raise BadOption("", "--html", str(file), way_out) from None
 
 
 def _scenario(objects: Objects, args: argparse.Namespace) -> Scenario:
@@ -139,9 +187,21 @@ def _scenario(objects: Objects, args: argparse.Namespace) -> Scenario:
         startup_spread=args.startup_spread,
         node_seconds=args.node_time,
         step_factors=args.step_factor,
+        calibrates=args.calibration == "on",
         seed=args.seed,
     )
-    return with_first_load(Scenario(own, _traces(keys, args), settings))
+    return with_first_load(Scenario(own, _traces(keys, args), settings, faults=_faults(own, args.fault)))
+
+
+def _faults(own: OwnObjects, texts: list[str]) -> tuple[WorldFault, ...]:
+    from medley_operator.replay.faults import fault_of
+
+    found = tuple(_parsed("--fault", text, fault_of) for text in texts)
+    names = [pool.metadata.name for pool in own.pools]
+    for text, fault in zip(texts, found, strict=True):
+        if fault.pool and fault.pool not in names:
+            raise BadOption("", "--fault", text, f"there is no GPUPool {fault.pool} in the input ({', '.join(names)})")
+    return found
 
 
 def _traces(keys: list[ServiceKey], args: argparse.Namespace) -> dict[ServiceKey, Trace]:
@@ -155,6 +215,9 @@ def _traces(keys: list[ServiceKey], args: argparse.Namespace) -> dict[ServiceKey
         if key not in loads:
             if source is None:
                 raise BadOption.whole("", f"LLMService {key.problem_name} has no requests; give --trace or --load")
+            if source.arrival_seconds[-1] <= 0.0:
+                way_out = "all of its requests arrive at one moment, which is not a load over time; give a longer trace"
+                raise BadOption("", "--trace", files[key], way_out)
             traces[key] = source
             continue
         even = {"seed": args.seed + number, "noise": args.noise, "poisson": args.arrivals == "poisson"}

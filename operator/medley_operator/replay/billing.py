@@ -20,8 +20,12 @@ class Prices:
     steps: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, pool: GPUPool, changes: Sequence[tuple[float, float]] = ()) -> Prices:
-        return cls(((0.0, pool.spec.gpu_cost_per_hour()), *sorted(changes)))
+    def of(cls, pool: GPUPool) -> Prices:
+        return cls(((0.0, pool.spec.gpu_cost_per_hour()),))
+
+    def changed(self, seconds: float, price: float) -> Prices:
+        """With another price from then on."""
+        return Prices(tuple(sorted((*self.steps, (seconds, price)))))
 
     def at(self, seconds: float) -> float:
         return next(price for since, price in reversed(self.steps) if since <= max(seconds, 0.0))

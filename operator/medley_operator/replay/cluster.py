@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from medley_operator.replay.nodes import Nodes
 from medley_operator.replay.pods import EnginePod, EngineWorkload
 from medley_operator.replay.settings import WorldSettings
 
+SHARED_SECONDS = 60.0
+"""Pods that start within such a time wait for the same registry and the same disks."""
 DRAIN_LOOK_SECONDS = 5.0
 """How often it is looked whether a pod that drains has finished."""
 
@@ -45,6 +48,8 @@ class SimulatedCluster:
         self.gone: list[EnginePod] = []
         self.instant = False
         self._made = 0
+        self._shared = -1, 0.0
+        """The minute, and what pods that start in it have in common."""
         self._node_views: tuple[NodeView, ...] | None = None
 
     def put(self, workload: EngineWorkload) -> None:
@@ -105,6 +110,23 @@ class SimulatedCluster:
         self._agenda.after(min(workload.pre_stop_seconds, latest), lambda: self._look(pod, deadline))
         self._events.changed()
 
+    def replace(self, pod: EnginePod) -> None:
+        """Its workload, if it is still there, makes another pod for one that ends."""
+        if pod.workload.name in self.workloads:
+            self.reconcile(pod.workload.name)
+
+    def out_of_stock(self, pool: str, lacks: bool) -> None:
+        """From now on the pool gives no GPU to a pod that has none, or gives them again."""
+        (self.nodes.out_of_stock.add if lacks else self.nodes.out_of_stock.discard)(pool)
+        self._schedule()
+        self._events.changed()
+
+    def lose_node(self, name: str) -> None:
+        """The node goes with all pods that are left on it."""
+        for pod in [each for each in self.pods.values() if each.node == name]:
+            self._end(pod)
+        self.nodes.lose(self.nodes.named(name))
+
     def pod_views(self) -> tuple[PodView, ...]:
         return tuple(pod.view(self._resources[pod.workload.pool]) for pod in self.pods.values())
 
@@ -133,7 +155,7 @@ class SimulatedCluster:
                     pod.stuck_since = self._agenda.now
                     pod.changed()
                 continue
-            node, waits = found
+            node, waits = found[0], 0.0 if self.instant else found[1]
             pod.node, pod.stuck_since = node.name, None
             pod.placed = self._agenda.now
             pod.bound = self._agenda.now + waits
@@ -143,7 +165,11 @@ class SimulatedCluster:
 
     def _startup(self) -> float:
         settings = self._settings
-        return settings.startup_seconds * float(np.exp(settings.startup_spread * self._draws.standard_normal()))
+        minute = int(self._agenda.now // SHARED_SECONDS)
+        if minute != self._shared[0]:
+            self._shared = minute, float(self._draws.standard_normal())
+        draw = (self._shared[1] + float(self._draws.standard_normal())) / math.sqrt(2.0)
+        return settings.startup_seconds * math.exp(settings.startup_spread * draw)
 
     def _become_ready(self, pod: EnginePod) -> None:
         if pod.terminating or pod.gone_at is not None:

@@ -26,6 +26,8 @@ class Node:
     used: int = 0
     empty_since: float | None = None
     gone_at: float | None = None
+    cordoned: bool = False
+    """It takes no new pod, since the provider takes it back."""
 
     @property
     def free(self) -> int:
@@ -57,7 +59,7 @@ class Nodes:
         if pool in self.out_of_stock:
             return None
         there = [node for node in self.all if node.pool == pool and node.gone_at is None]
-        fitting = [node for node in there if node.free >= gpus]
+        fitting = [node for node in there if node.free >= gpus and not node.cordoned]
         spec = self._pools[pool].capacity
         if fitting:
             node = min(fitting, key=lambda each: (each.free, each.created, each.name))
@@ -68,18 +70,25 @@ class Nodes:
             return None
         node.used += gpus
         node.empty_since = None
-        waits = max(node.created + self._node_seconds - self._agenda.now, 0.0) if node.created > 0.0 else 0.0
-        return node, waits
+        return node, max(node.created + self._node_seconds - self._agenda.now, 0.0)
 
     def give_back(self, name: str, gpus: int) -> None:
-        node = next(each for each in self.all if each.name == name)
+        node = self.named(name)
         node.used -= gpus
         if node.used == 0 and self._pools[node.pool].capacity.type is CapacityType.ELASTIC:
             node.empty_since = self._agenda.now
             self._agenda.after(IDLE_SECONDS, lambda: self._remove_if_idle(node))
 
+    def cordon(self, name: str) -> None:
+        """The node takes no further pod."""
+        self.named(name).cordoned = True
+        self._changed()
+
+    def named(self, name: str) -> Node:
+        return next(each for each in self.all if each.name == name)
+
     def lose(self, node: Node) -> None:
-        """The provider takes the node; its pods must have gone."""
+        """The node goes; its pods must have gone."""
         node.gone_at = self._agenda.now
         self._changed()
 
@@ -93,6 +102,7 @@ class Nodes:
             labels=dict(spec.node_selector),
             allocatable={spec.resource_name: node.gpus},
             created_at=EPOCH_UNIX_SECONDS + node.created,
+            cordoned=node.cordoned,
         )
 
     def _add(self, pool: str, created: float) -> Node:

@@ -4,7 +4,7 @@ controllers report on them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -85,6 +85,14 @@ class ApiObjects:
                 model_profiles=tuple(_with_status(each, statuses) for each in own.model_profiles),
                 policies=tuple(_with_status(each, statuses) for each in own.policies),
             )
+
+    def rewrite_pool(self, pool: GPUPool) -> None:
+        """The owner of a pool writes its spec anew."""
+        pools = tuple(
+            pool.model_copy(update={"status": known.status}) if known.metadata.uid == pool.metadata.uid else known
+            for known in self.own.pools
+        )
+        self.own = replace(self.own, pools=pools)
 
     def _put(self, manifest: Manifest) -> None:
         key = labels.key_of(manifest)

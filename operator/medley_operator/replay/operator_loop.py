@@ -7,6 +7,7 @@ Nothing is decided here. Each round prepares, plans, checks and concludes, each 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from medley_operator.domain.act import act
 from medley_operator.domain.advice import with_advice
@@ -16,16 +17,19 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.report.service_conditions import PLAN_READY
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.rollout.unchanged import with_former
+from medley_operator.domain.speed.calibration import KnownEngines, told_speeds
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.leadtime import utc_text
+from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_operator.replay.bad_replay import BadReplay
+from medley_operator.replay.calibrating import WINDOW_SECONDS, learned
 from medley_operator.replay.objects import ApiObjects
 from medley_operator.replay.routes import object_route
 from medley_operator.replay.traffic import Route
 from medley_operator.replay.world import World
-from medley_planner.capacity import GridRatios, TableGroup
+from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.check import CheckMemory, Subject
 from medley_planner.fleet_plan import FleetPlan, PlanOrFailure
 from medley_planner.model import Problem
@@ -59,6 +63,8 @@ class OperatorLoop:
         self._intent: FleetIntent | None = None
         self._asked: tuple[Problem, Mapping[str, Subject], PlanOrFailure] | None = None
         self._checks = CheckMemory()
+        self.known_engines: KnownEngines = {}
+        self._learned_at = 0.0
         self._pass_due = False
         self.plans = 0
         """Plans that were made; equal problems in a row are planned once."""
@@ -77,6 +83,7 @@ class OperatorLoop:
         world.cluster.instant = False
         self._check_planned()
         world.on_change = self._mark
+        world.on_pool = self.objects.rewrite_pool
         every = world.scenario.settings.resync_seconds
         world.agenda.every(every, self._round, first=every)
 
@@ -108,6 +115,8 @@ class OperatorLoop:
             capacity_tables=self._tables,
             unix_seconds=world.agenda.unix_seconds,
         )
+        if world.scenario.settings.calibrates:
+            snapshot = replace(snapshot, calibrated=self._speeds(snapshot))
         prepared = prepare(snapshot, self._memory)
         self._learn_engines(prepared)
         outcome = with_advice(
@@ -119,6 +128,14 @@ class OperatorLoop:
         self._intent = with_former(conclusion.intent, self._intent)
         self.objects.write_statuses(conclusion.statuses)
         self._passes()
+
+    def _speeds(self, snapshot: Snapshot) -> Mapping[LearnedKey, Speed]:
+        """The factors that planning uses this round; learns from the last window where one has passed."""
+        now = self._world.now
+        if now - self._learned_at >= WINDOW_SECONDS and self._world.prometheus_answers:
+            self._learned_at = now
+            self.known_engines = learned(self.known_engines, snapshot, self._world.scrapes, now=now)
+        return told_speeds(self.known_engines)
 
     def _learn_engines(self, prepared: Prepared) -> None:
         for candidate in prepared.services:

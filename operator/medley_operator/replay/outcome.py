@@ -38,7 +38,7 @@ class Latencies:
         trace = traffic.trace
         api = np.zeros(len(trace))
         served = traffic.engine_of != NOBODY
-        api[served] = np.asarray(traffic.api_seconds)[traffic.engine_of[served]]
+        api[served] = np.asarray([spec.api_seconds for spec in traffic.specs])[traffic.engine_of[served]]
         several = trace.generation_tokens > 1
         tpot = np.full(len(trace), math.nan)
         tpot[several] = (last - first)[several] / (trace.generation_tokens[several] - 1)

@@ -10,6 +10,7 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.replay.bad_replay import BadReplay
 from medley_operator.replay.baselines.scalers import LOOK_SECONDS, HpaScaler, SloLawScaler
 from medley_operator.replay.baselines.single import BestType, SingleTypeFleet, Types, best_types, types_for
+from medley_operator.replay.baselines.slices import AGAIN_SECONDS, SliceScaler
 from medley_operator.replay.operator_loop import OperatorLoop, Tables
 from medley_operator.replay.outcome import PolicyOutcome, outcome_of
 from medley_operator.replay.scenario import Scenario
@@ -114,8 +115,22 @@ def slo_law(replay: Replay) -> PolicyOutcome:
     return outcome_of("llm-d", world, end=end, plans=0, note=replay.types_text)
 
 
+def slices(replay: Replay) -> PolicyOutcome:
+    """The slice program every five minutes, over all types."""
+    world = replay.world("slices")
+    scalers = {
+        key: SliceScaler(world, replay.tables, key, demand) for key, demand in replay.scenario.first_demands().items()
+    }
+    world.routes = lambda key: scalers[key].route()
+    for scaler in scalers.values():
+        world.agenda.every(AGAIN_SECONDS, scaler.plan_again, first=AGAIN_SECONDS)
+        world.agenda.every(LOOK_SECONDS, scaler.settle, first=LOOK_SECONDS)
+    end = world.run()
+    return outcome_of("slices", world, end=end, plans=sum(scaler.plans for scaler in scalers.values()))
+
+
 POLICIES: Mapping[str, Callable[[Replay], PolicyOutcome]] = MappingProxyType(
-    {"medley": medley, "static": static, "hpa": hpa, "llm-d": slo_law}
+    {"medley": medley, "static": static, "hpa": hpa, "llm-d": slo_law, "slices": slices}
 )
 
 

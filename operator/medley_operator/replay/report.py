@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,22 @@ def summarise(scenario: Scenario, outcomes: Sequence[PolicyOutcome]) -> dict[str
         "policies": [_policy(outcome) for outcome in outcomes],
         "timeline": [point for outcome in outcomes for point in _points(scenario, outcome)],
     }
+
+
+def summarise_sweep(scenario: Scenario, found: Sequence[tuple[Mapping[str, Any], PolicyOutcome]]) -> dict[str, Any]:
+    """As `summarise`, with `candidates` in place of policies and without a timeline; the best ones come first: those
+    that keep the percentile over all requests by their cost, then the others by their attainment."""
+    whole = summarise(scenario, [])
+    least = max(service["percentile"] for service in whole["services"])
+    rows = [{"settings": dict(settings), **_policy(outcome)} for settings, outcome in found]
+    rows.sort(key=lambda row: _rank(row, least))
+    del whole["policies"], whole["timeline"]
+    return {**whole, "candidates": rows}
+
+
+def _rank(row: dict[str, Any], least: float) -> tuple[bool, float]:
+    kept = row["attainment_percent"] >= least
+    return not kept, row["cost"] if kept else -row["attainment_percent"]
 
 
 def _policy(outcome: PolicyOutcome) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from medley_operator.api.v1alpha1 import LLMService, StaticWorkload
 from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.replay.faults import WorldFault
 from medley_operator.replay.objects import OwnObjects
 from medley_operator.replay.settings import WorldSettings
 from medley_planner.check import demand_of_trace
@@ -29,12 +30,13 @@ STEP_SECONDS = 300.0
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`traces` has the requests of every service; `drain_seconds`: how long after the last arrival requests may still
-    finish, at most."""
+    finish, at most. `faults` must name pools that are there."""
 
     own: OwnObjects
     traces: Mapping[ServiceKey, Trace]
     settings: WorldSettings = field(default_factory=WorldSettings)
     drain_seconds: float = 600.0
+    faults: tuple[WorldFault, ...] = ()
 
     @property
     def last_arrival_seconds(self) -> float:

@@ -1,11 +1,13 @@
 """The samples that Prometheus has of one service: counters and gauges of its engines, and rates over a window of them.
 
 `increase` and `delta` are those of PromQL, with its extrapolation to the ends of the window (Prometheus:
-`extrapolatedRate`). One scrape takes all pods at one moment. Requests that have no first token yet count as waiting.
+`extrapolatedRate`). One scrape takes all pods at one moment.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,7 +46,17 @@ class CounterColumns:
     GENERATION_TOKENS = 2
     RUNNING = 3
     WAITING = 4
-    FIRST = 5
+    KV_USAGE = 5
+    STEPS = 6
+    PREEMPTIONS = 7
+    FIRST_TOKENS = 8
+    PREFILLED = 9
+    """Prompt tokens of requests that got their first token."""
+    DECODES = 10
+    DECODE_SECONDS = 11
+    """Tokens after a request's first one, and the sum of the times from each to the one before."""
+    FIRST = 12
+    GAUGES = (RUNNING, WAITING, KV_USAGE)
 
     @property
     def prompt(self) -> slice:
@@ -97,6 +109,15 @@ class PodWindow:
     last_at: float
     newest: Floats
     increase: Floats | None
+    since: float
+    """Its first sample of all that are kept."""
+    rows: Sequence[Floats]
+
+    @property
+    def mean(self) -> Floats:
+        """Over all samples in the window; for gauges."""
+        found: Floats = np.mean(self.rows, axis=0)
+        return found
 
 
 class Scrapes:
@@ -114,15 +135,13 @@ class Scrapes:
     def scrape(self, now: float, targets: list[ScrapeTarget]) -> None:
         """`targets`: the pods that answer now."""
         self.count()
-        open_by_engine = self._open()
         names = {target.engine for target in targets}
         for engine, series in self._series.items():
             series.live = engine in names
         for target in targets:
             series = self._series.setdefault(target.engine, _Series(target))
             row = self._row(target.engine).copy()
-            running, waiting = open_by_engine.get(target.engine, (0, 0))
-            row[CounterColumns.RUNNING], row[CounterColumns.WAITING] = running, waiting
+            self._add_state(target.engine, row, now)
             series.times.append(now)
             series.rows.append(row)
             series.live = True
@@ -132,19 +151,20 @@ class Scrapes:
         """All pods that have a sample in the window."""
         found = []
         for series in self._series.values():
-            inside = [at for at, time in enumerate(series.times) if time > now - seconds]
-            if not inside:
+            first, last = bisect_right(series.times, now - seconds), len(series.times) - 1
+            if first > last:
                 continue
-            first, last = inside[0], inside[-1]
             found.append(
                 PodWindow(
                     target=series.target,
                     live=series.live,
-                    samples=len(inside),
+                    samples=last - first + 1,
                     first_at=now - seconds if first > 0 else series.times[first],
                     last_at=series.times[last],
                     newest=series.rows[last],
                     increase=self._increase(series, first, last, now, seconds),
+                    since=series.times[0],
+                    rows=series.rows[first:],
                 )
             )
         return found
@@ -164,8 +184,7 @@ class Scrapes:
         # A counter was not below 0 before its first sample.
         with np.errstate(divide="ignore", invalid="ignore"):
             to_zero = np.where(risen > 0.0, sampled * before / risen, np.inf)
-        gauges = (CounterColumns.RUNNING, CounterColumns.WAITING)
-        to_zero[list(gauges)] = np.inf
+        to_zero[list(CounterColumns.GAUGES)] = np.inf
         factor: Floats = (sampled + np.minimum(to_start, to_zero) + to_end) / sampled
         return risen * factor
 
@@ -190,9 +209,15 @@ class Scrapes:
         if requests.size:
             traffic = self._traffic
             engines = traffic.engine_of[requests]
-            api = np.asarray(traffic.api_seconds)[engines]
+            api = np.asarray([spec.api_seconds for spec in traffic.specs])[engines]
             ttft = first - traffic.trace.arrival_seconds[requests] + api
             self._add(engines, self.columns.ttft.start + np.searchsorted(TTFT_EDGES, ttft, side="left"))
+            prompts = traffic.trace.prompt_tokens[requests]
+            for engine in np.unique(engines).tolist():
+                mine = engines == engine
+                row = self._row(engine)
+                row[CounterColumns.FIRST_TOKENS] += int(mine.sum())
+                row[CounterColumns.PREFILLED] += int(prompts[mine].sum())
 
     def _add_finished(self, requests: NDArray[np.int64], last: Floats) -> None:
         if not requests.size:
@@ -214,6 +239,8 @@ class Scrapes:
             row = self._row(engine)
             row[CounterColumns.PROMPT_TOKENS] += prompts[mine].sum()
             row[CounterColumns.GENERATION_TOKENS] += generations[mine].sum()
+            row[CounterColumns.DECODES] += (generations[mine] - 1).sum()
+            row[CounterColumns.DECODE_SECONDS] += (last - first)[mine].sum()
 
     def _add(self, engines: NDArray[np.int32], columns: NDArray[np.int64]) -> None:
         width = self.columns.width
@@ -226,16 +253,19 @@ class Scrapes:
             self._counters[engine] = np.zeros(self.columns.width)
         return self._counters[engine]
 
-    def _open(self) -> dict[int, tuple[int, int]]:
-        """Running and waiting requests by engine."""
-        engine_of = self._traffic.engine_of
-        waiting = np.bincount(engine_of[self._no_first_token], minlength=1)
-        unfinished = np.bincount(engine_of[self._unfinished], minlength=waiting.size)
-        waiting = np.pad(waiting, (0, unfinished.size - waiting.size))
-        return {
-            engine: (int(unfinished[engine] - waiting[engine]), int(waiting[engine]))
-            for engine in np.flatnonzero(unfinished).tolist()
-        }
+    def _add_state(self, engine: int, row: Floats, now: float) -> None:
+        """The engine's own figures, and the part of requests that run in those of tokens."""
+        live, spec = self._traffic.live, self._traffic.specs[engine]
+        state = live.state(engine, at_seconds=now)
+        row[CounterColumns.RUNNING] = len(state.running)
+        row[CounterColumns.WAITING] = live.unfinished(engine) - len(state.running)
+        row[CounterColumns.KV_USAGE] = state.blocks / spec.kv_blocks
+        row[CounterColumns.STEPS], row[CounterColumns.PREEMPTIONS] = state.steps, state.preemptions
+        first = live.first_token
+        for request, generated in state.running:
+            if generated > 1:
+                row[CounterColumns.DECODES] += generated - 1
+                row[CounterColumns.DECODE_SECONDS] += state.seconds - first[request]
 
     def _forget(self, now: float) -> None:
         """Drops samples that no window reaches any more, and series and requests of engines that have gone."""
@@ -244,6 +274,11 @@ class Scrapes:
                 del series.times[0], series.rows[0]
             if not series.live and series.times[-1] <= now - LONGEST_WINDOW_SECONDS:
                 del self._series[engine]
+
+    def cache_of(self, engine: int) -> tuple[int, int]:
+        """Blocks of the engine's KV cache, and tokens of a block."""
+        spec = self._traffic.specs[engine]
+        return spec.kv_blocks, spec.block_tokens
 
     def lose(self, engine: int) -> list[int]:
         """The requests that an engine that ends had not finished; they are not looked for any more."""

@@ -53,8 +53,8 @@ class Traffic:
         self.engine_of: NDArray[np.int32] = np.full(len(trace), NOBODY, dtype=np.int32)
         self.route = Route()
         self.arrived = 0
-        self.api_seconds: list[float] = []
-        """Seconds that each engine's API server adds to a time to first token."""
+        self.specs: list[EngineSpec] = []
+        """Those of all engines by number, also of such as have gone."""
         draws = np.random.default_rng([seed, 2])
         self._which_backend, self._which_engine = draws.random(len(trace)), draws.random(len(trace))
 
@@ -64,7 +64,7 @@ class Traffic:
         return float(self.trace.arrival_seconds[-1]) if len(self.trace) else 0.0
 
     def begin(self, spec: EngineSpec, table: StepTable) -> int:
-        self.api_seconds.append(spec.api_seconds)
+        self.specs.append(spec)
         return self.live.start(spec, table)
 
     def advance(self, until_seconds: float) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from medley_operator.api.v1alpha1 import LLMService
+from medley_operator.api.v1alpha1 import GPUPool, LLMService
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Observation
@@ -16,6 +16,7 @@ from medley_operator.replay.agenda import EPOCH_UNIX_SECONDS, Agenda
 from medley_operator.replay.billing import Prices
 from medley_operator.replay.cluster import PodEvents, SimulatedCluster
 from medley_operator.replay.engines import TrueEngines
+from medley_operator.replay.faults_in_world import schedule
 from medley_operator.replay.observations import UNAVAILABLE, observation
 from medley_operator.replay.pods import EnginePod
 from medley_operator.replay.routes import plain_route
@@ -29,8 +30,8 @@ DRAINED_LOOK_SECONDS = 5.0
 
 
 class World:
-    """`routes` says where a service's requests go; without any it is to all its Ready pods. `changed` is called after
-    pods or nodes changed."""
+    """A policy sets `routes`, which answers where a service's requests go (to all its Ready pods unless it is set);
+    `on_change`, called after pods or nodes changed; and `on_pool`, which gets a pool that its owner wrote anew."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -50,6 +51,7 @@ class World:
         self.prices = {pool.metadata.name: Prices.of(pool) for pool in scenario.own.pools}
         self.routes: Callable[[ServiceKey], Route] = self._plain_route
         self.on_change: Callable[[], None] = _nothing
+        self.on_pool: Callable[[GPUPool], None] = _nothing_of
         self.prometheus_answers = True
         self.timeline = Timeline()
         self._dirty = False
@@ -63,6 +65,8 @@ class World:
         scenario = self.scenario
         every = scenario.settings.scrape_seconds
         self.agenda.every(every, self._scrape, first=every / 3)
+        for fault in scenario.faults:
+            schedule(fault, self)
         self.agenda.every(self.timeline.step_seconds, partial(self.timeline.note, self), first=0.0)
         last = scenario.last_arrival_seconds
         self.agenda.run(last)
@@ -147,4 +151,8 @@ def _longest(service: LLMService) -> int:
 
 
 def _nothing() -> None:
+    return
+
+
+def _nothing_of(_pool: GPUPool) -> None:
     return

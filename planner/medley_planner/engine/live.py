@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 
-from medley_planner.engine.replica import COMMIT, Log, Replica, replica
+from medley_planner.engine.log import EngineState, Log
+from medley_planner.engine.replica import COMMIT, Replica, replica
 from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes, Trace
@@ -52,6 +53,12 @@ class LiveFleet:
         """Requests that wait or run on that replica, as far as time was moved on."""
         return self._log.unfinished[number]
 
+    def state(self, number: int, *, at_seconds: float) -> EngineState:
+        """The engine of a replica at the end of its last step before that time, which `advance` must have reached."""
+        self._log.asked_at = at_seconds
+        self._engines[number].send(len(self._log.arrivals))
+        return self._log.states[number]
+
     def start(self, spec: EngineSpec, table: StepTable) -> int:
         """Starts a replica, idle and ready; its number."""
         number = len(self._engines)
@@ -63,6 +70,7 @@ class LiveFleet:
         log.busy_seconds.append(0.0)
         log.steps.append(0)
         log.preemptions.append(0)
+        log.states.append(EngineState())
         engine = replica(number, spec, table, self._sizes[key], log)
         self._engines.append(engine)
         self._ends.append(next(engine))

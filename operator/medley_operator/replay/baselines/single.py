@@ -134,18 +134,28 @@ def _types(
 class SingleTypeFleet:
     """Replicas of one type of one service, within the bounds of its `spec.scaling`."""
 
-    def __init__(self, world: World, key: ServiceKey, best: BestType, *, replicas: int) -> None:
-        """Begins with so many replicas, Ready at once."""
+    def __init__(
+        self,
+        world: World,
+        key: ServiceKey,
+        best: BestType,
+        *,
+        replicas: int,
+        least: int | None = None,
+        instant: bool = True,
+    ) -> None:
+        """Begins with so many replicas. `least`: instead of the service's own minimum; `instant`: they are Ready at
+        once."""
         self._world = world
         self._key = key
         service = world.services[key]
         scaling = service.spec.scaling
-        self.least, self.most = max(scaling.min_replicas, 1), scaling.max_replicas
+        self.least, self.most = max(scaling.min_replicas, 1) if least is None else least, scaling.max_replicas
         self.replicas = min(max(replicas, self.least), self.most)
         self._name = f"{key.name}-{best.variant.name}"
         drain = service.spec.drain
         assert best.known.replica is not None  # noqa: S101 - `best_types` takes no other
-        world.cluster.instant = True
+        world.cluster.instant = instant
         world.cluster.put(
             EngineWorkload(
                 name=self._name,
@@ -160,7 +170,8 @@ class SingleTypeFleet:
                 drain_seconds=drain.timeout_seconds,
             )
         )
-        world.agenda.run(world.now)
+        if instant:
+            world.agenda.run(world.now)
         world.cluster.instant = False
 
     @property

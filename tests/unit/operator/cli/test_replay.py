@@ -102,7 +102,7 @@ def test_input_that_makes_no_world(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--policy", "best"), "'best' is not a policy; choose from medley, static, hpa, llm-d"),
+        (("--policy", "best"), "'best' is not a policy; choose from medley, static, hpa, llm-d, slices"),
         (("--step-factor", "H1=2"), "known are L4, A10G"),
         (("--step-factor", "H100"), "is not of the form GPU=NUMBER"),
         (("--noise", "3"), "is not a number from 0 to 2"),
@@ -126,3 +126,39 @@ def test_a_model_that_fits_no_pool_is_refused(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "LLMService demo/llama" in said
     assert "fit" in said
+
+
+def test_a_page_is_written_beside_the_table(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "replay.html"
+    assert replay(file, *LOAD, "--policy", "medley", "--html", str(page)) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "medley" in capsys.readouterr().out
+    assert replay(file, *LOAD, "--policy", "medley", "--html", str(tmp_path / "no" / "replay.html")) == 2
+    assert "give a file in a folder that is there" in capsys.readouterr().err
+
+
+def test_a_sweep_has_a_row_for_each_candidate(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(file, *LOAD, "--sweep", "scaling.headroomPercent=0,20", "--workers", "1") == 0
+    shown = capsys.readouterr().out
+    assert "scaling.headroomPercent=20" in shown
+    assert replay(file, *LOAD, "--sweep", "scaling=1,2") == 2
+    assert "spec.scaling" in capsys.readouterr().err
+    assert replay(file, *LOAD, "--sweep", "scaling.headroomPercent=0", "--html", "x.html") == 2
+    assert "does not go with --sweep" in capsys.readouterr().err
+
+
+def test_a_trace_of_one_moment_is_refused(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "one.csv"
+    trace.write_text("0,300,50\n0,300,50\n", encoding="utf-8")
+    assert replay(file, "--trace", str(trace), "--policy", "medley") == 2
+    assert "all of its requests arrive at one moment" in capsys.readouterr().err
+
+
+def test_a_trace_with_a_gap_and_out_of_order_is_replayed(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "gap.csv"
+    trace.write_text("5,300,50\n1,200,20\n4000,100,10\n", encoding="utf-8")
+    assert replay(file, "--trace", str(trace), "--policy", "medley,static,slices", "-o", "json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [policy["attainment_percent"] for policy in report["policies"]] == [100.0] * 3

@@ -10,7 +10,7 @@ from tests.unit.operator import factories as make
 
 
 def test_a_price_that_changes_counts_from_then_on() -> None:
-    prices = Prices.of(make.pool(price="2"), [(1800.0, 4.0)])
+    prices = Prices.of(make.pool(price="2")).changed(1800.0, 4.0)
     assert prices.at(0.0) == 2.0
     assert prices.at(1800.0) == 4.0
     assert prices.cost(1, 0.0, 3600.0) == pytest.approx(3.0)

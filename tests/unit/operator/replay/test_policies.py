@@ -89,6 +89,13 @@ def test_an_hpa_keeps_the_percentile_by_the_best_of_its_targets() -> None:
     assert "requests per pod" in outcome.note
 
 
+def test_the_slice_program_is_run_again_every_five_minutes() -> None:
+    outcome = played("slices", scenario("ramp:2-14x40m"))
+    assert 6 <= outcome.plans <= 9
+    assert outcome.changes > 0
+    assert outcome.attainment > 0.9
+
+
 def test_several_services_share_pools() -> None:
     world = scenario("ramp:2-8x20m", names=("chat", "code"))
     outcome = played("medley", world)

@@ -8,6 +8,7 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.replay.arrivals import made_up, rate_curve, request_sizes
+from medley_operator.replay.faults import WorldFault
 from medley_operator.replay.objects import OwnObjects
 from medley_operator.replay.scenario import Scenario, with_first_load
 from medley_operator.replay.settings import WorldSettings
@@ -32,7 +33,7 @@ def scenario(
     settings: WorldSettings | None = None,
     names: Sequence[str] = ("llama",),
     seed: int = 0,
-    drain_seconds: float = 600.0,
+    faults: tuple[WorldFault, ...] = (),
     **spec: Any,
 ) -> Scenario:
     """`spec`: fields of every service, by default routed by a Gateway on windows of a minute."""
@@ -48,4 +49,4 @@ def scenario(
         ServiceKey.of(service): made_up(rate_curve(load), request_sizes(sizes), seed=seed + number)
         for number, service in enumerate(services)
     }
-    return with_first_load(Scenario(own, traces, settings or WorldSettings(), drain_seconds=drain_seconds))
+    return with_first_load(Scenario(own, traces, settings or WorldSettings(), faults=faults))

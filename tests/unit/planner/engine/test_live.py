@@ -82,3 +82,40 @@ def test_slower_engines_take_as_many_times_as_long() -> None:
         live.advance(math.inf)
         seconds.append(live.last_token[0])
     assert seconds[1] == pytest.approx(1.25 * seconds[0], rel=1e-12)
+
+
+def test_asking_for_the_state_changes_nothing() -> None:
+    load = trace()
+    ends = []
+    for asks in (False, True):
+        live = LiveFleet(load)
+        number = live.start(SPEC, TABLE)
+        for request, arrival in enumerate(load.arrival_seconds.tolist()):
+            live.advance(arrival)
+            if asks:
+                live.state(number, at_seconds=arrival)
+            live.serve(number, [request])
+        live.advance(math.inf)
+        ends.append(live.last_token)
+    assert ends[0] == ends[1]
+
+
+def test_the_state_has_what_runs_and_waits() -> None:
+    load = Trace.of([0.0, 0.0, 0.5, 9.0], [300, 200, 40, 10], [500, 500, 500, 1])
+    live = LiveFleet(load)
+    number = live.start(SPEC, TABLE)
+    assert live.state(number, at_seconds=0.0).running == ()
+    live.serve(number, range(3))
+    live.advance(9.0)
+    state = live.state(number, at_seconds=9.0)
+    assert [request for request, _ in state.running] == [0, 1, 2]
+    assert state.waiting == 0
+    assert all(1 < generated < 500 for _, generated in state.running)
+    tokens = sum(int(load.prompt_tokens[request]) + generated for request, generated in state.running)
+    assert state.blocks == pytest.approx(tokens / SPEC.block_tokens, abs=3)
+    assert 0 < state.steps <= max(generated for _, generated in state.running) + 3
+    assert 9.0 - 0.1 < state.seconds <= 9.0
+    live.advance(math.inf)
+    done = live.state(number, at_seconds=1e6)
+    assert (done.running, done.blocks) == ((), 0)
+    assert done.steps > state.steps
