@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from medley_planner.cli import estimate, explain, simulate, solve
+from medley_planner.cli import estimate, explain, power, simulate, solve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,6 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     explain.add_parser(subparsers)
     estimate.add_parser(subparsers)
     simulate.add_parser(subparsers)
+    power.add_parser(subparsers)
     args = parser.parse_args(argv)
     status: int = args.run(args)
     return status

@@ -31,6 +31,8 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            make a ModelProfile from load tests, to plan from instead of data sheets
   medley simulate --model meta-llama/Llama-3.1-8B-Instruct --fleet l4=3,h100=1 --trace trace.csv
                                            serve a trace on a simulated fleet: attainment, latency, cost
+  medley power simulate --preset inband --added 30
+                                           more servers on one power budget, capped: brakes, slowdown
   medley diff llama                        show what the plan that waits would change, in the kubeconfig's cluster
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
@@ -53,6 +55,7 @@ COMMANDS = {
     "estimate": _Command("medley_planner.cli.estimate", "estimate one replica: latency, memory, largest rate"),
     "profile": _Command("medley_operator.cli.profile", "make a ModelProfile from measurements"),
     "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
+    "power": _Command("medley_planner.cli.power", "simulate power budgets and capping"),
     "approve": _Command("medley_operator.cli.approve", "approve the plan that waits, in a cluster"),
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),
