@@ -23,7 +23,7 @@ from tests.perf.report import parser_of, write_json
 
 SEEDS = (1, 2, 3)
 MOST_SECONDS = 60.0
-"""Wall time of one simulated week of 52 servers."""
+"""CPU time of one simulated week of 52 servers, with the weeks that it is compared with."""
 OUTAGES_A_DAY = 4
 
 
@@ -92,12 +92,12 @@ def main() -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--arms", nargs="+", help="only arms whose names have one of these parts")
+    parser.add_argument("--arms", nargs="+", choices=[*dict.fromkeys(arm.name for arm in ARMS)], help="only these")
     args = parser.parse_args()
-    arms = [arm for arm in ARMS if not args.arms or any(part in arm.name for part in args.arms)]
+    arms = [arm for arm in ARMS if not args.arms or arm.name in args.arms]
     table = Table(title=f"{args.days} days, seeds {' '.join(map(str, args.seeds))}: worst of the seeds")
     slower = ("high p50 %", "high p99 %", "low p50 %", "low p99 %")
-    for heading in ("arm", "added %", "brakes by seed", "software brakes", "peak", *slower, "s a run", "target"):
+    for heading in ("arm", "added %", "brakes by seed", "software brakes", "peak", *slower, "CPU s a run", "target"):
         table.add_column(heading)
     rows: list[dict[str, Any]] = []
     for arm in arms:
@@ -116,10 +116,10 @@ def main() -> int:
 def figures(arm: Arm, *, days: int, seeds: Sequence[int]) -> dict[str, Any]:
     outcomes, seconds = [], []
     for seed in seeds:
-        started = time.perf_counter()
+        started = time.process_time()
         servers = round(PLANNED_SERVERS * (1 + arm.added_percent / 100))
         outcome = simulate_row(arm.control, servers=servers, days=days, seed=seed)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         if isinstance(outcome, Refusal):
             raise SystemExit(outcome.message)
         outcomes.append(outcome)
@@ -128,7 +128,7 @@ def figures(arm: Arm, *, days: int, seeds: Sequence[int]) -> dict[str, Any]:
         "arm": arm.name,
         "added_percent": arm.added_percent,
         "target": arm.target_words,
-        "met": met and (days > 7 or max(seconds) <= MOST_SECONDS),
+        "met": met and (days > 7 or not arm.target or max(seconds) <= MOST_SECONDS),
         "seconds": seconds,
         "outcomes": [asdict(outcome) for outcome in outcomes],
     }

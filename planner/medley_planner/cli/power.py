@@ -23,6 +23,7 @@ NO_PRESET = "none"
 MOST_DAYS = 42
 MOST_SEEDS = 20
 MOST_TELEMETRY_SECONDS = 60
+LEAST_CURTAILED_PERCENT = 60.0
 MOST_ADDED_PERCENT = 100.0
 MOST_OUTAGES = 24
 
@@ -65,6 +66,7 @@ def _add_simulate(ways: Any) -> None:
         default="safe",
         help="what agents do when the lease is over: go to the safe settings, hold the last ones, uncap; default: safe",
     )
+    add("--curtail", type=_percent, metavar="PERCENT", help="hold the row to this part of its budget, 13:00 to 16:00")
     add("-o", dest="format", choices=("table", "json"), default="table", help="default: table")
 
 
@@ -110,6 +112,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any] | Refusal:
         "dwell_seconds": None if control.ladder is None else control.ladder.dwell_seconds,
         "outages_per_day": control.outages_per_day,
         "on_loss": control.on_loss.value,
+        "curtailed_to_percent": args.curtail,
         "runs": runs,
     }
 
@@ -118,6 +121,9 @@ def _control(args: argparse.Namespace) -> Control:
     from medley_planner.power.simulate import Control, OnLoss
 
     ladder = PRESETS.get(args.preset)
+    if args.curtail is not None and (ladder is None or args.curtail < LEAST_CURTAILED_PERCENT):
+        way_out = f"give a preset and {LEAST_CURTAILED_PERCENT:g} to 100 percent; servers draw the rest when idle"
+        raise BadOption("", "--curtail", args.curtail, way_out)
     if args.dwell is not None:
         if ladder is None:
             raise BadOption("", "--dwell", args.dwell, "without a preset nothing is capped; leave it out")
@@ -130,6 +136,7 @@ def _control(args: argparse.Namespace) -> Control:
         meter_error=args.meter_error / 100.0,
         outages_per_day=args.outages,
         on_loss=OnLoss(args.on_loss),
+        curtail_part=None if args.curtail is None else args.curtail / 100.0,
     )
 
 
@@ -148,7 +155,15 @@ def _row(outcome: RowOutcome, ladder: Ladder | None) -> dict[str, Any]:
         "derived_second_entry": round(1.0 - outcome.rise, 4),
         "energy_kwh": round(outcome.energy_kwh, 1),
         "energy_kwh_without_limits": round(outcome.uncapped_kwh, 1),
+        "curtailed": _curtailed(outcome),
     }
+
+
+def _curtailed(outcome: RowOutcome) -> dict[str, float] | None:
+    if outcome.curtailed is None:
+        return None
+    above = round(100.0 * outcome.curtailed.above_part, 2)
+    return {"reached_seconds": outcome.curtailed.reached_seconds, "above_percent": above}
 
 
 def _percents(parts: dict[str, float]) -> dict[str, float]:
@@ -194,6 +209,14 @@ def _print_table(report: dict[str, Any]) -> None:
         console.print(
             f"the preset enters its second level at {late[0]['second_entry']:g}, later than that", soft_wrap=True
         )
+    for each in report["runs"]:
+        if each["curtailed"] is not None:
+            console.print(
+                f"seed {each['seed']}: held to {report['curtailed_to_percent']:g} % of the budget from 13:00 to 16:00: "
+                f"reached within {each['curtailed']['reached_seconds']:.0f} s, later above it for "
+                f"{each['curtailed']['above_percent']:.2f} % of the time",
+                soft_wrap=True,
+            )
     console.print("a simulation with one GPU type and fitted curves; measure your own servers", soft_wrap=True)
 
 

@@ -29,6 +29,7 @@ BRAKE_SEEN_SECONDS = 2
 BRAKE_ACTS_SECONDS = 5
 BRAKE_LEAST_SECONDS = 30
 BRAKE_RELEASE = 0.9
+CURTAILED_HOURS = (13, 16)
 DOMAIN = "row"
 WARM_UP_SECONDS = 3600
 """The row starts empty; figures of its power begin after this time."""
@@ -50,7 +51,7 @@ class Control:
 
     `under_read` is the share that the meter reads too little. Each day has so many outages of the controller, at random
     times of the day, for which the agents are left alone; after `lease_seconds` they do what `on_loss` says.
-    `curtailments` begin and end in seconds of the simulation.
+    `curtail_part`: each day from 13:00 to 16:00 a curtailment holds the row to this part of its budget.
     """
 
     ladder: Ladder | None
@@ -62,7 +63,7 @@ class Control:
     outage_seconds: int = 1200
     lease_seconds: int = 30
     on_loss: OnLoss = OnLoss.SAFE
-    curtailments: tuple[Curtailment, ...] = ()
+    curtail_part: float | None = None
 
 
 def row_tree(control: Control, *, servers: int, high_servers: int, budget_watts: float) -> DomainTree:
@@ -105,9 +106,14 @@ class Controller:
     _brake_from: int | None = None
     _brake_until: int | None = None
     _outages: Sequence[int] = ()
+    _events: tuple[Curtailment, ...] = ()
 
     def __post_init__(self) -> None:
         self.rises = RiseHistory(self.tree.domains[DOMAIN].settle_seconds)
+        if self.control.curtail_part is not None:
+            target = self.control.curtail_part * self.tree.domains[DOMAIN].budget_watts
+            hours = [[float(day * DAY_SECONDS + hour * 3600) for hour in CURTAILED_HOURS] for day in range(self.days)]
+            self._events = tuple(Curtailment(f"day {day}", DOMAIN, target, *each) for day, each in enumerate(hours))
         if self.control.outages_per_day:
             self._outages = self._draw_outages()
 
@@ -148,7 +154,7 @@ class Controller:
             at, watts = self._readings.popleft()
             answers[DOMAIN] = MeterAnswer((watts * (1.0 - self.control.under_read),), float(at))
         level = self._state.domains[DOMAIN].level if self._state.domains else 0
-        self._state, commands = step(self.tree, self._state, answers, self.control.curtailments, now_seconds=float(now))
+        self._state, commands = step(self.tree, self._state, answers, self._events, now_seconds=float(now))
         deepest = self.tree.domains[DOMAIN].ladder.deepest
         reached = self._state.domains[DOMAIN].level
         self.soft_brakes += level <= deepest < reached

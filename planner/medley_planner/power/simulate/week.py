@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medley_planner.model import Priority
-from medley_planner.power.simulate.control import WARM_UP_SECONDS, Control, Controller, row_tree
+from medley_planner.power.simulate.control import CURTAILED_HOURS, WARM_UP_SECONDS, Control, Controller, row_tree
 from medley_planner.power.simulate.requests import DAY_SECONDS, draw_requests, work_by_priority
 from medley_planner.power.simulate.row import ServerRow
 from medley_planner.refusal import Refusal
@@ -35,6 +35,15 @@ class Slowdown:
 
 
 @dataclass(frozen=True, slots=True)
+class Curtailed:
+    """How curtailments were met: the longest time until the row was within one, and the part of the time after the
+    first minute of each in which it was above."""
+
+    reached_seconds: float
+    above_part: float
+
+
+@dataclass(frozen=True, slots=True)
 class RowOutcome:
     """One controlled run. `peak`: the highest two-second mean, as a part of the budget; `soft_brakes`: how often the
     software brake was entered; `capped_part`: of the time, at any level above 0; `rise`: the largest rise of the
@@ -53,6 +62,7 @@ class RowOutcome:
     rise: float
     energy_kwh: float
     uncapped_kwh: float
+    curtailed: Curtailed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,7 @@ def simulate_row(control: Control, *, servers: int, days: int, seed: int) -> Row
         rise=controller.rises.rise,
         energy_kwh=float(watts.sum()) / 3.6e6,
         uncapped_kwh=float(free.watts.sum()) / 3.6e6,
+        curtailed=None if control.curtail_part is None else curtailed(watts / budget, control.curtail_part, days),
     )
 
 
@@ -138,6 +149,15 @@ def _drain(row: ServerRow, now: int, controller: Controller | None) -> None:
         watts = row.advance(float(now))
         if controller is not None:
             controller.tick(now, watts)
+
+
+def curtailed(pressure: NDArray[np.float64], part: float, days: int) -> Curtailed:
+    """`pressure`: of each second of all days."""
+    means = (pressure[1:] + pressure[:-1]) / 2.0
+    first, last = (hour * 3600 for hour in CURTAILED_HOURS)
+    spans = [means[day * DAY_SECONDS + first : day * DAY_SECONDS + last] > part for day in range(days)]
+    reached = max(int(np.argmin(above)) if not above.all() else len(above) for above in spans)
+    return Curtailed(float(reached), float(np.mean([above[60:].mean() for above in spans])))
 
 
 def _slowdown(latency: NDArray[np.float64], free: NDArray[np.float64], mine: NDArray[np.bool_]) -> Slowdown:

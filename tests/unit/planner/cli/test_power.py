@@ -44,9 +44,16 @@ def test_an_entry_that_is_later_than_the_rises_allow_is_said(capsys: pytest.Capt
     assert "enters its second level at 0.89, later than that" in capsys.readouterr().out
 
 
+def test_a_curtailment_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*DAY, "--curtail", "90"]) == 0
+    assert "seed 1: held to 90 % of the budget from 13:00 to 16:00: reached within " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--curtail", "59"], "--curtail is 59: give a preset and 60 to 100 percent"),
+        (["--curtail", "90", "--preset", "none"], "--curtail is 90"),
         (["--days", "43"], "--days is 43: give at most 42"),
         (["--preset", "none", "--dwell", "60s"], "--dwell is 60"),
         (["--added", "88", "--days", "1"], "with every GPU at its board's least cap"),

@@ -13,7 +13,8 @@ import pytest
 
 from medley_planner.power import PRESETS
 from medley_planner.power.simulate import PLANNED_SERVERS, Control, OnLoss, RowOutcome, planned_watts, simulate_row
-from medley_planner.power.simulate.week import high_servers, planned_budget
+from medley_planner.power.simulate.requests import DAY_SECONDS
+from medley_planner.power.simulate.week import curtailed, high_servers, planned_budget
 from medley_planner.refusal import Refusal
 
 SEED = 1
@@ -93,6 +94,33 @@ def test_agents_that_uncap_brake_and_those_that_are_safe_do_not() -> None:
     lost = Control(DEEP, outages_per_day=4)
     assert day(replace(lost, on_loss=OnLoss.SAFE), 35).brakes == 0
     assert day(replace(lost, on_loss=OnLoss.UNCAP), 35).brakes > 0
+
+
+def test_a_curtailment_is_met_by_caps_where_the_levels_allow_it() -> None:
+    """80 % of the budget with a fifth more servers: within a minute, and then but for 2 % of three hours."""
+    outcome = day(Control(DEEP, curtail_part=0.80), 20)
+    assert outcome.brakes == outcome.soft_brakes == 0
+    assert outcome.curtailed is not None
+    assert outcome.curtailed.reached_seconds <= 60
+    assert outcome.curtailed.above_part <= 0.02
+
+
+def test_a_curtailment_that_caps_cannot_meet_is_not_met() -> None:
+    outcome = day(Control(PRESETS["inband"], curtail_part=0.70), 30)
+    assert outcome.curtailed is not None
+    assert outcome.curtailed.above_part > 0.5
+    assert outcome.soft_brakes == 0
+
+
+def test_how_a_curtailment_was_met_is_counted_from_its_first_minute() -> None:
+    pressure = np.full(DAY_SECONDS, 0.5)
+    start = 13 * 3600
+    pressure[start : start + 40] = 0.9
+    pressure[start + 100 : start + 208] = 0.9
+    found = curtailed(pressure, 0.8, 1)
+    assert found.reached_seconds == 39.0  # two-second means: one less
+    assert found.above_part == pytest.approx(107 / (3 * 3600 - 60))
+    assert curtailed(np.full(DAY_SECONDS, 0.9), 0.8, 1).reached_seconds == 3 * 3600
 
 
 def test_equal_seeds_give_equal_outcomes() -> None:
