@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from medley_planner.cli import estimate, explain, simulate, solve
+from medley_planner.cli import estimate, explain, power, simulate, solve
 from medley_planner.exit_status import escape_what_the_terminal_lacks
 
 
@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     explain.add_parser(subparsers)
     estimate.add_parser(subparsers)
     simulate.add_parser(subparsers)
+    power.add_parser(subparsers)
     args = parser.parse_args(argv)
     escape_what_the_terminal_lacks()
     status: int = args.run(args)

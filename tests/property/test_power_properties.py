@@ -72,9 +72,11 @@ def ticks(names: Sequence[str]) -> st.SearchStrategy[list[Tick]]:
     good = st.floats(0.3, 1.1).map(lambda part: (part,))
     said = st.one_of(good, good, good, st.none(), st.sampled_from([(), (0.7, 0.7), (7.0,), (0.0,), (float("nan"),)]))
     one = st.builds(
-        Tick, st.sampled_from([0.5, 1.0, 2.0, 4.0, 15.0, 70.0]), st.fixed_dictionaries(dict.fromkeys(names, said))
+        Tick,
+        st.sampled_from([0.5, 1.0, 2.0, 4.0, 9.0, 9.0, 9.0, 70.0]),
+        st.fixed_dictionaries(dict.fromkeys(names, said)),
     )
-    return st.lists(one, min_size=1, max_size=40)
+    return st.lists(one, min_size=1, max_size=50)
 
 
 @dataclass(frozen=True)

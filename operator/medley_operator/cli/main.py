@@ -33,6 +33,8 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            serve a trace on a simulated fleet: attainment, latency, cost
   medley replay -f examples/replay/ --load steps:2x330s,4x360s --sizes 4000x1000
                                            replay the whole loop in fast time, beside other autoscalers
+  medley power simulate --preset inband --added 30
+                                           more servers on one power budget, capped: brakes, slowdown
   medley diff llama                        show what the plan that waits would change, in the kubeconfig's cluster
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
@@ -56,6 +58,7 @@ COMMANDS = {
     "profile": _Command("medley_operator.cli.profile", "make a ModelProfile from measurements"),
     "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
     "replay": _Command("medley_operator.cli.replay", "replay a day of the whole loop, beside other policies"),
+    "power": _Command("medley_planner.cli.power", "simulate power budgets and capping"),
     "approve": _Command("medley_operator.cli.approve", "approve the plan that waits, in a cluster"),
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),

@@ -30,7 +30,7 @@ def build_tree(domains: Iterable[CappedDomain]) -> DomainTree:
         found = _twice(name, counts[name]) or first_refusal(DOMAIN_CHECKS, (tree, domain))
         if found is not None:
             refused[name] = found
-    return replace(tree, refused=refused, safe=_safe_settings(tree, refused))
+    return DomainTree(tree.domains, refused, _safe_settings(tree, refused))
 
 
 def refusal(reason: str, domain: str, field: str, value: object, way_out: str) -> Refusal:
@@ -117,6 +117,13 @@ def _numbers(given: tuple[DomainTree, CappedDomain]) -> Refusal | None:
     rows = (
         ("spec.budgetWatts", domain.budget_watts, 1.0, math.inf, "give the watts that the feed may carry"),
         ("spec.staleAfterSeconds", domain.stale_seconds, 0.1, 600.0, "give 0.1 to 600 seconds"),
+        (
+            "spec.staleAfterSeconds",
+            domain.stale_seconds,
+            domain.telemetry_seconds + 1.0,
+            600.0,
+            f"readings are {domain.telemetry_seconds:g} s old when they arrive; give at least 1 s more",
+        ),
         ("spec.telemetrySeconds", domain.telemetry_seconds, 0.0, 600.0, "give 0 to 600 seconds"),
         ("spec.actuationSeconds", domain.actuation_seconds, 0.0, 600.0, "give 0 to 600 seconds"),
         ("spec.meterError", domain.meter_error, 0.0, 0.5, "give the share that the meter may miss, 0 to 0.5"),

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 
 from medley_planner.model import Priority
 
@@ -51,7 +53,7 @@ class PowerLevel:
         return self.high if priority is Priority.HIGH else self.normal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ladder:
     """The levels of a domain, from shallow to deep. Level 0 is uncapped; level n is `levels[n - 1]`.
 
@@ -67,7 +69,7 @@ class Ladder:
     dwell_seconds: float = 60.0
     ramp_seconds: float = 30.0
 
-    @property
+    @cached_property
     def rungs(self) -> tuple[PowerLevel, ...]:
         """All levels, the software brake last."""
         return self.levels if self.brake is None else (*self.levels, self.brake)
@@ -84,10 +86,17 @@ class Ladder:
 
     def setting(self, level: int, priority: Priority) -> GpuSetting:
         """The setting of a level and of those before it: a cap that a deeper level does not repeat stays."""
-        setting = UNCAPPED
-        for rung in self.rungs[:level]:
-            setting = setting.deeper(rung.setting(priority))
-        return setting
+        return self._settings[priority][level]
+
+    @cached_property
+    def _settings(self) -> dict[Priority, tuple[GpuSetting, ...]]:
+        """For each priority, the settings of all levels from 0."""
+        return {
+            priority: tuple(
+                accumulate((rung.setting(priority) for rung in self.rungs), GpuSetting.deeper, initial=UNCAPPED)
+            )
+            for priority in Priority
+        }
 
 
 def level_of_clocks(enter: float, low: float, high: float) -> PowerLevel:

@@ -9,12 +9,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from medley_planner.model import Priority
 from medley_planner.power.curtail import Curtailment, budget_in_force
 from medley_planner.power.ladder import UNCAPPED, GpuSetting
 from medley_planner.power.levels import START, DomainState, Pressure, next_state, on_ladder
 from medley_planner.power.meter import MeterAnswer, MeterState, read, stale
-from medley_planner.power.tree import CappedDomain, CappedGpu, DomainTree
-from medley_planner.power.victims import order_victims
+from medley_planner.power.tree import CappedDomain, DomainTree
+from medley_planner.power.victims import victims_of
 
 CHANGE_SECONDS = 5.0
 """No GPU is changed twice within this time."""
@@ -26,6 +27,9 @@ class Commanded:
 
     setting: GpuSetting
     at_seconds: float = -math.inf
+
+
+NEVER = Commanded(UNCAPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,13 @@ def step(
             domains[name] = before
             continue
         before = on_ladder(domain.ladder, before)
-        meter = read(domain, tree.bounds[name], state.meters.get(name), answers.get(name), now_seconds)
-        after = _stepped(domain, before, meter, budget_in_force(domain, events, now_seconds), now_seconds)
+        known = state.meters.get(name)
+        meter = read(domain, tree.bounds[name], known, answers.get(name), now_seconds)
+        # A reading after a gap does not undo the gap: the safe settings come first, and their dwell.
+        if stale(domain, known or meter, now_seconds):
+            after = next_state(domain, before, None, now_seconds)
+        else:
+            after = _stepped(domain, before, meter, budget_in_force(domain, events, now_seconds), now_seconds)
         meters[name], domains[name] = meter, after
         same = same and (after.level, after.safe) == (before.level, before.safe)
     if same:
@@ -85,8 +94,6 @@ def step(
 def _stepped(
     domain: CappedDomain, before: DomainState, meter: MeterState, budget_watts: float, now_seconds: float
 ) -> DomainState:
-    if stale(domain, meter, now_seconds):
-        return next_state(domain, before, None, now_seconds)
     if meter.held is not None or math.isnan(meter.watts):
         return before
     watts = meter.watts * (1.0 + domain.meter_error)
@@ -95,18 +102,21 @@ def _stepped(
 
 def _command(tree: DomainTree, state: PolicyState, now_seconds: float) -> tuple[PolicyState, tuple[GpuCommand, ...]]:
     """The commands that may be sent now; others wait for their GPU's 5 s, or for their turn in a release."""
-    waiting = {
-        name: _still_held(tree, tree.domains[name], each, now_seconds)
-        for name, each in state.domains.items()
-        if name not in tree.refused
-    }
+    waiting = {name: _still_held(tree, tree.domains[name], each, now_seconds) for name, each in state.domains.items()}
     commands: list[GpuCommand] = []
     gpus = dict(state.gpus)
     settled = not any(waiting.values())
+    shared: dict[tuple[tuple[str, ...], Priority, tuple[bool, ...]], tuple[GpuSetting, bool]] = {}
     for gpu, node, chain in tree.places:
-        last = gpus.get(gpu.uuid, Commanded(UNCAPPED))
-        wanted = _wanted(tree, state.domains, waiting, gpu, chain)
-        if not tree.refused.keys().isdisjoint(chain):
+        last = gpus.get(gpu.uuid, NEVER)
+        held = tuple([gpu.uuid in waiting[name] for name in chain])
+        key = (chain, gpu.priority, held)
+        if key not in shared:
+            shared[key] = _wanted(tree, state.domains, chain, gpu.priority, held)
+        wanted, safe = shared[key]
+        if safe:
+            wanted = wanted.deeper(tree.safe[gpu.uuid])
+        if tree.refused and not tree.refused.keys().isdisjoint(chain):
             wanted = wanted.deeper(last.setting)
         if wanted == last.setting:
             continue
@@ -121,28 +131,30 @@ def _command(tree: DomainTree, state: PolicyState, now_seconds: float) -> tuple[
 def _still_held(tree: DomainTree, domain: CappedDomain, state: DomainState, now_seconds: float) -> frozenset[str]:
     """The GPUs that the last step back has not yet released: those that were capped first."""
     ramp = domain.ladder.ramp_seconds
-    if not state.ramping(ramp, now_seconds):
+    if domain.name in tree.refused or not state.ramping(ramp, now_seconds):
         return frozenset()
-    gpus = (gpu for node in tree.nodes_of(domain.name) for gpu in node.gpus)
-    victims = order_victims(gpus, domain.ladder, max(state.ramp_level, 1))
+    victims = victims_of(tree, domain.name, max(state.ramp_level, 1))
     held = 1.0 - (now_seconds - state.changed_seconds) / ramp
-    return frozenset(gpu.uuid for gpu in victims[: math.ceil(len(victims) * held)])
+    return frozenset(victims[: math.ceil(len(victims) * held)])
 
 
 def _wanted(
     tree: DomainTree,
     states: Mapping[str, DomainState],
-    waiting: Mapping[str, frozenset[str]],
-    gpu: CappedGpu,
     chain: tuple[str, ...],
-) -> GpuSetting:
-    setting = UNCAPPED
-    for name in chain:
+    priority: Priority,
+    held: tuple[bool, ...],
+) -> tuple[GpuSetting, bool]:
+    """The setting that the levels of a chain ask of a priority, and whether the safe settings hold too.
+
+    `held`: whether a step back has not yet released it, for each domain of the chain.
+    """
+    setting, safe = UNCAPPED, False
+    for name, waits in zip(chain, held, strict=True):
         if name in tree.refused:
             continue
-        state, held = states[name], gpu.uuid in waiting[name]
-        level = state.ramp_level if held else state.level
-        setting = setting.deeper(tree.domains[name].ladder.setting(level, gpu.priority))
-        if state.safe or (held and state.ramp_safe):
-            setting = setting.deeper(tree.safe[gpu.uuid])
-    return setting
+        state = states[name]
+        level = state.ramp_level if waits else state.level
+        setting = setting.deeper(tree.domains[name].ladder.setting(level, priority))
+        safe = safe or state.safe or (waits and state.ramp_safe)
+    return setting, safe

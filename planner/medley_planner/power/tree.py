@@ -119,6 +119,8 @@ class DomainTree:
     domains: Mapping[str, CappedDomain]
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     safe: Mapping[str, GpuSetting] = field(default_factory=dict)
+    orders: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """For a domain and a level, the UUIDs in the order of victims, each worked out once when it is first needed."""
 
     def chain(self, name: str) -> tuple[str, ...]:
         """The domain and those above it. A parent that is missing, or met for the second time, ends it."""

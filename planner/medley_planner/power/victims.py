@@ -43,6 +43,16 @@ def order_victims(gpus: Iterable[CappedGpu], ladder: Ladder, level: int) -> list
     return sorted(gpus, key=key)
 
 
+def victims_of(tree: DomainTree, name: str, level: int) -> tuple[str, ...]:
+    """The UUIDs of all GPUs of a domain in the order of victims, kept in the tree."""
+    found = tree.orders.get((name, level))
+    if found is None:
+        gpus = (gpu for node in tree.nodes_of(name) for gpu in node.gpus)
+        found = tuple(gpu.uuid for gpu in order_victims(gpus, tree.domains[name].ladder, level))
+        tree.orders[name, level] = found
+    return found
+
+
 def shed(tree: DomainTree, domain: CappedDomain, need_watts: float) -> Shed:
     """The fewest victims at the shallowest level that shed `need_watts`, or all at the deepest with the shortfall."""
     gpus = [gpu for node in tree.nodes_of(domain.name) for gpu in node.gpus]

@@ -56,11 +56,19 @@ def test_a_blind_domain_holds_the_safe_caps_and_leaves_them_step_by_step() -> No
     assert played.clocks() == {1.0}
     played.at(11.0)
     assert {each.uuid: played.setting(each.uuid) for each, _, _ in tree.places} == tree.safe
-    played.at(60.0, row=0.5)
-    played.at(70.0, row=0.5)
-    assert played.setting("GPU-row-low-0").cap_watts is not None
-    played.at(71.0, row=0.5)
+    for now in range(60, 120, 5):
+        played.at(float(now), row=0.5)
+        assert played.setting("GPU-row-low-0").cap_watts is not None
+    played.at(120.0, row=0.5)
     assert played.setting("GPU-row-low-0") == GpuSetting(0.50)
+
+
+def test_a_gap_between_steps_counts_as_blind() -> None:
+    """A controller that was gone does not go on where it was: agents may be at their safe settings."""
+    played = Played(tree_of(domain()))
+    played.at(0.0, row=0.5)
+    played.at(100.0, row=0.5)
+    assert played.state.domains["row"].safe
 
 
 def test_a_held_reading_relaxes_nothing_and_ends_blind() -> None:
@@ -102,7 +110,7 @@ def test_a_refused_domain_relaxes_nothing_and_the_others_go_on() -> None:
     played.at(0.0, bad=0.96, good=0.5)
     played.tree = build_tree([replace(tree.domains["bad"], budget_watts=1000.0), good])
     assert played.tree.refused.keys() == {"bad"}
-    for now in range(10, 200, 10):
+    for now in range(1, 100):
         played.at(float(now), bad=0.0, good=0.88)
     assert played.clocks("bad-low") == {0.50}
     assert played.clocks("good-low") == {0.787}
@@ -113,11 +121,11 @@ def test_a_curtailment_lowers_the_budget_and_ends() -> None:
     played = Played(tree)
     events = [Curtailment("grid", "row", 5250.0, 10.0, 100.0)]
     levels = []
-    for now in (0.0, 9.0, 10.0, 50.0, 99.0, 100.0, 159.0, 160.0):
-        answers = {"row": MeterAnswer((0.7 * 7000.0,), now)}
-        played.state, _ = step(tree, played.state, answers, events, now_seconds=now)
+    for now in range(0, 161):
+        answers = {"row": MeterAnswer((0.7 * 7000.0,), float(now))}
+        played.state, _ = step(tree, played.state, answers, events, now_seconds=float(now))
         levels.append(played.level())
-    assert levels == [0, 0, 3, 3, 3, 2, 2, 1]
+    assert [levels[now] for now in (0, 9, 10, 50, 99, 100, 159, 160)] == [0, 0, 3, 3, 3, 2, 2, 1]
 
 
 def test_a_new_gpu_gets_the_setting_of_its_domain() -> None:
