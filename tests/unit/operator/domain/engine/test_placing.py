@@ -68,7 +68,7 @@ def test_where_spot_replicas_are_not_spread(gpus: int, pool: Any) -> None:
 
 
 def test_what_the_platform_wants_apart_is_added() -> None:
-    overlay = {"pod": {"podAntiAffinity": [{"weight": 9, "topologyKey": "rack"}]}}
+    overlay: dict[str, Any] = {"pod": {"podAntiAffinity": [{"weight": 9, "topologyKey": "rack"}]}}
     terms = placed(pool=SPOT, profile=make.profile(**overlay))["affinity"]["podAntiAffinity"][PREFERRED]
     assert [each["podAffinityTerm"]["topologyKey"] for each in terms] == [HOST, "rack"]
 
