@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration bench-tilt e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ bench-plan-truth: $(STAMP) ## Plans from half of a trace, the other half replaye
 
 bench-calibration: $(STAMP) ## Peak predicted from low load: calibration beside a scalar factor (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_calibration $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain bisection, and equality (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_tilt $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build
