@@ -9,7 +9,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration bench-power e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
+.PHONY: bench-capacity bench-plan-truth bench-calibration bench-power bench-tilt
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -91,6 +93,9 @@ bench-calibration: $(STAMP) ## Peak predicted from low load: calibration beside 
 
 bench-power: $(STAMP) ## Weeks of a row with more servers than its budget was planned for, by capping preset (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_power $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain bisection, and equality (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_tilt $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build
