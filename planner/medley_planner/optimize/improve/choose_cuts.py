@@ -1,4 +1,4 @@
-"""What the services of a group leave out, chosen anew where a plan by columns leaves out demand.
+"""The cuts of the services of a group, chosen anew where a plan by columns leaves out demand.
 
 Columns plan each service with one cut of each class, that which serves most where the service is alone. Where others
 take what that cut needs, another one may serve more. Up to `SOME.most_services` services choose together, by the joint

@@ -50,7 +50,7 @@ class Formulation:
     """Row of the program by row of the room."""
 
     choices: list[list[list[list[int]]]] = field(default_factory=list)
-    """By task, class and cut: the columns of which one is 1 where that cut is taken; none where it is the only one."""
+    """The columns of which one is 1 where a cut is taken, by task, class and cut; none where a cut is the only one."""
 
     def most(self, task: Task, index: int) -> float:
         """No replicas of the variant beyond these are of any use."""

@@ -23,7 +23,7 @@ _Buckets = frozenset[int]
 _TIE = 1e-12
 """Relative to the rate of a class: so near to each other two cuts serve equally much."""
 _MOST_CUTS = 16
-"""Of one class; those with most demand are kept. Covers are mostly nested, and then there are as many as variants."""
+"""Most cuts of one class; those with most demand are kept. Covers are mostly nested, and then there are as many as variants."""
 
 
 def prepare(service: Service, room: Room, *, horizon_seconds: float) -> Coverage:
@@ -86,7 +86,7 @@ class Coverage:
         return self._maker.task([cut.buckets for cut in chosen])
 
     def cuts(self) -> list[list[Cut]]:
-        """By class, of those that have any."""
+        """The cuts of each class that has any."""
         return [[self._maker.cut(buckets, cuts) for buckets in cuts] for cuts in self._cuts if cuts]
 
     @cached_property

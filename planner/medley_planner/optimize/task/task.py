@@ -85,7 +85,7 @@ class Task:
         return math.fsum(self.rates)
 
     def cuts(self) -> list[list[Cut]]:
-        """What it serves of each class, as the only cut that there is."""
+        """The served part of each class, as the only cut that there is."""
         return [
             [Cut(buckets, self.work[:, number], rate, 0.0)]
             for number, (buckets, rate) in enumerate(zip(self.classes, self.rates, strict=True))
