@@ -23,7 +23,7 @@ _Buckets = frozenset[int]
 _TIE = 1e-12
 """Relative to the rate of a class: so near to each other two cuts serve equally much."""
 _MOST_CUTS = 16
-"""Most cuts of one class; those with most demand are kept. Covers are mostly nested, and then there are as many as variants."""
+"""Most cuts of one class; those with most demand are kept. Nested covers, the usual ones, have one for each variant."""
 
 
 def prepare(service: Service, room: Room, *, horizon_seconds: float) -> Coverage:
