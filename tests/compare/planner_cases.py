@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.instance_document import bare
-
+from .instance_document import bare
 from .names import find
 
 DEADLINE_SECONDS = 60.0

@@ -12,7 +12,7 @@ import pytest
 from medley_planner.cli.instance import parse_instance
 from medley_planner.model import PlanStatus, UnservedReason
 from medley_planner.optimize import plan, verify
-from tests.instance_document import bare
+from tests.compare.instance_document import bare
 
 _DATA = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 _FILE = _DATA / "plan_instances.json"

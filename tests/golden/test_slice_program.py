@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from medley_planner.cli.instance import parse_instance
-from tests.instance_document import bare
+from tests.compare.instance_document import bare
 from tests.perf.baselines.simple import cheapest_single, rounded_relaxation
 from tests.perf.baselines.slice_ilp import cost_of, solve_slices
 

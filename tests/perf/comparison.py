@@ -18,7 +18,7 @@ from rich.table import Table
 from medley_planner.cli.instance import parse_instance
 from medley_planner.model import PlanStatus, Problem, Service
 from medley_planner.optimize import plan, verify
-from tests.instance_document import bare
+from tests.compare.instance_document import bare
 from tests.perf.baselines.simple import cheapest_single, rounded_relaxation
 from tests.perf.baselines.slice_ilp import SliceAnswer, cost_of, solve_slices
 from tests.perf.cpu import CpuClock

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,6 +38,18 @@ class FleetInput:
     problem: Problem
     places: tuple[int, ...]
     rejected: tuple[RefusedService, ...]
+
+    def also_rejected(self, messages: Mapping[str, str]) -> FleetInput:
+        """With services that the planner itself refuses, by name, and why."""
+        places = zip(self.problem.services, self.places, strict=True)
+        found = [
+            RefusedService(
+                place, service.name, BadInput.whole(f"services[{place}]{_quoted(service.name)}", messages[service.name])
+            )
+            for service, place in places
+            if service.name in messages
+        ]
+        return replace(self, rejected=tuple(sorted((*self.rejected, *found), key=lambda one: one.index)))
 
 
 def parse_fleet(document: Mapping[str, Any]) -> FleetInput:

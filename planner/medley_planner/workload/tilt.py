@@ -131,8 +131,8 @@ class _Family:
                 above = min(above, theta)
             return math.log(fit.ratio / ratio)
 
-        ends = sorted([(0.0, -math.log(ratio)), (limit, math.log(at_limit / ratio))])
-        root, slope = _root(*ends, look, close=certain / ratio)
+        low, high = sorted([(0.0, -math.log(ratio)), (limit, math.log(at_limit / ratio))])
+        root, slope = _root(low, high, look, close=certain / ratio)
         for side in (-1.0, 1.0):
             for steps in (2.0, 8.0, 32.0):
                 off = look(root + side * steps * certain / (ratio * slope))

@@ -116,9 +116,10 @@ class Room:
     def fits(self) -> bool:
         return not self.exceeded()
 
-    def scarce(self, variant: Variant) -> list[Limit]:
-        """The limits that leave no room for one more replica of the variant."""
-        return [self.limits[row] for row, amount in self.uses(variant) if self.left[row] < amount * (1 - _ROUNDING)]
+    def scarce(self, variant: Variant, *, count: int = 1) -> list[Limit]:
+        """The limits that leave no room for `count` more replicas of the variant."""
+        least = count * (1 - _ROUNDING)
+        return [self.limits[row] for row, amount in self.uses(variant) if self.left[row] < amount * least]
 
 
 NOTHING_SHARED = Room(limits=(), left=(), pools={}, above={}, rows_of={})

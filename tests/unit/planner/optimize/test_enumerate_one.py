@@ -20,7 +20,7 @@ from tests.generator import few_sizes, running, small_service
 
 def _made(problem: Problem) -> tuple[Task, Room]:
     room = shared_room(problem)
-    return next(prepare(problem.services[0], room, horizon_seconds=problem.horizon_seconds)), room
+    return prepare(problem.services[0], room, horizon_seconds=problem.horizon_seconds).first, room
 
 
 def _agree(problem: Problem) -> None:
