@@ -11,7 +11,7 @@ IMAGE ?= localhost/medley-operator:dev
 
 .PHONY: help test demo lint types unit contract e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
-.PHONY: bench-capacity bench-plan-truth bench-calibration bench-power bench-tilt
+.PHONY: bench-capacity bench-plan-truth bench-calibration bench-power bench-steps bench-tilt
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ bench-noisy-day: $(STAMP) ## Replica changes and cost over a noisy day, beside a
 
 bench-day: $(STAMP) ## Six days replayed under Medley and five baselines: cost as billed, attainment, changes (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-steps: $(STAMP) ## Plans that follow random steps of load, beside the cheapest fleets known beforehand (SEEDS=100, JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_steps $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json $(filter-out 1,$(JSON)))

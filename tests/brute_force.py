@@ -33,7 +33,7 @@ def best_fleets(problem: Problem) -> tuple[float, tuple[Fleet, ...]] | None:
     best: tuple[float, tuple[Fleet, ...]] | None = None
     options = []
     for service in problem.services:
-        priced = [(_price(service, fleet, problem.horizon_seconds), fleet) for fleet in fleets(service, pools)]
+        priced = [(_price(service, fleet), fleet) for fleet in fleets(service, pools)]
         options.append(sorted(priced))
     for choice in itertools.product(*options):
         cost = math.fsum(part for part, _ in choice)
@@ -145,10 +145,13 @@ def _placed(free: tuple[int, ...], replicas: tuple[int, ...]) -> bool:
     return False
 
 
-def _price(service: Service, fleet: Fleet, horizon_seconds: float) -> float:
+def _price(service: Service, fleet: Fleet) -> float:
     return math.fsum(
         count * variant.cost_per_hour
-        + max(0, count - variant.current_replicas) * variant.cost_per_hour * variant.startup_seconds / horizon_seconds
+        + max(0, count - variant.current_replicas)
+        * variant.cost_per_hour
+        * (variant.startup_seconds + variant.drain_seconds)
+        / service.stay_seconds
         for variant, count in zip(service.variants, fleet, strict=True)
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from medley_planner.model import (
+    CheaperFleet,
     LimitKind,
     LimitUse,
     Plan,
@@ -406,6 +407,22 @@ def _best_single(draw: random.Random, problem: Problem, plan: Plan) -> Pair | No
     )
 
 
+def _cheaper(draw: random.Random, problem: Problem, plan: Plan) -> Pair:
+    i = draw.randrange(len(plan.services))
+    planned = plan.services[i]
+    now = tuple(part.replicas for part in planned.variants)
+    named = draw.choice(
+        (
+            CheaperFleet(now, 1.0, 1.0),
+            CheaperFleet((), 1.0, 1.0),
+            CheaperFleet(tuple(count + 1 for count in now), 1.0, -1.0),
+            CheaperFleet((0,) * len(now), planned.cost_per_hour, 0.0),
+            CheaperFleet((0,) * len(now), float("nan"), float("nan")),
+        )
+    )
+    return problem, _set_planned(plan, i, replace(planned, cheaper=named))
+
+
 def _limits(draw: random.Random, problem: Problem, plan: Plan) -> Pair:
     if not plan.limits or draw.random() < 0.2:
         alien = LimitUse(draw.choice(list(LimitKind)), "other", 1, 0.0, 4.0)
@@ -472,6 +489,7 @@ MUTATIONS: dict[Rule, Mutation] = {
     Rule.SWITCHING: _switching,
     Rule.BOUND: _bound,
     Rule.BEST_SINGLE: _best_single,
+    Rule.CHEAPER: _cheaper,
     Rule.LIMITS: _limits,
     Rule.UNSERVED: _unserved,
     Rule.STATUS: _status,
@@ -489,6 +507,7 @@ ALONE = frozenset(
         Rule.N_PLUS_ONE,
         Rule.BOUND,
         Rule.BEST_SINGLE,
+        Rule.CHEAPER,
         Rule.LIMITS,
         Rule.STRUCTURE,
     }

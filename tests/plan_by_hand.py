@@ -30,7 +30,7 @@ def plan_of(problem: Problem, fleets: Sequence[Fleet], served: Sequence[float] |
     """`served`: by service the part of each bucket that is served (1 where not given). Its cost is taken as proven."""
     parts = [1.0] * len(fleets) if served is None else served
     services = tuple(
-        _service_plan(service, fleet, part, problem.horizon_seconds)
+        _service_plan(service, fleet, part)
         for service, fleet, part in zip(problem.services, fleets, parts, strict=True)
     )
     nodes = _nodes(problem, fleets)
@@ -45,7 +45,7 @@ def plan_of(problem: Problem, fleets: Sequence[Fleet], served: Sequence[float] |
     return Plan(status, services, cost, cost + switching, 0.0, 0.0, switching, nodes, _limits(problem, fleets))
 
 
-def _service_plan(service: Service, fleet: Fleet, part: float, horizon_seconds: float) -> ServicePlan:
+def _service_plan(service: Service, fleet: Fleet, part: float) -> ServicePlan:
     demand = service.demand
     shares = [[share * part for share in row] for row in split(service, fleet)]
     variants = []
@@ -75,7 +75,10 @@ def _service_plan(service: Service, fleet: Fleet, part: float, horizon_seconds: 
     if unserved:
         status = PlanStatus.PARTIAL if part > 0 else PlanStatus.INFEASIBLE
     switching = sum(
-        max(0, count - v.current_replicas) * v.cost_per_hour * v.startup_seconds / horizon_seconds
+        max(0, count - v.current_replicas)
+        * v.cost_per_hour
+        * (v.startup_seconds + v.drain_seconds)
+        / service.stay_seconds
         for v, count in zip(service.variants, fleet, strict=True)
     )
     cost = sum(variant.cost_per_hour for variant in variants)

@@ -79,7 +79,8 @@ def small_problem(features: frozenset[Feature], routing: RoutingMode, *, seed: i
         )
         pools = tuple(replace(pool, power_domain=draw.choice(("hall", "row", "row", None))) for pool in pools)
     horizon = draw.choice((600.0, 1800.0, 3600.0)) if Feature.SWITCHING in features else 3600.0
-    return Problem(made, pools, domains, horizon)
+    made = tuple(replace(service, stay_seconds=horizon) for service in made)
+    return Problem(made, pools, domains)
 
 
 def _pool(draw: random.Random, index: int, features: frozenset[Feature]) -> Pool:

@@ -43,8 +43,7 @@ def plan_fleet(
     left out and named in the plan's `refused`. The plans of the services in
     `subjects` are checked by simulation. `savings_seconds` go to what better routing would save; with 0 it is not
     computed. `last` is a plan of a similar problem and `memory` what earlier checks found; both make planning faster.
-    `clock` gives seconds that only rise. Raises `InvalidProblem` where a pool, a power domain or the horizon is at
-    fault.
+    `clock` gives seconds that only rise. Raises `InvalidProblem` where a pool, a power domain or a quota is at fault.
     """
     valid, faults = split_valid(problem)
     refused = {

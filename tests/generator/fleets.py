@@ -78,8 +78,11 @@ def changed(problem: Problem, *, seed: int, by: float = 0.1) -> Problem:
     return replace(problem, services=tuple(_noisy(draw, service, by) for service in problem.services))
 
 
-def running(problem: Problem, plan: Plan, *, startup_seconds: float = _STARTUP_SECONDS) -> Problem:
-    """The same fleet when the replicas of `plan` run and each new one takes `startup_seconds`."""
+def running(
+    problem: Problem, plan: Plan, *, startup_seconds: float = _STARTUP_SECONDS, stay_seconds: float = 3600.0
+) -> Problem:
+    """The same fleet when the replicas of `plan` run and each new one takes `startup_seconds` and stays for
+    `stay_seconds`."""
     services = []
     for service, planned in zip(problem.services, plan.services, strict=True):
         replicas = planned.replicas()
@@ -87,7 +90,7 @@ def running(problem: Problem, plan: Plan, *, startup_seconds: float = _STARTUP_S
             replace(variant, current_replicas=replicas[variant.name], startup_seconds=startup_seconds)
             for variant in service.variants
         )
-        services.append(replace(service, variants=variants))
+        services.append(replace(service, variants=variants, stay_seconds=stay_seconds))
     return replace(problem, services=tuple(services))
 
 

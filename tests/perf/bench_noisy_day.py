@@ -128,8 +128,8 @@ def planned_day(policy: str, steps: Sequence[Problem], *, horizon_seconds: float
     for step in steps:
         problem = step
         if last is not None and horizon_seconds is not None:
-            asked = running(step, last, startup_seconds=STARTUP_SECONDS)
-            problem = replace(asked, horizon_seconds=horizon_seconds, steady_within=within)
+            asked = running(step, last, startup_seconds=STARTUP_SECONDS, stay_seconds=horizon_seconds)
+            problem = replace(asked, steady_within=within)
         made = plan(problem)
         broken = verify(problem, made)
         if broken:

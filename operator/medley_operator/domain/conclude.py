@@ -33,6 +33,7 @@ from medley_operator.domain.rollout.service_round import (
     service_round,
 )
 from medley_operator.domain.speed.profiles import model_profile_status
+from medley_operator.domain.staying import regret_after
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.decision import EventNote, StatusWrite
 from medley_operator.domain.values.snapshot import (
@@ -267,6 +268,7 @@ def _remembered(turn: ServiceRound) -> ServiceMemory:
         drifting_since=None,
         falling_since=None,
         target=turn.goal.target,
+        regret=regret_after(turn.candidate, turn.goal),
     )
     if choice is None:
         return kept

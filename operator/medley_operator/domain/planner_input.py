@@ -16,6 +16,7 @@ from medley_operator.domain.cluster.pools import planner_pool
 from medley_operator.domain.in_place import InPlace, held_rps
 from medley_operator.domain.load.headroom import utilisation_limit
 from medley_operator.domain.quotas import drawing, held_by_namespace, quota_of
+from medley_operator.domain.staying import stay_seconds
 from medley_operator.domain.values.candidates import (
     Disposition,
     PoolState,
@@ -28,11 +29,6 @@ from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
 from medley_planner.model import Pool, PowerDomain, Priority, Problem, Quota, RoutingMode, Service, Variant
 from medley_planner.variants import Replica
-
-HORIZON_SECONDS = 360.0
-"""How long a new replica is assumed to stay, as the price of a change. With 120 s to start, a change costs a third of
-the replica's hourly price: where noise alone causes less than a third of the changes of plans without a price of
-changes, at less than 1 % of cost (docs/benchmarks.md, noisy day: start-up 300 s, horizon 900 s)."""
 
 
 def planner_problem(
@@ -80,7 +76,6 @@ def planner_problem(
         ),
         pools=tuple(found),
         power_domains=power_domains(pools, ledger=ledger, planned=keys, reserved=reserved),
-        horizon_seconds=HORIZON_SECONDS,
         quotas=quotas,
     )
 
@@ -145,6 +140,7 @@ def planner_service(candidate: ServiceCandidate) -> Service:
         zone_spread=scaling.zone_spread,
         n_plus_one=scaling.tolerate_replica_loss,
         held_rps=held_rps(candidate),
+        stay_seconds=stay_seconds(candidate),
     )
 
 

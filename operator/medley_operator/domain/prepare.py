@@ -236,6 +236,7 @@ def _candidate(
         start_failures=start_failures(service, pods, by_name, now=snapshot.unix_seconds),
         mode=mode,
         bounds=bounds,
+        at_seconds=snapshot.at_seconds,
     )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)

@@ -21,7 +21,7 @@ from medley_planner.explain import (
 from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import LimitKind, Plan, ServicePlan
 from medley_planner.omitted import Omitted
-from medley_planner.units import per_hour, req_per_second
+from medley_planner.units import money, per_hour, req_per_second
 
 _MOST_LIMITS = 4
 _MOST_RELAXATIONS = 3
@@ -52,6 +52,7 @@ def answer_lines(
         saving = savings.get(service.service)
         lines.extend(service_lines(_answer(service, plans[service.service], planned.gap, saving, notes), why=why))
         lines.extend(_figures(service))
+        lines.extend(_staying(plans[service.service]))
     words = proof(
         cost_per_hour=explanation.cost_per_hour,
         switching_cost_per_hour=explanation.switching_cost_per_hour,
@@ -96,6 +97,16 @@ def _answer(
         attainment=notes.attainments.get(name, ""),
         capacities=notes.capacities.get(name, ""),
     )
+
+
+def _staying(plan: ServicePlan) -> Iterator[str]:
+    if plan.cheaper is not None:
+        names = [part.variant for part in plan.variants]
+        fleet = ", ".join(f"{name} {count}" for name, count in zip(names, plan.cheaper.replicas, strict=True) if count)
+        yield (
+            f"  stays: {fleet} would save {per_hour(plan.cheaper.saving_per_hour)}, and leaving for it costs "
+            f"${money(plan.cheaper.leaving_cost)}; it is left at the latest when staying has cost as much"
+        )
 
 
 def _figures(service: ServiceExplanation) -> Iterator[str]:

@@ -20,7 +20,7 @@ from medley_planner.workload.quantile import rate_at_quantile
 SHARE_SUM_TOLERANCE = 0.01
 """Tables are printed rounded: so far off a sum of 1, shares are scaled to it."""
 
-_MADE = ("demand", "variants")
+_MADE = ("demand", "variants", "stay_seconds")
 _AS_WRITTEN = tuple(
     field.name for field in fields(Service) if field.name in ServiceDocument.model_fields and field.name not in _MADE
 )
@@ -30,8 +30,11 @@ Shape = tuple[int, int] | None
 """Rows and columns of the grid of sizes; None where sizes are listed."""
 
 
-def service_from(document: ServiceDocument, pools: Mapping[str, PoolDocument]) -> Service:
-    """Raises `BadInput`. Figures out of their range pass, for the planner's own checks to name."""
+def service_from(
+    document: ServiceDocument, pools: Mapping[str, PoolDocument], *, horizon_seconds: float = 3600.0
+) -> Service:
+    """Raises `BadInput`. Figures out of their range pass, for the planner's own checks to name. `horizon_seconds` is
+    the fleet's, for a service that does not say how long replicas stay."""
     _check_order("", document.min_replicas, document.max_replicas)
     shape = _shape(document.demand)
     return Service(
@@ -41,6 +44,7 @@ def service_from(document: ServiceDocument, pools: Mapping[str, PoolDocument]) -
             for index, variant in enumerate(document.variants)
         ),
         utilisation_limit=1 / (1 + document.headroom_percent / 100),
+        stay_seconds=horizon_seconds if document.stay_seconds is None else document.stay_seconds,
         **{name: getattr(document, name) for name in _AS_WRITTEN},
     )
 
@@ -121,6 +125,7 @@ def _variant(
         max_replicas=document.max_replicas,
         watts=document.watts,
         startup_seconds=document.startup_seconds,
+        drain_seconds=document.drain_seconds,
         current_replicas=document.current_replicas,
     )
 

@@ -95,6 +95,7 @@ class VariantDocument(Document):
     max_replicas: Count | None = Field(None, description="Most replicas of this variant. Default: no limit.")
     watts: Quantity = Field(0.0, description="Watts that one replica draws at most.")
     startup_seconds: Quantity = Field(0.0, description="Seconds from the start of a replica until it serves.")
+    drain_seconds: Quantity = Field(0.0, description="Seconds that a replica is still paid for when it serves no more.")
     current_replicas: Count = Field(0, description="Replicas that run or are starting now.")
 
 
@@ -131,6 +132,11 @@ class ServiceDocument(Document):
     zone_spread: bool = Field(False, description="Whether two or more replicas must not all depend on one zone.")
     n_plus_one: bool = Field(
         False, description="Whether all planned demand must still be served when any one replica is lost."
+    )
+    stay_seconds: Price | None = Field(
+        None,
+        description="How long replicas that start now are taken to stay, in seconds; what a start costs is divided by "
+        "it. Default: horizon_seconds.",
     )
 
 
@@ -190,9 +196,7 @@ class SharedDocument(Document):
 
     pools: list[PoolDocument] = Field(min_length=1, description="The pools of GPUs.")
     power_domains: list[PowerDomainDocument] = Field(default_factory=list, description="Budgets of watts.")
-    horizon_seconds: Price = Field(
-        3600.0, description="How long a replica is assumed to stay, in seconds; start-up times are divided by it."
-    )
+    horizon_seconds: Price = Field(3600.0, description="The stay_seconds of services that give none.")
     steady_within: Fraction = Field(
         0.001,
         description="Among plans that cost at most this share (0 to 1) more than the best one, the one that starts "

@@ -5,6 +5,7 @@ A service that is malformed does not stop the others; what all of them share doe
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -64,7 +65,9 @@ def parse_fleet(document: Mapping[str, Any]) -> FleetInput:
     rejected: list[RefusedService] = []
     for index, entry in enumerate(services):
         try:
-            read[index] = service_from(ServiceDocument.model_validate(entry), pools)
+            read[index] = service_from(
+                ServiceDocument.model_validate(entry), pools, horizon_seconds=shared.horizon_seconds
+            )
         except ValidationError as error:
             rejected.append(_refused(index, entry, faults_of(error)[0]))
         except BadInput as error:
@@ -75,7 +78,6 @@ def parse_fleet(document: Mapping[str, Any]) -> FleetInput:
         power_domains=tuple(
             PowerDomain(domain.name, domain.budget_watts, domain.parent) for domain in shared.power_domains
         ),
-        horizon_seconds=shared.horizon_seconds,
         steady_within=shared.steady_within,
     )
     valid, faults = split_valid(problem)
@@ -110,6 +112,8 @@ def _shared(document: Mapping[str, Any]) -> SharedDocument:
     except ValidationError as error:
         fault = faults_of(error)[0]
         raise BadDocument("", fault.field, fault.value, fault.way_out) from error
+    if not 0 < shared.horizon_seconds < math.inf:
+        raise BadDocument("problem", "horizon_seconds", shared.horizon_seconds, "give a finite number above 0")
     for index, pool in enumerate(shared.pools):
         contradiction = _contradiction(pool)
         if contradiction is not None:

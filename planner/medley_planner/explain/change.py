@@ -97,7 +97,9 @@ def _service(last: Service, service: Service) -> Iterator[Change]:
             yield from _variant(name, old_variants[variant], new_variants[variant])
 
 
-_SERVICE_FIELDS = tuple(field.name for field in fields(Service) if field.name not in ("name", "demand", "variants"))
+_SERVICE_FIELDS = tuple(
+    field.name for field in fields(Service) if field.name not in ("name", "demand", "variants", "stay_seconds")
+)
 
 
 def _variant(service: str, last: Variant, variant: Variant) -> Iterator[Change]:

@@ -7,6 +7,7 @@ alone. Rates are requests per second, money is US dollars per hour, shares are f
 
 from medley_planner.model.demand import Bucket, Demand, SizeSource
 from medley_planner.model.plan import (
+    CheaperFleet,
     LimitKind,
     LimitUse,
     NodeCount,
@@ -33,6 +34,7 @@ from medley_planner.model.routing import RoutingMode, Sees
 
 __all__ = [
     "Bucket",
+    "CheaperFleet",
     "Demand",
     "LimitKind",
     "LimitUse",

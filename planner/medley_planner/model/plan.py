@@ -84,11 +84,25 @@ class SingleType:
 
 
 @dataclass(frozen=True, slots=True)
+class CheaperFleet:
+    """A fleet of a service that is cheaper than its plan, and that the plan leaves aside for what its start costs.
+
+    `replicas` by variant, in the service's order. `saving_per_hour` is what all that is planned would cost less with
+    it, `leaving_cost` in US dollars what starting it costs more than starting what the plan starts.
+    """
+
+    replicas: tuple[int, ...]
+    saving_per_hour: float
+    leaving_cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePlan:
     """The plan of one service. `best_single` is None where no single type can serve what the plan serves.
 
     `cost_per_hour` is the sum over its replicas, `switching_cost_per_hour` what starting new ones adds to it in the
-    comparison of plans; no one is billed for the latter.
+    comparison of plans; no one is billed for the latter. `cheaper` is None where no fleet would be, the plans of others
+    staying as they are.
     """
 
     service: str
@@ -100,6 +114,7 @@ class ServicePlan:
     best_single: SingleType | None
     unused: tuple[Omitted, ...]
     switching_cost_per_hour: float = 0.0
+    cheaper: CheaperFleet | None = None
 
     def replicas(self) -> dict[str, int]:
         return {variant.variant: variant.replicas for variant in self.variants}

@@ -37,9 +37,9 @@ class Variant:
     0 where it cannot serve such a request within the targets at any rate. It is final: already derated.
     `cost_per_hour` of a replica in a pool that is paid by the node is its part of the node's price, by GPUs.
     `watts` is what one replica draws at its limit. `current_replicas` run or are starting now; each one beyond them
-    costs `cost_per_hour` x `startup_seconds` / the problem's `horizon_seconds` on top. `placed_replicas` have their
-    GPUs; None: not known, and all that the service is served with have. Its replicas count against the `quota` of that
-    name; None: against none.
+    costs `cost_per_hour` x (`startup_seconds` + `drain_seconds`) / the service's `stay_seconds` on top: what is paid
+    while it starts and, at its end, while it drains. `placed_replicas` have their GPUs; None: not known, and all that
+    the service is served with have. Its replicas count against the `quota` of that name; None: against none.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Variant:
     max_replicas: int | None = None
     watts: float = 0.0
     startup_seconds: float = 0.0
+    drain_seconds: float = 0.0
     current_replicas: int = 0
     placed_replicas: int | None = None
     quota: str | None = None
@@ -70,6 +71,8 @@ class Service:
     planned is still served when any one replica is lost (where the router sees sizes: each variant in use carries its
     part with one replica less). `held_rps`: the part of the demand that is served before what others of the same
     priority ask beyond theirs, as that of a plan that is in force; no more of it counts than placed replicas serve.
+    `stay_seconds` is how long replicas that start now are taken to stay, by which what a start costs is divided;
+    infinite: starts are free.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Service:
     zone_spread: bool = False
     n_plus_one: bool = False
     held_rps: float = 0.0
+    stay_seconds: float = 3600.0
 
     @property
     def counts_replicas(self) -> bool:
@@ -156,14 +160,12 @@ class Problem:
     """All services that are planned together and what they share. Each variant's pool is in `pools`, its quota in
     `quotas`.
 
-    `horizon_seconds` is how long a replica is assumed to stay; its start-up time is divided by it. Where any replica
-    runs, the plan that starts and stops the fewest replicas is taken among those that cost at most the part
-    `steady_within` more than the best one.
+    Where any replica runs, the plan that starts and stops the fewest replicas is taken among those that cost at most
+    the part `steady_within` more than the best one.
     """
 
     services: tuple[Service, ...]
     pools: tuple[Pool, ...]
     power_domains: tuple[PowerDomain, ...] = ()
-    horizon_seconds: float = 3600.0
     steady_within: float = 0.001
     quotas: tuple[Quota, ...] = ()

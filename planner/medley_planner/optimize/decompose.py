@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from medley_planner.clock import Clock, monotonic
-from medley_planner.model import LimitUse, Plan, PlanStatus, Problem, Service, ServicePlan, UnservedReason
+from medley_planner.model import CheaperFleet, LimitUse, Plan, PlanStatus, Problem, Service, ServicePlan, UnservedReason
 from medley_planner.optimize.answer.assemble import service_plan
 from medley_planner.optimize.answer.reasons import shed_reason
+from medley_planner.optimize.cheaper import cheaper_fleets
 from medley_planner.optimize.columns import relaxed_prices
 from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.improve.fewest_changes import steady
@@ -65,6 +66,7 @@ def plan(
     groups = _gathered(problem, _coupled(problem, room), few=few)
     planned: dict[int, tuple[Task, Answer]] = {}
     prices: dict[int, float] = {}
+    cheaper: dict[int, CheaperFleet | None] = {}
     bound = 0.0
     for position, group in enumerate(groups):
 
@@ -81,9 +83,12 @@ def plan(
         if all(answer.split.complete for answer in kept):
             # Where demand is left out a limit is worth service, not money.
             prices |= answers.prices or _prices_of_scarce(tasks, kept, room, seconds_left=seconds_left)
+        found = cheaper_fleets(tasks, kept, room, prices, least_part=problem.steady_within, seconds_left=seconds_left)
+        cheaper |= dict(zip(group, found, strict=True))
         bound += answers.bound
     fleet = [planned[index] for index in range(len(problem.services))]
-    services, limits = _assemble(fleet, room, prices, clock=clock)
+    others = [cheaper[index] for index in range(len(problem.services))]
+    services, limits = _assemble(fleet, others, room, prices, clock=clock)
     nodes = node_counts(room.pools, ((task, answer.replicas) for task, answer in fleet))
     idle = math.fsum(count.idle_cost_per_hour for count in nodes)
     cost = math.fsum(service.cost_per_hour for service in services) + idle
@@ -174,16 +179,21 @@ def _prices_of_scarce(
 
 
 def _assemble(
-    fleet: Sequence[tuple[Task, Answer]], room: Room, prices: Mapping[int, float], *, clock: Clock
+    fleet: Sequence[tuple[Task, Answer]],
+    others: Sequence[CheaperFleet | None],
+    room: Room,
+    prices: Mapping[int, float],
+    *,
+    clock: Clock,
 ) -> tuple[tuple[ServicePlan, ...], tuple[LimitUse, ...]]:
     left = room.after_all((task, answer.replicas) for task, answer in fleet)
     plans = []
     ends = clock() + _REASON_SECONDS
-    for task, answer in fleet:
+    for (task, answer), cheaper in zip(fleet, others, strict=True):
         reason: tuple[UnservedReason, tuple[str, ...]] = (UnservedReason.STOCK, ())
         if not answer.split.complete:
             reason = shed_reason(task, left, seconds=max(0.01, ends - clock()))
-        plans.append(service_plan(task, answer, shed_reason=reason, room=room, left=left))
+        plans.append(service_plan(task, answer, shed_reason=reason, room=room, left=left, cheaper=cheaper))
     uses = tuple(
         LimitUse(limit.kind, limit.name, limit.size, limit.total - rest, limit.total, prices.get(row))
         for row, (limit, rest) in enumerate(zip(room.limits, left.left, strict=True))

@@ -83,7 +83,7 @@ def _solve_few(
 
 
 def _prepare(case: FleetCase, index: int) -> Coverage:
-    return prepare(case.problem.services[index], case.room, horizon_seconds=case.problem.horizon_seconds)
+    return prepare(case.problem.services[index], case.room)
 
 
 def _share_nodes(tasks: Sequence[Task], room: Room) -> bool:
@@ -181,6 +181,14 @@ def _solve_program(
 
 def _serves_all(answers: Answers) -> bool:
     return all(answer.split.complete for answer in answers.answers)
+
+
+def solve_task(task: Task, room: Room, *, seconds_left: Callable[[], float], relative_gap: float) -> Answers:
+    """Alone, with the cuts that it has."""
+    solved = solve_small(task, room)
+    if solved is None:
+        solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
+    return _never_worse_than_greedy([task], solved, room)
 
 
 def _solve_alone(

@@ -74,6 +74,7 @@ class Row:
         max_replicas: int | None = None,
         current_replicas: int = 0,
         startup_seconds: float = 0.0,
+        drain_seconds: float = 0.0,
     ) -> Variant:
         """The row as the planner takes it, whole from the start: nothing about it is set later."""
         return Variant(
@@ -88,6 +89,7 @@ class Row:
             max_replicas=max_replicas,
             watts=self.watts,
             startup_seconds=startup_seconds,
+            drain_seconds=drain_seconds,
             current_replicas=current_replicas,
         )
 

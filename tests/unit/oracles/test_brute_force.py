@@ -159,4 +159,5 @@ def test_switching_cost() -> None:
     # New ones cost 1.5 x (1 + 1800 / 3600) = 2.25 each, those that run 2.
     assert optimum(_problem(service(2.0, runs, new))) == 4.0
     assert optimum(_problem(service(3.0, runs, new))) == 4.0 + 2.25
-    assert optimum(replace(_problem(service(2.0, runs, new)), horizon_seconds=7200.0)) == pytest.approx(2 * 1.875)
+    longer = replace(service(2.0, runs, replace(new, drain_seconds=600.0)), stay_seconds=9600.0)
+    assert optimum(_problem(longer)) == pytest.approx(2 * 1.875)

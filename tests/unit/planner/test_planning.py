@@ -52,8 +52,8 @@ def test_a_service_that_cannot_be_planned_is_named_and_the_others_are_planned() 
 
 
 def test_what_all_services_share_must_be_sound() -> None:
-    asked = replace(problem(service(SLOW, rate=1.0)), horizon_seconds=-1.0)
-    with pytest.raises(InvalidProblem, match="horizon_seconds"):
+    asked = replace(problem(service(SLOW, rate=1.0)), steady_within=-1.0)
+    with pytest.raises(InvalidProblem, match="steady_within"):
         plan_fleet(asked)
 
 

@@ -32,3 +32,9 @@ class MemoryStatus(ObservedModel):
         None, description="Since when the load is many times that of the plan. Absent: it is not, or it is believed."
     )
     jumping_from: str | None = Field(None, description="Tokens per second of the plan before the jump.")
+    staying_since: str | None = Field(
+        None, description="Since when a cheaper fleet saves so much. Absent: staying has cost nothing."
+    )
+    wasted_cost: str = Field("0", description="US dollars that staying had cost by then.")
+    saving_per_hour: str = Field("0", description="US dollars per hour that the cheaper fleet would save since.")
+    leaving_cost: str = Field("0", description="US dollars that leaving for it costs.")

@@ -119,6 +119,9 @@ class PlanStateStatus(ObservedModel):
     replicas: list[PlannedReplicasStatus] | None = Field(
         None, description="Replicas of this plan while it is not in force. Absent: variants[].desired are the plan's."
     )
+    staying: str | None = Field(
+        None, description="A cheaper fleet that is not started yet, what leaving for it costs, and when that is done."
+    )
     unused: list[UnusedStatus] = Field(default_factory=list)
     unserved: list[UnservedStatus] = Field(
         default_factory=list, description="The largest parts of the load that the plan does not serve."

@@ -14,6 +14,7 @@ from medley_operator.domain.values.catalogue import find_gpu, model_name
 from medley_operator.domain.values.leadtime import LeadKey, LeadTimes, Start, node_state
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Snapshot
+from medley_planner.model import Demand
 
 STARTUP_SECONDS = 120.0
 """The assumed start-up time of one engine (image on the node, weights from a near cache) until it is measured.
@@ -33,6 +34,15 @@ def startup_seconds(model: str, gpu: str, pool: GPUPool, profile: RuntimeProfile
     measured = leads.startup_seconds(model=model, gpu=gpu, makes_nodes=makes_nodes)
     seconds = STARTUP_SECONDS if measured is None else _step(measured)
     return min(seconds, profile.spec.startup_timeout_seconds)
+
+
+def drain_seconds(service: LLMService, demand: Demand) -> float:
+    """Seconds from the end of a replica's share of the traffic until its GPUs are free: the wait before it stops, and
+    half of the generation of a mean request, at the target's pace, which what runs then still takes."""
+    drain = service.spec.drain
+    shares = zip(demand.buckets, demand.shares, strict=True)
+    generated = sum(bucket.generation_tokens * share for bucket, share in shares)
+    return drain.pre_stop_seconds + min(drain.timeout_seconds, generated * service.spec.slo.tpot_seconds / 2)
 
 
 def longest_startup_seconds(

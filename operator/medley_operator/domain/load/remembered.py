@@ -7,6 +7,7 @@ that swings round a threshold writes nothing, and a time once written is not wri
 
 from __future__ import annotations
 
+import math
 import re
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus, MemoryStatus
@@ -14,6 +15,7 @@ from medley_operator.domain.load.plausible import demand_fault
 from medley_operator.domain.values.leadtime import unix_seconds, utc_text
 from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, ServiceMemory, Snapshot
 from medley_planner.model import Bucket, Demand, SizeSource
+from medley_planner.regret import Regret
 
 WRITTEN_AFTER_SECONDS = 60.0
 CLOCK_DRIFT_SECONDS = 30.0
@@ -22,11 +24,12 @@ _SIZE = re.compile(r"([^/:]+)/([^/:]+):([^/:]+)")
 
 def memory_status(memory: ServiceMemory, snapshot: Snapshot, *, before: MemoryStatus | None) -> MemoryStatus | None:
     """The memory as it is written; `before` is that of the status now. None where no load was measured."""
+    regret = _regret_status(memory.regret, snapshot, before)
     demand = memory.demand
     if demand is None or not memory.had_metrics:
-        return None
+        return regret
     basis, jump = memory.basis, memory.jump
-    return MemoryStatus(
+    load = MemoryStatus(
         requests_per_second=repr(demand.rate_rps),
         sizes=[
             f"{bucket.prompt_tokens!r}/{bucket.generation_tokens!r}:{share!r}"
@@ -43,6 +46,19 @@ def memory_status(memory: ServiceMemory, snapshot: Snapshot, *, before: MemorySt
         jumping_since=_text(jump.since, snapshot, before.jumping_since if before else None) if jump else None,
         jumping_from=repr(jump.from_tokens_per_second) if jump else None,
     )
+    return load if regret is None else load.model_copy(update=regret.model_dump(exclude_unset=True))
+
+
+def _regret_status(regret: Regret, snapshot: Snapshot, before: MemoryStatus | None) -> MemoryStatus | None:
+    """Only the account of staying; None where there is none."""
+    if regret.wasted_cost <= 0 and regret.saving_per_hour <= 0:
+        return None
+    return MemoryStatus(
+        staying_since=_text(regret.at_seconds, snapshot, before.staying_since if before else None),
+        wasted_cost=repr(regret.wasted_cost),
+        saving_per_hour=repr(regret.saving_per_hour),
+        leaving_cost=repr(regret.leaving_cost),
+    )
 
 
 def remembered(uid: str, status: LLMServiceStatus, snapshot: Snapshot) -> ServiceMemory:
@@ -51,6 +67,9 @@ def remembered(uid: str, status: LLMServiceStatus, snapshot: Snapshot) -> Servic
     if kept is None:
         return ServiceMemory(uid=uid)
     try:
+        regret = _regret(kept, snapshot)
+        if not kept.sizes:
+            return ServiceMemory(uid=uid, regret=regret)
         demand = _demand(kept)
         basis = _basis(kept)
         jump_from = float(kept.jumping_from) if kept.jumping_from is not None else 0.0
@@ -67,7 +86,17 @@ def remembered(uid: str, status: LLMServiceStatus, snapshot: Snapshot) -> Servic
         drifting_since=_since(kept.drifting_since, snapshot),
         falling_since=_since(kept.falling_since, snapshot),
         jump=LoadJump(jump_since, jump_from) if jump_since is not None and jump_from > 0.0 else None,
+        regret=regret,
     )
+
+
+def _regret(kept: MemoryStatus, snapshot: Snapshot) -> Regret:
+    """Raises ValueError where a figure is not one; figures that cannot be make a new account."""
+    since = _since(kept.staying_since, snapshot)
+    figures = [float(text) for text in (kept.wasted_cost, kept.saving_per_hour, kept.leaving_cost)]
+    if since is None or not all(0.0 <= figure < math.inf for figure in figures):
+        return Regret()
+    return Regret(since, *figures)
 
 
 def _demand(kept: MemoryStatus) -> Demand:

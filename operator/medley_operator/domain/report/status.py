@@ -27,6 +27,7 @@ from medley_operator.domain.report.service_conditions import service_drafts
 from medley_operator.domain.report.target import history, planned_replicas, target_status
 from medley_operator.domain.rollout.decision import ServiceDecision, plan_id
 from medley_operator.domain.routing.routers import router_of
+from medley_operator.domain.staying import staying_text
 from medley_operator.domain.values.candidates import DemandChoice
 from medley_operator.domain.values.conditions import merge, problem
 from medley_operator.domain.values.snapshot import Manifest
@@ -153,6 +154,7 @@ def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choi
         ][:MAX_UNUSED_ROWS],
         limits=_limits(outcome.goal.binding),
         replicas=planned_replicas(outcome),
+        staying=staying_text(outcome.candidate, outcome.goal, outcome.memory_status),
         unused=[
             UnusedStatus(variant=part.variant, reason=part.reason.value, message=part.message)
             for part in (*plan.unused, *outcome.candidate.omitted)

@@ -169,8 +169,9 @@ def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, runnin
 
 def _mix_message(plan: ServicePlan) -> str:
     mix = ", ".join(f"{part.variant} {part.replicas}" for part in plan.variants if part.replicas > 0) or "no replicas"
+    proven = "proven cheapest" if plan.cheaper is None else "proven cheapest while starts are charged"
     proof = (
-        "proven cheapest"
+        proven
         if plan.status is PlanStatus.OPTIMAL
         else "not proven to be the cheapest; status.plan.gap shows how far it may be off"
     )

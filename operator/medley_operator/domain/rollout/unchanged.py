@@ -82,7 +82,7 @@ def _lean(intent: ServiceIntent) -> ServiceIntent:
             forecaster=Forecaster(),
         )
     memory = ServiceMemory(uid=candidate.service.metadata.uid)
-    return replace(intent, candidate=replace(candidate, memory=memory, choice=choice))
+    return replace(intent, candidate=replace(candidate, memory=memory, choice=choice, at_seconds=0.0))
 
 
 def _like(intent: ServiceIntent, other: ServiceIntent) -> ServiceIntent:

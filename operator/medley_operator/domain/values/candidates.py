@@ -149,6 +149,8 @@ class ServiceCandidate:
     mode: ActingMode = ActingMode.AUTO
     """How far its plan is acted on."""
     bounds: NamespaceBounds = field(default_factory=NamespaceBounds)
+    at_seconds: float = 0.0
+    """When the round's snapshot was taken, on the operator's clock."""
 
     @property
     def key(self) -> ServiceKey:

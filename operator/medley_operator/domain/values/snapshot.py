@@ -22,6 +22,7 @@ from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
+from medley_planner.regret import Regret
 from medley_planner.workload import Forecaster
 
 Manifest = dict[str, Any]
@@ -260,6 +261,8 @@ class ServiceMemory:
     """The target in force, which a newer plan may wait to replace."""
     jump: LoadJump | None = None
     ready_lately: tuple[tuple[float, int], ...] = ()
+    regret: Regret = field(default_factory=Regret)
+    """The account of what it has cost to stay on a fleet though another was cheaper."""
 
 
 @dataclass(frozen=True, slots=True)

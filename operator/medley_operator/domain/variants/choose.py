@@ -17,7 +17,7 @@ from medley_operator.api.v1alpha1 import (
     RuntimeProfile,
 )
 from medley_operator.domain.cluster.start_failures import StartFailure, runnable
-from medley_operator.domain.cluster.startup import startup_seconds
+from medley_operator.domain.cluster.startup import drain_seconds, startup_seconds
 from medley_operator.domain.values.candidates import PoolState, VariantCandidate
 from medley_operator.domain.values.catalogue import model_name
 from medley_operator.domain.values.labels import layout_hash
@@ -113,7 +113,7 @@ def choose_variants(
     the service as the planner will see it, but for its variants; it decides what may be left out. Absent, a variant is
     left out only where another does better pod for pod, which holds whatever is asked. `leads`: how long starts take.
     """
-    maker = _VariantMaker(model_name(service), profile, leads, running)
+    maker = _VariantMaker(model_name(service), profile, leads, running, drain_seconds(service, demand))
     rows, asks = offered.rows, offered.asks
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
     whole = replace(whole, variants=tuple(maker.variant(row, asks[row.source]) for row in rows))
@@ -161,6 +161,7 @@ class _VariantMaker:
     profile: RuntimeProfile
     leads: LeadTimes
     last_replicas: Mapping[str, int]
+    drain_seconds: float
 
     def variant(self, row: Row, ask: Ask) -> Variant:
         gpu = row.replica.layout.gpu.name
@@ -169,6 +170,7 @@ class _VariantMaker:
             max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
             current_replicas=self.last_replicas.get(row.name, 0),
             startup_seconds=startup_seconds(self.model, gpu, ask.state.pool, self.profile, self.leads),
+            drain_seconds=self.drain_seconds,
         )
 
 

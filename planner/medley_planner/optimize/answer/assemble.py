@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from medley_planner.model import PlanStatus, ServicePlan, Unserved, UnservedReason, VariantPlan
+from medley_planner.model import CheaperFleet, PlanStatus, ServicePlan, Unserved, UnservedReason, VariantPlan
 from medley_planner.optimize.answer.explain import explain_unused
 from medley_planner.optimize.answer.reasons import cut_reason
 from medley_planner.optimize.program.solve import Answer
@@ -22,6 +22,7 @@ def service_plan(
     shed_reason: tuple[UnservedReason, tuple[str, ...]],
     room: Room,
     left: Room,
+    cheaper: CheaperFleet | None = None,
 ) -> ServicePlan:
     """`room` is all that is shared, `left` what the whole plan leaves; `shed_reason` says why demand is unmet."""
     demand = task.service.demand
@@ -50,6 +51,7 @@ def service_plan(
         best_single=best_single(task, alone, own),
         unused=explain_unused(task, answer.replicas, answer.split, alone, room=room, left=left),
         switching_cost_per_hour=switching_per_hour(task, answer.replicas),
+        cheaper=cheaper,
     )
 
 

@@ -16,10 +16,10 @@ from medley_planner.model import Bucket, LimitKind, SingleType, Variant
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.optimize.answer.work_cost import WorkCost, WorkCosts, exceeds, work_of_rates
 from medley_planner.optimize.program.distribute import Split
-from medley_planner.optimize.task.cost import cost_per_hour, switching_per_hour
+from medley_planner.optimize.task.cost import cost_per_hour, start_cost, switching_per_hour
 from medley_planner.optimize.task.limits import Limit, Room
 from medley_planner.optimize.task.task import Task
-from medley_planner.units import per_hour
+from medley_planner.units import money, per_hour
 
 _NAMED_AT_MOST = 3
 _SHOWN = 0.0005
@@ -159,9 +159,8 @@ def _no_gain(plan: _Planned, index: int, alone: SingleType | None) -> str:
         total = cost + switching_per_hour(plan.task, plan.replicas)
         if start > 0 and not exceeds(total, alone.cost_per_hour + start):
             return (
-                f"alone it takes {_replicas(alone)} at {per_hour(alone.cost_per_hour)}, and comparing plans "
-                f"charges {per_hour(start)} for starting new ones: no less than this plan, "
-                f"{per_hour(total)} with its own charge"
+                f"alone it takes {_replicas(alone)} at {per_hour(alone.cost_per_hour)}, and starting new ones costs "
+                f"${money(start_cost(plan.task, fleet))}: with the charge for starts no less than this plan"
             )
     return f"replicas come whole, and no plan that was found with one of them costs less than {plan.cost_text}"
 

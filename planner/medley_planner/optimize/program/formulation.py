@@ -152,7 +152,7 @@ def _add_replicas(made: Formulation, task: Task, *, soft_minima: bool) -> list[i
 
 
 def _add_switching(builder: ProgramBuilder, task: Task, columns: Sequence[int], cost: dict[int, float]) -> None:
-    """Each replica beyond the current ones costs its start-up time against the horizon."""
+    """Each replica beyond the current ones costs what its start is charged."""
     for column, price, running in zip(columns, task.starting, task.current, strict=True):
         if price <= 0:
             continue

@@ -26,9 +26,9 @@ _MOST_CUTS = 16
 """Most cuts of one class; those with most demand are kept. Nested covers, the usual ones, have one for each variant."""
 
 
-def prepare(service: Service, room: Room, *, horizon_seconds: float) -> Coverage:
+def prepare(service: Service, room: Room) -> Coverage:
     """The cuts of each class of the service, that with most demand first."""
-    maker = _Maker(service, room, horizon_seconds)
+    maker = _Maker(service, room)
     classes = service.routing.classes(service.demand.buckets, maker.demanded)
     cuts = [maker.cuts_of(members) for members in classes]
     first = [each[0] if each else () for each in cuts]
@@ -105,7 +105,7 @@ class Coverage:
 class _Maker:
     """The common parts of all tasks of one service."""
 
-    def __init__(self, service: Service, room: Room, horizon_seconds: float) -> None:
+    def __init__(self, service: Service, room: Room) -> None:
         self._service = service
         self._room = room
         self._work = bucket_work(service)
@@ -129,7 +129,8 @@ class _Maker:
         ]
         self._servable = frozenset[int]().union(*self.usable)
         self._starting = tuple(
-            variant.cost_per_hour * variant.startup_seconds / horizon_seconds for variant in service.variants
+            variant.cost_per_hour * (variant.startup_seconds + variant.drain_seconds) / service.stay_seconds
+            for variant in service.variants
         )
 
     def _cuts(self, within: _Buckets) -> list[_Buckets]:

@@ -44,7 +44,7 @@ def split_valid(problem: Problem) -> tuple[Problem, tuple[InvalidProblem, ...]]:
     """The problem without the services that are at fault, and the first fault of each of those, in their order.
 
     Of services that contradict each other (equal names, replica sizes that do not pack together) the earlier stays.
-    Raises `InvalidProblem` where a pool, a power domain or the horizon is at fault, which no service can do without.
+    Raises `InvalidProblem` where a pool, a power domain or a quota is at fault, which no service can do without.
     """
     check_shared(problem)
     faults = tuple(_faults(problem))
@@ -89,6 +89,8 @@ def _check_service(service: Service, pools: Mapping[str, Pool], *, odd_capacitie
         raise InvalidProblem(owner, "utilisation_limit", limit, "give a fraction above 0 and at most 1")
     _check_quantity(owner, "staffing_beta", service.staffing_beta)
     _check_quantity(owner, "held_rps", service.held_rps)
+    if not service.stay_seconds > 0:
+        raise InvalidProblem(owner, "stay_seconds", service.stay_seconds, "give a number above 0")
     if service.max_cost_per_hour is not None:
         _check_quantity(owner, "max_cost_per_hour", service.max_cost_per_hour)
     if not 0 <= service.spot_max_share <= 1:
@@ -188,9 +190,9 @@ def _check_figures(service: Service, index: int, variant: Variant) -> None:
             _refuse(service, index, field, count, _count_wanted(least))
     if not is_price(variant.cost_per_hour):
         _refuse(service, index, "cost_per_hour", variant.cost_per_hour, PRICE_WANTED)
-    for field, quantity in (("watts", variant.watts), ("startup_seconds", variant.startup_seconds)):
-        if not is_quantity(quantity):
-            _refuse(service, index, field, quantity, "give a finite number, 0 or more")
+    for field in ("watts", "startup_seconds", "drain_seconds"):
+        if not is_quantity(getattr(variant, field)):
+            _refuse(service, index, field, getattr(variant, field), "give a finite number, 0 or more")
 
 
 def _check_part_of_node(service: Service, index: int, pool: str, price: NodePrice) -> None:

@@ -92,6 +92,7 @@ def sound_figures(variants: Sequence[Variant]) -> bool:
         and is_price(max(costs))
         and are_quantities([variant.watts for variant in variants])
         and are_quantities([variant.startup_seconds for variant in variants])
+        and are_quantities([variant.drain_seconds for variant in variants])
     )
 
 

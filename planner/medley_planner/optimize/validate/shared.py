@@ -1,8 +1,7 @@
-"""The checks of what services share: pools, power domains, quotas, horizon. What is wrong there stops all planning."""
+"""The checks of what services share: pools, power domains, quotas. What is wrong there stops all planning."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from medley_planner.bad_input import BadInput
@@ -24,7 +23,7 @@ class InvalidProblem(BadInput):
 
 
 def check_shared(problem: Problem) -> None:
-    """Raises `InvalidProblem` for the first pool, power domain, quota or horizon that is out of its range."""
+    """Raises `InvalidProblem` for the first pool, power domain or quota that is out of its range."""
     _check_unique("problem", "pools", [pool.name for pool in problem.pools])
     _check_unique("problem", "power_domains", [domain.name for domain in problem.power_domains])
     _check_unique("problem", "quotas", [quota.name for quota in problem.quotas])
@@ -35,8 +34,6 @@ def check_shared(problem: Problem) -> None:
         _check_domain(domain, domains)
     for pool in problem.pools:
         _check_pool(pool, domains)
-    if not 0 < problem.horizon_seconds < math.inf:
-        raise InvalidProblem("problem", "horizon_seconds", problem.horizon_seconds, "give a finite number above 0")
     if not 0 <= problem.steady_within <= 1:
         raise InvalidProblem("problem", "steady_within", problem.steady_within, "give a part from 0 to 1")
 

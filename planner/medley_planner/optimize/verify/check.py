@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from medley_planner.model import Plan, PlanStatus, Pool, Problem, Service, ServicePlan
+from medley_planner.optimize.verify.cheaper import check_cheaper
 from medley_planner.optimize.verify.money import check_fleet_cost, check_service_cost
 from medley_planner.optimize.verify.own import check_own_limits, short_of_minima
 from medley_planner.optimize.verify.priority import check_priorities
@@ -37,8 +38,9 @@ def verify(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
     found: list[Violation] = []
     for service, planned in pairs:
         findings = [
-            *_check_own(problem, service, planned, pools),
+            *_check_own(service, planned, pools),
             *check_single(problem, plan, service, planned, taken, pools),
+            *check_cheaper(problem, service, planned, taken, pools),
             *_check_status(service, planned, pools),
         ]
         findings += [
@@ -69,13 +71,11 @@ def _check_form(service: Service, planned: ServicePlan) -> Iterator[Finding]:
         yield Rule.STRUCTURE, "unserved names a bucket that the demand does not have"
 
 
-def _check_own(
-    problem: Problem, service: Service, planned: ServicePlan, pools: Mapping[str, Pool]
-) -> Iterator[Finding]:
+def _check_own(service: Service, planned: ServicePlan, pools: Mapping[str, Pool]) -> Iterator[Finding]:
     counts = [part.replicas for part in planned.variants]
     yield from check_own_limits(service, counts, pools, may_be_short=planned.status not in _WHOLE)
     yield from check_traffic(service, planned)
-    yield from check_service_cost(service, planned, horizon_seconds=problem.horizon_seconds)
+    yield from check_service_cost(service, planned)
 
 
 def _check_status(service: Service, planned: ServicePlan, pools: Mapping[str, Pool]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from medley_planner.model import Plan, Problem, Service, ServicePlan
 from medley_planner.optimize.verify.rules import TOLERANCE, Finding, Rule, close
 
 
-def check_service_cost(service: Service, planned: ServicePlan, *, horizon_seconds: float) -> Iterator[Finding]:
+def check_service_cost(service: Service, planned: ServicePlan) -> Iterator[Finding]:
     for variant, part in zip(service.variants, planned.variants, strict=True):
         cost = variant.cost_per_hour * part.replicas
         if not close(cost, part.cost_per_hour):
@@ -18,7 +18,7 @@ def check_service_cost(service: Service, planned: ServicePlan, *, horizon_second
     if not close(total, planned.cost_per_hour):
         yield Rule.COST, f"the variants cost {total:.6f} in all, not {planned.cost_per_hour:.6f}"
     counts = [part.replicas for part in planned.variants]
-    switching = switching_cost(service, counts, horizon_seconds=horizon_seconds)
+    switching = switching_cost(service, counts)
     if not close(switching, planned.switching_cost_per_hour):
         yield (
             Rule.SWITCHING,
@@ -26,10 +26,12 @@ def check_service_cost(service: Service, planned: ServicePlan, *, horizon_second
         )
 
 
-def switching_cost(service: Service, counts: Sequence[int], *, horizon_seconds: float) -> float:
-    """US dollars per hour for the replicas beyond those that run, each by its start-up time over the horizon."""
+def switching_cost(service: Service, counts: Sequence[int]) -> float:
+    """US dollars per hour for the replicas beyond those that run: price, by start and drain over the time to stay."""
     return math.fsum(
-        max(0, count - variant.current_replicas) * variant.cost_per_hour * variant.startup_seconds / horizon_seconds
+        max(0, count - variant.current_replicas)
+        * variant.cost_per_hour
+        * ((variant.startup_seconds + variant.drain_seconds) / service.stay_seconds)
         for variant, count in zip(service.variants, counts, strict=True)
     )
 

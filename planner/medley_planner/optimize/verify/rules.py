@@ -53,6 +53,8 @@ class Rule(StrEnum):
     """The lower bound is not above cost and switching cost together, and the gap is what they say."""
     BEST_SINGLE = "BestSingle"
     """The single type is one of the variants, serves what the plan serves within all limits, and is not cheaper."""
+    CHEAPER = "Cheaper"
+    """The fleet that is named as cheaper is one, within all limits, and saves and costs to start what is said."""
     LIMITS = "Limits"
     """Each shared limit that is listed exists once, with its true use and end, and a price that is not negative."""
     UNSERVED = "Unserved"

@@ -41,9 +41,8 @@ def check_single(
     # What a replica on a whole node costs the fleet depends on who else is there.
     if problems or planned.unserved or any(pools[other.pool].node_price is not None for other in service.variants):
         return
-    horizon = problem.horizon_seconds
-    alone = single.cost_per_hour + switching_cost(service, counts, horizon_seconds=horizon)
-    cost = planned.cost_per_hour + switching_cost(service, now, horizon_seconds=horizon)
+    alone = single.cost_per_hour + switching_cost(service, counts)
+    cost = planned.cost_per_hour + switching_cost(service, now)
     # So much of the fleet's cost may be given up for a plan with fewer changes.
     slack = problem.steady_within * (plan.cost_per_hour + plan.switching_cost_per_hour)
     if _has_current(service):

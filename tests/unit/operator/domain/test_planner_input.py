@@ -9,13 +9,14 @@ import pytest
 
 from medley_operator.domain.cluster.ledger import ZONE_LABEL
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
-from medley_operator.domain.planner_input import HORIZON_SECONDS, reserved_replicas
+from medley_operator.domain.planner_input import reserved_replicas
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import NodeView
 from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, Problem, Service
+from medley_planner.regret import KNOWN_LEADS
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import changed, follow, run, settle
 
@@ -65,7 +66,10 @@ def test_what_a_service_asks_for_reaches_the_planner() -> None:
 def test_what_runs_is_current_and_new_replicas_take_time_to_start() -> None:
     first = run(make.snapshot(make.service()))
     assert first.prepared.problem is not None
-    assert first.prepared.problem.horizon_seconds == HORIZON_SECONDS
+    assert {each.stay_seconds for each in first.prepared.problem.services} == {
+        KNOWN_LEADS * (STARTUP_SECONDS + variant.drain_seconds)
+        for variant in first.prepared.problem.services[0].variants
+    }
     assert all(variant.current_replicas == 0 for variant in first.prepared.problem.services[0].variants)
     replicas = {name.removeprefix("llama-"): count for name, count in first.replicas().items()}
     assert replicas

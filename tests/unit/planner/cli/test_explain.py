@@ -10,6 +10,11 @@ import pytest
 import yaml
 
 from medley_planner.__main__ import main
+from medley_planner.cli.explain_answer import ServiceNotes, answer_lines
+from medley_planner.explain import explain
+from medley_planner.model import Pool, Problem, RoutingMode, Service
+from medley_planner.optimize import plan
+from tests.steps_of_load import demand, variant
 
 _GOOD: dict[str, Any] = {
     "gpu": {
@@ -103,3 +108,18 @@ def test_seconds_that_are_none(seconds: str, tmp_path: Path, capsys: pytest.Capt
         main(["explain", _write(tmp_path, _GOOD), "--explain-seconds", seconds])
     assert stopped.value.code == 2
     assert "is not a number of seconds" in capsys.readouterr().err
+
+
+def test_a_cheaper_fleet_that_is_left_aside_is_named() -> None:
+    variants = (
+        variant("L40S", (1.0, 1.0), startup_seconds=120.0, running=8),
+        variant("H100", (4.0, 4.0), startup_seconds=120.0),
+    )
+    service = Service("s", demand(11.9), variants, RoutingMode.HTTP_ROUTE, stay_seconds=360.0)
+    problem = Problem((service,), (Pool("L40S"), Pool("H100")))
+    planned = plan(problem)
+    lines = answer_lines(explain(problem, planned, seconds=0.0), planned, {}, ServiceNotes(), why=False)
+    assert [line.strip() for line in lines if "stays" in line] == [
+        "stays: H100 3 would save $1.13/h, and leaving for it costs $0.69; it is left at the latest when staying has "
+        "cost as much"
+    ]

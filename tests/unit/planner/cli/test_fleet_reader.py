@@ -151,6 +151,7 @@ def test_a_document_becomes_the_planners_values() -> None:
         "on_demand_min_replicas": 2,
         "zone_spread": True,
         "n_plus_one": True,
+        "stay_seconds": 900,
     }
     fleet["services"][1]["demand"]["plan_quantile"] = 0.7
     fleet["services"][1]["variants"].append(
@@ -167,7 +168,7 @@ def test_a_document_becomes_the_planners_values() -> None:
         }
     )
     problem = parse_fleet(fleet).problem
-    assert problem.horizon_seconds == 600
+    assert [service.stay_seconds for service in problem.services] == [600, 900]
     assert problem.steady_within == 0.02
     assert problem.power_domains == (PowerDomain("hall", 9000), PowerDomain("r", 10, "hall"))
     assert problem.pools == (

@@ -20,7 +20,7 @@ from tests.generator import few_sizes, running, small_service
 
 def _made(problem: Problem) -> tuple[Task, Room]:
     room = shared_room(problem)
-    return prepare(problem.services[0], room, horizon_seconds=problem.horizon_seconds).first, room
+    return prepare(problem.services[0], room).first, room
 
 
 def _agree(problem: Problem) -> None:
@@ -47,7 +47,7 @@ def test_weighs_starting_as_the_integer_program_does(routing: RoutingMode) -> No
         problem = small_service(seed, routing)
         later = small_service(seed + 1000, routing).services[0].demand.rate_rps
         moved = replace(problem.services[0], demand=replace(problem.services[0].demand, rate_rps=later))
-        problem = replace(running(problem, plan(problem), startup_seconds=600.0), horizon_seconds=900.0)
+        problem = running(problem, plan(problem), startup_seconds=600.0, stay_seconds=900.0)
         service = replace(problem.services[0], demand=moved.demand)
         _agree(replace(problem, services=(service,)))
 

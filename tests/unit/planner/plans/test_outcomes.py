@@ -253,7 +253,9 @@ def test_a_cheaper_variant_that_would_have_to_start_is_not_dearer() -> None:
     starts = replace(_variant("starts", 1.9, *(4.0,) * 3), startup_seconds=600.0)
     (service,) = _plan(_service(runs, starts)).services
     assert [(entry.variant, entry.reason) for entry in service.unused] == [("starts", "NoGain")]
-    assert "comparing plans charges $0.32/h for starting new ones" in service.unused[0].message
+    assert (
+        "starting new ones costs $0.32: with the charge for starts no less than this plan" in service.unused[0].message
+    )
 
 
 def test_a_variant_that_the_budget_does_not_pay_is_not_dearer_than_nothing() -> None:

@@ -40,7 +40,7 @@ RULES: tuple[dict[str, Any], ...] = (
 
 def task_of(asked: Service) -> Task:
     pools = (Pool("small", spot=True, zones=("a",)), Pool("large", zones=("b",)))
-    return prepare(asked, shared_room(Problem((asked,), pools)), horizon_seconds=3600.0).first
+    return prepare(asked, shared_room(Problem((asked,), pools))).first
 
 
 @pytest.mark.parametrize("fields", RULES)

@@ -118,9 +118,10 @@ _BAD: list[tuple[Problem, str, str]] = [
         "parent",
     ),
     (replace(_GOOD, power_domains=(PowerDomain("r", 1.0), PowerDomain("r", 2.0))), "problem", "power_domains"),
-    (replace(_GOOD, horizon_seconds=0.0), "problem", "horizon_seconds"),
+    (_service(lambda s: replace(s, stay_seconds=0.0)), "service s", "stay_seconds"),
     (replace(_GOOD, steady_within=-0.1), "problem", "steady_within"),
-    (replace(_GOOD, horizon_seconds=_NAN), "problem", "horizon_seconds"),
+    (_service(lambda s: replace(s, stay_seconds=_NAN)), "service s", "stay_seconds"),
+    (_variant(lambda v: replace(v, drain_seconds=-1.0)), "service s, variant v", "drain_seconds"),
     (replace(_GOOD, pools=(Pool("p", node_price=NodePrice(8, 16.0)),)), "service s, variant v", "cost_per_hour"),
     (replace(_GOOD, pools=(Pool("p"), Pool("p"))), "problem", "pools"),
     (replace(_GOOD, services=(_SERVICE, _SERVICE)), "problem", "services"),
@@ -145,7 +146,7 @@ def test_a_good_problem_is_planned() -> None:
 
 def test_planning_starts_with_the_checks() -> None:
     with pytest.raises(InvalidProblem):
-        plan(replace(_GOOD, horizon_seconds=0.0))
+        plan(replace(_GOOD, steady_within=-1.0))
 
 
 @pytest.mark.parametrize(("problem", "owner", "field"), _BAD, ids=[f"{n}-{one[2]}" for n, one in enumerate(_BAD)])
@@ -216,9 +217,10 @@ def test_values_at_the_edge_of_their_range_pass() -> None:
         variants=(replace(_VARIANT, capacity_rps=(0.0, 1e-9), max_replicas=0, watts=0.0, cost_per_hour=1e9),),
         spot_max_share=0.0,
         max_cost_per_hour=0.0,
+        stay_seconds=_INF,
     )
     domains = (PowerDomain("rack", 0.0, "hall"), PowerDomain("hall", 0.0))
-    validate(Problem((edge,), (Pool("p", 0, node_gpus=(0,), power_domain="rack"),), domains, horizon_seconds=1.0))
+    validate(Problem((edge,), (Pool("p", 0, node_gpus=(0,), power_domain="rack"),), domains))
 
 
 def test_figures_whose_sum_is_above_all_floats_are_each_in_range() -> None:
