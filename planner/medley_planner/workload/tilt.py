@@ -71,7 +71,7 @@ def _tilted(prompt: tuple[Bin, ...], generation: tuple[Bin, ...], ratio: float) 
     last = family.at(limit)
     if (last.ratio - ratio) * math.copysign(1.0, limit) <= 0.0:
         return last.tilt(limit, clamped=True)
-    below, above = family.around(ratio, limit, last.ratio) if last.held else (-math.inf, math.inf)
+    below, above = family.around(ratio, limit, last) if math.isfinite(last.lag) else (-math.inf, math.inf)
     for _ in range(_BISECTIONS):
         theta = (low + high) / 2.0
         if below < theta < above:
@@ -89,12 +89,13 @@ def _tilted(prompt: tuple[Bin, ...], generation: tuple[Bin, ...], ratio: float) 
 @dataclass(frozen=True, slots=True)
 class _Fit:
     """Shares with both margins, and their mean of prompt x generation in products of the means. `across`: the factors
-    of the columns, from which another theta nearby is fitted sooner. `held`: whether the margins do hold."""
+    of the columns, from which another theta nearby is fitted sooner. `lag`: how many times the last correction all
+    further ones would have come to; infinite where the margins do not hold."""
 
     shares: Array
     ratio: float
     across: Array
-    held: bool
+    lag: float
 
     def tilt(self, theta: float, *, clamped: bool) -> Tilt:
         return Tilt(tuple(map(tuple, self.shares.tolist())), theta, self.ratio, clamped)
@@ -110,14 +111,15 @@ class _Family:
 
     def at(self, theta: float, across: Array | None = None) -> _Fit:
         start = self._columns.shares if across is None else across
-        shares, across, held = _fitted(np.exp(theta * self._together), self._rows.shares, self._columns.shares, start)
-        return _Fit(shares, float(self._rows.sizes @ shares @ self._columns.sizes), across, held)
+        shares, across, lag = _fitted(np.exp(theta * self._together), self._rows.shares, self._columns.shares, start)
+        return _Fit(shares, float(self._rows.sizes @ shares @ self._columns.sizes), across, lag)
 
-    def around(self, ratio: float, limit: float, at_limit: float) -> tuple[float, float]:
+    def around(self, ratio: float, limit: float, at_limit: _Fit) -> tuple[float, float]:
         """Thetas close together whose means are certain to be below and above `ratio`, by more than two fits of one
-        theta may differ; infinite where none is found. `at_limit`: the mean at the end of the range."""
-        # Each column of a fit may be off by the tolerance.
-        certain = _TOLERANCE * (1.0 + float(self._columns.sizes.sum() * self._rows.sizes.max()))
+        theta may differ; infinite where none is found. `at_limit`: the fit at the end of the range, than which no other
+        lags more."""
+        off_per_column = 2.0 * _TOLERANCE * at_limit.lag
+        certain = off_per_column * (1.0 + float(self._columns.sizes.sum() * self._rows.sizes.max()))
         below, above, across = -math.inf, math.inf, None
 
         def look(theta: float) -> float:
@@ -125,20 +127,20 @@ class _Family:
             nonlocal below, above, across
             fit = self.at(theta, across)
             across = fit.across
-            if fit.held and fit.ratio < ratio - certain:
+            if fit.lag <= at_limit.lag and fit.ratio < ratio - certain:
                 below = max(below, theta)
-            elif fit.held and fit.ratio > ratio + certain:
+            elif fit.lag <= at_limit.lag and fit.ratio > ratio + certain:
                 above = min(above, theta)
             return math.log(fit.ratio / ratio)
 
-        low, high = sorted([(0.0, -math.log(ratio)), (limit, math.log(at_limit / ratio))])
-        root, slope = _root(low, high, look, close=certain / ratio)
-        for side in (-1.0, 1.0):
+        ends = sorted([(0.0, -math.log(ratio)), (limit, math.log(at_limit.ratio / ratio))])
+        root, slope = _root(ends[0], ends[1], look, close=certain / ratio)
+        for side in (-1.0, 1.0) if slope > 0.0 else ():
             for steps in (2.0, 8.0, 32.0):
-                off = look(root + side * steps * certain / (ratio * slope))
-                if off * side * ratio > certain:
+                theta = root + side * steps * certain / (ratio * slope)
+                if look(min(max(theta, ends[0][0]), ends[1][0])) * side * ratio > certain:
                     break
-        return below, above
+        return (below, above) if below < above else (-math.inf, math.inf)
 
 
 def _root(
@@ -187,11 +189,11 @@ class _Margin:
         self.scores = np.clip(centred / deviation, -MAX_SCORE, MAX_SCORE) if self.varies else centred
 
 
-def _fitted(weights: Array, rows: Array, columns: Array, across: Array) -> tuple[Array, Array, bool]:
+def _fitted(weights: Array, rows: Array, columns: Array, across: Array) -> tuple[Array, Array, float]:
     """`weights` x the product of the margins, scaled by rows and columns until both margins hold, the factors of the
-    columns, and whether they do hold; it begins with `across`. In place, since a fleet asks for some hundred thousand
-    sweeps in a round."""
-    across, held = across.copy(), False
+    columns, and the lag; it begins with `across`. In place, since a fleet asks for some hundred thousand sweeps in a
+    round."""
+    across, lag, before = across.copy(), math.inf, math.inf
     sums, down = np.empty_like(rows), np.empty_like(rows)
     filled, off = np.empty_like(columns), np.empty_like(columns)
     by_row, by_column = weights.dot, weights.T.dot
@@ -203,9 +205,11 @@ def _fitted(weights: Array, rows: Array, columns: Array, across: Array) -> tuple
         np.subtract(off, columns, off)
         # A few figures: Python compares them faster than numpy is called.
         errors = off.tolist()
-        held = max(errors) < _TOLERANCE and min(errors) > -_TOLERANCE
-        if held:
+        worst = max(max(errors), -min(errors))
+        if worst < _TOLERANCE:
+            lag = 1.0 / (1.0 - worst / before) if worst < before else 1.0 / _TOLERANCE
             break
+        before = worst
         np.divide(columns, filled, across)
     down = rows / (weights @ across)
-    return np.asarray(down[:, None] * weights * across[None, :]), across, held
+    return np.asarray(down[:, None] * weights * across[None, :]), across, lag
