@@ -61,6 +61,7 @@ class EstimateRequest:
             max_model_len=self.max_model_len,
             utilisation=UTILISATION,
             engine_kv_tokens=self.kv_tokens,
+            token_budget=self.token_budget,
         )
 
 
@@ -92,6 +93,7 @@ def estimate(question: EstimateRequest) -> Estimate:
         token_budget=asked.token_budget * layout.attention_data_parallel,
         max_sequences=asked.max_sequences * layout.attention_data_parallel,
         kv_tokens=fit.kv_tokens,
+        cost=fit.cost,
     )
     latency = _latency(asked, step, load)
     largest = None

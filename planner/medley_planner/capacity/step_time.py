@@ -75,20 +75,22 @@ class StepTime:
         head = shape.hidden * shape.vocab
         self._head_sequence = 2.0 * head / (bf16_flops * gpu.gemm_bf16)
         self._head_memory = layout.attention_data_parallel * _BYTES * head / (bandwidth * gpu.memory)
-        kv_bytes = shape.kv_bytes_per_token(group, element_bytes=layout.kv_format.element_bytes)
-        attended = shape.attention_flops_per_pair() / (bf16_flops * _ATTENTION_EFFICIENCY)
-        windowed = shape.sliding_layers / shape.layers
-        self._window = float(shape.sliding_window)
-        self._kv_token = (1.0 - windowed) * kv_bytes / (bandwidth * gpu.kv)
-        self._kv_window_token = windowed * kv_bytes / (bandwidth * gpu.kv)
-        self._attended, self._attended_window = (1.0 - windowed) * attended, windowed * attended
+        kv_bandwidth = bandwidth * gpu.kv
+        self._window, whole, cut = _folded(shape.read_bytes(group, element_bytes=layout.kv_format.element_bytes))
+        self._kv_token, self._kv_window_token = whole / kv_bandwidth, cut / kv_bandwidth
+        attention_flops = bf16_flops * _ATTENTION_EFFICIENCY
+        span, whole, cut = _folded(shape.attention_flops())
+        self._attended = whole / attention_flops
+        # Both are cut at the same span: a shorter one counts with its operations spread over it.
+        self._attended_window = cut / attention_flops * (span / self._window if self._window else 0.0)
         self._constant = shape.layers * _EXPERT_LAYER_SECONDS if shape.experts else _STEP_SECONDS
         self._token_link = 0.0
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
             self._token_link = 2.0 * shape.layers * moved / (gpu.link_gb_per_second * 1e9 * _LINK_EFFICIENCY)
-        self._sequence = _SEQUENCE_SECONDS
+        # Each sequence's state is read and written in each step.
+        self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
         self._multiply(factors)
 
     def _multiply(self, factors: StepFactors) -> None:
@@ -138,6 +140,14 @@ class StepTime:
             seconds += self._kv_window_token * min(kv_tokens, self._window * decode_sequences)
             seconds += self._attended_window * min(prefill_attended, self._window * prefill_tokens)
         return seconds
+
+
+def _folded(spans: tuple[tuple[int, float], ...]) -> tuple[float, float, float]:
+    """The longest span, what is without one, and what is cut at it: shorter spans are spread over the longest."""
+    longest = max((span for span, _ in spans), default=0)
+    whole = sum(amount for span, amount in spans if not span)
+    cut = sum(amount * span / longest for span, amount in spans if span)
+    return float(longest), float(whole), float(cut)
 
 
 def _flops(gpu: Gpu, precision: Precision) -> float:

@@ -69,7 +69,8 @@ def downloaded_gib(service: LLMService, profile: RuntimeProfile) -> int:
     shape = find_shape(service)
     if isinstance(shape, Refusal):
         return UNKNOWN_WEIGHTS_GIB
-    return math.ceil(shape.weight_bytes(Precision.BF16) / 2**30)
+    draft = shape.draft_parameters * Precision.BF16.weight_bytes
+    return math.ceil((shape.weight_bytes(Precision.BF16) + draft) / 2**30)
 
 
 def _shared(cache: CacheSpec, service: LLMService) -> tuple[Manifest, str] | None:
