@@ -31,7 +31,8 @@ class EstimateRequest:
     """A replica, its requests and its load: exactly one of `concurrency` (clients) and `rate_rps` is given.
 
     Budget and sequences are per group of data parallel attention. `first_wave`: see `at_concurrency`.
-    `factors` and `kv_tokens`: what was measured of the step time and of the engine's cache.
+    `factors` and `kv_tokens`: what was measured of the step time and of the engine's cache. `spread_experts`: experts
+    are whole on one GPU each.
     """
 
     shape: ModelShape
@@ -48,6 +49,7 @@ class EstimateRequest:
     first_wave: bool = False
     factors: StepFactors = UNCORRECTED
     kv_tokens: int | None = None
+    spread_experts: bool = False
 
     @property
     def max_model_len(self) -> int:
@@ -62,6 +64,7 @@ class EstimateRequest:
             utilisation=UTILISATION,
             engine_kv_tokens=self.kv_tokens,
             token_budget=self.token_budget,
+            spread_experts=self.spread_experts,
         )
 
 

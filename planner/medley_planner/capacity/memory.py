@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from medley_planner.capacity.engine_rules import engine_refusal
 from medley_planner.catalog import Gpu
 from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
@@ -97,13 +98,14 @@ def memory_fit(
     utilisation: float = 0.9,
     engine_kv_tokens: int | None = None,
     token_budget: int = DEFAULT_TOKEN_BUDGET,
+    spread_experts: bool = False,
 ) -> MemoryFit:
     """Fits `shape` on the GPUs of `layout`; it must hold at least one sequence of `max_model_len` tokens.
 
     `utilisation` is the share of each GPU's usable memory that the engine may take (vLLM's gpu-memory-utilization).
     Groups of data parallel attention each keep a copy of what is not an expert. `engine_kv_tokens`: what an engine that
     runs so says of its cache; it replaces the estimate. `token_budget`: layers with a window hold so many prompt tokens
-    beside it while a prompt is computed.
+    beside it while a prompt is computed. `spread_experts`: see `engine_refusal`.
     """
     gpu, precision = layout.gpu, layout.precision
     copied = shape.dense_parameters() * shape.dense_weight_bytes(precision)
@@ -120,7 +122,8 @@ def memory_fit(
         most_tokens = _longest_held(shape, layout, free_gb * _GB, max_model_len, token_budget)
     if engine_kv_tokens is not None:
         kv_tokens = most_tokens = engine_kv_tokens
-    reason = _reason(shape, layout, max_model_len, weights_gb, budget_gb, min(kv_tokens, most_tokens))
+    reason = engine_refusal(shape, layout, spread_experts=spread_experts)
+    reason = reason or _reason(shape, layout, max_model_len, weights_gb, budget_gb, min(kv_tokens, most_tokens))
     return MemoryFit(not reason, kv_tokens, weights_gb, max_model_len, reason, cost)
 
 
@@ -161,14 +164,7 @@ def _reason(
     budget_gb: float,
     kv_tokens: int,
 ) -> str:
-    gpus, tensor_parallel = layout.hardware, layout.tensor_parallel
-    for heads, kv_heads in shape.splits:
-        if heads % tensor_parallel or (kv_heads and kv_heads % tensor_parallel and tensor_parallel % kv_heads):
-            named = f"the {heads} attention heads" + (f" and {kv_heads} KV heads" if kv_heads else "")
-            return (
-                f"tensorParallel {tensor_parallel} does not divide {named} of {shape.name}; use a divisor of "
-                f"{'both' if kv_heads else 'it'}"
-            )
+    gpus = layout.hardware
     if shape.max_position is not None and max_model_len > shape.max_position:
         return (
             f"maxModelLen {max_model_len} is more than the {shape.max_position} positions of {shape.name}; "

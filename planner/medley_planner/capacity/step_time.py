@@ -61,16 +61,15 @@ class StepTime:
         weight_bandwidth = bandwidth * gpu.memory
 
         experts = shape.moe_layers * shape.expert_parameters
-        dense_precision = Precision.BF16 if shape.experts and precision.four_bit else precision
         self._experts = float(shape.experts)
         self._expert_miss = 1.0 - shape.experts_per_token / shape.experts if shape.experts else 0.0
-        dense_flops = tensor_parallel * _flops(gpu, dense_precision)
+        dense_flops = tensor_parallel * _flops(gpu, shape.dense_precision(precision))
         expert_flops = tensor_parallel * _flops(gpu, precision) * _EXPERT_COMPUTE
         self._compute_base = 2.0 * shape.dense_parameters() / dense_flops
         self._compute_base += 2.0 * shape.experts_per_token * experts / expert_flops
         dense_bytes = layout.attention_data_parallel * shape.dense_parameters() * shape.dense_weight_bytes(precision)
         self._read_base = dense_bytes / weight_bandwidth
-        self._read_expert = experts * precision.weight_bytes / weight_bandwidth
+        self._read_expert = experts * shape.expert_weight_bytes(precision) / weight_bandwidth
 
         head = shape.hidden * shape.vocab
         self._head_sequence = 2.0 * head / (bf16_flops * gpu.gemm_bf16)
@@ -152,7 +151,7 @@ def _folded(spans: tuple[tuple[int, float], ...]) -> tuple[float, float, float]:
 
 def _flops(gpu: Gpu, precision: Precision) -> float:
     """Operations per second that one GPU reaches in matrix products of `precision`."""
-    if precision is Precision.FP8 and gpu.fp8_tflops is not None:
+    if precision in (Precision.FP8, Precision.INT8) and gpu.fp8_tflops is not None:
         return gpu.fp8_tflops * 1e12 * gpu.gemm_fp8
     if precision is Precision.FP4 and gpu.fp4_tflops is not None:
         return gpu.fp4_tflops * 1e12 * gpu.gemm_fp4

@@ -76,6 +76,8 @@ def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Estima
         generation_tokens=max(_count(row, "osl") * mean, 1.0),
         concurrency=float(concurrency),
         first_wave=True,
+        # What was measured has started: where shards would cut blocks of scales, its experts were spread.
+        spread_experts=True,
     )
 
 

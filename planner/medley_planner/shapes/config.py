@@ -14,6 +14,7 @@ from typing import Any
 from medley_planner.shapes.families import BY_CLASS, BY_TYPE, Architecture
 from medley_planner.shapes.families.mixture import EXPERTS
 from medley_planner.shapes.layer import grouped
+from medley_planner.shapes.quantization import checkpoint_of
 from medley_planner.shapes.reader import Reader, bad_key, unusable
 from medley_planner.shapes.refused import why_refused
 from medley_planner.shapes.shape import ModelShape
@@ -58,6 +59,7 @@ def shape_from_config(config: Mapping[str, Any] | Path | str, *, name: str | Non
         max_position=_max_position(reader, row),
         more_parameters=row.more(reader) + row.tower(whole, reader.hidden),
         draft_parameters=row.draft(reader, layers) if row.draft is not None and layers else 0,
+        checkpoint=checkpoint_of(reader, layers),
     )
     _check_told(reader, shape)
     return shape

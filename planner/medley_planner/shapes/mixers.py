@@ -209,7 +209,8 @@ def gated_delta(
     keys, values = key_heads * key_size, value_heads * value_size
     convolved = 2 * keys + values
     parts = (
-        Weights(f"{name}.in_proj_qkvz", hidden * (2 * keys + 2 * values), keys),
+        Weights(f"{name}.in_proj_qkv", hidden * (2 * keys + values), keys),
+        Weights(f"{name}.in_proj_z", hidden * values, values),
         Weights(f"{name}.in_proj_ba", hidden * 2 * value_heads, value_heads, kept=True),
         Weights(f"{name}.conv1d", convolved * kernel, kept=True),
         Weights(f"{name}.out_proj", values * hidden, values),

@@ -13,13 +13,15 @@ BF16_BYTES = 2.0
 class Precision(StrEnum):
     """Number format of the linear weights. Embeddings and head stay BF16 (vLLM's default).
 
-    FP4 stands for NVFP4 and MXFP4, INT4 for weight-only 4-bit integers in groups of 32 or 128.
+    FP4 stands for NVFP4 and MXFP4, INT4 for weight-only integers of 4 bits or fewer in groups of 32 or 128, INT8 for
+    those of more.
     """
 
     BF16 = "BF16"
     FP8 = "FP8"
     FP4 = "FP4"
     INT4 = "INT4"
+    INT8 = "INT8"
 
     @property
     def weight_bytes(self) -> float:
@@ -32,4 +34,10 @@ class Precision(StrEnum):
 
 
 # NVFP4 has an 8-bit scale for each 16 weights, INT4 a 16-bit scale for each 32 (compressed-tensors as Kimi uses it).
-_WEIGHT_BYTES = {Precision.BF16: BF16_BYTES, Precision.FP8: 1.0, Precision.FP4: 0.5625, Precision.INT4: 0.5625}
+_WEIGHT_BYTES = {
+    Precision.BF16: BF16_BYTES,
+    Precision.FP8: 1.0,
+    Precision.FP4: 0.5625,
+    Precision.INT4: 0.5625,
+    Precision.INT8: 1.0,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medley_planner.shapes.checkpoint import Checkpoint
 from medley_planner.shapes.layer import Cache, FeedForward, Layers
 from medley_planner.shapes.precision import BF16_BYTES, Precision
 
@@ -17,6 +18,7 @@ class ModelShape:
     `max_position`: longest sequence in tokens, None where the config does not say. `more_parameters`: what is in the
     memory of the GPU beside layers, embeddings and norms, such as a vision tower; never quantized. `draft_parameters`:
     multi-token prediction layers, which the checkpoint has and an engine loads for speculative decoding only.
+    `checkpoint`: the format of a quantized checkpoint, None where its weights are BF16.
     """
 
     name: str
@@ -27,6 +29,7 @@ class ModelShape:
     max_position: int | None = None
     more_parameters: int = 0
     draft_parameters: int = 0
+    checkpoint: Checkpoint | None = None
 
     def __hash__(self) -> int:
         """Hash of the fields that tell most shapes apart: the layers take ten times as long, and rounds hash
@@ -94,16 +97,36 @@ class ModelShape:
         unused = self.moe_layers * (self.experts - self.experts_per_token) * self.expert_parameters
         return self.parameters() - unused - self.more_parameters
 
+    @property
+    def precision(self) -> Precision:
+        """The format of the checkpoint's own weights."""
+        return self.checkpoint.precision if self.checkpoint is not None else Precision.BF16
+
+    def dense_precision(self, precision: Precision) -> Precision:
+        """The format of the weights outside the experts in a model that is called `precision`: 4-bit checkpoints of
+        mixtures quantise the experts only, unless the checkpoint says otherwise."""
+        if self.checkpoint is not None and precision is self.checkpoint.precision:
+            return self.checkpoint.dense_precision
+        return Precision.BF16 if self.experts and precision.four_bit else precision
+
     def dense_weight_bytes(self, precision: Precision) -> float:
-        """Bytes of a weight outside the experts: 4-bit checkpoints of mixtures quantise the experts only."""
-        return BF16_BYTES if self.experts and precision.four_bit else precision.weight_bytes
+        """Bytes of a weight outside the experts, in the mean."""
+        if self.checkpoint is not None and precision is self.checkpoint.precision:
+            return self.checkpoint.dense_bytes
+        return self.dense_precision(precision).weight_bytes
+
+    def expert_weight_bytes(self, precision: Precision) -> float:
+        """Bytes of a weight of an expert, in the mean."""
+        if self.checkpoint is not None and precision is self.checkpoint.precision:
+            return self.checkpoint.expert_bytes
+        return precision.weight_bytes
 
     def weight_bytes(self, precision: Precision) -> float:
         """Bytes of all weights; only the linear ones are quantised."""
         kept = self.embedding_parameters() + self._norm_parameters() + self.more_parameters
         experts = self.linear_parameters() - self.dense_parameters()
         dense = self.dense_parameters() * self.dense_weight_bytes(precision)
-        return dense + experts * precision.weight_bytes + kept * BF16_BYTES
+        return dense + experts * self.expert_weight_bytes(precision) + kept * BF16_BYTES
 
     def kv_bytes_per_token(self, tensor_parallel: int = 1, *, element_bytes: float = BF16_BYTES) -> float:
         """Bytes that each token takes in the KV cache for as long as its sequence lives, over all GPUs of a replica.

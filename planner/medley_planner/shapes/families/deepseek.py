@@ -67,9 +67,10 @@ def _v4(reader: Reader) -> list[ModelLayer]:
             ratio=ratio,
             index=index if indexed else (0, 0),
             selected=reader.size("index_topk") if indexed else 0,
+            name="attn",
         )
 
-    return stack([mixer(ratio) for ratio in ratios], [routed(reader, shared=shared_size(reader))] * count)
+    return stack([mixer(ratio) for ratio in ratios], [routed(reader, shared=shared_size(reader), name="ffn")] * count)
 
 
 ROWS: tuple[Architecture, ...] = (

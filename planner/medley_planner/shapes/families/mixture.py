@@ -14,7 +14,9 @@ _MODELLING = "keys and formulas: transformers 5.24, modelling code of"
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 
 
-def routed(reader: Reader, *, shared: int = 0, size: int | None = None, latent: int = 0) -> FeedForward:
+def routed(
+    reader: Reader, *, shared: int = 0, size: int | None = None, latent: int = 0, name: str = "mlp"
+) -> FeedForward:
     """The experts by the usual keys."""
     experts = reader.size(*EXPERTS)
     return mixture(
@@ -26,6 +28,7 @@ def routed(reader: Reader, *, shared: int = 0, size: int | None = None, latent: 
         size=size if size is not None else reader.size("moe_intermediate_size", "intermediate_size"),
         shared=shared,
         latent=latent,
+        name=name,
     )
 
 
@@ -44,7 +47,8 @@ def some_experts(reader: Reader, flags: list[bool]) -> list[FeedForward]:
 
 def _all(reader: Reader) -> list[ModelLayer]:
     """Experts in all layers, beside a shared part where the config has its size."""
-    part = routed(reader, shared=reader.size("shared_intermediate_size", "shared_expert_intermediate_size", default=0))
+    shared = reader.size("shared_intermediate_size", "shared_expert_intermediate_size", default=0)
+    part = routed(reader, shared=shared, name="block_sparse_moe")
     return stack(uniform_mixers(reader), [part] * reader.layers)
 
 
@@ -134,7 +138,7 @@ def _minimax_m3(reader: Reader) -> list[ModelLayer]:
         )
         flags = sparse.items("sparse_attention_freq", count=count) or [1] * count
         mixers = [chosen if flag else full for flag in flags]
-    experts = routed(reader, shared=shared_size(reader))
+    experts = routed(reader, shared=shared_size(reader), name="block_sparse_moe")
     dense = gated_dense(reader, size=reader.size("dense_intermediate_size", "intermediate_size"))
     return stack(mixers, [experts if flag else dense for flag in moe_flags(reader)])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
+
 import pytest
 
 from medley_planner.shapes import Precision, UnknownModel, bundled_models, bundled_shape
@@ -20,6 +23,26 @@ def test_bundled_parameters_are_the_published_ones(model: BundledModel) -> None:
     assert model.shape.name == model.model
     assert model.shape.max_position is not None
     assert model.source
+
+
+BYTES = {
+    model: entry["bytes"]
+    for entry in json.loads(files("medley_planner.shapes").joinpath("models.json").read_text())
+    for model in entry["models"]
+    if "bytes" in entry
+}
+
+
+@pytest.mark.parametrize("model", BYTES)
+def test_bytes_of_a_quantized_checkpoint_are_those_of_its_files(model: str) -> None:
+    shape = bundled_shape(model)
+    assert shape.checkpoint is not None
+    assert shape.weight_bytes(shape.precision) == pytest.approx(BYTES[model], rel=0.02)
+
+
+def test_bytes_of_every_format_are_compared() -> None:
+    methods = {form.method for model in BYTES if (form := bundled_shape(model).checkpoint) is not None}
+    assert methods >= {"fp8", "mxfp4", "awq", "compressed-tensors"}
 
 
 def test_at_least_sixty_checkpoints_are_bundled_of_most_architectures() -> None:
