@@ -40,6 +40,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     kv_token, per_attended = table.kv_token, table.attended
     ask, states = len(arrivals), log.states
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
+    own = spec.sequence_blocks
 
     now = busy = 0.0
     steps = preemptions = 0
@@ -70,7 +71,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 growth = phases[steps % block]
                 ending = [entry for entry in ending if entry[1] != request]
                 heapify(ending)
-            used -= -(-length // block)
+            used -= -(-length // block) + own
             waiting.appendleft(request)
             preemptions += 1
             admit = False
@@ -99,7 +100,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 length = prompts[request]
                 if resumed:
                     length += resumed.get(request, 0)
-                need = -(-length // block)
+                need = -(-length // block) + own
                 if used + growth + need > total:
                     break
                 waiting.popleft()
@@ -191,7 +192,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             decoding -= 1
             context -= length
             phases[(steps - length) % block] -= 1
-            used -= -(-length // block)
+            used -= -(-length // block) + own
             last_token[request] = now
             unfinished[number] -= 1
         for request, length in done:
@@ -207,7 +208,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 phases[(steps - length) % block] += 1
             else:
                 del running[request]
-                used -= -(-length // block)
+                used -= -(-length // block) + own
                 last_token[request] = now
                 unfinished[number] -= 1
 

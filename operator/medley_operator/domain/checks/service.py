@@ -34,8 +34,9 @@ SPEC_CHECKS: tuple[Check, ...] = (
 
 LOAD_CHECKS: tuple[Check, ...] = (
     variants.a_pool_exists,
-    variants.each_wish_can_be_met,
     variants.model_is_known,
+    variants.precision_is_the_checkpoints,
+    variants.each_wish_can_be_met,
     variants.weights_fit_the_cache,
     variants.length_is_within_the_model,
     variants.names_are_unique,
