@@ -9,7 +9,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e bench-engine bench-planner bench-noisy-day bench-steps bench-fleet bench-step-time bench-forecast bench-demand bench-capacity bench-plan-truth bench-calibration e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
+.PHONY: bench-capacity bench-plan-truth bench-calibration bench-power bench-steps bench-tilt
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -65,6 +67,9 @@ bench-planner: $(STAMP) ## One service: time of a plan; cost and CPU beside the 
 bench-noisy-day: $(STAMP) ## Replica changes and cost over a noisy day, beside an HPA-like rule (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_noisy_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
+bench-day: $(STAMP) ## Six days replayed under Medley and five baselines: cost as billed, attainment, changes (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_day $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
 bench-steps: $(STAMP) ## Plans that follow random steps of load, beside the cheapest fleets known beforehand (SEEDS=100, JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_steps $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
@@ -88,6 +93,12 @@ bench-plan-truth: $(STAMP) ## Plans from half of a trace, the other half replaye
 
 bench-calibration: $(STAMP) ## Peak predicted from low load: calibration beside a scalar factor (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_calibration $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-power: $(STAMP) ## Weeks of a row with more servers than its budget was planned for, by capping preset (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_power $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain bisection, and equality (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_tilt $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from e2e.controlplane import Assets, ControlPlane, free_port, kwok_node, processes
+from e2e.controlplane.loopback import answers
 from e2e.controlplane.processes import Child
 from e2e.prometheus import scrape_config
 
@@ -128,7 +128,7 @@ class Harness:
         argv = [sys.executable, "-m", "e2e.fleet", "--kubeconfig", str(self.plane.kubeconfig), "--port", port]
         argv += [f"--truth={gpu}={factor}" for gpu, factor in TRUTH.items()]
         child = self.spawn("fleet", argv, {})
-        processes.wait_ready(child, lambda: self.answers(f"{self.fleet_url}/healthz"), timeout_seconds=30)
+        processes.wait_ready(child, lambda: answers(f"{self.fleet_url}/healthz"), timeout_seconds=30)
         self.say(f"fake vLLM fleet and load generator: {self.fleet_url}")
         return child
 
@@ -155,9 +155,7 @@ class Harness:
         # Nothing is simulated in the background: it would move plans at a moment that no scenario can know.
         environment = {"KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
         child = self.spawn("operator", argv, environment)
-        processes.wait_ready(
-            child, lambda: self.answers(f"{self.operator_url}/readyz"), timeout_seconds=timeout_seconds
-        )
+        processes.wait_ready(child, lambda: answers(f"{self.operator_url}/readyz"), timeout_seconds=timeout_seconds)
         self.say(f"operator ready as {OPERATOR_USER}: {self.operator_url}/metrics")
         return child
 
@@ -265,10 +263,3 @@ class Harness:
         with urllib.request.urlopen(request, timeout=20) as answer:
             text = answer.read().decode()
         return json.loads(text) if text else None
-
-    def answers(self, url: str) -> bool:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False

@@ -78,7 +78,7 @@ class ReferenceEngine:
         return max(self.now, min(request.arrival for request in self.waiting))
 
     def _blocks(self, tokens: int) -> int:
-        return math.ceil(tokens / self.spec.block_tokens)
+        return math.ceil(tokens / self.spec.block_tokens) + self.spec.sequence_blocks
 
     def _blocks_needed(self) -> int:
         """With room for the next token of each decoding sequence; a prompt's blocks are all taken at its admission."""

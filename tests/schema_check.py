@@ -45,9 +45,6 @@ def _check(keyword: str, schema: dict[str, Any], value: Any, root: dict[str, Any
             yield from min(tried, key=len)
         elif keyword == "oneOf" and fitting > 1:
             yield f"{path}: {fitting} of oneOf"
-    elif keyword == "not":
-        if not breaches(rule, value, root=root, path=path):
-            yield f"{path}: is what it must not be"
     elif isinstance(value, dict):
         yield from _check_object(keyword, schema, value, root, path)
     elif isinstance(value, list):
@@ -74,6 +71,9 @@ def _check_object(
                 yield f"{path}.{name}: unknown"
             elif rule is not True:
                 yield from breaches(rule, value[name], root=root, path=f"{path}.{name}")
+    elif keyword == "propertyNames":
+        for name in value:
+            yield from breaches(rule, name, root=root, path=f"{path}.{name}")
     elif keyword == "minProperties":
         if len(value) < rule:
             yield f"{path}: fewer than {rule}"
@@ -109,6 +109,7 @@ _OF_OTHER_TYPES = {
     "properties",
     "required",
     "additionalProperties",
+    "propertyNames",
     "minProperties",
     "items",
     "minItems",

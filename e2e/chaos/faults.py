@@ -29,8 +29,9 @@ class Effect(Enum):
     """A watch says 410 in its stream, as the API server does where history was compacted."""
     END_STREAM = auto()
     """A watch ends as if the connection broke."""
-    DROP_EVENTS = auto()
-    """A watch goes on and says nothing of what changes."""
+    MUTE = auto()
+    """A watch says nothing more of what changes, and ends `seconds` later: what it did not say is never lost for good,
+    as bytes within a connection are not."""
     DELAY_EVENTS = auto()
     """Each event of a watch comes `seconds` late."""
     KILL_BEFORE = auto()
@@ -39,7 +40,7 @@ class Effect(Enum):
     """The operator dies once the API server has answered."""
 
 
-IN_STREAM = frozenset({Effect.EXPIRE, Effect.END_STREAM, Effect.DROP_EVENTS, Effect.DELAY_EVENTS})
+IN_STREAM = frozenset({Effect.EXPIRE, Effect.END_STREAM, Effect.MUTE, Effect.DELAY_EVENTS})
 """What strikes a watch that is under way, and not a request."""
 
 
@@ -96,9 +97,7 @@ class Fault:
         """When what it does was over, in Unix seconds; None where it has not struck."""
         if self.first_at is None or self.last_at is None:
             return None
-        if self.lasts is not None:
-            return self.first_at + self.lasts
-        return self.last_at + self.seconds
+        return self.seconds + (self.last_at if self.lasts is None else self.first_at + self.lasts)
 
     def _matches(self, call: Call) -> bool:
         if self.clock() - self.made_at < self.not_before or (self.writes and not call.writes):

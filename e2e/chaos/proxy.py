@@ -140,8 +140,9 @@ class Proxy:
             await response.prepare(request)
             chunks = answer.content.iter_any().__aiter__()
             pending: asyncio.Future[bytes] | None = None
+            mute_until: float | None = None
             try:
-                while True:
+                while mute_until is None or time.monotonic() < mute_until:
                     pending = pending or asyncio.ensure_future(anext(chunks))
                     await asyncio.wait({pending}, timeout=_WAIT_SECONDS)
                     await self._line_holds(request)
@@ -152,7 +153,11 @@ class Proxy:
                         return response
                     if pending.done():
                         chunk, pending = pending.result(), None
-                        await self._pass_on(response, call, chunk)
+                        if mute_until is None and (mute := self._strikes(call, Effect.MUTE)) is not None:
+                            mute_until = time.monotonic() + mute.seconds
+                        if mute_until is None:
+                            await self._pass_on(response, call, chunk)
+                return response
             except StopAsyncIteration:
                 return response
             finally:
@@ -160,9 +165,7 @@ class Proxy:
                     pending.cancel()
 
     async def _pass_on(self, response: web.StreamResponse, call: Call, chunk: bytes) -> None:
-        """An event of a watch, unless a fault eats it."""
-        if self._strikes(call, Effect.DROP_EVENTS):
-            return
+        """An event of a watch, late where a fault says so."""
         late = self._strikes(call, Effect.DELAY_EVENTS)
         if late is not None:
             await asyncio.sleep(late.seconds)

@@ -173,6 +173,10 @@ def clear(world: World, namespace: str) -> None:
     world.wait(f"no pods in {namespace}", lambda: not world.items(pods), timeout_seconds=60)
 
 
+def _pods(world: World, namespace: str) -> list[str]:
+    return [pod["metadata"]["name"] for pod in world.items(f"/api/v1/namespaces/{namespace}/pods")]
+
+
 def play_faultless(world: World, steps: Sequence[Step], *, namespace: str = "free") -> Reference:
     """Each step until nothing moves. Raises `AssertionError` where an invariant does not hold."""
     reference = Reference()
@@ -261,7 +265,10 @@ def play(world: World, case: Case, reference: Reference, *, namespace: str) -> R
     result.wrong += two_writers(mine)
     result.breaches = [str(breach) for breach in world.judge.breaches]
     result.wrong += [f"of others: {each}" for each in differing(foreign, foreign_state(world, namespace))]
-    clear(world, namespace)
+    try:
+        clear(world, namespace)
+    except TimeoutError as error:
+        result.wrong.append(f"{error}: {', '.join(_pods(world, namespace)[:6])}")
     return result
 
 

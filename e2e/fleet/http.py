@@ -6,13 +6,15 @@ Bodies need a Content-Length; connections are kept alive; what a request asks fo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from e2e.fleet.connections import Connections
 
 IDLE_SECONDS = 60.0
 MAX_BODY_BYTES = 1 << 20
@@ -52,7 +54,7 @@ class HttpServer:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections = Connections()
 
     async def start(self, port: int) -> int:
         """The port that it listens on; 0 takes a free one."""
@@ -63,24 +65,11 @@ class HttpServer:
         if self._server is None:
             return
         self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._connections.end()
         await self._server.wait_closed()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
-        try:
-            with contextlib.suppress(OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-                while await self._exchange(reader, writer):
-                    pass
-        except asyncio.CancelledError:
-            pass  # the server stops; a cancelled connection is not an error
-        finally:
-            writer.close()
+        await self._connections.serve(partial(self._exchange, reader, writer), writer)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; False where the connection ends after it."""

@@ -40,7 +40,7 @@ def spec_factory(truth: Mapping[str, float]) -> SpecOf:
         layout = Layout(
             card,
             tensor_parallel=settings.tensor_parallel,
-            precision=_precision(settings),
+            precision=_precision(settings, shape),
             kv_format=_kv_format(settings),
         )
         fit = memory_fit(
@@ -81,14 +81,14 @@ def _shape(model: str, model_config: str | None) -> ModelShape:
         raise UnknownEngine(str(error)) from error
 
 
-def _precision(settings: EngineSettings) -> Precision:
+def _precision(settings: EngineSettings, shape: ModelShape) -> Precision:
     if settings.quantization == "fp8":
         return Precision.FP8
     if settings.quantization:
         raise UnknownEngine(f"--quantization={settings.quantization} is not modelled; use fp8 or none")
     if settings.dtype not in ("auto", "bfloat16", "float16", "half"):
         raise UnknownEngine(f"--dtype={settings.dtype} is not modelled; use bfloat16")
-    return Precision.BF16
+    return shape.precision
 
 
 def _kv_format(settings: EngineSettings) -> KvFormat:

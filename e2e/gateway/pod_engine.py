@@ -7,13 +7,14 @@ is refused by the kernel, as in a cluster. How long an answer takes comes from t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 
+from e2e.fleet.connections import Connections
 from e2e.fleet.engine import Engine
 from e2e.fleet.exposition import CONTENT_TYPE, Exposition
 from e2e.fleet.requests import Request
@@ -59,7 +60,7 @@ class PodEngine:
     _exposition: Exposition = field(init=False)
     _server: asyncio.Server | None = None
     _waiting: list[_Waiting] = field(default_factory=list)
-    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _connections: Connections = field(default_factory=Connections)
     _idle: set[asyncio.StreamWriter] = field(default_factory=set)
     _ending: bool = False
 
@@ -93,29 +94,13 @@ class PodEngine:
             await asyncio.wait([each.done for each in self._waiting], timeout=seconds)
         self.engine.abort_all(self.clock())
         self.tick()
-        tasks = tuple(self._connections)
-        if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._connections.end(patience_seconds=1.0)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
         try:
-            with contextlib.suppress(OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-                while await self._exchange(reader, writer):
-                    pass
-        except asyncio.CancelledError:
-            pass  # the engine ends; a cancelled connection is not an error
+            await self._connections.serve(partial(self._exchange, reader, writer), writer)
         finally:
             self._idle.discard(writer)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; False where the connection ends after it."""

@@ -18,6 +18,7 @@ import yaml
 
 from e2e.controlplane import ControlPlane, kwok_node, processes
 from e2e.controlplane.audit import read_new
+from e2e.controlplane.loopback import answers
 from e2e.controlplane.processes import Child
 from e2e.controlplane.tuning import for_thousands_of_pods
 from e2e.fleet.kubeconfig import client_of
@@ -87,7 +88,7 @@ class World:
         argv = [sys.executable, "-m", "e2e.scale.serve", "--kubeconfig", str(self.plane.kubeconfig), "--port", port]
         child = self.harness.spawn("engines", argv, {})
         ready = f"{self.harness.fleet_url}/healthz"
-        processes.wait_ready(child, lambda: self.harness.answers(ready), timeout_seconds=30)
+        processes.wait_ready(child, lambda: answers(ready), timeout_seconds=30)
 
     def create(self, objects: Iterable[tuple[str, Json]]) -> None:
         """Creates objects at these collections, several at once. Raises `httpx.HTTPStatusError`."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 from e2e.controlplane import Assets, free_port
+from e2e.controlplane.loopback import answers
 from e2e.controlplane.processes import signals_held, start, wait_ready
 from e2e.prometheus import ENGINE_JOB
-from e2e.vllm.answers import answers
 
 _READY_SECONDS = 60.0
 LABELS = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.controlplane import free_port
+from e2e.controlplane.loopback import answers
 from e2e.controlplane.processes import Child, signals_held, start, wait_ready
-from e2e.vllm.answers import answers
 from e2e.vllm.install import Installed
 from e2e.vllm.model import NAME, write_model
 

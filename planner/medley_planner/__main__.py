@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from medley_planner.cli import estimate, explain, simulate, solve
+from medley_planner.cli import estimate, explain, power, simulate, solve
+from medley_planner.exit_status import escape_what_the_terminal_lacks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,7 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     explain.add_parser(subparsers)
     estimate.add_parser(subparsers)
     simulate.add_parser(subparsers)
+    power.add_parser(subparsers)
     args = parser.parse_args(argv)
+    escape_what_the_terminal_lacks()
     status: int = args.run(args)
     return status
 

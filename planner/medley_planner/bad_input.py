@@ -8,6 +8,7 @@ command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad
     ├── UnknownGpu        a GPU type that the catalogue lacks                catalog
     ├── UnknownModel      a model whose shape is not bundled                 shapes
     ├── BadConfig         a config.json that gives no shape                  shapes
+    ├── BadText           JSON or YAML that cannot be read                   documents
     ├── BadHistogram      buckets that give no sizes                         workload
     ├── BadRecord         a calibration that was kept and makes no sense     capacity
     ├── NoEstimate        a replica and a load that have no estimate         capacity
@@ -17,6 +18,7 @@ command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad
     ├── BadRow            a row of `medley estimate --csv`                   cli
     ├── BadTrace          the trace of `medley simulate`                     cli
     ├── BadManifest       YAML that kubectl applies                          medley_operator.cli
+    ├── BadReplay         a world that cannot be replayed                    medley_operator.replay
     ├── BadReport         a report of a load test                            medley_operator.profile
     └── BadSetting        a flag or environment variable of the operator     medley_operator.settings
 """

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from enum import IntEnum
 
@@ -25,6 +26,12 @@ class ExitStatus(IntEnum):
     """The operator led and could not keep its Lease, so that another replica acts now; start it again to stand by."""
     INTERRUPTED = 130
     """Ctrl-C."""
+
+
+def escape_what_the_terminal_lacks() -> None:
+    """Characters of names that standard output's encoding does not have are escaped, as on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def report_error(command: str, error: object, *, status: ExitStatus = ExitStatus.BAD_INPUT) -> ExitStatus:

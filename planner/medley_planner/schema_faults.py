@@ -1,7 +1,8 @@
 """Words what pydantic finds wrong in a manifest or a document as `BadInput`; no other module words it. Pure.
 
 A model may say how one of its texts is written by raising `bad_form`; all else follows from pydantic's own kind of
-error. Steps of a path in angle brackets are names of a union's members, not fields.
+error. Steps of a path in angle brackets are names of a union's members, not fields; a fault of a key stands at its
+entry.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pydantic_core import PydanticCustomError
 from medley_planner.bad_input import MISSING, BadInput, shown
 
 _FORM = "form"
+_KEY = "[key]"
+"""The last step of the path of a key that pydantic refuses."""
 WHOLE = "it"
 """The field of a fault of what was validated as a whole."""
 
@@ -44,7 +47,7 @@ def field_path(location: Sequence[int | str]) -> str:
     for step in location:
         if isinstance(step, int):
             path += f"[{step}]"
-        elif step.startswith("<"):
+        elif step.startswith("<") or step == _KEY:
             continue
         elif step.isidentifier():
             path += f".{step}" if path else step
@@ -137,6 +140,7 @@ _WAYS_OUT = {
     "extra_forbidden": "there is no such field; correct its name or remove it",
     "finite_number": "give a finite number",
     "int_parsing_size": "give a smaller number",
+    "string_unicode": "write text whose characters can all be printed",
     "bool_type": "give true or false",
     "bool_parsing": "give true or false",
     "list_type": "give a list",

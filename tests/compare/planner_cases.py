@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .instance_document import bare
 from .names import find
 
 DEADLINE_SECONDS = 60.0
@@ -44,7 +45,7 @@ def golden_cases() -> Iterator[Case]:
 
 
 def _golden(instance: dict[str, Any], mode: Any) -> Any:
-    problem = find("parse_instance")(instance).problem
+    problem = find("parse_instance")(bare(instance)).problem
     if mode is not None:
         problem = replace(problem, services=tuple(replace(each, routing=mode) for each in problem.services))
     return _both(problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,12 @@ def replicas(admin: Api) -> int:
     return sum(item["spec"]["replicas"] for item in items)
 
 
+def reasons(admin: Api) -> Counter[str]:
+    """The reasons of the namespace's Events, with how many there are of each."""
+    items = admin.request("GET", f"/apis/events.k8s.io/v1/namespaces/{TEAM}/events")[1]["items"]
+    return Counter(event["reason"] for event in items)
+
+
 def test_a_plan_waits_until_a_person_approves_it(
     admin: Api,
     accounts: tuple[Path, Path],
@@ -123,7 +130,7 @@ def test_a_plan_waits_until_a_person_approves_it(
         assert main(["approve", "chat", status(admin)["plan"]["id"]]) == 0
         wait_for("the larger plan is carried out", lambda: replicas(admin) > few)
         wait_for("nothing waits", lambda: plan_ready(admin)["reason"] == "Optimal")
-        events = admin.request("GET", f"/apis/events.k8s.io/v1/namespaces/{TEAM}/events")[1]["items"]
-        reasons = [event["reason"] for event in events]
-        assert (reasons.count("PlanAwaitingApproval"), reasons.count("PlanApproved")) == (2, 2)
+        # Events are posted after the status, and may come later.
+        told = {"PlanAwaitingApproval": 2, "PlanApproved": 2}
+        wait_for("each plan is told twice", lambda: {reason: reasons(admin)[reason] for reason in told} == told)
         assert [line for line in operator.lines() if line["level"] in ("error", "critical")] == []

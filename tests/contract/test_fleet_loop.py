@@ -244,3 +244,31 @@ def test_a_dry_run_writes_nothing_and_logs_what_it_would(
     assert writes(audit(began)) == []
     assert denied(audit(began)) == []
     admin.kubectl("delete", "namespace", "dry", "--wait=false")
+
+
+def test_a_namespace_that_ends_gets_nothing_but_a_status(
+    admin: Api, account: tuple[str, Path], audit: Callable[[float], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """No controller empties the namespace here, so that it stays in its end for as long as the test looks."""
+    admin.kubectl("create", "namespace", "ending")
+    path = services_of("ending")
+    with running_operator(account[1], tmp_path, "--resync-seconds", "2") as operator:
+        operator.wait_ready()
+        status, answer = admin.request("POST", path, llm_service("4", namespace="ending"))
+        assert status == 201, answer
+        deployments = "/apis/apps/v1/namespaces/ending/deployments"
+        wait_for("a Deployment", lambda: bool(admin.request("GET", deployments)[1]["items"]))
+        admin.kubectl("delete", "namespace", "ending", "--wait=false")
+
+        def told() -> str:
+            conditions = admin.request("GET", f"{path}/chat")[1].get("status", {}).get("conditions", [])
+            return next((each["reason"] for each in conditions if each["type"] == "PlanReady"), "")
+
+        wait_for("the status says so", lambda: told() == "NamespaceEnding")
+        began = time.time()
+        admin.kubectl("delete", "deployments,services,poddisruptionbudgets", "--all", "-n", "ending")
+        time.sleep(STEADY_SECONDS)
+        inside = [each for each in writes(audit(began)) if "/namespaces/ending/" in each]
+        assert [each for each in inside if "/llmservices/chat/status" not in each] == []
+        assert denied(audit(began)) == []
+        assert [line for line in operator.lines() if line["level"] in ("warning", "error", "critical")] == []

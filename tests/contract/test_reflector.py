@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -192,6 +194,28 @@ async def test_what_is_deleted_in_a_gap_of_a_compacted_history_leaves_no_ghost(p
             assert EXPIRED in {error.reason for error in gap.errors} <= {EXPIRED, "Throttled"}
             assert {("ghost-1", False), ("ghost-3", False), ("ghost-9", True)} <= set(told)
             assert SERVICES in cache.view().available
+
+
+def open_sockets() -> int:
+    return sum(
+        os.readlink(each.path).startswith("socket:") for each in os.scandir("/proc/self/fd") if each.is_symlink()
+    )
+
+
+async def test_a_watch_of_a_server_that_hangs_leaves_no_connection(plane: ControlPlane) -> None:
+    server = plane.child("kube-apiserver").process
+    before = open_sockets()
+    async with OfficialKubeClient() as client:
+        events = client.watch(SERVICES, resource_version="0")
+        assert [(await anext(events)).type for _ in range(2)] == [WatchType.BOOKMARK, WatchType.ADDED]
+        assert open_sockets() == before + 1
+        server.send_signal(signal.SIGSTOP)
+        try:
+            await events.aclose()
+            await client.close()
+            assert open_sockets() == before
+        finally:
+            server.send_signal(signal.SIGCONT)
 
 
 async def test_a_forgotten_version_is_told_as_expired(plane: ControlPlane) -> None:

@@ -57,19 +57,23 @@ OVERLAYS: Mapping[str, Mapping[str, Any]] = {
         },
     },
 }
-CASES = tuple("-".join(names) for names in product(SOURCES, CACHES, OVERLAYS))
+POOLS: Mapping[str, Mapping[str, Any]] = {"ondemand": {}, "spot": {"provisioning": "Spot"}}
+CASES = (
+    *("-".join(names) for names in product(SOURCES, CACHES, OVERLAYS)),
+    *(f"hf-default-{overlay}-spot" for overlay in OVERLAYS),
+)
 
 
 def rendered(case: str, *, namespace: str = make.NAMESPACE) -> Manifest:
-    """The Deployment of `source-cache-overlay`."""
-    source, cache, overlay = case.split("-")
+    """The Deployment of `source-cache-overlay`, with or without `-pool` after it."""
+    source, cache, overlay, *pools = case.split("-")
     service = make.service(spec={"model": dict(SOURCES[source])})
     placed = service.model_copy(update={"metadata": service.metadata.model_copy(update={"namespace": namespace})})
     return render_deployment(
         DeploymentInput(
             service=placed,
             profile=make.profile(**CACHES[cache], **OVERLAYS[overlay]),
-            pool=make.pool(tolerations=[{"key": "nvidia.com/gpu"}]),
+            pool=make.pool(tolerations=[{"key": "nvidia.com/gpu"}], **POOLS[(*pools, "ondemand")[0]]),
             variant="l4-tp2",
             layout="abcdefgh",
             gpus_per_replica=2,

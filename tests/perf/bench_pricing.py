@@ -46,7 +46,7 @@ def drawn(classes: int, seed: int) -> list[Task]:
         demand = Demand(math.exp(draw.uniform(0.5, 4)), buckets, shares, SizeSource.STATIC)
         service = Service(f"s{index}", demand, variants, RoutingMode.PER_BUCKET, 1, None)
         problem = Problem((service,), tuple(Pool(variant.pool) for variant in variants))
-        made += prepare(service, shared_room(problem))
+        made.append(prepare(service, shared_room(problem)).first)
     return made
 
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from medley_planner.cli.instance import parse_instance
 from medley_planner.model import PlanStatus, Problem, Service
 from medley_planner.optimize import plan, verify
+from tests.compare.instance_document import bare
 from tests.perf.baselines.simple import cheapest_single, rounded_relaxation
 from tests.perf.baselines.slice_ilp import SliceAnswer, cost_of, solve_slices
 from tests.perf.cpu import CpuClock
@@ -79,7 +80,7 @@ def shared_instances() -> list[Problem]:
     if not path.exists():
         return []
     document = json.loads(path.read_text(encoding="utf-8"))
-    return [parse_instance(instance).problem for instance in document["instances"]]
+    return [parse_instance(bare(instance)).problem for instance in document["instances"]]
 
 
 def compare(family: str, problems: Sequence[Problem], limit_cpu_seconds: float) -> Iterator[Compared]:

@@ -38,7 +38,8 @@ def _specs(draw: st.DrawFn) -> EngineSpec:
     max_sequences = draw(st.integers(1, 12))
     block = draw(st.sampled_from([1, 4, 16]))
     max_model_len = draw(st.integers(16, 200))
-    least = -(-max_model_len // block) * block
+    own_blocks = draw(st.sampled_from([0, 0, 3]))
+    least = (-(-max_model_len // block) + own_blocks) * block
     return EngineSpec(
         step=draw(st.sampled_from(_STEPS)),
         token_budget=max_sequences + draw(st.integers(0, 100)),
@@ -48,6 +49,7 @@ def _specs(draw: st.DrawFn) -> EngineSpec:
         max_model_len=max_model_len,
         prefix_hit_rate=draw(st.sampled_from([0.0, 0.0, 0.3, 1.0])),
         block_tokens=block,
+        sequence_blocks=own_blocks,
     )
 
 

@@ -90,7 +90,7 @@ def _brute_force(problem: Problem) -> float | None:
 
 def _by_columns(problem: Problem) -> tuple[Answers, float]:
     room = shared_room(problem)
-    tasks = [next(prepare(service, room)) for service in problem.services]
+    tasks = [prepare(service, room).first for service in problem.services]
     nothing = [0.0] * len(room.limits)
     effort = effort_for(tasks)
     answers = solve_columns(tasks, room, effort=effort, start=nothing, seconds_left=lambda: 10.0, relative_gap=1e-5)

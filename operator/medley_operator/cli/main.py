@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
 from typing import cast
 
-from medley_planner.exit_status import ExitStatus
+from medley_planner.exit_status import ExitStatus, escape_what_the_terminal_lacks
 
 DISTRIBUTION = "medley-operator"
 DESCRIPTION = """\
@@ -31,6 +31,10 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            make a ModelProfile from load tests, to plan from instead of data sheets
   medley simulate --model meta-llama/Llama-3.1-8B-Instruct --fleet l4=3,h100=1 --trace trace.csv
                                            serve a trace on a simulated fleet: attainment, latency, cost
+  medley replay -f examples/replay/ --load steps:2x330s,4x360s --sizes 4000x1000
+                                           replay the whole loop in fast time, beside other autoscalers
+  medley power simulate --preset inband --added 30
+                                           more servers on one power budget, capped: brakes, slowdown
   medley diff llama                        show what the plan that waits would change, in the kubeconfig's cluster
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
@@ -53,6 +57,8 @@ COMMANDS = {
     "estimate": _Command("medley_planner.cli.estimate", "estimate one replica: latency, memory, largest rate"),
     "profile": _Command("medley_operator.cli.profile", "make a ModelProfile from measurements"),
     "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
+    "replay": _Command("medley_operator.cli.replay", "replay a day of the whole loop, beside other policies"),
+    "power": _Command("medley_planner.cli.power", "simulate power budgets and capping"),
     "approve": _Command("medley_operator.cli.approve", "approve the plan that waits, in a cluster"),
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),
@@ -78,6 +84,7 @@ def _run(parser: argparse.ArgumentParser, asked: str, words: list[str]) -> int:
     if asked not in COMMANDS:
         parser.print_help(sys.stderr)
         return ExitStatus.BAD_INPUT
+    escape_what_the_terminal_lacks()
     return cast(int, importlib.import_module(COMMANDS[asked].module).run(parsed))
 
 

@@ -7,12 +7,12 @@ the file, the object, the field, the value and the way out.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from medley_operator.api.v1alpha1 import (
@@ -24,7 +24,8 @@ from medley_operator.api.v1alpha1 import (
     ModelProfile,
     RuntimeProfile,
 )
-from medley_planner.bad_input import MISSING, BadInput
+from medley_planner.bad_input import MISSING, BadInput, shown
+from medley_planner.documents import BadText, can_be_printed, yaml_values
 from medley_planner.schema_faults import faults_of
 
 STDIN = "-"
@@ -120,9 +121,9 @@ def _parse(model: type[Model], source: str, name: str, document: dict[str, Any],
 def _documents(sources: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for source, text in _texts(sources):
         try:
-            documents = list(yaml.safe_load_all(text))
-        except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: an impossible date or number
-            raise BadManifest.whole(source, f"is not YAML: {' '.join(str(error).split())}") from error
+            documents = yaml_values(text)
+        except BadText as error:
+            raise BadManifest.whole(source, str(error)) from error
         for document in documents:
             yield from _items(source, document)
 
@@ -143,15 +144,18 @@ def _items(source: str, document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def _texts(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
     for source in sources:
         if source == STDIN:
-            yield "standard input", sys.stdin.read()
+            yield "standard input", _text("standard input", sys.stdin.read)
             continue
         for path in _files(Path(source)):
-            try:
-                yield str(path), path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                way_out = f"cannot be read ({reason}); give a YAML file or a folder of them"
-                raise BadManifest.whole(str(path), way_out) from error
+            yield str(path), _text(str(path), partial(path.read_text, encoding="utf-8-sig"))
+
+
+def _text(source: str, read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadManifest.whole(source, f"cannot be read ({reason}); give a YAML file or a folder of them") from error
 
 
 def _files(path: Path) -> Iterable[Path]:
@@ -171,6 +175,10 @@ def _title(source: str, document: dict[str, Any]) -> str:
         found = MISSING if name is None else name
         raise BadManifest(f"{source}: a {document['kind']}", "metadata.name", found, "give it one")
     namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    for field_name, text in (("name", name), ("namespace", namespace)):
+        if isinstance(text, str) and not can_be_printed(text):
+            way_out = "write a name whose characters can all be printed"
+            raise BadManifest(f"{source}: a {shown(document['kind'])}", f"metadata.{field_name}", text, way_out)
     kind = document["kind"]
     if kind in _KINDS:
         namespace = (namespace or DEFAULT_NAMESPACE) if _KINDS[kind][1] else None

@@ -138,14 +138,18 @@ def _unused_profiles(snapshot: Snapshot) -> list[str]:
 
 def _profiles(objects: Objects) -> tuple[tuple[RuntimeProfile, ...], list[str]]:
     """The profiles given, or the one that the chart installs where the input has none."""
-    from medley_operator.api.v1alpha1 import ObjectMeta, RuntimeProfile, RuntimeProfileSpec
-
     if objects.profiles:
         return tuple(objects.profiles), []
-    spec = RuntimeProfileSpec(image=f"vllm/vllm-openai:v{DEFAULT_PROFILE_VERSION}", version=DEFAULT_PROFILE_VERSION)
-    profile = RuntimeProfile(metadata=ObjectMeta(name=DEFAULT_PROFILE, uid=DEFAULT_PROFILE, generation=1), spec=spec)
     note = f"the input has no RuntimeProfile; planning with default values (vLLM {DEFAULT_PROFILE_VERSION})"
-    return (profile,), [note]
+    return (default_profile(),), [note]
+
+
+def default_profile() -> RuntimeProfile:
+    """The profile that the chart installs."""
+    from medley_operator.api.v1alpha1 import ObjectMeta, RuntimeProfile, RuntimeProfileSpec
+
+    spec = RuntimeProfileSpec(image=f"vllm/vllm-openai:v{DEFAULT_PROFILE_VERSION}", version=DEFAULT_PROFILE_VERSION)
+    return RuntimeProfile(metadata=ObjectMeta(name=DEFAULT_PROFILE, uid=DEFAULT_PROFILE, generation=1), spec=spec)
 
 
 def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, FleetPlan | None]:

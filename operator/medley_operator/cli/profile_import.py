@@ -26,6 +26,7 @@ from medley_planner.capacity.fit import Fit, NoFit, fit_points
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.catalog import gpu
 from medley_planner.cli.arguments import BadOption, whole_argument
+from medley_planner.documents import BadText, json_value, json_value_at
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.schema_faults import WHOLE, faults_of
@@ -195,14 +196,13 @@ def _manifest(
 
 def vllm_reports(path: Path) -> Iterator[Imported]:
     """One JSON object, or several one after the other (--append-result)."""
-    text, decoder, position, number = _text(path), json.JSONDecoder(), 0, 0
+    text, position, number = _text(path), 0, 0
     while position < len(text):
         number += 1
         try:
-            run, end = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError) as error:
-            way_out = f"is not JSON ({error}); give the file that --save-result wrote"
-            raise BadReport.whole(str(path), way_out) from None
+            run, end = json_value_at(text, position)
+        except BadText as error:
+            raise BadReport.whole(str(path), error.or_else("give the file that --save-result wrote")) from None
         yield vllm_run(run, where=str(path) if not position and not text[end:].strip() else f"{path}: run {number}")
         position = end + len(text[end:]) - len(text[end:].lstrip())
     if not number:
@@ -211,10 +211,9 @@ def vllm_reports(path: Path) -> Iterator[Imported]:
 
 def guidellm_reports(path: Path) -> Iterator[Imported]:
     try:
-        report = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        way_out = f"is not JSON ({error}); give the file that --output-path x.json wrote"
-        raise BadReport.whole(str(path), way_out) from None
+        report = json_value(_text(path))
+    except BadText as error:
+        raise BadReport.whole(str(path), error.or_else("give the file that --output-path x.json wrote")) from None
     yield guidellm_report(report, where=str(path))
 
 

@@ -25,6 +25,7 @@ from medley_operator.domain.report.pod_troubles import pods_seen
 from medley_operator.domain.report.status import dump, service_status
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.drift import drift_of
+from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.preconditions import permitted
 from medley_operator.domain.rollout.service_round import (
@@ -67,14 +68,15 @@ class _Shared:
 def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
     """The writes to make now, and what to remember for the next pass. `now` is RFC 3339 in UTC.
 
-    A service whose spec changed since the plan, or that is gone or leaving, is left alone: the planner is on its way.
+    A service whose spec changed since the plan, that is gone or leaving, or whose namespace is being deleted, is left
+    alone: the planner is on its way.
     One that this program fails on is left alone too, and its status says so.
     """
     owned, wall = by_owner(view), Firewall()
     seen = {ServiceKey.of(service): service for service in view.services}
     pods = pods_of_services(pods_seen(view))
     made = {
-        each.candidate.key: wall.guard(_about(each), partial(_turn, each, seen, owned, pods, steps))
+        each.candidate.key: wall.guard(_about(each), partial(_turn, each, view, seen, owned, pods, steps))
         for each in intent.services
     }
     begun = {key: turn for key, turn in made.items() if isinstance(turn, ServiceTurn)}
@@ -112,9 +114,10 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
 
 
 def _all_services(view: ActuatorView) -> set[ServiceKey]:
-    """Those that do not parse included."""
+    """Those that do not parse included, and not those whose namespace ends."""
     broken = {each.key.service for each in view.rejected if each.key.kind == OWNER_KIND}
-    return {ServiceKey.of(each) for each in view.services} | broken
+    known = {ServiceKey.of(each) for each in view.services} | broken
+    return {each for each in known if each.namespace not in view.ending}
 
 
 def _about(intent: ServiceIntent) -> ObjectKey:
@@ -123,6 +126,7 @@ def _about(intent: ServiceIntent) -> ObjectKey:
 
 def _turn(
     each: ServiceIntent,
+    view: ActuatorView,
     seen: Mapping[ServiceKey, LLMService],
     owned: Owned,
     pods: Mapping[tuple[str, str], tuple[PodView, ...]],
@@ -131,6 +135,8 @@ def _turn(
     planned = each.candidate.service.metadata
     service = seen.get(each.candidate.key)
     if service is None or service.metadata.deletion_timestamp is not None:
+        return None
+    if each.candidate.key.namespace in view.ending and each.goal.kind is not GoalKind.KEPT:
         return None
     if (service.metadata.uid, service.metadata.generation) != (planned.uid, planned.generation):
         return None

@@ -6,7 +6,6 @@ Pure. May read candidates, pools and children; decides nothing about which servi
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import ActingMode, GPUPool
 from medley_operator.domain.cluster.places import planner_places
 from medley_operator.domain.cluster.pools import planner_pool
+from medley_operator.domain.in_place import InPlace, held_rps
 from medley_operator.domain.load.headroom import utilisation_limit
 from medley_operator.domain.quotas import drawing, held_by_namespace, quota_of
 from medley_operator.domain.staying import stay_seconds
@@ -69,8 +69,11 @@ def planner_problem(
         if pool.node_gpus is None and pool.node_price is None
     }
     quotas = namespace_quotas(candidates, pools, ledger, planned=keys)
+    in_place = InPlace.of(ledger)
     return Problem(
-        services=tuple(drawing(_bounded(_placed(each, ledger), unpacked), each.bounds) for each in planned),
+        services=tuple(
+            drawing(_bounded(in_place(planner_service(each), each), unpacked), each.bounds) for each in planned
+        ),
         pools=tuple(found),
         power_domains=power_domains(pools, ledger=ledger, planned=keys, reserved=reserved),
         quotas=quotas,
@@ -138,42 +141,6 @@ def planner_service(candidate: ServiceCandidate) -> Service:
         n_plus_one=scaling.tolerate_replica_loss,
         held_rps=held_rps(candidate),
         stay_seconds=stay_seconds(candidate),
-    )
-
-
-def held_rps(candidate: ServiceCandidate) -> float:
-    """The rate that the plan in force serves, read from the status: others of the same priority grow around it."""
-    status = candidate.service.status
-    if status.load is None or status.plan is None or not candidate.last_replicas:
-        return 0.0
-    if status.plan.replicas is not None:
-        # The plan that the status shows is not in force.
-        capacity = sum(row.desired * row.replica_rps for row in status.variants)
-        return max(0.0, min(status.load.rate_rps, capacity))
-    unserved = sum(row.rate_rps for row in status.plan.unserved)
-    return max(0.0, status.load.rate_rps - unserved)
-
-
-def _placed(candidate: ServiceCandidate, ledger: Ledger) -> Service:
-    """The service, which holds no more than its replicas with a node serve, where pods can be seen: GPUs that others
-    have taken from it are lost to it, and not to a service whose replicas are there. Nor does a minimum take these: it
-    is no more than what the service has and what is free."""
-    service = planner_service(candidate)
-    if not ledger.pods_known:
-        return service
-    rows = candidate.service.status.variants
-    placed_rps = math.fsum(ledger.bound.get(Holder(candidate.key, row.name), 0) * row.replica_rps for row in rows)
-    placed = sum(count for holder, count in ledger.bound.items() if holder.service == candidate.key)
-    free = [ledger.pools[each.pool].free_gpus for each in service.variants]
-    rooms = zip(service.variants, free, strict=True)
-    # Nodes that are made as asked have room for all.
-    more = sum(service.min_replicas if gpus is None else gpus // each.gpus_per_replica for each, gpus in rooms)
-    least = min(service.min_replicas, placed + more)
-    return replace(
-        service,
-        held_rps=min(service.held_rps, placed_rps),
-        min_replicas=least,
-        on_demand_min_replicas=min(service.on_demand_min_replicas, least),
     )
 
 
@@ -250,8 +217,8 @@ def reserved_replicas(
 
     A plan in force is kept whole: one that is held, and one of a service that another problem plans. A service that is
     refused, or that is only advised, is left what it runs: what its Deployments ask for within its last plan. One that
-    is leaving, or that does not parse, gets no new pods. Where pods cannot be seen, no replica has a known place, and
-    Deployments count by what they ask for.
+    is leaving, does not parse, or is in a namespace that ends gets no new pods. Where pods cannot be seen, no replica
+    has a known place, and Deployments count by what they ask for.
     """
     reserved: dict[str, Counter[int]] = {}
     by_key = {candidate.key: candidate for candidate in candidates}
@@ -270,8 +237,8 @@ def reserved_replicas(
             continue
         lacking = ledger.lacking(workload)
         if ledger.pods_known:
-            stays = kept is not None and kept.disposition is not Disposition.LEAVING
-            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and stays else 0
+            gets = kept is not None and kept.gets_pods
+            last = kept.last_replicas.get(workload.holder.variant, 0) if kept is not None and gets else 0
             lacking = min(lacking, max(last - ledger.bound.get(workload.holder, 0), 0))
         reserved.setdefault(workload.pool, Counter())[workload.gpus] += lacking
     return reserved

@@ -15,9 +15,9 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, PICKER_CONFIG
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
-from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
+from medley_operator.domain.values.views import Autoscaler, NamespaceView, NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object, resized
-from medley_operator.fleet.project import labels_of, node_view, picker_configuration, plain, pod_view
+from medley_operator.fleet.project import namespace_view, node_view, picker_configuration, plain, pod_view
 from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
@@ -43,7 +43,7 @@ NOT_SUCCEEDED = "status.phase!=Succeeded"
 KINDS: tuple[FollowedKind[Any], ...] = (
     *(FollowedKind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
     FollowedKind(NODES, node_view),
-    FollowedKind(NAMESPACES, labels_of),
+    FollowedKind(NAMESPACES, namespace_view),
     FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
     *(FollowedKind(child, plain, label_selector=OURS) for child in CHILDREN),
     FollowedKind(CONFIG_MAPS, picker_configuration, OURS, f"metadata.name={PICKER_CONFIG}"),
@@ -65,8 +65,8 @@ class ClusterView:
     profiles: tuple[RuntimeProfile, ...] = ()
     model_profiles: tuple[ModelProfile, ...] = ()
     policies: tuple[MedleyPolicy, ...] = ()
-    namespaces: Mapping[str, Mapping[str, str]]
-    """Labels by the namespace's name."""
+    namespaces: Mapping[str, NamespaceView]
+    """The namespaces that there are, by name."""
     rejected: tuple[InvalidObject, ...] = ()
     """Objects of ours that do not parse."""
     nodes: tuple[NodeView, ...] = ()
@@ -139,7 +139,7 @@ class ClusterCache:
             profiles=tuple(value for value in own if isinstance(value, RuntimeProfile)),
             model_profiles=tuple(value for value in own if isinstance(value, ModelProfile)),
             policies=tuple(value for value in own if isinstance(value, MedleyPolicy)),
-            namespaces={key.name: labels for key, labels in self._values(NAMESPACES).items()},
+            namespaces={key.name: seen for key, seen in self._values(NAMESPACES).items()},
             rejected=tuple(value for value in own if isinstance(value, InvalidObject)),
             nodes=self._ordered(NODES),
             pods=self._ordered(PODS),

@@ -37,6 +37,7 @@ from medley_operator.kube.resources import (
     LLM_SERVICES,
     MAY_LACK,
     MEDLEY_POLICIES,
+    NAMESPACES,
     OWN,
     PODS,
     RESIZERS,
@@ -124,7 +125,7 @@ class Observer:
             observations=observations,
             model_profiles=view.model_profiles,
             policies=view.policies,
-            namespaces=view.namespaces,
+            namespaces=_labels(view),
             at_seconds=self.clock(),
             unix_seconds=self.wall_clock(),
             histories={
@@ -159,6 +160,7 @@ class Observer:
             nodes=view.nodes,
             unreadable={kind.kind: error.message for kind, error in _unreadable(view).items()},
             lacking=_lacking(view),
+            ending=_ending(view),
         )
 
     async def _observations(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Observation]:
@@ -181,6 +183,19 @@ def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:
     # To know of autoscalers is of use and never vital.
     may_lack = {AUTOSCALERS, RESIZERS} | {kind for kind in MAY_LACK if isinstance(found.get(kind), NotFound)}
     return {kind: error for kind, error in found.items() if kind not in may_lack}
+
+
+def _labels(view: ClusterView) -> dict[str, Mapping[str, str]]:
+    """The labels of each namespace."""
+    return {name: seen.labels for name, seen in view.namespaces.items()}
+
+
+def _ending(view: ClusterView) -> frozenset[str]:
+    """Namespaces that are being deleted. Where they cannot be listed any more, none: one of the same name may have come
+    since, and the API server refuses what it does not take."""
+    if NAMESPACES in view.missing:
+        return frozenset()
+    return frozenset(name for name, seen in view.namespaces.items() if seen.ending)
 
 
 def _lacking(view: ClusterView) -> frozenset[str]:
@@ -214,7 +229,7 @@ def _gateways(view: ClusterView) -> frozenset[tuple[str, str]] | None:
 
 def _allowed(view: ClusterView) -> list[LLMService]:
     """Without those that their namespace's policies refuse: what is not planned costs Prometheus nothing."""
-    bounds = bounds_by_namespace(view.services, Policies(view.policies, view.namespaces, view.rejected))
+    bounds = bounds_by_namespace(view.services, Policies(view.policies, _labels(view), view.rejected))
 
     def refused(service: LLMService) -> bool:
         given = PolicyInput(service, bounds[service.metadata.namespace])

@@ -17,7 +17,7 @@ from medley_operator.domain.values.labels import PICKER_CONFIG, managed
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
 from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
-from medley_operator.domain.values.views import NodeView, PodTrouble, PodView, Taint
+from medley_operator.domain.values.views import NamespaceView, NodeView, PodTrouble, PodView, Taint
 
 STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Reasons for which a container waits without anything being wrong."""
@@ -49,9 +49,9 @@ def picker_configuration(manifest: Manifest) -> Manifest | None:
     return plain(manifest) if manifest["metadata"]["name"] == PICKER_CONFIG else None
 
 
-def labels_of(manifest: Manifest) -> Mapping[str, str]:
-    """Nothing but the labels."""
-    return _strings(manifest["metadata"].get("labels"))
+def namespace_view(manifest: Manifest) -> NamespaceView:
+    metadata = manifest["metadata"]
+    return NamespaceView(_strings(metadata.get("labels")), ending="deletionTimestamp" in metadata)
 
 
 def node_view(node: Manifest) -> NodeView:

@@ -6,7 +6,7 @@ person runs, the annotations of an approval (`tests/unit/repo/test_claims.py`).
 Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
 statuses and Events. One failing object is counted, logged and turned into a condition of its service; it stops nothing
 else, and waits before it is tried again. Children have a limited time, so that statuses are always written. What has
-vanished meanwhile is passed over in silence.
+vanished meanwhile is passed over in silence, and in a namespace that is being deleted nothing is written but statuses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from medley_operator.domain.cluster.owner import Owner
@@ -77,6 +78,7 @@ class Publisher:
 
     async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published:
         """Carries the decision out; no write that fails raises. `now` is the time of changed conditions."""
+        decision = _outside(decision, view.ending)
         this = Round(view=view, owners={ServiceKey.of(each): Owner.of(each) for each in view.services})
         self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
@@ -205,6 +207,8 @@ class Publisher:
         except Withheld:
             return
         except KubeError as error:
+            if error.reason == NAMESPACE_TERMINATING:
+                return
             # An Event is posted once or not at all: repeating a late one would mislead.
             self.counter.failed("event")
             log.warning("event not posted", extra={"reason": error.reason, "error": error.message})
@@ -240,6 +244,19 @@ class Publisher:
         this.troubles += 1
         self.counter.failed(component)
         log.warning("write failed", extra={"component": component, "reason": error.reason, "error": error.message})
+
+
+def _outside(decision: Decision, ending: AbstractSet[str]) -> Decision:
+    """The decision without what it writes in namespaces that are being deleted, but for statuses."""
+    if not ending:
+        return decision
+    return replace(
+        decision,
+        applies=tuple(each for each in decision.applies if each.service.namespace not in ending),
+        deletes=tuple(each for each in decision.deletes if each.key.namespace not in ending),
+        pod_notes=tuple(each for each in decision.pod_notes if each.key.namespace not in ending),
+        events=tuple(each for each in decision.events if each.regarding.namespace not in ending),
+    )
 
 
 def _wanted(view: ActuatorView, decision: Decision) -> Iterator[ObjectKey]:

@@ -19,10 +19,19 @@ from medley_operator.domain.values.decision import Decision, EventNote, EventTyp
 from medley_operator.domain.values.labels import DISRUPTION_BUDGET
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
-from medley_operator.kube.errors import NAME_CONFLICT, KubeError
+from medley_operator.kube.errors import NAME_CONFLICT, KubeError, Throttled, Unavailable
 
 WITHHELD = "Withheld"
 """The operator's mode kept the child from being written."""
+MOST_SAID = 800
+"""Characters of what the API server said that a condition repeats, so that the way out after it is not cut off."""
+_SAY_THE_WAY_OUT = frozenset({WITHHELD, NAME_CONFLICT})
+_BY_ITSELF = frozenset({Unavailable.default_reason, Throttled.default_reason})
+_AGAIN = "Medley tries again by itself; if it stays so, see the API server and its admission webhooks"
+_REFUSED = (
+    "To have it written, change what refuses it: an admission policy, a quota, a field of this object that the message "
+    "names, or the rights of the operator's ServiceAccount. Medley tries again by itself"
+)
 CHILD_EVENTS = frozenset({"ScaledUp", "ScaledDown", "VariantRemoved", "RouteUpdated"})
 """Events of the domain about a written child; they are left out where a child of the service was not written."""
 
@@ -127,8 +136,8 @@ def _by_condition(failed: Sequence[WriteFailure]) -> dict[str, list[WriteFailure
 def _draft(failed: Sequence[WriteFailure]) -> Draft:
     reasons = {failure.reason for failure in failed}
     named = NAME_CONFLICT if NAME_CONFLICT in reasons else APPLY_FAILED
-    return Draft(
-        status=ConditionStatus.FALSE,
-        reason=WITHHELD if reasons == {WITHHELD} else named,
-        message="; ".join(failure.message for failure in failed),
-    )
+    said = "; ".join(dict.fromkeys(failure.message for failure in failed))
+    refused = reasons - _SAY_THE_WAY_OUT
+    if refused:
+        said = f"{said[:MOST_SAID]}. {_AGAIN if refused <= _BY_ITSELF else _REFUSED}"
+    return Draft(status=ConditionStatus.FALSE, reason=WITHHELD if reasons == {WITHHELD} else named, message=said)

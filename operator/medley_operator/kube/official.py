@@ -113,7 +113,7 @@ class OfficialKubeClient:
                 async for line in lines_of(response.content.iter_any()):
                     yield event_of(line, action)
         finally:
-            response.close()
+            _hang_up(response)
 
     async def _open(self, path: str, action: str, query: dict[str, str]) -> tuple[ApiClient, aiohttp.ClientResponse]:
         """The answer to a watch, of which the first line may be long in coming."""
@@ -266,6 +266,15 @@ class OfficialKubeClient:
             if self._api is api:
                 self._api = None
                 await api.close()  # type: ignore[no-untyped-call]
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Ends a watch without the farewell of TLS: a busy server answers it after the client is gone, and until then the
+    connection stays open."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 @contextmanager

@@ -73,6 +73,8 @@ def max_rates_rps(
         budget=np.array([float(table.token_budget) for table in tables])[row],
         max_sequences=np.array([float(table.max_sequences) for table in tables])[row],
         kv_tokens=np.array([float(table.fit.kv_tokens) for table in tables])[row],
+        held_prompt=_held(tables, row, prompt[column]),
+        held_context=_held(tables, row, prompt[column] + generation[column] / 2.0),
         ttft=ttft_seconds - API_SECONDS,
         tpot=tpot_seconds,
         percentile=percentile / 100.0,
@@ -83,6 +85,15 @@ def max_rates_rps(
 
 
 _NAMES = StepTime.__slots__
+
+
+def _held(tables: Sequence[Table], row: npt.NDArray[np.intp], length: Array) -> Array:
+    """`SequenceCost.tokens` of a length on each table."""
+    costs = [table.fit.cost for table in tables]
+    window = np.array([cost.window for cost in costs])[row]
+    held = np.array([cost.token for cost in costs])[row] * length
+    held += np.array([cost.window_token for cost in costs])[row] * np.minimum(length, window)
+    return np.asarray(held + np.array([cost.fixed for cost in costs])[row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,9 @@ class _Cells:
     budget: Array
     max_sequences: Array
     kv_tokens: Array
+    held_prompt: Array
+    held_context: Array
+    """The share that a sequence takes of the cache when its prompt is computed, and in the mean."""
     ttft: float
     tpot: float
     percentile: float
@@ -115,6 +129,8 @@ class _Cells:
             budget=self.budget[index],
             max_sequences=self.max_sequences[index],
             kv_tokens=self.kv_tokens[index],
+            held_prompt=self.held_prompt[index],
+            held_context=self.held_context[index],
             ttft=self.ttft,
             tpot=self.tpot,
             percentile=self.percentile,
@@ -150,8 +166,8 @@ def _rates_if_within(cells: _Cells, starts: Array) -> Array:
     decoding = starts * cells.decode_steps
     crowd = decoding + cells.z * np.sqrt(decoding)
     free = cells.budget - decoding
-    context = cells.prompt + cells.generation / 2.0
-    allowed = (crowd <= cells.max_sequences) & (crowd * context + cells.prompt <= cells.kv_tokens) & (free >= 1.0)
+    held = crowd * cells.held_context + cells.held_prompt
+    allowed = (crowd <= cells.max_sequences) & (held <= cells.kv_tokens) & (free >= 1.0)
     allowed &= starts * cells.computed <= MAX_PREFILL_LOAD * free
     rates = np.full(starts.size, np.nan)
     (inside,) = np.nonzero(allowed)

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from medley_planner.capacity.memory import WHOLE, SequenceCost
 from medley_planner.capacity.table_key import LatencyTargets
 from medley_planner.engine.routing import Balance, ReplicaGroup, Routing, SimulatedFleet
 from medley_planner.engine.simulate import simulate
@@ -55,10 +56,18 @@ class SimulatedEngine:
 
     @classmethod
     def of(
-        cls, step: StepSeconds, *, token_budget: int, max_sequences: int, kv_tokens: int, max_model_len: int
+        cls,
+        step: StepSeconds,
+        *,
+        token_budget: int,
+        max_sequences: int,
+        kv_tokens: int,
+        max_model_len: int,
+        cost: SequenceCost = WHOLE,
     ) -> SimulatedEngine:
         """Raises ValueError where such an engine would refuse to start, or the simulator refuses the step time."""
-        spec = EngineSpec(step, token_budget, max_sequences, kv_tokens, max_model_len)
+        tokens, own = cost.engine_cache(kv_tokens)
+        spec = EngineSpec(step, token_budget, max_sequences, tokens, max_model_len, sequence_blocks=own)
         table = StepTable.of(step, token_budget=token_budget, max_sequences=max_sequences)
         return cls(SimulatedFleet((ReplicaGroup("replica", spec, 1),)), table)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
-from medley_planner.capacity.memory import MemoryFit
+from medley_planner.capacity.memory import WHOLE, MemoryFit, SequenceCost
 from medley_planner.capacity.step_time import StepTime
 
 API_SECONDS = 0.010
@@ -47,6 +47,8 @@ class Cell:
     kv_tokens: float
     prefill_share: float = 1.0
     """Computed tokens of the prompt: the rest comes from a prefix cache, but is attended to and held like all."""
+    cost: SequenceCost = WHOLE
+    """The share that a sequence takes of `kv_tokens`."""
 
     @property
     def computed(self) -> float:
@@ -59,6 +61,15 @@ class Cell:
     @property
     def mean_context(self) -> float:
         return self.prompt + self.generation / 2.0
+
+    @property
+    def held_context(self) -> float:
+        """The tokens that a sequence takes of the cache in the mean."""
+        return self.cost.tokens(self.mean_context)
+
+    @property
+    def held_prompt(self) -> float:
+        return self.cost.tokens(self.prompt)
 
 
 def max_rate_rps(
@@ -95,6 +106,7 @@ def max_rate_rps(
         max_sequences=max_sequences,
         kv_tokens=fit.kv_tokens,
         prefill_share=prefill_share,
+        cost=fit.cost,
     )
     low = LOWEST_OCTAVE * STEPS_PER_OCTAVE
     best = _rate_if_within(step, cell, _starts(low))
@@ -125,7 +137,7 @@ def _rate_if_within(step: StepTime, cell: Cell, starts: float) -> float | None:
     """Rate at `starts` requests per step, or None where a limit or a target is broken."""
     decoding = starts * cell.decode_steps
     crowd = decoding + cell.z * math.sqrt(decoding)
-    if crowd > cell.max_sequences or crowd * cell.mean_context + cell.prompt > cell.kv_tokens:
+    if crowd > cell.max_sequences or crowd * cell.held_context + cell.held_prompt > cell.kv_tokens:
         return None
     free_budget = cell.budget - decoding
     if free_budget < 1.0 or starts * cell.computed / free_budget > MAX_PREFILL_LOAD:

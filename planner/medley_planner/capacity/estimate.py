@@ -31,7 +31,8 @@ class EstimateRequest:
     """A replica, its requests and its load: exactly one of `concurrency` (clients) and `rate_rps` is given.
 
     Budget and sequences are per group of data parallel attention. `first_wave`: see `at_concurrency`.
-    `factors` and `kv_tokens`: what was measured of the step time and of the engine's cache.
+    `factors` and `kv_tokens`: what was measured of the step time and of the engine's cache. `spread_experts`: experts
+    are whole on one GPU each.
     """
 
     shape: ModelShape
@@ -48,6 +49,7 @@ class EstimateRequest:
     first_wave: bool = False
     factors: StepFactors = UNCORRECTED
     kv_tokens: int | None = None
+    spread_experts: bool = False
 
     @property
     def max_model_len(self) -> int:
@@ -61,6 +63,8 @@ class EstimateRequest:
             max_model_len=self.max_model_len,
             utilisation=UTILISATION,
             engine_kv_tokens=self.kv_tokens,
+            token_budget=self.token_budget,
+            spread_experts=self.spread_experts,
         )
 
 
@@ -92,6 +96,7 @@ def estimate(question: EstimateRequest) -> Estimate:
         token_budget=asked.token_budget * layout.attention_data_parallel,
         max_sequences=asked.max_sequences * layout.attention_data_parallel,
         kv_tokens=fit.kv_tokens,
+        cost=fit.cost,
     )
     latency = _latency(asked, step, load)
     largest = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medley_planner.capacity.closed_form import API_SECONDS, Cell, SteadyState, normal_quantile
+from medley_planner.capacity.memory import WHOLE, SequenceCost
 from medley_planner.capacity.step_time import StepTime
 
 LOAD_TEST_WAVES = 10.0
@@ -22,7 +23,8 @@ _BISECTIONS = 60
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The requests of one size and the engine's limits. `kv_tokens`: what its cache holds, see `MemoryFit`."""
+    """The requests of one size and the engine's limits. `kv_tokens` and `cost`: what its cache holds and what a
+    sequence takes of it, see `MemoryFit`."""
 
     prompt_tokens: float
     generation_tokens: float
@@ -30,6 +32,7 @@ class Load:
     token_budget: int
     max_sequences: int
     kv_tokens: int
+    cost: SequenceCost = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def at_concurrency(step: StepTime, load: Load, *, concurrency: float, first_wave
     to the mean TTFT what a load test of `LOAD_TEST_WAVES` sees of its start.
     """
     context = load.prompt_tokens + load.generation_tokens / 2.0
-    running = max(min(concurrency, load.max_sequences, load.kv_tokens / context), 1.0)
+    running = max(min(concurrency, load.max_sequences, load.kv_tokens / load.cost.tokens(context)), 1.0)
     cell = _cell(load)
     # A request is in the batch for its prefill and one step per further token.
     starts = running / (cell.decode_steps + max(load.prompt_tokens / load.token_budget, 1.0))
@@ -105,7 +108,7 @@ def at_rate(step: StepTime, load: Load, *, rate_rps: float) -> Latency | None:
 
 def _most_starts(cell: Cell) -> float:
     """Requests per step at which a limit binds: sequences, cache, or prefill of the whole token budget."""
-    sequences = min(cell.max_sequences, cell.kv_tokens / cell.mean_context, cell.budget - 1.0)
+    sequences = min(cell.max_sequences, cell.kv_tokens / cell.held_context, cell.budget - 1.0)
     by_batch = sequences / cell.decode_steps if cell.decode_steps else float("inf")
     # starts * prompt <= share * (budget - starts * decode steps)
     by_prefill = _MOST_PREFILL * cell.budget / (cell.prompt + _MOST_PREFILL * cell.decode_steps)
@@ -129,4 +132,5 @@ def _cell(load: Load) -> Cell:
         budget=load.token_budget,
         max_sequences=load.max_sequences,
         kv_tokens=load.kv_tokens,
+        cost=load.cost,
     )

@@ -41,6 +41,7 @@ def engine_of_key(key: TableKey) -> SimulatedEngine:
         max_sequences=key.group.max_sequences,
         kv_tokens=key.kv_tokens,
         max_model_len=key.group.max_model_len,
+        cost=key.fit().cost,
     )
 
 

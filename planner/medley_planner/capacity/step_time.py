@@ -61,34 +61,35 @@ class StepTime:
         weight_bandwidth = bandwidth * gpu.memory
 
         experts = shape.moe_layers * shape.expert_parameters
-        dense_precision = Precision.BF16 if shape.experts and precision.four_bit else precision
         self._experts = float(shape.experts)
         self._expert_miss = 1.0 - shape.experts_per_token / shape.experts if shape.experts else 0.0
-        dense_flops = tensor_parallel * _flops(gpu, dense_precision)
+        dense_flops = tensor_parallel * _flops(gpu, shape.dense_precision(precision))
         expert_flops = tensor_parallel * _flops(gpu, precision) * _EXPERT_COMPUTE
         self._compute_base = 2.0 * shape.dense_parameters() / dense_flops
         self._compute_base += 2.0 * shape.experts_per_token * experts / expert_flops
         dense_bytes = layout.attention_data_parallel * shape.dense_parameters() * shape.dense_weight_bytes(precision)
         self._read_base = dense_bytes / weight_bandwidth
-        self._read_expert = experts * precision.weight_bytes / weight_bandwidth
+        self._read_expert = experts * shape.expert_weight_bytes(precision) / weight_bandwidth
 
         head = shape.hidden * shape.vocab
         self._head_sequence = 2.0 * head / (bf16_flops * gpu.gemm_bf16)
         self._head_memory = layout.attention_data_parallel * _BYTES * head / (bandwidth * gpu.memory)
-        kv_bytes = shape.kv_bytes_per_token(group, element_bytes=layout.kv_format.element_bytes)
-        attended = shape.attention_flops_per_pair() / (bf16_flops * _ATTENTION_EFFICIENCY)
-        windowed = shape.sliding_layers / shape.layers
-        self._window = float(shape.sliding_window)
-        self._kv_token = (1.0 - windowed) * kv_bytes / (bandwidth * gpu.kv)
-        self._kv_window_token = windowed * kv_bytes / (bandwidth * gpu.kv)
-        self._attended, self._attended_window = (1.0 - windowed) * attended, windowed * attended
+        kv_bandwidth = bandwidth * gpu.kv
+        self._window, whole, cut = _folded(shape.read_bytes(group, element_bytes=layout.kv_format.element_bytes))
+        self._kv_token, self._kv_window_token = whole / kv_bandwidth, cut / kv_bandwidth
+        attention_flops = bf16_flops * _ATTENTION_EFFICIENCY
+        span, whole, cut = _folded(shape.attention_flops())
+        self._attended = whole / attention_flops
+        # Both are cut at the same span: a shorter one counts with its operations spread over it.
+        self._attended_window = cut / attention_flops * (span / self._window if self._window else 0.0)
         self._constant = shape.layers * _EXPERT_LAYER_SECONDS if shape.experts else _STEP_SECONDS
         self._token_link = 0.0
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
             self._token_link = 2.0 * shape.layers * moved / (gpu.link_gb_per_second * 1e9 * _LINK_EFFICIENCY)
-        self._sequence = _SEQUENCE_SECONDS
+        # Each sequence's state is read and written in each step.
+        self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
         self._multiply(factors)
 
     def _multiply(self, factors: StepFactors) -> None:
@@ -140,9 +141,17 @@ class StepTime:
         return seconds
 
 
+def _folded(spans: tuple[tuple[int, float], ...]) -> tuple[float, float, float]:
+    """The longest span, what is without one, and what is cut at it: shorter spans are spread over the longest."""
+    longest = max((span for span, _ in spans), default=0)
+    whole = sum(amount for span, amount in spans if not span)
+    cut = sum(amount * span / longest for span, amount in spans if span)
+    return float(longest), float(whole), float(cut)
+
+
 def _flops(gpu: Gpu, precision: Precision) -> float:
     """Operations per second that one GPU reaches in matrix products of `precision`."""
-    if precision is Precision.FP8 and gpu.fp8_tflops is not None:
+    if precision in (Precision.FP8, Precision.INT8) and gpu.fp8_tflops is not None:
         return gpu.fp8_tflops * 1e12 * gpu.gemm_fp8
     if precision is Precision.FP4 and gpu.fp4_tflops is not None:
         return gpu.fp4_tflops * 1e12 * gpu.gemm_fp4

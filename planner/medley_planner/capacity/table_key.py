@@ -12,7 +12,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 
-from medley_planner.capacity.memory import KV_BLOCK_TOKENS, MemoryFit
+from medley_planner.capacity.memory import KV_BLOCK_TOKENS, MemoryFit, sequence_cost
 from medley_planner.capacity.speed import UNCORRECTED, Speed, StepFactors
 from medley_planner.capacity.step_time import StepTime
 from medley_planner.layout import Layout
@@ -108,7 +108,9 @@ class TableKey:
 
     def fit(self) -> MemoryFit:
         weights_gb = self.group.shape.weight_bytes(self.layout.precision) / 1e9
-        return MemoryFit(True, self.kv_tokens, weights_gb, self.group.max_model_len, "")
+        longest = self.group.max_model_len
+        cost = sequence_cost(self.group.shape, self.layout, longest)
+        return MemoryFit(True, self.kv_tokens, weights_gb, longest, "", cost)
 
     def digest(self) -> str:
         """64 hexadecimal digits: equal where all that the table follows from is equal."""

@@ -13,6 +13,7 @@ class Gpu:
     `memory_gb`: name-plate memory, 1e9 bytes. `usable_gib`: what the driver reports to a process, 2**30 bytes; memory
     fit uses this. `memory_gb_per_second`: memory bandwidth, 1e9 bytes/s. `link_gb_per_second`: GPU to GPU, one way
     (NVLink, xGMI, else PCIe), 1e9 bytes/s. `watts`: board power limit.
+    `compute_capability`: NVIDIA's, which kernels ask for; None for other vendors.
 
     Efficiencies are the shares of the peak that engines reach: `gemm_bf16`, `gemm_fp8`, `gemm_fp4` of compute at 512 to
     4096 tokens a step, `memory` of bandwidth when a small batch reads the weights, `kv` of bandwidth when decode
@@ -34,5 +35,6 @@ class Gpu:
     kv: float
     source: str
     note: str = ""
+    compute_capability: float | None = None
     fp4_tflops: float | None = None
     gemm_fp4: float = 0.0

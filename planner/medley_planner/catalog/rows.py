@@ -30,6 +30,7 @@ ROWS: tuple[Gpu, ...] = (
         kv=0.76,
         source="NVIDIA L4 data sheet; PCIe 4.0 x16",
         note="efficiencies are those of the L40S (same generation); none was measured on an L4",
+        compute_capability=8.9,
     ),
     Gpu(
         name="A10G",
@@ -47,6 +48,7 @@ ROWS: tuple[Gpu, ...] = (
         kv=0.75,
         source="NVIDIA A10G data sheet (AWS G5); PCIe 4.0 x16",
         note="peak compute is not confirmed and all efficiencies are guesses",
+        compute_capability=8.6,
     ),
     Gpu(
         name="L40S",
@@ -63,6 +65,7 @@ ROWS: tuple[Gpu, ...] = (
         memory=0.77,
         kv=0.76,
         source=f"NVIDIA L40S data sheet; PCIe 4.0 x16; {_MEASURED}",
+        compute_capability=8.9,
     ),
     Gpu(
         name="A100-40",
@@ -80,6 +83,7 @@ ROWS: tuple[Gpu, ...] = (
         kv=0.65,
         source="NVIDIA A100 data sheet (SXM4, NVLink 3)",
         note="efficiencies are those of the A100-80 (same chip); FP8 weights run as weight-only on BF16 compute",
+        compute_capability=8.0,
     ),
     Gpu(
         name="A100-80",
@@ -97,6 +101,7 @@ ROWS: tuple[Gpu, ...] = (
         kv=0.65,
         source=f"NVIDIA A100 data sheet (SXM4, NVLink 3); {_MEASURED}",
         note="FP8 weights run as weight-only on BF16 compute; its efficiency is taken as that of BF16",
+        compute_capability=8.0,
     ),
     Gpu(
         name="H100",
@@ -113,6 +118,7 @@ ROWS: tuple[Gpu, ...] = (
         memory=0.80,
         kv=0.76,
         source=f"NVIDIA H100 data sheet (SXM5, NVLink 4); {_MEASURED}",
+        compute_capability=9.0,
     ),
     Gpu(
         name="H200",
@@ -129,6 +135,7 @@ ROWS: tuple[Gpu, ...] = (
         memory=0.74,
         kv=0.68,
         source=f"NVIDIA H200 data sheet (SXM, NVLink 4); {_MEASURED}",
+        compute_capability=9.0,
     ),
     Gpu(
         name="B200",
@@ -148,6 +155,7 @@ ROWS: tuple[Gpu, ...] = (
         note="no FP4 kernel was measured: its share of the peak is taken as that of FP8",
         fp4_tflops=9000,
         gemm_fp4=0.41,
+        compute_capability=10.0,
     ),
     Gpu(
         name="B300",
@@ -167,6 +175,7 @@ ROWS: tuple[Gpu, ...] = (
         note="no FP4 kernel was measured: its share of the peak is taken as that of FP8; usable memory is a guess",
         fp4_tflops=14000,
         gemm_fp4=0.43,
+        compute_capability=10.3,
     ),
     Gpu(
         name="GB200",
@@ -186,6 +195,7 @@ ROWS: tuple[Gpu, ...] = (
         note="efficiencies are those of the B200 (same chip); usable memory is a guess",
         fp4_tflops=10000,
         gemm_fp4=0.41,
+        compute_capability=10.0,
     ),
     Gpu(
         name="GB300",
@@ -205,6 +215,7 @@ ROWS: tuple[Gpu, ...] = (
         note="efficiencies are those of the B300 (same chip); usable memory is a guess",
         fp4_tflops=15000,
         gemm_fp4=0.43,
+        compute_capability=10.3,
     ),
     Gpu(
         name="RTX-PRO-6000",
@@ -223,6 +234,7 @@ ROWS: tuple[Gpu, ...] = (
         source=f"NVIDIA RTX PRO 6000 Blackwell Server Edition data sheet; PCIe 5.0 x16; {_MEASURED}",
         note="peak BF16 is the middle of the published 468 to 504; two of them over PCIe decode about a fifth slower "
         "than estimated (Qwen3-32B, vLLM 0.19)",
+        compute_capability=12.0,
     ),
     Gpu(
         name="MI300X",

@@ -3,7 +3,7 @@
 Values in, values out; seeds are fixed, so equal input gives equal answers. The clock is an argument.
 """
 
-from medley_planner.check.attain import Attained, ReplicaLoad, Subject, attained
+from medley_planner.check.attain import Attained, ReplicaLoad, Subject, attained, spec_of
 from medley_planner.check.correct import FLOOR, capacity_factor
 from medley_planner.check.memory import Checked, CheckMemory
 from medley_planner.check.plan import CheckedPlan, plan_checked, with_capacity_factor
@@ -25,5 +25,6 @@ __all__ = [
     "plan_checked",
     "routed_fleet",
     "served_loads",
+    "spec_of",
     "with_capacity_factor",
 ]

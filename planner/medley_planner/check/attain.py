@@ -79,12 +79,14 @@ def spec_of(replica: Replica, *, prefix_hit_rate: float = 0.0) -> EngineSpec:
 # A table of 8,192 tokens takes half a megabyte.
 @lru_cache(maxsize=96)
 def _engine(replica: Replica) -> SimulatedEngine:
+    fit = replica.fit()
     return SimulatedEngine.of(
         replica.step(),
         token_budget=replica.token_budget,
         max_sequences=min(replica.max_sequences, replica.token_budget),
-        kv_tokens=replica.fit().kv_tokens,
+        kv_tokens=fit.kv_tokens,
         max_model_len=replica.max_model_len,
+        cost=fit.cost,
     )
 
 

@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from medley_planner.bad_input import BadInput
+from medley_planner.documents import can_be_printed
+from medley_planner.schema_faults import bad_form
 
 Quantity = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0})]
 Price = Annotated[float, WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
 Fraction = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
 Positive = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
-Name = Annotated[str, Field(min_length=1)]
+
+
+def _printed(name: str) -> str:
+    if not can_be_printed(name):
+        raise bad_form("a name whose characters can all be printed", quoted=False)
+    return name
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_printed)]
+"""A name is printed in tables and messages, so it holds no control character and nothing that a terminal hides."""
 
 
 class BadDocument(BadInput):

@@ -59,7 +59,9 @@ def add_parser(subparsers: Any) -> None:
         help="estimate from this ModelProfile; model, GPU, degree and precision default to its own",
     )
     parser.add_argument("--tp", type=whole_argument, metavar="GPUS", help="tensor parallel degree; default: 1")
-    parser.add_argument("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: BF16")
+    parser.add_argument(
+        "--precision", type=str.upper, choices=[p.value for p in Precision], help="default: the checkpoint's"
+    )
     parser.add_argument(
         "--kv-precision", type=str.upper, choices=[f.value for f in KvFormat], help="KV cache; default: BF16"
     )
@@ -176,7 +178,7 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
         layout=Layout(
             gpu(args.gpu),
             tensor_parallel=args.tp or 1,
-            precision=Precision(args.precision or "BF16"),
+            precision=Precision(args.precision) if args.precision else shape.precision,
             kv_format=KvFormat(args.kv_precision or "BF16"),
         ),
         prompt_tokens=args.input,

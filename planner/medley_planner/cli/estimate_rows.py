@@ -76,12 +76,14 @@ def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Estima
         generation_tokens=max(_count(row, "osl") * mean, 1.0),
         concurrency=float(concurrency),
         first_wave=True,
+        # What was measured has started: where shards would cut blocks of scales, its experts were spread.
+        spread_experts=True,
     )
 
 
 def _kv_format(shape: ModelShape, card: Gpu, precision: Precision) -> KvFormat:
     # gpt-oss's FP4 is the original checkpoint, served with vLLM's default cache; so are INT4 ones.
-    original_fp4 = precision is Precision.FP4 and shape.sliding_layers
+    original_fp4 = precision is Precision.FP4 and bool(shape.windows())
     quantised = precision in (Precision.FP8, Precision.FP4) and not original_fp4
     return KvFormat.FP8 if quantised and card.name in _FP8_CACHE else KvFormat.BF16
 

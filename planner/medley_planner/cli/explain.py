@@ -20,6 +20,7 @@ from medley_planner.cli.solve import is_fleet
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.explain import explain, routing_savings
 from medley_planner.model import Plan, PlanStatus, Problem
+from medley_planner.planning import problem_as_planned
 
 _ROUTING_PART = 0.2
 """Part of the time to explain that goes to what a better router would save."""
@@ -64,7 +65,11 @@ def run(args: argparse.Namespace) -> int:
         problem, rejected = read_problem(args.instance)
         last_problem = read_problem(args.last)[0] if args.last is not None else None
         planned = plan_all_or_raise(problem, deadline_seconds=args.deadline)
-        last = plan_all_or_raise(last_problem, deadline_seconds=args.deadline) if last_problem is not None else None
+        rejected = (*rejected, *(f'service "{name}": {why.message}' for name, why in planned.refused.items()))
+        problem, last = problem_as_planned(problem, planned), None
+        if last_problem is not None:
+            last = plan_all_or_raise(last_problem, deadline_seconds=args.deadline)
+            last_problem = problem_as_planned(last_problem, last)
     except BadInput as error:
         return report_error("explain", error)
     except NoPlan as error:

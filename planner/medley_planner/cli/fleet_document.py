@@ -52,7 +52,7 @@ class DemandDocument(Document):
     list of them (`sizes`)."""
 
     rate_rps: Quantity | None = Field(None, description="Total requests per second. Or give quantiles.")
-    quantiles: dict[str, Quantity] | None = Field(
+    quantiles: dict[Name, Quantity] | None = Field(
         None,
         description='Forecast: requests per second by probability, such as {"0.5": 12, "0.9": 15}. Rates must not fall '
         "as the probability rises.",

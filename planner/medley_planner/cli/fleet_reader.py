@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.document import BadDocument
 from medley_planner.cli.fleet_demand import service_from
 from medley_planner.cli.fleet_document import PoolDocument, ServiceDocument, SharedDocument
+from medley_planner.documents import can_be_printed
 from medley_planner.model import NodePrice, Pool, PowerDomain, Problem
 from medley_planner.optimize.validate.problem import InvalidProblem, split_valid
 from medley_planner.schema_faults import faults_of
@@ -38,6 +39,18 @@ class FleetInput:
     problem: Problem
     places: tuple[int, ...]
     rejected: tuple[RefusedService, ...]
+
+    def also_rejected(self, messages: Mapping[str, str]) -> FleetInput:
+        """With services that the planner itself refuses, by name, and why."""
+        places = zip(self.problem.services, self.places, strict=True)
+        found = [
+            RefusedService(
+                place, service.name, BadInput.whole(f"services[{place}]{_quoted(service.name)}", messages[service.name])
+            )
+            for service, place in places
+            if service.name in messages
+        ]
+        return replace(self, rejected=tuple(sorted((*self.rejected, *found), key=lambda one: one.index)))
 
 
 def parse_fleet(document: Mapping[str, Any]) -> FleetInput:
@@ -168,7 +181,7 @@ def _capacity(service: Mapping[str, Any], fault: InvalidProblem) -> Any:
 
 def _name(entry: object) -> str | None:
     name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str) else None
+    return name if isinstance(name, str) and can_be_printed(name) else None
 
 
 def _quoted(name: str) -> str:

@@ -19,9 +19,11 @@ REJECTED = "Rejected"
 def summarise_fleet(fleet: FleetInput, planned: Plan) -> dict[str, Any]:
     """The object that `-o json` prints. Money in US dollars per hour, rates in requests per second; services in the
     document's order, the rejected among them."""
+    parts = {part.service: part for part in planned.services}
     services = {
-        place: _service(service, part)
-        for place, service, part in zip(fleet.places, fleet.problem.services, planned.services, strict=True)
+        place: _service(service, parts[service.name])
+        for place, service in zip(fleet.places, fleet.problem.services, strict=True)
+        if service.name in parts
     }
     services |= {one.index: _rejected(one) for one in fleet.rejected}
     return {

@@ -7,7 +7,6 @@ check, here only what several say together is.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medley_planner.bad_input import MISSING
-from medley_planner.cli.document import BadDocument
+from medley_planner.cli.document import BadDocument, Name
+from medley_planner.documents import BadText, json_value
 from medley_planner.model import (
     Bucket,
     Demand,
@@ -40,9 +40,9 @@ _Rows = Annotated[list[Annotated[list[_Figure], Field(min_length=1)]], Field(min
 
 
 class _Document(BaseModel):
-    """Strict in its figures; fields that it does not know are not read."""
+    """Strict: no text is taken for a number, no unknown field passes."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class GpuDocument(_Document):
@@ -55,16 +55,14 @@ class GpuDocument(_Document):
 
 
 class InstanceDocument(_Document):
-    """One bare instance: your own capacity table, size mix and rate. Other fields are not read."""
+    """One bare instance: your own capacity table, size mix and rate."""
 
-    model_config = ConfigDict(json_schema_extra={"not": {"required": ["services"]}})
-
-    gpu: dict[str, GpuDocument] = Field(min_length=1, description="The GPU types by name.")
+    gpu: dict[Name, GpuDocument] = Field(min_length=1, description="The GPU types by name.")
     dist: _Rows = Field(description="Share of the rate by [row][column]; they sum to 1 (to 1 %).")
     rate: _Figure = Field(description="Total requests per second.")
     ins: list[_Figure] | None = Field(None, description="Prompt tokens by row; routing InferencePool needs them.")
     outs: list[_Figure] | None = Field(None, description="Generated tokens by column.")
-    stock: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
+    stock: dict[Name, Annotated[int, Field(ge=0)]] | None = Field(
         None, description="GPUs in stock, by type. A type that is not named has no limit."
     )
     routing: Annotated[RoutingMode, Field(strict=False)] | None = Field(
@@ -84,18 +82,23 @@ class Instance:
 
 
 def read_document(path: Path) -> Any:
-    """The content of the JSON file. Raises `BadDocument` where it cannot be read or is not JSON."""
+    """The content of the JSON file. Raises `BadDocument` where it cannot be read, is not JSON, or is of both forms."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         way_out = f"cannot be read ({error.strerror}); give the path of a JSON file"
         raise BadDocument.whole(str(path), way_out) from error
     except UnicodeDecodeError as error:
         raise BadDocument.whole(str(path), "is not UTF-8 text; give a JSON file") from error
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadDocument.whole(str(path), f"is not JSON ({error}); give one JSON object") from error
+        document = json_value(text)
+    except BadText as error:
+        raise BadDocument.whole(str(path), error.or_else("give one JSON object")) from error
+    fleet = [name for name in ("services", "pools") if isinstance(document, dict) and name in document]
+    if fleet and "gpu" in document:
+        way_out = f"holds {fleet[0]} of a fleet and gpu of a bare instance; give one file for each"
+        raise BadDocument.whole(str(path), way_out)
+    return document
 
 
 def parse_instance(document: Any) -> Instance:

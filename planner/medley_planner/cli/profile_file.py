@@ -18,6 +18,7 @@ from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_po
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import DERATES, PARTS, StepFactors
 from medley_planner.catalog import gpu
+from medley_planner.documents import BadText, yaml_values
 from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.units import duration_seconds
@@ -106,15 +107,13 @@ def measured_factors(profile: ProfileFile, shape: ModelShape) -> MeasuredFactors
 
 
 def _spec(path: Path) -> Mapping[str, Any]:
-    import yaml
-
     try:
-        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8-sig")))
+        documents = yaml_values(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadProfile.whole(str(path), f"cannot be read ({reason}); give the YAML of a ModelProfile") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: an impossible date or number
-        raise BadProfile.whole(str(path), f"is not YAML: {' '.join(str(error).split())}") from None
+    except BadText as error:
+        raise BadProfile.whole(str(path), str(error)) from None
     profiles = [one for one in documents if isinstance(one, Mapping) and one.get("kind") == "ModelProfile"]
     if len(profiles) != 1:
         raise BadProfile.whole(str(path), f"holds {len(profiles)} ModelProfiles; give a file with exactly one")

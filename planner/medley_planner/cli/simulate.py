@@ -79,7 +79,7 @@ def add_parser(subparsers: Any) -> None:
         help="percentile of requests that must meet both targets; default: 95",
     )
     add("--rate-scale", type=_figure, default=1.0, metavar="X", help="serve X times the trace's rate")
-    add("--precision", type=str.upper, choices=[p.value for p in Precision], default="BF16", help="default: BF16")
+    add("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: the checkpoint's")
     add("--token-budget", type=whole_argument, default=2048, help="max-num-batched-tokens; default: 2048")
     add("--max-sequences", type=whole_argument, default=256, help="max-num-seqs; default: 256")
     add(
@@ -128,7 +128,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         shape,
         args.fleet,
         args.tensor_parallel,
-        precision=Precision(args.precision),
+        precision=Precision(args.precision) if args.precision else shape.precision,
         token_budget=args.token_budget,
         max_sequences=args.max_sequences,
         max_model_len=args.max_model_len or _longest(trace, shape),

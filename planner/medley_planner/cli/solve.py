@@ -85,6 +85,7 @@ def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
         error.within(str(args.instance))
         raise
     planned = plan_all_or_raise(fleet.problem, deadline_seconds=args.deadline)
+    fleet = fleet.also_rejected({name: refusal.message for name, refusal in planned.refused.items()})
     for rejected in fleet.rejected:
         report_error("solve", f"{args.instance}: {rejected.fault}")
     _print(summarise_fleet(fleet, planned), args.output, print_fleet)

@@ -8,7 +8,6 @@ serve --save-detailed` writes. Arrivals are given from 0 on. Every refusal names
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from medley_planner.bad_input import MISSING, BadInput
+from medley_planner.documents import BadText, RepeatedField, json_value
 from medley_planner.engine import Trace
 
 ARRIVAL = ("arrival_seconds", "arrival_time", "arrival", "start_time", "timestamp", "time")
@@ -172,8 +172,10 @@ def _is_number(text: str) -> bool:
 
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = json_value(text)
+    except RepeatedField as error:
+        raise BadTrace.whole(str(path), str(error)) from None
+    except BadText:
         yield from _json_lines(path, text)
         return
     if isinstance(document, dict) and "input_lens" in document:
@@ -188,10 +190,9 @@ def _json_lines(path: Path, text: str) -> Iterator[_Row]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            way_out = f"is not JSON ({error}); write one request a line"
-            raise BadTrace.whole(f"{path} line {number}", way_out) from None
+            entry = json_value(line)
+        except BadText as error:
+            raise BadTrace.whole(f"{path} line {number}", error.or_else("write one request a line")) from None
         yield _row(path, f"line {number}", entry)
 
 

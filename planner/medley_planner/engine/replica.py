@@ -2,10 +2,11 @@
 
 The engine is a generator, so that its state lives in local variables. It yields the time at which what it is doing
 ends (infinity: idle) and is sent either the index of a request that arrives no later than that, or COMMIT once no
-such request is left; then it goes on. What it does is one step with prefill, or a run of decode steps that nothing
-interrupts: no admission, no end of a sequence, no preemption. The batch is constant within such a run and its KV cache
-grows by one token per sequence and step, so the run's length is a sum in closed form, and the step in which an arrival
-falls is the root of a quadratic.
+such request is left; then it goes on. Sent the number of all requests, which is the index of none, it notes its state
+in the log. What it does is one step with prefill, or a run of decode steps that nothing interrupts: no admission, no
+end of a sequence, no preemption. The batch is constant within such a run and its KV cache grows by one token per
+sequence and step, so the run's length is a sum in closed form, and the step in which an arrival falls is the root of a
+quadratic.
 
 Scheduling, as in vLLM: each decoding sequence takes one token of the step's budget; what is left prefills, first the
 prompt under way, then waiting ones in order as long as sequences and KV blocks last (a prompt's blocks are all taken
@@ -18,9 +19,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
+from medley_planner.engine.log import EngineState, Log
 from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes
@@ -30,34 +31,6 @@ COMMIT = -1
 Replica = Generator[float, int, None]
 
 
-@dataclass(slots=True)
-class Log:
-    """Shared by the replicas while they run. Per request: seconds of arrival, and, written by them, of its first and
-    last token."""
-
-    arrivals: list[float]
-    first_token: list[float]
-    last_token: list[float]
-    unfinished: list[int]
-    """Per replica: requests waiting or running, which a least-loaded router looks at (it adds, replicas take off)."""
-    busy_seconds: list[float]
-    steps: list[int]
-    preemptions: list[int]
-
-    @classmethod
-    def empty(cls, arrivals: list[float], *, replicas: int) -> Log:
-        requests = len(arrivals)
-        return cls(
-            arrivals=arrivals,
-            first_token=[math.nan] * requests,
-            last_token=[math.nan] * requests,
-            unfinished=[0] * replicas,
-            busy_seconds=[0.0] * replicas,
-            steps=[0] * replicas,
-            preemptions=[0] * replicas,
-        )
-
-
 def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes, log: Log) -> Replica:
     """The engine of replica `number`; see the module for what it yields and is sent."""
     arrivals = log.arrivals
@@ -65,7 +38,9 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     first_token, last_token, unfinished = log.first_token, log.last_token, log.unfinished
     by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
     kv_token, per_attended = table.kv_token, table.attended
+    ask, states = len(arrivals), log.states
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
+    own = spec.sequence_blocks
 
     now = busy = 0.0
     steps = preemptions = 0
@@ -96,7 +71,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 growth = phases[steps % block]
                 ending = [entry for entry in ending if entry[1] != request]
                 heapify(ending)
-            used -= -(-length // block)
+            used -= -(-length // block) + own
             waiting.appendleft(request)
             preemptions += 1
             admit = False
@@ -125,7 +100,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 length = prompts[request]
                 if resumed:
                     length += resumed.get(request, 0)
-                need = -(-length // block)
+                need = -(-length // block) + own
                 if used + growth + need > total:
                     break
                 waiting.popleft()
@@ -149,7 +124,10 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             end = now + seconds
             request = yield end
             while request >= 0:
-                waiting.append(request)
+                if request == ask:
+                    states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                else:
+                    waiting.append(request)
                 request = yield end
             now = end
             busy += seconds
@@ -169,6 +147,15 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             open_to_arrivals = count > 1 and not waiting and decoding < max_sequences
             request = yield end
             while request >= 0:
+                if request == ask:
+                    ended = _ended(log.asked_at - now, step, slope, count)
+                    at = now + ended * (step + slope * (0.5 * (ended - 1)))
+                    grown = used + _growth(ended, phases, steps % block, decoding)
+                    states[number] = EngineState.of(
+                        at, steps + ended, preemptions, grown, running, waiting, generations
+                    )
+                    request = yield end
+                    continue
                 waiting.append(request)
                 if open_to_arrivals:
                     open_to_arrivals = False
@@ -185,10 +172,16 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
         else:
             log.busy_seconds[number], log.steps[number], log.preemptions[number] = busy, steps, preemptions
             request = yield math.inf
+            while request == ask:
+                states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                request = yield math.inf
             # All that arrive at this very moment are there before the step starts.
             now = arrivals[request]
             while request >= 0:
-                waiting.append(request)
+                if request == ask:
+                    states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                else:
+                    waiting.append(request)
                 request = yield now
             continue
 
@@ -199,7 +192,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             decoding -= 1
             context -= length
             phases[(steps - length) % block] -= 1
-            used -= -(-length // block)
+            used -= -(-length // block) + own
             last_token[request] = now
             unfinished[number] -= 1
         for request, length in done:
@@ -215,7 +208,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 phases[(steps - length) % block] += 1
             else:
                 del running[request]
-                used -= -(-length // block)
+                used -= -(-length // block) + own
                 last_token[request] = now
                 unfinished[number] -= 1
 
@@ -242,6 +235,14 @@ def _longest(count: int, phases: list[int], offset: int, decoding: int, room: in
             break
         longest += 1
     return min(longest, count)
+
+
+def _ended(delay: float, step: float, slope: float, count: int) -> int:
+    """How many of `count` steps, as in `_steps_until`, have ended after `delay` seconds."""
+    if delay <= 0.0:
+        return 0
+    steps = _steps_until(delay, step, slope, count)
+    return steps - (steps * (step + slope * (0.5 * (steps - 1))) > delay)
 
 
 def _steps_until(delay: float, step: float, slope: float, count: int) -> int:

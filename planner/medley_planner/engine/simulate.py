@@ -8,8 +8,9 @@ from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
+from medley_planner.engine.log import Log
 from medley_planner.engine.outcome import ReplicaUsage, SimulationResult
-from medley_planner.engine.replica import COMMIT, Log, Replica, replica
+from medley_planner.engine.replica import COMMIT, Replica, replica
 from medley_planner.engine.routing import Balance, Routing, SimulatedFleet, pool_of_request, pools, replica_of_request
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes, Ints, Trace

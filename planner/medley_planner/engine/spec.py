@@ -23,9 +23,11 @@ class EngineSpec:
     """One replica's engine.
 
     `token_budget`: max-num-batched-tokens. `max_sequences`: max-num-seqs. `kv_tokens`: what the KV cache holds, handed
-    out in whole blocks of `block_tokens`. `prefix_hit_rate`: the share of each prompt that the prefix cache already
-    has, 0 to 1; it costs no prefill, but all its blocks count as the request's own (shared blocks are not modelled).
-    `api_seconds` is added to each time to first token. Raises ValueError where an engine would refuse to start.
+    out in whole blocks of `block_tokens`, of which each sequence takes `sequence_blocks` beside those of its tokens
+    (what linear, state-space and windowed layers keep of it). `prefix_hit_rate`: the share of each prompt that the
+    prefix cache already has, 0 to 1; it costs no prefill, but all its blocks count as the request's own (shared blocks
+    are not modelled). `api_seconds` is added to each time to first token. Raises ValueError where an engine would
+    refuse to start.
     """
 
     step: StepSeconds
@@ -36,6 +38,7 @@ class EngineSpec:
     prefix_hit_rate: float = 0.0
     block_tokens: int = KV_BLOCK_TOKENS
     api_seconds: float = API_SECONDS
+    sequence_blocks: int = 0
 
     def __post_init__(self) -> None:
         if self.max_sequences < 1 or self.token_budget < self.max_sequences:
@@ -48,11 +51,11 @@ class EngineSpec:
                 f"EngineSpec.max_model_len is {self.max_model_len} and block_tokens {self.block_tokens}; "
                 "use at least 2 and 1"
             )
-        if self.kv_blocks * self.block_tokens < self.max_model_len:
+        if (self.kv_blocks - self.sequence_blocks) * self.block_tokens < self.max_model_len:
             raise ValueError(
                 f"EngineSpec.kv_tokens {self.kv_tokens} in blocks of {self.block_tokens} hold no sequence of "
                 f"max_model_len {self.max_model_len}; lower max_model_len to at most "
-                f"{self.kv_blocks * self.block_tokens}"
+                f"{(self.kv_blocks - self.sequence_blocks) * self.block_tokens}"
             )
         if not 0.0 <= self.prefix_hit_rate <= 1.0:
             raise ValueError(f"EngineSpec.prefix_hit_rate is {self.prefix_hit_rate}; give a share from 0 to 1")

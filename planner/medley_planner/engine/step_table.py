@@ -46,6 +46,16 @@ class StepTable:
         table._check(step)
         return table
 
+    def times(self, factor: float) -> StepTable:
+        """The table of an engine each step of which takes so many times as long."""
+        return StepTable(
+            tokens=tuple(factor * seconds for seconds in self.tokens),
+            sequences=tuple(factor * seconds for seconds in self.sequences),
+            decode=tuple(factor * seconds for seconds in self.decode),
+            kv_token=factor * self.kv_token,
+            attended=factor * self.attended,
+        )
+
     def seconds(self, *, prefill_tokens: int, attended: float, sequences: int, kv_tokens: float) -> float:
         tokens = self.tokens[prefill_tokens + sequences] + self.sequences[sequences]
         return tokens + self.kv_token * kv_tokens + self.attended * attended

@@ -138,6 +138,7 @@ def _spot(service: Service, pools: dict[str, Pool]) -> Iterator[Knob]:
             unit="of the replicas",
             now=service.spot_max_share,
             step=0.01,
+            start=math.floor(100 * service.spot_max_share) / 100,
             lifted=replace(service, spot_max_share=1.0),
             at=lambda value: replace(service, spot_max_share=min(1.0, value)),
             needed=spot_share,

@@ -27,7 +27,8 @@ def pool_knob(problem: Problem, pools: dict[str, Pool], name: str, services: tup
     able = users(problem, kind=LimitKind.STOCK, name=pool.name)
     if not able:
         return None
-    smallest = min(variant.gpus_per_replica for variant in able)
+    # Any sum of replicas is a multiple of this, so a stock between two multiples holds no more than the lower one.
+    step = math.gcd(*(variant.gpus_per_replica for variant in able))
     if pool.node_gpus is None and pool.node_price is None:
         if pool.stock_gpus is None:
             return None
@@ -37,11 +38,11 @@ def pool_knob(problem: Problem, pools: dict[str, Pool], name: str, services: tup
             services=services,
             unit="GPUs",
             now=pool.stock_gpus,
-            step=smallest,
+            step=step,
             lift=lambda asked: _with_pool(asked, replace(pool, stock_gpus=None)),
             at=lambda asked, value: _with_pool(asked, replace(pool, stock_gpus=round(value))),
             needed=lambda asked, plan: gpus_used(replicas_by_pool(asked, plan).get(pool.name, [])),
-            start=pool.stock_gpus,
+            start=pool.stock_gpus // step * step,
         )
     if pool.node_price is not None and pool.node_price.max_nodes is None and pool.stock_gpus is None:
         return None

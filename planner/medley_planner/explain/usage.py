@@ -96,16 +96,14 @@ def _count(problem: Problem, planned: Plan) -> Iterator[LimitUse]:
 
 def _slots(problem: Problem, pool: Pool, replicas: list[tuple[Variant, int]]) -> Iterator[LimitUse]:
     """Places for each size in use by the problem, where nodes have an end. A larger replica takes several places."""
-    nodes = pool.node_gpus
-    if pool.node_price is not None:
-        most = pool.node_price.max_nodes
-        nodes = (pool.node_price.gpus,) * most if most is not None else None
+    nodes = pool.nodes_by_gpus()
     if nodes is None:
         return
     sizes = {v.gpus_per_replica for service in problem.services for v in service.variants if v.pool == pool.name}
     for size in sorted(sizes):
         used = sum(v.gpus_per_replica / size * count for v, count in replicas if v.gpus_per_replica >= size)
-        yield LimitUse(LimitKind.SLOTS, pool.name, size, float(used), float(sum(gpus // size for gpus in nodes)))
+        places = sum(gpus // size * count for gpus, count in nodes.items())
+        yield LimitUse(LimitKind.SLOTS, pool.name, size, float(used), float(places))
 
 
 def _power(problem: Problem, planned: Plan, domain: PowerDomain) -> LimitUse:

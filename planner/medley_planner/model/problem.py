@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,8 +38,8 @@ class Variant:
     `cost_per_hour` of a replica in a pool that is paid by the node is its part of the node's price, by GPUs.
     `watts` is what one replica draws at its limit. `current_replicas` run or are starting now; each one beyond them
     costs `cost_per_hour` x (`startup_seconds` + `drain_seconds`) / the service's `stay_seconds` on top: what is paid
-    while it starts and, at its end, while it drains. Its replicas count against the `quota` of that name; None: against
-    none.
+    while it starts and, at its end, while it drains. `placed_replicas` have their GPUs; None: not known, and all that
+    the service is served with have. Its replicas count against the `quota` of that name; None: against none.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Variant:
     startup_seconds: float = 0.0
     drain_seconds: float = 0.0
     current_replicas: int = 0
+    placed_replicas: int | None = None
     quota: str | None = None
 
 
@@ -67,8 +70,9 @@ class Service:
     others. `zone_spread`: two or more replicas must not all depend on one zone. `n_plus_one`: all demand that is
     planned is still served when any one replica is lost (where the router sees sizes: each variant in use carries its
     part with one replica less). `held_rps`: the part of the demand that is served before what others of the same
-    priority ask beyond theirs, as that of a plan that is in force. `stay_seconds` is how long replicas that start now
-    are taken to stay, by which what a start costs is divided; infinite: starts are free.
+    priority ask beyond theirs, as that of a plan that is in force; no more of it counts than placed replicas serve.
+    `stay_seconds` is how long replicas that start now are taken to stay, by which what a start costs is divided;
+    infinite: starts are free.
     """
 
     name: str
@@ -120,6 +124,14 @@ class Pool:
     spot: bool = False
     zones: tuple[str, ...] = ()
     power_domain: str | None = None
+
+    def nodes_by_gpus(self) -> Mapping[int, int] | None:
+        """How many nodes of each size replicas may be placed on; None where nodes have no limit or packing is not
+        checked. A pool paid by the node may have a billion of them, so they are counted and never listed."""
+        if self.node_price is not None:
+            most = self.node_price.max_nodes
+            return None if most is None else {self.node_price.gpus: most}
+        return None if self.node_gpus is None else Counter(self.node_gpus)
 
 
 @dataclass(frozen=True, slots=True)

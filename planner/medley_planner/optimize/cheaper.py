@@ -13,7 +13,7 @@ from medley_planner.model import CheaperFleet
 from medley_planner.optimize.columns import fleets_at_prices
 from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.program.solve import Answer, fleet_of
-from medley_planner.optimize.solve_group import solve_alone
+from medley_planner.optimize.solve_group import solve_task
 from medley_planner.optimize.task.cost import cost_per_hour, start_cost
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import idle_per_hour, paid_by_node
@@ -75,8 +75,7 @@ def cheaper_fleets(
 
 
 def _alone(task: Task, room: Room, *, seconds_left: Callable[[], float]) -> tuple[int, ...]:
-    _, solved = solve_alone([task], room, seconds_left=seconds_left, relative_gap=_GAP)
-    return solved.answers[0].replicas
+    return solve_task(task, room, seconds_left=seconds_left, relative_gap=_GAP).answers[0].replicas
 
 
 def _idle_saving(

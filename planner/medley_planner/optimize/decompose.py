@@ -22,6 +22,7 @@ from medley_planner.optimize.improve.priority_exchange import give_way
 from medley_planner.optimize.program.fallback import floor_of
 from medley_planner.optimize.program.solve import Answer, Answers, fleet_of
 from medley_planner.optimize.solve_group import FleetCase, solve_group
+from medley_planner.optimize.task.coverage import Coverage
 from medley_planner.optimize.task.limits import Room, shared_room
 from medley_planner.optimize.task.nodes import node_counts
 from medley_planner.optimize.task.task import Task
@@ -72,9 +73,9 @@ def plan(
         def seconds_left(done: int = position) -> float:
             return max(0.0, ends - clock()) / (len(groups) - done)
 
-        tasks, answers = solve_group(case, group, seconds_left=seconds_left)
+        coverages, tasks, answers = solve_group(case, group, seconds_left=seconds_left)
         calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
-        kept = _by_priority(tasks, calm, room)
+        tasks, kept = _by_priority(coverages, tasks, calm, room)
         if kept != calm:
             # The bound was one on the cost of leaving out other demand.
             answers = Answers(kept, floor_of(tasks, kept))
@@ -150,15 +151,17 @@ def _last_prices(room: Room, last: Plan | None) -> tuple[float, ...]:
     return tuple(known.get((limit.kind, limit.name, limit.size)) or 0.0 for limit in room.limits)
 
 
-def _by_priority(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:
+def _by_priority(
+    coverages: Sequence[Coverage], tasks: Sequence[Task], answers: Sequence[Answer], room: Room
+) -> tuple[list[Task], tuple[Answer, ...]]:
     """After low priority gave way, which may leave room in which one type alone is cheaper for some service."""
-    kept = tuple(answers)
+    chosen, kept = list(tasks), tuple(answers)
     for _ in range(_GIVING_ROUNDS):
-        given = give_way(tasks, kept, room)
+        chosen, given = give_way(coverages, chosen, kept, room)
         if given == kept:
             break
-        kept = polish(tasks, given, room, seconds_left=lambda: 0.0, relative_gap=0.0)
-    return kept
+        kept = polish(chosen, given, room, seconds_left=lambda: 0.0, relative_gap=0.0)
+    return chosen, kept
 
 
 def _prices_of_scarce(

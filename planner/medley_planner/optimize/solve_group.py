@@ -7,22 +7,26 @@ and only otherwise is the joint program built. More than a few are solved by col
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from medley_planner.model import Problem
 from medley_planner.optimize.columns import servable
 from medley_planner.optimize.coupled import solve_many
 from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.enumerate_one import solve_small
+from medley_planner.optimize.improve.choose_cuts import choose_cuts
 from medley_planner.optimize.improve.local_search import objective_of, polish, rank, ranks
-from medley_planner.optimize.program.distribute import unmet_rps
 from medley_planner.optimize.program.fallback import floor_of, greedy
-from medley_planner.optimize.program.solve import Answers, fleet_of, solve_tasks
-from medley_planner.optimize.task.coverage import prepare
+from medley_planner.optimize.program.solve import Answers, fleet_of, solve_choosing, solve_tasks
+from medley_planner.optimize.task.coverage import Coverage, prepare
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import paid_by_node
 from medley_planner.optimize.task.task import Task
+
+_CHOOSING = 0.3
+"""The part of the time that is kept back, where services leave out what they cannot tell apart, to choose what."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,41 +41,48 @@ class FleetCase:
 
 def solve_group(
     case: FleetCase, group: Sequence[int], *, seconds_left: Callable[[], float]
-) -> tuple[list[Task], Answers]:
-    """`group` holds services by index. The limits that they use are used by no other group."""
-    if len(group) > FEW.most_services:
-        return _solve_many(case, group, seconds_left=seconds_left)
+) -> tuple[list[Coverage], Sequence[Task], Answers]:
+    """`group` holds services by index. The limits that they use are used by no other group. The tasks have the cuts
+    that were chosen of the coverages."""
+    coverages = [_prepare(case, index) for index in group]
+    solve = _solve_many if len(group) > FEW.most_services else _solve_few
+    return coverages, *solve(case, coverages, seconds_left=seconds_left)
+
+
+def _solve_few(
+    case: FleetCase, coverages: Sequence[Coverage], *, seconds_left: Callable[[], float]
+) -> tuple[Sequence[Task], Answers]:
     room = case.room
     tasks: list[Task] = []
     alone: list[Answers] = []
-    for done, index in enumerate(group):
+    for done, coverage in enumerate(coverages):
         # Half of the time stays for the joint program, which is the harder one.
-        parts = 1 if len(group) == 1 else 2 * (len(group) - done)
-        task, answers = solve_alone(
-            _prepare(case, index),
+        parts = 1 if len(coverages) == 1 else 2 * (len(coverages) - done)
+        task, answers = _solve_alone(
+            coverage,
             room,
             seconds_left=lambda parts=parts: seconds_left() / parts,  # type: ignore[misc]
             relative_gap=case.relative_gap,
         )
         tasks.append(task)
         alone.append(answers)
-    if len(group) == 1:
+    if len(coverages) == 1:
         return tasks, alone[0]
     left = room.after_all(fleet_of(tasks, [answers.answers[0] for answers in alone]))
     # Alone each pays for whole nodes, of which together they may need fewer.
     share_nodes = _share_nodes(tasks, room)
     if left.fits() and not share_nodes:
         return tasks, Answers(tuple(one.answers[0] for one in alone), math.fsum(one.bound for one in alone))
-    joint = _solve_jointly(tasks, room, seconds_left=seconds_left, relative_gap=case.relative_gap)
+    chosen, joint = _solve_jointly(coverages, tasks, room, seconds_left=seconds_left, relative_gap=case.relative_gap)
     # What each service costs alone bounds what it costs among others, as long as it serves as much.
     floors = (
-        one.bound if not share_nodes and rank(task, one.answers[0])[:-1] == rank(task, answer)[:-1] else 0.0
-        for task, one, answer in zip(tasks, alone, joint.answers, strict=True)
+        one.bound if not share_nodes and rank(task, one.answers[0])[:-1] == rank(cut, answer)[:-1] else 0.0
+        for task, one, cut, answer in zip(tasks, alone, chosen, joint.answers, strict=True)
     )
-    return tasks, _bounded(tasks, Answers(joint.answers, max(joint.bound, math.fsum(floors)), joint.prices), room)
+    return chosen, _bounded(chosen, Answers(joint.answers, max(joint.bound, math.fsum(floors)), joint.prices), room)
 
 
-def _prepare(case: FleetCase, index: int) -> Iterator[Task]:
+def _prepare(case: FleetCase, index: int) -> Coverage:
     return prepare(case.problem.services[index], case.room)
 
 
@@ -82,26 +93,38 @@ def _share_nodes(tasks: Sequence[Task], room: Room) -> bool:
 
 
 def _solve_many(
-    case: FleetCase, group: Sequence[int], *, seconds_left: Callable[[], float]
-) -> tuple[list[Task], Answers]:
+    case: FleetCase, coverages: Sequence[Coverage], *, seconds_left: Callable[[], float]
+) -> tuple[Sequence[Task], Answers]:
     room = case.room
-    candidates = [tuple(_prepare(case, index)) for index in group]
-    tasks = [choices[0] for choices in candidates]
-    open_rows = [row for row, choices in enumerate(candidates) if len(choices) > 1]
+    tasks = [coverage.first for coverage in coverages]
+    open_rows = [row for row, coverage in enumerate(coverages) if coverage.open]
     if open_rows:
         # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
         whole = servable([tasks[row] for row in open_rows], room)
-        for row in (row for row, served in zip(open_rows, whole, strict=True) if not served):
-            tasks[row], _ = solve_alone(
-                candidates[row], room, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=case.relative_gap
+        for row in (row for row, fits in zip(open_rows, whole, strict=True) if coverages[row].tied or not fits):
+            tasks[row], _ = _solve_alone(
+                coverages[row], room, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=case.relative_gap
             )
-    answers = solve_many(tasks, room, start=case.prices, seconds_left=seconds_left, relative_gap=case.relative_gap)
+    # Where the first try leaves out demand, what to leave out is chosen again, and that takes time as well.
+    ends = _CHOOSING * seconds_left() if open_rows else 0.0
+    answers = solve_many(
+        tasks, room, start=case.prices, seconds_left=lambda: seconds_left() - ends, relative_gap=case.relative_gap
+    )
+    if open_rows and not all(answer.split.complete for answer in answers.answers):
+        tasks, answers = choose_cuts(
+            coverages, tasks, answers, room, seconds_left=seconds_left, relative_gap=case.relative_gap
+        )
     return tasks, _bounded(tasks, answers, room)
 
 
 def _solve_jointly(
-    tasks: Sequence[Task], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
-) -> Answers:
+    coverages: Sequence[Coverage],
+    tasks: Sequence[Task],
+    room: Room,
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+) -> tuple[Sequence[Task], Answers]:
     """A simple plan first, bettered service by service: it is there if time runs out, and a start for the solver."""
     first_ends = 0.8 * seconds_left()
     simple = polish(
@@ -112,39 +135,76 @@ def _solve_jointly(
         relative_gap=relative_gap,
     )
     last_ends = 0.2 * seconds_left()
-    solved = solve_tasks(
+    chosen = _solve_program(
+        coverages,
         tasks,
         room,
         seconds_left=lambda: seconds_left() - last_ends,
         relative_gap=relative_gap,
         start=[answer.replicas for answer in simple],
     )
-    if solved is not None and solved.proven:
-        return solved
-    bound = solved.bound if solved is not None else -math.inf
-    better = solved is not None and ranks(tasks, solved.answers, room) < ranks(tasks, simple, room)
-    best = solved.answers if solved is not None and better else simple
-    return Answers(polish(tasks, best, room, seconds_left=seconds_left, relative_gap=relative_gap), bound)
+    if chosen is None:
+        better = polish(tasks, simple, room, seconds_left=seconds_left, relative_gap=relative_gap)
+        return tasks, Answers(better, -math.inf)
+    best, joint = chosen
+    if joint.proven:
+        return chosen
+    if ranks(tasks, simple, room) < ranks(best, joint.answers, room):
+        best, joint = tasks, Answers(simple, joint.bound)
+    return best, replace(
+        joint, answers=polish(best, joint.answers, room, seconds_left=seconds_left, relative_gap=relative_gap)
+    )
 
 
-def solve_alone(
-    candidates: Iterable[Task], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
+def _solve_program(
+    coverages: Sequence[Coverage],
+    tasks: Sequence[Task],
+    room: Room,
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+    start: Sequence[Sequence[int]] = (),
+) -> tuple[Sequence[Task], Answers] | None:
+    """The tasks as they are if all of their demand fits; else, where there is a choice, with the best cuts of all."""
+    solve = partial(solve_tasks, tasks, room, seconds_left=seconds_left, relative_gap=relative_gap, start=start)
+    if any(coverage.open for coverage in coverages):
+        undecided = any(task.left_out for task in tasks) or any(coverage.tied for coverage in coverages)
+        whole = None if undecided else solve(serve_all=True)
+        if whole is not None and _serves_all(whole):
+            return tasks, whole
+        chosen = solve_choosing(coverages, room, seconds_left=seconds_left, relative_gap=relative_gap)
+        if chosen is not None:
+            return chosen
+    solved = solve()
+    return None if solved is None else (tasks, solved)
+
+
+def _serves_all(answers: Answers) -> bool:
+    return all(answer.split.complete for answer in answers.answers)
+
+
+def solve_task(task: Task, room: Room, *, seconds_left: Callable[[], float], relative_gap: float) -> Answers:
+    """Alone, with the cuts that it has."""
+    solved = solve_small(task, room)
+    if solved is None:
+        solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
+    return _never_worse_than_greedy([task], solved, room)
+
+
+def _solve_alone(
+    coverage: Coverage, room: Room, *, seconds_left: Callable[[], float], relative_gap: float
 ) -> tuple[Task, Answers]:
-    """The first candidate if its demand fits; else the one that leaves least of the service's demand unserved."""
-    best: tuple[float, Task, Answers] | None = None
-    for task in candidates:
-        solved = solve_small(task, room)
-        if solved is None:
-            solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
-        answers = _never_worse_than_greedy([task], solved, room)
-        missed = unmet_rps(task, answers.answers[0].split) + math.fsum(entry.rate_rps for entry in task.unserved)
-        if best is None or missed < best[0] * (1 - 1e-9):
-            best = missed, task, answers
-        if answers.answers[0].split.complete:
-            break
-    if best is None:
-        raise AssertionError("a service always has a candidate")
-    return best[1], best[2]
+    """With most demand in each class if that fits; else with the cuts that leave least of the demand unserved."""
+    small = None if coverage.tied else solve_small(coverage.first, room)
+    if small is not None:
+        return coverage.first, _never_worse_than_greedy([coverage.first], small, room)
+    solved = _solve_program([coverage], [coverage.first], room, seconds_left=seconds_left, relative_gap=relative_gap)
+    if solved is not None:
+        (task,), answers = solved
+        return task, _never_worse_than_greedy([task], answers, room)
+    tasks = [coverage.first, *coverage.others(coverage.first, [False] * len(coverage.first.classes))]
+    simple = [(task, _never_worse_than_greedy([task], None, room)) for task in tasks]
+    return min(simple, key=lambda pair: rank(pair[0], pair[1].answers[0]))
 
 
 def _never_worse_than_greedy(tasks: Sequence[Task], solved: Answers | None, room: Room) -> Answers:

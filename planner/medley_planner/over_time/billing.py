@@ -59,7 +59,7 @@ def billed(
 
     `problem` has one service. Whether the fleets serve the load is not asked. `bound` is 0.
     """
-    prices = Prices.of(problem)
+    prices = BilledParts.of(problem)
     if not fleets:
         return Schedule((), (), ())
     counts = np.array([prices.running, *fleets], np.int64)
@@ -70,7 +70,7 @@ def billed(
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class BilledParts:
     """The prices of one service's variants, gathered by what is billed together: replicas, or whole nodes of a pool.
 
     `parts` are groups of variants (by index): those of a pool that is paid by the node are one. Fleets are counts by
@@ -81,7 +81,7 @@ class Prices:
     parts: tuple[tuple[tuple[int, ...], Pool], ...]
 
     @classmethod
-    def of(cls, problem: Problem) -> Prices:
+    def of(cls, problem: Problem) -> BilledParts:
         """Raises `InvalidProblem` unless the problem has exactly one service."""
         if len(problem.services) != 1:
             way_out = "give one service: each is looked at alone"

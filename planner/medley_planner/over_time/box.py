@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley_planner.over_time.billing import HOUR_SECONDS, Fleet, Floats, Ints, Prices
+from medley_planner.over_time.billing import HOUR_SECONDS, BilledParts, Fleet, Floats, Ints
 from medley_planner.over_time.fleets_served import Flags
 
 
@@ -32,7 +32,7 @@ class Box:
     down: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, prices: Prices, most: Sequence[int], drain_seconds: float) -> Box | None:
+    def of(cls, prices: BilledParts, most: Sequence[int], drain_seconds: float) -> Box | None:
         """None where several variants share whole nodes, since what they cost then does not add up by variant."""
         if any(pool.node_price is not None and len(members) > 1 for members, pool in prices.parts):
             return None

@@ -22,7 +22,7 @@ from medley_planner.optimize.task.limits import Room, shared_room
 from medley_planner.optimize.task.rules import binding
 from medley_planner.optimize.task.task import Task
 from medley_planner.optimize.validate.problem import validate
-from medley_planner.over_time.billing import HOUR_SECONDS, Fleet, Floats, Prices, Schedule, Stretch, billed
+from medley_planner.over_time.billing import HOUR_SECONDS, BilledParts, Fleet, Floats, Schedule, Stretch, billed
 from medley_planner.over_time.box import Box
 from medley_planner.over_time.fleets_served import Flags, most_needed, serve, within_limits
 
@@ -46,7 +46,7 @@ def cheapest_schedule(
     Raises `InvalidProblem` for a problem with more than one service, for a service with a rule beyond replica limits
     (N+1, zones, spot, budget), for a stretch that no fleet within the limits serves, and for a length below 0.
     """
-    prices = Prices.of(problem)
+    prices = BilledParts.of(problem)
     room = shared_room(problem)
     tasks = {stretch.demand: _task(problem, stretch.demand, room) for stretch in stretches}
     for number, stretch in enumerate(stretches):
@@ -71,7 +71,7 @@ def cheapest_schedule(
 def _task(problem: Problem, demand: Demand, room: Room) -> Task:
     service = replace(problem.services[0], demand=demand)
     validate(replace(problem, services=(service,)))
-    task = next(prepare(service, room))
+    task = prepare(service, room).first
     rules = ", ".join(type(rule).__name__ for rule in binding(task))
     if rules:
         way_out = "schedules are found for services without such rules; leave them out"
@@ -79,7 +79,7 @@ def _task(problem: Problem, demand: Demand, room: Room) -> Task:
     return task
 
 
-def _box(tasks: Collection[Task], prices: Prices, drain_seconds: float) -> Box | None:
+def _box(tasks: Collection[Task], prices: BilledParts, drain_seconds: float) -> Box | None:
     """The box of all fleets that may be needed."""
     most = [max(running, *(most_needed(task, place) for task in tasks)) for place, running in enumerate(prices.running)]
     return Box.of(prices, most, drain_seconds)
@@ -96,7 +96,7 @@ def _among_chosen(
     problem: Problem, stretches: Sequence[Stretch], tasks: dict[Demand, Task], room: Room, drain_seconds: float
 ) -> Schedule:
     """The best row of the cheapest fleets of the stretches and of those that cover some in a row."""
-    prices = Prices.of(problem)
+    prices = BilledParts.of(problem)
     service = replace(
         prices.service,
         variants=tuple(

@@ -1,12 +1,14 @@
-"""Model shapes: what a transformer's sizes say about its weights, its KV cache and its arithmetic."""
+"""Model shapes: what a model's sizes say about its weights, its KV cache and its arithmetic."""
 
 from medley_planner.shapes.bundled import UnknownModel, bundled_models, bundled_shape, model_id
-from medley_planner.shapes.config import BadConfig, shape_from_config
-from medley_planner.shapes.shape import LatentAttention, ModelShape, Precision
+from medley_planner.shapes.config import shape_from_config
+from medley_planner.shapes.precision import BF16_BYTES, Precision
+from medley_planner.shapes.reader import BadConfig
+from medley_planner.shapes.shape import ModelShape
 
 __all__ = [
+    "BF16_BYTES",
     "BadConfig",
-    "LatentAttention",
     "ModelShape",
     "Precision",
     "UnknownModel",

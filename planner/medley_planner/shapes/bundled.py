@@ -1,7 +1,7 @@
 """Shapes of common open models, so that a service names its model and nothing else.
 
-The package's models.json holds, per shape, the Hugging Face ids that have it, the parameter count that their weight
-files declare, and the shape's keys of config.json. Reads that file, nothing else.
+The package's models.json holds, per shape, the Hugging Face ids that have it, their published parameter count with its
+source, and the shape's keys of config.json. Reads that file, nothing else.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class UnknownModel(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class BundledModel:
-    """A bundled id with its shape and the parameter count that its weight files declare."""
+    """A bundled id with its shape and its published parameter count, which is from `source`."""
 
     model: str
     declared_parameters: int
     shape: ModelShape
+    source: str
 
 
 @cache
@@ -46,7 +47,15 @@ def bundled_models() -> tuple[BundledModel, ...]:
     models = []
     for entry in entries:
         shape = shape_from_config(entry["config"], name=entry["models"][0])
-        models += [BundledModel(m, entry["parameters"], replace(shape, name=m)) for m in entry["models"]]
+        models += [
+            BundledModel(
+                model=model,
+                declared_parameters=entry["parameters"],
+                shape=replace(shape, name=model),
+                source=entry["source"],
+            )
+            for model in entry["models"]
+        ]
     return tuple(models)
 
 

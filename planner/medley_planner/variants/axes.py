@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from medley_planner.capacity.engine_rules import precision_refusal
 from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import Precision
@@ -26,7 +27,7 @@ DEGREES = (1, 2, 4, 8)
 _TENSOR_PARALLEL_FLAG = {EngineKind.VLLM: "--tensor-parallel-size"}
 _PRECISION_FLAG = {EngineKind.VLLM: "--quantization"}
 _QUANTIZED = {EngineKind.VLLM: {Precision.FP8: "fp8"}}
-"""Precisions other than the default, by what the flag says for them."""
+"""Precisions that the engine makes of a BF16 checkpoint when it loads it, by what the flag says for them."""
 _KV_FORMAT_FLAG = {EngineKind.VLLM: "--kv-cache-dtype"}
 _KV_FORMATS = {
     EngineKind.VLLM: {
@@ -66,35 +67,36 @@ def _read_tensor_parallel(engine: EngineKind, flags: Flags) -> Changes | None:
 
 
 def _precision(facts: Facts, asked: Hashable | None) -> tuple[Choice, ...] | Omitted:
-    """Precisions that the GPU has arithmetic for."""
+    """Precisions that the engine runs on the GPU, if only weight-only. The checkpoint's own takes no flag."""
     precisions, kind = facts.engine.precisions, facts.engine.kind
     quantized = _QUANTIZED[kind]
     wanted = [precision for precision in precisions if asked in (None, precision)]
-    supported = [
-        precision for precision in wanted if precision is not Precision.FP8 or facts.gpu.fp8_tflops is not None
-    ]
+    refused = {each: precision_refusal(facts.gpu, each, facts.engine.version) for each in wanted}
+    supported = [precision for precision in wanted if not refused[precision]]
     if not supported:
         named = " or ".join(wanted) or str(asked)
         return facts.omitted(
             OmittedReason.PRECISION_NOT_SUPPORTED,
-            f"{facts.gpu.name} does not support {named}, which spec.model.precision or spec.variants[].precision asks "
-            "for",
+            next(iter(refused.values()), f"{named} is not what spec.model.precision allows"),
         )
     return tuple(
         Choice(
             value=precision,
             suffix=f"-{precision.lower()}" if precision is not precisions[0] else "",
             changes={"precision": precision},
-            engine_flags=((_PRECISION_FLAG[kind], quantized[precision]),) if precision in quantized else (),
+            engine_flags=((_PRECISION_FLAG[kind], quantized[precision]),)
+            if precision in quantized and precision is not facts.engine.shape.precision
+            else (),
         )
         for precision in supported
     )
 
 
 def _read_precision(engine: EngineKind, flags: Flags) -> Changes | None:
+    """Without a flag the engine runs the checkpoint's own precision, which the base layout has."""
     quantization = flags.get(_PRECISION_FLAG[engine])
     if quantization is None:
-        return {"precision": Precision.BF16}
+        return {}
     named = {text: precision for precision, text in _QUANTIZED[engine].items()}
     return {"precision": named[quantization]} if quantization in named else None
 

@@ -116,6 +116,7 @@ class Replica:
             max_model_len=self.max_model_len,
             utilisation=self.utilisation,
             engine_kv_tokens=self.speed.kv_tokens,
+            token_budget=self.token_budget,
         )
 
     def step(self) -> StepTime:

@@ -26,7 +26,7 @@ GREEDY_UP_TO = 500
 def fleet_baselines(problem: Problem, made: Plan, *, deadline_seconds: float) -> dict[str, Any]:
     """Parts by which both are dearer than `made`, and the joint program's time and gap; less for large fleets."""
     room = shared_room(problem)
-    tasks = [next(prepare(service, room)) for service in problem.services]
+    tasks = [prepare(service, room).first for service in problem.services]
     if len(tasks) > GREEDY_UP_TO:
         return {}
     simple = greedy(tasks, room).answers

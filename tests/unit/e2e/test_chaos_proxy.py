@@ -140,7 +140,7 @@ async def test_a_stale_list_is_the_first_one() -> None:
     ("fault", "holds"),
     [
         (lambda: Fault(Effect.EXPIRE, WATCHES), lambda text: '"code": 410' in text),
-        (lambda: Fault(Effect.DROP_EVENTS, WATCHES, times=2), lambda text: text == "2\n"),
+        (lambda: Fault(Effect.MUTE, WATCHES, seconds=0.3, nth=2), lambda text: text == "0\n"),
         (lambda: Fault(Effect.DELAY_EVENTS, WATCHES, seconds=0.2), lambda text: text == "0\n1\n2\n"),
         (lambda: Fault(Effect.END_STREAM, WATCHES), lambda text: text == ""),
     ],

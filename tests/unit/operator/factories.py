@@ -158,6 +158,7 @@ def snapshot(
     pods: Iterable[PodView] | None = None,
     policies: Iterable[MedleyPolicy] = (),
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
+    ending: Iterable[str] = (),
 ) -> Snapshot:
     """`pods` None: they cannot be listed."""
     return Snapshot(
@@ -174,6 +175,7 @@ def snapshot(
         unreadable={} if pods is not None else {POD: "pods are forbidden"},
         policies=tuple(policies),
         namespaces=dict(namespaces or {}),
+        ending=frozenset(ending),
     )
 
 

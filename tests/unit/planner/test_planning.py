@@ -100,6 +100,29 @@ def test_a_service_whose_plan_the_verifier_refuses_is_left_out_and_the_others_ar
     assert problem_as_planned(asked, planned) == problem(service(SLOW, rate=2.0))
 
 
+@pytest.mark.parametrize("command", ["solve", "explain"])
+def test_commands_name_a_service_whose_plan_is_refused_and_show_the_others(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fleet.json"
+    one = {
+        "routing": "HTTPRoute",
+        "demand": {"rate_rps": 2.0, "sizes": [{"prompt_tokens": 1, "generation_tokens": 1, "share": 1}]},
+        "variants": [{"name": "v", "pool": "p", "capacity_rps": [1.0]}],
+    }
+    services = [{"name": "bad", **one}, {"name": "chat", **one}]
+    file.write_text(json.dumps({"pools": [{"name": "p", "gpu_cost_per_hour": 1.0}], "services": services}))
+    blame = Violation("bad", Rule.COST, "is wrong")
+    monkeypatch.setattr(planning, "verify", lambda asked, _: (blame,) if len(asked.services) == 2 else ())
+    assert main([command, str(file), "-o", "json"]) == 3
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert '"bad"' in line
+    assert "Cost: is wrong. The other services are planned without it" in line
+    names = [each["service"] for each in json.loads(said.out)["services"] if each.get("status") != "Rejected"]
+    assert names == ["chat"]
+
+
 def _plan(_: Path) -> list[str]:
     return ["plan", "-f", str(FLEET)]
 

@@ -123,7 +123,22 @@ class PlanStateStatus(ObservedModel):
         None, description="A cheaper fleet that is not started yet, what leaving for it costs, and when that is done."
     )
     unused: list[UnusedStatus] = Field(default_factory=list)
-    unserved: list[UnservedStatus] = Field(default_factory=list)
+    unserved: list[UnservedStatus] = Field(
+        default_factory=list, description="The largest parts of the load that the plan does not serve."
+    )
+    unserved_requests_per_second: str | None = Field(
+        None,
+        description="All requests per second that the plan does not serve, parts that `unserved` does not list "
+        "included. Absent: the plan serves all.",
+    )
+
+    @property
+    def unserved_rps(self) -> float:
+        """Rounded up."""
+        if self.unserved_requests_per_second is not None:
+            return figure_of(self.unserved_requests_per_second)
+        # 0, or as an older operator wrote it.
+        return sum((part.rate_rps for part in self.unserved), 0.0)
 
     @property
     def cost_per_hour_usd(self) -> float:

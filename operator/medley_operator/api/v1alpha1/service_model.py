@@ -29,8 +29,11 @@ class BucketSecretRef(ApiModel):
 
 
 class ModelPrecision(StrEnum):
+    CHECKPOINT = "Checkpoint"
     BF16 = "BF16"
     FP8 = "FP8"
+    INT4 = "INT4"
+    FP4 = "FP4"
     AUTO = "Auto"
 
 
@@ -64,8 +67,10 @@ class ModelSpec(ApiModel):
         description="Model name that clients use. Default: the object's name.",
     )
     precision: ModelPrecision = Field(
-        ModelPrecision.BF16,
-        description="Number format of the weights. Auto: the cheaper of BF16 and FP8, by GPU type.",
+        ModelPrecision.CHECKPOINT,
+        description="Number format of the weights. Checkpoint: the one that the checkpoint's files have. Auto: the "
+        "cheaper of BF16 and FP8 by GPU type for a BF16 checkpoint, else the checkpoint's. Of a BF16 checkpoint the "
+        "engine makes FP8 when it loads it; INT4 and FP4 are those of checkpoints that have them.",
     )
     max_model_len: int = Field(16384, ge=128, le=1048576, description="Longest prompt plus generation, in tokens.")
     token_secret_ref: SecretKeyRef | None = Field(None, description="Hugging Face token for gated models.")

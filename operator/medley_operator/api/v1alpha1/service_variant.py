@@ -14,6 +14,8 @@ from medley_operator.api.v1alpha1.fields import PoolName, TokenBudget, VariantNa
 class VariantPrecision(StrEnum):
     BF16 = "BF16"
     FP8 = "FP8"
+    INT4 = "INT4"
+    FP4 = "FP4"
 
 
 class VariantSpec(ApiModel):

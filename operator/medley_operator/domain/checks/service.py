@@ -18,6 +18,7 @@ from medley_planner.refusal import Refusal
 Check = Callable[[ServiceInput], Refusal | None]
 
 SPEC_CHECKS: tuple[Check, ...] = (
+    spec.namespace_stays,
     *POLICY_CHECKS,
     spec.static_sizes_fit_the_model_length,
     spec.variant_minima_fit_the_maximum,
@@ -33,8 +34,9 @@ SPEC_CHECKS: tuple[Check, ...] = (
 
 LOAD_CHECKS: tuple[Check, ...] = (
     variants.a_pool_exists,
-    variants.each_wish_can_be_met,
     variants.model_is_known,
+    variants.precision_is_the_checkpoints,
+    variants.each_wish_can_be_met,
     variants.weights_fit_the_cache,
     variants.length_is_within_the_model,
     variants.names_are_unique,

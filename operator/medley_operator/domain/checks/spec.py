@@ -17,6 +17,19 @@ from medley_planner.refusal import Refusal
 from medley_planner.variants import unreadable_argument
 
 
+def namespace_stays(given: ServiceInput) -> Refusal | None:
+    """Nothing can be created in a namespace that is being deleted."""
+    namespace = given.service.metadata.namespace
+    if namespace not in given.snapshot.ending:
+        return None
+    return Refusal(
+        PlanReason.NAMESPACE_ENDING,
+        f"namespace {namespace} is being deleted (metadata.deletionTimestamp), so that nothing is planned, made or "
+        "changed in it, and what runs ends with it. If it stays, see what holds it (kubectl get namespace "
+        f"{namespace} -o yaml, status.conditions); create the LLMService in another namespace to go on",
+    )
+
+
 def static_sizes_fit_the_model_length(given: ServiceInput) -> Refusal | None:
     """The engine refuses a request that is longer than its longest sequence."""
     static, limit = given.service.spec.workload.static, given.service.spec.model.max_model_len

@@ -14,8 +14,9 @@ from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.engine.storage import downloaded_gib
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.variants.requested import precisions_of, token_budgets_of
+from medley_operator.domain.variants.requested import precision_refusal_of, precisions_of, token_budgets_of
 from medley_planner.refusal import Refusal, first_refusal
+from medley_planner.shapes import ModelShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Wish:
     field: str
     service: LLMService
     profile: RuntimeProfile
+    shape: ModelShape
     pools: dict[str, PoolState]
 
     @property
@@ -46,7 +48,7 @@ def each_wish_can_be_met(given: ServiceInput) -> Refusal | None:
     """Each entry of `spec.variants` passes `WISH_CHECKS`; the first that does not counts."""
     pools = {state.pool.metadata.name: state for state in given.pools}
     for index, entry in enumerate(given.service.spec.variants):
-        wish = Wish(entry, f"spec.variants[{index}]", given.service, given.profile, pools)
+        wish = Wish(entry, f"spec.variants[{index}]", given.service, given.profile, given.shape, pools)
         refusal = first_refusal(WISH_CHECKS, wish)
         if refusal is not None:
             return refusal
@@ -88,11 +90,13 @@ def degree_fits_a_node(wish: Wish) -> Refusal | None:
 
 def precision_is_one_of_the_models(wish: Wish) -> Refusal | None:
     """The model says which weight formats its variants may have."""
-    if wish.entry.precision is None or wish.entry.precision.value in precisions_of(wish.service):
+    allowed = precisions_of(wish.service, wish.shape)
+    if wish.entry.precision is None or wish.entry.precision.value in allowed:
         return None
+    way_out = "" if wish.shape.checkpoint is not None else ", or set spec.model.precision to Auto"
     return _invalid(
-        f"spec.model.precision {wish.service.spec.model.precision} does not allow {wish.field}.precision "
-        f"{wish.entry.precision}; remove it, or set spec.model.precision to Auto"
+        f"spec.model.precision {wish.service.spec.model.precision} allows {' and '.join(allowed)}, and not "
+        f"{wish.field}.precision {wish.entry.precision}; remove it{way_out}"
     )
 
 
@@ -121,6 +125,12 @@ WISH_CHECKS: tuple[Callable[[Wish], Refusal | None], ...] = (
 def model_is_known(given: ServiceInput) -> Refusal | None:
     """The model's shape is in the catalogue, or its config.json is given and can be read."""
     return given.found_shape if isinstance(given.found_shape, Refusal) else None
+
+
+def precision_is_the_checkpoints(given: ServiceInput) -> Refusal | None:
+    """The checkpoint has the format that is asked for, or the engine makes it."""
+    refused = precision_refusal_of(given.service, given.shape)
+    return _invalid(refused) if refused else None
 
 
 def weights_fit_the_cache(given: ServiceInput) -> Refusal | None:
@@ -162,11 +172,14 @@ def model_fits_a_pool(given: ServiceInput) -> Refusal | None:
     shape, precisions = offered.engine.shape, offered.engine.precisions
     smallest = min(precisions, key=shape.weight_bytes)
     each = "; ".join(f"{pool.variant}: {pool.message}" for pool in offered.omitted)
+    way_out = "name a checkpoint of fewer bits"
+    if shape.checkpoint is None:
+        way_out = "set spec.model.precision to FP8 or Auto on GPUs that have FP8"
     return Refusal(
         PlanReason.MODEL_FITS_NO_POOL,
         f'spec.model.uri "{given.service.spec.model.uri}" ({shape.weight_bytes(smallest) / 1e9:.0f} GB of weights in '
-        f"{smallest}) fits no pool: {each}. Lower spec.model.maxModelLen, set spec.model.precision to FP8 or Auto on "
-        "GPUs that have FP8, or add a GPUPool with more or larger GPUs per node",
+        f"{smallest}) fits no pool: {each}. Lower spec.model.maxModelLen, {way_out}, or add a GPUPool with more or "
+        "larger GPUs per node",
     )
 
 

@@ -65,7 +65,8 @@ def stock_ledger(view: ActuatorView) -> Ledger:
     else:
         stock = _as_asked(stock, workloads)
     bound = Counter(pod.holder for each in stock.values() for node in each.nodes for pod in node.running)
-    return Ledger(pools=stock, workloads=workloads, pods_known=pods_known, bound=bound)
+    ending = Counter(pod.holder for pods in held.values() for pod in pods if pod.ending and pod.holder is not None)
+    return Ledger(pools=stock, workloads=workloads, pods_known=pods_known, bound=bound, ending=ending)
 
 
 def _workloads(owned: Sequence[OwnedDeployment], held: HeldByNode) -> tuple[Workload, ...]:

@@ -19,6 +19,7 @@ from medley_operator.domain.engine.overlay import (
     pod_settings,
     queue_labels,
 )
+from medley_operator.domain.engine.placing import Placing
 from medley_operator.domain.engine.pod_parts import PodParts, joined
 from medley_operator.domain.engine.programs import PROGRAMS, EngineProgram
 from medley_operator.domain.engine.storage import Storage, storage
@@ -153,6 +154,8 @@ def _pod_spec(given: DeploymentInput) -> Manifest:
     pre_stop_seconds = math.ceil(drain.pre_stop_seconds)
     drain_seconds = math.ceil(drain.timeout_seconds)
     disk = storage(given.service, given.profile)
+    own_pods = labels.pod_selector(service=given.service.metadata.name)
+    preferred = Placing(given.pool, gpus_per_replica=given.gpus_per_replica, own_pods=own_pods)
     shm: Manifest = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": given.profile.spec.shared_memory}}
     parts = joined(
         (
@@ -176,41 +179,15 @@ def _pod_spec(given: DeploymentInput) -> Manifest:
         },
         "nodeSelector": dict(given.pool.spec.node_selector),
         "tolerations": [_toleration(toleration) for toleration in given.pool.spec.tolerations],
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "topology.kubernetes.io/zone",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": given.selector},
-            }
-        ],
+        "topologySpreadConstraints": preferred.spread(zones=given.selector),
         "containers": [_container(given, program, parts, disk)],
         "volumes": list(parts.volumes),
         **pod_settings(
             given.profile.spec.pod,
-            own_pods=labels.pod_selector(service=given.service.metadata.name),
-            own_affinity=_packing(given),
+            own_pods=preferred.own_pods,
+            own_affinity=preferred.affinity,
         ),
     }
-
-
-def _packing(given: DeploymentInput) -> Manifest:
-    """Replicas that take a part of a node go where their pool has pods of their namespace already, of whatever service:
-    the scheduler then packs as the plan does, and leaves whole nodes for large replicas.
-
-    The term names no namespaces: a pod with any `namespaces` or `namespaceSelector` in a term, also in a preferred one,
-    counts for quotas of the scope CrossNamespacePodAffinity (Kubernetes: "Resource Quotas"), which refuse it where
-    their limit is 0. Where services of several namespaces share a pool, the plan counts places as they are.
-    """
-    if given.gpus_per_replica >= given.pool.spec.capacity.gpus_per_node:
-        return {}
-    pods = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE, labels.POOL: given.pool.metadata.name}
-    term = {
-        "labelSelector": {"matchLabels": pods},
-        "topologyKey": "kubernetes.io/hostname",
-    }
-    preferred = [{"weight": 100, "podAffinityTerm": term}]
-    return {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def _container(given: DeploymentInput, program: EngineProgram, parts: PodParts, disk: Storage) -> Manifest:

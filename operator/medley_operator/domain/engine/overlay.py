@@ -61,7 +61,7 @@ def pod_settings(overlay: PodOverlay, *, own_pods: dict[str, str], own_affinity:
         "schedulerName": overlay.scheduler_name,
         "priorityClassName": overlay.priority_class_name,
         "imagePullSecrets": [{"name": each.name} for each in overlay.image_pull_secrets],
-        "affinity": {**own_affinity, **_affinity(overlay, own_pods)},
+        "affinity": _affinity(overlay, own_pods, own_affinity),
     }
     return {name: value for name, value in settings.items() if value}
 
@@ -71,11 +71,14 @@ def _volume(volume: PodVolume) -> Manifest:
     return {"name": volume.name, **source}
 
 
-def _affinity(overlay: PodOverlay, own_pods: dict[str, str]) -> Manifest:
+def _affinity(overlay: PodOverlay, own_pods: dict[str, str], own_affinity: Manifest) -> Manifest:
+    """Preferences of Medley, and then those of the platform."""
     nodes = [_nodes(each) for each in overlay.node_affinity]
     apart = [_apart(each, own_pods) for each in overlay.pod_anti_affinity]
     preferred = "preferredDuringSchedulingIgnoredDuringExecution"
+    apart = [*own_affinity.get("podAntiAffinity", {}).get(preferred, []), *apart]
     return {
+        **own_affinity,
         **({"nodeAffinity": {preferred: nodes}} if nodes else {}),
         **({"podAntiAffinity": {preferred: apart}} if apart else {}),
     }
@@ -92,7 +95,7 @@ def _nodes(preference: NodePreference) -> Manifest:
 def _apart(preference: SpreadPreference, own_pods: dict[str, str]) -> Manifest:
     term = {
         "topologyKey": preference.topology_key,
-        "labelSelector": {"matchLabels": dict(preference.match_labels) or own_pods},
+        "labelSelector": {"matchLabels": dict(preference.match_labels or own_pods)},
     }
     return {"weight": preference.weight, "podAffinityTerm": term}
 

@@ -101,7 +101,8 @@ def _engine_pods(manifest: Manifest, service: LLMService, profile: RuntimeProfil
     if container is None or isinstance(shape, Refusal):
         return None
     flags = flags_of(str(argument) for argument in container.get("args") or [])
-    ran = run_as(flags, Layout(gpu, engine=profile.spec.engine, engine_version=profile.spec.version))
+    base = Layout(gpu, precision=shape.precision, engine=profile.spec.engine, engine_version=profile.spec.version)
+    ran = run_as(flags, base)
     if ran is None:
         return None
     settled = _settled(manifest) and container.get("image") == profile.spec.image

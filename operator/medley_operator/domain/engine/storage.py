@@ -19,7 +19,7 @@ from medley_operator.domain.engine.programs import CACHE_PATH, WEIGHTS_PATH
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.refusal import Refusal
-from medley_planner.shapes import Precision
+from medley_planner.shapes import BF16_BYTES
 
 SCRATCH_GIB = 10
 """Compiled kernels and graphs, and the engine's home; as much again for logs and for files outside of volumes."""
@@ -69,7 +69,8 @@ def downloaded_gib(service: LLMService, profile: RuntimeProfile) -> int:
     shape = find_shape(service)
     if isinstance(shape, Refusal):
         return UNKNOWN_WEIGHTS_GIB
-    return math.ceil(shape.weight_bytes(Precision.BF16) / 2**30)
+    draft = shape.draft_parameters * (shape.checkpoint.expert_bytes if shape.checkpoint else BF16_BYTES)
+    return math.ceil((shape.weight_bytes(shape.precision) + draft) / 2**30)
 
 
 def _shared(cache: CacheSpec, service: LLMService) -> tuple[Manifest, str] | None:

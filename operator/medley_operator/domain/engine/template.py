@@ -27,7 +27,7 @@ INPUTS = f"{GROUP}/template-inputs"
 VERSION = f"{GROUP}/template-version"
 APPLIED = f"{GROUP}/applied-template"
 PROFILE = f"{GROUP}/profile-inputs"
-TEMPLATE_VERSION = "4"
+TEMPLATE_VERSION = "5"
 """The version of what renders templates, for people: it goes up when equal inputs are rendered differently."""
 
 _POD_RIGHTS = (

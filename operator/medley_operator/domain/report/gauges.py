@@ -70,8 +70,7 @@ def _best_single(shown: ShownService) -> float | None:
 def _unserved(shown: ShownService) -> float:
     if shown.outcome.goal.plan is not None:
         return sum(part.rate_rps for part in shown.outcome.goal.plan.unserved)
-    rows = shown.status.plan.unserved if shown.status.plan is not None else []
-    return sum((part.rate_rps for part in rows), 0.0)
+    return shown.status.plan.unserved_rps if shown.status.plan is not None else 0.0
 
 
 def _predicted(shown: ShownService) -> float | None:

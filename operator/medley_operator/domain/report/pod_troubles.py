@@ -88,6 +88,18 @@ def pod_trouble(pods: Sequence[PodView]) -> Refusal | None:
     return Refusal(reason, message)
 
 
+def gated_message(pods: Sequence[PodView]) -> str:
+    """Pods that a scheduling gate holds back, as the end of a sentence; "" without any."""
+    names = sorted(pod.name for pod in pods if pod.gated and not pod.terminating)
+    if not names:
+        return ""
+    one, more = len(names) == 1, f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"; pod {names[0]}{more} {'is' if one else 'are'} held back by a scheduling gate, such as Kueue's: see "
+        "spec.schedulingGates of the pod, and who lifts it"
+    )
+
+
 def stranded_message(pods: Sequence[PodView]) -> str:
     """Ready pods on nodes that are going, which find no other place; the first few by name."""
     ordered = sorted(pods, key=lambda pod: pod.name)

@@ -14,11 +14,18 @@ from medley_operator.domain.cluster.start_failures import runnable
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.engine.workloads import WORKLOADS
 from medley_operator.domain.report.others import changes_by_others, conflict_message, paused_message
-from medley_operator.domain.report.pod_troubles import is_unschedulable, pod_trouble, replica_failure, stranded_message
+from medley_operator.domain.report.pod_troubles import (
+    gated_message,
+    is_unschedulable,
+    pod_trouble,
+    replica_failure,
+    stranded_message,
+)
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, find
+from medley_operator.domain.values.labels import DISRUPTION_BUDGET
 from medley_operator.domain.values.snapshot import MetricsReason
 from medley_planner.refusal import Refusal
 from medley_planner.units import percent
@@ -123,7 +130,9 @@ def _workloads(outcome: ServiceDecision) -> Draft:
         message = f"nothing is changed, so Ready replicas may stay fewer than in force: {', '.join(waiting)}"
         return Draft(_FALSE, "Paused", message)
     if waiting:
-        return Draft(_FALSE, "Progressing", f"waiting for replicas to become Ready: {', '.join(waiting)}")
+        held_back = gated_message(outcome.pods)
+        message = f"waiting for replicas to become Ready: {', '.join(waiting)}{held_back}"
+        return Draft(_FALSE, "Progressing", message)
     if outcome.writes.waiting_templates:
         named = ", ".join(outcome.writes.waiting_templates)
         return Draft(_FALSE, "Progressing", f"one variant after the other gets its new pod template; waiting: {named}")
@@ -176,9 +185,19 @@ def _same_model(outcome: ServiceDecision) -> Draft | None:
 
 
 def _children(outcome: ServiceDecision) -> Draft | None:
-    """Informational, only where False."""
+    """Informational, only where not True."""
     found = changes_by_others(outcome.writes.drift)
-    return None if found is None else Draft(_FALSE, found.reason, found.message)
+    if found is not None:
+        return Draft(_FALSE, found.reason, found.message)
+    unlisted = outcome.routed.unlisted.get(DISRUPTION_BUDGET)
+    if unlisted is None or not outcome.rows:
+        return None
+    message = (
+        f"PodDisruptionBudgets cannot be listed ({unlisted}), so that the one of this service is neither made nor "
+        "mended, and a drain of nodes may take all its replicas at once; grant the operator's ServiceAccount list and "
+        "watch on poddisruptionbudgets (this version's ClusterRole)"
+    )
+    return Draft(_UNKNOWN, "BudgetsUnreadable", message)
 
 
 def _policy(outcome: ServiceDecision) -> Draft | None:

@@ -7,6 +7,8 @@ deadline finds another bound each time, and so are the shared limits, which othe
 
 from __future__ import annotations
 
+import math
+
 from medley_operator.api.v1alpha1 import (
     BestSingleStatus,
     CapacityCorrectionStatus,
@@ -31,7 +33,7 @@ from medley_operator.domain.values.conditions import merge, problem
 from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.fleet_plan import RoutingSaving
 from medley_planner.model import Demand, LimitKind, LimitUse, Plan, ServicePlan
-from medley_planner.units import money, percent, rate, unit_price
+from medley_planner.units import decimal, money, percent, rate, unit_price
 
 HELD_STATE = "Held"
 MAX_UNSERVED_ROWS = 16
@@ -158,6 +160,7 @@ def plan_state(outcome: ServiceDecision, *, plan: ServicePlan, fleet: Plan, choi
             for part in (*plan.unused, *outcome.candidate.omitted)
         ][:MAX_UNUSED_ROWS],
         unserved=_unserved(plan, choice.demand),
+        unserved_requests_per_second=_unserved_rate(plan),
     )
 
 
@@ -218,6 +221,12 @@ def _savings_percent(plan: ServicePlan) -> str | None:
     if single is None or single.cost_per_hour <= 0:
         return None
     return f"{100 * (1 - plan.cost_per_hour / single.cost_per_hour) + 0.0:.1f}"
+
+
+def _unserved_rate(plan: ServicePlan) -> str | None:
+    """Rounded up, so that a service never holds more than it is served."""
+    total = math.fsum(part.rate_rps for part in plan.unserved)
+    return decimal(math.ceil(total * 1e6) / 1e6, digits=6) if total > 0 else None
 
 
 def _unserved(plan: ServicePlan, demand: Demand) -> list[UnservedStatus]:

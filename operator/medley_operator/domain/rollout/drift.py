@@ -93,6 +93,12 @@ class DriftReport:
     wait_seconds: float | None = None
     """When a field may be set again that others changed back just now."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether a later look finds nothing new of fields that were set: all stay as they are, and none is left to
+        others. In time they are forgotten, and a field that is changed then is set as one that is remembered."""
+        return not self.left and all(taken.stayed and not taken.left for taken in self.taken_back.values())
+
     @classmethod
     def of(cls, repairs: Iterable[Repair], *, autoscaled: Mapping[ObjectKey, Autoscaler]) -> DriftReport:
         """The report on all children of one service."""

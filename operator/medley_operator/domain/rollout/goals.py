@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from medley_operator.domain.cluster.children import RunningVariant
-from medley_operator.domain.rollout.unserved import Shortage, shortage, unserved_message
+from medley_operator.domain.rollout.unserved import Shortage, minima_unmet, shortage, unserved_message
 from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.values.snapshot import Target
@@ -142,18 +142,23 @@ def _planned(candidate: ServiceCandidate, plan: ServicePlan, fleet: Plan, runnin
         kept = kept_goal(candidate, refusal, running)
         return replace(kept, shortage=shortage(plan, quota=quota))
     status, message = ConditionStatus.TRUE, _mix_message(plan)
+    reason, lacking = PlanReason(plan.status.value), shortage(plan, quota=quota)
     if plan.status is PlanStatus.PARTIAL:
         status, message = ConditionStatus.FALSE, unserved_message(plan, kept=False, quota=quota)
+    unmet = minima_unmet(candidate, plan)
+    if unmet is not None:
+        status, reason, message = ConditionStatus.FALSE, PlanReason.PARTIAL, f"{message}; {unmet.message}"
+        lacking = lacking or unmet
     beside = fleet if isinstance(fleet, FleetPlan) else FleetPlan.of(fleet)
     return Goal(
         kind=GoalKind.PLANNED,
         replicas={name: count for name, count in plan.replicas().items() if count > 0},
         status=status,
-        reason=PlanReason(plan.status.value),
+        reason=reason,
         message=message,
         plan=plan,
         fleet=fleet,
-        shortage=shortage(plan, quota=quota),
+        shortage=lacking,
         routing_saving=beside.routing_savings.get(plan.service),
         cost_per_million_tokens=beside.token_costs.get(plan.service),
         binding=beside.binding.get(plan.service, ()),

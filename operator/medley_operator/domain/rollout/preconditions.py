@@ -41,10 +41,12 @@ def permitted(
     waiting = {labels.key_of(each.manifest) for each in writes.applies} - {labels.key_of(e.manifest) for e in applies}
     after = {field: taken for field, taken in writes.drift.taken_back.items() if field[0] not in waiting}
     before = {field: taken for field, taken in taken_back.items() if field[0] in waiting}
+    deletes = tuple(each for each in writes.deletes if all(holds(each, own) for holds in _of_delete(each)))
     return replace(
         writes,
         applies=applies,
-        deletes=tuple(each for each in writes.deletes if all(holds(each, own) for holds in _of_delete(each))),
+        deletes=deletes,
+        waits=len(applies) < len(writes.applies) or len(deletes) < len(writes.deletes),
         drift=replace(writes.drift, taken_back={**after, **before}),
     )
 

@@ -90,6 +90,7 @@ def variant_scale(turn: ServiceRound, name: str) -> VariantScale:
         current=running.replicas if running is not None else 0,
         ready=running.ready if running is not None else 0,
         paused=running is not None and running.paused and not _is_scaled_by_others(turn, running),
+        stuck=any(failure.variant == name for failure in turn.candidate.start_failures),
     )
 
 

@@ -14,16 +14,17 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.cluster.children import Children
 from medley_operator.domain.cluster.leaving import LeavingNodes
 from medley_operator.domain.cluster.ledger import stock_ledger
-from medley_operator.domain.firewall import Firewall
+from medley_operator.domain.firewall import Firewall, guarded
 from medley_operator.domain.rollout.deletion_costs import ordered
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.rollout.intent import ServiceIntent
 from medley_operator.domain.rollout.moves import Move, Standing, leaving_by_variant, next_move
 from medley_operator.domain.rollout.removals import Carries, checked, fresh_replicas
-from medley_operator.domain.rollout.service_round import ServiceRound, mix_capacities
+from medley_operator.domain.rollout.service_round import ServiceRound, mix_capacities, routed_service
 from medley_operator.domain.rollout.shrink import bounded, routed
 from medley_operator.domain.rollout.step_memory import Moving, ServiceSteps, Shrink
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
+from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values.labels import DEPLOYMENT, OWNER_KIND
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
@@ -81,6 +82,14 @@ class ServiceTurn:
         staying = {name: each.staying(replicas.get(name, 0)) for name, each in self.round.running.items()}
         return self.carries.spares_one(staying)
 
+    def goes(self, name: str, view: ActuatorView) -> bool:
+        """Whether a shrink of the variant will be made once it may: its route is well, and no other scales it."""
+        service = self.round.candidate.service
+        if router_of(service).problem(routed_service(self.round, view), planned=True) is not None:
+            return False
+        deployment = ObjectKey(DEPLOYMENT, service.metadata.namespace, self.uses[name].deployment)
+        return not view.autoscalers.get(deployment, Autoscaler()).replicas
+
 
 Turns = Mapping[ServiceKey, ServiceTurn]
 
@@ -115,6 +124,7 @@ def decided(
             uses=uses,
             ledger=ledger(),
             keeps_load=lambda key, replicas: turns[key].keeps_load(replicas),
+            goes=lambda key, name: guarded(turns[key].about, partial(turns[key].goes, name, view)) is True,
         )
     return {key: replace(turn, wanted=applied.get(key, {})) for key, turn in turns.items()}
 

@@ -15,6 +15,7 @@ from medley_operator.domain.firewall import guarded
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.step_memory import ServiceSteps
 from medley_operator.domain.rollout.turns import Allowed
+from medley_operator.domain.routing.routers import SHARED_KINDS
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey, ServiceMemory
 from medley_planner.workload import Forecaster
@@ -44,8 +45,10 @@ class Part(Generic[Turn, Done]):
 
 
 def around(view: ActuatorView) -> ActuatorView:
-    """The view without the services, their children and their pods."""
-    return replace(view, services=(), children={}, pods=(), at_seconds=0.0)
+    """The view without the services, their children and their pods. Objects that services share stay in it: where the
+    one that made it goes, another makes it anew."""
+    shared = {key: manifest for key, manifest in view.children.items() if key.kind in SHARED_KINDS}
+    return replace(view, services=(), children=shared, pods=(), at_seconds=0.0)
 
 
 def with_former(intent: FleetIntent, former: FleetIntent | None) -> FleetIntent:

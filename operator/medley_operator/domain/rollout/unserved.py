@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_planner.model import ServicePlan, Unserved, UnservedReason
 from medley_planner.units import req_per_second
 
@@ -75,6 +76,28 @@ def unserved_message(plan: ServicePlan, *, kept: bool, quota: str = "") -> str:
     ]
     head = "no plan is possible, so running replicas stay" if kept else "not planned"
     return f"{head}: {'; '.join(parts) or _MINIMA}"
+
+
+def minima_unmet(candidate: ServiceCandidate, plan: ServicePlan) -> Shortage | None:
+    """The replicas that the spec asks for at least and that the plan lacks, since nothing is free for them; what stands
+    where they would have room is not taken for them."""
+    replicas = plan.replicas()
+    scaling, total = candidate.service.spec.scaling, sum(replicas.values())
+    short = [
+        f"spec.variants[].minReplicas of {each.variant.name} is {each.variant.min_replicas} ({planned} planned)"
+        for each in candidate.variants
+        if (planned := replicas.get(each.variant.name, 0)) < each.variant.min_replicas
+    ]
+    if total < scaling.min_replicas:
+        short.append(f"spec.scaling.minReplicas is {scaling.min_replicas} ({total} planned)")
+    if not short:
+        return None
+    pools = ", ".join(sorted({each.variant.pool for each in candidate.variants}))
+    message = (
+        f"{'; '.join(short)}: GPUPool {pools} has no GPU free for more; free GPUs, add nodes to a pool (GPUPool "
+        "spec.capacity.nodes), or lower the minimum"
+    )
+    return Shortage(reason="StockOut", message=message)
 
 
 def shortage(plan: ServicePlan, *, quota: str = "") -> Shortage | None:

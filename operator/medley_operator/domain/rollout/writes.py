@@ -68,6 +68,8 @@ class ChildWrites:
     drift: DriftReport = field(default_factory=DriftReport)
     waiting_templates: tuple[str, ...] = ()
     """Variants whose new pod template waits for others."""
+    waits: bool = False
+    """Whether a write is due whose precondition does not hold yet."""
 
 
 def child_writes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.cluster.children import Children, of_kind
@@ -141,11 +141,8 @@ def no_route_names_it(delete: Delete, own: Children) -> bool:
     return not any(backend in backends_of(route) for route in of_kind(own, labels.HTTP_ROUTE).values())
 
 
-_APPLY_CONDITIONS: Mapping[str, ApplyCondition] = {labels.HTTP_ROUTE: _backends_are_there}
-_DELETE_CONDITIONS: Mapping[str, DeleteCondition] = {
-    **dict.fromkeys(WORKLOADS, _no_route_sends_there),
-    labels.CORE_SERVICE: no_route_names_it,
-}
+def _deletes() -> dict[str, DeleteCondition]:
+    return {**dict.fromkeys(WORKLOADS, _no_route_sends_there), labels.CORE_SERVICE: no_route_names_it}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +152,10 @@ class HttpRouteRouter:
     kinds: frozenset[str] = frozenset({labels.HTTP_ROUTE})
     shared: frozenset[str] = frozenset()
     weighs: bool = True
-
-    @property
-    def apply_conditions(self) -> Mapping[str, ApplyCondition]:
-        return _APPLY_CONDITIONS
-
-    @property
-    def delete_conditions(self) -> Mapping[str, DeleteCondition]:
-        return _DELETE_CONDITIONS
+    apply_conditions: Mapping[str, ApplyCondition] = field(
+        default_factory=lambda: {labels.HTTP_ROUTE: _backends_are_there}
+    )
+    delete_conditions: Mapping[str, DeleteCondition] = field(default_factory=_deletes)
 
     def url(self, service: LLMService) -> str:
         return route_path(service)

@@ -9,7 +9,7 @@ Medley makes the pool, the route to it and the picker's configuration, and says 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1 import EndpointPickerRef, LLMService
 from medley_operator.domain.routing.gateway import (
@@ -105,8 +105,6 @@ def _backend(service: LLMService) -> Manifest:
     return {"group": POOL_GROUP, "kind": labels.INFERENCE_POOL, "name": service.metadata.name, "weight": 1}
 
 
-_APPLY_CONDITIONS: Mapping[str, ApplyCondition] = {}
-_DELETE_CONDITIONS: Mapping[str, DeleteCondition] = {labels.INFERENCE_POOL: no_route_names_it}
 _NEEDED = (labels.INFERENCE_POOL, labels.CONFIG_MAP)
 
 
@@ -117,14 +115,10 @@ class InferencePoolRouter:
     kinds: frozenset[str] = frozenset({labels.HTTP_ROUTE, *_NEEDED})
     shared: frozenset[str] = frozenset({labels.CONFIG_MAP})
     weighs: bool = False
-
-    @property
-    def apply_conditions(self) -> Mapping[str, ApplyCondition]:
-        return _APPLY_CONDITIONS
-
-    @property
-    def delete_conditions(self) -> Mapping[str, DeleteCondition]:
-        return _DELETE_CONDITIONS
+    apply_conditions: Mapping[str, ApplyCondition] = field(default_factory=dict)
+    delete_conditions: Mapping[str, DeleteCondition] = field(
+        default_factory=lambda: {labels.INFERENCE_POOL: no_route_names_it}
+    )
 
     def url(self, service: LLMService) -> str:
         return route_path(service)

@@ -19,6 +19,9 @@ ROUTERS: Mapping[ServiceRoutingMode, Router] = {
     ServiceRoutingMode.INFERENCE_POOL: InferencePoolRouter(),
 }
 
+SHARED_KINDS = frozenset(kind for router in ROUTERS.values() for kind in router.shared)
+"""Kinds of objects that services share: the first that needs one makes it."""
+
 
 def router_of(service: LLMService) -> Router:
     return ROUTERS[service.spec.routing.effective_mode()]

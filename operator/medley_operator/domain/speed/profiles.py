@@ -180,7 +180,7 @@ def _use_of(service: LLMService, profile: RuntimeProfile, snapshot: Snapshot) ->
         service=ServiceKey.of(service).problem_name,
         model=shape.name,
         engine=(profile.spec.engine, profile.spec.version),
-        precisions=precisions_of(service),
+        precisions=precisions_of(service, shape),
         kv_format=kv_format,
         gpus_per_node=_gpus_per_node(service, snapshot),
         max_model_len=service.spec.model.max_model_len,

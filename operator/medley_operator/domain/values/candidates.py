@@ -12,6 +12,7 @@ from enum import StrEnum
 from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.bounds import NamespaceBounds
+from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
@@ -154,6 +155,12 @@ class ServiceCandidate:
     @property
     def key(self) -> ServiceKey:
         return ServiceKey.of(self.service)
+
+    @property
+    def gets_pods(self) -> bool:
+        """Whether pods that its Deployments lack may still be made."""
+        ends = self.refusal is not None and self.refusal.reason == PlanReason.NAMESPACE_ENDING
+        return self.disposition is not Disposition.LEAVING and not ends
 
     @property
     def layouts(self) -> dict[str, str]:

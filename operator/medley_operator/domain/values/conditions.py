@@ -46,6 +46,8 @@ class PlanReason(StrEnum):
     POOL_NOT_FOUND = "PoolNotFound"
     PROFILE_NOT_FOUND = "ProfileNotFound"
     POLICY_DENIED = "PolicyDenied"
+    NAMESPACE_ENDING = "NamespaceEnding"
+    """The namespace is being deleted, and nothing can be created there any more."""
     ARGUMENT_NOT_ALLOWED = "ArgumentNotAllowed"
     UNKNOWN_MODEL = "UnknownModel"
     MODEL_FITS_NO_POOL = "ModelFitsNoPool"

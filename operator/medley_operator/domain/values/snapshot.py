@@ -144,6 +144,8 @@ class ActuatorView:
     """Kinds that the cluster does not have and that Medley can do without."""
     watched: tuple[str, ...] = ()
     """The namespaces that are looked at; none: all."""
+    ending: frozenset[str] = frozenset()
+    """Namespaces that are being deleted."""
 
     @property
     def budgets(self) -> bool:

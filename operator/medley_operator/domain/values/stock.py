@@ -174,6 +174,8 @@ class Ledger:
     pods_known: bool = False
     bound: Mapping[Holder, int] = field(default_factory=dict)
     """Pods of ours that have their place in `pools`."""
+    ending: Mapping[Holder, int] = field(default_factory=dict)
+    """Pods of ours that end and still hold GPUs."""
 
     def room_for(self, pool: str, gpus: int) -> bool:
         """Whether one more pod of so many GPUs finds a node, now or once the pods that end are gone.

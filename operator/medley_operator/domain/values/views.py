@@ -11,6 +11,14 @@ from dataclasses import dataclass, field
 from medley_operator.domain.values.leadtime import Start
 
 
+@dataclass(frozen=True, slots=True)
+class NamespaceView:
+    """A namespace. `ending`: it is being deleted, so that nothing can be created there any more."""
+
+    labels: Mapping[str, str]
+    ending: bool = False
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Taint:
     """A taint of a node. `effect` is NoSchedule, PreferNoSchedule or NoExecute."""

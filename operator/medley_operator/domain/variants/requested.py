@@ -36,12 +36,30 @@ class Asks:
     omitted: tuple[Omitted, ...]
 
 
-def precisions_of(service: LLMService) -> tuple[Precision, ...]:
-    """Those that may be chosen, the default first."""
+def precisions_of(service: LLMService, shape: ModelShape) -> tuple[Precision, ...]:
+    """Those that may be chosen, the default first. `shape` is that of the service's model."""
     precision = service.spec.model.precision
-    if precision is ModelPrecision.AUTO:
+    if precision is ModelPrecision.AUTO and shape.checkpoint is None:
         return (Precision.BF16, Precision.FP8)
+    if precision in (ModelPrecision.CHECKPOINT, ModelPrecision.AUTO):
+        return (shape.precision,)
     return (Precision(precision.value),)
+
+
+def precision_refusal_of(service: LLMService, shape: ModelShape) -> str:
+    """Why the checkpoint is not what `spec.model.precision` asks for, "" where it is or can be made so."""
+    asked = service.spec.model.precision
+    own = shape.precision
+    if asked.value in (ModelPrecision.CHECKPOINT, ModelPrecision.AUTO, own.value):
+        return ""
+    if shape.checkpoint is None and asked is ModelPrecision.FP8:
+        return ""
+    has = f"the checkpoint of {shape.name} is in {shape.checkpoint.words if shape.checkpoint else own}"
+    made = "; the engine makes FP8 of a BF16 checkpoint, and nothing else" if asked is not ModelPrecision.BF16 else ""
+    return (
+        f"spec.model.precision {asked}: {has}{made}. Set spec.model.precision to Checkpoint, or spec.model.uri to a "
+        f"checkpoint in {asked}"
+    )
 
 
 TOKEN_BUDGETS = (2048, 512, 8192)
@@ -82,7 +100,7 @@ def engine_of(
     model = service.spec.model
     return Engine(
         shape=shape,
-        precisions=precisions_of(service),
+        precisions=precisions_of(service, shape),
         token_budgets=token_budgets_of(profile),
         max_model_len=model.max_model_len,
         max_sequences=profile.spec.max_sequences,

@@ -6,6 +6,7 @@ import math
 
 from medley_planner.model import CheaperFleet, PlanStatus, ServicePlan, Unserved, UnservedReason, VariantPlan
 from medley_planner.optimize.answer.explain import explain_unused
+from medley_planner.optimize.answer.reasons import cut_reason
 from medley_planner.optimize.program.solve import Answer
 from medley_planner.optimize.task.cost import switching_per_hour
 from medley_planner.optimize.task.limits import Room
@@ -33,7 +34,11 @@ def service_plan(
         for bucket in buckets
         if demand.bucket_rate_rps(bucket) > 0
     )
-    unserved = tuple(sorted((*task.unserved, *shed), key=lambda entry: entry.bucket))
+    cut = tuple(
+        Unserved(bucket, demand.bucket_rate_rps(bucket), *cut_reason(task, variants, left))
+        for bucket, variants in task.left_out
+    )
+    unserved = tuple(sorted((*task.unserved, *cut, *shed), key=lambda entry: entry.bucket))
     alone = single_fleets(task, answer.split.unmet)
     own = left.after(task, [-count for count in answer.replicas])
     return ServicePlan(

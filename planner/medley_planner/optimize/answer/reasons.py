@@ -7,7 +7,7 @@ of several the one without which it would fit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from medley_planner.model import UnservedReason
@@ -16,7 +16,7 @@ from medley_planner.optimize.program.linear_program import Proof
 from medley_planner.optimize.program.mip import solve_integer
 from medley_planner.optimize.task.coverage import shared_reason
 from medley_planner.optimize.task.limits import NOTHING_SHARED, Limit, Room
-from medley_planner.optimize.task.rules import limiting, special
+from medley_planner.optimize.task.rules import limiting, spare, special
 from medley_planner.optimize.task.task import ROUNDING_SLACK, Task
 
 
@@ -32,10 +32,19 @@ def shed_reason(task: Task, left: Room, *, seconds: float) -> tuple[UnservedReas
     return shared_reason(scarce) if scarce else _own(task), tuple(sorted({limit.name for limit in scarce}))
 
 
+def cut_reason(task: Task, variants: Sequence[int], left: Room) -> tuple[UnservedReason, tuple[str, ...]]:
+    """Why a bucket is left out that these variants could serve along with the rest: what keeps more of them out."""
+    scarce = [limit for index in variants for limit in left.scarce(task.variants[index])]
+    return shared_reason(scarce) if scarce else _own(task), tuple(sorted({limit.name for limit in scarce}))
+
+
 def _scarce(task: Task, left: Room) -> list[Limit]:
     """The reasons that keep another replica out, by the variants that could carry the demand, the cheapest first."""
     order = sorted(range(len(task.variants)), key=lambda index: task.cost[index])
-    return [limit for index in order if task.able[index] for limit in left.scarce(task.variants[index])]
+    able = [task.variants[index] for index in order if task.able[index]]
+    one = [limit for variant in able for limit in left.scarce(variant)]
+    # Where a replica may be lost, one alone serves nothing.
+    return one or [limit for variant in able for limit in left.scarce(variant, count=1 + spare(task))]
 
 
 def _own(task: Task) -> UnservedReason:

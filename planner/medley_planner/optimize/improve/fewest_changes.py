@@ -1,21 +1,23 @@
 """The second pass: among plans that cost hardly more than the best, the one that starts and stops fewest replicas.
 
-A plan that leaves out demand is taken as it is. A few services are planned together by an integer program; for many,
-each in turn, most changes first, takes its own plan with fewer changes if that fits what is left of money and room.
+A service that does not run yet takes its cheapest fleet, and its starts do not count. A plan
+that leaves out demand is taken as it is. A few services are planned together by an integer program; for many, each in
+turn, most changes first, takes its own plan with fewer changes if that fits what is left of money and room. On nodes
+that are paid as wholes a replica more may cost nothing, so there more may be kept than the load needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from medley_planner.optimize.improve.local_search import objective_of
+from medley_planner.optimize.improve.local_search import objective_of, polish
 from medley_planner.optimize.program.distribute import distribute
 from medley_planner.optimize.program.formulation import formulate
 from medley_planner.optimize.program.mip import solve_integer
 from medley_planner.optimize.program.solve import Answer, Answers, fleet_of
 from medley_planner.optimize.task.cost import changes, objective_per_hour
 from medley_planner.optimize.task.limits import Room
-from medley_planner.optimize.task.nodes import paid_by_node
+from medley_planner.optimize.task.nodes import NodeLoad, paid_by_node
 from medley_planner.optimize.task.rules import obeys, shortfall
 from medley_planner.optimize.task.task import Task
 
@@ -32,8 +34,7 @@ def steady(
 ) -> tuple[Answer, ...]:
     """The answers, or others with fewer changes that serve as much and cost at most the part `within` more."""
     found = answers.answers
-    moved = [changes(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)]
-    if not any(any(task.current) for task in tasks) or not any(moved):
+    if not _moved(tasks, found):
         return found
     if not all(answer.split.complete for answer in found):
         return found
@@ -42,41 +43,71 @@ def steady(
     spare = within * objective_of(tasks, found, room)
     if len(tasks) <= _TOGETHER:
         calmer = _calmest(tasks, found, room, spare=spare, seconds=min(_SECONDS, seconds_left()))
-        return calmer if calmer is not None else found
+        return found if calmer is None else _cheapest_of_new(tasks, calmer, found, room)
     return _one_by_one(tasks, found, room, spare=spare, seconds_left=seconds_left)
+
+
+def _moved(tasks: Sequence[Task], answers: Sequence[Answer]) -> int:
+    """Replicas started or stopped of the services that run."""
+    return sum(changes(task, replicas) for task, replicas in fleet_of(tasks, answers) if any(task.current))
+
+
+def _cheapest_of_new(
+    tasks: Sequence[Task], calm: Sequence[Answer], found: Sequence[Answer], room: Room
+) -> tuple[Answer, ...]:
+    """Services of which nothing runs take the fleet that they had, or one type alone, where that fits and costs less:
+    the program that counts changes is blind to a millionth of the cost."""
+    new = [index for index, task in enumerate(tasks) if not any(task.current)]
+    kept = list(calm)
+    for index in new:
+        other = [found[index] if position == index else answer for position, answer in enumerate(kept)]
+        cheaper = objective_of(tasks, other, room) < objective_of(tasks, kept, room)
+        if cheaper and room.after_all(fleet_of(tasks, other)).fits():
+            kept = other
+    return polish(tasks, kept, room, seconds_left=lambda: 0.0, relative_gap=0.0, among=new)
 
 
 def _one_by_one(
     tasks: Sequence[Task], found: Sequence[Answer], room: Room, *, spare: float, seconds_left: Callable[[], float]
 ) -> tuple[Answer, ...]:
-    if paid_by_node(room.pools):
-        # One service's change moves what others pay for idle parts of nodes.
-        return tuple(found)
     kept = list(found)
     left = room.after_all(fleet_of(tasks, kept))
+    # One service's change moves what others pay for idle parts of nodes.
+    nodes = NodeLoad.of(room.pools, fleet_of(tasks, kept)) if paid_by_node(room.pools) else None
     order = sorted(range(len(tasks)), key=lambda index: (-changes(tasks[index], kept[index].replicas), index))
     for index in order:
         task, answer = tasks[index], kept[index]
         if changes(task, answer.replicas) == 0 or not any(task.current):
             continue
         own = left.after(task, [-count for count in answer.replicas])
-        calm = _unmoved(task, answer, own, spare=spare)
-        if calm is None and len(tasks) <= _EACH_ASKED and seconds_left() > 0:
+        dearer = objective_per_hour(task, task.current) - objective_per_hour(task, answer.replicas)
+        then = None if nodes is None else nodes.with_more(task, _difference(task.current, answer.replicas))
+        if nodes is not None and then is not None:
+            dearer += then.idle_per_hour() - nodes.idle_per_hour()
+        calm = _unmoved(task, answer, own) if dearer <= spare else None
+        if calm is not None:
+            nodes = then
+        elif nodes is None and len(tasks) <= _EACH_ASKED and seconds_left() > 0:
             seconds = min(_SECONDS / len(tasks), seconds_left())
             found_one = _calmest([task], [answer], own, spare=spare, seconds=seconds)
             calm = found_one[0] if found_one is not None else None
+            if calm is not None:
+                dearer = objective_per_hour(task, calm.replicas) - objective_per_hour(task, answer.replicas)
         if calm is not None:
-            spare -= objective_per_hour(task, calm.replicas) - objective_per_hour(task, answer.replicas)
+            spare -= dearer
             kept[index] = calm
             left = own.after(task, calm.replicas)
     return tuple(kept)
 
 
-def _unmoved(task: Task, answer: Answer, room: Room, *, spare: float) -> Answer | None:
-    """The running replicas, if they serve all within all limits and are not too expensive."""
+def _difference(new: Sequence[int], old: Sequence[int]) -> list[int]:
+    return [one - other for one, other in zip(new, old, strict=True)]
+
+
+def _unmoved(task: Task, answer: Answer, room: Room) -> Answer | None:
+    """The running replicas, if they serve all within all limits."""
     running = task.current
-    dearer = objective_per_hour(task, running) - objective_per_hour(task, answer.replicas)
-    if dearer > spare or not obeys(task, running) or shortfall(task, running) or not _within_caps(task, running):
+    if not obeys(task, running) or shortfall(task, running) or not _within_caps(task, running):
         return None
     split = distribute(task, running)
     if not split.complete or not room.after(task, running).fits():
@@ -97,11 +128,13 @@ def _calmest(
 ) -> tuple[Answer, ...] | None:
     if seconds <= 0 or spare <= 0:
         return None
-    made = formulate(tasks, room, soft_demand=False, soft_minima=False)
+    made = formulate(tasks, room, soft_demand=False, soft_minima=False, keep_running=True)
     budget = objective_of(tasks, found, room) + spare
     made.builder.row({column: price / budget for column, price in made.cost.items() if price}, upper=1.0)
     terms: dict[int, float] = {}
     for task, columns in zip(tasks, made.replicas, strict=True):
+        if not any(task.current):
+            continue
         for column, running in zip(columns, task.current, strict=True):
             moved = made.builder.column()
             made.builder.row({moved: 1.0, column: -1.0}, lower=-float(running))
@@ -126,6 +159,4 @@ def _calmest(
         answers.append(Answer(replicas, distribute(task, replicas), answer.proven))
     if not all(answer.split.complete for answer in answers):
         return None
-    before = sum(changes(task, answer.replicas) for task, answer in zip(tasks, found, strict=True))
-    after = sum(changes(task, answer.replicas) for task, answer in zip(tasks, answers, strict=True))
-    return tuple(answers) if after < before else None
+    return tuple(answers) if _moved(tasks, answers) < _moved(tasks, found) else None

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from medley_planner.model import Priority
-from medley_planner.optimize.program.distribute import distribute, unmet_rps
+from medley_planner.optimize.program.distribute import distribute, missed_rps
 from medley_planner.optimize.program.solve import Answer, fleet_of, solve_tasks
 from medley_planner.optimize.task.cost import objective_per_hour
 from medley_planner.optimize.task.limits import Room
@@ -26,8 +26,8 @@ _LEAST_GAIN = 1e-9
 
 
 def rank(task: Task, answer: Answer) -> Rank:
-    """Replicas short of minima, unmet requests per second by priority, objective: less is better, in this order."""
-    unmet = round(unmet_rps(task, answer.split), 9)
+    """Replicas short of minima, missed requests per second by priority, objective: less is better, in this order."""
+    unmet = round(missed_rps(task, answer.split), 9)
     by_priority = (unmet if task.service.priority is priority else 0.0 for priority in Priority)
     return (shortfall(task, answer.replicas), *by_priority, objective_per_hour(task, answer.replicas))
 
@@ -56,14 +56,17 @@ def polish(
     *,
     seconds_left: Callable[[], float],
     relative_gap: float,
+    among: Sequence[int] | None = None,
 ) -> tuple[Answer, ...]:
-    """The answers, none worse; they are still not proven best together."""
+    """The answers, none worse; they are still not proven best together. Only services `among` these (by index) move."""
     better = list(answers)
+    movable = range(len(tasks)) if among is None else among
     by_node = bool(paid_by_node(room.pools))
     left = room.after_all(fleet_of(tasks, answers))
     for _ in range(_PASSES):
         gained = False
-        for index, task in enumerate(tasks):
+        for index in movable:
+            task = tasks[index]
             own = left.after(task, [-count for count in better[index].replicas])
             for found in _candidates(task, better[index], own, seconds_left=seconds_left, relative_gap=relative_gap):
                 new, old = rank(task, found), rank(task, better[index])

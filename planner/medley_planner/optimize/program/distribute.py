@@ -43,6 +43,11 @@ def unmet_rps(task: Task, split: Split) -> float:
     return math.fsum(rate * part for rate, part in zip(task.rates, split.unmet, strict=True))
 
 
+def missed_rps(task: Task, split: Split) -> float:
+    """All demand that is not served, that of buckets outside of the task's cuts too."""
+    return unmet_rps(task, split) + task.uncovered_rps
+
+
 def distribute(task: Task, replicas: Sequence[int]) -> Split:
     """The most of the demand that these replicas serve in the task's routing mode; of N+1, with one of them lost."""
     counts = np.array(replicas, float)

@@ -44,6 +44,8 @@ def greedy_answer(task: Task, room: Room) -> Answer:
     wishes = [[_ceil(total) + lost if index == chosen else 0 for index in variants] for chosen, total in _alone(task)]
     wishes.append([count + lost * (count > 0) for count in _cheapest_by_class(task)])
     wishes.append([_ceil(math.fsum(load for load in task.work[index] if math.isfinite(load))) for index in variants])
+    # Of what serves nothing, as one replica does where one may be lost, no replica is kept that no minimum asks for.
+    wishes.append([0 for _ in variants])
     fleets = [fleet for fleet in (_clipped(task, wish, room) for wish in wishes) if obeys(task, fleet)]
     answers = [_answer(task, fleet) for fleet in fleets or [_nearest(task, room)]]
     return min(

@@ -5,18 +5,26 @@ takes no thread count and writes to standard output. One thread and a fixed seed
 long as the time limit does not bind. No other module imports OR-Tools (an import
 contract), which is imported on first use: it takes half a second, which a command that only refuses its input should
 not pay.
+
+A solver that fails must not fail the plan, since every caller has a fallback that needs none. OR-Tools lets it be known
+by whatever its layers raise (a status as RuntimeError or ValueError, AttributeError where it cannot read its own
+status, TypeError for a figure that no message holds), so each way in answers `Proof.NOTHING` to any exception.
 """
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from medley_planner.optimize.program.linear_program import Program, Proof, SolveResult
 
+T = TypeVar("T")
+
 _SEED = 20260101
+_NOTHING = SolveResult(Proof.NOTHING)
+_NO_DUALS: tuple[SolveResult, tuple[float, ...]] = (_NOTHING, ())
 _LINEAR_SECONDS = 1.0
 _FEW_VALUES = 3_000
 """Values other than 0 up to which the older interface to GLOP is the quicker one."""
@@ -54,12 +62,12 @@ def solve_integer(
         node_limit=node_limit,
         gscip=settings,
     )
-    return _solve(program, mathopt.SolverType.GSCIP, parameters, hint or {})
+    return _unless_it_fails(lambda: _solve(program, mathopt.SolverType.GSCIP, parameters, hint or {}), _NOTHING)
 
 
 def solve_linear(program: Program) -> SolveResult:
     """Solves a program without integer columns; small ones only, so in effect without a time limit."""
-    outcome, _ = _solve_by_glop(program, seconds=_LINEAR_SECONDS)
+    outcome, _ = _unless_it_fails(lambda: _solve_by_glop(program, seconds=_LINEAR_SECONDS), _NO_DUALS)
     if outcome.proof is Proof.NOTHING:
         # GLOP gives up as "imprecise" on some badly scaled programs that SCIP solves, if more slowly.
         outcome = solve_integer(program, seconds=_LINEAR_SECONDS, relative_gap=0.0)
@@ -71,19 +79,28 @@ def solve_relaxed(program: Program, *, seconds: float) -> tuple[SolveResult, tup
 
     With minimising, a row's value is what the objective gains for one more of its limit: not above 0 for an upper one.
     """
-    if len(program.values) <= _FEW_VALUES:
-        outcome, duals = _solve_by_glop(program, seconds=seconds)
-        return (outcome, duals) if outcome.proof is Proof.OPTIMAL else (SolveResult(Proof.NOTHING), ())
+    solve = _solve_by_glop if len(program.values) <= _FEW_VALUES else _solve_relaxed
+    outcome, duals = _unless_it_fails(lambda: solve(program, seconds=seconds), _NO_DUALS)
+    return (outcome, duals) if outcome.proof is Proof.OPTIMAL else _NO_DUALS
+
+
+def _unless_it_fails(solve: Callable[[], T], otherwise: T) -> T:
+    """The solver's answer; `otherwise` where it fails, by whatever it then raises (see above)."""
+    try:
+        return solve()
+    except Exception:  # noqa: BLE001 - see above
+        return otherwise
+
+
+def _solve_relaxed(program: Program, *, seconds: float) -> tuple[SolveResult, tuple[float, ...]]:
+    """GLOP through the interface that takes a whole program at once."""
     from ortools.math_opt.python import mathopt
 
     parameters = mathopt.SolveParameters(
         time_limit=datetime.timedelta(seconds=max(seconds, 0.001)), threads=1, random_seed=_SEED
     )
-    model = mathopt.Model.from_model_proto(_to_proto(program))
-    try:
-        result = mathopt.solve(model, mathopt.SolverType.GLOP, params=parameters)
-    except (RuntimeError, ValueError):
-        return SolveResult(Proof.NOTHING), ()
+    model = mathopt.Model.from_model_proto(_to_proto(program, whole=False))
+    result = mathopt.solve(model, mathopt.SolverType.GLOP, params=parameters)
     if result.termination.reason is not mathopt.TerminationReason.OPTIMAL or not result.has_dual_feasible_solution():
         return SolveResult(Proof.NOTHING), ()
     values = result.variable_values(model.variables())
@@ -118,16 +135,12 @@ def _solve_by_glop(program: Program, *, seconds: float) -> tuple[SolveResult, tu
 def _solve(program: Program, solver: Any, parameters: Any, hint: Mapping[int, float]) -> SolveResult:
     from ortools.math_opt.python import mathopt
 
-    model = mathopt.Model.from_model_proto(_to_proto(program))
+    model = mathopt.Model.from_model_proto(_to_proto(program, whole=True))
     begin = mathopt.ModelSolveParameters()
     if hint:
         values = {model.get_variable(column): value for column, value in hint.items()}
         begin.solution_hints.append(mathopt.SolutionHint(variable_values=values))
-    try:
-        result = mathopt.solve(model, solver, params=parameters, model_params=begin)
-    except (RuntimeError, ValueError):
-        # MathOpt raises these when the solver itself fails; the caller has a fallback that needs no solver.
-        return SolveResult(Proof.NOTHING)
+    result = mathopt.solve(model, solver, params=parameters, model_params=begin)
     reason = result.termination.reason
     # All costs and columns are bounded below, so "infeasible or unbounded" can only mean infeasible.
     if reason in (mathopt.TerminationReason.INFEASIBLE, mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED):
@@ -141,7 +154,7 @@ def _solve(program: Program, solver: Any, parameters: Any, hint: Mapping[int, fl
     return SolveResult(proof, tuple(solution[variable] for variable in model.variables()), bound)
 
 
-def _to_proto(program: Program) -> Any:
+def _to_proto(program: Program, *, whole: bool) -> Any:
     """The protocol buffer directly: building 500 variables and their rows one call each costs more than solving."""
     from ortools.math_opt import model_pb2
 
@@ -150,7 +163,7 @@ def _to_proto(program: Program) -> Any:
     proto.variables.ids.extend(range(columns))
     proto.variables.lower_bounds.extend(program.lower)
     proto.variables.upper_bounds.extend(program.upper)
-    proto.variables.integers.extend(program.integer)
+    proto.variables.integers.extend(program.integer if whole else [False] * columns)
     priced = [column for column in range(columns) if program.costs[column]]
     proto.objective.linear_coefficients.ids.extend(priced)
     proto.objective.linear_coefficients.values.extend(program.costs[column] for column in priced)

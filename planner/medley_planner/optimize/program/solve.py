@@ -17,9 +17,10 @@ from medley_planner.optimize.program.distribute import Split, distribute, unmet_
 from medley_planner.optimize.program.formulation import Formulation, formulate
 from medley_planner.optimize.program.linear_program import Proof, SolveResult
 from medley_planner.optimize.program.mip import solve_integer
+from medley_planner.optimize.task.coverage import Coverage
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.rules import obeys
-from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.task.task import Cut, Task
 
 _LEVEL_TOLERANCE = 1e-7
 """How far a later level of the lexicographic order may give up what an earlier one reached."""
@@ -62,8 +63,10 @@ def solve_tasks(
     seconds_left: Callable[[], float],
     relative_gap: float,
     start: Sequence[Sequence[int]] = (),
+    serve_all: bool = False,
 ) -> Answers | None:
-    """None where the time ran out before any plan was found. `start`: replicas by task for the solver to begin with."""
+    """None where the time ran out before any plan was found, and with `serve_all` where not all demand can be served.
+    `start`: replicas by task for the solver to begin with."""
     firm = formulate(tasks, room, soft_demand=False, soft_minima=False)
     hint = {
         column: float(count)
@@ -73,13 +76,42 @@ def solve_tasks(
     program = firm.builder.minimise(firm.cost)
     solve = partial(solve_integer, relative_gap=relative_gap, cuts=len(tasks) > 1)
     outcome = solve(program, seconds=seconds_left(), hint=hint)
-    if outcome.proof is Proof.INFEASIBLE:
+    if outcome.proof is Proof.INFEASIBLE and not serve_all:
         for soft_minima in (False, True):
             soft = formulate(tasks, room, soft_demand=True, soft_minima=soft_minima)
             outcome = _solve_levels(soft, solve, seconds_left=seconds_left)
             if outcome.proof is not Proof.INFEASIBLE:
                 return _read(tasks, room, soft, outcome)
     return _read(tasks, room, firm, outcome)
+
+
+def solve_choosing(
+    coverages: Sequence[Coverage], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
+) -> tuple[list[Task], Answers] | None:
+    """Services of which not all demand can be served: what each leaves out is chosen together with the replicas of all,
+    least unmet demand first. The tasks are those with the chosen cuts; None where the time ran out."""
+    widest = [coverage.widest for coverage in coverages]
+    cuts = [coverage.cuts() for coverage in coverages]
+    solve = partial(solve_integer, relative_gap=relative_gap, cuts=len(coverages) > 1)
+    for soft_minima in (False, True):
+        made = formulate(widest, room, soft_demand=True, soft_minima=soft_minima, cuts=cuts)
+        outcome = _solve_levels(made, solve, seconds_left=seconds_left)
+        if outcome.proof is not Proof.INFEASIBLE:
+            break
+    if not outcome.solved:
+        return None
+    tasks = [
+        coverage.task([_taken(each, columns, outcome) for each, columns in zip(own, chosen, strict=True)])
+        for coverage, own, chosen in zip(coverages, cuts, made.choices, strict=True)
+    ]
+    answers = _read(tasks, room, made, outcome)
+    return None if answers is None else (tasks, answers)
+
+
+def _taken(cuts: Sequence[Cut], columns: Sequence[Sequence[int]], outcome: SolveResult) -> Cut:
+    """The cut of a class that the solution takes: the first one where it serves none."""
+    taken = (cut for cut, own in zip(cuts, columns, strict=True) if any(outcome.values[column] > 0.5 for column in own))
+    return next(taken, cuts[0])
 
 
 def _solve_levels(

@@ -9,7 +9,6 @@ keeps the rows packs. Rows that another row implies are left out.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -117,9 +116,10 @@ class Room:
     def fits(self) -> bool:
         return not self.exceeded()
 
-    def scarce(self, variant: Variant) -> list[Limit]:
-        """The limits that leave no room for one more replica of the variant."""
-        return [self.limits[row] for row, amount in self.uses(variant) if self.left[row] < amount * (1 - _ROUNDING)]
+    def scarce(self, variant: Variant, *, count: int = 1) -> list[Limit]:
+        """The limits that leave no room for `count` more replicas of the variant."""
+        least = count * (1 - _ROUNDING)
+        return [self.limits[row] for row, amount in self.uses(variant) if self.left[row] < amount * least]
 
 
 NOTHING_SHARED = Room(limits=(), left=(), pools={}, above={}, rows_of={})
@@ -176,18 +176,17 @@ def _domains_above(problem: Problem) -> dict[str, frozenset[str]]:
 
 
 def _limits_of(pool: Pool, sizes: Sequence[int]) -> Iterator[Limit]:
-    nodes = node_sizes(pool)
+    nodes = pool.nodes_by_gpus()
     stock = math.inf if pool.stock_gpus is None else float(pool.stock_gpus)
     if nodes is not None:
-        stock = min(stock, float(sum(nodes)))
+        stock = min(stock, float(sum(gpus * count for gpus, count in nodes.items())))
     if math.isfinite(stock):
         yield Limit(LimitKind.STOCK, pool.name, 1, stock)
     if nodes is None:
         return
-    by_gpus = Counter(nodes)
     size_before, places_before = 1, stock
     for size in sizes:
-        places = float(sum(gpus // size * count for gpus, count in by_gpus.items()))
+        places = float(sum(gpus // size * count for gpus, count in nodes.items()))
         if size > 1 and places * (size / size_before) < places_before:
             yield Limit(LimitKind.SLOTS, pool.name, size, places)
             size_before, places_before = size, places
@@ -198,11 +197,3 @@ def _limits_of_quota(quota: Quota) -> Iterator[Limit]:
         yield Limit(LimitKind.QUOTA_GPUS, quota.name, 1, float(quota.max_gpus))
     if quota.max_cost_per_hour is not None:
         yield Limit(LimitKind.QUOTA_COST, quota.name, 1, quota.max_cost_per_hour)
-
-
-def node_sizes(pool: Pool) -> tuple[int, ...] | None:
-    """GPUs of each node that replicas may be placed on; None where packing is not checked or nodes have no limit."""
-    if pool.node_price is not None:
-        most = pool.node_price.max_nodes
-        return None if most is None else (pool.node_price.gpus,) * most
-    return pool.node_gpus

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from medley_planner.model import NodeCount, Pool
 from medley_planner.optimize.task.task import Task
@@ -42,6 +43,42 @@ def node_counts(pools: Mapping[str, Pool], fleet: Fleet) -> tuple[NodeCount, ...
         cost = nodes * price.cost_per_hour
         found.append(NodeCount(name, nodes, cost, max(0.0, cost - math.fsum(own[name]))))
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLoad:
+    """The replicas on pools that are paid by the node, to be changed service by service: `taken` by pool and size, and
+    what they pay of the nodes' cost themselves."""
+
+    pools: Mapping[str, Pool]
+    taken: Mapping[tuple[str, int], int]
+    own_per_hour: float
+
+    @classmethod
+    def of(cls, pools: Mapping[str, Pool], fleet: Fleet) -> NodeLoad:
+        load = cls(paid_by_node(pools), {}, 0.0)
+        for task, replicas in fleet:
+            load = load.with_more(task, replicas)
+        return load
+
+    def with_more(self, task: Task, replicas: Sequence[int]) -> NodeLoad:
+        """Negative counts give back."""
+        taken, own = dict(self.taken), self.own_per_hour
+        for variant, count in zip(task.variants, replicas, strict=True):
+            if count and variant.pool in self.pools:
+                size = (variant.pool, variant.gpus_per_replica)
+                taken[size] = taken.get(size, 0) + count
+                own += variant.cost_per_hour * count
+        return NodeLoad(self.pools, taken, own)
+
+    def idle_per_hour(self) -> float:
+        """The cost of idle parts in US dollars per hour."""
+        cost = 0.0
+        for name, pool in self.pools.items():
+            if pool.node_price is not None:
+                by_size = {size: count for (owner, size), count in self.taken.items() if owner == name and count > 0}
+                cost += _fewest(by_size, pool.node_price.gpus) * pool.node_price.cost_per_hour
+        return cost - self.own_per_hour
 
 
 def idle_per_hour(pools: Mapping[str, Pool], fleet: Fleet) -> float:

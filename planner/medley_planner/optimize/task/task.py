@@ -24,14 +24,28 @@ Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A part of a class that may be served: `buckets` of the demand with `rate_rps`. `work[j]` is the load in replicas
+    of variant j if it got all of it, infinite where it cannot serve it; `rest_rps` what other cuts of the class could
+    serve and this one leaves out."""
+
+    buckets: tuple[int, ...]
+    work: Matrix
+    rate_rps: float
+    rest_rps: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """The facts about a service that the program needs.
 
     `classes` hold the served buckets (indices in the demand), `rates` their requests per second by class. `work[j, c]`
     is the load in replicas of variant j if it got all of class c, infinite where it cannot serve it. `able[j]` says
-    whether variant j may get requests at all, `caps[j]` how many replicas of it all limits allow. `cost[j]` is the
-    price of a replica per hour, `starting[j]` what one beyond `current[j]` costs on top. `spot[j]` marks reclaimable
-    GPUs, `zones[j]` where the variant's pool is.
+    whether variant j may get requests at all, `caps[j]` how many replicas of it all limits allow. `unserved` are the
+    buckets that nothing can serve along with the rest, `left_out` those that only its cuts leave out, each with the
+    variants that could serve it along with the rest, were there enough of them. `cost[j]` is the price of a replica per
+    hour, `starting[j]` what one beyond `current[j]` costs on top. `spot[j]` marks reclaimable GPUs, `zones[j]` where
+    the variant's pool is.
     """
 
     service: Service
@@ -41,6 +55,7 @@ class Task:
     able: tuple[bool, ...]
     caps: tuple[float, ...]
     unserved: tuple[Unserved, ...]
+    left_out: tuple[tuple[int, tuple[int, ...]], ...]
     cost: tuple[float, ...]
     starting: tuple[float, ...]
     current: tuple[int, ...]
@@ -60,8 +75,21 @@ class Task:
         return tuple(sorted(bucket for buckets in self.classes for bucket in buckets))
 
     @property
+    def uncovered_rps(self) -> float:
+        """The demand of the buckets that it does not serve, whatever its replicas."""
+        cut = (self.service.demand.bucket_rate_rps(bucket) for bucket, _ in self.left_out)
+        return math.fsum((*(entry.rate_rps for entry in self.unserved), *cut))
+
+    @property
     def rate_rps(self) -> float:
         return math.fsum(self.rates)
+
+    def cuts(self) -> list[list[Cut]]:
+        """The served part of each class, as the only cut that there is."""
+        return [
+            [Cut(buckets, self.work[:, number], rate, 0.0)]
+            for number, (buckets, rate) in enumerate(zip(self.classes, self.rates, strict=True))
+        ]
 
     def total_work(self) -> list[float]:
         """Load in replicas of each variant if it got all served classes; infinite where it cannot serve one."""

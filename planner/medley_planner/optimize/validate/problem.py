@@ -184,6 +184,7 @@ def _check_figures(service: Service, index: int, variant: Variant) -> None:
         ("min_replicas", variant.min_replicas, 0),
         ("max_replicas", 0 if variant.max_replicas is None else variant.max_replicas, 0),
         ("current_replicas", variant.current_replicas, 0),
+        ("placed_replicas", variant.placed_replicas or 0, 0),
     ):
         if not is_count(count, least=least):
             _refuse(service, index, field, count, _count_wanted(least))

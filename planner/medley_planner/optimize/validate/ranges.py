@@ -85,6 +85,7 @@ def sound_figures(variants: Sequence[Variant]) -> bool:
         _are_counts([variant.gpus_per_replica for variant in variants], least=1)
         and _are_counts([variant.min_replicas for variant in variants], least=0)
         and _are_counts([variant.current_replicas for variant in variants], least=0)
+        and _are_counts([variant.placed_replicas or 0 for variant in variants], least=0)
         and _are_counts([variant.max_replicas for variant in variants if variant.max_replicas is not None], least=0)
         and are_quantities(costs)
         and is_price(min(costs))

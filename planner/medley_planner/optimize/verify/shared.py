@@ -219,8 +219,8 @@ def _true_limit(problem: Problem, entry: LimitUse, taken: Taken) -> tuple[float,
         if nodes is None:
             return None
         used = sum(count * size / entry.size for size, count in sizes.items() if size >= entry.size)
-        return used, float(sum(gpus // entry.size for gpus in nodes))
-    ends = [sum(nodes)] if nodes is not None else []
+        return used, float(sum(gpus // entry.size * count for gpus, count in nodes.items()))
+    ends = [sum(gpus * count for gpus, count in nodes.items())] if nodes is not None else []
     ends += [pool.stock_gpus] if pool.stock_gpus is not None else []
     return (float(_gpus(sizes)), float(min(ends))) if ends and entry.size == 1 else None
 
@@ -235,9 +235,9 @@ def _true_limit_of_quota(problem: Problem, entry: LimitUse, taken: Taken) -> tup
     return None if quota.max_cost_per_hour is None else (drawn.cost_per_hour, quota.max_cost_per_hour)
 
 
-def _all_nodes(pool: Pool) -> tuple[int, ...] | None:
-    """GPUs of each node that there may be; None where nodes have no limit or packing is not checked."""
+def _all_nodes(pool: Pool) -> Mapping[int, int] | None:
+    """Number of nodes that there may be by their GPUs; None where nodes have no limit or packing is not checked."""
     if pool.node_price is not None:
         most = pool.node_price.max_nodes
-        return None if most is None else (pool.node_price.gpus,) * most
-    return pool.node_gpus
+        return None if most is None else {pool.node_price.gpus: most}
+    return None if pool.node_gpus is None else Counter(pool.node_gpus)

@@ -272,6 +272,9 @@ def test_a_rejected_service_is_status_2_and_named(tmp_path: Path, capsys: pytest
     ("text", "words"),
     [
         ("a: [", "is not YAML"),
+        ("kind: GPUPool\nkind: LLMService", 'has the field "kind" twice in one object (line 2)'),
+        ('{"kind": "A", "metadata": {"name": "a", "name": "b"}}', 'has the field "name" twice in one object'),
+        ('kind: GPUPool\nmetadata: {name: "a\\e[2J"}', 'metadata.name is "a\\u001b[2J": write a name whose characters'),
         ("kind: 2026-99-99", "is not YAML: month must be"),
         ("kind: " + "9" * 5000, "is not YAML: Exceeds the limit"),
         ("- 1", "it is not a Kubernetes object"),

@@ -46,6 +46,7 @@ def test_import_leaves_out_what_was_served_from_a_cache(tmp_path: Path, capsys: 
     ("text", "arguments", "words"),
     [
         ("{", [], "is not JSON"),
+        ('{"completed": 1, "completed": 2}', [], '"completed" twice in one object; keep one of them'),
         ("", [], "is empty"),
         (json.dumps(vllm(completed=0)), [], "requests is 0"),
         (json.dumps(vllm(max_concurrency=None)), [], "no points"),

@@ -9,7 +9,7 @@ import pytest
 
 from medley_operator.domain.cluster.ledger import ZONE_LABEL
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS
-from medley_operator.domain.planner_input import held_rps, reserved_replicas
+from medley_operator.domain.planner_input import reserved_replicas
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
@@ -214,18 +214,3 @@ def test_a_pool_price_of_nothing_names_its_field() -> None:
     (ready,) = write.status["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
     assert 'spec.cost.perNodeHour "0" must be above 0' in ready["message"]
-
-
-def test_a_plan_that_waits_holds_nothing_yet() -> None:
-    """A service goes before others with what it is served, and not with what it was only promised."""
-    steady = settle(make.snapshot(make.service()))
-    before = held_rps(steady.candidate())
-    assert before == pytest.approx(4.0)
-    static = {**make.STATIC, "requestsPerSecond": "400"}
-    asks = make.service(spec={"scaling": {"mode": "Approve"}, "workload": {"source": "Static", "static": static}})
-    waits = run(changed(steady.snapshot, asks), steady.memory)
-    assert waits.condition("PlanReady").reason == "AwaitingApproval"
-    after = follow(waits).candidate()
-    capacity = sum(row.desired * row.replica_rps for row in after.service.status.variants)
-    assert before < capacity < 400.0
-    assert held_rps(after) == pytest.approx(capacity)

@@ -100,15 +100,69 @@ def test_a_model_given_by_its_config_is_planned() -> None:
     assert run(make.snapshot(make.service(spec=spec))).condition("PlanReady").reason == "Optimal"
 
 
-def test_fp8_runs_only_where_the_gpu_has_it() -> None:
+def test_fp8_runs_weight_only_where_the_gpu_lacks_its_arithmetic() -> None:
     pools = [make.pool("a10g", gpu="A10G", price="0.5"), make.pool("l4")]
     done = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools))
-    assert {variant.variant.pool for variant in done.candidate().variants} == {"l4"}
+    assert {variant.variant.pool for variant in done.candidate().variants} == {"a10g", "l4"}
     assert all(("--quantization", "fp8") in variant.engine_flags for variant in done.candidate().variants)
-    assert "FP8" in next(omitted.message for omitted in done.candidate().omitted if omitted.variant == "a10g")
-    refused = run(make.snapshot(make.service(spec=model(precision="FP8")), pools=pools[:1]))
-    assert refused.condition("PlanReady").reason == "ModelFitsNoPool"
-    assert "FP8" in refused.condition("PlanReady").message
+
+
+@pytest.mark.parametrize(
+    ("uri", "precision", "words"),
+    [
+        ("Qwen/Qwen3-32B-FP8", "BF16", ["spec.model.precision BF16", "is in FP8 (fp8)", "Checkpoint"]),
+        ("Qwen/Qwen2.5-7B-Instruct-AWQ", "FP8", ["is in INT4 (awq)", "makes FP8 of a BF16 checkpoint"]),
+        ("Qwen/Qwen3-8B", "INT4", ["spec.model.precision INT4", "is in BF16"]),
+        ("Qwen/Qwen3-8B", "FP4", ["spec.model.precision FP4", "a checkpoint in FP4"]),
+    ],
+)
+def test_a_precision_that_the_checkpoint_cannot_have_is_refused(uri: str, precision: str, words: list[str]) -> None:
+    pools = [make.pool("h100", gpu="H100", gpus_per_node=8)]
+    spec = model(uri=f"hf://{uri}", precision=precision)
+    condition = run(make.snapshot(make.service(spec=spec), pools=pools)).condition("PlanReady")
+    assert condition.reason == "InvalidSpec"
+    assert all(word in condition.message for word in words), condition.message
+
+
+@pytest.mark.parametrize(
+    ("uri", "precision", "flag"),
+    [
+        ("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", "Checkpoint", False),
+        ("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", "FP8", False),
+        ("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", "Auto", False),
+        ("meta-llama/Llama-3.3-70B-Instruct", "FP8", True),
+        ("meta-llama/Llama-3.3-70B-Instruct", "Checkpoint", False),
+        ("openai/gpt-oss-120b", "Checkpoint", False),
+    ],
+)
+def test_what_the_checkpoint_says_takes_no_flag(uri: str, precision: str, flag: bool) -> None:
+    pools = [make.pool("h100", gpu="H100", gpus_per_node=8)]
+    done = run(make.snapshot(make.service(spec=model(uri=f"hf://{uri}", precision=precision)), pools=pools))
+    flags = [dict(variant.engine_flags) for variant in done.candidate().variants]
+    assert flags
+    assert {("--quantization" in each) for each in flags} == {flag}
+
+
+@pytest.mark.parametrize(
+    ("uri", "gpu", "smallest"),
+    [
+        ("deepseek-ai/DeepSeek-R1", "H200", 8),
+        ("openai/gpt-oss-120b", "H100", 1),
+        ("openai/gpt-oss-20b", "L4", 1),
+        ("Qwen/Qwen2.5-72B-Instruct-AWQ", "A100-80", 1),
+        ("Qwen/Qwen3-235B-A22B-FP8", "H100", 4),
+        ("google/gemma-3-27b-it", "H100", 1),
+    ],
+)
+def test_a_checkpoint_runs_on_what_holds_its_files(uri: str, gpu: str, smallest: int) -> None:
+    pools = [make.pool("all", gpu=gpu, gpus_per_node=8)]
+    slo = {"ttft": "30s", "tpot": "300ms"}
+    spec = {**model(uri=f"hf://{uri}", maxModelLen=8192), "slo": slo}
+    done = run(make.snapshot(make.service(spec=spec), pools=pools))
+    degrees = {variant.variant.gpus_per_replica for variant in done.candidate().variants}
+    assert min(degrees) == smallest
+    if "235B" in uri:
+        assert 8 not in degrees, "192 of 1536 is not a multiple of 128"
 
 
 def test_pools_that_cannot_be_used_are_passed_over_or_named() -> None:

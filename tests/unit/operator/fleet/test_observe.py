@@ -245,6 +245,16 @@ async def test_policies_and_the_labels_of_namespaces_are_seen_and_what_they_refu
     assert set(seen.observations) == {ServiceKey("demo", "chat")}
 
 
+async def test_namespaces_that_end_are_seen_until_another_of_the_name_comes() -> None:
+    client = FakeKubeClient()
+    client.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}})
+    gone = {"name": "old", "deletionTimestamp": "2026-11-24T12:00:00Z"}
+    client.put({"apiVersion": "v1", "kind": "Namespace", "metadata": gone})
+    assert (await look(client)).snapshot.ending == {"old"}
+    client.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "old", "uid": "another"}})
+    assert (await look(client)).snapshot.ending == frozenset()
+
+
 async def test_where_namespaces_cannot_be_listed_the_look_goes_on_and_says_so() -> None:
     client = FakeKubeClient()
     client.put(service_manifest())

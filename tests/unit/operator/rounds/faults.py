@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from medley_operator.domain.values.views import Autoscaler, PodTrouble
 from medley_operator.metrics.observe import ServiceQuery
 from tests.unit.operator import factories as make
 from tests.unit.operator.metrics.fake_prometheus import WINDOW_SECONDS, FakePrometheus
-from tests.unit.operator.placing import nodes, on, settled_placed, with_nodes, with_seen
+from tests.unit.operator.placing import foreign, nodes, on, settled_placed, with_nodes, with_seen
 from tests.unit.operator.placing import service as placed
 from tests.unit.operator.rounds.play import ROUND_SECONDS, Round, run, settle
 
@@ -37,6 +37,31 @@ def serving() -> Round:
     steady = settled_placed(snapshot)
     assert steady.condition("WorkloadsReady").reason == "AllReady"
     return steady
+
+
+def pooled() -> Round:
+    """The same behind a pool of endpoints, all reports good."""
+    spec: dict[str, Any] = {"routing": {"mode": "InferencePool", "gatewayRef": {"name": "inference"}}}
+    snapshot = make.snapshot(placed(rate="1", **ON_L4, **spec), pools=[make.pool(nodes=None)], nodes=nodes("l4", 3))
+    steady = settled_placed(snapshot)
+    assert steady.condition("RoutingReady").reason == "Routed"
+    return steady
+
+
+def cordoned() -> Round:
+    """All nodes have been cordoned for a while, and no other takes what stands there."""
+    current = serving()
+    names = [node.name for node in current.snapshot.nodes]
+    for _ in range(2):
+        snapshot = with_nodes(moved(current), names, cordoned=True)
+        current = run(snapshot, current.memory, steps=current.steps, at_seconds=current.at_seconds + ROUND_SECONDS)
+    return current
+
+
+def elastic() -> Round:
+    """Three replicas, Ready, in a pool whose nodes are made as asked."""
+    made = make.pool(kind="Elastic", nodes=None)
+    return settled_placed(make.snapshot(placed(rate="1", **ON_L4), pools=[made], nodes=nodes("l4", 3)))
 
 
 def scraped() -> Round:
@@ -98,6 +123,20 @@ def pods_with(trouble: PodTrouble, *, waited: float = 200.0) -> See:
         return _counted(with_seen(snapshot, pods))
 
     return see
+
+
+def gated(earlier: Round) -> Snapshot:
+    """A scheduling gate, such as Kueue's, holds all pods of the service."""
+    snapshot = moved(earlier)
+    pods = [replace(pod, node="", ready=False, gated=True, created_at=UNIX - 30.0) for pod in snapshot.pods]
+    return _counted(with_seen(snapshot, pods))
+
+
+def crowded(earlier: Round) -> Snapshot:
+    """A new service of two GPUs a replica, and one GPU free on each node."""
+    snapshot = asked(variants=[on("l4", 2, minReplicas=1)])(earlier)
+    taken = [foreign(f"notebook-{n}", f"l4-{n}", gpus=3) for n in range(3)]
+    return with_seen(snapshot, (*snapshot.pods, *taken))
 
 
 def node_lost(**change: Any) -> See:
@@ -173,6 +212,11 @@ def canary_fails(earlier: Round) -> Snapshot:
     return _counted(with_seen(after, pods))
 
 
+def resized(earlier: Round) -> Snapshot:
+    key = min(key for key in earlier.snapshot.children if key.kind == labels.DEPLOYMENT)
+    return replace(moved(earlier), autoscalers={key: Autoscaler(resources="VerticalPodAutoscaler demo/mine")})
+
+
 def autoscaled(earlier: Round) -> Snapshot:
     key = min(key for key in earlier.snapshot.children if key.kind == labels.DEPLOYMENT)
     return replace(moved(earlier), autoscalers={key: Autoscaler(replicas="HorizontalPodAutoscaler demo/mine")})
@@ -214,3 +258,24 @@ def taken_name(kind: str) -> See:
         return replace(fresh, children={ObjectKey(kind, make.NAMESPACE, metadata["name"]): theirs})
 
     return see
+
+
+FAULT = "boom \x1b[31m\nat 0x7f0000001234"
+
+
+def raising(function: Callable[..., Any], *, about: Collection[str]) -> Callable[..., Any]:
+    """`function`, raising where an argument is of an object of those names."""
+
+    def names(value: object) -> set[object]:
+        for holder in (value, *(getattr(value, part, None) for part in ("candidate", "service", "pool", "profile"))):
+            metadata = getattr(holder, "metadata", None) or getattr(getattr(holder, "service", None), "metadata", None)
+            if metadata is not None:
+                return {metadata.name}
+        return set()
+
+    def call(*given: Any, **named: Any) -> Any:
+        if any(names(each) & set(about) for each in (*given, *named.values())):
+            raise RuntimeError(FAULT)
+        return function(*given, **named)
+
+    return call

@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from medley_operator.api.v1alpha1 import ActingMode, Condition, LLMService
 from medley_operator.domain.act import act
@@ -18,6 +19,8 @@ from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import VARIANT, key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectFault, ObjectKey, Observation, Snapshot
+from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
+from medley_operator.kube.errors import KubeError
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Plan, Problem
 from medley_planner.optimize import plan, verify
@@ -104,6 +107,9 @@ class Round:
 
 ROUND_SECONDS = 30.0
 MOST_PASSES = 12
+Refused = Mapping[str, KubeError]
+"""What the API server answers to each apply of a kind."""
+NOTHING_REFUSED: Refused = MappingProxyType({})
 
 
 def run(
@@ -116,6 +122,7 @@ def run(
     steps: Steps | None = None,
     at_seconds: float = 0.0,
     fleet_mode: ActingMode = ActingMode.AUTO,
+    refused: Refused = NOTHING_REFUSED,
 ) -> Round:
     """One round. `faulty`: the program fails on some object, and the firewall leaves it out."""
     before = memory if memory is not None else FleetMemory()
@@ -123,7 +130,7 @@ def run(
     outcome: PlanOrFailure | None = failure
     if outcome is None:
         outcome = with_advice(solved(prepared.problem), solved(prepared.advice))
-    done = concluded(snapshot, prepared, outcome, before, now=now, steps=steps, at_seconds=at_seconds)
+    done = concluded(snapshot, prepared, outcome, before, now=now, steps=steps, at_seconds=at_seconds, refused=refused)
     assert (done.faults != ()) == faulty, done.faults
     return done
 
@@ -145,10 +152,13 @@ def concluded(
     now: str = make.NOW,
     steps: Steps | None = None,
     at_seconds: float = 0.0,
+    refused: Refused = NOTHING_REFUSED,
 ) -> Round:
     """The round that this outcome of planning makes; pods do not become Ready within it."""
     conclusion = conclude(snapshot, prepared, outcome, memory, now=now)
-    decision, after = act_until_quiet(snapshot, conclusion, steps or Steps(), now=now, at_seconds=at_seconds)
+    decision, after = act_until_quiet(
+        snapshot, conclusion, steps or Steps(), now=now, at_seconds=at_seconds, refused=refused
+    )
     for write in decision.statuses:
         for condition in write.status["conditions"]:
             shown = (condition["type"], condition["status"], condition["reason"])
@@ -158,7 +168,13 @@ def concluded(
 
 
 def act_until_quiet(
-    snapshot: Snapshot, conclusion: Conclusion, steps: Steps, *, now: str, at_seconds: float
+    snapshot: Snapshot,
+    conclusion: Conclusion,
+    steps: Steps,
+    *,
+    now: str,
+    at_seconds: float,
+    refused: Refused = NOTHING_REFUSED,
 ) -> tuple[Decision, Steps]:
     """All that passes write until one writes nothing, as one decision: of each object the last write."""
     done = Decision(statuses=conclusion.statuses, events=conclusion.events)
@@ -166,8 +182,11 @@ def act_until_quiet(
     for _ in range(MOST_PASSES):
         seen = replace(current, at_seconds=at_seconds)
         whole, _ = act(conclusion.intent, seen, replace(steps, parts={}), now=now)
+        before = steps
         decision, steps = act(conclusion.intent, seen, steps, now=now)
         assert decision == whole, "a pass that leaves out what did not change decides as one that looks at everything"
+        decision, unwritten = _written(seen, decision, refused, now=now)
+        steps = steps.but_for(unwritten, before)
         done = Decision(
             applies=tuple({key_of(each.manifest): each for each in (*done.applies, *decision.applies)}.values()),
             deletes=(*done.deletes, *decision.deletes),
@@ -182,6 +201,21 @@ def act_until_quiet(
             return done, steps
         current = make.carried_out(current, decision, ready=None)
     raise AssertionError(f"still writing after {MOST_PASSES} passes: {decision.applies or decision.statuses}")
+
+
+def _written(
+    view: Snapshot, decision: Decision, refused: Refused, *, now: str
+) -> tuple[Decision, frozenset[ServiceKey]]:
+    """What of the decision is written, as the publisher does it, and the services of which a child is not."""
+    failures: dict[ServiceKey, list[WriteFailure]] = {}
+    for apply in decision.applies:
+        error = refused.get(apply.manifest["kind"])
+        if error is not None:
+            failures.setdefault(apply.service, []).append(WriteFailure.of(key_of(apply.manifest), error))
+    unwritten = frozenset(failures)
+    told = report_write_failures(view, decision, failures, unwritten=unwritten, now=now)
+    applies = tuple(each for each in decision.applies if each.manifest["kind"] not in refused)
+    return replace(decision, applies=applies, statuses=told.statuses, events=told.events), unwritten
 
 
 def planned(snapshot: Snapshot) -> Plan:

@@ -35,6 +35,7 @@ from medley_planner.capacity import Speed
 from medley_planner.catalog import gpu
 from medley_planner.layout import Layout
 from tests.unit.operator import factories as make
+from tests.unit.operator.rounds import faults
 from tests.unit.operator.rounds.play import Round, follow, run, settle
 
 CONFIG: Mapping[str, Any] = {
@@ -50,7 +51,6 @@ CONFIG: Mapping[str, Any] = {
 }
 GOOD = "llama"
 BAD = "broken"
-FAULT = "boom \x1b[31m\nat 0x7f0000001234"
 
 
 def with_config(**changes: object) -> dict[str, Any]:
@@ -149,20 +149,7 @@ def test_a_deployment_of_anybody_with_a_limit_of_1k_gpus_does_not_stop_the_round
 
 def raising(function: Callable[..., Any], *, about: str = BAD) -> Callable[..., Any]:
     """`function`, raising where an argument is of the object of that name."""
-
-    def names(value: object) -> set[object]:
-        for holder in (value, *(getattr(value, part, None) for part in ("candidate", "service", "pool", "profile"))):
-            metadata = getattr(holder, "metadata", None) or getattr(getattr(holder, "service", None), "metadata", None)
-            if metadata is not None:
-                return {metadata.name}
-        return set()
-
-    def call(*given: Any, **named: Any) -> Any:
-        if any(about in names(each) for each in (*given, *named.values())):
-            raise RuntimeError(FAULT)
-        return function(*given, **named)
-
-    return call
+    return faults.raising(function, about={about})
 
 
 SERVICE_STEPS = {

@@ -118,7 +118,7 @@ def test_a_disruption_budget_of_another_name_goes() -> None:
 
 
 def test_disruption_budgets_that_cannot_be_listed_are_left_as_they_are() -> None:
-    """With the ClusterRole of an older chart each write of one would fail, and each service say so."""
+    """With the ClusterRole of an older chart each write of one would fail. Each service says once that it has none."""
     unreadable = {POD: "pods are forbidden", BUDGET.kind: "no right to poddisruptionbudgets"}
     first = run(replace(one_pool(), unreadable=unreadable))
     assert first.applied("Deployment")
@@ -127,7 +127,10 @@ def test_disruption_budgets_that_cannot_be_listed_are_left_as_they_are() -> None
     budget = copy.deepcopy(settled.snapshot.children[BUDGET])
     budget["spec"]["maxUnavailable"] = 9
     seen = replace(with_children(settled.snapshot, {BUDGET: budget}), unreadable=unreadable)
-    assert is_quiet(run(seen, settled.memory).decision)
+    told = run(seen, settled.memory)
+    assert (told.decision.applies, told.decision.deletes, told.decision.events) == ((), (), ())
+    assert told.condition("ChildrenUnchanged").reason == "BudgetsUnreadable"
+    assert is_quiet(run(make.carried_out(told.snapshot, told.decision), told.memory).decision)
 
 
 @pytest.mark.parametrize("uri", ["pvc://models/llama", "oci://a/b:1", "s3://bucket/llama", "gs://bucket/llama"])

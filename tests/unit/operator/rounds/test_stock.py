@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from medley_operator.domain.in_place import held_rps
 from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.values.views import Taint
@@ -126,6 +127,23 @@ def test_a_rolling_update_on_a_full_pool_changes_no_plan(ended_gpus: int) -> Non
     assert done.prepared.ledger.pools["l4"].free_gpus == 0
 
 
+def test_pods_that_are_replaced_are_not_lost_to_a_service_that_serves_more_on_them() -> None:
+    """On a full pool the plan gave the GPUs of three pods that were evicted at once to another tenant."""
+    mine = service("mine", rate="9", variants=[on("l4")])
+    short = {"source": "Static", "static": {"requestsPerSecond": "300", "promptTokens": 100, "generationTokens": 20}}
+    other = make.service("other", spec={"variants": [on("l4")], "workload": short})
+    steady = settled_placed(make.snapshot(mine, pools=[make.pool(nodes=None)], nodes=nodes("l4", 3)))
+    steady = settled_placed(replace(steady.snapshot, services=(*steady.snapshot.services, other)))
+    before = applied(steady)
+    assert sum(before.values()) == 12
+    ending = [each.uid for each in steady.snapshot.pods if each.name.startswith("mine")][:3]
+    pods = [
+        replace(each, terminating=True, ready=False) if each.uid in ending else each for each in steady.snapshot.pods
+    ]
+    done = run(scheduled(with_seen(steady.snapshot, pods)), steady.memory, steps=steady.steps)
+    assert applied(done) == before
+
+
 def test_foreign_pods_take_stock_and_the_plan_goes_elsewhere() -> None:
     """Notebooks on 20 of 32 L4: the plan uses the 12 that are left, and L40S for the rest."""
     pools = [make.pool(nodes=None), make.pool("l40s", gpu="L40S", price="30", nodes=None)]
@@ -166,6 +184,76 @@ def test_gpus_that_a_tenant_takes_from_itself_cost_no_replica_of_another() -> No
     for _ in range(6):
         assert applied(done)["other-l4"] == before["other-l4"]
         done = follow_placed(done)
+
+
+@pytest.mark.parametrize(("own", "others", "taken"), [("9", "4", 1), ("9", "6.1", 2), ("10", "2.5", 1), ("10", "3", 2)])
+def test_a_service_that_lost_some_gpus_takes_no_replica_that_another_has_to_spare(
+    own: str, others: str, taken: int
+) -> None:
+    """What the replicas that are left serve was read from the figures of the status, which are rounded and know no
+    headroom: the service held a little more than they serve, and got a Ready replica of another tenant whose last one
+    has little to do."""
+    services = [service(name, rate=rate, variants=[on("l4")]) for name, rate in (("mine", own), ("other", others))]
+    steady = settled_placed(make.snapshot(*services, pools=[make.pool(nodes=None)], nodes=nodes("l4", 3)))
+    before = applied(steady)
+    assert sum(before.values()) >= 11
+
+    def relabelled(snapshot: Snapshot) -> Snapshot:
+        pods = list(snapshot.pods)
+        for index in [i for i, pod in enumerate(pods) if pod.labels.get(SERVICE) == "mine"][:taken]:
+            pods[index] = replace(pods[index], labels={}, uid=f"{pods[index].uid}-theirs")
+        return with_seen(snapshot, pods)
+
+    done = follow_placed(steady, relabelled)
+    for _ in range(3):
+        assert applied(done)["other-l4"] == before["other-l4"]
+        done = follow_placed(done)
+
+
+def test_a_part_of_the_load_that_the_status_does_not_list_is_not_held() -> None:
+    """The status lists the largest parts that are not served; the rest counted as served."""
+    short = service("mine", rate="60", variants=[on("l4")])
+    steady = settled_placed(make.snapshot(short, pools=[make.pool(nodes=None)], nodes=nodes("l4", 2)))
+    plan = steady.snapshot.services[0].status.plan
+    assert plan is not None
+    assert sum(row.rate_rps for row in plan.unserved) < plan.unserved_rps - 1.0
+    served = 60.0 - plan.unserved_rps
+    assert held_rps(steady.candidate("mine")) == pytest.approx(served)
+    assert steady.gauge("service_unserved_request_rate", make.NAMESPACE, "mine") == pytest.approx(
+        plan.unserved_rps, abs=1e-5
+    )
+
+
+MINIMA: dict[str, dict[str, Any]] = {
+    "of the service": {"scaling": {"minReplicas": 4}, "variants": [on("l4"), on("l4", name="second")]},
+    "of a variant": {"variants": [on("l4", minReplicas=4)]},
+    "of two variants": {"variants": [on("l4", minReplicas=2), on("l4", name="second", minReplicas=2)]},
+}
+
+
+@pytest.mark.parametrize("spec", MINIMA.values(), ids=MINIMA)
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_minimum_takes_no_gpu_of_another_tenant(spec: dict[str, Any], left: int) -> None:
+    """A tenant hid its pods from its own Deployment. The minima of its variants were met with GPUs on which Ready
+    replicas of another tenant stood, and those of 4 went down to 1."""
+    services = [service("mine", rate="0.2", **spec), service("other", rate="12", variants=[on("l4")])]
+    steady = settled_placed(make.snapshot(*services, pools=[make.pool(nodes=None)], nodes=nodes("l4", 2)))
+    before = applied(steady)
+    assert before["other-l4"] == 4
+
+    def hidden(snapshot: Snapshot) -> Snapshot:
+        own = [pod for pod in snapshot.pods if pod.labels.get(SERVICE) == "mine"]
+        lost = {pod.uid for pod in own[left:]}
+        pods = [replace(pod, labels={}, uid=f"{pod.uid}-x") if pod.uid in lost else pod for pod in snapshot.pods]
+        return with_seen(snapshot, pods)
+
+    done = follow_placed(steady, hidden)
+    for _ in range(6):
+        assert applied(done)["other-l4"] == before["other-l4"]
+        done = follow_placed(done)
+    capacity, plan = (done.condition(type_, "mine") for type_ in ("CapacityAvailable", "PlanReady"))
+    assert (capacity.status, capacity.reason, plan.status) == ("False", "StockOut", "False")
+    assert "the pools hold too few GPUs" in plan.message or "inReplicas" in plan.message
 
 
 def pool_status(done: Round, name: str) -> dict[str, Any]:

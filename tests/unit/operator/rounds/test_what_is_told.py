@@ -5,25 +5,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 
 from medley_operator.api.v1alpha1 import KINDS, Condition
+from medley_operator.domain import act as acting
+from medley_operator.domain import prepare as preparing
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.report import platform_status
+from medley_operator.domain.speed import profiles
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import problem
-from medley_operator.domain.values.snapshot import Snapshot
+from medley_operator.domain.values.snapshot import Manifest, MetricsReason, Observation, Snapshot
 from medley_operator.domain.values.views import PodTrouble, Taint
+from medley_operator.fleet.observe import NO_PROMETHEUS
+from medley_operator.kube.errors import Invalid, KubeError, Withheld
+from medley_planner.check import Attained, Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure
 from medley_planner.refusal import Refusal
 from tests.unit.operator import factories as make
+from tests.unit.operator.documented import documented
 from tests.unit.operator.metrics.fake_prometheus import URL, FakePrometheus, load_elements
 from tests.unit.operator.placing import foreign, on, with_nodes, with_pods
+from tests.unit.operator.placing import service as placed
 from tests.unit.operator.rounds.faults import (
     ON_L4,
+    ROUTED,
     SINCE,
     See,
     all_nodes,
@@ -32,24 +43,31 @@ from tests.unit.operator.rounds.faults import (
     canary_fails,
     child,
     contended,
+    cordoned,
+    crowded,
+    elastic,
+    gated,
     looks,
     moved,
     node_lost,
     nothing,
     observed,
     pods_with,
+    pooled,
     prometheus,
+    raising,
     refuses_pods,
+    resized,
     rollout_stalled,
     scraped,
     serving,
     taken_name,
     with_image,
 )
-from tests.unit.operator.rounds.play import Round, concluded, planned, run
+from tests.unit.operator.rounds.play import Refused, Round, concluded, planned, run
 
 LATER = "2026-11-24T12:10:30Z"
-SERVICE, POOL, PROFILE, POLICY = "LLMService", "GPUPool", "RuntimeProfile", "MedleyPolicy"
+SERVICE, POOL, PROFILE, POLICY, MEASURED = "LLMService", "GPUPool", "RuntimeProfile", "MedleyPolicy", "ModelProfile"
 GREEN = frozenset({"Serving", "Optimal", "Sufficient", "AllReady", "Routed", "MetricsFound"})
 WAYS_OUT = re.compile(
     r"\b(add|approves|ask|bring|change|check|compare|correct|create|delete|ends it|free|give|grant|install|label|let|"
@@ -80,6 +98,9 @@ class Fault:
     green: frozenset[str] = frozenset()
     outcome: Callable[[Round], PlanOrFailure] | None = None
     """Of planning, instead of the planner's."""
+    refused: Refused = field(default_factory=dict)
+    breaks: Callable[[pytest.MonkeyPatch], None] | None = None
+    """Makes this program fail on something."""
     after_seconds: float = 600.0
     """From the round before it."""
     shown: str = ""
@@ -139,6 +160,7 @@ def failed(_: Round) -> PlanOrFailure:
 NO_ROOM = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
 OTHERS = 'pods "llama-l4" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: 2, limited: 2'
 WEBHOOK = 'admission webhook "policy.example.com" denied the request: images must be signed'
+NO_BUDGETS = 'poddisruptionbudgets is forbidden: User "medley" cannot list them'
 FORBIDDEN = 'nodes is forbidden: User "medley" cannot list resource "nodes"'
 REFUSED_ROUTE = [{"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": "no listener"}]
 
@@ -189,7 +211,326 @@ def in_mode(mode: str, reason: str, *says: str, shown: str = "NoReadyReplicas", 
     return Fault(nothing, asked(scaling={"mode": mode}), (row,), stands, shown=shown)
 
 
+def not_written(kind: str, type_: str, *, stands: frozenset[str], shown: str, see: See | None = None) -> Fault:
+    """The API server refuses each write of the kind: of a new service, or of one that serves."""
+    error = Invalid(f"cannot apply {kind} demo/llama: the API server answered 400: {WEBHOOK}")
+    row = told(type_, "ApplyFailed", f"{kind} demo/llama", WEBHOOK, "change what refuses it")
+    before, looked = (nothing, asked(**ON_L4, **ROUTED)) if see is None else (serving, see)
+    return Fault(before, looked, (row,), stands, refused={kind: error}, shown=shown)
+
+
+def withheld(kind: str) -> KubeError:
+    return Withheld(f"{kind} demo/llama is left as it is, because --mode is Advisory; set --mode to Auto to change it")
+
+
+def beside(other: Any) -> See:
+    return lambda earlier: replace(asked(**ON_L4)(earlier), services=(placed(rate="1", **ON_L4), other))
+
+
+def missed(earlier: Round) -> PlanOrFailure:
+    """A plan that, simulated, falls short."""
+    attained = {"l4": Attained(0.91, 1.5, 0.08, 0.9)}
+    return FleetPlan.of(planned(earlier.snapshot), checked={"demo/llama": Checked(0.91, 95.0, attained)})
+
+
+def pool_reports(**conditions: str) -> See:
+    """What the Gateway's controller says of the InferencePool."""
+
+    def edit(manifest: Manifest) -> None:
+        rows = [{"type": type_, "status": status, "reason": "Said"} for type_, status in conditions.items()]
+        manifest["status"] = {"parents": [{"parentRef": {"name": "inference"}, "conditions": rows}] if rows else []}
+
+    return child(labels.INFERENCE_POOL, edit)
+
+
+def by_picker(see: See, reason: str, *says: str) -> Fault:
+    return Fault(pooled, see, (told("RoutingReady", reason, *says),), RUNS_ON, shown=reason)
+
+
+def lost_budgets(earlier: Round) -> Snapshot:
+    """Without the right to list PodDisruptionBudgets; the one of the service is gone, as far as anybody can see."""
+    snapshot = looks(unreadable={labels.DISRUPTION_BUDGET: NO_BUDGETS})(earlier)
+    kept = {key: each for key, each in snapshot.children.items() if key.kind != labels.DISRUPTION_BUDGET}
+    return replace(snapshot, children=kept)
+
+
+def policied(*policies: Any, **fields: Any) -> See:
+    return lambda earlier: replace(asked(**ON_L4, **fields)(earlier), policies=policies)
+
+
+def denied(see: See, *says: str) -> Fault:
+    row = told("PlanReady", "PolicyDenied", *says)
+    return Fault(nothing, see, (row,), green("MetricsFound"), shown="PolicyDenied")
+
+
+def fails(kind: str, name: str, module: ModuleType, function: str, type_: str, *, stands: frozenset[str]) -> Fault:
+    row = told(type_, "InternalError", "Medley itself failed", "Report it", kind=kind, name=name)
+
+    def breaks(patch: pytest.MonkeyPatch) -> None:
+        whole = getattr(module, function)
+        patch.setattr(module, function, raising(whole, about={name}) if kind != MEASURED else lambda *_: 1 / 0)
+
+    return Fault(serving, looks(model_profiles=(make.model_profile(),)), (row,), stands, breaks=breaks)
+
+
 FAULTS: dict[str, Fault] = {
+    # writes that the API server refuses
+    "Deployments are refused": not_written(
+        labels.DEPLOYMENT, "WorkloadsReady", stands=ALL_BUT_WORKLOADS, shown="ApplyFailed,RouteNotAccepted"
+    ),
+    "Services are refused": not_written(
+        labels.CORE_SERVICE, "RoutingReady", stands=ALL_BUT_WORKLOADS, shown="Progressing,ApplyFailed"
+    ),
+    "routes are refused": not_written(
+        labels.HTTP_ROUTE, "RoutingReady", stands=ALL_BUT_WORKLOADS, shown="Progressing,ApplyFailed"
+    ),
+    "PodDisruptionBudgets are refused": not_written(
+        labels.DISRUPTION_BUDGET,
+        "WorkloadsReady",
+        stands=ALL_BUT_WORKLOADS,
+        shown="ApplyFailed,RouteNotAccepted",
+    ),
+    "a new image is refused": not_written(
+        labels.DEPLOYMENT,
+        "WorkloadsReady",
+        see=looks(profiles=(make.profile(image="vllm/vllm-openai:v0.32.1"),)),
+        stands=green("Serving", "Optimal", "Sufficient", "Routed"),
+        shown="ApplyFailed",
+    ),
+    "--mode keeps children back": Fault(
+        nothing,
+        asked(**ON_L4),
+        (
+            told(
+                "WorkloadsReady",
+                "Withheld",
+                "PodDisruptionBudget demo/llama",
+                "--mode is Advisory",
+                "set --mode to Auto",
+            ),
+            told("RoutingReady", "Withheld", "Service demo/llama", "set --mode to Auto"),
+        ),
+        ALL_BUT_WORKLOADS,
+        refused={kind: withheld(kind) for kind in (labels.DEPLOYMENT, labels.CORE_SERVICE, labels.DISRUPTION_BUDGET)},
+        shown="Withheld",
+    ),
+    # what cannot be seen
+    "PodDisruptionBudgets cannot be listed": Fault(
+        serving,
+        lost_budgets,
+        (
+            told(
+                "ChildrenUnchanged",
+                "BudgetsUnreadable",
+                *("PodDisruptionBudget", NO_BUDGETS, "grant the operator's ServiceAccount"),
+                status="Unknown",
+            ),
+        ),
+        GREEN,
+    ),
+    "InferencePools cannot be listed": by_picker(
+        looks(unreadable={labels.INFERENCE_POOL: "inferencepools is forbidden"}),
+        *("InferencePoolMissing", "inferencepools is forbidden", "this version's ClusterRole"),
+    ),
+    "the cluster has no InferencePools": by_picker(
+        looks(lacking=frozenset({labels.INFERENCE_POOL})), "InferencePoolMissing", "Install the CRDs"
+    ),
+    "no controller reports on the InferencePool": by_picker(
+        pool_reports(), "PoolNotAccepted", "InferencePool demo/llama", "check that the Gateway's controller"
+    ),
+    "the InferencePool is refused": by_picker(
+        pool_reports(Accepted="False"), "PoolNotAccepted", "InferencePool demo/llama", "name a Gateway"
+    ),
+    "the endpoint picker is missing": by_picker(
+        pool_reports(Accepted="True", ResolvedRefs="False"), "PickerMissing", "demo/llama-epp", "install an endpoint"
+    ),
+    "a MedleyPolicy does not parse": Fault(
+        serving,
+        looks(rejected=(make.unreadable(POLICY, "tenants", "spec.limits.maxGpus is many; set a number"),)),
+        (
+            told("PlanReady", "PolicyDenied", 'MedleyPolicy "tenants"', "what runs stays", "set a number"),
+            told("Accepted", "InvalidSpec", "spec.limits.maxGpus", "set a number", kind=POLICY, name="tenants"),
+        ),
+        KEPT,
+        shown="PolicyDenied",
+    ),
+    "labels of namespaces are not known": Fault(
+        serving,
+        looks(policies=(make.policy(labels={"team": "a"}),)),
+        (
+            told("PlanReady", "PolicyDenied", "asks for labels (team) of namespace demo", "Grant the operator's"),
+            told("Accepted", "NamespacesUnreadable", "(team)", status="Unknown", kind=POLICY, name="tenants"),
+        ),
+        KEPT,
+        shown="PolicyDenied",
+    ),
+    # namespaces
+    "the namespace ends": Fault(
+        serving,
+        looks(ending=frozenset({make.NAMESPACE})),
+        (told("PlanReady", "NamespaceEnding", "namespace demo is being deleted", "create the LLMService in another"),),
+        KEPT,
+        shown="NamespaceEnding",
+    ),
+    "a service comes into a namespace that ends": Fault(
+        nothing,
+        lambda earlier: replace(asked(**ON_L4)(earlier), ending=frozenset({make.NAMESPACE})),
+        (
+            told("PlanReady", "NamespaceEnding", "namespace demo", "create the LLMService in another"),
+            told("Ready", "NoPlan", "namespace demo"),
+        ),
+        shown="NamespaceEnding",
+    ),
+    # stock, quotas and targets
+    "the pool is edited down": Fault(
+        serving,
+        looks(pools=(make.pool(nodes=0),)),
+        (),
+        green("Serving", "Optimal", "Sufficient", "Routed"),
+        # Its Deployment may not surge any more, which its controller has yet to see.
+        shown="Progressing",
+    ),
+    "no node has room for a whole replica": Fault(
+        nothing,
+        crowded,
+        (
+            told("CapacityAvailable", "NodesFull", "no node with room", "GPUPool l4", "raise GPUPool"),
+            told("PlanReady", "Infeasible", "Nodes"),
+        ),
+        green("MetricsFound"),
+        shown="Infeasible,NodesFull",
+    ),
+    "the power budget is used up": Fault(
+        nothing,
+        lambda earlier: replace(asked(**ON_L4)(earlier), pools=(make.pool(nodes=None, power={"budgetWatts": 80}),)),
+        (told("CapacityAvailable", "PowerLimit", "power budget", "raise GPUPool spec.power.budgetWatts"),),
+        shown="Partial,PowerLimit,Progressing",
+    ),
+    "the money of the policy is spent": Fault(
+        nothing,
+        policied(make.policy(maxCostPerHour="1")),
+        (told("CapacityAvailable", "QuotaReached", 'MedleyPolicy "tenants"', "ask the platform team"),),
+        shown="Partial,QuotaReached,Progressing",
+    ),
+    "the targets are missed in simulation": Fault(
+        serving,
+        moved,
+        (told("SLOAttainable", "PredictedBelowTarget", "only 91", "spec.slo", "Relax the targets"),),
+        GREEN,
+        outcome=missed,
+        shown="PredictedBelowTarget",
+    ),
+    "too many services for the policy": denied(
+        policied(make.policy(maxServices=0)), "more than 0 LLMServices", "ask the platform team"
+    ),
+    "a window that the policy does not list": denied(
+        policied(
+            make.policy(allowedWindows=["5m"]),
+            workload={"source": "Prometheus", "window": "1m"},
+        ),
+        'spec.workload.window "1m"',
+        "use one of them",
+    ),
+    "a model that the policy does not list": denied(
+        policied(make.policy(modelSources=["s3://models"])), 'spec.model.uri "hf://meta-llama'
+    ),
+    # nodes and pods
+    "all nodes are cordoned under pods that are Ready": Fault(
+        cordoned,
+        moved,
+        (
+            told("CapacityAvailable", "NodeLeaving", "Ready pods stand on nodes that are going", "kubectl uncordon"),
+            told("Ready", "NoNodes", "l4-0", "kubectl uncordon", kind=POOL, name="l4"),
+        ),
+        green("Serving", "Optimal", "AllReady", "Routed"),
+        shown="NodeLeaving",
+    ),
+    "a scheduling gate holds pods back": Fault(
+        serving,
+        gated,
+        (
+            told("WorkloadsReady", "Progressing", "l4 0/3", "pod llama-l4", "and 2 more", "scheduling gate", "see"),
+            told("Ready", "NoReadyReplicas", "0 of 3"),
+            told("RoutingReady", "NoReadyReplicas", "no Ready replica"),
+        ),
+        green("Optimal", "Sufficient"),
+        shown="Progressing",
+    ),
+    "an elastic pool makes a node": Fault(
+        elastic,
+        pods_with(PodTrouble("Unschedulable", NO_ROOM), waited=100.0),
+        (
+            told("WorkloadsReady", "Unschedulable", NO_ROOM, "free GPUs in the pool"),
+            told("CapacityAvailable", "Unschedulable", NO_ROOM),
+        ),
+        green("Optimal"),
+        shown="Unschedulable",
+    ),
+    "the kubelet evicts pods": no_start(
+        "Evicted",
+        "The node was low on resource: ephemeral-storage",
+        "see kubectl describe pod",
+        told_as="PodNotStarting",
+    ),
+    # others
+    "a VerticalPodAutoscaler resizes pods": Fault(
+        serving,
+        resized,
+        (
+            told(
+                "ChildrenUnchanged",
+                "ConflictingAutoscaler",
+                *("VerticalPodAutoscaler demo/mine", "Deployment demo/llama-l4", "updateMode to Off"),
+            ),
+        ),
+        GREEN,
+        shown="ConflictingAutoscaler",
+    ),
+    "others name the node": Fault(
+        serving,
+        child(labels.DEPLOYMENT, lambda manifest: manifest["spec"]["template"]["spec"].update(nodeName="l4-0")),
+        (told("ChildrenUnchanged", "ChangedByOthers", "Deployment demo/llama-l4", "nodeName", "remove it"),),
+        GREEN,
+        shown="ChangedByOthers",
+    ),
+    "another service has the same model name": Fault(
+        nothing,
+        beside(placed("alpaca", rate="1", model={"uri": make.LLAMA, "name": "llama"}, **ON_L4)),
+        (told("ModelNameUnique", "SameModelName", 'LLMService "alpaca"', "change one name"),),
+        ALL_BUT_WORKLOADS,
+        shown="Progressing,SameModelName",
+    ),
+    # metrics
+    "metrics have stopped": Fault(
+        scraped,
+        observed(make.lost()),
+        (
+            told("MetricsAvailable", "MetricsStale", "no sample since 61 s"),
+            told("PlanReady", "Held", "no sample since 61 s", "Planning resumes", status="True"),
+        ),
+        KEPT,
+        shown="MetricsStale",
+    ),
+    "no Prometheus is configured": Fault(
+        scraped,
+        observed(Observation(reason=MetricsReason.UNAVAILABLE, message=NO_PROMETHEUS)),
+        (told("MetricsAvailable", "PrometheusUnavailable", "no Prometheus configured", "--prometheus-url"),),
+        KEPT,
+        shown="PrometheusUnavailable",
+    ),
+    # Medley itself
+    "Medley fails on the service": replace(
+        fails(SERVICE, "llama", acting, "child_writes", "PlanReady", stands=green("Serving")), shown="InternalError"
+    ),
+    "Medley fails on the pool": replace(
+        fails(POOL, "l4", preparing, "pool_state", "Ready", stands=KEPT), shown="InvalidSpec"
+    ),
+    "Medley fails on the profile": replace(
+        fails(PROFILE, "vllm", platform_status, "profile_refusal", "Ready", stands=GREEN), shown=""
+    ),
+    "Medley fails on the ModelProfile": replace(
+        fails(MEASURED, "measured", profiles, "read_profile", "Accepted", stands=GREEN), shown=""
+    ),
     # stock
     "foreign pods take the stock": short(foreign_pods, "Accepted", "L4: 0 GPUs", "pods of others hold 12 more"),
     "the device plugin is missing": short(
@@ -571,7 +912,8 @@ def look(fault: Fault, earlier: Round, snapshot: Snapshot, now: str, before: Rou
     memory, steps = (before or earlier).memory, (before or earlier).steps
     at_seconds = earlier.at_seconds + fault.after_seconds + (0.0 if before is None else 30.0)
     if fault.outcome is None:
-        return run(snapshot, memory, now=now, steps=steps, at_seconds=at_seconds)
+        faulty = fault.breaks is not None
+        return run(snapshot, memory, now=now, steps=steps, at_seconds=at_seconds, refused=fault.refused, faulty=faulty)
     prepared = prepare(snapshot, memory)
     return concluded(snapshot, prepared, fault.outcome(earlier), memory, now=now, steps=steps, at_seconds=at_seconds)
 
@@ -579,7 +921,13 @@ def look(fault: Fault, earlier: Round, snapshot: Snapshot, now: str, before: Rou
 def conditions(done: Round, kind: str, name: str) -> dict[str, Condition]:
     """The conditions of the object after the round."""
     after = make.carried_out(done.snapshot, done.decision, ready=None)
-    objects: dict[str, Sequence[Any]] = {SERVICE: after.services, POOL: after.pools, PROFILE: after.profiles}
+    objects: dict[str, Sequence[Any]] = {
+        SERVICE: after.services,
+        POOL: after.pools,
+        PROFILE: after.profiles,
+        POLICY: after.policies,
+        MEASURED: after.model_profiles,
+    }
     for each in objects[kind]:
         if each.metadata.name == name:
             return {condition.type: condition for condition in each.status.conditions}
@@ -588,8 +936,10 @@ def conditions(done: Round, kind: str, name: str) -> dict[str, Condition]:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_told_with_object_value_time_and_way_out(fault: Fault) -> None:
+def test_a_fault_is_told_with_object_value_time_and_way_out(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     earlier = fault.before()
+    if fault.breaks is not None:
+        fault.breaks(monkeypatch)
     first = look(fault, earlier, fault.see(earlier), SINCE)
     again = look(fault, earlier, make.carried_out(first.snapshot, first.decision, ready=None), LATER, first)
     for round_ in (first, again):
@@ -633,8 +983,23 @@ def shown(done: Round) -> str:
     assert path == ".status.problem"
     after = make.carried_out(done.snapshot, done.decision, ready=None)
     for each in after.rejected:
-        return str(each.status["problem"])
+        if each.key.kind == SERVICE:
+            return str(each.status["problem"])
     return next((each.status.problem or "" for each in after.services), "")
+
+
+def test_each_reason_that_is_not_good_has_a_row() -> None:
+    """ModelProfiles, which stop nothing, have a table of their own (`domain/speed/test_profiles.py`)."""
+    rows = {(each.kind, each.type, each.reason) for fault in FAULTS.values() for each in fault.told}
+    bad = {
+        (kind, type_, reason)
+        for (kind, type_), reasons in documented().items()
+        for reason in reasons["False"] - {POLICY}
+        if kind != MEASURED
+    }
+    assert bad - rows == set()
+    unknown = documented()[SERVICE, "PlanReady"]["Unknown"]
+    assert unknown - {reason for _, _, reason in rows} == {"NotPlanned"}
 
 
 def test_a_service_without_a_fault_shows_no_problem() -> None:

@@ -1,4 +1,4 @@
-"""Many rows in one pass say what each says alone: dense, mixture and sliding-window models, fitting or not."""
+"""Many rows in one pass say what each says alone: all kinds of layers, fitting or not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from medley_planner.shapes import Precision, bundled_shape
 from medley_planner.workload import standard_buckets
 from tests.generator.capacity_row import capacity_row
 
-MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-30B-A3B", "openai/gpt-oss-120b", "google/gemma-2-9b-it")
+MODELS = (
+    "meta-llama/Llama-3.1-8B-Instruct",
+    "Qwen/Qwen3-30B-A3B",
+    "openai/gpt-oss-120b",
+    "google/gemma-2-9b-it",
+    "google/gemma-3-27b-it",
+    "ibm-granite/granite-4.0-h-small",
+    "deepseek-ai/DeepSeek-V4-Flash",
+)
 TARGETS = ((2.0, 0.06, 95.0), (0.4, 0.02, 99.0), (1e-3, 1e-3, 50.0))
 
 

@@ -55,6 +55,20 @@ def test_a_mixture_reads_few_experts_for_one_sequence_and_all_for_many() -> None
     assert many == pytest.approx(61e9 / (3350e9 * 0.80) + 4.2e-3, rel=0.15)
 
 
+def test_sparse_attention_reads_what_it_selects() -> None:
+    sparse = StepTime(bundled_shape("deepseek-ai/DeepSeek-V3.2"), Layout(gpu("H200"), tensor_parallel=8))
+    whole = StepTime(bundled_shape("deepseek-ai/DeepSeek-V3"), Layout(gpu("H200"), tensor_parallel=8))
+    grown = [decode_seconds(step, 32, 64_000) - decode_seconds(step, 32, 4_000) for step in (sparse, whole)]
+    # 60,000 more tokens are read of the indexer alone: 132 bytes of a layer instead of 1,152.
+    assert grown[0] == pytest.approx(grown[1] * 132 / 1152, rel=0.01)
+
+
+def test_a_state_is_read_and_written_in_each_step() -> None:
+    step = StepTime(bundled_shape("ibm-granite/granite-4.0-h-small"), Layout(gpu("H100")))
+    many, few = decode_seconds(step, 65, 0) - decode_seconds(step, 64, 0), 10e-6
+    assert many > few + 2 * 77.3e6 / (3350e9 * 0.76)
+
+
 loads = st.tuples(
     st.floats(0, 8192), st.floats(0, 1e7), st.floats(0, 256), st.floats(0, 1e6), st.integers(0, 3), st.floats(1, 1000)
 )

@@ -116,6 +116,10 @@ def test_a_bad_profile_is_one_clear_line(
     ("text", "said"),
     [
         ("a: [", "is not YAML"),
+        (
+            "kind: ModelProfile\nspec: {tensorParallel: 1, tensorParallel: 2}",
+            '"tensorParallel" twice in one object (line 2)',
+        ),
         ("kind: Pod", "holds 0 ModelProfiles"),
         ("kind: ModelProfile", "spec is missing"),
         ("kind: 2026-99-99", "is not YAML: month must be"),

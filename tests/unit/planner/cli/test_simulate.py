@@ -118,6 +118,7 @@ def test_equal_input_gives_equal_output(trace: str, capsys: pytest.CaptureFixtur
         ([*MODEL, "--fleet", "h100=1e9", "--routing", "Service"], "these are 1000000000 replicas; at most 10000"),
         ([*FLEET, "--rate-scale", "1e-9"], "--rate-scale is 1e-09: it spreads the trace over"),
         (["--model", "x" * 400, "--fleet", "h100=1"], "give the path of its config.json"),
+        (["--model", "openai/gpt-oss-20b", "--fleet", "h100=1"], "does not model; ask medley estimate"),
     ],
 )
 def test_bad_input_is_one_clear_line(

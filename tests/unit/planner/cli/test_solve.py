@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +108,18 @@ def _gpu(**changes: object) -> dict[str, object]:
     [
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
+        (
+            '{"gpu": {"A": {"cost": 1, "cost": 2, "tputs": [[1]]}}, "dist": [[1]], "rate": 1}',
+            '"cost" twice in one object',
+        ),
         ([], "holds a list"),
+        (_with(stocks={"A10G": 1}), 'stocks is {"A10G": 1}: there is no such field'),
+        (_gpu(watts=300), "gpu.A.watts is 300: there is no such field"),
+        (_with(services=[]), "holds services of a fleet and gpu of a bare instance"),
+        (_with(pools=[{"name": "a"}]), "holds pools of a fleet and gpu of a bare instance"),
+        (_with(gpu={"A\x1b[2J": _GOOD["gpu"]["A100"]}), 'gpu["A\\u001b[2J"] is "A\\u001b[2J": write a name whose char'),
+        (_with(gpu={"A\ud800": _GOOD["gpu"]["A100"]}), 'is "A\\ud800": write text whose characters can all be printed'),
+        (_with(gpu={"": _GOOD["gpu"]["A100"]}), 'gpu[""] is "": give at least 1 character'),
         ({"instances": [_GOOD]}, "several instances"),
         ({"dist": [[1]], "rate": 1}, "gpu is missing"),
         (_with(gpu={}), "gpu is {}"),
@@ -143,6 +157,24 @@ def test_bad_input_is_named_on_one_line(
     assert words in said.err
     assert path in said.err
     assert said.err.count("\n") == 1
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "marked.json"
+    path.write_text(json.dumps(_GOOD), encoding="utf-8-sig")
+    assert main(["solve", str(path), "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cost_per_hour"] == 4.68
+
+
+def test_a_name_that_the_terminal_has_no_letters_for_is_escaped(tmp_path: Path) -> None:
+    path = _write(tmp_path, _GOOD | {"gpu": {"Σ": _GOOD["gpu"]["A100"]}})
+    said = subprocess.run(
+        [sys.executable, "-m", "medley_planner", "solve", path],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+    )
+    assert rb"\u03a3" in said.stdout
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

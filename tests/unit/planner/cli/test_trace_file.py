@@ -75,6 +75,7 @@ BAD = {
     "[" * 100_000: "line 1: is not JSON",
     '{"a":' * 100_000: "line 1: is not JSON",
     "\0\0": "no request below its header",
+    '{"timestamp": 1, "timestamp": 2, "input_length": 1, "output_length": 3}': 'has the field "timestamp" twice',
     "[1, 2]": "request 0: it is 1: give an object",
     '{"input_lens": [1], "output_lens": [1]}': "field start_times is missing: give a list; run `vllm bench serve` with",
     '{"input_lens": [1], "output_lens": [1, 2], "start_times": [1]}': "lists differ in length",

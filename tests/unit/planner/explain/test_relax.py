@@ -17,18 +17,33 @@ def test_nothing_to_relax_where_all_is_served() -> None:
     assert explain(asked, planned(asked)).relaxations == ()
 
 
-@pytest.mark.parametrize(("gpus", "stock", "needed"), [(1, 2, 7), (2, 5, 15), (4, 0, 28)])
+@pytest.mark.parametrize(("gpus", "stock", "needed"), [(1, 2, 7), (2, 5, 14), (4, 0, 28), (4, 6, 28)])
 def test_the_smallest_stock_that_serves_all(gpus: int, stock: int, needed: int) -> None:
     asked = problem(service(variant("a", 1.0, 1.0, gpus=gpus), rate=7.0), a=stock)
     (found,) = explain(asked, planned(asked)).relaxations
     assert (found.kind, found.name, found.outcome) == (RelaxationKind.STOCK, "a", RelaxationResult.SERVES_ALL)
-    # Whole replicas of `gpus` more than there are: from 5, the first that holds seven replicas of 2 GPUs is 15.
     assert (found.now, found.needed, found.smallest) == (stock, needed, True)
     assert found.cost_per_hour == about(7.0)
     enough = planned(replace(asked, pools=(Pool("a", needed),)))
     assert enough.services[0].unserved == ()
-    less = planned(replace(asked, pools=(Pool("a", needed - gpus),)))
+    less = planned(replace(asked, pools=(Pool("a", needed - 1),)))
     assert less.services[0].unserved != ()
+
+
+def test_replicas_of_several_sizes_are_tried_in_steps_of_what_they_have_in_common() -> None:
+    """One of 6 GPUs and one of 4 serve all: ten GPUs, from five."""
+    large, small = variant("large", 6.0, 6.0, gpus=6), variant("small", 4.0, 4.0, gpus=4)
+    asked = problem(service(replace(large, pool="a"), replace(small, pool="a"), rate=10.0), a=5)
+    (found,) = explain(asked, planned(asked)).relaxations
+    assert (found.now, found.needed, found.smallest) == (5, 10, True)
+
+
+def test_a_share_of_spot_replicas_is_found_to_the_percent() -> None:
+    asked = replace(service(variant("a", 1.0, 1.0), variant("b", 1.0, 2.0, most=2), rate=6.0), spot_max_share=1 / 3)
+    whole = problem(asked)
+    spot = replace(whole, pools=tuple(replace(pool, spot=pool.name == "a") for pool in whole.pools))
+    (found, *_) = (one for one in explain(spot, planned(spot)).relaxations if one.kind is RelaxationKind.SPOT_SHARE)
+    assert (found.needed, found.smallest) == (0.5, True)
 
 
 def test_each_pool_is_tried_alone_and_the_cheapest_fleet_comes_first() -> None:

@@ -20,7 +20,7 @@ from tests.unit.planner.optimize.small import service, variant
 @cache
 def task(routing: RoutingMode = RoutingMode.HTTP_ROUTE, **fields: Any) -> Task:
     asked = service(3.0, variant("a", 1.0, 1.0), routing=routing, **fields)
-    return next(prepare(asked, shared_room(Problem((asked,), (Pool("a"),)))))
+    return prepare(asked, shared_room(Problem((asked,), (Pool("a"),)))).first
 
 
 @pytest.mark.parametrize(

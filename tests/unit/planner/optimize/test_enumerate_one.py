@@ -20,7 +20,7 @@ from tests.generator import few_sizes, running, small_service
 
 def _made(problem: Problem) -> tuple[Task, Room]:
     room = shared_room(problem)
-    return next(prepare(problem.services[0], room)), room
+    return prepare(problem.services[0], room).first, room
 
 
 def _agree(problem: Problem) -> None:

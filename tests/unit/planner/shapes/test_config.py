@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import random
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 from medley_planner.shapes import BadConfig, Precision, bundled_shape, shape_from_config
 from medley_planner.shapes.config import MOST_DEPTH
 
+ENTRIES: list[dict[str, Any]] = json.loads(files("medley_planner.shapes").joinpath("models.json").read_text())
 LLAMA_8B: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -37,9 +42,11 @@ def test_config_is_read_from_dict_text_and_path(tmp_path: Path) -> None:
 def test_defaults_are_those_of_transformers() -> None:
     config = {k: v for k, v in LLAMA_8B.items() if k != "num_key_value_heads"}
     shape = shape_from_config(config)
-    assert (shape.kv_heads, shape.head_size, shape.tied_embeddings) == (32, 128, False)
-    assert shape_from_config({**config, "model_type": "gemma2"}).tied_embeddings
-    assert shape_from_config({**config, "head_dim": 64}).head_size == 64
+    assert (shape.splits, shape.kv_bytes_per_token(), shape.tied_embeddings) == (((32, 32),), 32 * 32 * 512, False)
+    gemma = shape_from_config({**config, "model_type": "gemma2", "architectures": None})
+    assert gemma.tied_embeddings
+    assert gemma.windows() == (4096,)
+    assert shape_from_config({**config, "head_dim": 64}).kv_bytes_per_token() == 32 * 32 * 256
 
 
 def test_nested_text_config_and_yarn() -> None:
@@ -53,6 +60,7 @@ def test_nested_text_config_and_yarn() -> None:
 def test_experts_with_shared_part_and_dense_first_layers() -> None:
     moe = {
         **LLAMA_8B,
+        "model_type": "glm4_moe",
         "n_routed_experts": 64,
         "num_experts_per_tok": 6,
         "moe_intermediate_size": 1408,
@@ -60,9 +68,14 @@ def test_experts_with_shared_part_and_dense_first_layers() -> None:
         "first_k_dense_replace": 1,
     }
     shape = shape_from_config(moe)
-    assert (shape.experts, shape.shared_intermediate, shape.moe_layers) == (64, 2816, 31)
+    assert (shape.experts, shape.experts_per_token, shape.moe_layers) == (64, 6, 31)
     per_layer = 3 * 4096 * 1408
     assert shape.parameters() - shape.active_parameters() == 31 * 58 * per_layer
+    shared, dense, router = 31 * 2 * per_layer, 3 * 4096 * 14336, 31 * 4096 * 64
+    assert shape.dense_parameters() == shared + dense + router + 32 * 4096 * 128 * (2 * 32 + 2 * 8)
+
+
+GLM = {"model_type": "glm4_moe", "num_experts": 8, "num_experts_per_tok": 2}
 
 
 @pytest.mark.parametrize(
@@ -73,11 +86,19 @@ def test_experts_with_shared_part_and_dense_first_layers() -> None:
         ({"vocab_size": "many"}, "vocab_size"),
         ({"num_attention_heads": True}, "num_attention_heads"),
         ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
-        ({"kv_lora_rank": 512}, "qk_nope_head_dim"),
         ({"index_topk": 2048}, "index_topk"),
         ({"is_encoder_decoder": True}, "is_encoder_decoder"),
-        ({"architectures": ["BertModel"]}, "architectures"),
-        ({"num_experts": 8}, "num_experts_per_tok"),
+        ({"architectures": ["BertModel"], "model_type": "unheard-of"}, "architectures"),
+        ({"kv_lora_rank": 512}, "kv_lora_rank"),
+        ({"num_experts": 8, "num_experts_per_tok": 2}, "num_experts"),
+        ({"linear_num_value_heads": 32}, "linear_num_value_heads"),
+        ({"ssm_state_size": 128}, "ssm_state_size"),
+        ({"model_type": "deepseek_v3", "kv_lora_rank": 512}, "qk_nope_head_dim"),
+        ({"model_type": "mixtral", "num_experts": 8}, "num_experts_per_tok"),
+        ({"model_type": "mixtral", "num_experts": 8, "num_experts_per_tok": 9}, "num_experts_per_tok"),
+        ({**GLM, "first_k_dense_replace": 33}, "first_k_dense_replace"),
+        ({**GLM, "n_shared_experts": -1}, "n_shared_experts"),
+        ({**GLM, "mlp_layer_types": ["dense"]}, "mlp_layer_types"),
         ({"hidden_size": 16}, "hidden_size"),
         ({"hidden_size": -4096}, "hidden_size"),
         ({"hidden_size": 10**400}, "hidden_size"),
@@ -88,9 +109,6 @@ def test_experts_with_shared_part_and_dense_first_layers() -> None:
         ({"vocab_size": [128256]}, "vocab_size"),
         ({"num_key_value_heads": 64}, "num_key_value_heads"),
         ({"num_key_value_heads": 5}, "num_key_value_heads"),
-        ({"num_experts": 8, "num_experts_per_tok": 9}, "num_experts_per_tok"),
-        ({"num_experts": 8, "num_experts_per_tok": 2, "first_k_dense_replace": 33}, "first_k_dense_replace"),
-        ({"num_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": -1}, "n_shared_experts"),
         ({"layer_types": "sliding_attention", "sliding_window": 4096}, "layer_types"),
         ({"layer_types": ["sliding_attention"], "sliding_window": -1}, "sliding_window"),
         ({"layer_types": ["sliding_attention"], "sliding_window": 2**40}, "sliding_window"),
@@ -109,7 +127,7 @@ def test_experts_with_shared_part_and_dense_first_layers() -> None:
         ),
         ({"text_config": [1]}, "text_config"),
         ({"architectures": "LlamaForCausalLM"}, "architectures"),
-        ({"architectures": [{"a": 1}]}, "architectures"),
+        ({"architectures": [{"a": 1}], "model_type": "unheard-of"}, "architectures"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_key(change: dict[str, Any], key: str) -> None:
@@ -142,12 +160,62 @@ def test_latent_attention_caches_one_vector_on_each_gpu() -> None:
     shape = bundled_shape("deepseek-ai/DeepSeek-R1")
     assert shape.kv_bytes_per_token() == 61 * (512 + 64) * 2
     assert shape.kv_bytes_per_token(8, element_bytes=1.0) == 8 * 61 * (512 + 64)
-    assert shape.attention_flops_per_pair() == 2 * 61 * 128 * (128 + 64 + 128)
+    assert shape.attention_flops() == ((0, 2 * 61 * 128 * (128 + 64 + 128)),)
 
 
 def test_four_bit_mixtures_keep_what_is_no_expert_in_bf16() -> None:
     shape = bundled_shape("openai/gpt-oss-120b")
-    assert (shape.sliding_layers, shape.sliding_window) == (18, 128)
-    assert shape.weight_bytes(Precision.FP4) / 1e9 == pytest.approx(68.8, rel=0.02)  # the checkpoint's size is 65 GB
+    assert shape.weight_bytes(Precision.INT4) / 1e9 == pytest.approx(68.8, rel=0.02)  # in another checkpoint's format
     dense = bundled_shape("meta-llama/Llama-3.1-70B")
     assert dense.dense_weight_bytes(Precision.FP4) == 0.5625
+
+
+def test_an_unknown_architecture_names_ways_out_that_work() -> None:
+    unknown = {**LLAMA_8B, "model_type": "zonk", "architectures": ["ZonkForCausalLM"]}
+    with pytest.raises(BadConfig, match=r"model_type of that one \(llama") as caught:
+        shape_from_config(unknown, name="acme/zonk")
+    assert (caught.value.field, caught.value.value) == ("architectures", ["ZonkForCausalLM"])
+    assert shape_from_config({**unknown, "model_type": "llama"}) == shape_from_config(
+        {**LLAMA_8B, "model_type": "llama"}, name="llama"
+    )
+
+
+@pytest.mark.parametrize("name", [None, "acme/own"])
+def test_a_class_tells_what_an_own_type_does_not(name: str | None) -> None:
+    own = {**LLAMA_8B, "model_type": "acme"}
+    assert shape_from_config(own, name=name).parameters() == 8_030_261_248
+
+
+HOSTILE: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    10**400,
+    0.5,
+    math.nan,
+    math.inf,
+    "x",
+    "",
+    [],
+    [None],
+    [{}],
+    [-1],
+    {},
+    {"a": [1]},
+    ["x"] * 200,
+)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["models"][0])
+def test_nonsense_in_any_key_of_a_real_config_is_refused_or_read(entry: dict[str, Any]) -> None:
+    rng = random.Random(entry["models"][0])  # noqa: S311 - not for secrets
+    for _ in range(30):
+        config = json.loads(json.dumps(entry["config"]))
+        inner = config.get("text_config", config)
+        for holder in (config, inner):
+            holder[rng.choice([*holder, "layer_types", "mlp_only_layers", "moe_layers"])] = rng.choice(HOSTILE)
+        with contextlib.suppress(BadConfig):
+            shape = shape_from_config(config, name="a/b")
+            assert math.isfinite(shape.parameters())
+            assert math.isfinite(shape.sequence_bytes(4096))

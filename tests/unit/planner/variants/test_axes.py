@@ -80,14 +80,25 @@ def test_the_default_of_each_axis_has_no_suffix() -> None:
     assert all(("--quantization", "fp8") in row.engine_flags for row in rows(only_fp8).rows)
 
 
-def test_precision_is_what_the_gpu_has() -> None:
+def test_precision_is_what_the_engine_runs_on_the_gpu() -> None:
     a100 = replace(L4, pool="a100", gpu=gpu("A100-80"))
-    assert {row.replica.layout.precision for row in rows(ENGINE, a100).rows} == {Precision.BF16}
-    none = rows(replace(ENGINE, precisions=(Precision.FP8,)), a100)
+    assert {row.replica.layout.precision for row in rows(ENGINE, a100).rows} == {Precision.BF16, Precision.FP8}
+    volta = replace(L4, pool="volta", gpu=replace(gpu("A100-80"), name="Volta", compute_capability=7.0))
+    none = rows(replace(ENGINE, precisions=(Precision.FP8,)), volta)
     assert none.rows == ()
     (omitted,) = none.omitted
-    assert (omitted.variant, omitted.pool, omitted.reason) == ("a100", "a100", "PrecisionNotSupported")
-    assert "A100-80 does not support FP8" in omitted.message
+    assert (omitted.variant, omitted.pool, omitted.reason) == ("volta", "volta", "PrecisionNotSupported")
+    assert "Volta has compute capability 7, and weights in FP8 need 7.5" in omitted.message
+
+
+def test_the_checkpoint_s_own_precision_takes_no_flag_and_is_read_without_one() -> None:
+    shape = bundled_shape("Qwen/Qwen2.5-7B-Instruct-AWQ")
+    found = rows(replace(ENGINE, shape=shape, precisions=(Precision.INT4,)), replace(L4, gpu=gpu("H100")))
+    assert found.rows
+    assert all("--quantization" not in dict(row.engine_flags) for row in found.rows)
+    ran = run_as(dict(found.rows[0].engine_flags), Layout(gpu("H100"), precision=Precision.INT4))
+    assert ran is not None
+    assert ran.layout.precision is Precision.INT4
 
 
 @pytest.mark.parametrize(

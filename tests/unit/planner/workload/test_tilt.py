@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from medley_planner.workload.marginal import Bin
 from medley_planner.workload.tilt import MAX_TILT, tilted
+from tests.reference_tilt import plainly_tilted
 
 MARGIN_TOLERANCE = 1e-4
 """Prompt shares are exact; generation shares converge slowly where the tilt is strong."""
@@ -37,6 +38,19 @@ def test_margins_hold_and_the_ratio_never_overshoots(
     assert columns == pytest.approx([b.share for b in generation], abs=MARGIN_TOLERANCE)
     assert abs(found.theta) <= MAX_TILT
     assert min(1.0, ratio) - 1e-3 <= found.ratio <= max(1.0, ratio) + 1e-3
+
+
+@settings(max_examples=150, deadline=None)
+@given(prompt=margins(), generation=margins(), ratio=st.floats(0.3, 4.0))
+def test_it_is_that_of_plain_bisection_to_the_last_bit(
+    prompt: tuple[Bin, ...], generation: tuple[Bin, ...], ratio: float
+) -> None:
+    """What need not be worked out is left out, and changes nothing."""
+    assert tilted(prompt, generation, ratio=ratio) == plainly_tilted(prompt, generation, ratio=ratio)
+
+
+def test_figures_that_come_again_are_not_worked_out_again() -> None:
+    assert tilted(list(PROMPT), list(GENERATION), ratio=1.21) is tilted(PROMPT, GENERATION, ratio=1.21)
 
 
 @pytest.mark.parametrize("ratio", [0.7, 0.9, 1.1, 1.3])

@@ -23,6 +23,7 @@ SIX_HEADS = (
     '"num_attention_heads": 24, "num_key_value_heads": 6, "intermediate_size": 8192, "vocab_size": 128256}'
 )
 CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "namespace_stays": ({}, {"ending": [make.NAMESPACE]}),
     "bounds_are_known": ({}, {"rejected": [("MedleyPolicy", "tenants")]}),
     "service_is_not_one_too_many": ({}, {"policies": [make.policy(maxServices=0)]}),
     "model_source_is_allowed": ({}, {"policies": [make.policy(modelSources=["hf://others"])]}),
@@ -45,8 +46,9 @@ CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     ),
     "pools_in_use_can_be_read": ({"variants": [{"poolRef": "l9"}]}, {"rejected": [("GPUPool", "l9")]}),
     "a_pool_exists": ({}, {"pools": []}),
-    "each_wish_can_be_met": ({"variants": [{"poolRef": "l9"}]}, {}),
     "model_is_known": ({"model": {"uri": "hf://nobody/knows-this"}}, {}),
+    "precision_is_the_checkpoints": ({"model": {"uri": make.LLAMA, "precision": "INT4"}}, {}),
+    "each_wish_can_be_met": ({"variants": [{"poolRef": "l9"}]}, {}),
     "weights_fit_the_cache": ({}, {"profiles": [make.profile(cache={"emptyDir": {"sizeLimit": "8Gi"}})]}),
     "length_is_within_the_model": ({"model": {"uri": make.LLAMA, "maxModelLen": 1000000}}, {}),
     "names_are_unique": ({"variants": [{"poolRef": "l4"}, {"poolRef": "h100", "name": "l4"}]}, {}),

@@ -59,19 +59,6 @@ def test_identity_and_placement() -> None:
     }
 
 
-def test_small_replicas_go_where_their_pool_has_pods_of_their_namespace() -> None:
-    affinity = pod(deployment(gpus_per_replica=2))["affinity"]
-    assert set(affinity) == {"podAffinity"}
-    (preferred,) = affinity["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
-    assert set(affinity["podAffinity"]) == {"preferredDuringSchedulingIgnoredDuringExecution"}
-    term = preferred["podAffinityTerm"]
-    assert term["topologyKey"] == "kubernetes.io/hostname"
-    assert term["labelSelector"]["matchLabels"]["medley.dev/pool"] == "l4"
-    # A quota of the scope CrossNamespacePodAffinity refuses pods with either of these.
-    assert not {"namespaces", "namespaceSelector"} & set(term)
-    assert "affinity" not in pod(deployment(gpus_per_replica=4))
-
-
 def test_start_up_and_drain_budgets() -> None:
     made = deployment(
         service=make.service(spec={"drain": {"preStop": "20s", "timeout": "3m"}}),

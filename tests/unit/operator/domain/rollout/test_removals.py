@@ -57,6 +57,15 @@ def test_what_the_plan_has_always_goes_through() -> None:
     assert after({"a": 0, "b": 2}, running, carries) == {"a": 0, "b": 2}
 
 
+def test_replicas_of_unknown_capacity_go_by_number() -> None:
+    """A plan of nobody knows how much was carried by nothing at all: all that was Ready could go."""
+    running = {"a": variant("a", 4, 4), "b": variant("b", 2, 1)}
+    unknown = Carries({}, load_rps=9.5, planned={"b": 2})
+    assert after({"a": 0, "b": 2}, running, unknown) == {"a": 4, "b": 2}
+    assert after({"a": 0, "b": 2}, {**running, "b": variant("b", 2, 2)}, unknown) == {"a": 0, "b": 2}
+    assert after({"a": 0}, running, Carries({}, load_rps=0.0, planned={})) == {"a": 0}
+
+
 def test_where_the_plan_is_not_there_yet_as_many_go_as_leave_one_to_spare() -> None:
     """Of ten replicas that carry 10, and a load of 6, three go: of the seven left, one more may be lost."""
     running = {"a": variant("a", 10, 10), "b": variant("b", 2, 0)}

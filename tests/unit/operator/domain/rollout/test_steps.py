@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
@@ -185,13 +186,50 @@ def test_a_full_pool_alone_releases_nothing_while_a_start_is_under_way() -> None
     assert _after(services, ledger) == {A: {"l4": 4, "h100": 1}}
 
 
-def test_only_a_surplus_that_waits_while_none_goes_may_be_tied() -> None:
+def test_a_service_that_never_starts_holds_up_no_other() -> None:
+    """A tenant whose pods were in CrashLoopBackOff kept all services of the fleet tied for ever."""
+    crashing = {"l4": VariantScale(desired=1, current=1, ready=0)}
+    c = ServiceKey("ns", "c")
+    workloads = *_workloads(), _workload(c, "l4", replicas=1, placed=1)
+    ledger = _ledger(*workloads, l4=_node(5, (A, "l4", 4), (c, "l4", 1)), h100=_node(1, (B, "h100", 1)))
+    assert _after({**_tied(), c: crashing}, ledger)[A] == {"l4": 0, "h100": 1}
+    # It has a surplus that waits for its start, and is known to fail: its own replicas stay, and others are untied.
+    failing = {"h100": VariantScale(0, 1, 1), "l4": VariantScale(desired=1, current=1, ready=0, stuck=True)}
+    workloads = *workloads, _workload(c, "h100", replicas=1, placed=1)
+    ledger = _ledger(*workloads, l4=_node(5, (A, "l4", 4), (c, "l4", 1)), h100=_node(2, (B, "h100", 1), (c, "h100", 1)))
+    done = _after({**_tied(), c: failing}, ledger)
+    assert done == {**KEPT, A: {"l4": 0, "h100": 1}, c: {"h100": 1, "l4": 1}}
+
+
+def _as_told(goes: bool, _key: ServiceKey, _name: str) -> bool:
+    return goes
+
+
+def test_a_shrink_under_way_holds_up_those_alone_that_it_may_make_room_for() -> None:
+    """A tenant whose route was refused kept its surplus, and all services of the fleet tied for ever."""
+    c = ServiceKey("ns", "c")
+    for pool, goes, untied_now in (
+        ("a100", True, True),
+        ("l4", True, False),
+        ("h100", True, False),
+        ("l4", False, True),
+    ):
+        going = {pool: VariantScale(desired=0, current=1, ready=1)}
+        uses = {**_uses(A, B), c: {pool: PoolUse(pool, 1, f"c-{pool}")}}
+        services = {**_tied(), c: going}
+        applied = {key: next_replicas(variants) for key, variants in services.items()}
+        ledger = _ledger(*_workloads(), l4=_node(4, (A, "l4", 4)), h100=_node(1, (B, "h100", 1)))
+        done = untied(services, applied, uses=uses, ledger=ledger, goes=partial(_as_told, goes))
+        assert (done[A] == {"l4": 0, "h100": 1}) is untied_now
+        assert done[c] == {pool: 0}
+
+
+def test_only_a_surplus_that_waits_may_be_tied() -> None:
     grows = {A: {"l4": VariantScale(desired=2, current=1, ready=1)}}
     assert not may_be_tied(grows, {A: {"l4": 2}})
     paused = {A: {"l4": VariantScale(desired=1, current=2, ready=2, paused=True)}}
     assert not may_be_tied(paused, {A: {"l4": 2}})
-    going = {**_tied(), ServiceKey("ns", "c"): {"l4": VariantScale(desired=0, current=1, ready=1)}}
-    assert not may_be_tied(going, {**KEPT, ServiceKey("ns", "c"): {"l4": 0}})
+    assert not may_be_tied({A: {"l4": VariantScale(desired=0, current=1, ready=1)}}, {A: {"l4": 0}})
 
 
 def _step(desired: tuple[int, ...], current: list[int] | tuple[int, ...], ready: list[int]) -> list[int]:

@@ -75,10 +75,9 @@ def test_auto_plans_with_each_precision_that_the_gpu_has() -> None:
     done = found(make.service(spec=AUTO), make.pool(gpus_per_node=1), make.pool("a100", gpu="A100-80", gpus_per_node=1))
     flags = {candidate.variant.name: dict(candidate.engine_flags) for candidate in done.variants}
     assert flags["l4-fp8"]["--quantization"] == "fp8"
-    assert "--quantization" not in flags["a100"]
-    assert "a100-fp8" not in {*flags, *reasons(done)}
-    # FP8 on an L4 serves more of every size for the same price.
-    assert reasons(done) == {"l4": "Dominated"}
+    assert flags["a100-fp8"]["--quantization"] == "fp8", "weight-only"
+    # FP8 serves more of every size for the same price.
+    assert reasons(done) == {"l4": "Dominated", "a100": "Dominated"}
 
 
 @pytest.mark.parametrize("given", ["profile", "service"])

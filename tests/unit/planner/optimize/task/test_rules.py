@@ -40,7 +40,7 @@ RULES: tuple[dict[str, Any], ...] = (
 
 def task_of(asked: Service) -> Task:
     pools = (Pool("small", spot=True, zones=("a",)), Pool("large", zones=("b",)))
-    return next(prepare(asked, shared_room(Problem((asked,), pools))))
+    return prepare(asked, shared_room(Problem((asked,), pools))).first
 
 
 @pytest.mark.parametrize("fields", RULES)

@@ -53,7 +53,7 @@ def _task(draw: np.random.Generator, name: str, *, limits: bool) -> Task:
     most = int(draw.choice([12, 99])) if limits else None
     service = Service(name, demand, made, RoutingMode.PER_BUCKET, least, most)
     problem = Problem((service,), tuple(Pool(variant.pool) for variant in made))
-    return next(prepare(service, shared_room(problem)))
+    return prepare(service, shared_room(problem)).first
 
 
 def _drawn(seed: int, *, limits: bool) -> tuple[list[Task], ServiceArrays, np.ndarray]:

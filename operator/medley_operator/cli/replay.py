@@ -1,0 +1,303 @@
+"""`medley replay -f FILE...`: the whole loop replayed in fast time, beside other policies on the same arrivals.
+
+No cluster is read. The operator's own rounds and passes run in a simulated world; the table, JSON or page says what was
+attained, and what it cost as billed. Exit status: 0 replayed, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medley_operator.cli.arguments import add_manifest_files
+from medley_operator.cli.tables import add_table_options, with_tables
+from medley_planner.bad_input import BadInput
+from medley_planner.cli.arguments import BadOption, duration_argument, positive_argument, whole_argument
+from medley_planner.exit_status import ExitStatus, report_error
+
+if TYPE_CHECKING:
+    from medley_operator.cli.manifests import Objects
+    from medley_operator.domain.values.service_key import ServiceKey
+    from medley_operator.replay.faults import WorldFault
+    from medley_operator.replay.objects import OwnObjects
+    from medley_operator.replay.operator_loop import Tables
+    from medley_operator.replay.scenario import Scenario
+    from medley_planner.engine import Trace
+
+POLICY_NAMES = ("medley", "static", "hpa", "llm-d", "slices")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the `replay` command to an argparse subparsers object; the parsed arguments carry `run`."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="replay a day of the whole loop in fast time, beside other policies",
+        description="Replay arrivals through the operator's own loop in a simulated world, without a cluster: "
+        "attainment by hour, cost as billed, replicas and changes, beside a static fleet, an HPA and llm-d's control "
+        "law on the same arrivals. Exit status: 0 replayed, 2 bad input.",
+    )
+    add_manifest_files(parser, required=True)
+    add = parser.add_argument
+    add(
+        "--trace", action="append", default=[], metavar="[SERVICE=]FILE",
+        help="requests of a service: CSV, JSON lines or JSON, as `medley simulate` reads them",
+    )  # fmt: skip
+    add(
+        "--load", action="append", default=[], metavar="[SERVICE=]KIND:RATExTIME",
+        help="arrivals that are made up: constant:5x1h, steps:2x330s,4x360s, ramp:1-8x1h, diurnal:2-10x24h, "
+        "spike:2-10x1h; with --trace too, sizes are drawn from the trace",
+    )  # fmt: skip
+    add(
+        "--sizes", action="append", default=[], metavar="[SERVICE=]PxG[-PxG]",
+        help="prompt x generation tokens of --load, as in 500x150, or from first to last as in 500x150-4000x300",
+    )  # fmt: skip
+    add("--spread", type=_share, default=0.0, help="standard deviation of the sizes' logarithms; default: 0")
+    add("--noise", type=_share, default=0.0, help="standard deviation of the rate's logarithm, by minute; default: 0")
+    add(
+        "--arrivals", choices=("poisson", "even"), default="poisson",
+        help="even: at equal distances, as load generators send; default: poisson",
+    )  # fmt: skip
+    add(
+        "--policy", dest="policies", type=_policies, default=POLICY_NAMES, metavar="NAME,...",
+        help=f"what is replayed; default: {','.join(POLICY_NAMES)}",
+    )  # fmt: skip
+    add(
+        "--startup", type=duration_argument, default=120.0, metavar="DURATION",
+        help="from a pod with a node to Ready, in the median; default: 2m",
+    )  # fmt: skip
+    add("--startup-spread", type=_share, default=0.1, help="standard deviation of its logarithm; default: 0.1")
+    add(
+        "--node-time", type=duration_argument, default=0.0, metavar="DURATION",
+        help="to make a node of an elastic pool; default: none",
+    )  # fmt: skip
+    add(
+        "--step-factor", type=_factors, default={}, metavar="GPU=X,...",
+        help="how many times as long an engine step truly takes as the data sheet says, such as H100=1.2; unknown to "
+        "the planner",
+    )  # fmt: skip
+    add(
+        "--calibration", choices=("on", "off"), default="on",
+        help="whether the operator learns step times from the engines' counters; default: on",
+    )  # fmt: skip
+    add(
+        "--fault", action="append", default=[], metavar="FAULT",
+        help="out-of-stock:POOL@1h+1h, prometheus@2h+20m, crash:POOL@30m:0.5, reclaim:POOL@2h:0.5, price:POOL@6h:9.5",
+    )  # fmt: skip
+    add("--seed", type=int, default=0, help="draws all that is left to chance; default: 0")
+    add("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    add(
+        "--sweep", action="append", default=[], metavar="FIELD=V,V,...",
+        help="replay Medley alone with each value of a field of spec, as scaling.headroomPercent=0,5,10; several give "
+        "all combinations",
+    )  # fmt: skip
+    add("--workers", type=whole_argument, default=2, help="processes of --sweep; default: 2")
+    add("--html", type=Path, metavar="FILE", help="also write a page with charts over time, without outside assets")
+    add_table_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
+    try:
+        report = _report(args)
+        _write_page(report, args.html)
+    except BadInput as error:
+        return report_error("replay", error)
+    if args.output == "json":
+        import json
+
+        print(json.dumps(report, indent=2, allow_nan=False))
+    else:
+        from medley_operator.cli.replay_table import print_replay, print_sweep
+
+        (print_sweep if "candidates" in report else print_replay)(report)
+    return ExitStatus.OK
+
+
+def _report(args: argparse.Namespace) -> dict[str, Any]:
+    from medley_operator.cli.manifests import read_objects
+    from medley_operator.replay.baselines.single import planned_with
+    from medley_operator.replay.policies import POLICIES, Replay
+    from medley_operator.replay.report import summarise
+
+    scenario = _scenario(read_objects(args.filenames), args)
+    snapshot = planned_with(scenario, {}, scenario.first_demands())
+    tables = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate).capacity_tables
+    if args.sweep:
+        return _swept(scenario, tables, args)
+    with _progress() as told:
+        replay = Replay(scenario, tables, progress=told)
+        outcomes = [POLICIES[name](replay) for name in args.policies]
+    return summarise(scenario, outcomes)
+
+
+def _swept(scenario: Scenario, tables: Tables, args: argparse.Namespace) -> dict[str, Any]:
+    from medley_operator.replay.report import summarise_sweep
+    from medley_operator.replay.sweep import candidates, sweep, swept_field
+
+    asked = candidates(scenario, [_parsed("--sweep", text, swept_field) for text in args.sweep])
+    found = []
+    for number, each in enumerate(sweep(asked, tables, workers=args.workers), start=1):
+        found.append(each)
+        if sys.stderr.isatty():
+            print(f"replayed {number}/{len(asked)}", file=sys.stderr)
+    return summarise_sweep(scenario, found)
+
+
+def _write_page(report: dict[str, Any], file: Path | None) -> None:
+    from medley_operator.replay.page import page
+
+    if file is None:
+        return
+    if "candidates" in report:
+        raise BadOption("", "--html", str(file), "it does not go with --sweep; leave one of them out")
+    try:
+        file.write_text(page(report), encoding="utf-8")
+    except OSError as error:
+        way_out = f"cannot be written ({error.strerror}); give a file in a folder that is there"
+        raise BadOption("", "--html", str(file), way_out) from None
+
+
+def _scenario(objects: Objects, args: argparse.Namespace) -> Scenario:
+    """Raises `BadInput`."""
+    from medley_operator.cli.plan import default_profile
+    from medley_operator.domain.values.service_key import ServiceKey
+    from medley_operator.replay.bad_replay import BadReplay
+    from medley_operator.replay.objects import OwnObjects
+    from medley_operator.replay.scenario import Scenario, with_first_load
+    from medley_operator.replay.settings import WorldSettings
+
+    if not objects.services:
+        raise BadReplay.whole("", "the input has no LLMService; add its file with -f")
+    profiles = tuple(objects.profiles) or (default_profile(),)
+    own = OwnObjects(
+        services=tuple(objects.services),
+        pools=tuple(objects.pools),
+        profiles=profiles,
+        model_profiles=tuple(objects.model_profiles),
+        policies=tuple(objects.policies),
+    )
+    keys = [ServiceKey.of(service) for service in own.services]
+    settings = WorldSettings(
+        startup_seconds=args.startup,
+        startup_spread=args.startup_spread,
+        node_seconds=args.node_time,
+        step_factors=args.step_factor,
+        calibrates=args.calibration == "on",
+        seed=args.seed,
+    )
+    return with_first_load(Scenario(own, _traces(keys, args), settings, faults=_faults(own, args.fault)))
+
+
+def _faults(own: OwnObjects, texts: list[str]) -> tuple[WorldFault, ...]:
+    from medley_operator.replay.faults import fault_of
+
+    found = tuple(_parsed("--fault", text, fault_of) for text in texts)
+    names = [pool.metadata.name for pool in own.pools]
+    for text, fault in zip(texts, found, strict=True):
+        if fault.pool and fault.pool not in names:
+            raise BadOption("", "--fault", text, f"there is no GPUPool {fault.pool} in the input ({', '.join(names)})")
+    return found
+
+
+def _traces(keys: list[ServiceKey], args: argparse.Namespace) -> dict[ServiceKey, Trace]:
+    from medley_operator.replay.arrivals import made_up, rate_curve, request_sizes, with_sizes_of
+    from medley_planner.cli.trace_file import read_trace
+
+    files, loads, sizes = (_by_service(name, getattr(args, name), keys) for name in ("trace", "load", "sizes"))
+    traces: dict[ServiceKey, Trace] = {}
+    for number, key in enumerate(keys):
+        source = read_trace(Path(files[key])) if key in files else None
+        if key not in loads:
+            if source is None:
+                raise BadOption.whole("", f"LLMService {key.problem_name} has no requests; give --trace or --load")
+            if source.arrival_seconds[-1] <= 0.0:
+                way_out = "all of its requests arrive at one moment, which is not a load over time; give a longer trace"
+                raise BadOption("", "--trace", files[key], way_out)
+            traces[key] = source
+            continue
+        even = {"seed": args.seed + number, "noise": args.noise, "poisson": args.arrivals == "poisson"}
+        curve = _parsed("--load", loads[key], rate_curve)
+        if source is not None:
+            traces[key] = with_sizes_of(curve, source, **even)
+        elif key in sizes:
+            asked = _parsed("--sizes", sizes[key], lambda text: request_sizes(text, spread=args.spread))
+            traces[key] = made_up(curve, asked, **even)
+        else:
+            raise BadOption.whole("", f"LLMService {key.problem_name} has --load but no sizes; give --sizes or --trace")
+    return traces
+
+
+def _parsed(option: str, text: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise BadOption("", option, text, str(error)) from None
+
+
+def _by_service(name: str, given: list[str], keys: list[ServiceKey]) -> dict[ServiceKey, str]:
+    """Each value for the service that stands before it, or for all of them."""
+    found: dict[ServiceKey, str] = {}
+    for text in given:
+        before, equals, rest = text.partition("=")
+        mine = [key for key in keys if equals and before in (key.name, key.problem_name)]
+        if not mine and equals and name != "trace":
+            names = ", ".join(key.problem_name for key in keys)
+            raise BadOption("", f"--{name}", text, f"there is no LLMService {before} in the input ({names})")
+        for key in mine or keys:
+            found[key] = rest if mine else text
+    return found
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None] | None]:
+    """A bar for each policy on standard error, where a person looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def told(name: str, share: float) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=1.0)
+            bar.update(tasks[name], completed=share)
+
+        yield told
+
+
+def _share(text: str) -> float:
+    value = float(text) if text.replace(".", "", 1).isdecimal() else -1.0
+    if not 0.0 <= value <= 2.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2")
+    return value
+
+
+def _factors(text: str) -> dict[str, float]:
+    from medley_planner.catalog import gpu
+
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(f"{part!r} in {text!r} is not of the form GPU=NUMBER")
+        try:
+            found[gpu(name.strip()).name] = positive_argument(value.strip())
+        except BadInput as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    return found
+
+
+def _policies(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    unknown = [name for name in names if name not in POLICY_NAMES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a policy; choose from {', '.join(POLICY_NAMES)}")
+    return names

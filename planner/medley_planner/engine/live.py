@@ -1,0 +1,153 @@
+"""Replicas that come and go while one trace is served, moved on in time step by step. Pure.
+
+The engines are those of `simulate`, which serves a trace on a fleet that is known beforehand. A replay of days does not
+know its fleet: what is decided depends on what was served. So the caller hands over requests in order of arrival, and
+moves time on in between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heapify, heappop, heappush, heapreplace
+
+from medley_planner.engine.log import EngineState, Log
+from medley_planner.engine.replica import COMMIT, Replica, replica
+from medley_planner.engine.spec import EngineSpec
+from medley_planner.engine.step_table import StepTable
+from medley_planner.engine.trace import FittedSizes, Trace
+
+
+class LiveFleet:
+    """Replicas by number, in the order in which they started; numbers are not used again.
+
+    Requests are indices into the trace. Each call hands over requests that arrive no earlier than those before it and
+    than the time that `advance` reached.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._log = Log.empty(trace.arrival_seconds.tolist(), replicas=0)
+        self._sizes: dict[tuple[int, float], FittedSizes] = {}
+        self._engines: list[Replica] = []
+        self._ends: list[float] = []
+        self._live: dict[int, None] = {}
+        self._turn = 0
+
+    @property
+    def first_token(self) -> list[float]:
+        """Seconds at which each request got its first token; NaN where it has none yet. Not to be changed."""
+        return self._log.first_token
+
+    @property
+    def last_token(self) -> list[float]:
+        """Seconds at which each request got its last token; NaN where it has not. Not to be changed."""
+        return self._log.last_token
+
+    @property
+    def live(self) -> tuple[int, ...]:
+        """Replicas that were started and not stopped."""
+        return tuple(self._live)
+
+    def unfinished(self, number: int) -> int:
+        """Requests that wait or run on that replica, as far as time was moved on."""
+        return self._log.unfinished[number]
+
+    def state(self, number: int, *, at_seconds: float) -> EngineState:
+        """The engine of a replica at the end of its last step before that time, which `advance` must have reached."""
+        self._log.asked_at = at_seconds
+        self._engines[number].send(len(self._log.arrivals))
+        return self._log.states[number]
+
+    def start(self, spec: EngineSpec, table: StepTable) -> int:
+        """Starts a replica, idle and ready; its number."""
+        number = len(self._engines)
+        key = spec.max_model_len, spec.prefix_hit_rate
+        if key not in self._sizes:
+            self._sizes[key] = FittedSizes.of(self._trace, spec)
+        log = self._log
+        log.unfinished.append(0)
+        log.busy_seconds.append(0.0)
+        log.steps.append(0)
+        log.preemptions.append(0)
+        log.states.append(EngineState())
+        engine = replica(number, spec, table, self._sizes[key], log)
+        self._engines.append(engine)
+        self._ends.append(next(engine))
+        self._live[number] = None
+        return number
+
+    def stop(self, number: int) -> None:
+        """Ends a replica at once; its unfinished requests never get their last token."""
+        self._engines[number].close()
+        self._ends[number] = math.inf
+        del self._live[number]
+
+    def serve(self, number: int, requests: Iterable[int]) -> None:
+        """Hands requests to one replica, in order of arrival."""
+        arrivals, unfinished = self._log.arrivals, self._log.unfinished
+        send, end = self._engines[number].send, self._ends[number]
+        for request in requests:
+            arrival = arrivals[request]
+            while end < arrival:
+                end = send(COMMIT)
+            unfinished[number] += 1
+            end = send(request)
+        self._ends[number] = end
+
+    def serve_least_loaded(self, numbers: Sequence[int], requests: Iterable[int]) -> list[int]:
+        """Hands each request, in order of arrival, to the replica with the fewest unfinished ones; those with equally
+        few take turns. Returns the replica of each."""
+        if len(numbers) == 1:
+            handed = list(requests)
+            self.serve(numbers[0], handed)
+            return [numbers[0]] * len(handed)
+        arrivals, unfinished, ends = self._log.arrivals, self._log.unfinished, self._ends
+        sends: dict[int, Callable[[int], float]] = {number: self._engines[number].send for number in numbers}
+        calendar = [(ends[number], number) for number in numbers if ends[number] < math.inf]
+        heapify(calendar)
+        turn, chosen = self._turn % len(numbers), []
+        for request in requests:
+            _commit_before(arrivals[request], calendar, ends, sends)
+            load = [unfinished[number] for number in numbers]
+            fewest = min(load)
+            try:
+                place = load.index(fewest, turn)
+            except ValueError:
+                place = load.index(fewest)
+            turn = place + 1
+            number = numbers[place]
+            unfinished[number] += 1
+            chosen.append(number)
+            end = sends[number](request)
+            if end != ends[number]:
+                ends[number] = end
+                heappush(calendar, (end, number))
+        self._turn = turn
+        return chosen
+
+    def advance(self, until_seconds: float) -> None:
+        """Moves all replicas on: what ends before that time has ended after it."""
+        for number in self._live:
+            end = self._ends[number]
+            if end < until_seconds:
+                send = self._engines[number].send
+                while end < until_seconds:
+                    end = send(COMMIT)
+                self._ends[number] = end
+
+
+def _commit_before(
+    time: float, calendar: list[tuple[float, int]], ends: list[float], sends: dict[int, Callable[[int], float]]
+) -> None:
+    """Moves replicas on to that time. The calendar may hold ends that an arrival has cut short since."""
+    while calendar and calendar[0][0] < time:
+        end, number = calendar[0]
+        if ends[number] != end:
+            heappop(calendar)
+            continue
+        ends[number] = end = sends[number](COMMIT)
+        if end < math.inf:
+            heapreplace(calendar, (end, number))
+        else:
+            heappop(calendar)
