@@ -72,7 +72,20 @@ def _service(service: Service, planned: ServicePlan) -> dict[str, Any]:
             for entry in planned.unserved
         ],
         "best_single": single and _rounded_fields(asdict(single)),
+        "cheaper": _cheaper(planned),
         "unused": [asdict(one) | {"reason": one.reason.value} for one in planned.unused],
+    }
+
+
+def _cheaper(planned: ServicePlan) -> dict[str, Any] | None:
+    cheaper = planned.cheaper
+    if cheaper is None:
+        return None
+    named = zip((part.variant for part in planned.variants), cheaper.replicas, strict=True)
+    return {
+        "replicas": {name: count for name, count in named if count},
+        "saving_per_hour": rounded(cheaper.saving_per_hour),
+        "leaving_cost": rounded(cheaper.leaving_cost),
     }
 
 

@@ -16,6 +16,7 @@ from medley_planner.cli.fleet_table import print_fleet
 from medley_planner.cli.router_shares import PromptClass, PromptSpan, prompt_classes, prompt_ranges, variant_weights
 from medley_planner.model import (
     Bucket,
+    CheaperFleet,
     Demand,
     LimitKind,
     LimitUse,
@@ -127,6 +128,7 @@ def _report(planned: ServicePlan) -> dict[str, Any]:
         unserved=(Unserved(4, 1.0, UnservedReason.POWER, ("rack", "hall")),),
         unused=(Omitted("idle", "s", OmittedReason.DEARER, "small costs half"),),
         switching_cost_per_hour=0.5,
+        cheaper=CheaperFleet((0, 2, 1), 1.5, 0.25),
     )
     problem = Problem((_SERVICE,), (Pool("s", 8), Pool("l", node_price=NodePrice(8, 32.0))))
     plan = Plan(
@@ -190,6 +192,8 @@ def test_the_report_holds_nodes_limits_unserved_and_the_router() -> None:
     assert chat["best_single"] == {"variant": "large", "replicas": 1, "cost_per_hour": 16.0}
     assert chat["unused"] == [{"variant": "idle", "pool": "s", "reason": "Dearer", "message": "small costs half"}]
     assert chat["switching_cost_per_hour"] == 0.5
+    cheaper = {"replicas": {"large": 2, "idle": 1}, "saving_per_hour": 1.5, "leaving_cost": 0.25}
+    assert chat["cheaper"] == cheaper
 
 
 @pytest.mark.parametrize("mode", [RoutingMode.SERVICE, RoutingMode.PER_BUCKET])
