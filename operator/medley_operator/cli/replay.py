@@ -20,13 +20,8 @@ from medley_planner.cli.arguments import BadOption, duration_argument, positive_
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
-    from medley_operator.cli.manifests import Objects
-    from medley_operator.domain.values.service_key import ServiceKey
-    from medley_operator.replay.faults import WorldFault
-    from medley_operator.replay.objects import OwnObjects
     from medley_operator.replay.operator_loop import Tables
     from medley_operator.replay.scenario import Scenario
-    from medley_planner.engine import Trace
 
 POLICY_NAMES = ("medley", "static", "hpa", "llm-d", "slices")
 
@@ -120,11 +115,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     from medley_operator.cli.manifests import read_objects
+    from medley_operator.cli.replay_scenario import scenario_of
     from medley_operator.replay.baselines.single import planned_with
     from medley_operator.replay.policies import POLICIES, Replay
     from medley_operator.replay.report import summarise
 
-    scenario = _scenario(read_objects(args.filenames), args)
+    scenario = scenario_of(read_objects(args.filenames), args)
     snapshot = planned_with(scenario, {}, scenario.first_demands())
     tables = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate).capacity_tables
     if args.sweep:
@@ -136,10 +132,11 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _swept(scenario: Scenario, tables: Tables, args: argparse.Namespace) -> dict[str, Any]:
+    from medley_operator.cli.replay_scenario import parsed
     from medley_operator.replay.report import summarise_sweep
     from medley_operator.replay.sweep import candidates, sweep, swept_field
 
-    asked = candidates(scenario, [_parsed("--sweep", text, swept_field) for text in args.sweep])
+    asked = candidates(scenario, [parsed("--sweep", text, swept_field) for text in args.sweep])
     found = []
     for number, each in enumerate(sweep(asked, tables, workers=args.workers), start=1):
         found.append(each)
@@ -160,97 +157,6 @@ def _write_page(report: dict[str, Any], file: Path | None) -> None:
     except OSError as error:
         way_out = f"cannot be written ({error.strerror}); give a file in a folder that is there"
         raise BadOption("", "--html", str(file), way_out) from None
-
-
-def _scenario(objects: Objects, args: argparse.Namespace) -> Scenario:
-    """Raises `BadInput`."""
-    from medley_operator.cli.plan import default_profile
-    from medley_operator.domain.values.service_key import ServiceKey
-    from medley_operator.replay.bad_replay import BadReplay
-    from medley_operator.replay.objects import OwnObjects
-    from medley_operator.replay.scenario import Scenario, with_first_load
-    from medley_operator.replay.settings import WorldSettings
-
-    if not objects.services:
-        raise BadReplay.whole("", "the input has no LLMService; add its file with -f")
-    profiles = tuple(objects.profiles) or (default_profile(),)
-    own = OwnObjects(
-        services=tuple(objects.services),
-        pools=tuple(objects.pools),
-        profiles=profiles,
-        model_profiles=tuple(objects.model_profiles),
-        policies=tuple(objects.policies),
-    )
-    keys = [ServiceKey.of(service) for service in own.services]
-    settings = WorldSettings(
-        startup_seconds=args.startup,
-        startup_spread=args.startup_spread,
-        node_seconds=args.node_time,
-        step_factors=args.step_factor,
-        calibrates=args.calibration == "on",
-        seed=args.seed,
-    )
-    return with_first_load(Scenario(own, _traces(keys, args), settings, faults=_faults(own, args.fault)))
-
-
-def _faults(own: OwnObjects, texts: list[str]) -> tuple[WorldFault, ...]:
-    from medley_operator.replay.faults import fault_of
-
-    found = tuple(_parsed("--fault", text, fault_of) for text in texts)
-    names = [pool.metadata.name for pool in own.pools]
-    for text, fault in zip(texts, found, strict=True):
-        if fault.pool and fault.pool not in names:
-            raise BadOption("", "--fault", text, f"there is no GPUPool {fault.pool} in the input ({', '.join(names)})")
-    return found
-
-
-def _traces(keys: list[ServiceKey], args: argparse.Namespace) -> dict[ServiceKey, Trace]:
-    from medley_operator.replay.arrivals import made_up, rate_curve, request_sizes, with_sizes_of
-    from medley_planner.cli.trace_file import read_trace
-
-    files, loads, sizes = (_by_service(name, getattr(args, name), keys) for name in ("trace", "load", "sizes"))
-    traces: dict[ServiceKey, Trace] = {}
-    for number, key in enumerate(keys):
-        source = read_trace(Path(files[key])) if key in files else None
-        if key not in loads:
-            if source is None:
-                raise BadOption.whole("", f"LLMService {key.problem_name} has no requests; give --trace or --load")
-            if source.arrival_seconds[-1] <= 0.0:
-                way_out = "all of its requests arrive at one moment, which is not a load over time; give a longer trace"
-                raise BadOption("", "--trace", files[key], way_out)
-            traces[key] = source
-            continue
-        even = {"seed": args.seed + number, "noise": args.noise, "poisson": args.arrivals == "poisson"}
-        curve = _parsed("--load", loads[key], rate_curve)
-        if source is not None:
-            traces[key] = with_sizes_of(curve, source, **even)
-        elif key in sizes:
-            asked = _parsed("--sizes", sizes[key], lambda text: request_sizes(text, spread=args.spread))
-            traces[key] = made_up(curve, asked, **even)
-        else:
-            raise BadOption.whole("", f"LLMService {key.problem_name} has --load but no sizes; give --sizes or --trace")
-    return traces
-
-
-def _parsed(option: str, text: str, parse: Callable[[str], Any]) -> Any:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise BadOption("", option, text, str(error)) from None
-
-
-def _by_service(name: str, given: list[str], keys: list[ServiceKey]) -> dict[ServiceKey, str]:
-    """Each value for the service that stands before it, or for all of them."""
-    found: dict[ServiceKey, str] = {}
-    for text in given:
-        before, equals, rest = text.partition("=")
-        mine = [key for key in keys if equals and before in (key.name, key.problem_name)]
-        if not mine and equals and name != "trace":
-            names = ", ".join(key.problem_name for key in keys)
-            raise BadOption("", f"--{name}", text, f"there is no LLMService {before} in the input ({names})")
-        for key in mine or keys:
-            found[key] = rest if mine else text
-    return found
 
 
 @contextmanager

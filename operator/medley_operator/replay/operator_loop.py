@@ -6,11 +6,14 @@ Nothing is decided here. Each round prepares, plans, checks and concludes, each 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from medley_operator.api.v1alpha1 import GPUPool
 from medley_operator.domain.act import act
 from medley_operator.domain.advice import with_advice
+from medley_operator.domain.cluster.relevance import bears_on_plans
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.passes import Steps
 from medley_operator.domain.prepare import prepare
@@ -19,16 +22,20 @@ from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.rollout.unchanged import with_former
 from medley_operator.domain.speed.calibration import KnownEngines, told_speeds
 from medley_operator.domain.values.candidates import Prepared
+from medley_operator.domain.values.labels import POD
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.views import NodeView, PodView
+from medley_operator.fleet.debounce import Debounce
 from medley_operator.replay.bad_replay import BadReplay
 from medley_operator.replay.calibrating import WINDOW_SECONDS, learned
 from medley_operator.replay.objects import ApiObjects
 from medley_operator.replay.routes import object_route
 from medley_operator.replay.traffic import Route
 from medley_operator.replay.world import World
+from medley_operator.settings import Settings
 from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.check import CheckMemory, Subject
 from medley_planner.fleet_plan import FleetPlan, PlanOrFailure
@@ -42,6 +49,8 @@ PASS_SECONDS = 0.05
 FIRST_ROUNDS = 3
 """Rounds with pods that start at once, until the fleet that is there at the beginning stands."""
 MOST_PASSES = 12
+_SLACK_SECONDS = 1e-6
+"""The error of sums of seconds."""
 
 Tables = Mapping[TableGroup, tuple[GridRatios, ...]]
 
@@ -65,7 +74,17 @@ class OperatorLoop:
         self._checks = CheckMemory()
         self.known_engines: KnownEngines = {}
         self._learned_at = 0.0
-        self._pass_due = False
+        self._pass_at = math.inf
+        """When the next pass is due."""
+        self._pods: Mapping[str, PodView] = {}
+        self._nodes: tuple[NodeView, ...] = ()
+        times = Settings()
+        self._debounce = Debounce(
+            idle_seconds=times.debounce_idle_seconds,
+            max_seconds=times.debounce_max_seconds,
+            resync_seconds=world.scenario.settings.resync_seconds,
+            started_at=0.0,
+        )
         self.plans = 0
         """Plans that were made; equal problems in a row are planned once."""
         world.routes = self._route
@@ -82,10 +101,10 @@ class OperatorLoop:
             world.agenda.run(0.0)
         world.cluster.instant = False
         self._check_planned()
-        world.on_change = self._mark
-        world.on_pool = self.objects.rewrite_pool
-        every = world.scenario.settings.resync_seconds
-        world.agenda.every(every, self._round, first=every)
+        world.on_change = self._changed
+        world.on_pool = self._rewritten
+        self._debounce.take(world.now)
+        self._arm()
 
     def _check_planned(self) -> None:
         """Raises BadReplay for a service that the operator refuses to plan."""
@@ -157,14 +176,52 @@ class OperatorLoop:
         self._asked = problem, subjects, outcome
         return outcome
 
-    def _mark(self) -> None:
-        if not self._pass_due:
-            self._pass_due = True
-            self._world.agenda.after(PASS_SECONDS, self._passes)
+    def _changed(self) -> None:
+        """Everything asks for a pass; what plans rest on asks for a round."""
+        cluster = self._world.cluster
+        pods, nodes = {view.uid: view for view in cluster.pod_views()}, cluster.node_views()
+        bears = nodes is not self._nodes or any(
+            bears_on_plans(POD, self._pods.get(uid), pods.get(uid))
+            for uid in self._pods.keys() | pods.keys()
+            if self._pods.get(uid) is not pods.get(uid)
+        )
+        self._pods, self._nodes = pods, nodes
+        if bears:
+            self._mark(POD)
+        self._ask_pass(PASS_SECONDS)
+
+    def _rewritten(self, pool: GPUPool) -> None:
+        self.objects.rewrite_pool(pool)
+        self._mark("GPUPool")
+        self._ask_pass(PASS_SECONDS)
+
+    def _mark(self, reason: str) -> None:
+        self._debounce.mark(reason, now=self._world.now)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Notes when the next round is due, as far as is known now."""
+        self._world.agenda.after(self._debounce.seconds_until_due(self._world.now), self._round_if_due)
+
+    def _round_if_due(self) -> None:
+        if self._debounce.seconds_until_due(self._world.now) <= _SLACK_SECONDS:
+            self._debounce.take(self._world.now)
+            self._round()
+            self._arm()
+
+    def _ask_pass(self, delay_seconds: float) -> None:
+        at = self._world.now + delay_seconds
+        if at < self._pass_at:
+            self._pass_at = at
+            self._world.agenda.at(at, self._pass_if_due)
+
+    def _pass_if_due(self) -> None:
+        if self._world.now >= self._pass_at - _SLACK_SECONDS:
+            self._passes()
 
     def _passes(self) -> None:
         """Passes until one writes nothing, as they follow each other at once."""
-        self._pass_due = False
+        self._pass_at = math.inf
         if self._intent is None:
             return
         now = utc_text(self._world.agenda.unix_seconds)
@@ -176,9 +233,8 @@ class OperatorLoop:
             self._world.dirty()
         else:
             raise NeverQuiet(f"the actuator still writes after {MOST_PASSES} passes at {self._world.now:g} s")
-        if decision.wait_seconds is not None and not self._pass_due:
-            self._pass_due = True
-            self._world.agenda.after(max(decision.wait_seconds, PASS_SECONDS), self._passes)
+        if decision.wait_seconds is not None:
+            self._ask_pass(max(decision.wait_seconds, PASS_SECONDS))
 
 
 def _no_time() -> float:
