@@ -85,6 +85,18 @@ def test_a_held_reading_relaxes_nothing_and_ends_blind() -> None:
     assert held.reason == "MeterImplausible"
 
 
+def test_a_held_reading_ends_no_dwell() -> None:
+    """The last good reading is fresh and low, and still nothing is relaxed on it."""
+    played = Played(tree_of(without_ramp(domain(), dwell_seconds=10.0)))
+    played.at(0.0, row=0.96)
+    played.at(5.0, row=0.6)
+    for now in range(6, 13):
+        played.at(float(now), row=5.0)
+        assert played.level() == 4
+    played.at(13.0, row=0.6)
+    assert played.level() == 3
+
+
 def test_a_meter_that_reads_low_is_counted_with_its_error() -> None:
     played = Played(tree_of(replace(domain(), meter_error=0.05)))
     played.at(0.0, row=0.78)

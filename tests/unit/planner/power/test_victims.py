@@ -24,6 +24,11 @@ def test_priority_comes_first_then_watts_per_throughput_lost() -> None:
     assert [gpu.uuid for gpu in order_victims(gpus, LADDER, 2)] == ["decode", "prefill", "idle", "normal", "high"]
 
 
+def test_the_less_sensitive_to_its_clock_is_capped_first() -> None:
+    gpus = [CappedGpu(f"GPU-{index}", A100, Priority.LOW, clock_sensitivity=0.01 * index) for index in range(1, 40)]
+    assert order_victims(gpus[::-1], LADDER, 3) == gpus
+
+
 def test_equals_have_an_order_that_does_not_depend_on_how_they_are_given() -> None:
     gpus = [CappedGpu(f"GPU-{index}", A100, Priority.LOW) for index in range(50)]
     assert order_victims(gpus, LADDER, 1) == order_victims(gpus[::-1], LADDER, 1)
