@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -30,7 +30,7 @@ class Replay:
     scenario: Scenario
     tables: Tables
     progress: Progress | None = None
-    _types: tuple[Mapping[ServiceKey, BestType], Types] | None = None
+    _types: tuple[Types, Types] | None = None
 
     def world(self, name: str) -> World:
         world = World(self.scenario)
@@ -40,34 +40,43 @@ class Replay:
             world.agenda.every(last / 100, lambda: told(name, min(world.now / last, 1.0)), first=0.0)
         return world
 
-    def fleets(self, world: World, *, at_peak: bool) -> dict[ServiceKey, SingleTypeFleet]:
-        """Fleets of the best single types, with the replicas for the largest load or for that at the start. Raises
-        BadReplay where no type can serve a service alone."""
-        best, firsts = self._best()
+    def fleets(
+        self, world: World, chosen: Mapping[ServiceKey, BestType], *, at_peak: bool
+    ) -> dict[ServiceKey, SingleTypeFleet]:
+        """Fleets of single types, with the replicas for the largest load or for that at the start."""
+        _, firsts = self._known()
         fleets = {}
-        for key, chosen in best.items():
-            first = firsts.get(key, {}).get(chosen.variant.name)
-            replicas = chosen.replicas if at_peak or first is None else first.replicas
-            fleets[key] = SingleTypeFleet(world, key, chosen, replicas=replicas)
+        for key, best in chosen.items():
+            first = firsts.get(key, {}).get(best.variant.name)
+            replicas = best.replicas if at_peak or first is None else first.replicas
+            fleets[key] = SingleTypeFleet(world, key, best, replicas=replicas)
         return fleets
 
-    @property
-    def types_text(self) -> str:
-        return ", ".join(f"{key.name}: {best.variant.name}" for key, best in sorted(self._best()[0].items()))
+    def best(self, pool: str = "") -> Mapping[ServiceKey, BestType]:
+        """The single type of each service that serves its largest load at the least cost; of one pool, where one is
+        named and serves it. Raises BadReplay where no type can serve a service alone."""
+        peak, _ = self._known()
+        best = best_types(peak)
+        for key in self.scenario.traces:
+            if key not in best:
+                raise BadReplay.whole(
+                    f"LLMService {key.problem_name}",
+                    "no single GPU type serves all of its load, so that there is no static fleet, HPA or control "
+                    "law to compare with; give --policy medley, or more pools or stock",
+                )
+        return {**best, **best_types(peak, pool)} if pool else best
 
-    def _best(self) -> tuple[Mapping[ServiceKey, BestType], Types]:
-        """The best types, and what each type takes at the start."""
+    def pools(self) -> list[str]:
+        """Pools that serve some service alone."""
+        peak, _ = self._known()
+        return sorted({each.variant.pool for types in peak.values() for each in types.values() if each is not None})
+
+    def _known(self) -> tuple[Types, Types]:
+        """What each type takes for the largest load, and at the start."""
         if self._types is None:
             scenario = self.scenario
-            best = best_types(types_for(scenario, self.tables, scenario.demands()))
-            for key in scenario.traces:
-                if key not in best:
-                    raise BadReplay.whole(
-                        f"LLMService {key.problem_name}",
-                        "no single GPU type serves all of its load, so that there is no static fleet, HPA or control "
-                        "law to compare with; give --policy medley, or more pools or stock",
-                    )
-            self._types = best, types_for(scenario, self.tables, [scenario.first_demands()])
+            at_start = types_for(scenario, self.tables, [scenario.first_demands()])
+            self._types = types_for(scenario, self.tables, scenario.demands()), at_start
         return self._types
 
 
@@ -83,14 +92,15 @@ def medley(replay: Replay) -> PolicyOutcome:
 def static(replay: Replay) -> PolicyOutcome:
     """The best single type, sized for the largest load, and never changed."""
     world = replay.world("static")
-    replay.fleets(world, at_peak=True)
+    chosen = replay.best()
+    replay.fleets(world, chosen, at_peak=True)
     end = world.run()
-    return outcome_of("static", world, end=end, plans=0, note=replay.types_text)
+    return outcome_of("static", world, end=end, plans=0, note=_text(chosen))
 
 
 def hpa(replay: Replay) -> PolicyOutcome:
-    """The best of several targets: the cheapest that keeps the percentile over all requests, else the one with the
-    best attainment."""
+    """The best single type with the best of several targets: the cheapest that keeps the percentile over all requests,
+    else the one with the best attainment."""
     found: dict[float, PolicyOutcome] = {}
     low, high = 0, len(HPA_TARGETS) - 1
     # A higher target means fewer replicas: the largest that keeps the percentile is looked for by halves.
@@ -102,17 +112,14 @@ def hpa(replay: Replay) -> PolicyOutcome:
             low = middle + 1
         else:
             high = middle - 1
-    kept = [each for each in found.values() if _keeps(replay.scenario, each)]
-    return min(kept, key=lambda each: each.cost) if kept else max(found.values(), key=lambda each: each.attainment)
+    return _best_of(replay.scenario, list(found.values()))
 
 
 def slo_law(replay: Replay) -> PolicyOutcome:
-    """The SLO-aware control law of llm-d on the best single type."""
-    world = replay.world("llm-d")
-    for key, fleet in replay.fleets(world, at_peak=False).items():
-        world.agenda.every(LOOK_SECONDS, SloLawScaler(world, key, fleet).look, first=LOOK_SECONDS)
-    end = world.run()
-    return outcome_of("llm-d", world, end=end, plans=0, note=replay.types_text)
+    """The SLO-aware control law of llm-d on each pool's best type: the cheapest that keeps the percentile over all
+    requests counts. On a type whose lone step takes more than 0.55 of the target, the law only ever grows."""
+    replay.best()
+    return _best_of(replay.scenario, [_slo_law(replay, pool) for pool in replay.pools()])
 
 
 def slices(replay: Replay) -> PolicyOutcome:
@@ -136,11 +143,31 @@ POLICIES: Mapping[str, Callable[[Replay], PolicyOutcome]] = MappingProxyType(
 
 def _hpa(replay: Replay, target: float) -> PolicyOutcome:
     world = replay.world("hpa")
-    for key, fleet in replay.fleets(world, at_peak=False).items():
+    chosen = replay.best()
+    for key, fleet in replay.fleets(world, chosen, at_peak=False).items():
         world.agenda.every(LOOK_SECONDS, HpaScaler(world, key, fleet, target).look, first=LOOK_SECONDS)
     end = world.run()
-    note = f"{decimal(target, digits=1)} requests per pod; {replay.types_text}"
+    note = f"{decimal(target, digits=1)} requests per pod; {_text(chosen)}"
     return outcome_of("hpa", world, end=end, plans=0, note=note)
+
+
+def _slo_law(replay: Replay, pool: str) -> PolicyOutcome:
+    world = replay.world("llm-d")
+    chosen = replay.best(pool)
+    for key, fleet in replay.fleets(world, chosen, at_peak=False).items():
+        world.agenda.every(LOOK_SECONDS, SloLawScaler(world, key, fleet).look, first=LOOK_SECONDS)
+    end = world.run()
+    return outcome_of("llm-d", world, end=end, plans=0, note=_text(chosen))
+
+
+def _best_of(scenario: Scenario, outcomes: Sequence[PolicyOutcome]) -> PolicyOutcome:
+    """The cheapest that keeps the percentile over all requests, else the one with the best attainment."""
+    kept = [each for each in outcomes if _keeps(scenario, each)]
+    return min(kept, key=lambda each: each.cost) if kept else max(outcomes, key=lambda each: each.attainment)
+
+
+def _text(chosen: Mapping[ServiceKey, BestType]) -> str:
+    return ", ".join(f"{key.name}: {best.variant.name}" for key, best in sorted(chosen.items()))
 
 
 def _keeps(scenario: Scenario, outcome: PolicyOutcome) -> bool:

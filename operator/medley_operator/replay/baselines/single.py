@@ -92,11 +92,11 @@ def types_for(scenario: Scenario, tables: Tables, loads: Sequence[Mapping[Servic
     return found
 
 
-def best_types(types: Types) -> dict[ServiceKey, BestType]:
-    """The cheapest of them; a service that no type can serve alone is not in it."""
+def best_types(types: Types, pool: str = "") -> dict[ServiceKey, BestType]:
+    """The cheapest of them, or of those of one pool; a service that none of them can serve alone is not in it."""
     best: dict[ServiceKey, BestType] = {}
     for key, known in types.items():
-        able = [each for each in known.values() if each is not None]
+        able = [each for each in known.values() if each is not None and pool in ("", each.variant.pool)]
         if able:
             best[key] = min(able, key=lambda each: (each.replicas * each.variant.cost_per_hour, each.variant.name))
     return best
