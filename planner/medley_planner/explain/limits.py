@@ -1,7 +1,8 @@
 """Which shared limits bind, and what more of them would save.
 
-A price that the plan gives (of its relaxation) is taken; where it gives none, the fleet is planned again with room for
-one more replica at the limit that binds, which shows the true saving of that step.
+A price above 0 that the plan gives (of its relaxation) is taken; where it gives none, or 0 though the limit binds, the
+fleet is planned again with room for one more replica at the limit, which shows the true saving of that step: replicas
+come whole, so that a limit may be worth money where the relaxation finds no use for more of it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def explain_limits(problem: Problem, planned: Plan, ask: WhatIf) -> tuple[LimitE
     """One entry for each limit of the problem, in the plan's order."""
     explained = [_explain(problem, use) for use in limit_uses(problem, planned)]
     return tuple(
-        _priced_again(problem, planned, entry, ask) if entry.binding and entry.price_per_hour is None else entry
+        _priced_again(problem, planned, entry, ask) if entry.binding and not entry.price_per_hour else entry
         for entry in explained
     )
 
@@ -89,8 +90,10 @@ def _priced_again(problem: Problem, planned: Plan, entry: LimitExplanation, ask:
     before = math.fsum(unmet_rps(service) for service in planned.services)
     more = before - math.fsum(unmet_rps(service) for service in answer.services)
     if more > before * SLACK:
-        return replace(entry, source=PriceSource.NEW_PLAN, step_served_rps=more)
+        return replace(entry, source=PriceSource.NEW_PLAN, price_per_hour=None, step_served_rps=more)
     saving = saving_per_hour(total_per_hour(planned), total_per_hour(answer))
     if saving == 0 and not proven(answer):
         return entry
-    return replace(entry, source=PriceSource.NEW_PLAN, step_saving_per_hour=saving, step_served_rps=0.0)
+    return replace(
+        entry, source=PriceSource.NEW_PLAN, price_per_hour=None, step_saving_per_hour=saving, step_served_rps=0.0
+    )

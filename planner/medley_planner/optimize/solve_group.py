@@ -25,7 +25,7 @@ from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import paid_by_node
 from medley_planner.optimize.task.task import Task
 
-_CHOOSING = 0.3
+_CHOOSING = 0.15
 """The part of the time that is kept back, where services leave out what they cannot tell apart, to choose what."""
 
 

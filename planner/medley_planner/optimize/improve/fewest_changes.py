@@ -25,8 +25,11 @@ _TOGETHER = 3
 """Up to so many services are asked together."""
 _EACH_ASKED = 30
 """Up to so many services each is asked for its calmest plan; of more only whether it can stay as it is."""
-_SECONDS = 0.5
-_NODES = 2000
+_NODES = 200
+"""Nodes that the program of some services may search, divided among them where each is asked alone. A limit of work and
+not of time, so that equal input is planned alike on a busy machine."""
+_PART = 0.25
+"""The part of the time that is left which all of these programs may take; it binds near the deadline only."""
 
 
 def steady(
@@ -42,7 +45,7 @@ def steady(
         return found
     spare = within * objective_of(tasks, found, room)
     if len(tasks) <= _TOGETHER:
-        calmer = _calmest(tasks, found, room, spare=spare, seconds=min(_SECONDS, seconds_left()))
+        calmer = _calmest(tasks, found, room, spare=spare, seconds=_PART * seconds_left(), nodes=_NODES)
         return found if calmer is None else _cheapest_of_new(tasks, calmer, found, room)
     return _one_by_one(tasks, found, room, spare=spare, seconds_left=seconds_left)
 
@@ -88,8 +91,8 @@ def _one_by_one(
         if calm is not None:
             nodes = then
         elif nodes is None and len(tasks) <= _EACH_ASKED and seconds_left() > 0:
-            seconds = min(_SECONDS / len(tasks), seconds_left())
-            found_one = _calmest([task], [answer], own, spare=spare, seconds=seconds)
+            seconds, least = _PART * seconds_left(), max(1, _NODES // len(tasks))
+            found_one = _calmest([task], [answer], own, spare=spare, seconds=seconds, nodes=least)
             calm = found_one[0] if found_one is not None else None
             if calm is not None:
                 dearer = objective_per_hour(task, calm.replicas) - objective_per_hour(task, answer.replicas)
@@ -124,7 +127,7 @@ def _within_caps(task: Task, replicas: Sequence[int]) -> bool:
 
 
 def _calmest(
-    tasks: Sequence[Task], found: Sequence[Answer], room: Room, *, spare: float, seconds: float
+    tasks: Sequence[Task], found: Sequence[Answer], room: Room, *, spare: float, seconds: float, nodes: int
 ) -> tuple[Answer, ...] | None:
     if seconds <= 0 or spare <= 0:
         return None
@@ -149,7 +152,7 @@ def _calmest(
         for column, count in zip(columns, answer.replicas, strict=True)
     }
     outcome = solve_integer(
-        made.builder.minimise(calm), seconds=seconds, relative_gap=1e-4, hint=start, node_limit=_NODES
+        made.builder.minimise(calm), seconds=seconds, relative_gap=1e-4, hint=start, node_limit=nodes
     )
     if not outcome.solved:
         return None

@@ -63,8 +63,8 @@ class Coverage:
     @cached_property
     def tied(self) -> bool:
         """Whether cuts of one class serve equally much, so that cost has to choose even where all of one fits."""
-        classes = ([(cut.rest_rps, cut.rate_rps + cut.rest_rps) for cut in cuts] for cuts in self.cuts())
-        return self.open and any(sum(rest - min(each)[0] <= _TIE * rate for rest, rate in each) > 1 for each in classes)
+        rates = ([self._maker.rate_of(cut) for cut in cuts] for cuts in self._cuts if len(cuts) > 1)
+        return self.open and any(sum(rate >= max(each) * (1 - _TIE) for rate in each) > 1 for each in rates)
 
     @cached_property
     def first(self) -> Task:
@@ -157,9 +157,13 @@ class _Maker:
         return Cut(
             buckets,
             _class_work(self._work, [buckets])[:, 0],
-            math.fsum(self._rates[bucket] for bucket in buckets),
-            math.fsum(self._rates[bucket] for bucket in sorted(rest)),
+            self.rate_of(buckets),
+            self.rate_of(sorted(rest)),
         )
+
+    def rate_of(self, buckets: Sequence[int]) -> float:
+        """Requests per second in all of these."""
+        return math.fsum(self._rates[bucket] for bucket in buckets)
 
     def _preference(self, served: _Buckets) -> tuple[float, float, str]:
         """Most demand first; then cheapest by work alone, then by the first name of a variant that covers it."""

@@ -51,6 +51,17 @@ def test_where_demand_is_unmet_more_stock_serves_more() -> None:
     assert limit.step_saving_per_hour is None
 
 
+def test_a_price_of_nothing_is_not_believed_where_the_limit_binds() -> None:
+    """The relaxation sees no use for one more GPU; whole replicas do: 15 and 13 of 0.02 req/s each, then 16 and 11."""
+    asked = problem(service(variant("p0", 0.7, 0.02141), variant("p2", 1.0, 0.01977), rate=0.56), p0=15)
+    plan = planned(asked)
+    told = (LimitUse(LimitKind.STOCK, "p0", 1, 15, 15, 0.0),)
+    (limit,) = explain(asked, replace(plan, limits=told)).limits
+    assert (limit.source, limit.price_per_hour) == (PriceSource.NEW_PLAN, None)
+    more = planned(replace(asked, pools=(Pool("p0", 16), Pool("p2"))))
+    assert limit.step_saving_per_hour == about(plan.cost_per_hour - more.cost_per_hour) == about(1.3)
+
+
 def test_the_plans_own_price_is_taken() -> None:
     asked = problem(service(CHEAP, DEAR, rate=6.0), cheap=4)
     told = (LimitUse(LimitKind.STOCK, "cheap", 1, 4, 4, 1.75),)
