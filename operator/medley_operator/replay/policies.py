@@ -72,7 +72,7 @@ class Replay:
         return sorted({each.variant.pool for types in peak.values() for each in types.values() if each is not None})
 
     def _known(self) -> tuple[Types, Types]:
-        """What each type takes for the largest load, and at the start."""
+        """The replicas of each type for the largest load, and at the start."""
         if self._types is None:
             scenario = self.scenario
             at_start = types_for(scenario, self.tables, [scenario.first_demands()])
