@@ -7,6 +7,8 @@ are folded once, so that `seconds` costs about a microsecond.
 
 from __future__ import annotations
 
+import math
+
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.catalog import Gpu
 from medley_planner.layout import Layout
@@ -16,17 +18,21 @@ _BYTES = 2.0
 """Bytes of a BF16 element: activations and head."""
 
 # Fitted on vLLM with CUDA graphs on H100 (Llama-3.1-70B FP8, TP 2/4/8, 45 points), used for all GPUs.
-_STEP_SECONDS = 4.2e-3
+# Its 80 layers took 4.2 ms that neither reads nor products explain: 52.5 us of kernel launches for each layer, which
+# holds for 16 to 48 layers too (mean inter-token latency of vLLM 0.15 with 8B and 34B models on H100 within 6 %).
+_FITTED_LAYERS, _FITTED_SECONDS = 80, 4.2e-3
 _SEQUENCE_SECONDS = 10e-6
 _ALL_REDUCE_SECONDS = 5e-6
 _LINK_EFFICIENCY = 0.39
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
 _ATTENTION_EFFICIENCY = 0.45
-# Mixtures: what the experts' grouped products reach of the efficiency of dense ones, and the fixed cost of a layer,
-# which then stands instead of that of a step. MiniMax-M2.5 FP8 on H200, TP 8 (54 points) fits best with 0.2 to 0.4 and
-# 100 us; 90 us was taken with all measured mixtures in view, so that none of them is held out.
+# Mixtures: what the experts' grouped products reach of the efficiency of dense ones (MiniMax-M2.5 FP8 on H200, TP 8, 54
+# points: 0.2 to 0.4), and the fixed cost of a layer, which rises with the experts that are sorted and launched: that of
+# a dense layer at 8, 90 us from 128 on (all measured mixtures in view, so that none of them is held out). GPUs with FP4
+# arithmetic run routing and both products of FP4 experts in one kernel, which costs no more than a dense layer.
 _EXPERT_COMPUTE = 0.3
 _EXPERT_LAYER_SECONDS = 90e-6
+_FEW_EXPERTS, _MANY_EXPERTS = 8, 128
 
 
 class StepTime:
@@ -82,7 +88,7 @@ class StepTime:
         self._attended = whole / attention_flops
         # Both are cut at the same span: a shorter one counts with its operations spread over it.
         self._attended_window = cut / attention_flops * (span / self._window if self._window else 0.0)
-        self._constant = shape.layers * _EXPERT_LAYER_SECONDS if shape.experts else _STEP_SECONDS
+        self._constant = shape.layers * _layer_seconds(shape, layout)
         self._token_link = 0.0
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
@@ -139,6 +145,15 @@ class StepTime:
             seconds += self._kv_window_token * min(kv_tokens, self._window * decode_sequences)
             seconds += self._attended_window * min(prefill_attended, self._window * prefill_tokens)
         return seconds
+
+
+def _layer_seconds(shape: ModelShape, layout: Layout) -> float:
+    """Fixed cost of a layer in a step."""
+    dense = _FITTED_SECONDS / _FITTED_LAYERS
+    if not shape.experts or (layout.precision is Precision.FP4 and layout.gpu.fp4_tflops is not None):
+        return dense
+    crowd = math.log2(shape.experts / _FEW_EXPERTS) / math.log2(_MANY_EXPERTS / _FEW_EXPERTS)
+    return dense + min(max(crowd, 0.0), 1.0) * (_EXPERT_LAYER_SECONDS - dense)
 
 
 def _folded(spans: tuple[tuple[int, float], ...]) -> tuple[float, float, float]:

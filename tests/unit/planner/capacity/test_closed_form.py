@@ -36,11 +36,11 @@ CELLS = (  # prompt, generation, TPOT target
 )
 # Discrete-event simulation, Poisson arrivals, Llama-3.1-8B BF16, p90 TTFT <= 1 s and p90 TPOT <= target, budget 2048.
 SIMULATED = {
-    "L40S": (5.4, 2.6, 1.3, 0.46, 5.7, 1.3),
-    "A100-80": (12.7, 6.7, 3.8, 1.5, 9.3, 2.1),
-    "H100": (34.0, 20.0, 13.3, 5.1, 21.4, 5.7),
-    "H200": (36.9, 22.5, 14.5, 5.8, 23.6, 6.5),
-    "B200": (58.0, 40.0, 30.0, 11.9, 40.0, 11.9),
+    "L40S": (6.4, 3.0, 1.65, 0.56, 6.0, 1.35),
+    "A100-80": (13.1, 7.2, 3.9, 1.5, 9.2, 2.0),
+    "H100": (35.8, 21.5, 14.9, 5.5, 22.6, 6.2),
+    "H200": (39.1, 24.5, 15.9, 6.2, 24.9, 6.8),
+    "B200": (62.8, 42.1, 31.5, 12.3, 42.1, 12.3),
 }
 
 
@@ -151,7 +151,7 @@ def test_longer_prompts_never_raise_it_near_the_shortest_step(longer: float) -> 
         "prompt_tokens": 10.0,
         "generation_tokens": 8.0,
         "ttft_seconds": 0.2,
-        "tpot_seconds": 0.015,
+        "tpot_seconds": 0.01248,
         "percentile": 99,
         "token_budget": 8192,
         "max_sequences": 64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medley_planner.capacity import StepTime
+from medley_planner.capacity.closed_form import Cell, SteadyState
 from medley_planner.catalog import gpu, known_gpus
 from medley_planner.layout import Layout
 from medley_planner.shapes import Precision, bundled_shape
@@ -34,7 +36,77 @@ def decode_seconds(step: StepTime, sequences: float, context: float) -> float:
 def test_one_sequence_reads_the_weights_once() -> None:
     step = StepTime(bundled_shape(MODELS[0]), Layout(gpu("H100")))
     weights_seconds = 2 * 7.5e9 / (3350e9 * 0.80)
-    assert decode_seconds(step, 1, 500) == pytest.approx(weights_seconds + 4.2e-3, rel=0.02)
+    assert decode_seconds(step, 1, 500) == pytest.approx(weights_seconds + 32 * 52.5e-6, rel=0.02)
+
+
+def test_the_fixed_cost_of_a_dense_step_grows_with_its_layers() -> None:
+    def fixed(model: str) -> float:
+        return StepTime(bundled_shape(model), Layout(gpu("H100"))).constants["_constant"]
+
+    assert fixed("meta-llama/Llama-3.1-70B-Instruct") == 4.2e-3, "80 layers, on which it was fitted"
+    assert fixed("meta-llama/Llama-3.1-8B-Instruct") == pytest.approx(32 * 52.5e-6)
+    assert fixed("Qwen/Qwen2.5-0.5B-Instruct") == pytest.approx(24 * 52.5e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "card", "precision", "microseconds"),
+    [
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "H100", Precision.BF16, 52.5),
+        ("openai/gpt-oss-20b", "H100", Precision.FP4, 71.25),
+        ("Qwen/Qwen3-30B-A3B", "H100", Precision.BF16, 90.0),
+        ("deepseek-ai/DeepSeek-V3", "H200", Precision.FP8, 90.0),
+        ("openai/gpt-oss-120b", "H200", Precision.FP4, 90.0),
+        ("openai/gpt-oss-120b", "B200", Precision.FP4, 52.5),
+    ],
+)
+def test_a_layer_costs_more_the_more_experts_are_launched(
+    model: str, card: str, precision: Precision, microseconds: float
+) -> None:
+    shape = bundled_shape(model)
+    constant = StepTime(shape, Layout(gpu(card), precision=precision)).constants["_constant"]
+    assert constant / shape.layers * 1e6 == pytest.approx(microseconds)
+
+
+OPEN_LOOP = SHARED / "truth" / "open_loop_vllm_0.15.csv"
+HITS = 0.97
+"""At most 45 prompts repeat in these runs: nearly all of a prompt is a prefix hit."""
+
+
+def open_loop_itl_ms(row: dict[str, str]) -> float:
+    """The steady state's mean step at the row's rate."""
+    model = row["model_path"].replace("Mixtral-8x7B-v0.1", "Mixtral-8x7B-Instruct-v0.1")
+    step = StepTime(bundled_shape(model), Layout(gpu("H100"), tensor_parallel=int(row["tp_size"])))
+    decode_steps = float(row["generation_tokens"]) - 1.0
+    budget = float(row["max_num_batched_tokens"])
+    cell = Cell(
+        prompt=float(row["prompt_tokens"]),
+        generation=float(row["generation_tokens"]),
+        ttft=math.inf,
+        tpot=math.inf,
+        percentile=0.5,
+        z=0.0,
+        budget=budget,
+        max_sequences=math.inf,
+        kv_tokens=math.inf,
+        prefill_share=1.0 - HITS,
+    )
+    low, high = 0.0, float(row["max_num_seqs"]) / decode_steps
+    for _ in range(50):
+        starts = (low + high) / 2.0
+        decoding = starts * decode_steps
+        mean = SteadyState(step, cell, starts, decoding, budget - decoding).moments()[0]
+        low, high = (starts, high) if starts / mean < float(row["rate_rps"]) else (low, starts)
+    return mean * 1e3
+
+
+@pytest.mark.skipif(not OPEN_LOOP.exists(), reason="no shared data")
+@pytest.mark.parametrize(("mixture", "bound"), [(False, 0.06), (True, 0.10)])
+def test_mean_inter_token_latency_of_open_loops(mixture: bool, bound: float) -> None:
+    with OPEN_LOOP.open() as file:
+        rows = [row for row in csv.DictReader(file) if ("Mixtral" in row["model_path"]) is mixture]
+    errors = [abs(open_loop_itl_ms(row) / float(row["itl_mean_ms"]) - 1.0) for row in rows]
+    assert len(errors) > 15
+    assert sum(errors) / len(errors) <= bound
 
 
 def test_fp8_helps_where_the_gpu_has_it_and_saves_reads_where_it_has_not() -> None:

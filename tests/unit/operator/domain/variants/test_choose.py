@@ -199,7 +199,7 @@ def test_prefix_hits_raise_what_a_replica_serves() -> None:
 def test_a_budget_that_nobody_set_is_chosen_and_the_number_of_variants_does_not_grow() -> None:
     pool = make.pool("l40s", gpu="L40S")
     chosen = make.profile(tokenBudget=None)
-    strict = make.service(spec={"slo": {"ttft": "2s", "tpot": "60ms"}})
+    strict = make.service(spec={"slo": {"ttft": "2s", "tpot": "50ms"}})
     assert names(found(strict, pool, profile=make.profile())) == ["l40s", "l40s-tp2", "l40s-tp4"]
     assert names(found(strict, pool, profile=chosen)) == ["l40s-b512", "l40s-tp2-b512", "l40s-tp4-b512"]
     loose = make.service(spec={"slo": {"ttft": "2s", "tpot": "300ms"}})
@@ -218,12 +218,12 @@ def test_a_budget_that_runs_or_is_asked_for_stays_beside_the_chosen_one() -> Non
 
 
 def test_a_noisy_load_does_not_change_the_budget_that_runs() -> None:
-    """An L4 with prompts of 360 tokens is about 5 % better with 512 than with 2048 tokens a step."""
+    """An L4 with prompts of 420 tokens is about 5 % better with 512 than with 2048 tokens a step."""
     pool = make.pool(gpus_per_node=1)
     rng = np.random.default_rng(11)
     runs, changes, bare = "l4", 0, []
     for _ in range(60):
-        load = make.demand(4.0 * rng.uniform(0.8, 1.2), prompt=rng.normal(360.0, 20.0))
+        load = make.demand(4.0 * rng.uniform(0.8, 1.2), prompt=rng.normal(420.0, 20.0))
         done = found(
             make.service(), pool, profile=make.profile(tokenBudget=None), demand=load, running=dict.fromkeys([runs], 1)
         )
