@@ -23,8 +23,8 @@ _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "")
 _MOST_ALTERNATIVES = 64
 
 
-class UnreadablePattern(ValueError):
-    """A regular expression that is more than pieces with anything between them."""
+class UnreadablePattern(Exception):
+    """A regular expression that is more than pieces with anything between them; whoever knows its field refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
