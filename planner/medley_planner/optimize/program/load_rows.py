@@ -74,6 +74,27 @@ def _add_by_weight(
     if chosen:
         for terms in parts:
             made.builder.row(terms, upper=0.0)
+        _keep_out_idle(made, task, columns, [cuts], [chosen])
+
+
+def _keep_out_idle(
+    made: Formulation,
+    task: Task,
+    columns: Sequence[int],
+    cuts: Sequence[Sequence[Cut]],
+    chosen: Sequence[Sequence[int]],
+) -> None:
+    """A variant that serves none of the cuts that are taken is there for its own minimum only, not for rules' sake."""
+    for index, column in enumerate(columns):
+        able = [
+            (choice[number] if choice else None)
+            for each, choice in zip(cuts, chosen, strict=True)
+            for number, cut in enumerate(each)
+            if math.isfinite(cut.work[index])
+        ]
+        if None not in able:
+            taken = {choice: -made.most(task, index) for choice in able if choice is not None}
+            made.builder.row({column: 1.0} | taken, upper=float(task.variants[index].min_replicas))
 
 
 def _carry_by_weight(
@@ -188,6 +209,8 @@ def _add_by_class(
         builder.row(terms | room, upper=0.0)
         if faint:
             builder.row({share: 1 / len(faint) for share in faint} | room, upper=0.0)
+    if any(chosen):
+        _keep_out_idle(made, task, columns, cuts, chosen)
     taken: list[int | None] = []
     for each, own in zip(cuts, chosen, strict=True):
         taken.extend(own if own else [None] * len(each))

@@ -122,6 +122,19 @@ def test_two_variants_serve_what_both_can(routing: RoutingMode) -> None:
     assert sum(entry.rate_rps for entry in found.services[0].unserved) == pytest.approx(10.0)
 
 
+def test_no_rule_is_kept_by_replicas_that_get_no_requests() -> None:
+    """Two zones are asked for, and the card in the second one cannot serve the first size."""
+    asked = service(
+        8.0, variant("a", (2.0, 2.0), 1.0), variant("b", (0.0, 2.0), 1.0), prompt_tokens=(1.0, 2.0), zone_spread=True
+    )
+    found = _planned(Problem((asked,), (Pool("a", zones=("x",)), Pool("b", zones=("y",)))))
+    assert found.services[0].status is PlanStatus.PARTIAL
+    (unserved,) = found.services[0].unserved
+    assert unserved.bucket == 0
+    assert unserved.rate_rps == pytest.approx(4.0)
+    assert _served(found) == {"chat": {"a": 1, "b": 1}}
+
+
 def test_equal_cuts_are_chosen_by_cost() -> None:
     asked = service(
         8.0, variant("a", (5.0, 0.0), 3.0), variant("b", (0.0, 5.0), 1.0), prompt_tokens=(1.0, 2.0), name="chat"
