@@ -4,7 +4,7 @@ This is the front door of the library. A plan needs three things: what arrives, 
 replicas run on.
 
 >>> import medley_planner as mp
->>> demand = mp.demand_from_means(25.0, prompt_tokens=600, generation_tokens=180)  # requests per second, tokens
+>>> demand = mp.demand_from_means(27.0, prompt_tokens=600, generation_tokens=180)  # requests per second, tokens
 >>> engine = mp.Engine(
 ...     shape=mp.bundled_shape("meta-llama/Llama-3.1-8B-Instruct"),
 ...     precisions=(mp.Precision.BF16,),

@@ -16,6 +16,7 @@ from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Floats
 
 _NARROWEST = 1e-7
 """Part of the window below which it counts as nothing."""
+_MOST_MOVES = 1e9
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +75,9 @@ def _range(
     waste, carries, most = relaxed.waste[rows, own], cover.reach[rows, own], cover.room[rows, own]
     spare = window[rows] - states.waste
     unit = np.abs(waste)
-    moves = np.where(unit > 0, np.floor(np.minimum(spare / np.maximum(unit, 1e-300), 1e9) + _NARROWEST), 1e9)
+    # What wastes next to nothing may be there this often, and not more often than a float can count.
+    least = np.maximum(np.abs(spare) / _MOST_MOVES, 1e-300)
+    moves = np.where(unit > 0, np.floor(spare / np.maximum(unit, least) + _NARROWEST), _MOST_MOVES)
     rest = np.maximum(cover.need[rows] - states.carried, 0.0)
     needed = np.where(carries > 0, ceil_covering(rest / np.maximum(carries, 1e-300)), 0)
     fitting = part.most[rows] - states.counts.sum(axis=1)
