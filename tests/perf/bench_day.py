@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medley_operator.cli.tables import with_tables
+from medley_operator.replay.bad_replay import LeftOut
 from medley_operator.replay.baselines.single import planned_with
 from medley_operator.replay.operator_loop import Tables
 from medley_operator.replay.outcome import PolicyOutcome
@@ -55,7 +56,11 @@ def days_of(name: str, args: argparse.Namespace) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for policy in args.policies:
         started = time.process_time()
-        outcome = POLICIES[policy](replay)
+        try:
+            outcome = POLICIES[policy](replay)
+        except LeftOut as error:
+            print(f"{name}: {policy} is left out: {error.why}", file=sys.stderr)
+            continue
         rows.append(figures(name, outcome, time.process_time() - started))
         print(f"{name}: {policy} replayed in {rows[-1]['cpu_seconds']:.0f} CPU s", file=sys.stderr)
     medley = next((row["cost"] for row in rows if row["policy"] == "medley"), None)

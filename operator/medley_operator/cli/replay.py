@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from medley_operator.replay.operator_loop import Tables
     from medley_operator.replay.scenario import Scenario
 
-POLICY_NAMES = ("medley", "static", "hpa", "llm-d", "slices")
+POLICY_NAMES = ("medley", "static", "hpa", "llm-d", "slices", "clairvoyant")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,8 +32,9 @@ def add_parser(subparsers: Any) -> None:
         "replay",
         help="replay a day of the whole loop in fast time, beside other policies",
         description="Replay arrivals through the operator's own loop in a simulated world, without a cluster: "
-        "attainment by hour, cost as billed, replicas and changes, beside a static fleet, an HPA and llm-d's control "
-        "law on the same arrivals. Exit status: 0 replayed, 2 bad input.",
+        "attainment by hour, cost as billed, replicas and changes, beside a static fleet, an HPA, llm-d's control "
+        "law and the cheapest fleets with the whole load known, on the same arrivals. Exit status: 0 replayed, 2 bad "
+        "input.",
     )
     add_manifest_files(parser, required=True)
     add = parser.add_argument
@@ -116,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     from medley_operator.cli.manifests import read_objects
     from medley_operator.cli.replay_scenario import scenario_of
+    from medley_operator.replay.bad_replay import LeftOut
     from medley_operator.replay.baselines.single import planned_with
     from medley_operator.replay.policies import POLICIES, Replay
     from medley_operator.replay.report import summarise
@@ -125,10 +127,15 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     tables = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate).capacity_tables
     if args.sweep:
         return _swept(scenario, tables, args)
+    outcomes, left_out = [], []
     with _progress() as told:
         replay = Replay(scenario, tables, progress=told)
-        outcomes = [POLICIES[name](replay) for name in args.policies]
-    return summarise(scenario, outcomes)
+        for name in args.policies:
+            try:
+                outcomes.append(POLICIES[name](replay))
+            except LeftOut as error:
+                left_out.append(error)
+    return summarise(scenario, outcomes, left_out)
 
 
 def _swept(scenario: Scenario, tables: Tables, args: argparse.Namespace) -> dict[str, Any]:

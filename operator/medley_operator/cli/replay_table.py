@@ -9,15 +9,26 @@ from typing import Any
 
 from rich.console import Console
 
+from medley_operator.replay.page import over_clairvoyant
 from medley_planner.cli.console import report_console, titled_table
 from medley_planner.units import money
 
-HEADINGS = ("policy", "cost", "attained", "worst hour", "replicas", "changes", "not served", "note")
+HEADINGS: tuple[str, ...] = ("policy", "cost", "attained", "worst hour", "replicas", "changes", "not served", "note")
 
 
 def print_replay(report: dict[str, Any]) -> None:
     console = _headed(report)
-    console.print(titled_table(None, HEADINGS, map(_row, report["policies"])))
+    headings, rows = HEADINGS, [_row(policy) for policy in report["policies"]]
+    ratios = [over_clairvoyant(policy) for policy in report["policies"]]
+    if any(ratios):
+        headings = (*HEADINGS[:2], "ratio", *HEADINGS[2:])
+        rows = [(*row[:2], ratio, *row[2:]) for row, ratio in zip(rows, ratios, strict=True)]
+    if rows:
+        console.print(titled_table(None, headings, rows, unbroken="policy"))
+    if any(ratios):
+        console.print("ratio: cost over that of clairvoyant")
+    for policy in report["left_out"]:
+        console.print(f"{policy['name']} is left out: {policy['why']}")
 
 
 def print_sweep(report: dict[str, Any]) -> None:

@@ -18,7 +18,17 @@ svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif
 .legend{margin:2px 0 0 64px;font-size:12px}.legend span{margin-right:14px}
 .legend i{display:inline-block;width:10px;height:10px;margin-right:5px}
 """
-_HEADINGS = ("policy", "cost", "attained", "worst hour", "mean replicas", "changes", "not served", "note")
+_HEADINGS = (
+    "policy",
+    "cost",
+    "over clairvoyant",
+    "attained",
+    "worst hour",
+    "mean replicas",
+    "changes",
+    "not served",
+    "note",
+)
 
 
 def page(report: dict[str, Any]) -> str:
@@ -39,8 +49,18 @@ def page(report: dict[str, Any]) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/><title>Medley replay</title>'
         f"<style>{_STYLE}</style></head><body><h1>Medley replay</h1><p>{escape(head)}. {escape(targets)}.</p>"
-        f"{_table(report['policies'])}{drawn}</body></html>\n"
+        f"{_table(report['policies'])}{_left_out(report)}{drawn}</body></html>\n"
     )
+
+
+def over_clairvoyant(policy: dict[str, Any]) -> str:
+    """The cost as a multiple of the clairvoyant policy's; empty where that was not replayed."""
+    ratio = policy["over_clairvoyant"]
+    return "" if ratio is None else f"{ratio:.3f}"
+
+
+def _left_out(report: dict[str, Any]) -> str:
+    return "".join(f"<p>{escape(each['name'])} is left out: {escape(each['why'])}</p>" for each in report["left_out"])
 
 
 def _table(policies: Sequence[dict[str, Any]]) -> str:
@@ -55,6 +75,7 @@ def _cells(policy: dict[str, Any]) -> tuple[str, ...]:
     return (
         policy["name"],
         f"${money(policy['cost'])}",
+        over_clairvoyant(policy),
         f"{policy['attainment_percent']:.2f} %",
         f"{policy['worst_hour_percent']:.2f} %",
         f"{policy['mean_replicas']:.2f}",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.replay.bad_replay import BadReplay
+from medley_operator.replay.baselines.clairvoyant import NAME as CLAIRVOYANT
+from medley_operator.replay.baselines.clairvoyant import STRETCH_SECONDS, ForeseenFleets, foresee
 from medley_operator.replay.baselines.scalers import LOOK_SECONDS, HpaScaler, SloLawScaler
 from medley_operator.replay.baselines.single import BestType, SingleTypeFleet, Types, best_types, types_for
 from medley_operator.replay.baselines.slices import AGAIN_SECONDS, SliceScaler
@@ -136,8 +139,19 @@ def slices(replay: Replay) -> PolicyOutcome:
     return outcome_of("slices", world, end=end, plans=sum(scaler.plans for scaler in scalers.values()))
 
 
+def clairvoyant(replay: Replay) -> PolicyOutcome:
+    """The cheapest row of fleets with the whole trace known: without headroom and by the longest stretches, where that
+    keeps the percentile in every hour. Raises LeftOut where it cannot be found."""
+    found: list[PolicyOutcome] = []
+    for headroom, seconds in itertools.product((False, True), STRETCH_SECONDS):
+        found.append(_clairvoyant(replay, seconds, headroom=headroom))
+        if found[-1].worst_hour >= _percentile(replay.scenario):
+            return found[-1]
+    return _best_of(replay.scenario, found)
+
+
 POLICIES: Mapping[str, Callable[[Replay], PolicyOutcome]] = MappingProxyType(
-    {"medley": medley, "static": static, "hpa": hpa, "llm-d": slo_law, "slices": slices}
+    {"medley": medley, "static": static, "hpa": hpa, "llm-d": slo_law, "slices": slices, CLAIRVOYANT: clairvoyant}
 )
 
 
@@ -160,6 +174,20 @@ def _slo_law(replay: Replay, pool: str) -> PolicyOutcome:
     return outcome_of("llm-d", world, end=end, plans=0, note=_text(chosen))
 
 
+def _clairvoyant(replay: Replay, stretch_seconds: float, *, headroom: bool) -> PolicyOutcome:
+    foreseen = foresee(replay.scenario, replay.tables, stretch_seconds=stretch_seconds, headroom=headroom)
+    world = replay.world(CLAIRVOYANT)
+    fleets = ForeseenFleets(world, foreseen)
+    world.routes = lambda key: fleets.route()
+    end = world.run()
+    note = f"by {stretch_seconds:g} s, {'with' if headroom else 'without'} headroom"
+    schedule = foreseen.schedule
+    if schedule.bound < schedule.cost:
+        gap_percent = 100.0 * (1.0 - schedule.bound / schedule.cost)
+        note += f"; within {decimal(gap_percent, digits=1)} % of the cheapest row"
+    return outcome_of(CLAIRVOYANT, world, end=end, plans=1, note=note)
+
+
 def _best_of(scenario: Scenario, outcomes: Sequence[PolicyOutcome]) -> PolicyOutcome:
     """The cheapest that keeps the percentile over all requests, else the one with the best attainment."""
     kept = [each for each in outcomes if _keeps(scenario, each)]
@@ -171,4 +199,9 @@ def _text(chosen: Mapping[ServiceKey, BestType]) -> str:
 
 
 def _keeps(scenario: Scenario, outcome: PolicyOutcome) -> bool:
-    return outcome.attainment >= min(service.spec.slo.percentile for service in scenario.own.services) / 100.0
+    return outcome.attainment >= _percentile(scenario)
+
+
+def _percentile(scenario: Scenario) -> float:
+    """The least share of requests within both targets that a service asks for."""
+    return min(service.spec.slo.percentile for service in scenario.own.services) / 100.0

@@ -7,12 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from medley_operator.replay.bad_replay import LeftOut
+from medley_operator.replay.baselines.clairvoyant import NAME as CLAIRVOYANT
 from medley_operator.replay.outcome import PolicyOutcome
 from medley_operator.replay.scenario import Scenario
 
 
-def summarise(scenario: Scenario, outcomes: Sequence[PolicyOutcome]) -> dict[str, Any]:
-    """US dollars, seconds, requests per second; null where there is nothing to judge."""
+def summarise(
+    scenario: Scenario, outcomes: Sequence[PolicyOutcome], left_out: Sequence[LeftOut] = ()
+) -> dict[str, Any]:
+    """US dollars, seconds, requests per second; null where there is nothing to judge. `over_clairvoyant`: the cost as a
+    multiple of that of the clairvoyant policy, where it was replayed. `left_out`: policies that could not be."""
+    foreseen = next((outcome.cost for outcome in outcomes if outcome.name == CLAIRVOYANT), 0.0)
     return {
         "seed": scenario.settings.seed,
         "seconds": round(scenario.last_arrival_seconds, 3),
@@ -26,7 +32,11 @@ def summarise(scenario: Scenario, outcomes: Sequence[PolicyOutcome]) -> dict[str
             }
             for service in scenario.own.services
         ],
-        "policies": [_policy(outcome) for outcome in outcomes],
+        "policies": [
+            {**_policy(outcome), "over_clairvoyant": round(outcome.cost / foreseen, 4) if foreseen > 0.0 else None}
+            for outcome in outcomes
+        ],
+        "left_out": [{"name": each.policy, "why": each.why} for each in left_out],
         "timeline": [point for outcome in outcomes for point in _points(scenario, outcome)],
     }
 
@@ -38,7 +48,7 @@ def summarise_sweep(scenario: Scenario, found: Sequence[tuple[Mapping[str, Any],
     least = max(service["percentile"] for service in whole["services"])
     rows = [{"settings": dict(settings), **_policy(outcome)} for settings, outcome in found]
     rows.sort(key=lambda row: _rank(row, least))
-    del whole["policies"], whole["timeline"]
+    del whole["policies"], whole["left_out"], whole["timeline"]
     return {**whole, "candidates": rows}
 
 

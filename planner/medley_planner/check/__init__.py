@@ -7,7 +7,7 @@ from medley_planner.check.attain import Attained, ReplicaLoad, Subject, attained
 from medley_planner.check.correct import FLOOR, capacity_factor
 from medley_planner.check.memory import Checked, CheckMemory
 from medley_planner.check.plan import CheckedPlan, plan_checked, with_capacity_factor
-from medley_planner.check.sizes import demand_of_trace, engine_edges
+from medley_planner.check.sizes import demand_of_trace, demands_of_trace, engine_edges
 from medley_planner.check.split import routed_fleet, served_loads
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "attained",
     "capacity_factor",
     "demand_of_trace",
+    "demands_of_trace",
     "engine_edges",
     "plan_checked",
     "routed_fleet",

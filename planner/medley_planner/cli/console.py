@@ -28,12 +28,16 @@ def report_console() -> Console:
     return console
 
 
-def titled_table(title: str | None, headings: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
+def titled_table(
+    title: str | None, headings: Sequence[str], rows: Iterable[tuple[str, ...]], *, unbroken: str = ""
+) -> Table:
+    """`unbroken`: the heading of a column whose cells stay on one line."""
     table = Table(title=title, title_justify="left")
     for heading in headings:
         table.add_column(
             heading,
             overflow="fold",
+            no_wrap=heading == unbroken,
             justify="right" if heading in _NUMBERS else "left",
             min_width=min(16, len(heading)) if heading in _WHOLE else None,
         )

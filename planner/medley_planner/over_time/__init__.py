@@ -6,5 +6,6 @@ drain. This is the measure of decisions that see the load only as it comes. Pure
 
 from medley_planner.over_time.billing import Schedule, Stretch, billed
 from medley_planner.over_time.clairvoyant import cheapest_schedule
+from medley_planner.over_time.reach import within_reach
 
-__all__ = ["Schedule", "Stretch", "billed", "cheapest_schedule"]
+__all__ = ["Schedule", "Stretch", "billed", "cheapest_schedule", "within_reach"]

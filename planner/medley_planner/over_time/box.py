@@ -56,6 +56,8 @@ class Box:
     def fleets(self) -> Ints:
         """Every fleet, a row of counts by variant for each cell in the order of the box."""
         found = np.zeros((self.size, self.variants), np.int64)
+        if not self.axes:
+            return found
         for place, counts in zip(self.axes, np.indices(self.shape).reshape(len(self.axes), -1), strict=True):
             found[:, place] = counts
         return found

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from medley_operator.api.v1alpha1 import ServiceRoutingMode
-from medley_operator.domain.rollout.weights import mix_capacity_rps
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason
-from medley_operator.replay.baselines.single import BestType, SingleTypeFleet, Types, types_for
+from medley_operator.replay.baselines.mixed import MixedFleets
+from medley_operator.replay.baselines.single import BestType, Types, types_for
 from medley_operator.replay.operator_loop import Tables
-from medley_operator.replay.routes import plain_route
-from medley_operator.replay.traffic import Backend, Route
+from medley_operator.replay.traffic import Route
 from medley_operator.replay.world import World
 from medley_planner.model import Demand
 from medley_planner.slices import slice_fleet
 
 AGAIN_SECONDS = 300.0
-LOOK_SECONDS = 15.0
-"""How often it is looked whether all that was asked for is Ready."""
 
 
 class SliceScaler:
@@ -30,8 +26,7 @@ class SliceScaler:
 
     def __init__(self, world: World, tables: Tables, key: ServiceKey, first: Demand) -> None:
         self._world, self._tables, self._key = world, tables, key
-        self._fleets: dict[str, SingleTypeFleet] = {}
-        self._capacity: dict[str, float] = {}
+        self._fleets = MixedFleets(world, key)
         self._wanted: Mapping[str, int] = {}
         self.plans = 0
         self._plan(first, instant=True)
@@ -43,21 +38,11 @@ class SliceScaler:
 
     def settle(self) -> None:
         """Ends what is not wanted any more, once all that is wanted is Ready."""
-        if all(self._fleets[name].ready >= count for name, count in self._wanted.items()):
-            for name, fleet in self._fleets.items():
-                fleet.scale(self._wanted.get(name, 0))
+        if self._fleets.ready(self._wanted):
+            self._fleets.cut(self._wanted)
 
     def route(self) -> Route:
-        service = self._world.services[self._key]
-        mode = service.spec.routing.effective_mode()
-        if mode is not ServiceRoutingMode.HTTP_ROUTE:
-            return plain_route(mode, self._world.cluster.of_service(self._key))
-        backends = []
-        for name, fleet in sorted(self._fleets.items()):
-            engines = tuple(pod.engine for pod in fleet.pods if pod.ready and pod.engine is not None)
-            if engines and self._capacity[name] > 0.0:
-                backends.append(Backend(len(engines) * self._capacity[name], engines))
-        return Route(backends=tuple(backends))
+        return self._fleets.route()
 
     def _plan(self, demand: Demand, *, instant: bool) -> None:
         types: Types = types_for(self._world.scenario, self._tables, [{self._key: demand}])
@@ -70,17 +55,9 @@ class SliceScaler:
         found = slice_fleet(service, most=most)
         if found is None:
             return
-        buckets = frozenset(range(len(demand.buckets)))
-        for variant in service.variants:
-            self._capacity[variant.name] = mix_capacity_rps(service.demand, variant.capacity_rps, buckets)
         self._wanted = {name: count for name, count in found.items() if count > 0}
-        for name, count in self._wanted.items():
-            if name not in self._fleets:
-                self._fleets[name] = SingleTypeFleet(
-                    self._world, self._key, known[name], replicas=count, least=0, instant=instant
-                )
-            elif count > self._fleets[name].replicas:
-                self._fleets[name].scale(count)
+        self._fleets.expect(service, service.demand)
+        self._fleets.grow(self._wanted, known, instant=instant)
 
     def _most(self, known: BestType | None) -> int:
         """Those that may be, by the service's bounds; none of a type that cannot serve all of the load alone, since

@@ -51,6 +51,33 @@ def test_the_table_has_a_row_for_each_policy(file: str, capsys: pytest.CaptureFi
     assert [row.split()[1] for row in rows] == ["medley", "static", "llm-d"]
 
 
+def test_cost_is_told_as_a_multiple_of_what_it_comes_to_with_the_load_known(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay(file, *LOAD, "--policy", "static,clairvoyant") == 0
+    shown = capsys.readouterr().out
+    assert "ratio: cost over that of clairvoyant" in shown
+    (row,) = (line for line in shown.splitlines() if line.startswith("│ clairvoyant "))
+    assert row.split("│")[3].strip() == "1.000"
+
+
+def test_a_policy_that_cannot_be_replayed_is_left_out_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "two.yaml"
+    service = OBJECTS.split("---\n")[1]
+    path.write_text(OBJECTS + "---\n" + service.replace("name: llama", "name: other"), encoding="utf-8")
+    said = "schedules are found for one service, and here are 2"
+    assert replay(str(path), *LOAD, "--policy", "static,clairvoyant") == 0
+    assert f"clairvoyant is left out: {said}" in capsys.readouterr().out
+    page = tmp_path / "replay.html"
+    assert replay(str(path), *LOAD, "--policy", "static,clairvoyant", "-o", "json", "--html", str(page)) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["left_out"] == [{"name": "clairvoyant", "why": said}]
+    assert [policy["over_clairvoyant"] for policy in report["policies"]] == [None]
+    assert f"<p>clairvoyant is left out: {said}</p>" in page.read_text(encoding="utf-8")
+
+
 def test_json_has_policies_and_a_timeline(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert replay(file, *LOAD, "--policy", "medley", "-o", "json", "--seed", "7") == 0
     report = json.loads(capsys.readouterr().out)
