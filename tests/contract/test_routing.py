@@ -181,7 +181,12 @@ def test_a_deleted_service_leaves_nothing(admin: Api, operator: OperatorProcess)
         wait_for(f"{path} is there", lambda path=path: admin.request("GET", path)[0] == 200)  # type: ignore[misc]
     admin.kubectl("delete", "llms", NAME, "-n", NAMESPACE)
     for path in (f"{POOLS}/{NAME}", CONFIG, f"{GATEWAY}/httproutes/{NAME}"):
-        wait_for(f"{path} is gone", lambda path=path: admin.request("GET", path)[0] == 404)  # type: ignore[misc]
+        # Garbage collection learns of new kinds each 30 s, and of these maybe only the next time.
+        wait_for(
+            f"{path} is gone",
+            lambda path=path: admin.request("GET", path)[0] == 404,  # type: ignore[misc]
+            timeout_seconds=120.0,
+        )
     assert yaml.safe_load((EXAMPLES / "inference-pool" / "service.yaml").read_text())["metadata"]["name"] == NAME
 
 

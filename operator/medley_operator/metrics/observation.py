@@ -2,8 +2,9 @@
 
 **Arrivals.** Engines count requests when they finish, so completions lag arrivals while a queue builds up. Over any
 span, arrivals = completions + growth of what is in flight (running + waiting). Both are taken per pod between the same
-first and last sample (`increase` and `delta`), so a pod that starts, drains or dies within the window adds exactly what
-it saw; a difference of the sums "now" and "a window ago" would take the requests that a killed pod held off the rate.
+first and last sample (`increase` and `delta`), so a pod that drains or dies within the window adds exactly what it
+saw; a difference of the sums "now" and "a window ago" would take the requests that a killed pod held off the rate. What
+a new pod took before its first sample is missing; `domain.load.doubt` follows no fall meanwhile.
 
 **Covered time.** `increase` gives requests, and they are divided by the time that the service was scraped within the
 window, not by the window: a service that is a minute old has a minute's requests. What pods of an older service saw

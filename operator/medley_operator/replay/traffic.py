@@ -33,7 +33,8 @@ class PromptPool:
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where requests go. By weights to `backends` and there to any engine; or, where there are `pools`, to the engine
-    with the fewest unfinished requests of those that are preferred for the prompt, or of all where none is."""
+    that a picker scores best by its queue and KV cache (`LiveFleet.serve_picked`), of those that are preferred for the
+    prompt, or of all where none is."""
 
     backends: tuple[Backend, ...] = ()
     pools: tuple[PromptPool, ...] = ()
@@ -74,7 +75,7 @@ class Traffic:
         if last > first:
             self.arrived = last
             if self.route.pools:
-                self._to_least_loaded(first, last)
+                self._to_picked(first, last)
             elif self.route.backends:
                 self._by_weights(first, last)
         self.live.advance(until_seconds)
@@ -99,7 +100,7 @@ class Traffic:
             if engine != NOBODY:
                 self.live.serve(engine, (first + order[start:stop]).tolist())
 
-    def _to_least_loaded(self, first: int, last: int) -> None:
+    def _to_picked(self, first: int, last: int) -> None:
         pools = self.route.pools
         if len({pool.engines for pool in pools}) == 1 or len(pools) == 1:
             self._run(pools[0].engines, first, last)
@@ -120,4 +121,4 @@ class Traffic:
 
     def _run(self, engines: Sequence[int], first: int, last: int) -> None:
         if engines:
-            self.engine_of[first:last] = self.live.serve_least_loaded(engines, range(first, last))
+            self.engine_of[first:last] = self.live.serve_picked(engines, range(first, last))

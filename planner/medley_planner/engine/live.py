@@ -31,6 +31,7 @@ class LiveFleet:
         self._sizes: dict[tuple[int, float], FittedSizes] = {}
         self._engines: list[Replica] = []
         self._ends: list[float] = []
+        self._kv_blocks: list[int] = []
         self._live: dict[int, None] = {}
         self._turn = 0
 
@@ -67,6 +68,8 @@ class LiveFleet:
             self._sizes[key] = FittedSizes.of(self._trace, spec)
         log = self._log
         log.unfinished.append(0)
+        log.batched.append(0)
+        log.blocks.append(0)
         log.busy_seconds.append(0.0)
         log.steps.append(0)
         log.preemptions.append(0)
@@ -74,6 +77,7 @@ class LiveFleet:
         engine = replica(number, spec, table, self._sizes[key], log)
         self._engines.append(engine)
         self._ends.append(next(engine))
+        self._kv_blocks.append(spec.kv_blocks)
         self._live[number] = None
         return number
 
@@ -95,9 +99,14 @@ class LiveFleet:
             end = send(request)
         self._ends[number] = end
 
-    def serve_least_loaded(self, numbers: Sequence[int], requests: Iterable[int]) -> list[int]:
-        """Hands each request, in order of arrival, to the replica with the fewest unfinished ones; those with equally
-        few take turns. Returns the replica of each."""
+    def serve_picked(self, numbers: Sequence[int], requests: Iterable[int]) -> list[int]:
+        """Hands each request, in order of arrival, to the replica that scores best; equal ones take turns. Returns the
+        replica of each.
+
+        The score is that of llm-d's endpoint picker with its queue scorer and its KV cache utilisation scorer at equal
+        weights: 1 for the shortest queue down to 0 for the longest, and the share of the KV cache that is free. So a
+        small engine gets no more than it has room for, which the count of its requests alone does not see.
+        """
         if len(numbers) == 1:
             handed = list(requests)
             self.serve(numbers[0], handed)
@@ -109,12 +118,12 @@ class LiveFleet:
         turn, chosen = self._turn % len(numbers), []
         for request in requests:
             _commit_before(arrivals[request], calendar, ends, sends)
-            load = [unfinished[number] for number in numbers]
-            fewest = min(load)
+            scores = self._scores(numbers)
+            best = max(scores)
             try:
-                place = load.index(fewest, turn)
+                place = scores.index(best, turn)
             except ValueError:
-                place = load.index(fewest)
+                place = scores.index(best)
             turn = place + 1
             number = numbers[place]
             unfinished[number] += 1
@@ -125,6 +134,16 @@ class LiveFleet:
                 heappush(calendar, (end, number))
         self._turn = turn
         return chosen
+
+    def _scores(self, numbers: Sequence[int]) -> list[float]:
+        unfinished, batched, taken, blocks = self._log.unfinished, self._log.batched, self._log.blocks, self._kv_blocks
+        queues = [unfinished[number] - batched[number] for number in numbers]
+        shortest, longest = min(queues), max(queues)
+        between = (longest - shortest) or 1
+        return [
+            (longest - queue) / between - taken[number] / blocks[number]
+            for number, queue in zip(numbers, queues, strict=True)
+        ]
 
     def advance(self, until_seconds: float) -> None:
         """Moves all replicas on: what ends before that time has ended after it."""

@@ -48,6 +48,10 @@ class Log:
     last_token: list[float]
     unfinished: list[int]
     """Per replica: requests waiting or running, which a least-loaded router looks at (it adds, replicas take off)."""
+    batched: list[int]
+    """Per replica: requests in the batch of the step that it is in."""
+    blocks: list[int]
+    """Per replica: blocks of its KV cache that were taken when the step began."""
     busy_seconds: list[float]
     steps: list[int]
     preemptions: list[int]
@@ -64,6 +68,8 @@ class Log:
             first_token=[math.nan] * requests,
             last_token=[math.nan] * requests,
             unfinished=[0] * replicas,
+            batched=[0] * replicas,
+            blocks=[0] * replicas,
             busy_seconds=[0.0] * replicas,
             steps=[0] * replicas,
             preemptions=[0] * replicas,

@@ -38,7 +38,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     first_token, last_token, unfinished = log.first_token, log.last_token, log.unfinished
     by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
     kv_token, per_attended = table.kv_token, table.attended
-    ask, states = len(arrivals), log.states
+    ask, states, batched, blocks = len(arrivals), log.states, log.batched, log.blocks
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
     own = spec.sequence_blocks
 
@@ -119,6 +119,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 else:
                     partial = request
 
+        batched[number], blocks[number] = len(running), used
         if chunked:
             seconds = by_tokens[budget - free] + by_sequences[decoding] + kv_token * context + per_attended * attended
             end = now + seconds

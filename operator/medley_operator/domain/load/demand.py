@@ -12,10 +12,12 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService, LoadStatus, StaticWorkload, WorkloadSource
 from medley_operator.domain.load.doubt import (
     PodCount,
+    have_joined,
     held_down,
     held_up,
     jump_message,
     load_jump,
+    not_fallen,
     ready_lately,
     settled_ready,
 )
@@ -51,7 +53,8 @@ def choose_demand(
     """
     if history and len(memory.forecaster) == 0:
         memory = replace(memory, forecaster=memory.forecaster.with_samples(history))
-    ready = ready_lately(memory.ready_lately, ready_replicas, at_seconds=at_seconds)
+    window_seconds = service.spec.workload.window_seconds
+    ready = ready_lately(memory.ready_lately, ready_replicas, at_seconds=at_seconds, window_seconds=window_seconds)
     choice = _choose(
         service,
         observation,
@@ -107,8 +110,14 @@ def _live(
     """`memory.demand` is one that was measured, or None: any measurement replaces the user's guess."""
     current = memory.demand
     asked = seen.demand if seen.demand is not None and seen.demand.rate_rps > 0 else None
-    pods = PodCount(ready=memory.ready_lately[-1][1], settled=settled_ready(memory.ready_lately), seen=seen.pods)
     window_seconds = service.spec.workload.window_seconds
+    lately = memory.ready_lately
+    pods = PodCount(
+        ready=lately[-1][1],
+        settled=settled_ready(lately, at_seconds=at_seconds),
+        seen=seen.pods,
+        joined=have_joined(lately, at_seconds=at_seconds, window_seconds=window_seconds),
+    )
     jump = None
     if asked is not None:
         jump = load_jump(current, asked, memory.jump, at_seconds=at_seconds, window_seconds=window_seconds)
@@ -146,6 +155,9 @@ def _live(
         demand, falling_since = held_up(current, demand), None
         if pods.told:
             reason, message = MetricsReason.PARTIAL, pods.message
+    elif pods.joined and current is not None and memory.jump is None:
+        # A load that was not believed is none to stay at.
+        demand = not_fallen(current, demand)
     return DemandChoice(
         demand=demand,
         source=LoadSource.PROMETHEUS,

@@ -1,8 +1,8 @@
 """Loads that a plan may not follow at once: one that a part of the pods shows, and one that jumps. Pure.
 
-Doubt costs capacity or money, never requests: a load that only some pods show may raise a plan and not lower it, and a
-load that is many times that of the plan is followed a step far until it has been there for a whole window, so that two
-windows without a common request show it.
+Doubt costs capacity or money, never requests: a load that only some pods show, or new ones from their first scrape on,
+may raise a plan and not lower it, and a load that is many times that of the plan is followed a step far until it has
+been there for a whole window, so that two windows without a common request show it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ JUMP_FLOOR_RPS = 10.0
 """Rates up to this are followed at once, whatever they were before: a service that wakes up does not jump."""
 SETTLED_SECONDS = 60.0
 """A Ready pod counts as missing in Prometheus after this time: it may not have been scraped yet."""
+FIRST_SCRAPE_SECONDS = 30.0
+"""A new pod has been scraped by then, at the intervals that are common (15 s and 30 s)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodCount:
-    """Pods of one service: Ready ones, the fewest that were in the last minute, and those that Prometheus sees."""
+    """Pods of one service: Ready ones, the fewest that were in the last minute, and those that Prometheus sees.
+    `joined`: there are more than before the window (`have_joined`)."""
 
     ready: int
     settled: int
     seen: int | None
+    joined: bool
 
     @property
     def partial(self) -> bool:
@@ -52,17 +56,35 @@ class PodCount:
 
 
 def ready_lately(
-    before: tuple[tuple[float, int], ...], ready: int, *, at_seconds: float
+    before: tuple[tuple[float, int], ...], ready: int, *, at_seconds: float, window_seconds: float
 ) -> tuple[tuple[float, int], ...]:
-    """(since when, Ready replicas) with this look's, oldest first, as far back as `settled_ready` looks."""
+    """(since when, Ready replicas) with this look's, oldest first, as far back as `settled_ready` and `have_joined`
+    look."""
     known = before if before and before[-1][1] == ready else (*before, (at_seconds, ready))
-    past = [place for place, (since, _) in enumerate(known) if since <= at_seconds - SETTLED_SECONDS]
-    return known[past[-1] :] if past else known
+    return _since(known, at_seconds - max(SETTLED_SECONDS, 2 * (window_seconds + FIRST_SCRAPE_SECONDS)))
 
 
-def settled_ready(known: tuple[tuple[float, int], ...]) -> int:
+def settled_ready(known: tuple[tuple[float, int], ...], *, at_seconds: float) -> int:
     """The fewest Ready replicas of the last minute. After a restart, those of now."""
-    return min((ready for _, ready in known), default=0)
+    return min((ready for _, ready in _since(known, at_seconds - SETTLED_SECONDS)), default=0)
+
+
+def have_joined(known: tuple[tuple[float, int], ...], *, at_seconds: float, window_seconds: float) -> bool:
+    """Whether more replicas were Ready within the window than in the time of that length before it. `known` has a look.
+
+    A new replica takes requests before its first scrape, and a rise is counted from there: what it held by then is
+    missing in the rate, until that scrape has left the window. Replicas that come and go do not count again and again.
+    """
+    middle = at_seconds - window_seconds - FIRST_SCRAPE_SECONDS
+    lately = max(ready for _, ready in _since(known, middle))
+    # After a restart, what is there at the first look was there before.
+    return lately > max(ready for since, ready in known if since <= max(middle, known[0][0]))
+
+
+def _since(known: tuple[tuple[float, int], ...], from_seconds: float) -> tuple[tuple[float, int], ...]:
+    """The part of it that says what was Ready from that time on."""
+    past = [place for place, (since, _) in enumerate(known) if since <= from_seconds]
+    return known[past[-1] :] if past else known
 
 
 def load_jump(
@@ -100,6 +122,11 @@ def held_up(current: Demand, new: Demand) -> Demand:
     shorter = any(mean(new) < mean(current) for mean in (mean_prompt_tokens, mean_generation_tokens))
     sizes = current if shorter else new
     return replace(sizes, rate_rps=max(current.rate_rps, new.rate_rps))
+
+
+def not_fallen(current: Demand, new: Demand) -> Demand:
+    """The new load where a part of its requests is missing, though not of its sizes."""
+    return replace(new, rate_rps=max(current.rate_rps, new.rate_rps))
 
 
 def tokens_per_second(demand: Demand) -> float:

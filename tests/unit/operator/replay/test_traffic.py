@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 
+from medley_operator.domain.routing.inference_pool import PICKER_CONFIGURATION
 from medley_operator.replay.traffic import NOBODY, Backend, PromptPool, Route, Traffic
 from medley_planner.capacity import StepTime
 from medley_planner.catalog import gpu
@@ -54,11 +56,17 @@ def test_a_picker_keeps_prompts_to_the_pods_of_their_range() -> None:
     assert set(made.engine_of[1::2].tolist()) == {1, 2}
 
 
-def test_prompts_of_no_range_go_to_the_least_loaded_of_all() -> None:
+def test_prompts_of_no_range_go_to_any_pod() -> None:
     made = traffic(2, prompts=[5000] * 100)
     made.route = Route(pools=(PromptPool(0, 10, (0,)), PromptPool(11, 1000, (1,))))
     made.advance(1e9)
     assert set(made.engine_of.tolist()) == {0, 1}
+
+
+def test_a_picker_scores_as_the_one_that_the_operator_configures() -> None:
+    (profile,) = yaml.safe_load(PICKER_CONFIGURATION)["schedulingProfiles"]
+    weights = {plugin["pluginRef"]: plugin["weight"] for plugin in profile["plugins"]}
+    assert weights["queue-scorer"] == weights["kv-cache-utilization-scorer"]
 
 
 def test_a_route_counts_from_when_it_is_set() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,23 +37,47 @@ def trace(count: int = 600, *, rate_rps: float = 4.0, seed: int = 3) -> Trace:
 
 
 @pytest.mark.parametrize("piece", [1, 7, 250])
-def test_least_loaded_replicas_serve_in_pieces_as_at_once(piece: int) -> None:
+def test_picked_replicas_serve_in_pieces_as_at_once(piece: int) -> None:
     load = trace()
-    whole = simulate(load, SimulatedFleet((ReplicaGroup("g", SPEC, 3),)), Routing(Balance.LEAST_LOADED), seed=0)
     live = LiveFleet(load)
     numbers = [live.start(SPEC, TABLE) for _ in range(3)]
     chosen: list[int] = []
     for start in range(0, len(load), piece):
         live.advance(float(load.arrival_seconds[start]))
-        chosen += live.serve_least_loaded(numbers, range(start, min(start + piece, len(load))))
+        chosen += live.serve_picked(numbers, range(start, min(start + piece, len(load))))
     live.advance(math.inf)
-    assert chosen == whole.replica.tolist()
-    ttft = np.asarray(live.first_token) - load.arrival_seconds + SPEC.api_seconds
-    np.testing.assert_array_equal(ttft, whole.ttft_seconds)
-    np.testing.assert_array_equal(
-        np.asarray(live.last_token) - load.arrival_seconds + SPEC.api_seconds, whole.e2e_seconds
-    )
+    # A fleet that is known beforehand, to whose replicas the same requests are sent.
+    groups = tuple(ReplicaGroup(str(number), SPEC, 1) for number in numbers)
+    at_once = LiveFleet(load)
+    assert chosen == at_once.serve_picked([at_once.start(SPEC, TABLE) for _ in groups], range(len(load)))
+    for number in numbers:
+        mine = np.flatnonzero(np.asarray(chosen) == number)
+        alone = Trace(load.arrival_seconds[mine], load.prompt_tokens[mine], load.generation_tokens[mine])
+        whole = simulate(alone, SimulatedFleet((groups[number],)), Routing(Balance.ROUND_ROBIN), seed=0)
+        seconds = load.arrival_seconds[mine] - SPEC.api_seconds
+        np.testing.assert_allclose(np.asarray(live.first_token)[mine] - seconds, whole.ttft_seconds, rtol=1e-9)
+        np.testing.assert_allclose(np.asarray(live.last_token)[mine] - seconds, whole.e2e_seconds, rtol=1e-9)
     assert [live.unfinished(number) for number in numbers] == [0, 0, 0]
+
+
+def test_a_picker_fills_replicas_by_their_room_and_not_by_their_number_of_requests() -> None:
+    load = trace(rate_rps=3.0)
+    live = LiveFleet(load)
+    large, small = live.start(SPEC, TABLE), live.start(replace(SPEC, kv_tokens=9_000), TABLE)
+    chosen = np.asarray(live.serve_picked([large, small], range(len(load))))
+    live.advance(math.inf)
+    assert 0.05 < (chosen == small).mean() < 0.35
+    # By the number of requests it would get half of them, and wait for more than 40 s.
+    waits = np.asarray(live.first_token) - load.arrival_seconds
+    assert np.percentile(waits[chosen == small], 95) < 3.0
+
+
+def test_a_picker_sends_nothing_to_the_longest_queue() -> None:
+    at_once = Trace.of([0.0] * 30, [4000] * 30, [10] * 30)
+    live = LiveFleet(at_once)
+    numbers = [live.start(SPEC, TABLE) for _ in range(3)]
+    live.serve(numbers[0], range(20))
+    assert set(live.serve_picked(numbers, range(20, 30))) == {numbers[1], numbers[2]}
 
 
 def test_a_replica_that_is_stopped_finishes_nothing_and_one_that_starts_serves() -> None:
