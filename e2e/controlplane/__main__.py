@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import signal
 import sys
-import threading
+import time
 from types import FrameType
 
 from e2e.controlplane.build import ensure_assets
@@ -15,10 +15,7 @@ from e2e.controlplane.plane import ControlPlane
 
 
 def _up(*, gateway_api: bool) -> None:
-    ended = threading.Event()
-
     def end(_signal: int, _frame: FrameType | None) -> None:
-        ended.set()
         raise KeyboardInterrupt
 
     # Both by hand: a shell without job control starts its background commands with SIGINT ignored.
@@ -32,7 +29,9 @@ def _up(*, gateway_api: bool) -> None:
             f"export KUBECONFIG={plane.kubeconfig}\nAPI server {plane.api_url}\nlogs {plane.logs_dir}\nCtrl-C ends it.",
             flush=True,
         )
-        ended.wait()
+        while True:
+            # No lock, which the handler could find taken, and no long call, which a signal could come right before.
+            time.sleep(1.0)
 
 
 def main() -> int:
