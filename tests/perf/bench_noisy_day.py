@@ -21,11 +21,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from medley_operator.replay.baselines.single import load_alone, replicas_alone
 from medley_planner.model import Plan, Problem, RoutingMode, Service
 from medley_planner.optimize import plan, verify
 from tests.generator import STEPS_A_DAY, day, eight_pools, fleet, running
 from tests.perf.baselines.hpa import HpaState, hpa_step
-from tests.perf.baselines.simple import alone, cheapest_single, load_alone
+from tests.perf.baselines.simple import cheapest_single
 from tests.perf.report import parser_of, write_json
 
 STARTUP_SECONDS = 300.0
@@ -170,7 +171,7 @@ def _hpa_service(service: Service, steps: Sequence[Service]) -> tuple[int, float
     if chosen is None:
         raise SystemExit(f"{service.name}: no type serves everything; the rule has nothing to scale")
     variant = next(variant for variant in service.variants if chosen[variant.name])
-    state = HpaState(alone(steps[0], variant) or 1)
+    state = HpaState(replicas_alone(steps[0], variant) or 1)
     changes, costs, overruns = 0, [], 0
     for place, step in enumerate(steps):
         load = load_alone(step, variant) or 0.0

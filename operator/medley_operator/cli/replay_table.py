@@ -9,20 +9,19 @@ from typing import Any
 
 from rich.console import Console
 
-from medley_operator.replay.page import over_clairvoyant
+from medley_operator.replay.report import cells, over_clairvoyant, targets_text, with_ratio
 from medley_planner.cli.console import report_console, titled_table
-from medley_planner.units import money
 
 HEADINGS: tuple[str, ...] = ("policy", "cost", "attained", "worst hour", "replicas", "changes", "not served", "note")
 
 
 def print_replay(report: dict[str, Any]) -> None:
     console = _headed(report)
-    headings, rows = HEADINGS, [_row(policy) for policy in report["policies"]]
+    headings, rows = HEADINGS, [cells(policy) for policy in report["policies"]]
     ratios = [over_clairvoyant(policy) for policy in report["policies"]]
     if any(ratios):
-        headings = (*HEADINGS[:2], "ratio", *HEADINGS[2:])
-        rows = [(*row[:2], ratio, *row[2:]) for row, ratio in zip(rows, ratios, strict=True)]
+        headings = with_ratio(HEADINGS, "ratio")
+        rows = list(map(with_ratio, rows, ratios))
     if rows:
         console.print(titled_table(None, headings, rows, unbroken="policy"))
     if any(ratios):
@@ -35,7 +34,7 @@ def print_sweep(report: dict[str, Any]) -> None:
     """The candidates, the best one first; those that miss what is asked come last."""
     console = _headed(report)
     rows = [
-        (", ".join(f"{path}={value}" for path, value in row["settings"].items()), *_row(row)[1:-1])
+        (", ".join(f"{path}={value}" for path, value in row["settings"].items()), *cells(row)[1:-1])
         for row in report["candidates"]
     ]
     console.print(titled_table(None, ("candidate", *HEADINGS[1:-1]), rows))
@@ -46,21 +45,5 @@ def _headed(report: dict[str, Any]) -> Console:
     hours = report["seconds"] / 3600.0
     console.print(f"{report['requests']} requests in {hours:.2f} h, seed {report['seed']}")
     for service in report["services"]:
-        console.print(
-            f"{service['name']}: {service['percentile']:g} % within TTFT {service['ttft_seconds']:g} s and TPOT "
-            f"{1000 * service['tpot_seconds']:g} ms"
-        )
+        console.print(targets_text(service))
     return console
-
-
-def _row(policy: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        policy["name"],
-        f"${money(policy['cost'])}",
-        f"{policy['attainment_percent']:.2f} %",
-        f"{policy['worst_hour_percent']:.2f} %",
-        f"{policy['mean_replicas']:.2f}",
-        str(policy["changes"]),
-        str(policy["unfinished"]),
-        policy["note"],
-    )

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from medley_operator.replay.charts import MOST_POINTS, Chart, ChartLine, legend, svg
-from medley_planner.units import money
+from medley_operator.replay.report import cells, over_clairvoyant, targets_text, with_ratio
 
 _STYLE = """\
 body{font:14px/1.5 system-ui,sans-serif;margin:24px auto;max-width:1040px;padding:0 16px;color:#222;background:#fff}
@@ -35,11 +35,7 @@ def page(report: dict[str, Any]) -> str:
     """The page of a report as `report.summarise` makes it."""
     end = max((point["seconds"] for point in report["timeline"]), default=0.0)
     charts = _charts(report)
-    targets = "; ".join(
-        f"{service['name']}: {service['percentile']:g} % within TTFT {service['ttft_seconds']:g} s and TPOT "
-        f"{1000 * service['tpot_seconds']:g} ms"
-        for service in report["services"]
-    )
+    targets = "; ".join(map(targets_text, report["services"]))
     drawn = "".join(
         f"<section><h2>{escape(chart.title)}, {escape(chart.unit)}</h2>{legend(chart)}{svg(chart, end_seconds=end)}"
         "</section>"
@@ -53,36 +49,15 @@ def page(report: dict[str, Any]) -> str:
     )
 
 
-def over_clairvoyant(policy: dict[str, Any]) -> str:
-    """The cost as a multiple of the clairvoyant policy's; empty where that was not replayed."""
-    ratio = policy["over_clairvoyant"]
-    return "" if ratio is None else f"{ratio:.3f}"
-
-
 def _left_out(report: dict[str, Any]) -> str:
     return "".join(f"<p>{escape(each['name'])} is left out: {escape(each['why'])}</p>" for each in report["left_out"])
 
 
 def _table(policies: Sequence[dict[str, Any]]) -> str:
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(policy)) + "</tr>" for policy in policies
-    )
+    filled = (with_ratio(cells(policy), over_clairvoyant(policy)) for policy in policies)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in filled)
     heads = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _cells(policy: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        policy["name"],
-        f"${money(policy['cost'])}",
-        over_clairvoyant(policy),
-        f"{policy['attainment_percent']:.2f} %",
-        f"{policy['worst_hour_percent']:.2f} %",
-        f"{policy['mean_replicas']:.2f}",
-        str(policy["changes"]),
-        str(policy["unfinished"]),
-        policy["note"],
-    )
 
 
 def _charts(report: dict[str, Any]) -> list[Chart]:

@@ -11,6 +11,7 @@ from medley_operator.replay.bad_replay import LeftOut
 from medley_operator.replay.baselines.clairvoyant import NAME as CLAIRVOYANT
 from medley_operator.replay.outcome import PolicyOutcome
 from medley_operator.replay.scenario import Scenario
+from medley_planner.units import money
 
 
 def summarise(
@@ -50,6 +51,39 @@ def summarise_sweep(scenario: Scenario, found: Sequence[tuple[Mapping[str, Any],
     rows.sort(key=lambda row: _rank(row, least))
     del whole["policies"], whole["left_out"], whole["timeline"]
     return {**whole, "candidates": rows}
+
+
+def targets_text(service: Mapping[str, Any]) -> str:
+    """The targets of one of the report's services, for people."""
+    return (
+        f"{service['name']}: {service['percentile']:g} % within TTFT {service['ttft_seconds']:g} s and TPOT "
+        f"{1000 * service['tpot_seconds']:g} ms"
+    )
+
+
+def cells(policy: Mapping[str, Any]) -> tuple[str, ...]:
+    """The row of a policy, for people: name, cost, attained, worst hour, mean replicas, changes, not served, note."""
+    return (
+        policy["name"],
+        f"${money(policy['cost'])}",
+        f"{policy['attainment_percent']:.2f} %",
+        f"{policy['worst_hour_percent']:.2f} %",
+        f"{policy['mean_replicas']:.2f}",
+        str(policy["changes"]),
+        str(policy["unfinished"]),
+        policy["note"],
+    )
+
+
+def over_clairvoyant(policy: Mapping[str, Any]) -> str:
+    """The cost as a multiple of the clairvoyant policy's, for people; empty where that was not replayed."""
+    ratio = policy["over_clairvoyant"]
+    return "" if ratio is None else f"{ratio:.3f}"
+
+
+def with_ratio(row: tuple[str, ...], ratio: str) -> tuple[str, ...]:
+    """A row, or its headings, with the multiple behind the cost."""
+    return (*row[:2], ratio, *row[2:])
 
 
 def _rank(row: dict[str, Any], least: float) -> tuple[bool, float]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-from medley_planner.model import Service, Variant
+from medley_operator.replay.baselines.single import replicas_alone
+from medley_planner.model import Service
 
 _SLACK = 1e-9
 
@@ -33,28 +34,10 @@ def cheapest_single(service: Service) -> dict[str, int] | None:
     """The cheapest fleet of one type that serves everything; None where no type can."""
     fleets = []
     for variant in service.variants:
-        replicas = alone(service, variant)
+        replicas = replicas_alone(service, variant)
         if replicas is not None:
             fleets.append((replicas * variant.cost_per_hour, variant.name, replicas))
     if not fleets:
         return None
     _, name, replicas = min(fleets)
     return {variant.name: replicas if variant.name == name else 0 for variant in service.variants}
-
-
-def alone(service: Service, variant: Variant) -> int | None:
-    """Replicas of `variant` that serve all demand at the service's utilisation limit; None where it cannot."""
-    load = load_alone(service, variant)
-    return None if load is None else math.ceil(load / service.utilisation_limit - _SLACK)
-
-
-def load_alone(service: Service, variant: Variant) -> float | None:
-    """The load of all demand in fully busy replicas of `variant`; None where it cannot serve some bucket."""
-    loads = []
-    for bucket in range(len(service.demand.buckets)):
-        rate_rps = service.demand.bucket_rate_rps(bucket)
-        if rate_rps > 0 and variant.capacity_rps[bucket] == 0:
-            return None
-        if rate_rps > 0:
-            loads.append(rate_rps / variant.capacity_rps[bucket])
-    return math.fsum(loads)
