@@ -56,6 +56,7 @@ class _State:
         self.tasks = tasks
         self.answers = answers
         self._left = room.after_all(fleet_of(tasks, answers))
+        self._held_rps: dict[Task, float] = {}
 
     def serve_more(self, index: int, step: int) -> bool:
         """`step` replicas more for this service, from what is free or from a lower one; whether that was done."""
@@ -67,9 +68,15 @@ class _State:
     def serve_held(self, index: int, step: int) -> bool:
         """The same for the part that the service holds, from others of its priority that have more than theirs."""
         task = self.tasks[index]
-        if _beyond_held(task, self.answers[index].replicas) >= -_LEAST_GAIN * task.rate_rps:
+        if self._beyond_held(task, self.answers[index].replicas) >= -_LEAST_GAIN * task.rate_rps:
             return False
         return self._exchange(index, step, held=True)
+
+    def _beyond_held(self, task: Task, replicas: Sequence[int]) -> float:
+        """Requests per second that the service is served beyond the part that it holds; below 0 where it is short."""
+        if task not in self._held_rps:
+            self._held_rps[task] = _held_rps(task)
+        return _served_rps(task, replicas) - self._held_rps[task]
 
     def _cuts(self, index: int) -> list[Task]:
         """The service as it is, and with each other cut of a class of which nothing is served."""
@@ -94,7 +101,7 @@ class _State:
             # Many at once only while they are all needed.
             if missed_rps(task, split) >= missed - _LEAST_GAIN * task.rate_rps or (step > 1 and split.complete):
                 continue
-            if held and step > 1 and _beyond_held(task, replicas) > 0:
+            if held and step > 1 and self._beyond_held(task, replicas) > 0:
                 continue
             donor, rest, self._left = source
             self.tasks[index], self.answers[index] = task, Answer(replicas, split, proven=False)
@@ -137,7 +144,7 @@ class _State:
         they keep: several replicas may make room for one."""
         rank = priority_rank(task)
         beyond = {
-            other: _beyond_held(rival, self.answers[other].replicas)
+            other: self._beyond_held(rival, self.answers[other].replicas)
             for other, rival in enumerate(self.tasks)
             if rival is not task and priority_rank(rival) == rank
         }
@@ -150,7 +157,7 @@ class _State:
                     continue
                 for many in (step, 2 * step, 4 * step, 8 * step):
                     rest = _without(rival, replicas, place, many) if many <= count else None
-                    if rest is not None and _beyond_held(rival, rest) >= -_LEAST_GAIN * rival.rate_rps:
+                    if rest is not None and self._beyond_held(rival, rest) >= -_LEAST_GAIN * rival.rate_rps:
                         yield other, rest
 
 
@@ -166,11 +173,6 @@ def _held_rps(task: Task) -> float:
     if held <= 0.0 or any(count is None for count in placed):
         return held
     return min(held, _served_rps(task, [count or 0 for count in placed]))
-
-
-def _beyond_held(task: Task, replicas: Sequence[int]) -> float:
-    """Requests per second that the service is served beyond the part that it holds; below 0 where it is short."""
-    return _served_rps(task, replicas) - _held_rps(task)
 
 
 def _with_more(task: Task, replicas: Sequence[int], variant: int, step: int) -> tuple[int, ...] | None:
