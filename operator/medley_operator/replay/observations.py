@@ -1,8 +1,8 @@
 """From the scraped figures of one service to the operator's own reading of them. Pure.
 
-The figures have the roles that the operator asks Prometheus for (`metrics.queries`); what they mean is decided by
-`metrics.observation`, as in a cluster. There is no gateway that counts sizes, and no engine exports the use of its KV
-cache: sizes are joined by variant, or taken as independent.
+The figures have the roles that the operator asks Prometheus for (`metrics.queries`). `metrics.observation` decides what
+they mean, as in a cluster. The replay has no gateway that counts sizes, and its engines do not export how full their KV
+cache is. So sizes are joined by variant, or taken as independent.
 """
 
 from __future__ import annotations

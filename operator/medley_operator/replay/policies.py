@@ -64,8 +64,8 @@ class Replay:
             if key not in best:
                 raise BadReplay.whole(
                     f"LLMService {key.problem_name}",
-                    "no single GPU type serves all of its load, so that there is no static fleet, HPA or control "
-                    "law to compare with; give --policy medley, or more pools or stock",
+                    "no single GPU type serves all of its load, and static, hpa and llm-d use one type each; give "
+                    "--policy medley, or add pools or stock",
                 )
         return {**best, **best_types(peak, pool)} if pool else best
 

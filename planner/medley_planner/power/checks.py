@@ -85,7 +85,7 @@ def _twice(name: str, count: int) -> Refusal | None:
 def _parent(given: tuple[DomainTree, CappedDomain]) -> Refusal | None:
     tree, domain = given
     if domain.parent is not None and domain.parent not in tree.domains:
-        way_out = "there is no such domain; name one that exists, or leave it out for the top of the tree"
+        way_out = "no domain has this name; name one that exists, or leave spec.parent out if this domain has none"
         return refusal("UnknownParent", domain.name, "spec.parent", domain.parent, way_out)
     chain = tree.chain(domain.name)
     top = tree.domains[chain[-1]]

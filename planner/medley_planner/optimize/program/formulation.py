@@ -5,9 +5,9 @@ class c that variant j gets, W_sjc the load in replicas that all of class c woul
 
   by size     sum_j x_jc = 1,  sum_c W_jc x_jc <= y_j     (a class is a bucket, or of an InferencePool a prompt size)
   HTTPRoute   one class, so with w_j its shares and sum_j w_j = 1:  sum_j y_j / W_j >= 1
-  Service     x_j = y_j / n with n = sum_j y_j, so for every variant in use:  n >= W_j; of the variants one is the
-              slowest in use, and with it chosen (z_k) there are at least W_k of those that are no slower; a variant
-              that cannot serve the load has no replica, as it would get its part of it
+  Service     x_j = y_j / n with n = sum_j y_j, so for every variant in use:  n >= W_j. z_k = 1 says that variant k is
+              the slowest in use. Then at least W_k replicas are of variants that are no slower than k. A variant that
+              cannot serve the load has no replica: it would get a part of the load
 
 These rows are in `load_rows.py`. With y within the limits of variants and services, the services' own requirements
 (`task/rules.py`) and what is shared: GPUs, places on nodes, watts. Pools that are paid by the node have a whole number

@@ -46,7 +46,7 @@ def _used(made: Formulation, task: Task, index: int, column: int) -> int:
 
 
 def _chosen(made: Formulation, task: Task, place: int, cuts: Sequence[Cut], demand_rps: float | None) -> list[int]:
-    """A column for each cut of a class, of which one is 1; none where there is no choice."""
+    """A column for each cut of a class; exactly one of them is 1. No columns where there is no choice."""
     if demand_rps is None or len(cuts) == 1:
         return []
     chosen = [made.builder.column(upper=1.0, integer=True) for _ in cuts]
