@@ -31,7 +31,7 @@ def held_rps(candidate: ServiceCandidate) -> float:
     return max(0.0, status.load.rate_rps - status.plan.unserved_rps)
 
 
-class _Kind(NamedTuple):
+class _Alike(NamedTuple):
     """Replicas of one service that are alike."""
 
     variant: str
@@ -39,7 +39,7 @@ class _Kind(NamedTuple):
     gpus: int
 
     @classmethod
-    def of(cls, variant: Variant) -> _Kind:
+    def of(cls, variant: Variant) -> _Alike:
         return cls(variant.name, variant.pool, variant.gpus_per_replica)
 
 
@@ -56,12 +56,12 @@ class _Node(NamedTuple):
 class _Own:
     """Replicas of a service that hold their GPUs, by node: what it has of each kind there."""
 
-    by_node: dict[_Node, Counter[_Kind]] = field(default_factory=dict)
+    by_node: dict[_Node, Counter[_Alike]] = field(default_factory=dict)
 
-    def add(self, node: _Node, kind: _Kind, replicas: int = 1) -> None:
+    def add(self, node: _Node, kind: _Alike, replicas: int = 1) -> None:
         self.by_node.setdefault(node, Counter())[kind] += replicas
 
-    def replicas(self, kind: _Kind) -> int:
+    def replicas(self, kind: _Alike) -> int:
         return sum(kinds[kind] for kinds in self.by_node.values())
 
     def gpus(self, pool: str) -> int:
@@ -90,14 +90,14 @@ class InPlace:
             for index, (node, left) in enumerate(zip(stock.nodes, stock.free_by_node, strict=True)):
                 place = _Node(name, f"{index}", left, node.open)
                 for pod in node.running:
-                    own[pod.holder.service].add(place, _Kind(pod.holder.variant, name, pod.gpus))
+                    own[pod.holder.service].add(place, _Alike(pod.holder.variant, name, pod.gpus))
         ending = dict(ledger.ending)
         for each in ledger.workloads:
             # A pod that ends and is made again still counts: its GPUs come back.
             back = min(ledger.lacking(each), ending.get(each.holder, 0))
             if back:
                 ending[each.holder] -= back
-                kind = _Kind(each.holder.variant, each.pool, each.gpus)
+                kind = _Alike(each.holder.variant, each.pool, each.gpus)
                 own[each.holder.service].add(_Node(each.pool, each.deployment, 0, open=False), kind, back)
         return cls(own, free)
 
@@ -110,19 +110,19 @@ class InPlace:
         smallest: dict[str, int] = {}
         for each in service.variants:
             smallest[each.pool] = min(smallest.get(each.pool, each.gpus_per_replica), each.gpus_per_replica)
-        kinds = frozenset(map(_Kind.of, service.variants))
+        kinds = frozenset(map(_Alike.of, service.variants))
         least = int(min(service.min_replicas, sum(self._room(own, *each, kinds) for each in smallest.items())))
         return replace(
             service,
             variants=tuple(
-                replace(each, placed_replicas=own.replicas(_Kind.of(each)))
+                replace(each, placed_replicas=own.replicas(_Alike.of(each)))
                 for each in self._attainable(service.variants, own)
             ),
             min_replicas=least,
             on_demand_min_replicas=min(service.on_demand_min_replicas, least),
         )
 
-    def _room(self, own: _Own, pool: str, gpus: int, kinds: Collection[_Kind]) -> float:
+    def _room(self, own: _Own, pool: str, gpus: int, kinds: Collection[_Alike]) -> float:
         """The most replicas of so many GPUs that the service may have in the pool on what is free and what it holds.
         Where no new pod may start, those of these kinds stay and nothing takes the place of others."""
         free = self.free[pool]
@@ -147,7 +147,7 @@ class InPlace:
             if not variant.min_replicas:
                 return variant
             pool, gpus = variant.pool, variant.gpus_per_replica
-            room = self._room(own, pool, gpus, {_Kind.of(variant)})
+            room = self._room(own, pool, gpus, {_Alike.of(variant)})
             least = int(min(variant.min_replicas, room, left.setdefault(pool, self._gpus(own, pool)) // gpus))
             left[pool] -= least * gpus
             return replace(variant, min_replicas=least) if least < variant.min_replicas else variant
