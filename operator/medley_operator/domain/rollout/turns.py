@@ -194,7 +194,7 @@ def first_step(turn: ServiceTurn, steps: ServiceSteps, *, at_seconds: float, now
 
 
 def _surplus(turn: ServiceTurn, steps: ServiceSteps, *, at_seconds: float) -> dict[str, Surplus]:
-    """What may shrink now, and since when each of them has so many replicas."""
+    """Variants that may shrink now, by name."""
     counts = {name: each.current for name, each in turn.scales.items() if turn.wanted.get(name, 0) < each.current}
     before = steps.surplus
     return {
