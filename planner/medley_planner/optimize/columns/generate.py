@@ -28,6 +28,8 @@ most of the simple fleets of one variant never matter, and would be half of its 
 _SMOOTHING = 0.4
 _KEPT_PER_ROUND = 4
 _LEAST_SECONDS = 0.02
+_PART_OF_GAP = .3
+"""How near to its cheapest each service has to be priced, as a part of the distance of the bound to the relaxation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +42,13 @@ class Agreed:
     value: float
     weights: Floats
     shed_price: float
+
+    @property
+    def gap(self) -> float:
+        """Distance of the bound to the relaxation, relative; 1 where one of them is missing."""
+        if not (np.isfinite(self.bound) and np.isfinite(self.value)):
+            return 1.0
+        return min(1.0, (self.value - self.bound) / max(abs(self.value), 1e-12))
 
 
 def generate(
@@ -72,7 +81,15 @@ def generate(
     for _ in range(_ROUNDS):
         shed = asked * fleet.weight if may_shed else everything
         known = book.cheapest(prices, shed)
-        found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND, rough=rough)
+        found = pricer.price(
+            prices,
+            shed,
+            known=known,
+            slack=np.zeros(services),
+            keep=_KEPT_PER_ROUND,
+            rough=rough,
+            relative_gap=_PART_OF_GAP * best.gap,
+        )
         bound = float(found.bound.sum()) - float(prices @ stock)
         if unmet_weight is not None:
             bound -= asked * unmet_weight
