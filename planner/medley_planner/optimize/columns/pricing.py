@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,11 +12,12 @@ from medley_planner.optimize.columns.by_class.bound import Classes
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.by_weight.covering import blind_tilt
 from medley_planner.optimize.columns.by_weight.price_by_weight import RouteSearch
-from medley_planner.optimize.columns.configurations import Configurations, best_of, merged
+from medley_planner.optimize.columns.configurations import Configurations, best_of, joined, merged
 from medley_planner.optimize.columns.price_by_program import price_exactly
 from medley_planner.optimize.columns.price_equal_pods import fill_cheapest, price_pods
 from medley_planner.optimize.columns.service_arrays import (
     COVERS,
+    Bools,
     Floats,
     Ints,
     ServiceArrays,
@@ -30,8 +32,6 @@ from medley_planner.optimize.task.task import Task
 
 _EXACT_GAP = 1e-4
 """Gap up to which a service routed by class is solved while prices are sought; its bound stays true."""
-_RULED_SLACK, _RULED_KEEP = 0.01, 24
-"""How near the cheapest, and how many, fleets of a service with rules are searched for allowed ones."""
 _JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
 """Fleets of such a service that are judged in a round, and where those near the cheapest are looked for as well."""
 
@@ -56,7 +56,17 @@ class Pricer:
         self._weights = RouteSearch(len(self._routes))
         self._blind = RouteSearch(len(self._by_size))
         routed = [tasks[int(fleet.index[row])] for row in self._by_size]
-        self._classes = ClassSearch(classes_of(routed, fleet.rows(self._by_size)), seconds_left=seconds_left)
+        sized = fleet.rows(self._by_size)
+        self._classes = ClassSearch(
+            classes_of(routed, sized),
+            [partial(_allowed, sized, row) if some else None for row, some in enumerate(sized.rules.any.tolist())],
+            seconds_left=seconds_left,
+        )
+
+    @property
+    def rough_first(self) -> bool:
+        """Whether a rough search is much the quicker one."""
+        return bool(self._fleet.rules.any.any()) or len(self._by_size) > 0
 
     def price(
         self,
@@ -237,33 +247,27 @@ class Pricer:
         self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
     ) -> Configurations:
         near = bool(slack.any())
-        ruled = part.rules.any
-        # With rules: near the cheapest at prices that hold the worth of a rule, of which the allowed ones are kept.
-        tilted = blind_tilt(part, prices, shed) if ruled.any() else prices
         found = self._classes.price(
-            tilted,
+            prices,
             shed,
+            tilted=blind_tilt(part, prices, shed) if part.rules.any.any() else prices,
             known=known,
-            slack=np.maximum(slack, np.where(ruled & np.isfinite(known), _RULED_SLACK * known, 0.0)),
-            keep=max(keep, _RULED_KEEP) if ruled.any() else keep,
-            relative_gap=0.0 if near else self._relative_gap,
-            judgements=_NEAR_JUDGEMENTS if near else _JUDGEMENTS,
-        )
-        if not ruled.any():
-            return found
-        blind = self._blind.price(part, prices, shed, known=known, slack=slack, keep=keep)
-        row, counts = np.concatenate([found.row, blind.row]), np.concatenate([found.counts, blind.counts])
-        unmet = np.concatenate([found.unmet, blind.unmet])
-        allowed = part.rules.allow(row, counts + part.least[row])
-        row, counts, unmet = row[allowed], counts[allowed], unmet[allowed]
-        price = (prices[row] * counts).sum(axis=1) + np.where(unmet > 0, shed[row], 0.0) * unmet
-        return best_of(
-            Configurations(row, counts, unmet, price),
-            len(part),
-            floor=found.bound,
-            within=np.maximum(known, 0) + slack,
+            slack=slack,
             keep=keep,
+            relative_gap=0.0 if near else self._relative_gap,
+            judgements=0 if self._rough else _NEAR_JUDGEMENTS if near else _JUDGEMENTS,
         )
+        if not self._rough:
+            return found
+        # A fleet that serves all with one weight per variant does so with one per class.
+        blind = self._blind.price(part, prices, shed, known=known, slack=slack, keep=keep, rough=True)
+        both = [Configurations(each.row, each.counts, each.unmet, each.price) for each in (found, blind)]
+        within = np.full(len(part), np.inf)
+        return best_of(joined(both), len(part), floor=found.bound, within=within, keep=2 * keep)
+
+
+def _allowed(part: ServiceArrays, row: int, counts: Ints) -> Bools:
+    return part.rules.allow(np.full(len(counts), row), counts)
 
 
 def servable(tasks: Sequence[Task], room: Room) -> list[bool]:
