@@ -71,7 +71,13 @@ def test_nothing_writes_past_fence_gate_and_limits() -> None:
     connect = {name for name, tree in _trees(OPERATOR) if "connect" in _calls(tree)}
     assert connect == {"app.py"}
     senders = {name for name, tree in _trees(OPERATOR) if _imports(tree) & {"httpx", "aiohttp", "requests", "urllib3"}}
-    assert senders == {"kube/official.py", "metrics/credentials.py", "metrics/prometheus.py", "profile/client.py"}
+    assert senders == {
+        "checkpoint/hub.py",
+        "kube/official.py",
+        "metrics/credentials.py",
+        "metrics/prometheus.py",
+        "profile/client.py",
+    }
 
 
 def test_the_planner_reads_its_clock_in_one_file() -> None:

@@ -107,7 +107,14 @@ from medley_operator.api.v1alpha1.service import (
     ServicePriority,
     SloSpec,
 )
-from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
+from medley_operator.api.v1alpha1.service_model import (
+    DeclaredPrecision,
+    ModelCapacity,
+    ModelPrecision,
+    ModelSource,
+    ModelSpec,
+    SecretKeyRef,
+)
 from medley_operator.api.v1alpha1.service_routing import (
     EndpointPickerRef,
     GatewayRef,
@@ -161,6 +168,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "CpuQuantity",
+    "DeclaredPrecision",
     "Dns1123Label",
     "Dns1123Subdomain",
     "DrainSpec",
@@ -191,6 +199,7 @@ __all__ = [
     "MedleyPolicySpec",
     "MedleyPolicyStatus",
     "MemoryStatus",
+    "ModelCapacity",
     "ModelPrecision",
     "ModelProfile",
     "ModelProfileSpec",
