@@ -39,6 +39,7 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            replay the whole loop in fast time, beside other autoscalers
   medley power simulate --preset inband --added 30
                                            more servers on one power budget, capped: brakes, slowdown
+  medley doctor                            find what keeps Medley from working in a cluster, and how to mend it
   medley diff llama                        show what the plan that waits would change, in the kubeconfig's cluster
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
@@ -65,6 +66,8 @@ COMMANDS = {
     "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
     "replay": _Command("medley_operator.cli.replay", "replay a day of the whole loop, beside other policies"),
     "power": _Command("medley_planner.cli.power", "simulate power budgets and capping"),
+    "doctor": _Command("medley_operator.cli.doctor", "find what keeps Medley from working in a cluster"),
+    "pools": _Command("medley_operator.cli.pools", "find the GPU pools of a cluster"),
     "approve": _Command("medley_operator.cli.approve", "approve the plan that waits, in a cluster"),
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),

@@ -22,11 +22,13 @@ OPENCOST_NODE = "node_total_hourly_cost"
 OPENCOST_GPU = "node_gpu_hourly_cost"
 ZONE = "topology.kubernetes.io/zone"
 
-KARPENTER_QUERY = f"max by (instance_type, capacity_type, zone) ({KARPENTER})"
+LAST = "15m"
+"""A price whose exporter is missing for a moment is still the price."""
+KARPENTER_QUERY = f"max by (instance_type, capacity_type, zone) (last_over_time({KARPENTER}[{LAST}]))"
 NODE_LABELS = ("exported_node", "node", "exported_instance", "instance")
 """Where OpenCost's node is found: a scrape that keeps its own labels renames those of the metric."""
-OPENCOST_NODE_QUERY = f"max by ({', '.join(NODE_LABELS)}) ({OPENCOST_NODE})"
-OPENCOST_GPU_QUERY = f"max by ({', '.join(NODE_LABELS)}) ({OPENCOST_GPU})"
+OPENCOST_NODE_QUERY = f"max by ({', '.join(NODE_LABELS)}) (last_over_time({OPENCOST_NODE}[{LAST}]))"
+OPENCOST_GPU_QUERY = f"max by ({', '.join(NODE_LABELS)}) (last_over_time({OPENCOST_GPU}[{LAST}]))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,8 @@ def price_of(pool: FoundPool, given: Mapping[str, float], metrics: PriceMetrics)
             return Price(given[name.casefold()], "--price")
     for source, prices in (
         ("Karpenter", [_offer(node, metrics, pool) for node in pool.nodes]),
-        (f"OpenCost ({OPENCOST_NODE})", [_whole(node, metrics, pool) for node in pool.nodes]),
-        (f"OpenCost ({OPENCOST_GPU})", [metrics.gpus.get(node.name) for node in pool.nodes]),
+        (f"OpenCost (last_over_time({OPENCOST_NODE}[{LAST}]))", [_whole(node, metrics, pool) for node in pool.nodes]),
+        (f"OpenCost (last_over_time({OPENCOST_GPU}[{LAST}]))", [metrics.gpus.get(node.name) for node in pool.nodes]),
     ):
         known = [price for price in prices if price is not None]
         if known:

@@ -13,12 +13,13 @@ from medley_operator.cli.advise.engines import WorkloadRef, engine_of, services_
 from medley_operator.cli.advise.load import SeenLoad, read_loads
 from medley_operator.cli.advise.pools import Discovery, discover
 from medley_operator.cli.advise.prices import Price, PriceMetrics, price_of, read_price_metrics
+from medley_operator.cli.in_cluster import list_all
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodView
 from medley_operator.fleet.project import node_view, pod_view
 from medley_operator.kube.client import PersonClient
 from medley_operator.kube.errors import KubeError
-from medley_operator.kube.resources import AUTOSCALERS, NODES, PODS, Resource
+from medley_operator.kube.resources import AUTOSCALERS, NODES, PODS
 from medley_operator.metrics.errors import PrometheusUnavailableError
 from medley_operator.metrics.prometheus import Prometheus
 
@@ -38,8 +39,8 @@ async def survey_cluster(
     Raises `KubeError` where pods or nodes cannot be listed.
     """
     unread: list[str] = []
-    manifests = await _all(client, PODS, namespace)
-    nodes = tuple(node_view(node) for node in await _all(client, NODES, ""))
+    manifests = await list_all(client, PODS, namespace=namespace)
+    nodes = tuple(node_view(node) for node in await list_all(client, NODES))
     views = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod_view(pod) for pod in manifests}
     engines = [
         engine
@@ -48,7 +49,7 @@ async def survey_cluster(
     ]
     services = services_of(engines)
     try:
-        autoscalers = autoscalers_of(await _all(client, AUTOSCALERS, namespace))
+        autoscalers = autoscalers_of(await list_all(client, AUTOSCALERS, namespace=namespace))
     except KubeError as error:
         autoscalers = {}
         unread.append(f"autoscalers: {error.message}")
@@ -65,17 +66,7 @@ async def survey_cluster(
         except PrometheusUnavailableError as error:
             unread.append(str(error))
     prices = prices_of(discovery, given_prices, metrics)
-    unread += [
-        f"price of pool {pool.name} ({pool.title}): neither Karpenter nor OpenCost says it; give it with "
-        f"--price {pool.title}=USD"
-        for pool in discovery.pools
-        if pool.name not in prices
-    ]
-    unread += [
-        f"GPU {pool.product} of {len(pool.nodes)} nodes: the catalogue lacks it, so it is not planned with"
-        for pool in discovery.pools
-        if not pool.gpu
-    ]
+    unread += missing_of_pools(discovery, prices)
     pods: tuple[PodView, ...] = tuple(view for view in views.values() if view is not None)
     return Survey(services, discovery, prices, loads, nodes, pods, autoscalers, tuple(unread))
 
@@ -86,6 +77,22 @@ def prices_of(discovery: Discovery, given: Mapping[str, float], metrics: PriceMe
     return {name: price for name, price in found.items() if price is not None}
 
 
+def missing_of_pools(discovery: Discovery, prices: Mapping[str, Price]) -> list[str]:
+    """Why pools cannot be planned with, in words."""
+    unpriced = [
+        f"price of pool {pool.name} ({pool.title}): neither Karpenter nor OpenCost says it; give it with "
+        f"--price {pool.title}=USD"
+        for pool in discovery.pools
+        if pool.name not in prices
+    ]
+    unknown = [
+        f"GPU {pool.product} of {len(pool.nodes)} nodes: the catalogue lacks it, so it is not planned with"
+        for pool in discovery.pools
+        if not pool.gpu
+    ]
+    return unpriced + unknown
+
+
 def autoscalers_of(manifests: Sequence[Manifest]) -> Mapping[WorkloadRef, str]:
     """The autoscaler of each workload, in words."""
     found: dict[WorkloadRef, str] = {}
@@ -94,7 +101,3 @@ def autoscalers_of(manifests: Sequence[Manifest]) -> Mapping[WorkloadRef, str]:
         workload = WorkloadRef(metadata["namespace"], str(target.get("kind", "")), str(target.get("name", "")))
         found[workload] = f"HorizontalPodAutoscaler {metadata['name']}"
     return found
-
-
-async def _all(client: PersonClient, resource: Resource, namespace: str) -> list[Manifest]:
-    return [item async for page in client.pages(resource, namespace=namespace) for item in page.items]
