@@ -74,17 +74,23 @@ def _tree(
     )
     if given == last.given:
         return last
-    unknown = {name: refusal for name in names if (refusal := _unknown(name, fed[name])) is not None}
     tree = build_tree(given)
-    refused = {**tree.refused, **unknown}
-    kept = {name: last.accepted[name] for name in refused if name in last.accepted}
-    if kept:
-        tree = build_tree(kept.get(domain.name, domain) for domain in given)
-    still = {name: refusal for name, refusal in unknown.items() if name not in kept}
-    if still:
-        tree = replace(tree, refused={**tree.refused, **still})
+    refused = {**tree.refused, **{name: why for name in names if (why := _unknown(name, fed[name])) is not None}}
+    if refused:
+        tree = _without(given, refused, last.accepted)
     accepted = {name: domain for name, domain in tree.domains.items() if name not in tree.refused}
     return ModeTree(tree, refused, given, accepted)
+
+
+def _without(
+    given: Iterable[CappedDomain], refused: Mapping[str, Refusal], accepted: Mapping[str, CappedDomain]
+) -> DomainTree:
+    """The tree with what was accepted last in place of what is refused. What never was accepted feeds no node in it, so
+    that it takes none from another domain, and stays refused."""
+    never = {name: why for name, why in refused.items() if name not in accepted}
+    chosen = [accepted.get(each.name, each) if each.name in refused else each for each in given]
+    tree = build_tree(replace(each, nodes=()) if each.name in never else each for each in chosen)
+    return replace(tree, refused={**tree.refused, **never})
 
 
 def _nearest(domain: PowerDomain, names: set[str], parents: Mapping[str, str | None]) -> str | None:

@@ -65,7 +65,7 @@ class Teller:
         *,
         now: float,
     ) -> Told:
-        """For all domains and events of the view. `trees`: an event is told by the first that has its domain."""
+        """For all domains and events of the view. `trees`: of an event, the first that has its domain counts."""
         told = [*self._domains(view, shown, now), *self._rejected(view, now), *self._events(judged, trees, shown, now)]
         there = {domain.metadata.uid for domain in view.domains} | {event.metadata.uid for event in view.events}
         there |= {item.uid for item in view.rejected}

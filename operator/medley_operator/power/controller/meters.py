@@ -42,8 +42,8 @@ class MeterReader:
     async def read(
         self, domains: Iterable[PowerDomain]
     ) -> tuple[dict[str, MeterAnswer | MeterFault], GpuReadings | MeterFault | None]:
-        """The answers of meters, by domain, and the GPUs' readings where a domain needs them. A domain that is still being
-        asked is left out."""
+        """The answers of meters, by domain, and the GPUs' readings where a domain needs them. A meter that has not
+        answered yet is left out."""
         wanted: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {}
         lookbacks: list[float] = []
         for domain in domains:
