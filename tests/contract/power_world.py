@@ -136,12 +136,22 @@ def add_rack(api: Api, name: str, *, nodes: int, budget: int, **spec: Any) -> li
         api,
         name,
         budget=budget,
-        query=f'pdu_watts{{rack="{name}"}}',
+        query=query(name),
         nodeSelector={"rack": name},
         nonGpuWatts=NON_GPU_WATTS,
         **spec,
     )
     return names
+
+
+def query(rack: str) -> str:
+    return f'pdu_watts{{rack="{rack}"}}'
+
+
+def add_event(api: Api, name: str, **spec: Any) -> None:
+    manifest = {"apiVersion": API_VERSION, "kind": "PowerEvent", "metadata": {"name": name}, "spec": spec}
+    status, answer = api.request("POST", EVENTS, manifest)
+    assert status == 201, answer
 
 
 def uuid(node: str, index: int) -> str:
@@ -181,6 +191,18 @@ def cap(api: Api, node: str) -> Json:
 def domain_status(api: Api, name: str) -> Json:
     found: Json = api.request("GET", f"{DOMAINS}/{name}")[1].get("status", {})
     return found
+
+
+def event_status(api: Api, name: str) -> Json:
+    found: Json = api.request("GET", f"{EVENTS}/{name}")[1].get("status", {})
+    return found
+
+
+def list_caps(api: Api, nodes: list[str]) -> dict[str, Json]:
+    """The specs of the nodes' caps, by node."""
+    wanted = set(nodes)
+    items = api.request("GET", CAPS)[1]["items"]
+    return {item["metadata"]["name"]: item["spec"] for item in items if item["metadata"]["name"] in wanted}
 
 
 def limits(api: Api, node: str) -> set[tuple[str, int | None]]:
