@@ -40,19 +40,8 @@ from medley_operator.api.v1alpha1.fields import (
     VariantName,
     ZoneName,
 )
-from medley_operator.api.v1alpha1.kinds import (
-    APPROVED_PLAN,
-    APPROVED_UNTIL,
-    KINDS,
-    Column,
-    GPUPool,
-    Kind,
-    LLMService,
-    MedleyPolicy,
-    ModelProfile,
-    ObjectMeta,
-    RuntimeProfile,
-)
+from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
+from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (
@@ -63,6 +52,19 @@ from medley_operator.api.v1alpha1.model_profile import (
     ModelProfileSpec,
     ProfileSource,
     StepFactorsSpec,
+)
+from medley_operator.api.v1alpha1.node_power_cap import (
+    AgentState,
+    CapLease,
+    CapMode,
+    Fraction,
+    GpuCap,
+    GpuLimit,
+    GpuPowerStatus,
+    GpuState,
+    NodePowerCapSpec,
+    NodePowerCapStatus,
+    OtherGpuCap,
 )
 from medley_operator.api.v1alpha1.plan_status import (
     BestSingleStatus,
@@ -85,6 +87,16 @@ from medley_operator.api.v1alpha1.pool import (
     Toleration,
     TolerationOperator,
 )
+from medley_operator.api.v1alpha1.power_domain import (
+    MeterSpec,
+    PowerDomainSpec,
+    PowerDomainStatus,
+    PowerLevelSpec,
+    PowerMode,
+    PowerPreset,
+)
+from medley_operator.api.v1alpha1.power_event import EventPhase, PowerEventSpec, PowerEventStatus
+from medley_operator.api.v1alpha1.power_kinds import NodePowerCap, PowerDomain, PowerEvent
 from medley_operator.api.v1alpha1.profile import (
     ProfileResources,
     RuntimeProfileSpec,
@@ -148,12 +160,15 @@ __all__ = [
     "SERVICE_NAME_PATTERN",
     "VERSION",
     "ActingMode",
+    "AgentState",
     "ApiModel",
     "BestSingleStatus",
     "Beta",
     "BinaryQuantity",
     "BudgetSpec",
     "CacheSpec",
+    "CapLease",
+    "CapMode",
     "CapacityCorrectionStatus",
     "CapacityType",
     "CelRule",
@@ -168,13 +183,19 @@ __all__ = [
     "EndpointPickerRef",
     "EngineArgument",
     "EngineFlag",
+    "EventPhase",
     "ForecastMode",
     "ForecastSpec",
+    "Fraction",
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",
     "GatewayAddress",
     "GatewayRef",
+    "GpuCap",
+    "GpuLimit",
+    "GpuPowerStatus",
+    "GpuState",
     "HistoryStatus",
     "Kind",
     "KvPrecision",
@@ -191,6 +212,7 @@ __all__ = [
     "MedleyPolicySpec",
     "MedleyPolicyStatus",
     "MemoryStatus",
+    "MeterSpec",
     "ModelPrecision",
     "ModelProfile",
     "ModelProfileSpec",
@@ -199,9 +221,13 @@ __all__ = [
     "ModelSpec",
     "Money",
     "NamespaceSelector",
+    "NodePowerCap",
+    "NodePowerCapSpec",
+    "NodePowerCapStatus",
     "NodePreference",
     "ObjectMeta",
     "ObservedModel",
+    "OtherGpuCap",
     "PickerFailureMode",
     "PlanStateStatus",
     "PlannedReplicasStatus",
@@ -212,6 +238,15 @@ __all__ = [
     "PoolCost",
     "PoolName",
     "PoolPower",
+    "PowerDomain",
+    "PowerDomainSpec",
+    "PowerDomainStatus",
+    "PowerEvent",
+    "PowerEventSpec",
+    "PowerEventStatus",
+    "PowerLevelSpec",
+    "PowerMode",
+    "PowerPreset",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",
