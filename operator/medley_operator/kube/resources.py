@@ -45,6 +45,7 @@ GPU_POOLS = Resource(GROUP, VERSION, "GPUPool", "gpupools", False)
 RUNTIME_PROFILES = Resource(GROUP, VERSION, "RuntimeProfile", "runtimeprofiles", False)
 MODEL_PROFILES = Resource(GROUP, VERSION, "ModelProfile", "modelprofiles", False)
 MEDLEY_POLICIES = Resource(GROUP, VERSION, "MedleyPolicy", "medleypolicies", False)
+NODE_POWER_CAPS = Resource(GROUP, VERSION, "NodePowerCap", "nodepowercaps", False)
 NODES = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
@@ -74,7 +75,9 @@ MAY_LACK = (*GATEWAY_API, INFERENCE_POOLS)
 """Kinds that a cluster may lack."""
 
 _OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
-BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}
+_POWER = (NODE_POWER_CAPS,)
+"""Kinds that only the processes of power read and write."""
+BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS, *_POWER)}
 
 
 def path_of(key: ObjectKey, subresource: str = "") -> str:
