@@ -75,9 +75,9 @@ MAY_LACK = (*GATEWAY_API, INFERENCE_POOLS)
 """Kinds that a cluster may lack."""
 
 _OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
-_POWER = (NODE_POWER_CAPS,)
+POWER = (NODE_POWER_CAPS,)
 """Kinds that only the processes of power read and write."""
-BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS, *_POWER)}
+BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS, *POWER)}
 
 
 def path_of(key: ObjectKey, subresource: str = "") -> str:

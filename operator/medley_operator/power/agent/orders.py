@@ -7,7 +7,7 @@ it came in, and never for longer than its duration, so a clock that is wrong sho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -39,9 +39,6 @@ class NodeOrders:
     def of(self, uuid: str) -> GpuOrder | None:
         return self.gpus.get(uuid, self.others)
 
-    def expired(self, now_seconds: float) -> bool:
-        return now_seconds >= self.lease_ends_seconds
-
 
 NO_ORDERS = NodeOrders()
 
@@ -71,13 +68,11 @@ def _setting(limit: GpuLimit) -> GpuSetting:
     return GpuSetting(limit.fraction, None if limit.cap_watts is None else float(limit.cap_watts))
 
 
-def remembered(cap: NodePowerCap | None, seen: Moment) -> dict[str, GpuMemory]:
+def remembered(cap: NodePowerCap, seen: Moment) -> dict[str, GpuMemory]:
     """What the agent before this one wrote of each GPU into the status: when it changed it, and whether it is released.
 
     An agent that starts anew changes no GPU within 5 s of the last change either, and releases nothing twice.
     """
-    if cap is None:
-        return {}
     released = cap.spec.mode is CapMode.RELEASE and cap.status.observed_revision == cap.spec.revision
     return {gpu.uuid: _memory(gpu, seen, released=released) for gpu in cap.status.gpus}
 
@@ -88,9 +83,3 @@ def _memory(gpu: GpuPowerStatus, seen: Moment, *, released: bool) -> GpuMemory:
     # Statuses give whole seconds, so that the change may be almost one second later than it says.
     changed = seen.monotonic_seconds - ago + 1.0 if ago <= CHANGE_SECONDS + 1.0 else NEW_GPU.changed_seconds
     return GpuMemory(changed_seconds=min(changed, seen.monotonic_seconds), released=released)
-
-
-def missing(cap: NodePowerCap, found: Iterable[str]) -> tuple[str, ...]:
-    """GPUs that the spec lists and the node does not have."""
-    known = set(found)
-    return tuple(gpu.uuid for gpu in cap.spec.gpus if gpu.uuid not in known)

@@ -1,8 +1,8 @@
 """AMD's GPUs through AMD SMI, by the binding that AMD keeps (`amdsmi`); the only module that imports it.
 
 It was written from the binding's own source (7.0) and has not met a GPU. It sets power caps. It locks no clocks, since
-the binding takes a lock away only by resetting the performance levels of all clocks at once: boards are reported without
-clocks. The package is not a dependency: ROCm brings the version that fits its library.
+the binding takes a lock away only by resetting the performance levels of all clocks at once: boards are reported
+without clocks. The package is not a dependency: ROCm brings the version that fits its library.
 """
 
 from __future__ import annotations
