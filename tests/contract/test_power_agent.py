@@ -21,12 +21,12 @@ import pytest
 
 from e2e.controlplane import ControlPlane
 from e2e.controlplane.plane import free_port
-from e2e.nvml.agent import running_agent
-from e2e.nvml.registers import BoardModel, FakeRegisters, NoCompilerError, build
 from medley_operator.api.v1alpha1 import API_VERSION
 from medley_planner.power import CHANGE_SECONDS
 from tests.contract.apiserver import Api, Json
 from tests.contract.operator_process import NAMESPACE, denied, wait_for
+from tests.nvml.agent import running_agent
+from tests.nvml.registers import BoardModel, FakeRegisters, NoCompilerError, build
 
 pytestmark = pytest.mark.contract
 

@@ -55,8 +55,8 @@ def _outside_kube(names: Callable[[ast.Module], set[str]], wanted: set[str]) -> 
     return {name for name, tree in _trees(OPERATOR) if names(tree) & wanted and not name.startswith("kube/")}
 
 
-def test_objects_are_written_by_publish_by_calibration_and_by_approvals() -> None:
-    writers = {"fleet/publish.py", "fleet/calibration.py", "cli/approve.py"}
+def test_objects_are_written_by_publish_by_calibration_by_approvals_and_by_node_agents() -> None:
+    writers = {"fleet/publish.py", "fleet/calibration.py", "cli/approve.py", "power/agent/agent.py"}
     assert _outside_kube(_attributes, WRITING_VERBS) == writers
 
 

@@ -1,7 +1,7 @@
 """The node agent: follows the NodePowerCap of its node, holds the GPUs to it, and writes its status.
 
-It goes on without the API server, the controller or the fleet operator: what it was told counts until the lease ends,
-and the safe limits do from then on. When it ends itself, it leaves every limit as it is.
+It goes on without the API server, the controller or the fleet operator: its last orders count until the lease ends, and
+the safe limits do from then on. When it ends itself, it leaves every limit as it is.
 """
 
 from __future__ import annotations

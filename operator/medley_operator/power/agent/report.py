@@ -167,8 +167,8 @@ def worth_writing(before: NodePowerCapStatus | None, after: NodePowerCapStatus, 
 
 
 def _lasting(status: NodePowerCapStatus) -> NodePowerCapStatus:
-    """The status without what moves by itself, such as with each renewal of the lease. A brake of the facility is no
-    such thing."""
+    """The status without what moves by itself, such as with each renewal of the lease. A brake of the facility
+    stays in it."""
     gpus = [
         gpu.model_copy(
             update={

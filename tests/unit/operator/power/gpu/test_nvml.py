@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from e2e.nvml.registers import BoardModel, FakeRegisters, NoCompilerError, build
+from tests.nvml.registers import BoardModel, FakeRegisters, NoCompilerError, build
 
 SCRIPT = """
 import dataclasses, json, sys

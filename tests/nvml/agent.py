@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.nvml.registers import FakeRegisters
+from tests.nvml.registers import FakeRegisters
 
 ENTRY = "import sys; from medley_operator.cli.main import main; sys.exit(main())"
 
