@@ -26,6 +26,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{- define "medley.agentSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "medley.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: agent
+{{- end }}
+
+{{- define "medley.agentLabels" -}}
+{{ include "medley.agentSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
 {{- define "medley.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "medley.fullname" .) .Values.serviceAccount.name }}

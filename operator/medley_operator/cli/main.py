@@ -48,6 +48,7 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
   medley operator                          run the operator, in a cluster or against $KUBECONFIG
+  medley agent --node NODE                 hold the GPUs of a node to the power limits of its NodePowerCap
 """
 
 
@@ -76,6 +77,7 @@ COMMANDS = {
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
+    "agent": _Command("medley_operator.cli.agent", "run the node agent, which holds GPUs to their power limits"),
 }
 
 

@@ -135,6 +135,15 @@ class LeaseClient(Protocol):
         """Replace the Lease whose `metadata.resourceVersion` is the manifest's; `Conflict` where it has another one."""
 
 
+class StatusClient(Protocol):
+    """The one verb of who only reports. Raises `KubeError`."""
+
+    async def apply_status(
+        self, manifest: Manifest, *, field_manager: str = STATUS_FIELD_MANAGER, force: bool = True
+    ) -> Manifest:
+        """As `KubeClient.apply_status`."""
+
+
 class WriteCounter(Protocol):
     """Where writes and failures are counted; the exporter in production."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from medley_operator.api.v1alpha1 import ActingMode
-from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, PersonClient, WithheldCounter
+from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, PersonClient, StatusClient, WithheldCounter
 from medley_operator.kube.credentials import person_kubeconfig
 from medley_operator.kube.guards import DryRun, Fenced, Gated, Leadership
 from medley_operator.kube.layer import Pulse
@@ -34,6 +34,10 @@ class ClientSettings(Protocol):
 
     @property
     def kube_burst(self) -> int: ...
+
+AGENT_QPS = 2.0
+AGENT_BURST = 10
+"""A node agent writes one status, and that on changes alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,9 @@ async def connect_as_person(stack: AsyncExitStack) -> PersonClient:
 async def connect_for_lease(stack: AsyncExitStack, *, instance: str) -> LeaseClient:
     """The client of leader election alone: its connection is not shared, so that writes that hang never delay it."""
     return await stack.enter_async_context(OfficialKubeClient(instance=instance))
+
+
+async def connect_agent(stack: AsyncExitStack, *, instance: str) -> tuple[KubeReader, StatusClient]:
+    """The reader and the status client of a node agent: there is one for each node, so no Lease and no fence."""
+    official = await stack.enter_async_context(OfficialKubeClient(instance=instance))
+    return official, RateLimited(official, qps=AGENT_QPS, burst=AGENT_BURST, clock=time.monotonic)
