@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from medley_operator.api.v1alpha1 import PowerDomain, PowerMode
 from medley_operator.domain.power.ladders import capped_domain
 from medley_operator.domain.power.members import Member
-from medley_planner.power import CappedDomain, DomainTree, build_tree
+from medley_planner.power import CappedDomain, CappedNode, DomainTree, build_tree
 from medley_planner.refusal import Refusal
 
 UNKNOWN_BOARD = "UnknownBoard"
@@ -29,6 +30,11 @@ class ModeTree:
     given: tuple[CappedDomain, ...] = ()
     accepted: Mapping[str, CappedDomain] = field(default_factory=dict)
     """As each domain was accepted last."""
+
+    @cached_property
+    def nodes(self) -> Mapping[str, tuple[CappedNode, ...]]:
+        """The nodes of each domain and of those below it."""
+        return {name: self.tree.nodes_of(name) for name in self.tree.domains}
 
 
 Forest = Mapping[PowerMode, ModeTree]
