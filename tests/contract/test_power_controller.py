@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def test_bad_input_is_told_and_stops_no_other(
         wait_for("the good rack is capped", lambda: limits(racks, "good-0") == {("0.787", None)})
         reasons = {"good": "Accepted", "cold": "BudgetBelowIdle", "left": "DomainCycle", "right": "DomainCycle"}
         for name, reason in reasons.items():
-            wait_for(name, lambda n=name, r=reason: condition(domain_status(racks, n), "Accepted")[1] == r)
+            wait_for(name, partial(is_accepted, racks, name, reason))
         wait_for(
             "twin", lambda: condition(domain_status(racks, "twin"), "MeterReadable") == ("False", "MeterAmbiguous")
         )
@@ -160,6 +161,10 @@ def test_a_hundred_nodes_are_capped_in_time(
         p50, p99 = took[len(took) // 2], took[int(0.99 * len(took)) - 1]
         print(f"crossing to spec of {len(nodes)} nodes, twice: p50 {p50:.2f} s, p99 {p99:.2f} s, most {took[-1]:.2f} s")
         assert p99 < CAP_SECONDS
+
+
+def is_accepted(api: Api, name: str, reason: str) -> bool:
+    return condition(domain_status(api, name), "Accepted")[1] == reason
 
 
 def first_writes(plane: ControlPlane, since: float) -> dict[str, float]:

@@ -46,7 +46,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _FoundMember:
     """A member, and what it was made from."""
 
     node: NodeView
@@ -60,7 +60,7 @@ class _Known:
 class Members:
     """Finds the members of a view. Equal nodes are the same objects from round to round."""
 
-    _known: dict[str, _Known] = field(default_factory=dict)
+    _known: dict[str, _FoundMember] = field(default_factory=dict)
 
     def find(self, view: PowerView) -> dict[str, Member]:
         """All nodes of the view, by name."""
@@ -78,7 +78,7 @@ class Members:
         view: PowerView,
         on_node: Mapping[str, list[PodView]],
         priorities: Mapping[ServiceKey, Priority],
-    ) -> _Known:
+    ) -> _FoundMember:
         cap, known = view.caps.get(node.name), self._known.get(node.name)
         status = None if cap is None else cap.status
         held = {_pod_name(pod): _priority(pod, priorities) for pod in on_node.get(node.name, ())}
@@ -87,8 +87,8 @@ class Members:
         reported = () if status is None else tuple(status.gpus)
         inventory = (node.labels, node.allocatable, *map(_inventory, reported))
         if known is not None and known.inventory == inventory and known.held == held:
-            return _Known(node, status, held, inventory, known.member)
-        return _Known(node, status, held, inventory, _member(node, reported, held))
+            return _FoundMember(node, status, held, inventory, known.member)
+        return _FoundMember(node, status, held, inventory, _member(node, reported, held))
 
 
 def pod_priorities(view: PowerView) -> dict[ServiceKey, Priority]:
