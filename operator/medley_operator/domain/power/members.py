@@ -26,7 +26,7 @@ from medley_planner.power import Board, CappedGpu, CappedNode
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
 PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
 IDLE_SHARE = 0.1
-"""Of a board's highest limit: what drivers report of idle data-centre boards is 0.08 to 0.2."""
+"""A part of a board's highest limit; drivers report 0.08 to 0.2 for idle data-centre boards."""
 LEAST_CAP_SHARE = 0.5
 """Least cap that is counted on before an agent reports the board's own, as a part of its highest."""
 _ORDER = (Priority.LOW, Priority.NORMAL, Priority.HIGH)
