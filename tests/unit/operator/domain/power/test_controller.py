@@ -148,6 +148,17 @@ def test_a_new_leader_goes_by_the_caps_where_the_status_is_late(power: Power) ->
     assert power.limits("a-0") == capped
 
 
+def test_a_new_leader_takes_no_level_of_a_row_for_that_of_its_racks() -> None:
+    power = Power(watts={"a": 8000.0, "row": 11700.0})
+    power.domain("row", budget=12500)
+    power.rack("a", parent="row")
+    power.step(3)
+    assert (power.domains["row"].status.level or 0) > 0
+    power.new_leader()
+    power.step(3)
+    assert power.domains["a"].status.level == 0
+
+
 BAD_SPECS = {
     "BudgetBelowIdle": {"budget": 3000},
     "NotEnforceable": {"budget": 5000},
