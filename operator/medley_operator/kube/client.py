@@ -115,6 +115,9 @@ class PersonClient(Protocol):
     async def apply(self, manifest: Manifest, *, field_manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
         """As `KubeClient.apply`."""
 
+    async def delete(self, key: ObjectKey, *, uid: str) -> None:
+        """As `KubeClient.delete`."""
+
     def pages(self, resource: Resource, *, namespace: str = "") -> AsyncGenerator[Page, None]:
         """All objects of the kind in that namespace."""
 

@@ -38,7 +38,7 @@ FAULTS: Mapping[int, GpuFault] = MappingProxyType(
         28: GpuFault.LOST,  # GPU not found
     }
 )
-"""By the return codes of nvml.h (nvmlReturn_t). Those that are not here are `FAILED`."""
+"""Return codes of nvml.h (nvmlReturn_t). Those that are not here are `FAILED`."""
 
 THROTTLES = (
     (0x04, Throttle.POWER_CAP),
@@ -47,7 +47,7 @@ THROTTLES = (
     (0x40, Throttle.THERMAL),
     (0x80, Throttle.POWER_BRAKE),
 )
-"""By the bits of nvml.h (nvmlClocksEventReason...)."""
+"""Bits of nvml.h (nvmlClocksEventReason...)."""
 
 
 class NvmlPower:
