@@ -56,6 +56,20 @@ FULL: Mapping[str, Object] = {
             "maxModelLen": 8192,
             "tokenSecretRef": {"name": "hf", "key": "TOKEN"},
             "configJson": "{}",
+            "weightBytes": 80000000000,
+            "capacity": {
+                "parameters": 80000000000,
+                "activeParameters": 3000000000,
+                "layers": 48,
+                "hiddenSize": 2048,
+                "kvBytesPerToken": 24576,
+                "stateBytesPerSequence": 75000000,
+                "experts": 512,
+                "expertsPerToken": 10,
+                "attentionHeads": 16,
+                "keyValueHeads": 2,
+                "precision": "FP8",
+            },
         },
         "runtime": {"profileRef": "vllm", "args": ["--enable-prefix-caching"]},
         "slo": {"ttft": "1s", "tpot": "50ms", "percentile": 90},
@@ -338,6 +352,7 @@ _SIZE = (["512Mi", "8Gi"], ["8G", "8", "-1Gi", "1.5Gi"])
 _PATH = (["/a", "/a/b-c.d/_e"], ["a", "/", "/a/", "//a", "/a/../b", "/.a", "/a b", "/$(A)"])
 _LABEL_KEY = (["a", "nvidia.com/gpu"], ["-a", "/a", "a/b/c", "-.-/a"])
 _LABEL_VALUE = (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"])
+_NO_SIZES = {"spec.model.configJson": REMOVED, "spec.model.capacity": REMOVED}
 _DECIMAL = (["0", "0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"])
 
 _FRACTION = (["0.1", "0.787", "1", "1.0"], ["-1", "1.1", ".5", "1.", "1.001", "50%", "2"])
@@ -598,14 +613,16 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
     ),
     ("LLMService", "spec.model", "an address other than hf:// needs id"): (
         [
-            {"spec.model.uri": "pvc://a", "spec.model.id": "a/b", "spec.model.configJson": REMOVED},
-            {"spec.model.uri": "oci://a/b"},
-            {"spec.model.configJson": REMOVED},
+            {"spec.model.uri": "pvc://a", "spec.model.id": "a/b", **_NO_SIZES},
+            {"spec.model.uri": "oci://a/b", "spec.model.capacity": REMOVED},
+            {"spec.model.uri": "oci://a/b", "spec.model.configJson": REMOVED},
+            _NO_SIZES,
         ],
-        [
-            {"spec.model.uri": uri, "spec.model.configJson": REMOVED}
-            for uri in ("pvc://a", "oci://a/b", "s3://bucket/a")
-        ],
+        [{"spec.model.uri": uri, **_NO_SIZES} for uri in ("pvc://a", "oci://a/b", "s3://bucket/a")],
+    ),
+    ("LLMService", "spec.model", "capacity needs weightBytes"): (
+        [{"spec.model.capacity": REMOVED, "spec.model.weightBytes": REMOVED}, {"spec.model.capacity": REMOVED}],
+        [{"spec.model.weightBytes": REMOVED}],
     ),
     ("LLMService", "spec.model", "credentialsSecretRef is for addresses s3:// and gs://"): (
         [

@@ -125,7 +125,9 @@ class Node:
 
     def wait_for_revision(self) -> None:
         """The agent has answered the last order, so what it ordered is done."""
-        self.wait("the revision is observed", lambda: self.status().get("observedRevision") == self.revision)
+        self.wait(
+            "the revision is observed", lambda: self.status().get("observedRevision") == self.revision, seconds=60.0
+        )
 
 
 def asked(kubeconfig: Path, method: str, path: str, body: Json | None = None) -> int:
@@ -185,9 +187,10 @@ def test_orders_are_in_the_registers_and_the_status_says_what_is_in_force(node: 
 
 def test_without_the_controller_the_safe_limits_are_in_force_within_the_lease_and_five_seconds(node: Node) -> None:
     with node.start():
-        ends = node.order(lease_seconds=6)
+        node.order()
         node.wait_for_revision()
         assert node.limits() == (300, 1110)
+        ends = node.order(lease_seconds=6)
         node.wait("the safe limits are in force", lambda: node.limits() == (200, 705))
         assert time.time() <= ends + 5.0
         node.wait("the status says so", lambda: node.status()["state"] == "Safe")
@@ -200,10 +203,12 @@ def test_without_the_controller_the_safe_limits_are_in_force_within_the_lease_an
 
 def test_an_agent_that_is_killed_leaves_the_limits_and_comes_back_to_the_safe_ones(node: Node) -> None:
     with node.start() as agent:
-        node.order(lease_seconds=8)
+        node.order()
         node.wait_for_revision()
         agent.kill()
-    time.sleep(10.0)
+        agent.wait()
+    ends = node.order(lease_seconds=5)
+    time.sleep(ends + 2.0 - time.time())
     assert node.limits() == (300, 1110)
     with node.start() as agent:
         node.wait("the lease was over meanwhile", lambda: node.limits() == (200, 705))

@@ -119,7 +119,14 @@ from medley_operator.api.v1alpha1.service import (
     ServicePriority,
     SloSpec,
 )
-from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
+from medley_operator.api.v1alpha1.service_model import (
+    DeclaredPrecision,
+    ModelCapacity,
+    ModelPrecision,
+    ModelSource,
+    ModelSpec,
+    SecretKeyRef,
+)
 from medley_operator.api.v1alpha1.service_routing import (
     EndpointPickerRef,
     GatewayRef,
@@ -176,6 +183,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "CpuQuantity",
+    "DeclaredPrecision",
     "Dns1123Label",
     "Dns1123Subdomain",
     "DrainSpec",
@@ -213,6 +221,7 @@ __all__ = [
     "MedleyPolicyStatus",
     "MemoryStatus",
     "MeterSpec",
+    "ModelCapacity",
     "ModelPrecision",
     "ModelProfile",
     "ModelProfileSpec",

@@ -97,9 +97,8 @@ class PowerSettings:
         )
         for url in self.hook_urls:
             host = urlsplit(url).hostname or ""
-            check(
-                host in self.hook_hosts, "--hook-urls", url, f"must go to one of --hook-hosts, and {host} is not there"
-            )
+            way_out = f"must go to one of --hook-hosts, and {host} is not among them"
+            check(host in self.hook_hosts, "--hook-urls", url, way_out)
 
 
 def _as_urls(flag: str, text: str) -> tuple[str, ...]:
