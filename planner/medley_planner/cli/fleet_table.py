@@ -16,12 +16,7 @@ _NONE = "-"
 
 def print_fleet(report: dict[str, Any], console: Console) -> None:
     """Prints what `summarise_fleet` made. The console must not read markup: names are the user's own."""
-    words = proof(
-        cost_per_hour=report["cost_per_hour"],
-        switching_cost_per_hour=report["switching_cost_per_hour"],
-        lower_bound_per_hour=report["lower_bound_per_hour"],
-        gap=report["gap"],
-    )
+    words = _proof(report)
     console.print(f"{report['status']}: {words}, solved in {report['solve_seconds']:.2f} s", soft_wrap=True)
     planned = [service for service in report["services"] if service["status"] != REJECTED]
     for table in (
@@ -40,6 +35,18 @@ def print_fleet(report: dict[str, Any], console: Console) -> None:
             console.print(
                 f"rejected {_or_none(service['service'])}: {error['field']}: {error['message']}", soft_wrap=True
             )
+
+
+def _proof(report: dict[str, Any]) -> str:
+    if "watts" in report:
+        bound = f"the proven bound is {report['watts_lower_bound']:.0f} W"
+        return f"{report['watts']:.0f} W at ${report['cost_per_hour']:.2f}/h, {bound}"
+    return proof(
+        cost_per_hour=report["cost_per_hour"],
+        switching_cost_per_hour=report["switching_cost_per_hour"],
+        lower_bound_per_hour=report["lower_bound_per_hour"],
+        gap=report["gap"],
+    )
 
 
 def _services(services: Sequence[dict[str, Any]]) -> Table:
