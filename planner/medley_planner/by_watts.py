@@ -41,8 +41,8 @@ class Objective(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WattsPlan:
-    """`plan` is in US dollars, without a bound on them. `watts` is what its replicas draw at their limits, `watts_bound`
-    a proven lower bound on that."""
+    """`plan` is in US dollars, without a bound on them. `watts` is what its replicas draw at their limits, and
+    `watts_bound` a proven lower bound on that."""
 
     plan: FleetPlan
     watts: float
