@@ -136,7 +136,7 @@ def look(
 
     `now_seconds` and `lease_ends_seconds` are of one clock that never falls.
     """
-    memory = _seen(memory, reading, now_seconds)
+    memory = _seen(memory, facts, reading, now_seconds)
     if order is None:
         return GpuVerdict(HoldReason.NOT_ORDERED), replace(memory, released=False)
     if order.release:
@@ -174,13 +174,15 @@ def lost(memory: GpuMemory) -> GpuMemory:
     return replace(memory, lock_known=False, energy_joules=None)
 
 
-def _seen(memory: GpuMemory, reading: GpuReading, now_seconds: float) -> GpuMemory:
+def _seen(memory: GpuMemory, facts: GpuFacts, reading: GpuReading, now_seconds: float) -> GpuMemory:
     """Forgets the clock lock where the driver was reloaded, or the clock stays above it."""
     energy, clock = reading.energy_joules, reading.clock_mhz
     reloaded = energy is not None and memory.energy_joules is not None and energy < memory.energy_joules
     settled = now_seconds >= memory.changed_seconds + CHANGE_SECONDS
     above = memory.lock_mhz is not None and clock is not None and clock > memory.lock_mhz + TOLERANCE_MHZ
-    if reloaded or (above and settled):
+    if not facts.clocks_mhz:
+        memory = replace(memory, lock_known=True, lock_mhz=None)  # there is no lock to take away
+    elif reloaded or (above and settled):
         memory = replace(memory, lock_known=False)
     return memory if energy is None else replace(memory, energy_joules=energy)
 
