@@ -125,9 +125,7 @@ class Node:
 
     def wait_for_revision(self) -> None:
         """The agent has answered the last order, so what it ordered is done."""
-        self.wait(
-            "the revision is observed", lambda: self.status().get("observedRevision") == self.revision, seconds=60.0
-        )
+        self.wait("the revision is observed", lambda: self.status().get("observedRevision") == self.revision)
 
 
 def asked(kubeconfig: Path, method: str, path: str, body: Json | None = None) -> int:

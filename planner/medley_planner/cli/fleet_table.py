@@ -10,6 +10,7 @@ from rich.table import Table
 
 from medley_planner.cli.answer import proof
 from medley_planner.cli.fleet_report import REJECTED
+from medley_planner.cli.objective import watts_proof
 
 _NONE = "-"
 
@@ -39,8 +40,7 @@ def print_fleet(report: dict[str, Any], console: Console) -> None:
 
 def _proof(report: dict[str, Any]) -> str:
     if "watts" in report:
-        bound = f"the proven bound is {report['watts_lower_bound']:.0f} W"
-        return f"{report['watts']:.0f} W at ${report['cost_per_hour']:.2f}/h, {bound}"
+        return watts_proof(report)
     return proof(
         cost_per_hour=report["cost_per_hour"],
         switching_cost_per_hour=report["switching_cost_per_hour"],

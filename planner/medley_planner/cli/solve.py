@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medley_planner.bad_input import BadInput
-from medley_planner.by_watts import Objective, in_dollars, priced_by_watts
+from medley_planner.by_watts import Objective
 from medley_planner.cli.arguments import BadOption, add_plan_options
 from medley_planner.cli.figures import rounded
 from medley_planner.cli.instance import Instance, parse_instance, read_document
+from medley_planner.cli.objective import ObjectivePlanner, add_objective_options
 from medley_planner.cli.planned import NoPlan, plan_all_or_raise
 from medley_planner.exit_status import ExitStatus, report_error
-from medley_planner.fleet_plan import FleetPlan
-from medley_planner.model import Plan, PlanStatus, Problem
+from medley_planner.model import Plan, PlanStatus
 from medley_planner.units import per_hour
 
 if TYPE_CHECKING:
@@ -45,25 +45,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("instance", metavar="FILE.json", type=Path, help="file with one fleet or one instance")
     parser.add_argument("--schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of the file and exit")
     add_plan_options(parser)
-    parser.add_argument(
-        "--objective",
-        choices=[objective.value for objective in Objective],
-        default=Objective.COST.value,
-        help="what the plan of a fleet has the least of; default: cost",
-    )
-    parser.add_argument(
-        "--max-cost-per-hour",
-        metavar="DOLLARS",
-        type=float,
-        help="with --objective watts: most US dollars per hour that the plan may cost",
-    )
+    add_objective_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     try:
-        _check_objective(args)
         document = read_document(args.instance)
         return _run_fleet(args, document) if is_fleet(document) else _run_instance(args, document)
     except BadInput as error:
@@ -72,18 +60,13 @@ def run(args: argparse.Namespace) -> int:
         return report_error("solve", error, status=ExitStatus.NO_PLAN)
 
 
-def _check_objective(args: argparse.Namespace) -> None:
-    if args.max_cost_per_hour is not None and args.objective != Objective.WATTS:
-        way_out = "give it with --objective watts, or limit services and quotas in the file"
-        raise BadOption("", "--max-cost-per-hour", args.max_cost_per_hour, way_out)
-
-
 def is_fleet(document: object) -> bool:
     """Whether the document is of the fleet's form, by its fields; the other form has `gpu`."""
     return isinstance(document, dict) and "gpu" not in document and ("services" in document or "pools" in document)
 
 
 def _run_instance(args: argparse.Namespace, document: object) -> int:
+    ObjectivePlanner(args)
     if args.objective == Objective.WATTS:
         way_out = "a bare instance has no watts; write its GPU types as variants of a fleet, with their watts"
         raise BadOption(str(args.instance), "--objective", args.objective, way_out)
@@ -109,27 +92,16 @@ def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
     except BadInput as error:
         error.within(str(args.instance))
         raise
-    planned, watts = _plan_fleet(args, fleet.problem)
+    planner = ObjectivePlanner(args)
+    planned = planner(fleet.problem, partial(plan_all_or_raise, deadline_seconds=args.deadline))
     fleet = fleet.also_rejected({name: refusal.message for name, refusal in planned.refused.items()})
     for rejected in fleet.rejected:
         report_error("solve", f"{args.instance}: {rejected.fault}")
-    _print(summarise_fleet(fleet, planned) | watts, args.output, print_fleet)
+    report = summarise_fleet(fleet, planned) | planner.figures
+    if planner.figures:
+        report["lower_bound_per_hour"] = None
+    _print(report, args.output, print_fleet)
     return ExitStatus.OK if planned.status in _WHOLE and not fleet.rejected else ExitStatus.NOT_ALL
-
-
-def _plan_fleet(args: argparse.Namespace, problem: Problem) -> tuple[FleetPlan, dict[str, Any]]:
-    """The plan in US dollars, and what the report of a plan by watts says beside it."""
-    if args.objective == Objective.COST:
-        return plan_all_or_raise(problem, deadline_seconds=args.deadline), {}
-    most = math.inf if args.max_cost_per_hour is None else args.max_cost_per_hour
-    by_watts = priced_by_watts(problem, max_cost_per_hour=most)
-    found = in_dollars(problem, plan_all_or_raise(by_watts, deadline_seconds=args.deadline))
-    return found.plan, {
-        "objective": Objective.WATTS.value,
-        "watts": rounded(found.watts),
-        "watts_lower_bound": rounded(found.watts_bound),
-        "lower_bound_per_hour": None,
-    }
 
 
 def summarise(instance: Instance, planned: Plan) -> dict[str, Any]:
