@@ -35,6 +35,7 @@ class ClientSettings(Protocol):
     @property
     def kube_burst(self) -> int: ...
 
+
 AGENT_QPS = 2.0
 AGENT_BURST = 10
 """A node agent writes one status, and that on changes alone."""
