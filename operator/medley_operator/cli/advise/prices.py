@@ -37,4 +37,11 @@ def _price(pool: FoundPool, given: Mapping[str, float], metrics: PriceMetrics) -
     for name in (pool.name, pool.title, pool.product):
         if name.casefold() in given:
             return GpuPrice(given[name.casefold()], OPTION)
-    return market_price(pool.nodes, pool.selector, spot=pool.spot, gpus_per_node=pool.gpus_per_node, metrics=metrics)
+    return market_price(
+        pool.nodes,
+        pool.selector,
+        resource=pool.resource,
+        gpus_per_node=pool.gpus_per_node,
+        spot=pool.spot,
+        metrics=metrics,
+    )

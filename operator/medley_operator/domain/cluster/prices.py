@@ -51,21 +51,28 @@ class GpuPrice:
 
 
 def market_price(
-    nodes: Sequence[NodeView], selector: Mapping[str, str], *, spot: bool, gpus_per_node: int, metrics: PriceMetrics
+    nodes: Sequence[NodeView],
+    selector: Mapping[str, str],
+    *,
+    resource: str,
+    gpus_per_node: int,
+    spot: bool,
+    metrics: PriceMetrics,
 ) -> GpuPrice | None:
     """The median over the nodes by the first source that knows one of them; without nodes by what the selector asks
-    for. None where nobody says it."""
+    for. None where nobody says it. A node has the GPUs (`resource`) that it can allocate, else `gpus_per_node`."""
     kind = "spot" if spot else "on-demand"
+    gpus = [node.allocatable.get(resource) or gpus_per_node for node in nodes] or [gpus_per_node]
     wanted = [node.labels for node in nodes] or [selector]
     known = (
-        (KARPENTER, [_offer(labels, kind, metrics) for labels in wanted], gpus_per_node),
-        (OPENCOST_NODE, [metrics.nodes.get(node.name) for node in nodes], gpus_per_node),
-        (OPENCOST_GPU, [metrics.gpus.get(node.name) for node in nodes], 1),
+        (KARPENTER, [_offer(labels, kind, metrics) for labels in wanted], gpus),
+        (OPENCOST_NODE, [metrics.nodes.get(node.name) for node in nodes], gpus),
+        (OPENCOST_GPU, [metrics.gpus.get(node.name) for node in nodes], [1] * len(gpus)),
     )
-    for source, prices, gpus in known:
-        found = [price for price in prices if price is not None]
+    for source, prices, counts in known:
+        found = [price / count for price, count in zip(prices, counts, strict=False) if price is not None]
         if found:
-            return GpuPrice(statistics.median(found) / gpus, source)
+            return GpuPrice(statistics.median(found), source)
     return None
 
 
@@ -92,8 +99,9 @@ def price_status(
     found = market_price(
         [node for node in nodes if selector.items() <= node.labels.items()],
         selector,
-        spot=pool.spec.provisioning is Provisioning.SPOT,
+        resource=pool.spec.resource_name,
         gpus_per_node=pool.spec.capacity.gpus_per_node,
+        spot=pool.spec.provisioning is Provisioning.SPOT,
         metrics=metrics,
     )
     if found is None:
