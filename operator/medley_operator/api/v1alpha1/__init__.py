@@ -145,6 +145,7 @@ from medley_operator.api.v1alpha1.status import (
     LoadStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
+    PriceStatus,
     RuntimeProfileStatus,
     VariantStatus,
 )
@@ -256,6 +257,7 @@ __all__ = [
     "PowerLevelSpec",
     "PowerMode",
     "PowerPreset",
+    "PriceStatus",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",

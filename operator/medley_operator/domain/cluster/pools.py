@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import pairwise
 
-from medley_operator.api.v1alpha1 import GPUPool, Provisioning
+from medley_operator.api.v1alpha1 import GPUPool, PriceStatus, Provisioning
 from medley_operator.domain.cluster.ledger import ZONE_LABEL
 from medley_operator.domain.cluster.places import Places
 from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
@@ -16,8 +16,9 @@ from medley_planner.model import NodePrice, Pool
 from medley_planner.refusal import first_refusal
 
 
-def pool_state(pool: GPUPool, stock: PoolStock, unreadable: str) -> PoolState:
-    """A pool with its stock in the ledger. `unreadable`: why nodes cannot be listed, "" where they can."""
+def pool_state(pool: GPUPool, stock: PoolStock, unreadable: str, price: PriceStatus | None = None) -> PoolState:
+    """A pool with its stock in the ledger. `unreadable`: why nodes cannot be listed, "" where they can. `price`: as its
+    status is to show it."""
     gpu = find_gpu(pool.spec.gpu)
     return PoolState(
         pool=pool,
@@ -26,6 +27,7 @@ def pool_state(pool: GPUPool, stock: PoolStock, unreadable: str) -> PoolState:
         zones=_zones(pool, stock),
         refusal=first_refusal(POOL_CHECKS, pool),
         unreadable=unreadable,
+        price=price,
     )
 
 

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, ObjectMeta, RuntimeProfile
+from medley_operator.api.v1alpha1 import (
+    GPUPool,
+    LLMService,
+    MedleyPolicy,
+    ModelProfile,
+    ObjectMeta,
+    PriceStatus,
+    RuntimeProfile,
+)
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
@@ -173,6 +181,8 @@ class Snapshot(ActuatorView):
     """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
+    prices: Mapping[str, PriceStatus] = field(default_factory=dict)
+    """The price of each pool that has one, by its name; `pools` have it as their cost."""
 
     @classmethod
     def of(cls, view: ActuatorView, **more: Any) -> Snapshot:
