@@ -137,7 +137,7 @@ def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> 
     stock = ledger.pools[pool.metadata.name]
 
     def state() -> PoolState:
-        found = pool_state(pool, stock, snapshot.unreadable.get(NODE, ""))
+        found = pool_state(pool, stock, snapshot.unreadable.get(NODE, ""), snapshot.catalogue)
         if found.refusal is None:
             planner_pool(found, None, degrees=())
             power_domains((found,), ledger=ledger, planned=(), reserved={})

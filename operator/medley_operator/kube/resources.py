@@ -45,6 +45,7 @@ GPU_POOLS = Resource(GROUP, VERSION, "GPUPool", "gpupools", False)
 RUNTIME_PROFILES = Resource(GROUP, VERSION, "RuntimeProfile", "runtimeprofiles", False)
 MODEL_PROFILES = Resource(GROUP, VERSION, "ModelProfile", "modelprofiles", False)
 MEDLEY_POLICIES = Resource(GROUP, VERSION, "MedleyPolicy", "medleypolicies", False)
+GPU_TYPES = Resource(GROUP, VERSION, "GPUType", "gputypes", False)
 NODES = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
@@ -65,7 +66,7 @@ LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 """The operator has one Lease, by which its replicas agree on the one that acts."""
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
-OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES)
+OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES, GPU_TYPES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
 CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES, INFERENCE_POOLS)
 """Kinds that Medley makes; only those with its managed-by label are ever listed."""

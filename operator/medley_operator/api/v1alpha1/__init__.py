@@ -40,12 +40,14 @@ from medley_operator.api.v1alpha1.fields import (
     VariantName,
     ZoneName,
 )
+from medley_operator.api.v1alpha1.gpu_type import GPUTypeSpec
 from medley_operator.api.v1alpha1.kinds import (
     APPROVED_PLAN,
     APPROVED_UNTIL,
     KINDS,
     Column,
     GPUPool,
+    GPUType,
     Kind,
     LLMService,
     MedleyPolicy,
@@ -88,6 +90,7 @@ from medley_operator.api.v1alpha1.pool import (
 from medley_operator.api.v1alpha1.profile import (
     ProfileResources,
     RuntimeProfileSpec,
+    VendorImage,
 )
 from medley_operator.api.v1alpha1.profile_pod import (
     CacheSpec,
@@ -129,6 +132,7 @@ from medley_operator.api.v1alpha1.status import (
     Condition,
     Conditions,
     GPUPoolStatus,
+    GPUTypeStatus,
     LLMServiceStatus,
     LoadStatus,
     MedleyPolicyStatus,
@@ -181,6 +185,9 @@ __all__ = [
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",
+    "GPUType",
+    "GPUTypeSpec",
+    "GPUTypeStatus",
     "GatewayAddress",
     "GatewayRef",
     "HistoryStatus",
@@ -253,6 +260,7 @@ __all__ = [
     "VariantPrecision",
     "VariantSpec",
     "VariantStatus",
+    "VendorImage",
     "WorkloadSource",
     "WorkloadSpec",
     "ZoneName",

@@ -1,4 +1,4 @@
-"""The five kinds: the objects as the operator reads them, and their names, scope and columns for the API server."""
+"""The six kinds: the objects as the operator reads them, and their names, scope and columns for the API server."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from medley_operator.api.v1alpha1.fields import (
     MAX_SERVICE_NAME_LENGTH,
     SERVICE_NAME_PATTERN,
 )
+from medley_operator.api.v1alpha1.gpu_type import GPUTypeSpec
 from medley_operator.api.v1alpha1.model_profile import ModelProfileSpec
 from medley_operator.api.v1alpha1.policy import MedleyPolicySpec
 from medley_operator.api.v1alpha1.pool import GPUPoolSpec
@@ -22,6 +23,7 @@ from medley_operator.api.v1alpha1.profile import RuntimeProfileSpec
 from medley_operator.api.v1alpha1.service import LLMServiceSpec
 from medley_operator.api.v1alpha1.status import (
     GPUPoolStatus,
+    GPUTypeStatus,
     LLMServiceStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
@@ -122,6 +124,14 @@ class MedleyPolicy(ObservedModel):
     metadata: ObjectMeta
     spec: MedleyPolicySpec
     status: MedleyPolicyStatus = Field(default_factory=MedleyPolicyStatus)
+
+
+class GPUType(ObservedModel):
+    """The data sheet of a GPU that the catalogue lacks."""
+
+    metadata: ObjectMeta
+    spec: GPUTypeSpec
+    status: GPUTypeStatus = Field(default_factory=GPUTypeStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +298,24 @@ KINDS: tuple[Kind, ...] = (
                 description="Namespaces with LLMServices that it is for",
             ),
             Column(name="Services", type="integer", json_path=".status.services", description="LLMServices in them"),
+            _condition_column("Accepted", field="reason"),
+            _condition_column("Accepted", name="Message", field="message", priority=1),
+            _AGE,
+        ),
+    ),
+    Kind(
+        kind="GPUType",
+        plural="gputypes",
+        short_names=("gputype",),
+        namespaced=False,
+        spec=GPUTypeSpec,
+        status=GPUTypeStatus,
+        description="The data sheet of a GPU that Medley's catalogue lacks.",
+        columns=(
+            Column(name="Vendor", type="string", json_path=".spec.vendor"),
+            Column(name="Memory-GB", type="string", json_path=".spec.memoryGb"),
+            Column(name="GB/s", type="string", json_path=".spec.memoryGbPerSecond", description="Of its memory"),
+            Column(name="TFLOPS", type="string", json_path=".spec.bf16Tflops", description="Dense peak in BF16"),
             _condition_column("Accepted", field="reason"),
             _condition_column("Accepted", name="Message", field="message", priority=1),
             _AGE,
