@@ -21,6 +21,7 @@ DISTRIBUTION = "medley-operator"
 DESCRIPTION = """\
 Medley plans and runs the cheapest mix of GPU types that keeps the latency targets of LLM services.
 
+  medley advise                            read a cluster that runs vLLM: cost now, and the cheapest mix beside it
   medley plan -f examples/quickstart/      show what would run and cost, from the YAML that kubectl applies
   medley solve fleet.json                  plan a fleet or bare instance with your own capacity tables
   medley explain -f examples/quickstart/   explain a plan: limits that bind, cost per token, alternatives, changes
@@ -54,6 +55,7 @@ class _Command:
 
 
 COMMANDS = {
+    "advise": _Command("medley_operator.cli.advise", "what a cluster's vLLM engines cost, and the cheapest mix"),
     "plan": _Command("medley_operator.cli.plan", "plan from YAML files, without a cluster"),
     "solve": _Command("medley_planner.cli.solve", "plan a fleet or one bare instance (JSON)"),
     "explain": _Command("medley_operator.cli.explain", "explain a plan: limits, costs, alternatives, changes"),

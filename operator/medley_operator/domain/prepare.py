@@ -80,7 +80,7 @@ def prepare(
     given = Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
     bounds = bounds_by_namespace(snapshot.services, given, wall)
     owned = by_owner(snapshot)
-    pods_by_service = pods_of_services(snapshot.pods)
+    pods_by_service = pods_of_services(snapshot.pods, now=snapshot.unix_seconds)
 
     def made(service: LLMService) -> ServiceCandidate:
         return _candidate(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,11 +103,18 @@ class Prometheus:
     """Prometheus at one base URL (a path prefix is kept)."""
 
     def __init__(
-        self, *, base_url: str, client: httpx.AsyncClient, credentials: Credentials | None = None, matchers: str = ""
+        self,
+        *,
+        base_url: str,
+        client: httpx.AsyncClient,
+        credentials: Credentials | None = None,
+        matchers: str = "",
+        by_get: bool = False,
     ) -> None:
         """Raises ValueError where `base_url` is not an http or https address.
 
         `matchers`: which of its series are of this cluster, such as `cluster="eu-1"`, for those who make queries.
+        `by_get`: for a way to it that lets only reads pass; queries are then parts of addresses, which have limits.
         """
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:
@@ -121,6 +129,7 @@ class Prometheus:
         self._client = client
         self._credentials = credentials or Credentials()
         self._auth = credentials or httpx.USE_CLIENT_DEFAULT
+        self._by_get = by_get
 
     async def now(self) -> float:
         """Prometheus's own time in Unix seconds, so that a skew of our clock cannot make its data look old."""
@@ -161,7 +170,7 @@ class Prometheus:
         try:
             async with (
                 asyncio.timeout(REQUEST_SECONDS),
-                self._client.stream("POST", endpoint, data=form, auth=self._auth) as response,
+                self._request(endpoint, form) as response,
             ):
                 body = await self._body(response)
                 status = response.status_code
@@ -189,6 +198,11 @@ class Prometheus:
                 retryable=False,
             )
         return body
+
+    def _request(self, endpoint: httpx.URL, form: Mapping[str, str]) -> AbstractAsyncContextManager[httpx.Response]:
+        if self._by_get:
+            return self._client.stream("GET", endpoint, params=form, auth=self._auth)
+        return self._client.stream("POST", endpoint, data=form, auth=self._auth)
 
     def _said(self, body: bytes) -> str:
         """The words of an answer on what is wrong, without secrets."""

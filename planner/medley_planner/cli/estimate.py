@@ -61,12 +61,9 @@ def add_parser(subparsers: Any) -> None:
         help="estimate from this ModelProfile; model, GPU, degree and precision default to its own",
     )
     parser.add_argument("--tp", type=whole_argument, metavar="GPUS", help="tensor parallel degree; default: 1")
-    parser.add_argument(
-        "--precision", type=str.upper, choices=[p.value for p in Precision], help="default: the checkpoint's"
-    )
-    parser.add_argument(
-        "--kv-precision", type=str.upper, choices=[f.value for f in KvFormat], help="KV cache; default: BF16"
-    )
+    formats, cache_formats = [each.value for each in Precision], [each.value for each in KvFormat]
+    parser.add_argument("--precision", type=str.upper, choices=formats, help="default: the checkpoint's")
+    parser.add_argument("--kv-precision", type=str.upper, choices=cache_formats, help="KV cache; default: BF16")
     parser.add_argument("--input", type=whole_argument, metavar="TOKENS", help="prompt tokens of a request")
     parser.add_argument(
         "--output", type=whole_argument, metavar="TOKENS", dest="output_tokens", help="generated tokens of a request"

@@ -71,13 +71,10 @@ def test_nothing_writes_past_fence_gate_and_limits() -> None:
     connect = {name for name, tree in _trees(OPERATOR) if "connect" in _calls(tree)}
     assert connect == {"app.py"}
     senders = {name for name, tree in _trees(OPERATOR) if _imports(tree) & {"httpx", "aiohttp", "requests", "urllib3"}}
-    assert senders == {
-        "checkpoint/hub.py",
-        "kube/official.py",
-        "metrics/credentials.py",
-        "metrics/prometheus.py",
-        "profile/client.py",
-    }
+    others = {"checkpoint/hub.py", "metrics/credentials.py", "metrics/prometheus.py", "profile/client.py"}
+    assert senders == {"kube/official.py", "kube/service_proxy.py", *others}
+    # Which lets a person's command read Prometheus, and nothing else makes.
+    assert {name for name, tree in _trees(OPERATOR) if "service_proxy" in _calls(tree)} == {"cli/advise/prometheus.py"}
 
 
 def test_the_planner_reads_its_clock_in_one_file() -> None:

@@ -1,6 +1,6 @@
 """The cluster's own GPU types beside the built-in ones: which count, and why the others do not. Pure.
 
-A name of the built-in catalogue stays its own: a plan must not change because somebody describes an H100 anew. Of two
+A name of the built-in catalogue stays its own: a plan must not change because an H100 is described anew. Of two
 GPUTypes with one name the first by name counts.
 """
 
