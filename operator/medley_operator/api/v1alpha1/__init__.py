@@ -40,16 +40,9 @@ from medley_operator.api.v1alpha1.fields import (
     VariantName,
     ZoneName,
 )
+from medley_operator.api.v1alpha1.gpu_type import GPUType
 from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
-from medley_operator.api.v1alpha1.kinds import (
-    KINDS,
-    GPUPool,
-    GPUType,
-    LLMService,
-    MedleyPolicy,
-    ModelProfile,
-    RuntimeProfile,
-)
+from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (

@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from medley_operator.api.v1alpha1.base import ApiModel, CelRule
+from medley_operator.api.v1alpha1.base import ApiModel, CelRule, ObservedModel
 from medley_operator.api.v1alpha1.fields import DECIMAL, written_as
+from medley_operator.api.v1alpha1.kind import ObjectMeta
+from medley_operator.api.v1alpha1.status import GPUTypeStatus
 from medley_planner.catalog import GEMM_LOW_PERCENT, GEMM_PERCENT, KV_PERCENT, MEMORY_PERCENT, Vendor
 
 Figure = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$", max_length=10), written_as(DECIMAL)]
@@ -74,3 +76,11 @@ class GPUTypeSpec(ApiModel):
             holds=lambda self: self.linked_gpus is None or self.pcie_gb_per_second is not None,
         ),
     )
+
+
+class GPUType(ObservedModel):
+    """The data sheet of a GPU that the catalogue lacks."""
+
+    metadata: ObjectMeta
+    spec: GPUTypeSpec
+    status: GPUTypeStatus = Field(default_factory=GPUTypeStatus)

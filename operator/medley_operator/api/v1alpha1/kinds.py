@@ -89,14 +89,6 @@ class MedleyPolicy(ObservedModel):
     status: MedleyPolicyStatus = Field(default_factory=MedleyPolicyStatus)
 
 
-class GPUType(ObservedModel):
-    """The data sheet of a GPU that the catalogue lacks."""
-
-    metadata: ObjectMeta
-    spec: GPUTypeSpec
-    status: GPUTypeStatus = Field(default_factory=GPUTypeStatus)
-
-
 KINDS: tuple[Kind, ...] = (
     Kind(
         kind="LLMService",
