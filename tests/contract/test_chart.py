@@ -253,8 +253,9 @@ def test_with_watched_namespaces_rights_in_namespaces_are_roles(api: Api, tmp_pa
     objects = rendered(api, tmp_path, "watched")
     cluster = next(each for each in objects["ClusterRole"] if each["metadata"]["name"] == RELEASE)
     assert {resource.partition(".")[0] for resource, _ in rules(cluster)} == {
-        *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies"),
+        *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies", "gputypes"),
         *("gpupools/status", "runtimeprofiles/status", "modelprofiles/status", "medleypolicies/status"),
+        "gputypes/status",
     }
     roles = {each["metadata"]["namespace"]: each for each in objects["Role"] if "-watched" in each["metadata"]["name"]}
     assert sorted(roles) == ["team-a", "team-b"]

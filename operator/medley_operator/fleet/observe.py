@@ -18,6 +18,7 @@ from typing import Protocol
 
 from medley_operator.api.v1alpha1 import GROUP, VERSION, GPUPool, LLMService, WorkloadSource
 from medley_operator.domain.checks.policy import POLICY_CHECKS, PolicyInput
+from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.prices import NO_PRICES, PriceMetrics, priced, prices_of
 from medley_operator.domain.engine.arguments import served_model_name
@@ -168,6 +169,8 @@ class Observer:
             pods=view.pods,
             at_seconds=self.clock(),
             pools=view.pools,
+            gpu_types=view.gpu_types,
+            catalogue=gpu_types(view.gpu_types).catalogue,
             nodes=view.nodes,
             unreadable={kind.kind: error.message for kind, error in _unreadable(view).items()},
             lacking=_lacking(view),

@@ -80,6 +80,13 @@ class GPUPoolStatus(ObservedModel):
     conditions: Conditions
 
 
+class GPUTypeStatus(ObservedModel):
+    """Whether GPUPools and ModelProfiles may name a GPU type."""
+
+    observed_generation: int = 0
+    conditions: Conditions
+
+
 class RuntimeProfileStatus(ObservedModel):
     """Whether Medley can use a profile."""
 

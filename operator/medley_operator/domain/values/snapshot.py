@@ -15,6 +15,7 @@ from typing import Any
 
 from medley_operator.api.v1alpha1 import (
     GPUPool,
+    GPUType,
     LLMService,
     MedleyPolicy,
     ModelProfile,
@@ -28,6 +29,7 @@ from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
+from medley_planner.catalog import Catalogue
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
 from medley_planner.regret import Regret
@@ -144,6 +146,9 @@ class ActuatorView:
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
     pools: tuple[GPUPool, ...] = ()
+    gpu_types: tuple[GPUType, ...] = ()
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    """The built-in GPU types, and those of `gpu_types` that count."""
     nodes: tuple[NodeView, ...] = ()
     """All nodes of the cluster, usable or not; none where they cannot be read."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
