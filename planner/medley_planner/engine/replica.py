@@ -12,6 +12,10 @@ Scheduling, as in vLLM: each decoding sequence takes one token of the step's bud
 prompt under way, then waiting ones in order as long as sequences and KV blocks last (a prompt's blocks are all taken
 at its admission); a sequence that finds no block has the youngest preempted, to be computed anew, and nothing is
 admitted in that step. `tests/reference_engine.py` does the same step by step.
+
+The engine plans a step while the one before runs. A request that comes while others decode thus waits for one step more
+than those that it sees; all its tokens come later by this and by what is in front of the engine, as if it had arrived
+later.
 """
 
 from __future__ import annotations
@@ -35,12 +39,12 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     """The engine of replica `number`; see the module for what it yields and is sent."""
     arrivals = log.arrivals
     prompts, generations, hits = sizes.prompt, sizes.generation, sizes.hit
-    first_token, last_token, unfinished = log.first_token, log.last_token, log.unfinished
+    first_token, last_token, lag, unfinished = log.first_token, log.last_token, log.lag, log.unfinished
     by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
     kv_token, per_attended = table.kv_token, table.attended
     ask, states, batched, blocks = len(arrivals), log.states, log.batched, log.blocks
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
-    own = spec.sequence_blocks
+    own, front = spec.sequence_blocks, sizes.front_seconds
 
     now = busy = 0.0
     steps = preemptions = 0
@@ -107,6 +111,10 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 chunked = True
                 used += need
                 running[request] = 0
+                if request not in resumed:
+                    lag[request] = front[request]
+                    if decoding:
+                        lag[request] += by_decode[decoding] + kv_token * context
                 position = hits[request]
                 chunk = length - position
                 if chunk > free:
@@ -194,12 +202,12 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             context -= length
             phases[(steps - length) % block] -= 1
             used -= -(-length // block) + own
-            last_token[request] = now
+            last_token[request] = now + lag[request]
             unfinished[number] -= 1
         for request, length in done:
             left = prompts[request] + generations[request] - length - 1
             if length == prompts[request]:
-                first_token[request] = now
+                first_token[request] = now + lag[request]
             if left:
                 ends_at = steps + left
                 running[request] = ends_at
@@ -210,7 +218,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             else:
                 del running[request]
                 used -= -(-length // block) + own
-                last_token[request] = now
+                last_token[request] = now + lag[request]
                 unfinished[number] -= 1
 
 
