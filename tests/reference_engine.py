@@ -112,12 +112,7 @@ class ReferenceEngine:
             chunks.append((self.running[-1], min(left, target - request.hit)))
             left -= chunks[-1][1]
 
-        self.now += self.spec.step.seconds(
-            prefill_tokens=float(sum(chunk for _, chunk in chunks)),
-            prefill_attended=sum(float(sum(range(s.computed + 1, s.computed + chunk + 1))) for s, chunk in chunks),
-            decode_sequences=float(len(decoding)),
-            kv_tokens=float(sum(sequence.computed for sequence in decoding)),
-        )
+        self.now += self._seconds(decoding, chunks)
         self.steps += 1
         for sequence in decoding:
             sequence.computed += 1
@@ -132,14 +127,23 @@ class ReferenceEngine:
 
     def _planned(self, decoding: list[_Sequence]) -> float:
         """The step that was planned before the request came."""
-        if not decoding:
-            return 0.0
-        return self.spec.step.seconds(
-            prefill_tokens=0.0,
-            prefill_attended=0.0,
+        return self._seconds(decoding, []) if decoding else 0.0
+
+    def _seconds(self, decoding: list[_Sequence], chunks: list[tuple[_Sequence, int]]) -> float:
+        cost = self.spec.step.window_cost
+        attended = [n for s, chunk in chunks for n in range(s.computed + 1, s.computed + chunk + 1)]
+        cached = [sequence.computed for sequence in decoding]
+        seconds = self.spec.step.seconds(
+            prefill_tokens=float(len(attended)),
+            prefill_attended=float(sum(attended)),
             decode_sequences=float(len(decoding)),
-            kv_tokens=float(sum(sequence.computed for sequence in decoding)),
+            kv_tokens=float(sum(cached)),
         )
+        # The step time knows sums alone and cuts these; here each sequence is cut.
+        seconds -= cost.kv_token * min(sum(cached), cost.window * len(cached))
+        seconds -= cost.attended * min(sum(attended), cost.window * len(attended))
+        seconds += cost.kv_token * sum(min(n, cost.window) for n in cached)
+        return seconds + cost.attended * sum(min(n, cost.window) for n in attended)
 
     def _token(self, request: Request) -> None:
         request.generated += 1

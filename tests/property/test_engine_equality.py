@@ -30,6 +30,9 @@ _STEPS = (
     StepTime(_LLAMA, Layout(gpu("L4"))),
     StepTime(_LLAMA, Layout(gpu("H100"), tensor_parallel=2, precision=Precision.FP8)),
     StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), Layout(gpu("H100"))),
+    # Every other layer attends to 128 tokens: sequences fill their window on the way.
+    StepTime(bundled_shape("openai/gpt-oss-20b"), Layout(gpu("H100"), precision=Precision.FP4)),
+    StepTime(bundled_shape("ibm-granite/granite-4.0-h-small"), Layout(gpu("H100"))),
 )
 
 

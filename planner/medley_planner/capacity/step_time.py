@@ -8,6 +8,7 @@ are folded once, so that `seconds` costs about a microsecond.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from medley_planner.capacity.engine_rules import version_of
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
@@ -58,6 +59,24 @@ _PCIE_GB_PER_SECOND = 64.0
 _MOST_LINK_BYTES_PER_SECOND = 340e9
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
 _ATTENTION_EFFICIENCY = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCost:
+    """What layers that attend to at most `window` tokens add to a step: seconds for each cached token within the window
+    of a decoding sequence, and for each token that a prompt's token attends to within it. All 0: there are none."""
+
+    window: int = 0
+    kv_token: float = 0.0
+    attended: float = 0.0
+
+    def attended_tokens(self, start: int, chunk: int) -> float:
+        """The tokens within the window that `chunk` tokens of a prompt attend to, of which `start` come before."""
+        growing = min(max(self.window - start, 0), chunk)
+        return growing * (start + (growing + 1) * 0.5) + (chunk - growing) * float(self.window)
+
+
+NO_WINDOW = WindowCost()
 
 
 class StepTime:
@@ -145,6 +164,11 @@ class StepTime:
     def constants(self) -> dict[str, float]:
         """The folded figures by name for `batch`."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def window_cost(self) -> WindowCost:
+        """The part of layers that attend to a window or to selected tokens."""
+        return WindowCost(int(self._window), self._kv_window_token, self._attended_window)
 
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float

@@ -8,10 +8,15 @@ from typing import Protocol
 
 from medley_planner.capacity.closed_form import API_SECONDS, PROMPT_TOKEN_SECONDS
 from medley_planner.capacity.memory import KV_BLOCK_TOKENS
+from medley_planner.capacity.step_time import WindowCost
 
 
 class StepSeconds(Protocol):
     """Duration of one engine step in seconds; `StepTime` is one."""
+
+    @property
+    def window_cost(self) -> WindowCost:
+        """The part of `seconds` that depends on single sequences; `seconds` itself knows their sums alone."""
 
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float

@@ -82,8 +82,8 @@ class FittedSizes:
 
 
 def _scattered(count: int) -> Floats:
-    """Factors of mean 1, `_SCATTER` of it exponentially distributed. The first is 1; the quantiles go in steps of the golden
-    section, so that any stretch of requests has its share of each."""
+    """Factors of mean 1, `_SCATTER` of it exponentially distributed. The first is 1; the quantiles go in steps of the
+    golden section, so that any stretch of requests has its share of each."""
     shares = (1.0 - math.exp(-1.0) + np.arange(count) * _GOLDEN_SECTION) % 1.0
     return np.asarray(1.0 - _SCATTER - _SCATTER * np.log1p(-shares))
 

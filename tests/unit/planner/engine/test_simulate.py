@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from medley_planner.capacity import StepTime
+from medley_planner.capacity.step_time import NO_WINDOW, WindowCost
 from medley_planner.catalog import gpu
 from medley_planner.engine import (
     Balance,
@@ -38,6 +39,7 @@ class Plain:
     per_token: float = 0.0
     constant: float = 0.01
     bend: float = 0.0
+    window_cost: WindowCost = NO_WINDOW
 
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float
