@@ -56,10 +56,15 @@ class Trace:
     def __len__(self) -> int:
         return int(self.arrival_seconds.size)
 
+    def cut_to(self, max_model_len: int) -> Trace:
+        """The same requests, cut to the longest sequence that engines take, as clients must."""
+        prompt = np.minimum(self.prompt_tokens, max_model_len - 1)
+        return Trace(self.arrival_seconds, prompt, np.minimum(self.generation_tokens, max_model_len - prompt))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedSizes:
-    """The sizes of all requests as one engine takes them: cut to its longest sequence, as clients must."""
+    """The sizes of all requests as one engine takes them."""
 
     prompt: list[int]
     generation: list[int]
@@ -68,10 +73,9 @@ class FittedSizes:
 
     @classmethod
     def of(cls, trace: Trace, spec: EngineSpec) -> FittedSizes:
-        prompt = np.minimum(trace.prompt_tokens, spec.max_model_len - 1)
-        generation = np.minimum(trace.generation_tokens, spec.max_model_len - prompt)
-        hit = np.minimum((prompt * spec.prefix_hit_rate).astype(np.int64), prompt - 1)
-        return cls(prompt.tolist(), generation.tolist(), hit.tolist())
+        cut = trace.cut_to(spec.max_model_len)
+        hit = np.minimum((cut.prompt_tokens * spec.prefix_hit_rate).astype(np.int64), cut.prompt_tokens - 1)
+        return cls(cut.prompt_tokens.tolist(), cut.generation_tokens.tolist(), hit.tolist())
 
 
 def poisson_arrivals(rate_rps: float, *, count: int, seed: int) -> Floats:

@@ -105,6 +105,21 @@ def test_one_operating_point_moves_all_factors_alike() -> None:
     assert float(np.trace(learned.covariance)) > 0.5, "what was not seen is not known"
 
 
+def test_quiet_windows_leave_little_doubt_at_the_peak() -> None:
+    """Planning gets an engine that runs as estimated hardly slower than it is; noisy windows leave more doubt."""
+    heavy = window_at(40, truth=StepFactors()).point()
+    true_seconds = heavy.mean_step_seconds(prior(StepFactors()))
+    slower = {
+        noise: heavy.mean_step_seconds(
+            prior(cautious_factors(taught(loads(20, noise=noise, truth=StepFactors())), prior))
+        )
+        / true_seconds
+        for noise in (0.004, 0.05)
+    }
+    assert 0.99 < slower[0.004] < 1.03
+    assert slower[0.05] > slower[0.004] + 0.01
+
+
 def test_one_window_changes_no_factor_by_more_than_half() -> None:
     truth = StepFactors(3, 3, 3, 3)
     once = learn(Calibration(), window_at(8, truth=truth), prior).calibration
