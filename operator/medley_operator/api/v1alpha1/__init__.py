@@ -53,6 +53,7 @@ from medley_operator.api.v1alpha1.kinds import (
     ObjectMeta,
     RuntimeProfile,
 )
+from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (
@@ -102,6 +103,7 @@ from medley_operator.api.v1alpha1.service import (
     ForecastMode,
     ForecastSpec,
     LLMServiceSpec,
+    MarginMode,
     RuntimeRef,
     ScalingSpec,
     ServicePriority,
@@ -185,6 +187,8 @@ __all__ = [
     "LabelValue",
     "LimitStatus",
     "LoadStatus",
+    "MarginMode",
+    "MarginStatus",
     "MeasuredPoint",
     "MeasuredPrecision",
     "MedleyPolicy",
@@ -240,6 +244,7 @@ __all__ = [
     "TolerationOperator",
     "UnservedStatus",
     "UnusedStatus",
+    "VariantMarginStatus",
     "VariantName",
     "VariantPrecision",
     "VariantSpec",
