@@ -8,6 +8,8 @@ command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad
     ├── UnknownGpu        a GPU type that the catalogue lacks                catalog
     ├── UnknownModel      a model whose shape is not bundled                 shapes
     ├── BadConfig         a config.json that gives no shape                  shapes
+    ├── BadSizes          sizes of a model, by hand, that contradict         shapes
+    ├── BadWeights        a file of weights that cannot be read              shapes
     ├── BadText           JSON or YAML that cannot be read                   documents
     ├── BadHistogram      buckets that give no sizes                         workload
     ├── BadRecord         a calibration that was kept and makes no sense     capacity

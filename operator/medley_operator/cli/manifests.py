@@ -55,9 +55,14 @@ class Objects:
 
 def read_objects(sources: Sequence[str]) -> Objects:
     """Raises `BadManifest`."""
+    return objects_of(_documents(sources))
+
+
+def objects_of(documents: Iterable[tuple[str, dict[str, Any]]]) -> Objects:
+    """From Kubernetes objects as plain values, each with the name of where it is from. Raises `BadManifest`."""
     objects = Objects()
     seen: dict[str, str] = {}
-    for source, document in _documents(sources):
+    for source, document in documents:
         name = _title(source, document)
         if name in seen and document["kind"] in _KINDS:
             raise BadManifest.whole(source, f"{name} is also in {seen[name]}; keep one of them")

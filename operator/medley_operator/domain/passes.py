@@ -53,6 +53,11 @@ class Steps:
 
     def but_for(self, unwritten: Collection[ServiceKey], before: Steps) -> Steps:
         """These, but for services of which a write was not made: what was not written was neither taken back by others
-        nor a step."""
-        kept = {key: before.services.get(key, ServiceSteps()) for key in unwritten}
+        nor a step. How long a surplus has been one counts all the same."""
+        kept = {
+            key: replace(
+                before.services.get(key, ServiceSteps()), surplus=self.services.get(key, ServiceSteps()).surplus
+            )
+            for key in unwritten
+        }
         return replace(self, services={**self.services, **kept}) if kept else self

@@ -27,7 +27,7 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.stock import Holder, Ledger, ReplicaSizes, Workload
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
-from medley_planner.model import Pool, PowerDomain, Priority, Problem, Quota, RoutingMode, Service, Variant
+from medley_planner.model import Pool, PowerBudget, Priority, Problem, Quota, RoutingMode, Service, Variant
 from medley_planner.variants import Replica
 
 
@@ -196,9 +196,9 @@ def power_domains(
     ledger: Ledger,
     planned: Collection[ServiceKey],
     reserved: Mapping[str, ReplicaSizes],
-) -> tuple[PowerDomain, ...]:
+) -> tuple[PowerBudget, ...]:
     """Each pool with a budget is a domain of its own name; what is not planned this round draws from it first."""
-    domains: list[PowerDomain] = []
+    domains: list[PowerBudget] = []
     for state in pools:
         pool, name = state.pool, state.pool.metadata.name
         if pool.spec.power is None or pool.spec.power.budget_watts is None:
@@ -206,7 +206,7 @@ def power_domains(
         gpus = ledger.pools[name].running_gpus(except_services=planned)
         gpus += sum(size * count for size, count in reserved.get(name, {}).items())
         left = pool.spec.power.budget_watts - gpus * watts_per_gpu(pool)
-        domains.append(PowerDomain(name=name, budget_watts=max(left, 0.0)))
+        domains.append(PowerBudget(name=name, budget_watts=max(left, 0.0)))
     return tuple(domains)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, effective_mode
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
@@ -81,7 +81,8 @@ def prepare(
     given = Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
     bounds = bounds_by_namespace(snapshot.services, given, wall)
     owned = by_owner(snapshot)
-    pods_by_service = pods_of_services(snapshot.pods)
+    believed = cache(leads.believed_by)
+    pods_by_service = pods_of_services(snapshot.pods, now=snapshot.unix_seconds)
 
     def made(service: LLMService) -> ServiceCandidate:
         return _candidate(
@@ -92,7 +93,7 @@ def prepare(
             ready_replicas=ready_replicas(owned.get(service.metadata.uid, {})),
             speeds=speeds.of_service(service, snapshot.profiles),
             estimate=estimate,
-            leads=leads,
+            leads=believed(service.metadata.namespace),
             pods=pods_by_service.get(ServiceKey.of(service), ()),
             mode=effective_mode(fleet_mode, service.spec.scaling.mode) if fleet_mode else ActingMode.AUTO,
             bounds=bounds[service.metadata.namespace],

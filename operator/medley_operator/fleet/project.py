@@ -100,6 +100,7 @@ def pod_view(pod: Manifest) -> PodView | None:
         deletion_cost=_deletion_cost(metadata.get("annotations") or {}) if ours else 0,
         trouble=_trouble(status, conditions),
         start=start_of(pod) if ours else None,
+        creating_since=_creating_since(status, conditions.get("PodScheduled", {})) if ours else None,
     )
 
 
@@ -183,6 +184,13 @@ def _stuck(container: Mapping[str, Any], bound_at: object) -> PodTrouble | None:
         text = ended.get("message") or f"container {name} ended with exit code {ended['exitCode']}"
         return _told(ended.get("reason") or "Error", text, ended.get("finishedAt"))
     return None
+
+
+def _creating_since(status: Mapping[str, Any], scheduled: Mapping[str, Any]) -> float | None:
+    states = [state for each in _containers(status) for state in (each.get("state") or {})]
+    if scheduled.get("status") != "True" or any(state != "waiting" for state in states):
+        return None
+    return unix_seconds(scheduled.get("lastTransitionTime"))
 
 
 def _restarts(container: Mapping[str, Any]) -> int:

@@ -40,19 +40,8 @@ from medley_operator.api.v1alpha1.fields import (
     VariantName,
     ZoneName,
 )
-from medley_operator.api.v1alpha1.kinds import (
-    APPROVED_PLAN,
-    APPROVED_UNTIL,
-    KINDS,
-    Column,
-    GPUPool,
-    Kind,
-    LLMService,
-    MedleyPolicy,
-    ModelProfile,
-    ObjectMeta,
-    RuntimeProfile,
-)
+from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
+from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
@@ -64,6 +53,19 @@ from medley_operator.api.v1alpha1.model_profile import (
     ModelProfileSpec,
     ProfileSource,
     StepFactorsSpec,
+)
+from medley_operator.api.v1alpha1.node_power_cap import (
+    AgentState,
+    CapLease,
+    CapMode,
+    Fraction,
+    GpuCap,
+    GpuLimit,
+    GpuPowerStatus,
+    GpuState,
+    NodePowerCapSpec,
+    NodePowerCapStatus,
+    OtherGpuCap,
 )
 from medley_operator.api.v1alpha1.plan_status import (
     BestSingleStatus,
@@ -86,6 +88,16 @@ from medley_operator.api.v1alpha1.pool import (
     Toleration,
     TolerationOperator,
 )
+from medley_operator.api.v1alpha1.power_domain import (
+    MeterSpec,
+    PowerDomainSpec,
+    PowerDomainStatus,
+    PowerLevelSpec,
+    PowerMode,
+    PowerPreset,
+)
+from medley_operator.api.v1alpha1.power_event import EventPhase, PowerEventSpec, PowerEventStatus
+from medley_operator.api.v1alpha1.power_kinds import NodePowerCap, PowerDomain, PowerEvent
 from medley_operator.api.v1alpha1.profile import (
     ProfileResources,
     RuntimeProfileSpec,
@@ -109,7 +121,14 @@ from medley_operator.api.v1alpha1.service import (
     ServicePriority,
     SloSpec,
 )
-from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
+from medley_operator.api.v1alpha1.service_model import (
+    DeclaredPrecision,
+    ModelCapacity,
+    ModelPrecision,
+    ModelSource,
+    ModelSpec,
+    SecretKeyRef,
+)
 from medley_operator.api.v1alpha1.service_routing import (
     EndpointPickerRef,
     GatewayRef,
@@ -150,12 +169,15 @@ __all__ = [
     "SERVICE_NAME_PATTERN",
     "VERSION",
     "ActingMode",
+    "AgentState",
     "ApiModel",
     "BestSingleStatus",
     "Beta",
     "BinaryQuantity",
     "BudgetSpec",
     "CacheSpec",
+    "CapLease",
+    "CapMode",
     "CapacityCorrectionStatus",
     "CapacityType",
     "CelRule",
@@ -163,6 +185,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "CpuQuantity",
+    "DeclaredPrecision",
     "Dns1123Label",
     "Dns1123Subdomain",
     "DrainSpec",
@@ -170,13 +193,19 @@ __all__ = [
     "EndpointPickerRef",
     "EngineArgument",
     "EngineFlag",
+    "EventPhase",
     "ForecastMode",
     "ForecastSpec",
+    "Fraction",
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",
     "GatewayAddress",
     "GatewayRef",
+    "GpuCap",
+    "GpuLimit",
+    "GpuPowerStatus",
+    "GpuState",
     "HistoryStatus",
     "Kind",
     "KvPrecision",
@@ -195,6 +224,8 @@ __all__ = [
     "MedleyPolicySpec",
     "MedleyPolicyStatus",
     "MemoryStatus",
+    "MeterSpec",
+    "ModelCapacity",
     "ModelPrecision",
     "ModelProfile",
     "ModelProfileSpec",
@@ -203,9 +234,13 @@ __all__ = [
     "ModelSpec",
     "Money",
     "NamespaceSelector",
+    "NodePowerCap",
+    "NodePowerCapSpec",
+    "NodePowerCapStatus",
     "NodePreference",
     "ObjectMeta",
     "ObservedModel",
+    "OtherGpuCap",
     "PickerFailureMode",
     "PlanStateStatus",
     "PlannedReplicasStatus",
@@ -216,6 +251,15 @@ __all__ = [
     "PoolCost",
     "PoolName",
     "PoolPower",
+    "PowerDomain",
+    "PowerDomainSpec",
+    "PowerDomainStatus",
+    "PowerEvent",
+    "PowerEventSpec",
+    "PowerEventStatus",
+    "PowerLevelSpec",
+    "PowerMode",
+    "PowerPreset",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",

@@ -21,7 +21,7 @@ from medley_operator.cli.plan import offline_snapshot
 from medley_operator.cli.plan_report import build_report
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.snapshot import FleetMemory
-from medley_planner.model import NodeCount, NodePrice, PowerDomain, Priority
+from medley_planner.model import NodeCount, NodePrice, PowerBudget, Priority
 from medley_planner.optimize import plan
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
@@ -191,7 +191,7 @@ def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[
     pools = {pool.name: pool for pool in problem.pools}
     assert [name for name, pool in pools.items() if pool.spot] == ["l4-spot"]
     assert pools["h100"].node_price == NodePrice(8, 55.04, max_nodes=2)
-    assert problem.power_domains == (PowerDomain("l40s", 4000.0),)
+    assert problem.power_domains == (PowerBudget("l40s", 4000.0),)
     assert main(["plan", "-f", str(example), "-o", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["status"] in ("Optimal", "Feasible")

@@ -200,6 +200,25 @@ def test_trouble(name: str) -> None:
     assert seen.gated is (name == "gated")
 
 
+@pytest.mark.parametrize(
+    ("status", "since"),
+    [
+        ({}, None),
+        (condition("False", "Unschedulable"), None),
+        (condition("True"), UNIX),
+        (container(waits("ContainerCreating")), UNIX),
+        (container({"running": {"startedAt": AT}}), None),
+        (container(ended("Error")), None),
+    ],
+    ids=["fresh", "no room", "bound", "creates", "runs", "ends"],
+)
+def test_a_pod_is_created_from_when_it_is_bound_until_a_container_starts(
+    status: dict[str, Any], since: float | None
+) -> None:
+    assert view(status=status, labels=OURS).creating_since == since
+    assert view(status=status).creating_since is None, "of others nobody asks"
+
+
 def test_restarts_and_readiness() -> None:
     status = container({"running": {"startedAt": AT}}, restarts=2) | condition("True", type_="Ready")
     seen = view(status=status)
