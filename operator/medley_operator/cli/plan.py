@@ -71,6 +71,7 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     Raises `BadManifest` where there is nothing to plan or a service has no static workload.
     """
     from medley_operator.cli.manifests import BadManifest
+    from medley_operator.domain.cluster.gpu_types import gpu_types
     from medley_operator.domain.values.labels import POD
     from medley_operator.domain.values.snapshot import Snapshot
 
@@ -90,6 +91,8 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     snapshot = Snapshot(
         services=tuple(objects.services),
         pools=pools,
+        gpu_types=tuple(objects.gpu_types),
+        catalogue=gpu_types(objects.gpu_types).catalogue,
         profiles=profiles,
         rejected=(),
         children={},

@@ -93,7 +93,7 @@ class StepTime:
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
-            self._token_link = 2.0 * shape.layers * moved / (gpu.link_gb_per_second * 1e9 * _LINK_EFFICIENCY)
+            self._token_link = 2.0 * shape.layers * moved / (gpu.link_between(layout.gpus) * 1e9 * _LINK_EFFICIENCY)
         # Each sequence's state is read and written in each step.
         self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
         self._multiply(factors)

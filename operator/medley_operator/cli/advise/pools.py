@@ -11,8 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from medley_operator.domain.cluster.prices import INSTANCE_TYPE
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.views import NodeView, Taint
+from medley_planner.catalog import CATALOGUE
 
 RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
 """Extended resources of whole GPUs that a GPUPool can be of."""
@@ -49,7 +51,6 @@ SPOT_LABELS = {
     "eks.amazonaws.com/capacityType": "SPOT",
     "kubernetes.azure.com/scalesetpriority": "spot",
 }
-INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 TELLING = (
     "nvidia.com/gpu.count",
     *SPOT_LABELS,
@@ -163,7 +164,7 @@ def catalogue_name(product: str, labels: Mapping[str, str]) -> str:
         if not memory.isdecimal():
             return ""
         name = "A100-40" if int(memory) < A100_MIB else "A100-80"
-    row = find_gpu(name)
+    row = find_gpu(name, CATALOGUE)
     return row.name if row is not None else ""
 
 

@@ -67,7 +67,7 @@ def test_measured_profiles_are_planned_from_and_those_that_are_not_are_told(
     (service,) = json.loads(shown.out)["services"]
     assert {row["variant"]: row["provenance"] for row in service["mix"]}["h100"] == "measured"
     assert "ModelProfile other is not used: this profile measures vLLM 0.31.0" in shown.err
-    assert 'ModelProfile typo is not used: spec.gpu "L44" is not in the catalogue' in shown.err
+    assert 'ModelProfile typo is not used: spec.gpu "L44": it is not in the catalogue' in shown.err
     assert "ModelProfile h100" not in shown.err
 
 
