@@ -96,7 +96,7 @@ class NodePowerCapSpec(ApiModel):
     mode: CapMode = Field(
         CapMode.ENFORCE,
         description="Enforce: the agent applies the limits. Shadow: it applies nothing, and reports its GPUs only. "
-        "Release: it restores what it found when it first capped; the node is in no domain that caps.",
+        "Release: it restores the boards' default limits once; the node is in no domain that caps.",
     )
     revision: int = Field(
         0,
