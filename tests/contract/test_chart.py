@@ -65,6 +65,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             "podMonitor": {"enabled": True, "interval": "5s"},
         },
         "dashboard": {"annotations": {"grafana_folder": "Medley"}},
+        "powerAgent": {"enabled": True, "affinity": {"nodeAffinity": {}}, "podAnnotations": {"a": "b"}},
     },
     "bare": {
         "fullnameOverride": "planner",
@@ -159,6 +160,26 @@ def test_template_of_the_defaults(api: Api, tmp_path: Path) -> None:
     assert json.loads(board["data"]["medley-fleet.json"])["title"] == "Medley fleet"
 
 
+def test_template_of_the_node_agent(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "everything")
+    (agents,) = objects["DaemonSet"]
+    pod = agents["spec"]["template"]["spec"]
+    (agent,) = pod["containers"]
+    assert agent["command"] == ["medley", "agent"]
+    assert agent["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SYS_ADMIN"]}
+    assert not {"hostPID", "hostNetwork", "volumes"} & pod.keys()
+    assert agent["resources"].keys() == {"requests", "limits"}
+    assert "nvidia.com/gpu" not in agent["resources"]["limits"]
+    assert pod["serviceAccountName"] == "medley-agent"
+    (policy,) = objects["ValidatingAdmissionPolicy"]
+    assert policy["spec"]["matchConditions"][0]["expression"].endswith(f':{NAMESPACE}:medley-agent"')
+    (role,) = [each for each in objects["ClusterRole"] if each["metadata"]["name"] == "medley-agent"]
+    assert [(rule["resources"], rule["verbs"]) for rule in role["rules"]] == [
+        (["nodepowercaps"], ["get", "list", "watch"]),
+        (["nodepowercaps/status"], ["patch"]),
+    ]
+
+
 def test_template_of_everything(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "everything")
     pod = objects["Deployment"][0]["spec"]["template"]
@@ -232,8 +253,9 @@ def test_with_watched_namespaces_rights_in_namespaces_are_roles(api: Api, tmp_pa
     objects = rendered(api, tmp_path, "watched")
     cluster = next(each for each in objects["ClusterRole"] if each["metadata"]["name"] == RELEASE)
     assert {resource.partition(".")[0] for resource, _ in rules(cluster)} == {
-        *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies"),
+        *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies", "gputypes"),
         *("gpupools/status", "runtimeprofiles/status", "modelprofiles/status", "medleypolicies/status"),
+        "gputypes/status",
     }
     roles = {each["metadata"]["namespace"]: each for each in objects["Role"] if "-watched" in each["metadata"]["name"]}
     assert sorted(roles) == ["team-a", "team-b"]
