@@ -36,6 +36,7 @@ class Server:
     def __init__(self) -> None:
         self.events: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self.statuses: list[dict[str, Any]] = []
+        self.uids: list[str] = []
         self.written, self.refused = asyncio.Event(), asyncio.Event()
         self.refuses = False
         self.selector = ""
@@ -70,7 +71,8 @@ class Server:
     async def apply_status(
         self, manifest: Manifest, *, field_manager: str = STATUS_FIELD_MANAGER, force: bool = True
     ) -> Manifest:
-        assert (manifest["metadata"], field_manager) == ({"name": "node-1", "uid": "uid-1"}, "medley-agent")
+        assert (manifest["metadata"]["name"], field_manager) == ("node-1", "medley-agent")
+        self.uids.append(manifest["metadata"]["uid"])
         if self.refuses:
             self.refused.set()
             raise Forbidden("no right to write it")
@@ -152,3 +154,15 @@ async def test_a_status_that_is_refused_is_written_later_and_limits_hold_meanwhi
     world.server.refuses = False
     assert (await world.first_status())["observedRevision"] == 1
     assert world.shown("failures_total", component="status") == 1.0
+
+
+async def test_an_object_that_is_made_anew_gets_a_status_too(world: World) -> None:
+    cap = node_power_cap(revision=1, duration=600)
+    world.server.send(cap, WatchType.ADDED)
+    await world.first_status()
+    world.server.send(cap, WatchType.DELETED)
+    world.server.written.clear()
+    again = cap.model_copy(update={"metadata": cap.metadata.model_copy(update={"uid": "uid-2"})})
+    world.server.send(again, WatchType.ADDED)
+    await world.first_status()
+    assert world.server.uids == ["uid-1", "uid-2"]
