@@ -20,6 +20,7 @@ from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.views import NodeView, PodView
+from medley_planner.catalog import CATALOGUE
 from medley_planner.model import Priority
 from medley_planner.power import Board, CappedGpu, CappedNode
 
@@ -145,7 +146,7 @@ def _board(gpu: GpuPowerStatus) -> Board | None:
 
 
 def _catalogue_board(product: str) -> Board | None:
-    known = find_gpu(product) if product else None
+    known = find_gpu(product, CATALOGUE) if product else None
     if known is None:
         return None
     return Board(known.name, IDLE_SHARE * known.watts, LEAST_CAP_SHARE * known.watts, known.watts)
