@@ -109,7 +109,7 @@ crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
 
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml: all, what runs, and what builds the image
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --constraints requirements.lock pyproject.toml -o requirements-runtime.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra agent --python-version 3.11 --constraints requirements.lock pyproject.toml -o requirements-runtime.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	  $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --constraints requirements.lock - -o requirements-build.lock
 

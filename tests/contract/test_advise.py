@@ -147,7 +147,7 @@ def engines(admin: Api) -> dict[str, FakeEngine]:
         "llama": llama,
         "qwen": FakeEngine(1, (1000,), 300, EDGES, models=("qwen",), latencies=(0.4, 0.04)),
         "exotic": FakeEngine(1, (500,), 150, EDGES, models=("exotic",)),
-        "router": FakeEngine(500, (500,), 150, EDGES, models=("llama",)),
+        "router": FakeEngine(60, (500,), 150, EDGES, models=("llama",)),
     }
     return {f"{space}.{pod}": kinds[pod.split("-")[0]] for space, pod in ready(admin) if pod.split("-")[0] in kinds}
 
@@ -211,8 +211,7 @@ def test_what_runs_and_what_would_do(
         "l4": "Karpenter",
     }
 
-    cluster.kubectl("apply", "--server-side", "-f", str(Path(__file__).parents[2] / "crds"))
-    wait_for("the CRDs are served", lambda: cluster.request("GET", "/apis/medley.dev/v1alpha1/gpupools")[0] == 200)
+    install_crds(cluster)
     cluster.kubectl("apply", "--server-side", "-f", str(tmp_path / "medley"))
     assert main(["plan", "-o", "json", "-f", str(tmp_path / "medley")]) == 0
     planned = {row["service"]: row for row in json.loads(capsys.readouterr().out)["services"]}
@@ -221,6 +220,11 @@ def test_what_runs_and_what_would_do(
         assert {part["variant"]: part["replicas"] for part in row["mix"]} == {
             part["variant"]: part["replicas"] for part in service["plan"]["mix"]
         }
+
+
+def install_crds(cluster: Api) -> None:
+    cluster.kubectl("apply", "--server-side", "-f", str(Path(__file__).parents[2] / "crds"))
+    wait_for("the CRDs are served", lambda: cluster.request("GET", "/apis/medley.dev/v1alpha1/gpupools")[0] == 200)
 
 
 def written(cluster: Api, since: float) -> list[str]:
@@ -254,3 +258,26 @@ def test_without_prometheus_it_says_so(
     text = " ".join(capsys.readouterr().out.split())
     assert "give its address with --prometheus URL" in text
     assert "Deployment chat/llama: 3/3 Ready" in text
+
+
+def test_the_doctor_sees_a_cluster_without_medley(
+    cluster: Api, prometheus: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(cluster.plane.kubeconfig))
+    assert main(["doctor", "--prometheus", prometheus, "-o", "json"]) == 3
+    faults = {each["about"] for each in json.loads(capsys.readouterr().out) if each["health"] == "fault"}
+    assert "operator" in faults
+    assert not faults & {"Prometheus", "autoscalers", "gateways"}
+
+
+def test_pools_are_found_that_the_api_server_takes(
+    cluster: Api, prometheus: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(cluster.plane.kubeconfig))
+    assert main(["pools", "discover", "--prometheus", prometheus]) == 3
+    printed = capsys.readouterr()
+    assert "NVIDIA-ODD-9000" in printed.err
+    install_crds(cluster)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=printed.out)
+    names = [each["metadata"]["name"] for each in yaml.safe_load_all(printed.out)]
+    assert names == ["h100", "l4"]

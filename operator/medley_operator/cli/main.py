@@ -39,10 +39,16 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            replay the whole loop in fast time, beside other autoscalers
   medley power simulate --preset inband --added 30
                                            more servers on one power budget, capped: brakes, slowdown
+  medley doctor                            find what keeps Medley from working in a cluster, and how to mend it
+  medley power status                      show the power domains of a cluster: level, watts, budget
+  medley power shed row-1 --fraction 0.8 --for 2h
+                                           hold a power domain to less for some time
+  medley power controller                  run the controller of power, in a cluster or against $KUBECONFIG
   medley diff llama                        show what the plan that waits would change, in the kubeconfig's cluster
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
   medley operator                          run the operator, in a cluster or against $KUBECONFIG
+  medley agent --node NODE                 hold the GPUs of a node to the power limits of its NodePowerCap
 """
 
 
@@ -64,11 +70,14 @@ COMMANDS = {
     "profile": _Command("medley_operator.cli.profile", "make a ModelProfile from measurements"),
     "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
     "replay": _Command("medley_operator.cli.replay", "replay a day of the whole loop, beside other policies"),
-    "power": _Command("medley_planner.cli.power", "simulate power budgets and capping"),
+    "doctor": _Command("medley_operator.cli.doctor", "find what keeps Medley from working in a cluster"),
+    "pools": _Command("medley_operator.cli.pools", "find the GPU pools of a cluster"),
+    "power": _Command("medley_operator.cli.power", "power budgets and capping: simulate, run, see, shed"),
     "approve": _Command("medley_operator.cli.approve", "approve the plan that waits, in a cluster"),
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
+    "agent": _Command("medley_operator.cli.agent", "run the node agent, which holds GPUs to their power limits"),
 }
 
 

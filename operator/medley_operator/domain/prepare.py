@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, effective_mode
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
@@ -80,6 +80,7 @@ def prepare(
     given = Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
     bounds = bounds_by_namespace(snapshot.services, given, wall)
     owned = by_owner(snapshot)
+    believed = cache(leads.believed_by)
     pods_by_service = pods_of_services(snapshot.pods, now=snapshot.unix_seconds)
 
     def made(service: LLMService) -> ServiceCandidate:
@@ -91,7 +92,7 @@ def prepare(
             ready_replicas=ready_replicas(owned.get(service.metadata.uid, {})),
             speeds=_speeds_for(service, snapshot, speeds),
             estimate=estimate,
-            leads=leads,
+            leads=believed(service.metadata.namespace),
             pods=pods_by_service.get(ServiceKey.of(service), ()),
             mode=effective_mode(fleet_mode, service.spec.scaling.mode) if fleet_mode else ActingMode.AUTO,
             bounds=bounds[service.metadata.namespace],
@@ -137,7 +138,8 @@ def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> 
     stock = ledger.pools[pool.metadata.name]
 
     def state() -> PoolState:
-        found = pool_state(pool, stock, snapshot.unreadable.get(NODE, ""), snapshot.catalogue)
+        unreadable, price = snapshot.unreadable.get(NODE, ""), snapshot.prices.get(pool.metadata.name)
+        found = pool_state(pool, stock, unreadable, snapshot.catalogue, price)
         if found.refusal is None:
             planner_pool(found, None, degrees=())
             power_domains((found,), ledger=ledger, planned=(), reserved={})

@@ -1,7 +1,7 @@
 """Carries a decision out: writes children, their pods' annotations, statuses and Events to the cluster.
 
-Three other modules write: `fleet.calibration` its own ConfigMap, `fleet.lease` the Lease, and `cli.approve`, which a
-person runs, the annotations of an approval (`tests/unit/repo/test_claims.py`).
+Of the fleet operator, two other modules write: `fleet.calibration` its own ConfigMap, `fleet.lease` the Lease. Others
+write in commands that a person runs, or in the controller of power (`tests/unit/repo/test_claims.py`).
 
 Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
 statuses and Events. One failing object is counted, logged and turned into a condition of its service; it stops nothing

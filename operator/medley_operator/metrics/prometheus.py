@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from medley_operator.metrics.credentials import Credentials
 from medley_operator.metrics.errors import PrometheusUnavailableError, SlowAnswerError, TooLargeAnswerError
@@ -29,6 +29,15 @@ class VectorSample:
     """One element of an instant vector. `value` may be NaN or infinite."""
 
     labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSample:
+    """One element of an instant vector, with the Unix time that it is for. `value` may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    at: float
     value: float
 
 
@@ -63,6 +72,11 @@ class _Matrix(BaseModel):
 class _Scalar(BaseModel):
     resultType: Literal["scalar"]  # noqa: N815 - Prometheus's name
     result: tuple[float, str]
+
+
+class _InstantAnswer(BaseModel):
+    status: Literal["success"]
+    data: Annotated[_Vector | _Scalar, Field(discriminator="resultType")]
 
 
 class _VectorAnswer(BaseModel):
@@ -145,6 +159,20 @@ class Prometheus:
         try:
             # In a thread: it is megabytes for a large fleet, and events and the Lease must not wait.
             return await asyncio.to_thread(_samples, answer)
+        except ValueError as error:
+            raise self._not_prometheus(error) from error
+
+    async def newest(self, expression: str, *, lookback_seconds: float) -> tuple[TimedSample, ...]:
+        """Each series of `expression` now, by Prometheus's clock; a scalar is one without labels.
+
+        `lookback_seconds`: how old a sample may be that nothing newer replaced. Without it that would be 5 minutes.
+        """
+        answer = await self._ask(self._endpoint, {"query": expression, "lookback_delta": f"{lookback_seconds:g}s"})
+        try:
+            data = _InstantAnswer.model_validate_json(answer).data
+            if isinstance(data, _Scalar):
+                return (TimedSample({}, data.result[0], float(data.result[1])),)
+            return tuple(TimedSample(each.metric, each.value[0], float(each.value[1])) for each in data.result)
         except ValueError as error:
             raise self._not_prometheus(error) from error
 

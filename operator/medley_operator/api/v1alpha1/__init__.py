@@ -146,6 +146,7 @@ from medley_operator.api.v1alpha1.status import (
     LoadStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
+    PriceStatus,
     RuntimeProfileStatus,
     VariantStatus,
 )
@@ -258,6 +259,7 @@ __all__ = [
     "PowerLevelSpec",
     "PowerMode",
     "PowerPreset",
+    "PriceStatus",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",

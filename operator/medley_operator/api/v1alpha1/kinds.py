@@ -131,8 +131,12 @@ KINDS: tuple[Kind, ...] = (
             Column(name="GPU", type="string", json_path=".spec.gpu"),
             Column(name="Capacity", type="string", json_path=".spec.capacity.type"),
             Column(
-                name="Price/h", type="string", json_path=".spec.cost.perHour", description="US dollars per GPU-hour"
+                name="Price/h",
+                type="string",
+                json_path=".status.price.perHour",
+                description="US dollars per GPU-hour that plans are made with",
             ),
+            Column(name="Price-From", type="string", json_path=".status.price.source", priority=1),
             Column(
                 name="Node-Price/h",
                 type="string",

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medley_operator.cli.advise.options import add_price_option, add_prometheus_option, prices_given
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption, seconds_argument
 from medley_planner.exit_status import ExitStatus, report_error
@@ -44,21 +45,14 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", default="", help="default: all namespaces")
-    parser.add_argument("--prometheus", metavar="URL", help="default: the cluster's own, through the API server")
+    add_prometheus_option(parser)
     parser.add_argument("--ttft", metavar="TIME", default="2s", help="target of the first token; default: 2s")
     parser.add_argument("--tpot", metavar="TIME", default="60ms", help="target of each further token; default: 60ms")
     parser.add_argument(
         "--percentile", metavar="PERCENT", type=int, default=95, help="share of requests within both; default: 95"
     )
     parser.add_argument("--window", metavar="TIME", default="24h", help="how far back load is read; default: 24h")
-    parser.add_argument(
-        "--price",
-        metavar="TYPE=USD",
-        action="append",
-        default=[],
-        help="US dollars per GPU and hour of a GPU type or found pool; of a type that the cluster lacks: plan with it "
-        "too, apart",
-    )
+    add_price_option(parser, "; of a type that the cluster lacks: plan with it too, apart")
     parser.add_argument("--gateway", metavar="NAMESPACE/NAME", help="Gateway that would weight the variants")
     parser.add_argument("--write", metavar="DIR", type=Path, help="write GPUPool, RuntimeProfile and LLMService YAML")
     parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
@@ -76,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from medley_planner.cli.planned import NoPlan
 
     try:
-        targets, prices = _targets(args), _prices(args.price)
+        targets, prices = _targets(args), prices_given(args.price)
         survey = asyncio.run(_survey(args, targets, prices))
         here = {name.casefold() for pool in survey.discovery.pools for name in (pool.name, pool.title, pool.product)}
         added = {name: price for name, price in prices.items() if name not in here}
@@ -137,21 +131,6 @@ def _targets(args: argparse.Namespace) -> Targets:
             raise BadOption("", "--gateway", args.gateway, "give NAMESPACE/NAME")
         gateway = namespace, name
     return Targets(args.ttft, args.tpot, args.percentile, gateway)
-
-
-def _prices(texts: list[str]) -> dict[str, float]:
-    """US dollars by name in small letters. Raises `BadOption`."""
-    prices: dict[str, float] = {}
-    for text in texts:
-        name, _, amount = text.partition("=")
-        try:
-            price = float(amount)
-        except ValueError:
-            price = 0.0
-        if not name or not 0 < price < 1e7:
-            raise BadOption("", "--price", text, "give TYPE=USD, US dollars per GPU and hour above 0, as L4=0.80")
-        prices[name.casefold()] = price
-    return prices
 
 
 def _write(proposal: Proposal, folder: Path) -> None:

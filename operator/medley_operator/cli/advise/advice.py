@@ -14,7 +14,6 @@ from typing import Any
 from medley_operator.cli.advise.engines import FoundEngine, FoundService, WorkloadRef
 from medley_operator.cli.advise.load import SeenLoad
 from medley_operator.cli.advise.pools import Discovery
-from medley_operator.cli.advise.prices import Price
 from medley_operator.cli.advise.proposal import (
     Json,
     Targets,
@@ -28,6 +27,7 @@ from medley_operator.cli.advise.proposal import (
 from medley_operator.cli.manifests import objects_of
 from medley_operator.cli.plan import default_profile, offline_snapshot, plan_snapshot
 from medley_operator.cli.plan_report import build_report
+from medley_operator.domain.cluster.prices import GpuPrice
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_planner.catalog import Vendor
 
@@ -42,7 +42,7 @@ class Survey:
 
     services: Sequence[FoundService]
     discovery: Discovery
-    prices: Mapping[str, Price]
+    prices: Mapping[str, GpuPrice]
     loads: Mapping[Key, SeenLoad]
     nodes: tuple[NodeView, ...]
     pods: tuple[PodView, ...]

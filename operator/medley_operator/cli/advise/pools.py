@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from medley_operator.domain.cluster.prices import INSTANCE_TYPE
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.views import NodeView, Taint
 from medley_planner.catalog import CATALOGUE
@@ -50,7 +51,6 @@ SPOT_LABELS = {
     "eks.amazonaws.com/capacityType": "SPOT",
     "kubernetes.azure.com/scalesetpriority": "spot",
 }
-INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 TELLING = (
     "nvidia.com/gpu.count",
     *SPOT_LABELS,

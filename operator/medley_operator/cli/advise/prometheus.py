@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from medley_operator.cli.in_cluster import list_all
 from medley_operator.kube.client import PersonClient
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import SERVICES
@@ -40,7 +41,7 @@ async def open_prometheus(
         except ValueError as error:
             raise BadOption("", "--prometheus", url, str(error)) from error
     try:
-        services = [item async for page in client.pages(SERVICES) for item in page.items]
+        services = await list_all(client, SERVICES)
     except KubeError as error:
         return None, f"Prometheus: {error.message}; give its address with --prometheus URL"
     found = usual_prometheus(services)

@@ -32,6 +32,12 @@ def gpu_is_known(given: PoolInput) -> Refusal | None:
 def price_is_above_zero(given: PoolInput) -> Refusal | None:
     """A GPU without a price cannot be planned with: any number of them would cost the same."""
     cost = given.pool.spec.cost
+    if not cost.is_given:
+        return Refusal(
+            "PriceUnknown",
+            "spec.cost is not set, and Prometheus has no price of the pool's nodes from Karpenter or OpenCost; set "
+            "spec.cost.perHour to the price of one GPU per hour",
+        )
     if given.pool.spec.gpu_cost_per_hour() > 0:
         return None
     field, value, unit = (

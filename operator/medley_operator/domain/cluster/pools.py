@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import pairwise
 
-from medley_operator.api.v1alpha1 import GPUPool, Provisioning
+from medley_operator.api.v1alpha1 import GPUPool, PriceStatus, Provisioning
 from medley_operator.domain.cluster.ledger import ZONE_LABEL
 from medley_operator.domain.cluster.places import Places
 from medley_operator.domain.cluster.pool_checks import pool_refusal
@@ -16,8 +16,11 @@ from medley_planner.catalog import Catalogue
 from medley_planner.model import NodePrice, Pool
 
 
-def pool_state(pool: GPUPool, stock: PoolStock, unreadable: str, catalogue: Catalogue) -> PoolState:
-    """A pool with its stock in the ledger. `unreadable`: why nodes cannot be listed, "" where they can."""
+def pool_state(
+    pool: GPUPool, stock: PoolStock, unreadable: str, catalogue: Catalogue, price: PriceStatus | None = None
+) -> PoolState:
+    """A pool with its stock in the ledger. `unreadable`: why nodes cannot be listed, "" where they can. `price`: as its
+    status is to show it."""
     return PoolState(
         pool=pool,
         gpu=find_gpu(pool.spec.gpu, catalogue),
@@ -25,6 +28,7 @@ def pool_state(pool: GPUPool, stock: PoolStock, unreadable: str, catalogue: Cata
         zones=_zones(pool, stock),
         refusal=pool_refusal(pool, catalogue),
         unreadable=unreadable,
+        price=price,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from medley_operator.api.v1alpha1 import Condition, GPUPoolStatus, RuntimeProfile, RuntimeProfileStatus
 from medley_operator.domain.checks.runtime_profile import profile_refusal
 from medley_operator.domain.cluster.children import running_variants
+from medley_operator.domain.cluster.prices import stale_seconds
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
@@ -24,6 +25,7 @@ from medley_operator.domain.values.conditions import (
 )
 from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
 from medley_operator.domain.values.labels import OWNER_KIND, POLICY
+from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.stock import PoolStock
 from medley_operator.domain.variants.requested import image_refusal
@@ -32,6 +34,8 @@ from medley_planner.catalog import is_shared
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 NODES_SHARED = "NodesShared"
 """The condition of a pool whose nodes other pools select too; present only then."""
+PRICE_KNOWN = "PriceKnown"
+"""The condition of a pool whose price nobody has said for an hour; present only then."""
 PODS_SEEN = "PodsSeen"
 """The condition of a pool on whose nodes pods of others may stand unseen; present only then."""
 MOST_TAINTS = 3
@@ -53,13 +57,16 @@ def pool_status(
     generation = pool.metadata.generation
     status = GPUPoolStatus(
         observed_generation=generation,
+        price=state.price,
         ready_nodes=state.stock.ready_nodes,
         stock_gpus=state.stock_gpus,
         free_gpus=state.stock.free_gpus,
         foreign_gpus=state.stock.foreign_gpus,
         planned_gpus=planned_gpus,
         planned_nodes=planned_nodes,
-        conditions=merge(pool.status.conditions, _pool_drafts(state, profiles), generation=generation, now=now),
+        conditions=merge(
+            pool.status.conditions, _pool_drafts(state, profiles, now=now), generation=generation, now=now
+        ),
     )
     if status == pool.status:
         return None
@@ -67,8 +74,15 @@ def pool_status(
     return StatusWrite(key=key, uid=pool.metadata.uid, status=_dump(status))
 
 
-def _pool_drafts(state: PoolState, profiles: Sequence[RuntimeProfile]) -> dict[str, Draft]:
+def _pool_drafts(state: PoolState, profiles: Sequence[RuntimeProfile], *, now: str) -> dict[str, Draft]:
     drafts = {READY: _pool_ready(state, profiles)}
+    stale = stale_seconds(state.price, unix_seconds=unix_seconds(now) or 0.0) if state.price is not None else None
+    if state.price is not None and stale is not None:
+        message = (
+            f"{state.price.source} has not given a price since {state.price.observed_at}; plans go on with "
+            f"${state.price.per_hour} for a GPU and hour; bring its metric back to Prometheus, or set spec.cost"
+        )
+        drafts[PRICE_KNOWN] = Draft(_FALSE, "PriceStale", message)
     if state.stock.shares_with:
         others = ", ".join(f'"{name}"' for name in state.stock.shares_with)
         message = (

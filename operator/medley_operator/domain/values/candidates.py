@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, RuntimeProfile
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, PriceStatus, RuntimeProfile
 from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.conditions import PlanReason
@@ -65,7 +65,7 @@ class PoolState:
 
     `gpu` is its type, None where the catalogue lacks it. `zones`: none where they are not known.
     `refusal`: why it cannot be planned with; None where it can. `unreadable`: why nodes cannot be listed, "" where they
-    can.
+    can. `price`: as its status shows it; None where nobody says it.
     """
 
     pool: GPUPool
@@ -74,6 +74,7 @@ class PoolState:
     zones: tuple[str, ...] = ()
     refusal: Refusal | None = None
     unreadable: str = ""
+    price: PriceStatus | None = None
 
     @property
     def stock_gpus(self) -> int | None:

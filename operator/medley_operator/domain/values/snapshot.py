@@ -20,6 +20,7 @@ from medley_operator.api.v1alpha1 import (
     MedleyPolicy,
     ModelProfile,
     ObjectMeta,
+    PriceStatus,
     RuntimeProfile,
 )
 from medley_operator.domain.values.conditions import PlanReason
@@ -185,6 +186,8 @@ class Snapshot(ActuatorView):
     """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
+    prices: Mapping[str, PriceStatus] = field(default_factory=dict)
+    """The price of each pool that has one, by its name; `pools` have it as their cost."""
 
     @classmethod
     def of(cls, view: ActuatorView, **more: Any) -> Snapshot:
