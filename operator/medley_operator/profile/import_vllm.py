@@ -92,7 +92,7 @@ def vllm_run(run: Any, *, where: str) -> Imported:
 
 
 def _other_tool(run: Any) -> str:
-    """What wrote the file, where it is another known tool; else ""."""
+    """The tool that wrote the file, where it is another known one; else ""."""
     if isinstance(run, list):
         return "a list of runs, as vllm bench sweep sums them up"
     if not isinstance(run, Mapping):
