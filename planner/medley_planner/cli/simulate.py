@@ -21,11 +21,13 @@ from medley_planner.cli.arguments import (
     model_argument,
     percentile_argument,
     positive_argument,
+    ratio_argument,
     whole_argument,
 )
 from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
 from medley_planner.cli.simulate_report import ServedTrace, print_table, summarise
-from medley_planner.cli.trace_file import MOST_SECONDS, read_trace
+from medley_planner.cli.trace_file import MOST_SECONDS, TracePart, read_requests
+from medley_planner.cli.trace_times import TimeUnit
 from medley_planner.engine import Balance, Routing, Trace
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import RoutingMode
@@ -79,6 +81,21 @@ def add_parser(subparsers: Any) -> None:
         default=95.0,
         help="percentile of requests that must meet both targets; default: 95",
     )
+    add(
+        "--from",
+        dest="from_",
+        type=duration_argument,
+        default=0.0,
+        metavar="DURATION",
+        help="leave out what arrives before",
+    )
+    add("--to", type=duration_argument, metavar="DURATION", help="leave out what arrives then or later")
+    add("--sample", type=ratio_argument, default=1.0, metavar="SHARE", help="serve a random share of the requests")
+    add(
+        "--time-unit",
+        choices=[unit.value for unit in TimeUnit],
+        help="of numbers as arrivals; default: as the form of the file says",
+    )
     add("--rate-scale", type=_figure, default=1.0, metavar="X", help="serve X times the trace's rate")
     add("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: the checkpoint's")
     add("--token-budget", type=whole_argument, default=2048, help="max-num-batched-tokens; default: 2048")
@@ -103,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
         report = _report(args)
     except BadInput as error:
         return report_error("simulate", error)
+    if "failed_in_trace" in report:
+        print(f"note: {report['failed_in_trace']} requests of the trace failed and are left out", file=sys.stderr)
     _write(report, args.format)
     return ExitStatus.OK
 
@@ -113,7 +132,9 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     from medley_planner.engine import simulate
 
     shape = model_argument(args.model)
-    trace = read_trace(args.trace)
+    unit = None if args.time_unit is None else TimeUnit(args.time_unit)
+    read = read_requests(args.trace, TracePart(args.from_, args.to, args.sample, args.seed, unit))
+    trace = read.trace
     trace = Trace(trace.arrival_seconds / args.rate_scale, trace.prompt_tokens, trace.generation_tokens)
     if trace.arrival_seconds[-1] > MOST_SECONDS:
         seconds = trace.arrival_seconds[-1]
@@ -145,7 +166,8 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     )
     with _progress(len(trace)) as advance:
         outcome = simulate(trace, fleet_of(groups), routing, seed=args.seed, progress=advance)
-    return summarise(ServedTrace(groups, mode, routing, targets, outcome, args.price))
+    report = summarise(ServedTrace(groups, mode, routing, targets, outcome, args.price))
+    return report | ({"failed_in_trace": read.failed} if read.failed else {})
 
 
 def _longest(trace: Trace, shape: ModelShape) -> int:

@@ -158,3 +158,16 @@ def test_bad_options_are_told_by_name(words: list[str], said: str, capsys: pytes
         main(["simulate", *MODEL, "--trace", "x", *words])
     assert stopped.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_part_of_a_trace_is_served_and_failed_requests_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{second},100,{0 if second == 30 else 20}\n" for second in range(100))
+    path.write_text("Timestamp,Request tokens,Response tokens\n" + rows)
+    assert main(["simulate", *MODEL, "--fleet", "h100=1", "--trace", str(path), "--to=50s", "-o", "json"]) == 0
+    shown = capsys.readouterr()
+    report = json.loads(shown.out)
+    assert (report["requests"], report["failed_in_trace"]) == (49, 1)
+    assert "1 requests of the trace failed" in shown.err
