@@ -143,8 +143,8 @@ def balanced_router(
 
 @dataclass(frozen=True, slots=True)
 class Shortcuts:
-    """What spares engines work: the share of each prompt that prefix caches have, and the tokens that are guessed for
-    each sequence and step (0: none), each right with probability `acceptance` where those before it are."""
+    """Work that engines are spared: the share of each prompt that prefix caches have, and the tokens that are guessed
+    for each sequence and step (0: none), each right with probability `acceptance` where those before it are."""
 
     prefix_hit_rate: float = 0.0
     drafts: int = 0

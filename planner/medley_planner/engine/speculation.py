@@ -2,6 +2,8 @@
 
 The simulator gives each sequence one token a step. So a step that verifies `drafts` guessed tokens of each sequence is
 spread over the tokens that it yields on average. Prompts in it cost what they add to it.
+
+Apart: it wraps any step time, and neither the step time nor the engine knows of it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class SpeculativeStep:
 
     @property
     def tokens_per_step(self) -> float:
-        """What each sequence gets of a step in the mean: its own token, and the guesses up to the first wrong one."""
+        """Tokens that each sequence gets of a step in the mean: its own, and the guesses up to the first wrong one."""
         return sum(self.acceptance**count for count in range(self.drafts + 1))
 
     @property
