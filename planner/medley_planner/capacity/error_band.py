@@ -28,7 +28,7 @@ def error_band(shape: ModelShape, layout: Layout) -> tuple[float, str]:
     """
     gpu = layout.gpu
     band, reason = _by_generation(gpu)
-    if layout.gpus > 1 and gpu.link_gb_per_second <= _PCIE_GB_PER_SECOND and band < _NEW_GENERATION:
+    if layout.gpus > 1 and gpu.link_between(layout.gpus) <= _PCIE_GB_PER_SECOND and band < _NEW_GENERATION:
         band, reason = _NEW_GENERATION, "several GPUs over PCIe"
     if shape.experts:
         mixture = _MIXTURE_MEASURED if gpu.name in _MEASURED_MIXTURES else _MIXTURE

@@ -145,7 +145,7 @@ class StepTime:
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
-            self._token += 2.0 * shape.layers * moved / _link_bytes_per_second(gpu)
+            self._token += 2.0 * shape.layers * moved / _link_bytes_per_second(gpu, layout.gpus)
         # Each sequence's state is read and written in each step.
         self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
         self._multiply(factors)
@@ -228,10 +228,10 @@ def _memory(gpu: Gpu) -> float:
     return min(gpu.memory * (1.0 + ramp), _MOST_MEMORY)
 
 
-def _link_bytes_per_second(gpu: Gpu) -> float:
-    """Speed at which each GPU sends in an all-reduce."""
-    link = gpu.link_gb_per_second * 1e9
-    if gpu.link_gb_per_second <= _PCIE_GB_PER_SECOND:
+def _link_bytes_per_second(gpu: Gpu, gpus: int) -> float:
+    """Speed at which each of so many GPUs sends in an all-reduce."""
+    link = gpu.link_between(gpus) * 1e9
+    if gpu.link_between(gpus) <= _PCIE_GB_PER_SECOND:
         return link * _PCIE_EFFICIENCY
     return min(link * _LINK_EFFICIENCY, _MOST_LINK_BYTES_PER_SECOND)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.estimate import EstimateRequest, estimate
-from medley_planner.catalog import Gpu, gpu
+from medley_planner.catalog import CATALOGUE, Catalogue, Gpu
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import ModelShape, Precision, bundled_shape
 
@@ -33,10 +33,12 @@ class BadRow(BadInput):
     """The row lacks a value or has one that cannot be used; `field` is the column."""
 
 
-def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[str, str]:
+def predict_row(
+    row: Mapping[str, str | None], *, range_ratio: float, catalogue: Catalogue = CATALOGUE
+) -> dict[str, str]:
     """The added columns of one row; where it cannot be predicted they are empty and the note says why."""
     try:
-        question = row_question(row, range_ratio=range_ratio)
+        question = row_question(row, range_ratio=range_ratio, catalogue=catalogue)
         answer = estimate(question)
     except BadInput as error:
         return dict(zip(ADDED, ("", "", str(error)), strict=True))
@@ -48,11 +50,13 @@ def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[st
     return dict(zip(ADDED, values, strict=True))
 
 
-def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> EstimateRequest:
+def row_question(
+    row: Mapping[str, str | None], *, range_ratio: float, catalogue: Catalogue = CATALOGUE
+) -> EstimateRequest:
     """The question of the row. Raises BadRow, UnknownModel, UnknownGpu."""
     mean = (1.0 + range_ratio) / 2.0
     shape = bundled_shape(_text(row, "model_path"), config="give a row of a bundled model")
-    card = gpu(_gpu_name(_text(row, "system")))
+    card = catalogue.gpu(_gpu_name(_text(row, "system")))
     precision = _precision(_text(row, "precision"))
     gpus = _count(row, "tp_size")
     groups = _count(row, "attention_dp_size", default=1)

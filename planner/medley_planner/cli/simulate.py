@@ -23,6 +23,7 @@ from medley_planner.cli.arguments import (
     positive_argument,
     whole_argument,
 )
+from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
 from medley_planner.cli.simulate_report import ServedTrace, print_table, summarise
 from medley_planner.cli.trace_file import MOST_SECONDS, read_trace
 from medley_planner.engine import Balance, Routing, Trace
@@ -113,6 +114,7 @@ def add_parser(subparsers: Any) -> None:
         help="with --draft-tokens: probability that a guessed token is right where those before it are; default: 0.7",
     )
     add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
+    add_gpu_file(parser)
     add("--seed", type=_seed, default=0, help="seed of the router's random choices; default: 0")
     add("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
     parser.set_defaults(run=run)
@@ -155,6 +157,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         token_budget=args.token_budget,
         max_sequences=args.max_sequences,
         max_model_len=args.max_model_len or _longest(trace, shape),
+        catalogue=catalogue_of(args.gpu_file),
     )
     if args.acceptance is not None and not args.draft_tokens:
         raise BadOption("", "--acceptance", args.acceptance, "no tokens are guessed; give --draft-tokens too")

@@ -115,7 +115,7 @@ def test_equal_input_gives_equal_output(trace: str, capsys: pytest.CaptureFixtur
     ("words", "said"),
     [
         ([*FLEET, "--trace", "/no/trace.csv"], "/no/trace.csv: cannot be read"),
-        ([*MODEL, "--fleet", "v100=1"], '"v100": it is not in the catalogue'),
+        ([*MODEL, "--fleet", "v101=1"], '"v101": it is not in the catalogue'),
         (["--model", "acme/zzz", "--fleet", "h100=1"], "give the path of its config.json"),
         (
             [*FLEET, "--tensor-parallel", "l4=2"],
