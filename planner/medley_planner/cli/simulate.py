@@ -35,6 +35,9 @@ from medley_planner.shapes import ModelShape, Precision
 
 MOST_FIGURE = 1e9
 """Largest weight, price and scale of the rate; its inverse is the least."""
+MOST_DRAFTS = 64
+USUAL_ACCEPTANCE = 0.7
+"""About what multi-token prediction layers reach on text; measured rates differ by model and text, from 0.5 to 0.9."""
 SHOWN_FROM_REQUESTS = 20_000
 """Fewer take about a second, and a bar would only flash up."""
 _ROUTERS = tuple(mode for mode in RoutingMode if not mode.oracle)
@@ -107,6 +110,26 @@ def add_parser(subparsers: Any) -> None:
         help="longest request in tokens; longer ones are cut to it; default: the longest of the trace, or the model's "
         "number of positions",
     )
+    add(
+        "--prefix-hit-rate",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of each prompt that the prefix cache has; default: 0",
+    )
+    add(
+        "--draft-tokens",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="tokens that are guessed for each sequence and step (speculative decoding); default: 0",
+    )
+    add(
+        "--acceptance",
+        type=_share,
+        metavar="SHARE",
+        help="with --draft-tokens: probability that a guessed token is right where those before it are; default: 0.7",
+    )
     add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
     add_gpu_file(parser)
     add("--seed", type=_seed, default=0, help="seed of the router's random choices; default: 0")
@@ -128,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     # The planner is needed for the weights alone, and takes half a second to load.
-    from medley_planner.cli.simulate_fleet import balanced_router, fleet_of, groups_of, weighted_router
+    from medley_planner.cli.simulate_fleet import Shortcuts, balanced_router, fleet_of, groups_of, weighted_router
     from medley_planner.engine import simulate
 
     shape = model_argument(args.model)
@@ -157,6 +180,10 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         max_model_len=args.max_model_len or _longest(trace, shape),
         catalogue=catalogue_of(args.gpu_file),
     )
+    if args.acceptance is not None and not args.draft_tokens:
+        raise BadOption("", "--acceptance", args.acceptance, "no tokens are guessed; give --draft-tokens too")
+    acceptance = USUAL_ACCEPTANCE if args.acceptance is None else args.acceptance
+    shortcuts = Shortcuts(args.prefix_hit_rate, args.draft_tokens, acceptance)
     targets = LatencyTargets(args.slo_ttft, args.slo_tpot, args.percentile)
     mode, balance = RoutingMode(args.routing), Balance(args.balance)
     routing: Routing = (
@@ -165,7 +192,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         else balanced_router(groups, mode, trace, targets, balance=balance)
     )
     with _progress(len(trace)) as advance:
-        outcome = simulate(trace, fleet_of(groups), routing, seed=args.seed, progress=advance)
+        outcome = simulate(trace, fleet_of(groups, shortcuts), routing, seed=args.seed, progress=advance)
     report = summarise(ServedTrace(groups, mode, routing, targets, outcome, args.price))
     return report | ({"failed_in_trace": read.failed} if read.failed else {})
 
@@ -202,6 +229,22 @@ def _figure(text: str) -> float:
     if not 1 / MOST_FIGURE <= value <= MOST_FIGURE:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from {1 / MOST_FIGURE:g} to {MOST_FIGURE:g}")
     return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+    return value
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= MOST_DRAFTS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_DRAFTS}")
+    return int(text)
 
 
 def _seed(text: str) -> int:

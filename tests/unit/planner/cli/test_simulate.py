@@ -89,6 +89,15 @@ def test_windows_and_states_are_served(model: str, trace: str, capsys: pytest.Ca
     assert 0 < found["tpot_seconds"]["p50"] < 0.05
 
 
+def test_cached_prompts_and_guessed_tokens_spare_work(trace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*FLEET, "--trace", trace]
+    plain = report(capsys, *words)
+    cached = report(capsys, *words, "--prefix-hit-rate", "0.8")
+    guessed = report(capsys, *words, "--draft-tokens", "3", "--acceptance", "0.8")
+    assert cached["ttft_seconds"]["p50"] < plain["ttft_seconds"]["p50"]
+    assert guessed["tpot_seconds"]["p50"] < 0.7 * plain["tpot_seconds"]["p50"]
+
+
 def test_more_load_keeps_the_targets_for_fewer(trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [*FLEET, "--trace", trace, "--weights", "h100=2,a100-80=2"]
     figures = [report(capsys, *asked, "--rate-scale", scale) for scale in ("1", "4", "12")]
@@ -123,6 +132,7 @@ def test_equal_input_gives_equal_output(trace: str, capsys: pytest.CaptureFixtur
         ([*MODEL, "--fleet", "l4=1", "--max-model-len", "131072"], "set --max-model-len to at most"),
         ([*FLEET, "--max-model-len", "1"], "--max-model-len is 1: it has no room"),
         ([*MODEL, "--fleet", "h100=1e9", "--routing", "Service"], "these are 1000000000 replicas; at most 10000"),
+        ([*FLEET, "--acceptance", "0.8"], "--acceptance is 0.8: no tokens are guessed; give --draft-tokens too"),
         ([*FLEET, "--rate-scale", "1e-9"], "--rate-scale is 1e-09: it spreads the trace over"),
         (["--model", "x" * 400, "--fleet", "h100=1"], "give the path of its config.json"),
     ],
