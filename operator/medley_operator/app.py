@@ -45,6 +45,7 @@ from medley_operator.metrics.credentials import Credentials
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
+from medley_operator.metrics.prices import PriceReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
 from medley_operator.settings import Settings
@@ -195,6 +196,7 @@ def _observer(
         observer,
         metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric),
         history=RateHistory(prometheus=prometheus),
+        prices=PriceReader(prometheus, clock=time.monotonic),
     )
     if not settings.calibration:
         return observer

@@ -40,8 +40,10 @@ from medley_operator.api.v1alpha1.fields import (
     VariantName,
     ZoneName,
 )
+from medley_operator.api.v1alpha1.gpu_type import GPUType
 from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
 from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (
@@ -114,13 +116,13 @@ from medley_operator.api.v1alpha1.service import (
     ForecastMode,
     ForecastSpec,
     LLMServiceSpec,
+    MarginMode,
     RuntimeRef,
     ScalingSpec,
     ServicePriority,
     SloSpec,
 )
 from medley_operator.api.v1alpha1.service_model import (
-    DeclaredPrecision,
     ModelCapacity,
     ModelPrecision,
     ModelSource,
@@ -141,10 +143,12 @@ from medley_operator.api.v1alpha1.status import (
     Condition,
     Conditions,
     GPUPoolStatus,
+    GPUTypeStatus,
     LLMServiceStatus,
     LoadStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
+    PriceStatus,
     RuntimeProfileStatus,
     VariantStatus,
 )
@@ -183,7 +187,6 @@ __all__ = [
     "Condition",
     "Conditions",
     "CpuQuantity",
-    "DeclaredPrecision",
     "Dns1123Label",
     "Dns1123Subdomain",
     "DrainSpec",
@@ -198,6 +201,8 @@ __all__ = [
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",
+    "GPUType",
+    "GPUTypeStatus",
     "GatewayAddress",
     "GatewayRef",
     "GpuCap",
@@ -214,6 +219,8 @@ __all__ = [
     "LabelValue",
     "LimitStatus",
     "LoadStatus",
+    "MarginMode",
+    "MarginStatus",
     "MeasuredPoint",
     "MeasuredPrecision",
     "MedleyPolicy",
@@ -256,6 +263,7 @@ __all__ = [
     "PowerLevelSpec",
     "PowerMode",
     "PowerPreset",
+    "PriceStatus",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",
@@ -284,6 +292,7 @@ __all__ = [
     "TolerationOperator",
     "UnservedStatus",
     "UnusedStatus",
+    "VariantMarginStatus",
     "VariantName",
     "VariantPrecision",
     "VariantSpec",

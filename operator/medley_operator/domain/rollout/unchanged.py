@@ -83,7 +83,9 @@ def _lean(intent: ServiceIntent) -> ServiceIntent:
             forecaster=Forecaster(),
         )
     memory = ServiceMemory(uid=candidate.service.metadata.uid)
-    return replace(intent, candidate=replace(candidate, memory=memory, choice=choice, at_seconds=0.0))
+    margins = {name: margin.told for name, margin in candidate.margins.items()}
+    lean = replace(candidate, memory=memory, choice=choice, at_seconds=0.0, margins=margins)
+    return replace(intent, candidate=lean)
 
 
 def _like(intent: ServiceIntent, other: ServiceIntent) -> ServiceIntent:
