@@ -117,7 +117,7 @@ def test_a_round_that_asks_for_the_same_changes_no_intent(fleet: Fleet) -> None:
 
 def test_a_round_that_asks_for_more_changes_the_intent_of_that_service(fleet: Fleet) -> None:
     names = [each.candidate.key.name for each in fleet.intent.services]
-    more = {key: make.found(60.0 if key.name == "two" else 4.0) for key in fleet.settled.snapshot.observations}
+    more = {key: make.found(20.0 if key.name == "two" else 4.0) for key in fleet.settled.snapshot.observations}
     kept = with_former(fleet.concluded(replace(fleet.settled.snapshot, observations=more)), fleet.intent)
     same = [new is old for new, old in zip(kept.services, fleet.intent.services, strict=True)]
     assert dict(zip(names, same, strict=True)) == {"one": True, "two": False}
