@@ -38,6 +38,14 @@ MINIMAL: Mapping[str, Object] = {
         "stepFactors": {},
     },
     "MedleyPolicy": {},
+    "GPUType": {
+        "computeCapability": "8.9",
+        "memoryGb": "48",
+        "memoryGbPerSecond": "864",
+        "bf16Tflops": "181",
+        "watts": "300",
+        "linkGbPerSecond": "32",
+    },
     "PowerDomain": {"budgetWatts": 10000},
     "NodePowerCap": {"lease": {"holder": "a", "renewTime": "2026-11-27T13:00:00Z", "durationSeconds": 30}},
     "PowerEvent": {
@@ -120,6 +128,7 @@ FULL: Mapping[str, Object] = {
         "power": {"wattsPerGpu": 650, "budgetWatts": 20000},
     },
     "RuntimeProfile": {
+        "images": [{"vendor": "AMD", "image": "vllm/vllm-openai-rocm:v0.32.0"}],
         "image": "vllm/vllm-openai:v0.32.0",
         "engine": "vLLM",
         "version": "0.32.0",
@@ -174,6 +183,28 @@ FULL: Mapping[str, Object] = {
         "errorPercent": "3.1",
         "measuredAt": "2026-11-27T13:00:00Z",
         "source": {"tool": "vllm-bench", "note": "driver 580"},
+    },
+    "GPUType": {
+        "vendor": "NVIDIA",
+        "productNames": ["NVIDIA-Custom-48GB"],
+        "memoryGb": "48",
+        "usableGib": "44.4",
+        "memoryGbPerSecond": "864",
+        "bf16Tflops": "181.05",
+        "fp8Tflops": "362.1",
+        "fp4Tflops": "724",
+        "watts": "300",
+        "linkGbPerSecond": "56.25",
+        "linkedGpus": 2,
+        "pcieGbPerSecond": "32",
+        "computeCapability": "8.9",
+        "gemmBf16Percent": 64,
+        "gemmFp8Percent": 50,
+        "gemmFp4Percent": 40,
+        "memoryPercent": 77,
+        "kvPercent": 76,
+        "partOfGpu": True,
+        "source": "data sheet",
     },
     "MedleyPolicy": {
         "namespaceSelector": {"matchLabels": {"team": "a"}},
@@ -396,6 +427,10 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
         ["registry.local:5000/a/b:tag", "a/b@sha256:0123"],
         ["-a", "A/b", "a b:tag", "$(IMAGE)"],
     ),
+    ("RuntimeProfile", "spec.images[].image"): (
+        ["registry.local:5000/a/b:tag", "a/b@sha256:0123"],
+        ["-a", "A/b", "a b:tag", "$(IMAGE)"],
+    ),
     ("RuntimeProfile", "spec.version"): (["0.32", "1.0.0"], ["v0.32", "latest", "0.32.0rc1", "0"]),
     ("RuntimeProfile", "spec.args[]"): _ARGUMENT,
     ("RuntimeProfile", "spec.allowedArgs[]"): (["--a", "--a-b2"], ["a", "--a=b", "--A", "-a"]),
@@ -446,6 +481,14 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
         ["2026-11-27T13:00:00Z", "2026-01-31T23:59:59Z"],
         ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
     ),
+    **{
+        ("GPUType", f"spec.{name}"): (["48", "44.4", "999999.999"], ["-1", "1e3", ".5", "1.", "4,5", "1000000"])
+        for name in (
+            *("memoryGb", "usableGib", "memoryGbPerSecond", "bf16Tflops", "fp8Tflops", "fp4Tflops", "watts"),
+            *("linkGbPerSecond", "pcieGbPerSecond"),
+        )
+    },
+    ("GPUType", "spec.computeCapability"): (["8.9", "10.3", "7.5"], ["9", "9.0a", "sm90", "100.0"]),
     ("MedleyPolicy", "spec.namespaceSelector.matchLabels{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
     ("MedleyPolicy", "spec.limits.maxCostPerHour"): _DECIMAL,
     ("MedleyPolicy", "spec.limits.allowedWindows[]"): (["300s", "1h", "0.5m"], ["5", "1d"]),
@@ -685,6 +728,25 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
                 "llm-d.ai/role",
                 "kueue.x-k8s.io/queue-name",
             )
+        ],
+    ),
+    ("GPUType", "spec", "an NVIDIA GPU needs computeCapability"): (
+        [{"spec.vendor": "AMD", "spec.computeCapability": REMOVED}],
+        [{"spec.computeCapability": REMOVED}],
+    ),
+    ("GPUType", "spec", "linkedGpus needs pcieGbPerSecond"): (
+        [{"spec.linkedGpus": REMOVED}, {"spec.linkedGpus": REMOVED, "spec.pcieGbPerSecond": REMOVED}],
+        [{"spec.pcieGbPerSecond": REMOVED}],
+    ),
+    ("RuntimeProfile", "spec", "give image, or images by vendor"): (
+        [{"spec.image": REMOVED}, {"spec.images": REMOVED}],
+        [{"spec.image": REMOVED, "spec.images": REMOVED}, {"spec.image": REMOVED, "spec.images": []}],
+    ),
+    ("RuntimeProfile", "spec", "each vendor has one image; image is that of NVIDIA"): (
+        [{"spec.image": REMOVED, "spec.images[].vendor": "NVIDIA"}, {"spec.images[].vendor": "Intel"}],
+        [
+            {"spec.images[].vendor": "NVIDIA"},
+            {"spec.images": [{"vendor": "AMD", "image": "a"}, {"vendor": "AMD", "image": "b"}]},
         ],
     ),
     ("MedleyPolicy", "spec.namespaceSelector.matchLabels", "each key must match"): (

@@ -214,7 +214,8 @@ def limits(api: Api, node: str) -> set[tuple[str, int | None]]:
 
 def condition(status: Json, type_: str) -> tuple[str, str]:
     """(status, reason)"""
-    found = next((each for each in status.get("conditions", []) if each["type"] == type_), {})
+    conditions: list[Json] = status.get("conditions", [])
+    found: Json = next((each for each in conditions if each["type"] == type_), {})
     return found.get("status", ""), found.get("reason", "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from e2e.controlplane import ControlPlane
 from e2e.controlplane.audit import unix_seconds
 from tests.contract.apiserver import Api
 from tests.contract.conftest import CRDS
-from tests.contract.operator_process import wait_for
+from tests.contract.operator_process import denied, wait_for
 from tests.contract.power_world import (
     Meters,
     add_domain,
@@ -34,9 +35,11 @@ from tests.contract.power_world import (
 
 pytestmark = pytest.mark.contract
 
+ROOT = Path(__file__).parents[2]
 CAP_SECONDS = 3.0
 FAILOVER_SECONDS = 10.0
 UNCAPPED = {("1", None)}
+START_SECONDS = 90.0
 WATCHED_SECONDS = 8.0
 """After a crossing."""
 ELECTION = ("--leader-election=on",)
@@ -50,6 +53,16 @@ def racks(admin: Api) -> Api:
     return admin
 
 
+@pytest.fixture(scope="module")
+def account(racks: Api, plane: ControlPlane) -> Path:
+    """The kubeconfig of the chart's ServiceAccount of power, with the chart's rights."""
+    chart = ("template", "medley", str(ROOT / "helm" / "medley"), "-n", "medley-system")
+    values = "image.repository=example/medley,power.enabled=true,prometheus.url=http://prometheus:9090"
+    manifests = racks.helm(*chart, "--show-only", "templates/power.yaml", "--set", values)
+    racks.kubectl("apply", "-f", "-", stdin=manifests)
+    return plane.service_account_kubeconfig("medley-system", "medley-power")
+
+
 @pytest.fixture
 def prometheus() -> Iterator[Meters]:
     with meters() as server:
@@ -57,13 +70,13 @@ def prometheus() -> Iterator[Meters]:
 
 
 def test_a_rack_is_capped_and_its_neighbour_is_not(
-    racks: Api, plane: ControlPlane, tmp_path: Path, prometheus: Meters
+    racks: Api, account: Path, tmp_path: Path, prometheus: Meters
 ) -> None:
     hot, cool = query("a"), query("b")
     prometheus.watts = {hot: 8000.0, cool: 8000.0}
     nodes = {name: add_rack(racks, name, nodes=2, budget=12000) for name in ("a", "b")}
-    with running_controller(plane.kubeconfig, tmp_path, prometheus.url) as controller:
-        controller.wait_ready()
+    with running_controller(account, tmp_path, prometheus.url) as controller:
+        wait_for("the controller is ready", lambda: controller.get("/readyz")[0] == 200, timeout_seconds=START_SECONDS)
         every = [node for rack in nodes.values() for node in rack]
         wait_for("caps of all nodes", lambda: all(cap(racks, node) for node in every))
         for node in every:
@@ -81,9 +94,7 @@ def test_a_rack_is_capped_and_its_neighbour_is_not(
         assert condition(domain_status(racks, "a"), "Accepted") == ("True", "Accepted")
 
 
-def test_bad_input_is_told_and_stops_no_other(
-    racks: Api, plane: ControlPlane, tmp_path: Path, prometheus: Meters
-) -> None:
+def test_bad_input_is_told_and_stops_no_other(racks: Api, account: Path, tmp_path: Path, prometheus: Meters) -> None:
     prometheus.watts = {query("good"): 11500.0, query("cold"): 11500.0, query("twin"): [5000.0, 5000.0]}
     add_rack(racks, "good", nodes=2, budget=12000)
     add_rack(racks, "cold", nodes=2, budget=2000)
@@ -92,12 +103,12 @@ def test_bad_input_is_told_and_stops_no_other(
     add_domain(racks, "right", budget=90000, query=query("right"), parent="left")
     late = {"domain": "good", "targetWatts": 9000, "start": later(-100), "end": later(-10)}
     add_event(racks, "late", **late)
-    with running_controller(plane.kubeconfig, tmp_path, prometheus.url) as controller:
-        controller.wait_ready()
+    with running_controller(account, tmp_path, prometheus.url) as controller:
+        wait_for("the controller is ready", lambda: controller.get("/readyz")[0] == 200, timeout_seconds=START_SECONDS)
         wait_for("the good rack is capped", lambda: limits(racks, "good-0") == {("0.787", None)})
         reasons = {"good": "Accepted", "cold": "BudgetBelowIdle", "left": "DomainCycle", "right": "DomainCycle"}
         for name, reason in reasons.items():
-            wait_for(name, lambda n=name, r=reason: condition(domain_status(racks, n), "Accepted")[1] == r)
+            wait_for(name, partial(is_accepted, racks, name, reason))
         wait_for(
             "twin", lambda: condition(domain_status(racks, "twin"), "MeterReadable") == ("False", "MeterAmbiguous")
         )
@@ -110,15 +121,15 @@ def test_bad_input_is_told_and_stops_no_other(
 
 
 def test_a_standby_acts_when_the_leader_is_killed(
-    racks: Api, plane: ControlPlane, tmp_path: Path, prometheus: Meters
+    racks: Api, account: Path, tmp_path: Path, prometheus: Meters
 ) -> None:
     prometheus.watts = {query("f"): 8000.0}
     with (
-        running_controller(plane.kubeconfig, tmp_path, prometheus.url, *ELECTION, pod="power-0") as one,
-        running_controller(plane.kubeconfig, tmp_path, prometheus.url, *ELECTION, pod="power-1") as two,
+        running_controller(account, tmp_path, prometheus.url, *ELECTION, pod="power-0") as one,
+        running_controller(account, tmp_path, prometheus.url, *ELECTION, pod="power-1") as two,
     ):
-        one.wait_ready()
-        two.wait_ready()
+        wait_for("one is ready", lambda: one.get("/readyz")[0] == 200, timeout_seconds=START_SECONDS)
+        wait_for("two is ready", lambda: two.get("/readyz")[0] == 200, timeout_seconds=START_SECONDS)
         add_rack(racks, "f", nodes=2, budget=12000)
         wait_for("caps", lambda: cap(racks, "f-0") != {})
         holder = cap(racks, "f-0")["spec"]["lease"]["holder"]
@@ -136,14 +147,14 @@ def test_a_standby_acts_when_the_leader_is_killed(
 
 
 def test_a_hundred_nodes_are_capped_in_time(
-    racks: Api, plane: ControlPlane, tmp_path: Path, prometheus: Meters
+    racks: Api, plane: ControlPlane, account: Path, tmp_path: Path, prometheus: Meters
 ) -> None:
     nodes = [node for rack in range(4) for node in add_rack(racks, f"h{rack}", nodes=25, budget=150000)]
     for rack in range(4):
         prometheus.watts[query(f"h{rack}")] = 90000.0
     # No lease is renewed meanwhile, so that each write after a crossing is one of limits.
-    with running_controller(plane.kubeconfig, tmp_path, prometheus.url, "--cap-lease-seconds=600") as controller:
-        controller.wait_ready()
+    with running_controller(account, tmp_path, prometheus.url, "--cap-lease-seconds=600") as controller:
+        wait_for("the controller is ready", lambda: controller.get("/readyz")[0] == 200, timeout_seconds=START_SECONDS)
         wait_for("caps of all nodes", lambda: len(list_caps(racks, nodes)) == len(nodes))
         took: list[float] = []
         for watts, fraction in ((127000.0, "0.904"), (140000.0, "0.787")):
@@ -160,6 +171,17 @@ def test_a_hundred_nodes_are_capped_in_time(
         p50, p99 = took[len(took) // 2], took[int(0.99 * len(took)) - 1]
         print(f"crossing to spec of {len(nodes)} nodes, twice: p50 {p50:.2f} s, p99 {p99:.2f} s, most {took[-1]:.2f} s")
         assert p99 < CAP_SECONDS
+
+
+def test_the_rights_of_the_chart_are_enough(plane: ControlPlane) -> None:
+    """Of all that the tests before this one did."""
+    ours = [event for event in plane.audit_events() if "medley-operator (power-" in event.get("userAgent", "")]
+    assert {event["verb"] for event in ours} >= {"list", "watch", "patch", "create"}
+    assert denied(ours) == []
+
+
+def is_accepted(api: Api, name: str, reason: str) -> bool:
+    return condition(domain_status(api, name), "Accepted")[1] == reason
 
 
 def first_writes(plane: ControlPlane, since: float) -> dict[str, float]:

@@ -1,11 +1,11 @@
 {{/* What has no namespace. */}}
 {{- define "medley.clusterRules" -}}
 - apiGroups: [medley.dev]
-  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies]
+  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies, gputypes]
   verbs: [list, watch]
 # Server-side apply on the subresource is a patch.
 - apiGroups: [medley.dev]
-  resources: [gpupools/status, runtimeprofiles/status, modelprofiles/status, medleypolicies/status]
+  resources: [gpupools/status, runtimeprofiles/status, modelprofiles/status, medleypolicies/status, gputypes/status]
   verbs: [patch]
 - apiGroups: [""]
   resources: [nodes]

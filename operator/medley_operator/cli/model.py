@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.arguments import BadOption, seconds_argument, whole_argument
+from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="TOKENS",
         help="longest sequence that must fit; default: 16384, or the model's own positions",
     )
+    add_gpu_file(show)
     show.set_defaults(model_run=_show)
     write = ways.add_parser(
         "import",
@@ -87,7 +89,10 @@ def _show(arguments: argparse.Namespace, read: ReadCheckpoint) -> int:
 
     if isinstance(read.shape, BadInput):
         raise read.shape
-    print_report(report_of(read, read.shape, max_model_len=arguments.max_model_len), arguments.format)
+    report = report_of(
+        read, read.shape, max_model_len=arguments.max_model_len, catalogue=catalogue_of(arguments.gpu_file)
+    )
+    print_report(report, arguments.format)
     return ExitStatus.OK
 
 

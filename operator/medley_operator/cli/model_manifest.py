@@ -25,7 +25,7 @@ _MOST_CONFIG = 32768
 _UNREAD = ("id2label", "label2id", "task_specific_params", "auto_map")
 """Keys of long texts that no plan rests on."""
 _USUAL_LAYERS, _USUAL_HIDDEN, _USUAL_HEAD = 64, 8192, 128
-"""Of models of some 70 billion parameters, where a config does not say them in a known way."""
+"""Sizes of models of some 70 billion parameters, for a config that does not say them in a known way."""
 _BYTES_OF = {1.5: "BF16", 0.75: "FP8"}
 """The format by the least bytes of a weight, with scales."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from medley_operator.checkpoint.read import ReadCheckpoint
 from medley_planner.capacity import memory_fit
-from medley_planner.catalog import gpu, known_gpus
+from medley_planner.catalog import Catalogue
 from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
 
@@ -15,7 +15,9 @@ _DEGREES = (1, 2, 4, 8)
 _MAX_MODEL_LEN = 16384
 
 
-def report_of(read: ReadCheckpoint, shape: ModelShape, *, max_model_len: int | None) -> dict[str, Any]:
+def report_of(
+    read: ReadCheckpoint, shape: ModelShape, *, max_model_len: int | None, catalogue: Catalogue
+) -> dict[str, Any]:
     """The object that `-o json` prints: parameters, bytes, tokens."""
     longest = max_model_len or min(_MAX_MODEL_LEN, shape.max_position or _MAX_MODEL_LEN)
     weights, form = read.weights, shape.checkpoint
@@ -42,7 +44,7 @@ def report_of(read: ReadCheckpoint, shape: ModelShape, *, max_model_len: int | N
         "state_bytes_per_sequence": round(shape.state_bytes_per_sequence()),
         "max_position": shape.max_position,
         "max_model_len": longest,
-        "fits": _fits(shape, longest),
+        "fits": _fits(shape, longest, catalogue),
     }
 
 
@@ -74,13 +76,13 @@ def _counted_formats(shape: ModelShape) -> dict[str, int]:
     return {shape.checkpoint.words: round(linear), "BF16": counted - round(linear)}
 
 
-def _fits(shape: ModelShape, max_model_len: int) -> list[dict[str, Any]]:
+def _fits(shape: ModelShape, max_model_len: int, catalogue: Catalogue) -> list[dict[str, Any]]:
     """The fewest GPUs of each type, by tensor parallelism on one node, that hold it and one sequence."""
     found: list[dict[str, Any]] = []
-    for name in known_gpus():
+    for name in catalogue.names():
         reason = ""
         for degree in _DEGREES:
-            layout = Layout(gpu(name), tensor_parallel=degree, precision=shape.precision)
+            layout = Layout(catalogue.gpu(name), tensor_parallel=degree, precision=shape.precision)
             fit = memory_fit(shape, layout, max_model_len=max_model_len)
             if fit.fits:
                 found.append({"gpu": name, "gpus": degree, "kv_capacity_tokens": fit.kv_tokens, "reason": ""})

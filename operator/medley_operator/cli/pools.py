@@ -17,7 +17,7 @@ from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
     from medley_operator.cli.advise.pools import Discovery
-    from medley_operator.cli.advise.prices import PriceMetrics
+    from medley_operator.domain.cluster.prices import PriceMetrics
 
 
 def add_parser(subparsers: Any) -> None:
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     import yaml
 
     from medley_operator.cli.advise.options import prices_given
+    from medley_operator.cli.advise.prices import missing_of_pools, prices_of_found
     from medley_operator.cli.advise.proposal import pool_manifest
-    from medley_operator.cli.advise.survey import missing_of_pools, prices_of
     from medley_operator.kube.errors import KubeError
 
     try:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         return report_error("pools discover", error)
     except KubeError as error:
         return report_error("pools discover", error.message)
-    prices = prices_of(discovery, given, metrics)
+    prices = prices_of_found(discovery, given, metrics)
     found = [pool for pool in discovery.pools if pool.gpu and pool.name in prices]
     missing = [*discovery.left_out, *missing_of_pools(discovery, prices)]
     for line in (*missing, *([unread] if unread and missing else [])):
@@ -67,21 +67,22 @@ def run(args: argparse.Namespace) -> int:
 async def _look(prometheus_url: str | None) -> tuple[Discovery, PriceMetrics, str]:
     """Nodes and price metrics, and why there are none of these. Raises `KubeError` and `BadOption`."""
     from medley_operator.cli.advise.pools import discover
-    from medley_operator.cli.advise.prices import PriceMetrics, read_price_metrics
     from medley_operator.cli.advise.prometheus import open_prometheus
     from medley_operator.cli.in_cluster import list_all
+    from medley_operator.domain.cluster.prices import NO_PRICES
     from medley_operator.fleet.project import node_view
     from medley_operator.kube.connect import connect_as_person
     from medley_operator.kube.resources import NODES
     from medley_operator.metrics.errors import PrometheusUnavailableError
+    from medley_operator.metrics.prices import read_price_metrics
 
     async with AsyncExitStack() as stack:
         client = await connect_as_person(stack)
         discovery = discover([node_view(node) for node in await list_all(client, NODES)])
         prometheus, why_none = await open_prometheus(stack, client, prometheus_url)
         if prometheus is None:
-            return discovery, PriceMetrics(), why_none
+            return discovery, NO_PRICES, why_none
         try:
             return discovery, await read_price_metrics(prometheus, at=await prometheus.now()), ""
         except PrometheusUnavailableError as error:
-            return discovery, PriceMetrics(), str(error)
+            return discovery, NO_PRICES, str(error)

@@ -139,7 +139,8 @@ def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> 
     stock = ledger.pools[pool.metadata.name]
 
     def state() -> PoolState:
-        found = pool_state(pool, stock, snapshot.unreadable.get(NODE, ""))
+        unreadable, price = snapshot.unreadable.get(NODE, ""), snapshot.prices.get(pool.metadata.name)
+        found = pool_state(pool, stock, unreadable, snapshot.catalogue, price)
         if found.refusal is None:
             planner_pool(found, None, degrees=())
             power_domains((found,), ledger=ledger, planned=(), reserved={})

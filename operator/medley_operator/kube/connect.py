@@ -19,6 +19,10 @@ from medley_operator.kube.layer import Pulse
 from medley_operator.kube.limiter import RateLimited
 from medley_operator.kube.official import OfficialKubeClient
 
+AGENT_QPS = 2.0
+AGENT_BURST = 10
+"""A node agent writes one status, and that on changes alone."""
+
 
 class ClientSettings(Protocol):
     """The settings of a process that its client goes by; those of the operator, or of the controller of power."""
@@ -34,10 +38,6 @@ class ClientSettings(Protocol):
 
     @property
     def kube_burst(self) -> int: ...
-
-AGENT_QPS = 2.0
-AGENT_BURST = 10
-"""A node agent writes one status, and that on changes alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ MEDLEY_POLICIES = Resource(GROUP, VERSION, "MedleyPolicy", "medleypolicies", Fal
 POWER_DOMAINS = Resource(GROUP, VERSION, "PowerDomain", "powerdomains", False)
 NODE_POWER_CAPS = Resource(GROUP, VERSION, "NodePowerCap", "nodepowercaps", False)
 POWER_EVENTS = Resource(GROUP, VERSION, "PowerEvent", "powerevents", False)
+GPU_TYPES = Resource(GROUP, VERSION, "GPUType", "gputypes", False)
 NODES = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
@@ -68,7 +69,7 @@ LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 """The operator has one Lease, by which its replicas agree on the one that acts."""
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
-OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES)
+OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES, GPU_TYPES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
 POWER = (POWER_DOMAINS, POWER_EVENTS, NODE_POWER_CAPS)
 """Kinds of the controller of power and of the node agents; the fleet operator does not look at them."""

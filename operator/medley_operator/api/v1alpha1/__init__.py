@@ -40,6 +40,7 @@ from medley_operator.api.v1alpha1.fields import (
     VariantName,
     ZoneName,
 )
+from medley_operator.api.v1alpha1.gpu_type import GPUType
 from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
 from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
@@ -122,7 +123,6 @@ from medley_operator.api.v1alpha1.service import (
     SloSpec,
 )
 from medley_operator.api.v1alpha1.service_model import (
-    DeclaredPrecision,
     ModelCapacity,
     ModelPrecision,
     ModelSource,
@@ -143,10 +143,12 @@ from medley_operator.api.v1alpha1.status import (
     Condition,
     Conditions,
     GPUPoolStatus,
+    GPUTypeStatus,
     LLMServiceStatus,
     LoadStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
+    PriceStatus,
     RuntimeProfileStatus,
     VariantStatus,
 )
@@ -185,7 +187,6 @@ __all__ = [
     "Condition",
     "Conditions",
     "CpuQuantity",
-    "DeclaredPrecision",
     "Dns1123Label",
     "Dns1123Subdomain",
     "DrainSpec",
@@ -200,6 +201,8 @@ __all__ = [
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",
+    "GPUType",
+    "GPUTypeStatus",
     "GatewayAddress",
     "GatewayRef",
     "GpuCap",
@@ -260,6 +263,7 @@ __all__ = [
     "PowerLevelSpec",
     "PowerMode",
     "PowerPreset",
+    "PriceStatus",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",

@@ -13,6 +13,7 @@ from medley_operator.api.v1alpha1.fields import (
     MAX_SERVICE_NAME_LENGTH,
     SERVICE_NAME_PATTERN,
 )
+from medley_operator.api.v1alpha1.gpu_type import GPUTypeSpec
 from medley_operator.api.v1alpha1.kind import AGE, Column, Kind, ObjectMeta, condition_column, named
 from medley_operator.api.v1alpha1.model_profile import ModelProfileSpec
 from medley_operator.api.v1alpha1.policy import MedleyPolicySpec
@@ -22,6 +23,7 @@ from medley_operator.api.v1alpha1.profile import RuntimeProfileSpec
 from medley_operator.api.v1alpha1.service import LLMServiceSpec
 from medley_operator.api.v1alpha1.status import (
     GPUPoolStatus,
+    GPUTypeStatus,
     LLMServiceStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
@@ -129,8 +131,12 @@ KINDS: tuple[Kind, ...] = (
             Column(name="GPU", type="string", json_path=".spec.gpu"),
             Column(name="Capacity", type="string", json_path=".spec.capacity.type"),
             Column(
-                name="Price/h", type="string", json_path=".spec.cost.perHour", description="US dollars per GPU-hour"
+                name="Price/h",
+                type="string",
+                json_path=".status.price.perHour",
+                description="US dollars per GPU-hour that plans are made with",
             ),
+            Column(name="Price-From", type="string", json_path=".status.price.source", priority=1),
             Column(
                 name="Node-Price/h",
                 type="string",
@@ -217,6 +223,24 @@ KINDS: tuple[Kind, ...] = (
                 description="Namespaces with LLMServices that it is for",
             ),
             Column(name="Services", type="integer", json_path=".status.services", description="LLMServices in them"),
+            condition_column("Accepted", field="reason"),
+            condition_column("Accepted", name="Message", field="message", priority=1),
+            AGE,
+        ),
+    ),
+    Kind(
+        kind="GPUType",
+        plural="gputypes",
+        short_names=("gputype",),
+        namespaced=False,
+        spec=GPUTypeSpec,
+        status=GPUTypeStatus,
+        description="The data sheet of a GPU that Medley's catalogue lacks.",
+        columns=(
+            Column(name="Vendor", type="string", json_path=".spec.vendor"),
+            Column(name="Memory-GB", type="string", json_path=".spec.memoryGb"),
+            Column(name="GB/s", type="string", json_path=".spec.memoryGbPerSecond", description="Of its memory"),
+            Column(name="TFLOPS", type="string", json_path=".spec.bf16Tflops", description="Dense peak in BF16"),
             condition_column("Accepted", field="reason"),
             condition_column("Accepted", name="Message", field="message", priority=1),
             AGE,

@@ -38,10 +38,28 @@ Conditions = Annotated[
 ]
 
 
+class PriceStatus(ObservedModel):
+    """The price that plans are made with."""
+
+    per_hour: str = Field(description="US dollars of one GPU for one hour.")
+    source: str = Field(
+        description="Spec: spec.cost. Karpenter; OpenCost with the name of its metric. The last one stays where the "
+        "source vanishes."
+    )
+    observed_at: str | None = Field(
+        None, description="When the source said so, to a quarter of an hour. Absent with source Spec."
+    )
+
+    @property
+    def per_hour_usd(self) -> float:
+        return float(self.per_hour)
+
+
 class GPUPoolStatus(ObservedModel):
-    """Stock and planned GPUs of a pool."""
+    """Price, stock and planned GPUs of a pool."""
 
     observed_generation: int = 0
+    price: PriceStatus | None = None
     ready_nodes: int = Field(0, description="Ready, schedulable nodes that match nodeSelector.")
     stock_gpus: int | None = Field(
         None,
@@ -60,6 +78,13 @@ class GPUPoolStatus(ObservedModel):
     planned_nodes: int | None = Field(
         None, description="Whole nodes that the current plan pays for. Absent: the pool is not paid by the node."
     )
+    conditions: Conditions
+
+
+class GPUTypeStatus(ObservedModel):
+    """Whether GPUPools and ModelProfiles may name a GPU type."""
+
+    observed_generation: int = 0
     conditions: Conditions
 
 

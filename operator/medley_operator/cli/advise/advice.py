@@ -14,7 +14,6 @@ from typing import Any
 from medley_operator.cli.advise.engines import FoundEngine, FoundService, WorkloadRef
 from medley_operator.cli.advise.load import SeenLoad
 from medley_operator.cli.advise.pools import Discovery
-from medley_operator.cli.advise.prices import Price
 from medley_operator.cli.advise.proposal import (
     Json,
     Targets,
@@ -28,7 +27,9 @@ from medley_operator.cli.advise.proposal import (
 from medley_operator.cli.manifests import objects_of
 from medley_operator.cli.plan import default_profile, offline_snapshot, plan_snapshot
 from medley_operator.cli.plan_report import build_report
+from medley_operator.domain.cluster.prices import GpuPrice
 from medley_operator.domain.values.views import NodeView, PodView
+from medley_planner.catalog import Vendor
 
 Key = tuple[str, str]
 """Namespace and served name."""
@@ -41,7 +42,7 @@ class Survey:
 
     services: Sequence[FoundService]
     discovery: Discovery
-    prices: Mapping[str, Price]
+    prices: Mapping[str, GpuPrice]
     loads: Mapping[Key, SeenLoad]
     nodes: tuple[NodeView, ...]
     pods: tuple[PodView, ...]
@@ -75,7 +76,7 @@ def propose(survey: Survey, targets: Targets, *, added: Mapping[str, float], dea
     services = [service_manifest(each, survey.loads[_key(each)], targets, name=names[_key(each)]) for each in planned]
     default = default_profile().spec
     images = ((engine.image, engine.version) for each in planned for engine in each.engines)
-    manifests = (*pools, profile_manifest(images, (default.image, default.version)), *services)
+    manifests = (*pools, profile_manifest(images, (default.by_vendor[Vendor.NVIDIA], default.version)), *services)
     if not pools or not services:
         return Proposal(manifests, None, names)
     objects = objects_of((SOURCE, manifest) for manifest in manifests)

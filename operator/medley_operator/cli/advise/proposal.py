@@ -16,7 +16,7 @@ from medley_operator.api.v1alpha1 import API_VERSION
 from medley_operator.cli.advise.engines import FoundService, is_hub_id
 from medley_operator.cli.advise.load import SeenLoad
 from medley_operator.cli.advise.pools import FoundPool
-from medley_operator.cli.advise.prices import Price
+from medley_operator.domain.cluster.prices import GpuPrice
 from medley_planner.bad_input import shown
 from medley_planner.catalog import gpu
 from medley_planner.shapes import BadConfig, UnknownModel, bundled_shape
@@ -38,7 +38,7 @@ class Targets:
     """(namespace, name) of the Gateway that would route; None: an equal share for each replica."""
 
 
-def pool_manifest(pool: FoundPool, price: Price) -> Json:
+def pool_manifest(pool: FoundPool, price: GpuPrice) -> Json:
     spec: Json = {
         "gpu": pool.gpu,
         "nodeSelector": dict(pool.selector),

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from medley_operator.cli.advise.advice import Key, Survey
 from medley_operator.cli.advise.engines import WorkloadRef, engine_of, services_of
 from medley_operator.cli.advise.load import SeenLoad, read_loads
-from medley_operator.cli.advise.pools import Discovery, discover
-from medley_operator.cli.advise.prices import Price, PriceMetrics, price_of, read_price_metrics
+from medley_operator.cli.advise.pools import discover
+from medley_operator.cli.advise.prices import missing_of_pools, prices_of_found
 from medley_operator.cli.in_cluster import list_all
+from medley_operator.domain.cluster.prices import NO_PRICES
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodView
 from medley_operator.fleet.project import node_view, pod_view
@@ -21,6 +22,7 @@ from medley_operator.kube.client import PersonClient
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import AUTOSCALERS, NODES, PODS
 from medley_operator.metrics.errors import PrometheusUnavailableError
+from medley_operator.metrics.prices import read_price_metrics
 from medley_operator.metrics.prometheus import Prometheus
 
 
@@ -55,7 +57,7 @@ async def survey_cluster(
         unread.append(f"autoscalers: {error.message}")
     discovery = discover(nodes)
     loads: Mapping[Key, SeenLoad] = {}
-    metrics = PriceMetrics()
+    metrics = NO_PRICES
     if prometheus is None:
         unread.append(why_no_prometheus)
     else:
@@ -65,32 +67,10 @@ async def survey_cluster(
             metrics = await read_price_metrics(prometheus, at=at)
         except PrometheusUnavailableError as error:
             unread.append(str(error))
-    prices = prices_of(discovery, given_prices, metrics)
+    prices = prices_of_found(discovery, given_prices, metrics)
     unread += missing_of_pools(discovery, prices)
     pods: tuple[PodView, ...] = tuple(view for view in views.values() if view is not None)
     return Survey(services, discovery, prices, loads, nodes, pods, autoscalers, tuple(unread))
-
-
-def prices_of(discovery: Discovery, given: Mapping[str, float], metrics: PriceMetrics) -> Mapping[str, Price]:
-    """Prices by pool; pools without one are not in it."""
-    found = {pool.name: price_of(pool, given, metrics) for pool in discovery.pools}
-    return {name: price for name, price in found.items() if price is not None}
-
-
-def missing_of_pools(discovery: Discovery, prices: Mapping[str, Price]) -> list[str]:
-    """Why pools cannot be planned with, in words."""
-    unpriced = [
-        f"price of pool {pool.name} ({pool.title}): neither Karpenter nor OpenCost says it; give it with "
-        f"--price {pool.title}=USD"
-        for pool in discovery.pools
-        if pool.name not in prices
-    ]
-    unknown = [
-        f"GPU {pool.product} of {len(pool.nodes)} nodes: the catalogue lacks it, so it is not planned with"
-        for pool in discovery.pools
-        if not pool.gpu
-    ]
-    return unpriced + unknown
 
 
 def autoscalers_of(manifests: Sequence[Manifest]) -> Mapping[WorkloadRef, str]:

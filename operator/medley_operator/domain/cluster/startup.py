@@ -51,7 +51,7 @@ def longest_startup_seconds(
     """Longest start-up time over the pools that the service may use: those that its variants name, else all."""
     named = {variant.pool_ref for variant in service.spec.variants}
     found = [
-        startup_seconds(model_name(service), state.gpu, state.pool, profile, leads)
+        startup_seconds(model_name(service), state.gpu.name, state.pool, profile, leads)
         for state in pools
         if state.gpu is not None and (not named or state.pool.metadata.name in named)
     ]
@@ -70,7 +70,7 @@ def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
 
 def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
     models = {ServiceKey.of(each): model_name(each) for each in snapshot.services}
-    gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
+    gpus = {pool.metadata.name: find_gpu(pool.spec.gpu, snapshot.catalogue) for pool in snapshot.pools}
     created = {node.name: node.created_at for node in snapshot.nodes}
     for pod in snapshot.pods:
         if pod.start is None or pod.created_at is None:

@@ -15,7 +15,7 @@ from medley_operator.domain.power.events import accepted, judge
 from medley_operator.domain.power.forest import Forest, ModeTree, grow
 from medley_operator.domain.power.gpu_sum import GpuReadings, with_gpu_sums
 from medley_operator.domain.power.limits import CAP_MODES, CapRules, CapWrite, Limits
-from medley_operator.domain.power.members import Members
+from medley_operator.domain.power.members import Member, Members
 from medley_operator.domain.power.report import (
     DomainReading,
 )
@@ -66,6 +66,7 @@ class PowerController:
         self._rules = rules
         self._members = Members()
         self._forest: Forest = {}
+        self._rests_on: object = None
         self._states: dict[PowerMode, PolicyState] = {}
         self._rises: dict[str, RiseHistory] = {}
         self._gone_since: dict[str, float] = {}
@@ -81,7 +82,7 @@ class PowerController:
         Unix time; one that goes back counts as the last one."""
         self._now = now = max(now, self._now)
         domains = self._domains(view)
-        forest = grow(domains, self._members.find(view), self._forest)
+        forest = self._grown(domains, self._members.find(view))
         readings = with_gpu_sums(readings, gpus, domains, forest)
         judged = [judge(event, [each.tree for each in forest.values()], now=now) for event in view.events]
         touched = self._step(forest, domains, view, readings, accepted(judged), now)
@@ -101,6 +102,14 @@ class PowerController:
             notices=told.notices,
             readings=shown,
         )
+
+    def _grown(self, domains: tuple[PowerDomain, ...], members: Mapping[str, Member]) -> Forest:
+        """The trees, grown anew only where a domain or a node is another one than in the last round."""
+        rests_on = (tuple((each.metadata.name, each.spec) for each in domains), tuple(members.values()))
+        if rests_on == self._rests_on:
+            return self._forest
+        self._rests_on = rests_on
+        return grow(domains, members, self._forest)
 
     def _domains(self, view: PowerView) -> tuple[PowerDomain, ...]:
         """Those that parse, and the last that did of those that do not any more."""
@@ -142,7 +151,7 @@ class PowerController:
         name, tree, state = domain.metadata.name, grown.tree, self._states[domain.spec.mode]
         capped = tree.domains[name]
         meter = state.meters.get(name)
-        nodes = tree.nodes_of(name)
+        nodes = grown.nodes[name]
         silent = readings.get(name)
         return DomainReading(
             capped=capped,
@@ -153,9 +162,7 @@ class PowerController:
             stepped=name not in tree.refused,
             nodes=len(nodes),
             gpus=sum(len(node.gpus) for node in nodes),
-            capped_gpus=sum(
-                self.limits.nodes[node.name].capped_gpus for node in nodes if node.name in self.limits.nodes
-            ),
+            capped_gpus=sum(self.limits.capped_gpus.get(node.name, 0) for node in nodes),
             rises=self._risen(capped, meter),
             silent=silent if isinstance(silent, MeterFault) else None,
         )

@@ -7,13 +7,14 @@ not end the protection that was there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from medley_operator.api.v1alpha1 import PowerDomain, PowerMode
 from medley_operator.domain.power.ladders import capped_domain
 from medley_operator.domain.power.members import Member
-from medley_planner.power import CappedDomain, DomainTree, build_tree
+from medley_planner.power import CappedDomain, CappedNode, DomainTree, build_tree
 from medley_planner.refusal import Refusal
 
 UNKNOWN_BOARD = "UnknownBoard"
@@ -29,6 +30,11 @@ class ModeTree:
     given: tuple[CappedDomain, ...] = ()
     accepted: Mapping[str, CappedDomain] = field(default_factory=dict)
     """As each domain was accepted last."""
+
+    @cached_property
+    def nodes(self) -> Mapping[str, tuple[CappedNode, ...]]:
+        """The nodes of each domain and of those below it."""
+        return {name: self.tree.nodes_of(name) for name in self.tree.domains}
 
 
 Forest = Mapping[PowerMode, ModeTree]
@@ -64,12 +70,15 @@ def _tree(
 ) -> ModeTree:
     names = {domain.metadata.name for domain in chosen}
     parents = {domain.metadata.name: domain.spec.parent for domain in everyone}
+    nodes = {name: list(_capped(domain, fed)) for domain in everyone if (name := domain.metadata.name) in names}
+    taken = {node.name for own in nodes.values() for node in own}
+    for domain in everyone:
+        # The nodes of a domain that is not in this tree hang on the nearest one above it that is.
+        above = _nearest(domain, names, parents)
+        if domain.metadata.name not in names and above in names:
+            nodes[above] += [node for node in _capped(domain, fed) if node.name not in taken]
     given = tuple(
-        capped_domain(
-            domain,
-            parent=_nearest(domain, names, parents),
-            nodes=[member.capped(float(domain.spec.non_gpu_watts or 0)) for member in fed[domain.metadata.name]],
-        )
+        capped_domain(domain, parent=_nearest(domain, names, parents), nodes=nodes[domain.metadata.name])
         for domain in chosen
     )
     if given == last.given:
@@ -80,6 +89,11 @@ def _tree(
         tree = _without(given, refused, last.accepted)
     accepted = {name: domain for name, domain in tree.domains.items() if name not in tree.refused}
     return ModeTree(tree, refused, given, accepted)
+
+
+def _capped(domain: PowerDomain, fed: Mapping[str, tuple[Member, ...]]) -> Iterator[CappedNode]:
+    watts = float(domain.spec.non_gpu_watts or 0)
+    return (member.capped(watts) for member in fed[domain.metadata.name])
 
 
 def _without(

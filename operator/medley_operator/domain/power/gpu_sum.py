@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import PowerDomain
 from medley_operator.domain.power.forest import Forest
 from medley_operator.domain.power.view import MeterFault, Readings
-from medley_planner.power import DomainTree, MeterAnswer
+from medley_planner.power import CappedNode, MeterAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ def with_gpu_sums(
         if domain.spec.meter.query is not None or gpus is None:
             continue
         name, mode = domain.metadata.name, domain.spec.mode
-        found[name] = gpus if isinstance(gpus, MeterFault) else _sum(forest[mode].tree, name, gpus)
+        found[name] = gpus if isinstance(gpus, MeterFault) else _sum(forest[mode].nodes[name], gpus)
     return found
 
 
-def _sum(tree: DomainTree, name: str, gpus: GpuReadings) -> MeterAnswer:
+def _sum(nodes: Iterable[CappedNode], gpus: GpuReadings) -> MeterAnswer:
     """No watts where none of its nodes is read at all."""
     total, seen = 0.0, False
-    for node in tree.nodes_of(name):
+    for node in nodes:
         read = gpus.nodes.get(node.name)
         total += node.non_gpu_watts
         if read is None:

@@ -87,6 +87,8 @@ class Limits:
     """The limits of all nodes, kept from round to round; only what changed is worked out anew."""
 
     nodes: dict[str, NodeLimits] = field(default_factory=dict)
+    capped_gpus: dict[str, int] = field(default_factory=dict)
+    """How many GPUs of each node are capped."""
     _trees: dict[PowerMode, DomainTree] = field(default_factory=dict)
     _agreed: dict[str, tuple[NodeLimits, NodePowerCapSpec]] = field(default_factory=dict)
     """Limits and specs that were compared and say the same."""
@@ -106,6 +108,7 @@ class Limits:
             own = _limits_of(mode, tree, states[mode], wanted)
             found |= {name: limits for name, limits in own.items() if name not in found}
         self.nodes = self.nodes | found
+        self.capped_gpus = {name: limits.capped_gpus for name, limits in self.nodes.items()}
 
     def writes(
         self, caps: Mapping[str, NodePowerCap], capping: AbstractSet[str], rules: CapRules, *, now: float

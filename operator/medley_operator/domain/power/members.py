@@ -13,20 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.api.v1alpha1 import GpuPowerStatus, ServicePriority
+from medley_operator.api.v1alpha1 import GpuPowerStatus, NodePowerCapStatus, ServicePriority
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.power.view import PowerView
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.views import NodeView, PodView
+from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, NodeView, PodView
+from medley_planner.catalog import CATALOGUE
 from medley_planner.model import Priority
 from medley_planner.power import Board, CappedGpu, CappedNode
 
-GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
-PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
 IDLE_SHARE = 0.1
-"""Of a board's highest limit: what drivers report of idle data-centre boards is 0.08 to 0.2."""
+"""A part of a board's highest limit; drivers report 0.08 to 0.2 for idle data-centre boards."""
 LEAST_CAP_SHARE = 0.5
 """Least cap that is counted on before an agent reports the board's own, as a part of its highest."""
 _ORDER = (Priority.LOW, Priority.NORMAL, Priority.HIGH)
@@ -45,11 +44,22 @@ class Member:
         return CappedNode(self.name, non_gpu_watts, self.gpus)
 
 
+@dataclass(frozen=True, slots=True)
+class _FoundMember:
+    """A member, and what it was made from."""
+
+    node: NodeView
+    status: NodePowerCapStatus | None
+    held: Mapping[str, Priority]
+    inventory: tuple[object, ...]
+    member: Member
+
+
 @dataclass(slots=True)
 class Members:
     """Finds the members of a view. Equal nodes are the same objects from round to round."""
 
-    _known: dict[str, tuple[object, Member]] = field(default_factory=dict)
+    _known: dict[str, _FoundMember] = field(default_factory=dict)
 
     def find(self, view: PowerView) -> dict[str, Member]:
         """All nodes of the view, by name."""
@@ -58,19 +68,26 @@ class Members:
         for pod in view.pods:
             if pod.place and not pod.ended and any(pod.gpus.get(name) for name in GPU_RESOURCES):
                 on_node.setdefault(pod.place, []).append(pod)
-        found: dict[str, Member] = {}
-        for node in view.nodes:
-            cap = view.caps.get(node.name)
-            reported = () if cap is None else tuple(cap.status.gpus)
-            held = {_pod_name(pod): _priority(pod, priorities) for pod in on_node.get(node.name, ())}
-            key = (node.labels, node.allocatable, tuple(map(_inventory, reported)), tuple(sorted(held.items())))
-            known = self._known.get(node.name)
-            if known is None or known[0] != key:
-                known = self._known[node.name] = (key, _member(node, reported, held))
-            found[node.name] = known[1]
-        for gone in self._known.keys() - found.keys():
-            del self._known[gone]
-        return found
+        self._known = {node.name: self._one(node, view, on_node, priorities) for node in view.nodes}
+        return {name: known.member for name, known in self._known.items()}
+
+    def _one(
+        self,
+        node: NodeView,
+        view: PowerView,
+        on_node: Mapping[str, list[PodView]],
+        priorities: Mapping[ServiceKey, Priority],
+    ) -> _FoundMember:
+        cap, known = view.caps.get(node.name), self._known.get(node.name)
+        status = None if cap is None else cap.status
+        held = {_pod_name(pod): _priority(pod, priorities) for pod in on_node.get(node.name, ())}
+        if known is not None and known.node is node and known.status is status and known.held == held:
+            return known
+        reported = () if status is None else tuple(status.gpus)
+        inventory = (node.labels, node.allocatable, *map(_inventory, reported))
+        if known is not None and known.inventory == inventory and known.held == held:
+            return _FoundMember(node, status, held, inventory, known.member)
+        return _FoundMember(node, status, held, inventory, _member(node, reported, held))
 
 
 def pod_priorities(view: PowerView) -> dict[ServiceKey, Priority]:
@@ -98,7 +115,7 @@ def _member(node: NodeView, reported: Iterable[GpuPowerStatus], held: Mapping[st
     highest = max(held.values(), key=_ORDER.index, default=Priority.LOW)
     reported = tuple(reported)
     by_gpu = any(gpu.pods for gpu in reported)
-    product = next((node.labels[label] for label in PRODUCT_LABELS if node.labels.get(label)), "")
+    product = next((node.labels[label] for label in GPU_PRODUCT_LABELS if node.labels.get(label)), "")
     if not reported:
         count = max((node.allocatable.get(name, 0) for name in GPU_RESOURCES), default=0)
         board = _catalogue_board(product)
@@ -127,7 +144,7 @@ def _board(gpu: GpuPowerStatus) -> Board | None:
 
 
 def _catalogue_board(product: str) -> Board | None:
-    known = find_gpu(product) if product else None
+    known = find_gpu(product, CATALOGUE) if product else None
     if known is None:
         return None
     return Board(known.name, IDLE_SHARE * known.watts, LEAST_CAP_SHARE * known.watts, known.watts)

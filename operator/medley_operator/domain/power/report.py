@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
-from medley_operator.api.v1alpha1 import PowerDomain, PowerDomainStatus
+from medley_operator.api.v1alpha1 import PowerDomain, PowerDomainStatus, PowerEventStatus
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.domain.speed.profiles import ACCEPTED
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
@@ -100,11 +101,14 @@ def domain_status(domain: PowerDomain, reading: DomainReading, *, now: float) ->
     )
 
 
-def rejected_status(before: PowerDomainStatus, refusal: Refusal, *, generation: int, now: float) -> PowerDomainStatus:
-    """For a domain that does not parse: what it was, and why it is not accepted."""
+Status = TypeVar("Status", PowerDomainStatus, PowerEventStatus)
+
+
+def rejected_status(before: Status, refusal: Refusal, *, generation: int, now: float) -> Status:
+    """For an object that does not parse: what it was, and why it is not accepted."""
     draft = Draft(ConditionStatus.FALSE, refusal.reason, refusal.message)
     conditions = merge(before.conditions, {ACCEPTED: draft}, generation=generation, now=utc_text(now))
-    return before.model_copy(update={"observed_generation": generation, "reason": REFUSED, "conditions": conditions})
+    return before.model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
 def notices_of(before: PowerDomainStatus, after: PowerDomainStatus, brake_level: int | None) -> list[NoticeKind]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from medley_operator.api.v1alpha1 import EventPhase, PowerDomainStatus
+from medley_operator.api.v1alpha1 import EventPhase, PowerDomainStatus, PowerEventStatus
 from medley_operator.domain.power.events import JudgedEvent, event_status
 from medley_operator.domain.power.report import (
     DomainReading,
@@ -25,6 +25,12 @@ from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_planner.power import DomainTree
 
 DOMAIN, EVENT = "PowerDomain", "PowerEvent"
+
+
+_STATUSES: Mapping[str, type[PowerDomainStatus] | type[PowerEventStatus]] = {
+    DOMAIN: PowerDomainStatus,
+    EVENT: PowerEventStatus,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,10 @@ class Teller:
     def _rejected(self, view: PowerView, now: float) -> list[_Told]:
         found: list[_Told] = []
         for item in view.rejected:
-            if item.key.kind != DOMAIN:
+            model = _STATUSES.get(item.key.kind)
+            if model is None:
                 continue
-            before = PowerDomainStatus.model_validate(item.status)
+            before: Any = model.model_validate(item.status)
             after = rejected_status(before, item.refusal, generation=item.generation, now=now)
             found.append((self._write(item.key, item.uid, before, after), []))
         return found

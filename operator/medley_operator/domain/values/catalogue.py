@@ -8,7 +8,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import LLMService, ModelCapacity, ModelSource, ModelSpec
 from medley_operator.domain.values.conditions import PlanReason
 from medley_planner.bad_input import shown
-from medley_planner.catalog import Gpu, UnknownGpu, gpu, known_gpus
+from medley_planner.catalog import Catalogue, Gpu, UnknownGpu
 from medley_planner.refusal import Refusal
 from medley_planner.shapes import (
     BYTES_APART,
@@ -25,16 +25,17 @@ from medley_planner.shapes import (
 )
 
 
-def known_gpu_names() -> tuple[str, ...]:
-    return known_gpus()
-
-
-def find_gpu(name: str) -> Gpu | None:
+def find_gpu(name: str, catalogue: Catalogue) -> Gpu | None:
     """The GPU type of that name or alias; None where the catalogue lacks it."""
     try:
-        return gpu(name)
+        return catalogue.gpu(name)
     except UnknownGpu:
         return None
+
+
+def unknown_gpu(field: str, name: str, catalogue: Catalogue) -> Refusal:
+    """Why a field that names a GPU cannot be used."""
+    return Refusal("UnknownGpu", f'{field} "{name}": {UnknownGpu(name, catalogue.names()).way_out}')
 
 
 def model_name(service: LLMService) -> str:

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, ObjectMeta, RuntimeProfile
+from medley_operator.api.v1alpha1 import (
+    GPUPool,
+    GPUType,
+    LLMService,
+    MedleyPolicy,
+    ModelProfile,
+    ObjectMeta,
+    PriceStatus,
+    RuntimeProfile,
+)
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
@@ -21,6 +30,7 @@ from medley_operator.domain.values.margins import LatencyCounts, Margin
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
+from medley_planner.catalog import Catalogue
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
 from medley_planner.regret import Regret
@@ -139,6 +149,9 @@ class ActuatorView:
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
     pools: tuple[GPUPool, ...] = ()
+    gpu_types: tuple[GPUType, ...] = ()
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    """The built-in GPU types, and those of `gpu_types` that count."""
     nodes: tuple[NodeView, ...] = ()
     """All nodes of the cluster, usable or not; none where they cannot be read."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -176,6 +189,8 @@ class Snapshot(ActuatorView):
     """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
+    prices: Mapping[str, PriceStatus] = field(default_factory=dict)
+    """The price of each pool that has one, by its name; `pools` have it as their cost."""
 
     @classmethod
     def of(cls, view: ActuatorView, **more: Any) -> Snapshot:

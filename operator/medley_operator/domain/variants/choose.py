@@ -85,7 +85,7 @@ def offered_variants(
     `speeds`: what is known beyond the data sheet; `estimate`: what holds where nothing is. `tables`: what was
     simulated; without, capacities are the closed form's.
     """
-    asked = asks_of(service, pools)
+    asked = asks_of(service, profile, pools)
     engine = engine_of(service, profile, shape, speeds, estimate)
     engine = replace(engine, prefix_hit_rate=demand.prefix_hit_rate, tables=tables.get(engine.table_group, ()))
     made = generate(

@@ -94,7 +94,7 @@ class NodeAgent:
             return
 
     def _changed(self, kind: str, key: ObjectKey, old: object, new: object) -> None:
-        """What is not there any more, or does not parse, leaves the last orders, whose lease ends."""
+        """An object that is gone, or does not parse, leaves the last orders, whose lease ends."""
         if isinstance(new, NodePowerCap):
             self._cap, self._orders = new, orders_of(new, self._clock())
             self._wake.set()

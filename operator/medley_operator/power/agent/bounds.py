@@ -1,4 +1,4 @@
-"""What a setting means on one board: the limit in watts and the clock that its registers get. Pure.
+"""A setting on one board: the limit in watts and the clock that its registers get. Pure.
 
 The agent checks every figure itself, whoever wrote it. A setting that a board cannot take is never a reason to let it
 draw more: too low a cap becomes the board's least, and what makes no sense is not followed.

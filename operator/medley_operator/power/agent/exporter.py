@@ -39,7 +39,7 @@ class AgentExporter:
         return Gauge(f"medley_agent_{name}", text, labels, registry=self.registry)
 
     def show(self, status: NodePowerCapStatus, reports: Iterable[GpuReport], *, lease_seconds: float) -> None:
-        """What the agent holds now. GPUs that are gone are not shown any more."""
+        """Shows what the agent holds now. GPUs that are gone are not shown any more."""
         states = {gpu.uuid: gpu.state for gpu in status.gpus}
         for family in (self._limit, self._enforced, self._usage, self._lock, self._energy, self._brake, self._state):
             family.clear()

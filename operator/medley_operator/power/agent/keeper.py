@@ -13,7 +13,7 @@ from medley_operator.power.agent.machine import NEW_GPU, GpuChange, GpuMemory, G
 from medley_operator.power.gpu.protocol import GpuError, GpuFacts, GpuPower, GpuReading
 
 FACTS_SECONDS = 60.0
-"""What a board is can change while the agent runs: its MIG mode, its range after a change of firmware."""
+"""A board can change while the agent runs: its MIG mode, its range after a change of firmware."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class GpuKeeper:
         return verdict
 
     def _write(self, change: GpuChange) -> None:
-        """What fails does not keep the rest from being tried."""
+        """A part that fails does not keep the other from being tried."""
         began = self._clock()
         failed = {}
         self._write_faults.clear()

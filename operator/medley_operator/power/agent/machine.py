@@ -1,4 +1,4 @@
-"""What the node agent does to one GPU now, as a function of its orders, what the driver reads, and the time. Pure.
+"""The decision on one GPU: a function of its orders, of what the driver reads, and of the time. Pure.
 
 While the lease counts, a GPU is held to its order. When the lease is over it keeps the deeper of its order and of its
 safe setting, and nothing is raised any more. Only a release, or an order of a lease that counts, lets it draw more. A
@@ -26,7 +26,7 @@ LASTING = frozenset({GpuFault.NOT_SUPPORTED, GpuFault.NOT_PERMITTED, GpuFault.RE
 
 
 class HoldReason(StrEnum):
-    """What a GPU is held to."""
+    """The orders or rule that a GPU is held to."""
 
     ORDERED = "Ordered"
     LEASE_EXPIRED = "LeaseExpired"
@@ -62,7 +62,7 @@ class GpuOrder:
 
 @dataclass(frozen=True, slots=True)
 class GpuChange:
-    """What to write now. None: leave it as it is."""
+    """Registers to write now. None: leave them as they are."""
 
     limit_watts: float | None = None
     lock_mhz: int | None = None
@@ -77,7 +77,7 @@ class GpuChange:
         return tuple(part for part in (limit, clocks) if part)
 
     def without(self, others: Collection[GpuChange]) -> GpuChange:
-        """What is left when these parts are not written."""
+        """The rest, when these parts are not written."""
         left = [part for part in self.parts() if part not in others]
         return self if len(left) == 2 else left[0] if left else NO_CHANGE
 
@@ -87,7 +87,7 @@ NO_CHANGE = GpuChange()
 
 @dataclass(frozen=True, slots=True)
 class GpuMemory:
-    """What the agent knows of a GPU beyond what can be read.
+    """Knowledge of a GPU beyond what can be read.
 
     `accepted` is the last order that could be followed. No driver says what a clock is locked to: `lock_known` is
     whether `lock_mhz` is what the agent set last and the driver still holds. `refused` is what the driver does not
@@ -111,7 +111,7 @@ NEW_GPU = GpuMemory()
 
 @dataclass(frozen=True, slots=True)
 class GpuVerdict:
-    """What to do, why, and when at the latest to look again (infinite: when something changes).
+    """A decision with its reason, and when at the latest to look again (infinite: when something changes).
 
     `registers`: what the board is to hold; None: whatever it holds.
     """
@@ -136,7 +136,7 @@ def look(
 
     `now_seconds` and `lease_ends_seconds` are of one clock that never falls.
     """
-    memory = _seen(memory, reading, now_seconds)
+    memory = _seen(memory, facts, reading, now_seconds)
     if order is None:
         return GpuVerdict(HoldReason.NOT_ORDERED), replace(memory, released=False)
     if order.release:
@@ -174,13 +174,15 @@ def lost(memory: GpuMemory) -> GpuMemory:
     return replace(memory, lock_known=False, energy_joules=None)
 
 
-def _seen(memory: GpuMemory, reading: GpuReading, now_seconds: float) -> GpuMemory:
+def _seen(memory: GpuMemory, facts: GpuFacts, reading: GpuReading, now_seconds: float) -> GpuMemory:
     """Forgets the clock lock where the driver was reloaded, or the clock stays above it."""
     energy, clock = reading.energy_joules, reading.clock_mhz
     reloaded = energy is not None and memory.energy_joules is not None and energy < memory.energy_joules
     settled = now_seconds >= memory.changed_seconds + CHANGE_SECONDS
     above = memory.lock_mhz is not None and clock is not None and clock > memory.lock_mhz + TOLERANCE_MHZ
-    if reloaded or (above and settled):
+    if not facts.clocks_mhz:
+        memory = replace(memory, lock_known=True, lock_mhz=None)  # there is no lock to take away
+    elif reloaded or (above and settled):
         memory = replace(memory, lock_known=False)
     return memory if energy is None else replace(memory, energy_joules=energy)
 
@@ -253,7 +255,7 @@ def _limit_differs(registers: Registers, reading: GpuReading, memory: GpuMemory,
 
 
 def _doubts(reading: GpuReading, memory: GpuMemory, change: GpuChange) -> Iterator[Remark]:
-    """What the status says beside the reason, as far as this reading shows it."""
+    """Remarks beside the reason, as far as this reading shows them."""
     limit, enforced, wrote = reading.limit_watts, reading.enforced_watts, memory.limit_watts
     if limit is not None and wrote is not None and wrote == change.limit_watts:
         yield Remark(DoubtReason.NOT_HELD, f"{wrote:g} W were set, and the limit is {limit:g} W")

@@ -30,7 +30,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class NodeOrders:
-    """What is asked of each GPU. GPUs that are in none of both are left as they are."""
+    """The order of each GPU. One without an order is left as it is."""
 
     gpus: Mapping[str, GpuOrder] = field(default_factory=lambda: MappingProxyType({}))
     others: GpuOrder | None = None
@@ -69,7 +69,7 @@ def _setting(limit: GpuLimit) -> GpuSetting:
 
 
 def remembered(cap: NodePowerCap, seen: Moment) -> dict[str, GpuMemory]:
-    """What the agent before this one wrote of each GPU into the status: when it changed it, and whether it is released.
+    """Knowledge that the agent before this one left in the status: when it changed a GPU, and whether that is released.
 
     An agent that starts anew changes no GPU within 5 s of the last change either, and releases nothing twice.
     """

@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from medley_operator.api.v1alpha1 import NodePowerCap
 from medley_operator.domain.power.controller import PowerDecision
-from medley_operator.domain.power.limits import NodeLimits
 from medley_operator.domain.power.report import DomainReading
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_planner.power import LevelReason
@@ -86,7 +85,7 @@ class PowerExporter:
     def show(
         self,
         decision: PowerDecision,
-        limits: Mapping[str, NodeLimits],
+        capped_gpus: Mapping[str, int],
         caps: Mapping[str, NodePowerCap],
         *,
         now: float,
@@ -96,8 +95,7 @@ class PowerExporter:
         for name, reading in decision.readings.items():
             found |= {(gauge, name): value for gauge, value in _of_domain(reading, now).items()}
         for name, cap in caps.items():
-            node = limits.get(name)
-            found["medley_power_node_gpus_capped", name] = 0.0 if node is None else float(node.capped_gpus)
+            found["medley_power_node_gpus_capped", name] = float(capped_gpus.get(name, 0))
             renewed = unix_seconds(cap.spec.lease.renew_time)
             if renewed is not None:
                 found["medley_power_node_lease_age_seconds", name] = max(now - renewed, 0.0)

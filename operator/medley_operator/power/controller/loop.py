@@ -73,6 +73,6 @@ class PowerLoop:
         self.writer.want(decision)
         for notice in decision.notices:
             self.hook(notice)
-        self.exporter.show(decision, self.controller.limits.nodes, view.caps, now=now)
+        self.exporter.show(decision, self.controller.limits.capped_gpus, view.caps, now=now)
         self.exporter.round_ended(seconds=self.clock() - began)
         return decision

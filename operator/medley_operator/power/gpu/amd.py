@@ -32,7 +32,7 @@ FAULTS: Mapping[int, GpuFault] = MappingProxyType(
         51: GpuFault.NO_DRIVER,  # no driver
     }
 )
-"""By the return codes of amdsmi.h (amdsmi_status_t). Those that are not here are `FAILED`."""
+"""Return codes of amdsmi.h (amdsmi_status_t). Those that are not here are `FAILED`."""
 
 
 class AmdPower:

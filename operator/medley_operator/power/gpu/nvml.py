@@ -38,7 +38,7 @@ FAULTS: Mapping[int, GpuFault] = MappingProxyType(
         28: GpuFault.LOST,  # GPU not found
     }
 )
-"""By the return codes of nvml.h (nvmlReturn_t). Those that are not here are `FAILED`."""
+"""Return codes of nvml.h (nvmlReturn_t). Those that are not here are `FAILED`."""
 
 THROTTLES = (
     (0x04, Throttle.POWER_CAP),
@@ -47,7 +47,7 @@ THROTTLES = (
     (0x40, Throttle.THERMAL),
     (0x80, Throttle.POWER_BRAKE),
 )
-"""By the bits of nvml.h (nvmlClocksEventReason...)."""
+"""Bits of nvml.h (nvmlClocksEventReason...)."""
 
 
 class NvmlPower:
@@ -57,7 +57,10 @@ class NvmlPower:
 
     def __init__(self) -> None:
         self._opening = threading.Lock()
-        self._opened = False
+        self._opened = 0
+        """How often NVML was opened."""
+        self._stale = True
+        """Whether it is to be opened anew before the next call."""
 
     def uuids(self) -> tuple[str, ...]:
         nvml = self._open()
@@ -137,22 +140,24 @@ class NvmlPower:
             message = f"the Python package {PACKAGE} is not installed; install medley-operator[agent]"
             raise GpuError(GpuFault.NO_DRIVER, message) from error
         with self._opening:
-            if not self._opened:
+            if self._stale:
                 with suppress(pynvml.NVMLError):
                     pynvml.nvmlShutdown()  # what was opened before a reload
                 self._call(pynvml.nvmlInit)
-                self._opened = True
+                self._opened, self._stale = self._opened + 1, False
         return pynvml
 
     def _call(self, function: Callable[..., Answer], *arguments: object) -> Answer:
         import pynvml
 
+        opened = self._opened
         try:
             return function(*arguments)
         except pynvml.NVMLError as error:
             fault = FAULTS.get(error.value, GpuFault.FAILED)
-            if fault in (GpuFault.NO_DRIVER, GpuFault.FAILED):
-                self._opened = False  # after a reload NVML must be opened anew
+            # After a reload NVML must be opened anew: once, though the calls of all threads fail.
+            if fault in (GpuFault.NO_DRIVER, GpuFault.FAILED) and opened == self._opened:
+                self._stale = True
             name = getattr(function, "__name__", str(function))
             raise GpuError(fault, f"{name} answered {error.value} ({error})") from error
 

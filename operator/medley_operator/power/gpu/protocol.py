@@ -40,7 +40,7 @@ class GpuError(Exception):
 
 
 class Throttle(Flag):
-    """What holds a GPU's clock down at this moment, as far as the driver says."""
+    """Reasons for a lower clock at this moment, as far as the driver says."""
 
     NONE = 0
     POWER_CAP = auto()

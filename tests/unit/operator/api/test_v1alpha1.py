@@ -13,6 +13,7 @@ import medley_operator.api.v1alpha1 as api
 from medley_operator.api.v1alpha1 import (
     ActingMode,
     GPUPool,
+    GPUType,
     LLMService,
     MedleyPolicy,
     ModelProfile,
@@ -30,6 +31,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "RuntimeProfile": RuntimeProfile,
     "ModelProfile": ModelProfile,
     "MedleyPolicy": MedleyPolicy,
+    "GPUType": GPUType,
     "PowerDomain": PowerDomain,
     "PowerEvent": PowerEvent,
 }

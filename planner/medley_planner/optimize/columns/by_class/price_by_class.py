@@ -57,9 +57,7 @@ class ClassSearch:
     """Services routed by class, with what earlier rounds have learned of them. Equal calls in equal order make equal
     results as long as `seconds_left` stays positive."""
 
-    def __init__(
-        self, given: Classes, allow: Sequence[Allow | None], *, seconds_left: Callable[[], float]
-    ) -> None:
+    def __init__(self, given: Classes, allow: Sequence[Allow | None], *, seconds_left: Callable[[], float]) -> None:
         """`allow`: which counts of replicas, minima included, the rules of each service allow; None: all."""
         self._given = given
         self._allow = allow

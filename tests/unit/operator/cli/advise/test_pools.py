@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medley_operator.cli.advise.pools import INSTANCE_TYPE, PRODUCT_LABELS, catalogue_name, discover
+from medley_operator.cli.advise.pools import PRODUCT_LABELS, catalogue_name, discover
+from medley_operator.domain.cluster.prices import INSTANCE_TYPE
 from medley_operator.domain.values.views import NodeView, Taint
 
 GFD = PRODUCT_LABELS[0]

@@ -252,6 +252,24 @@ def test_a_domain_that_logs_above_does_not_cap_below() -> None:
     assert (power.domains["row"].status.level or 0) > 0
 
 
+def test_a_row_caps_the_nodes_of_a_rack_that_only_logs() -> None:
+    power = Power(watts={"a": 8000.0, "row": 11900.0})
+    power.domain("row", budget=12500)
+    power.rack("a", parent="row", mode="Log")
+    power.step(2)
+    assert power.limits("a-0") == LOW_2
+    assert power.caps["a-0"].spec.domains == ["row"]
+    assert power.domains["row"].status.nodes == power.domains["a"].status.nodes == 2
+
+
+def test_an_event_that_does_not_parse_is_told(power: Power) -> None:
+    key = ObjectKey("PowerEvent", "", "odd")
+    power.rejected = [InvalidObject(key, "uid-odd", 1, Refusal("InvalidSpec", "it is broken"), {})]
+    (write,) = power.step().statuses
+    assert write.status["conditions"][0]["reason"] == "InvalidSpec"
+    assert len(power.step().statuses) == 1, "again, until it is written"
+
+
 def test_caps_are_released_when_a_person_ends_them_and_not_when_a_label_goes(power: Power) -> None:
     power.watts["a"] = 11500.0
     power.step(3)

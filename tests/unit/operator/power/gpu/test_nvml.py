@@ -17,9 +17,21 @@ from tests.nvml.registers import BoardModel, FakeRegisters, NoCompilerError, bui
 
 SCRIPT = """
 import dataclasses, json, sys
+from concurrent.futures import ThreadPoolExecutor
 from medley_operator.power.gpu.nvml import NvmlPower
 from medley_operator.power.gpu.protocol import GpuError
-power = NvmlPower()
+class Threaded(NvmlPower):
+    def read_from_threads(self, uuids):
+        with ThreadPoolExecutor(len(uuids)) as threads:
+            return list(threads.map(self.ok, uuids))
+
+    def ok(self, uuid):
+        try:
+            return self.read(uuid) and "ok"
+        except GpuError as error:
+            return error.fault
+
+power = Threaded()
 for line in sys.stdin:
     name, *arguments = json.loads(line)
     try:
@@ -165,6 +177,14 @@ def test_nvml_is_opened_anew_after_the_driver_was_reloaded(nvml: Process, regist
     registers.reload()
     assert nvml("read", "GPU-a") == "DriverFailed", "the library was open while the driver was reloaded"
     assert nvml("read", "GPU-a")["limit_watts"] == 400.0
+
+
+def test_a_reload_under_many_threads_is_over_after_one_failure_of_each(nvml: Process, registers: FakeRegisters) -> None:
+    assert nvml("read_from_threads", ["GPU-a", "GPU-b", "GPU-c"]) == ["ok"] * 3
+    for _ in range(5):
+        registers.reload()
+        nvml("read_from_threads", ["GPU-a", "GPU-b", "GPU-c"])
+        assert nvml("read_from_threads", ["GPU-a", "GPU-b", "GPU-c"]) == ["ok"] * 3
 
 
 def test_drivers_that_know_only_the_older_name_of_reasons_give_reasons(
