@@ -27,7 +27,7 @@ MAX_SAMPLES = 1440
 LEAST_RPS, MOST_RPS = 1e-9, 1e12
 """Below: silence. Above: no rate of requests, and too near to what doubles can square."""
 DOUBT, FIRST_DOUBT = 2.0, 1.5
-"""Sum of rises (`Settled.up`) from which a reading may be one; the second while noise is hardly known."""
+"""Sums (`Settled.up`, `Settled.down`) from which a reading may be a change; the second while noise is hardly known."""
 _ROW = struct.Struct("<6d")
 _COLUMNS = 6
 
@@ -122,16 +122,18 @@ class Forecaster:
 
     def usual_rps(self, at_seconds: float, rate_rps: float, *, lead_seconds: float) -> float:
         """A reading without its noise: the settled rate where that is what is predicted, or where too little past is
-        known to say so. The reading itself where it may be a rise. `at_seconds`: not before the last sample."""
+        known to say so. The reading itself where it may be a rise, and at first also where it may be a fall.
+
+        `at_seconds`: not before the last sample.
+        """
         if self.settled is None or self.last_at is None or rate_rps < LEAST_RPS:
             return rate_rps
         since = at_seconds - self.last_at
         settled = self.settled.after(since, rate_rps) if since > 0 else self.settled
         past = self._past(lead_seconds)
-        may_rise = settled.up > (FIRST_DOUBT if past is None else DOUBT)
-        if may_rise or (past is not None and past.better() is not Method.SETTLED):
-            return rate_rps
-        return settled.mean_rps
+        if past is None:
+            return rate_rps if max(settled.up, settled.down) > FIRST_DOUBT else settled.mean_rps
+        return settled.mean_rps if settled.up <= DOUBT and past.better() is Method.SETTLED else rate_rps
 
     def forecast(
         self, lead_seconds: float, *, quantile: float, at_seconds: float | None = None, method: Method = Method.BETTER

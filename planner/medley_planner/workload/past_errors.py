@@ -1,8 +1,8 @@
-"""What earlier predictions of a rate missed by: which method to follow, and how much its next one may be exceeded by.
+"""Errors of earlier predictions of a rate: which method to follow, and how far its next one may be exceeded.
 
 Pure. Every kept sample was once in the future of one before it. So each method is judged by what it would have said
 then, at the same lead. A rate that changed for good in between was foreseen by no method; such a miss says nothing of
-how the methods differ, and a single one is no spread: it would stand for every other change for as long as it is kept.
+how the methods differ. A single one is not a spread: it would stand for every other change for as long as it is kept.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The rate that a service has settled at: the mean since it last changed for good, and what tells a change from
-noise.
+"""The rate that a service has settled at: the mean since it last changed for good, and what sets a change apart
+from noise.
 
 Pure. A reading differs from the mean by noise, which stays alike from one reading to the next for a while. So what
 counts is how much a deviation differs from what is left of the one before (the residual of an autoregression), in
@@ -23,7 +23,7 @@ LEAST_SCATTER, FIRST_SCATTER = 0.03, 0.08
 FIRST_CARRY = 0.4
 """How much of a deviation is taken to be left in the next reading, at first."""
 FIRST_READINGS = 6.0
-"""What is taken at first counts as so many readings."""
+"""Both first figures count as so many readings."""
 SCATTER_SECONDS = 4 * 3600.0
 MOST_DEVIATION = 3.0
 """In standard deviations: one deviation above says no more than one of so many about how large they are."""
