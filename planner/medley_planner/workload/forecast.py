@@ -26,7 +26,7 @@ MAX_SAMPLES = 1440
 """Two days at that spacing: one day is too few to have seen each hour's surprises."""
 LEAST_RPS, MOST_RPS = 1e-9, 1e12
 """Below: silence. Above: no rate of requests, and too near to what doubles can square."""
-DOUBT, FIRST_DOUBT = 2.0, 1.5
+DOUBT, FIRST_DOUBT = 3.0, 1.5
 """Sums (`Settled.up`, `Settled.down`) from which a reading may be a change; the second while noise is hardly known."""
 _ROW = struct.Struct("<6d")
 _COLUMNS = 6
