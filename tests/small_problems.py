@@ -15,7 +15,7 @@ from medley_planner.model import (
     Demand,
     NodePrice,
     Pool,
-    PowerDomain,
+    PowerBudget,
     Priority,
     Problem,
     Provenance,
@@ -70,12 +70,12 @@ def small_problem(features: frozenset[Feature], routing: RoutingMode, *, seed: i
     pools = tuple(_pool(draw, index, features) for index in range(2 if most == 2 else draw.choice((2, 3))))
     modes = (routing, draw.choice(list(RoutingMode)))
     made = tuple(_service(draw, f"s{index}", modes[index], pools, most, features) for index in range(services))
-    domains: tuple[PowerDomain, ...] = ()
+    domains: tuple[PowerBudget, ...] = ()
     if Feature.POWER in features:
         row = float(draw.randint(2, 14) * 500)
         domains = (
-            PowerDomain("hall", float(draw.randint(4, 20) * 500)),
-            PowerDomain("row", row, parent="hall"),
+            PowerBudget("hall", float(draw.randint(4, 20) * 500)),
+            PowerBudget("row", row, parent="hall"),
         )
         pools = tuple(replace(pool, power_domain=draw.choice(("hall", "row", "row", None))) for pool in pools)
     horizon = draw.choice((600.0, 1800.0, 3600.0)) if Feature.SWITCHING in features else 3600.0

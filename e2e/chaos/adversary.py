@@ -33,9 +33,10 @@ OTHER = Step("other", 4, ("l4",))
 MARK = "example.org/adversary"
 PEAK_SECONDS = 20.0
 """So long may more GPUs be asked than planned: somebody scales, and it is put back."""
-NOT_AS_BEFORE = ("observedGeneration", ".plan.limits")
-"""The spec was changed and changed back, and a plan shows the limits that bound when it was made, which may have been
-while somebody else held GPUs."""
+NOT_AS_BEFORE = ("observedGeneration", ".plan.limits", ".startFailures")
+"""The spec was changed and changed back; a plan shows the limits that bound when it was made, which may have been
+while somebody else held GPUs; and replicas that could not start then are remembered, so that the next failure is one in
+a row."""
 TOLD_DEEDS = 12
 PAUSES_SECONDS = (0.0, 0.3, 1.0, 2.0)
 _GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"

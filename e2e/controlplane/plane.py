@@ -280,18 +280,22 @@ class ControlPlane:
             raise CommandFailed(argv, done.returncode, done.stdout, done.stderr)
         return done.stdout
 
-    def service_account_kubeconfig(self, namespace: str, name: str, *, duration_seconds: int = 7200) -> Path:
-        """A kubeconfig with a token of this ServiceAccount, by TokenRequest."""
+    def service_account_kubeconfig(
+        self, namespace: str, name: str, *, duration_seconds: int = 7200, pod: str = ""
+    ) -> Path:
+        """A kubeconfig with a token of this ServiceAccount, by TokenRequest; `pod`: bound to that pod, as the kubelet
+        asks for it, so that the token names the pod's node."""
+        bound = {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": pod}} if pod else {}
         answer = self.request(
             "POST",
             f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
             {
                 "apiVersion": "authentication.k8s.io/v1",
                 "kind": "TokenRequest",
-                "spec": {"expirationSeconds": duration_seconds},
+                "spec": {"expirationSeconds": duration_seconds} | bound,
             },
         )
-        file_name = f"{namespace}-{name}.kubeconfig"
+        file_name = f"{namespace}-{name}{pod and f'-{pod}'}.kubeconfig"
         return self._write_kubeconfig(file_name, token=answer["status"]["token"], namespace=namespace)
 
     def apply_gateway_api_crds(self) -> None:

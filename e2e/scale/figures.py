@@ -78,7 +78,7 @@ def first_after(writes: Sequence[Write], target: Target, at: float) -> Write | N
 def look_starts(query_log: str) -> list[float]:
     """When each round began to look, from Prometheus's query log."""
     return sorted(
-        unix_seconds(entry["ts"])
+        unix_seconds(entry["time"])
         for line in query_log.splitlines()
         if line.endswith("}") and (entry := json.loads(line))["params"]["query"] == LOOK_QUERY
     )

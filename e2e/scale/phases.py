@@ -29,7 +29,7 @@ from e2e.scale.world import ADMIN, OWN_API, World
 from medley_operator.domain.values.labels import SERVICE, VARIANT
 
 POLL_SECONDS = 1.0
-SETTLE_SECONDS = 600.0
+SETTLE_SECONDS = 1200.0
 ANSWER_SECONDS = 15.0
 """An event that is not answered by then counts with this time."""
 PAUSE_SECONDS = (0.2, 1.2)

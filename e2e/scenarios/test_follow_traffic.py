@@ -14,6 +14,7 @@ import pytest
 
 from e2e.dashboard import panel_queries
 from e2e.harness import EXAMPLES, OPERATOR_NAMESPACE, Harness, Load
+from medley_operator.cli.main import main
 
 pytestmark = pytest.mark.e2e
 
@@ -216,6 +217,17 @@ def test_every_panel_of_the_dashboard_shows_something(harness: Harness) -> None:
     assert len(queries) > 8
     empty = [f"{title}: {expression}" for title, expression in queries if not harness.query(expression)]
     assert empty == []
+
+
+def test_the_doctor_finds_nothing_wrong(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(harness.plane.kubeconfig))
+    status = main(["doctor", "--prometheus", harness.prometheus_url, "-o", "json"])
+    findings = json.loads(capsys.readouterr().out)
+    assert [each for each in findings if each["health"] != "ok"] == []
+    assert status == 0
+    assert {each["about"] for each in findings} >= {"CRDs", "operator", "GPU pools", "Prometheus", "services"}
 
 
 def test_events_tell_each_change(harness: Harness) -> None:

@@ -20,6 +20,7 @@ from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.actuate import Actuator
+from medley_operator.fleet.allocator import keep_no_freed_memory
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.debounce import Debounce
@@ -44,6 +45,7 @@ from medley_operator.metrics.credentials import Credentials
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
+from medley_operator.metrics.prices import PriceReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.metrics.server import MetricsServer
 from medley_operator.settings import Settings
@@ -59,6 +61,7 @@ log = logging.getLogger(__name__)
 
 def main(settings: Settings) -> int:
     """Run the operator; returns the exit status."""
+    keep_no_freed_memory()
     return asyncio.run(_run(settings))
 
 
@@ -193,6 +196,7 @@ def _observer(
         observer,
         metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric),
         history=RateHistory(prometheus=prometheus),
+        prices=PriceReader(prometheus, clock=time.monotonic),
     )
     if not settings.calibration:
         return observer

@@ -9,15 +9,37 @@ import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import Protocol
 
 from medley_operator.fleet.election import Election, LeaseTimes
 from medley_operator.fleet.lease import Elector
 from medley_operator.kube.connect import connect_for_lease
-from medley_operator.settings import Settings
+
+
+class LeaderSettings(Protocol):
+    """The settings of a process that leader election goes by."""
+
+    @property
+    def leader_election(self) -> bool: ...
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def lease_name(self) -> str: ...
+
+    @property
+    def lease_duration_seconds(self) -> int: ...
+
+    @property
+    def lease_renew_deadline_seconds(self) -> float: ...
+
+    @property
+    def lease_retry_seconds(self) -> float: ...
 
 
 async def make_elector(
-    settings: Settings, stack: AsyncExitStack, *, on_follow: Callable[[str, str], None]
+    settings: LeaderSettings, stack: AsyncExitStack, *, on_follow: Callable[[str, str], None]
 ) -> Elector | None:
     """None without leader election."""
     if not settings.leader_election:

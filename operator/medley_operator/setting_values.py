@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +32,35 @@ def check(holds: bool, flag: str, value: object, way_out: str) -> None:
 
 def variable(flag: str) -> str:
     return ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How the text of a flag becomes a value, and its help."""
+
+    parse: Callable[[str, str], object]
+    help: str
+
+
+def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag]) -> None:
+    """Every flag as plain text: `values_of` checks it, so that flags and variables get the same messages."""
+    for flag, definition in flags.items():
+        parser.add_argument(flag, metavar="VALUE", help=f"{definition.help}; environment {variable(flag)}")
+
+
+def values_of(
+    flags: Mapping[str, Flag], arguments: argparse.Namespace, environment: Mapping[str, str]
+) -> dict[str, object]:
+    """The values that are given, by the names of the settings. Raises `BadSetting`."""
+    values: dict[str, object] = {}
+    for flag, definition in flags.items():
+        name = flag.removeprefix("--").replace("-", "_")
+        text = getattr(arguments, name, None)
+        if text is None:
+            text = environment.get(variable(flag))
+        if text is not None:
+            values[name] = definition.parse(flag, text)
+    return values
 
 
 def as_number(what: str, *, least: float, most: float) -> Callable[[str, str], float]:

@@ -6,13 +6,15 @@ Checked once, before anything starts: a value that cannot be used is refused wit
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.setting_values import (
     LOG_LEVELS,
+    Flag,
+    add_flags,
     as_address,
     as_level,
     as_matchers,
@@ -31,7 +33,7 @@ from medley_operator.setting_values import (
     as_whole,
     as_word,
     check,
-    variable,
+    values_of,
 )
 from medley_planner.capacity import DERATES, Derates
 from medley_planner.capacity.cache import default_directory
@@ -146,126 +148,112 @@ class Settings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Flag:
-    parse: Callable[[str, str], object]
-    help: str
-
-
-_FLAGS: dict[str, _Flag] = {
-    "--prometheus-url": _Flag(
+_FLAGS: dict[str, Flag] = {
+    "--prometheus-url": Flag(
         as_url, "base URL of Prometheus; without it, services are planned from their static workloads"
     ),
-    "--prometheus-bearer-token-file": _Flag(
+    "--prometheus-bearer-token-file": Flag(
         as_path("/var/run/medley/token"), "file with the bearer token for Prometheus; read anew when it changes"
     ),
-    "--prometheus-username": _Flag(as_word, "user for Prometheus (basic authentication)"),
-    "--prometheus-password-file": _Flag(
+    "--prometheus-username": Flag(as_word, "user for Prometheus (basic authentication)"),
+    "--prometheus-password-file": Flag(
         as_path("/var/run/medley/password"), "file with the password of that user; read anew when it changes"
     ),
-    "--prometheus-ca-file": _Flag(
+    "--prometheus-ca-file": Flag(
         as_path("/var/run/medley/ca.crt"),
         "PEM file of the authorities of Prometheus's certificate; without it, public ones",
     ),
-    "--prometheus-tenant": _Flag(as_word, "tenant to ask for, sent as X-Scope-OrgID"),
-    "--prometheus-matchers": _Flag(
+    "--prometheus-tenant": Flag(as_word, "tenant to ask for, sent as X-Scope-OrgID"),
+    "--prometheus-matchers": Flag(
         as_matchers,
         'matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too',
     ),
-    "--gateway-size-metric": _Flag(
+    "--gateway-size-metric": Flag(
         as_metric,
         "counter that splits a gateway's requests by prompt and generation size; without it, sizes come from the "
         "engines",
     ),
-    "--resync-seconds": _Flag(as_seconds(least=1), "most seconds between rounds (default 30)"),
-    "--debounce-idle-seconds": _Flag(
+    "--resync-seconds": Flag(as_seconds(least=1), "most seconds between rounds (default 30)"),
+    "--debounce-idle-seconds": Flag(
         as_seconds(least=0), "seconds from the last event to the start of a round (default 0.2)"
     ),
-    "--debounce-max-seconds": _Flag(
+    "--debounce-max-seconds": Flag(
         as_seconds(least=0), "most seconds from the first event to the start of a round (default 0.6)"
     ),
-    "--solve-deadline-seconds": _Flag(
+    "--solve-deadline-seconds": Flag(
         as_seconds(least=0.1),
         "seconds that the solver may take; its process is killed after twice this time (default 10)",
     ),
-    "--derate-measured": _Flag(
+    "--derate-measured": Flag(
         as_share,
         "share of a measured capacity (ModelProfile) that plans count on; a profile with a larger error lowers its "
         "own (default 0.95)",
     ),
-    "--derate-calibrated": _Flag(as_share, "share of a calibrated capacity that plans count on (default 0.9)"),
-    "--derate-estimated": _Flag(
+    "--derate-calibrated": Flag(as_share, "share of a calibrated capacity that plans count on (default 0.9)"),
+    "--derate-estimated": Flag(
         as_share, "share of a capacity estimated from data sheets that plans count on (default 0.75)"
     ),
-    "--calibration": _Flag(
+    "--calibration": Flag(
         as_switch,
         "on: learn step times from the counters of running engines and plan with them; off: use estimates only "
         "(default on)",
     ),
-    "--calibration-window-seconds": _Flag(
+    "--calibration-window-seconds": Flag(
         as_seconds(least=15, most=600), "seconds of one learning window; must span at least four scrapes (default 60)"
     ),
-    "--namespace": _Flag(
+    "--namespace": Flag(
         as_namespace,
         "the operator's own namespace, where it stores its calibration; without it, nothing survives a restart",
     ),
-    "--capacity-cache-dir": _Flag(
+    "--capacity-cache-dir": Flag(
         as_path("/var/cache/medley"),
         "directory for simulated capacity tables (default: the user's cache directory); empty: nothing is simulated, "
         "and capacities come from the closed form",
     ),
-    "--worker-memory-mib": _Flag(
+    "--worker-memory-mib": Flag(
         as_whole("MiB", least=0, most=1048576),
         "most memory of the planning process in MiB (default 0: what the container's memory limit leaves, else 4096)",
     ),
-    "--mode": _Flag(
+    "--mode": Flag(
         as_mode,
         "for all services, where spec.scaling.mode is not more careful. Auto: act on plans; Approve: new plans wait "
         'for "medley approve"; Advisory: only show plans; Paused: make no plan (default Auto)',
     ),
-    "--dry-run": _Flag(as_switch, "on: write nothing, and log what would be written (default off)"),
-    "--watch-namespaces": _Flag(
+    "--dry-run": Flag(as_switch, "on: write nothing, and log what would be written (default off)"),
+    "--watch-namespaces": Flag(
         as_namespaces, "namespaces, with commas, in which alone anything is looked at and written (default: all)"
     ),
-    "--kube-qps": _Flag(
+    "--kube-qps": Flag(
         as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 20)"
     ),
-    "--kube-burst": _Flag(
+    "--kube-burst": Flag(
         as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 50)"
     ),
-    "--leader-election": _Flag(
+    "--leader-election": Flag(
         as_switch, "on: act only while holding a Lease in --namespace, so that replicas can stand by (default off)"
     ),
-    "--lease-name": _Flag(as_name, "name of that Lease (default medley-operator)"),
-    "--lease-duration-seconds": _Flag(
+    "--lease-name": Flag(as_name, "name of that Lease (default medley-operator)"),
+    "--lease-duration-seconds": Flag(
         as_whole("seconds", least=2, most=120), "seconds after which another replica takes over (default 15)"
     ),
-    "--lease-renew-deadline-seconds": _Flag(
+    "--lease-renew-deadline-seconds": Flag(
         as_seconds(least=1, most=120), "seconds without renewal after which the leader ends (default 10)"
     ),
-    "--lease-retry-seconds": _Flag(
+    "--lease-retry-seconds": Flag(
         as_seconds(least=0.1, most=60), "seconds between two renewals, or looks of a follower (default 2)"
     ),
-    "--bind-address": _Flag(as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": _Flag(as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": _Flag(as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+    "--bind-address": Flag(as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
+    "--port": Flag(as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
+    "--log-level": Flag(as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Every flag as plain text: `from_arguments` checks it, so that flags and variables get the same messages."""
-    for flag, definition in _FLAGS.items():
-        parser.add_argument(flag, metavar="VALUE", help=f"{definition.help}; environment {variable(flag)}")
+    add_flags(parser, _FLAGS)
 
 
 def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """Raises `BadSetting`."""
-    values: dict[str, object] = {"capacity_cache_dir": default_directory(environment)}
-    for flag, definition in _FLAGS.items():
-        name = flag.removeprefix("--").replace("-", "_")
-        text = getattr(arguments, name, None)
-        if text is None:
-            text = environment.get(variable(flag))
-        if text is not None:
-            values[name] = definition.parse(flag, text)
+    given = values_of(_FLAGS, arguments, environment)
+    values = {"capacity_cache_dir": default_directory(environment)} | given
     return Settings(**values)  # type: ignore[arg-type]

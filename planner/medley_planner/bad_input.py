@@ -6,8 +6,11 @@ command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad
     BadInput
     ├── InvalidProblem    a problem that no plan can be made from            optimize.validate
     ├── UnknownGpu        a GPU type that the catalogue lacks                catalog
+    ├── BadDataSheet      a GPU type from which nothing can be computed      catalog
     ├── UnknownModel      a model whose shape is not bundled                 shapes
     ├── BadConfig         a config.json that gives no shape                  shapes
+    ├── BadSizes          sizes of a model, by hand, that contradict         shapes
+    ├── BadWeights        a file of weights that cannot be read              shapes
     ├── BadText           JSON or YAML that cannot be read                   documents
     ├── BadHistogram      buckets that give no sizes                         workload
     ├── BadRecord         a calibration that was kept and makes no sense     capacity

@@ -38,6 +38,22 @@ MINIMAL: Mapping[str, Object] = {
         "stepFactors": {},
     },
     "MedleyPolicy": {},
+    "GPUType": {
+        "computeCapability": "8.9",
+        "memoryGb": "48",
+        "memoryGbPerSecond": "864",
+        "bf16Tflops": "181",
+        "watts": "300",
+        "linkGbPerSecond": "32",
+    },
+    "PowerDomain": {"budgetWatts": 10000},
+    "NodePowerCap": {"lease": {"holder": "a", "renewTime": "2026-11-27T13:00:00Z", "durationSeconds": 30}},
+    "PowerEvent": {
+        "domain": "row",
+        "targetWatts": 9000,
+        "start": "2026-11-27T13:00:00Z",
+        "end": "2026-11-27T16:00:00Z",
+    },
 }
 FULL: Mapping[str, Object] = {
     "LLMService": {
@@ -48,6 +64,20 @@ FULL: Mapping[str, Object] = {
             "maxModelLen": 8192,
             "tokenSecretRef": {"name": "hf", "key": "TOKEN"},
             "configJson": "{}",
+            "weightBytes": 80000000000,
+            "capacity": {
+                "parameters": 80000000000,
+                "activeParameters": 3000000000,
+                "layers": 48,
+                "hiddenSize": 2048,
+                "kvBytesPerToken": 24576,
+                "stateBytesPerSequence": 75000000,
+                "experts": 512,
+                "expertsPerToken": 10,
+                "attentionHeads": 16,
+                "keyValueHeads": 2,
+                "precision": "FP8",
+            },
         },
         "runtime": {"profileRef": "vllm", "args": ["--enable-prefix-caching"]},
         "slo": {"ttft": "1s", "tpot": "50ms", "percentile": 90},
@@ -98,6 +128,7 @@ FULL: Mapping[str, Object] = {
         "power": {"wattsPerGpu": 650, "budgetWatts": 20000},
     },
     "RuntimeProfile": {
+        "images": [{"vendor": "AMD", "image": "vllm/vllm-openai-rocm:v0.32.0"}],
         "image": "vllm/vllm-openai:v0.32.0",
         "engine": "vLLM",
         "version": "0.32.0",
@@ -153,6 +184,28 @@ FULL: Mapping[str, Object] = {
         "measuredAt": "2026-11-27T13:00:00Z",
         "source": {"tool": "vllm-bench", "note": "driver 580"},
     },
+    "GPUType": {
+        "vendor": "NVIDIA",
+        "productNames": ["NVIDIA-Custom-48GB"],
+        "memoryGb": "48",
+        "usableGib": "44.4",
+        "memoryGbPerSecond": "864",
+        "bf16Tflops": "181.05",
+        "fp8Tflops": "362.1",
+        "fp4Tflops": "724",
+        "watts": "300",
+        "linkGbPerSecond": "56.25",
+        "linkedGpus": 2,
+        "pcieGbPerSecond": "32",
+        "computeCapability": "8.9",
+        "gemmBf16Percent": 64,
+        "gemmFp8Percent": 50,
+        "gemmFp4Percent": 40,
+        "memoryPercent": 77,
+        "kvPercent": 76,
+        "partOfGpu": True,
+        "source": "data sheet",
+    },
     "MedleyPolicy": {
         "namespaceSelector": {"matchLabels": {"team": "a"}},
         "limits": {
@@ -166,6 +219,62 @@ FULL: Mapping[str, Object] = {
             "modelSources": ["hf://meta-llama/"],
         },
     },
+    "PowerDomain": {
+        "parent": "site",
+        "budgetWatts": 230000,
+        "nodeSelector": {"rack": "a"},
+        "nonGpuWatts": 2200,
+        "meter": {"query": 'sum(pdu_watts{row="1"})', "error": "0.01"},
+        "levels": [
+            {
+                "enter": "0.84",
+                "low": {"clockFraction": "0.904", "capWatts": 350},
+                "normal": {"clockFraction": "0.95", "capWatts": 400},
+                "high": {"clockFraction": "1", "capWatts": 400},
+            }
+        ],
+        "brake": {
+            "enter": "0.985",
+            "low": {"clockFraction": "0.426", "capWatts": 200},
+            "normal": {"clockFraction": "0.426", "capWatts": 200},
+            "high": {"clockFraction": "0.426", "capWatts": 200},
+        },
+        "safeLevel": 1,
+        "relaxGap": "0.05",
+        "dwellSeconds": 3600,
+        "rampSeconds": 0,
+        "staleAfterSeconds": 600,
+        "telemetrySeconds": 1,
+        "actuationSeconds": 1,
+        "mode": "Shadow",
+    },
+    "NodePowerCap": {
+        "mode": "Shadow",
+        "revision": 7,
+        "lease": {"holder": "medley-power-0", "renewTime": "2026-11-27T13:00:00Z", "durationSeconds": 30},
+        "domains": ["rack", "row"],
+        "gpus": [
+            {
+                "uuid": "GPU-0a",
+                "priority": "Low",
+                "level": 1,
+                "limit": {"clockFraction": "0.904", "capWatts": 350},
+                "safe": {"clockFraction": "0.5", "capWatts": 300},
+            }
+        ],
+        "others": {
+            "level": 1,
+            "limit": {"clockFraction": "0.904", "capWatts": 350},
+            "safe": {"clockFraction": "0.5", "capWatts": 300},
+        },
+    },
+    "PowerEvent": {
+        "domain": "row",
+        "targetWatts": 172500,
+        "start": "2026-11-27T13:00:00Z",
+        "end": "2026-11-27T16:00:00Z",
+        "source": "grid operator",
+    },
 }
 
 # Fields that exclude others of the full object, by path: what is changed of it to make room for them.
@@ -176,6 +285,8 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
         "spec.points[].requestsPerSecond": "1",
     },
     ("LLMService", "spec.routing.mode"): {"spec.routing.endpointPickerRef": REMOVED},
+    ("PowerDomain", "spec.preset"): {"spec.levels": REMOVED, "spec.preset": "polca"},
+    ("PowerEvent", "spec.targetFraction"): {"spec.targetWatts": REMOVED, "spec.targetFraction": "0.75"},
     ("LLMService", "spec.model.id"): {"spec.model.uri": "s3://bucket/model", "spec.model.id": "org/model"},
     **{
         ("LLMService", f"spec.model.credentialsSecretRef{field}"): {
@@ -216,6 +327,7 @@ DISTINCT: Mapping[str, Callable[[int], Any]] = {
     "spec.pod.labels": lambda i: (f"key{i}", "x"),
     "spec.pod.podAntiAffinity[].matchLabels": lambda i: (f"key{i}", "x"),
     "spec.namespaceSelector.matchLabels": lambda i: (f"key{i}", "x"),
+    "spec.gpus": lambda i: {"uuid": f"GPU-{i}"},
 }
 
 _DURATION = (["50ms", "1.5m", "24h"], ["50", "1d", "-1s", "1 s", "s"])
@@ -271,8 +383,14 @@ _SIZE = (["512Mi", "8Gi"], ["8G", "8", "-1Gi", "1.5Gi"])
 _PATH = (["/a", "/a/b-c.d/_e"], ["a", "/", "/a/", "//a", "/a/../b", "/.a", "/a b", "/$(A)"])
 _LABEL_KEY = (["a", "nvidia.com/gpu"], ["-a", "/a", "a/b/c", "-.-/a"])
 _LABEL_VALUE = (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"])
+_NO_SIZES = {"spec.model.configJson": REMOVED, "spec.model.capacity": REMOVED}
 _DECIMAL = (["0", "0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"])
 
+_FRACTION = (["0.1", "0.787", "1", "1.0"], ["-1", "1.1", ".5", "1.", "1.001", "50%", "2"])
+_TIME = (
+    ["2026-11-27T13:00:00Z", "2026-11-27T13:00:01Z"],
+    ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
+)
 _FACTOR = (["0.05", "1", "20", "1.234567"], ["-1", "1e1", ".5", "1.", "1.2345678", "x"])
 _TOKENS = (["1", "1024", "1020.125"], ["-1", "1e3", ".5", "1.", "1.2345", "many"])
 
@@ -306,6 +424,10 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("GPUPool", "spec.cost.perNodeHour"): _DECIMAL,
     ("GPUPool", "spec.zones[]"): (["eu-1a", "Zone.1_b"], ["-a", "a-", "a/b", "a b"]),
     ("RuntimeProfile", "spec.image"): (
+        ["registry.local:5000/a/b:tag", "a/b@sha256:0123"],
+        ["-a", "A/b", "a b:tag", "$(IMAGE)"],
+    ),
+    ("RuntimeProfile", "spec.images[].image"): (
         ["registry.local:5000/a/b:tag", "a/b@sha256:0123"],
         ["-a", "A/b", "a b:tag", "$(IMAGE)"],
     ),
@@ -359,6 +481,14 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
         ["2026-11-27T13:00:00Z", "2026-01-31T23:59:59Z"],
         ["2026-11-27", "2026-13-01T00:00:00Z", "2026-11-27T24:00:00Z", "2026-11-27 13:00:00Z", "now"],
     ),
+    **{
+        ("GPUType", f"spec.{name}"): (["48", "44.4", "999999.999"], ["-1", "1e3", ".5", "1.", "4,5", "1000000"])
+        for name in (
+            *("memoryGb", "usableGib", "memoryGbPerSecond", "bf16Tflops", "fp8Tflops", "fp4Tflops", "watts"),
+            *("linkGbPerSecond", "pcieGbPerSecond"),
+        )
+    },
+    ("GPUType", "spec.computeCapability"): (["8.9", "10.3", "7.5"], ["9", "9.0a", "sm90", "100.0"]),
     ("MedleyPolicy", "spec.namespaceSelector.matchLabels{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
     ("MedleyPolicy", "spec.limits.maxCostPerHour"): _DECIMAL,
     ("MedleyPolicy", "spec.limits.allowedWindows[]"): (["300s", "1h", "0.5m"], ["5", "1d"]),
@@ -368,7 +498,31 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
         ["hf://meta-llama", "hf://meta-llama/", "pvc://", "s3://bucket/a_b.c-d"],
         ["meta-llama", "hf:/a", "HF://a", "hf://a b", "hf://a*", "://a"],
     ),
+    ("PowerDomain", "spec.parent"): _SUBDOMAIN,
+    ("PowerDomain", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
+    ("PowerDomain", "spec.meter.error"): _FRACTION,
+    ("PowerDomain", "spec.relaxGap"): _FRACTION,
+    **{
+        ("PowerDomain", f"spec.{level}.{field}"): _FRACTION
+        for level in ("levels[]", "brake")
+        for field in ("enter", "low.clockFraction", "normal.clockFraction", "high.clockFraction")
+    },
+    ("NodePowerCap", "spec.lease.renewTime"): _TIME,
+    ("NodePowerCap", "spec.domains[]"): _SUBDOMAIN,
+    ("NodePowerCap", "spec.gpus[].uuid"): (["GPU-5d3f0c1a-7b", "MIG-a/1", "0000:41:00.0"], ["-a", "a b", "$(A)"]),
+    **{
+        ("NodePowerCap", f"spec.{place}.{limit}.clockFraction"): _FRACTION
+        for place in ("gpus[]", "others")
+        for limit in ("limit", "safe")
+    },
+    ("PowerEvent", "spec.domain"): _SUBDOMAIN,
+    ("PowerEvent", "spec.targetFraction"): _FRACTION,
+    ("PowerEvent", "spec.start"): _TIME,
+    ("PowerEvent", "spec.end"): (["2026-11-27T13:00:01Z", "2026-12-01T00:00:00Z"], _TIME[1]),
 }
+
+
+_PRIORITIES = ("low", "normal", "high")
 
 
 def _keys(field: str) -> tuple[list[Change], list[Change]]:
@@ -502,14 +656,16 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
     ),
     ("LLMService", "spec.model", "an address other than hf:// needs id"): (
         [
-            {"spec.model.uri": "pvc://a", "spec.model.id": "a/b", "spec.model.configJson": REMOVED},
-            {"spec.model.uri": "oci://a/b"},
-            {"spec.model.configJson": REMOVED},
+            {"spec.model.uri": "pvc://a", "spec.model.id": "a/b", **_NO_SIZES},
+            {"spec.model.uri": "oci://a/b", "spec.model.capacity": REMOVED},
+            {"spec.model.uri": "oci://a/b", "spec.model.configJson": REMOVED},
+            _NO_SIZES,
         ],
-        [
-            {"spec.model.uri": uri, "spec.model.configJson": REMOVED}
-            for uri in ("pvc://a", "oci://a/b", "s3://bucket/a")
-        ],
+        [{"spec.model.uri": uri, **_NO_SIZES} for uri in ("pvc://a", "oci://a/b", "s3://bucket/a")],
+    ),
+    ("LLMService", "spec.model", "capacity needs weightBytes"): (
+        [{"spec.model.capacity": REMOVED, "spec.model.weightBytes": REMOVED}, {"spec.model.capacity": REMOVED}],
+        [{"spec.model.weightBytes": REMOVED}],
     ),
     ("LLMService", "spec.model", "credentialsSecretRef is for addresses s3:// and gs://"): (
         [
@@ -574,6 +730,25 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
             )
         ],
     ),
+    ("GPUType", "spec", "an NVIDIA GPU needs computeCapability"): (
+        [{"spec.vendor": "AMD", "spec.computeCapability": REMOVED}],
+        [{"spec.computeCapability": REMOVED}],
+    ),
+    ("GPUType", "spec", "linkedGpus needs pcieGbPerSecond"): (
+        [{"spec.linkedGpus": REMOVED}, {"spec.linkedGpus": REMOVED, "spec.pcieGbPerSecond": REMOVED}],
+        [{"spec.pcieGbPerSecond": REMOVED}],
+    ),
+    ("RuntimeProfile", "spec", "give image, or images by vendor"): (
+        [{"spec.image": REMOVED}, {"spec.images": REMOVED}],
+        [{"spec.image": REMOVED, "spec.images": REMOVED}, {"spec.image": REMOVED, "spec.images": []}],
+    ),
+    ("RuntimeProfile", "spec", "each vendor has one image; image is that of NVIDIA"): (
+        [{"spec.image": REMOVED, "spec.images[].vendor": "NVIDIA"}, {"spec.images[].vendor": "Intel"}],
+        [
+            {"spec.images[].vendor": "NVIDIA"},
+            {"spec.images": [{"vendor": "AMD", "image": "a"}, {"vendor": "AMD", "image": "b"}]},
+        ],
+    ),
     ("MedleyPolicy", "spec.namespaceSelector.matchLabels", "each key must match"): (
         [{"spec.namespaceSelector.matchLabels": {"a.b/c_D": "x", "plain": "y"}}],
         [
@@ -584,6 +759,48 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
     ("MedleyPolicy", "spec.limits", "each of allowedWindows must be one of 30s, 1m, 5m, 15m, 1h"): (
         [{"spec.limits.allowedWindows": ["30s", "60s", "1h"]}, {"spec.limits.allowedWindows": REMOVED}],
         [{"spec.limits.allowedWindows": ["5m", "29.999s"]}, {"spec.limits.allowedWindows": ["2m"]}],
+    ),
+    **{
+        (kind, f"spec.{path}", "clockFraction must be at least 0.05"): (
+            [{f"spec.{path}.clockFraction": "0.05"}, {f"spec.{path}.clockFraction": REMOVED}],
+            [{f"spec.{path}.clockFraction": "0.049"}, {f"spec.{path}.clockFraction": "0.0"}],
+        )
+        for kind, path in (
+            *(("PowerDomain", f"{level}.{each}") for level in ("levels[]", "brake") for each in _PRIORITIES),
+            *(("NodePowerCap", f"{place}.{each}") for place in ("gpus[]", "others") for each in ("limit", "safe")),
+        )
+    },
+    ("PowerDomain", "spec.nodeSelector", "each key must match"): (
+        [{"spec.nodeSelector": {"a.b/c_D": "x", "plain": "y"}}],
+        [{"spec.nodeSelector": {"-a": "x"}}, {"spec.nodeSelector": {"a/b/c": "x"}}, {"spec.nodeSelector": {"": "x"}}],
+    ),
+    ("PowerDomain", "spec", "give either preset or levels"): (
+        [{"spec.levels": REMOVED, "spec.preset": "lp-deep"}, {"spec.levels": REMOVED}, {"spec.levels": []}],
+        [{"spec.preset": "inband"}],
+    ),
+    ("PowerDomain", "spec", "nodeSelector needs nonGpuWatts"): (
+        [{"spec.nodeSelector": REMOVED, "spec.nonGpuWatts": REMOVED}, {"spec.nonGpuWatts": 0}],
+        [{"spec.nonGpuWatts": REMOVED}],
+    ),
+    ("PowerDomain", "spec", "staleAfterSeconds must be more than telemetrySeconds"): (
+        [{"spec.staleAfterSeconds": 3, "spec.telemetrySeconds": 2}],
+        [{"spec.staleAfterSeconds": 2, "spec.telemetrySeconds": 2}],
+    ),
+    ("PowerDomain", "spec", "rampSeconds must not exceed dwellSeconds"): (
+        [{"spec.dwellSeconds": 30, "spec.rampSeconds": 30}, {"spec.dwellSeconds": REMOVED, "spec.rampSeconds": 30}],
+        [{"spec.dwellSeconds": 29, "spec.rampSeconds": 30}],
+    ),
+    ("PowerEvent", "spec", "give either targetWatts or targetFraction"): (
+        [{"spec.targetWatts": REMOVED, "spec.targetFraction": "0.75"}],
+        [{"spec.targetWatts": REMOVED}, {"spec.targetFraction": "0.75"}],
+    ),
+    ("PowerEvent", "spec", "end must be after start"): (
+        [{"spec.end": "2026-11-27T13:00:01Z"}],
+        [{"spec.end": "2026-11-27T13:00:00Z"}, {"spec.end": "2026-11-26T13:00:00Z"}],
+    ),
+    ("PowerEvent", "spec", "end must be at most 7 days after start"): (
+        [{"spec.end": "2026-12-04T13:00:00Z"}],
+        [{"spec.end": "2026-12-04T13:00:01Z"}],
     ),
     ("GPUPool", "spec.nodeSelector", "each key must match"): (
         [{"spec.nodeSelector": {"a.b/c_D": "x", "plain": "y"}}],

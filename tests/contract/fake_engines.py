@@ -31,6 +31,8 @@ class FakeEngine:
     """All its counters begin anew."""
     models: tuple[str, ...] = ("tiny",)
     """Each is exported with the same figures."""
+    latencies: tuple[float, float] | None = None
+    """Seconds to the first token and of each further one, alike for all requests; None: not exported."""
 
     def text(self, seconds: float) -> str:
         """Its metrics after so many seconds."""
@@ -51,9 +53,21 @@ class FakeEngine:
                 *self._histogram("vllm:request_prompt_tokens", sizes),
                 *self._histogram("vllm:request_generation_tokens", [self.generation] * finished),
                 *self._joint(finished, sum(sizes)),
+                *self._latencies(finished),
                 "",
             ]
         )
+
+    def _latencies(self, finished: int) -> Iterator[str]:
+        if self.latencies is None:
+            return
+        names = "vllm:time_to_first_token_seconds", "vllm:request_time_per_output_token_seconds"
+        for name, seconds in zip(names, self.latencies, strict=True):
+            for edge in (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5):
+                yield f'{name}_bucket{{{LABELS},le="{edge}"}} {float(finished if seconds <= edge else 0)}'
+            yield f'{name}_bucket{{{LABELS},le="+Inf"}} {float(finished)}'
+            yield f"{name}_count{{{LABELS}}} {float(finished)}"
+            yield f"{name}_sum{{{LABELS}}} {finished * seconds}"
 
     def _joint(self, finished: int, prompt_tokens: int) -> Iterator[str]:
         if self.kv_usage is None:
@@ -94,8 +108,19 @@ class FakeGateway:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FakeExporter:
+    """An exporter of others, with the same samples at all times."""
+
+    samples: str
+
+    def text(self, seconds: float) -> str:
+        del seconds
+        return self.samples
+
+
 @contextmanager
-def serve(engines: Mapping[str, FakeEngine | FakeGateway]) -> Iterator[ThreadingHTTPServer]:
+def serve(engines: Mapping[str, FakeEngine | FakeGateway | FakeExporter]) -> Iterator[ThreadingHTTPServer]:
     """Serve each engine at `/<name>` on a free loopback port until the block ends. One that is taken out of `engines`
     meanwhile answers no scrape any more."""
     started = time.monotonic()

@@ -17,6 +17,7 @@ from medley_operator import settings
 from medley_operator.api.crdgen import documents
 from medley_operator.api.v1alpha1 import KINDS
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
+from medley_operator.power.controller import settings as power_settings
 from medley_operator.settings import Settings
 from tests.contract.apiserver import Api
 
@@ -64,6 +65,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             "podMonitor": {"enabled": True, "interval": "5s"},
         },
         "dashboard": {"annotations": {"grafana_folder": "Medley"}},
+        "powerAgent": {"enabled": True, "affinity": {"nodeAffinity": {}}, "podAnnotations": {"a": "b"}},
     },
     "bare": {
         "fullnameOverride": "planner",
@@ -78,6 +80,14 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
     "watched": {
         "watchNamespaces": ["team-a", "team-b"],
         "monitoring": {"podMonitor": {"enabled": True}},
+    },
+    "powered": {
+        "prometheus": {"url": "http://prometheus.monitoring:9090", "bearerToken": {"secretName": "prometheus-token"}},
+        "power": {
+            "enabled": True,
+            "hooks": {"urls": ["https://facility.example/x"], "hosts": ["facility.example"], "secretName": "hooks"},
+        },
+        "monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
     },
     "uncalibrated": {
         "operator": {"calibration": "off", "dryRun": "on"},
@@ -148,6 +158,26 @@ def test_template_of_the_defaults(api: Api, tmp_path: Path) -> None:
     board = objects["ConfigMap"][0]
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(board["data"]["medley-fleet.json"])["title"] == "Medley fleet"
+
+
+def test_template_of_the_node_agent(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "everything")
+    (agents,) = objects["DaemonSet"]
+    pod = agents["spec"]["template"]["spec"]
+    (agent,) = pod["containers"]
+    assert agent["command"] == ["medley", "agent"]
+    assert agent["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SYS_ADMIN"]}
+    assert not {"hostPID", "hostNetwork", "volumes"} & pod.keys()
+    assert agent["resources"].keys() == {"requests", "limits"}
+    assert "nvidia.com/gpu" not in agent["resources"]["limits"]
+    assert pod["serviceAccountName"] == "medley-agent"
+    (policy,) = objects["ValidatingAdmissionPolicy"]
+    assert policy["spec"]["matchConditions"][0]["expression"].endswith(f':{NAMESPACE}:medley-agent"')
+    (role,) = [each for each in objects["ClusterRole"] if each["metadata"]["name"] == "medley-agent"]
+    assert [(rule["resources"], rule["verbs"]) for rule in role["rules"]] == [
+        (["nodepowercaps"], ["get", "list", "watch"]),
+        (["nodepowercaps/status"], ["patch"]),
+    ]
 
 
 def test_template_of_everything(api: Api, tmp_path: Path) -> None:
@@ -223,8 +253,9 @@ def test_with_watched_namespaces_rights_in_namespaces_are_roles(api: Api, tmp_pa
     objects = rendered(api, tmp_path, "watched")
     cluster = next(each for each in objects["ClusterRole"] if each["metadata"]["name"] == RELEASE)
     assert {resource.partition(".")[0] for resource, _ in rules(cluster)} == {
-        *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies"),
+        *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies", "gputypes"),
         *("gpupools/status", "runtimeprofiles/status", "modelprofiles/status", "medleypolicies/status"),
+        "gputypes/status",
     }
     roles = {each["metadata"]["namespace"]: each for each in objects["Role"] if "-watched" in each["metadata"]["name"]}
     assert sorted(roles) == ["team-a", "team-b"]
@@ -491,3 +522,29 @@ def test_upgrade_then_uninstall_keeps_the_crds_and_their_objects(release: Api) -
         ]
     finally:
         release.kubectl("delete", "gpool", "kept")
+
+
+def test_power_is_a_process_of_its_own(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "powered")
+    deployments = {each["metadata"]["name"]: each["spec"] for each in objects["Deployment"]}
+    operator, controller = deployments[RELEASE], deployments[f"{RELEASE}-power"]
+    labels = controller["selector"]["matchLabels"]
+    assert labels != operator["selector"]["matchLabels"]
+    pod = controller["template"]["spec"]
+    assert pod["serviceAccountName"] == f"{RELEASE}-power" != operator["template"]["spec"]["serviceAccountName"]
+    (run,) = pod["containers"]
+    assert run["command"] == ["medley", "power", "controller"]
+    parser = argparse.ArgumentParser()
+    power_settings.add_arguments(parser)
+    given = power_settings.from_arguments(parser.parse_args(run["args"]), {})
+    assert given.hook_secret_file is not None
+    assert given.prometheus_bearer_token_file is not None
+    assert given.leader_election
+    assert given.namespace == NAMESPACE
+    assert given.hook_hosts == ("facility.example",)
+    mounts = {each["mountPath"] for each in run["volumeMounts"]}
+    assert {str(given.hook_secret_file.parent), str(given.prometheus_bearer_token_file.parent)} <= mounts
+    assert {each["name"] for each in run["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+    (rule,) = objects["PrometheusRule"]
+    assert len(rule["spec"]["groups"][0]["rules"]) == 7
+    assert len(objects["ServiceMonitor"]) == len(objects["PodDisruptionBudget"]) == 2

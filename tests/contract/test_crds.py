@@ -20,6 +20,7 @@ from medley_operator.api.v1alpha1 import (
     Condition,
     GPUPool,
     GPUPoolStatus,
+    GpuPowerStatus,
     Kind,
     LimitStatus,
     LLMService,
@@ -29,8 +30,14 @@ from medley_operator.api.v1alpha1 import (
     MedleyPolicyStatus,
     ModelProfile,
     ModelProfileStatus,
+    NodePowerCap,
+    NodePowerCapStatus,
     ObservedModel,
     PlanStateStatus,
+    PowerDomain,
+    PowerDomainStatus,
+    PowerEvent,
+    PowerEventStatus,
     RoutingSavingsStatus,
     RuntimeProfile,
     RuntimeProfileStatus,
@@ -58,12 +65,16 @@ pytestmark = pytest.mark.contract
 
 ALL_LEAVES = [leaf for kind in KIND for leaf in leaves(kind)]
 BOUNDS = [leaf for leaf in ALL_LEAVES if leaf.keyword not in ("pattern", RULES_KEY)]
-MODELS: dict[str, type[LLMService] | type[GPUPool] | type[RuntimeProfile] | type[ModelProfile] | type[MedleyPolicy]] = {
+Model = LLMService | GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy | PowerDomain | NodePowerCap | PowerEvent
+MODELS: dict[str, type[Model]] = {
     "LLMService": LLMService,
     "GPUPool": GPUPool,
     "RuntimeProfile": RuntimeProfile,
     "ModelProfile": ModelProfile,
     "MedleyPolicy": MedleyPolicy,
+    "PowerDomain": PowerDomain,
+    "NodePowerCap": NodePowerCap,
+    "PowerEvent": PowerEvent,
 }
 CONDITION = Condition(
     type="Ready", status="True", reason="Serving", message="1 of 1", last_transition_time="2026-01-01T00:00:00Z"
@@ -117,6 +128,55 @@ STATUSES: dict[str, ObservedModel] = {
         conditions=[CONDITION],
     ),
     "MedleyPolicy": MedleyPolicyStatus(observed_generation=1, namespaces=2, services=5, conditions=[CONDITION]),
+    "PowerDomain": PowerDomainStatus(
+        observed_generation=1,
+        level=1,
+        reason="Raised",
+        since="2026-01-01T00:00:00Z",
+        watts=9000,
+        budget_watts=10000,
+        headroom_watts=1000,
+        nodes=2,
+        gpus=16,
+        capped_gpus=8,
+        derived_second_entry="0.905",
+        conditions=[CONDITION],
+    ),
+    "NodePowerCap": NodePowerCapStatus(
+        observed_generation=1,
+        observed_revision=7,
+        state="Enforcing",
+        gpus=[
+            GpuPowerStatus(
+                uuid="GPU-0a",
+                product="NVIDIA H100 80GB HBM3",
+                state="Limited",
+                min_cap_watts=200,
+                max_cap_watts=700,
+                default_cap_watts=700,
+                max_clock_mhz=1980,
+                requested_watts=600,
+                enforced_watts=500,
+                requested_clock_mhz=1785,
+                enforced_clock_mhz=1785,
+                watts=431,
+                reasons=["SwPowerCap"],
+                pods=["default/chat-0"],
+                applied_at="2026-01-01T00:00:00Z",
+            )
+        ],
+        capped_gpus=1,
+        conditions=[CONDITION],
+    ),
+    "PowerEvent": PowerEventStatus(
+        observed_generation=1,
+        phase="Active",
+        target_watts=9000,
+        drawn_watts=9600,
+        shortfall_watts=0,
+        met_at="2026-01-01T00:00:00Z",
+        conditions=[CONDITION],
+    ),
 }
 
 
@@ -185,7 +245,8 @@ def without_empty(value: Any) -> Any:
 def test_examples_are_accepted(crds: Api) -> None:
     files = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
     objects = [o for f in files for o in yaml.safe_load_all(f.read_text()) if o and o["apiVersion"] == API_VERSION]
-    assert {o["kind"] for o in objects} == set(KIND)
+    # The controller of power writes NodePowerCaps; nobody else does.
+    assert {o["kind"] for o in objects} == set(KIND) - {"NodePowerCap"}
     for example in objects:
         if "namespace" in example["metadata"]:
             example["metadata"]["namespace"] = "default"
@@ -257,6 +318,9 @@ def test_every_field_is_set_in_the_full_objects() -> None:
         ("RuntimeProfile", {"spec.hostPath": "/"}, "spec.hostPath"),
         ("ModelProfile", {"spec.stepFactor": {}}, "spec.stepFactor"),
         ("MedleyPolicy", {"spec.limits.maxGpu": 1}, "spec.limits.maxGpu"),
+        ("PowerDomain", {"spec.budgetwatts": 1}, "spec.budgetwatts"),
+        ("NodePowerCap", {"spec.gpus[].watts": 1}, "spec.gpus[0].watts"),
+        ("PowerEvent", {"spec.until": "x"}, "spec.until"),
     ],
 )
 def test_unknown_field_is_refused(crds: Api, kind: str, change: dict[str, Any], field: str) -> None:
@@ -306,7 +370,7 @@ def test_short_names_category_and_columns(crds: Api) -> None:
     for name, spec in FULL.items():
         create(crds, obj(name, spec, name="shown"), dry_run=False)
     try:
-        listed = crds.kubectl("get", "llms,gpool,rtp,mprof,mpol", "-n", "default", "-o", "wide")
+        listed = crds.kubectl("get", "llms,gpool,rtp,mprof,mpol,pdom,npc,pev", "-n", "default", "-o", "wide")
         for kind in KINDS:
             assert f"{kind.kind.lower()}.{GROUP}/shown" in listed
             for column in kind.columns:

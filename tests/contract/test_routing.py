@@ -146,9 +146,18 @@ def test_a_service_behind_a_pool_is_routed_once_gateway_and_picker_say_so(
     assert denied([e for e in plane.audit_events(since=since) if "medley-system:" in e["user"]["username"]]) == []
 
 
+def held_gpus(admin: Api, pool: str) -> int:
+    """GPUs that replicas hold, by the status of their GPUPool."""
+    status = admin.request("GET", f"/apis/medley.dev/v1alpha1/gpupools/{pool}")[1]["status"]
+    return int(status["stockGpus"]) - int(status["freeGpus"])
+
+
 def test_a_settled_pool_is_not_written_again(plane: ControlPlane, operator: OperatorProcess, admin: Api) -> None:
     wait_for("it is routed", lambda: condition(admin, "RoutingReady").get("reason") == "Routed")
-    time.sleep(1.0)
+    wait_for("its replica to be Ready", lambda: condition(admin, "WorkloadsReady").get("reason") == "AllReady")
+    # A replica that was bound holds its GPUs in the pool's status from the planner's next look on: that is one write.
+    (row,) = admin.request("GET", SERVICE)[1]["status"]["variants"]
+    wait_for("the pool to tell its GPUs", lambda: held_gpus(admin, row["pool"]) == row["ready"] * row["gpus"])
     since = time.time()
     time.sleep(5.0)
     events = [e for e in plane.audit_events(since=since) if "medley-system:" in e["user"]["username"]]

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_planner.model import Pool, PowerDomain, Service, Variant
+from medley_planner.model import Pool, PowerBudget, Service, Variant
 
 _CUT_POOLS = 4
 _RACKS = ("rack-0", "rack-1", "rack-2")
@@ -30,7 +30,7 @@ def limited(
     stock_fraction: float | None,
     node_gpus: int | None,
     power_fraction: float | None,
-) -> tuple[tuple[Pool, ...], tuple[PowerDomain, ...]]:
+) -> tuple[tuple[Pool, ...], tuple[PowerBudget, ...]]:
     """The pools `names` with their stock and nodes, and the domains that feed them (none without `power_fraction`)."""
     wanted, ample = _asked_gpus(services)
     stock = {name: ample[name] for name in names}
@@ -85,7 +85,7 @@ def _watts_per_gpu(services: Sequence[Service]) -> dict[str, float]:
 
 def _powered(
     pools: Sequence[Pool], watts: Mapping[str, float], wanted: Mapping[str, int], fraction: float
-) -> tuple[tuple[Pool, ...], tuple[PowerDomain, ...]]:
+) -> tuple[tuple[Pool, ...], tuple[PowerBudget, ...]]:
     draws = {
         pool.name: watts.get(pool.name, 0.0) * min(wanted.get(pool.name, 0), pool.stock_gpus or 0) for pool in pools
     }
@@ -97,8 +97,8 @@ def _powered(
     }
     full = math.fsum(watts.get(pool.name, 0.0) * (pool.stock_gpus or 0) for pool in pools)
     domains = (
-        PowerDomain(_HALL, _HALL_FRACTION * math.fsum(budgets.values())),
-        *(PowerDomain(rack, budget, _HALL) for rack, budget in budgets.items()),
-        PowerDomain(_RACKS[-1], full),
+        PowerBudget(_HALL, _HALL_FRACTION * math.fsum(budgets.values())),
+        *(PowerBudget(rack, budget, _HALL) for rack, budget in budgets.items()),
+        PowerBudget(_RACKS[-1], full),
     )
     return tuple(replace(pool, power_domain=rack_of[pool.name]) for pool in pools), domains

@@ -16,7 +16,7 @@ from medley_planner.model import (
     Plan,
     PlanStatus,
     Pool,
-    PowerDomain,
+    PowerBudget,
     Priority,
     Problem,
     Provenance,
@@ -125,7 +125,7 @@ def _contested(draw: random.Random) -> tuple[Problem, tuple[int, int]]:
     used = sum(n * s.variants[0].gpus_per_replica for n, s in zip(counts, (short, rich), strict=True))
     watts = sum(n * s.variants[0].watts for n, s in zip(counts, (short, rich), strict=True))
     pool = draw.choice((Pool("p", used), Pool("p", node_gpus=(4,) * 20), Pool("p", power_domain="row")))
-    return Problem((short, rich), (pool,), (PowerDomain("hall", watts), PowerDomain("row", watts, "hall"))), counts
+    return Problem((short, rich), (pool,), (PowerBudget("hall", watts), PowerBudget("row", watts, "hall"))), counts
 
 
 def _one_variant(draw: random.Random, name: str, priority: Priority, *, gpus: int) -> Service:

@@ -26,6 +26,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{- define "medley.agentSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "medley.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: agent
+{{- end }}
+
+{{- define "medley.agentLabels" -}}
+{{ include "medley.agentSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
 {{- define "medley.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "medley.fullname" .) .Values.serviceAccount.name }}
@@ -60,4 +73,87 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.prometheus.ca -}}
 {{- if or .configMapName .secretName }}/var/run/medley/prometheus-ca/{{ .key }}{{ end -}}
 {{- end -}}
+{{- end }}
+
+{{- define "medley.powerName" -}}
+{{- printf "%s-power" (include "medley.fullname" . | trunc 57 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "medley.powerSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "medley.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: power-controller
+{{- end }}
+
+{{- define "medley.powerLabels" -}}
+{{ include "medley.powerSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Arguments, mounts and volumes of the login at Prometheus, for each program that reads there. */}}
+{{- define "medley.prometheusArguments" -}}
+{{- with .Values.prometheus.url }}
+- --prometheus-url={{ . }}
+{{- end }}
+{{- with include "medley.prometheusTokenFile" . }}
+- --prometheus-bearer-token-file={{ . }}
+{{- end }}
+{{- with .Values.prometheus.basicAuth.username }}
+- --prometheus-username={{ . }}
+{{- end }}
+{{- with include "medley.prometheusPasswordFile" . }}
+- --prometheus-password-file={{ . }}
+{{- end }}
+{{- with include "medley.prometheusCaFile" . }}
+- --prometheus-ca-file={{ . }}
+{{- end }}
+{{- with .Values.prometheus.tenant }}
+- --prometheus-tenant={{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "medley.prometheusMounts" -}}
+{{- with .Values.prometheus }}
+{{- if and .bearerToken.secretName (not .bearerToken.file) }}
+- name: prometheus-token
+  mountPath: /var/run/medley/prometheus-token
+  readOnly: true
+{{- end }}
+{{- if .basicAuth.username }}
+- name: prometheus-password
+  mountPath: /var/run/medley/prometheus-password
+  readOnly: true
+{{- end }}
+{{- if or .ca.configMapName .ca.secretName }}
+- name: prometheus-ca
+  mountPath: /var/run/medley/prometheus-ca
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "medley.prometheusVolumes" -}}
+{{- with .Values.prometheus }}
+{{- if and .bearerToken.secretName (not .bearerToken.file) }}
+- name: prometheus-token
+  secret:
+    secretName: {{ .bearerToken.secretName }}
+{{- end }}
+{{- if .basicAuth.username }}
+- name: prometheus-password
+  secret:
+    secretName: {{ required "prometheus.basicAuth.secretName is needed with a username" .basicAuth.secretName }}
+{{- end }}
+{{- if .ca.configMapName }}
+- name: prometheus-ca
+  configMap:
+    name: {{ .ca.configMapName }}
+{{- else if .ca.secretName }}
+- name: prometheus-ca
+  secret:
+    secretName: {{ .ca.secretName }}
+{{- end }}
+{{- end }}
 {{- end }}

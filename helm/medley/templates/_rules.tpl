@@ -1,11 +1,11 @@
 {{/* What has no namespace. */}}
 {{- define "medley.clusterRules" -}}
 - apiGroups: [medley.dev]
-  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies]
+  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies, gputypes]
   verbs: [list, watch]
 # Server-side apply on the subresource is a patch.
 - apiGroups: [medley.dev]
-  resources: [gpupools/status, runtimeprofiles/status, modelprofiles/status, medleypolicies/status]
+  resources: [gpupools/status, runtimeprofiles/status, modelprofiles/status, medleypolicies/status, gputypes/status]
   verbs: [patch]
 - apiGroups: [""]
   resources: [nodes]
@@ -66,4 +66,25 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- end }}
+
+{{/* The controller of power, everywhere: domains are of the cluster, and nodes run pods of all namespaces. */}}
+{{- define "medley.powerRules" -}}
+- apiGroups: [medley.dev]
+  resources: [powerdomains, powerevents]
+  verbs: [list, watch]
+# Server-side apply on the subresource is a patch. The status of a NodePowerCap is its agent's.
+- apiGroups: [medley.dev]
+  resources: [powerdomains/status, powerevents/status]
+  verbs: [patch]
+- apiGroups: [medley.dev]
+  resources: [nodepowercaps]
+  verbs: [list, watch, create, patch, delete]
+# Which nodes a domain feeds, what holds their GPUs, and with which priority.
+- apiGroups: [""]
+  resources: [nodes, pods, namespaces]
+  verbs: [list, watch]
+- apiGroups: [medley.dev]
+  resources: [llmservices, medleypolicies]
+  verbs: [list, watch]
 {{- end }}

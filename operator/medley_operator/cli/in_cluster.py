@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING
 
 from medley_planner.bad_input import BadInput
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import LLMService
     from medley_operator.domain.values.snapshot import Manifest
     from medley_operator.kube.client import PersonClient
+    from medley_operator.kube.resources import Resource
 
 Action = Callable[["PersonClient", str], Awaitable[int]]
 """The work of a command, given a client and the namespace of names without one; returns the exit status."""
@@ -73,8 +74,14 @@ async def list_services(client: PersonClient, *, namespace: str) -> list[LLMServ
     """All of the namespace, by name. Raises `BadInput` and `KubeError`."""
     from medley_operator.kube.resources import LLM_SERVICES
 
-    found = [_parsed(item) async for page in client.pages(LLM_SERVICES, namespace=namespace) for item in page.items]
+    found = [_parsed(item) for item in await list_all(client, LLM_SERVICES, namespace=namespace)]
     return sorted(found, key=lambda service: service.metadata.name)
+
+
+async def list_all(client: PersonClient, resource: Resource, *, namespace: str = "") -> list[Manifest]:
+    """All objects of the kind, in that namespace or in all (""). Raises `KubeError`."""
+    async with aclosing(client.pages(resource, namespace=namespace)) as pages:
+        return [item async for page in pages for item in page.items]
 
 
 def _parsed(manifest: Manifest) -> LLMService:

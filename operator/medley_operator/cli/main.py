@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +21,14 @@ DISTRIBUTION = "medley-operator"
 DESCRIPTION = """\
 Medley plans and runs the cheapest mix of GPU types that keeps the latency targets of LLM services.
 
+  medley advise                            read a cluster that runs vLLM: cost now, and the cheapest mix beside it
   medley plan -f examples/quickstart/      show what would run and cost, from the YAML that kubectl applies
   medley solve fleet.json                  plan a fleet or bare instance with your own capacity tables
   medley explain -f examples/quickstart/   explain a plan: limits that bind, cost per token, alternatives, changes
   medley estimate --model meta-llama/Llama-3.1-8B-Instruct --gpu H100 --input 1024 --output 256 --rate 4
                                            estimate latency, memory and the largest rate of one replica
+  medley model show ./Qwen3-32B            what a checkpoint's files say: weights, KV cache, where it fits
+  medley model import hf://org/model       the YAML of spec.model for it, to plan any model
   medley profile run --endpoint http://pod:8000 --model Qwen/Qwen3-32B --gpu H100 --engine-version 0.32.0
                                            load-test a replica, and write its ModelProfile
   medley profile import --from vllm-bench result.json --model Qwen/Qwen3-32B --gpu H100 --engine-version 0.32.0
@@ -35,10 +39,16 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            replay the whole loop in fast time, beside other autoscalers
   medley power simulate --preset inband --added 30
                                            more servers on one power budget, capped: brakes, slowdown
+  medley doctor                            find what keeps Medley from working in a cluster, and how to mend it
+  medley power status                      show the power domains of a cluster: level, watts, budget
+  medley power shed row-1 --fraction 0.8 --for 2h
+                                           hold a power domain to less for some time
+  medley power controller                  run the controller of power, in a cluster or against $KUBECONFIG
   medley diff llama                        show what the plan that waits would change, in the kubeconfig's cluster
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
   medley operator                          run the operator, in a cluster or against $KUBECONFIG
+  medley agent --node NODE                 hold the GPUs of a node to the power limits of its NodePowerCap
 """
 
 
@@ -51,18 +61,23 @@ class _Command:
 
 
 COMMANDS = {
+    "advise": _Command("medley_operator.cli.advise", "what a cluster's vLLM engines cost, and the cheapest mix"),
     "plan": _Command("medley_operator.cli.plan", "plan from YAML files, without a cluster"),
     "solve": _Command("medley_planner.cli.solve", "plan a fleet or one bare instance (JSON)"),
     "explain": _Command("medley_operator.cli.explain", "explain a plan: limits, costs, alternatives, changes"),
     "estimate": _Command("medley_planner.cli.estimate", "estimate one replica: latency, memory, largest rate"),
+    "model": _Command("medley_operator.cli.model", "read a checkpoint's sizes, for any model"),
     "profile": _Command("medley_operator.cli.profile", "make a ModelProfile from measurements"),
     "simulate": _Command("medley_planner.cli.simulate", "serve a trace on simulated engines: latency, cost"),
     "replay": _Command("medley_operator.cli.replay", "replay a day of the whole loop, beside other policies"),
-    "power": _Command("medley_planner.cli.power", "simulate power budgets and capping"),
+    "doctor": _Command("medley_operator.cli.doctor", "find what keeps Medley from working in a cluster"),
+    "pools": _Command("medley_operator.cli.pools", "find the GPU pools of a cluster"),
+    "power": _Command("medley_operator.cli.power", "power budgets and capping: simulate, run, see, shed"),
     "approve": _Command("medley_operator.cli.approve", "approve the plan that waits, in a cluster"),
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
+    "agent": _Command("medley_operator.cli.agent", "run the node agent, which holds GPUs to their power limits"),
 }
 
 
@@ -74,6 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(_parser(asked), asked, words)
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has enough, as head does; Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.OK
 
 
 def _run(parser: argparse.ArgumentParser, asked: str, words: list[str]) -> int:

@@ -19,6 +19,7 @@ from medley_operator.api.v1alpha1 import (
     API_VERSION,
     GROUP,
     GPUPool,
+    GPUType,
     LLMService,
     MedleyPolicy,
     ModelProfile,
@@ -48,6 +49,7 @@ class Objects:
     profiles: list[RuntimeProfile] = field(default_factory=list)
     model_profiles: list[ModelProfile] = field(default_factory=list)
     policies: list[MedleyPolicy] = field(default_factory=list)
+    gpu_types: list[GPUType] = field(default_factory=list)
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     """Labels by the name of a Namespace."""
     skipped: list[str] = field(default_factory=list)
@@ -55,9 +57,14 @@ class Objects:
 
 def read_objects(sources: Sequence[str]) -> Objects:
     """Raises `BadManifest`."""
+    return objects_of(_documents(sources))
+
+
+def objects_of(documents: Iterable[tuple[str, dict[str, Any]]]) -> Objects:
+    """From Kubernetes objects as plain values, each with the name of where it is from. Raises `BadManifest`."""
     objects = Objects()
     seen: dict[str, str] = {}
-    for source, document in _documents(sources):
+    for source, document in documents:
         name = _title(source, document)
         if name in seen and document["kind"] in _KINDS:
             raise BadManifest.whole(source, f"{name} is also in {seen[name]}; keep one of them")
@@ -78,6 +85,7 @@ _KINDS: Mapping[str, tuple[type[BaseModel], bool]] = {
     "RuntimeProfile": (RuntimeProfile, False),
     "ModelProfile": (ModelProfile, False),
     "MedleyPolicy": (MedleyPolicy, False),
+    "GPUType": (GPUType, False),
 }
 
 
@@ -90,6 +98,8 @@ def _add(objects: Objects, source: str, name: str, document: dict[str, Any]) -> 
         objects.pools.append(_parse(GPUPool, source, name, document, namespaced=False))
     elif document["kind"] == "MedleyPolicy":
         objects.policies.append(_parse(MedleyPolicy, source, name, document, namespaced=False))
+    elif document["kind"] == "GPUType":
+        objects.gpu_types.append(_parse(GPUType, source, name, document, namespaced=False))
     elif document["kind"] == "ModelProfile":
         objects.model_profiles.append(_parse(ModelProfile, source, name, document, namespaced=False))
     else:

@@ -11,12 +11,14 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.arguments import add_manifest_files
 from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.arguments import add_plan_options
+from medley_planner.cli.objective import ObjectivePlanner, add_objective_options
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.refusal import Refusal
 
@@ -42,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_manifest_files(parser, required=True)
     add_plan_options(parser, why=True)
+    add_objective_options(parser)
     add_table_options(parser)
     parser.set_defaults(run=run)
 
@@ -68,6 +71,7 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     Raises `BadManifest` where there is nothing to plan or a service has no static workload.
     """
     from medley_operator.cli.manifests import BadManifest
+    from medley_operator.domain.cluster.gpu_types import gpu_types
     from medley_operator.domain.values.labels import POD
     from medley_operator.domain.values.snapshot import Snapshot
 
@@ -87,6 +91,8 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     snapshot = Snapshot(
         services=tuple(objects.services),
         pools=pools,
+        gpu_types=tuple(objects.gpu_types),
+        catalogue=gpu_types(objects.gpu_types).catalogue,
         profiles=profiles,
         rejected=(),
         children={},
@@ -152,10 +158,12 @@ def default_profile() -> RuntimeProfile:
     return RuntimeProfile(metadata=ObjectMeta(name=DEFAULT_PROFILE, uid=DEFAULT_PROFILE, generation=1), spec=spec)
 
 
-def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepared, FleetPlan | None]:
+def plan_snapshot(
+    snapshot: Snapshot, *, deadline_seconds: float, objective: ObjectivePlanner | None = None
+) -> tuple[Prepared, FleetPlan | None]:
     """One round of the operator's planning without memory, simulated too; no plan where no service can be planned.
 
-    Raises `NoPlan` where the verifier refuses the plan.
+    `objective`: what the plan has the least of; None: cost. Raises `NoPlan` where the verifier refuses the plan.
     """
     from medley_operator.domain.prepare import prepare
     from medley_operator.domain.values.snapshot import FleetMemory
@@ -165,7 +173,8 @@ def plan_snapshot(snapshot: Snapshot, *, deadline_seconds: float) -> tuple[Prepa
     prepared = prepare(snapshot, FleetMemory(), fleet_mode=None)
     if prepared.problem is None:
         return prepared, None
-    planned = plan_or_raise(prepared.problem, prepared.subjects, deadline_seconds=deadline_seconds)
+    plan = partial(plan_or_raise, subjects=prepared.subjects, deadline_seconds=deadline_seconds)
+    planned = plan(prepared.problem) if objective is None else objective(prepared.problem, plan)
     # Explanations are of the capacities that the plan was made with.
     problem = problem_as_planned(prepared.problem, planned)
     return replace(prepared, problem=problem, services=_with_refused(prepared.services, planned.refused)), planned
@@ -187,8 +196,11 @@ def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, Re
 def _plan_and_print(snapshot: Snapshot, notes: list[str], args: argparse.Namespace) -> int:
     from medley_operator.cli.plan_report import build_report, exit_status, write_report
 
-    prepared, planned = plan_snapshot(snapshot, deadline_seconds=args.deadline)
+    planner = ObjectivePlanner(args)
+    prepared, planned = plan_snapshot(snapshot, deadline_seconds=args.deadline, objective=planner)
     report = build_report(prepared, planned)
+    if planner.figures:
+        report |= planner.figures | {"lower_bound": None, "lower_bound_with_switching": None}
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     write_report(report, output=args.output, why=args.why)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from medley_planner.cli.answer import ServiceAnswer, node_line, proof, service_lines
+from medley_planner.cli.objective import watts_proof
 from medley_planner.explain import UnmetDemand
 from medley_planner.model import SingleType, UnservedReason
 from medley_planner.omitted import OmittedReason
@@ -22,13 +23,16 @@ def answer_lines(report: dict[str, Any], *, why: bool) -> Iterator[str]:
     yield from (node_line(**count) for count in report["nodes"])
     planned = sum("mix" in service for service in report["services"])
     if planned:
-        words = proof(
-            cost_per_hour=report["cost_per_hour"],
-            switching_cost_per_hour=report["switching_cost_per_hour"],
-            lower_bound_per_hour=report["lower_bound_with_switching"],
-            gap=report["gap"],
-        )
-        yield f"{report['status']}: {words}"
+        yield f"{report['status']}: {watts_proof(report) if 'watts' in report else _proof(report)}"
+
+
+def _proof(report: dict[str, Any]) -> str:
+    return proof(
+        cost_per_hour=report["cost_per_hour"],
+        switching_cost_per_hour=report["switching_cost_per_hour"],
+        lower_bound_per_hour=report["lower_bound_with_switching"],
+        gap=report["gap"],
+    )
 
 
 def _answer(service: dict[str, Any]) -> ServiceAnswer:

@@ -24,8 +24,8 @@ from medley_planner.bad_input import BadInput
 from medley_planner.capacity import memory_fit
 from medley_planner.capacity.fit import Fit, NoFit, fit_points
 from medley_planner.capacity.speed import UNCORRECTED
-from medley_planner.catalog import gpu
 from medley_planner.cli.arguments import BadOption, whole_argument
+from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
 from medley_planner.documents import BadText, json_value, json_value_at
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.layout import EngineKind, KvFormat, Layout
@@ -58,6 +58,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="model as in spec.model.uri, such as Qwen/Qwen3-32B")
     parser.add_argument("--config", type=Path, metavar="config.json", help="config.json of a model that is not bundled")
     parser.add_argument("--gpu", required=True, help="GPU type, such as H100")
+    add_gpu_file(parser)
     parser.add_argument(
         "--tp", type=whole_argument, default=1, metavar="GPUS", help="tensor parallel degree; default: 1"
     )
@@ -157,9 +158,9 @@ def _shape(arguments: argparse.Namespace) -> ModelShape:
 
 
 def _layout(arguments: argparse.Namespace) -> Layout:
-    """Raises UnknownGpu."""
+    """Raises UnknownGpu, BadOption and BadDataSheet."""
     return Layout(
-        gpu(arguments.gpu),
+        catalogue_of(arguments.gpu_file).gpu(arguments.gpu),
         tensor_parallel=arguments.tp,
         precision=Precision(arguments.precision),
         kv_format=KvFormat(arguments.kv_precision),

@@ -36,6 +36,7 @@ def scenario_of(objects: Objects, args: argparse.Namespace) -> Scenario:
         profiles=profiles,
         model_profiles=tuple(objects.model_profiles),
         policies=tuple(objects.policies),
+        gpu_types=tuple(objects.gpu_types),
     )
     keys = [ServiceKey.of(service) for service in own.services]
     settings = WorldSettings(

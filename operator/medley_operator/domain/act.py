@@ -74,14 +74,15 @@ def act(intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> t
     """
     owned, wall = by_owner(view), Firewall()
     seen = {ServiceKey.of(service): service for service in view.services}
-    pods = pods_of_services(pods_seen(view))
+    at = unix_seconds(now) or 0.0
+    pods = pods_of_services(pods_seen(view), now=at)
     made = {
         each.candidate.key: wall.guard(_about(each), partial(_turn, each, view, seen, owned, pods, steps))
         for each in intent.services
     }
     begun = {key: turn for key, turn in made.items() if isinstance(turn, ServiceTurn)}
     shared, beside = _Shared(Claims(), Canaries.of(owned), LeavingNodes.of(view), intent.pod_requests), around(view)
-    turns = decided(begun, view, steps.services, shared.leaving, wall, now=unix_seconds(now) or 0.0)
+    turns = decided(begun, view, steps.services, shared.leaving, wall, now=at)
     done: dict[ServiceKey, Done] = {}
     parts: dict[ServiceKey, Part[ServiceTurn, Done]] = {}
     for key, turn in turns.items():

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from medley_operator.api.v1alpha1 import GPUPool, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, GPUType, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.cluster.children import Owned, by_owner
+from medley_operator.domain.cluster.gpu_types import gpu_type_status, gpu_types
 from medley_operator.domain.cluster.policies import policy_status
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
@@ -239,16 +240,20 @@ def _platform_statuses(
     def of_pool(state: PoolState) -> StatusWrite | None:
         name = state.pool.metadata.name
         gpus = planned_gpus.get(name, 0)
-        return pool_status(state, planned_gpus=gpus, planned_nodes=nodes.get(name), now=now)
+        return pool_status(state, snapshot.profiles, planned_gpus=gpus, planned_nodes=nodes.get(name), now=now)
 
     def of_policy(policy: MedleyPolicy) -> StatusWrite | None:
         return policy_status(policy, snapshot.services, snapshot.namespaces, now=now)
 
-    asked: list[tuple[GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy, Callable[[], StatusWrite | None]]] = [
+    types = gpu_types(snapshot.gpu_types)
+    asked: list[
+        tuple[GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy | GPUType, Callable[[], StatusWrite | None]]
+    ] = [
         *((state.pool, partial(of_pool, state)) for state in prepared.pools),
         *((profile, partial(profile_status, profile, now=now)) for profile in snapshot.profiles),
         *((it.profile, partial(model_profile_status, it, refused=refused, now=now)) for it in prepared.model_profiles),
         *((policy, partial(of_policy, policy)) for policy in snapshot.policies),
+        *((each, partial(gpu_type_status, each, types, now=now)) for each in snapshot.gpu_types),
     ]
     writes: list[StatusWrite | None] = []
     for item, status in asked:
@@ -278,6 +283,7 @@ def _remembered(turn: ServiceRound) -> ServiceMemory:
         forecaster=choice.forecaster,
         jump=choice.jump,
         ready_lately=choice.ready_lately,
+        margins=turn.candidate.margins,
     )
     if turn.goal.plan is None:
         return seen

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.printable import printable
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectFault, ObjectKey
 from medley_planner.refusal import Refusal
@@ -54,7 +54,7 @@ class Firewall:
 
 
 def unreadable(
-    item: LLMService | GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy, fault: ObjectFault
+    item: LLMService | GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy | GPUType, fault: ObjectFault
 ) -> InvalidObject:
     """The object as one that cannot be read. Its refusal is worded as its status has it already, since what is raised
     may hold figures that move."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import ActingMode, GPUPool
+from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.domain.cluster.places import planner_places
 from medley_operator.domain.cluster.pools import planner_pool
 from medley_operator.domain.in_place import InPlace, held_rps
@@ -22,12 +22,11 @@ from medley_operator.domain.values.candidates import (
     PoolState,
     ServiceCandidate,
 )
-from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.stock import Holder, Ledger, ReplicaSizes, Workload
 from medley_planner.capacity import LatencyTargets
 from medley_planner.check import Subject
-from medley_planner.model import Pool, PowerDomain, Priority, Problem, Quota, RoutingMode, Service, Variant
+from medley_planner.model import Pool, PowerBudget, Priority, Problem, Quota, RoutingMode, Service, Variant
 from medley_planner.variants import Replica
 
 
@@ -168,6 +167,7 @@ def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subje
             ),
             targets=LatencyTargets(slo.ttft_seconds, slo.tpot_seconds, float(slo.percentile)),
             last_factors=tuple(last_factors(candidate).items()),
+            headrooms=tuple((name, margin.share) for name, margin in candidate.margins.items()),
         )
     return subjects
 
@@ -180,13 +180,12 @@ def last_factors(candidate: ServiceCandidate) -> dict[str, float]:
     return {row.variant: factor for row in rows if 0.0 < (factor := row.factor_figure) <= 1.0}
 
 
-def watts_per_gpu(pool: GPUPool) -> float:
+def watts_per_gpu(state: PoolState) -> float:
     """Watts of one GPU at its power limit: the pool's figure, else the board power of its type (0 where unknown)."""
-    own = pool.spec.own_watts_per_gpu()
+    own = state.pool.spec.own_watts_per_gpu()
     if own is not None:
         return own
-    gpu = find_gpu(pool.spec.gpu)
-    return gpu.watts if gpu is not None else 0.0
+    return state.gpu.watts if state.gpu is not None else 0.0
 
 
 def power_domains(
@@ -195,17 +194,17 @@ def power_domains(
     ledger: Ledger,
     planned: Collection[ServiceKey],
     reserved: Mapping[str, ReplicaSizes],
-) -> tuple[PowerDomain, ...]:
+) -> tuple[PowerBudget, ...]:
     """Each pool with a budget is a domain of its own name; what is not planned this round draws from it first."""
-    domains: list[PowerDomain] = []
+    domains: list[PowerBudget] = []
     for state in pools:
         pool, name = state.pool, state.pool.metadata.name
         if pool.spec.power is None or pool.spec.power.budget_watts is None:
             continue
         gpus = ledger.pools[name].running_gpus(except_services=planned)
         gpus += sum(size * count for size, count in reserved.get(name, {}).items())
-        left = pool.spec.power.budget_watts - gpus * watts_per_gpu(pool)
-        domains.append(PowerDomain(name=name, budget_watts=max(left, 0.0)))
+        left = pool.spec.power.budget_watts - gpus * watts_per_gpu(state)
+        domains.append(PowerBudget(name=name, budget_watts=max(left, 0.0)))
     return tuple(domains)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, effective_mode
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
@@ -21,9 +21,10 @@ from medley_operator.domain.cluster.policies import Policies, bounds_by_namespac
 from medley_operator.domain.cluster.pools import planner_pool, pool_state
 from medley_operator.domain.cluster.start_failures import pods_of_services, start_failures
 from medley_operator.domain.cluster.startup import lead_times
-from medley_operator.domain.engine.arguments import speed_digest, user_flags
 from medley_operator.domain.firewall import Firewall, guarded
 from medley_operator.domain.load.remembered import remembered
+from medley_operator.domain.margins.of_service import margins_of
+from medley_operator.domain.margins.told import remembered_margins
 from medley_operator.domain.planner_input import (
     check_subjects,
     planner_problem,
@@ -33,7 +34,7 @@ from medley_operator.domain.planner_input import (
 )
 from medley_operator.domain.rollout.modes import desired_of, paused
 from medley_operator.domain.speed.profiles import judge_profiles
-from medley_operator.domain.speed.speeds import KnownSpeeds, known_speeds
+from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.labels import NODE
@@ -80,7 +81,8 @@ def prepare(
     given = Policies(snapshot.policies, snapshot.namespaces, snapshot.rejected)
     bounds = bounds_by_namespace(snapshot.services, given, wall)
     owned = by_owner(snapshot)
-    pods_by_service = pods_of_services(snapshot.pods)
+    believed = cache(leads.believed_by)
+    pods_by_service = pods_of_services(snapshot.pods, now=snapshot.unix_seconds)
 
     def made(service: LLMService) -> ServiceCandidate:
         return _candidate(
@@ -89,9 +91,9 @@ def prepare(
             pools=pools,
             memory=_memory_of(service, memory, snapshot),
             ready_replicas=ready_replicas(owned.get(service.metadata.uid, {})),
-            speeds=_speeds_for(service, snapshot, speeds),
+            speeds=speeds.of_service(service, snapshot.profiles),
             estimate=estimate,
-            leads=leads,
+            leads=believed(service.metadata.namespace),
             pods=pods_by_service.get(ServiceKey.of(service), ()),
             mode=effective_mode(fleet_mode, service.spec.scaling.mode) if fleet_mode else ActingMode.AUTO,
             bounds=bounds[service.metadata.namespace],
@@ -137,7 +139,8 @@ def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> 
     stock = ledger.pools[pool.metadata.name]
 
     def state() -> PoolState:
-        found = pool_state(pool, stock, snapshot.unreadable.get(NODE, ""))
+        unreadable, price = snapshot.unreadable.get(NODE, ""), snapshot.prices.get(pool.metadata.name)
+        found = pool_state(pool, stock, unreadable, snapshot.catalogue, price)
         if found.refusal is None:
             planner_pool(found, None, degrees=())
             power_domains((found,), ledger=ledger, planned=(), reserved={})
@@ -200,16 +203,9 @@ def _memory_of(service: LLMService, memory: FleetMemory, snapshot: Snapshot) -> 
     without."""
     found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
-    return found if found is not None and found.uid == uid else remembered(uid, service.status, snapshot)
-
-
-def _speeds_for(service: LLMService, snapshot: Snapshot, speeds: KnownSpeeds) -> Mapping[EngineKey, Speed]:
-    """Those that hold for the arguments that its engines will have."""
-    name = service.spec.runtime.profile_ref
-    profile = next((profile for profile in snapshot.profiles if profile.metadata.name == name), None)
-    if profile is None:
-        return {}
-    return speeds.of(service.metadata.namespace, speed_digest(user_flags(service, profile), profile.spec.engine))
+    if found is not None and found.uid == uid:
+        return found
+    return replace(remembered(uid, service.status, snapshot), margins=remembered_margins(service.status))
 
 
 def _candidate(
@@ -237,6 +233,7 @@ def _candidate(
         mode=mode,
         bounds=bounds,
         at_seconds=snapshot.at_seconds,
+        margins=memory.margins,
     )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
@@ -262,6 +259,7 @@ def _candidate(
     known = replace(base, profile=profile, choice=choice)
     if refusal is not None:
         return replace(known, refusal=refusal)
+    margins = margins_of(given)
     found = choose_variants(
         service,
         profile,
@@ -270,6 +268,7 @@ def _candidate(
         running=last_replicas,
         planned_as=planner_service(known),
         leads=leads,
+        factors=margins.factors,
     )
     waits = None
     if snapshot.simulates and last_replicas:
@@ -290,6 +289,7 @@ def _candidate(
         missing_tables=found.missing_tables,
         table_group=given.offered.engine.table_group if snapshot.simulates else None,
         waiting=waits,
+        margins=margins.learned,
     )
 
 

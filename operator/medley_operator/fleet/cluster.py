@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, PICKER_CONFIG
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.views import Autoscaler, NamespaceView, NodeView, PodView
@@ -35,7 +35,7 @@ from medley_operator.kube.resources import (
     Resource,
 )
 
-OWN_MODELS = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy)
+OWN_MODELS = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy, GPUType)
 OURS = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 NOT_SUCCEEDED = "status.phase!=Succeeded"
 """Jobs leave pods behind that hold nothing. Failed ones of ours say what is wrong, so that phase is left in."""
@@ -65,6 +65,7 @@ class ClusterView:
     profiles: tuple[RuntimeProfile, ...] = ()
     model_profiles: tuple[ModelProfile, ...] = ()
     policies: tuple[MedleyPolicy, ...] = ()
+    gpu_types: tuple[GPUType, ...] = ()
     namespaces: Mapping[str, NamespaceView]
     """The namespaces that there are, by name."""
     rejected: tuple[InvalidObject, ...] = ()
@@ -139,6 +140,7 @@ class ClusterCache:
             profiles=tuple(value for value in own if isinstance(value, RuntimeProfile)),
             model_profiles=tuple(value for value in own if isinstance(value, ModelProfile)),
             policies=tuple(value for value in own if isinstance(value, MedleyPolicy)),
+            gpu_types=tuple(value for value in own if isinstance(value, GPUType)),
             namespaces={key.name: seen for key, seen in self._values(NAMESPACES).items()},
             rejected=tuple(value for value in own if isinstance(value, InvalidObject)),
             nodes=self._ordered(NODES),

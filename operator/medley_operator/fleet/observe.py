@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from medley_operator.api.v1alpha1 import GROUP, VERSION, LLMService, WorkloadSource
+from medley_operator.api.v1alpha1 import GROUP, VERSION, GPUPool, LLMService, WorkloadSource
 from medley_operator.domain.checks.policy import POLICY_CHECKS, PolicyInput
+from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
+from medley_operator.domain.cluster.prices import NO_PRICES, PriceMetrics, priced, prices_of
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import guarded
 from medley_operator.domain.routing.gateway import gateway_of
@@ -76,6 +78,10 @@ class MetricsSource(Protocol):
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]: ...
 
 
+class PriceSource(Protocol):
+    async def prices(self) -> PriceMetrics: ...
+
+
 class SpeedSource(Protocol):
     async def speeds(self, snapshot: Snapshot) -> Mapping[LearnedKey, Speed]: ...
 
@@ -105,6 +111,8 @@ class Observer:
     """Absent: engines are not calibrated."""
     history: HistorySource | None = None
     """Absent: rates of before the operator started are not asked for."""
+    prices: PriceSource | None = None
+    """Absent: pools have the prices of their specs and of their statuses."""
 
     async def observe(self) -> Observed:
         """Raises `KubeError` where a kind cannot be listed that the look needs; `NotFound` with the way out where
@@ -118,16 +126,20 @@ class Observer:
         async with asyncio.TaskGroup() as group:
             observing = group.create_task(self._observations(queries))
             remembering = group.create_task(self._history(queries))
+            pricing = group.create_task(self._price_metrics(view.pools))
         observations, history = observing.result(), remembering.result()
+        at = self.wall_clock()
+        prices = prices_of(view.pools, view.nodes, pricing.result(), unix_seconds=at)
         snapshot = Snapshot.of(
-            seen,
+            replace(seen, pools=tuple(priced(pool, prices.get(pool.metadata.name)) for pool in view.pools)),
+            prices=prices,
             profiles=view.profiles,
             observations=observations,
             model_profiles=view.model_profiles,
             policies=view.policies,
             namespaces=_labels(view),
             at_seconds=self.clock(),
-            unix_seconds=self.wall_clock(),
+            unix_seconds=at,
             histories={
                 key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
             },
@@ -157,6 +169,8 @@ class Observer:
             pods=view.pods,
             at_seconds=self.clock(),
             pools=view.pools,
+            gpu_types=view.gpu_types,
+            catalogue=gpu_types(view.gpu_types).catalogue,
             nodes=view.nodes,
             unreadable={kind.kind: error.message for kind, error in _unreadable(view).items()},
             lacking=_lacking(view),
@@ -168,6 +182,12 @@ class Observer:
             absent = Observation(reason=MetricsReason.UNAVAILABLE, message=NO_PROMETHEUS)
             return {query.key: absent for query in queries}
         return await self.metrics.observe(queries) if queries else {}
+
+    async def _price_metrics(self, pools: Sequence[GPUPool]) -> PriceMetrics:
+        """Nothing is asked where all specs say their prices."""
+        if self.prices is None or all(pool.spec.cost.is_given for pool in pools):
+            return NO_PRICES
+        return await self.prices.prices()
 
     async def _history(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Rates]:
         return await self.history.once(queries) if self.history is not None and queries else {}

@@ -115,6 +115,9 @@ class PersonClient(Protocol):
     async def apply(self, manifest: Manifest, *, field_manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
         """As `KubeClient.apply`."""
 
+    async def delete(self, key: ObjectKey, *, uid: str) -> None:
+        """As `KubeClient.delete`."""
+
     def pages(self, resource: Resource, *, namespace: str = "") -> AsyncGenerator[Page, None]:
         """All objects of the kind in that namespace."""
 
@@ -130,6 +133,15 @@ class LeaseClient(Protocol):
 
     async def replace_lease(self, manifest: Manifest) -> Manifest:
         """Replace the Lease whose `metadata.resourceVersion` is the manifest's; `Conflict` where it has another one."""
+
+
+class StatusClient(Protocol):
+    """The one verb of who only reports. Raises `KubeError`."""
+
+    async def apply_status(
+        self, manifest: Manifest, *, field_manager: str = STATUS_FIELD_MANAGER, force: bool = True
+    ) -> Manifest:
+        """As `KubeClient.apply_status`."""
 
 
 class WriteCounter(Protocol):

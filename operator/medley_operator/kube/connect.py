@@ -9,14 +9,35 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
-from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, PersonClient, WithheldCounter
+from medley_operator.api.v1alpha1 import ActingMode
+from medley_operator.kube.client import KubeClient, KubeReader, LeaseClient, PersonClient, StatusClient, WithheldCounter
 from medley_operator.kube.credentials import person_kubeconfig
 from medley_operator.kube.guards import DryRun, Fenced, Gated, Leadership
 from medley_operator.kube.layer import Pulse
 from medley_operator.kube.limiter import RateLimited
 from medley_operator.kube.official import OfficialKubeClient
-from medley_operator.settings import Settings
+
+AGENT_QPS = 2.0
+AGENT_BURST = 10
+"""A node agent writes one status, and that on changes alone."""
+
+
+class ClientSettings(Protocol):
+    """The settings of a process that its client goes by; those of the operator, or of the controller of power."""
+
+    @property
+    def dry_run(self) -> bool: ...
+
+    @property
+    def mode(self) -> ActingMode: ...
+
+    @property
+    def kube_qps(self) -> float: ...
+
+    @property
+    def kube_burst(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +50,14 @@ class ClientRules:
 
 
 async def connect(
-    settings: Settings, stack: AsyncExitStack, rules: ClientRules, *, instance: str
+    settings: ClientSettings, stack: AsyncExitStack, rules: ClientRules, *, instance: str
 ) -> tuple[KubeReader, KubeClient]:
     """The reader that lists and watches whole kinds, and the client of everything else; closed with the stack."""
     official = await stack.enter_async_context(OfficialKubeClient(instance=instance))
     return official, guarded(official, settings, rules)
 
 
-def guarded(inner: KubeClient, settings: Settings, rules: ClientRules) -> KubeClient:
+def guarded(inner: KubeClient, settings: ClientSettings, rules: ClientRules) -> KubeClient:
     """A write that the mode keeps back takes no token, and the fence is asked after every wait for one."""
     fenced = Fenced(inner, rules.leadership)
     limited = RateLimited(
@@ -57,3 +78,9 @@ async def connect_as_person(stack: AsyncExitStack) -> PersonClient:
 async def connect_for_lease(stack: AsyncExitStack, *, instance: str) -> LeaseClient:
     """The client of leader election alone: its connection is not shared, so that writes that hang never delay it."""
     return await stack.enter_async_context(OfficialKubeClient(instance=instance))
+
+
+async def connect_agent(stack: AsyncExitStack, *, instance: str) -> tuple[KubeReader, StatusClient]:
+    """The reader and the status client of a node agent: there is one for each node, so no Lease and no fence."""
+    official = await stack.enter_async_context(OfficialKubeClient(instance=instance))
+    return official, RateLimited(official, qps=AGENT_QPS, burst=AGENT_BURST, clock=time.monotonic)

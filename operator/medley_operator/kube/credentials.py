@@ -85,9 +85,9 @@ async def load_configuration(kubeconfig: str = "") -> Configuration:
     return configuration
 
 
-async def load_connection() -> Connection:
+async def load_connection(kubeconfig: str = "") -> Connection:
     """The same credentials as plain values. Raises `Forbidden`."""
-    configuration = await load_configuration()
+    configuration = await load_configuration(kubeconfig)
     header = await configuration.get_api_key_with_prefix("BearerToken") or ""
     scheme, _, token = header.strip().rpartition(" ")
     return Connection(

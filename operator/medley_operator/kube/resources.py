@@ -45,6 +45,10 @@ GPU_POOLS = Resource(GROUP, VERSION, "GPUPool", "gpupools", False)
 RUNTIME_PROFILES = Resource(GROUP, VERSION, "RuntimeProfile", "runtimeprofiles", False)
 MODEL_PROFILES = Resource(GROUP, VERSION, "ModelProfile", "modelprofiles", False)
 MEDLEY_POLICIES = Resource(GROUP, VERSION, "MedleyPolicy", "medleypolicies", False)
+POWER_DOMAINS = Resource(GROUP, VERSION, "PowerDomain", "powerdomains", False)
+NODE_POWER_CAPS = Resource(GROUP, VERSION, "NodePowerCap", "nodepowercaps", False)
+POWER_EVENTS = Resource(GROUP, VERSION, "PowerEvent", "powerevents", False)
+GPU_TYPES = Resource(GROUP, VERSION, "GPUType", "gputypes", False)
 NODES = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 SERVICES = Resource("", "v1", "Service", "services", True)
@@ -65,8 +69,10 @@ LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 """The operator has one Lease, by which its replicas agree on the one that acts."""
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 
-OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES)
+OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES, GPU_TYPES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
+POWER = (POWER_DOMAINS, POWER_EVENTS, NODE_POWER_CAPS)
+"""Kinds of the controller of power and of the node agents; the fleet operator does not look at them."""
 CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES, INFERENCE_POOLS)
 """Kinds that Medley makes; only those with its managed-by label are ever listed."""
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
@@ -74,7 +80,7 @@ MAY_LACK = (*GATEWAY_API, INFERENCE_POOLS)
 """Kinds that a cluster may lack."""
 
 _OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, PODS, LEASES, EVENTS)
-BY_KIND = {resource.kind: resource for resource in (*OWN, *CHILDREN, *_OTHERS)}
+BY_KIND = {resource.kind: resource for resource in (*OWN, *POWER, *CHILDREN, *_OTHERS)}
 
 
 def path_of(key: ObjectKey, subresource: str = "") -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from medley_operator.metrics.credentials import Credentials
 from medley_operator.metrics.errors import PrometheusUnavailableError, SlowAnswerError, TooLargeAnswerError
@@ -28,6 +29,15 @@ class VectorSample:
     """One element of an instant vector. `value` may be NaN or infinite."""
 
     labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSample:
+    """One element of an instant vector, with the Unix time that it is for. `value` may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    at: float
     value: float
 
 
@@ -62,6 +72,11 @@ class _Matrix(BaseModel):
 class _Scalar(BaseModel):
     resultType: Literal["scalar"]  # noqa: N815 - Prometheus's name
     result: tuple[float, str]
+
+
+class _InstantAnswer(BaseModel):
+    status: Literal["success"]
+    data: Annotated[_Vector | _Scalar, Field(discriminator="resultType")]
 
 
 class _VectorAnswer(BaseModel):
@@ -102,11 +117,18 @@ class Prometheus:
     """Prometheus at one base URL (a path prefix is kept)."""
 
     def __init__(
-        self, *, base_url: str, client: httpx.AsyncClient, credentials: Credentials | None = None, matchers: str = ""
+        self,
+        *,
+        base_url: str,
+        client: httpx.AsyncClient,
+        credentials: Credentials | None = None,
+        matchers: str = "",
+        by_get: bool = False,
     ) -> None:
         """Raises ValueError where `base_url` is not an http or https address.
 
         `matchers`: which of its series are of this cluster, such as `cluster="eu-1"`, for those who make queries.
+        `by_get`: for a way to it that lets only reads pass; queries are then parts of addresses, which have limits.
         """
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:
@@ -121,6 +143,7 @@ class Prometheus:
         self._client = client
         self._credentials = credentials or Credentials()
         self._auth = credentials or httpx.USE_CLIENT_DEFAULT
+        self._by_get = by_get
 
     async def now(self) -> float:
         """Prometheus's own time in Unix seconds, so that a skew of our clock cannot make its data look old."""
@@ -136,6 +159,20 @@ class Prometheus:
         try:
             # In a thread: it is megabytes for a large fleet, and events and the Lease must not wait.
             return await asyncio.to_thread(_samples, answer)
+        except ValueError as error:
+            raise self._not_prometheus(error) from error
+
+    async def newest(self, expression: str, *, lookback_seconds: float) -> tuple[TimedSample, ...]:
+        """Each series of `expression` now, by Prometheus's clock; a scalar is one without labels.
+
+        `lookback_seconds`: how old a sample may be that nothing newer replaced. Without it that would be 5 minutes.
+        """
+        answer = await self._ask(self._endpoint, {"query": expression, "lookback_delta": f"{lookback_seconds:g}s"})
+        try:
+            data = _InstantAnswer.model_validate_json(answer).data
+            if isinstance(data, _Scalar):
+                return (TimedSample({}, data.result[0], float(data.result[1])),)
+            return tuple(TimedSample(each.metric, each.value[0], float(each.value[1])) for each in data.result)
         except ValueError as error:
             raise self._not_prometheus(error) from error
 
@@ -161,7 +198,7 @@ class Prometheus:
         try:
             async with (
                 asyncio.timeout(REQUEST_SECONDS),
-                self._client.stream("POST", endpoint, data=form, auth=self._auth) as response,
+                self._request(endpoint, form) as response,
             ):
                 body = await self._body(response)
                 status = response.status_code
@@ -189,6 +226,11 @@ class Prometheus:
                 retryable=False,
             )
         return body
+
+    def _request(self, endpoint: httpx.URL, form: Mapping[str, str]) -> AbstractAsyncContextManager[httpx.Response]:
+        if self._by_get:
+            return self._client.stream("GET", endpoint, params=form, auth=self._auth)
+        return self._client.stream("POST", endpoint, data=form, auth=self._auth)
 
     def _said(self, body: bytes) -> str:
         """The words of an answer on what is wrong, without secrets."""

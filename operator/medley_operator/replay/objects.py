@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.routing.gateway import gateway_of
 from medley_operator.domain.values import labels
@@ -24,7 +25,7 @@ from medley_planner.variants import Replica
 
 EngineOf = Callable[[ServiceKey, str, str], Replica]
 """How a replica is run, by service, variant and layout."""
-Item = TypeVar("Item", LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy)
+Item = TypeVar("Item", LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy, GPUType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class OwnObjects:
     profiles: tuple[RuntimeProfile, ...]
     model_profiles: tuple[ModelProfile, ...] = ()
     policies: tuple[MedleyPolicy, ...] = ()
+    gpu_types: tuple[GPUType, ...] = ()
 
 
 class ApiObjects:
@@ -61,6 +63,8 @@ class ApiObjects:
             pods=self._cluster.pod_views(),
             at_seconds=self._agenda.now,
             pools=self.own.pools,
+            gpu_types=self.own.gpu_types,
+            catalogue=gpu_types(self.own.gpu_types).catalogue,
             nodes=self._cluster.node_views(),
         )
 
@@ -84,6 +88,7 @@ class ApiObjects:
                 profiles=tuple(_with_status(each, statuses) for each in own.profiles),
                 model_profiles=tuple(_with_status(each, statuses) for each in own.model_profiles),
                 policies=tuple(_with_status(each, statuses) for each in own.policies),
+                gpu_types=tuple(_with_status(each, statuses) for each in own.gpu_types),
             )
 
     def rewrite_pool(self, pool: GPUPool) -> None:

@@ -41,7 +41,10 @@ class World:
         self.cluster = SimulatedCluster(scenario.own.pools, self.agenda, scenario.settings, events)
         seed = scenario.settings.seed
         self.services = {ServiceKey.of(service): service for service in scenario.own.services}
-        self.traffic = {key: Traffic(scenario.traces[key], seed=seed) for key in self.services}
+        self.traffic = {
+            key: Traffic(scenario.traces[key].cut_to(_longest(service)), seed=seed)
+            for key, service in self.services.items()
+        }
         self.scrapes = {
             key: Scrapes(self.traffic[key], max_model_len=_longest(service)) for key, service in self.services.items()
         }

@@ -34,8 +34,10 @@ COMMON_DEVIATION = 1.5
 FIRST_COVARIANCE: Vector = np.eye(4) * OWN_DEVIATION**2 + COMMON_DEVIATION**2
 DRIFT = 0.01
 """Standard deviation by which a factor may change from window to window, if it were all of the step."""
-NOISE = 0.06
-"""Standard deviation of a window's latency, as a share of it."""
+NOISE, LEAST_NOISE = 0.06, 0.01
+"""Standard deviation of a window's latency, as a share of it: at most and at least."""
+NOISE_PER_ERROR = 1.5
+"""Times the mean error of the windows: a little more than the standard deviation that goes with it."""
 GATE = 9.0
 """Squared deviations beyond which a window is an outlier."""
 OUTLIERS = 10
@@ -106,15 +108,17 @@ def learn(calibration: Calibration, window: Window, prior: Prior) -> Learned:
     expected, slope = _slope(state, point, prior)
     observed = window.inter_token_seconds
     surprise = observed - expected
-    noise = (NOISE * max(observed, expected)) ** 2
+    scale = max(observed, expected)
     told = MEMORY * calibration.told + np.outer(slope, slope) / expected**2
     # A single operating point gives one number: the engine as a whole is slower or faster. The first window is one.
     direction = state if _one_point(told) else None
     # Where a window shows little, doubt does not grow either: else it would grow without end.
     covariance = calibration.covariance + DRIFT**2 * np.diag(slope * state / expected)
-    spread = float(slope @ covariance @ slope) + noise
-    if surprise**2 > GATE * spread:
+    doubt = float(slope @ covariance @ slope)
+    if surprise**2 > GATE * (doubt + (NOISE * scale) ** 2):
         return Learned(_outlier(calibration), SkipReason.OUTLIER)
+    noise = (_noise(calibration) * scale) ** 2
+    spread = doubt + noise
     gain = covariance @ slope / spread
     if direction is not None:
         gain = direction * float(slope @ gain) / float(slope @ direction)
@@ -123,7 +127,7 @@ def learn(calibration: Calibration, window: Window, prior: Prior) -> Learned:
     # Joseph's form: it holds for any gain, also for one that was bent or damped.
     rest = np.eye(4) - np.outer(gain, slope)
     covariance = rest @ covariance @ rest.T + np.outer(gain, gain) * noise
-    share = abs(surprise) / max(observed, expected)
+    share = abs(surprise) / scale
     error = share if not calibration.windows else calibration.error + AVERAGED * (share - calibration.error)
     heaviest = calibration.heaviest
     if heaviest is None or point.decoding > heaviest.decoding:
@@ -138,6 +142,14 @@ def learn(calibration: Calibration, window: Window, prior: Prior) -> Learned:
         heaviest=heaviest,
     )
     return Learned(replace(after, standing=_standing(after)))
+
+
+def _noise(calibration: Calibration) -> float:
+    """The noise of the engine's windows as they have shown it. To take quiet windows for noisy ones would leave the
+    factors in doubt that have a small part in each step, and plan with them far slower than they are."""
+    if not calibration.windows:
+        return NOISE
+    return min(max(NOISE_PER_ERROR * calibration.error, LEAST_NOISE), NOISE)
 
 
 def cautious_factors(calibration: Calibration, prior: Prior) -> StepFactors:

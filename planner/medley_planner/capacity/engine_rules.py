@@ -22,7 +22,8 @@ _FIRST: Version = (0,)
 # The least compute capability of NVIDIA GPUs on which weights of a format run: weight-only by Marlin kernels where the
 # GPU lacks the arithmetic.
 _LEAST_CAPABILITY: Mapping[Precision, tuple[tuple[Version, float], ...]] = {
-    Precision.BF16: ((_FIRST, 8.0),),
+    # Without BF16 arithmetic, checkpoints in BF16 run in FP16; binaries for 7.0 ended with CUDA 12.8.
+    Precision.BF16: ((_FIRST, 8.0), ((0, 9), 7.0), ((0, 11), 7.5)),
     Precision.FP8: ((_FIRST, 8.0), ((0, 15), 7.5)),
     Precision.INT8: ((_FIRST, 7.5),),
     Precision.INT4: ((_FIRST, 7.5),),
@@ -55,7 +56,7 @@ def engine_refusal(shape: ModelShape, layout: Layout, *, spread_experts: bool = 
 def precision_refusal(gpu: Gpu, precision: Precision, engine_version: str) -> str:
     """Why weights of that format do not run on the GPU, "" where they do."""
     if gpu.compute_capability is None:
-        return ""
+        return _other_vendors(gpu, precision)
     version = version_of(engine_version)
     least = [capability for since, capability in _LEAST_CAPABILITY[precision] if since <= version][-1]
     if gpu.compute_capability >= least:
@@ -66,10 +67,27 @@ def precision_refusal(gpu: Gpu, precision: Precision, engine_version: str) -> st
     )
 
 
+def _other_vendors(gpu: Gpu, precision: Precision) -> str:
+    """ROCm and Gaudi builds have no weight-only kernels for FP8 where the GPU lacks the arithmetic."""
+    if precision is not Precision.FP8 or gpu.fp8_tflops is not None:
+        return ""
+    return f"{gpu.name} has no FP8 arithmetic; use another GPU type or a checkpoint in another format"
+
+
 def version_of(text: str) -> Version:
     """The leading numbers of a version, such as (0, 32, 0); the latest where there are none."""
     numbers = re.match(r"v?(\d{1,6}(?:\.\d{1,6})*)", text)
     return tuple(int(part) for part in numbers[1].split(".")) if numbers else (998,)
+
+
+def _whole_gpus(_: ModelShape, layout: Layout, __: bool) -> str:
+    """Parts of a GPU have no links between them."""
+    if not layout.gpu.part or layout.gpus == 1:
+        return ""
+    return (
+        f"{layout.gpu.name} is a part of a GPU, and engines do not run over several of them; use tensorParallel 1, or "
+        "whole GPUs"
+    )
 
 
 def _heads(shape: ModelShape, layout: Layout, _: bool) -> str:
@@ -134,6 +152,7 @@ def _fp8_cache(_: ModelShape, layout: Layout, __: bool) -> str:
 
 
 ENGINE_RULES: tuple[EngineRule, ...] = (
+    EngineRule("parts", _whole_gpus),
     EngineRule("heads", _heads),
     EngineRule("scales", _scales, since=(0, 9)),
     EngineRule("arithmetic", _arithmetic),

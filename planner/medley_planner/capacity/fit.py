@@ -66,18 +66,23 @@ def fit_points(
     max_sequences: int = 1024,
     kv_tokens: int | None = None,
     first_wave: bool = False,
+    spread_experts: bool = False,
 ) -> Fit | NoFit:
     """Factors on the step time of `shape` that runs as `layout` says, from 1 to about 50 points of one engine.
 
     `token_budget` and `max_sequences` are those of the engine that was measured, `kv_tokens` what its cache holds
     (None: estimated with vLLM's default memory share). `first_wave`: the points are load tests whose clients all start
-    at once, see `at_concurrency`. Points that no engine can have measured are refused, the others still count.
+    at once, see `at_concurrency`. `spread_experts`: see `engine_refusal`. Points that no engine can have measured are
+    refused, the others still count.
     """
     if not points:
         return NoFit("there are no points; give at least one measured load", ())
-    memory = memory_fit(shape, layout, max_model_len=1, engine_kv_tokens=kv_tokens)
+    memory = memory_fit(shape, layout, max_model_len=1, engine_kv_tokens=kv_tokens, spread_experts=spread_experts)
     if not memory.fits:
         return NoFit(memory.reason, ())
+    # States and windows weigh on a cache by the sequence, so its tokens are those of sequences as long as the measured.
+    longest = _longest(points, shape)
+    memory = memory_fit(shape, layout, max_model_len=longest, engine_kv_tokens=kv_tokens)
     checked = [(point, refusal(point, shape, layout, memory=memory)) for point in points]
     usable = [point for point, reason in checked if not reason]
     refused = tuple((point, reason) for point, reason in checked if reason)
@@ -107,6 +112,12 @@ def fit_points(
     tpot, ttft = _errors(usable, predict(factors))
     error = tpot if tpot is not None else ttft
     return Fit(factors, error or 0.0, ttft, len(usable), refused)
+
+
+def _longest(points: Sequence[LoadPoint], shape: ModelShape) -> int:
+    lengths = [point.prompt_tokens + point.generation_tokens for point in points]
+    longest = max((math.ceil(length) for length in lengths if 1.0 <= length < math.inf), default=1)
+    return longest if shape.max_position is None else min(longest, shape.max_position)
 
 
 def _fitted(points: Sequence[LoadPoint], predict: Callable[[StepFactors], list[Latency]]) -> StepFactors:

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Vendor(StrEnum):
+    """Maker of a GPU, by which engines have images of their own."""
+
+    NVIDIA = "NVIDIA"
+    AMD = "AMD"
+    INTEL = "Intel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +23,9 @@ class Gpu:
     fit uses this. `memory_gb_per_second`: memory bandwidth, 1e9 bytes/s. `link_gb_per_second`: GPU to GPU, one way
     (NVLink, xGMI, else PCIe), 1e9 bytes/s. `watts`: board power limit.
     `compute_capability`: NVIDIA's, which kernels ask for; None for other vendors.
+    `linked_gpus`: how many GPUs of a node the link joins, as a bridge joins pairs; beyond them, `pcie_gb_per_second`
+    counts; 0: all. `mig_slices`: parts that MIG cuts its compute into; 0: it has no MIG. `part`: it is such a part,
+    which has no link to any other.
 
     Efficiencies are the shares of the peak that engines reach: `gemm_bf16`, `gemm_fp8`, `gemm_fp4` of compute at 512 to
     4096 tokens a step, `memory` of bandwidth when a small batch reads the weights, `kv` of bandwidth when decode
@@ -38,3 +50,13 @@ class Gpu:
     compute_capability: float | None = None
     fp4_tflops: float | None = None
     gemm_fp4: float = 0.0
+    vendor: Vendor = Vendor.NVIDIA
+    linked_gpus: int = 0
+    pcie_gb_per_second: float = 0.0
+    mig_slices: int = 0
+    part: bool = False
+
+    def link_between(self, gpus: int) -> float:
+        """GB per second, one way, between so many GPUs of a node."""
+        beyond = 0 < self.linked_gpus < gpus
+        return self.pcie_gb_per_second if beyond else self.link_gb_per_second

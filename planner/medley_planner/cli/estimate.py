@@ -18,7 +18,7 @@ from typing import Any
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.estimate import Estimate, EstimateRequest, estimate
 from medley_planner.capacity.speed import UNCORRECTED
-from medley_planner.catalog import gpu
+from medley_planner.catalog import Catalogue
 from medley_planner.cli.arguments import (
     BadOption,
     directory_argument,
@@ -30,6 +30,7 @@ from medley_planner.cli.arguments import (
     whole_argument,
 )
 from medley_planner.cli.estimate_rows import ADDED, predict_row
+from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
 from medley_planner.cli.profile_file import MeasuredFactors, ProfileFile, measured_factors, read_profile
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.layout import KvFormat, Layout
@@ -52,6 +53,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--model", metavar="NAME|config.json", help="a bundled model, or the path of a config.json")
     parser.add_argument("--gpu", help="GPU type, such as H100")
+    add_gpu_file(parser)
     parser.add_argument(
         "--profile",
         type=Path,
@@ -59,12 +61,9 @@ def add_parser(subparsers: Any) -> None:
         help="estimate from this ModelProfile; model, GPU, degree and precision default to its own",
     )
     parser.add_argument("--tp", type=whole_argument, metavar="GPUS", help="tensor parallel degree; default: 1")
-    parser.add_argument(
-        "--precision", type=str.upper, choices=[p.value for p in Precision], help="default: the checkpoint's"
-    )
-    parser.add_argument(
-        "--kv-precision", type=str.upper, choices=[f.value for f in KvFormat], help="KV cache; default: BF16"
-    )
+    formats, cache_formats = [each.value for each in Precision], [each.value for each in KvFormat]
+    parser.add_argument("--precision", type=str.upper, choices=formats, help="default: the checkpoint's")
+    parser.add_argument("--kv-precision", type=str.upper, choices=cache_formats, help="KV cache; default: BF16")
     parser.add_argument("--input", type=whole_argument, metavar="TOKENS", help="prompt tokens of a request")
     parser.add_argument(
         "--output", type=whole_argument, metavar="TOKENS", dest="output_tokens", help="generated tokens of a request"
@@ -115,10 +114,11 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     try:
+        catalogue = catalogue_of(args.gpu_file)
         if args.csv is not None:
-            _predict_file(args.csv, args.range_ratio)
+            _predict_file(args.csv, args.range_ratio, catalogue)
             return ExitStatus.OK
-        question, measured = _question(args)
+        question, measured = _question(args, catalogue)
         report = summarise(question, estimate(question), measured)
         if args.simulate:
             report["simulated_max_rate_rps"] = _simulated(question, report["max_rate_rps"], args.cache_dir)
@@ -161,10 +161,10 @@ def summarise(question: EstimateRequest, answer: Estimate, measured: MeasuredFac
     }
 
 
-def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactors | None]:
-    profile = None if args.profile is None else read_profile(args.profile)
+def _question(args: argparse.Namespace, catalogue: Catalogue) -> tuple[EstimateRequest, MeasuredFactors | None]:
+    profile = None if args.profile is None else read_profile(args.profile, catalogue)
     if profile is not None:
-        _take_from(profile, args)
+        _take_from(profile, args, catalogue)
     missing = [_FLAGS.get(name, f"--{name}") for name in _ONE if getattr(args, name) is None]
     if missing:
         them = "it" if len(missing) == 1 else "them"
@@ -176,7 +176,7 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
     question = EstimateRequest(
         shape=shape,
         layout=Layout(
-            gpu(args.gpu),
+            catalogue.gpu(args.gpu),
             tensor_parallel=args.tp or 1,
             precision=Precision(args.precision) if args.precision else shape.precision,
             kv_format=KvFormat(args.kv_precision or "BF16"),
@@ -196,12 +196,12 @@ def _question(args: argparse.Namespace) -> tuple[EstimateRequest, MeasuredFactor
     return question, measured
 
 
-def _take_from(profile: ProfileFile, args: argparse.Namespace) -> None:
+def _take_from(profile: ProfileFile, args: argparse.Namespace, catalogue: Catalogue) -> None:
     """The profile fills in what the command line leaves out; what it gives must be that."""
     layout = profile.layout
     own_config = args.model is not None and Path(args.model).suffix == ".json"
     model = args.model if args.model is None or own_config else model_id(args.model).casefold()
-    card = None if args.gpu is None else gpu(args.gpu).name
+    card = None if args.gpu is None else catalogue.gpu(args.gpu).name
     asked = (
         ("--model", None if own_config else model, profile.model.casefold()),
         ("--gpu", card, layout.gpu.name),
@@ -229,7 +229,7 @@ def _simulated(question: EstimateRequest, closed_form_rps: float | None, directo
     return simulated_max_rate_rps(question, guess_rps=closed_form_rps, cache=cache)
 
 
-def _predict_file(path: Path, range_ratio: float) -> None:
+def _predict_file(path: Path, range_ratio: float, catalogue: Catalogue) -> None:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -246,7 +246,7 @@ def _predict_file(path: Path, range_ratio: float) -> None:
     writer = csv.DictWriter(sys.stdout, [*kept, *ADDED], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(row | predict_row(row, range_ratio=range_ratio))
+        writer.writerow(row | predict_row(row, range_ratio=range_ratio, catalogue=catalogue))
 
 
 def _write_json(report: dict[str, Any]) -> None:

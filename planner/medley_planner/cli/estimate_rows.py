@@ -1,6 +1,7 @@
 """Predicts the rows of a table of load tests, each a fixed concurrency, as `medley estimate --csv` prints them. Pure.
 
-Columns that are read: model_path, system, precision, isl, osl, batch_size, tp_size, pp_size, attention_dp_size.
+Columns that are read: model_path, system, precision, isl, osl, batch_size, tp_size, pp_size, attention_dp_size,
+backend and backend_version.
 batch_size is the concurrency of one attention-data-parallel group, tp_size the number of GPUs. Where attention_dp_size
 is empty, moe_tp_size x moe_ep_size GPUs in groups of tp_size serve batch_size requests in all. isl and osl are the
 longest lengths of the load test, taken as drawn evenly from a share of them upwards. Measured columns are never read.
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.estimate import EstimateRequest, estimate
-from medley_planner.catalog import Gpu, gpu
+from medley_planner.catalog import CATALOGUE, Catalogue, Gpu
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import ModelShape, Precision, bundled_shape
 
@@ -32,10 +33,12 @@ class BadRow(BadInput):
     """The row lacks a value or has one that cannot be used; `field` is the column."""
 
 
-def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[str, str]:
+def predict_row(
+    row: Mapping[str, str | None], *, range_ratio: float, catalogue: Catalogue = CATALOGUE
+) -> dict[str, str]:
     """The added columns of one row; where it cannot be predicted they are empty and the note says why."""
     try:
-        question = row_question(row, range_ratio=range_ratio)
+        question = row_question(row, range_ratio=range_ratio, catalogue=catalogue)
         answer = estimate(question)
     except BadInput as error:
         return dict(zip(ADDED, ("", "", str(error)), strict=True))
@@ -47,11 +50,13 @@ def predict_row(row: Mapping[str, str | None], *, range_ratio: float) -> dict[st
     return dict(zip(ADDED, values, strict=True))
 
 
-def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> EstimateRequest:
+def row_question(
+    row: Mapping[str, str | None], *, range_ratio: float, catalogue: Catalogue = CATALOGUE
+) -> EstimateRequest:
     """The question of the row. Raises BadRow, UnknownModel, UnknownGpu."""
     mean = (1.0 + range_ratio) / 2.0
     shape = bundled_shape(_text(row, "model_path"), config="give a row of a bundled model")
-    card = gpu(_gpu_name(_text(row, "system")))
+    card = catalogue.gpu(_gpu_name(_text(row, "system")))
     precision = _precision(_text(row, "precision"))
     gpus = _count(row, "tp_size")
     groups = _count(row, "attention_dp_size", default=1)
@@ -71,6 +76,7 @@ def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Estima
             precision=precision,
             kv_format=_kv_format(shape, card, precision),
             attention_data_parallel=groups,
+            engine_version=(row.get("backend_version") or "").strip() if _is_vllm(row) else "",
         ),
         prompt_tokens=max(_count(row, "isl") * mean, 1.0),
         generation_tokens=max(_count(row, "osl") * mean, 1.0),
@@ -81,9 +87,13 @@ def row_question(row: Mapping[str, str | None], *, range_ratio: float) -> Estima
     )
 
 
+def _is_vllm(row: Mapping[str, str | None]) -> bool:
+    return (row.get("backend") or "").strip().lower() == "vllm"
+
+
 def _kv_format(shape: ModelShape, card: Gpu, precision: Precision) -> KvFormat:
     # gpt-oss's FP4 is the original checkpoint, served with vLLM's default cache; so are INT4 ones.
-    original_fp4 = precision is Precision.FP4 and bool(shape.windows())
+    original_fp4 = precision is Precision.FP4 and bool(shape.windows()) and card.fp4_tflops is None
     quantised = precision in (Precision.FP8, Precision.FP4) and not original_fp4
     return KvFormat.FP8 if quantised and card.name in _FP8_CACHE else KvFormat.BF16
 

@@ -18,7 +18,7 @@ from medley_planner.cli.document import BadDocument
 from medley_planner.cli.fleet_demand import service_from
 from medley_planner.cli.fleet_document import PoolDocument, ServiceDocument, SharedDocument
 from medley_planner.documents import can_be_printed
-from medley_planner.model import NodePrice, Pool, PowerDomain, Problem
+from medley_planner.model import NodePrice, Pool, PowerBudget, Problem
 from medley_planner.optimize.validate.problem import InvalidProblem, split_valid
 from medley_planner.schema_faults import faults_of
 
@@ -76,7 +76,7 @@ def parse_fleet(document: Mapping[str, Any]) -> FleetInput:
         services=tuple(read.values()),
         pools=tuple(_pool(pool) for pool in shared.pools),
         power_domains=tuple(
-            PowerDomain(domain.name, domain.budget_watts, domain.parent) for domain in shared.power_domains
+            PowerBudget(domain.name, domain.budget_watts, domain.parent) for domain in shared.power_domains
         ),
         steady_within=shared.steady_within,
     )

@@ -10,18 +10,14 @@ from rich.table import Table
 
 from medley_planner.cli.answer import proof
 from medley_planner.cli.fleet_report import REJECTED
+from medley_planner.cli.objective import watts_proof
 
 _NONE = "-"
 
 
 def print_fleet(report: dict[str, Any], console: Console) -> None:
     """Prints what `summarise_fleet` made. The console must not read markup: names are the user's own."""
-    words = proof(
-        cost_per_hour=report["cost_per_hour"],
-        switching_cost_per_hour=report["switching_cost_per_hour"],
-        lower_bound_per_hour=report["lower_bound_per_hour"],
-        gap=report["gap"],
-    )
+    words = _proof(report)
     console.print(f"{report['status']}: {words}, solved in {report['solve_seconds']:.2f} s", soft_wrap=True)
     planned = [service for service in report["services"] if service["status"] != REJECTED]
     for table in (
@@ -40,6 +36,17 @@ def print_fleet(report: dict[str, Any], console: Console) -> None:
             console.print(
                 f"rejected {_or_none(service['service'])}: {error['field']}: {error['message']}", soft_wrap=True
             )
+
+
+def _proof(report: dict[str, Any]) -> str:
+    if "watts" in report:
+        return watts_proof(report)
+    return proof(
+        cost_per_hour=report["cost_per_hour"],
+        switching_cost_per_hour=report["switching_cost_per_hour"],
+        lower_bound_per_hour=report["lower_bound_per_hour"],
+        gap=report["gap"],
+    )
 
 
 def _services(services: Sequence[dict[str, Any]]) -> Table:

@@ -36,11 +36,12 @@ def add_parser(subparsers: Any) -> None:
         description="Power budgets and capping. Nothing here changes a cluster.",
     )
     ways = parser.add_subparsers(required=True, metavar="WAY")
-    _add_simulate(ways)
+    add_simulate(ways)
     parser.set_defaults(run=run)
 
 
-def _add_simulate(ways: Any) -> None:
+def add_simulate(ways: Any) -> None:
+    """Adds the way `simulate` of `medley power`; `run` carries it out."""
     parser = ways.add_parser(
         "simulate",
         help="a row with more servers than its budget was planned for, under a preset",

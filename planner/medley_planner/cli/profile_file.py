@@ -17,7 +17,7 @@ from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, NoFit, fit_points
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import DERATES, PARTS, StepFactors
-from medley_planner.catalog import gpu
+from medley_planner.catalog import Catalogue
 from medley_planner.documents import BadText, yaml_values
 from medley_planner.layout import EngineKind, KvFormat, Layout
 from medley_planner.shapes import ModelShape, Precision
@@ -51,7 +51,7 @@ class MeasuredFactors:
     reason: str
 
 
-def read_profile(path: Path) -> ProfileFile:
+def read_profile(path: Path, catalogue: Catalogue) -> ProfileFile:
     """Raises BadProfile, UnknownGpu."""
     spec = _spec(path)
     kv_tokens = None if spec.get("kvTokens") is None else _whole(spec, "kvTokens", path)
@@ -62,7 +62,7 @@ def read_profile(path: Path) -> ProfileFile:
         path=path,
         model=model,
         layout=Layout(
-            gpu(str(spec.get("gpu", ""))),
+            catalogue.gpu(str(spec.get("gpu", ""))),
             tensor_parallel=_whole(spec, "tensorParallel", path, default=1),
             precision=_one_of(Precision, spec, "precision", Precision.BF16, path),
             kv_format=_one_of(KvFormat, spec, "kvPrecision", KvFormat.BF16, path),

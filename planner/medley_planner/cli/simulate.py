@@ -23,6 +23,7 @@ from medley_planner.cli.arguments import (
     positive_argument,
     whole_argument,
 )
+from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
 from medley_planner.cli.simulate_report import ServedTrace, print_table, summarise
 from medley_planner.cli.trace_file import MOST_SECONDS, read_trace
 from medley_planner.engine import Balance, Routing, Trace
@@ -90,6 +91,7 @@ def add_parser(subparsers: Any) -> None:
         "number of positions",
     )
     add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
+    add_gpu_file(parser)
     add("--seed", type=_seed, default=0, help="seed of the router's random choices; default: 0")
     add("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
     parser.set_defaults(run=run)
@@ -132,6 +134,7 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         token_budget=args.token_budget,
         max_sequences=args.max_sequences,
         max_model_len=args.max_model_len or _longest(trace, shape),
+        catalogue=catalogue_of(args.gpu_file),
     )
     targets = LatencyTargets(args.slo_ttft, args.slo_tpot, args.percentile)
     mode, balance = RoutingMode(args.routing), Balance(args.balance)

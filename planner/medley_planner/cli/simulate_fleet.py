@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from medley_planner.capacity import LatencyTargets, capacity_rows
 from medley_planner.capacity.estimate import UTILISATION
-from medley_planner.catalog import gpu
+from medley_planner.catalog import CATALOGUE, Catalogue
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
 from medley_planner.cli.arguments import BadOption
@@ -57,15 +57,9 @@ def groups_of(
     token_budget: int,
     max_sequences: int,
     max_model_len: int,
+    catalogue: Catalogue = CATALOGUE,
 ) -> tuple[Group, ...]:
-    """Raises BadOption, also for a model that the simulator does not serve, and UnknownGpu for a GPU that the catalogue
-    lacks."""
-    if any(span for span, _ in shape.read_bytes()):
-        way_out = (
-            "its layers attend to a part of what is cached, which the simulator does not model; ask medley estimate "
-            "for its latencies, or give a model whose layers attend to all"
-        )
-        raise BadOption("", "--model", shape.name, way_out)
+    """Raises BadOption, and UnknownGpu for a GPU that the catalogue lacks."""
     unknown = sorted(degrees.keys() - counts.keys())
     if unknown:
         way_out = f"it names {unknown[0]}, which is not in --fleet; add it or remove it"
@@ -78,7 +72,7 @@ def groups_of(
     for name, count in counts.items():
         replica = Replica(
             shape=shape,
-            layout=Layout(gpu(name), tensor_parallel=degrees.get(name, 1), precision=precision),
+            layout=Layout(catalogue.gpu(name), tensor_parallel=degrees.get(name, 1), precision=precision),
             token_budget=token_budget,
             max_sequences=min(max_sequences, token_budget),
             max_model_len=max_model_len,

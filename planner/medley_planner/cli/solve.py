@@ -10,13 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medley_planner.bad_input import BadInput
-from medley_planner.cli.arguments import add_plan_options
+from medley_planner.by_watts import Objective
+from medley_planner.cli.arguments import BadOption, add_plan_options
 from medley_planner.cli.figures import rounded
 from medley_planner.cli.instance import Instance, parse_instance, read_document
+from medley_planner.cli.objective import ObjectivePlanner, add_objective_options
 from medley_planner.cli.planned import NoPlan, plan_all_or_raise
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import Plan, PlanStatus
@@ -42,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("instance", metavar="FILE.json", type=Path, help="file with one fleet or one instance")
     parser.add_argument("--schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of the file and exit")
     add_plan_options(parser)
+    add_objective_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -62,6 +66,10 @@ def is_fleet(document: object) -> bool:
 
 
 def _run_instance(args: argparse.Namespace, document: object) -> int:
+    ObjectivePlanner(args)
+    if args.objective == Objective.WATTS:
+        way_out = "a bare instance has no watts; write its GPU types as variants of a fleet, with their watts"
+        raise BadOption(str(args.instance), "--objective", args.objective, way_out)
     try:
         instance = parse_instance(document)
     except BadInput as error:
@@ -84,11 +92,15 @@ def _run_fleet(args: argparse.Namespace, document: dict[str, Any]) -> int:
     except BadInput as error:
         error.within(str(args.instance))
         raise
-    planned = plan_all_or_raise(fleet.problem, deadline_seconds=args.deadline)
+    planner = ObjectivePlanner(args)
+    planned = planner(fleet.problem, partial(plan_all_or_raise, deadline_seconds=args.deadline))
     fleet = fleet.also_rejected({name: refusal.message for name, refusal in planned.refused.items()})
     for rejected in fleet.rejected:
         report_error("solve", f"{args.instance}: {rejected.fault}")
-    _print(summarise_fleet(fleet, planned), args.output, print_fleet)
+    report = summarise_fleet(fleet, planned) | planner.figures
+    if planner.figures:
+        report["lower_bound_per_hour"] = None
+    _print(report, args.output, print_fleet)
     return ExitStatus.OK if planned.status in _WHOLE and not fleet.rejected else ExitStatus.NOT_ALL
 
 

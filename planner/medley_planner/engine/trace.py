@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from medley_planner.engine.spec import EngineSpec
 
+_SCATTER = 2.0 / 3.0
+"""With it the 99th percentile of TTFT is as far above the mean as in open-loop runs of vLLM 0.15."""
+_GOLDEN_SECTION = (math.sqrt(5.0) - 1.0) / 2.0
+
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -56,22 +60,36 @@ class Trace:
     def __len__(self) -> int:
         return int(self.arrival_seconds.size)
 
+    def cut_to(self, max_model_len: int) -> Trace:
+        """The same requests, cut to the longest sequence that engines take, as clients must."""
+        prompt = np.minimum(self.prompt_tokens, max_model_len - 1)
+        return Trace(self.arrival_seconds, prompt, np.minimum(self.generation_tokens, max_model_len - prompt))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedSizes:
-    """The sizes of all requests as one engine takes them: cut to its longest sequence, as clients must."""
+    """The sizes of all requests as one engine takes them."""
 
     prompt: list[int]
     generation: list[int]
     hit: list[int]
     """Prompt tokens that the prefix cache has; the last prompt token is always computed."""
+    front_seconds: list[float]
+    """Seconds of the request in front of the engine."""
 
     @classmethod
     def of(cls, trace: Trace, spec: EngineSpec) -> FittedSizes:
-        prompt = np.minimum(trace.prompt_tokens, spec.max_model_len - 1)
-        generation = np.minimum(trace.generation_tokens, spec.max_model_len - prompt)
-        hit = np.minimum((prompt * spec.prefix_hit_rate).astype(np.int64), prompt - 1)
-        return cls(prompt.tolist(), generation.tolist(), hit.tolist())
+        cut = trace.cut_to(spec.max_model_len)
+        hit = np.minimum((cut.prompt_tokens * spec.prefix_hit_rate).astype(np.int64), cut.prompt_tokens - 1)
+        front = spec.api_seconds * _scattered(len(trace)) + spec.prompt_token_seconds * cut.prompt_tokens
+        return cls(cut.prompt_tokens.tolist(), cut.generation_tokens.tolist(), hit.tolist(), front.tolist())
+
+
+def _scattered(count: int) -> Floats:
+    """Factors of mean 1, `_SCATTER` of it exponentially distributed. The first is 1; the quantiles go in steps of the
+    golden section, so that any stretch of requests has its share of each."""
+    shares = (1.0 - math.exp(-1.0) + np.arange(count) * _GOLDEN_SECTION) % 1.0
+    return np.asarray(1.0 - _SCATTER - _SCATTER * np.log1p(-shares))
 
 
 def poisson_arrivals(rate_rps: float, *, count: int, seed: int) -> Floats:

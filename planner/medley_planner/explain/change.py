@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from medley_planner.explain.limits import explain_limits
 from medley_planner.explain.values import Change, ChangeKind, CostCause, PlanChange, ReplicaChange
 from medley_planner.explain.whatif import WhatIf
-from medley_planner.model import Plan, Pool, PowerDomain, Problem, Service, Variant
+from medley_planner.model import Plan, Pool, PowerBudget, Problem, Service, Variant
 from medley_planner.units import per_hour, req_per_second
 
 _SAME = 1e-9
@@ -149,7 +149,7 @@ def _pool(last: Pool, pool: Pool) -> Iterator[Change]:
             yield Change(ChangeKind.STOCK, pool.name, f"{field} of pool {pool.name} changed")
 
 
-def _domain(last: PowerDomain, domain: PowerDomain) -> Iterator[Change]:
+def _domain(last: PowerBudget, domain: PowerBudget) -> Iterator[Change]:
     before, after = last.budget_watts, domain.budget_watts
     if _differ(before, after):
         words = f"the budget of power domain {domain.name} went from {before:g} to {after:g} W"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 
-from medley_planner.model import LimitKind, LimitUse, Plan, Pool, PowerDomain, Problem, Quota, Service, Variant
+from medley_planner.model import LimitKind, LimitUse, Plan, Pool, PowerBudget, Problem, Quota, Service, Variant
 
 
 def limit_uses(problem: Problem, planned: Plan) -> tuple[LimitUse, ...]:
@@ -106,7 +106,7 @@ def _slots(problem: Problem, pool: Pool, replicas: list[tuple[Variant, int]]) ->
         yield LimitUse(LimitKind.SLOTS, pool.name, size, float(used), float(places))
 
 
-def _power(problem: Problem, planned: Plan, domain: PowerDomain) -> LimitUse:
+def _power(problem: Problem, planned: Plan, domain: PowerBudget) -> LimitUse:
     return LimitUse(LimitKind.POWER, domain.name, 1, watts_used(problem, planned, domain.name), domain.budget_watts)
 
 

@@ -22,7 +22,7 @@ from medley_planner.model.plan import (
 from medley_planner.model.problem import (
     NodePrice,
     Pool,
-    PowerDomain,
+    PowerBudget,
     Priority,
     Problem,
     Provenance,
@@ -43,7 +43,7 @@ __all__ = [
     "Plan",
     "PlanStatus",
     "Pool",
-    "PowerDomain",
+    "PowerBudget",
     "Priority",
     "Problem",
     "Provenance",

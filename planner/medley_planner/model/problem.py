@@ -135,7 +135,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerDomain:
+class PowerBudget:
     """A budget for all replicas in its pools and in those of the domains below it (`parent` names the one above)."""
 
     name: str
@@ -166,6 +166,6 @@ class Problem:
 
     services: tuple[Service, ...]
     pools: tuple[Pool, ...]
-    power_domains: tuple[PowerDomain, ...] = ()
+    power_domains: tuple[PowerBudget, ...] = ()
     steady_within: float = 0.001
     quotas: tuple[Quota, ...] = ()

@@ -5,7 +5,7 @@ from medley_planner.power.curtail import Curtailment, budget_in_force, check_cur
 from medley_planner.power.ladder import DEFAULT_PRESET, PRESETS, GpuSetting, Ladder, PowerLevel, level_of_clocks
 from medley_planner.power.levels import DomainState, LevelReason
 from medley_planner.power.meter import MeterAnswer, MeterState, RiseHistory, derived_entry, entry_warning
-from medley_planner.power.policy import CHANGE_SECONDS, GpuCommand, PolicyState, step
+from medley_planner.power.policy import CHANGE_SECONDS, Commanded, GpuCommand, PolicyState, step
 from medley_planner.power.tree import Board, CappedDomain, CappedGpu, CappedNode, DomainTree
 from medley_planner.power.victims import Shed, order_victims, shed
 
@@ -17,6 +17,7 @@ __all__ = [
     "CappedDomain",
     "CappedGpu",
     "CappedNode",
+    "Commanded",
     "Curtailment",
     "DomainState",
     "DomainTree",

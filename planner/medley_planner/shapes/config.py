@@ -26,7 +26,7 @@ MOST_DEPTH = 16
 _WAY_OUT = (
     "if its layers are those of a known architecture, give its config.json with the model_type of that one (llama for "
     "grouped-query attention with gated feed-forward layers, mixtral with experts, deepseek_v3 with latent attention); "
-    "else use a model of a known architecture"
+    "else give the model's sizes in spec.model.capacity, as medley model import writes them from the checkpoint's files"
 )
 _STATE_KEYS = ("linear_num_value_heads", "mamba_d_state", "ssm_state_size", "state_size", "linear_attn_config")
 _UNNAMED = "llama"

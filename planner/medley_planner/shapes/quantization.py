@@ -57,7 +57,8 @@ def checkpoint_of(config: Reader, layers: Sequence[ModelLayer]) -> Checkpoint | 
         raise config.bad(
             f"{_KEY}.quant_method",
             method or MISSING,
-            f"it is not a format that is planned; known are {', '.join(_METHODS)}",
+            f"it is not a format that is planned (known are {', '.join(_METHODS)}); give the model's sizes in "
+            "spec.model.capacity instead of its config.json",
         )
     groups = _METHODS[method](given)
     expert_dtype = config.text("expert_dtype") or given.text("expert_dtype")

@@ -18,7 +18,8 @@ class ModelShape:
     `max_position`: longest sequence in tokens, None where the config does not say. `more_parameters`: what is in the
     memory of the GPU beside layers, embeddings and norms, such as a vision tower; never quantized. `draft_parameters`:
     multi-token prediction layers, which the checkpoint has and an engine loads for speculative decoding only.
-    `checkpoint`: the format of a quantized checkpoint, None where its weights are BF16.
+    `checkpoint`: the format of a quantized checkpoint, None where its weights are BF16. `stated_weight_bytes`: of all
+    weights in the checkpoint's own format, where its files say it; None: they are counted.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ModelShape:
     more_parameters: int = 0
     draft_parameters: int = 0
     checkpoint: Checkpoint | None = None
+    stated_weight_bytes: int | None = None
 
     def __hash__(self) -> int:
         """Hash of the fields that tell most shapes apart: the layers take ten times as long, and rounds hash
@@ -123,6 +125,12 @@ class ModelShape:
 
     def weight_bytes(self, precision: Precision) -> float:
         """Bytes of all weights; only the linear ones are quantised."""
+        if self.stated_weight_bytes is not None and precision is self.precision:
+            return float(self.stated_weight_bytes)
+        return self.counted_weight_bytes(precision)
+
+    def counted_weight_bytes(self, precision: Precision) -> float:
+        """The same by the layers' sizes alone, whatever the files say."""
         kept = self.embedding_parameters() + self._norm_parameters() + self.more_parameters
         experts = self.linear_parameters() - self.dense_parameters()
         dense = self.dense_parameters() * self.dense_weight_bytes(precision)

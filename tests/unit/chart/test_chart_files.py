@@ -16,6 +16,9 @@ from medley_operator.api.crdgen import documents
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from medley_operator.domain.values.labels import PICKER_CONFIG
 from medley_operator.kube import resources
+from medley_operator.power.controller.cluster import FOLLOWED
+from medley_operator.power.controller.exporter import PowerExporter
+from medley_operator.power.controller.settings import PowerSettings
 from medley_operator.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +77,7 @@ def test_schema_covers_every_value() -> None:
 def test_schema_has_no_value_that_is_not_in_values() -> None:
     def unknown(node: dict[str, Any], value: dict[str, Any], path: str) -> Iterator[str]:
         for name, sub in node.get("properties", {}).items():
-            if name not in value and path + name not in ("global", "resources.claims"):
+            if name not in value and path + name not in ("global", "resources.claims", "power.resources.claims"):
                 yield path + name
             if isinstance(value.get(name), dict):
                 yield from unknown(sub, value[name], f"{path}{name}.")
@@ -156,6 +159,33 @@ def test_cluster_role_grants_exactly_what_the_operator_does(rules: str, namespac
     }
 
 
+def test_the_power_role_grants_exactly_what_the_controller_does() -> None:
+    wanted = {kind.resource: ["list", "watch"] for kind in FOLLOWED}
+    wanted[resources.NODE_POWER_CAPS] = ["list", "watch", "create", "patch", "delete"]
+    statuses = {
+        (each.group, f"{each.plural}/status"): ["patch"] for each in (resources.POWER_DOMAINS, resources.POWER_EVENTS)
+    }
+    assert granted("powerRules") == statuses | {(each.group, each.plural): verbs for each, verbs in wanted.items()}
+
+
+def test_power_values_are_the_defaults_of_its_settings() -> None:
+    template = (CHART / "templates" / "power.yaml").read_text()
+    defaults = PowerSettings(prometheus_url="http://a")
+    for flag, value in re.findall(r"- --([\w-]+)=\{\{ \.(\w+) \}\}", template):
+        assert values()["power"][value] == getattr(defaults, flag.replace("-", "_")), flag
+    assert f"resourceNames: [{defaults.lease_name}]" in template
+    assert values()["power"]["enabled"] is False
+
+
+def test_alerts_ask_only_for_metrics_of_the_controller() -> None:
+    rules = yaml.safe_load((CHART / "files" / "alerts" / "power.yaml").read_text())["groups"][0]["rules"]
+    exported = {family.name for family in PowerExporter().registry.collect()}
+    for rule in rules:
+        names = set(re.findall(r"medley_power_\w+", rule["expr"]))
+        assert names, rule["alert"]
+        assert names <= exported, rule["alert"]
+
+
 def test_of_config_maps_the_operator_may_touch_one_by_name() -> None:
     """A right on all of them would be one on those that decide who is an admin of the cluster."""
     rules = [*rules_of("clusterRules"), *rules_of("namespacedRules")]
@@ -230,4 +260,6 @@ def test_dashboard_panels_do_not_overlap(path: Path) -> None:
 def test_the_notes_name_every_kind_that_stays() -> None:
     notes = (CHART / "templates" / "NOTES.txt").read_text()
     command = notes[notes.index("kubectl delete crd") :]
-    assert set(re.findall(r"\b(\w+)\.medley\.dev", command)) == {resource.plural for resource in resources.OWN}
+    assert set(re.findall(r"\b(\w+)\.medley\.dev", command)) == {
+        resource.plural for resource in (*resources.OWN, *resources.POWER)
+    }

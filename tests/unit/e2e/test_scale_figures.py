@@ -72,7 +72,7 @@ def test_the_answer_is_the_first_good_write_of_the_object_itself_after_the_event
 
 def test_looks_are_the_queries_for_the_time() -> None:
     lines = [
-        json.dumps({"params": {"query": text}, "ts": stamp(at)})
+        json.dumps({"params": {"query": text}, "time": stamp(at)})
         for at, text in ((50.0, "time()"), (20.0, "time()"), (21.0, "sum(up)"))
     ]
     assert look_starts("\n".join([*lines, '{"params": {"que'])) == [20.0, 50.0]

@@ -93,7 +93,7 @@ class FakeWorld:
     def set_loads(self, loads: Mapping[str, Load]) -> None:
         look = datetime.now(tz=UTC).isoformat().replace("+00:00", "Z")
         with self.query_log.open("a") as log:
-            log.write(json.dumps({"params": {"query": "time()"}, "ts": look}) + "\n")
+            log.write(json.dumps({"params": {"query": "time()"}, "time": look}) + "\n")
         self.solves += 1
         for name in loads if self.delay is not None else ():
             namespace, service = name.split("/")

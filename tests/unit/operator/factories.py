@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.checks.service_input import ServiceInput
+from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.pools import pool_state
@@ -157,6 +158,7 @@ def snapshot(
     measured: Iterable[ModelProfile] = (),
     pods: Iterable[PodView] | None = None,
     policies: Iterable[MedleyPolicy] = (),
+    own_types: Iterable[GPUType] = (),
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
     ending: Iterable[str] = (),
 ) -> Snapshot:
@@ -174,6 +176,8 @@ def snapshot(
         pods=tuple(pods or ()),
         unreadable={} if pods is not None else {POD: "pods are forbidden"},
         policies=tuple(policies),
+        gpu_types=tuple(own_types),
+        catalogue=gpu_types(tuple(own_types)).catalogue,
         namespaces=dict(namespaces or {}),
         ending=frozenset(ending),
     )
@@ -192,7 +196,7 @@ def service_input(service: LLMService, snapshot: Snapshot, **fields: Any) -> Ser
     ledger = stock_ledger(snapshot)
     given: dict[str, Any] = {
         "pools": tuple(
-            pool_state(pool, ledger.pools[pool.metadata.name], "")
+            pool_state(pool, ledger.pools[pool.metadata.name], "", snapshot.catalogue)
             for pool in sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
         ),
         "memory": ServiceMemory(uid=""),

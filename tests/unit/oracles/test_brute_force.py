@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from medley_planner.model import NodePrice, Pool, PowerDomain, Problem, RoutingMode, Service
+from medley_planner.model import NodePrice, Pool, PowerBudget, Problem, RoutingMode, Service
 from tests.brute_force import best_fleets, optimum
 from tests.unit.planner.optimize.small import service, variant
 
@@ -122,11 +122,11 @@ def test_budget() -> None:
 def test_power_by_domain_and_the_one_above() -> None:
     hot, cool = replace(CHEAP, watts=1000.0), replace(DEAR, watts=200.0)
     pools = (Pool("cheap", power_domain="row"), Pool("dear", power_domain="hall"))
-    hall = PowerDomain("hall", 2500.0)
-    problem = Problem((service(4.0, hot, cool),), pools, (hall, PowerDomain("row", 9000.0, "hall")))
+    hall = PowerBudget("hall", 2500.0)
+    problem = Problem((service(4.0, hot, cool),), pools, (hall, PowerBudget("row", 9000.0, "hall")))
     # 2 x 1000 + 2 x 200 W
     assert optimum(problem) == 2 * 1.0 + 2 * 3.0
-    tighter = replace(problem, power_domains=(hall, PowerDomain("row", 1999.0, "hall")))
+    tighter = replace(problem, power_domains=(hall, PowerBudget("row", 1999.0, "hall")))
     assert optimum(tighter) == 1.0 + 3 * 3.0
 
 

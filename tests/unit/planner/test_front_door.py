@@ -27,7 +27,7 @@ NAMES = [
     "PlanFailure",
     "PlanStatus",
     "Pool",
-    "PowerDomain",
+    "PowerBudget",
     "Precision",
     "Priority",
     "Problem",

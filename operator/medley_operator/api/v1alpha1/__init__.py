@@ -40,19 +40,10 @@ from medley_operator.api.v1alpha1.fields import (
     VariantName,
     ZoneName,
 )
-from medley_operator.api.v1alpha1.kinds import (
-    APPROVED_PLAN,
-    APPROVED_UNTIL,
-    KINDS,
-    Column,
-    GPUPool,
-    Kind,
-    LLMService,
-    MedleyPolicy,
-    ModelProfile,
-    ObjectMeta,
-    RuntimeProfile,
-)
+from medley_operator.api.v1alpha1.gpu_type import GPUType
+from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
+from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (
@@ -63,6 +54,19 @@ from medley_operator.api.v1alpha1.model_profile import (
     ModelProfileSpec,
     ProfileSource,
     StepFactorsSpec,
+)
+from medley_operator.api.v1alpha1.node_power_cap import (
+    AgentState,
+    CapLease,
+    CapMode,
+    Fraction,
+    GpuCap,
+    GpuLimit,
+    GpuPowerStatus,
+    GpuState,
+    NodePowerCapSpec,
+    NodePowerCapStatus,
+    OtherGpuCap,
 )
 from medley_operator.api.v1alpha1.plan_status import (
     BestSingleStatus,
@@ -85,6 +89,16 @@ from medley_operator.api.v1alpha1.pool import (
     Toleration,
     TolerationOperator,
 )
+from medley_operator.api.v1alpha1.power_domain import (
+    MeterSpec,
+    PowerDomainSpec,
+    PowerDomainStatus,
+    PowerLevelSpec,
+    PowerMode,
+    PowerPreset,
+)
+from medley_operator.api.v1alpha1.power_event import EventPhase, PowerEventSpec, PowerEventStatus
+from medley_operator.api.v1alpha1.power_kinds import NodePowerCap, PowerDomain, PowerEvent
 from medley_operator.api.v1alpha1.profile import (
     ProfileResources,
     RuntimeProfileSpec,
@@ -102,12 +116,19 @@ from medley_operator.api.v1alpha1.service import (
     ForecastMode,
     ForecastSpec,
     LLMServiceSpec,
+    MarginMode,
     RuntimeRef,
     ScalingSpec,
     ServicePriority,
     SloSpec,
 )
-from medley_operator.api.v1alpha1.service_model import ModelPrecision, ModelSource, ModelSpec, SecretKeyRef
+from medley_operator.api.v1alpha1.service_model import (
+    ModelCapacity,
+    ModelPrecision,
+    ModelSource,
+    ModelSpec,
+    SecretKeyRef,
+)
 from medley_operator.api.v1alpha1.service_routing import (
     EndpointPickerRef,
     GatewayRef,
@@ -122,10 +143,12 @@ from medley_operator.api.v1alpha1.status import (
     Condition,
     Conditions,
     GPUPoolStatus,
+    GPUTypeStatus,
     LLMServiceStatus,
     LoadStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
+    PriceStatus,
     RuntimeProfileStatus,
     VariantStatus,
 )
@@ -148,12 +171,15 @@ __all__ = [
     "SERVICE_NAME_PATTERN",
     "VERSION",
     "ActingMode",
+    "AgentState",
     "ApiModel",
     "BestSingleStatus",
     "Beta",
     "BinaryQuantity",
     "BudgetSpec",
     "CacheSpec",
+    "CapLease",
+    "CapMode",
     "CapacityCorrectionStatus",
     "CapacityType",
     "CelRule",
@@ -168,13 +194,21 @@ __all__ = [
     "EndpointPickerRef",
     "EngineArgument",
     "EngineFlag",
+    "EventPhase",
     "ForecastMode",
     "ForecastSpec",
+    "Fraction",
     "GPUPool",
     "GPUPoolSpec",
     "GPUPoolStatus",
+    "GPUType",
+    "GPUTypeStatus",
     "GatewayAddress",
     "GatewayRef",
+    "GpuCap",
+    "GpuLimit",
+    "GpuPowerStatus",
+    "GpuState",
     "HistoryStatus",
     "Kind",
     "KvPrecision",
@@ -185,12 +219,16 @@ __all__ = [
     "LabelValue",
     "LimitStatus",
     "LoadStatus",
+    "MarginMode",
+    "MarginStatus",
     "MeasuredPoint",
     "MeasuredPrecision",
     "MedleyPolicy",
     "MedleyPolicySpec",
     "MedleyPolicyStatus",
     "MemoryStatus",
+    "MeterSpec",
+    "ModelCapacity",
     "ModelPrecision",
     "ModelProfile",
     "ModelProfileSpec",
@@ -199,9 +237,13 @@ __all__ = [
     "ModelSpec",
     "Money",
     "NamespaceSelector",
+    "NodePowerCap",
+    "NodePowerCapSpec",
+    "NodePowerCapStatus",
     "NodePreference",
     "ObjectMeta",
     "ObservedModel",
+    "OtherGpuCap",
     "PickerFailureMode",
     "PlanStateStatus",
     "PlannedReplicasStatus",
@@ -212,6 +254,16 @@ __all__ = [
     "PoolCost",
     "PoolName",
     "PoolPower",
+    "PowerDomain",
+    "PowerDomainSpec",
+    "PowerDomainStatus",
+    "PowerEvent",
+    "PowerEventSpec",
+    "PowerEventStatus",
+    "PowerLevelSpec",
+    "PowerMode",
+    "PowerPreset",
+    "PriceStatus",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",
@@ -240,6 +292,7 @@ __all__ = [
     "TolerationOperator",
     "UnservedStatus",
     "UnusedStatus",
+    "VariantMarginStatus",
     "VariantName",
     "VariantPrecision",
     "VariantSpec",

@@ -1,69 +1,34 @@
-"""The five kinds: the objects as the operator reads them, and their names, scope and columns for the API server."""
+"""The kinds: the objects as they are read, and their names, scope and columns for the API server."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import Field
 
-from medley_operator.api.v1alpha1.base import GROUP, CelRule, ObservedModel
+from medley_operator.api.v1alpha1.base import CelRule, ObservedModel
 from medley_operator.api.v1alpha1.fields import (
     DNS_LABEL_PATTERN,
     MAX_POOL_NAME_LENGTH,
     MAX_SERVICE_NAME_LENGTH,
     SERVICE_NAME_PATTERN,
 )
+from medley_operator.api.v1alpha1.gpu_type import GPUTypeSpec
+from medley_operator.api.v1alpha1.kind import AGE, Column, Kind, ObjectMeta, condition_column, named
 from medley_operator.api.v1alpha1.model_profile import ModelProfileSpec
 from medley_operator.api.v1alpha1.policy import MedleyPolicySpec
 from medley_operator.api.v1alpha1.pool import GPUPoolSpec
+from medley_operator.api.v1alpha1.power_kinds import POWER_KINDS
 from medley_operator.api.v1alpha1.profile import RuntimeProfileSpec
 from medley_operator.api.v1alpha1.service import LLMServiceSpec
 from medley_operator.api.v1alpha1.status import (
     GPUPoolStatus,
+    GPUTypeStatus,
     LLMServiceStatus,
     MedleyPolicyStatus,
     ModelProfileStatus,
     RuntimeProfileStatus,
 )
-
-APPROVED_PLAN = f"{GROUP}/approved-plan"
-"""Annotation of an LLMService: the id of the plan that a person approves."""
-APPROVED_UNTIL = f"{GROUP}/approved-until"
-"""Annotation beside it: when the approval ends, in RFC 3339."""
-
-
-def _approval_only(annotations: Any) -> Any:
-    """Annotations of others come and go; none of them may count as a change of the object."""
-    if not isinstance(annotations, dict):
-        return {}
-    return {key: annotations[key] for key in (APPROVED_PLAN, APPROVED_UNTIL) if key in annotations}
-
-
-class ObjectMeta(ObservedModel):
-    """The parts of an object's metadata that Medley reads."""
-
-    name: str
-    namespace: str = ""
-    uid: str = ""
-    generation: int = 0
-    creation_timestamp: str = ""
-    deletion_timestamp: str | None = None
-    annotations: Annotated[dict[str, str], BeforeValidator(_approval_only)] = Field(default_factory=dict)
-    """Those by which a person approves a plan; all others are left out."""
-
-
-def _named(matches: str, at_most: int, message: str) -> CelRule:
-    """Children are named after this object, so its name must leave room for theirs and be legal in them."""
-    pattern = re.compile(matches)
-
-    def holds(self: LLMService | GPUPool) -> bool:
-        name = self.metadata.name
-        return len(name) <= at_most and pattern.fullmatch(name) is not None
-
-    rule = f"self.metadata.name.size() <= {at_most} && self.metadata.name.matches('{matches}')"
-    return CelRule(cel=rule, message=message, holds=holds)
 
 
 class LLMService(ObservedModel):
@@ -74,7 +39,7 @@ class LLMService(ObservedModel):
     status: LLMServiceStatus = Field(default_factory=LLMServiceStatus)
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        _named(
+        named(
             SERVICE_NAME_PATTERN,
             MAX_SERVICE_NAME_LENGTH,
             f"metadata.name must have at most {MAX_SERVICE_NAME_LENGTH} of a-z, 0-9 and -, begin with a letter and "
@@ -91,7 +56,7 @@ class GPUPool(ObservedModel):
     status: GPUPoolStatus = Field(default_factory=GPUPoolStatus)
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        _named(
+        named(
             DNS_LABEL_PATTERN,
             MAX_POOL_NAME_LENGTH,
             f"metadata.name must have at most {MAX_POOL_NAME_LENGTH} of a-z, 0-9 and -, and not begin or end with -, "
@@ -124,40 +89,6 @@ class MedleyPolicy(ObservedModel):
     status: MedleyPolicyStatus = Field(default_factory=MedleyPolicyStatus)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One printer column."""
-
-    name: str
-    type: str
-    json_path: str
-    description: str = ""
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A custom resource: names, scope and columns beside its spec and status models."""
-
-    kind: str
-    plural: str
-    short_names: tuple[str, ...]
-    namespaced: bool
-    spec: type[BaseModel]
-    status: type[BaseModel]
-    columns: tuple[Column, ...]
-    description: str
-    rules: tuple[CelRule, ...] = ()
-    """Rules on metadata; the rules on fields are in their models."""
-
-
-def _condition_column(condition: str, *, name: str = "", field: str = "status", priority: int = 0) -> Column:
-    path = f'.status.conditions[?(@.type=="{condition}")].{field}'
-    return Column(name=name or condition, type="string", json_path=path, priority=priority)
-
-
-_AGE = Column(name="Age", type="date", json_path=".metadata.creationTimestamp")
-
 KINDS: tuple[Kind, ...] = (
     Kind(
         kind="LLMService",
@@ -168,11 +99,11 @@ KINDS: tuple[Kind, ...] = (
         status=LLMServiceStatus,
         description="A model served at a latency target on the cheapest mix of GPU types.",
         columns=(
-            _condition_column("Ready"),
+            condition_column("Ready"),
             Column(name="Mix", type="string", json_path=".status.mix", description="Ready/desired replicas by variant"),
             Column(name="Cost/h", type="string", json_path=".status.costPerHour", description="US dollars per hour"),
             Column(name="Req/s", type="string", json_path=".status.load.requestsPerSecond"),
-            _condition_column("PlanReady", name="Plan", field="reason"),
+            condition_column("PlanReady", name="Plan", field="reason"),
             Column(name="Problem", type="string", json_path=".status.problem", description="See kubectl describe llms"),
             Column(name="Savings%", type="string", json_path=".status.plan.savingsPercent", priority=1),
             Column(
@@ -183,8 +114,8 @@ KINDS: tuple[Kind, ...] = (
                 priority=1,
             ),
             Column(name="Mode", type="string", json_path=".spec.scaling.mode", priority=1),
-            _condition_column("Ready", name="Message", field="message", priority=1),
-            _AGE,
+            condition_column("Ready", name="Message", field="message", priority=1),
+            AGE,
         ),
         rules=LLMService.rules,
     ),
@@ -200,8 +131,12 @@ KINDS: tuple[Kind, ...] = (
             Column(name="GPU", type="string", json_path=".spec.gpu"),
             Column(name="Capacity", type="string", json_path=".spec.capacity.type"),
             Column(
-                name="Price/h", type="string", json_path=".spec.cost.perHour", description="US dollars per GPU-hour"
+                name="Price/h",
+                type="string",
+                json_path=".status.price.perHour",
+                description="US dollars per GPU-hour that plans are made with",
             ),
+            Column(name="Price-From", type="string", json_path=".status.price.source", priority=1),
             Column(
                 name="Node-Price/h",
                 type="string",
@@ -215,8 +150,8 @@ KINDS: tuple[Kind, ...] = (
             Column(
                 name="Planned", type="integer", json_path=".status.plannedGpus", description="GPUs that the plan uses"
             ),
-            _condition_column("Ready"),
-            _AGE,
+            condition_column("Ready"),
+            AGE,
         ),
         rules=GPUPool.rules,
     ),
@@ -231,8 +166,8 @@ KINDS: tuple[Kind, ...] = (
         columns=(
             Column(name="Image", type="string", json_path=".spec.image"),
             Column(name="Version", type="string", json_path=".spec.version"),
-            _condition_column("Ready"),
-            _AGE,
+            condition_column("Ready"),
+            AGE,
         ),
     ),
     Kind(
@@ -250,11 +185,11 @@ KINDS: tuple[Kind, ...] = (
             Column(name="Precision", type="string", json_path=".spec.precision"),
             Column(name="Engine", type="string", json_path=".spec.engineVersion", description="Version of vLLM"),
             Column(name="Error%", type="string", json_path=".status.errorPercent", description="Mean error of TPOT"),
-            _condition_column("Accepted", field="reason"),
-            _condition_column("InUse", field="reason"),
+            condition_column("Accepted", field="reason"),
+            condition_column("InUse", field="reason"),
             Column(name="Measured", type="string", json_path=".spec.measuredAt", priority=1),
-            _condition_column("Accepted", name="Message", field="message", priority=1),
-            _AGE,
+            condition_column("Accepted", name="Message", field="message", priority=1),
+            AGE,
         ),
     ),
     Kind(
@@ -288,9 +223,28 @@ KINDS: tuple[Kind, ...] = (
                 description="Namespaces with LLMServices that it is for",
             ),
             Column(name="Services", type="integer", json_path=".status.services", description="LLMServices in them"),
-            _condition_column("Accepted", field="reason"),
-            _condition_column("Accepted", name="Message", field="message", priority=1),
-            _AGE,
+            condition_column("Accepted", field="reason"),
+            condition_column("Accepted", name="Message", field="message", priority=1),
+            AGE,
         ),
     ),
+    Kind(
+        kind="GPUType",
+        plural="gputypes",
+        short_names=("gputype",),
+        namespaced=False,
+        spec=GPUTypeSpec,
+        status=GPUTypeStatus,
+        description="The data sheet of a GPU that Medley's catalogue lacks.",
+        columns=(
+            Column(name="Vendor", type="string", json_path=".spec.vendor"),
+            Column(name="Memory-GB", type="string", json_path=".spec.memoryGb"),
+            Column(name="GB/s", type="string", json_path=".spec.memoryGbPerSecond", description="Of its memory"),
+            Column(name="TFLOPS", type="string", json_path=".spec.bf16Tflops", description="Dense peak in BF16"),
+            condition_column("Accepted", field="reason"),
+            condition_column("Accepted", name="Message", field="message", priority=1),
+            AGE,
+        ),
+    ),
+    *POWER_KINDS,
 )

@@ -68,7 +68,8 @@ class Provisioning(StrEnum):
 
 
 class PoolCost(ApiModel):
-    """Price per GPU, or per node if whole nodes are paid."""
+    """Price per GPU, or per node if whole nodes are paid. Default: the price of a GPU by Karpenter's or OpenCost's
+    metrics, as `status.price` shows it."""
 
     per_hour: Money | None = Field(
         None, description='Price of one GPU for one hour in US dollars, as a decimal string ("0.805").'
@@ -82,11 +83,15 @@ class PoolCost(ApiModel):
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            cel="has(self.perHour) != has(self.perNodeHour)",
+            cel="!has(self.perHour) || !has(self.perNodeHour)",
             message="give either perHour (of one GPU) or perNodeHour (of one node)",
-            holds=lambda self: (self.per_hour is None) != (self.per_node_hour is None),
+            holds=lambda self: self.per_hour is None or self.per_node_hour is None,
         ),
     )
+
+    @property
+    def is_given(self) -> bool:
+        return self.per_hour is not None or self.per_node_hour is not None
 
     @property
     def per_hour_usd(self) -> float | None:
@@ -134,7 +139,7 @@ class GPUPoolSpec(ApiModel):
         description="Extended resource that engine pods request, such as nvidia.com/gpu or amd.com/gpu.",
     )
     capacity: PoolCapacity
-    cost: PoolCost
+    cost: PoolCost = Field(default_factory=PoolCost)
     provisioning: Provisioning = Field(
         Provisioning.ON_DEMAND,
         description="Spot: the provider may take nodes back at any time; spec.budget of LLMServices limits their use.",

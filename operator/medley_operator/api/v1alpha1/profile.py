@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -17,8 +17,18 @@ from medley_operator.api.v1alpha1.fields import (
     mebibytes,
 )
 from medley_operator.api.v1alpha1.profile_pod import CacheSpec, PodOverlay
+from medley_planner.catalog import Vendor
 from medley_planner.layout import EngineKind
 from medley_planner.units import duration_seconds
+
+Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]*$")]
+
+
+class VendorImage(ApiModel):
+    """The image of an engine for the GPUs of one vendor."""
+
+    vendor: Vendor = Field(description="Vendor of the GPUs that the image runs on.")
+    image: Image = Field(description="Engine image, pinned by tag or digest.")
 
 
 class ProfileResources(ApiModel):
@@ -47,11 +57,14 @@ class ProfileResources(ApiModel):
 class RuntimeProfileSpec(ApiModel):
     """Image, arguments and resources of an engine."""
 
-    image: str = Field(
-        min_length=1,
-        max_length=512,
-        pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]*$",
-        description="Engine image, pinned by tag or digest.",
+    image: Image | None = Field(
+        None, description="Engine image for NVIDIA GPUs, pinned by tag or digest. Absent: images has all."
+    )
+    images: list[VendorImage] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Engine images by vendor of the GPU, of the same engine and version. Pools of a vendor that has no "
+        "image are not planned with.",
     )
     engine: EngineKind = Field(EngineKind.VLLM, description="Inference server in the image.")
     version: str = Field(
@@ -91,11 +104,28 @@ class RuntimeProfileSpec(ApiModel):
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
+            cel="has(self.image) || (has(self.images) && self.images.size() > 0)",
+            message="give image, or images by vendor",
+            holds=lambda self: self.image is not None or bool(self.images),
+        ),
+        CelRule(
+            cel="!has(self.images) || self.images.all(a, self.images.exists_one(b, a.vendor == b.vendor)"
+            " && !(has(self.image) && a.vendor == 'NVIDIA'))",
+            message="each vendor has one image; image is that of NVIDIA",
+            holds=lambda self: len(self.by_vendor) == len(self.images) + (self.image is not None),
+        ),
+        CelRule(
             cel="duration(self.startupTimeout) <= duration('24h')",
             message="startupTimeout must be at most 24h",
             holds=lambda self: self.startup_timeout_seconds <= 86400,
         ),
     )
+
+    @property
+    def by_vendor(self) -> dict[Vendor, str]:
+        """The image for the GPUs of each vendor that has one."""
+        own = {} if self.image is None else {Vendor.NVIDIA: self.image}
+        return own | {each.vendor: each.image for each in self.images}
 
     @property
     def startup_timeout_seconds(self) -> float:

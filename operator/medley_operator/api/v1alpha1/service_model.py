@@ -37,6 +37,50 @@ class ModelPrecision(StrEnum):
     AUTO = "Auto"
 
 
+class DeclaredPrecision(StrEnum):
+    """Number formats that a checkpoint may have."""
+
+    BF16 = "BF16"
+    FP8 = "FP8"
+    INT8 = "INT8"
+    INT4 = "INT4"
+    FP4 = "FP4"
+
+
+class ModelCapacity(ApiModel):
+    """Sizes of a model by hand, where its architecture is one that Medley does not know."""
+
+    parameters: int = Field(ge=1000000, le=100000000000000, description="All parameters.")
+    active_parameters: int | None = Field(
+        None, ge=1000000, le=100000000000000, description="Parameters that one token uses. Default: all."
+    )
+    layers: int = Field(ge=1, le=4096, description="Number of layers.")
+    hidden_size: int = Field(ge=64, le=262144, description="Size of the hidden state.")
+    kv_bytes_per_token: int = Field(
+        ge=0, le=1000000000, description="Bytes that a token takes in a KV cache in BF16, over all layers and GPUs."
+    )
+    state_bytes_per_sequence: int = Field(
+        0,
+        ge=0,
+        le=100000000000,
+        description="Bytes that a sequence takes whatever its length: states, windows.",
+    )
+    experts: int = Field(0, ge=0, le=16384, description="Experts of a layer; 0 for a dense model.")
+    experts_per_token: int = Field(0, ge=0, le=16384, description="Experts of a layer that one token uses.")
+    attention_heads: int | None = Field(
+        None, ge=1, le=16384, description="Attention heads, which tensor parallelism divides. Default: no limit."
+    )
+    key_value_heads: int | None = Field(
+        None,
+        ge=1,
+        le=16384,
+        description="KV heads. Default: attentionHeads; without either, each GPU keeps the whole KV cache.",
+    )
+    precision: DeclaredPrecision = Field(
+        DeclaredPrecision.BF16, description="Number format of the checkpoint's weights."
+    )
+
+
 class ModelSource(StrEnum):
     """The scheme of a model's address."""
 
@@ -84,6 +128,18 @@ class ModelSpec(ApiModel):
         max_length=32768,
         description="Content of the model's config.json; needed for models that Medley does not know.",
     )
+    weight_bytes: int | None = Field(
+        None,
+        ge=1000000,
+        le=100000000000000,
+        description="Bytes of all weights that the engine loads, as medley model import reads them from the "
+        "checkpoint's files. Default: counted from the model's sizes.",
+    )
+    capacity: ModelCapacity | None = Field(
+        None,
+        description="Sizes of the model by hand, where Medley does not know its architecture; they count instead of "
+        "configJson. medley model import writes what the checkpoint's files say of them.",
+    )
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -92,11 +148,19 @@ class ModelSpec(ApiModel):
             holds=lambda self: self.id is None or self.source is not ModelSource.HUGGING_FACE,
         ),
         CelRule(
-            cel="self.uri.startsWith('hf://') || has(self.id) || has(self.configJson)",
-            message="an address other than hf:// needs id, a model that Medley knows, or configJson",
+            cel="self.uri.startsWith('hf://') || has(self.id) || has(self.configJson) || has(self.capacity)",
+            message="an address other than hf:// needs id, a model that Medley knows, configJson or capacity",
             holds=lambda self: (
-                self.source is ModelSource.HUGGING_FACE or self.id is not None or self.config_json is not None
+                self.source is ModelSource.HUGGING_FACE
+                or self.id is not None
+                or self.config_json is not None
+                or self.capacity is not None
             ),
+        ),
+        CelRule(
+            cel="!has(self.capacity) || has(self.weightBytes)",
+            message="capacity needs weightBytes",
+            holds=lambda self: self.capacity is None or self.weight_bytes is not None,
         ),
         CelRule(
             cel="!has(self.credentialsSecretRef) || self.uri.startsWith('s3://') || self.uri.startsWith('gs://')",

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
 from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.api.v1alpha1.margin_status import MarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.plan_status import PlanStateStatus
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
@@ -37,10 +38,28 @@ Conditions = Annotated[
 ]
 
 
+class PriceStatus(ObservedModel):
+    """The price that plans are made with."""
+
+    per_hour: str = Field(description="US dollars of one GPU for one hour.")
+    source: str = Field(
+        description="Spec: spec.cost. Karpenter; OpenCost with the name of its metric. The last one stays where the "
+        "source vanishes."
+    )
+    observed_at: str | None = Field(
+        None, description="When the source said so, to a quarter of an hour. Absent with source Spec."
+    )
+
+    @property
+    def per_hour_usd(self) -> float:
+        return float(self.per_hour)
+
+
 class GPUPoolStatus(ObservedModel):
-    """Stock and planned GPUs of a pool."""
+    """Price, stock and planned GPUs of a pool."""
 
     observed_generation: int = 0
+    price: PriceStatus | None = None
     ready_nodes: int = Field(0, description="Ready, schedulable nodes that match nodeSelector.")
     stock_gpus: int | None = Field(
         None,
@@ -59,6 +78,13 @@ class GPUPoolStatus(ObservedModel):
     planned_nodes: int | None = Field(
         None, description="Whole nodes that the current plan pays for. Absent: the pool is not paid by the node."
     )
+    conditions: Conditions
+
+
+class GPUTypeStatus(ObservedModel):
+    """Whether GPUPools and ModelProfiles may name a GPU type."""
+
+    observed_generation: int = 0
     conditions: Conditions
 
 
@@ -194,6 +220,11 @@ class LLMServiceStatus(ObservedModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     plan: PlanStateStatus | None = None
+    margin: MarginStatus | None = Field(
+        None,
+        description="Spare capacity that is learned from what requests attained. Absent: nothing was seen yet, or "
+        "spec.scaling.margins is Fixed.",
+    )
     start_failures: list[StartFailureStatus] = Field(
         default_factory=list,
         description="Variants whose replicas cannot start: plans go elsewhere until the time given.",

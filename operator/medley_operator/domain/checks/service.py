@@ -37,6 +37,7 @@ LOAD_CHECKS: tuple[Check, ...] = (
     variants.model_is_known,
     variants.precision_is_the_checkpoints,
     variants.each_wish_can_be_met,
+    variants.an_image_runs_on_a_pool,
     variants.weights_fit_the_cache,
     variants.length_is_within_the_model,
     variants.names_are_unique,

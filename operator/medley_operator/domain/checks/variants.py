@@ -14,7 +14,12 @@ from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.engine.storage import downloaded_gib
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.variants.requested import precision_refusal_of, precisions_of, token_budgets_of
+from medley_operator.domain.variants.requested import (
+    image_refusal,
+    precision_refusal_of,
+    precisions_of,
+    token_budgets_of,
+)
 from medley_planner.refusal import Refusal, first_refusal
 from medley_planner.shapes import ModelShape
 
@@ -77,6 +82,12 @@ def pool_can_be_used(wish: Wish) -> Refusal | None:
     )
 
 
+def pool_has_an_image(wish: Wish) -> Refusal | None:
+    """The profile has an image for the GPUs of the pool."""
+    lacking = image_refusal(wish.profile, wish.pool)
+    return Refusal(PlanReason.NO_IMAGE, f"{wish.field}.poolRef: {lacking}") if lacking else None
+
+
 def degree_fits_a_node(wish: Wish) -> Refusal | None:
     """All GPUs of a replica sit on one node."""
     per_node = wish.pool.pool.spec.capacity.gpus_per_node
@@ -115,6 +126,7 @@ def token_budget_is_offered(wish: Wish) -> Refusal | None:
 WISH_CHECKS: tuple[Callable[[Wish], Refusal | None], ...] = (
     pool_is_there,
     pool_can_be_used,
+    pool_has_an_image,
     degree_fits_a_node,
     precision_is_one_of_the_models,
     token_budget_is_offered,
@@ -131,6 +143,13 @@ def precision_is_the_checkpoints(given: ServiceInput) -> Refusal | None:
     """The checkpoint has the format that is asked for, or the engine makes it."""
     refused = precision_refusal_of(given.service, given.shape)
     return _invalid(refused) if refused else None
+
+
+def an_image_runs_on_a_pool(given: ServiceInput) -> Refusal | None:
+    """The profile has an image for the GPUs of at least one pool that can be used."""
+    usable = [state for state in given.pools if state.refusal is None]
+    lacking = [image_refusal(given.profile, state) for state in usable]
+    return Refusal(PlanReason.NO_IMAGE, "; ".join(lacking)) if lacking and all(lacking) else None
 
 
 def weights_fit_the_cache(given: ServiceInput) -> Refusal | None:

@@ -52,7 +52,7 @@ def stock_ledger(view: ActuatorView) -> Ledger:
     owned = owned_deployments(view)
     pods_known = labels.POD not in view.unreadable
     held = held_by_node(view.pods if pods_known else (), owned)
-    shares = node_shares(pools, view.nodes or _nodes_of_pods(pools, held), held)
+    shares = node_shares(pools, view.nodes or _nodes_of_pods(pools, held), held, view.catalogue)
     if not view.nodes and not pods_known:
         # Nothing of a cluster is seen: each pool has what it declares.
         shares = replace(shares, second=frozenset())

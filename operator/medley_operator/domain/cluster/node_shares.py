@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, Toleration, TolerationOperator
 from medley_operator.domain.cluster.held import HeldByNode
-from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
+from medley_operator.domain.cluster.pool_checks import pool_refusal
 from medley_operator.domain.values.views import NodeView, Taint
-from medley_planner.refusal import first_refusal
+from medley_planner.catalog import Catalogue
 
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
 TOLERATED_BY_ALL = "node.kubernetes.io/memory-pressure"
@@ -35,9 +35,11 @@ class NodeShares:
     second: frozenset[str]
 
 
-def node_shares(pools: Sequence[GPUPool], nodes: Iterable[NodeView], held: HeldByNode) -> NodeShares:
+def node_shares(
+    pools: Sequence[GPUPool], nodes: Iterable[NodeView], held: HeldByNode, catalogue: Catalogue
+) -> NodeShares:
     """`pools` by name."""
-    refused = {pool.metadata.name for pool in pools if first_refusal(POOL_CHECKS, pool) is not None}
+    refused = {pool.metadata.name for pool in pools if pool_refusal(pool, catalogue) is not None}
     ranked = sorted(pools, key=lambda pool: pool.metadata.name in refused)
     names = [pool.metadata.name for pool in pools]
     matching: dict[str, list[NodeView]] = {name: [] for name in names}

@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import pairwise
 
-from medley_operator.api.v1alpha1 import GPUPool, Provisioning
+from medley_operator.api.v1alpha1 import GPUPool, PriceStatus, Provisioning
 from medley_operator.domain.cluster.ledger import ZONE_LABEL
 from medley_operator.domain.cluster.places import Places
-from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
+from medley_operator.domain.cluster.pool_checks import pool_refusal
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.stock import PoolStock
+from medley_planner.catalog import Catalogue
 from medley_planner.model import NodePrice, Pool
-from medley_planner.refusal import first_refusal
 
 
-def pool_state(pool: GPUPool, stock: PoolStock, unreadable: str) -> PoolState:
-    """A pool with its stock in the ledger. `unreadable`: why nodes cannot be listed, "" where they can."""
-    gpu = find_gpu(pool.spec.gpu)
+def pool_state(
+    pool: GPUPool, stock: PoolStock, unreadable: str, catalogue: Catalogue, price: PriceStatus | None = None
+) -> PoolState:
+    """A pool with its stock in the ledger. `unreadable`: why nodes cannot be listed, "" where they can. `price`: as its
+    status is to show it."""
     return PoolState(
         pool=pool,
-        gpu=gpu.name if gpu is not None else None,
+        gpu=find_gpu(pool.spec.gpu, catalogue),
         stock=stock,
         zones=_zones(pool, stock),
-        refusal=first_refusal(POOL_CHECKS, pool),
+        refusal=pool_refusal(pool, catalogue),
         unreadable=unreadable,
+        price=price,
     )
 
 

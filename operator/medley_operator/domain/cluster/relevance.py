@@ -6,11 +6,11 @@ Apart: what wakes the planner is a decision on its own, made for each event of t
 
 from __future__ import annotations
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.views import PodView
 
-OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy)
+OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy, GPUType)
 PLANNED_WITH = frozenset({"Node", "Gateway", "Namespace"})
 """Kinds that no one of the operator's loops writes, each change of which may change a plan."""
 

@@ -17,12 +17,15 @@ from medley_operator.domain.values.leadtime import unix_seconds, utc_text
 from medley_operator.domain.values.views import PodTrouble, PodView
 
 UNSCHEDULABLE = "Unschedulable"
+CREATING = "ContainerCreating"
 PATIENCE_SECONDS = 60.0
 """For a pod that no node has room for, in a pool with a fixed number of nodes."""
 NODE_SECONDS = 600.0
 """The same where nodes are made on demand: making one takes minutes."""
 BROKEN_SECONDS = 120.0
 """For a pod that is bound and whose container cannot run: an image or a claim may come a little later."""
+CREATING_SECONDS = 1800.0
+"""For a bound pod of which no container starts though nothing says why: images and weights are pulled in that time."""
 FIRST_WAIT_SECONDS = 300.0
 LONGEST_WAIT_SECONDS = 3600.0
 MAX_FAILURES = 16
@@ -49,13 +52,23 @@ class StartFailure:
         return now < self.until
 
 
-def pods_of_services(pods: Iterable[PodView]) -> dict[tuple[str, str], tuple[PodView, ...]]:
-    """Engine pods by namespace and LLMService, those included that are on their way out."""
+def pods_of_services(pods: Iterable[PodView], *, now: float) -> dict[tuple[str, str], tuple[PodView, ...]]:
+    """Engine pods by namespace and LLMService, those included that are on their way out. One that hangs while its
+    containers are made has that as its trouble."""
     found: dict[tuple[str, str], list[PodView]] = {}
     for pod in pods:
         if labels.managed(pod.labels) and labels.SERVICE in pod.labels:
-            found.setdefault((pod.namespace, pod.labels[labels.SERVICE]), []).append(pod)
+            found.setdefault((pod.namespace, pod.labels[labels.SERVICE]), []).append(
+                pod if pod.creating_since is None else _with_hang(pod, pod.creating_since, now)
+            )
     return {key: tuple(each) for key, each in found.items()}
+
+
+def _with_hang(pod: PodView, since: float, now: float) -> PodView:
+    if pod.trouble is not None or now - since < CREATING_SECONDS:
+        return pod
+    said = f"{CREATING_SECONDS / 60:.0f} minutes after it was bound to node {pod.node} no container has started"
+    return replace(pod, trouble=PodTrouble(CREATING, said, since))
 
 
 def start_failures(

@@ -51,7 +51,7 @@ def longest_startup_seconds(
     """Longest start-up time over the pools that the service may use: those that its variants name, else all."""
     named = {variant.pool_ref for variant in service.spec.variants}
     found = [
-        startup_seconds(model_name(service), state.gpu, state.pool, profile, leads)
+        startup_seconds(model_name(service), state.gpu.name, state.pool, profile, leads)
         for state in pools
         if state.gpu is not None and (not named or state.pool.metadata.name in named)
     ]
@@ -59,13 +59,18 @@ def longest_startup_seconds(
 
 
 def lead_times(snapshot: Snapshot, known: LeadTimes) -> LeadTimes:
-    """The known starts, with those that the snapshot's pods show."""
-    return known.with_starts(_starts(snapshot)) if snapshot.pods else known
+    """The known starts, with those that the snapshot's pods show; those of namespaces without a service are forgotten,
+    so that tenants that come and go fill no memory."""
+    if not snapshot.pods:
+        return known
+    there = {service.metadata.namespace for service in snapshot.services}
+    kept = {key: starts for key, starts in known.starts.items() if key.namespace in there}
+    return LeadTimes(kept).with_starts(_starts(snapshot))
 
 
 def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
     models = {ServiceKey.of(each): model_name(each) for each in snapshot.services}
-    gpus = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
+    gpus = {pool.metadata.name: find_gpu(pool.spec.gpu, snapshot.catalogue) for pool in snapshot.pools}
     created = {node.name: node.created_at for node in snapshot.nodes}
     for pod in snapshot.pods:
         if pod.start is None or pod.created_at is None:
@@ -75,7 +80,7 @@ def _starts(snapshot: Snapshot) -> Iterator[tuple[LeadKey, Start]]:
         node_created_at = created.get(pod.node)
         if model is not None and gpu is not None and node_created_at is not None:
             state = node_state(pod_created_at=pod.created_at, node_created_at=node_created_at)
-            yield LeadKey(model, gpu.name, state), pod.start
+            yield LeadKey(model, gpu.name, state, pod.namespace), pod.start
 
 
 def _step(seconds: float) -> float:

@@ -28,6 +28,7 @@ from medley_operator.domain.values import labels
 from medley_operator.domain.values.quantities import scaled_quantity
 from medley_operator.domain.values.recall import Recall
 from medley_operator.domain.values.snapshot import Manifest
+from medley_planner.catalog import Vendor
 from medley_planner.variants import Replica
 
 CONTAINER = "main"
@@ -57,6 +58,12 @@ class DeploymentInput:
     replicas: int
     surge: bool
     replica: Replica | None = None
+
+    @property
+    def image(self) -> str:
+        """The profile's for the vendor of the pool's GPUs; variants are made only where there is one."""
+        vendor = Vendor.NVIDIA if self.replica is None else self.replica.layout.gpu.vendor
+        return self.profile.spec.by_vendor[vendor]
 
     @property
     def selector(self) -> dict[str, str]:
@@ -195,7 +202,7 @@ def _container(given: DeploymentInput, program: EngineProgram, parts: PodParts, 
     pre_stop_seconds = math.ceil(given.service.spec.drain.pre_stop_seconds)
     container: Manifest = {
         "name": CONTAINER,
-        "image": given.profile.spec.image,
+        "image": given.image,
         "imagePullPolicy": "IfNotPresent",
         "command": list(program.command),
         "args": engine_args(given.service, given.profile, given.engine_flags),

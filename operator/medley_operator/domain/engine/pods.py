@@ -72,7 +72,7 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
     While a variant has two, of an old and a new layout, its pods are not of one template.
     """
     services = {each.metadata.uid: each for each in snapshot.services}
-    pools = {pool.metadata.name: find_gpu(pool.spec.gpu) for pool in snapshot.pools}
+    pools = {pool.metadata.name: find_gpu(pool.spec.gpu, snapshot.catalogue) for pool in snapshot.pools}
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
     found: dict[VariantKey, EnginePods] = {}
     deployments = (
@@ -105,7 +105,7 @@ def _engine_pods(manifest: Manifest, service: LLMService, profile: RuntimeProfil
     ran = run_as(flags, base)
     if ran is None:
         return None
-    settled = _settled(manifest) and container.get("image") == profile.spec.image
+    settled = _settled(manifest) and container.get("image") == profile.spec.by_vendor.get(gpu.vendor)
     return EnginePods(
         shape=shape,
         run_as=ran,

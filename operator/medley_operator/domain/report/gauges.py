@@ -252,6 +252,7 @@ def _samples(rows: Sequence[GaugeRow[Subject]], subject: Subject, labels: tuple[
 
 def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
     """How long replicas of a model take to start on a type of GPU, by component, on nodes that are warm or cold."""
+    leads = leads.everywhere()
     for key, starts in leads.starts.items():
         labels = (key.model, key.gpu, key.node.value)
         yield GaugeSample(_STARTS.name, labels, len(starts))

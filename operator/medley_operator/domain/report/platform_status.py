@@ -10,39 +10,63 @@ from pydantic import ValidationError
 from medley_operator.api.v1alpha1 import Condition, GPUPoolStatus, RuntimeProfile, RuntimeProfileStatus
 from medley_operator.domain.checks.runtime_profile import profile_refusal
 from medley_operator.domain.cluster.children import running_variants
+from medley_operator.domain.cluster.prices import stale_seconds
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, as_written, find, merge, problem
+from medley_operator.domain.values.conditions import (
+    ConditionStatus,
+    Draft,
+    PlanReason,
+    as_written,
+    find,
+    merge,
+    problem,
+)
 from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
 from medley_operator.domain.values.labels import OWNER_KIND, POLICY
+from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.stock import PoolStock
+from medley_operator.domain.variants.requested import image_refusal
+from medley_planner.catalog import is_shared
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 NODES_SHARED = "NodesShared"
 """The condition of a pool whose nodes other pools select too; present only then."""
+PRICE_KNOWN = "PriceKnown"
+"""The condition of a pool whose price nobody has said for an hour; present only then."""
 PODS_SEEN = "PodsSeen"
 """The condition of a pool on whose nodes pods of others may stand unseen; present only then."""
 MOST_TAINTS = 3
 MOST_NODES = 3
-_REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED, POLICY: ACCEPTED}
+_REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED, POLICY: ACCEPTED, "GPUType": ACCEPTED}
 """The condition that says why an object does not parse, by kind; Ready for the others."""
 
 
-def pool_status(state: PoolState, *, planned_gpus: int, planned_nodes: int | None, now: str) -> StatusWrite | None:
+def pool_status(
+    state: PoolState,
+    profiles: Sequence[RuntimeProfile],
+    *,
+    planned_gpus: int,
+    planned_nodes: int | None,
+    now: str,
+) -> StatusWrite | None:
     """The status of a pool, or None where it reads so already. `planned_nodes`: None unless it is paid by the node."""
     pool = state.pool
     generation = pool.metadata.generation
     status = GPUPoolStatus(
         observed_generation=generation,
+        price=state.price,
         ready_nodes=state.stock.ready_nodes,
         stock_gpus=state.stock_gpus,
         free_gpus=state.stock.free_gpus,
         foreign_gpus=state.stock.foreign_gpus,
         planned_gpus=planned_gpus,
         planned_nodes=planned_nodes,
-        conditions=merge(pool.status.conditions, _pool_drafts(state), generation=generation, now=now),
+        conditions=merge(
+            pool.status.conditions, _pool_drafts(state, profiles, now=now), generation=generation, now=now
+        ),
     )
     if status == pool.status:
         return None
@@ -50,8 +74,15 @@ def pool_status(state: PoolState, *, planned_gpus: int, planned_nodes: int | Non
     return StatusWrite(key=key, uid=pool.metadata.uid, status=_dump(status))
 
 
-def _pool_drafts(state: PoolState) -> dict[str, Draft]:
-    drafts = {READY: _pool_ready(state)}
+def _pool_drafts(state: PoolState, profiles: Sequence[RuntimeProfile], *, now: str) -> dict[str, Draft]:
+    drafts = {READY: _pool_ready(state, profiles)}
+    stale = stale_seconds(state.price, unix_seconds=unix_seconds(now) or 0.0) if state.price is not None else None
+    if state.price is not None and stale is not None:
+        message = (
+            f"{state.price.source} has not given a price since {state.price.observed_at}; plans go on with "
+            f"${state.price.per_hour} for a GPU and hour; bring its metric back to Prometheus, or set spec.cost"
+        )
+        drafts[PRICE_KNOWN] = Draft(_FALSE, "PriceStale", message)
     if state.stock.shares_with:
         others = ", ".join(f'"{name}"' for name in state.stock.shares_with)
         message = (
@@ -69,10 +100,13 @@ def _pool_drafts(state: PoolState) -> dict[str, Draft]:
     return drafts
 
 
-def _pool_ready(state: PoolState) -> Draft:
+def _pool_ready(state: PoolState, profiles: Sequence[RuntimeProfile]) -> Draft:
     spec, stock = state.pool.spec, state.stock
     if state.refusal is not None:
         return Draft(_FALSE, state.refusal.reason, state.refusal.message)
+    without = [profile.metadata.name for profile in profiles if image_refusal(profile, state)]
+    if without and len(without) == len(profiles):
+        return Draft(_FALSE, PlanReason.NO_IMAGE, _no_image(state, without))
     if state.unreadable:
         return Draft(_UNKNOWN, "NodesUnreadable", _unreadable_nodes(state))
     counted = spec.capacity.nodes is None and spec.capacity.type.value == "Fixed"
@@ -86,12 +120,31 @@ def _pool_ready(state: PoolState) -> Draft:
     gpus = "no limit" if stock.stock_gpus is None else f"{stock.stock_gpus} GPUs"
     lacking = [node.name for node in stock.nodes if node.name and not node.gpus]
     notes = [
-        f"{state.gpu}: {gpus}",
+        f"{state.gpu.name if state.gpu is not None else state.pool.spec.gpu}: {gpus}",
         f"pods of others hold {stock.foreign_gpus} more" if stock.foreign_gpus else "",
         f"not every node {_no_gpus(state)}" if lacking else "",
         blocked,
+        _no_image(state, without) if without else "",
+        _shared(state),
     ]
     return Draft(_TRUE, "Accepted", "; ".join(note for note in notes if note))
+
+
+def _no_image(state: PoolState, without: Sequence[str]) -> str:
+    vendor = state.gpu.vendor if state.gpu is not None else "other"
+    return (
+        f"RuntimeProfile {_some(without)} has no image for {vendor} GPUs, so its services are not planned here; add "
+        "one to its spec.images"
+    )
+
+
+def _shared(state: PoolState) -> str:
+    if not is_shared(state.pool.spec.gpu):
+        return ""
+    return (
+        "several pods may get one GPU (-SHARED), but each replica is planned with a whole one; turn sharing off on "
+        "these nodes, or describe a replica's part in a GPUType"
+    )
 
 
 def _no_nodes(state: PoolState) -> str:
@@ -155,7 +208,7 @@ def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
     draft = (
         Draft(_FALSE, refusal.reason, refusal.message)
         if refusal is not None
-        else Draft(_TRUE, "Accepted", f"{profile.spec.engine} {profile.spec.version}, {profile.spec.image}")
+        else Draft(_TRUE, "Accepted", f"{profile.spec.engine} {profile.spec.version}, {_images(profile)}")
     )
     status = RuntimeProfileStatus(
         observed_generation=generation,
@@ -165,6 +218,12 @@ def profile_status(profile: RuntimeProfile, *, now: str) -> StatusWrite | None:
         return None
     key = ObjectKey(kind="RuntimeProfile", namespace="", name=profile.metadata.name)
     return StatusWrite(key=key, uid=profile.metadata.uid, status=_dump(status))
+
+
+def _images(profile: RuntimeProfile) -> str:
+    """The image, with its vendor where there are several."""
+    images = profile.spec.by_vendor
+    return ", ".join(image if len(images) == 1 else f"{image} for {vendor}" for vendor, image in images.items())
 
 
 def rejected_status(rejected: InvalidObject, *, own: Mapping[ObjectKey, Manifest], now: str) -> StatusWrite | None:
@@ -194,7 +253,7 @@ def _unreadable_drafts(rejected: InvalidObject, own: Mapping[ObjectKey, Manifest
     refused = Draft(_FALSE, rejected.refusal.reason, rejected.refusal.message)
     if rejected.key.kind == "ModelProfile":
         return {ACCEPTED: refused, IN_USE: NOT_ACCEPTED}
-    return {ACCEPTED if rejected.key.kind == POLICY else READY: refused}
+    return {_REFUSED_BY.get(rejected.key.kind, READY): refused}
 
 
 def rejected_event(rejected: InvalidObject) -> tuple[EventNote, ...]:

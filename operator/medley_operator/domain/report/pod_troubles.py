@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.domain.cluster.children import RunningVariant
-from medley_operator.domain.cluster.start_failures import UNSCHEDULABLE
+from medley_operator.domain.cluster.start_failures import CREATING, UNSCHEDULABLE
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.domain.values.views import PodTrouble, PodView
@@ -34,6 +34,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "Error": ("CrashLoopBackOff", _SEE_LOG),
     "OOMKilled": ("OOMKilled", "raise RuntimeProfile spec.resources.memory"),
     "CreateContainerConfigError": ("CreateContainerConfigError", "create the Secret or ConfigMap that the pod names"),
+    CREATING: ("PodNotStarting", "a volume, an image or the node's device plugin keeps it: see kubectl describe pod"),
     "UnexpectedAdmissionError": ("UnexpectedAdmissionError", "check the device plugin of the node"),
 }
 """The reason of the condition and the way out, by what a pod says; the two reasons of a pull in a loop are one."""

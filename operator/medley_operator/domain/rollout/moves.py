@@ -14,14 +14,19 @@ from dataclasses import dataclass, field, replace
 
 from medley_operator.api.v1alpha1 import GPUPool
 from medley_operator.domain.cluster.children import RunningVariant
-from medley_operator.domain.cluster.start_failures import BROKEN_SECONDS, patience_seconds, waited_seconds
+from medley_operator.domain.cluster.start_failures import (
+    BROKEN_SECONDS,
+    CREATING_SECONDS,
+    patience_seconds,
+    waited_seconds,
+)
 from medley_operator.domain.rollout.step_memory import Moving
 from medley_operator.domain.values.views import PodView
 
 DWELL_SECONDS = 15.0
 """A node that is going for a shorter time than this moves nothing."""
 AGAIN_SECONDS = 600.0
-"""From the begin of a move that moved nothing to the next."""
+"""From the begin of a move that moved nothing, or from when it was given up, to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ def next_move(
     moving = standing.moving
     if moving:
         memory = memory if memory.tried else replace(memory, tried=frozenset(leaving), tried_at=at_seconds)
-        return _under_way(standing, moving, memory, pools, now=now)
+        under_way = _under_way(standing, moving, memory, pools, now=now)
+        return under_way if under_way is not None else Move(memory=replace(memory, tried_at=at_seconds))
     left = _left_seconds(memory, frozenset(leaving), at_seconds)
     if not standing.is_at_rest:
         return Move(wait_seconds=left, memory=memory)
@@ -113,7 +119,10 @@ def _left_seconds(memory: Moving, leaving: frozenset[str], at_seconds: float) ->
     return left if left > 0.0 else None
 
 
-def _under_way(standing: Standing, name: str, memory: Moving, pools: Mapping[str, GPUPool], *, now: float) -> Move:
+def _under_way(
+    standing: Standing, name: str, memory: Moving, pools: Mapping[str, GPUPool], *, now: float
+) -> Move | None:
+    """None where it is given up."""
     variant = standing.running[name]
     if variant.ready > standing.planned[name] or variant.failure:
         # The new one is Ready, so that one may go; or there will be no new one.
@@ -122,7 +131,7 @@ def _under_way(standing: Standing, name: str, memory: Moving, pools: Mapping[str
     waits = [_patience_left(pod, pools, now) for pod in starting]
     known = [each for each in waits if each is not None]
     if any(each <= 0.0 for each in known):
-        return Move(memory=memory)
+        return None
     return Move(variant=name, wait_seconds=min(known, default=None), memory=memory)
 
 
@@ -132,5 +141,5 @@ def _patience_left(pod: PodView, pools: Mapping[str, GPUPool], now: float) -> fl
     if pod.gated:
         return BROKEN_SECONDS / 2 - (now - pod.created_at) if pod.created_at is not None else None
     if pod.trouble is None:
-        return None
+        return None if pod.creating_since is None else CREATING_SECONDS / 2 - (now - pod.creating_since)
     return patience_seconds(pod, pod.trouble, pools) / 2 - waited_seconds(pod, pod.trouble, now)

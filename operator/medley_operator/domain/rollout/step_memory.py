@@ -30,9 +30,17 @@ class Moving:
 
 
 @dataclass(frozen=True, slots=True)
+class Surplus:
+    """A variant that may shrink: the replicas that its Deployment asks for, and since when it has not shrunk."""
+
+    replicas: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSteps:
     """Since when the route has the weights that it has, when Ready replicas of each variant last went, which fields
-    others take back, which pods were asked to go first, and what is moved off nodes that are going."""
+    others take back, which pods were asked to go first, what is moved off nodes that are going, and what may shrink."""
 
     weights: Mapping[str, int] | None = None
     weights_since: float = 0.0
@@ -42,6 +50,7 @@ class ServiceSteps:
     """The prompt range that a pod was given, and when, by uid."""
     marking: Mapping[str, Marking] = field(default_factory=dict)
     moving: Moving = field(default_factory=Moving)
+    surplus: Mapping[str, Surplus] = field(default_factory=dict)
 
     def seen(self, weights: Mapping[str, int] | None, *, at_seconds: float) -> ServiceSteps:
         """With a look at the accepted weights of the route; None where there are none or they are not accepted."""

@@ -22,7 +22,7 @@ from medley_operator.domain.rollout.moves import Move, Standing, leaving_by_vari
 from medley_operator.domain.rollout.removals import Carries, checked, fresh_replicas
 from medley_operator.domain.rollout.service_round import ServiceRound, mix_capacities, routed_service
 from medley_operator.domain.rollout.shrink import bounded, routed
-from medley_operator.domain.rollout.step_memory import Moving, ServiceSteps, Shrink
+from medley_operator.domain.rollout.step_memory import Moving, ServiceSteps, Shrink, Surplus
 from medley_operator.domain.rollout.steps import PoolUse, VariantScale, may_be_tied, next_replicas, untied
 from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values.labels import DEPLOYMENT, OWNER_KIND
@@ -30,6 +30,9 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
 from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import Autoscaler, PodView
+
+GOES_SECONDS = 60.0
+"""A surplus that may go and has not shrunk for so long makes no room: nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,12 @@ class ServiceTurn:
         staying = {name: each.staying(replicas.get(name, 0)) for name, each in self.round.running.items()}
         return self.carries.spares_one(staying)
 
-    def goes(self, name: str, view: ActuatorView) -> bool:
-        """Whether a shrink of the variant will be made once it may: its route is well, and no other scales it."""
+    def goes(self, name: str, steps: ServiceSteps, view: ActuatorView) -> bool:
+        """Whether a shrink of the variant will be made once it may: its route is well, no other scales it, and it did
+        not wait for long in vain, whatever else keeps it."""
+        known = steps.surplus.get(name, Surplus(self.scales[name].current, view.at_seconds))
+        if known.replicas == self.scales[name].current and view.at_seconds - known.since >= GOES_SECONDS:
+            return False
         service = self.round.candidate.service
         if router_of(service).problem(routed_service(self.round, view), planned=True) is not None:
             return False
@@ -106,12 +113,13 @@ def decided(
     """The turns with the replicas that they may have now, without those that this program fails on. `now` in Unix
     seconds."""
     ledger = cache(partial(stock_ledger, view))
+
+    def of(key: ServiceKey) -> ServiceSteps:
+        return steps.get(key, ServiceSteps())
+
     if nodes.nodes:
         moving = _Moving(view, nodes, ledger, now)
-        moved = {
-            key: wall.guard(turn.about, partial(moving, turn, steps.get(key, ServiceSteps()).moving))
-            for key, turn in turns.items()
-        }
+        moved = {key: wall.guard(turn.about, partial(moving, turn, of(key).moving)) for key, turn in turns.items()}
         turns = {key: turn for key, turn in moved.items() if isinstance(turn, ServiceTurn)}
     scales = {key: turn.scales for key, turn in turns.items() if not turn.is_kept}
     applied = {key: next_replicas(variants) for key, variants in scales.items()}
@@ -124,7 +132,7 @@ def decided(
             uses=uses,
             ledger=ledger(),
             keeps_load=lambda key, replicas: turns[key].keeps_load(replicas),
-            goes=lambda key, name: guarded(turns[key].about, partial(turns[key].goes, name, view)) is True,
+            goes=lambda key, name: guarded(turns[key].about, partial(turns[key].goes, name, of(key), view)) is True,
         )
     return {key: replace(turn, wanted=applied.get(key, {})) for key, turn in turns.items()}
 
@@ -173,7 +181,7 @@ class _Moving:
 def first_step(turn: ServiceTurn, steps: ServiceSteps, *, at_seconds: float, now: float) -> Shrink:
     """As far as readiness and load allow it; of a service that is kept, all stays. `now` in Unix seconds."""
     running = turn.round.running
-    steps = replace(steps, moving=turn.move.memory)
+    steps = replace(steps, moving=turn.move.memory, surplus=_surplus(turn, steps, at_seconds=at_seconds))
     if turn.is_kept:
         return Shrink({name: variant.replicas for name, variant in running.items()}, None, steps)
     step = bounded(turn.wanted, running, steps, at_seconds=at_seconds)
@@ -183,6 +191,16 @@ def first_step(turn: ServiceTurn, steps: ServiceSteps, *, at_seconds: float, now
         # Nothing Ready goes; or what it gives up to others is as little as can be, and its load is looked at there.
         return step
     return checked(step, running, turn.carries, fresh_replicas(running, turn.pods, now=now))
+
+
+def _surplus(turn: ServiceTurn, steps: ServiceSteps, *, at_seconds: float) -> dict[str, Surplus]:
+    """Variants that may shrink now, by name."""
+    counts = {name: each.current for name, each in turn.scales.items() if turn.wanted.get(name, 0) < each.current}
+    before = steps.surplus
+    return {
+        name: before[name] if name in before and before[name].replicas == count else Surplus(count, at_seconds)
+        for name, count in counts.items()
+    }
 
 
 def last_step(

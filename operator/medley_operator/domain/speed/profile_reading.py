@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from medley_operator.api.v1alpha1 import MeasuredPoint, ModelProfileSpec
-from medley_operator.domain.values.catalogue import find_gpu, known_gpu_names
+from medley_operator.domain.values.catalogue import find_gpu, unknown_gpu
 from medley_operator.domain.values.profile_judgement import Known
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors, StepTime, memory_fit
 from medley_planner.capacity.fit import LEAST_FACTOR, MOST_FACTOR, Fit, NoFit, fit_points
@@ -18,7 +18,7 @@ from medley_planner.capacity.memory import MemoryFit
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.capacity.speed import PARTS
-from medley_planner.catalog import Gpu
+from medley_planner.catalog import Catalogue, Gpu
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.model import Provenance
 from medley_planner.refusal import Refusal, first_refusal
@@ -43,10 +43,11 @@ class ProfileInput:
 
     spec: ModelProfileSpec
     shapes: Mapping[str, ModelShape]
+    catalogue: Catalogue
 
     @cached_property
     def gpu(self) -> Gpu | None:
-        return find_gpu(self.spec.gpu)
+        return find_gpu(self.spec.gpu, self.catalogue)
 
     @cached_property
     def found_shape(self) -> ModelShape | Refusal:
@@ -106,11 +107,8 @@ class ProfileInput:
 
 
 def gpu_is_known(given: ProfileInput) -> Refusal | None:
-    """Factors are multiples of the data sheet's estimate, so the GPU is one of the catalogue."""
-    if given.gpu is not None:
-        return None
-    known = ", ".join(known_gpu_names())
-    return Refusal("UnknownGpu", f'spec.gpu "{given.spec.gpu}" is not in the catalogue; use one of {known}')
+    """Factors are multiples of the data sheet's estimate, so the GPU has one."""
+    return None if given.gpu is not None else unknown_gpu("spec.gpu", given.spec.gpu, given.catalogue)
 
 
 def model_is_known(given: ProfileInput) -> Refusal | None:
@@ -223,9 +221,11 @@ MODEL_PROFILE_CHECKS: tuple[Callable[[ProfileInput], Refusal | None], ...] = (
 """Checks that a ModelProfile must pass to be used, in this order."""
 
 
-def read_profile(spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derates: Derates) -> Known | Refusal:
+def read_profile(
+    spec: ModelProfileSpec, shapes: Mapping[str, ModelShape], derates: Derates, catalogue: Catalogue
+) -> Known | Refusal:
     """The factors and share that plans count on, or why the profile is not believed."""
-    given = ProfileInput(spec, shapes)
+    given = ProfileInput(spec, shapes, catalogue)
     refusal = first_refusal(MODEL_PROFILE_CHECKS, given)
     if refusal is not None:
         return refusal

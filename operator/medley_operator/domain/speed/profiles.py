@@ -58,7 +58,7 @@ def judge_profiles(
     shapes = _shapes(snapshot, wall)
     found: list[tuple[ModelProfile, Known | Refusal]] = []
     for profile in sorted(snapshot.model_profiles, key=lambda profile: profile.metadata.name):
-        read = wall.guard(_key(profile), partial(read_profile, profile.spec, shapes, derates))
+        read = wall.guard(_key(profile), partial(read_profile, profile.spec, shapes, derates, snapshot.catalogue))
         found.append((profile, read.refusal if isinstance(read, ObjectFault) else read))
     newest: dict[EngineKey, ModelProfile] = {}
     for profile, known in found:
@@ -191,7 +191,7 @@ def _gpus_per_node(service: LLMService, snapshot: Snapshot) -> Mapping[str, int]
     named = {variant.pool_ref for variant in service.spec.variants}
     most: dict[str, int] = {}
     for pool in snapshot.pools:
-        gpu = find_gpu(pool.spec.gpu)
+        gpu = find_gpu(pool.spec.gpu, snapshot.catalogue)
         if gpu is not None and (not named or pool.metadata.name in named):
             most[gpu.name] = max(most.get(gpu.name, 0), pool.spec.capacity.gpus_per_node)
     return most

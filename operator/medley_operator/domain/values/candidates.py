@@ -9,16 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, RuntimeProfile
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, PriceStatus, RuntimeProfile
 from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.margins import Margin
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, MetricsReason, ObjectFault, ServiceMemory
 from medley_operator.domain.values.stock import Ledger, PoolStock
 from medley_planner.capacity import CapacityBasis, TableGroup, TableKey
+from medley_planner.catalog import Gpu
 from medley_planner.check import Subject
 from medley_planner.model import Demand, Problem, Variant
 from medley_planner.omitted import Omitted
@@ -62,17 +64,18 @@ class DemandChoice:
 class PoolState:
     """A pool with what the cluster holds of it.
 
-    `gpu` is its name in the catalogue, None where the catalogue lacks it. `zones`: none where they are not known.
+    `gpu` is its type, None where the catalogue lacks it. `zones`: none where they are not known.
     `refusal`: why it cannot be planned with; None where it can. `unreadable`: why nodes cannot be listed, "" where they
-    can.
+    can. `price`: as its status shows it; None where nobody says it.
     """
 
     pool: GPUPool
-    gpu: str | None
+    gpu: Gpu | None
     stock: PoolStock
     zones: tuple[str, ...] = ()
     refusal: Refusal | None = None
     unreadable: str = ""
+    price: PriceStatus | None = None
 
     @property
     def stock_gpus(self) -> int | None:
@@ -151,6 +154,8 @@ class ServiceCandidate:
     bounds: NamespaceBounds = field(default_factory=NamespaceBounds)
     at_seconds: float = 0.0
     """When the round's snapshot was taken, on the operator's clock."""
+    margins: Mapping[str, Margin] = field(default_factory=dict)
+    """Learned margins by variant, after this round's requests."""
 
     @property
     def key(self) -> ServiceKey:

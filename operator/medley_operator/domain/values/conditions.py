@@ -50,6 +50,8 @@ class PlanReason(StrEnum):
     """The namespace is being deleted, and nothing can be created there any more."""
     ARGUMENT_NOT_ALLOWED = "ArgumentNotAllowed"
     UNKNOWN_MODEL = "UnknownModel"
+    NO_IMAGE = "NoImage"
+    """The RuntimeProfile has no image for the vendor of the GPUs."""
     MODEL_FITS_NO_POOL = "ModelFitsNoPool"
     TARGET_IMPOSSIBLE = "TargetImpossible"
     SOLVER_FAILED = "SolverFailed"

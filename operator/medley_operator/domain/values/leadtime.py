@@ -8,8 +8,8 @@ captured). Kubernetes keeps these times to the second.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -22,6 +22,10 @@ MAX_STARTS = 20
 FEWEST_STARTS = 3
 """A figure for planning needs at least this many starts."""
 QUANTILE = 0.9
+FEWEST_AGREEING = 2
+"""Namespaces whose starts must take about as long before others plan with them."""
+NEAR = 2.0
+"""Times that differ by no more than this factor are about as long."""
 CLOCK_SLACK_SECONDS = 2.0
 """Times of one pod come from the API server, the scheduler and a kubelet, each to the second."""
 
@@ -47,11 +51,13 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class LeadKey:
-    """`model` as in `spec.model.uri`, without the scheme; `gpu` as in the catalogue."""
+    """`model` as in `spec.model.uri`, without the scheme; `gpu` as in the catalogue. `namespace`: where the replicas
+    are, "" where that does not matter."""
 
     model: str
     gpu: str
     node: NodeState
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +90,29 @@ class LeadTimes:
     def p90(self, key: LeadKey, component: Component) -> float | None:
         """Seconds that nine of ten starts stay within; None where there was no start."""
         starts = self.starts.get(key)
-        if not starts:
-            return None
-        ordered = sorted(start.seconds[component] for start in starts)
-        return ordered[math.ceil(QUANTILE * len(ordered)) - 1]
+        return _p90(starts, component) if starts else None
+
+    def everywhere(self) -> LeadTimes:
+        """Those of all namespaces together."""
+        return LeadTimes().with_starts(
+            (replace(key, namespace=""), start) for key, starts in self.starts.items() for start in starts
+        )
+
+    def believed_by(self, namespace: str) -> LeadTimes:
+        """The starts that services of one namespace plan with: its own, and where these are few, those of others, as
+        far as two namespaces agree. Pods are made by tenants, and one of them can let its own take as long as it likes.
+        """
+        others: dict[LeadKey, list[tuple[Start, ...]]] = {}
+        for key, starts in self.starts.items():
+            if key.namespace != namespace and len(starts) >= FEWEST_STARTS:
+                others.setdefault(replace(key, namespace=""), []).append(starts)
+        agreed = {key: found for key, known in others.items() if (found := _agreed(known)) is not None}
+        own = {
+            replace(key, namespace=""): starts
+            for key, starts in self.starts.items()
+            if key.namespace == namespace and (len(starts) >= FEWEST_STARTS or replace(key, namespace="") not in agreed)
+        }
+        return LeadTimes({**agreed, **own})
 
     def startup_seconds(self, *, model: str, gpu: str, makes_nodes: bool) -> float | None:
         """The lead time to plan with; None while it was not measured often enough.
@@ -100,6 +125,19 @@ class LeadTimes:
             if len(self.starts.get(key, ())) >= FEWEST_STARTS:
                 return self.p90(key, Component.TOTAL)
         return None
+
+
+def _agreed(known: Sequence[tuple[Start, ...]]) -> tuple[Start, ...] | None:
+    """The starts of the middle namespace; None where no other one's take about as long."""
+    ranked = sorted(((_p90(starts, Component.TOTAL), starts) for starts in known), key=lambda each: each[0])
+    middle, starts = ranked[(len(ranked) - 1) // 2]
+    near = [each for each, _ in ranked if middle / NEAR <= each <= middle * NEAR]
+    return starts if len(near) >= FEWEST_AGREEING else None
+
+
+def _p90(starts: Sequence[Start], component: Component) -> float:
+    ordered = sorted(start.seconds[component] for start in starts)
+    return ordered[math.ceil(QUANTILE * len(ordered)) - 1]
 
 
 def node_state(*, pod_created_at: float, node_created_at: float) -> NodeState:

@@ -13,13 +13,24 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService, MedleyPolicy, ModelProfile, ObjectMeta, RuntimeProfile
+from medley_operator.api.v1alpha1 import (
+    GPUPool,
+    GPUType,
+    LLMService,
+    MedleyPolicy,
+    ModelProfile,
+    ObjectMeta,
+    PriceStatus,
+    RuntimeProfile,
+)
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
+from medley_operator.domain.values.margins import LatencyCounts, Margin
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
+from medley_planner.catalog import Catalogue
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.refusal import Refusal
 from medley_planner.regret import Regret
@@ -107,6 +118,7 @@ class Observation:
     `samples` is the number of requests behind the figures; `message` says what was asked and answered. A service that
     is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0. `pods` are those that
     Prometheus sees; None where it was not asked. `pod_requests`: requests in batch and queue by the pod's name.
+    `latencies`: what requests attained in the window, by variant.
     """
 
     reason: MetricsReason
@@ -115,6 +127,7 @@ class Observation:
     message: str = ""
     pods: int | None = None
     pod_requests: Mapping[str, float] = field(default_factory=dict)
+    latencies: Mapping[str, LatencyCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +149,9 @@ class ActuatorView:
     at_seconds: float = 0.0
     """When it was taken, on the operator's monotonic clock."""
     pools: tuple[GPUPool, ...] = ()
+    gpu_types: tuple[GPUType, ...] = ()
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    """The built-in GPU types, and those of `gpu_types` that count."""
     nodes: tuple[NodeView, ...] = ()
     """All nodes of the cluster, usable or not; none where they cannot be read."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -173,6 +189,8 @@ class Snapshot(ActuatorView):
     """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
+    prices: Mapping[str, PriceStatus] = field(default_factory=dict)
+    """The price of each pool that has one, by its name; `pools` have it as their cost."""
 
     @classmethod
     def of(cls, view: ActuatorView, **more: Any) -> Snapshot:
@@ -263,6 +281,8 @@ class ServiceMemory:
     ready_lately: tuple[tuple[float, int], ...] = ()
     regret: Regret = field(default_factory=Regret)
     """The account of what it has cost to stay on a fleet though another was cheaper."""
+    margins: Mapping[str, Margin] = field(default_factory=dict)
+    """Learned margins by variant."""
 
 
 @dataclass(frozen=True, slots=True)

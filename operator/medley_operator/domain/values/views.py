@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 
 from medley_operator.domain.values.leadtime import Start
 
+GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
+"""Extended resources of whole GPUs."""
+GPU_PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
+"""Labels of nodes with their GPU type, by NVIDIA's GPU feature discovery and by AMD's node labeller."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamespaceView:
@@ -85,7 +90,8 @@ class PodView:
     wrong with it. `gated`: a scheduling gate, such as Kueue's, holds it back. `ended`: it succeeded or failed and
     holds nothing any more. `protected`: it carries our label and the annotations that keep node autoscalers from it.
     `deletion_cost`: as its annotation says, which its ReplicaSet goes by; 0 without one.
-    `start`: how long it took to become Ready, where it carries our label and shows it.
+    `start`: how long it took to become Ready, where it carries our label and shows it. `creating_since`: when it was
+    bound, while none of its containers has started.
     Times are Unix seconds.
     """
 
@@ -106,6 +112,7 @@ class PodView:
     deletion_cost: int = 0
     trouble: PodTrouble | None = None
     start: Start | None = None
+    creating_since: float | None = None
 
     @property
     def place(self) -> str:

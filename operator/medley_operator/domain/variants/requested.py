@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import LLMService, ModelPrecision, RuntimeProfile, VariantSpec
 from medley_operator.domain.engine.arguments import user_flags
 from medley_operator.domain.values.candidates import PoolState
-from medley_operator.domain.values.catalogue import find_gpu
 from medley_planner.capacity import ESTIMATE, EngineKey, Speed
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
@@ -122,7 +121,17 @@ def engine_of(
     )
 
 
-def asks_of(service: LLMService, pools: Sequence[PoolState]) -> Asks:
+def image_refusal(profile: RuntimeProfile, state: PoolState) -> str:
+    """Why the profile's engine does not run on the pool's GPUs; "" where it has an image for them."""
+    if state.gpu is None or state.gpu.vendor in profile.spec.by_vendor:
+        return ""
+    return (
+        f'GPUPool "{state.pool.metadata.name}" has {state.gpu.vendor} GPUs, for which RuntimeProfile '
+        f'"{profile.metadata.name}" has no image; add one to its spec.images, or name another profile'
+    )
+
+
+def asks_of(service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolState]) -> Asks:
     """The pools of `spec.variants`, which can all be used (`checks.variants`); without any, each pool that can be."""
     by_name = {state.pool.metadata.name: state for state in pools}
     if service.spec.variants:
@@ -131,18 +140,21 @@ def asks_of(service: LLMService, pools: Sequence[PoolState]) -> Asks:
             for index, wish in enumerate(service.spec.variants)
         )
         return Asks(asks=tuple(wished), omitted=())
+    unusable = {name: reason for name, state in by_name.items() if (reason := _unusable(profile, state))}
     return Asks(
-        asks=tuple(_ask(state, f"GPUPool {name}") for name, state in by_name.items() if state.refusal is None),
-        omitted=tuple(
-            Omitted(name, name, OmittedReason.POOL_NOT_USABLE, f'GPUPool "{name}": {state.refusal.message}')
-            for name, state in by_name.items()
-            if state.refusal is not None
-        ),
+        asks=tuple(_ask(state, f"GPUPool {name}") for name, state in by_name.items() if name not in unusable),
+        omitted=tuple(Omitted(name, name, OmittedReason.POOL_NOT_USABLE, reason) for name, reason in unusable.items()),
     )
 
 
+def _unusable(profile: RuntimeProfile, state: PoolState) -> str:
+    if state.refusal is not None:
+        return f'GPUPool "{state.pool.metadata.name}": {state.refusal.message}'
+    return image_refusal(profile, state)
+
+
 def _ask(state: PoolState, field: str, wish: VariantSpec | None = None) -> Ask:
-    gpu = find_gpu(state.pool.spec.gpu)
+    gpu = state.gpu
     if gpu is None:
         raise AssertionError(f"{field} is asked of a GPUPool whose GPU is not in the catalogue")
     asked: list[tuple[str, Hashable]] = []

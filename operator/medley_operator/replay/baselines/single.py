@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import VariantCandidate
@@ -65,6 +66,8 @@ def planned_with(scenario: Scenario, tables: Tables, demands: Mapping[ServiceKey
         children={},
         gateways=None,
         pools=own.pools,
+        gpu_types=own.gpu_types,
+        catalogue=gpu_types(own.gpu_types).catalogue,
         profiles=own.profiles,
         model_profiles=own.model_profiles,
         policies=own.policies,

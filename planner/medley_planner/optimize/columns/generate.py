@@ -28,6 +28,10 @@ most of the simple fleets of one variant never matter, and would be half of its 
 _SMOOTHING = 0.4
 _KEPT_PER_ROUND = 4
 _LEAST_SECONDS = 0.02
+_PROGRESS, _MOST_IDLE = 0.9, 1
+"""A round makes progress where it leaves less than this part of the distance; so many others end the search."""
+_PART_OF_GAP = 0.2
+"""How near to its cheapest each service has to be priced, as a part of the distance of the bound to the relaxation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +44,13 @@ class Agreed:
     value: float
     weights: Floats
     shed_price: float
+
+    @property
+    def gap(self) -> float:
+        """Distance of the bound to the relaxation, relative; 1 where one of them is missing."""
+        if not (np.isfinite(self.bound) and np.isfinite(self.value)):
+            return 1.0
+        return min(1.0, (self.value - self.bound) / max(abs(self.value), 1e-12))
 
 
 def generate(
@@ -68,11 +79,19 @@ def generate(
     prices, asked = start, shed_price
     smoothed = True
     active = np.zeros(0, np.int64)
-    rough = bool(fleet.rules.any.any())
+    rough, gap, idle = pricer.rough_first, 1.0, 0
     for _ in range(_ROUNDS):
         shed = asked * fleet.weight if may_shed else everything
         known = book.cheapest(prices, shed)
-        found = pricer.price(prices, shed, known=known, slack=np.zeros(services), keep=_KEPT_PER_ROUND, rough=rough)
+        found = pricer.price(
+            prices,
+            shed,
+            known=known,
+            slack=np.zeros(services),
+            keep=_KEPT_PER_ROUND,
+            rough=rough,
+            relative_gap=_PART_OF_GAP * best.gap,
+        )
         bound = float(found.bound.sum()) - float(prices @ stock)
         if unmet_weight is not None:
             bound -= asked * unmet_weight
@@ -109,10 +128,12 @@ def generate(
         weights[active] = outcome.values
         if not prices.any():
             active = np.flatnonzero(weights)
-        best = Agreed(best.bound, best.prices, outcome.bound, weights, best.shed_price)
-        rough = best.value - best.bound > _FAR * abs(best.value)
-        if best.value - best.bound <= enough * abs(best.value):
+        before, best = gap, Agreed(best.bound, best.prices, outcome.bound, weights, best.shed_price)
+        gap = best.gap
+        idle = 0 if gap < _PROGRESS * before else idle + 1
+        if gap <= enough or (idle > _MOST_IDLE and not rough):
             break
+        rough = rough and gap > _FAR and not idle
         fresh = np.maximum(-np.array(duals[services : services + len(stock)]), 0.0)
         if unmet_weight is not None:
             asked = max(-duals[-1], 0.0)

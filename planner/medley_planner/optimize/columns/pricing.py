@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,11 +12,12 @@ from medley_planner.optimize.columns.by_class.bound import Classes
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.by_weight.covering import blind_tilt
 from medley_planner.optimize.columns.by_weight.price_by_weight import RouteSearch
-from medley_planner.optimize.columns.configurations import Configurations, best_of
+from medley_planner.optimize.columns.configurations import Configurations, best_of, joined, merged
 from medley_planner.optimize.columns.price_by_program import price_exactly
 from medley_planner.optimize.columns.price_equal_pods import fill_cheapest, price_pods
 from medley_planner.optimize.columns.service_arrays import (
     COVERS,
+    Bools,
     Floats,
     Ints,
     ServiceArrays,
@@ -30,8 +32,6 @@ from medley_planner.optimize.task.task import Task
 
 _EXACT_GAP = 1e-4
 """Gap up to which a service routed by class is solved while prices are sought; its bound stays true."""
-_RULED_SLACK, _RULED_KEEP = 0.01, 24
-"""How near the cheapest, and how many, fleets of a service with rules are searched for allowed ones."""
 _JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
 """Fleets of such a service that are judged in a round, and where those near the cheapest are looked for as well."""
 
@@ -43,12 +43,10 @@ class Pricer:
         self._tasks = tasks
         self._fleet = fleet
         self._seconds_left = seconds_left
-        self._rough = False
+        self._rough, self._relative_gap = False, _EXACT_GAP
         equal_pods = np.array([task.service.routing.equal_pods for task in tasks], bool)
-        # The searches in one pass know all rules but N+1; that by pod knows none.
         by_size = np.array([not task.blind for task in tasks], bool)
-        ruled = fleet.rules.any & equal_pods
-        alone = np.array([takes_a_program(task) for task in tasks], bool) | ruled
+        alone = np.array([takes_a_program(task) for task in tasks], bool) & ~equal_pods
         idle = (fleet.rate == 0) & ~np.array([special(task) for task in tasks], bool)
         self._idle = np.flatnonzero(idle)
         self._routes = np.flatnonzero(~idle & ~alone & ~by_size & ~equal_pods)
@@ -58,18 +56,37 @@ class Pricer:
         self._weights = RouteSearch(len(self._routes))
         self._blind = RouteSearch(len(self._by_size))
         routed = [tasks[int(fleet.index[row])] for row in self._by_size]
-        self._classes = ClassSearch(classes_of(routed, fleet.rows(self._by_size)), seconds_left=seconds_left)
+        sized = fleet.rows(self._by_size)
+        self._classes = ClassSearch(
+            classes_of(routed, sized),
+            [partial(_allowed, sized, row) if some else None for row, some in enumerate(sized.rules.any.tolist())],
+            seconds_left=seconds_left,
+        )
+
+    @property
+    def rough_first(self) -> bool:
+        """Whether a rough search is much the quicker one."""
+        return bool(self._fleet.rules.any.any()) or len(self._by_size) > 0
 
     def price(
-        self, limit_prices: Floats, shed: Floats, *, known: Floats, slack: Floats, keep: int, rough: bool = False
+        self,
+        limit_prices: Floats,
+        shed: Floats,
+        *,
+        known: Floats,
+        slack: Floats,
+        keep: int,
+        rough: bool = False,
+        relative_gap: float = 0.0,
     ) -> Configurations:
         """The cheapest configurations of each service, and below what none costs.
 
         `shed[s]` is the price of leaving out all of a service's demand (infinite: not allowed), `known[s]` a price that
         a known configuration has; up to `keep` are found for each service, up to `slack[s]` above its cheapest.
-        `rough`: quicker, where prices will change anyway; the bounds hold and are weaker.
+        `rough`: quicker, where prices will change anyway; the bounds hold and are weaker. A cheapest one need not be
+        proven closer than `relative_gap` where that takes a search of its own.
         """
-        self._rough = rough
+        self._rough, self._relative_gap = rough, max(relative_gap, _EXACT_GAP)
         pieces = []
         bound, reach = np.zeros(len(self._fleet)), np.zeros(len(self._fleet))
         for rows, search in (
@@ -121,7 +138,8 @@ class Pricer:
         """Each variant alone for all of a service's demand, within its room; not priced."""
         fleet = self._fleet
         finite = np.where(np.isfinite(fleet.work), fleet.work, 0.0)
-        counts = np.maximum(np.ceil(finite * (1 - COVERS)).astype(np.int64), fleet.fewest[:, None])
+        counts = np.ceil(finite * (1 - COVERS)).astype(np.int64)
+        counts = np.maximum(counts + np.where(counts > 0, fleet.spare[:, None], 0), fleet.fewest[:, None])
         first = fleet.first == np.arange(fleet.first.shape[1])
         room = np.zeros_like(fleet.room)
         np.add.at(room, (np.arange(len(fleet))[:, None], fleet.first), fleet.room)
@@ -172,7 +190,15 @@ class Pricer:
     def _by_pod(
         self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
     ) -> Configurations:
-        return price_pods(part, prices, shed, others=bool(slack.any()), keep=keep)
+        found = price_pods(part, prices, shed, others=bool(slack.any()), keep=keep)
+        cheapest = np.full(len(part), np.inf)
+        np.minimum.at(cheapest, found.row, found.price)
+        # A budget that forbids the cheapest fleet takes the program.
+        budgeted = np.isfinite(part.rules.budget) & (found.bound < np.minimum(cheapest, known) * (1 - _EXACT_GAP))
+        rows = np.flatnonzero(budgeted)
+        if not len(rows) or self._seconds_left() <= 0:
+            return found
+        return merged(found, self._by_program(part.rows(rows), prices[rows], shed[rows], known, slack, keep), rows)
 
     def _idly(
         self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
@@ -202,7 +228,7 @@ class Pricer:
                 self._of_limits(part, prices, row),
                 float(shed[row]),
                 seconds=self._seconds_left() / (len(part) - row),
-                relative_gap=_EXACT_GAP,
+                relative_gap=self._relative_gap,
             )
             # The program counts the minima as well; everywhere here they are left out.
             bound[row] = priced.bound - part.base[row] - float((prices[row] - part.cost[row]) @ part.least[row])
@@ -221,33 +247,27 @@ class Pricer:
         self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
     ) -> Configurations:
         near = bool(slack.any())
-        ruled = part.rules.any
-        # With rules: near the cheapest at prices that hold the worth of a rule, of which the allowed ones are kept.
-        tilted = blind_tilt(part, prices, shed) if ruled.any() else prices
         found = self._classes.price(
-            tilted,
+            prices,
             shed,
+            tilted=blind_tilt(part, prices, shed) if part.rules.any.any() else prices,
             known=known,
-            slack=np.maximum(slack, np.where(ruled & np.isfinite(known), _RULED_SLACK * known, 0.0)),
-            keep=max(keep, _RULED_KEEP) if ruled.any() else keep,
-            relative_gap=0.0 if near else _EXACT_GAP,
-            judgements=_NEAR_JUDGEMENTS if near else _JUDGEMENTS,
-        )
-        if not ruled.any():
-            return found
-        blind = self._blind.price(part, prices, shed, known=known, slack=slack, keep=keep)
-        row, counts = np.concatenate([found.row, blind.row]), np.concatenate([found.counts, blind.counts])
-        unmet = np.concatenate([found.unmet, blind.unmet])
-        allowed = part.rules.allow(row, counts + part.least[row])
-        row, counts, unmet = row[allowed], counts[allowed], unmet[allowed]
-        price = (prices[row] * counts).sum(axis=1) + np.where(unmet > 0, shed[row], 0.0) * unmet
-        return best_of(
-            Configurations(row, counts, unmet, price),
-            len(part),
-            floor=found.bound,
-            within=np.maximum(known, 0) + slack,
+            slack=slack,
             keep=keep,
+            relative_gap=0.0 if near else self._relative_gap,
+            judgements=0 if self._rough else _NEAR_JUDGEMENTS if near else _JUDGEMENTS,
         )
+        if not self._rough:
+            return found
+        # A fleet that serves all with one weight per variant does so with one per class.
+        blind = self._blind.price(part, prices, shed, known=known, slack=slack, keep=keep, rough=True)
+        both = [Configurations(each.row, each.counts, each.unmet, each.price) for each in (found, blind)]
+        within = np.full(len(part), np.inf)
+        return best_of(joined(both), len(part), floor=found.bound, within=within, keep=2 * keep)
+
+
+def _allowed(part: ServiceArrays, row: int, counts: Ints) -> Bools:
+    return part.rules.allow(np.full(len(counts), row), counts)
 
 
 def servable(tasks: Sequence[Task], room: Room) -> list[bool]:

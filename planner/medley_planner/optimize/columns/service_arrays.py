@@ -19,7 +19,7 @@ from medley_planner.model import Priority
 from medley_planner.optimize.columns.rule_arrays import Rules, stack_rules
 from medley_planner.optimize.task.cost import objective_per_hour
 from medley_planner.optimize.task.limits import Room
-from medley_planner.optimize.task.rules import most_replicas
+from medley_planner.optimize.task.rules import most_replicas, spare
 from medley_planner.optimize.task.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ class ServiceArrays:
     the service's own limits leave for replicas beyond the minima. `use` is what a replica takes of each shared limit.
     `variant[s, j]` is the cell's variant, `first[s, j]` the variant's first cell (j itself but for a second one).
     `rate` is the service's demand in requests per second, `weight` the same by its priority. `base` is the objective of
-    the minima alone, `rules` are what the services ask beyond carrying the load.
+    the minima alone, `rules` are what the services ask beyond carrying the load, `spare` the replicas that may be lost.
     """
 
     index: Ints
@@ -62,6 +62,7 @@ class ServiceArrays:
     first: Ints
     base: Floats
     rules: Rules
+    spare: Ints
 
     def __len__(self) -> int:
         return len(self.index)
@@ -156,6 +157,7 @@ def stack(tasks: Sequence[Task], room: Room) -> ServiceArrays:
         first=first,
         base=base,
         rules=stack_rules(tasks, variant_of),
+        spare=np.array([spare(task) for task in tasks], int),
     )
 
 

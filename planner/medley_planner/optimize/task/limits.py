@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from medley_planner.model import LimitKind, Pool, PowerDomain, Problem, Quota, Variant
+from medley_planner.model import LimitKind, Pool, PowerBudget, Problem, Quota, Variant
 from medley_planner.optimize.task.task import Task
 
 _ROUNDING = 1e-9
@@ -163,7 +163,7 @@ def shared_room(problem: Problem) -> Room:
 
 
 def _domains_above(problem: Problem) -> dict[str, frozenset[str]]:
-    domains: dict[str, PowerDomain] = {domain.name: domain for domain in problem.power_domains}
+    domains: dict[str, PowerBudget] = {domain.name: domain for domain in problem.power_domains}
     above = {}
     for pool in problem.pools:
         found: set[str] = set()

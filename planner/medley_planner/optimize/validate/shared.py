@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from medley_planner.bad_input import BadInput
-from medley_planner.model import Pool, PowerDomain, Problem, Quota
+from medley_planner.model import Pool, PowerBudget, Problem, Quota
 from medley_planner.optimize.validate.ranges import LEAST_PRICE, MOST, MOST_PRICE, is_count, is_price, is_quantity
 
 PRICE_WANTED = f"give a price above 0 US dollars per hour ({LEAST_PRICE:g} to {MOST_PRICE:g})"
@@ -38,7 +38,7 @@ def check_shared(problem: Problem) -> None:
         raise InvalidProblem("problem", "steady_within", problem.steady_within, "give a part from 0 to 1")
 
 
-def _check_domain(domain: PowerDomain, domains: dict[str, PowerDomain]) -> None:
+def _check_domain(domain: PowerBudget, domains: dict[str, PowerBudget]) -> None:
     owner = f"power domain {domain.name}"
     if not is_quantity(domain.budget_watts):
         raise InvalidProblem(owner, "budget_watts", domain.budget_watts, "give a finite number, 0 or more")
@@ -65,7 +65,7 @@ def _check_quota(quota: Quota) -> None:
         )
 
 
-def _check_pool(pool: Pool, domains: dict[str, PowerDomain]) -> None:
+def _check_pool(pool: Pool, domains: dict[str, PowerBudget]) -> None:
     owner = f"pool {pool.name}"
     if pool.stock_gpus is not None:
         _check_count(owner, "stock_gpus", pool.stock_gpus, least=0)

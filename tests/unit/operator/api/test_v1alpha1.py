@@ -13,9 +13,12 @@ import medley_operator.api.v1alpha1 as api
 from medley_operator.api.v1alpha1 import (
     ActingMode,
     GPUPool,
+    GPUType,
     LLMService,
     MedleyPolicy,
     ModelProfile,
+    PowerDomain,
+    PowerEvent,
     RuntimeProfile,
     ServiceRoutingMode,
     effective_mode,
@@ -28,6 +31,9 @@ MODELS: dict[str, type[BaseModel]] = {
     "RuntimeProfile": RuntimeProfile,
     "ModelProfile": ModelProfile,
     "MedleyPolicy": MedleyPolicy,
+    "GPUType": GPUType,
+    "PowerDomain": PowerDomain,
+    "PowerEvent": PowerEvent,
 }
 MODEL = {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"}
 POOL = {"gpu": "L4", "nodeSelector": {"gpu": "l4"}, "capacity": {"gpusPerNode": 1}, "cost": {"perHour": "0.8"}}

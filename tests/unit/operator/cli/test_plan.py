@@ -21,7 +21,7 @@ from medley_operator.cli.plan import offline_snapshot
 from medley_operator.cli.plan_report import build_report
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.snapshot import FleetMemory
-from medley_planner.model import NodeCount, NodePrice, PowerDomain, Priority
+from medley_planner.model import NodeCount, NodePrice, PowerBudget, Priority
 from medley_planner.optimize import plan
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
@@ -67,7 +67,7 @@ def test_measured_profiles_are_planned_from_and_those_that_are_not_are_told(
     (service,) = json.loads(shown.out)["services"]
     assert {row["variant"]: row["provenance"] for row in service["mix"]}["h100"] == "measured"
     assert "ModelProfile other is not used: this profile measures vLLM 0.31.0" in shown.err
-    assert 'ModelProfile typo is not used: spec.gpu "L44" is not in the catalogue' in shown.err
+    assert 'ModelProfile typo is not used: spec.gpu "L44": it is not in the catalogue' in shown.err
     assert "ModelProfile h100" not in shown.err
 
 
@@ -191,7 +191,7 @@ def test_budgets_spot_and_whole_nodes_are_planned(capsys: pytest.CaptureFixture[
     pools = {pool.name: pool for pool in problem.pools}
     assert [name for name, pool in pools.items() if pool.spot] == ["l4-spot"]
     assert pools["h100"].node_price == NodePrice(8, 55.04, max_nodes=2)
-    assert problem.power_domains == (PowerDomain("l40s", 4000.0),)
+    assert problem.power_domains == (PowerBudget("l40s", 4000.0),)
     assert main(["plan", "-f", str(example), "-o", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["status"] in ("Optimal", "Feasible")
@@ -306,3 +306,15 @@ def test_no_cluster_library_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
+
+
+def test_a_plan_by_watts_says_what_it_draws_and_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    quickstart = str(EXAMPLES / "quickstart")
+    assert main(["plan", "-f", quickstart, "--objective", "watts", "-o", "json"]) == 0
+    thrifty = json.loads(capsys.readouterr().out)
+    assert thrifty["watts"] == thrifty["watts_lower_bound"] == 144.0
+    assert (thrifty["objective"], thrifty["lower_bound"], thrifty["cost_per_hour"]) == ("watts", None, 1.61)
+    assert main(["plan", "-f", quickstart, "--objective", "watts", "--max-cost-per-hour", "1"]) == 3
+    assert "Budget" in capsys.readouterr().out
+    assert main(["plan", "-f", quickstart, "--max-cost-per-hour", "1"]) == 2
+    assert "give it with --objective watts" in capsys.readouterr().err

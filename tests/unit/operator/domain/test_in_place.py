@@ -65,6 +65,48 @@ def test_gpus_of_a_variant_that_is_replaced_are_for_the_one_that_replaces_it() -
     assert minima(claimed(ledger(own=4), variants=[on("l4", name="second", minReplicas=4)])) == {"second": 4}
 
 
+def on_nodes(*nodes: NodeStock, pool: str = "l4") -> Ledger:
+    pools = {name: PoolStock() for name in ("l4", "h100")}
+    pools[pool] = PoolStock(nodes, free_by_node=tuple(node.free_gpus for node in nodes))
+    return Ledger(pools, pods_known=True)
+
+
+def running(holder: Holder, *sizes: int) -> tuple[PlacedPod, ...]:
+    return tuple(PlacedPod(holder, gpus) for gpus in sizes)
+
+
+def test_replicas_in_a_pool_that_it_has_no_variant_in_hold_no_minimum() -> None:
+    """Pods of a copy that a tenant made on H100 counted for its minimum on L4, which took a Ready replica of another
+    tenant."""
+    copies = NodeStock("h100-0", 8, open=True, running=running(Holder(MINE.service, "h100"), 1, 1, 1))
+    found = claimed(on_nodes(copies, pool="h100"), scaling={"minReplicas": 3}, variants=[on("l4")])
+    assert found.min_replicas == 0
+
+
+def test_a_variant_that_changed_its_pool_or_its_size_has_none_of_its_replicas_in_place() -> None:
+    """Four of one GPU are not four of two, and those on L4 are none on H100."""
+    old = NodeStock("l4-0", 4, open=True, running=running(Holder(MINE.service, "main"), 1, 1, 1, 1))
+    larger = claimed(on_nodes(old), scaling={"minReplicas": 4}, variants=[on("l4", 2, name="main", minReplicas=4)])
+    assert (larger.min_replicas, minima(larger), larger.variants[0].placed_replicas) == (2, {"main": 2}, 0)
+    moved = claimed(on_nodes(old), scaling={"minReplicas": 4}, variants=[on("h100", name="main")])
+    assert (moved.min_replicas, moved.variants[0].placed_replicas) == (0, 0)
+
+
+def test_free_gpus_of_two_nodes_are_no_room_for_one_replica() -> None:
+    """Two nodes with a free GPU each held a minimum of a replica of two, which took both from somebody else."""
+    nodes = (NodeStock(f"l4-{n}", 4, open=True, running=running(OTHERS, 3)) for n in range(2))
+    found = claimed(on_nodes(*nodes), scaling={"minReplicas": 1}, variants=[on("l4", 2, minReplicas=1)])
+    assert (found.min_replicas, minima(found)) == (0, {})
+
+
+def test_replicas_on_a_node_that_takes_no_new_pods_hold_their_own_minimum_alone() -> None:
+    cordoned = NodeStock("l4-0", 4, open=False, running=running(MINE, 1, 1))
+    same = claimed(on_nodes(cordoned), scaling={"minReplicas": 4}, variants=[on("l4", minReplicas=4)])
+    assert (same.min_replicas, minima(same)) == (2, {"l4": 2})
+    other = claimed(on_nodes(cordoned), scaling={"minReplicas": 4}, variants=[on("l4", name="second", minReplicas=4)])
+    assert (other.min_replicas, minima(other)) == (0, {})
+
+
 def test_a_pod_that_ends_and_is_made_again_keeps_its_gpus() -> None:
     assert claimed(ledger(own=1, ending=3, asked=4), scaling={"minReplicas": 4}).min_replicas == 4
     assert claimed(ledger(own=1, ending=3, asked=1), scaling={"minReplicas": 4}).min_replicas == 1

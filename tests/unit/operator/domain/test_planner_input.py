@@ -15,7 +15,7 @@ from medley_operator.domain.values.candidates import Disposition, ServiceCandida
 from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
 from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import NodeView
-from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, Problem, Service
+from medley_planner.model import NodePrice, Pool, PowerBudget, Priority, Problem, Service
 from medley_planner.regret import KNOWN_LEADS
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import changed, follow, run, settle
@@ -97,7 +97,7 @@ def test_watts_are_the_pools_own_or_the_board_power_of_the_type() -> None:
     per_gpu = {(variant.pool, variant.watts / variant.gpus_per_replica) for variant in problem.services[0].variants}
     assert per_gpu == {("l4", 72.0), ("h100", 500.0), ("l40s", 300.0)}
     assert 2 in {variant.gpus_per_replica for variant in problem.services[0].variants if variant.pool == "l4"}
-    assert problem.power_domains == (PowerDomain("h100", 4000.0),)
+    assert problem.power_domains == (PowerBudget("h100", 4000.0),)
     assert {pool.name: pool.power_domain for pool in problem.pools} == {"h100": "h100", "l4": None, "l40s": None}
 
 
@@ -205,7 +205,7 @@ def test_a_rejected_service_takes_its_gpus_and_its_power() -> None:
     problem = run(changed(steady.snapshot, broken, make.service("other")), steady.memory).prepared.problem
     assert problem is not None
     assert problem.pools == (Pool("l4", stock_gpus=2, node_gpus=(0, 2), power_domain="l4"),)
-    assert problem.power_domains == (PowerDomain("l4", 500.0 - 6 * 72.0),)
+    assert problem.power_domains == (PowerBudget("l4", 500.0 - 6 * 72.0),)
 
 
 def test_a_pool_price_of_nothing_names_its_field() -> None:

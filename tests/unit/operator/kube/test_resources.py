@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import KINDS
-from medley_operator.kube.resources import DEPLOYMENTS, GPU_POOLS, LLM_SERVICES, NODES, OWN, SERVICES
+from medley_operator.kube.resources import DEPLOYMENTS, GPU_POOLS, LLM_SERVICES, NODES, OWN, POWER, SERVICES
 
 
 def test_paths() -> None:
@@ -20,5 +20,5 @@ def test_paths() -> None:
 
 def test_our_kinds_are_those_of_the_api() -> None:
     assert {(kind.kind, kind.plural, kind.namespaced) for kind in KINDS} == {
-        (each.kind, each.plural, each.namespaced) for each in OWN
+        (each.kind, each.plural, each.namespaced) for each in (*OWN, *POWER)
     }

@@ -14,7 +14,7 @@ from medley_operator.replay.world import World
 from medley_planner.capacity import Speed
 from medley_planner.capacity.calibrate import CalibrationState
 from tests.unit.operator import factories as make
-from tests.unit.operator.replay.worlds import scenario
+from tests.unit.operator.replay.worlds import LLAMA, scenario
 
 L4S = [make.pool("l4", gpu="L4", nodes=10)]
 
@@ -36,6 +36,13 @@ def test_engines_of_another_speed_are_calibrated(factor: float) -> None:
     for speed in calibrated:
         assert speed is not None
         assert speed.factors.fixed == pytest.approx(factor, rel=0.2)
+
+
+def test_requests_beyond_the_longest_sequence_count_as_engines_serve_them() -> None:
+    """Counters tell the tokens that were made, not those that were asked for: else steps look shorter than they are."""
+    world = World(scenario("constant:1x2m", "3000x90000", own_pools=L4S))
+    longest = world.services[LLAMA].spec.model.max_model_len
+    assert set(world.traffic[LLAMA].trace.generation_tokens.tolist()) == {longest - 3000}
 
 
 def test_what_is_learned_moves_the_fleet() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
 from medley_operator.domain.values.views import PodTrouble, PodView
 from tests.unit.operator import factories as make
@@ -27,8 +28,10 @@ def pods_of(
     pool: str = "l4",
     ready: int = 0,
     gated: bool = False,
+    creating: bool = False,
 ) -> tuple[PodView, ...]:
-    """The pods of the pool's Deployments: the first `ready` are Ready, the others have the trouble for so long."""
+    """The pods of the pool's Deployments: the first `ready` are Ready, the others have the trouble for so long, or
+    their containers are made for so long."""
     pods: list[PodView] = []
     for key, manifest in snapshot.children.items():
         if key.kind != labels.DEPLOYMENT:
@@ -48,13 +51,14 @@ def pods_of(
                     ready=not fails,
                     trouble=replace(trouble, since=NOW - waited) if fails and trouble is not None else None,
                     gated=fails and gated,
+                    creating_since=NOW - waited if fails and creating else None,
                 )
             )
     return tuple(pods)
 
 
 def failing(
-    spec: dict[str, Any] = BOTH, *, trouble: PodTrouble = NO_ROOM, waited: float = 90.0, **fields: Any
+    spec: dict[str, Any] = BOTH, *, trouble: PodTrouble | None = NO_ROOM, waited: float = 90.0, **fields: Any
 ) -> Round:
     """A service whose plan is on the pool l4, in the round that sees its pods there fail for so long."""
     steady = settle(make.snapshot(make.service(spec=spec)))
@@ -62,7 +66,7 @@ def failing(
     pods = pods_of(steady.snapshot, trouble=trouble, waited=waited, **fields)
     children = {key: _unready(manifest) for key, manifest in steady.snapshot.children.items()}
     seen = replace(steady.snapshot, pods=pods, children=children, unix_seconds=NOW)
-    return run(seen, steady.memory, steps=steady.steps, at_seconds=steady.at_seconds + 30.0)
+    return run(seen, steady.memory, steps=steady.steps, at_seconds=steady.at_seconds + 30.0, now=utc_text(NOW))
 
 
 def _unready(manifest: Manifest) -> Manifest:
@@ -127,6 +131,16 @@ def test_an_engine_that_cannot_run_on_one_gpu_type_is_planned_on_another(said: s
     assert done.condition("WorkloadsReady").reason == reason
     assert done.condition("CapacityAvailable").reason == "Sufficient"
     assert "llama-h100" in done.replicas()
+
+
+def test_a_pod_whose_containers_are_never_made_is_a_failure_in_the_end() -> None:
+    """A volume that did not mount kept a pod in ContainerCreating, and its plan waited for it for ever."""
+    pulls = failing(trouble=None, creating=True, waited=1790.0)
+    assert (pulls.condition("WorkloadsReady").reason, pulls.status().get("startFailures")) == ("Progressing", [])
+    hangs = failing(trouble=None, creating=True, waited=1800.0)
+    assert hangs.condition("WorkloadsReady").reason == "PodNotStarting"
+    assert "30 minutes after it was bound" in hangs.condition("WorkloadsReady").message
+    assert "llama-h100" in hangs.replicas()
 
 
 def test_a_failed_variant_is_tried_again_and_waits_twice_as_long_the_next_time() -> None:

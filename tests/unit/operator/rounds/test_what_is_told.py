@@ -565,7 +565,7 @@ FAULTS: dict[str, Fault] = {
         looks(pools=(make.pool(gpu="L44", nodes=None),)),
         "UnknownGpu",
         'spec.gpu "L44"',
-        "use one of L4",
+        "describe it in a GPUType, or use a known one: L4",
         green=KEPT,
         shown="InvalidSpec",
     ),

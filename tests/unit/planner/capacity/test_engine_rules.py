@@ -70,8 +70,11 @@ def test_fp8_made_at_load_has_no_blocks() -> None:
         (7.5, Precision.FP4, "0.32.0", False),
         (8.0, Precision.FP4, "0.32.0", True),
         (7.5, Precision.INT4, "", True),
-        (7.5, Precision.BF16, "", False),
-        (None, Precision.FP8, "", True),
+        (7.5, Precision.BF16, "0.8.5", False),
+        (7.5, Precision.BF16, "", True),
+        (7.0, Precision.BF16, "0.10.2", True),
+        (7.0, Precision.BF16, "0.32.0", False),
+        (None, Precision.INT4, "", True),
     ],
 )
 def test_weights_run_weight_only_from_a_compute_capability_on(
@@ -79,6 +82,12 @@ def test_weights_run_weight_only_from_a_compute_capability_on(
 ) -> None:
     card = replace(gpu("A100-80"), compute_capability=capability)
     assert (precision_refusal(card, precision, version) == "") is runs
+
+
+def test_other_vendors_run_fp8_where_the_gpu_has_its_arithmetic() -> None:
+    assert precision_refusal(gpu("MI300X"), Precision.FP8, "") == ""
+    assert "MI250X has no FP8" in precision_refusal(gpu("MI250X"), Precision.FP8, "")
+    assert precision_refusal(gpu("MI250X"), Precision.BF16, "") == ""
 
 
 def test_an_fp8_cache_needs_kernels_that_read_it() -> None:

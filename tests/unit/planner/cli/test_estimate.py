@@ -99,7 +99,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_answer_given(
             [*GOOD, "--rate", "1", "--simulate", "--slo-ttft", "1s", "--token-budget", "512"],
             "at least as many tokens per step as sequences",
         ),
-        ([*GOOD, "--gpu", "V100", "--rate", "1"], '"V100": it is not in the catalogue'),
+        ([*GOOD, "--gpu", "V101", "--rate", "1"], '"V101": it is not in the catalogue'),
         ([*GOOD, "--model", "acme/zzz", "--rate", "1"], "give the path of its config.json"),
         ([*GOOD, "--model", "/no/config.json", "--rate", "1"], "cannot be read"),
         ([*GOOD, "--rate", "9999"], "lower it"),

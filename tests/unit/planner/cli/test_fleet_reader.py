@@ -17,7 +17,7 @@ from medley_planner.__main__ import main
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.fleet_reader import parse_fleet
 from medley_planner.cli.schema import json_schema
-from medley_planner.model import NodePrice, Pool, PowerDomain, Priority, RoutingMode
+from medley_planner.model import NodePrice, Pool, PowerBudget, Priority, RoutingMode
 from medley_planner.optimize.validate.problem import validate
 from tests.schema_check import breaches
 
@@ -170,7 +170,7 @@ def test_a_document_becomes_the_planners_values() -> None:
     problem = parse_fleet(fleet).problem
     assert [service.stay_seconds for service in problem.services] == [600, 900]
     assert problem.steady_within == 0.02
-    assert problem.power_domains == (PowerDomain("hall", 9000), PowerDomain("r", 10, "hall"))
+    assert problem.power_domains == (PowerBudget("hall", 9000), PowerBudget("r", 10, "hall"))
     assert problem.pools == (
         Pool("s", 20),
         Pool("l", 16, (8, 8)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medley_planner.explain import binding_limits
-from medley_planner.model import LimitKind, LimitUse, Pool, PowerDomain, Problem
+from medley_planner.model import LimitKind, LimitUse, Pool, PowerBudget, Problem
 from tests.unit.planner.explain.small import planned, problem, service, variant
 
 # Each replica serves 1 request/s, for $1 from the cheap pool and for $3 from the dear one.
@@ -63,7 +63,7 @@ def test_places_and_watts_bind_too() -> None:
     asked = Problem(
         (service(powered, rate=3.0, name="first"), service(wide, DEAR, rate=1.0, name="second")),
         pools,
-        power_domains=(PowerDomain("hall", 350.0), PowerDomain("row", 1000.0, parent="hall")),
+        power_domains=(PowerBudget("hall", 350.0), PowerBudget("row", 1000.0, parent="hall")),
     )
     plan = planned(asked)
     assert plan.services[1].replicas() == {"wide": 0, "dear": 1}

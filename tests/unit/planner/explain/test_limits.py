@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from medley_planner.explain import PriceSource, explain
 from medley_planner.explain.usage import limit_uses
-from medley_planner.model import LimitKind, LimitUse, NodePrice, Plan, PlanStatus, Pool, PowerDomain, Problem
+from medley_planner.model import LimitKind, LimitUse, NodePrice, Plan, PlanStatus, Pool, PowerBudget, Problem
 from tests.unit.planner.explain.small import about, planned, problem, service, unpriced, variant
 
 # Each replica serves 1 request/s, for $1 from the cheap pool and for $3 from the dear one.
@@ -109,7 +109,7 @@ def test_nodes_to_buy_have_places_up_to_their_number() -> None:
 def test_watts_are_summed_over_the_domains_below() -> None:
     row = replace(variant("row", 1.0, 1.0), watts=300.0)
     rack = replace(variant("rack", 1.0, 1.0), watts=500.0)
-    domains = (PowerDomain("site", 5000.0), PowerDomain("hall", 2000.0, parent="site"))
+    domains = (PowerBudget("site", 5000.0), PowerBudget("hall", 2000.0, parent="site"))
     asked = Problem(
         (service(row, rack, rate=6.0),), (Pool("row", power_domain="site"), Pool("rack", power_domain="hall")), domains
     )

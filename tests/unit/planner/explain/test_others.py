@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medley_planner.explain.others import OneService, blocks_left
-from medley_planner.model import Pool, PowerDomain, Problem
+from medley_planner.model import Pool, PowerBudget, Problem
 from tests.unit.planner.explain.small import planned, problem, service, variant
 
 SIZES = (1, 2, 4, 8)
@@ -51,7 +51,7 @@ def test_stock_is_what_the_others_leave() -> None:
 def test_nodes_and_watts_are_what_the_others_leave() -> None:
     mine = service(variant("a", 1.0, 1.0, pool="p", gpus=4), rate=1.0, name="mine")
     other = service(replace(variant("a", 1.0, 1.0, pool="p"), watts=100.0), rate=3.0, name="other")
-    domains = (PowerDomain("site", 900.0), PowerDomain("hall", 800.0, parent="site"), PowerDomain("far", 50.0))
+    domains = (PowerBudget("site", 900.0), PowerBudget("hall", 800.0, parent="site"), PowerBudget("far", 50.0))
     asked = Problem((mine, other), (Pool("p", node_gpus=(8, 4), power_domain="hall"),), domains)
     alone = OneService(asked, planned(asked)).problem("mine")
     # Three single GPUs break one block of 4 and leave two blocks of 4 and one GPU.

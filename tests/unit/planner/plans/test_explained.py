@@ -14,7 +14,7 @@ from medley_planner.explain import (
     routing_saving,
     routing_savings,
 )
-from medley_planner.model import Bucket, LimitKind, NodePrice, Pool, PowerDomain, Problem, RoutingMode, Service, Variant
+from medley_planner.model import Bucket, LimitKind, NodePrice, Pool, PowerBudget, Problem, RoutingMode, Service, Variant
 from tests.unit.planner.explain.small import about, planned, problem, service, unpriced, variant
 
 
@@ -41,7 +41,7 @@ def _powered(budget: float) -> Problem:
     hungry = replace(variant("hungry", 1.0, 1.0), watts=300.0)
     frugal = replace(variant("frugal", 2.0, 1.0), watts=200.0)
     pools = (Pool("hungry", power_domain="hall"), Pool("frugal", power_domain="hall"))
-    domains = (PowerDomain("site", budget), PowerDomain("hall", 9000.0, parent="site"))
+    domains = (PowerBudget("site", budget), PowerBudget("hall", 9000.0, parent="site"))
     return Problem((service(hungry, frugal, rate=7.0),), pools, domains)
 
 

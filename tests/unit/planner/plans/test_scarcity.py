@@ -17,7 +17,7 @@ from medley_planner.model import (
     Plan,
     PlanStatus,
     Pool,
-    PowerDomain,
+    PowerBudget,
     Priority,
     Problem,
     RoutingMode,
@@ -163,7 +163,7 @@ def test_what_cannot_be_used_is_left_to_others() -> None:
     )
     other = service(4.0, variant("q", 2.0, 1.0, watts=500.0), name="other")
     pools = (Pool("p", power_domain="rack"), Pool("q", power_domain="rack"))
-    found = _planned(Problem((unlucky, other), pools, (PowerDomain("rack", 1000.0),)))
+    found = _planned(Problem((unlucky, other), pools, (PowerBudget("rack", 1000.0),)))
     assert _served(found) == {"chat": {}, "other": {"q": 2}}
     assert found.services[1].unserved == ()
 

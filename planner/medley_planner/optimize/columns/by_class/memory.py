@@ -5,11 +5,12 @@ Neither depends on the prices of replicas, so both are kept from one round of pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from medley_planner.optimize.columns.service_arrays import Floats, Ints
+from medley_planner.optimize.columns.service_arrays import Bools, Floats, Ints
 
 _MOST_CUTS = 64
 _MOST_FITTING = 256
@@ -43,7 +44,9 @@ class Wanted:
     """One service at prices: as a row of `Classes`, but with the classes of weight 0 left out.
 
     `cells` are the variants that may have more than their minimum; `bound`, `worth`, `per_replica`, and by cell
-    `counts` and `best`, are a row of `Bounds`. `known` is a price that some fleet has (infinite: none is known).
+    `counts` and `best`, are a row of `Bounds`. `known` is a price that some fleet has (infinite: none is known). Fleets
+    up to `slack` above the cheapest are asked for. `own` are the prices of replicas; `prices` may hold the worth of a
+    rule as well, at which a fleet that the rules `allow` (counts with the minima; None: all) costs no more.
     """
 
     work: Floats
@@ -53,6 +56,8 @@ class Wanted:
     fewest: int
     most: int
     prices: Floats
+    own: Floats
+    allow: Callable[[Ints], Bools] | None
     shed: float
     cells: Ints
     bound: float
@@ -89,7 +94,7 @@ def remembered(wanted: Wanted, memory: ClassMemory) -> tuple[Ints, Floats, Float
     """Counts beyond the minima, prices, and parts left out of the fleets in memory that the limits allow."""
     return _allowed(
         memory,
-        prices=wanted.prices,
+        prices=wanted.own,
         shed=wanted.shed,
         room=wanted.room,
         least=wanted.least,

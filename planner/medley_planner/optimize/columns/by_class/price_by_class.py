@@ -8,7 +8,7 @@ plain matrices and knows nothing of tasks. What is learned of a service holds at
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,8 @@ from medley_planner.optimize.columns.by_class.relaxed import relaxed_replicas, r
 from medley_planner.optimize.columns.by_class.search import Cheapest, search
 from medley_planner.optimize.columns.configurations import Configurations
 from medley_planner.optimize.columns.service_arrays import COVERS, Bools, Floats, Ints
+
+Allow = Callable[[Ints], Bools]
 
 _STEPS_BEFORE = 4
 """Steps of the ascent with all variants; the rest uses those that a known cost leaves."""
@@ -43,6 +45,7 @@ class _Aims:
     """The aims of one round, as in `ClassSearch.price`."""
 
     prices: Floats
+    tilted: Floats
     shed: Floats
     known: Floats
     slack: Floats
@@ -54,8 +57,10 @@ class ClassSearch:
     """Services routed by class, with what earlier rounds have learned of them. Equal calls in equal order make equal
     results as long as `seconds_left` stays positive."""
 
-    def __init__(self, given: Classes, *, seconds_left: Callable[[], float]) -> None:
+    def __init__(self, given: Classes, allow: Sequence[Allow | None], *, seconds_left: Callable[[], float]) -> None:
+        """`allow`: which counts of replicas, minima included, the rules of each service allow; None: all."""
         self._given = given
+        self._allow = allow
         self._seconds_left = seconds_left
         self._memories = [ClassMemory() for _ in range(len(given))]
         self._start: tuple[Floats, Floats] | None = None
@@ -67,6 +72,7 @@ class ClassSearch:
         prices: Floats,
         shed: Floats,
         *,
+        tilted: Floats,
         known: Floats,
         slack: Floats,
         keep: int,
@@ -74,22 +80,23 @@ class ClassSearch:
         judgements: int = _JUDGEMENTS,
     ) -> Configurations:
         """As `RouteSearch.price`; the cheapest of a service need not be proven closer than `relative_gap`.
+        `tilted` are the prices with the worth of the rules, at which no fleet that they allow costs more.
 
         With `judgements` 0 no new fleets: only bounds, and what earlier rounds found.
         """
         given = self._given
         goal = self._goal(prices, shed, known)
-        bounds = ascend(given, prices, shed, goal, self._start, steps=_STEPS_BEFORE)
-        cells = _cells(given, ~ruled_out(given, prices, bounds, goal + slack))
-        narrow, narrow_prices = given.variants(cells), np.take_along_axis(prices, cells, axis=1)
+        bounds = ascend(given, tilted, shed, goal, self._start, steps=_STEPS_BEFORE)
+        cells = _cells(given, ~ruled_out(given, tilted, bounds, goal + slack))
+        narrow, narrow_prices = given.variants(cells), np.take_along_axis(tilted, cells, axis=1)
         start = (bounds.worth, bounds.per_replica)
         steps = _STEPS if self._start is None else _STEPS_AGAIN
         bounds = ascend(narrow, narrow_prices, shed, goal, start, steps=steps)
         self._start = (bounds.worth, bounds.per_replica)
         slack = np.minimum(slack, _MOST_SLACK * np.abs(bounds.value))
-        aims = _Aims(prices, shed, known, slack, keep, relative_gap)
+        aims = _Aims(prices, tilted, shed, known, slack, keep, relative_gap)
         found = [
-            self._search(row, _wanted(given, row, aims, bounds, row, cells[row], self._classes[row]), aims, judgements)
+            self._search(row, self._wanted(given, row, aims, bounds, row, cells[row], row), aims, judgements)
             for row in range(len(given))
         ]
         wide = np.array([_best_price(own) - own.bound > max(relative_gap, _OPEN) * abs(own.bound) for own in found])
@@ -138,7 +145,7 @@ class ClassSearch:
         relaxed_worth(part, prices, shed, worth=worth, per_replica=per_replica)
         bounds = ascend(part, prices, shed, goal, (worth, per_replica), steps=_STEPS_WIDE)
         for at, row in enumerate(rows.tolist()):
-            wanted = _wanted(self._given, row, aims, bounds, at, cells[row], self._classes[row])
+            wanted = self._wanted(self._given, row, aims, bounds, at, cells[row], row)
             again = self._search(row, wanted, aims, judgements)
             bound = max(again.bound, min(found[row].bound, _best_price(again)))
             found[row] = replace(again, bound=bound, reach=max(again.reach, min(found[row].reach, bound)))
@@ -148,12 +155,39 @@ class ClassSearch:
             judgements = 0
         return search(wanted, self._memories[row], judgements=judgements, relative_gap=aims.relative_gap)
 
+    def _wanted(
+        self, given: Classes, at: int, aims: _Aims, bounds: Bounds, place: int, cells: Ints, row: int
+    ) -> Wanted:
+        """The service in row `at` of `given`, row `place` of `bounds` and row `row` of `aims`."""
+        classes, allow = self._classes[row], self._allow[row]
+        return Wanted(
+            work=given.work[at][:, classes],
+            weight=given.weight[at][classes],
+            room=given.room[at],
+            least=given.least[at],
+            fewest=int(given.fewest[at]),
+            most=int(given.most[at]),
+            prices=aims.tilted[row],
+            own=aims.prices[row],
+            allow=allow,
+            shed=float(aims.shed[row]),
+            cells=cells,
+            bound=float(bounds.value[place]),
+            worth=bounds.worth[place][classes],
+            per_replica=float(bounds.per_replica[place]),
+            counts=bounds.counts[place],
+            best=bounds.best[place],
+            known=float(aims.known[row]),
+            slack=float(aims.slack[row]),
+            keep=aims.keep,
+        )
+
     def _fill_up(self, rows: Ints, aims: _Aims, judgements: int, free: int) -> None:
         """Searches above the whole replicas of the linear relaxation less `free` of each variant; what it finds is in
         the memories."""
         part = self._given.rows(rows)
         whole = np.minimum(
-            np.floor(relaxed_replicas(part, aims.prices[rows], aims.shed[rows])) - free, part.room
+            np.floor(relaxed_replicas(part, aims.tilted[rows], aims.shed[rows])) - free, part.room
         ).astype(np.int64)
         whole = np.maximum(whole, 0)
         some = np.flatnonzero(whole.any(axis=1) & (whole.sum(axis=1) <= part.most))
@@ -169,13 +203,13 @@ class ClassSearch:
             most=part.most - total,
         )
         nothing = np.full(len(rows), np.inf)
-        bounds = ascend(rest, aims.prices[rows], aims.shed[rows], nothing, None, steps=_STEPS)
+        bounds = ascend(rest, aims.tilted[rows], aims.shed[rows], nothing, None, steps=_STEPS)
         every = np.arange(part.room.shape[1])
         alone = replace(aims, known=np.full(len(self._given), np.inf), slack=np.zeros(len(self._given)), keep=1)
         for at, row in enumerate(rows.tolist()):
             memory = self._memories[row]
             before, memory.window = memory.window, 0.0
-            self._search(row, _wanted(rest, at, alone, bounds, at, every, self._classes[row], row), alone, judgements)
+            self._search(row, self._wanted(rest, at, alone, bounds, at, every, row), alone, judgements)
             memory.window = before
 
     def _remember_single_variants(self) -> None:
@@ -189,33 +223,9 @@ class ClassSearch:
         for row, cell in zip(*np.nonzero(usable), strict=True):
             own = np.zeros(given.room.shape[1], np.int64)
             own[cell] = counts[row, cell]
-            self._memories[row].fits(own, 0.0)
-
-
-def _wanted(
-    given: Classes, at: int, aims: _Aims, bounds: Bounds, place: int, cells: Ints, classes: Ints, row: int | None = None
-) -> Wanted:
-    """The service in row `at` of `given`, in row `place` of `bounds` and, if it is not `at`, in row `row` of `aims`."""
-    row = at if row is None else row
-    return Wanted(
-        work=given.work[at][:, classes],
-        weight=given.weight[at][classes],
-        room=given.room[at],
-        least=given.least[at],
-        fewest=int(given.fewest[at]),
-        most=int(given.most[at]),
-        prices=aims.prices[row],
-        shed=float(aims.shed[row]),
-        cells=cells,
-        bound=float(bounds.value[place]),
-        worth=bounds.worth[place][classes],
-        per_replica=float(bounds.per_replica[place]),
-        counts=bounds.counts[place],
-        best=bounds.best[place],
-        known=float(aims.known[row]),
-        slack=float(aims.slack[row]),
-        keep=aims.keep,
-    )
+            allow = self._allow[row]
+            if allow is None or allow(own[None]).all():
+                self._memories[row].fits(own, 0.0)
 
 
 def _cells(given: Classes, left: Bools) -> Ints:

@@ -40,7 +40,8 @@ class Cheapest:
 
 
 def search(wanted: Wanted, memory: ClassMemory, *, judgements: int, relative_gap: float) -> Cheapest:
-    """At most this many fleets are judged, and none once the cheapest is proven to be within the gap."""
+    """At most this many fleets are judged, and none once the cheapest is proven to be within the gap. Without any only
+    what is in memory and the bound as it is."""
     _, prices, _ = remembered(wanted, memory)
     known = min(wanted.known, float(prices.min(initial=np.inf)))
     goal = known * (1 - relative_gap) if np.isfinite(known) else np.inf
@@ -49,7 +50,7 @@ def search(wanted: Wanted, memory: ClassMemory, *, judgements: int, relative_gap
     window = max(_FIRST_WINDOW * wanted.bound, _FIRST_REPLICA * unit, 1.05 * memory.window)
     bound = reach = wanted.bound
     cheapest = np.inf
-    for _ in range(_WINDOWS):
+    for _ in range(_WINDOWS if judgements > 0 else 0):
         if bound >= goal and wanted.slack == 0:
             break
         wide = min(max(window, (cheapest - wanted.bound if cheapest < np.inf else 0.0) + wanted.slack), top)
@@ -75,10 +76,15 @@ def search(wanted: Wanted, memory: ClassMemory, *, judgements: int, relative_gap
 
 def _judge(wanted: Wanted, memory: ClassMemory, states: States, judgements: int) -> tuple[float, float, int]:
     """The cheapest price of a fleet that is allowed, the price up to which all such are in memory, judgements left."""
-    counts, price = states.counts, states.price.copy()
+    counts = states.counts
     sheds = np.isfinite(wanted.shed)
-    least, own_price = wanted.least[states.cells], wanted.prices[states.cells]
+    least, own_price = wanted.least[states.cells], wanted.own[states.cells]
     work = wanted.work[states.cells]
+    if wanted.allow is not None:
+        whole = np.tile(wanted.least, (len(counts), 1))
+        whole[:, states.cells] += counts
+        counts = counts[wanted.allow(whole)]
+    price = counts @ own_price
     if memory.cuts and len(counts):
         lacking = _lacking(wanted, np.array(memory.cuts), counts + least, work)
         if sheds:

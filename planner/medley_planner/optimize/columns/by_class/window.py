@@ -31,7 +31,6 @@ class States:
 
     cells: Ints
     counts: Ints
-    price: Floats
     reach: float
 
 
@@ -63,11 +62,11 @@ def within(wanted: Wanted, memory: ClassMemory, window: float) -> States:
         limits[0], limits[1] = window, wanted.bound + window
         picked = _expand(rows, limits)
     if picked is None:
-        return States(grid.cells, np.zeros((0, len(grid.cells)), np.int64), np.zeros(0), wanted.bound)
+        return States(grid.cells, np.zeros((0, len(grid.cells)), np.int64), wanted.bound)
     own = grid.counts[np.arange(len(grid.cells)), picked]
     total = own.sum(axis=1)
     own = own[(total >= wanted.fewest) & (total <= wanted.most)]
-    return States(grid.cells, own, own @ wanted.prices[grid.cells], wanted.bound + window)
+    return States(grid.cells, own, wanted.bound + window)
 
 
 def _grid(wanted: Wanted, window: float, spread: int) -> _Grid:

@@ -11,9 +11,10 @@ from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service import CHECKS, LOAD_CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.variants import WISH_CHECKS
-from medley_operator.domain.cluster.pool_checks import POOL_CHECKS
+from medley_operator.domain.cluster.pool_checks import POOL_CHECKS, pool_refusal
 from medley_operator.domain.speed.profile_reading import MODEL_PROFILE_CHECKS
 from medley_operator.domain.values.snapshot import Snapshot
+from medley_planner.catalog import Catalogue
 from medley_planner.refusal import first_refusal
 from tests.unit.operator import factories as make
 
@@ -49,6 +50,7 @@ CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "model_is_known": ({"model": {"uri": "hf://nobody/knows-this"}}, {}),
     "precision_is_the_checkpoints": ({"model": {"uri": make.LLAMA, "precision": "INT4"}}, {}),
     "each_wish_can_be_met": ({"variants": [{"poolRef": "l9"}]}, {}),
+    "an_image_runs_on_a_pool": ({}, {"pools": [make.pool("mi300x", gpu="MI300X")]}),
     "weights_fit_the_cache": ({}, {"profiles": [make.profile(cache={"emptyDir": {"sizeLimit": "8Gi"}})]}),
     "length_is_within_the_model": ({"model": {"uri": make.LLAMA, "maxModelLen": 1000000}}, {}),
     "names_are_unique": ({"variants": [{"poolRef": "l4"}, {"poolRef": "h100", "name": "l4"}]}, {}),
@@ -116,7 +118,7 @@ def test_of_two_faults_the_first_in_the_list_is_shown() -> None:
     ids=["gpu", "price", "node-price"],
 )
 def test_a_pool_is_refused(pool: GPUPool, words: tuple[str, str]) -> None:
-    refusal = first_refusal(POOL_CHECKS, pool)
+    refusal = pool_refusal(pool, Catalogue())
     assert refusal is not None
     assert refusal.reason == words[0]
     assert refusal.message.startswith(words[1])

@@ -12,6 +12,7 @@ from medley_operator.domain.cluster.node_shares import NodeShares, node_shares
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.stock import Holder
 from medley_operator.domain.values.views import Taint
+from medley_planner.catalog import Catalogue
 from tests.unit.operator import factories as make
 from tests.unit.operator.placing import GPU, nodes
 
@@ -23,7 +24,7 @@ def pool(name: str, **spec: Any) -> GPUPool:
 
 
 def shares(*pools: GPUPool, held: dict[str, list[HeldGpus]] | None = None, **node: Any) -> NodeShares:
-    return node_shares(pools, nodes("l4", 2, **node), held or {})
+    return node_shares(pools, nodes("l4", 2, **node), held or {}, Catalogue())
 
 
 def held_by(pool_name: str, gpus: int = 1) -> HeldGpus:

@@ -10,6 +10,7 @@ from medley_operator.domain.cluster.places import planner_places
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.stock import Holder, NodeStock, PlacedPod, PoolStock
+from medley_planner.catalog import gpu
 from tests.unit.operator import factories as make
 
 A, B = ServiceKey("demo", "a"), ServiceKey("demo", "b")
@@ -19,7 +20,7 @@ SMALL, LARGE = Holder(A, "tp1"), Holder(B, "tp4")
 def places(
     *nodes: NodeStock, offered: dict[Holder, int] | None = None, planned: tuple[ServiceKey, ...] = (A, B), **given: Any
 ) -> tuple[int, ...]:
-    state = PoolState(make.pool(), "L4", PoolStock(nodes=nodes))
+    state = PoolState(make.pool(), gpu("L4"), PoolStock(nodes=nodes))
     reserved = given.pop("reserved", {})
     found = planner_places(state, offered or {}, planned=planned, reserved=reserved, **given)
     assert found is not None
@@ -75,7 +76,7 @@ def test_gpus_of_pods_that_end_are_for_what_waits_already() -> None:
 
 def test_whole_nodes_are_paid_where_all_their_gpus_are_there() -> None:
     state = PoolState(
-        make.pool(cost={"perNodeHour": "3"}), "L4", PoolStock(nodes=(node(), node(gpus=3), node(SMALL, gpus=3)))
+        make.pool(cost={"perNodeHour": "3"}), gpu("L4"), PoolStock(nodes=(node(), node(gpus=3), node(SMALL, gpus=3)))
     )
     found = planner_places(state, {}, planned=(A,), reserved={})
     assert found is not None
@@ -83,5 +84,5 @@ def test_whole_nodes_are_paid_where_all_their_gpus_are_there() -> None:
 
 
 def test_without_a_limit_there_are_no_places() -> None:
-    state = PoolState(make.pool(), "L4", PoolStock(unlimited=True))
+    state = PoolState(make.pool(), gpu("L4"), PoolStock(unlimited=True))
     assert planner_places(state, {}, planned=(), reserved={}) is None

@@ -42,7 +42,9 @@ def test_pods_of_a_snapshot_are_counted_where_all_of_it_is_known() -> None:
     )
     snapshot = replace(make.snapshot(make.service(), nodes=nodes), pods=pods)
     leads = lead_times(snapshot, LeadTimes())
-    assert {key: len(starts) for key, starts in leads.starts.items()} == {WARM: 3}
+    assert {key: len(starts) for key, starts in leads.starts.items()} == {replace(WARM, namespace=make.NAMESPACE): 3}
+    elsewhere = replace(snapshot, services=(make.service(namespace="else"),))
+    assert lead_times(elsewhere, leads).starts.keys() == {replace(WARM, namespace="else")}, "who is gone is forgotten"
     assert lead_times(replace(snapshot, pods=()), leads) is leads
 
 
@@ -60,5 +62,5 @@ def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
             assert done.gauge("lead_time_seconds", LLAMA, "L4", "warm", part) == seconds
     wished = make.service(spec={"variants": [{"poolRef": "h100"}]})
     for service, longest in ((make.service(), 180.0), (wished, STARTUP_SECONDS)):
-        leads = first.memory.leads
+        leads = first.memory.leads.believed_by(make.NAMESPACE)
         assert longest_startup_seconds(service, make.profile(), first.prepared.pools, leads) == longest

@@ -104,6 +104,7 @@ STARTING = pod("a-3", "", ready=False, created_at=0.0)
         ({"trouble": PodTrouble("Unschedulable", "no node", 0.0)}, 30.0),
         ({"trouble": PodTrouble("ImagePullBackOff", "no image", 0.0)}, 60.0),
         ({"gated": True}, 60.0),
+        ({"creating_since": 0.0}, 900.0),
     ],
 )
 def test_one_that_does_not_start_is_given_up_before_it_counts_as_a_failure(
@@ -112,9 +113,11 @@ def test_one_that_does_not_start_is_given_up_before_it_counts_as_a_failure(
     stuck = standing(4, 3, extra=(replace(STARTING, **fields),))
     waits = move(stuck, now=seconds - 1.0)
     assert (waits.variant, waits.wait_seconds) == ("a", 1.0)
-    given_up = move(stuck, now=seconds)
+    at = 100.0 + seconds
+    given_up = move(stuck, waits.memory, now=seconds, at_seconds=at)
     assert given_up.variant == ""
-    assert move(standing(), given_up.memory, at_seconds=160.0).variant == "", "and not begun anew at once"
+    again = move(standing(), given_up.memory, at_seconds=at + 5.0)
+    assert (again.variant, again.wait_seconds) == ("", AGAIN_SECONDS - 5.0), "and not begun anew at once"
 
 
 def test_a_deployment_that_may_not_make_pods_is_given_up() -> None:

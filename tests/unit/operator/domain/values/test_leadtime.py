@@ -10,6 +10,7 @@ import pytest
 
 from medley_operator.domain.values.labels import child_labels
 from medley_operator.domain.values.leadtime import (
+    FEWEST_STARTS,
     MAX_STARTS,
     Component,
     LeadKey,
@@ -140,3 +141,31 @@ def test_p90_is_of_the_last_starts_and_each_pod_counts_once() -> None:
 def test_a_time_is_written_as_it_is_read() -> None:
     assert utc_text(1_796_005_572.9) == "2026-11-30T02:26:12Z"
     assert unix_seconds(utc_text(1_796_005_572.9)) == 1_796_005_572.0
+
+
+def of(namespace: str, total: float, count: int = FEWEST_STARTS) -> LeadTimes:
+    key = replace(WARM, namespace=namespace)
+    return LeadTimes().with_starts([(key, start(f"{namespace}-{n}", total)) for n in range(count)])
+
+
+def together(*parts: LeadTimes) -> LeadTimes:
+    return LeadTimes({key: starts for part in parts for key, starts in part.starts.items()})
+
+
+def seconds_for(namespace: str, leads: LeadTimes) -> float | None:
+    return leads.believed_by(namespace).startup_seconds(model=LLAMA, gpu="L4", makes_nodes=False)
+
+
+def test_lead_time_poison_the_starts_of_one_namespace_are_believed_by_itself_alone() -> None:
+    """Pods that a tenant made slow raised the lead time of every service of that model on that GPU."""
+    liar = of("liar", 3600.0)
+    assert (seconds_for("liar", liar), seconds_for("a", liar)) == (3600.0, None)
+    known = together(liar, of("a", 100.0), of("b", 150.0))
+    assert [seconds_for(each, known) for each in ("a", "b", "liar", "new")] == [100.0, 150.0, 3600.0, 150.0]
+    assert seconds_for("new", together(liar, of("a", 100.0))) is None, "nobody knows which of the two is true"
+    few = together(of("new", 900.0, count=FEWEST_STARTS - 1), of("a", 100.0), of("b", 150.0))
+    assert seconds_for("new", few) == 100.0
+
+
+def test_what_is_shown_is_of_all_namespaces() -> None:
+    assert len(together(of("a", 1.0), of("b", 2.0)).everywhere().starts[WARM]) == 2 * FEWEST_STARTS

@@ -13,7 +13,7 @@ from medley_planner.model import (
     Demand,
     NodePrice,
     Pool,
-    PowerDomain,
+    PowerBudget,
     Problem,
     Provenance,
     RoutingMode,
@@ -107,17 +107,17 @@ _BAD: list[tuple[Problem, str, str]] = [
     (replace(_GOOD, pools=(Pool("p", node_gpus=(8,), node_price=NodePrice(8, 8.0)),)), "pool p", "node_gpus"),
     (replace(_GOOD, pools=(Pool("p", zones=("a", "a")),)), "pool p", "zones"),
     (replace(_GOOD, pools=(Pool("p", power_domain="rack"),)), "pool p", "power_domain"),
-    (replace(_GOOD, power_domains=(PowerDomain("r", -1.0),)), "power domain r", "budget_watts"),
-    (replace(_GOOD, power_domains=(PowerDomain("r", 1.0, "hall"),)), "power domain r", "parent"),
-    (replace(_GOOD, power_domains=(PowerDomain("r", 1.0, "r"),)), "power domain r", "parent"),
+    (replace(_GOOD, power_domains=(PowerBudget("r", -1.0),)), "power domain r", "budget_watts"),
+    (replace(_GOOD, power_domains=(PowerBudget("r", 1.0, "hall"),)), "power domain r", "parent"),
+    (replace(_GOOD, power_domains=(PowerBudget("r", 1.0, "r"),)), "power domain r", "parent"),
     (
         replace(
-            _GOOD, power_domains=(PowerDomain("a", 1.0, "b"), PowerDomain("b", 1.0, "c"), PowerDomain("c", 1.0, "b"))
+            _GOOD, power_domains=(PowerBudget("a", 1.0, "b"), PowerBudget("b", 1.0, "c"), PowerBudget("c", 1.0, "b"))
         ),
         "power domain a",
         "parent",
     ),
-    (replace(_GOOD, power_domains=(PowerDomain("r", 1.0), PowerDomain("r", 2.0))), "problem", "power_domains"),
+    (replace(_GOOD, power_domains=(PowerBudget("r", 1.0), PowerBudget("r", 2.0))), "problem", "power_domains"),
     (_service(lambda s: replace(s, stay_seconds=0.0)), "service s", "stay_seconds"),
     (replace(_GOOD, steady_within=-0.1), "problem", "steady_within"),
     (_service(lambda s: replace(s, stay_seconds=_NAN)), "service s", "stay_seconds"),
@@ -219,7 +219,7 @@ def test_values_at_the_edge_of_their_range_pass() -> None:
         max_cost_per_hour=0.0,
         stay_seconds=_INF,
     )
-    domains = (PowerDomain("rack", 0.0, "hall"), PowerDomain("hall", 0.0))
+    domains = (PowerBudget("rack", 0.0, "hall"), PowerBudget("hall", 0.0))
     validate(Problem((edge,), (Pool("p", 0, node_gpus=(0,), power_domain="rack"),), domains))
 
 

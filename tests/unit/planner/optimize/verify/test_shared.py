@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medley_planner.model import LimitKind, NodeCount, NodePrice, Pool, PowerDomain, Problem
+from medley_planner.model import LimitKind, NodeCount, NodePrice, Pool, PowerBudget, Problem
 from medley_planner.optimize import Rule, verify
 from tests.plan_by_hand import plan_of
 from tests.unit.planner.optimize.small import service, variant
@@ -14,7 +14,7 @@ from tests.unit.planner.optimize.verify.cases import CHEAP, DEAR, broken, proble
 def test_power_counts_in_the_domain_above_too() -> None:
     hot, cool = replace(CHEAP, watts=1000.0), replace(DEAR, watts=200.0)
     pools = (Pool("cheap", power_domain="row"), Pool("dear", power_domain="hall"))
-    domains = (PowerDomain("hall", 2400.0), PowerDomain("row", 9000.0, "hall"))
+    domains = (PowerBudget("hall", 2400.0), PowerBudget("row", 9000.0, "hall"))
     problem = Problem((service(4.0, hot, cool),), pools, domains)
     assert broken(problem, (2, 2)) == []
     assert broken(problem, (3, 1)) == [Rule.POWER]

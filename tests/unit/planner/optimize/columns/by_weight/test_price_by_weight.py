@@ -43,6 +43,7 @@ def _drawn(seed: int, *, limits: bool) -> tuple[ServiceArrays, np.ndarray]:
         first=np.tile(np.arange(_VARIANTS), (_SERVICES, 1)),
         base=np.zeros(_SERVICES),
         rules=_no_rules(shape),
+        spare=np.zeros(_SERVICES, int),
     )
     return fleet, draw.integers(30, 900, shape) / 100
 

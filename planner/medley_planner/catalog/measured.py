@@ -1,4 +1,6 @@
-"""The GPU catalogue as data.
+"""The GPU catalogue as data: the boards whose kernels were measured, or that have the chip of one that was.
+
+Their sisters on other boards are in `boards`, chips that nobody measured in `guessed`.
 
 Peaks are data-sheet values. Efficiencies are medians over the measured vLLM kernel tables that aiconfigurator-core
 0.12.0 (Apache-2.0) publishes; a range of medians is entered by its middle. `memory` is the BF16 median, for FP8 weights
@@ -9,11 +11,11 @@ that CUDA (for MI300X: ROCm) reports in its out-of-memory messages on that GPU.
 
 from __future__ import annotations
 
-from medley_planner.catalog.gpu import Gpu
+from medley_planner.catalog.gpu import Gpu, Vendor
 
 _MEASURED = "efficiencies: medians of aiconfigurator-core 0.12.0's measured vLLM kernel tables"
 
-ROWS: tuple[Gpu, ...] = (
+MEASURED: tuple[Gpu, ...] = (
     Gpu(
         name="L4",
         aliases=("NVIDIA-L4",),
@@ -26,10 +28,10 @@ ROWS: tuple[Gpu, ...] = (
         link_gb_per_second=32,
         gemm_bf16=0.64,
         gemm_fp8=0.50,
-        memory=0.77,
+        memory=0.90,
         kv=0.76,
         source="NVIDIA L4 data sheet; PCIe 4.0 x16",
-        note="efficiencies are those of the L40S (same generation); none was measured on an L4",
+        note="memory is what vLLM 0.23 reaches with Qwen2.5-0.5B; the other efficiencies are those of the L40S",
         compute_capability=8.9,
     ),
     Gpu(
@@ -69,7 +71,7 @@ ROWS: tuple[Gpu, ...] = (
     ),
     Gpu(
         name="A100-40",
-        aliases=("A100-40GB", "A100-SXM4-40GB", "NVIDIA-A100-SXM4-40GB", "NVIDIA-A100-PCIE-40GB"),
+        aliases=("A100-40GB", "A100-SXM-40", "A100-SXM4-40GB", "NVIDIA-A100-SXM4-40GB"),
         bf16_tflops=312,
         fp8_tflops=None,
         memory_gb=40,
@@ -84,10 +86,11 @@ ROWS: tuple[Gpu, ...] = (
         source="NVIDIA A100 data sheet (SXM4, NVLink 3)",
         note="efficiencies are those of the A100-80 (same chip); FP8 weights run as weight-only on BF16 compute",
         compute_capability=8.0,
+        mig_slices=7,
     ),
     Gpu(
         name="A100-80",
-        aliases=("A100-80GB", "A100-SXM4-80GB", "NVIDIA-A100-SXM4-80GB", "NVIDIA-A100-80GB-PCIe"),
+        aliases=("A100-80GB", "A100-SXM-80", "A100-SXM4-80GB", "NVIDIA-A100-SXM4-80GB"),
         bf16_tflops=312,
         fp8_tflops=None,
         memory_gb=80,
@@ -102,6 +105,7 @@ ROWS: tuple[Gpu, ...] = (
         source=f"NVIDIA A100 data sheet (SXM4, NVLink 3); {_MEASURED}",
         note="FP8 weights run as weight-only on BF16 compute; its efficiency is taken as that of BF16",
         compute_capability=8.0,
+        mig_slices=7,
     ),
     Gpu(
         name="H100",
@@ -119,6 +123,7 @@ ROWS: tuple[Gpu, ...] = (
         kv=0.76,
         source=f"NVIDIA H100 data sheet (SXM5, NVLink 4); {_MEASURED}",
         compute_capability=9.0,
+        mig_slices=7,
     ),
     Gpu(
         name="H200",
@@ -136,6 +141,7 @@ ROWS: tuple[Gpu, ...] = (
         kv=0.68,
         source=f"NVIDIA H200 data sheet (SXM, NVLink 4); {_MEASURED}",
         compute_capability=9.0,
+        mig_slices=7,
     ),
     Gpu(
         name="B200",
@@ -156,6 +162,7 @@ ROWS: tuple[Gpu, ...] = (
         fp4_tflops=9000,
         gemm_fp4=0.41,
         compute_capability=10.0,
+        mig_slices=7,
     ),
     Gpu(
         name="B300",
@@ -176,10 +183,11 @@ ROWS: tuple[Gpu, ...] = (
         fp4_tflops=14000,
         gemm_fp4=0.43,
         compute_capability=10.3,
+        mig_slices=7,
     ),
     Gpu(
         name="GB200",
-        aliases=("GB200-SXM", "NVIDIA-GB200"),
+        aliases=("GB200-SXM", "GB200-NVL72", "NVIDIA-GB200"),
         bf16_tflops=2500,
         fp8_tflops=5000,
         memory_gb=186,
@@ -196,10 +204,11 @@ ROWS: tuple[Gpu, ...] = (
         fp4_tflops=10000,
         gemm_fp4=0.41,
         compute_capability=10.0,
+        mig_slices=7,
     ),
     Gpu(
         name="GB300",
-        aliases=("GB300-SXM", "NVIDIA-GB300"),
+        aliases=("GB300-SXM", "GB300-NVL72", "NVIDIA-GB300"),
         bf16_tflops=2500,
         fp8_tflops=5000,
         memory_gb=288,
@@ -216,29 +225,31 @@ ROWS: tuple[Gpu, ...] = (
         fp4_tflops=15000,
         gemm_fp4=0.43,
         compute_capability=10.3,
+        mig_slices=7,
     ),
     Gpu(
         name="RTX-PRO-6000",
         aliases=("RTX-PRO-6000-SERVER", "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition"),
-        bf16_tflops=486,
+        bf16_tflops=468,
         fp8_tflops=936,
         memory_gb=96,
         usable_gib=94.97,
         memory_gb_per_second=1792,
         watts=600,
         link_gb_per_second=64,
-        gemm_bf16=0.74,
+        gemm_bf16=0.69,
         gemm_fp8=0.635,
         memory=0.79,
         kv=0.81,
         source=f"NVIDIA RTX PRO 6000 Blackwell Server Edition data sheet; PCIe 5.0 x16; {_MEASURED}",
-        note="peak BF16 is the middle of the published 468 to 504; two of them over PCIe decode about a fifth slower "
-        "than estimated (Qwen3-32B, vLLM 0.19)",
+        note="peak BF16 and its efficiency are the lower ends of what is published (468 to 504, 0.69 to 0.79)",
         compute_capability=12.0,
+        mig_slices=4,
     ),
     Gpu(
         name="MI300X",
         aliases=("AMD-MI300X", "AMD-Instinct-MI300X", "AMD-Instinct-MI300X-OAM"),
+        vendor=Vendor.AMD,
         bf16_tflops=1307,
         fp8_tflops=2615,
         memory_gb=192,
