@@ -11,7 +11,7 @@ IMAGE ?= localhost/medley-operator:dev
 
 .PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
-.PHONY: bench-capacity bench-plan-truth bench-calibration bench-power bench-steps bench-tilt
+.PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-steps bench-tilt
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench-steps: $(STAMP) ## Plans that follow random steps of load, beside the chea
 
 bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-truth: $(STAMP) ## Predictions against all measured runs; writes docs/accuracy.md (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_truth $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-forecast: $(STAMP) ## Rates forecast at 10 to 30 minutes, beside last value and 24 h before (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_forecast $(if $(JSON),--json $(filter-out 1,$(JSON)))

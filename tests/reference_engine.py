@@ -20,7 +20,7 @@ from medley_planner.engine.trace import FittedSizes, Trace
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request on its way. Times in seconds, API time not included."""
+    """One request on its way. Times in seconds, with what is in front of the engine."""
 
     arrival: float
     prompt: int = 0
@@ -30,6 +30,8 @@ class Request:
     generated: int = 0
     first_token: float = math.nan
     last_token: float = math.nan
+    front: float = 0.0
+    lag: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +69,7 @@ class ReferenceEngine:
 
     def unfinished_at(self, time: float) -> int:
         """Requests that have no last token before `time`; the step under way may have given some later ones theirs."""
-        gone = [request for request in self.finished_in_last_step if request.last_token >= time]
+        gone = [request for request in self.finished_in_last_step if request.last_token - request.lag >= time]
         return self.unfinished + len(gone)
 
     finished_in_last_step: list[Request] = field(default_factory=list)
@@ -104,16 +106,13 @@ class ReferenceEngine:
             target = request.prompt + request.generated
             if request.arrival > self.now or self._blocks_needed() + self._blocks(target) > self.spec.kv_blocks:
                 break
+            if not request.generated:
+                request.lag = request.front + self._planned(decoding)
             self.running.append(_Sequence(self.waiting.popleft(), target, request.hit))
             chunks.append((self.running[-1], min(left, target - request.hit)))
             left -= chunks[-1][1]
 
-        self.now += self.spec.step.seconds(
-            prefill_tokens=float(sum(chunk for _, chunk in chunks)),
-            prefill_attended=sum(float(sum(range(s.computed + 1, s.computed + chunk + 1))) for s, chunk in chunks),
-            decode_sequences=float(len(decoding)),
-            kv_tokens=float(sum(sequence.computed for sequence in decoding)),
-        )
+        self.now += self._seconds(decoding, chunks)
         self.steps += 1
         for sequence in decoding:
             sequence.computed += 1
@@ -126,12 +125,32 @@ class ReferenceEngine:
         self.running = [s for s in self.running if s.request.generated < s.request.generation]
         self.finished_in_last_step = over
 
+    def _planned(self, decoding: list[_Sequence]) -> float:
+        """The step that was planned before the request came."""
+        return self._seconds(decoding, []) if decoding else 0.0
+
+    def _seconds(self, decoding: list[_Sequence], chunks: list[tuple[_Sequence, int]]) -> float:
+        cost = self.spec.step.window_cost
+        attended = [n for s, chunk in chunks for n in range(s.computed + 1, s.computed + chunk + 1)]
+        cached = [sequence.computed for sequence in decoding]
+        seconds = self.spec.step.seconds(
+            prefill_tokens=float(len(attended)),
+            prefill_attended=float(sum(attended)),
+            decode_sequences=float(len(decoding)),
+            kv_tokens=float(sum(cached)),
+        )
+        # The step time knows sums alone and cuts these; here each sequence is cut.
+        seconds -= cost.kv_token * min(sum(cached), cost.window * len(cached))
+        seconds -= cost.attended * min(sum(attended), cost.window * len(attended))
+        seconds += cost.kv_token * sum(min(n, cost.window) for n in cached)
+        return seconds + cost.attended * sum(min(n, cost.window) for n in attended)
+
     def _token(self, request: Request) -> None:
         request.generated += 1
         if math.isnan(request.first_token):
-            request.first_token = self.now
+            request.first_token = self.now + request.lag
         if request.generated == request.generation:
-            request.last_token = self.now
+            request.last_token = self.now + request.lag
 
 
 def simulate_stepwise(trace: Trace, fleet: SimulatedFleet, routing: Routing, *, seed: int) -> tuple[list[Request], int]:
@@ -163,7 +182,7 @@ def simulate_stepwise(trace: Trace, fleet: SimulatedFleet, routing: Routing, *, 
             request.replica = members[best]
             fitted = sizes[group_of_replica[request.replica]]
             request.prompt, request.generation = fitted.prompt[index], fitted.generation[index]
-            request.hit = fitted.hit[index]
+            request.hit, request.front = fitted.hit[index], fitted.front_seconds[index]
             engines[request.replica].waiting.append(request)
     for engine in engines:
         engine.run_before(math.inf)

@@ -17,6 +17,8 @@ LISTS = frozenset({"list"})
 PATCHES = frozenset({"patch"})
 NODE_GRACE_SECONDS = 30.0
 """Who takes a node away takes what is Ready on it: that is not the operator's breach."""
+WHEN_PLANNED = (".plan.limits",)
+"""A plan shows the limits that bound when it was made; that of the faultless run was made with the whole stock."""
 L4_NODES = ("l4-0", "l4-1", "l4-2")
 LEASE = ("--leader-election=on",)
 PROMETHEUS = ("--prometheus-url={prometheus}",)
@@ -161,17 +163,18 @@ PLANE_FAULTS = [
 ]
 
 NODE_FAULTS = [
-    Case("a node is cordoned for 10 s", act=disturb.cordon(10)),
+    Case("a node is cordoned for 10 s", act=disturb.cordon(10), ignored=WHEN_PLANNED),
     Case("a node is cordoned for 10 s while all pods are there", at="shrink", first=True, act=disturb.cordon(10)),
-    Case("a node is tainted for 10 s", act=disturb.taint(10)),
+    Case("a node is tainted for 10 s", act=disturb.taint(10), ignored=WHEN_PLANNED),
     Case(
         "a node is tainted for 10 s with what its pods do not bear",
         first=True,
         act=disturb.taint(10, effect="NoExecute"),
+        ignored=WHEN_PLANNED,
         grace_seconds=NODE_GRACE_SECONDS,
     ),
     Case("a node with pods is tainted for 10 s", at="shrink", first=True, act=disturb.taint(10)),
-    Case("a node loses its GPUs for 10 s", first=True, act=disturb.gpus_lost(10, left=0)),
+    Case("a node loses its GPUs for 10 s", first=True, act=disturb.gpus_lost(10, left=0), ignored=WHEN_PLANNED),
     Case(
         "a node loses its GPUs for 10 s while all pods are there",
         at="shrink",
@@ -190,9 +193,14 @@ NODE_FAULTS = [
         first=True,
         act=disturb.gpus_lost(40, left=0, nodes=L4_NODES),
     ),
-    Case("a node is gone for 10 s", act=disturb.node_gone(10), grace_seconds=NODE_GRACE_SECONDS),
-    Case("pods of others take 4 GPUs for 10 s", act=disturb.foreign_pods(10)),
-    Case("pods of others take 4 GPUs for 10 s before it grows", first=True, act=disturb.foreign_pods(10)),
+    Case("a node is gone for 10 s", act=disturb.node_gone(10), grace_seconds=NODE_GRACE_SECONDS, ignored=WHEN_PLANNED),
+    Case("pods of others take 4 GPUs for 10 s", act=disturb.foreign_pods(10), ignored=WHEN_PLANNED),
+    Case(
+        "pods of others take 4 GPUs for 10 s before it grows",
+        first=True,
+        act=disturb.foreign_pods(10),
+        ignored=WHEN_PLANNED,
+    ),
 ]
 
 PEOPLE = [

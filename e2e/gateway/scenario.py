@@ -71,6 +71,8 @@ def play(world: World, steps: Sequence[Step], *, say: Callable[[str], None]) -> 
     """All steps, one after the other. AssertionError where the plan does not follow one."""
     image = _OLD_IMAGE
     world.wait_for("the service is Ready", lambda: _condition(world, "Ready"), seconds=FOLLOW_SECONDS)
+    seconds = world.wait_for("the gateway answers", world.answers, seconds=FOLLOW_SECONDS)
+    say(f"the gateway answers {seconds:.1f} s after it accepted the route and a pod was Ready")
     for step in steps:
         since = time.time()
         world.set_load(step.load)

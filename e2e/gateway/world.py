@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -122,6 +123,17 @@ class World:
     def service(self) -> dict[str, Any]:
         found: dict[str, Any] = self.plane.request("GET", _SERVICE_PATH)
         return found
+
+    def answers(self) -> bool:
+        """Whether the gateway sends a request for the service on to a pod, whatever that makes of it. Envoy itself says
+        503 while it has the route and not yet what the route leads to."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{_PORT}/{NAMESPACE}/{NAME}/health", timeout=20):
+                return True
+        except urllib.error.HTTPError as error:
+            return error.code not in (404, 503)
+        except OSError:
+            return False
 
     def weights(self) -> dict[str, int]:
         """Weights of the route by variant: those of a variant's layouts together."""

@@ -20,6 +20,7 @@ from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.actuate import Actuator
+from medley_operator.fleet.allocator import keep_no_freed_memory
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.debounce import Debounce
@@ -60,6 +61,7 @@ log = logging.getLogger(__name__)
 
 def main(settings: Settings) -> int:
     """Run the operator; returns the exit status."""
+    keep_no_freed_memory()
     return asyncio.run(_run(settings))
 
 

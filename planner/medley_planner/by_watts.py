@@ -33,7 +33,7 @@ WATTS_PER_UNIT = 1000.0
 
 
 class Objective(StrEnum):
-    """What a plan has the least of."""
+    """The quantity that a plan has the least of."""
 
     COST = "cost"
     WATTS = "watts"

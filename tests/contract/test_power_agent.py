@@ -99,12 +99,13 @@ class Node:
         """Writes the spec; returns the Unix time at which its lease is over."""
         self.revision += 1
         others = {"limit": LIMITS, "safe": SAFE} | changes.pop("others", {})
-        lease = {"holder": "test", "renewTime": now_text(), "durationSeconds": lease_seconds}
+        renewed = now_text()
+        lease = {"holder": "test", "renewTime": renewed, "durationSeconds": lease_seconds}
         spec = {"revision": self.revision, "lease": lease, "others": others} | changes
         body = {"apiVersion": API_VERSION, "kind": "NodePowerCap", "metadata": {"name": NODE}, "spec": spec}
         code, answer = self.api.apply(f"{CAPS}/{NODE}?fieldManager=test&force=true", body)
         assert code in (200, 201), answer
-        return datetime.fromisoformat(lease["renewTime"]).timestamp() + lease_seconds
+        return datetime.fromisoformat(renewed).timestamp() + lease_seconds
 
     def renew(self) -> None:
         self.api.merge(f"{CAPS}/{NODE}", {"spec": {"lease": {"renewTime": now_text()}}})

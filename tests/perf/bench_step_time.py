@@ -148,6 +148,7 @@ def fitted_errors(rows: list[Row]) -> list[float]:
             token_budget=asked.token_budget,
             max_sequences=asked.max_sequences,
             first_wave=True,
+            spread_experts=asked.spread_experts,
         )
         if not isinstance(fit, Fit):
             raise SystemExit(f"{rows[0].group}: {fit.reason}")

@@ -56,6 +56,7 @@ def validate() -> Compared:
         kv_tokens=fit.kv_tokens,
         max_model_len=max_model_len,
         api_seconds=0.0,
+        prompt_token_seconds=0.0,
     )
     start = rows[0]["queued_ts"]
     trace = Trace.of(

@@ -283,6 +283,7 @@ def _remembered(turn: ServiceRound) -> ServiceMemory:
         forecaster=choice.forecaster,
         jump=choice.jump,
         ready_lately=choice.ready_lately,
+        margins=turn.candidate.margins,
     )
     if turn.goal.plan is None:
         return seen

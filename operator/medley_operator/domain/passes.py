@@ -29,16 +29,17 @@ class Done:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is written or reported, and nothing waits for a time or for another service."""
+        """Whether no child is written, and nothing waits for a time or for another service. What is reported counts
+        for nothing: while it is not written, the next pass reports the same."""
         writes = self.writes
-        told = self.status is not None or bool(self.events or writes.applies or writes.deletes)
+        written = bool(writes.applies or writes.deletes)
         # A name or a turn that another service has; a write that another's object may still keep from its name; a field
         # of which a later look says whether others leave it alone.
         held = bool(writes.conflicts or writes.waiting_templates or writes.waits or not writes.drift.is_settled)
         step = self.step
         # Labels of pods are asked for again where they do not show after a time.
         waits = step is not None and (step.wait_seconds is not None or bool(step.notes or step.steps.ranged))
-        return not (told or held or waits)
+        return not (written or held or waits)
 
 
 @dataclass(frozen=True, slots=True)

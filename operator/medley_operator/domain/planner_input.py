@@ -167,6 +167,7 @@ def check_subjects(candidates: Sequence[ServiceCandidate]) -> Mapping[str, Subje
             ),
             targets=LatencyTargets(slo.ttft_seconds, slo.tpot_seconds, float(slo.percentile)),
             last_factors=tuple(last_factors(candidate).items()),
+            headrooms=tuple((name, margin.share) for name, margin in candidate.margins.items()),
         )
     return subjects
 

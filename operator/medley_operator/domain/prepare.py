@@ -21,9 +21,10 @@ from medley_operator.domain.cluster.policies import Policies, bounds_by_namespac
 from medley_operator.domain.cluster.pools import planner_pool, pool_state
 from medley_operator.domain.cluster.start_failures import pods_of_services, start_failures
 from medley_operator.domain.cluster.startup import lead_times
-from medley_operator.domain.engine.arguments import speed_digest, user_flags
 from medley_operator.domain.firewall import Firewall, guarded
 from medley_operator.domain.load.remembered import remembered
+from medley_operator.domain.margins.of_service import margins_of
+from medley_operator.domain.margins.told import remembered_margins
 from medley_operator.domain.planner_input import (
     check_subjects,
     planner_problem,
@@ -33,7 +34,7 @@ from medley_operator.domain.planner_input import (
 )
 from medley_operator.domain.rollout.modes import desired_of, paused
 from medley_operator.domain.speed.profiles import judge_profiles
-from medley_operator.domain.speed.speeds import KnownSpeeds, known_speeds
+from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.labels import NODE
@@ -90,7 +91,7 @@ def prepare(
             pools=pools,
             memory=_memory_of(service, memory, snapshot),
             ready_replicas=ready_replicas(owned.get(service.metadata.uid, {})),
-            speeds=_speeds_for(service, snapshot, speeds),
+            speeds=speeds.of_service(service, snapshot.profiles),
             estimate=estimate,
             leads=believed(service.metadata.namespace),
             pods=pods_by_service.get(ServiceKey.of(service), ()),
@@ -202,16 +203,9 @@ def _memory_of(service: LLMService, memory: FleetMemory, snapshot: Snapshot) -> 
     without."""
     found = memory.services.get(ServiceKey.of(service))
     uid = service.metadata.uid
-    return found if found is not None and found.uid == uid else remembered(uid, service.status, snapshot)
-
-
-def _speeds_for(service: LLMService, snapshot: Snapshot, speeds: KnownSpeeds) -> Mapping[EngineKey, Speed]:
-    """Those that hold for the arguments that its engines will have."""
-    name = service.spec.runtime.profile_ref
-    profile = next((profile for profile in snapshot.profiles if profile.metadata.name == name), None)
-    if profile is None:
-        return {}
-    return speeds.of(service.metadata.namespace, speed_digest(user_flags(service, profile), profile.spec.engine))
+    if found is not None and found.uid == uid:
+        return found
+    return replace(remembered(uid, service.status, snapshot), margins=remembered_margins(service.status))
 
 
 def _candidate(
@@ -239,6 +233,7 @@ def _candidate(
         mode=mode,
         bounds=bounds,
         at_seconds=snapshot.at_seconds,
+        margins=memory.margins,
     )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
@@ -264,6 +259,7 @@ def _candidate(
     known = replace(base, profile=profile, choice=choice)
     if refusal is not None:
         return replace(known, refusal=refusal)
+    margins = margins_of(given)
     found = choose_variants(
         service,
         profile,
@@ -272,6 +268,7 @@ def _candidate(
         running=last_replicas,
         planned_as=planner_service(known),
         leads=leads,
+        factors=margins.factors,
     )
     waits = None
     if snapshot.simulates and last_replicas:
@@ -292,6 +289,7 @@ def _candidate(
         missing_tables=found.missing_tables,
         table_group=given.offered.engine.table_group if snapshot.simulates else None,
         waiting=waits,
+        margins=margins.learned,
     )
 
 

@@ -41,7 +41,9 @@ class Viewer(Protocol):
 
 
 class Writer(Protocol):
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published: ...
+    async def publish(
+        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = ...
+    ) -> Published: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Actuator:
             self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
                 self._exporter.acting(seconds_since_event=self._clock() - marked_at)
-            published = await self._publisher.publish(view, decision, now=now)
+            published = await self._publisher.publish(view, decision, now=now, hurries=self._marked.is_set)
             self._steps = steps.but_for(published.unwritten, self._steps)
         except KubeError as error:
             log.error("pass failed", extra={"reason": error.reason, "error": error.message})

@@ -25,13 +25,43 @@ OOM_KILLED = "OOMKilled"
 MAX_MESSAGE = 400
 SHARED = 4096
 
+MOST_PARTS = 65_536
+"""Parts of manifests that are looked for; when there are more, those to come are shared among themselves."""
+
 Value = TypeVar("Value", int, str)
+
+
+class _Parts:
+    """Equal parts of manifests, which nobody changes, each as one object. A part is known by the parts that it is made
+    of, so that it is found without comparing what is inside them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Any] = {}
+
+    def one(self, value: Any) -> Any:
+        """The part that is equal to `value`, of JSON."""
+        if isinstance(value, dict):
+            return self._shared({intern(name): self.one(each) for name, each in value.items()})
+        if isinstance(value, list):
+            return self._shared([self.one(each) for each in value])
+        return intern(value) if isinstance(value, str) else value
+
+    def _shared(self, part: dict[str, Any] | list[Any]) -> Any:
+        if len(self._known) >= MOST_PARTS:
+            self._known.clear()
+        inside = (id(each) for each in (part.values() if isinstance(part, dict) else part))
+        # A part that is known holds those inside it, so that their ids are nobody else's.
+        return self._known.setdefault((type(part), *(part if isinstance(part, dict) else ()), *inside), part)
+
+
+_PARTS = _Parts()
 
 
 def plain(manifest: Manifest) -> Manifest:
     """The manifest without what changes though nothing does.
 
     Of `managedFields` it keeps who set what beside the status: what we set before and do not set now is seen by them.
+    Thousands of children have most of their parts in common, and what is equal is one object in memory.
     """
     metadata = {
         name: value for name, value in manifest["metadata"].items() if name not in ("managedFields", "resourceVersion")
@@ -41,7 +71,8 @@ def plain(manifest: Manifest) -> Manifest:
         for entry in manifest["metadata"].get("managedFields") or []
         if entry.get("subresource") != "status"
     ]
-    return manifest | {"metadata": {**metadata, **({"managedFields": set_by} if set_by else {})}}
+    kept = manifest | {"metadata": {**metadata, **({"managedFields": set_by} if set_by else {})}}
+    return {name: _PARTS.one(value) for name, value in kept.items()}
 
 
 def picker_configuration(manifest: Manifest) -> Manifest | None:

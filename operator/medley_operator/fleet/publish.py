@@ -4,9 +4,11 @@ Of the fleet operator, two other modules write: `fleet.calibration` its own Conf
 write in commands that a person runs, or in the controller of power (`tests/unit/repo/test_claims.py`).
 
 Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
-statuses and Events. One failing object is counted, logged and turned into a condition of its service; it stops nothing
-else, and waits before it is tried again. Children have a limited time, so that statuses are always written. What has
-vanished meanwhile is passed over in silence, and in a namespace that is being deleted nothing is written but statuses.
+statuses and Events, which a pass gives up the rest of where something happened meanwhile that children may have to
+answer: hundreds of statuses at the rate that the API server is spared take half a minute. One failing object is
+counted, logged and turned into a condition of its service; it stops nothing else, and waits before it is tried again.
+Children have a limited time, so that statuses are always written. What has vanished meanwhile is passed over in
+silence, and in a namespace that is being deleted nothing is written but statuses.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound, Withheld
 
 CONCURRENCY = 8
+FEWEST_STATUSES = 10
+"""Statuses that each pass writes whatever happens meanwhile, so that in the end all are written."""
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
@@ -51,6 +55,10 @@ class Round:
     """Uids of objects whose status was not written."""
     troubles: int = 0
     """Writes to try again, those without a condition included."""
+    statuses: int = 0
+    """Those that were begun."""
+    hurries: Callable[[], bool] = lambda: False
+    """Whether something happened that a further pass is to answer."""
 
     def owner(self, service: ServiceKey) -> Owner:
         """The service as the look saw it; one that it did not see owns nothing."""
@@ -76,10 +84,14 @@ class Publisher:
     """The time as RFC 3339 in UTC with microseconds."""
     backoff: WriteBackoff = field(default_factory=lambda: WriteBackoff(clock=time.monotonic))
 
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published:
-        """Carries the decision out; no write that fails raises. `now` is the time of changed conditions."""
+    async def publish(
+        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
+    ) -> Published:
+        """Carries the decision out; no write that fails raises. `now` is the time of changed conditions. From when it
+        `hurries` no more statuses are begun but for the first few, and no Event of what was not written is posted."""
         decision = _outside(decision, view.ending)
-        this = Round(view=view, owners={ServiceKey.of(each): Owner.of(each) for each in view.services})
+        owners = {ServiceKey.of(each): Owner.of(each) for each in view.services}
+        this = Round(view=view, owners=owners, hurries=hurries)
         self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
         applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
@@ -182,6 +194,10 @@ class Publisher:
             log.info("pod patched", extra=facts)
 
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
+        if this.statuses >= FEWEST_STATUSES and this.hurries():
+            this.unreported.add(write.uid)
+            return
+        this.statuses += 1
         if not self.backoff.may_write(write.key):
             this.troubles += 1
             this.unreported.add(write.uid)

@@ -49,6 +49,10 @@ class EngineNames:
     """Counter of prompt tokens, with those that the prefix cache had."""
     first_tokens: tuple[str, ...]
     """Counter of requests that got their first token."""
+    ttft_seconds: tuple[str, ...]
+    """Histogram of the time from a request's arrival to its first token."""
+    tpot_seconds: tuple[str, ...]
+    """Histogram of the mean time from one token of a request to its next, by request."""
 
 
 VLLM = EngineNames(
@@ -67,6 +71,8 @@ VLLM = EngineNames(
     steps=("vllm:iteration_tokens_total_count",),
     prompt_tokens=("vllm:prompt_tokens_total",),
     first_tokens=("vllm:time_to_first_token_seconds_count",),
+    ttft_seconds=("vllm:time_to_first_token_seconds",),
+    tpot_seconds=("vllm:request_time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
 )
 """vLLM 0.32, from a scrape of the engine; the older names are those of its releases up to 0.10."""
 

@@ -1,6 +1,6 @@
 """Reads the demand of all services from Prometheus: a fixed number of requests per round, whatever their number.
 
-One request for Prometheus's own time, at which everything else is evaluated; four per distinct window, five where a
+One request for Prometheus's own time, at which everything else is evaluated; six per distinct window, seven where a
 gateway's counts are read; one more where a service has no live series, to find out why. A few of them run at once, and
 each window has its own time: `lanes` says who is asked for together, and is all that is kept between rounds.
 """
@@ -29,6 +29,7 @@ from medley_operator.metrics.by_service import (
 from medley_operator.metrics.engine_names import EVERY_ENGINE, EngineNames
 from medley_operator.metrics.errors import MetricsError, SlowAnswerError, TooLargeAnswerError
 from medley_operator.metrics.lanes import Lanes, ServiceGroup
+from medley_operator.metrics.latencies import latencies_by_variant
 from medley_operator.metrics.observation import explain_absence, foreign_models, observe_live
 from medley_operator.metrics.prometheus import Prometheus, VectorSample
 from medley_operator.metrics.queries import (
@@ -76,6 +77,8 @@ class _Answers:
     pods: Mapping[ServiceKey, Mapping[str, float]]
     prompt: Mapping[ServiceKey, SizeFigures]
     generation: Mapping[ServiceKey, SizeFigures]
+    ttft: Mapping[ServiceKey, SizeFigures]
+    tpot: Mapping[ServiceKey, SizeFigures]
     engine: Mapping[ServiceKey, Mapping[FigureRole, float]]
     caches: Mapping[ServiceKey, CacheFigures]
     cells: Mapping[ServiceKey, Mapping[tuple[str, str], float]] | None
@@ -182,7 +185,7 @@ class MetricsReader:
         }
 
     async def _asked(self, group: ServiceGroup, now: float) -> list[Sequence[VectorSample]]:
-        """The answers on the load, on both sizes, on the engines, and on a gateway's counts where there are any."""
+        """The answers on the load, both sizes, the engines and both latencies, and on a gateway's counts if any."""
         window, fixed = group.window_seconds, self._prometheus.matchers
         matchers = ",".join(part for part in (fixed, group.matchers) if part)
         expressions = [
@@ -190,6 +193,8 @@ class MetricsReader:
             size_query(self._names.prompt, window_seconds=window, matchers=matchers),
             size_query(self._names.generation, window_seconds=window, matchers=matchers),
             engine_query(self._names, window_seconds=window, matchers=matchers),
+            size_query(self._names.ttft_seconds, window_seconds=window, matchers=matchers),
+            size_query(self._names.tpot_seconds, window_seconds=window, matchers=matchers),
         ]
         if self._gateway_metric:
             expressions.append(gateway_query(self._gateway_metric, window_seconds=window, matchers=fixed))
@@ -211,19 +216,21 @@ class MetricsReader:
         strange: dict[ServiceKey, tuple[str, ...]] = {}
         own: list[list[VectorSample]] = []
         several = several_models(asked[0])
-        for answer in asked[:4]:
+        for answer in asked[:6]:
             samples, others = own_models(answer, served, several=several)
             own.append(samples)
             strange |= others
-        load, prompt, generation, engine = own
+        load, prompt, generation, engine, ttft, tpot = own
         return _Answers(
             load=by_role(load),
             pods=by_pod(load),
             prompt=by_size(prompt),
             generation=by_size(generation),
+            ttft=by_size(ttft),
+            tpot=by_size(tpot),
             engine=by_role(engine),
             caches=by_cache(engine),
-            cells=by_cell(asked[4]) if self._gateway_metric else None,
+            cells=by_cell(asked[6]) if self._gateway_metric else None,
             strange=strange,
         )
 
@@ -253,7 +260,13 @@ class MetricsReader:
         # The log and not the status says why the sizes are not better known: in the status its figures would change all
         # the time.
         log.debug("observed", extra={"namespace": service.namespace, "service": service.name, "found": seen.message})
-        return replace(seen, pod_requests=answers.pods.get(service.key, {}))
+        return replace(
+            seen,
+            pod_requests=answers.pods.get(service.key, {}),
+            latencies=latencies_by_variant(
+                answers.ttft.get(service.key, NOTHING), answers.tpot.get(service.key, NOTHING)
+            ),
+        )
 
     async def _explain(self, services: Sequence[ServiceQuery], now: float) -> dict[ServiceKey, Observation]:
         if not services:

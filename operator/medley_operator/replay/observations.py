@@ -20,11 +20,12 @@ from medley_operator.metrics.by_service import SizeFigures
 from medley_operator.metrics.engine_names import EVERY_ENGINE
 from medley_operator.metrics.errors import MetricsError
 from medley_operator.metrics.lanes import asked_window
+from medley_operator.metrics.latencies import latencies_by_variant
 from medley_operator.metrics.observation import explain_absence, observe_live
 from medley_operator.metrics.queries import FigureRole
 from medley_operator.metrics.service_series import ServiceSeries
 from medley_operator.metrics.sizes import JointFigures
-from medley_operator.replay.scrapes import CounterColumns, Floats, PodWindow, Scrapes
+from medley_operator.replay.scrapes import TPOT_EDGES, TTFT_EDGES, CounterColumns, Floats, PodWindow, Scrapes
 
 ADDRESS = "of the replay"
 UNAVAILABLE = Observation(MetricsReason.UNAVAILABLE, message="the replay's Prometheus does not answer now")
@@ -53,7 +54,14 @@ def observation(service: LLMService, scrapes: Scrapes, *, now: float, unix_offse
         )
     except MetricsError as error:
         return Observation(reason=error.reason, message=f"{served_model_name(service)}: {error}")
-    return replace(found, pod_requests={pod.target.pod: _requests(pod.newest) for pod in live})
+    return replace(
+        found,
+        pod_requests={pod.target.pod: _requests(pod.newest) for pod in live},
+        latencies=latencies_by_variant(
+            _sizes(pods, scrapes.columns.ttft, TTFT_EDGES, CounterColumns.FIRST_TOKENS),
+            _sizes(pods, scrapes.columns.tpot, TPOT_EDGES, CounterColumns.DECODES),
+        ),
+    )
 
 
 def _figures(pods: Sequence[PodWindow], live: Sequence[PodWindow], unix_offset: float) -> dict[FigureRole, float]:

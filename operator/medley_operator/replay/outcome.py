@@ -13,7 +13,7 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.replay.billing import bill, replica_seconds
 from medley_operator.replay.timeline import Point
-from medley_operator.replay.traffic import NOBODY, Traffic
+from medley_operator.replay.traffic import Traffic
 from medley_operator.replay.world import World
 
 HOUR_SECONDS = 3600.0
@@ -36,13 +36,10 @@ class Latencies:
     def of(cls, traffic: Traffic) -> Latencies:
         first, last = np.asarray(traffic.live.first_token), np.asarray(traffic.live.last_token)
         trace = traffic.trace
-        api = np.zeros(len(trace))
-        served = traffic.engine_of != NOBODY
-        api[served] = np.asarray([spec.api_seconds for spec in traffic.specs])[traffic.engine_of[served]]
         several = trace.generation_tokens > 1
         tpot = np.full(len(trace), math.nan)
         tpot[several] = (last - first)[several] / (trace.generation_tokens[several] - 1)
-        return cls(trace.arrival_seconds, first - trace.arrival_seconds + api, tpot, ~np.isnan(last))
+        return cls(trace.arrival_seconds, first - trace.arrival_seconds, tpot, ~np.isnan(last))
 
     def within(self, service: LLMService) -> tuple[Bools, Bools]:
         """Requests that were served to their end within the target of TTFT, and of TPOT."""

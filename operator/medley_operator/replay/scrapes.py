@@ -209,8 +209,7 @@ class Scrapes:
         if requests.size:
             traffic = self._traffic
             engines = traffic.engine_of[requests]
-            api = np.asarray([spec.api_seconds for spec in traffic.specs])[engines]
-            ttft = first - traffic.trace.arrival_seconds[requests] + api
+            ttft = first - traffic.trace.arrival_seconds[requests]
             self._add(engines, self.columns.ttft.start + np.searchsorted(TTFT_EDGES, ttft, side="left"))
             prompts = traffic.trace.prompt_tokens[requests]
             for engine in np.unique(engines).tolist():

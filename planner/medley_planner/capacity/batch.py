@@ -20,6 +20,7 @@ from medley_planner.capacity.closed_form import (
     MAX_AMPLIFICATION,
     MAX_PREFILL_LOAD,
     MOST_CHUNKS,
+    PROMPT_TOKEN_SECONDS,
     STEPS_PER_OCTAVE,
     TAIL,
     normal_quantile,
@@ -75,7 +76,7 @@ def max_rates_rps(
         kv_tokens=np.array([float(table.fit.kv_tokens) for table in tables])[row],
         held_prompt=_held(tables, row, prompt[column]),
         held_context=_held(tables, row, prompt[column] + generation[column] / 2.0),
-        ttft=ttft_seconds - API_SECONDS,
+        ttft=ttft_seconds - API_SECONDS - PROMPT_TOKEN_SECONDS * prompt[column],
         tpot=tpot_seconds,
         percentile=percentile / 100.0,
         z=normal_quantile(percentile),
@@ -110,7 +111,7 @@ class _Cells:
     held_prompt: Array
     held_context: Array
     """The share that a sequence takes of the cache when its prompt is computed, and in the mean."""
-    ttft: float
+    ttft: Array
     tpot: float
     percentile: float
     z: float
@@ -131,7 +132,7 @@ class _Cells:
             kv_tokens=self.kv_tokens[index],
             held_prompt=self.held_prompt[index],
             held_context=self.held_context[index],
-            ttft=self.ttft,
+            ttft=self.ttft[index],
             tpot=self.tpot,
             percentile=self.percentile,
             z=self.z,
@@ -237,7 +238,8 @@ class _Points:
 
     def _ttft(self, mean: Array) -> Array:
         cells = self.cells
-        own = self.chunks * self.seconds(np.minimum(self.chunk * (1.0 + self.rate), self.free))
+        planned = np.minimum(self.decoding, 1.0) * self.idle
+        own = planned + self.chunks * self.seconds(np.minimum(self.chunk * (1.0 + self.rate), self.free))
         load = self.starts * cells.computed / self.free
         miss = 1.0 - cells.percentile
         service = cells.computed / self.free * self.full
@@ -253,16 +255,17 @@ class _Points:
         attended = prefill * (self.cells.prompt[at] - self.cells.computed[at] / 2.0)
         kv_tokens = sequences * self.context[at]
         tokens = prefill + sequences
-        read = of["_read_base"][at]
+        linear = np.cbrt((of["_compute_base"][at] * tokens) ** 3 + of["_read_base"][at] ** 3)
         if of["_experts"].any():
             touched = of["_experts"][at] * (1.0 - of["_expert_miss"][at] ** tokens)
-            read = read + of["_read_expert"][at] * touched
+            read = of["_read_expert"][at] * touched
+            linear = linear + np.cbrt((of["_compute_expert"][at] * tokens) ** 3 + read**3)
         seconds = (
-            np.cbrt((of["_compute_base"][at] * tokens) ** 3 + read**3)
+            linear
             + np.maximum(of["_head_sequence"][at] * sequences, of["_head_memory"][at])
             + of["_kv_token"][at] * kv_tokens
             + of["_attended"][at] * attended
-            + of["_token_link"][at] * tokens
+            + of["_token"][at] * tokens
             + of["_constant"][at]
             + of["_sequence"][at] * sequences
         )

@@ -18,8 +18,9 @@ from statistics import NormalDist
 from medley_planner.capacity.memory import WHOLE, MemoryFit, SequenceCost
 from medley_planner.capacity.step_time import StepTime
 
-API_SECONDS = 0.010
-"""Time to first token that the API server adds (5 to 15 ms measured in front of vLLM)."""
+API_SECONDS = 0.006
+PROMPT_TOKEN_SECONDS = 1e-6
+"""Time to first token that the API server adds, and more of it for each token of the prompt: HTTP, tokenizing."""
 
 MAX_PREFILL_LOAD = 0.97
 MAX_AMPLIFICATION = 4.0
@@ -98,7 +99,7 @@ def max_rate_rps(
     cell = Cell(
         prompt=prompt_tokens,
         generation=generation_tokens,
-        ttft=ttft_seconds - API_SECONDS,
+        ttft=ttft_seconds - front_seconds(prompt_tokens),
         tpot=tpot_seconds,
         percentile=percentile / 100.0,
         z=normal_quantile(percentile),
@@ -121,6 +122,11 @@ def max_rate_rps(
         else:
             low, best = middle, max(best, rate)
     return best
+
+
+def front_seconds(prompt_tokens: float) -> float:
+    """Seconds in front of the engine, a part of each time to first token."""
+    return API_SECONDS + PROMPT_TOKEN_SECONDS * prompt_tokens
 
 
 def _starts(index: int) -> float:
@@ -218,9 +224,10 @@ class SteadyState:
         return mean + one_more + cell.z * math.sqrt(variance) * amplification
 
     def ttft_seconds(self, mean: float) -> float:
-        """The percentile of the time to first token: the step under way, the queue (as in M/D/1), the own prefill."""
+        """The percentile of the time to first token: the step under way and the one that is planned already, the queue
+        (as in M/D/1), the own prefill."""
         cell = self._cell
-        own = self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
+        own = self._planned() + self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
         load = self._starts * cell.computed / self._free
         miss = 1.0 - cell.percentile
         if load <= miss:
@@ -229,11 +236,16 @@ class SteadyState:
         return mean + own + service / (2.0 * (1.0 - load)) * math.log(load / miss)
 
     def mean_ttft_seconds(self, mean: float, square: float) -> float:
-        """The mean time to first token: the rest of the step under way, the queue (as in M/D/1), the own prefill."""
-        own = self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
+        """The mean time to first token: the rest of the step under way, the one that is planned already, the queue
+        (as in M/D/1), the own prefill."""
+        own = self._planned() + self._chunks * self._seconds(min(self._chunk * (1.0 + self._rate), self._free))
         load = min(self._starts * self._cell.computed / self._free, MAX_PREFILL_LOAD)
         service = self._cell.computed / self._free * self._full
         return square / (2.0 * mean) + own + load * service / (2.0 * (1.0 - load))
+
+    def _planned(self) -> float:
+        """A step more, where others decode: engines plan one while the one before it runs."""
+        return min(self._starts * self._cell.decode_steps, 1.0) * self._idle
 
     def wave_seconds(self, requests: float) -> float:
         """The mean wait for a first token of `requests` that arrive at once: one token budget passes at a time."""

@@ -32,7 +32,7 @@ class EstimateRequest:
 
     Budget and sequences are per group of data parallel attention. `first_wave`: see `at_concurrency`.
     `factors` and `kv_tokens`: what was measured of the step time and of the engine's cache. `spread_experts`: experts
-    are whole on one GPU each.
+    are whole on one GPU each. `prefix_hit_rate`: the share of each prompt that a prefix cache has, 0 to below 1.
     """
 
     shape: ModelShape
@@ -50,6 +50,7 @@ class EstimateRequest:
     factors: StepFactors = UNCORRECTED
     kv_tokens: int | None = None
     spread_experts: bool = False
+    prefix_hit_rate: float = 0.0
 
     @property
     def max_model_len(self) -> int:
@@ -97,6 +98,7 @@ def estimate(question: EstimateRequest) -> Estimate:
         max_sequences=asked.max_sequences * layout.attention_data_parallel,
         kv_tokens=fit.kv_tokens,
         cost=fit.cost,
+        prefill_share=1.0 - asked.prefix_hit_rate,
     )
     latency = _latency(asked, step, load)
     largest = None
@@ -111,6 +113,7 @@ def estimate(question: EstimateRequest) -> Estimate:
             percentile=asked.percentile,
             token_budget=load.token_budget,
             max_sequences=load.max_sequences,
+            prefill_share=load.prefill_share,
         )
     band, reason = error_band(asked.shape, layout)
     budget_gb = UTILISATION * layout.gpu.usable_gib * 2**30 / 1e9

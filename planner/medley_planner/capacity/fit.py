@@ -66,16 +66,18 @@ def fit_points(
     max_sequences: int = 1024,
     kv_tokens: int | None = None,
     first_wave: bool = False,
+    spread_experts: bool = False,
 ) -> Fit | NoFit:
     """Factors on the step time of `shape` that runs as `layout` says, from 1 to about 50 points of one engine.
 
     `token_budget` and `max_sequences` are those of the engine that was measured, `kv_tokens` what its cache holds
     (None: estimated with vLLM's default memory share). `first_wave`: the points are load tests whose clients all start
-    at once, see `at_concurrency`. Points that no engine can have measured are refused, the others still count.
+    at once, see `at_concurrency`. `spread_experts`: see `engine_refusal`. Points that no engine can have measured are
+    refused, the others still count.
     """
     if not points:
         return NoFit("there are no points; give at least one measured load", ())
-    memory = memory_fit(shape, layout, max_model_len=1, engine_kv_tokens=kv_tokens)
+    memory = memory_fit(shape, layout, max_model_len=1, engine_kv_tokens=kv_tokens, spread_experts=spread_experts)
     if not memory.fits:
         return NoFit(memory.reason, ())
     # States and windows weigh on a cache by the sequence, so its tokens are those of sequences as long as the measured.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medley_planner.capacity.closed_form import API_SECONDS, Cell, SteadyState, normal_quantile
+from medley_planner.capacity.closed_form import Cell, SteadyState, front_seconds, normal_quantile
 from medley_planner.capacity.memory import WHOLE, SequenceCost
 from medley_planner.capacity.step_time import StepTime
 
@@ -24,7 +24,8 @@ _BISECTIONS = 60
 @dataclass(frozen=True, slots=True)
 class Load:
     """The requests of one size and the engine's limits. `kv_tokens` and `cost`: what its cache holds and what a
-    sequence takes of it, see `MemoryFit`."""
+    sequence takes of it, see `MemoryFit`. `prefill_share`, above 0: of each prompt, what no prefix cache saves
+    computing."""
 
     prompt_tokens: float
     generation_tokens: float
@@ -33,6 +34,11 @@ class Load:
     max_sequences: int
     kv_tokens: int
     cost: SequenceCost = WHOLE
+    prefill_share: float = 1.0
+
+    @property
+    def computed_tokens(self) -> float:
+        return self.prompt_tokens * self.prefill_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +67,23 @@ def at_concurrency(step: StepTime, load: Load, *, concurrency: float, first_wave
     running = max(min(concurrency, load.max_sequences, load.kv_tokens / load.cost.tokens(context)), 1.0)
     cell = _cell(load)
     # A request is in the batch for its prefill and one step per further token.
-    starts = running / (cell.decode_steps + max(load.prompt_tokens / load.token_budget, 1.0))
+    starts = running / (cell.decode_steps + max(load.computed_tokens / load.token_budget, 1.0))
     decoding = min(starts * cell.decode_steps, load.token_budget - 1.0)
     free = load.token_budget - decoding
-    starts = min(starts, _MOST_PREFILL * free / load.prompt_tokens)
+    starts = min(starts, _MOST_PREFILL * free / load.computed_tokens)
     # Its own prefill does not interrupt its decoding.
     others = starts * (running - 1.0) / running
     state = SteadyState(step, cell, others, decoding, free)
     mean, square = state.moments()
     wave = state.wave_seconds(running) if first_wave else 0.0
-    ttft = API_SECONDS + state.mean_ttft_seconds(mean, square) + (wave if concurrency > 1.0 else 0.0) / LOAD_TEST_WAVES
-    rate = running / (ttft - API_SECONDS + cell.decode_steps * mean)
+    front = front_seconds(load.prompt_tokens)
+    ttft = front + state.mean_ttft_seconds(mean, square) + (wave if concurrency > 1.0 else 0.0) / LOAD_TEST_WAVES
+    rate = running / (ttft - front + cell.decode_steps * mean)
     waiting = (concurrency - running) / rate
     return Latency(
         ttft_seconds=ttft + waiting,
         tpot_seconds=mean,
-        ttft_percentile_seconds=max(API_SECONDS + state.ttft_seconds(mean), ttft) + waiting,
+        ttft_percentile_seconds=max(front + state.ttft_seconds(mean), ttft) + waiting,
         tpot_percentile_seconds=max(state.tpot_seconds(mean, square), mean),
         rate_rps=rate,
         running=running,
@@ -95,10 +102,11 @@ def at_rate(step: StepTime, load: Load, *, rate_rps: float) -> Latency | None:
         starts = (low + high) / 2.0
         state, mean, square = _at_starts(step, cell, starts)
         low, high = (starts, high) if starts / mean < rate_rps else (low, starts)
+    front = front_seconds(load.prompt_tokens)
     return Latency(
-        ttft_seconds=API_SECONDS + state.mean_ttft_seconds(mean, square),
+        ttft_seconds=front + state.mean_ttft_seconds(mean, square),
         tpot_seconds=mean,
-        ttft_percentile_seconds=API_SECONDS + state.ttft_seconds(mean),
+        ttft_percentile_seconds=front + state.ttft_seconds(mean),
         tpot_percentile_seconds=max(state.tpot_seconds(mean, square), mean),
         rate_rps=rate_rps,
         running=rate_rps * (cell.decode_steps * mean + state.mean_ttft_seconds(mean, square)),
@@ -110,8 +118,8 @@ def _most_starts(cell: Cell) -> float:
     """Requests per step at which a limit binds: sequences, cache, or prefill of the whole token budget."""
     sequences = min(cell.max_sequences, cell.kv_tokens / cell.held_context, cell.budget - 1.0)
     by_batch = sequences / cell.decode_steps if cell.decode_steps else float("inf")
-    # starts * prompt <= share * (budget - starts * decode steps)
-    by_prefill = _MOST_PREFILL * cell.budget / (cell.prompt + _MOST_PREFILL * cell.decode_steps)
+    # starts * computed <= share * (budget - starts * decode steps)
+    by_prefill = _MOST_PREFILL * cell.budget / (cell.computed + _MOST_PREFILL * cell.decode_steps)
     return min(by_batch, by_prefill)
 
 
@@ -133,4 +141,5 @@ def _cell(load: Load) -> Cell:
         max_sequences=load.max_sequences,
         kv_tokens=load.kv_tokens,
         cost=load.cost,
+        prefill_share=load.prefill_share,
     )

@@ -13,8 +13,7 @@ from medley_planner.workload.grid import standard_buckets
 
 
 def simulate_table(key: TableKey) -> GridRatios:
-    """Raises ValueError where the simulator cannot run such an engine: a step time that is not linear in what is cached
-    (sliding windows), or more sequences than tokens in a step."""
+    """Raises ValueError where no engine runs so: more sequences than tokens in a step."""
     engine = engine_of_key(key)
     closed = closed_form_of(key)
     targets = key.group.targets

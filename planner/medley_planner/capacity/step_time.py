@@ -8,7 +8,9 @@ are folded once, so that `seconds` costs about a microsecond.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+from medley_planner.capacity.engine_rules import version_of
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.catalog import Gpu
 from medley_planner.layout import Layout
@@ -17,22 +19,64 @@ from medley_planner.shapes import ModelShape, Precision
 _BYTES = 2.0
 """Bytes of a BF16 element: activations and head."""
 
-# Fitted on vLLM with CUDA graphs on H100 (Llama-3.1-70B FP8, TP 2/4/8, 45 points), used for all GPUs.
-# Its 80 layers took 4.2 ms that neither reads nor products explain: 52.5 us of kernel launches for each layer, which
-# holds for 16 to 48 layers too (mean inter-token latency of vLLM 0.15 with 8B and 34B models on H100 within 6 %).
-_FITTED_LAYERS, _FITTED_SECONDS = 80, 4.2e-3
-_SEQUENCE_SECONDS = 10e-6
+# One set of figures for all GPUs and models, found together on measured vLLM of 2025 and 2026 with CUDA graphs: 0.5B
+# to 70B dense, mixtures of 8 to 384 experts, on L4, H100, H200, B200 and B300 (`make bench-truth`).
+_STEP_SECONDS = 1.15e-3
+_LAYER_SECONDS = 38e-6
+"""Kernel launches that neither reads nor products explain, of a dense layer in BF16."""
+_QUANTIZED_LAYER_SECONDS = 12e-6
+"""More for a layer whose activations are brought into 8 or 4 bits before its products."""
+_LATENT_LAYER_SECONDS = 14e-6
+"""More for the further projections of latent attention."""
+_ROUTED_LAYER_SECONDS = 3e-6
+"""More for sorting tokens by expert, from `_MANY_EXPERTS` on; none up to `_FEW_EXPERTS`."""
+_UNFUSED_LAYER_SECONDS = 26e-6
+"""More where experts in FP8 or INT4 take several kernels: quantize, align, two products, sum."""
+_FEW_EXPERTS, _MANY_EXPERTS = 8, 128
+_SEQUENCE_SECONDS = 8e-6
+# Kernel tables time one product alone, some 50 MB, of which the first 2.6 us read nothing. Within a CUDA graph the next
+# product starts to read while one ends. The faster the memory, the more that is worth.
+_RAMP_SECONDS, _RAMP_BYTES, _MOST_MEMORY = 2.6e-6, 50e6, 0.95
+# What the experts' grouped products, which have few rows each, reach of dense ones, by the format of the activations.
+_EXPERT_COMPUTE_FP8, _EXPERT_COMPUTE_FP4, _EXPERT_COMPUTE_BF16 = 0.22, 0.28, 0.36
+# Kernels of experts that are made for one GPU generation (Blackwell: FP8, FP4) read at the memory's speed; Triton's and
+# Marlin's take apart at most so many bytes of weights per second and GPU: no more on H200 and B200 than on H100.
+_UNFUSED_EXPERT_BYTES_PER_SECOND = 3.0e12
+_SINCE_EXPERTS_ARE_PICKED = (0, 14, 0)
+"""Engine version. Before it the products of experts in FP8 took blocks of rows of every expert, whatever was routed:
+with vLLM 0.12 the step of a mixture of 128 took as long for 4 sequences as for 20."""
+_FUSED_EXPERTS_FROM = 10.0
+"""Compute capability."""
+# Weight-only kernels multiply with the instructions of Ampere, which newer tensor cores run at a part of their peak.
+_WEIGHT_ONLY_COMPUTE = {9: 0.62, 10: 0.33}
+# Each token's activations pass the memory of every GPU, tensor parallelism or not: norms, residuals, copies per expert.
+_PASSES, _EXPERT_PASSES, _PASS_MEMORY = 6.0, 4.0, 0.9
 _ALL_REDUCE_SECONDS = 5e-6
-_LINK_EFFICIENCY = 0.39
+# All-reduces reach the speed of H100's NVLink, but no more on B200, whose NVLink is twice as fast: the GPU's own
+# copying limits them. Over PCIe they pass the host's memory (vLLM 0.19, Qwen3-32B on two RTX PRO 6000).
+_LINK_EFFICIENCY, _PCIE_EFFICIENCY = 0.7, 0.25
+_PCIE_GB_PER_SECOND = 64.0
+_MOST_LINK_BYTES_PER_SECOND = 340e9
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
 _ATTENTION_EFFICIENCY = 0.45
-# Mixtures: what the experts' grouped products reach of the efficiency of dense ones (MiniMax-M2.5 FP8 on H200, TP 8, 54
-# points: 0.2 to 0.4), and the fixed cost of a layer, which rises with the experts that are sorted and launched: that of
-# a dense layer at 8, 90 us from 128 on (all measured mixtures in view, so that none of them is held out). GPUs with FP4
-# arithmetic run routing and both products of FP4 experts in one kernel, which costs no more than a dense layer.
-_EXPERT_COMPUTE = 0.3
-_EXPERT_LAYER_SECONDS = 90e-6
-_FEW_EXPERTS, _MANY_EXPERTS = 8, 128
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCost:
+    """What layers that attend to at most `window` tokens add to a step: seconds for each cached token within the window
+    of a decoding sequence, and for each token that a prompt's token attends to within it. All 0: there are none."""
+
+    window: int = 0
+    kv_token: float = 0.0
+    attended: float = 0.0
+
+    def attended_tokens(self, start: int, chunk: int) -> float:
+        """The tokens within the window that `chunk` tokens of a prompt attend to, of which `start` come before."""
+        growing = min(max(self.window - start, 0), chunk)
+        return growing * (start + (growing + 1) * 0.5) + (chunk - growing) * float(self.window)
+
+
+NO_WINDOW = WindowCost()
 
 
 class StepTime:
@@ -45,6 +89,7 @@ class StepTime:
         "_attended",
         "_attended_window",
         "_compute_base",
+        "_compute_expert",
         "_constant",
         "_expert_miss",
         "_experts",
@@ -55,7 +100,7 @@ class StepTime:
         "_read_base",
         "_read_expert",
         "_sequence",
-        "_token_link",
+        "_token",
         "_window",
     )
 
@@ -64,22 +109,27 @@ class StepTime:
         group = tensor_parallel // layout.attention_data_parallel
         bandwidth = tensor_parallel * gpu.memory_gb_per_second * 1e9
         bf16_flops = tensor_parallel * gpu.bf16_tflops * 1e12
-        weight_bandwidth = bandwidth * gpu.memory
+        weight_bandwidth = bandwidth * _memory(gpu)
 
         experts = shape.moe_layers * shape.expert_parameters
         self._experts = float(shape.experts)
         self._expert_miss = 1.0 - shape.experts_per_token / shape.experts if shape.experts else 0.0
-        dense_flops = tensor_parallel * _flops(gpu, shape.dense_precision(precision))
-        expert_flops = tensor_parallel * _flops(gpu, precision) * _EXPERT_COMPUTE
-        self._compute_base = 2.0 * shape.dense_parameters() / dense_flops
-        self._compute_base += 2.0 * shape.experts_per_token * experts / expert_flops
+        if precision is Precision.FP8 and version_of(layout.engine_version) < _SINCE_EXPERTS_ARE_PICKED:
+            self._expert_miss = 0.0
+        dense_precision = shape.dense_precision(precision)
+        self._compute_base = 2.0 * shape.dense_parameters() / (tensor_parallel * _flops(gpu, dense_precision))
+        expert_flops = tensor_parallel * _flops(gpu, precision) * _expert_compute(gpu, precision)
+        self._compute_expert = 2.0 * shape.experts_per_token * experts / expert_flops
         dense_bytes = layout.attention_data_parallel * shape.dense_parameters() * shape.dense_weight_bytes(precision)
         self._read_base = dense_bytes / weight_bandwidth
-        self._read_expert = experts * shape.expert_weight_bytes(precision) / weight_bandwidth
+        expert_bandwidth = weight_bandwidth
+        if not _fused(gpu, precision):
+            expert_bandwidth = min(expert_bandwidth, tensor_parallel * _UNFUSED_EXPERT_BYTES_PER_SECOND)
+        self._read_expert = experts * shape.expert_weight_bytes(precision) / expert_bandwidth
 
         head = shape.hidden * shape.vocab
         self._head_sequence = 2.0 * head / (bf16_flops * gpu.gemm_bf16)
-        self._head_memory = layout.attention_data_parallel * _BYTES * head / (bandwidth * gpu.memory)
+        self._head_memory = layout.attention_data_parallel * _BYTES * head / weight_bandwidth
         kv_bandwidth = bandwidth * gpu.kv
         self._window, whole, cut = _folded(shape.read_bytes(group, element_bytes=layout.kv_format.element_bytes))
         self._kv_token, self._kv_window_token = whole / kv_bandwidth, cut / kv_bandwidth
@@ -88,12 +138,13 @@ class StepTime:
         self._attended = whole / attention_flops
         # Both are cut at the same span: a shorter one counts with its operations spread over it.
         self._attended_window = cut / attention_flops * (span / self._window if self._window else 0.0)
-        self._constant = shape.layers * _layer_seconds(shape, layout)
-        self._token_link = 0.0
+        self._constant = _STEP_SECONDS + shape.layers * _layer_seconds(shape, layout)
+        passes = shape.layers * _PASSES + shape.moe_layers * shape.experts_per_token * _EXPERT_PASSES
+        self._token = passes * shape.hidden * _BYTES / (gpu.memory_gb_per_second * 1e9 * _PASS_MEMORY)
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
-            self._token_link = 2.0 * shape.layers * moved / (gpu.link_between(layout.gpus) * 1e9 * _LINK_EFFICIENCY)
+            self._token += 2.0 * shape.layers * moved / _link_bytes_per_second(gpu, layout.gpus)
         # Each sequence's state is read and written in each step.
         self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
         self._multiply(factors)
@@ -101,7 +152,7 @@ class StepTime:
     def _multiply(self, factors: StepFactors) -> None:
         parts = (
             (factors.fixed, ("_constant", "_read_base", "_read_expert", "_head_memory")),
-            (factors.compute, ("_compute_base", "_attended", "_attended_window", "_token_link")),
+            (factors.compute, ("_compute_base", "_compute_expert", "_attended", "_attended_window", "_token")),
             (factors.sequence, ("_sequence", "_head_sequence")),
             (factors.kv, ("_kv_token", "_kv_window_token")),
         )
@@ -114,6 +165,11 @@ class StepTime:
         """The folded figures by name for `batch`."""
         return {name: getattr(self, name) for name in self.__slots__}
 
+    @property
+    def window_cost(self) -> WindowCost:
+        """The part of layers that attend to a window or to selected tokens."""
+        return WindowCost(int(self._window), self._kv_window_token, self._attended_window)
+
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float
     ) -> float:
@@ -124,20 +180,21 @@ class StepTime:
         `kv_tokens` cached tokens in all. Fractions are fine: expected values are passed by the closed form.
         """
         tokens = prefill_tokens + decode_sequences
-        read = self._read_base
-        if self._experts:
-            # Expected number of distinct experts that a step touches when tokens choose independently.
-            read += self._read_expert * self._experts * (1.0 - self._expert_miss**tokens)
-        compute = self._compute_base * tokens
-        head_compute = self._head_sequence * decode_sequences
+        compute, read = self._compute_base * tokens, self._read_base
         # A cubic mean stands between the soft knee of A100 (2) and the sharp one of H100 (4 to 8).
         linear: float = (compute * compute * compute + read * read * read) ** (1.0 / 3.0)
+        if self._experts:
+            # Expected number of distinct experts that a step touches when tokens choose independently.
+            read = self._read_expert * self._experts * (1.0 - self._expert_miss**tokens)
+            compute = self._compute_expert * tokens
+            linear += (compute * compute * compute + read * read * read) ** (1.0 / 3.0)
+        head_compute = self._head_sequence * decode_sequences
         seconds = (
             linear
             + (head_compute if head_compute > self._head_memory else self._head_memory)
             + self._kv_token * kv_tokens
             + self._attended * prefill_attended
-            + self._token_link * tokens
+            + self._token * tokens
             + self._constant
             + self._sequence * decode_sequences
         )
@@ -149,11 +206,33 @@ class StepTime:
 
 def _layer_seconds(shape: ModelShape, layout: Layout) -> float:
     """Fixed cost of a layer in a step."""
-    dense = _FITTED_SECONDS / _FITTED_LAYERS
-    if not shape.experts or (layout.precision is Precision.FP4 and layout.gpu.fp4_tflops is not None):
-        return dense
-    crowd = math.log2(shape.experts / _FEW_EXPERTS) / math.log2(_MANY_EXPERTS / _FEW_EXPERTS)
-    return dense + min(max(crowd, 0.0), 1.0) * (_EXPERT_LAYER_SECONDS - dense)
+    gpu, precision = layout.gpu, layout.precision
+    seconds = _LAYER_SECONDS
+    if _has(gpu, shape.dense_precision(precision)):
+        seconds += _QUANTIZED_LAYER_SECONDS
+    if any(kv_heads == 0 for _, kv_heads in shape.splits):
+        seconds += _LATENT_LAYER_SECONDS
+    if shape.experts:
+        crowd = math.log2(shape.experts / _FEW_EXPERTS) / math.log2(_MANY_EXPERTS / _FEW_EXPERTS)
+        routed = _ROUTED_LAYER_SECONDS
+        if precision in (Precision.FP8, Precision.INT8, Precision.INT4):
+            routed += _UNFUSED_LAYER_SECONDS
+        seconds += min(max(crowd, 0.0), 1.0) * routed
+    return seconds
+
+
+def _memory(gpu: Gpu) -> float:
+    """The share of the memory's bandwidth that reads of weights reach within a CUDA graph."""
+    ramp = _RAMP_SECONDS * gpu.memory_gb_per_second * 1e9 / _RAMP_BYTES
+    return min(gpu.memory * (1.0 + ramp), _MOST_MEMORY)
+
+
+def _link_bytes_per_second(gpu: Gpu, gpus: int) -> float:
+    """Speed at which each of so many GPUs sends in an all-reduce."""
+    link = gpu.link_between(gpus) * 1e9
+    if gpu.link_between(gpus) <= _PCIE_GB_PER_SECOND:
+        return link * _PCIE_EFFICIENCY
+    return min(link * _LINK_EFFICIENCY, _MOST_LINK_BYTES_PER_SECOND)
 
 
 def _folded(spans: tuple[tuple[int, float], ...]) -> tuple[float, float, float]:
@@ -164,10 +243,32 @@ def _folded(spans: tuple[tuple[int, float], ...]) -> tuple[float, float, float]:
     return float(longest), float(whole), float(cut)
 
 
+def _has(gpu: Gpu, precision: Precision) -> bool:
+    """Whether the GPU multiplies in that format of 8 or 4 bits, so that activations are brought into it too."""
+    if precision in (Precision.FP8, Precision.INT8):
+        return gpu.fp8_tflops is not None
+    return precision is Precision.FP4 and gpu.fp4_tflops is not None
+
+
+def _fused(gpu: Gpu, precision: Precision) -> bool:
+    """Whether there are kernels of experts for that GPU and format that read at the memory's speed."""
+    return (gpu.compute_capability or 0.0) >= _FUSED_EXPERTS_FROM and _has(gpu, precision)
+
+
+def _expert_compute(gpu: Gpu, precision: Precision) -> float:
+    """The share of `_flops` that the products of experts reach."""
+    if not _has(gpu, precision):
+        return _EXPERT_COMPUTE_BF16
+    return _EXPERT_COMPUTE_FP4 if precision is Precision.FP4 else _EXPERT_COMPUTE_FP8
+
+
 def _flops(gpu: Gpu, precision: Precision) -> float:
     """Operations per second that one GPU reaches in matrix products of `precision`."""
-    if precision in (Precision.FP8, Precision.INT8) and gpu.fp8_tflops is not None:
-        return gpu.fp8_tflops * 1e12 * gpu.gemm_fp8
-    if precision is Precision.FP4 and gpu.fp4_tflops is not None:
-        return gpu.fp4_tflops * 1e12 * gpu.gemm_fp4
-    return gpu.bf16_tflops * 1e12 * gpu.gemm_bf16
+    if _has(gpu, precision):
+        if precision is Precision.FP4:
+            return (gpu.fp4_tflops or 0.0) * 1e12 * gpu.gemm_fp4
+        return (gpu.fp8_tflops or 0.0) * 1e12 * gpu.gemm_fp8
+    bf16 = gpu.bf16_tflops * 1e12 * gpu.gemm_bf16
+    if precision is Precision.BF16:
+        return bf16
+    return bf16 * _WEIGHT_ONLY_COMPUTE.get(int(gpu.compute_capability or 0.0), 1.0)

@@ -18,7 +18,7 @@ from medley_planner.capacity.step_time import StepTime
 from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
 
-FORMAT = 2
+FORMAT = 3
 """Goes up where the key, the simulator, the search, the closed form or the file change, so that older files count as
 absent. Changes of the step time's constants and of the catalogue are in the digest anyway."""
 COARSE = 1.025

@@ -40,12 +40,14 @@ class Subject:
     targets.
 
     `last_factors`: what the capacities of the plan that runs were multiplied by, by variant. A check without memory
-    begins with them, so that a restart changes nothing; they are not part of a subject's identity.
+    begins with them, so that a restart changes nothing; they are not part of a subject's identity. `headrooms`: what is
+    kept beside a capacity that is corrected, by variant, as a share of the load; without one, the service's own.
     """
 
     replicas: tuple[tuple[str, Replica], ...]
     targets: LatencyTargets
     last_factors: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+    headrooms: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,13 @@ def judge(planned: ServicePlan, service: Service, subject: Subject) -> Checked |
 
 def _factors(planned: ServicePlan, service: Service, subject: Subject) -> dict[str, float]:
     replicas = dict(subject.replicas)
-    carried = {variant.variant: variant.load for variant in planned.variants}
+    headrooms = dict(subject.headrooms)
+    # A corrected capacity is planned at the service's limit: with less headroom it may be larger by the difference.
+    carried = {
+        variant.variant: variant.load
+        / min(service.utilisation_limit * (1.0 + headrooms.get(variant.variant, math.inf)), 1.0)
+        for variant in planned.variants
+    }
     factors = {
         name: capacity_factor(replicas[name], served, subject.targets, load=carried[name])
         for name, served in served_loads(planned, service.demand).items()

@@ -1,6 +1,7 @@
 """Predicts the rows of a table of load tests, each a fixed concurrency, as `medley estimate --csv` prints them. Pure.
 
-Columns that are read: model_path, system, precision, isl, osl, batch_size, tp_size, pp_size, attention_dp_size.
+Columns that are read: model_path, system, precision, isl, osl, batch_size, tp_size, pp_size, attention_dp_size,
+backend and backend_version.
 batch_size is the concurrency of one attention-data-parallel group, tp_size the number of GPUs. Where attention_dp_size
 is empty, moe_tp_size x moe_ep_size GPUs in groups of tp_size serve batch_size requests in all. isl and osl are the
 longest lengths of the load test, taken as drawn evenly from a share of them upwards. Measured columns are never read.
@@ -75,6 +76,7 @@ def row_question(
             precision=precision,
             kv_format=_kv_format(shape, card, precision),
             attention_data_parallel=groups,
+            engine_version=(row.get("backend_version") or "").strip() if _is_vllm(row) else "",
         ),
         prompt_tokens=max(_count(row, "isl") * mean, 1.0),
         generation_tokens=max(_count(row, "osl") * mean, 1.0),
@@ -85,9 +87,13 @@ def row_question(
     )
 
 
+def _is_vllm(row: Mapping[str, str | None]) -> bool:
+    return (row.get("backend") or "").strip().lower() == "vllm"
+
+
 def _kv_format(shape: ModelShape, card: Gpu, precision: Precision) -> KvFormat:
     # gpt-oss's FP4 is the original checkpoint, served with vLLM's default cache; so are INT4 ones.
-    original_fp4 = precision is Precision.FP4 and bool(shape.windows())
+    original_fp4 = precision is Precision.FP4 and bool(shape.windows()) and card.fp4_tflops is None
     quantised = precision in (Precision.FP8, Precision.FP4) and not original_fp4
     return KvFormat.FP8 if quantised and card.name in _FP8_CACHE else KvFormat.BF16
 

@@ -59,14 +59,7 @@ def groups_of(
     max_model_len: int,
     catalogue: Catalogue = CATALOGUE,
 ) -> tuple[Group, ...]:
-    """Raises BadOption, also for a model that the simulator does not serve, and UnknownGpu for a GPU that the catalogue
-    lacks."""
-    if any(span for span, _ in shape.read_bytes()):
-        way_out = (
-            "its layers attend to a part of what is cached, which the simulator does not model; ask medley estimate "
-            "for its latencies, or give a model whose layers attend to all"
-        )
-        raise BadOption("", "--model", shape.name, way_out)
+    """Raises BadOption, and UnknownGpu for a GPU that the catalogue lacks."""
     unknown = sorted(degrees.keys() - counts.keys())
     if unknown:
         way_out = f"it names {unknown[0]}, which is not in --fleet; add it or remove it"

@@ -28,7 +28,7 @@ class LiveFleet:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._log = Log.empty(trace.arrival_seconds.tolist(), replicas=0)
-        self._sizes: dict[tuple[int, float], FittedSizes] = {}
+        self._sizes: dict[tuple[float, ...], FittedSizes] = {}
         self._engines: list[Replica] = []
         self._ends: list[float] = []
         self._kv_blocks: list[int] = []
@@ -63,7 +63,7 @@ class LiveFleet:
     def start(self, spec: EngineSpec, table: StepTable) -> int:
         """Starts a replica, idle and ready; its number."""
         number = len(self._engines)
-        key = spec.max_model_len, spec.prefix_hit_rate
+        key = spec.max_model_len, spec.prefix_hit_rate, spec.api_seconds, spec.prompt_token_seconds
         if key not in self._sizes:
             self._sizes[key] = FittedSizes.of(self._trace, spec)
         log = self._log

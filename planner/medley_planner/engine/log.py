@@ -41,11 +41,12 @@ class EngineState:
 @dataclass(slots=True)
 class Log:
     """Shared by the replicas while they run. Per request: seconds of arrival, and, written by them, of its first and
-    last token."""
+    last token, and how much later than their steps its tokens come."""
 
     arrivals: list[float]
     first_token: list[float]
     last_token: list[float]
+    lag: list[float]
     unfinished: list[int]
     """Per replica: requests waiting or running, which a least-loaded router looks at (it adds, replicas take off)."""
     batched: list[int]
@@ -67,6 +68,7 @@ class Log:
             arrivals=arrivals,
             first_token=[math.nan] * requests,
             last_token=[math.nan] * requests,
+            lag=[0.0] * requests,
             unfinished=[0] * replicas,
             batched=[0] * replicas,
             blocks=[0] * replicas,

@@ -12,6 +12,10 @@ Scheduling, as in vLLM: each decoding sequence takes one token of the step's bud
 prompt under way, then waiting ones in order as long as sequences and KV blocks last (a prompt's blocks are all taken
 at its admission); a sequence that finds no block has the youngest preempted, to be computed anew, and nothing is
 admitted in that step. `tests/reference_engine.py` does the same step by step.
+
+The engine plans a step while the one before runs. A request that comes while others decode thus waits for one step more
+than those that it sees; all its tokens come later by this and by what is in front of the engine, as if it had arrived
+later.
 """
 
 from __future__ import annotations
@@ -35,12 +39,13 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     """The engine of replica `number`; see the module for what it yields and is sent."""
     arrivals = log.arrivals
     prompts, generations, hits = sizes.prompt, sizes.generation, sizes.hit
-    first_token, last_token, unfinished = log.first_token, log.last_token, log.unfinished
+    first_token, last_token, lag, unfinished = log.first_token, log.last_token, log.lag, log.unfinished
     by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
-    kv_token, per_attended = table.kv_token, table.attended
+    kv_token, per_attended, window_cost = table.kv_token, table.attended, table.window
+    window, kv_window, per_window = window_cost.window, window_cost.kv_token, window_cost.attended
     ask, states, batched, blocks = len(arrivals), log.states, log.batched, log.blocks
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
-    own = spec.sequence_blocks
+    own, front = spec.sequence_blocks, sizes.front_seconds
 
     now = busy = 0.0
     steps = preemptions = 0
@@ -48,6 +53,9 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     waiting: deque[int] = deque()
     running: dict[int, int] = {}  # request -> step count at which it ends (0 while it prefills), oldest first
     ending: list[tuple[int, int]] = []
+    # Of decoding sequences: their tokens within the window, those that have not filled it, and when they will.
+    inside = growing = 0
+    filling: list[tuple[int, int]] = []
     # Decoding sequences by the step, modulo a block, in which they need their next block.
     phases = [0] * block
     partial, position = -1, 0  # the prompt under way, of which there is at most one, and its tokens so far
@@ -71,13 +79,19 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 growth = phases[steps % block]
                 ending = [entry for entry in ending if entry[1] != request]
                 heapify(ending)
+                if window:
+                    inside -= min(length, window)
+                    if length < window:
+                        growing -= 1
+                        filling = [entry for entry in filling if entry[1] != request]
+                        heapify(filling)
             used -= -(-length // block) + own
             waiting.appendleft(request)
             preemptions += 1
             admit = False
 
         free = budget - decoding
-        attended = 0.0
+        attended = attended_window = 0.0
         done: list[tuple[int, int]] = []
         chunked = False
         if partial >= 0:
@@ -89,6 +103,8 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             if chunk > free:
                 chunk = free
             attended = chunk * (position + (chunk + 1) * 0.5)
+            if window:
+                attended_window = window_cost.attended_tokens(position, chunk)
             position += chunk
             free -= chunk
             if position == length:
@@ -107,11 +123,17 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 chunked = True
                 used += need
                 running[request] = 0
+                if request not in resumed:
+                    lag[request] = front[request]
+                    if decoding:
+                        lag[request] += by_decode[decoding] + kv_token * context + kv_window * inside
                 position = hits[request]
                 chunk = length - position
                 if chunk > free:
                     chunk = free
                 attended += chunk * (position + (chunk + 1) * 0.5)
+                if window:
+                    attended_window += window_cost.attended_tokens(position, chunk)
                 position += chunk
                 free -= chunk
                 if position == length:
@@ -122,6 +144,8 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
         batched[number], blocks[number] = len(running), used
         if chunked:
             seconds = by_tokens[budget - free] + by_sequences[decoding] + kv_token * context + per_attended * attended
+            if window:
+                seconds += kv_window * inside + per_window * attended_window
             end = now + seconds
             request = yield end
             while request >= 0:
@@ -134,6 +158,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             busy += seconds
             steps += 1
             context += decoding
+            inside += growing
             used += growth
         elif decoding:
             count = ending[0][0] - steps
@@ -143,6 +168,10 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             if not admit:
                 count = 1
             step, slope = by_decode[decoding] + kv_token * context, kv_token * decoding
+            if window:
+                step, slope = step + kv_window * inside, slope + kv_window * growing
+                if filling:
+                    count = min(count, filling[0][0] - steps)
             seconds = count * (step + slope * (0.5 * (count - 1)))
             end = now + seconds
             open_to_arrivals = count > 1 and not waiting and decoding < max_sequences
@@ -170,6 +199,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             used += _growth(count, phases, offset, decoding)
             steps += count
             context += count * decoding
+            inside += count * growing
         else:
             log.busy_seconds[number], log.steps[number], log.preemptions[number] = busy, steps, preemptions
             request = yield math.inf
@@ -186,31 +216,44 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 request = yield now
             continue
 
+        while filling and filling[0][0] <= steps:
+            heappop(filling)
+            growing -= 1
         while ending and ending[0][0] <= steps:
             _, request = heappop(ending)
             length = prompts[request] + generations[request] - 1
+            if window:
+                inside -= min(length, window)
+                if length <= window:
+                    growing -= 1
             del running[request]
             decoding -= 1
             context -= length
             phases[(steps - length) % block] -= 1
             used -= -(-length // block) + own
-            last_token[request] = now
+            last_token[request] = now + lag[request]
             unfinished[number] -= 1
         for request, length in done:
             left = prompts[request] + generations[request] - length - 1
             if length == prompts[request]:
-                first_token[request] = now
+                first_token[request] = now + lag[request]
             if left:
                 ends_at = steps + left
                 running[request] = ends_at
                 heappush(ending, (ends_at, request))
                 decoding += 1
                 context += length
+                if window:
+                    inside += min(length, window)
+                    if length < window:
+                        growing += 1
+                        if steps + window - length < ends_at:
+                            heappush(filling, (steps + window - length, request))
                 phases[(steps - length) % block] += 1
             else:
                 del running[request]
                 used -= -(-length // block) + own
-                last_token[request] = now
+                last_token[request] = now + lag[request]
                 unfinished[number] -= 1
 
 

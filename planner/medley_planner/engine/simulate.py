@@ -152,7 +152,6 @@ def _outcome(
     group = group_of[replica_of]
     first, last = np.asarray(log.first_token), np.asarray(log.last_token)
     generations = np.empty(len(trace), dtype=np.int64)
-    api_seconds = np.asarray([entry.spec.api_seconds for entry in fleet.groups])[group]
     for index, sizes in enumerate(fitted):
         mine = group == index
         generations[mine] = np.asarray(sizes.generation, dtype=np.int64)[mine]
@@ -162,9 +161,9 @@ def _outcome(
     requests = np.bincount(replica_of, minlength=fleet.replicas).tolist()
     return SimulationResult(
         trace=trace,
-        ttft_seconds=first - trace.arrival_seconds + api_seconds,
+        ttft_seconds=first - trace.arrival_seconds,
         tpot_seconds=tpot,
-        e2e_seconds=last - trace.arrival_seconds + api_seconds,
+        e2e_seconds=last - trace.arrival_seconds,
         replica=replica_of,
         group=group,
         usage=tuple(

@@ -6,12 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from medley_planner.capacity.closed_form import API_SECONDS
+from medley_planner.capacity.closed_form import API_SECONDS, PROMPT_TOKEN_SECONDS
 from medley_planner.capacity.memory import KV_BLOCK_TOKENS
+from medley_planner.capacity.step_time import WindowCost
 
 
 class StepSeconds(Protocol):
     """Duration of one engine step in seconds; `StepTime` is one."""
+
+    @property
+    def window_cost(self) -> WindowCost:
+        """The part of `seconds` that depends on single sequences; `seconds` itself knows their sums alone."""
 
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float
@@ -26,8 +31,9 @@ class EngineSpec:
     out in whole blocks of `block_tokens`, of which each sequence takes `sequence_blocks` beside those of its tokens
     (what linear, state-space and windowed layers keep of it). `prefix_hit_rate`: the share of each prompt that the
     prefix cache already has, 0 to 1; it costs no prefill, but all its blocks count as the request's own (shared blocks
-    are not modelled). `api_seconds` is added to each time to first token. Raises ValueError where an engine would
-    refuse to start.
+    are not modelled). What is in front of the engine takes `api_seconds` in the mean, two thirds of it exponentially
+    distributed, and `prompt_token_seconds` for each token of the prompt; all tokens come later by this. Raises
+    ValueError where an engine would refuse to start.
     """
 
     step: StepSeconds
@@ -38,6 +44,7 @@ class EngineSpec:
     prefix_hit_rate: float = 0.0
     block_tokens: int = KV_BLOCK_TOKENS
     api_seconds: float = API_SECONDS
+    prompt_token_seconds: float = PROMPT_TOKEN_SECONDS
     sequence_blocks: int = 0
 
     def __post_init__(self) -> None:

@@ -1,9 +1,9 @@
 """An engine's step time as tables, so that the simulator's inner loop looks up and adds instead of calling. Pure.
 
 Rests on a step time of the form F(tokens) + G(sequences) + kv_token * kv_tokens + attended * prefill_attended, where
-tokens counts prefill tokens and decoding sequences together. `StepTime` has it, mixtures of experts included. It is
-also what makes the time of k decode steps a closed form: only kv_tokens changes between them, and linearly. A step
-time of another form is refused.
+tokens counts prefill tokens and decoding sequences together, and on its `WindowCost`. `StepTime` has it, mixtures of
+experts included. It is also what makes the time of k decode steps a closed form: only kv_tokens changes between them,
+and linearly until a sequence fills its window. A step time of another form is refused.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from medley_planner.capacity.step_time import NO_WINDOW, WindowCost
 from medley_planner.engine.spec import StepSeconds
 
 # Powers of two, so large that the differences below lose nothing to the constant part of a step.
@@ -22,13 +23,15 @@ _TOLERANCE = 1e-12
 @dataclass(frozen=True, slots=True)
 class StepTable:
     """Seconds by count: a step takes `tokens[p + b] + sequences[b] + kv_token * kv_tokens + attended * attended_tokens`
-    with p prefill tokens and b decoding sequences; without prefill that is `decode[b] + kv_token * kv_tokens`."""
+    with p prefill tokens and b decoding sequences; without prefill that is `decode[b] + kv_token * kv_tokens`. To both
+    comes what `window` says of single sequences."""
 
     tokens: tuple[float, ...]
     sequences: tuple[float, ...]
     decode: tuple[float, ...]
     kv_token: float
     attended: float
+    window: WindowCost = NO_WINDOW
 
     @classmethod
     def of(cls, step: StepSeconds, *, token_budget: int, max_sequences: int) -> StepTable:
@@ -42,6 +45,7 @@ class StepTable:
             decode=decode,
             kv_token=(_seconds(step, kv=_MANY_KV_TOKENS) - idle) / _MANY_KV_TOKENS,
             attended=(_seconds(step, attended=_MANY_ATTENDED) - idle) / _MANY_ATTENDED,
+            window=step.window_cost,
         )
         table._check(step)
         return table
@@ -54,11 +58,15 @@ class StepTable:
             decode=tuple(factor * seconds for seconds in self.decode),
             kv_token=factor * self.kv_token,
             attended=factor * self.attended,
+            window=WindowCost(self.window.window, factor * self.window.kv_token, factor * self.window.attended),
         )
 
     def seconds(self, *, prefill_tokens: int, attended: float, sequences: int, kv_tokens: float) -> float:
-        tokens = self.tokens[prefill_tokens + sequences] + self.sequences[sequences]
-        return tokens + self.kv_token * kv_tokens + self.attended * attended
+        """The same from sums over sequences alone, of which as many as can be count as within the window."""
+        seconds = self.tokens[prefill_tokens + sequences] + self.sequences[sequences]
+        seconds += self.kv_token * kv_tokens + self.attended * attended
+        seconds += self.window.kv_token * min(kv_tokens, self.window.window * sequences)
+        return seconds + self.window.attended * min(attended, self.window.window * prefill_tokens)
 
     def _check(self, step: StepSeconds) -> None:
         most_sequences, most_tokens = len(self.decode) - 1, len(self.tokens) - 1

@@ -43,6 +43,7 @@ from medley_operator.api.v1alpha1.fields import (
 from medley_operator.api.v1alpha1.gpu_type import GPUType
 from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
 from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.mode import ActingMode, effective_mode
 from medley_operator.api.v1alpha1.model_profile import (
@@ -115,6 +116,7 @@ from medley_operator.api.v1alpha1.service import (
     ForecastMode,
     ForecastSpec,
     LLMServiceSpec,
+    MarginMode,
     RuntimeRef,
     ScalingSpec,
     ServicePriority,
@@ -217,6 +219,8 @@ __all__ = [
     "LabelValue",
     "LimitStatus",
     "LoadStatus",
+    "MarginMode",
+    "MarginStatus",
     "MeasuredPoint",
     "MeasuredPrecision",
     "MedleyPolicy",
@@ -288,6 +292,7 @@ __all__ = [
     "TolerationOperator",
     "UnservedStatus",
     "UnusedStatus",
+    "VariantMarginStatus",
     "VariantName",
     "VariantPrecision",
     "VariantSpec",

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule, ObservedModel
 from medley_operator.api.v1alpha1.fields import Dns1123Subdomain, Timestamp, written_as
@@ -25,7 +26,7 @@ Fraction = Annotated[
     written_as('a fraction from 0 to 1 in quotes, such as "0.84"'),
 ]
 GpuUuid = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", min_length=1, max_length=96)]
-_BY_UUID = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uuid"]}
+_BY_UUID: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uuid"]}
 
 
 class CapMode(StrEnum):
@@ -96,7 +97,7 @@ class NodePowerCapSpec(ApiModel):
     mode: CapMode = Field(
         CapMode.ENFORCE,
         description="Enforce: the agent applies the limits. Shadow: it applies nothing, and reports its GPUs only. "
-        "Release: it restores what it found when it first capped; the node is in no domain that caps.",
+        "Release: it restores the boards' default limits once; the node is in no domain that caps.",
     )
     revision: int = Field(
         0,

@@ -65,6 +65,16 @@ class PolicyLimits(ApiModel):
         le=1000,
         description="Most replicas of one LLMService; a higher spec.scaling.maxReplicas counts as this one.",
     )
+    min_margin_percent: int | None = Field(
+        None,
+        ge=0,
+        le=200,
+        description="Least margin that is learned: capacity beyond the planned load, in percent. Where no policy sets "
+        "it: 5.",
+    )
+    max_margin_percent: int | None = Field(
+        None, ge=0, le=400, description="Largest margin that is learned, in percent. Where no policy sets it: 100."
+    )
     allowed_windows: list[Duration] = Field(
         default_factory=list, max_length=16, description="Values that spec.workload.window may have. Empty: any."
     )
@@ -87,6 +97,16 @@ class PolicyLimits(ApiModel):
             message=f"each of allowedWindows must be one of {', '.join(WINDOWS)}, as spec.workload.window of an "
             "LLMService",
             holds=lambda self: WINDOW_SECONDS.issuperset(self.allowed_window_seconds),
+        ),
+        CelRule(
+            cel="!has(self.minMarginPercent) || !has(self.maxMarginPercent) || "
+            "self.minMarginPercent <= self.maxMarginPercent",
+            message="minMarginPercent must not exceed maxMarginPercent",
+            holds=lambda self: (
+                self.min_margin_percent is None
+                or self.max_margin_percent is None
+                or self.min_margin_percent <= self.max_margin_percent
+            ),
         ),
     )
 

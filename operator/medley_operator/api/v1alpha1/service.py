@@ -84,6 +84,11 @@ class ForecastSpec(ApiModel):
     )
 
 
+class MarginMode(StrEnum):
+    LEARNED = "Learned"
+    FIXED = "Fixed"
+
+
 class ScalingSpec(ApiModel):
     """How far Medley acts, limits over all variants, headroom and forecast."""
 
@@ -106,6 +111,11 @@ class ScalingSpec(ApiModel):
         'as W + b x sqrt(W), so that small fleets keep relatively more. 0 turns it off; "0.5" to "2" are usual.',
     )
     forecast: ForecastSpec = Field(default_factory=ForecastSpec)
+    margins: MarginMode = Field(
+        MarginMode.LEARNED,
+        description="Learned: headroom and derating are where each variant's margin begins; it follows the share of "
+        "requests within both targets, within the bounds of MedleyPolicies. Fixed: they stay as they are.",
+    )
     zone_spread: bool = Field(
         False, description="Whether two or more replicas must not all depend on one zone (GPUPool spec.zones)."
     )

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ObservedModel
 from medley_operator.api.v1alpha1.fields import figure_of
+from medley_operator.api.v1alpha1.margin_status import MarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
 from medley_operator.api.v1alpha1.plan_status import PlanStateStatus
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
@@ -219,6 +220,11 @@ class LLMServiceStatus(ObservedModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     plan: PlanStateStatus | None = None
+    margin: MarginStatus | None = Field(
+        None,
+        description="Spare capacity that is learned from what requests attained. Absent: nothing was seen yet, or "
+        "spec.scaling.margins is Fixed.",
+    )
     start_failures: list[StartFailureStatus] = Field(
         default_factory=list,
         description="Variants whose replicas cannot start: plans go elsewhere until the time given.",

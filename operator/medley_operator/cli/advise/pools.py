@@ -13,14 +13,11 @@ from dataclasses import dataclass, field
 
 from medley_operator.domain.cluster.prices import INSTANCE_TYPE
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.views import NodeView, Taint
+from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, NodeView, Taint
 from medley_planner.catalog import CATALOGUE
 
-RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
-"""Extended resources of whole GPUs that a GPUPool can be of."""
 PRODUCT_LABELS = (
-    "nvidia.com/gpu.product",
-    "amd.com/gpu.product-name",
+    *GPU_PRODUCT_LABELS,
     "cloud.google.com/gke-accelerator",
     "karpenter.k8s.aws/instance-gpu-name",
     "medley.dev/gpu",
@@ -113,7 +110,7 @@ def discover(nodes: Iterable[NodeView]) -> Discovery:
     groups: dict[_NodeKind, list[NodeView]] = defaultdict(list)
     nameless: list[str] = []
     for node in every:
-        resource = next((name for name in RESOURCES if node.allocatable.get(name, 0) > 0), None)
+        resource = next((name for name in GPU_RESOURCES if node.allocatable.get(name, 0) > 0), None)
         if resource is None:
             continue
         label = next((name for name in PRODUCT_LABELS if node.labels.get(name)), None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from medley_operator.cli.advise.pools import PRODUCT_LABELS, RESOURCES
+from medley_operator.cli.advise.pools import PRODUCT_LABELS
 from medley_operator.cli.doctor.findings import Finding, Health, Json, SeenCluster
 from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.leadtime import unix_seconds
+from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES
 from medley_operator.kube.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,
@@ -96,8 +97,8 @@ def pools(seen: SeenCluster) -> Iterator[Finding]:
 
 def gpu_nodes(seen: SeenCluster) -> Iterator[Finding]:
     """Nodes whose GPUs nobody can use: without a device plugin, without labels, in no pool."""
-    with_gpus = [node for node in seen.nodes if any(node.allocatable.get(name) for name in RESOURCES)]
-    named = [node for node in seen.nodes if any(node.labels.get(label) for label in PRODUCT_LABELS[:2])]
+    with_gpus = [node for node in seen.nodes if any(node.allocatable.get(name) for name in GPU_RESOURCES)]
+    named = [node for node in seen.nodes if any(node.labels.get(label) for label in GPU_PRODUCT_LABELS)]
     without = [node.name for node in named if node not in with_gpus]
     if without:
         yield Finding(

@@ -55,6 +55,11 @@ class ServiceInput:
             raise AssertionError(f"{self.service.metadata.name} is checked without its RuntimeProfile")
         return self.named_profile
 
+    @property
+    def lead_seconds(self) -> float:
+        """The longest that a replica takes to start."""
+        return longest_startup_seconds(self.service, self.profile, self.pools, self.leads)
+
     @cached_property
     def choice(self) -> DemandChoice:
         """The load to plan for, once the checks of the spec have passed."""
@@ -65,7 +70,7 @@ class ServiceInput:
             memory=self.memory,
             has_plan=bool(self.last_replicas),
             at_seconds=self.snapshot.at_seconds,
-            lead_seconds=longest_startup_seconds(self.service, self.profile, self.pools, self.leads),
+            lead_seconds=self.lead_seconds,
             history=self.snapshot.histories.get(key, ()),
             ready_replicas=self.ready_replicas,
         )

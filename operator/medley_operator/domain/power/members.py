@@ -19,12 +19,11 @@ from medley_operator.domain.power.view import PowerView
 from medley_operator.domain.values.catalogue import find_gpu
 from medley_operator.domain.values.labels import SERVICE
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.views import NodeView, PodView
+from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, NodeView, PodView
+from medley_planner.catalog import CATALOGUE
 from medley_planner.model import Priority
 from medley_planner.power import Board, CappedGpu, CappedNode
 
-GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
-PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
 IDLE_SHARE = 0.1
 """A part of a board's highest limit; drivers report 0.08 to 0.2 for idle data-centre boards."""
 LEAST_CAP_SHARE = 0.5
@@ -116,7 +115,7 @@ def _member(node: NodeView, reported: Iterable[GpuPowerStatus], held: Mapping[st
     highest = max(held.values(), key=_ORDER.index, default=Priority.LOW)
     reported = tuple(reported)
     by_gpu = any(gpu.pods for gpu in reported)
-    product = next((node.labels[label] for label in PRODUCT_LABELS if node.labels.get(label)), "")
+    product = next((node.labels[label] for label in GPU_PRODUCT_LABELS if node.labels.get(label)), "")
     if not reported:
         count = max((node.allocatable.get(name, 0) for name in GPU_RESOURCES), default=0)
         board = _catalogue_board(product)
@@ -145,7 +144,7 @@ def _board(gpu: GpuPowerStatus) -> Board | None:
 
 
 def _catalogue_board(product: str) -> Board | None:
-    known = find_gpu(product) if product else None
+    known = find_gpu(product, CATALOGUE) if product else None
     if known is None:
         return None
     return Board(known.name, IDLE_SHARE * known.watts, LEAST_CAP_SHARE * known.watts, known.watts)

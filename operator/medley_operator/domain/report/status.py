@@ -15,6 +15,8 @@ from medley_operator.api.v1alpha1 import (
     LimitStatus,
     LLMServiceStatus,
     LoadStatus,
+    MarginMode,
+    MarginStatus,
     PlanStateStatus,
     RoutingSavingsStatus,
     UnservedStatus,
@@ -23,6 +25,7 @@ from medley_operator.api.v1alpha1 import (
 )
 from medley_operator.domain.cluster.start_failures import failure_status
 from medley_operator.domain.load.figures import load_status
+from medley_operator.domain.margins.told import margin_status
 from medley_operator.domain.report.service_conditions import service_drafts
 from medley_operator.domain.report.target import history, planned_replicas, target_status
 from medley_operator.domain.rollout.decision import ServiceDecision, plan_id
@@ -79,6 +82,7 @@ def service_status(outcome: ServiceDecision, *, now: str) -> LLMServiceStatus:
             for row in outcome.rows
         ],
         plan=_plan(outcome),
+        margin=_margin(outcome),
         start_failures=[failure_status(failure) for failure in outcome.candidate.start_failures],
         memory=outcome.memory_status,
         target=target_status(outcome),
@@ -98,6 +102,12 @@ def _load(outcome: ServiceDecision) -> LoadStatus | None:
     if choice is None or (outcome.goal.plan is None and previous is not None):
         return previous
     return load_status(choice)
+
+
+def _margin(outcome: ServiceDecision) -> MarginStatus | None:
+    """The last one stays while the service is not planned."""
+    learned = outcome.candidate.service.spec.scaling.margins is MarginMode.LEARNED
+    return (margin_status(outcome) or outcome.candidate.service.status.margin) if learned else None
 
 
 def _plan(outcome: ServiceDecision) -> PlanStateStatus | None:

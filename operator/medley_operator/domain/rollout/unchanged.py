@@ -1,8 +1,9 @@
 """Services of which nothing changed since a pass that had nothing to do for them: the next pass leaves them out.
 
 A pass answers an event of one child, while hundreds of services stay as they are. What a pass made of a service is kept
-beside all that it was made from; where all of that is the same, and nothing was to be written then, nothing is to be
-written now. Time alone changes nothing either: a step that waits for it says so, and is made anew. Pure.
+beside all that it was made from; where all of that is the same, and no child was to be written then, none is to be
+written now, and a status that is not written yet is the same. Time alone changes nothing either: a step that waits for
+it says so, and is made anew. Pure.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Item = TypeVar("Item", LLMService, GPUPool)
 @dataclass(frozen=True, slots=True)
 class Part(Generic[Turn, Done]):
     """One service's part of a pass. `turn`: what it is to have and what it has; `allowed`: what stock, nodes and other
-    services leave it; `steps`: what was remembered after it; `around`: all else that was seen. `quiet`: it has nothing
-    to write or to report, and waits for no time."""
+    services leave it; `steps`: what was remembered after it; `around`: all else that was seen. `quiet`: it has no
+    child to write, and waits for no time."""
 
     turn: Turn
     allowed: Allowed
@@ -82,7 +83,9 @@ def _lean(intent: ServiceIntent) -> ServiceIntent:
             forecaster=Forecaster(),
         )
     memory = ServiceMemory(uid=candidate.service.metadata.uid)
-    return replace(intent, candidate=replace(candidate, memory=memory, choice=choice, at_seconds=0.0))
+    margins = {name: margin.told for name, margin in candidate.margins.items()}
+    lean = replace(candidate, memory=memory, choice=choice, at_seconds=0.0, margins=margins)
+    return replace(intent, candidate=lean)
 
 
 def _like(intent: ServiceIntent, other: ServiceIntent) -> ServiceIntent:

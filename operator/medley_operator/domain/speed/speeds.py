@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
+from medley_operator.domain.engine.arguments import speed_digest, user_flags
 from medley_operator.domain.firewall import Firewall
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.snapshot import ObjectKey, Snapshot
@@ -29,6 +31,14 @@ class KnownSpeeds:
 
     calibrated: Mapping[str, Mapping[EngineKey, Mapping[str, Speed]]]
     measured: Mapping[EngineKey, Speed]
+
+    def of_service(self, service: LLMService, profiles: Sequence[RuntimeProfile]) -> Mapping[EngineKey, Speed]:
+        """Those that hold for the arguments that its engines will have."""
+        name = service.spec.runtime.profile_ref
+        profile = next((profile for profile in profiles if profile.metadata.name == name), None)
+        if profile is None:
+            return {}
+        return self.of(service.metadata.namespace, speed_digest(user_flags(service, profile), profile.spec.engine))
 
     def of(self, namespace: str, arguments: str) -> Mapping[EngineKey, Speed]:
         """Speeds by model and layout, in a stable order, for a namespace whose engines have these further arguments;

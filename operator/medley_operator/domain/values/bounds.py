@@ -17,6 +17,7 @@ from medley_planner.units import per_hour
 DEFAULT_MAX_PRIORITY = ServicePriority.NORMAL
 """Who may go before others is for the platform to say, and never for the one who goes first."""
 DEFAULT_MAX_SERVICES = 200
+DEFAULT_LEAST_MARGIN, DEFAULT_MOST_MARGIN = 0.05, 1.0
 _ORDER = (ServicePriority.LOW, ServicePriority.NORMAL, ServicePriority.HIGH)
 
 Value = TypeVar("Value")
@@ -59,6 +60,9 @@ class NamespaceBounds:
     max_gpus: Ceiling[int] | None = None
     max_cost_per_hour: Ceiling[float] | None = None
     max_replicas: Ceiling[int] | None = None
+    least_margin: float = DEFAULT_LEAST_MARGIN
+    most_margin: float = DEFAULT_MOST_MARGIN
+    """Between these margins are learned, as shares of the planned load."""
     surplus: frozenset[str] = frozenset()
     unknown: Refusal | None = None
 
@@ -114,8 +118,15 @@ def bounds_of(namespace: str, policies: tuple[Listed, ...]) -> NamespaceBounds:
     gpus = [Ceiling(p.limits.max_gpus, p.policy) for p in policies if p.limits.max_gpus is not None]
     costs = [(p.limits.max_cost_per_hour_usd, p.policy) for p in policies]
     replicas = [Ceiling(p.limits.max_replicas, p.policy) for p in policies if p.limits.max_replicas is not None]
+    margins = [p.limits.min_margin_percent / 100.0 for p in policies if p.limits.min_margin_percent is not None]
+    largest = [p.limits.max_margin_percent / 100.0 for p in policies if p.limits.max_margin_percent is not None]
+    most_margin = min(largest, default=bounds.most_margin)
+    least_margin = max(margins, default=min(bounds.least_margin, most_margin))
     return replace(
         bounds,
+        least_margin=least_margin,
+        # Where policies contradict each other, safety counts.
+        most_margin=max(most_margin, least_margin),
         max_priority=min(priorities, key=lambda each: _ORDER.index(each.value), default=bounds.max_priority),
         max_services=min(services, key=lambda each: each.value, default=bounds.max_services),
         max_gpus=min(gpus, key=lambda each: each.value, default=None),

@@ -14,6 +14,7 @@ from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.margins import Margin
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, MetricsReason, ObjectFault, ServiceMemory
@@ -153,6 +154,8 @@ class ServiceCandidate:
     bounds: NamespaceBounds = field(default_factory=NamespaceBounds)
     at_seconds: float = 0.0
     """When the round's snapshot was taken, on the operator's clock."""
+    margins: Mapping[str, Margin] = field(default_factory=dict)
+    """Learned margins by variant, after this round's requests."""
 
     @property
     def key(self) -> ServiceKey:

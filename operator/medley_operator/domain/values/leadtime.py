@@ -100,8 +100,8 @@ class LeadTimes:
 
     def believed_by(self, namespace: str) -> LeadTimes:
         """The starts that services of one namespace plan with: its own, and where these are few, those of others, as
-        far as two namespaces agree. Pods are made by tenants, and one of them can let its own take as long as it
-        likes."""
+        far as two namespaces agree. Pods are made by tenants, and one of them can let its own take as long as it likes.
+        """
         others: dict[LeadKey, list[tuple[Start, ...]]] = {}
         for key, starts in self.starts.items():
             if key.namespace != namespace and len(starts) >= FEWEST_STARTS:

@@ -26,6 +26,7 @@ from medley_operator.api.v1alpha1 import (
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
+from medley_operator.domain.values.margins import LatencyCounts, Margin
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
@@ -117,6 +118,7 @@ class Observation:
     `samples` is the number of requests behind the figures; `message` says what was asked and answered. A service that
     is scraped but had no request has no sizes either: reason FOUND, `demand` None, `samples` 0. `pods` are those that
     Prometheus sees; None where it was not asked. `pod_requests`: requests in batch and queue by the pod's name.
+    `latencies`: what requests attained in the window, by variant.
     """
 
     reason: MetricsReason
@@ -125,6 +127,7 @@ class Observation:
     message: str = ""
     pods: int | None = None
     pod_requests: Mapping[str, float] = field(default_factory=dict)
+    latencies: Mapping[str, LatencyCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +281,8 @@ class ServiceMemory:
     ready_lately: tuple[tuple[float, int], ...] = ()
     regret: Regret = field(default_factory=Regret)
     """The account of what it has cost to stay on a fleet though another was cheaper."""
+    margins: Mapping[str, Margin] = field(default_factory=dict)
+    """Learned margins by variant."""
 
 
 @dataclass(frozen=True, slots=True)

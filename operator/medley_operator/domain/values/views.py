@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 
 from medley_operator.domain.values.leadtime import Start
 
+GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
+"""Extended resources of whole GPUs."""
+GPU_PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
+"""Labels of nodes with their GPU type, by NVIDIA's GPU feature discovery and by AMD's node labeller."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamespaceView:

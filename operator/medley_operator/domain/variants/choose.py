@@ -31,6 +31,7 @@ from medley_operator.domain.variants.requested import (
     engine_of,
 )
 from medley_planner.capacity import ESTIMATE, CapacityBasis, EngineKey, GridRatios, Speed, TableGroup, TableKey
+from medley_planner.check import with_capacity_factor
 from medley_planner.model import Demand, RoutingMode, Service, Variant
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape
@@ -106,14 +107,16 @@ def choose_variants(
     running: Mapping[str, int] = MappingProxyType({}),
     planned_as: Service | None = None,
     leads: LeadTimes = NO_LEADS,
+    factors: Mapping[str, float] = MappingProxyType({}),
 ) -> ChosenVariants:
     """Those of `offered` that are worth planning with, once they have passed the checks.
 
     `running`: replicas of the last plan, by variant; these, and those of the status, are not left out. `planned_as` is
     the service as the planner will see it, but for its variants; it decides what may be left out. Absent, a variant is
     left out only where another does better pod for pod, which holds whatever is asked. `leads`: how long starts take.
+    `factors`: on the capacity of each variant, for its learned margin.
     """
-    maker = _VariantMaker(model_name(service), profile, leads, running, drain_seconds(service, demand))
+    maker = _VariantMaker(model_name(service), profile, leads, running, drain_seconds(service, demand), factors)
     rows, asks = offered.rows, offered.asks
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
     whole = replace(whole, variants=tuple(maker.variant(row, asks[row.source]) for row in rows))
@@ -162,16 +165,18 @@ class _VariantMaker:
     leads: LeadTimes
     last_replicas: Mapping[str, int]
     drain_seconds: float
+    factors: Mapping[str, float]
 
     def variant(self, row: Row, ask: Ask) -> Variant:
         gpu = row.replica.layout.gpu.name
-        return row.variant(
+        variant = row.variant(
             min_replicas=ask.wish.min_replicas if ask.wish is not None else 0,
             max_replicas=ask.wish.max_replicas if ask.wish is not None else None,
             current_replicas=self.last_replicas.get(row.name, 0),
             startup_seconds=startup_seconds(self.model, gpu, ask.state.pool, self.profile, self.leads),
             drain_seconds=self.drain_seconds,
         )
+        return with_capacity_factor(variant, self.factors.get(row.name, 1.0))
 
 
 def _one_budget_each(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -35,6 +36,7 @@ class World:
     unwritten: frozenset[ServiceKey] = frozenset()
     passes: int = 0
     published: list[Decision] = field(default_factory=list)
+    hurries: Callable[[], bool] = lambda: False
 
     def look(self) -> ActuatorView:
         self.passes += 1
@@ -45,8 +47,11 @@ class World:
     def decide(self, intent: FleetIntent, view: ActuatorView, steps: Steps, *, now: str) -> tuple[Decision, Steps]:
         return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0], steps
 
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published:
+    async def publish(
+        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
+    ) -> Published:
         self.published.append(decision)
+        self.hurries = hurries
         return Published(self.troubles, self.unwritten)
 
 
@@ -93,6 +98,15 @@ async def test_what_was_written_makes_the_next_step_possible_at_once(world: Worl
     one.adopt(FleetIntent(()))
     await running(one, 0.2)
     assert world.passes == 3
+
+
+async def test_an_event_during_the_writes_of_a_pass_makes_them_hurry(world: World) -> None:
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    await one.one_pass()
+    assert not world.hurries()
+    one.mark()
+    assert world.hurries()
 
 
 async def test_a_step_that_waits_for_time_is_looked_at_again_then(world: World) -> None:

@@ -30,7 +30,7 @@ from medley_operator.domain.values.labels import (
 )
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey, Snapshot
-from medley_operator.fleet.publish import Publisher
+from medley_operator.fleet.publish import FEWEST_STATUSES, Publisher
 from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.errors import Forbidden, Invalid, Unavailable
 from medley_operator.kube.guards import DryRun, Gated
@@ -97,6 +97,25 @@ async def test_children_are_written_before_statuses_and_events(client: FakeKubeC
         ("status", "chat"),
         ("event", "PlanChanged"),
     ]
+
+
+async def test_what_happens_meanwhile_puts_off_all_statuses_but_the_first_few_and_their_events() -> None:
+    """Prometheus was slow once, and for the half minute that 500 statuses took no child was put back."""
+    client, names = FakeKubeClient(), [f"s{number}" for number in range(3 * FEWEST_STATUSES)]
+    for name in names:
+        client.put(service_manifest(name, uid=f"uid-{name}"))
+    keys = {name: ObjectKey("LLMService", "demo", name) for name in names}
+    what = decision(
+        statuses=[StatusWrite(keys[name], f"uid-{name}", {"mix": "l4:0/1"}) for name in names],
+        events=[EventNote(keys[name], f"uid-{name}", EventType.WARNING, "Told", "told") for name in names],
+    )
+    seen = snapshot(*(service(name, uid=f"uid-{name}") for name in names))
+    publisher = Publisher(client=client, counter=Exporter(), instance="test", timestamp=lambda: NOW)
+    done = await publisher.publish(seen, what, now=NOW, hurries=lambda: True)
+    verbs = [verb for verb, _ in client.writes()]
+    assert (verbs.count("status"), verbs.count("event"), done.troubles) == (FEWEST_STATUSES, FEWEST_STATUSES, 0)
+    await publisher.publish(seen, what, now=NOW)
+    assert [verb for verb, _ in client.writes()].count("status") == FEWEST_STATUSES + len(names)
 
 
 async def test_nothing_decided_means_no_request_at_all(client: FakeKubeClient) -> None:

@@ -128,6 +128,8 @@ class FakePrometheus:
     prompt: list[Element] = field(default_factory=prompt_elements)
     generation: list[Element] = field(default_factory=generation_elements)
     engine: list[Element] = field(default_factory=list)
+    ttft: list[Element] = field(default_factory=list)
+    tpot: list[Element] = field(default_factory=list)
     gateway: list[Element] = field(default_factory=list)
     absence: list[Element] = field(default_factory=list)
     override: Callable[[str], httpx.Response | None] = lambda _kind: None
@@ -148,6 +150,8 @@ class FakePrometheus:
             "prompt": self.prompt,
             "generation": self.generation,
             "engine": self.engine,
+            "ttft": self.ttft,
+            "tpot": self.tpot,
             "gateway": self.gateway,
             "absence": self.absence,
         }
@@ -161,6 +165,8 @@ class FakePrometheus:
             ("present_over_time", "absence"),
             ("kv_cache_usage", "engine"),
             (GATEWAY_METRIC, "gateway"),
+            ("time_to_first_token", "ttft"),
+            ("time_per_output_token_seconds_bucket", "tpot"),
             ("prompt_tokens", "prompt"),
             ("generation_tokens", "generation"),
         ):

@@ -183,7 +183,7 @@ async def test_one_round_asks_once_for_many_services_and_at_one_instant() -> Non
     queries = [ServiceQuery(namespace="demo", name=name, window_seconds=WINDOW_SECONDS) for name in names]
     seen = await fake.reader().observe(queries)
     assert {observation.reason for observation in seen.values()} == {MetricsReason.FOUND}
-    assert sorted(kind for kind, _ in fake.asked) == ["engine", "generation", "load", "prompt", "time"]
+    assert sorted(kind for kind, _ in fake.asked) == ["engine", "generation", "load", "prompt", "time", "tpot", "ttft"]
     assert {form.get("time") for kind, form in fake.asked if kind != "time"} == {f"{NOW:.3f}"}
 
 

@@ -26,7 +26,7 @@ ALL = {
     "absence": queries.absence_query(VLLM),
 }
 
-HISTOGRAMS = ("prompt", "generation", "inter_token_seconds", "prefill_seconds")
+HISTOGRAMS = ("prompt", "generation", "inter_token_seconds", "prefill_seconds", "ttft_seconds", "tpot_seconds")
 
 
 @pytest.mark.parametrize("name", ALL)

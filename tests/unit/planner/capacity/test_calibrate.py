@@ -78,7 +78,7 @@ def error_at(decoding: float, factors: StepFactors, *, truth: StepFactors = HIDD
 def test_learned_at_small_batches_it_predicts_large_ones() -> None:
     learned = taught(loads(40, noise=0.02))
     assert learned.standing is CalibrationState.CALIBRATED
-    assert error_at(80, learned.factors) < 0.10 < error_at(80, StepFactors())
+    assert error_at(80, learned.factors) < 0.05 < error_at(80, StepFactors())
 
 
 @pytest.mark.parametrize("times", [0.6, 1.7, 3.0])

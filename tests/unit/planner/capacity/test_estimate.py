@@ -20,7 +20,7 @@ def test_band_memory_and_watts() -> None:
     assert 0.12 * 700 < answer.watts < 700
     assert answer.max_rate_rps is not None
     assert answer.max_rate_rps > 4
-    assert estimate(replace(ASKED, layout=Layout(gpu("B200")))).band == 0.26
+    assert estimate(replace(ASKED, layout=Layout(gpu("B200")))).band == 0.15
     assert estimate(replace(ASKED, layout=Layout(gpu("MI300X")))).band == 0.40
     assert estimate(replace(ASKED, layout=Layout(gpu("L40S"), tensor_parallel=2))).band == 0.26
-    assert estimate(replace(ASKED, shape=bundled_shape("openai/gpt-oss-20b"), layout=Layout(gpu("B200")))).band == 0.45
+    assert estimate(replace(ASKED, shape=bundled_shape("openai/gpt-oss-20b"), layout=Layout(gpu("B200")))).band == 0.20

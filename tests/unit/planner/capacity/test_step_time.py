@@ -35,36 +35,72 @@ def decode_seconds(step: StepTime, sequences: float, context: float) -> float:
 
 def test_one_sequence_reads_the_weights_once() -> None:
     step = StepTime(bundled_shape(MODELS[0]), Layout(gpu("H100")))
-    weights_seconds = 2 * 7.5e9 / (3350e9 * 0.80)
-    assert decode_seconds(step, 1, 500) == pytest.approx(weights_seconds + 32 * 52.5e-6, rel=0.02)
+    weights_seconds = 2 * 7.5e9 / (3350e9 * 0.94)
+    assert decode_seconds(step, 1, 500) == pytest.approx(weights_seconds + 1.15e-3 + 32 * 38e-6, rel=0.02)
 
 
-def test_the_fixed_cost_of_a_dense_step_grows_with_its_layers() -> None:
-    def fixed(model: str) -> float:
-        return StepTime(bundled_shape(model), Layout(gpu("H100"))).constants["_constant"]
+def test_the_faster_the_memory_the_more_a_graph_gains_on_single_kernels() -> None:
+    def share(name: str) -> float:
+        card = gpu(name)
+        read = StepTime(bundled_shape(MODELS[0]), Layout(card)).constants["_read_base"]
+        return 2 * bundled_shape(MODELS[0]).dense_parameters() / (read * card.memory_gb_per_second * 1e9)
 
-    assert fixed("meta-llama/Llama-3.1-70B-Instruct") == 4.2e-3, "80 layers, on which it was fitted"
-    assert fixed("meta-llama/Llama-3.1-8B-Instruct") == pytest.approx(32 * 52.5e-6)
-    assert fixed("Qwen/Qwen2.5-0.5B-Instruct") == pytest.approx(24 * 52.5e-6)
+    assert share("H100") == pytest.approx(0.94, abs=0.005)
+    assert share("H200") == pytest.approx(0.92, abs=0.005)
+    assert share("B200") == pytest.approx(0.94, abs=0.005)
+    assert share("L40S") == pytest.approx(0.80, abs=0.005), "GDDR: its kernels last long enough"
 
 
 @pytest.mark.parametrize(
     ("model", "card", "precision", "microseconds"),
     [
-        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "H100", Precision.BF16, 52.5),
-        ("openai/gpt-oss-20b", "H100", Precision.FP4, 71.25),
-        ("Qwen/Qwen3-30B-A3B", "H100", Precision.BF16, 90.0),
-        ("deepseek-ai/DeepSeek-V3", "H200", Precision.FP8, 90.0),
-        ("openai/gpt-oss-120b", "H200", Precision.FP4, 90.0),
-        ("openai/gpt-oss-120b", "B200", Precision.FP4, 52.5),
+        ("meta-llama/Llama-3.1-70B-Instruct", "H100", Precision.BF16, 38),
+        ("meta-llama/Llama-3.1-8B-Instruct", "H100", Precision.BF16, 38),
+        ("meta-llama/Llama-3.1-70B-Instruct", "H100", Precision.FP8, 50),
+        ("meta-llama/Llama-3.1-70B-Instruct", "A100-80", Precision.FP8, 38),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "H100", Precision.BF16, 38),
+        ("openai/gpt-oss-20b", "H100", Precision.FP4, 39.5),
+        ("Qwen/Qwen3-30B-A3B", "H100", Precision.BF16, 41),
+        ("Qwen/Qwen3-30B-A3B", "H100", Precision.FP8, 79),
+        ("deepseek-ai/DeepSeek-V3", "H200", Precision.FP8, 93),
+        ("openai/gpt-oss-120b", "B200", Precision.FP4, 41),
     ],
 )
-def test_a_layer_costs_more_the_more_experts_are_launched(
+def test_the_fixed_cost_of_a_layer_is_that_of_its_kernels(
     model: str, card: str, precision: Precision, microseconds: float
 ) -> None:
+    """Quantized activations, latent attention, routing to many experts and experts in several kernels add to it."""
     shape = bundled_shape(model)
     constant = StepTime(shape, Layout(gpu(card), precision=precision)).constants["_constant"]
-    assert constant / shape.layers * 1e6 == pytest.approx(microseconds)
+    assert (constant - 1.15e-3) / shape.layers * 1e6 == pytest.approx(microseconds)
+
+
+def test_unfused_kernels_of_experts_read_no_faster_on_faster_memory() -> None:
+    def expert_bytes_per_second(card: str, precision: Precision) -> float:
+        shape = bundled_shape("moonshotai/Kimi-K2-Instruct")
+        step = StepTime(shape, Layout(gpu(card), tensor_parallel=8, precision=precision))
+        weight_bytes = shape.moe_layers * shape.expert_parameters * shape.expert_weight_bytes(precision)
+        return weight_bytes / step.constants["_read_expert"] / 8
+
+    assert expert_bytes_per_second("H200", Precision.INT4) == pytest.approx(3.0e12)
+    assert expert_bytes_per_second("B200", Precision.INT4) == pytest.approx(3.0e12)
+    assert expert_bytes_per_second("B200", Precision.FP4) > 7e12
+
+
+def test_before_0_14_steps_read_all_experts_in_fp8() -> None:
+    def decode(version: str) -> float:
+        layout = Layout(gpu("H200"), tensor_parallel=4, precision=Precision.FP8, engine_version=version)
+        return decode_seconds(StepTime(bundled_shape("Qwen/Qwen3-235B-A22B"), layout), 4, 1000)
+
+    assert decode("0.12.0") > 2 * decode("0.14.0") == 2 * decode("")
+
+
+@pytest.mark.parametrize(("card", "gb_per_second"), [("L40S", 8), ("A100-80", 210), ("H100", 315), ("B200", 340)])
+def test_all_reduces_reach_what_the_gpu_copies(card: str, gb_per_second: float) -> None:
+    shape = bundled_shape(MODELS[0])
+    token = [StepTime(shape, Layout(gpu(card), tensor_parallel=degree)).constants["_token"] for degree in (1, 2)]
+    moved = 2 * shape.layers * shape.hidden * 2.0
+    assert moved / (token[1] - token[0]) / 1e9 == pytest.approx(gb_per_second)
 
 
 OPEN_LOOP = SHARED / "truth" / "open_loop_vllm_0.15.csv"
@@ -74,8 +110,7 @@ HITS = 0.97
 
 def open_loop_itl_ms(row: dict[str, str]) -> float:
     """The steady state's mean step at the row's rate."""
-    model = row["model_path"].replace("Mixtral-8x7B-v0.1", "Mixtral-8x7B-Instruct-v0.1")
-    step = StepTime(bundled_shape(model), Layout(gpu("H100"), tensor_parallel=int(row["tp_size"])))
+    step = StepTime(bundled_shape(row["model_path"]), Layout(gpu("H100"), tensor_parallel=int(row["tp_size"])))
     decode_steps = float(row["generation_tokens"]) - 1.0
     budget = float(row["max_num_batched_tokens"])
     cell = Cell(
@@ -100,7 +135,7 @@ def open_loop_itl_ms(row: dict[str, str]) -> float:
 
 
 @pytest.mark.skipif(not OPEN_LOOP.exists(), reason="no shared data")
-@pytest.mark.parametrize(("mixture", "bound"), [(False, 0.06), (True, 0.10)])
+@pytest.mark.parametrize(("mixture", "bound"), [(False, 0.05), (True, 0.05)])
 def test_mean_inter_token_latency_of_open_loops(mixture: bool, bound: float) -> None:
     with OPEN_LOOP.open() as file:
         rows = [row for row in csv.DictReader(file) if ("Mixtral" in row["model_path"]) is mixture]
@@ -124,7 +159,7 @@ def test_a_mixture_reads_few_experts_for_one_sequence_and_all_for_many() -> None
     step = StepTime(bundled_shape("Qwen/Qwen3-30B-A3B"), Layout(gpu("H100")))
     one, many = decode_seconds(step, 1, 1), decode_seconds(step, 200, 1)
     assert one < 8e-3
-    assert many == pytest.approx(61e9 / (3350e9 * 0.80) + 4.2e-3, rel=0.15)
+    assert many == pytest.approx(61e9 / 3.0e12 + 4.2e-3, rel=0.15)
 
 
 def test_sparse_attention_reads_what_it_selects() -> None:
@@ -137,7 +172,7 @@ def test_sparse_attention_reads_what_it_selects() -> None:
 
 def test_a_state_is_read_and_written_in_each_step() -> None:
     step = StepTime(bundled_shape("ibm-granite/granite-4.0-h-small"), Layout(gpu("H100")))
-    many, few = decode_seconds(step, 65, 0) - decode_seconds(step, 64, 0), 10e-6
+    many, few = decode_seconds(step, 65, 0) - decode_seconds(step, 64, 0), 8e-6
     assert many > few + 2 * 77.3e6 / (3350e9 * 0.76)
 
 
@@ -165,7 +200,7 @@ def test_more_work_never_takes_less_time(
 
 
 @pytest.mark.skipif(not MEASURED.exists(), reason=f"no measured data at {MEASURED}")
-@pytest.mark.parametrize(("system", "name", "limit"), [("h100_sxm", "H100", 0.10), ("b200_sxm", "B200", 0.20)])
+@pytest.mark.parametrize(("system", "name", "limit"), [("h100_sxm", "H100", 0.07), ("b200_sxm", "B200", 0.13)])
 def test_decoding_of_a_70b_model_against_measured_vllm(system: str, name: str, limit: float) -> None:
     """Fixed concurrency: each step decodes B sequences and prefills the B prompts of a cycle spread over its steps."""
     errors: dict[int, list[float]] = defaultdict(list)

@@ -82,6 +82,13 @@ def test_a_service_sends_each_pod_the_same_and_a_pool_routes_by_prompt(
     assert len({tuple(each["shares"].values()) for each in pool["router"]}) > 1
 
 
+@pytest.mark.parametrize("model", ["openai/gpt-oss-20b", "google/gemma-3-12b-it", "ibm-granite/granite-4.0-h-small"])
+def test_windows_and_states_are_served(model: str, trace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = report(capsys, "--model", model, "--fleet", "h100=1", "--trace", trace)
+    assert found["requests"] == 600
+    assert 0 < found["tpot_seconds"]["p50"] < 0.05
+
+
 def test_more_load_keeps_the_targets_for_fewer(trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [*FLEET, "--trace", trace, "--weights", "h100=2,a100-80=2"]
     figures = [report(capsys, *asked, "--rate-scale", scale) for scale in ("1", "4", "12")]
@@ -118,7 +125,6 @@ def test_equal_input_gives_equal_output(trace: str, capsys: pytest.CaptureFixtur
         ([*MODEL, "--fleet", "h100=1e9", "--routing", "Service"], "these are 1000000000 replicas; at most 10000"),
         ([*FLEET, "--rate-scale", "1e-9"], "--rate-scale is 1e-09: it spreads the trace over"),
         (["--model", "x" * 400, "--fleet", "h100=1"], "give the path of its config.json"),
-        (["--model", "openai/gpt-oss-20b", "--fleet", "h100=1"], "does not model; ask medley estimate"),
     ],
 )
 def test_bad_input_is_one_clear_line(

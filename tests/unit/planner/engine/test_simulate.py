@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from medley_planner.capacity import StepTime
+from medley_planner.capacity.step_time import NO_WINDOW, WindowCost
 from medley_planner.catalog import gpu
 from medley_planner.engine import (
     Balance,
@@ -38,6 +39,7 @@ class Plain:
     per_token: float = 0.0
     constant: float = 0.01
     bend: float = 0.0
+    window_cost: WindowCost = NO_WINDOW
 
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float
@@ -57,14 +59,16 @@ def test_a_lone_request_takes_its_prefill_and_its_decode_steps() -> None:
     outcome = simulate(uniform_trace(1, gap=0.0, prompt=300, generation=3), fleet(1), ALONE, seed=0)
     prefill = STEP.seconds(prefill_tokens=300, prefill_attended=300 * 301 / 2, decode_sequences=0, kv_tokens=0)
     decode = [STEP.seconds(prefill_tokens=0, prefill_attended=0, decode_sequences=1, kv_tokens=kv) for kv in (300, 301)]
-    assert outcome.ttft_seconds[0] == pytest.approx(prefill + SPEC.api_seconds, rel=1e-12)
+    assert outcome.ttft_seconds[0] == pytest.approx(
+        prefill + SPEC.api_seconds + 300 * SPEC.prompt_token_seconds, rel=1e-12
+    )
     assert outcome.tpot_seconds[0] == pytest.approx(sum(decode) / 2, rel=1e-12)
     assert outcome.usage[0].busy_seconds == pytest.approx(prefill + sum(decode), rel=1e-12)
     assert outcome.usage[0].steps == 3
 
 
 def test_single_token_requests_one_at_a_time_wait_as_in_m_d_1() -> None:
-    spec = EngineSpec(Plain(), 1000, 1, 2000, 1000, api_seconds=0.0)
+    spec = EngineSpec(Plain(), 1000, 1, 2000, 1000, api_seconds=0.0, prompt_token_seconds=0.0)
     count, load = 200_000, 0.6
     trace = Trace.of(poisson_arrivals(load / 0.01, count=count, seed=3), [10] * count, [1] * count)
     outcome = simulate(trace, fleet(1, spec=spec), ALONE, seed=0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool, PriceStatus
-from medley_operator.domain.cluster.pool_checks import price_is_above_zero
+from medley_operator.domain.cluster.pool_checks import PoolInput, price_is_above_zero
 from medley_operator.domain.cluster.prices import (
     INSTANCE_TYPE,
     NO_PRICES,
@@ -21,6 +21,7 @@ from medley_operator.domain.cluster.prices import (
 )
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.views import NodeView
+from medley_planner.catalog import CATALOGUE
 
 NOW = 1_800_000_000.0
 LABELS = {"gpu": "l4", INSTANCE_TYPE: "g6.12xlarge", ZONE: "z1"}
@@ -78,11 +79,11 @@ def test_sources_in_their_order(
 def test_plans_have_the_price_that_the_status_shows() -> None:
     found = priced(pool(), status(pool(), ALL))
     assert found.spec.gpu_cost_per_hour() == 1.0
-    assert price_is_above_zero(found) is None
+    assert price_is_above_zero(PoolInput(found, CATALOGUE)) is None
 
 
 def test_a_pool_whose_price_nobody_says_is_refused_with_the_way_out() -> None:
-    refusal = price_is_above_zero(priced(pool(), None))
+    refusal = price_is_above_zero(PoolInput(priced(pool(), None), CATALOGUE))
     assert refusal is not None
     assert (refusal.reason, "set spec.cost.perHour" in refusal.message) == ("PriceUnknown", True)
 
