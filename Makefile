@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt
@@ -40,6 +40,9 @@ unit: $(STAMP) ## Unit, property and golden tests: no control plane
 
 contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus and helm
 	$(BIN)/pytest --quiet tests/contract
+
+fuzz: $(STAMP) ## Plans of drawn problems against an integer program written from the docs alone (N=10000, SEED=0)
+	$(BIN)/python -m tests.adversary.fuzz --number $(or $(N),10000) --seed $(or $(SEED),0)
 
 e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged from the outside
 	$(BIN)/pytest --capture=no --durations=8 e2e
