@@ -179,5 +179,6 @@ def _lasting(status: NodePowerCapStatus) -> NodePowerCapStatus:
         )
         for gpu in status.gpus
     ]
-    conditions = [each.model_copy(update={"observed_generation": 0}) for each in status.conditions]
+    moving = {"observed_generation": 0, "last_transition_time": ""}
+    conditions = [each.model_copy(update=moving) for each in status.conditions]
     return status.model_copy(update={"gpus": gpus, "conditions": conditions, "observed_generation": 0})

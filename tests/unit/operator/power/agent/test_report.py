@@ -116,3 +116,5 @@ def test_a_renewal_is_no_news() -> None:
     after = status_of(renewed, [report], "", at(11.0))
     assert after.observed_generation == 12
     assert not worth_writing(before, after, since_seconds=10.0)
+    unseen = node_power_cap(revision=7, generation=12, renewed=10.0)
+    assert not worth_writing(before, status_of(unseen, [report], "", at(11.0)), since_seconds=10.0)
