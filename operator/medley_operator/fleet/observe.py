@@ -78,7 +78,7 @@ class MetricsSource(Protocol):
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]: ...
 
 
-class PriceSource(Protocol):
+class PriceFeed(Protocol):
     async def prices(self) -> PriceMetrics: ...
 
 
@@ -111,7 +111,7 @@ class Observer:
     """Absent: engines are not calibrated."""
     history: HistorySource | None = None
     """Absent: rates of before the operator started are not asked for."""
-    prices: PriceSource | None = None
+    prices: PriceFeed | None = None
     """Absent: pools have the prices of their specs and of their statuses."""
 
     async def observe(self) -> Observed:

@@ -102,8 +102,8 @@ def check_failures(failed: float, completed: float, *, where: str, field: str) -
     sent = failed + completed
     if failed > MOST_FAILED * sent:
         way_out = (
-            f"{failed:g} of {sent:g} requests failed, more than {MOST_FAILED:.0%}: what the others saw is no engine at "
-            "that load; correct the run and measure again"
+            f"{failed:g} of {sent:g} requests failed, more than {MOST_FAILED:.0%}: what the others saw is not an "
+            "engine at that load; correct the run and measure again"
         )
         raise BadReport(where, field, failed, way_out)
 

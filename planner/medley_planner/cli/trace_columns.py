@@ -46,7 +46,7 @@ class ReadTrace:
 
 
 @dataclass(slots=True)
-class Columns:
+class TraceColumns:
     """The requests as they are read. `first`: the fields of the first, by which the form is known."""
 
     path: Path

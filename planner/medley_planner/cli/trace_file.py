@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from medley_planner.bad_input import MISSING
-from medley_planner.cli.trace_columns import MOST_SECONDS, BadTrace, Columns, ReadTrace, TracePart
+from medley_planner.cli.trace_columns import MOST_SECONDS, BadTrace, TraceColumns, ReadTrace, TracePart
 from medley_planner.cli.trace_forms import ARRIVAL, GENERATION, PROMPT, has_failed, plain_name, requests_in
 from medley_planner.documents import BadText, RepeatedField, json_value
 from medley_planner.engine import Trace
@@ -42,8 +42,8 @@ def read_requests(path: Path, part: TracePart = WHOLE) -> ReadTrace:
     return columns.read(part)
 
 
-def _read(path: Path, file: TextIO) -> Columns:
-    columns = Columns(path)
+def _read(path: Path, file: TextIO) -> TraceColumns:
+    columns = TraceColumns(path)
     first = next((line for line in file if line.strip()), "")
     if not first:
         way_out = "is empty; give one request a line: arrival seconds, prompt, generation tokens"
@@ -68,7 +68,7 @@ def _is_json_line(line: str) -> bool:
     return isinstance(value, dict) and "input_lens" not in value
 
 
-def _add_csv(columns: Columns, lines: Iterable[str]) -> None:
+def _add_csv(columns: TraceColumns, lines: Iterable[str]) -> None:
     path = columns.path
     reader = csv.reader(lines, strict=True)
     try:
@@ -109,7 +109,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _add_json_lines(columns: Columns, lines: Iterable[str]) -> None:
+def _add_json_lines(columns: TraceColumns, lines: Iterable[str]) -> None:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -121,7 +121,7 @@ def _add_json_lines(columns: Columns, lines: Iterable[str]) -> None:
         _add_object(columns, where, entry)
 
 
-def _add_object(columns: Columns, where: str, entry: object) -> None:
+def _add_object(columns: TraceColumns, where: str, entry: object) -> None:
     try:
         requests = list(requests_in(entry)) if isinstance(entry, dict) else None
     except TypeError:
@@ -132,7 +132,7 @@ def _add_object(columns: Columns, where: str, entry: object) -> None:
         columns.add(where, request)
 
 
-def _add_json(columns: Columns, text: str) -> None:
+def _add_json(columns: TraceColumns, text: str) -> None:
     try:
         document = json_value(text)
     except RepeatedField as error:

@@ -49,7 +49,7 @@ class Score:
 
 def closed_loop_scores(rows: Sequence[LoadTest]) -> list[Score]:
     """By model, GPU, format, engine and its version."""
-    groups: dict[tuple[str, ...], list[LoadTest]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str], list[LoadTest]] = defaultdict(list)
     for row in rows:
         groups[(*row.group, f"{row.engine} {row.version}")].append(row)
     return [

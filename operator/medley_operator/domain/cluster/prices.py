@@ -1,4 +1,4 @@
-"""What a GPU of a pool costs: as its spec says, else by the metrics of Karpenter or of OpenCost. Pure.
+"""The price of a pool's GPUs: as its spec says, else by the metrics of Karpenter or of OpenCost. Pure.
 
 Karpenter exports an estimated price for each instance type, zone and kind of purchase, in US dollars per node and hour,
 with the adjustments of its NodeOverlays (its source, pkg/providers/instancetype/metrics.go); OpenCost the price of each

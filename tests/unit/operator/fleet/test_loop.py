@@ -96,7 +96,9 @@ class World:
     def adopt(self, intent: FleetIntent) -> None:
         self._step("adopt")
 
-    async def publish(self, view: ActuatorView, decision: Decision, *, now: str) -> Published:
+    async def publish(
+        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
+    ) -> Published:
         self._step("publish")
         return Published(self.troubles)
 
