@@ -569,12 +569,14 @@ FAULTS: dict[str, Fault] = {
         green=KEPT,
         shown="InvalidSpec",
     ),
-    "a pool that no image runs on": pool(
+    "a pool that no image runs on": Fault(
+        serving,
         looks(pools=(make.pool(gpu="MI300X", nodes=None),)),
-        "NoImage",
-        "RuntimeProfile vllm",
-        "add one to its spec.images",
-        green=KEPT,
+        (
+            told("Ready", "NoImage", "RuntimeProfile vllm", "add one to its spec.images", kind=POOL, name="l4"),
+            told("PlanReady", "NoImage", 'GPUPool "l4" has AMD GPUs', "add one to its spec.images"),
+        ),
+        KEPT,
         shown="NoImage",
     ),
     "a pool without a price": pool(
