@@ -569,6 +569,16 @@ FAULTS: dict[str, Fault] = {
         green=KEPT,
         shown="InvalidSpec",
     ),
+    "a pool that no image runs on": Fault(
+        serving,
+        looks(pools=(make.pool(gpu="MI300X", nodes=None),)),
+        (
+            told("Ready", "NoImage", "RuntimeProfile vllm", "add one to its spec.images", kind=POOL, name="l4"),
+            told("PlanReady", "NoImage", 'GPUPool "l4" has AMD GPUs', "add one to its spec.images"),
+        ),
+        KEPT,
+        shown="NoImage",
+    ),
     "a pool without a price": pool(
         looks(pools=(make.pool(price="0", nodes=None),)),
         "InvalidSpec",
@@ -989,13 +999,13 @@ def shown(done: Round) -> str:
 
 
 def test_each_reason_that_is_not_good_has_a_row() -> None:
-    """ModelProfiles, which stop nothing, have a table of their own (`domain/speed/test_profiles.py`)."""
+    """ModelProfiles and GPUTypes have tables of their own (`test_profiles.py`, `test_gpu_types.py`)."""
     rows = {(each.kind, each.type, each.reason) for fault in FAULTS.values() for each in fault.told}
     bad = {
         (kind, type_, reason)
         for (kind, type_), reasons in documented().items()
         for reason in reasons["False"] - {POLICY}
-        if kind != MEASURED
+        if kind not in (MEASURED, "GPUType")
     }
     assert bad - rows == set()
     unknown = documented()[SERVICE, "PlanReady"]["Unknown"]

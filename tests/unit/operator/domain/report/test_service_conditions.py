@@ -41,6 +41,7 @@ def test_each_condition_has_its_row_in_the_reference() -> None:
         ("ModelProfile", ACCEPTED),
         ("ModelProfile", IN_USE),
         ("MedleyPolicy", ACCEPTED),
+        ("GPUType", ACCEPTED),
     }
 
 
