@@ -9,9 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
-.PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-steps bench-tilt
+.PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
+.PHONY: bench-tilt
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -39,6 +40,9 @@ unit: $(STAMP) ## Unit, property and golden tests: no control plane
 
 contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus and helm
 	$(BIN)/pytest --quiet tests/contract
+
+fuzz: $(STAMP) ## Plans of drawn problems against an integer program written from the docs alone (N=10000, SEED=0)
+	$(BIN)/python -m tests.adversary.fuzz --number $(or $(N),10000) --seed $(or $(SEED),0)
 
 e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged from the outside
 	$(BIN)/pytest --capture=no --durations=8 e2e
@@ -99,6 +103,9 @@ bench-calibration: $(STAMP) ## Peak predicted from low load: calibration beside 
 
 bench-power: $(STAMP) ## Weeks of a row with more servers than its budget was planned for, by capping preset (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_power $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-power-controller: $(STAMP) controlplane ## The controller of power beside nodes on a real API server: memory, CPU, writes (NODES=1000)
+	$(BIN)/python -m tests.perf.bench_power_controller --nodes $(or $(NODES),1000)
 
 bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain bisection, and equality (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_tilt $(if $(JSON),--json $(filter-out 1,$(JSON)))

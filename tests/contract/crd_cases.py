@@ -279,6 +279,8 @@ FULL: Mapping[str, Object] = {
 
 # Fields that exclude others of the full object, by path: what is changed of it to make room for them.
 EXCLUDED: Mapping[tuple[str, str], Change] = {
+    ("RuntimeProfile", "spec.images"): {"spec.image": REMOVED},
+    ("RuntimeProfile", "spec.images[].vendor"): {"spec.image": REMOVED},
     ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost": {"perNodeHour": "55"}},
     ("ModelProfile", "spec.points[].requestsPerSecond"): {
         "spec.points[].concurrency": REMOVED,
@@ -318,6 +320,7 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
 # Lists and maps whose items must differ, by path: how item number i is made.
 DISTINCT: Mapping[str, Callable[[int], Any]] = {
     "spec.variants": lambda i: {"name": f"v{i}", "poolRef": "l4"},
+    "spec.images": lambda i: {"vendor": ("NVIDIA", "AMD", "Intel")[i % 3], "image": "a"},
     "spec.nodeSelector": lambda i: (f"key{i}", "x"),
     "spec.pod.env": lambda i: {"name": f"KEY_{i}"},
     # Of volumes and mounts, which name each other, the first is the one that is there.
@@ -488,7 +491,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
             *("linkGbPerSecond", "pcieGbPerSecond"),
         )
     },
-    ("GPUType", "spec.computeCapability"): (["8.9", "10.3", "7.5"], ["9", "9.0a", "sm90", "100.0"]),
+    ("GPUType", "spec.computeCapability"): (["8.9", "10.3", "7.5"], ["9", "9.0a", "sm90", ".9"]),
     ("MedleyPolicy", "spec.namespaceSelector.matchLabels{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
     ("MedleyPolicy", "spec.limits.maxCostPerHour"): _DECIMAL,
     ("MedleyPolicy", "spec.limits.allowedWindows[]"): (["300s", "1h", "0.5m"], ["5", "1d"]),

@@ -21,6 +21,8 @@ from medley_operator.api.v1alpha1 import (
     GPUPool,
     GPUPoolStatus,
     GpuPowerStatus,
+    GPUType,
+    GPUTypeStatus,
     Kind,
     LimitStatus,
     LLMService,
@@ -72,6 +74,7 @@ MODELS: dict[str, type[Model]] = {
     "RuntimeProfile": RuntimeProfile,
     "ModelProfile": ModelProfile,
     "MedleyPolicy": MedleyPolicy,
+    "GPUType": GPUType,
     "PowerDomain": PowerDomain,
     "NodePowerCap": NodePowerCap,
     "PowerEvent": PowerEvent,
@@ -80,6 +83,7 @@ CONDITION = Condition(
     type="Ready", status="True", reason="Serving", message="1 of 1", last_transition_time="2026-01-01T00:00:00Z"
 )
 STATUSES: dict[str, ObservedModel] = {
+    "GPUType": GPUTypeStatus(observed_generation=1, conditions=[CONDITION]),
     "LLMService": LLMServiceStatus(
         observed_generation=1,
         mix="l4:1/1",
@@ -370,7 +374,7 @@ def test_short_names_category_and_columns(crds: Api) -> None:
     for name, spec in FULL.items():
         create(crds, obj(name, spec, name="shown"), dry_run=False)
     try:
-        listed = crds.kubectl("get", "llms,gpool,rtp,mprof,mpol,pdom,npc,pev", "-n", "default", "-o", "wide")
+        listed = crds.kubectl("get", "llms,gpool,rtp,mprof,mpol,gputype,pdom,npc,pev", "-n", "default", "-o", "wide")
         for kind in KINDS:
             assert f"{kind.kind.lower()}.{GROUP}/shown" in listed
             for column in kind.columns:

@@ -28,7 +28,8 @@ from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.workload.conformal import Floats, margin_at, scores, with_margin
-from medley_planner.workload.forecast import HALF_LIFE_SECONDS, Forecaster, Method
+from medley_planner.workload.forecast import Forecaster
+from medley_planner.workload.past_errors import HALF_LIFE_SECONDS, Method
 from tests.perf.inputs import SHARED
 from tests.perf.report import parser_of, write_json
 

@@ -53,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             process.wait_ready()
             wait_for("caps", lambda: len(list_caps(api, nodes)) == len(nodes), timeout_seconds=120)
             _reports(plane, nodes)
-            wait_for("limits by GPU", lambda: all(each.get("gpus") for each in list_caps(api, nodes).values()))
+            wait_for(
+                "limits by GPU",
+                lambda: all(each.get("gpus") for each in list_caps(api, nodes).values()),
+                timeout_seconds=120,
+            )
             time.sleep(2 * options.lease_seconds)
             pid = process.process.pid
             before, since = _cpu_seconds(pid), time.time()

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from medley_planner.model import Bucket, Demand, Pool, Problem, Provenance, RoutingMode, Service, SizeSource, Variant
+from medley_planner.optimize.columns.by_class.of_tasks import classes_of
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.price_by_program import price_exactly
-from medley_planner.optimize.columns.pricing import classes_of
 from medley_planner.optimize.columns.service_arrays import stack
 from medley_planner.optimize.task.coverage import prepare
 from medley_planner.optimize.task.limits import NOTHING_SHARED, shared_room

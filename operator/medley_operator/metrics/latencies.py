@@ -15,7 +15,7 @@ from medley_operator.metrics.errors import InvalidMetricsError
 
 
 def latencies_by_variant(ttft: SizeFigures, tpot: SizeFigures) -> dict[str, LatencyCounts]:
-    """What requests attained, by variant; edges are in seconds."""
+    """The latencies of a service by variant; edges are in seconds."""
     return {
         variant: LatencyCounts(_buckets(ttft.of_variant(variant)), _buckets(tpot.of_variant(variant)))
         for variant in ttft.variants

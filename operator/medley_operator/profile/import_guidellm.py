@@ -15,6 +15,7 @@ from medley_operator.profile.report import (
     BadReport,
     Imported,
     check_agreement,
+    check_failures,
     count,
     figure,
     joined,
@@ -43,6 +44,9 @@ def _point(run: Any, *, where: str) -> Imported:
     newer = "metrics.request_totals.successful"
     requests = count(run, newer if look_up(run, newer) is not None else "total_count.successful", where=where)
     measured_at = _measured_at(run.get("start_time"))
+    errored = "metrics.request_totals.errored"
+    if look_up(run, errored) is not None:
+        check_failures(count(run, errored, where=where), requests, where=where, field=errored)
     if not requests:
         return Imported((), (f"{where}: no request was successful; correct the target",), measured_at)
     prompt, generation = mean("prompt_token_count"), mean("output_token_count")
@@ -73,6 +77,8 @@ def _load(run: Mapping[str, Any], *, throughput: float, where: str) -> tuple[flo
     """(clients, rate), one of them None; or why the benchmark is not a steady state."""
     at = "config.strategy" if look_up(run, "config.strategy") is not None else "args.strategy"
     kind = look_up(run, f"{at}.type_")
+    if look_up(run, f"{at}.rampup_duration"):
+        return f"{at}.rampup_duration is {look_up(run, f'{at}.rampup_duration')!r}: its load rises; run it without"
     if kind == "synchronous":
         return 1.0, None
     if kind == "concurrent":

@@ -11,21 +11,40 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medley_operator.profile.report import KEEPS_UP, BadReport, Imported, check_agreement, count, figure, shared
+from medley_operator.profile.report import (
+    KEEPS_UP,
+    BadReport,
+    Imported,
+    check_agreement,
+    check_failures,
+    count,
+    figure,
+    shared,
+)
 from medley_planner.capacity.points import LoadPoint
 from medley_planner.units import req_per_second
 
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
+_OTHER_SERVERS = ("sglang", "tgi", "tensorrt-llm", "trt", "lmdeploy", "llama.cpp", "scalellm", "deepspeed-mii")
+"""Beginnings of --backend that name a server, rather than a protocol that vLLM speaks too."""
 _HOLDS_BACK = 0.8
 """Above this share of max_concurrency requests under way on average, that limit and not the rate makes the load."""
 
 
 def vllm_run(run: Any, *, where: str) -> Imported:
     """The point of one run. `where` names file and run in messages. Raises BadReport."""
+    other = _other_tool(run)
+    if other:
+        way_out = f"it is {other}, so it is not a result of vllm bench serve; run that one with --save-result"
+        raise BadReport.whole(where, way_out)
     if not isinstance(run, Mapping) or "mean_tpot_ms" not in run:
         way_out = "has no mean_tpot_ms, so it is not a result of vllm bench serve; run it with --save-result"
         raise BadReport.whole(where, way_out)
+    backend = run.get("backend")
+    if isinstance(backend, str) and backend.startswith(_OTHER_SERVERS):
+        raise BadReport(where, "backend", backend, "it measured another inference server; profiles are of vLLM")
     completed = count(run, "completed", where=where)
+    check_failures(_failed(run, completed, where=where), completed, where=where, field="failed")
     duration = count(run, "duration", where=where)
     if duration <= 0.0:
         raise BadReport(where, "duration", duration, "it is not a time in seconds; give the report as it was written")
@@ -70,6 +89,29 @@ def vllm_run(run: Any, *, where: str) -> Imported:
         requests=round(completed),
     )
     return Imported((point,), (), measured_at, model)
+
+
+def _other_tool(run: Any) -> str:
+    """The tool that wrote the file, where it is another known one; else ""."""
+    if isinstance(run, list):
+        return "a list of runs, as vllm bench sweep sums them up"
+    if not isinstance(run, Mapping):
+        return ""
+    if {"tput_per_gpu", "mean_tpot"} <= run.keys():
+        return "a result of InferenceMAX, without the sizes of requests"
+    if isinstance(run.get("time_to_first_token"), Mapping):
+        return "a summary of aiperf or genai-perf"
+    if "total_output_tokens_retokenized" in run:
+        return "a result of SGLang's bench_serving"
+    return "a guidellm report (--from guidellm)" if "benchmarks" in run else ""
+
+
+def _failed(run: Mapping[str, Any], completed: float, *, where: str) -> float:
+    """Older versions do not count failures; what was sent and did not complete failed."""
+    if run.get("failed") is not None:
+        return count(run, "failed", where=where)
+    sent = count(run, "num_prompts", where=where) if run.get("num_prompts") is not None else completed
+    return max(sent - completed, 0.0)
 
 
 def _load(

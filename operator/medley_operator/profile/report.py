@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medley_operator.profile.samples import MOST_FAILED
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.points import LoadPoint
 
@@ -94,6 +95,17 @@ def check_agreement(one: float, other: float, *, where: str, told: str) -> None:
             f"{told} contradict each other ({one:g} and {other:g}); are these milliseconds in seconds' place, or "
             "figures of another run? Give the report as the tool wrote it",
         )
+
+
+def check_failures(failed: float, completed: float, *, where: str, field: str) -> None:
+    """Raises BadReport where more requests failed than a profile may rest on: those left had an engine for less."""
+    sent = failed + completed
+    if failed > MOST_FAILED * sent:
+        way_out = (
+            f"{failed:g} of {sent:g} requests failed, more than {MOST_FAILED:.0%}: what the others saw is no engine at "
+            "that load; correct the run and measure again"
+        )
+        raise BadReport(where, field, failed, way_out)
 
 
 def shared(total: float, count: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from medley_planner.engine import Trace
 from medley_planner.units import duration_seconds
 
 SLICE_SECONDS = 60.0
-"""The rate is constant within such a slice, and noise is drawn for each."""
+"""The rate is constant within such a slice, and noise is drawn for each, however long the curve's own slices are."""
 NOISE_MEMORY = 0.8
 """How much of a slice's noise stays in the next one."""
 MOST_REQUESTS = 20_000_000
@@ -111,7 +111,7 @@ def with_sizes_of(curve: RateCurve, source: Trace, *, seed: int, noise: float = 
 def _arrivals(curve: RateCurve, rng: np.random.Generator, *, noise: float, poisson: bool) -> NDArray[np.float64]:
     found: list[NDArray[np.float64]] = []
     start, level, owed = 0.0, 0.0, 0.0
-    for length, rate in curve.slices:
+    for length, rate in _noisy_slices(curve) if noise > 0.0 else curve.slices:
         level = NOISE_MEMORY * level + math.sqrt(1 - NOISE_MEMORY**2) * float(rng.standard_normal())
         expected = length * rate * math.exp(noise * level - noise * noise / 2)
         if poisson:
@@ -123,6 +123,13 @@ def _arrivals(curve: RateCurve, rng: np.random.Generator, *, noise: float, poiss
             found.append(np.asarray(start + places * length, dtype=np.float64))
         start += length
     return np.concatenate(found)
+
+
+def _noisy_slices(curve: RateCurve) -> Iterator[tuple[float, float]]:
+    """The slices, none longer than one that has a noise of its own."""
+    for length, rate in curve.slices:
+        parts = max(math.ceil(length / SLICE_SECONDS), 1)
+        yield from ((length / parts, rate) for _ in range(parts))
 
 
 def _drawn(

@@ -63,8 +63,9 @@ _ATTENTION_EFFICIENCY = 0.45
 
 @dataclass(frozen=True, slots=True)
 class WindowCost:
-    """What layers that attend to at most `window` tokens add to a step: seconds for each cached token within the window
-    of a decoding sequence, and for each token that a prompt's token attends to within it. All 0: there are none."""
+    """The share of a step of layers that attend to at most `window` tokens: seconds for each cached token within the
+    window of a decoding sequence, and for each token that a prompt's token attends to within it. All 0: there are
+    none."""
 
     window: int = 0
     kv_token: float = 0.0

@@ -21,11 +21,13 @@ from medley_planner.cli.arguments import (
     model_argument,
     percentile_argument,
     positive_argument,
+    ratio_argument,
     whole_argument,
 )
 from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
 from medley_planner.cli.simulate_report import ServedTrace, print_table, summarise
-from medley_planner.cli.trace_file import MOST_SECONDS, read_trace
+from medley_planner.cli.trace_file import MOST_SECONDS, TracePart, read_requests
+from medley_planner.cli.trace_times import TimeUnit
 from medley_planner.engine import Balance, Routing, Trace
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.model import RoutingMode
@@ -33,6 +35,9 @@ from medley_planner.shapes import ModelShape, Precision
 
 MOST_FIGURE = 1e9
 """Largest weight, price and scale of the rate; its inverse is the least."""
+MOST_DRAFTS = 64
+USUAL_ACCEPTANCE = 0.7
+"""About what multi-token prediction layers reach on text; measured rates differ by model and text, from 0.5 to 0.9."""
 SHOWN_FROM_REQUESTS = 20_000
 """Fewer take about a second, and a bar would only flash up."""
 _ROUTERS = tuple(mode for mode in RoutingMode if not mode.oracle)
@@ -79,6 +84,21 @@ def add_parser(subparsers: Any) -> None:
         default=95.0,
         help="percentile of requests that must meet both targets; default: 95",
     )
+    add(
+        "--from",
+        dest="from_",
+        type=duration_argument,
+        default=0.0,
+        metavar="DURATION",
+        help="leave out what arrives before",
+    )
+    add("--to", type=duration_argument, metavar="DURATION", help="leave out what arrives then or later")
+    add("--sample", type=ratio_argument, default=1.0, metavar="SHARE", help="serve a random share of the requests")
+    add(
+        "--time-unit",
+        choices=[unit.value for unit in TimeUnit],
+        help="of numbers as arrivals; default: as the form of the file says",
+    )
     add("--rate-scale", type=_figure, default=1.0, metavar="X", help="serve X times the trace's rate")
     add("--precision", type=str.upper, choices=[p.value for p in Precision], help="default: the checkpoint's")
     add("--token-budget", type=whole_argument, default=2048, help="max-num-batched-tokens; default: 2048")
@@ -89,6 +109,26 @@ def add_parser(subparsers: Any) -> None:
         metavar="TOKENS",
         help="longest request in tokens; longer ones are cut to it; default: the longest of the trace, or the model's "
         "number of positions",
+    )
+    add(
+        "--prefix-hit-rate",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of each prompt that the prefix cache has; default: 0",
+    )
+    add(
+        "--draft-tokens",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="tokens that are guessed for each sequence and step (speculative decoding); default: 0",
+    )
+    add(
+        "--acceptance",
+        type=_share,
+        metavar="SHARE",
+        help="with --draft-tokens: probability that a guessed token is right where those before it are; default: 0.7",
     )
     add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
     add_gpu_file(parser)
@@ -103,17 +143,21 @@ def run(args: argparse.Namespace) -> int:
         report = _report(args)
     except BadInput as error:
         return report_error("simulate", error)
+    if "failed_in_trace" in report:
+        print(f"note: {report['failed_in_trace']} requests of the trace failed and are left out", file=sys.stderr)
     _write(report, args.format)
     return ExitStatus.OK
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     # The planner is needed for the weights alone, and takes half a second to load.
-    from medley_planner.cli.simulate_fleet import balanced_router, fleet_of, groups_of, weighted_router
+    from medley_planner.cli.simulate_fleet import Shortcuts, balanced_router, fleet_of, groups_of, weighted_router
     from medley_planner.engine import simulate
 
     shape = model_argument(args.model)
-    trace = read_trace(args.trace)
+    unit = None if args.time_unit is None else TimeUnit(args.time_unit)
+    read = read_requests(args.trace, TracePart(args.from_, args.to, args.sample, args.seed, unit))
+    trace = read.trace
     trace = Trace(trace.arrival_seconds / args.rate_scale, trace.prompt_tokens, trace.generation_tokens)
     if trace.arrival_seconds[-1] > MOST_SECONDS:
         seconds = trace.arrival_seconds[-1]
@@ -136,6 +180,10 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         max_model_len=args.max_model_len or _longest(trace, shape),
         catalogue=catalogue_of(args.gpu_file),
     )
+    if args.acceptance is not None and not args.draft_tokens:
+        raise BadOption("", "--acceptance", args.acceptance, "no tokens are guessed; give --draft-tokens too")
+    acceptance = USUAL_ACCEPTANCE if args.acceptance is None else args.acceptance
+    shortcuts = Shortcuts(args.prefix_hit_rate, args.draft_tokens, acceptance)
     targets = LatencyTargets(args.slo_ttft, args.slo_tpot, args.percentile)
     mode, balance = RoutingMode(args.routing), Balance(args.balance)
     routing: Routing = (
@@ -144,8 +192,9 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
         else balanced_router(groups, mode, trace, targets, balance=balance)
     )
     with _progress(len(trace)) as advance:
-        outcome = simulate(trace, fleet_of(groups), routing, seed=args.seed, progress=advance)
-    return summarise(ServedTrace(groups, mode, routing, targets, outcome, args.price))
+        outcome = simulate(trace, fleet_of(groups, shortcuts), routing, seed=args.seed, progress=advance)
+    report = summarise(ServedTrace(groups, mode, routing, targets, outcome, args.price))
+    return report | ({"failed_in_trace": read.failed} if read.failed else {})
 
 
 def _longest(trace: Trace, shape: ModelShape) -> int:
@@ -180,6 +229,22 @@ def _figure(text: str) -> float:
     if not 1 / MOST_FIGURE <= value <= MOST_FIGURE:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from {1 / MOST_FIGURE:g} to {MOST_FIGURE:g}")
     return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+    return value
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= MOST_DRAFTS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_DRAFTS}")
+    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -16,7 +16,16 @@ from medley_planner.catalog import CATALOGUE, Catalogue
 from medley_planner.check import Subject, demand_of_trace, engine_edges, routed_fleet
 from medley_planner.check.attain import spec_of
 from medley_planner.cli.arguments import BadOption
-from medley_planner.engine import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet, Trace
+from medley_planner.engine import (
+    Balance,
+    EngineSpec,
+    PromptRange,
+    ReplicaGroup,
+    Routing,
+    SimulatedFleet,
+    SpeculativeStep,
+    Trace,
+)
 from medley_planner.layout import Layout
 from medley_planner.model import (
     Demand,
@@ -133,8 +142,27 @@ def balanced_router(
     return Routing(balance, tuple(PromptRange(each.up_to_tokens, of_all(each.weights)) for each in routing.ranges))
 
 
-def fleet_of(groups: Sequence[Group]) -> SimulatedFleet:
-    return SimulatedFleet(tuple(ReplicaGroup(group.name, spec_of(group.replica), group.count) for group in groups))
+@dataclass(frozen=True, slots=True)
+class Shortcuts:
+    """Work that engines are spared: the share of each prompt that prefix caches have, and the tokens that are guessed
+    for each sequence and step (0: none), each right with probability `acceptance` where those before it are."""
+
+    prefix_hit_rate: float = 0.0
+    drafts: int = 0
+    acceptance: float = 0.0
+
+
+def fleet_of(groups: Sequence[Group], shortcuts: Shortcuts) -> SimulatedFleet:
+    return SimulatedFleet(tuple(ReplicaGroup(g.name, _spec(g.replica, shortcuts), g.count) for g in groups))
+
+
+def _spec(replica: Replica, shortcuts: Shortcuts) -> EngineSpec:
+    spec = spec_of(replica, prefix_hit_rate=shortcuts.prefix_hit_rate)
+    if not shortcuts.drafts:
+        return spec
+    # Drafts come from a multi-token prediction layer, or from a draft model of about that size.
+    step = SpeculativeStep(spec.step, shortcuts.drafts, shortcuts.acceptance, 1.0 / replica.shape.layers)
+    return replace(spec, step=step)
 
 
 def _fullest(groups: Sequence[Group], mode: RoutingMode, demand: Demand, targets: LatencyTargets) -> ServicePlan | None:

@@ -6,6 +6,7 @@ from medley_planner.engine.outcome import Percentiles, ReplicaUsage, SimulationR
 from medley_planner.engine.routing import Balance, PromptRange, ReplicaGroup, Routing, SimulatedFleet
 from medley_planner.engine.simulate import simulate
 from medley_planner.engine.spec import EngineSpec, StepSeconds
+from medley_planner.engine.speculation import SpeculativeStep
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import Trace, gamma_arrivals, poisson_arrivals
 
@@ -21,6 +22,7 @@ __all__ = [
     "Routing",
     "SimulatedFleet",
     "SimulationResult",
+    "SpeculativeStep",
     "StepSeconds",
     "StepTable",
     "Trace",

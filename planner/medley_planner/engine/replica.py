@@ -13,9 +13,8 @@ prompt under way, then waiting ones in order as long as sequences and KV blocks 
 at its admission); a sequence that finds no block has the youngest preempted, to be computed anew, and nothing is
 admitted in that step. `tests/reference_engine.py` does the same step by step.
 
-The engine plans a step while the one before runs. A request that comes while others decode thus waits for one step more
-than those that it sees; all its tokens come later by this and by what is in front of the engine, as if it had arrived
-later.
+An engine plans a step while the one before runs. A request that comes while others decode thus waits one step more: all
+its tokens come later by this and by what is in front of the engine, as if it had arrived later.
 """
 
 from __future__ import annotations
@@ -170,8 +169,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             step, slope = by_decode[decoding] + kv_token * context, kv_token * decoding
             if window:
                 step, slope = step + kv_window * inside, slope + kv_window * growing
-                if filling:
-                    count = min(count, filling[0][0] - steps)
+                count = min(count, filling[0][0] - steps) if filling else count
             seconds = count * (step + slope * (0.5 * (count - 1)))
             end = now + seconds
             open_to_arrivals = count > 1 and not waiting and decoding < max_sequences

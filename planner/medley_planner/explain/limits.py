@@ -1,8 +1,8 @@
 """Which shared limits bind, and what more of them would save.
 
-A price above 0 that the plan gives (of its relaxation) is taken; where it gives none, or 0 though the limit binds, the
-fleet is planned again with room for one more replica at the limit, which shows the true saving of that step: replicas
-come whole, so that a limit may be worth money where the relaxation finds no use for more of it.
+A price above 0 that the plan gives is taken; where it gives none, or 0 though the limit binds, the fleet is planned
+again with room for one more replica at the limit, which shows the true saving of that step: replicas come whole, so
+that a limit may be worth money where one more unit is not, or only where several more replicas come together.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from medley_planner.explain.usage import limit_uses, users
 from medley_planner.explain.values import LimitExplanation, PriceSource
 from medley_planner.explain.whatif import WhatIf, proven, saving_per_hour, total_per_hour, unmet_rps
 from medley_planner.model import LimitKind, LimitUse, Plan, Pool, Problem, Quota
+
+_TOGETHER = (1, 2, 4, 8)
+"""How many more replicas are tried at once where fewer save nothing."""
 
 
 def explain_limits(problem: Problem, planned: Plan, ask: WhatIf) -> tuple[LimitExplanation, ...]:
@@ -84,16 +87,24 @@ def _explain(problem: Problem, use: LimitUse) -> LimitExplanation:
 
 
 def _priced_again(problem: Problem, planned: Plan, entry: LimitExplanation, ask: WhatIf) -> LimitExplanation:
-    answer = ask.ask(raised(problem, entry)) if proven(planned) else None
-    if answer is None:
-        return entry
-    before = math.fsum(unmet_rps(service) for service in planned.services)
-    more = before - math.fsum(unmet_rps(service) for service in answer.services)
-    if more > before * SLACK:
-        return replace(entry, source=PriceSource.NEW_PLAN, price_per_hour=None, step_served_rps=more)
-    saving = saving_per_hour(total_per_hour(planned), total_per_hour(answer))
-    if saving == 0 and not proven(answer):
-        return entry
-    return replace(
-        entry, source=PriceSource.NEW_PLAN, price_per_hour=None, step_saving_per_hour=saving, step_served_rps=0.0
-    )
+    """With room for one more replica; where that saves nothing, for the fewest of `_TOGETHER` that save something."""
+    first = entry
+    for times in _TOGETHER:
+        wider = replace(entry, step=times * entry.step)
+        answer = ask.ask(raised(problem, wider)) if proven(planned) else None
+        if answer is None:
+            return first
+        before = math.fsum(unmet_rps(service) for service in planned.services)
+        more = before - math.fsum(unmet_rps(service) for service in answer.services)
+        if more > before * SLACK:
+            return replace(wider, source=PriceSource.NEW_PLAN, price_per_hour=None, step_served_rps=more)
+        saving = saving_per_hour(total_per_hour(planned), total_per_hour(answer))
+        if saving == 0 and not proven(answer):
+            return first
+        found = replace(
+            wider, source=PriceSource.NEW_PLAN, price_per_hour=None, step_saving_per_hour=saving, step_served_rps=0.0
+        )
+        if saving > 0:
+            return found
+        first = found if first is entry else first
+    return first

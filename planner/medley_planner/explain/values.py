@@ -17,17 +17,18 @@ class PriceSource(StrEnum):
     """How the price of a limit was found."""
 
     RELAXATION = "Relaxation"
-    """Given by the plan: of one more unit, in the relaxation that its bound comes from."""
+    """Given by the plan, of one more unit: the true saving in a small fleet, in a large one that in a relaxation."""
     NEW_PLAN = "NewPlan"
-    """Planned again with room for one more replica, the rest as it is: the true saving."""
+    """Planned again with room for more replicas, the rest as it is: the true saving."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitExplanation:
     """A shared limit. `binding`: not even the smallest replica that could use it fits any more.
 
-    `price_per_hour` is of one unit (GPU, place or watt). `step` is how many units one more replica takes; with
-    `source` NEW_PLAN `step_saving_per_hour` is what so many more would save (cost and switching cost), and
+    `price_per_hour` is of one unit (GPU, place or watt). `step` is how many units one more replica takes, or as many
+    replicas as together change anything; with `source` NEW_PLAN `step_saving_per_hour` is what so many more would save
+    (cost and switching cost), and
     `step_served_rps` how much more demand would be served (saving and service exclude each other: serving more costs
     more). All None where nothing is known.
     """

@@ -155,8 +155,9 @@ class LimitUse:
 
     `name` is the pool's, the domain's or the quota's, `size` the GPUs of one place (1 but for `SLOTS`), `used` and
     `limit` in GPUs, places, watts or US dollars per hour. `shadow_price_per_hour` is what one more of it would save in
-    US dollars per hour, in the relaxation whose bound the plan proves; None where no relaxation was solved, 0 where it
-    does not bind.
+    US dollars per hour: in a small fleet what planning with one more saves (one more place is a node of so many GPUs),
+    in a large one what it saves in the relaxation whose bound the plan proves. None where it was not found, or demand
+    is left out; 0 where one more saves nothing.
     """
 
     kind: LimitKind

@@ -20,8 +20,8 @@ from medley_planner.optimize.task.nodes import idle_per_hour, paid_by_node
 from medley_planner.optimize.task.rules import shortfall
 from medley_planner.optimize.task.task import Task
 
-_SECONDS = 0.3
-"""Most seconds for it; what is not reached then has no cheaper fleet named, and stays."""
+_PART = 0.5
+"""The part of the time that is left which it may take; what is not reached then has no cheaper fleet named."""
 _GAP = 1e-4
 
 
@@ -49,7 +49,7 @@ def cheaper_fleets(
     if not asked:
         return found
     left = room.after_all(fleet_of(tasks, answers))
-    ends = seconds_left() - min(_SECONDS, seconds_left() / 2)
+    ends = (1 - _PART) * seconds_left()
 
     def own_seconds() -> float:
         return max(0.0, seconds_left() - ends)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from medley_planner.optimize.columns import minima_fit, solve_columns
-from medley_planner.optimize.effort import effort_for
+from medley_planner.optimize.effort import Effort, effort_for
 from medley_planner.optimize.improve.local_search import objective_of, polish, ranks
 from medley_planner.optimize.program.fallback import floor_of, greedy, least_fleet
 from medley_planner.optimize.program.formulation import formulate
@@ -22,8 +22,9 @@ from medley_planner.optimize.task.nodes import paid_by_node
 from medley_planner.optimize.task.rules import special
 from medley_planner.optimize.task.task import Task
 
-_FEASIBLE_SECONDS = 0.5
-"""Most seconds to find out whether a service's minima keep its own rules; it takes some milliseconds."""
+_FEASIBLE_SECONDS, _FEASIBLE_NODES = 5.0, 100
+"""Most seconds and nodes to find out whether a service's minima keep its own rules; it takes some milliseconds, and a
+busy machine must not decide."""
 
 
 def solve_many(
@@ -51,7 +52,8 @@ def _solve_apart(
     seconds_left: Callable[[], float],
     relative_gap: float,
 ) -> Answers:
-    apart = [not _minima_hold(task, room) for task in tasks]
+    # A few are planned together by the joint program, which knows what minima contradict.
+    apart = [not effort_for(tasks).joint_sheds and not _minima_hold(task, room) for task in tasks]
     if not any(apart):
         return _solve(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
     left = room
@@ -74,7 +76,9 @@ def _minima_hold(task: Task, room: Room) -> bool:
     if not special(task) or least_fleet(task, NOTHING_SHARED) is not None:
         return True
     made = formulate([task], NOTHING_SHARED, soft_demand=True, soft_minima=False)
-    outcome = solve_integer(made.builder.minimise({}), seconds=_FEASIBLE_SECONDS, relative_gap=1.0)
+    outcome = solve_integer(
+        made.builder.minimise({}), seconds=_FEASIBLE_SECONDS, relative_gap=1.0, node_limit=_FEASIBLE_NODES
+    )
     return outcome.proof is not Proof.INFEASIBLE
 
 
@@ -91,8 +95,7 @@ def _solve(
         tasks, room, effort=effort, start=start, seconds_left=seconds_left, relative_gap=relative_gap
     )
     if by_columns is None:
-        simple = greedy(tasks, room).answers
-        return _floored(tasks, polish(tasks, simple, room, seconds_left=seconds_left, relative_gap=relative_gap))
+        return _short_of_minima(tasks, room, effort, seconds_left=seconds_left, relative_gap=relative_gap)
     if not _served(by_columns) and any(not task.blind or special(task) for task in tasks):
         # Where time ran out before configurations of services that take a program each were found, simple fleets
         # serve more.
@@ -126,6 +129,29 @@ def _solve(
         return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))
     better_of = _better(tasks, by_columns, jointly, room)
     return Answers(_settled(tasks, better_of.answers, room), better_of.bound, by_columns.prices)
+
+
+def _short_of_minima(
+    tasks: Sequence[Task], room: Room, effort: Effort, *, seconds_left: Callable[[], float], relative_gap: float
+) -> Answers:
+    """Where minima contradict each other or what is shared: by the joint program if there are few services, else simple
+    fleets bettered one by one."""
+    ends = 0.8 * seconds_left() if effort.joint_sheds else 0.0
+    better = polish(
+        tasks,
+        greedy(tasks, room).answers,
+        room,
+        seconds_left=lambda: seconds_left() - ends,
+        relative_gap=relative_gap,
+    )
+    simple = _floored(tasks, better)
+    if not effort.joint_sheds:
+        return simple
+    begin = [answer.replicas for answer in better]
+    jointly = solve_tasks(tasks, room, seconds_left=seconds_left, relative_gap=relative_gap, start=begin)
+    if jointly is None or ranks(tasks, better, room) < ranks(tasks, jointly.answers, room):
+        return simple
+    return jointly
 
 
 def _settled(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> tuple[Answer, ...]:

@@ -7,20 +7,20 @@ dealt out, what low priority gives up is settled, and the plan is put together.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from medley_planner.clock import Clock, monotonic
 from medley_planner.model import CheaperFleet, LimitUse, Plan, PlanStatus, Problem, Service, ServicePlan, UnservedReason
 from medley_planner.optimize.answer.assemble import service_plan
 from medley_planner.optimize.answer.reasons import shed_reason
 from medley_planner.optimize.cheaper import cheaper_fleets
-from medley_planner.optimize.columns import relaxed_prices
 from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.improve.fewest_changes import steady
 from medley_planner.optimize.improve.local_search import polish
 from medley_planner.optimize.improve.priority_exchange import give_way
+from medley_planner.optimize.one_more import savings_of_one_more
 from medley_planner.optimize.program.fallback import floor_of
-from medley_planner.optimize.program.solve import Answer, Answers, fleet_of
+from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.solve_group import FleetCase, solve_group
 from medley_planner.optimize.task.coverage import Coverage
 from medley_planner.optimize.task.limits import Room, shared_room
@@ -28,14 +28,14 @@ from medley_planner.optimize.task.nodes import node_counts
 from medley_planner.optimize.task.task import Task
 from medley_planner.optimize.validate.problem import validate
 
-_WRITE_SECONDS = 0.0008
-"""Measured seconds to make the plan of one service from its replicas; kept back from the deadline."""
+_WRITE_SECONDS, _SHARE_SECONDS = 0.0015, 0.003
+"""Measured seconds to make the plan of one service from its replicas, and to find its shares anew where the router sees
+sizes; kept back from the deadline."""
 _GIVING_ROUNDS = 5
 """How often low priority may give way and what that leaves be used; mostly once."""
-_PRICE_SECONDS = 0.2
-"""Most seconds for the prices of limits where the plan itself needed no relaxation over configurations."""
 _REASON_SECONDS = 0.2
-"""Most seconds to find out which limits bind, on top of the deadline; it takes some milliseconds a service."""
+"""Seconds that there are at least to find out which limits bind, be it on top of the deadline; it takes some
+milliseconds a service."""
 
 
 def plan(
@@ -59,7 +59,9 @@ def plan(
     """
     started = clock()
     validate(problem)
-    ends = started + deadline_seconds - min(deadline_seconds / 2, _WRITE_SECONDS * len(problem.services))
+    sized = sum(not service.routing.blind for service in problem.services)
+    writing = _WRITE_SECONDS * len(problem.services) + _SHARE_SECONDS * sized
+    ends = started + deadline_seconds - min(deadline_seconds / 2, writing)
     room = shared_room(problem)
     case = FleetCase(problem, room, _last_prices(room, last), relative_gap)
     few = int(FEW.most_services)
@@ -74,6 +76,7 @@ def plan(
             return max(0.0, ends - clock()) / (len(groups) - done)
 
         coverages, tasks, answers = solve_group(case, group, seconds_left=seconds_left)
+        best = answers.answers
         calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
         tasks, kept = _by_priority(coverages, tasks, calm, room)
         if kept != calm:
@@ -82,13 +85,15 @@ def plan(
         planned |= dict(zip(group, zip(tasks, kept, strict=True), strict=True))
         if all(answer.split.complete for answer in kept):
             # Where demand is left out a limit is worth service, not money.
-            prices |= answers.prices or _prices_of_scarce(tasks, kept, room, seconds_left=seconds_left)
-        found = cheaper_fleets(tasks, kept, room, prices, least_part=problem.steady_within, seconds_left=seconds_left)
+            prices |= savings_of_one_more(tasks, best, room, answers.prices, seconds_left=seconds_left)
+        found = cheaper_fleets(
+            tasks, kept, room, answers.prices, least_part=problem.steady_within, seconds_left=seconds_left
+        )
         cheaper |= dict(zip(group, found, strict=True))
         bound += answers.bound
     fleet = [planned[index] for index in range(len(problem.services))]
     others = [cheaper[index] for index in range(len(problem.services))]
-    services, limits = _assemble(fleet, others, room, prices, clock=clock)
+    services, limits = _assemble(fleet, others, room, prices, ends=ends, clock=clock)
     nodes = node_counts(room.pools, ((task, answer.replicas) for task, answer in fleet))
     idle = math.fsum(count.idle_cost_per_hour for count in nodes)
     cost = math.fsum(service.cost_per_hour for service in services) + idle
@@ -164,31 +169,19 @@ def _by_priority(
     return chosen, kept
 
 
-def _prices_of_scarce(
-    tasks: Sequence[Task], answers: Sequence[Answer], room: Room, *, seconds_left: Callable[[], float]
-) -> dict[int, float]:
-    """Where a limit keeps a replica out, what one more of it would save; 0 of those that keep none out."""
-    if not room.limits:
-        return {}
-    left = room.after_all(fleet_of(tasks, answers))
-    used = {row for task in tasks for variant in task.variants for row, _ in room.uses(variant)}
-    able = [variant for task in tasks for variant, able in zip(task.variants, task.able, strict=True) if able]
-    if not any(left.scarce(variant) for variant in able):
-        return dict.fromkeys(used, 0.0)
-    return relaxed_prices(tasks, room, seconds=min(_PRICE_SECONDS, seconds_left()))
-
-
 def _assemble(
     fleet: Sequence[tuple[Task, Answer]],
     others: Sequence[CheaperFleet | None],
     room: Room,
     prices: Mapping[int, float],
     *,
+    ends: float,
     clock: Clock,
 ) -> tuple[tuple[ServicePlan, ...], tuple[LimitUse, ...]]:
+    """`ends` is when there is no more time to find out which limits bind."""
     left = room.after_all((task, answer.replicas) for task, answer in fleet)
     plans = []
-    ends = clock() + _REASON_SECONDS
+    ends = max(ends, clock() + _REASON_SECONDS)
     for (task, answer), cheaper in zip(fleet, others, strict=True):
         reason: tuple[UnservedReason, tuple[str, ...]] = (UnservedReason.STOCK, ())
         if not answer.split.complete:

@@ -99,7 +99,7 @@ RULED = replace(MANY, agreed=2.5e-4, master_services=0.15, near=0.005, near_colu
 The master takes longest here: with 100 services, spot pools and two degrees of tensor parallelism it found better
 choices among 20 a service than among 60, in half of the time; mostly the root's heuristics find what the next nodes do
 not better."""
-_SIZED_AGREED, _SIZED_ROUNDED = 5e-4, 2e-3
+_SIZED_AGREED, _SIZED_ROUNDED = 2e-3, 3e-3
 """`agreed` and `rounded` of as many, of which some are routed by size, whose pricing takes ten times as long."""
 _ROWS = (FEW, SOME, SEVERAL, MANY)
 

@@ -1,6 +1,6 @@
 """From what is known of a service's traffic to a `Demand`: a rate and the shares of prompt x generation buckets."""
 
-from medley_planner.workload.forecast import Forecast, Forecaster, Method, SampleFault
+from medley_planner.workload.forecast import Forecast, Forecaster, SampleFault
 from medley_planner.workload.gate import BAND, adopt, drifts, samples_in_window
 from medley_planner.workload.grid import standard_buckets
 from medley_planner.workload.held_tokens import HeldTokens, Moments, Untold, joint_ratio
@@ -13,6 +13,7 @@ from medley_planner.workload.histogram import (
 )
 from medley_planner.workload.joint import Sizes, demand_from_cells, demand_from_tilt, demand_from_variants
 from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
+from medley_planner.workload.past_errors import Method
 from medley_planner.workload.prefix import sure_hit_rate
 from medley_planner.workload.static import demand_from_means
 

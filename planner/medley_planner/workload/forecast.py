@@ -1,9 +1,9 @@
 """The rate to plan for at a lead time: what it will be, and what it will hardly exceed. Pure.
 
-A `Forecaster` keeps two days of samples of one service with the trend that was known at each, as one immutable value.
-A forecast predicts from the last sample, and takes its margin from what the same prediction would have missed by at
-every earlier sample (`conformal`). Whether the trend is followed at all is decided in the same look back: a trend that
-did not beat "as it is now" at this lead is not used. Bad samples are named and change nothing.
+A `Forecaster` keeps two days of samples of one service as one immutable value, each with the trend and the rate that
+the service had settled at by then. A forecast predicts from the newest of them, by the method that erred least at this
+lead so far, and takes its margin from what that would have missed by at every earlier sample (`past_errors`). Bad
+samples are named and change nothing.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from enum import StrEnum
 
 import numpy as np
 
-from medley_planner.workload.conformal import Floats, margin_at, scores, with_margin
-from medley_planner.workload.holt import MAX_LOG_GROWTH, Trend, damped_units
+from medley_planner.workload.holt import Trend
+from medley_planner.workload.past_errors import Method, PastErrors
+from medley_planner.workload.settled import Settled
 
 SPACING_SECONDS = 120.0
 """Samples that come sooner after the last one are not kept."""
 MAX_SAMPLES = 1440
 """Two days at that spacing: one day is too few to have seen each hour's surprises."""
-HALF_LIFE_SECONDS = 86400.0
-"""A score this much older weighs half."""
 LEAST_RPS, MOST_RPS = 1e-9, 1e12
 """Below: silence. Above: no rate of requests, and too near to what doubles can square."""
-FEWEST_SCORES = 20
-FEWEST_SCORES_SECONDS = 1800.0
-"""No forecast before there are this many scores over this much time."""
-_ROW = struct.Struct("<4d")
+DOUBT, FIRST_DOUBT = 3.0, 1.5
+"""Sums (`Settled.up`, `Settled.down`) from which a reading may be a change; the second while noise is hardly known."""
+_ROW = struct.Struct("<6d")
+_COLUMNS = 6
 
 
 class SampleFault(StrEnum):
@@ -45,14 +44,6 @@ class SampleFault(StrEnum):
     """More than the spacing before the last one: what is known has no known age any more, and is dropped."""
     SILENT = "Silent"
     """No traffic. A gap is not a trend, and must not count as a prediction that was far too high."""
-
-
-class Method(StrEnum):
-    """The prediction method: the last rate, the last rate with its damped trend, or whichever erred less so far."""
-
-    LAST = "Last"
-    TREND = "Trend"
-    BETTER = "Better"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +62,11 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Forecaster:
-    """`rows`: time, rate, level and slope of each sample, oldest first, as little-endian doubles."""
+    """`rows`: time, rate, level, slope, settled rate and changes of it until then of each sample, oldest first, as
+    little-endian doubles."""
 
     rows: bytes = b""
+    settled: Settled | None = None
     spacing_seconds: float = SPACING_SECONDS
     max_samples: int = MAX_SAMPLES
 
@@ -95,12 +88,12 @@ class Forecaster:
 
     def with_samples(self, samples: Iterable[tuple[float, float]]) -> Forecaster:
         """With samples of (time, rate) in the order of their times, taken as by `update`."""
-        kept, added = self.rows, list[bytes]()
+        kept, added, settled = self.rows, list[bytes](), self.settled
         last = self._last() if kept else None
         for at_seconds, rate_rps in samples:
             fault = self._fault(last[0] if last is not None else None, at_seconds, rate_rps)
             if fault is SampleFault.CLOCK_WENT_BACK:
-                kept, added, last = b"", [], None
+                kept, added, last, settled = b"", [], None, None
                 fault = self._fault(None, at_seconds, rate_rps)
             if fault is not None:
                 continue
@@ -108,11 +101,39 @@ class Forecaster:
                 trend = Trend.begin(rate_rps)
             else:
                 trend = Trend(last[2], last[3]).after(at_seconds - last[0], rate_rps)
-            last = at_seconds, rate_rps, trend.level, trend.slope
+            settled = (
+                Settled(rate_rps) if last is None or settled is None else settled.after(at_seconds - last[0], rate_rps)
+            )
+            last = at_seconds, rate_rps, trend.level, trend.slope, settled.mean_rps, float(settled.changes)
             added.append(_ROW.pack(*last))
         if not added and kept is self.rows:
             return self
-        return replace(self, rows=(kept + b"".join(added))[-max(self.max_samples, 1) * _ROW.size :])
+        return replace(self, rows=(kept + b"".join(added))[-max(self.max_samples, 1) * _ROW.size :], settled=settled)
+
+    def seeing(self, at_seconds: float, rate_rps: float) -> Forecaster:
+        """To forecast from: with a reading that comes too soon to be kept, where the rate changes, or just did."""
+        if self.settled is None or self.fault(at_seconds, rate_rps) is not SampleFault.TOO_SOON:
+            return self
+        seconds = max(at_seconds - self._last()[0], 1.0)
+        if not self.settled.fresh and self.settled.after(seconds, rate_rps).changes == self.settled.changes:
+            return self
+        seen = replace(self, spacing_seconds=0.0).update(self._last()[0] + seconds, rate_rps)
+        return replace(seen, spacing_seconds=self.spacing_seconds)
+
+    def usual_rps(self, at_seconds: float, rate_rps: float, *, lead_seconds: float) -> float:
+        """A reading without its noise: the settled rate where that is what is predicted, or where too little past is
+        known to say so. The reading itself where it may be a rise, and at first also where it may be a fall.
+
+        `at_seconds`: not before the last sample.
+        """
+        if self.settled is None or self.last_at is None or rate_rps < LEAST_RPS:
+            return rate_rps
+        since = at_seconds - self.last_at
+        settled = self.settled.after(since, rate_rps) if since > 0 else self.settled
+        past = self._past(lead_seconds)
+        if past is None:
+            return rate_rps if max(settled.up, settled.down) > FIRST_DOUBT else settled.mean_rps
+        return settled.mean_rps if settled.up <= DOUBT and past.better() is Method.SETTLED else rate_rps
 
     def forecast(
         self, lead_seconds: float, *, quantile: float, at_seconds: float | None = None, method: Method = Method.BETTER
@@ -128,18 +149,19 @@ class Forecaster:
             raise ValueError(f"the lead time is {lead_seconds:g} s; give a finite number, 0 or more")
         if not self.rows:
             return None
-        table = np.frombuffer(self.rows, dtype="<f8").reshape(-1, 4)
-        last_at = float(table[-1, 0])
+        last_at = self._last()[0]
         ahead = lead_seconds + max(0.0, (last_at if at_seconds is None else at_seconds) - last_at)
-        past = _Past.of(table, ahead_seconds=ahead, spacing_seconds=self.spacing_seconds)
+        past = self._past(ahead)
         if past is None:
             return None
         method = past.better() if method is Method.BETTER else method
-        _, rate_rps, level, slope = self._last()
-        mean_rps = rate_rps if method is Method.LAST else Trend(level, slope).rate_in(ahead)
-        weights = 0.5 ** ((last_at - past.at) / HALF_LIFE_SECONDS)
-        score = margin_at(quantile, scores(past.actual, past.predicted(method), usual_rps=past.usual_rps), weights)
-        upper_rps = with_margin(mean_rps, score, usual_rps=past.usual_rps)
+        _, rate_rps, level, slope, settled_rps, _ = self._last()
+        mean_rps = {
+            Method.LAST: rate_rps,
+            Method.TREND: Trend(level, slope).rate_in(ahead),
+            Method.SETTLED: settled_rps,
+        }[method]
+        upper_rps = past.upper_rps(mean_rps, method, quantile=quantile)
         margin = upper_rps / mean_rps - 1.0 if mean_rps > 0 else 0.0
         return Forecast(mean_rps, margin, upper_rps, method, len(past.at))
 
@@ -156,45 +178,10 @@ class Forecaster:
                 return SampleFault.TOO_SOON
         return SampleFault.SILENT if rate_rps < LEAST_RPS else None
 
-    def _last(self) -> tuple[float, float, float, float]:
-        at, rate, level, slope = _ROW.unpack(self.rows[-_ROW.size :])
-        return at, rate, level, slope
+    def _past(self, ahead_seconds: float) -> PastErrors | None:
+        table = np.frombuffer(self.rows, dtype="<f8").reshape(-1, _COLUMNS)
+        return PastErrors.of(table, ahead_seconds=ahead_seconds, spacing_seconds=self.spacing_seconds)
 
-
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """The prediction for each earlier sample at this lead, beside its value."""
-
-    at: Floats
-    actual: Floats
-    by_last: Floats
-    by_trend: Floats
-    usual_rps: float
-
-    @classmethod
-    def of(cls, table: Floats, *, ahead_seconds: float, spacing_seconds: float) -> _Past | None:
-        at, rates = table[:, 0], table[:, 1]
-        origin = np.searchsorted(at, at - ahead_seconds, side="right") - 1
-        # One sample predicts itself at no lead; behind a gap the last sample before it was made for no such lead.
-        origin = np.where(origin >= np.arange(len(at)), np.arange(len(at)) - 1, origin)
-        gap = at - at[np.maximum(origin, 0)]
-        used = (origin >= 0) & (gap <= 2.0 * ahead_seconds + spacing_seconds)
-        if used.sum() < FEWEST_SCORES or at[used][-1] - at[used][0] < FEWEST_SCORES_SECONDS:
-            return None
-        start = table[origin[used]]
-        grown = np.clip(start[:, 3] * damped_units(gap[used]), -MAX_LOG_GROWTH, MAX_LOG_GROWTH)
-        by_trend = np.maximum(np.expm1(start[:, 2] + grown), 0.0)
-        return cls(
-            at=at[used],
-            actual=rates[used],
-            by_last=start[:, 1],
-            by_trend=by_trend,
-            usual_rps=float(rates.mean()),
-        )
-
-    def predicted(self, method: Method) -> Floats:
-        return self.by_last if method is Method.LAST else self.by_trend
-
-    def better(self) -> Method:
-        missed_by_last = np.abs(self.actual - self.by_last).sum()
-        return Method.TREND if np.abs(self.actual - self.by_trend).sum() < missed_by_last else Method.LAST
+    def _last(self) -> tuple[float, float, float, float, float, float]:
+        at, rate, level, slope, settled, changes = _ROW.unpack(self.rows[-_ROW.size :])
+        return at, rate, level, slope, settled, changes

@@ -62,7 +62,7 @@ class RuntimeProfileSpec(ApiModel):
     )
     images: list[VendorImage] = Field(
         default_factory=list,
-        max_length=8,
+        max_length=3,
         description="Engine images by vendor of the GPU, of the same engine and version. Pools of a vendor that has no "
         "image are not planned with.",
     )

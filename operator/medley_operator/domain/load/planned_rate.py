@@ -37,6 +37,8 @@ class RateForecasts:
     """
 
     measured_rps: float
+    usual_rps: float
+    """The measured rate without its noise."""
     lead_seconds: float
     at_seconds: float
     forecaster: Forecaster
@@ -46,7 +48,7 @@ class RateForecasts:
     @property
     def needed_rps(self) -> float:
         """The rate that a plan must serve."""
-        return max(self.measured_rps, self.at_lead.upper_rps if self.at_lead is not None else 0.0)
+        return max(self.usual_rps, self.at_lead.upper_rps if self.at_lead is not None else 0.0)
 
     @property
     def kept_rps(self) -> float:
@@ -101,17 +103,24 @@ def forecast_rate(
 
     A rate that is not `believed` is not kept.
     """
-    if believed:
-        forecaster = forecaster.update(at_seconds, measured_rps)
+    seen, usual_rps = forecaster, measured_rps
     lead_seconds += RECONCILE_SECONDS
+    # Two readings that share requests agree, whatever comes.
+    ahead, twice = (max(leads * lead_seconds, service.spec.workload.window_seconds) for leads in (1, LEADS_KEPT))
+    if believed:
+        forecaster = seen = forecaster.update(at_seconds, measured_rps)
+    if believed and measured_rps > 0:
+        seen = forecaster.seeing(at_seconds, measured_rps)
+        usual_rps = seen.usual_rps(at_seconds, measured_rps, lead_seconds=ahead)
     wanted = service.spec.scaling.forecast
     at_lead = at_twice = None
     if wanted.mode is ForecastMode.AUTO:
         quantile = wanted.quantile_percent / 100.0
-        at_lead = forecaster.forecast(lead_seconds, quantile=quantile, at_seconds=at_seconds)
-        at_twice = forecaster.forecast(LEADS_KEPT * lead_seconds, quantile=quantile, at_seconds=at_seconds)
+        at_lead = seen.forecast(ahead, quantile=quantile, at_seconds=at_seconds)
+        at_twice = seen.forecast(twice, quantile=quantile, at_seconds=at_seconds)
     return RateForecasts(
         measured_rps=measured_rps,
+        usual_rps=usual_rps,
         lead_seconds=lead_seconds,
         at_seconds=at_seconds,
         forecaster=forecaster,

@@ -1,1 +1,1 @@
-"""What safety costs: how far capacities exceed loads, learned from what requests attained."""
+"""The cost of safety: how far capacities exceed loads, learned from what requests attained."""

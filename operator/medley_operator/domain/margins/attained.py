@@ -1,7 +1,7 @@
 """The share of requests within both targets, from two histograms that know nothing of each other. Pure.
 
 A target between two edges gives two bounds: requests up to the edge below it surely met it, those up to the edge above
-it may have. Between them requests are taken to lie evenly. Which requests missed both targets is not told, so that the
+it may have. Between them requests are taken to lie evenly. Histograms do not show who missed both targets, so that the
 share within both is bounded by Frechet's inequality: at least the sum of both shares less 1, at most the smaller one.
 """
 
@@ -20,7 +20,7 @@ REQUESTS_PER_DRAW = 4.0
 
 
 def evidence(counts: LatencyCounts, *, ttft_seconds: float, tpot_seconds: float) -> Evidence:
-    """What a window shows of both targets together; no requests where a histogram makes no sense."""
+    """The requests of a window that kept both targets; no requests where a histogram makes no sense."""
     ttft, tpot = _shares(counts.ttft, ttft_seconds), _shares(counts.tpot, tpot_seconds)
     if ttft is None:
         return NO_EVIDENCE

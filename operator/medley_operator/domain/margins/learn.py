@@ -20,7 +20,7 @@ SHRINK = 1.02
 SHRINK_WINDOWS = 5
 """Windows before each step down."""
 MISSES_USED = 0.5
-"""Of the requests that may miss their targets, the share that may have done so where a margin shrinks."""
+"""The share of the misses that are allowed which there may have been where a margin shrinks."""
 LEAST_GROWTH, MOST_GROWTH = 1.05, 1.25
 """A step up, as a factor on the capacity that is kept."""
 QUEUE_GROWTH = 1.10
@@ -33,7 +33,7 @@ REMEMBERED_SECONDS = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class WindowFacts:
-    """What is known of a window beside its requests. `loaded`: replicas had enough to do to show what they can.
+    """A window beside its requests. `loaded`: replicas had enough to do to show what they can.
     `served`: they had no more to do than was planned, and were not just started. `lead_seconds`: how long replicas take
     to start. `at_seconds` is of the operator's clock."""
 

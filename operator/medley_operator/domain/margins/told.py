@@ -1,4 +1,4 @@
-"""Margins as the status tells them, and back: a restarted operator goes on where it was. Pure.
+"""Margins as the status shows them, and back: a restarted operator goes on where it was. Pure.
 
 The status moves with a margin and not with each window: evidence since the last move is lost with a restart.
 """
@@ -73,7 +73,7 @@ def _percent(share: float) -> str:
 
 
 def _share(text: str | None) -> float | None:
-    """None for text that is no margin: anybody who may write statuses can have written it."""
+    """None for text that is not a margin: anybody who may write statuses can have written it."""
     try:
         percent = float(text) if text is not None else math.nan
     except ValueError:

@@ -6,7 +6,7 @@ that in its status. A target as a fraction is one of the domain's budget.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import EventPhase, PowerEvent, PowerEventStatus
@@ -65,15 +65,6 @@ def event_status(judged: JudgedEvent, tree: DomainTree | None, watts: float | No
 
 def accepted(judged: Iterable[JudgedEvent]) -> tuple[Curtailment, ...]:
     return tuple(each.curtailment for each in judged if each.refusal is None)
-
-
-def in_force(judged: Iterable[JudgedEvent]) -> Mapping[str, list[str]]:
-    """The names of the active events of each domain."""
-    found: dict[str, list[str]] = {}
-    for each in judged:
-        if each.phase is EventPhase.ACTIVE:
-            found.setdefault(each.curtailment.domain, []).append(each.event.metadata.name)
-    return found
 
 
 def _curtailment(event: PowerEvent, domain: CappedDomain | None) -> Curtailment:

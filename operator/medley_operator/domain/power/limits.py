@@ -32,7 +32,7 @@ from medley_operator.domain.values.snapshot import Manifest
 from medley_planner.power import CappedGpu, Commanded, DomainTree, GpuSetting, PolicyState
 
 KIND = "NodePowerCap"
-RENEW_SHARES = (0.3, 0.4)
+RENEW_SHARES = (0.4, 0.5)
 """A lease is renewed at an age between these parts of its duration, by node, so that renewals spread over time."""
 UNCAPPED = GpuSetting()
 CAP_MODES = {PowerMode.ENFORCE: CapMode.ENFORCE, PowerMode.SHADOW: CapMode.SHADOW}

@@ -17,16 +17,20 @@ from medley_planner.power import Commanded, DomainState, DomainTree, LevelReason
 def levels_left(
     tree: DomainTree, known: Mapping[str, PowerDomain], view: PowerView, now: float
 ) -> dict[str, DomainState]:
-    """The levels that another leader left: what statuses say, or the caps of the nodes nearest to a domain."""
+    """The levels that another leader left. Caps are written before statuses: where a node's are deeper than the
+    statuses of its domains say, the nearest domain is taken to be at their level.
+    """
+    levels = {name: domain.status.level or 0 for name, domain in known.items()}
     nearest: dict[str, int] = {}
     for cap in view.caps.values():
-        if cap.spec.domains:
+        deepest = max(cap.spec.others.level, *(gpu.level for gpu in cap.spec.gpus), 0)
+        if cap.spec.domains and deepest > max(levels.get(name, 0) for name in cap.spec.domains):
             name = cap.spec.domains[0]
-            nearest[name] = max(nearest.get(name, 0), *(gpu.level for gpu in cap.spec.gpus), cap.spec.others.level)
+            nearest[name] = max(nearest.get(name, 0), deepest)
     found: dict[str, DomainState] = {}
     for name in tree.domains:
         status = known[name].status
-        level = max(status.level or 0, nearest.get(name, 0))
+        level = max(levels[name], nearest.get(name, 0))
         if level or status.safe:
             found[name] = DomainState(level, status.safe, now, LevelReason.DWELLING)
     return found

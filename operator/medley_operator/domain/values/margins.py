@@ -13,7 +13,7 @@ Buckets = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class LatencyCounts:
-    """What the pods of one variant did in a window: times to first token, and times per output token by request."""
+    """Latencies of one variant in a window: times to first token, and times per output token by request."""
 
     ttft: Buckets = ()
     tpot: Buckets = ()

@@ -63,6 +63,8 @@ class NodeAgent:
         self._wake = asyncio.Event()
         self._cap: NodePowerCap | None = None
         self._orders = NO_ORDERS
+        self._gone = False
+        """Whether the object of `_cap` is not there any more."""
         self._written: Written | None = None
         self._failures = 0
         self._write_at = 0.0
@@ -96,12 +98,15 @@ class NodeAgent:
     def _changed(self, kind: str, key: ObjectKey, old: object, new: object) -> None:
         """An object that is gone, or does not parse, leaves the last orders, whose lease ends."""
         if isinstance(new, NodePowerCap):
-            self._cap, self._orders = new, orders_of(new, self._clock())
+            if self._cap is None or self._cap.metadata.uid != new.metadata.uid:
+                self._written = None  # another object, which has no status of ours
+            self._cap, self._orders, self._gone = new, orders_of(new, self._clock()), False
             self._wake.set()
         elif isinstance(new, InvalidObject):
             self._exporter.failed("follow")
             log.error("orders cannot be read", extra={"object": str(key), "error": new.refusal.message})
         elif old is not None:
+            self._gone = True
             log.warning("the orders of this node are gone; the last ones count until their lease ends")
 
     async def _tell(self, cap: NodePowerCap, reports: list[GpuReport], now: Moment) -> None:
@@ -110,7 +115,7 @@ class NodeAgent:
         self._exporter.show(status, reports, lease_seconds=self._orders.lease_ends_seconds - now.monotonic_seconds)
         before = self._written
         since = now.monotonic_seconds - before.at_seconds if before is not None else float("inf")
-        if now.monotonic_seconds < self._write_at:
+        if self._gone or now.monotonic_seconds < self._write_at:
             return
         if not worth_writing(before.status if before is not None else None, status, since_seconds=since):
             return

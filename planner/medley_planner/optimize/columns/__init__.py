@@ -30,8 +30,7 @@ is priced by the integer program (`price_by_program.py`). Only `coupled.py`, `so
 `cheaper.py` use this package; it gives back what the joint program does: answers and a bound.
 """
 
-from medley_planner.optimize.columns.at_prices import fleets_at_prices
-from medley_planner.optimize.columns.pricing import servable
+from medley_planner.optimize.columns.at_prices import fleets_at_prices, servable
 from medley_planner.optimize.columns.service_arrays import minima_fit
 from medley_planner.optimize.columns.solve import relaxed_prices, solve_columns
 

@@ -142,7 +142,7 @@ def begin(
     fleet = stack(tasks, room)
     book = ColumnPool(fleet)
     stock = np.array(room.left, float) - fleet.use_of(np.arange(len(fleet)), fleet.least).sum(axis=0)
-    pricer = Pricer(tasks, fleet, seconds_left=lambda: 0.25 * seconds_left())
+    pricer = Pricer(tasks, fleet, seconds_left=seconds_left)
     least = pricer.least()
     if len(least.row) < len(tasks):
         return None

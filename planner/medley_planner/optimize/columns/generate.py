@@ -28,10 +28,11 @@ most of the simple fleets of one variant never matter, and would be half of its 
 _SMOOTHING = 0.4
 _KEPT_PER_ROUND = 4
 _LEAST_SECONDS = 0.02
-_PROGRESS, _MOST_IDLE = 0.9, 1
+_PROGRESS, _MOST_IDLE = 0.9, 2
 """A round makes progress where it leaves less than this part of the distance; so many others end the search."""
-_PART_OF_GAP = 0.2
-"""How near to its cheapest each service has to be priced, as a part of the distance of the bound to the relaxation."""
+_PART_OF_GAP, _PART_OF_ENOUGH = 0.2, 0.5
+"""How near to its cheapest each service has to be priced, as a part of the distance of the bound to the relaxation, and
+of that at which they agree."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +80,7 @@ def generate(
     prices, asked = start, shed_price
     smoothed = True
     active = np.zeros(0, np.int64)
-    rough, gap, idle = pricer.rough_first, 1.0, 0
+    cares, gap, idle = list(pricer.cares), 1.0, 0
     for _ in range(_ROUNDS):
         shed = asked * fleet.weight if may_shed else everything
         known = book.cheapest(prices, shed)
@@ -89,8 +90,8 @@ def generate(
             known=known,
             slack=np.zeros(services),
             keep=_KEPT_PER_ROUND,
-            rough=rough,
-            relative_gap=_PART_OF_GAP * best.gap,
+            care=cares[0],
+            relative_gap=max(_PART_OF_GAP * best.gap, _PART_OF_ENOUGH * enough),
         )
         bound = float(found.bound.sum()) - float(prices @ stock)
         if unmet_weight is not None:
@@ -102,9 +103,9 @@ def generate(
             fitting = _if_all_fit(book, stock, services)
             if fitting is not None:
                 value = float(book.cost @ fitting)
-                if not rough or value - bound <= enough * abs(value):
+                if len(cares) == 1 or value - bound <= enough * abs(value):
                     return Agreed(bound, prices, value, fitting, asked)
-                rough = False
+                del cares[0]
                 continue
         if prices.any():
             entering = _entering(book, prices, shed, active)
@@ -131,9 +132,11 @@ def generate(
         before, best = gap, Agreed(best.bound, best.prices, outcome.bound, weights, best.shed_price)
         gap = best.gap
         idle = 0 if gap < _PROGRESS * before else idle + 1
-        if gap <= enough or (idle > _MOST_IDLE and not rough):
+        if gap <= enough or (idle > _MOST_IDLE and len(cares) == 1):
             break
-        rough = rough and gap > _FAR and not idle
+        if len(cares) > 1 and (gap <= _FAR or idle):
+            del cares[0]
+            idle = 0
         fresh = np.maximum(-np.array(duals[services : services + len(stock)]), 0.0)
         if unmet_weight is not None:
             asked = max(-duals[-1], 0.0)

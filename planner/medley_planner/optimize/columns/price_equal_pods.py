@@ -50,7 +50,7 @@ class _Pods:
     def rows(self, chosen: Ints) -> _Pods:
         return _Pods(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
-    def cheapest(self, room: Ints, total: Floats, *, whole: bool = True) -> Floats:
+    def cheapest(self, room: Ints, total: Ints, *, whole: bool = True) -> Floats:
         """Pods by cell beyond the minima, `total[s]` with these; fewer where the room ends. Without `whole` pods and
         the spot share may be fractions."""
         spots = self.share * total + _ROUNDING
@@ -59,7 +59,7 @@ class _Pods:
         firm = _first(np.where(self.spot, 0, room), wanted - spots)
         return firm + _first(room - firm, wanted - firm.sum(axis=1))
 
-    def cost(self, room: Ints, total: Floats) -> Floats:
+    def cost(self, room: Ints, total: Ints) -> Floats:
         """A floor of what `total` pods cost, convex in them; infinite where there are not so many."""
         counts = self.cheapest(room, total, whole=False)
         enough = counts.sum(axis=1) >= total - self.least - _ROUNDING
@@ -107,7 +107,7 @@ def fill_cheapest(room: Ints, prices: Floats, wanted: Ints) -> Ints:
 
 
 class _Found:
-    """What the search comes to: fleets that keep all rules, and by service a price below which there is none."""
+    """The fleets found that keep all rules, and by service a price below which there is none."""
 
     def __init__(self, part: ServiceArrays, prices: Floats, shed: Floats) -> None:
         self._part, self._prices, self._shed = part, prices, shed
@@ -196,7 +196,8 @@ def _to_allow(spot: Ints, share: Floats, lasting: Ints) -> Ints:
     """The fewest pods of which so many may be in spot pools."""
     least = spot / np.maximum(share, 1 / _BEYOND)
     whole: Ints = np.ceil(np.minimum(least * (1 - _ROUNDING), _BEYOND)).astype(np.int64)
-    return np.maximum(whole, lasting + spot)
+    fewest: Ints = np.maximum(whole, lasting + spot)
+    return fewest
 
 
 def _at_level(part: ServiceArrays, pods: _Pods, level: int) -> tuple[Bools, Bools]:
@@ -247,7 +248,7 @@ def _partly(found: _Found, pods: _Pods, room: Ints, needed: Floats, shed: Floats
 
 
 def _first(room: Ints | Floats, wanted: Ints | Floats) -> Floats:
-    """By cell, of the first ones as many as are wanted."""
+    """As many as are wanted of the first cells."""
     before = room.cumsum(axis=1) - room
     taken: Floats = np.clip(wanted[:, None] - before, 0, room)
     return taken

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from enum import Enum
 
 import numpy as np
 
-from medley_planner.optimize.columns.by_class.bound import Classes
+from medley_planner.optimize.columns.by_class.of_tasks import allowed_by_rules, classes_of
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.by_weight.covering import blind_tilt
 from medley_planner.optimize.columns.by_weight.price_by_weight import RouteSearch
@@ -17,33 +17,46 @@ from medley_planner.optimize.columns.price_by_program import price_exactly
 from medley_planner.optimize.columns.price_equal_pods import fill_cheapest, price_pods
 from medley_planner.optimize.columns.service_arrays import (
     COVERS,
-    Bools,
     Floats,
     Ints,
     ServiceArrays,
-    minima_fit,
-    stack,
 )
 from medley_planner.optimize.program.distribute import distribute, unmet_rps
 from medley_planner.optimize.program.fallback import least_fleet
-from medley_planner.optimize.task.limits import NOTHING_SHARED, Room
+from medley_planner.optimize.task.limits import NOTHING_SHARED
 from medley_planner.optimize.task.rules import obeys, shortfall, special, takes_a_program
 from medley_planner.optimize.task.task import Task
 
 _EXACT_GAP = 1e-4
 """Gap up to which a service routed by class is solved while prices are sought; its bound stays true."""
-_JUDGEMENTS, _NEAR_JUDGEMENTS = 60, 12
-"""Fleets of such a service that are judged in a round, and where those near the cheapest are looked for as well."""
+_JUDGEMENTS, _FEWER_JUDGEMENTS = 60, 12
+"""Fleets of a service routed by class that are judged in a round, and where prices are still far off, or those near the
+cheapest are looked for as well."""
+
+
+_PASS = 0.4
+"""The part of the time that is left which one pass over all services may take."""
+
+
+class Care(Enum):
+    """How thoroughly services are priced."""
+
+    LEAST = "least"
+    """Fleets near the cheapest may be missing; of services routed by size, those that one weight per variant takes."""
+    ROUGH = "rough"
+    """Near the linear relaxation of services that are routed by size."""
+    FULL = "full"
 
 
 class Pricer:
-    """Knows which service is priced how. `seconds_left` limits only what is priced service by service."""
+    """Knows which service is priced how. `seconds_left` limits only what is priced service by service: a part of it in
+    each pass over all of them."""
 
     def __init__(self, tasks: Sequence[Task], fleet: ServiceArrays, *, seconds_left: Callable[[], float]) -> None:
         self._tasks = tasks
         self._fleet = fleet
-        self._seconds_left = seconds_left
-        self._rough, self._relative_gap = False, _EXACT_GAP
+        self._until_deadline, self._reserved = seconds_left, 0.0
+        self._care, self._relative_gap = Care.FULL, _EXACT_GAP
         equal_pods = np.array([task.service.routing.equal_pods for task in tasks], bool)
         by_size = np.array([not task.blind for task in tasks], bool)
         alone = np.array([takes_a_program(task) for task in tasks], bool) & ~equal_pods
@@ -59,14 +72,19 @@ class Pricer:
         sized = fleet.rows(self._by_size)
         self._classes = ClassSearch(
             classes_of(routed, sized),
-            [partial(_allowed, sized, row) if some else None for row, some in enumerate(sized.rules.any.tolist())],
-            seconds_left=seconds_left,
+            allow=allowed_by_rules(sized),
+            seconds_left=self._seconds_left,
         )
 
+    def _seconds_left(self) -> float:
+        return self._until_deadline() - self._reserved
+
     @property
-    def rough_first(self) -> bool:
-        """Whether a rough search is much the quicker one."""
-        return bool(self._fleet.rules.any.any()) or len(self._by_size) > 0
+    def cares(self) -> tuple[Care, ...]:
+        """Those that make a difference, the least first."""
+        if len(self._by_size):
+            return tuple(Care)
+        return (Care.LEAST, Care.FULL) if self._fleet.rules.any.any() else (Care.FULL,)
 
     def price(
         self,
@@ -76,17 +94,18 @@ class Pricer:
         known: Floats,
         slack: Floats,
         keep: int,
-        rough: bool = False,
+        care: Care = Care.FULL,
         relative_gap: float = 0.0,
     ) -> Configurations:
         """The cheapest configurations of each service, and below what none costs.
 
         `shed[s]` is the price of leaving out all of a service's demand (infinite: not allowed), `known[s]` a price that
         a known configuration has; up to `keep` are found for each service, up to `slack[s]` above its cheapest.
-        `rough`: quicker, where prices will change anyway; the bounds hold and are weaker. A cheapest one need not be
-        proven closer than `relative_gap` where that takes a search of its own.
+        With less `care` it is quicker, where prices will change anyway; the bounds hold and are weaker. A cheapest one
+        need not be proven closer than `relative_gap` where that takes a search of its own.
         """
-        self._rough, self._relative_gap = rough, max(relative_gap, _EXACT_GAP)
+        self._care, self._relative_gap = care, max(relative_gap, _EXACT_GAP)
+        self._reserved = (1 - _PASS) * self._until_deadline()
         pieces = []
         bound, reach = np.zeros(len(self._fleet)), np.zeros(len(self._fleet))
         for rows, search in (
@@ -131,7 +150,7 @@ class Pricer:
         few = least_fleet(task, NOTHING_SHARED)
         if few is None:
             nothing = np.zeros(len(task.variants))
-            few = list(price_exactly(task, nothing, 0.0, seconds=1.0, relative_gap=_EXACT_GAP).replicas)
+            few = list(price_exactly(task, nothing, 0.0, seconds=5.0, relative_gap=_EXACT_GAP).replicas)
         return self._fleet.by_cell(row, few) if few else None
 
     def alone(self) -> Configurations:
@@ -185,7 +204,9 @@ class Pricer:
     def _by_weight(
         self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
     ) -> Configurations:
-        return self._weights.price(part, prices, shed, known=known, slack=slack, keep=keep, rough=self._rough)
+        return self._weights.price(
+            part, prices, shed, known=known, slack=slack, keep=keep, rough=self._care is not Care.FULL
+        )
 
     def _by_pod(
         self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
@@ -239,14 +260,13 @@ class Pricer:
                 unmet.append(priced.unmet)
         taken = np.array(counts, np.int64).reshape(len(rows), part.cost.shape[1])
         chosen, left_out = np.array(rows, np.int64), np.array(unmet, float)
-        price = (prices[chosen] * taken).sum(axis=1)
-        price += np.where(left_out > 0, np.where(np.isfinite(shed[chosen]), shed[chosen], 0.0), 0.0) * left_out
+        price = (prices[chosen] * taken).sum(axis=1) + np.where(left_out > 0, shed[chosen], 0.0) * left_out
         return Configurations(chosen, taken, left_out, price, bound, bound)
 
     def _by_class(
         self, part: ServiceArrays, prices: Floats, shed: Floats, known: Floats, slack: Floats, keep: int
     ) -> Configurations:
-        near = bool(slack.any())
+        near, rough = bool(slack.any()), self._care is Care.ROUGH
         found = self._classes.price(
             prices,
             shed,
@@ -255,55 +275,13 @@ class Pricer:
             slack=slack,
             keep=keep,
             relative_gap=0.0 if near else self._relative_gap,
-            judgements=0 if self._rough else _NEAR_JUDGEMENTS if near else _JUDGEMENTS,
+            rough=rough,
+            judgements=0 if self._care is Care.LEAST else _FEWER_JUDGEMENTS if near or rough else _JUDGEMENTS,
         )
-        if not self._rough:
+        if self._care is not Care.LEAST:
             return found
         # A fleet that serves all with one weight per variant does so with one per class.
         blind = self._blind.price(part, prices, shed, known=known, slack=slack, keep=keep, rough=True)
         both = [Configurations(each.row, each.counts, each.unmet, each.price) for each in (found, blind)]
         within = np.full(len(part), np.inf)
         return best_of(joined(both), len(part), floor=found.bound, within=within, keep=2 * keep)
-
-
-def _allowed(part: ServiceArrays, row: int, counts: Ints) -> Bools:
-    return part.rules.allow(np.full(len(counts), row), counts)
-
-
-def servable(tasks: Sequence[Task], room: Room) -> list[bool]:
-    """Whether services can be served whole if they had the stock to themselves: for all of them in one pass.
-
-    True only where a fleet was found that serves all within the limits and what is shared; False does not prove that
-    there is none. For routing that is blind to size.
-    """
-    fleet = stack(tasks, room)
-    nothing = np.full(len(tasks), np.inf)
-    pricer = Pricer(tasks, fleet, seconds_left=lambda: 0.0)
-    found = pricer.price(np.zeros(len(room.limits)), nothing, known=nothing, slack=np.zeros(len(tasks)), keep=1)
-    served = np.bincount(found.row, minlength=len(tasks)) > 0
-    left = np.array(room.left)
-    use = fleet.use_of(found.row, found.counts + fleet.least[found.row])
-    fits = np.ones(len(tasks), bool)
-    fits[found.row[(use > left + 1e-9 * np.maximum(1.0, left)).any(axis=1)]] = False
-    return [
-        bool(served[row] and fits[row]) and not special(task) and minima_fit([task], room)
-        for row, task in enumerate(tasks)
-    ]
-
-
-def classes_of(tasks: Sequence[Task], part: ServiceArrays) -> Classes:
-    """The plain matrices that services routed by class are priced with.
-
-    `tasks` are those of the rows of `part`, whose cells and limits are taken over.
-    """
-    services, cells = part.room.shape
-    widest = max((task.work.shape[1] for task in tasks), default=0)
-    work, weight = np.full((services, cells, widest), np.inf), np.zeros((services, widest))
-    for row, task in enumerate(tasks):
-        count = task.work.shape[1]
-        own = np.flatnonzero(part.variant[row] >= 0)
-        variant = part.variant[row, own]
-        able = np.array(task.able, bool)[variant, None]
-        work[row, own, :count] = np.where(able, task.work[variant], np.inf)
-        weight[row, :count] = np.array(task.rates) / task.rate_rps if task.rate_rps > 0 else 0.0
-    return Classes(work, weight, part.room, part.least, part.fewest, part.most)

@@ -179,9 +179,10 @@ def minima_fit(tasks: Sequence[Task], room: Room) -> bool:
 def _cells(task: Task) -> list[tuple[int, float, int, int, int]]:
     """Variant, price, minimum, room and the variant's first cell of each cell of a service."""
     found: list[tuple[int, float, int, int, int]] = []
+    most = most_replicas(task)
     for index, variant in enumerate(task.variants):
         least = variant.min_replicas
-        room = max(0, int(min(most_replicas(task, index), 10**9)) - least) if _usable(task, index) else 0
+        room = max(0, int(min(most[index], 10**9)) - least) if _usable(task, index) else 0
         price, starting = task.cost[index], task.starting[index]
         kept = min(room, max(0, task.current[index] - least))
         begins = len(found)

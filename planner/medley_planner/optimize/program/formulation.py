@@ -49,12 +49,16 @@ class Formulation:
     shared: dict[int, int] = field(default_factory=dict)
     """Row of the program by row of the room."""
 
+    limits: dict[Task, list[float]] = field(default_factory=dict)
+    """No cheapest plan has more replicas, by variant."""
     choices: list[list[list[list[int]]]] = field(default_factory=list)
     """The columns of which one is 1 where a cut is taken, by task, class and cut; none where a cut is the only one."""
 
     def most(self, task: Task, index: int) -> float:
         """No replicas of the variant beyond these are of any use."""
-        most = most_replicas(task, index)
+        if task not in self.limits:
+            self.limits[task] = most_replicas(task)
+        most = self.limits[task][index]
         return max(most, min(task.caps[index], float(task.current[index]))) if self.keep_running else most
 
     def leave_out(self, task: Task, rate_rps: float, demand_rps: float) -> int:

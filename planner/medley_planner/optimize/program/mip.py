@@ -25,7 +25,7 @@ T = TypeVar("T")
 _SEED = 20260101
 _NOTHING = SolveResult(Proof.NOTHING)
 _NO_DUALS: tuple[SolveResult, tuple[float, ...]] = (_NOTHING, ())
-_LINEAR_SECONDS = 1.0
+_LINEAR_SECONDS = 10.0
 _FEW_VALUES = 3_000
 """Values other than 0 up to which the older interface to GLOP is the quicker one."""
 _FEASIBILITY_TOLERANCE = 1e-9

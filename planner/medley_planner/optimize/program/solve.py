@@ -64,9 +64,10 @@ def solve_tasks(
     relative_gap: float,
     start: Sequence[Sequence[int]] = (),
     serve_all: bool = False,
+    node_limit: int | None = None,
 ) -> Answers | None:
     """None where the time ran out before any plan was found, and with `serve_all` where not all demand can be served.
-    `start`: replicas by task for the solver to begin with."""
+    `start`: replicas by task for the solver to begin with; each program searches at most `node_limit` nodes."""
     firm = formulate(tasks, room, soft_demand=False, soft_minima=False)
     hint = {
         column: float(count)
@@ -74,7 +75,7 @@ def solve_tasks(
         for column, count in zip(columns, counts, strict=True)
     }
     program = firm.builder.minimise(firm.cost)
-    solve = partial(solve_integer, relative_gap=relative_gap, cuts=len(tasks) > 1)
+    solve = partial(solve_integer, relative_gap=relative_gap, cuts=len(tasks) > 1, node_limit=node_limit)
     outcome = solve(program, seconds=seconds_left(), hint=hint)
     if outcome.proof is Proof.INFEASIBLE and not serve_all:
         for soft_minima in (False, True):

@@ -79,12 +79,12 @@ class SpotShare(Requirement):
     def lifted(self, service: Service) -> Service:
         return replace(service, spot_max_share=1.0)
 
-    def of_use(self, task: Task, index: int) -> int:
-        """Replicas outside of spot pools may be there only to allow for those inside."""
+    def of_use(self, task: Task, carrying: Sequence[int]) -> int:
+        """Replicas outside of spot pools that allow for those inside; `carrying` of each variant are enough."""
         share = task.service.spot_max_share
-        if share <= 0 or task.spot[index] or not self.binds(task):
+        if share <= 0 or not self.binds(task):
             return 0
-        most_spot = max((_carrying(task, other) for other, spot in enumerate(task.spot) if spot), default=0)
+        most_spot = max((count for count, spot in zip(carrying, task.spot, strict=True) if spot), default=0)
         return math.ceil(most_spot * (1 - share) / share)
 
 
@@ -133,9 +133,8 @@ class ZoneSpread(Requirement):
         """The switch says that there are several."""
         if not task.variants:
             return []
-        variants = range(len(task.variants))
-        most = math.fsum(most_replicas(task, index) for index in variants)
-        several = CountRow(dict.fromkeys(variants, 1.0), upper=1.0, switch=1.0 - max(1.0, most))
+        most = math.fsum(most_replicas(task))
+        several = CountRow(dict.fromkeys(range(len(task.variants)), 1.0), upper=1.0, switch=1.0 - max(1.0, most))
         spread = [CountRow(dict.fromkeys(outside, 1.0), lower=0.0, switch=-1.0) for outside in zone_rows(task)]
         return [several, *spread]
 
@@ -207,30 +206,35 @@ def spare(task: Task) -> int:
     return 1 if task.service.n_plus_one else 0
 
 
-def most_replicas(task: Task, index: int) -> float:
-    """No cheapest plan has more: enough for all the demand, for a minimum or for a rule; none where it cannot serve."""
-    service, variant = task.service, task.variants[index]
-    if not task.able[index]:
-        return min(task.caps[index], float(variant.min_replicas))
-    enough = max(_carrying(task, index), SPOT_SHARE.of_use(task, index))
-    minima = (variant.min_replicas, service.min_replicas, service.on_demand_min_replicas)
-    return min(task.caps[index], float(max(enough, *minima)))
+def most_replicas(task: Task) -> list[float]:
+    """The most of each variant that a cheapest plan has: enough for all the demand, for a minimum or for a rule; none
+    of what cannot serve."""
+    service = task.service
+    carrying = _carrying(task)
+    allowing = SPOT_SHARE.of_use(task, carrying)
+    found = []
+    for index, variant in enumerate(task.variants):
+        if task.able[index]:
+            enough = max(carrying[index], 0 if task.spot[index] else allowing)
+            most = max(enough, variant.min_replicas, service.min_replicas, service.on_demand_min_replicas)
+        else:
+            most = variant.min_replicas
+        found.append(min(task.caps[index], float(most)))
+    return found
 
 
-def _carrying(task: Task, index: int) -> int:
-    """As many as carry all the demand, and those that may be lost."""
+def _carrying(task: Task) -> list[int]:
+    """As many of each variant as carry all the demand, and those that may be lost."""
     if task.service.routing.equal_pods:
         # Pods may be added for the sake of a slower variant's part, up to the largest minimum.
-        work = max(
+        slowest = max(
             (total for total, cap in zip(task.total_work(), task.caps, strict=True) if cap >= 1 and total < math.inf),
             default=0.0,
         )
-    elif task.work.shape[1] == 1:
-        work = float(task.work[index, 0])
-        work = work if math.isfinite(work) else 0.0
+        works = [slowest] * len(task.variants)
     else:
-        work = math.fsum(float(load) for load in task.work[index] if math.isfinite(load))
-    return math.ceil(work) + spare(task)
+        works = [math.fsum(load for load in loads if load < math.inf) for loads in task.work.tolist()]
+    return [math.ceil(work) + spare(task) for work in works]
 
 
 def zone_rows(task: Task) -> list[list[int]]:

@@ -48,7 +48,7 @@ def test_import_leaves_out_what_was_served_from_a_cache(tmp_path: Path, capsys: 
         ("{", [], "is not JSON"),
         ('{"completed": 1, "completed": 2}', [], '"completed" twice in one object; keep one of them'),
         ("", [], "is empty"),
-        (json.dumps(vllm(completed=0)), [], "requests is 0"),
+        (json.dumps(vllm(completed=0)), [], "failed is 320"),
         (json.dumps(vllm(max_concurrency=None)), [], "no points"),
         (json.dumps(vllm()), ["--gpu", "H999"], "H999"),
         (json.dumps(vllm()), ["--model", "no/such"], "give --config"),

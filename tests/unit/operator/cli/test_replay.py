@@ -130,7 +130,7 @@ def test_input_that_makes_no_world(
     ("more", "said"),
     [
         (("--policy", "best"), "'best' is not a policy; choose from medley, static, hpa, llm-d, slices"),
-        (("--step-factor", "H1=2"), "known are L4, A10G"),
+        (("--step-factor", "H1=2"), "known one: L4, A10G"),
         (("--step-factor", "H100"), "is not of the form GPU=NUMBER"),
         (("--noise", "3"), "is not a number from 0 to 2"),
         (("--startup", "0s"), "is not a finite duration above 0"),

@@ -90,3 +90,15 @@ def test_guidellm_benchmarks_without_a_steady_load_are_skipped_one_by_one() -> N
 def test_a_guidellm_report_that_contradicts_itself_is_an_error(report: Any, words: str) -> None:
     with pytest.raises(BadReport, match=words):
         guidellm_report(report, where="g.json")
+
+
+def test_a_benchmark_with_failures_or_a_rising_load_makes_no_point() -> None:
+    run = guidellm({"type_": "concurrent", "streams": 10})
+    run["metrics"]["request_totals"]["errored"] = 14
+    with pytest.raises(BadReport) as refused:
+        guidellm_report({"benchmarks": [run]}, where="g")
+    assert refused.value.field == "metrics.request_totals.errored"
+    rising = guidellm({"type_": "concurrent", "streams": 10, "rampup_duration": 5.0})
+    found = guidellm_report({"benchmarks": [rising]}, where="g")
+    assert found.points == ()
+    assert "rampup_duration" in found.skipped[0]

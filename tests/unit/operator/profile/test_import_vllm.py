@@ -97,5 +97,40 @@ def test_a_vllm_run_that_contradicts_itself_is_an_error_that_names_the_keys(run:
 
 
 def test_a_vllm_run_without_requests_is_a_point_that_the_fit_refuses() -> None:
-    (point,) = vllm_run(vllm(completed=0, request_throughput=0.0, total_output_tokens=0), where="r").points
+    (point,) = vllm_run(vllm(completed=0, num_prompts=0, total_input_tokens=0, total_output_tokens=0), where="r").points
     assert point.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"failed": 40, "completed": 280}, "failed"),
+        ({"completed": 280}, "failed"),
+        ({"backend": "sglang"}, "backend"),
+        ({"backend": "tensorrt-llm"}, "backend"),
+    ],
+)
+def test_a_run_that_says_too_little_of_this_engine_is_refused(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadReport) as refused:
+        vllm_run(vllm(**changes), where="r")
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("backend", ["vllm", "openai-chat", None])
+def test_a_tenth_may_fail_and_protocols_are_no_servers(backend: str | None) -> None:
+    assert vllm_run(vllm(failed=32, completed=288, backend=backend), where="r").points
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        ([vllm()], "vllm bench sweep"),
+        ({"tput_per_gpu": 1.0, "mean_tpot": 0.01}, "InferenceMAX"),
+        ({"time_to_first_token": {"avg": 3.0}}, "aiperf or genai-perf"),
+        (vllm(total_output_tokens_retokenized=5), "SGLang"),
+        ({"benchmarks": []}, "--from guidellm"),
+    ],
+)
+def test_files_of_other_tools_are_refused_by_their_name(report: Any, told: str) -> None:
+    with pytest.raises(BadReport, match=told):
+        vllm_run(report, where="r")

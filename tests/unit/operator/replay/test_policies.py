@@ -49,8 +49,19 @@ def test_the_control_law_comes_near_its_published_figures_on_the_public_ramp(ram
 def test_medley_attains_more_than_the_law_on_the_public_ramp_at_a_lower_cost(ramp: Scenario) -> None:
     medley, law = played("medley", ramp), played("llm-d", ramp)
     assert medley.attainment >= 0.97
+    assert medley.mean_replicas <= 5.4
     assert medley.attainment > law.attainment
     assert medley.cost < law.cost
+
+
+def test_a_step_up_and_back_is_paid_for_as_its_loads_are() -> None:
+    """A history of one jump made the margin 156 %, for as long as that history was short."""
+    loads = scenario("steps:4x30m,16x30m,4x30m", "1500x300")
+    cost = {point.seconds / 60.0: point.cost_per_hour for point in played("medley", loads).timeline}
+    high = [cost[minute] for minute in cost if 38.0 <= minute < 60.0]
+    low = [cost[minute] for minute in cost if 75.0 <= minute < 89.0]
+    assert max(high) <= 1.3 * cost[37.0]
+    assert max(low) <= 1.3 * cost[29.0]
 
 
 def test_equal_seeds_replay_equally() -> None:

@@ -41,7 +41,7 @@ def later(earlier: Round, seconds: float, seen: Observation | None = None, *, fo
 
 def rates_of(memory: ServiceMemory) -> list[tuple[float, float]]:
     """As Prometheus has them too."""
-    return [(at, rate) for at, rate, _, _ in np.frombuffer(memory.forecaster.rows, dtype="<f8").reshape(-1, 4).tolist()]
+    return [(at, rate) for at, rate, *_ in np.frombuffer(memory.forecaster.rows, dtype="<f8").reshape(-1, 6).tolist()]
 
 
 def replicas(played: Round, name: str = "llama") -> int:

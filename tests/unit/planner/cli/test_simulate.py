@@ -89,6 +89,15 @@ def test_windows_and_states_are_served(model: str, trace: str, capsys: pytest.Ca
     assert 0 < found["tpot_seconds"]["p50"] < 0.05
 
 
+def test_cached_prompts_and_guessed_tokens_spare_work(trace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*FLEET, "--trace", trace]
+    plain = report(capsys, *words)
+    cached = report(capsys, *words, "--prefix-hit-rate", "0.8")
+    guessed = report(capsys, *words, "--draft-tokens", "3", "--acceptance", "0.8")
+    assert cached["ttft_seconds"]["p50"] < plain["ttft_seconds"]["p50"]
+    assert guessed["tpot_seconds"]["p50"] < 0.7 * plain["tpot_seconds"]["p50"]
+
+
 def test_more_load_keeps_the_targets_for_fewer(trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [*FLEET, "--trace", trace, "--weights", "h100=2,a100-80=2"]
     figures = [report(capsys, *asked, "--rate-scale", scale) for scale in ("1", "4", "12")]
@@ -123,6 +132,7 @@ def test_equal_input_gives_equal_output(trace: str, capsys: pytest.CaptureFixtur
         ([*MODEL, "--fleet", "l4=1", "--max-model-len", "131072"], "set --max-model-len to at most"),
         ([*FLEET, "--max-model-len", "1"], "--max-model-len is 1: it has no room"),
         ([*MODEL, "--fleet", "h100=1e9", "--routing", "Service"], "these are 1000000000 replicas; at most 10000"),
+        ([*FLEET, "--acceptance", "0.8"], "--acceptance is 0.8: no tokens are guessed; give --draft-tokens too"),
         ([*FLEET, "--rate-scale", "1e-9"], "--rate-scale is 1e-09: it spreads the trace over"),
         (["--model", "x" * 400, "--fleet", "h100=1"], "give the path of its config.json"),
     ],
@@ -158,3 +168,16 @@ def test_bad_options_are_told_by_name(words: list[str], said: str, capsys: pytes
         main(["simulate", *MODEL, "--trace", "x", *words])
     assert stopped.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_part_of_a_trace_is_served_and_failed_requests_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{second},100,{0 if second == 30 else 20}\n" for second in range(100))
+    path.write_text("Timestamp,Request tokens,Response tokens\n" + rows)
+    assert main(["simulate", *MODEL, "--fleet", "h100=1", "--trace", str(path), "--to=50s", "-o", "json"]) == 0
+    shown = capsys.readouterr()
+    report = json.loads(shown.out)
+    assert (report["requests"], report["failed_in_trace"]) == (49, 1)
+    assert "1 requests of the trace failed" in shown.err

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from medley_planner.cli.trace_file import BadTrace, read_trace
+from medley_planner.cli.trace_file import BadTrace, TracePart, read_requests, read_trace
+from medley_planner.cli.trace_times import TimeUnit
 
 WANTED = ([0.0, 0.5, 2.0], [374, 396, 879], [44, 109, 55])
 MOONCAKE = [
@@ -60,7 +62,8 @@ BAD = {
     "arrival_seconds,prompt_tokens,generation_tokens\n": "no request below its header",
     "when,prompt_tokens,generation_tokens\n1,2,3\n": "line 2: no field for the arrival of a request (fields: when",
     "arrival_seconds,prompt_tokens,generation_tokens\n1,2,3\n2,x,3\n": 'line 3: field prompt_tokens is "x"',
-    "1,2,3\n2,2,0\n": 'line 2: field generation_tokens is "0": give a whole number of at least 1',
+    "1,2,3\n2,2,-1\n": 'line 2: field generation_tokens is "-1": give a whole number of at least 1',
+    "1,2,0\n2,2,0\n": "all its 2 requests failed",
     "1,2,3\n2,2.5,1\n": 'field prompt_tokens is "2.5"',
     "1,2,3\n2,2\n": "line 2: field generation_tokens is missing",
     "1,2,3\nnan,2,1\n": 'line 2: field arrival_seconds is "nan": give seconds or a date and time',
@@ -68,8 +71,8 @@ BAD = {
     '{"timestamp": 1, "input_length": 2, "output_length": 3}\n{"timestamp": 1,\n': "line 2: is not JSON",
     '{"timestamp": 1, "input_length": true, "output_length": 3}': "field input_length is true",
     '{"timestamp": 1, "input_length": 1e400, "output_length": 3}': "field input_length is Infinity",
-    "1,2,3\n1e300,2,3\n": 'line 2: field arrival_seconds is "1e300": it is 1e+300 s after the first arrival',
-    "-1e308,2,3\n1e308,2,3\n": 'line 2: field arrival_seconds is "1e308": it is inf s after the first arrival',
+    "1,2,3\n1e300,2,3\n": "request 1: field arrival_seconds is 1e+300: it is 1e+300 s after the first arrival",
+    "-1e308,2,3\n1e308,2,3\n": "request 1: field arrival_seconds is 1e+308: it is inf s after the first arrival",
     "time,isl,osl\n5,1,2\n2023-11-16 18:15:46.68,1,2\n": "all in seconds or all as date and time",
     "time,isl,osl,isl\n5,1,2,3\n": "line 1: has the field isl twice; keep one of them",
     "[" * 100_000: "line 1: is not JSON",
@@ -98,3 +101,75 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadTrace, match="is not text in UTF-8"):
         read_trace(tmp_path / "binary")
+
+
+ROW = {"timestamp": 61.114, "input_length": 5, "output_length": 7}
+UNITS: dict[str, list[dict[str, Any]]] = {
+    "Bailian's seconds": [{"chat_id": 1, **ROW, "timestamp": 61}, {"chat_id": 2, **ROW, "timestamp": 63}],
+    "fractions of the same names": [ROW, {**ROW, "timestamp": 63.114}],
+    "Mooncake's milliseconds": [{**ROW, "timestamp": 0}, {**ROW, "timestamp": 2000}],
+    "epoch seconds": [{"timestamp": 1700000000.5, "isl": 5, "osl": 7}, {"timestamp": 1700000002.5, "isl": 5, "osl": 7}],
+    "epoch milliseconds": [{"time": 1700000000500, "isl": 5, "osl": 7}, {"time": 1700000002500, "isl": 5, "osl": 7}],
+    "epoch microseconds": [{"time": 17e14, "isl": 5, "osl": 7}, {"time": 17e14 + 2e6, "isl": 5, "osl": 7}],
+    "a unit in the name": [{"timestamp_ms": 5, "isl": 5, "osl": 7}, {"timestamp_ms": 2005, "isl": 5, "osl": 7}],
+    "offsets over the end of summer time": [
+        {"time": "2025-10-26T02:59:59.9+02:00", "isl": 5, "osl": 7},
+        {"time": "2025-10-26T02:00:01.9+01:00", "isl": 5, "osl": 7},
+    ],
+    "nine digits and a Z": [
+        {"time": "2025-10-26T02:00:00.123456789Z", "isl": 5, "osl": 7},
+        {"time": "2025-10-26 02:00:02.1234Z", "isl": 5, "osl": 7},
+    ],
+    "AIBrix": [
+        {"timestamp": 1000, "requests": [{"Prompt Length": 5, "Output Length": 7}]},
+        {"timestamp": 3000, "requests": [{"prompt_length": 5, "output_length": 7}]},
+    ],
+    "aiperf's records": [
+        {
+            "metadata": {"request_start_ns": 1700000000000000000 + start},
+            "metrics": {
+                "input_sequence_length": {"value": 5, "unit": "tokens"},
+                "output_sequence_length": {"value": 7, "unit": "tokens"},
+            },
+            "error": None,
+        }
+        for start in (0, 2_000_000_000)
+    ],
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_of_times_is_read(name: str, tmp_path: Path) -> None:
+    trace = read_trace(write(tmp_path, "t.jsonl", "".join(f"{json.dumps(row)}\n" for row in UNITS[name])))
+    assert trace.arrival_seconds.tolist() == pytest.approx([0.0, 2.0], abs=1e-3)
+    assert (trace.prompt_tokens.tolist(), trace.generation_tokens.tolist()) == ([5, 5], [7, 7])
+
+
+CSV_FORMS = {
+    "BurstGPT": "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    "5,1,3.2,ChatGPT,472,18,490,Conversation log\n6,1,3.2,ChatGPT,472,0,472,API log\n7,,1,GPT-4,5,9,14,API log\n",
+    "Vidur": "arrived_at,num_prefill_tokens,num_decode_tokens\n0.5,472,18\n1,3,0\n2.5,5,9\n",
+    "splitwise-sim": "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+    "0,2,0,1.5,1,472,18\n0,2,0,1.5,1,472,0\n1,2,0,3.5,1,5,9\n",
+    "a field that says so": "time,isl,osl,success\n1,472,18,True\n2,3,4,False\n3,5,9,True\n",
+}
+
+
+@pytest.mark.parametrize("name", CSV_FORMS)
+def test_requests_that_failed_are_counted_and_left_out(name: str, tmp_path: Path) -> None:
+    found = read_requests(write(tmp_path, "t.csv", CSV_FORMS[name]))
+    assert found.failed == 1
+    assert found.trace.arrival_seconds.tolist() == pytest.approx([0.0, 2.0])
+    assert (found.trace.prompt_tokens.tolist(), found.trace.generation_tokens.tolist()) == ([472, 5], [18, 9])
+
+
+def test_a_part_is_cut_by_time_and_drawn_by_seed(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", "".join(f"{100 + second},10,{1 + second % 7}\n" for second in range(1000)))
+    window = read_requests(path, TracePart(from_seconds=200, to_seconds=300)).trace
+    assert (len(window), window.arrival_seconds[0], window.arrival_seconds[-1]) == (100, 0.0, 99.0)
+    half, again = (read_requests(path, TracePart(share=0.5, seed=7)).trace for _ in range(2))
+    assert 400 < len(half) < 600
+    assert half.arrival_seconds.tolist() == again.arrival_seconds.tolist()
+    assert len(read_requests(path, TracePart(unit=TimeUnit.MILLISECONDS)).trace) == 1000
+    with pytest.raises(BadTrace, match="widen --from"):
+        read_requests(path, TracePart(from_seconds=5000))

@@ -51,6 +51,14 @@ def test_where_demand_is_unmet_more_stock_serves_more() -> None:
     assert limit.step_saving_per_hour is None
 
 
+def test_where_one_more_saves_nothing_it_is_told_how_many_do() -> None:
+    """A wide replica serves twice as much for thrice the price: only two more cheap ones stand in for one of them."""
+    asked = problem(service(CHEAP, variant("wide", 3.0, 2.0), rate=6.0), cheap=2)
+    plan = planned(asked)
+    (limit,) = explain(asked, unpriced(plan)).limits
+    assert (limit.source, limit.step, limit.step_saving_per_hour) == (PriceSource.NEW_PLAN, 2, about(1.0))
+
+
 def test_a_price_of_nothing_is_not_believed_where_the_limit_binds() -> None:
     """The relaxation sees no use for one more GPU; whole replicas do: 15 and 13 of 0.02 req/s each, then 16 and 11."""
     asked = problem(service(variant("p0", 0.7, 0.02141), variant("p2", 1.0, 0.01977), rate=0.56), p0=15)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medley_planner.workload.conformal import MAX_SCORE
-from medley_planner.workload.forecast import Forecaster, Method, SampleFault
+from medley_planner.workload.forecast import Forecaster, SampleFault
 from medley_planner.workload.holt import MAX_GROWTH
+from medley_planner.workload.past_errors import Method
 
 MINUTE = 60.0
 LEADS = st.floats(0.0, 3600.0)
@@ -138,7 +139,7 @@ def test_too_little_past_gives_no_forecast() -> None:
 def test_history_is_bounded_and_old_samples_go_first() -> None:
     forecaster = Forecaster(max_samples=50).with_samples((place * 120.0, place + 1.0) for place in range(80))
     assert len(forecaster) == 50
-    assert forecaster == Forecaster(max_samples=50, rows=forecaster.rows)
+    assert forecaster == Forecaster(max_samples=50, rows=forecaster.rows, settled=forecaster.settled)
 
 
 def test_a_silence_is_neither_a_trend_nor_a_surprise() -> None:

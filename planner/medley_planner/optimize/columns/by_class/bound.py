@@ -7,6 +7,7 @@ their number. Ascent along the subgradient finds prices whose bound is nearly th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -89,7 +90,14 @@ def bounds_at(given: Classes, prices: Floats, worth: Floats, per_replica: Floats
 
 
 def ascend(
-    given: Classes, prices: Floats, shed: Floats, goal: Floats, start: tuple[Floats, Floats] | None, *, steps: int
+    given: Classes,
+    prices: Floats,
+    shed: Floats,
+    goal: Floats,
+    start: tuple[Floats, Floats] | None,
+    *,
+    steps: int,
+    seconds_left: Callable[[], float],
 ) -> Bounds:
     """The best bounds within so many steps towards `goal` (a known cost, infinite where none is).
 
@@ -114,7 +122,7 @@ def ascend(
     for _ in range(steps):
         aim = np.where(np.isfinite(goal), goal, np.minimum(1.3 * best.value + unit, whole))
         left = np.maximum(aim - value, 0.0)
-        if (aim - best.value <= _CLOSE * np.abs(aim)).all():
+        if (aim - best.value <= _CLOSE * np.abs(aim)).all() or seconds_left() <= 0:
             break
         moves = scale * of_worth
         norm = (moves**2).sum(axis=1) + (unit * of_number) ** 2

@@ -46,7 +46,8 @@ class Wanted:
     `cells` are the variants that may have more than their minimum; `bound`, `worth`, `per_replica`, and by cell
     `counts` and `best`, are a row of `Bounds`. `known` is a price that some fleet has (infinite: none is known). Fleets
     up to `slack` above the cheapest are asked for. `own` are the prices of replicas; `prices` may hold the worth of a
-    rule as well, at which a fleet that the rules `allow` (counts with the minima; None: all) costs no more.
+    rule as well, at which a fleet that the rules `allow` (counts with the minima; None: all) costs no more. More fleets
+    under way than `most_states` are not worth their time.
     """
 
     work: Floats
@@ -68,6 +69,7 @@ class Wanted:
     known: float
     slack: float
     keep: int
+    most_states: int
 
 
 def best_remembered(

@@ -31,6 +31,8 @@ _STEPS_WIDE = 60
 """For the few services whose gap stays open."""
 _JUDGEMENTS = 60
 """Fleets of one service that may be judged in one round."""
+_MOST_STATES, _MOST_ROUGHLY = 6000, 1000
+"""Fleets under way of one service, and while prices are still far off."""
 _FREE = (0, 2)
 """The search for the rest starts with this many replicas of each variant fewer than the relaxation has: first 0, then
 2."""
@@ -51,16 +53,24 @@ class _Aims:
     slack: Floats
     keep: int
     relative_gap: float
+    most_states: int
 
 
 class ClassSearch:
     """Services routed by class, with what earlier rounds have learned of them. Equal calls in equal order make equal
     results as long as `seconds_left` stays positive."""
 
-    def __init__(self, given: Classes, allow: Sequence[Allow | None], *, seconds_left: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        given: Classes,
+        *,
+        allow: Sequence[Allow | None] | None = None,
+        seconds_left: Callable[[], float],
+    ) -> None:
         """`allow`: which counts of replicas, minima included, the rules of each service allow; None: all."""
         self._given = given
-        self._allow = allow
+        self._allow = [None] * len(given) if allow is None else allow
+        self._next = 0
         self._seconds_left = seconds_left
         self._memories = [ClassMemory() for _ in range(len(given))]
         self._start: tuple[Floats, Floats] | None = None
@@ -72,38 +82,56 @@ class ClassSearch:
         prices: Floats,
         shed: Floats,
         *,
-        tilted: Floats,
+        tilted: Floats | None = None,
         known: Floats,
         slack: Floats,
         keep: int,
         relative_gap: float = 0.0,
         judgements: int = _JUDGEMENTS,
+        rough: bool = False,
     ) -> Configurations:
         """As `RouteSearch.price`; the cheapest of a service need not be proven closer than `relative_gap`.
         `tilted` are the prices with the worth of the rules, at which no fleet that they allow costs more.
 
-        With `judgements` 0 no new fleets: only bounds, and what earlier rounds found.
+        With `rough` only what the relaxation's whole replicas leave is searched. With `judgements` 0 no new fleets:
+        only bounds, and what earlier rounds found.
         """
         given = self._given
+        tilted = prices if tilted is None else tilted
         goal = self._goal(prices, shed, known)
-        bounds = ascend(given, tilted, shed, goal, self._start, steps=_STEPS_BEFORE)
+        bounds = ascend(given, tilted, shed, goal, self._start, steps=_STEPS_BEFORE, seconds_left=self._seconds_left)
         cells = _cells(given, ~ruled_out(given, tilted, bounds, goal + slack))
         narrow, narrow_prices = given.variants(cells), np.take_along_axis(tilted, cells, axis=1)
         start = (bounds.worth, bounds.per_replica)
         steps = _STEPS if self._start is None else _STEPS_AGAIN
-        bounds = ascend(narrow, narrow_prices, shed, goal, start, steps=steps)
+        bounds = ascend(narrow, narrow_prices, shed, goal, start, steps=steps, seconds_left=self._seconds_left)
         self._start = (bounds.worth, bounds.per_replica)
         slack = np.minimum(slack, _MOST_SLACK * np.abs(bounds.value))
-        aims = _Aims(prices, tilted, shed, known, slack, keep, relative_gap)
-        found = [
-            self._search(row, self._wanted(given, row, aims, bounds, row, cells[row], row), aims, judgements)
-            for row in range(len(given))
-        ]
+        aims = _Aims(prices, tilted, shed, known, slack, keep, relative_gap, _MOST_ROUGHLY if rough else _MOST_STATES)
+        if rough:
+            goal = self._goal(prices, shed, known)
+            left = np.flatnonzero(goal > bounds.value + max(relative_gap, _OPEN) * np.abs(bounds.value))
+            if len(left):
+                self._fill_up(left, aims, judgements, _FREE[0])
+            judgements = 0
+        found = self._search_all(aims, bounds, cells, judgements)
         wide = np.array([_best_price(own) - own.bound > max(relative_gap, _OPEN) * abs(own.bound) for own in found])
         rows = np.flatnonzero(wide)
         if len(rows) and judgements > 0:
             self._search_wide(rows, aims, (narrow, narrow_prices, cells, bounds), found, judgements)
         return _gathered(found, given.room.shape[1])
+
+    def _search_all(self, aims: _Aims, bounds: Bounds, cells: Ints, judgements: int) -> list[Cheapest]:
+        """Each service; where time ends before all are searched, the next pass begins with the others."""
+        found: dict[int, Cheapest] = {}
+        searched = 0
+        for row in np.roll(np.arange(len(self._given)), -self._next).tolist():
+            searched += self._seconds_left() > 0
+            found[row] = self._search(
+                row, self._wanted(self._given, row, aims, bounds, row, cells[row], row), aims, judgements
+            )
+        self._next = (self._next + searched) % len(self._given) if judgements and len(self._given) else self._next
+        return [found[row] for row in range(len(self._given))]
 
     def _goal(self, prices: Floats, shed: Floats, known: Floats) -> Floats:
         """The least price known of each service."""
@@ -140,10 +168,12 @@ class ClassSearch:
         goal = self._goal(aims.prices, aims.shed, aims.known)[rows]
         start = (bounds.worth[rows], bounds.per_replica[rows])
         part, prices, shed = narrow.rows(rows), prices[rows], aims.shed[rows]
-        bounds = ascend(part, prices, shed, goal, start, steps=_STEPS_WIDE)
+        bounds = ascend(part, prices, shed, goal, start, steps=_STEPS_WIDE, seconds_left=self._seconds_left)
         worth, per_replica = bounds.worth.copy(), bounds.per_replica.copy()
-        relaxed_worth(part, prices, shed, worth=worth, per_replica=per_replica)
-        bounds = ascend(part, prices, shed, goal, (worth, per_replica), steps=_STEPS_WIDE)
+        relaxed_worth(part, prices, shed, worth=worth, per_replica=per_replica, seconds_left=self._seconds_left)
+        bounds = ascend(
+            part, prices, shed, goal, (worth, per_replica), steps=_STEPS_WIDE, seconds_left=self._seconds_left
+        )
         for at, row in enumerate(rows.tolist()):
             wanted = self._wanted(self._given, row, aims, bounds, at, cells[row], row)
             again = self._search(row, wanted, aims, judgements)
@@ -180,6 +210,7 @@ class ClassSearch:
             known=float(aims.known[row]),
             slack=float(aims.slack[row]),
             keep=aims.keep,
+            most_states=aims.most_states,
         )
 
     def _fill_up(self, rows: Ints, aims: _Aims, judgements: int, free: int) -> None:
@@ -187,7 +218,9 @@ class ClassSearch:
         the memories."""
         part = self._given.rows(rows)
         whole = np.minimum(
-            np.floor(relaxed_replicas(part, aims.tilted[rows], aims.shed[rows])) - free, part.room
+            np.floor(relaxed_replicas(part, aims.tilted[rows], aims.shed[rows], seconds_left=self._seconds_left))
+            - free,
+            part.room,
         ).astype(np.int64)
         whole = np.maximum(whole, 0)
         some = np.flatnonzero(whole.any(axis=1) & (whole.sum(axis=1) <= part.most))
@@ -203,7 +236,9 @@ class ClassSearch:
             most=part.most - total,
         )
         nothing = np.full(len(rows), np.inf)
-        bounds = ascend(rest, aims.tilted[rows], aims.shed[rows], nothing, None, steps=_STEPS)
+        bounds = ascend(
+            rest, aims.tilted[rows], aims.shed[rows], nothing, None, steps=_STEPS, seconds_left=self._seconds_left
+        )
         every = np.arange(part.room.shape[1])
         alone = replace(aims, known=np.full(len(self._given), np.inf), slack=np.zeros(len(self._given)), keep=1)
         for at, row in enumerate(rows.tolist()):

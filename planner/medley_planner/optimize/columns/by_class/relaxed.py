@@ -5,6 +5,7 @@ Where no limit binds each class goes to the variant that carries it at the least
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +15,34 @@ from medley_planner.optimize.columns.service_arrays import Floats
 from medley_planner.optimize.program.linear_program import ProgramBuilder
 from medley_planner.optimize.program.mip import solve_relaxed
 
-_SECONDS = 1.0
+_SECONDS = 10.0
 
 
-def relaxed_replicas(given: Classes, prices: Floats, shed: Floats) -> Floats:
-    """Beyond the minima, in fractions, by service and variant; all 0 where there is no relaxation either."""
+def relaxed_replicas(given: Classes, prices: Floats, shed: Floats, *, seconds_left: Callable[[], float]) -> Floats:
+    """Beyond the minima, in fractions, by service and variant; all 0 where there is no relaxation, or no time."""
     replicas = _cheapest_each(given, prices)
     for row in _limited(given, replicas):
+        if seconds_left() <= 0:
+            replicas[row] = 0.0
+            continue
         replicas[row] = _solved(given, row, prices[row], float(shed[row])).replicas
     return replicas
 
 
-def relaxed_worth(given: Classes, prices: Floats, shed: Floats, *, worth: Floats, per_replica: Floats) -> None:
-    """Writes the prices of the relaxation into those rows of `worth` and `per_replica` where a limit binds."""
+def relaxed_worth(
+    given: Classes,
+    prices: Floats,
+    shed: Floats,
+    *,
+    worth: Floats,
+    per_replica: Floats,
+    seconds_left: Callable[[], float],
+) -> None:
+    """Writes the prices of the relaxation into those rows of `worth` and `per_replica` where a limit binds, as long as
+    there is time."""
     for row in _limited(given, _cheapest_each(given, prices)):
+        if seconds_left() <= 0:
+            return
         solved = _solved(given, row, prices[row], float(shed[row]))
         worth[row], per_replica[row] = solved.worth, solved.per_replica
 

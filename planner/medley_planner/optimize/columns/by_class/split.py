@@ -18,7 +18,7 @@ from medley_planner.optimize.program.mip import solve_relaxed
 
 FITS = 1e-8
 """Relative excess of load that counts as none; `distribute` allows ten times as much."""
-_SECONDS = 1.0
+_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

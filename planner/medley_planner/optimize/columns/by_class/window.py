@@ -14,8 +14,6 @@ from medley_planner.optimize.columns.by_class.memory import ClassMemory, Wanted
 from medley_planner.optimize.columns.by_class.values import carried, knapsacks
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
 
-_MOST_STATES = 6_000
-"""Fleets under way; more are not worth their time."""
 _SPREAD, _MOST_SPREAD = 24, 1000
 """Replicas of a variant more or fewer than are best at the bound's prices that are thought of, at first and at most."""
 _NARROWEST = 1e-7
@@ -56,11 +54,11 @@ def within(wanted: Wanted, memory: ClassMemory, window: float) -> States:
         grid = _grid(wanted, window, spread)
     window = min(window, grid.edge)
     rows, limits = _rows(wanted, memory, grid, window)
-    picked = _expand(rows, limits)
+    picked = _expand(rows, limits, wanted.most_states)
     while picked is None and window > _NARROWEST * abs(wanted.bound):
         window *= 0.5
         limits[0], limits[1] = window, wanted.bound + window
-        picked = _expand(rows, limits)
+        picked = _expand(rows, limits, wanted.most_states)
     if picked is None:
         return States(grid.cells, np.zeros((0, len(grid.cells)), np.int64), wanted.bound)
     own = grid.counts[np.arange(len(grid.cells)), picked]
@@ -117,7 +115,7 @@ def _rows(wanted: Wanted, memory: ClassMemory, grid: _Grid, window: float) -> tu
     return np.array(rows), np.array(limits)
 
 
-def _expand(rows: Floats, limits: Floats) -> Ints | None:
+def _expand(rows: Floats, limits: Floats, most_states: int) -> Ints | None:
     """Positions of counts by variant whose sums keep all limits; None where too many are under way."""
     variants = rows.shape[1]
     lows = rows.min(axis=2)
@@ -126,14 +124,14 @@ def _expand(rows: Floats, limits: Floats) -> Ints | None:
     sums, picked = np.zeros((1, len(rows))), np.zeros((1, 0), np.int64)
     for place in range(variants):
         options = np.flatnonzero(rows[0, place] + rest[0, place + 1] <= allowed[0])
-        if len(sums) * len(options) > 20 * _MOST_STATES:
+        if len(sums) * len(options) > 20 * most_states:
             return None
         keep = sums[:, None, 0] + rows[0, place, options] + rest[0, place + 1] <= allowed[0]
         parent, option = np.nonzero(keep)
         sums = sums[parent] + rows[:, place, options[option]].T
         good = (sums + rest[:, place + 1] <= allowed).all(axis=1)
         sums, parent, option = sums[good], parent[good], option[good]
-        if len(sums) > _MOST_STATES:
+        if len(sums) > most_states:
             return None
         picked = np.concatenate([picked[parent], options[option, None]], axis=1)
     return picked

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medley_operator.domain.load.demand import choose_demand
 from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS, RateForecasts, forecast_rate
 from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import ServiceMemory
 from medley_planner.workload import Forecast, Forecaster, Method
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import follow, is_quiet, settle
@@ -31,6 +34,7 @@ def forecast(upper_rps: float) -> Forecast:
 def forecasts(measured: float, at_lead: float | None = None, at_twice: float | None = None) -> RateForecasts:
     return RateForecasts(
         measured_rps=measured,
+        usual_rps=measured,
         lead_seconds=150.0,
         at_seconds=0.0,
         forecaster=Forecaster(),
@@ -78,6 +82,56 @@ def test_never_less_than_measured_and_a_plan_in_between_stays(a: float, b: float
     rate = seen.planned_rate(planned, falling_since=-300.0).rate_rps
     assert a <= seen.needed_rps <= rate <= seen.kept_rps
     assert seen.planned_rate(rate, falling_since=None).rate_rps == rate
+
+
+def noisy(hours: float, seed: int, *, carry: float = 0.8) -> list[tuple[float, float]]:
+    """A reading each half a minute of a level rate of 5 req/s with noise of 10 %; the means of a minute are alike."""
+    rng = np.random.default_rng(seed)
+    level, made = 0.0, []
+    for place in range(round(hours * 120)):
+        if place % 2 == 0:
+            level = carry * level + np.sqrt(1 - carry**2) * float(rng.standard_normal())
+        made.append((place * 30.0, 5.0 * float(np.exp(0.1 * level))))
+    return made
+
+
+def planned(readings: list[tuple[float, float]], **scaling: Any) -> list[float]:
+    """The rate that is planned for at each reading, from no history on."""
+    service = make.service(spec={"workload": {"source": "Prometheus", "window": "1m"}, "scaling": scaling})
+    memory, rates = ServiceMemory(uid=""), list[float]()
+    for at_seconds, rate in readings:
+        choice = choose_demand(
+            service, make.found(rate), memory=memory, has_plan=True, at_seconds=at_seconds, lead_seconds=100.0
+        )
+        memory = replace(
+            memory,
+            demand=choice.demand,
+            had_metrics=True,
+            drifting_since=choice.drifting_since,
+            falling_since=choice.falling_since,
+            forecaster=choice.forecaster,
+        )
+        rates.append(choice.demand.rate_rps)
+    return rates
+
+
+@pytest.mark.parametrize("mode", ["Auto", "Off"])
+@pytest.mark.parametrize("carry", [0.0, 0.8])
+def test_noise_of_ten_percent_moves_no_plan_once_it_is_known(carry: float, mode: str) -> None:
+    rates = planned(noisy(5.0, 0, carry=carry), forecast={"mode": mode})
+    changes = [place for place in range(1, len(rates)) if rates[place] != rates[place - 1]]
+    assert len(changes) <= 8
+    assert len([place for place in changes if place > 240]) <= 2
+    assert np.mean(rates[240:]) < 5.0 * 1.3
+
+
+@pytest.mark.parametrize("factor", [1.6, 3.0])
+def test_a_real_change_amid_noise_waits_for_no_window(factor: float) -> None:
+    level = noisy(2.0, 0)
+    risen = [(at + 2 * 3600.0, factor * rate) for at, rate in noisy(0.25, 1)]
+    rates = planned([*level, *risen])
+    steps = 1 if factor == 3.0 else 6
+    assert rates[len(level) + steps] > 0.9 * factor * 5.0
 
 
 def test_the_lead_time_holds_one_reconcile() -> None:

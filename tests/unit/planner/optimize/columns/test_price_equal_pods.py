@@ -1,4 +1,4 @@
-"""Fleets of equal pods with every rule, against every configuration: the cheapest, and a bound that is true."""
+"""Fleets of equal pods with every rule, against every configuration there is: the cheapest, and a true bound."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from medley_planner.model import Bucket, Demand, Pool, Problem, Provenance, RoutingMode, Service, SizeSource, Variant
+from medley_planner.optimize.columns.by_class.of_tasks import classes_of
 from medley_planner.optimize.columns.by_class.price_by_class import ClassSearch
 from medley_planner.optimize.columns.configurations import Configurations
 from medley_planner.optimize.columns.price_by_program import price_exactly
-from medley_planner.optimize.columns.pricing import classes_of
 from medley_planner.optimize.columns.service_arrays import ServiceArrays, stack
 from medley_planner.optimize.program.distribute import distribute, unmet_rps
 from medley_planner.optimize.task.coverage import prepare

@@ -1,0 +1,110 @@
+"""Errors of earlier predictions of a rate: which method to follow, and how far its next one may be exceeded.
+
+Pure. Every kept sample was once in the future of one before it. So each method is judged by what it would have said
+then, at the same lead. A rate that changed for good in between was foreseen by no method; such a miss says nothing of
+how the methods differ. A single one is not a spread: it would stand for every other change for as long as it is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medley_planner.workload.conformal import Floats, margin_at, scores, with_margin
+from medley_planner.workload.holt import MAX_LOG_GROWTH, damped_units
+
+FEWEST_SCORES = 20
+FEWEST_SCORES_SECONDS = 1800.0
+"""No forecast before there are this many scores over this much time."""
+HALF_LIFE_SECONDS = 86400.0
+"""A score this much older weighs half."""
+SETTLED_BIAS = 1.25
+"""The settled rate is followed where it erred at most so many times as much as the better of the others: a plan that
+follows each swing and falls late is dearer than one that stays."""
+
+
+class Method(StrEnum):
+    """The prediction method: the last rate, the last rate with its damped trend, the rate that it has settled at, or
+    whichever erred least so far."""
+
+    LAST = "Last"
+    TREND = "Trend"
+    SETTLED = "Settled"
+    BETTER = "Better"
+
+
+@dataclass(frozen=True, slots=True)
+class PastErrors:
+    """The prediction of each method for each earlier sample at one lead, beside the sample.
+
+    `before`, `after`: how often the rate had changed for good when the prediction was made, and when its time came.
+    """
+
+    at: Floats
+    actual: Floats
+    predicted: dict[Method, Floats]
+    before: Floats
+    after: Floats
+    usual_rps: float
+
+    @classmethod
+    def of(cls, table: Floats, *, ahead_seconds: float, spacing_seconds: float) -> PastErrors | None:
+        """`table`: the samples as rows of time, rate, level and slope of the trend, settled rate, and changes of it.
+        None with too few predictions."""
+        at, rates = table[:, 0], table[:, 1]
+        origin = np.searchsorted(at, at - ahead_seconds, side="right") - 1
+        # One sample predicts itself at no lead; behind a gap the last sample before it was made for no such lead.
+        origin = np.where(origin >= np.arange(len(at)), np.arange(len(at)) - 1, origin)
+        gap = at - at[np.maximum(origin, 0)]
+        used = (origin >= 0) & (gap <= 2.0 * ahead_seconds + spacing_seconds)
+        if used.sum() < FEWEST_SCORES or at[used][-1] - at[used][0] < FEWEST_SCORES_SECONDS:
+            return None
+        start = table[origin[used]]
+        grown = np.clip(start[:, 3] * damped_units(gap[used]), -MAX_LOG_GROWTH, MAX_LOG_GROWTH)
+        return cls(
+            at=at[used],
+            actual=rates[used],
+            predicted={
+                Method.LAST: start[:, 1],
+                Method.TREND: np.maximum(np.expm1(start[:, 2] + grown), 0.0),
+                Method.SETTLED: start[:, 4],
+            },
+            before=start[:, 5],
+            after=table[used, 5],
+            usual_rps=float(rates.mean()),
+        )
+
+    def better(self) -> Method:
+        kept = self.before == self.after
+        missed = {method: float(np.abs(self.actual - by)[kept].sum()) for method, by in self.predicted.items()}
+        moving = Method.TREND if missed[Method.TREND] < missed[Method.LAST] else Method.LAST
+        return Method.SETTLED if missed[Method.SETTLED] <= SETTLED_BIAS * missed[moving] else moving
+
+    def upper_rps(self, mean_rps: float, method: Method, *, quantile: float) -> float:
+        """The rate that a prediction of `mean_rps` is exceeded at in no more than the other part of the time.
+
+        Changes raise it no further than to the highest rate that there was.
+        """
+        found = scores(self.actual, self.predicted[method], usual_rps=self.usual_rps)
+        weights = 0.5 ** ((self.at[-1] - self.at) / HALF_LIFE_SECONDS)
+
+        def above(counted: NDArray[np.bool_]) -> float:
+            if not counted.any():
+                return mean_rps
+            return with_margin(
+                mean_rps, margin_at(quantile, found[counted], weights[counted]), usual_rps=self.usual_rps
+            )
+
+        steady = above(self.before == self.after)
+        return min(above(~self._of_worst_change(found)), max(steady, float(self.actual.max())))
+
+    def _of_worst_change(self, found: Floats) -> NDArray[np.bool_]:
+        """The predictions from before the change that was missed by most, for after it; none where noise was."""
+        worst = int(found.argmax())
+        if self.before[worst] == self.after[worst]:
+            return np.zeros(len(found), dtype=np.bool_)
+        spans: NDArray[np.bool_] = (self.before < self.after[worst]) & (self.after >= self.after[worst])
+        return spans

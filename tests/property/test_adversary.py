@@ -1,0 +1,13 @@
+"""A short form of `make fuzz`: plans of drawn problems against an integer program written from the docs alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.adversary.draw import drawn
+from tests.adversary.fuzz import mismatches
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_plan_is_what_the_adversary_finds(seed: int) -> None:
+    assert mismatches(drawn(seed)) == []
