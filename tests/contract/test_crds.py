@@ -20,7 +20,6 @@ from medley_operator.api.v1alpha1 import (
     Condition,
     GPUPool,
     GPUPoolStatus,
-    GpuPowerStatus,
     GPUType,
     GPUTypeStatus,
     Kind,
@@ -32,20 +31,23 @@ from medley_operator.api.v1alpha1 import (
     MedleyPolicyStatus,
     ModelProfile,
     ModelProfileStatus,
-    NodePowerCap,
-    NodePowerCapStatus,
     ObservedModel,
     PlanStateStatus,
-    PowerDomain,
-    PowerDomainStatus,
-    PowerEvent,
-    PowerEventStatus,
     RoutingSavingsStatus,
     RuntimeProfile,
     RuntimeProfileStatus,
     UnservedStatus,
     UnusedStatus,
     VariantStatus,
+)
+from medley_operator.api.v1alpha1.power import (
+    GpuPowerStatus,
+    NodePowerCap,
+    NodePowerCapStatus,
+    PowerDomain,
+    PowerDomainStatus,
+    PowerEvent,
+    PowerEventStatus,
 )
 from tests.contract.apiserver import Api
 from tests.contract.crd_cases import (

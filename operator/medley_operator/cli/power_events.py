@@ -16,7 +16,7 @@ from medley_planner.exit_status import ExitStatus
 from medley_planner.units import duration_seconds
 
 if TYPE_CHECKING:
-    from medley_operator.api.v1alpha1 import PowerDomain, PowerEvent
+    from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
     from medley_operator.domain.values.snapshot import Manifest
     from medley_operator.kube.client import PersonClient
 
@@ -170,13 +170,13 @@ async def _listed(client: PersonClient, resource: Any, parse: Any) -> list[Any]:
 
 
 def _domain(item: Manifest) -> PowerDomain:
-    from medley_operator.api.v1alpha1 import PowerDomain
+    from medley_operator.api.v1alpha1.power import PowerDomain
 
     return PowerDomain.model_validate(item)
 
 
 def _event(item: Manifest) -> PowerEvent:
-    from medley_operator.api.v1alpha1 import PowerEvent
+    from medley_operator.api.v1alpha1.power import PowerEvent
 
     return PowerEvent.model_validate(item)
 

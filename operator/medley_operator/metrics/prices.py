@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 
 def price_queries(matchers: str = "") -> tuple[str, str, str]:
-    """Of Karpenter's offers, of OpenCost's nodes, and of its GPUs. `matchers`: which series are of this cluster."""
+    """The queries of Karpenter's offers, of OpenCost's nodes, and of its GPUs. `matchers`: which series are of this
+    cluster."""
     series = f"{{{matchers}}}" if matchers else ""
     offers = f"karpenter_cloudprovider_instance_type_offering_price_estimate{series}"
     by_node = f"max by ({', '.join(NODE_LABELS)})"

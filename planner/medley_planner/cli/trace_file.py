@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from medley_planner.bad_input import MISSING
-from medley_planner.cli.trace_columns import MOST_SECONDS, BadTrace, TraceColumns, ReadTrace, TracePart
+from medley_planner.cli.trace_columns import MOST_SECONDS, BadTrace, ReadTrace, TraceColumns, TracePart
 from medley_planner.cli.trace_forms import ARRIVAL, GENERATION, PROMPT, has_failed, plain_name, requests_in
 from medley_planner.documents import BadText, RepeatedField, json_value
 from medley_planner.engine import Trace

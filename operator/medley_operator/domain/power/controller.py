@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.api.v1alpha1 import PowerDomain, PowerMode
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerMode
 from medley_operator.domain.power.events import accepted, judge
 from medley_operator.domain.power.forest import Forest, ModeTree, grow
 from medley_operator.domain.power.gpu_sum import GpuReadings, with_gpu_sums

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import EventPhase, PowerEvent, PowerEventStatus
+from medley_operator.api.v1alpha1.power import EventPhase, PowerEvent, PowerEventStatus
 from medley_operator.domain.speed.profiles import ACCEPTED
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
 from medley_operator.domain.values.leadtime import unix_seconds, utc_text

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from medley_operator.api.v1alpha1 import PowerDomain, PowerMode
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerMode
 from medley_operator.domain.power.ladders import capped_domain
 from medley_operator.domain.power.members import Member
 from medley_planner.power import CappedDomain, CappedNode, DomainTree, build_tree

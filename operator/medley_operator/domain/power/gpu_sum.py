@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import PowerDomain
+from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_operator.domain.power.forest import Forest
 from medley_operator.domain.power.view import MeterFault, Readings
 from medley_planner.power import CappedNode, MeterAnswer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from medley_operator.api.v1alpha1 import GpuLimit, PowerDomain, PowerDomainSpec, PowerLevelSpec
+from medley_operator.api.v1alpha1.power import GpuLimit, PowerDomain, PowerDomainSpec, PowerLevelSpec
 from medley_planner.power import (
     DEFAULT_PRESET,
     PRESETS,

@@ -13,8 +13,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from medley_operator.api.v1alpha1 import (
-    API_VERSION,
+from medley_operator.api.v1alpha1 import API_VERSION, ServicePriority
+from medley_operator.api.v1alpha1.power import (
     CapLease,
     CapMode,
     GpuCap,
@@ -22,7 +22,6 @@ from medley_operator.api.v1alpha1 import (
     NodePowerCapSpec,
     OtherGpuCap,
     PowerMode,
-    ServicePriority,
 )
 from medley_operator.domain.power.forest import Forest
 from medley_operator.domain.power.ladders import limit_of, setting_of

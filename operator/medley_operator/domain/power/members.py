@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from medley_operator.api.v1alpha1 import GpuPowerStatus, NodePowerCapStatus, ServicePriority
+from medley_operator.api.v1alpha1 import ServicePriority
+from medley_operator.api.v1alpha1.power import GpuPowerStatus, NodePowerCapStatus
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.power.view import PowerView
 from medley_operator.domain.values.catalogue import find_gpu

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from medley_operator.api.v1alpha1 import PowerDomain, PowerDomainStatus, PowerEventStatus
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerDomainStatus, PowerEventStatus
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.domain.speed.profiles import ACCEPTED
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from medley_operator.api.v1alpha1 import PowerDomain
+from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_operator.domain.power.limits import commanded
 from medley_operator.domain.power.view import PowerView
 from medley_planner.power import Commanded, DomainState, DomainTree, LevelReason, PolicyState

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from medley_operator.api.v1alpha1 import EventPhase, PowerDomainStatus, PowerEventStatus
+from medley_operator.api.v1alpha1.power import EventPhase, PowerDomainStatus, PowerEventStatus
 from medley_operator.domain.power.events import JudgedEvent, event_status
 from medley_operator.domain.power.report import (
     DomainReading,

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from medley_operator.api.v1alpha1 import (
-    LLMService,
-    MedleyPolicy,
-    NodePowerCap,
-    PowerDomain,
-    PowerEvent,
-)
+from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy
+from medley_operator.api.v1alpha1.power import NodePowerCap, PowerDomain, PowerEvent
 from medley_operator.domain.values.snapshot import InvalidObject
 from medley_operator.domain.values.views import NamespaceView, NodeView, PodView
 from medley_planner.power import MeterAnswer

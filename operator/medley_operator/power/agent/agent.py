@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1 import API_VERSION, NodePowerCap, NodePowerCapStatus
+from medley_operator.api.v1alpha1 import API_VERSION
+from medley_operator.api.v1alpha1.power import NodePowerCap, NodePowerCapStatus
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.parse import parse_object

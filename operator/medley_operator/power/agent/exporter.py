@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from medley_operator.api.v1alpha1 import AgentState, GpuState, NodePowerCapStatus
+from medley_operator.api.v1alpha1.power import AgentState, GpuState, NodePowerCapStatus
 from medley_operator.power.agent.keeper import GpuReport
 from medley_operator.power.gpu.protocol import Throttle
 

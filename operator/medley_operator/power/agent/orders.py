@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from medley_operator.api.v1alpha1 import CapMode, GpuLimit, GpuPowerStatus, NodePowerCap
+from medley_operator.api.v1alpha1.power import CapMode, GpuLimit, GpuPowerStatus, NodePowerCap
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.power.agent.machine import NEW_GPU, GpuMemory, GpuOrder
 from medley_planner.power import CHANGE_SECONDS, GpuSetting

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from medley_operator.api.v1alpha1 import AgentState, CapMode, GpuPowerStatus, GpuState, NodePowerCap, NodePowerCapStatus
+from medley_operator.api.v1alpha1.power import (
+    AgentState,
+    CapMode,
+    GpuPowerStatus,
+    GpuState,
+    NodePowerCap,
+    NodePowerCapStatus,
+)
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.power.agent.bounds import BoundsReason

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy, NodePowerCap, PowerDomain, PowerEvent
+from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy
+from medley_operator.api.v1alpha1.power import NodePowerCap, PowerDomain, PowerEvent
 from medley_operator.domain.power.view import PowerView
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.fleet.cluster import NOT_SUCCEEDED

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from medley_operator.api.v1alpha1 import NodePowerCap
+from medley_operator.api.v1alpha1.power import NodePowerCap
 from medley_operator.domain.power.controller import PowerDecision
 from medley_operator.domain.power.report import DomainReading
 from medley_operator.domain.values.leadtime import unix_seconds

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from medley_operator.api.v1alpha1 import PowerDomain
+from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_operator.domain.power.gpu_sum import GpuReadings, NodeReading
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.metrics.errors import PrometheusUnavailableError

@@ -17,12 +17,11 @@ from medley_operator.api.v1alpha1 import (
     LLMService,
     MedleyPolicy,
     ModelProfile,
-    PowerDomain,
-    PowerEvent,
     RuntimeProfile,
     ServiceRoutingMode,
     effective_mode,
 )
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 MODELS: dict[str, type[BaseModel]] = {

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy, NodePowerCap, PowerDomain, PowerEvent
+from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy
+from medley_operator.api.v1alpha1.power import NodePowerCap, PowerDomain, PowerEvent
 from medley_operator.domain.power.controller import PowerController, PowerDecision
 from medley_operator.domain.power.gpu_sum import GpuReadings
 from medley_operator.domain.power.limits import CapRules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medley_operator.api.v1alpha1 import CapMode, PowerDomain
+from medley_operator.api.v1alpha1.power import CapMode, PowerDomain
 from medley_operator.domain.power.report import NoticeKind
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey

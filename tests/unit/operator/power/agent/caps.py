@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medley_operator.api.v1alpha1 import NodePowerCap
+from medley_operator.api.v1alpha1.power import NodePowerCap
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.power.agent.orders import Moment
 

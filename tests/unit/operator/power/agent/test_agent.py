@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from medley_operator.api.v1alpha1 import NodePowerCap
+from medley_operator.api.v1alpha1.power import NodePowerCap
 from medley_operator.domain.values.labels import STATUS_FIELD_MANAGER
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.kube.client import Page, WatchEvent, WatchType

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from medley_operator.api.v1alpha1 import NodePowerCapStatus
+from medley_operator.api.v1alpha1.power import NodePowerCapStatus
 from medley_operator.power.agent.bounds import Remark
 from medley_operator.power.agent.keeper import GpuKeeper, GpuReport
 from medley_operator.power.agent.orders import orders_of

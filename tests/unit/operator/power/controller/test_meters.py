@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from medley_operator.api.v1alpha1 import PowerDomain
+from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_operator.domain.power.gpu_sum import GpuReadings, NodeReading
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.metrics.prometheus import Prometheus
