@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 
 from medley_operator.cli.advise.pools import PRODUCT_LABELS
-from medley_operator.cli.doctor.findings import Finding, Health, Json, SeenCluster
+from medley_operator.cli.doctor.findings import Finding, Health, SeenCluster
+from medley_operator.cli.doctor.objects import (
+    condition_of,
+    conditions_of,
+    describe_command,
+    edit_command,
+    full_name,
+    gateway_of,
+    is_engine,
+    is_operator,
+    said_of,
+    selector_of,
+    selects,
+    some_nodes,
+)
 from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES
@@ -26,7 +40,6 @@ CRDS, OPERATOR, POOLS, NODES_ABOUT = "CRDs", "operator", "GPU pools", "GPU nodes
 PROFILES, PROMETHEUS, GATEWAY, SCALERS, SERVICES = "profiles", "Prometheus", "gateways", "autoscalers", "services"
 LEASE_NAME = "medley-operator"
 """The default of --lease-name."""
-MOST_NAMED = 5
 
 
 def rights(seen: SeenCluster) -> Iterator[Finding]:
@@ -48,7 +61,7 @@ def crds(seen: SeenCluster) -> Iterator[Finding]:
 
 def operator(seen: SeenCluster) -> Iterator[Finding]:
     """Whether one acts: by its Lease, else by its pods."""
-    pods = [pod for pod in seen.of(PODS) if _is_operator(pod)]
+    pods = [pod for pod in seen.of(PODS) if is_operator(pod)]
     lease = next((each for each in seen.of(LEASES) if each["metadata"]["name"] == LEASE_NAME), None)
     if lease is not None:
         spec = lease.get("spec") or {}
@@ -59,14 +72,14 @@ def operator(seen: SeenCluster) -> Iterator[Finding]:
             return
         when = f"was renewed {age:.0f} s ago" if age is not None else "was never renewed"
         fix = f"kubectl logs -n {lease['metadata']['namespace']} -l app.kubernetes.io/component=operator --tail=50"
-        yield Finding(OPERATOR, Health.FAULT, f"nobody leads: the Lease {_name(lease)} {when}", fix)
+        yield Finding(OPERATOR, Health.FAULT, f"nobody leads: the Lease {full_name(lease)} {when}", fix)
         return
-    ready = [pod for pod in pods if _condition(pod, "Ready") == "True"]
+    ready = [pod for pod in pods if condition_of(pod, "Ready") == "True"]
     if ready:
-        yield Finding(OPERATOR, Health.OK, f"{_name(ready[0])} is Ready, without leader election")
+        yield Finding(OPERATOR, Health.OK, f"{full_name(ready[0])} is Ready, without leader election")
     elif pods:
         fix = f"kubectl describe pod -n {pods[0]['metadata']['namespace']} {pods[0]['metadata']['name']}"
-        yield Finding(OPERATOR, Health.FAULT, f"{_name(pods[0])} is not Ready", fix)
+        yield Finding(OPERATOR, Health.FAULT, f"{full_name(pods[0])} is not Ready", fix)
     else:
         yield Finding(
             OPERATOR,
@@ -84,10 +97,10 @@ def pools(seen: SeenCluster) -> Iterator[Finding]:
         fix = "medley pools discover --write FILE, then kubectl apply -f FILE"
         yield Finding(POOLS, Health.FAULT, "there is no GPUPool, so nothing can be planned", fix)
         return
-    bad = [pool for pool in found if _condition(pool, "Ready") == "False"]
+    bad = [pool for pool in found if condition_of(pool, "Ready") == "False"]
     for pool in bad:
         yield Finding(
-            POOLS, Health.FAULT, f"GPUPool {pool['metadata']['name']}: {_message(pool, 'Ready')}", _edit(pool)
+            POOLS, Health.FAULT, f"GPUPool {pool['metadata']['name']}: {said_of(pool, 'Ready')}", edit_command(pool)
         )
     overlaps = list(_overlaps(seen))
     yield from overlaps
@@ -104,21 +117,21 @@ def gpu_nodes(seen: SeenCluster) -> Iterator[Finding]:
         yield Finding(
             NODES_ABOUT,
             Health.FAULT,
-            f"{_some(without)}: labelled with a GPU type, but no GPU to allocate",
+            f"{some_nodes(without)}: labelled with a GPU type, but no GPU to allocate",
             "check the device plugin's pods on them (nvidia.com/gpu or amd.com/gpu in status.allocatable)",
         )
     if GPU_POOLS in seen.lacking or GPU_POOLS in seen.unread:
         return
-    selectors = [_selector(pool) for pool in seen.of(GPU_POOLS)]
-    outside = [node for node in with_gpus if not any(_takes(selector, node.labels) for selector in selectors)]
+    selectors = [selector_of(pool) for pool in seen.of(GPU_POOLS)]
+    outside = [node for node in with_gpus if not any(selects(selector, node.labels) for selector in selectors)]
     unlabelled = [node.name for node in outside if not any(node.labels.get(label) for label in PRODUCT_LABELS)]
     if unlabelled:
         fix = f"install GPU feature discovery, or label them with {PRODUCT_LABELS[0]}"
-        yield Finding(NODES_ABOUT, Health.WARNING, f"{_some(unlabelled)}: no label names the GPU type", fix)
+        yield Finding(NODES_ABOUT, Health.WARNING, f"{some_nodes(unlabelled)}: no label names the GPU type", fix)
     unpooled = [node.name for node in outside if node.name not in unlabelled]
     if unpooled:
         fix = "medley pools discover shows the GPUPools that would take them"
-        yield Finding(NODES_ABOUT, Health.WARNING, f"{_some(unpooled)}: in no GPUPool, so not planned with", fix)
+        yield Finding(NODES_ABOUT, Health.WARNING, f"{some_nodes(unpooled)}: in no GPUPool, so not planned with", fix)
     if seen.nodes and not (without or outside):
         yield Finding(NODES_ABOUT, Health.OK, f"{len(with_gpus)} nodes with GPUs, all in pools")
 
@@ -131,17 +144,17 @@ def profiles(seen: SeenCluster) -> Iterator[Finding]:
         fix = "kubectl apply -f examples/quickstart/runtime-profile.yaml, with your image"
         yield Finding(PROFILES, Health.FAULT, "there is no RuntimeProfile, so no engine can be started", fix)
         return
-    bad = [each for each in found if _condition(each, "Ready") == "False"]
+    bad = [each for each in found if condition_of(each, "Ready") == "False"]
     for each in bad:
-        message = f"RuntimeProfile {each['metadata']['name']}: {_message(each, 'Ready')}"
-        yield Finding(PROFILES, Health.FAULT, message, _edit(each))
+        message = f"RuntimeProfile {each['metadata']['name']}: {said_of(each, 'Ready')}"
+        yield Finding(PROFILES, Health.FAULT, message, edit_command(each))
     if not bad:
         yield Finding(PROFILES, Health.OK, f"{len(found)} RuntimeProfile{'s' if len(found) > 1 else ''}, all Ready")
 
 
 def prometheus(seen: SeenCluster) -> Iterator[Finding]:
     """Whether the figures that plans rest on are there."""
-    engines = [pod for pod in seen.of(PODS) if _is_engine(pod) and _condition(pod, "Ready") == "True"]
+    engines = [pod for pod in seen.of(PODS) if is_engine(pod) and condition_of(pod, "Ready") == "True"]
     if seen.series is None:
         fix = "give its address with --prometheus URL, and the operator's with --prometheus-url (chart: prometheus.url)"
         yield Finding(PROMETHEUS, Health.FAULT, seen.why_no_series, fix)
@@ -157,7 +170,7 @@ def prometheus(seen: SeenCluster) -> Iterator[Finding]:
 
 
 def gateways(seen: SeenCluster) -> Iterator[Finding]:
-    wanted = {_gateway_of(service) for service in seen.of(LLM_SERVICES)} - {None}
+    wanted = {gateway_of(service) for service in seen.of(LLM_SERVICES)} - {None}
     if not wanted or GATEWAYS in seen.unread:
         return
     if GATEWAYS in seen.lacking:
@@ -173,12 +186,12 @@ def gateways(seen: SeenCluster) -> Iterator[Finding]:
             bad = True
             fix = "create it, or correct spec.routing.gatewayRef"
             yield Finding(GATEWAY, Health.FAULT, f"an LLMService names Gateway {name}, which is not there", fix)
-        elif _condition(there[key], "Programmed") == "False":
+        elif condition_of(there[key], "Programmed") == "False":
             bad = True
             yield Finding(
                 GATEWAY,
                 Health.FAULT,
-                f"Gateway {name}: {_message(there[key], 'Programmed')}",
+                f"Gateway {name}: {said_of(there[key], 'Programmed')}",
                 "see the logs of its controller",
             )
     if not bad:
@@ -217,16 +230,18 @@ def services(seen: SeenCluster) -> Iterator[Finding]:
     for service in found:
         reasons = [
             f"{each['reason']}: {each.get('message', '')}"
-            for each in _conditions(service)
+            for each in conditions_of(service)
             if each.get("status") == "False" and each.get("reason") not in ("NoReadyReplicas", "NoPlan")
         ]
-        reasons = reasons or ([] if _condition(service, "Ready") != "False" else [_message(service, "Ready")])
+        reasons = reasons or ([] if condition_of(service, "Ready") != "False" else [said_of(service, "Ready")])
         if reasons:
             bad += 1
-            yield Finding(SERVICES, Health.FAULT, f"LLMService {_name(service)}: {reasons[0]}", _describe(service))
-        elif not _conditions(service):
+            yield Finding(
+                SERVICES, Health.FAULT, f"LLMService {full_name(service)}: {reasons[0]}", describe_command(service)
+            )
+        elif not conditions_of(service):
             bad += 1
-            message = f"LLMService {_name(service)} has no status: the operator has not looked at it"
+            message = f"LLMService {full_name(service)} has no status: the operator has not looked at it"
             yield Finding(SERVICES, Health.WARNING, message, "see what is said of the operator above")
     if not bad:
         yield Finding(SERVICES, Health.OK, f"{len(found)} LLMServices, none with a problem")
@@ -258,71 +273,13 @@ def _overlaps(seen: SeenCluster) -> Iterator[Finding]:
     }
     shared: dict[tuple[str, ...], list[str]] = {}
     for node in seen.nodes:
-        taking = tuple(sorted(name for name, selector in selectors.items() if _takes(selector, node.labels)))
+        taking = tuple(sorted(name for name, selector in selectors.items() if selects(selector, node.labels)))
         if len(taking) > 1:
             shared.setdefault(taking, []).append(node.name)
     for names, nodes in sorted(shared.items()):
         yield Finding(
             POOLS,
             Health.FAULT,
-            f"GPUPools {', '.join(names)} all select {_some(nodes)}: their GPUs count for the first alone",
+            f"GPUPools {', '.join(names)} all select {some_nodes(nodes)}: their GPUs count for the first alone",
             "make their nodeSelectors differ; medley pools discover writes some that do",
         )
-
-
-def _selector(pool: Json) -> Mapping[str, str]:
-    return (pool.get("spec") or {}).get("nodeSelector") or {}
-
-
-def _takes(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in selector.items())
-
-
-def _is_operator(pod: Json) -> bool:
-    labels = pod["metadata"].get("labels") or {}
-    named = labels.get("app.kubernetes.io/name") == "medley" or str(labels.get("helm.sh/chart", "")).startswith(
-        "medley-"
-    )
-    return named and labels.get("app.kubernetes.io/component") == "operator"
-
-
-def _is_engine(pod: Json) -> bool:
-    return managed(pod["metadata"].get("labels"))
-
-
-def _gateway_of(service: Json) -> tuple[str, str] | None:
-    reference = ((service.get("spec") or {}).get("routing") or {}).get("gatewayRef")
-    if not reference:
-        return None
-    return reference.get("namespace") or service["metadata"]["namespace"], reference["name"]
-
-
-def _conditions(manifest: Json) -> Sequence[Json]:
-    return (manifest.get("status") or {}).get("conditions") or []
-
-
-def _condition(manifest: Json, type_: str) -> str:
-    return next((str(each.get("status")) for each in _conditions(manifest) if each.get("type") == type_), "")
-
-
-def _message(manifest: Json, type_: str) -> str:
-    found = next((each for each in _conditions(manifest) if each.get("type") == type_), {})
-    return f"{found.get('reason', '')}: {found.get('message', '')}"
-
-
-def _name(manifest: Json) -> str:
-    return f"{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
-
-
-def _edit(manifest: Json) -> str:
-    return f"kubectl edit {manifest['kind'].lower()} {manifest['metadata']['name']}"
-
-
-def _describe(manifest: Json) -> str:
-    return f"kubectl describe llms -n {manifest['metadata']['namespace']} {manifest['metadata']['name']}"
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(sorted(names)[:MOST_NAMED])
-    more = len(names) - MOST_NAMED
-    return f"node {shown}" + (f" and {more} more" if more > 0 else "")
