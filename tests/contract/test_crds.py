@@ -69,7 +69,8 @@ pytestmark = pytest.mark.contract
 
 ALL_LEAVES = [leaf for kind in KIND for leaf in leaves(kind)]
 BOUNDS = [leaf for leaf in ALL_LEAVES if leaf.keyword not in ("pattern", RULES_KEY)]
-Model = LLMService | GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy | PowerDomain | NodePowerCap | PowerEvent
+Own = LLMService | GPUPool | RuntimeProfile | ModelProfile | MedleyPolicy | GPUType
+Model = Own | PowerDomain | NodePowerCap | PowerEvent
 MODELS: dict[str, type[Model]] = {
     "LLMService": LLMService,
     "GPUPool": GPUPool,

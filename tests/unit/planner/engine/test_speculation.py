@@ -6,10 +6,10 @@ import pytest
 
 from medley_planner.capacity import StepTime
 from medley_planner.catalog import gpu
-from medley_planner.engine import EngineSpec, SpeculativeStep, StepTable
+from medley_planner.engine import EngineSpec, SpeculativeStep, StepTable, simulate
 from medley_planner.layout import Layout
 from medley_planner.shapes import Precision, bundled_shape
-from tests.unit.planner.engine.test_simulate import ALONE, fleet, simulate, uniform_trace
+from tests.unit.planner.engine.test_simulate import ALONE, fleet, uniform_trace
 
 STEPS = (
     StepTime(bundled_shape("meta-llama/Llama-3.1-8B-Instruct"), Layout(gpu("H100"))),

@@ -17,7 +17,8 @@ def forecaster_of(rates: list[float]) -> Forecaster:
 
 
 def wobbling(count: int, rate_rps: float, seed: int = 0) -> list[float]:
-    return (rate_rps * np.exp(0.05 * np.random.default_rng(seed).standard_normal(count))).tolist()
+    noise = np.random.default_rng(seed).standard_normal(count)
+    return [rate_rps * float(np.exp(0.05 * each)) for each in noise]
 
 
 @pytest.mark.parametrize("before", [15, 20, 60])
