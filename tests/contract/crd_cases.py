@@ -103,6 +103,7 @@ FULL: Mapping[str, Object] = {
             "maxReplicas": 1000,
             "headroomPercent": 5,
             "burstHeadroom": "0.5",
+            "margins": "Fixed",
             "forecast": {"mode": "Off", "quantilePercent": 95},
             "zoneSpread": True,
             "tolerateReplicaLoss": False,
@@ -214,6 +215,8 @@ FULL: Mapping[str, Object] = {
             "maxCostPerHour": "250",
             "maxServices": 20,
             "maxReplicas": 32,
+            "minMarginPercent": 10,
+            "maxMarginPercent": 60,
             "allowedWindows": ["1m", "5m", "15m"],
             "gateways": [{"namespace": "platform", "name": "edge"}],
             "modelSources": ["hf://meta-llama/"],
@@ -608,6 +611,10 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
             # the default of the other side counts
             {"spec.scaling.minReplicas": 65, "spec.scaling.maxReplicas": REMOVED},
         ],
+    ),
+    ("MedleyPolicy", "spec.limits", "minMarginPercent must not exceed maxMarginPercent"): (
+        [{"spec.limits.minMarginPercent": 60}, {"spec.limits.maxMarginPercent": 10}],
+        [{"spec.limits.minMarginPercent": 61}, {"spec.limits.maxMarginPercent": 9}],
     ),
     ("LLMService", "spec.scaling", "tolerateReplicaLoss needs maxReplicas of 2"): (
         [{"spec.scaling.tolerateReplicaLoss": True, "spec.scaling.maxReplicas": 2}],
