@@ -285,6 +285,8 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
     ("RuntimeProfile", "spec.images"): {"spec.image": REMOVED},
     ("RuntimeProfile", "spec.images[].vendor"): {"spec.image": REMOVED},
     ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost": {"perNodeHour": "55"}},
+    ("MedleyPolicy", "spec.limits.minMarginPercent"): {"spec.limits.maxMarginPercent": REMOVED},
+    ("MedleyPolicy", "spec.limits.maxMarginPercent"): {"spec.limits.minMarginPercent": REMOVED},
     ("ModelProfile", "spec.points[].requestsPerSecond"): {
         "spec.points[].concurrency": REMOVED,
         "spec.points[].requestsPerSecond": "1",
