@@ -626,8 +626,8 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
         ],
     ),
     ("GPUPool", "spec.cost", "give either perHour"): (
-        [{"spec.cost": {"perNodeHour": "55"}}, {"spec.cost": {"perHour": "6.88"}}],
-        [{"spec.cost": {"perHour": "6.88", "perNodeHour": "55"}}, {"spec.cost": {}}],
+        [{"spec.cost": {"perNodeHour": "55"}}, {"spec.cost": {"perHour": "6.88"}}, {"spec.cost": {}}],
+        [{"spec.cost": {"perHour": "6.88", "perNodeHour": "55"}}],
     ),
     ("ModelProfile", "spec", "give either stepFactors or points"): (
         [{"spec.points": REMOVED, "spec.stepFactors": {"fixed": "1.1"}}],
