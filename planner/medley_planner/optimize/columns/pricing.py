@@ -59,7 +59,7 @@ class Pricer:
         self._care, self._relative_gap = Care.FULL, _EXACT_GAP
         equal_pods = np.array([task.service.routing.equal_pods for task in tasks], bool)
         by_size = np.array([not task.blind for task in tasks], bool)
-        alone = np.array([takes_a_program(task) for task in tasks], bool) & ~equal_pods
+        alone = np.array([takes_a_program(task) for task in tasks], bool)
         idle = (fleet.rate == 0) & ~np.array([special(task) for task in tasks], bool)
         self._idle = np.flatnonzero(idle)
         self._routes = np.flatnonzero(~idle & ~alone & ~by_size & ~equal_pods)

@@ -32,11 +32,13 @@ class CountRow:
 
 class Requirement(ABC):
     """`reason` is why demand is left out where only this stands in its way (None: that is not asked). `in_arrays` says
-    whether `columns/rule_arrays.py` knows it; a service with one that it does not know is priced by its program, which
-    needs `rows` alone and is slower. `of_counts`: whether the counts of replicas alone decide."""
+    whether `columns/rule_arrays.py` knows it, `in_equal_pods` whether `columns/price_equal_pods.py` does even so; a
+    service with one that its search does not know is priced by its program, which needs `rows` alone and is slower.
+    `of_counts`: whether the counts of replicas alone decide."""
 
     reason: UnservedReason | None = None
     in_arrays = False
+    in_equal_pods = False
     of_counts = True
 
     @abstractmethod
@@ -154,6 +156,7 @@ class OnDemandFloor(Requirement):
 class ReplicaLoss(Requirement):
     """All planned demand is still served when any one replica is lost: see `spare`."""
 
+    in_equal_pods = True
     of_counts = False
 
     def binds(self, task: Task) -> bool:
@@ -176,8 +179,12 @@ def special(task: Task) -> bool:
 
 
 def takes_a_program(task: Task) -> bool:
-    """Whether the service requires something that the searches over many services at once do not know."""
-    return any(not requirement.in_arrays and requirement.binds(task) for requirement in REQUIREMENTS)
+    """Whether the service requires something that the search over many services of its routing does not know."""
+    equal_pods = task.service.routing.equal_pods
+    return any(
+        not (requirement.in_arrays or (equal_pods and requirement.in_equal_pods)) and requirement.binds(task)
+        for requirement in REQUIREMENTS
+    )
 
 
 def binding(task: Task) -> tuple[Requirement, ...]:

@@ -59,6 +59,8 @@ def test_many_services_are_priced_in_one_pass(stock: float | None) -> None:
     before = fleet(20, seed=5, stock_fraction=stock)
     first = plan(before)
     problem = running(changed(before, seed=5), first, startup_seconds=STARTUP_SECONDS, stay_seconds=1.0)
+    # Nothing is kept running for the sake of few changes, so that all that the plan costs more is for starts.
+    problem = replace(problem, steady_within=0.0)
     made = plan(problem, last=first)
     assert verify(problem, made) == ()
     named = [each.cheaper for each in made.services if each.cheaper is not None]
@@ -66,7 +68,7 @@ def test_many_services_are_priced_in_one_pass(stock: float | None) -> None:
     saved = sum(each.saving_per_hour for each in named)
     if stock is None:
         # Nothing is shared that could run out, so what all of them save is what the fleet would.
-        assert saved == pytest.approx(made.cost_per_hour - unbound(problem).cost_per_hour, rel=0.1)
+        assert saved == pytest.approx(made.cost_per_hour - unbound(problem).cost_per_hour, rel=1e-3)
 
 
 def test_idle_parts_of_whole_nodes_count() -> None:
