@@ -7,7 +7,6 @@ import pytest
 from tests.adversary.draw import drawn
 from tests.adversary.fuzz import mismatches
 
-
 _FAULTS = (1188,)
 """Problems that were once planned wrongly: one with a minimum above the stock of all that the service may use."""
 
