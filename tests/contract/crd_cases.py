@@ -103,6 +103,7 @@ FULL: Mapping[str, Object] = {
             "maxReplicas": 1000,
             "headroomPercent": 5,
             "burstHeadroom": "0.5",
+            "margins": "Fixed",
             "forecast": {"mode": "Off", "quantilePercent": 95},
             "zoneSpread": True,
             "tolerateReplicaLoss": False,
@@ -214,6 +215,8 @@ FULL: Mapping[str, Object] = {
             "maxCostPerHour": "250",
             "maxServices": 20,
             "maxReplicas": 32,
+            "minMarginPercent": 10,
+            "maxMarginPercent": 60,
             "allowedWindows": ["1m", "5m", "15m"],
             "gateways": [{"namespace": "platform", "name": "edge"}],
             "modelSources": ["hf://meta-llama/"],
@@ -282,6 +285,8 @@ EXCLUDED: Mapping[tuple[str, str], Change] = {
     ("RuntimeProfile", "spec.images"): {"spec.image": REMOVED},
     ("RuntimeProfile", "spec.images[].vendor"): {"spec.image": REMOVED},
     ("GPUPool", "spec.cost.perNodeHour"): {"spec.cost": {"perNodeHour": "55"}},
+    ("MedleyPolicy", "spec.limits.minMarginPercent"): {"spec.limits.maxMarginPercent": REMOVED},
+    ("MedleyPolicy", "spec.limits.maxMarginPercent"): {"spec.limits.minMarginPercent": REMOVED},
     ("ModelProfile", "spec.points[].requestsPerSecond"): {
         "spec.points[].concurrency": REMOVED,
         "spec.points[].requestsPerSecond": "1",
@@ -609,6 +614,10 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
             {"spec.scaling.minReplicas": 65, "spec.scaling.maxReplicas": REMOVED},
         ],
     ),
+    ("MedleyPolicy", "spec.limits", "minMarginPercent must not exceed maxMarginPercent"): (
+        [{"spec.limits.minMarginPercent": 60}, {"spec.limits.maxMarginPercent": 10}],
+        [{"spec.limits.minMarginPercent": 61}, {"spec.limits.maxMarginPercent": 9}],
+    ),
     ("LLMService", "spec.scaling", "tolerateReplicaLoss needs maxReplicas of 2"): (
         [{"spec.scaling.tolerateReplicaLoss": True, "spec.scaling.maxReplicas": 2}],
         [{"spec.scaling.tolerateReplicaLoss": True, "spec.scaling.maxReplicas": 1}],
@@ -626,8 +635,8 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
         ],
     ),
     ("GPUPool", "spec.cost", "give either perHour"): (
-        [{"spec.cost": {"perNodeHour": "55"}}, {"spec.cost": {"perHour": "6.88"}}],
-        [{"spec.cost": {"perHour": "6.88", "perNodeHour": "55"}}, {"spec.cost": {}}],
+        [{"spec.cost": {"perNodeHour": "55"}}, {"spec.cost": {"perHour": "6.88"}}, {"spec.cost": {}}],
+        [{"spec.cost": {"perHour": "6.88", "perNodeHour": "55"}}],
     ),
     ("ModelProfile", "spec", "give either stepFactors or points"): (
         [{"spec.points": REMOVED, "spec.stepFactors": {"fixed": "1.1"}}],

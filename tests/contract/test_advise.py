@@ -207,7 +207,7 @@ def test_what_runs_and_what_would_do(
     assert any("NVIDIA-ODD-9000" in line for line in advice["not_read"])
     pools = {pool["name"]: pool for pool in advice["pools"]}
     assert {name: pool["price_source"] for name, pool in pools.items() if pool["known"]} == {
-        "h100": "OpenCost (node_total_hourly_cost)",
+        "h100": "OpenCost node_total_hourly_cost",
         "l4": "Karpenter",
     }
 

@@ -15,7 +15,8 @@ import yaml
 from e2e.controlplane import CommandFailed
 from medley_operator import settings
 from medley_operator.api.crdgen import documents
-from medley_operator.api.v1alpha1 import KINDS
+from medley_operator.api.v1alpha1 import GROUP, KINDS
+from medley_operator.api.v1alpha1.power_kinds import POWER_KINDS
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from medley_operator.power.controller import settings as power_settings
 from medley_operator.settings import Settings
@@ -364,10 +365,12 @@ def test_operator_runs_restricted(release: Api) -> None:
 ALL = ["get", "list", "watch", "create", "patch", "delete"]
 READ = ["list", "watch"]
 NEVER = ["update", "deletecollection"]
+POWER_NAMES = {f"{kind.plural}.{GROUP}" for kind in POWER_KINDS}
+"""Kinds of the controller of power, which has an account of its own."""
 MAY: dict[str, list[str]] = {
-    **{name: READ for name in CRD_NAMES},
+    **{name: [] if name in POWER_NAMES else READ for name in CRD_NAMES},
     "llmservices.medley.dev": ["get", *READ],
-    **{name: ["patch"] for name in (f"{n}/status" for n in CRD_NAMES)},
+    **{f"{name}/status": [] if name in POWER_NAMES else ["patch"] for name in CRD_NAMES},
     "deployments.apps": ALL,
     "services": ALL,
     "poddisruptionbudgets.policy": ALL,

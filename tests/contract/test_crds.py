@@ -382,7 +382,7 @@ def test_short_names_category_and_columns(crds: Api) -> None:
             assert f"{kind.kind.lower()}.{GROUP}/shown" in listed
             for column in kind.columns:
                 assert column.name.upper() in listed
-        assert "6.88" in listed
+        assert "H100" in listed
         assert crds.kubectl("get", "medley", "-n", "default", "-o", "name").count("/shown") == len(KINDS)
     finally:
         for name in KIND:

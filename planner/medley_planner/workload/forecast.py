@@ -122,7 +122,9 @@ class Forecaster:
 
     def usual_rps(self, at_seconds: float, rate_rps: float, *, lead_seconds: float) -> float:
         """A reading without its noise: the settled rate where that is what is predicted, or where too little past is
-        known to say so. The reading itself where it may be a rise, and at first also where it may be a fall.
+        known to say so. The reading itself where it may be a rise, and at first also where it may be a fall, or where
+        the mean is already seen to stay behind: a ramp differs little from one reading to the next, as noise does that
+        stays alike.
 
         `at_seconds`: not before the last sample.
         """
@@ -132,7 +134,9 @@ class Forecaster:
         settled = self.settled.after(since, rate_rps) if since > 0 else self.settled
         past = self._past(lead_seconds)
         if past is None:
-            return rate_rps if max(settled.up, settled.down) > FIRST_DOUBT else settled.mean_rps
+            early = self._past(lead_seconds, early=True)
+            behind = early is not None and early.better() is not Method.SETTLED
+            return rate_rps if behind or max(settled.up, settled.down) > FIRST_DOUBT else settled.mean_rps
         return settled.mean_rps if settled.up <= DOUBT and past.better() is Method.SETTLED else rate_rps
 
     def forecast(
@@ -178,9 +182,9 @@ class Forecaster:
                 return SampleFault.TOO_SOON
         return SampleFault.SILENT if rate_rps < LEAST_RPS else None
 
-    def _past(self, ahead_seconds: float) -> PastErrors | None:
+    def _past(self, ahead_seconds: float, *, early: bool = False) -> PastErrors | None:
         table = np.frombuffer(self.rows, dtype="<f8").reshape(-1, _COLUMNS)
-        return PastErrors.of(table, ahead_seconds=ahead_seconds, spacing_seconds=self.spacing_seconds)
+        return PastErrors.of(table, ahead_seconds=ahead_seconds, spacing_seconds=self.spacing_seconds, early=early)
 
     def _last(self) -> tuple[float, float, float, float, float, float]:
         at, rate, level, slope, settled, changes = _ROW.unpack(self.rows[-_ROW.size :])

@@ -19,6 +19,8 @@ from medley_planner.workload.holt import MAX_LOG_GROWTH, damped_units
 FEWEST_SCORES = 20
 FEWEST_SCORES_SECONDS = 1800.0
 """No forecast before there are this many scores over this much time."""
+FEWEST_EARLY_SCORES = 3
+"""Which method errs least is asked before there is a forecast, from so many on."""
 HALF_LIFE_SECONDS = 86400.0
 """A score this much older weighs half."""
 SETTLED_BIAS = 1.25
@@ -51,16 +53,20 @@ class PastErrors:
     usual_rps: float
 
     @classmethod
-    def of(cls, table: Floats, *, ahead_seconds: float, spacing_seconds: float) -> PastErrors | None:
+    def of(
+        cls, table: Floats, *, ahead_seconds: float, spacing_seconds: float, early: bool = False
+    ) -> PastErrors | None:
         """`table`: the samples as rows of time, rate, level and slope of the trend, settled rate, and changes of it.
-        None with too few predictions."""
+        None with too few predictions for a margin, or, `early`, to tell the methods apart."""
         at, rates = table[:, 0], table[:, 1]
         origin = np.searchsorted(at, at - ahead_seconds, side="right") - 1
         # One sample predicts itself at no lead; behind a gap the last sample before it was made for no such lead.
         origin = np.where(origin >= np.arange(len(at)), np.arange(len(at)) - 1, origin)
         gap = at - at[np.maximum(origin, 0)]
         used = (origin >= 0) & (gap <= 2.0 * ahead_seconds + spacing_seconds)
-        if used.sum() < FEWEST_SCORES or at[used][-1] - at[used][0] < FEWEST_SCORES_SECONDS:
+        if used.sum() < (FEWEST_EARLY_SCORES if early else FEWEST_SCORES):
+            return None
+        if not early and at[used][-1] - at[used][0] < FEWEST_SCORES_SECONDS:
             return None
         start = table[origin[used]]
         grown = np.clip(start[:, 3] * damped_units(gap[used]), -MAX_LOG_GROWTH, MAX_LOG_GROWTH)

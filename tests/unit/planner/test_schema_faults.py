@@ -70,7 +70,7 @@ FAMILY = [
     ('perHour: "0.8"', "perHour: -0.5", f"is -0.5: {READ_AS}a number; {DECIMAL}"),
     ('perHour: "0.8"', "perHour: 2026-11-29", f'is "2026-11-29": {READ_AS}a date; {DECIMAL}'),
     ('perHour: "0.8"', "perHour: a lot", f'is "a lot": {DECIMAL}, such as "0.805"'),
-    ('perHour: "0.8"', "perHour: null", "spec.cost: give either perHour (of one GPU) or perNodeHour (of one node)"),
+    ('perHour: "0.8"', 'perHour: "1", perNodeHour: "2"', "spec.cost: give either perHour (of one GPU) or perNodeHour"),
     ("gpu: L4", "gpu: null", "spec.gpu is null: give text"),
     ('perHour: "0.8"', "perHour: [1]", f"is [1]: {DECIMAL}"),
     ('{perHour: "0.8"}', "[0.8]", f"spec.cost is [0.8]: {OBJECT}"),

@@ -70,10 +70,14 @@ class PolicyLimits(ApiModel):
         ge=0,
         le=200,
         description="Least margin that is learned: capacity beyond the planned load, in percent. Where no policy sets "
-        "it: 5.",
+        "it: 5, or what headroom and derating come to if that is less.",
     )
     max_margin_percent: int | None = Field(
-        None, ge=0, le=400, description="Largest margin that is learned, in percent. Where no policy sets it: 100."
+        None,
+        ge=0,
+        le=400,
+        description="Largest margin that is learned, in percent. Where no policy sets it: 100, or what headroom and "
+        "derating come to if that is more.",
     )
     allowed_windows: list[Duration] = Field(
         default_factory=list, max_length=16, description="Values that spec.workload.window may have. Empty: any."

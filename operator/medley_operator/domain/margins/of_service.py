@@ -46,7 +46,6 @@ def margins_of(given: ServiceInput) -> Margins:
     if scaling.margins is MarginMode.FIXED:
         return NO_MARGINS
     limit = utilisation_limit(scaling.headroom_percent, given.choice.demand.size_source)
-    least, most = given.bounds.least_margin, given.bounds.most_margin
     observation = given.snapshot.observations.get(ServiceKey.of(given.service))
     latencies = observation.latencies if observation is not None else {}
     learned: dict[str, Margin] = {}
@@ -55,6 +54,7 @@ def margins_of(given: ServiceInput) -> Margins:
     for row in given.offered.rows:
         used = row.capacity.derate * limit
         fixed = 1.0 / used - 1.0
+        least, most = given.bounds.margins(fixed)
         start = min(max(fixed, least), most)
         share, known, counts = start, given.memory.margins.get(row.name), latencies.get(row.name)
         if known is not None or counts is not None:

@@ -60,9 +60,9 @@ class NamespaceBounds:
     max_gpus: Ceiling[int] | None = None
     max_cost_per_hour: Ceiling[float] | None = None
     max_replicas: Ceiling[int] | None = None
-    least_margin: float = DEFAULT_LEAST_MARGIN
-    most_margin: float = DEFAULT_MOST_MARGIN
-    """Between these margins are learned, as shares of the planned load."""
+    least_margin: float | None = None
+    most_margin: float | None = None
+    """Between these margins are learned, as shares of the planned load. None: no policy sets it."""
     surplus: frozenset[str] = frozenset()
     unknown: Refusal | None = None
 
@@ -83,6 +83,19 @@ class NamespaceBounds:
     def replicas(self, asked: int) -> int:
         """The most replicas that are planned."""
         return asked if self.max_replicas is None else min(asked, self.max_replicas.value)
+
+    def margins(self, fixed: float) -> tuple[float, float]:
+        """The least and the largest margin that is learned where headroom and derating come to `fixed`.
+
+        A default never moves where learning begins: who sets a large headroom or a low derating is believed.
+        """
+        least, most = self.least_margin, self.most_margin
+        if most is None:
+            most = max(DEFAULT_MOST_MARGIN, fixed, least or 0.0)
+        if least is None:
+            least = min(DEFAULT_LEAST_MARGIN, fixed, most)
+        # Where policies contradict each other, safety counts.
+        return least, max(least, most)
 
     def clamped(self, spec: LLMServiceSpec) -> Iterator[str]:
         """The fields that are planned with less than the spec asks for, in words."""
@@ -120,13 +133,10 @@ def bounds_of(namespace: str, policies: tuple[Listed, ...]) -> NamespaceBounds:
     replicas = [Ceiling(p.limits.max_replicas, p.policy) for p in policies if p.limits.max_replicas is not None]
     margins = [p.limits.min_margin_percent / 100.0 for p in policies if p.limits.min_margin_percent is not None]
     largest = [p.limits.max_margin_percent / 100.0 for p in policies if p.limits.max_margin_percent is not None]
-    most_margin = min(largest, default=bounds.most_margin)
-    least_margin = max(margins, default=min(bounds.least_margin, most_margin))
     return replace(
         bounds,
-        least_margin=least_margin,
-        # Where policies contradict each other, safety counts.
-        most_margin=max(most_margin, least_margin),
+        least_margin=max(margins, default=None),
+        most_margin=min(largest, default=None),
         max_priority=min(priorities, key=lambda each: _ORDER.index(each.value), default=bounds.max_priority),
         max_services=min(services, key=lambda each: each.value, default=bounds.max_services),
         max_gpus=min(gpus, key=lambda each: each.value, default=None),

@@ -6,9 +6,11 @@ Capacities are those that Medley plans with, headroom and derating included, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from medley_operator.api.v1alpha1 import LLMService, VariantStatus
 from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
@@ -86,12 +88,20 @@ Types = Mapping[ServiceKey, Mapping[str, BestType | None]]
 
 def types_for(scenario: Scenario, tables: Tables, loads: Sequence[Mapping[ServiceKey, Demand]]) -> Types:
     """The replicas of each type that serve every one of these loads alone."""
+    each_load = [_types(scenario, tables, demands) for demands in loads]
+    names: dict[ServiceKey, set[str]] = {}
+    for types in each_load:
+        for key, known in types.items():
+            names.setdefault(key, set()).update(known)
     found: dict[ServiceKey, dict[str, BestType | None]] = {}
-    for demands in loads:
-        for key, types in _types(scenario, tables, demands).items():
-            known = found.setdefault(key, types)
-            for name in known:
-                known[name] = _larger(known[name], types.get(name))
+    for demands, types in zip(loads, each_load, strict=True):
+        # Which types are worth planning with, and by which token budget, depends on the load: those that only another
+        # load is served with are judged for this one too.
+        if any(known.keys() != names[key] for key, known in types.items()):
+            types = _types(scenario, tables, demands, keep=names)
+        for key, known in types.items():
+            largest = found.setdefault(key, known)
+            found[key] = {name: _larger(largest.get(name), known.get(name)) for name in names[key]}
     return found
 
 
@@ -113,10 +123,17 @@ def _larger(one: BestType | None, other: BestType | None) -> BestType | None:
 
 
 def _types(
-    scenario: Scenario, tables: Tables, demands: Mapping[ServiceKey, Demand]
+    scenario: Scenario,
+    tables: Tables,
+    demands: Mapping[ServiceKey, Demand],
+    *,
+    keep: Mapping[ServiceKey, Collection[str]] = MappingProxyType({}),
 ) -> dict[ServiceKey, dict[str, BestType | None]]:
-    """Every variant of each service that has a load, by its name; None where it cannot serve it alone."""
-    prepared = prepare(planned_with(scenario, tables, demands), FleetMemory())
+    """Every variant of each service that has a load, by its name; None where it cannot serve it alone. Those named in
+    `keep` are not left out, as what runs is not."""
+    snapshot = planned_with(scenario, tables, demands)
+    snapshot = replace(snapshot, services=tuple(_running(each, keep) for each in snapshot.services))
+    prepared = prepare(snapshot, FleetMemory())
     asked = {service.name: service for service in (prepared.problem.services if prepared.problem else ())}
     pools = {state.pool.metadata.name: state for state in prepared.pools}
     found: dict[ServiceKey, dict[str, BestType | None]] = {}
@@ -132,6 +149,14 @@ def _types(
             type_ = BestType(known, service, max(replicas, 1)) if able and replicas is not None else None
             found[candidate.key][known.variant.name] = type_
     return found
+
+
+def _running(service: LLMService, keep: Mapping[ServiceKey, Collection[str]]) -> LLMService:
+    """The service as if one replica of each of these variants ran."""
+    rows = [
+        VariantStatus(name=name, pool="", gpu="", desired=1) for name in sorted(keep.get(ServiceKey.of(service), ()))
+    ]
+    return service.model_copy(update={"status": service.status.model_copy(update={"variants": rows})})
 
 
 class SingleTypeFleet:

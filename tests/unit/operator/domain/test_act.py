@@ -112,7 +112,8 @@ def test_new_capacity_is_ready_before_old_is_removed() -> None:
 
 
 def test_a_variant_whose_pool_is_deleted_goes_when_the_rest_is_ready() -> None:
-    steady = settle(make.snapshot(make.service()))
+    small = {"workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "1"}}}
+    steady = settle(make.snapshot(make.service(spec=small)))
     (old,) = steady.candidate().last_replicas
     pool_name = steady.candidate().service.status.variants[0].pool
     pools = tuple(pool for pool in steady.snapshot.pools if pool.metadata.name != pool_name)
@@ -284,7 +285,9 @@ def test_pool_statuses_tell_stock_and_use() -> None:
         make.pool("odd", gpu="RTX-1"),
     ]
     nodes = [make.node("n1", pool_name="l4"), make.node("n2", pool_name="l4", gpus=2)]
-    done = run(make.snapshot(make.service(), pools=pools, nodes=nodes))
+    load = {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "2"}}
+    pair = make.service(spec={"slo": {"ttft": "2s", "tpot": "70ms"}, "workload": load})
+    done = run(make.snapshot(pair, pools=pools, nodes=nodes))
     by_name = {write.key.name: write.status for write in done.decision.statuses if write.key.kind == "GPUPool"}
     assert (by_name["l4"]["readyNodes"], by_name["l4"]["stockGpus"]) == (2, 6)
     assert done.replicas() == {"llama-l4-tp2": 1}
@@ -419,7 +422,7 @@ def test_pools_keep_their_stock_and_say_so_while_nodes_cannot_be_listed() -> Non
         assert "cannot list nodes: no right" in condition["message"]
         assert source in condition["message"]
         assert "rbac.create=true" in condition["message"]
-    assert done.replicas() == {"llama-l4-tp2": 1}
+    assert done.replicas() == {"llama-l4": 3}
 
 
 def starting(name: str, *, ready: bool, protected: bool = True) -> PodView:

@@ -18,10 +18,10 @@ from tests.unit.operator.rounds.play import Round, changed, run, settle
 
 ROUND_SECONDS = 60.0
 SAVING_PER_HOUR, LEAVING_COST = 10 * 2 * 0.805 - 2 * 6.88, 2 * 6.88 * 142.5 / 3600
-"""Ten l4-tp2 serve 40 requests per second, and two H100 would; a start takes 120 s, a drain 22.5 s."""
+"""Ten l4-tp2 serve 36 requests per second, and two H100 would; a start takes 120 s, a drain 22.5 s."""
 
 
-def service(rate_rps: str = "40", mode: str = "Auto") -> LLMService:
+def service(rate_rps: str = "36", mode: str = "Auto") -> LLMService:
     load = {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": rate_rps}}
     return make.service(spec={"workload": load, "scaling": {"mode": mode}})
 
@@ -119,7 +119,7 @@ def test_figures_that_make_no_sense_begin_a_new_account(dear: Round) -> None:
 
 def test_another_load_is_judged_anew_and_what_was_wasted_is_kept(dear: Round) -> None:
     later = after(dear, 300.0)
-    moved = at(changed(later.snapshot, service("44")), later.memory, 400.0)
+    moved = at(changed(later.snapshot, service("40")), later.memory, 400.0)
     assert stay_seconds(moved.candidate()) == known_seconds(moved.candidate())
     assert regret_of(moved).wasted_cost == pytest.approx(SAVING_PER_HOUR * 400 / 3600)
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from medley_operator.api.v1alpha1 import KINDS, Condition
+from medley_operator.api.v1alpha1 import KINDS, Condition, PriceStatus
 from medley_operator.domain import act as acting
 from medley_operator.domain import prepare as preparing
 from medley_operator.domain.prepare import prepare
@@ -586,6 +586,19 @@ FAULTS: dict[str, Fault] = {
         "set it to the price",
         green=KEPT,
         shown="InvalidSpec",
+    ),
+    "a pool whose price nobody says": pool(
+        looks(pools=(make.pool(cost={}, nodes=None),)),
+        "PriceUnknown",
+        "Prometheus has no price",
+        "set spec.cost.perHour",
+        green=KEPT,
+        shown="InvalidSpec",
+    ),
+    "a price that nobody says any more": pool(
+        looks(prices={"l4": PriceStatus(per_hour="0.805", source="Karpenter", observed_at="2026-01-01T00:00:00Z")}),
+        *("PriceStale", "Karpenter", "plans go on with $0.805", "bring its metric back"),
+        type_="PriceKnown",
     ),
     "no right on nodes": pool(
         looks(nodes=(), unreadable={labels.NODE: FORBIDDEN}),

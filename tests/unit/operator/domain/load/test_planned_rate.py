@@ -134,6 +134,15 @@ def test_a_real_change_amid_noise_waits_for_no_window(factor: float) -> None:
     assert rates[len(level) + steps] > 0.9 * factor * 5.0
 
 
+@pytest.mark.parametrize("mode", ["Auto", "Off"])
+def test_a_ramp_is_followed_before_there_is_a_forecast(mode: str) -> None:
+    """No reading of it differs much from the one before, so that none is a change, and the mean stays behind."""
+    readings = [(place * 30.0, 4.0 + 12.0 * place / 80.0) for place in range(81)]
+    rates = planned(readings, forecast={"mode": mode})
+    short = [rate / reading for rate, (at, reading) in zip(rates, readings, strict=True) if at >= 600.0]
+    assert min(short) > 0.8
+
+
 def test_the_lead_time_holds_one_reconcile() -> None:
     seen = forecast_rate(make.service(), 10.0, forecaster=Forecaster(), lead_seconds=60.0, at_seconds=0.0)
     assert seen.lead_seconds == 60.0 + RECONCILE_SECONDS

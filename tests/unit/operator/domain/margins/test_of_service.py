@@ -101,6 +101,15 @@ def test_a_policy_bounds_it() -> None:
     assert list(shares(play(1.0, 60, policies=policies)).values()) == [0.4]
 
 
+@pytest.mark.parametrize("headroom", [0, 100, 200])
+def test_without_a_policy_it_begins_at_any_headroom(headroom: int) -> None:
+    learned, fixed = (
+        run(make.snapshot(make.service(spec={"scaling": {"margins": mode, "headroomPercent": headroom}})))
+        for mode in ("Learned", "Fixed")
+    )
+    assert learned.prepared.problem == fixed.prepared.problem
+
+
 def test_the_status_tells_it_and_a_restart_goes_on_with_it() -> None:
     done = play(1.0, 40)
     service = make.carried_out(done.snapshot, done.decision).services[0]

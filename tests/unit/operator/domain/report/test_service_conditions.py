@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1 import Condition
-from medley_operator.domain.report.platform_status import NODES_SHARED, PODS_SEEN
+from medley_operator.domain.report.platform_status import NODES_SHARED, PODS_SEEN, PRICE_KNOWN
 from medley_operator.domain.report.service_conditions import SERVICE_CONDITIONS
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE
 from medley_operator.domain.values.snapshot import InvalidObject
@@ -36,6 +36,7 @@ def test_each_condition_has_its_row_in_the_reference() -> None:
     assert {(kind, type_) for kind, type_ in documented() if kind != SERVICE} == {
         ("GPUPool", "Ready"),
         ("GPUPool", NODES_SHARED),
+        ("GPUPool", PRICE_KNOWN),
         ("GPUPool", PODS_SEEN),
         ("RuntimeProfile", "Ready"),
         ("ModelProfile", ACCEPTED),

@@ -160,12 +160,13 @@ def test_a_pool_named_like_another_pools_variant_is_told() -> None:
 
 
 def test_the_plan_takes_two_gpus_where_they_do_more_than_twice_the_work() -> None:
-    done = settle(make.snapshot(make.service(), pools=[make.pool()]))
-    assert dict(done.candidate().last_replicas) == {"l4-tp2": 1}
-    single = make.service(spec={"variants": [{"poolRef": "l4", "tensorParallel": 1}]})
+    strict = {"slo": {"ttft": "2s", "tpot": "70ms"}}
+    done = settle(make.snapshot(make.service(spec=strict), pools=[make.pool()]))
+    assert dict(done.candidate().last_replicas) == {"l4-tp2": 2}
+    single = make.service(spec={**strict, "variants": [{"poolRef": "l4", "tensorParallel": 1}]})
     cheaper, dearer = (
         float(run(make.snapshot(service, pools=[make.pool()])).status()["plan"]["costPerHour"])
-        for service in (make.service(), single)
+        for service in (make.service(spec=strict), single)
     )
     assert cheaper < dearer
 
@@ -198,12 +199,12 @@ def test_prefix_hits_raise_what_a_replica_serves() -> None:
 
 def test_a_budget_that_nobody_set_is_chosen_and_the_number_of_variants_does_not_grow() -> None:
     pool = make.pool("l40s", gpu="L40S")
-    chosen = make.profile(tokenBudget=None)
-    strict = make.service(spec={"slo": {"ttft": "2s", "tpot": "50ms"}})
-    assert names(found(strict, pool, profile=make.profile())) == ["l40s", "l40s-tp2", "l40s-tp4"]
-    assert names(found(strict, pool, profile=chosen)) == ["l40s-b512", "l40s-tp2-b512", "l40s-tp4-b512"]
+    chosen, long = make.profile(tokenBudget=None), make.demand(prompt=2000.0)
+    strict = make.service(spec={"slo": {"ttft": "2s", "tpot": "40ms"}})
+    assert names(found(strict, pool, profile=make.profile(), demand=long)) == ["l40s", "l40s-tp2", "l40s-tp4"]
+    assert names(found(strict, pool, profile=chosen, demand=long)) == ["l40s-b512", "l40s-tp2-b512", "l40s-tp4-b512"]
     loose = make.service(spec={"slo": {"ttft": "2s", "tpot": "300ms"}})
-    assert names(found(loose, pool, profile=chosen))[0] == "l40s"
+    assert names(found(loose, pool, profile=chosen, demand=long))[0] == "l40s"
 
 
 def test_a_budget_that_runs_or_is_asked_for_stays_beside_the_chosen_one() -> None:
@@ -218,12 +219,12 @@ def test_a_budget_that_runs_or_is_asked_for_stays_beside_the_chosen_one() -> Non
 
 
 def test_a_noisy_load_does_not_change_the_budget_that_runs() -> None:
-    """An L4 with prompts of 420 tokens is about 5 % better with 512 than with 2048 tokens a step."""
+    """An L4 with prompts of 655 tokens is about 5 % better with 512 than with 2048 tokens a step."""
     pool = make.pool(gpus_per_node=1)
     rng = np.random.default_rng(11)
     runs, changes, bare = "l4", 0, []
     for _ in range(60):
-        load = make.demand(4.0 * rng.uniform(0.8, 1.2), prompt=rng.normal(420.0, 20.0))
+        load = make.demand(4.0 * rng.uniform(0.8, 1.2), prompt=rng.normal(655.0, 20.0))
         done = found(
             make.service(), pool, profile=make.profile(tokenBudget=None), demand=load, running=dict.fromkeys([runs], 1)
         )
