@@ -7,8 +7,9 @@ import pytest
 from tests.adversary.draw import drawn
 from tests.adversary.fuzz import mismatches
 
-_FAULTS = (1188,)
-"""Problems that were once planned wrongly: one with a minimum above the stock of all that the service may use."""
+_FAULTS = (857, 1188)
+"""Problems that once failed: a service of which no fleet is known, and a minimum above the stock of all that a service
+may use."""
 
 
 @pytest.mark.parametrize("seed", [*range(40), *_FAULTS])
