@@ -44,7 +44,7 @@ def service(pool: str, mode: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def played(harness: Harness) -> Harness:
     """The harness after everything that needs a right was done."""
-    harness.apply(EXAMPLES / "modelprofile.yaml", EXAMPLES / "medleypolicy.yaml")
+    harness.apply(EXAMPLES / "modelprofile.yaml", EXAMPLES / "medleypolicy.yaml", EXAMPLES / "gputype.yaml")
     harness.apply_object(service("l4", "InferencePool"))
     harness.set_load(NAMESPACE, NAME, Load(rate_rps=4, prompt_tokens=300, generation_tokens=100))
     wait_ready(harness, "l4")
