@@ -12,20 +12,17 @@ from pathlib import Path
 
 from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.setting_values import (
-    LOG_LEVELS,
+    LISTENING,
+    LOGIN,
     Flag,
     add_flags,
-    as_address,
-    as_level,
     as_matchers,
     as_metric,
     as_mode,
-    as_name,
     as_namespace,
     as_namespaces,
     as_number,
     as_path,
-    as_port,
     as_seconds,
     as_share,
     as_switch,
@@ -33,6 +30,7 @@ from medley_operator.setting_values import (
     as_whole,
     as_word,
     check,
+    election_flags,
     values_of,
 )
 from medley_planner.capacity import DERATES, Derates
@@ -152,13 +150,7 @@ _FLAGS: dict[str, Flag] = {
     "--prometheus-url": Flag(
         as_url, "base URL of Prometheus; without it, services are planned from their static workloads"
     ),
-    "--prometheus-bearer-token-file": Flag(
-        as_path("/var/run/medley/token"), "file with the bearer token for Prometheus; read anew when it changes"
-    ),
-    "--prometheus-username": Flag(as_word, "user for Prometheus (basic authentication)"),
-    "--prometheus-password-file": Flag(
-        as_path("/var/run/medley/password"), "file with the password of that user; read anew when it changes"
-    ),
+    **LOGIN,
     "--prometheus-ca-file": Flag(
         as_path("/var/run/medley/ca.crt"),
         "PEM file of the authorities of Prometheus's certificate; without it, public ones",
@@ -229,22 +221,8 @@ _FLAGS: dict[str, Flag] = {
     "--kube-burst": Flag(
         as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 50)"
     ),
-    "--leader-election": Flag(
-        as_switch, "on: act only while holding a Lease in --namespace, so that replicas can stand by (default off)"
-    ),
-    "--lease-name": Flag(as_name, "name of that Lease (default medley-operator)"),
-    "--lease-duration-seconds": Flag(
-        as_whole("seconds", least=2, most=120), "seconds after which another replica takes over (default 15)"
-    ),
-    "--lease-renew-deadline-seconds": Flag(
-        as_seconds(least=1, most=120), "seconds without renewal after which the leader ends (default 10)"
-    ),
-    "--lease-retry-seconds": Flag(
-        as_seconds(least=0.1, most=60), "seconds between two renewals, or looks of a follower (default 2)"
-    ),
-    "--bind-address": Flag(as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": Flag(as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": Flag(as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+    **election_flags("medley-operator", duration=15, renew_deadline=10, retry=2),
+    **LISTENING,
 }
 
 

@@ -25,16 +25,14 @@ from medley_operator.power.agent.turns import GpuTurns
 from medley_operator.power.gpu.amd import AmdPower
 from medley_operator.power.gpu.drivers import Drivers
 from medley_operator.power.gpu.nvml import NvmlPower
-from medley_operator.setting_values import LOG_LEVELS, as_address, as_level, as_name, as_port, check, variable
+from medley_operator.setting_values import LISTENING, Flag, add_flags, as_name, check, values_of
 from medley_planner.exit_status import ExitStatus
 
 log = logging.getLogger(__name__)
 
-FLAGS = {
-    "--node": (as_name, "name of this node, whose NodePowerCap is followed; the chart sets it"),
-    "--bind-address": (as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": (as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": (as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+_FLAGS = {
+    "--node": Flag(as_name, "name of this node, whose NodePowerCap is followed; the chart sets it"),
+    **LISTENING,
 }
 
 
@@ -51,17 +49,13 @@ class AgentSettings:
         check(bool(self.node), "--node", self.node, "must be the name of the node that the agent runs on")
 
 
-def settings_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> AgentSettings:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, _FLAGS)
+
+
+def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> AgentSettings:
     """Raises `BadSetting`."""
-    values: dict[str, object] = {}
-    for flag, (parse, _) in FLAGS.items():
-        name = flag.removeprefix("--").replace("-", "_")
-        text = getattr(arguments, name, None)
-        if text is None:
-            text = environment.get(variable(flag))
-        if text is not None:
-            values[name] = parse(flag, text)
-    return AgentSettings(**values)  # type: ignore[arg-type]
+    return AgentSettings(**values_of(_FLAGS, arguments, environment))  # type: ignore[arg-type]
 
 
 def main(settings: AgentSettings) -> int:
