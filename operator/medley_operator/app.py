@@ -37,7 +37,7 @@ from medley_operator.kube.layer import Noted
 from medley_operator.leading import Work, instance_name, run_leading, timestamp
 from medley_operator.metrics.calibration import CalibrationReader
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
-from medley_operator.metrics.credentials import Credentials
+from medley_operator.metrics.credentials import credentials_of
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
@@ -182,13 +182,7 @@ def _tables(settings: Settings, stack: AsyncExitStack, *, changed: Callable[[], 
 async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus | None:
     if settings.prometheus_url is None:
         return None
-    credentials = Credentials(
-        bearer_token_file=settings.prometheus_bearer_token_file,
-        username=settings.prometheus_username,
-        password_file=settings.prometheus_password_file,
-        ca_file=settings.prometheus_ca_file,
-        tenant=settings.prometheus_tenant,
-    )
+    credentials = credentials_of(settings)
     client = await stack.enter_async_context(http_client(credentials=credentials))
     return Prometheus(
         base_url=settings.prometheus_url,

@@ -63,6 +63,23 @@ def values_of(
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """The settings of a process that say which Prometheus it reads, and how."""
+
+    prometheus_url: str | None = None
+    prometheus_bearer_token_file: Path | None = None
+    prometheus_username: str = ""
+    prometheus_password_file: Path | None = None
+    """Login at Prometheus: a token, or a user with a password. Files are read anew when they change."""
+    prometheus_ca_file: Path | None = None
+    """Certificates (PEM) of the authorities that may vouch for Prometheus; None: public ones."""
+    prometheus_tenant: str = ""
+    """Tenant of Mimir, Cortex or Thanos, sent as X-Scope-OrgID."""
+    prometheus_matchers: str = ""
+    """Matchers of queries, such as cluster="eu-1", where Prometheus has series of other clusters too."""
+
+
 def as_number(what: str, *, least: float, most: float) -> Callable[[str, str], float]:
     def parse(flag: str, text: str) -> float:
         try:

@@ -15,6 +15,7 @@ from medley_operator.setting_values import (
     LISTENING,
     LOGIN,
     Flag,
+    PrometheusSettings,
     add_flags,
     as_matchers,
     as_metric,
@@ -38,21 +39,9 @@ from medley_planner.capacity.cache import default_directory
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """See docs/reference.md for each."""
+class Settings(PrometheusSettings):
+    """See docs/reference.md for each. Without `prometheus_url`, services are planned from their static workloads."""
 
-    prometheus_url: str | None = None
-    """Base URL of Prometheus; None: every service is planned from its static workload."""
-    prometheus_bearer_token_file: Path | None = None
-    prometheus_username: str = ""
-    prometheus_password_file: Path | None = None
-    """Login at Prometheus: a token, or a user with a password. Files are read anew when they change."""
-    prometheus_ca_file: Path | None = None
-    """Certificates (PEM) of the authorities that may vouch for Prometheus; None: public ones."""
-    prometheus_tenant: str = ""
-    """Tenant of Mimir, Cortex or Thanos, sent as X-Scope-OrgID."""
-    prometheus_matchers: str = ""
-    """Matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too."""
     gateway_size_metric: str = ""
     """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: not used."""
     resync_seconds: float = 30.0

@@ -15,7 +15,7 @@ from medley_operator.kube.connect import ClientRules, connect
 from medley_operator.kube.guards import Unopposed
 from medley_operator.kube.layer import Noted
 from medley_operator.leading import Work, instance_name, run_leading, timestamp
-from medley_operator.metrics.credentials import Credentials
+from medley_operator.metrics.credentials import credentials_of
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from medley_operator.power.controller.cluster import PowerCluster
 from medley_operator.power.controller.exporter import PowerExporter
@@ -90,12 +90,6 @@ async def _hooks(settings: PowerSettings, stack: AsyncExitStack, exporter: Power
 
 
 async def _prometheus(settings: PowerSettings, stack: AsyncExitStack) -> Prometheus:
-    credentials = Credentials(
-        bearer_token_file=settings.prometheus_bearer_token_file,
-        username=settings.prometheus_username,
-        password_file=settings.prometheus_password_file,
-        ca_file=settings.prometheus_ca_file,
-        tenant=settings.prometheus_tenant,
-    )
+    credentials = credentials_of(settings)
     client = await stack.enter_async_context(http_client(credentials=credentials))
     return Prometheus(base_url=settings.prometheus_url or "", client=client, credentials=credentials)

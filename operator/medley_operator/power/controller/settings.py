@@ -14,6 +14,7 @@ from medley_operator.setting_values import (
     LISTENING,
     LOGIN,
     Flag,
+    PrometheusSettings,
     add_flags,
     as_matchers,
     as_namespace,
@@ -30,17 +31,9 @@ from medley_operator.setting_values import (
 
 
 @dataclass(frozen=True, slots=True)
-class PowerSettings:
-    """See docs/power.md for each."""
+class PowerSettings(PrometheusSettings):
+    """See docs/power.md for each. Matchers are for the query of GPUs: meters' queries are taken as they are."""
 
-    prometheus_url: str | None = None
-    prometheus_bearer_token_file: Path | None = None
-    prometheus_username: str = ""
-    prometheus_password_file: Path | None = None
-    prometheus_ca_file: Path | None = None
-    prometheus_tenant: str = ""
-    prometheus_matchers: str = ""
-    """Matchers of the query of GPUs, such as cluster="eu-1". Meters' queries are taken as they are."""
     period_seconds: float = 1.0
     cap_lease_seconds: int = 30
     """After this time without a renewal of its caps, a node's agent goes to its safe limits."""
