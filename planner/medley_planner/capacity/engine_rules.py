@@ -152,9 +152,10 @@ def _fp8_cache(_: ModelShape, layout: Layout, __: bool) -> str:
 
 
 ENGINE_RULES: tuple[EngineRule, ...] = (
+    # First what no other degree mends.
+    EngineRule("arithmetic", _arithmetic),
     EngineRule("parts", _whole_gpus),
     EngineRule("heads", _heads),
     EngineRule("scales", _scales, since=(0, 9)),
-    EngineRule("arithmetic", _arithmetic),
     EngineRule("cache", _fp8_cache),
 )

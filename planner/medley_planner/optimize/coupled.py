@@ -25,6 +25,9 @@ from medley_planner.optimize.task.task import Task
 _FEASIBLE_SECONDS, _FEASIBLE_NODES = 5.0, 100
 """Most seconds and nodes to find out whether a service's minima keep its own rules; it takes some milliseconds, and a
 busy machine must not decide."""
+_APART, _APART_NODES = 0.5, 1000
+"""The part of the time that is left which all services whose minima contradict their maxima may take, which binds near
+the deadline only, and the nodes that each one's program may search."""
 
 
 def solve_many(
@@ -58,8 +61,15 @@ def _solve_apart(
         return _solve(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
     left = room
     alone: list[Answer] = []
+    ends = (1 - _APART) * seconds_left()
     for task in (task for task, first in zip(tasks, apart, strict=True) if first):
-        solved = solve_tasks([task], left, seconds_left=lambda: 0.1 * seconds_left(), relative_gap=relative_gap)
+        solved = solve_tasks(
+            [task],
+            left,
+            seconds_left=lambda: seconds_left() - ends,
+            relative_gap=relative_gap,
+            node_limit=_APART_NODES,
+        )
         alone.append((solved if solved is not None else greedy([task], left)).answers[0])
         left = left.after(task, alone[-1].replicas)
     others = [task for task, first in zip(tasks, apart, strict=True) if not first]

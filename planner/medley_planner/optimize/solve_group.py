@@ -27,6 +27,12 @@ from medley_planner.optimize.task.task import Task
 
 _CHOOSING = 0.15
 """The part of the time that is kept back, where services leave out what they cannot tell apart, to choose what."""
+_ALONE = 0.25
+"""The part of the time that is left which all services of a large group that are first planned alone may take; it binds
+near the deadline only."""
+_NODES, _LEAST_NODES = 5000, 50
+"""Nodes that their programs may search, divided among them. A limit of work and not of time, so that equal input is
+planned alike on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,9 +107,15 @@ def _solve_many(
     if open_rows:
         # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
         whole = servable([tasks[row] for row in open_rows], room)
-        for row in (row for row, fits in zip(open_rows, whole, strict=True) if coverages[row].tied or not fits):
+        first = [row for row, fits in zip(open_rows, whole, strict=True) if coverages[row].tied or not fits]
+        others = (1 - _ALONE) * seconds_left()
+        for row in first:
             tasks[row], _ = _solve_alone(
-                coverages[row], room, seconds_left=lambda: 0.02 * seconds_left(), relative_gap=case.relative_gap
+                coverages[row],
+                room,
+                seconds_left=lambda: seconds_left() - others,
+                relative_gap=case.relative_gap,
+                node_limit=max(_NODES // len(first), _LEAST_NODES),
             )
     # Where the first try leaves out demand, what to leave out is chosen again, and that takes time as well.
     ends = _CHOOSING * seconds_left() if open_rows else 0.0
@@ -164,15 +176,26 @@ def _solve_program(
     seconds_left: Callable[[], float],
     relative_gap: float,
     start: Sequence[Sequence[int]] = (),
+    node_limit: int | None = None,
 ) -> tuple[Sequence[Task], Answers] | None:
     """The tasks as they are if all of their demand fits; else, where there is a choice, with the best cuts of all."""
-    solve = partial(solve_tasks, tasks, room, seconds_left=seconds_left, relative_gap=relative_gap, start=start)
+    solve = partial(
+        solve_tasks,
+        tasks,
+        room,
+        seconds_left=seconds_left,
+        relative_gap=relative_gap,
+        start=start,
+        node_limit=node_limit,
+    )
     if any(coverage.open for coverage in coverages):
         undecided = any(task.left_out for task in tasks) or any(coverage.tied for coverage in coverages)
         whole = None if undecided else solve(serve_all=True)
         if whole is not None and _serves_all(whole):
             return tasks, whole
-        chosen = solve_choosing(coverages, room, seconds_left=seconds_left, relative_gap=relative_gap)
+        chosen = solve_choosing(
+            coverages, room, seconds_left=seconds_left, relative_gap=relative_gap, node_limit=node_limit
+        )
         if chosen is not None:
             return chosen
     solved = solve()
@@ -192,13 +215,25 @@ def solve_task(task: Task, room: Room, *, seconds_left: Callable[[], float], rel
 
 
 def _solve_alone(
-    coverage: Coverage, room: Room, *, seconds_left: Callable[[], float], relative_gap: float
+    coverage: Coverage,
+    room: Room,
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+    node_limit: int | None = None,
 ) -> tuple[Task, Answers]:
     """With most demand in each class if that fits; else with the cuts that leave least of the demand unserved."""
     small = None if coverage.tied else solve_small(coverage.first, room)
     if small is not None:
         return coverage.first, _never_worse_than_greedy([coverage.first], small, room)
-    solved = _solve_program([coverage], [coverage.first], room, seconds_left=seconds_left, relative_gap=relative_gap)
+    solved = _solve_program(
+        [coverage],
+        [coverage.first],
+        room,
+        seconds_left=seconds_left,
+        relative_gap=relative_gap,
+        node_limit=node_limit,
+    )
     if solved is not None:
         (task,), answers = solved
         return task, _never_worse_than_greedy([task], answers, room)

@@ -87,13 +87,18 @@ def solve_tasks(
 
 
 def solve_choosing(
-    coverages: Sequence[Coverage], room: Room, *, seconds_left: Callable[[], float], relative_gap: float
+    coverages: Sequence[Coverage],
+    room: Room,
+    *,
+    seconds_left: Callable[[], float],
+    relative_gap: float,
+    node_limit: int | None = None,
 ) -> tuple[list[Task], Answers] | None:
     """Services of which not all demand can be served: what each leaves out is chosen together with the replicas of all,
-    least unmet demand first. The tasks are those with the chosen cuts; None where the time ran out."""
+    least unmet demand first. The tasks are those with the chosen cuts; None where the time or the nodes ran out."""
     widest = [coverage.widest for coverage in coverages]
     cuts = [coverage.cuts() for coverage in coverages]
-    solve = partial(solve_integer, relative_gap=relative_gap, cuts=len(coverages) > 1)
+    solve = partial(solve_integer, relative_gap=relative_gap, cuts=len(coverages) > 1, node_limit=node_limit)
     for soft_minima in (False, True):
         made = formulate(widest, room, soft_demand=True, soft_minima=soft_minima, cuts=cuts)
         outcome = _solve_levels(made, solve, seconds_left=seconds_left)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from medley_operator.cli.main import main
+from medley_planner.catalog import CATALOGUE
 from tests.unit.operator.checkpoint.checkpoints import LLAMA, UNKNOWN, llama_tensors, safetensors
 
 KEYS = {
@@ -55,7 +56,12 @@ def test_show_prints_what_the_files_say(tmp_path: Path, capsys: pytest.CaptureFi
     assert shown["weight_bytes"] == 2 * shown["parameters"]
     assert shown["kv_bytes_per_token"] == 2 * 2 * 2 * 64 * 2
     assert (shown["state_bytes_per_sequence"], shown["precision"]) == (0, "BF16")
-    assert all(fit["gpus"] == 1 for fit in shown["fits"])
+    too_old = {name for name in CATALOGUE.names() if (CATALOGUE.gpu(name).compute_capability or 9.0) < 7.5}
+    refused = {fit["gpu"]: fit["reason"] for fit in shown["fits"] if fit["gpus"] != 1}
+    assert refused.keys() == too_old
+    assert too_old
+    # Not that 8 GPUs do not divide its heads: no other degree runs either.
+    assert all("compute capability" in reason for reason in refused.values())
 
 
 def test_show_prints_tables_and_yaml_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

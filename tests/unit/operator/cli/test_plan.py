@@ -112,10 +112,11 @@ def test_the_answer_fits_a_screen_and_the_tables_come_when_asked_for(capsys: pyt
     assert len(short.out.splitlines()) + len(short.err.splitlines()) <= 24
     assert max(map(len, short.out.splitlines())) <= 100
     assert "too large" in short.out
-    assert "dearer" not in short.out
+    assert "Not used" not in short.out
     assert short.out.count("--why shows each") == 1
     assert main(["plan", "-f", folder, "--why"]) == 0
     wide = capsys.readouterr().out
+    assert "Not used" in wide
     assert wide.splitlines()[0] == short.out.splitlines()[0]
     assert main(["plan", "-f", folder, "-o", "wide"]) == 0
     assert capsys.readouterr().out == wide

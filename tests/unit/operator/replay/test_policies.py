@@ -27,15 +27,19 @@ def played(name: str, world: Scenario) -> PolicyOutcome:
     return POLICIES[name](Replay(world, {}))
 
 
+def of_long_prompts(load: str, *, poisson: bool, noise: float = 0.0) -> Scenario:
+    """The service of the public ramp under another load of 4,000 + 1,000 tokens."""
+    objects = read_objects([str(RAMP)])
+    own = OwnObjects(tuple(objects.services), tuple(objects.pools), (default_profile(),))
+    trace = made_up(rate_curve(load), request_sizes("4000x1000"), seed=0, poisson=poisson, noise=noise)
+    traces = {ServiceKey.of(own.services[0]): trace}
+    return with_first_load(Scenario(own, traces, WorldSettings(startup_seconds=100.0)))
+
+
 @pytest.fixture(scope="module")
 def ramp() -> Scenario:
     """The public ramp of llm-d's autoscaler: 2 to 10 req/s of 4,000 + 1,000 tokens and back, sent evenly."""
-    objects = read_objects([str(RAMP)])
-    own = OwnObjects(tuple(objects.services), tuple(objects.pools), (default_profile(),))
-    curve = rate_curve("steps:2x330s,4x360s,6x360s,8x360s,10x360s,4x360s,1x300s")
-    trace = made_up(curve, request_sizes("4000x1000"), seed=0, poisson=False)
-    traces = {ServiceKey.of(own.services[0]): trace}
-    return with_first_load(Scenario(own, traces, WorldSettings(startup_seconds=100.0)))
+    return of_long_prompts("steps:2x330s,4x360s,6x360s,8x360s,10x360s,4x360s,1x300s", poisson=False)
 
 
 def test_the_control_law_comes_near_its_published_figures_on_the_public_ramp(ramp: Scenario) -> None:
@@ -52,6 +56,21 @@ def test_medley_attains_more_than_the_law_on_the_public_ramp_at_a_lower_cost(ram
     assert medley.mean_replicas <= 5.45
     assert medley.attainment > law.attainment
     assert medley.cost < law.cost
+
+
+def test_one_jump_and_back_is_not_paid_for_as_if_it_came_again() -> None:
+    """A forecast that took the jump for the spread of all rates planned for 23 req/s where 8 arrived: $114.21."""
+    outcome = played("medley", of_long_prompts("steps:2x30m,8x30m,2x30m", poisson=True))
+    assert outcome.attainment >= 0.9
+    assert outcome.cost <= 105.0
+    assert outcome.changes <= 16
+
+
+def test_noise_on_each_reading_moves_few_replicas() -> None:
+    """78 changes in a day before the settled rate; the goal of 3 a day is not met while the noise is not known yet."""
+    outcome = played("medley", of_long_prompts("constant:5x6h", poisson=True, noise=0.1))
+    assert outcome.attainment >= 0.99
+    assert outcome.changes <= 10
 
 
 def test_equal_seeds_replay_equally() -> None:

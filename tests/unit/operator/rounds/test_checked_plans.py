@@ -97,7 +97,8 @@ def test_a_factor_in_a_status_that_is_none_is_let_pass(factor: str) -> None:
 
 
 def test_capacities_are_told_and_weighted_as_the_plan_was_made_with_them() -> None:
-    first = settle(make.snapshot(make.service(spec=ROUTED)))
+    load = {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "3"}}
+    first = settle(make.snapshot(make.service(spec={**ROUTED, "workload": load})))
     good = planned(first.snapshot)
     (name,) = (each.variant for each in good.services[0].variants if each.replicas)
     before = first.snapshot.services[0].status.variants[0]

@@ -59,14 +59,14 @@ def test_a_held_service_is_mended_and_its_gpus_are_not_given_away() -> None:
         make.service(spec=LIVE), make.service("other"), pools=pools, observations={"llama": make.found(8.0)}
     )
     steady = settle(snapshot)
-    replicas = steady.candidate().last_replicas["l4-tp2"]
+    replicas = steady.candidate().last_replicas["l4"]
     held = follow(steady, observations={"llama": make.lost()})
     assert held.prepared.problem is not None
     assert [service.name for service in held.prepared.problem.services] == ["demo/other"]
-    assert held.prepared.problem.pools[0].stock_gpus == 8 - 2 * replicas
-    children = {key: value for key, value in held.snapshot.children.items() if plain(key.name) != "llama-l4-tp2"}
+    assert held.prepared.problem.pools[0].stock_gpus == 8 - replicas
+    children = {key: value for key, value in held.snapshot.children.items() if plain(key.name) != "llama-l4"}
     mended = run(changed(held.snapshot, children=children), held.memory)
-    assert mended.replicas() == {"llama-l4-tp2": replicas}
+    assert mended.replicas() == {"llama-l4": replicas}
 
 
 @pytest.mark.parametrize("reason", LOSSES)

@@ -148,7 +148,7 @@ def test_foreign_pods_take_stock_and_the_plan_goes_elsewhere() -> None:
     """Notebooks on 20 of 32 L4: the plan uses the 12 that are left, and L40S for the rest."""
     pools = [make.pool(nodes=None), make.pool("l40s", gpu="L40S", price="30", nodes=None)]
     notebooks = [foreign(f"notebook-{n}", f"l4-{n // 4}") for n in range(20)]
-    spec = service(rate="24.8", variants=[on("l4"), on("l40s")], routing={"gatewayRef": {"name": "inference"}})
+    spec = service(rate="26.5", variants=[on("l4"), on("l40s")], routing={"gatewayRef": {"name": "inference"}})
     snapshot = make.snapshot(spec, pools=pools, nodes=[*nodes("l4", 8), *nodes("l40s", 4)])
     alone = settled_placed(snapshot)
     assert applied(alone)["llama-l4"] > 12
@@ -188,7 +188,7 @@ def test_gpus_that_a_tenant_takes_from_itself_cost_no_replica_of_another() -> No
 
 @pytest.mark.parametrize(
     ("own", "others", "taken"),
-    [("9", "4", 1), ("9", "6.1", 2), ("10.6", "2.7", 1), ("10", "3", 2)],
+    [("10.8", "4.8", 1), ("10.8", "7.3", 2), ("12.7", "3.2", 1), ("12", "3.6", 2)],
 )
 def test_a_service_that_lost_some_gpus_takes_no_replica_that_another_has_to_spare(
     own: str, others: str, taken: int

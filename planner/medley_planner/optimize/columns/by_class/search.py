@@ -51,7 +51,8 @@ def search(wanted: Wanted, memory: ClassMemory, *, judgements: int, relative_gap
     bound = reach = wanted.bound
     cheapest = np.inf
     for _ in range(_WINDOWS if judgements > 0 else 0):
-        if bound >= goal and wanted.slack == 0:
+        # A bound above what is known: no fleet keeps the limits, not even that one, which misses a minimum.
+        if top < 0 or (bound >= goal and wanted.slack == 0):
             break
         wide = min(max(window, (cheapest - wanted.bound if cheapest < np.inf else 0.0) + wanted.slack), top)
         states = within(wanted, memory, wide)

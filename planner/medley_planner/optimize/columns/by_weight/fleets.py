@@ -73,7 +73,8 @@ def _range(
     rows = states.row
     own = cell[rows]
     waste, carries, most = relaxed.waste[rows, own], cover.reach[rows, own], cover.room[rows, own]
-    spare = window[rows] - states.waste
+    # Without end where nothing is known of a service.
+    spare = np.minimum(window[rows] - states.waste, np.finfo(float).max)
     unit = np.abs(waste)
     # What wastes next to nothing may be there this often, and not more often than a float can count.
     least = np.maximum(np.abs(spare) / _MOST_MOVES, 1e-300)
