@@ -6,10 +6,8 @@ Nothing is decided here. The end is quick on purpose: every write is complete in
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -25,7 +23,7 @@ from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
-from medley_operator.fleet.lease import Elector, LeaseLostError
+from medley_operator.fleet.lease import Elector
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.memory import container_limit_bytes, worker_memory_bytes
 from medley_operator.fleet.observe import Observer
@@ -34,29 +32,24 @@ from medley_operator.fleet.tables import CapacityTables
 from medley_operator.fleet.worker import KILL_FACTOR, START_TIMEOUT_SECONDS, PlanWorker
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.connect import ClientRules, connect
-from medley_operator.kube.credentials import load_configuration
-from medley_operator.kube.errors import KubeError
 from medley_operator.kube.guards import Unopposed
 from medley_operator.kube.layer import Noted
-from medley_operator.leading import instance_name, lead, make_elector, timestamp
+from medley_operator.leading import Work, instance_name, run_leading, timestamp
 from medley_operator.metrics.calibration import CalibrationReader
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
-from medley_operator.metrics.credentials import Credentials
+from medley_operator.metrics.credentials import credentials_of
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prices import PriceReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
-from medley_operator.metrics.server import MetricsServer
+from medley_operator.process import listen, place
 from medley_operator.settings import Settings
 from medley_planner.capacity.cache import TableCache
-from medley_planner.exit_status import ExitStatus
 
 WATCHER_EXIT_SECONDS = 1.0
 CAPACITY_TABLES = "capacityTables"
 """Reason of a round that starts because simulated capacities came in."""
-
-log = logging.getLogger(__name__)
 
 
 def main(settings: Settings) -> int:
@@ -66,37 +59,10 @@ def main(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await load_configuration()
-    except KubeError as error:
-        log.error("cannot start", extra={"reason": error.reason, "error": error.message})
-        return ExitStatus.BAD_INPUT
-    async with AsyncExitStack() as stack:
-        exporter, heartbeat = Exporter(), _heartbeat(settings)
-        elector = await make_elector(settings, stack, on_follow=heartbeat.follow)
-        try:
-            work = await _assemble(settings, stack, elector, exporter=exporter, heartbeat=heartbeat)
-        except OSError as error:
-            log.error("cannot start", extra={"error": f"cannot listen on {_place(settings)}: {error}; set --port"})
-            return ExitStatus.BAD_INPUT
-
-        def begun() -> None:
-            heartbeat.lead()
-            exporter.leads()
-
-        running = asyncio.create_task(lead(elector, work, begun=begun), name="work")
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        log.info("started", extra={"listening": _place(settings), "prometheus": settings.prometheus_url or "none"})
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        status = await _end(running, stopping)
-        if elector is not None:
-            # Nothing is written any more; from now on another replica may act.
-            await elector.release()
-        return status
+    exporter, heartbeat = Exporter(), _heartbeat(settings)
+    assemble = partial(_assemble, settings, exporter=exporter, heartbeat=heartbeat)
+    facts = {"listening": place(settings), "prometheus": settings.prometheus_url or "none"}
+    return await run_leading(settings, assemble, exporter=exporter, heartbeat=heartbeat, facts=facts)
 
 
 def _heartbeat(settings: Settings) -> Heartbeat:
@@ -109,18 +75,10 @@ def _heartbeat(settings: Settings) -> Heartbeat:
 
 async def _assemble(
     settings: Settings, stack: AsyncExitStack, elector: Elector | None, *, exporter: Exporter, heartbeat: Heartbeat
-) -> Callable[[], Coroutine[None, None, None]]:
+) -> Work:
     """The work of a leader, with the ends of its parts on the stack. Raises `OSError` where the port is taken."""
     loop = asyncio.get_running_loop()
-    server = MetricsServer(
-        address=settings.bind_address,
-        port=settings.port,
-        registry=exporter.registry,
-        healthy=heartbeat.healthy,
-        ready=heartbeat.ready,
-    )
-    server.start()
-    stack.callback(server.stop)
+    listen(settings, stack, exporter.registry, heartbeat)
     rules = ClientRules(leadership=elector or Unopposed(), counter=exporter, ended=heartbeat.progress)
     reader, guarded = await connect(settings, stack, rules, instance=instance_name())
     cluster = ClusterCache(reader, namespaces=settings.watch_namespaces)
@@ -224,13 +182,7 @@ def _tables(settings: Settings, stack: AsyncExitStack, *, changed: Callable[[], 
 async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus | None:
     if settings.prometheus_url is None:
         return None
-    credentials = Credentials(
-        bearer_token_file=settings.prometheus_bearer_token_file,
-        username=settings.prometheus_username,
-        password_file=settings.prometheus_password_file,
-        ca_file=settings.prometheus_ca_file,
-        tenant=settings.prometheus_tenant,
-    )
+    credentials = credentials_of(settings)
     client = await stack.enter_async_context(http_client(credentials=credentials))
     return Prometheus(
         base_url=settings.prometheus_url,
@@ -238,23 +190,3 @@ async def _prometheus(settings: Settings, stack: AsyncExitStack) -> Prometheus |
         credentials=credentials,
         matchers=settings.prometheus_matchers,
     )
-
-
-async def _end(running: asyncio.Task[None], stopping: asyncio.Task[bool]) -> int:
-    """The loop ends only when it is stopped or the Lease is lost; any other end is a fault of ours."""
-    if running.done():
-        stopping.cancel()
-        fault = running.exception()
-        if isinstance(fault, LeaseLostError):
-            log.error("leadership lost", extra={"error": str(fault)})
-            return ExitStatus.LEASE_LOST
-        log.critical("a loop ended", exc_info=fault)
-        return ExitStatus.FAILED
-    log.info("stopping")
-    running.cancel()
-    await asyncio.wait({running})
-    return ExitStatus.OK
-
-
-def _place(settings: Settings) -> str:
-    return f"{settings.bind_address}:{settings.port}"

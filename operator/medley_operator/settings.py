@@ -12,20 +12,18 @@ from pathlib import Path
 
 from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.setting_values import (
-    LOG_LEVELS,
+    LISTENING,
+    LOGIN,
     Flag,
+    PrometheusSettings,
     add_flags,
-    as_address,
-    as_level,
     as_matchers,
     as_metric,
     as_mode,
-    as_name,
     as_namespace,
     as_namespaces,
     as_number,
     as_path,
-    as_port,
     as_seconds,
     as_share,
     as_switch,
@@ -33,6 +31,7 @@ from medley_operator.setting_values import (
     as_whole,
     as_word,
     check,
+    election_flags,
     values_of,
 )
 from medley_planner.capacity import DERATES, Derates
@@ -40,21 +39,9 @@ from medley_planner.capacity.cache import default_directory
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """See docs/reference.md for each."""
+class Settings(PrometheusSettings):
+    """See docs/reference.md for each. Without `prometheus_url`, services are planned from their static workloads."""
 
-    prometheus_url: str | None = None
-    """Base URL of Prometheus; None: every service is planned from its static workload."""
-    prometheus_bearer_token_file: Path | None = None
-    prometheus_username: str = ""
-    prometheus_password_file: Path | None = None
-    """Login at Prometheus: a token, or a user with a password. Files are read anew when they change."""
-    prometheus_ca_file: Path | None = None
-    """Certificates (PEM) of the authorities that may vouch for Prometheus; None: public ones."""
-    prometheus_tenant: str = ""
-    """Tenant of Mimir, Cortex or Thanos, sent as X-Scope-OrgID."""
-    prometheus_matchers: str = ""
-    """Matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too."""
     gateway_size_metric: str = ""
     """Counter of requests by service and by prompt and generation size (docs/metrics.md); empty: not used."""
     resync_seconds: float = 30.0
@@ -152,13 +139,7 @@ _FLAGS: dict[str, Flag] = {
     "--prometheus-url": Flag(
         as_url, "base URL of Prometheus; without it, services are planned from their static workloads"
     ),
-    "--prometheus-bearer-token-file": Flag(
-        as_path("/var/run/medley/token"), "file with the bearer token for Prometheus; read anew when it changes"
-    ),
-    "--prometheus-username": Flag(as_word, "user for Prometheus (basic authentication)"),
-    "--prometheus-password-file": Flag(
-        as_path("/var/run/medley/password"), "file with the password of that user; read anew when it changes"
-    ),
+    **LOGIN,
     "--prometheus-ca-file": Flag(
         as_path("/var/run/medley/ca.crt"),
         "PEM file of the authorities of Prometheus's certificate; without it, public ones",
@@ -229,22 +210,8 @@ _FLAGS: dict[str, Flag] = {
     "--kube-burst": Flag(
         as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 50)"
     ),
-    "--leader-election": Flag(
-        as_switch, "on: act only while holding a Lease in --namespace, so that replicas can stand by (default off)"
-    ),
-    "--lease-name": Flag(as_name, "name of that Lease (default medley-operator)"),
-    "--lease-duration-seconds": Flag(
-        as_whole("seconds", least=2, most=120), "seconds after which another replica takes over (default 15)"
-    ),
-    "--lease-renew-deadline-seconds": Flag(
-        as_seconds(least=1, most=120), "seconds without renewal after which the leader ends (default 10)"
-    ),
-    "--lease-retry-seconds": Flag(
-        as_seconds(least=0.1, most=60), "seconds between two renewals, or looks of a follower (default 2)"
-    ),
-    "--bind-address": Flag(as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": Flag(as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": Flag(as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+    **election_flags("medley-operator", duration=15, renew_deadline=10, retry=2),
+    **LISTENING,
 }
 
 

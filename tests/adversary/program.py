@@ -155,9 +155,9 @@ def _serve(
             for own, load in zip(able, whole, strict=True):
                 own.extend([chosen] if load < math.inf else [])
             if service.routing is RoutingMode.SERVICE:
-                _by_pod(made, whole, counts, used, most, chosen, part, lost)
+                _by_pod(made, whole, counts, used, chosen, part, lost)
             elif blind:
-                _by_weight(made, whole, counts, used, most, chosen, part, lost)
+                _by_weight(made, whole, counts, used, chosen, part, lost)
             else:
                 shares = []
                 for index, load in enumerate(whole):
@@ -191,14 +191,7 @@ def _cuts(service: Service, loads: list[list[float]], members: Iterable[int], mo
 
 
 def _by_pod(
-    made: _Made,
-    whole: list[float],
-    counts: list[Any],
-    used: list[Any],
-    most: list[int],
-    chosen: Any,
-    part: Any,
-    lost: int,
+    made: _Made, whole: list[float], counts: list[Any], used: list[Any], chosen: Any, part: Any, lost: int
 ) -> None:
     """Each pod in use carries the same part, one may be lost, and none is there that cannot serve the cut."""
     total = mathopt.LinearSum(counts)
@@ -211,14 +204,7 @@ def _by_pod(
 
 
 def _by_weight(
-    made: _Made,
-    whole: list[float],
-    counts: list[Any],
-    used: list[Any],
-    most: list[int],
-    chosen: Any,
-    part: Any,
-    lost: int,
+    made: _Made, whole: list[float], counts: list[Any], used: list[Any], chosen: Any, part: Any, lost: int
 ) -> None:
     """Variants that serve the cut carry it, without the replica that carries most where one may be lost."""
     carried = []

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    from medley_operator.power.agent.run import FLAGS
-    from medley_operator.setting_values import variable
+    from medley_operator.power.agent.run import add_arguments
 
     parser = subparsers.add_parser(
         "agent",
@@ -26,17 +25,16 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Hold the GPUs of this node to its NodePowerCap: in a pod with its ServiceAccount, else against "
         "the cluster of $KUBECONFIG. It needs the rights to set limits of GPUs (docs/power.md).",
     )
-    for flag, (_, text) in FLAGS.items():
-        parser.add_argument(flag, metavar="VALUE", help=f"{text}; environment {variable(flag)}")
+    add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; 0 after these, 2 for settings that cannot be used, 1 for a fault."""
     from medley_operator import logs
-    from medley_operator.power.agent.run import main, settings_of
+    from medley_operator.power.agent.run import from_arguments, main
 
     try:
-        chosen = settings_of(arguments, os.environ)
+        chosen = from_arguments(arguments, os.environ)
     except BadInput as error:
         return report_error("agent", error)
     logs.configure(chosen.log_level)

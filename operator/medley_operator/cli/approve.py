@@ -7,20 +7,20 @@ status: 0 approved, 2 no such plan waits, or the cluster cannot be used.
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from medley_operator.cli.arguments import length_of_time
 from medley_operator.cli.in_cluster import add_service, read_service, run_with_client
 from medley_planner.cli.arguments import BadOption
 from medley_planner.exit_status import ExitStatus
-from medley_planner.units import duration_seconds, per_hour
+from medley_planner.units import per_hour
 
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import LLMService, PlanStateStatus
     from medley_operator.kube.client import PersonClient
 
 FIELD_MANAGER = "medley-approval"
-MOST_SECONDS = 7 * 86400.0
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,8 +37,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--valid-for",
         metavar="DURATION",
-        type=_duration,
-        default=_duration("1h"),
+        type=length_of_time,
+        default=length_of_time("1h"),
         help="how long the approval counts while the operator has not acted on it, at most 168h; default: 1h",
     )
 
@@ -95,13 +95,3 @@ def waiting_plan(service: LLMService, plan_id: str) -> PlanStateStatus:
             where, "PLAN_ID", plan_id, f"this plan does not wait; plan {plan.id} does: see medley diff {shown}"
         )
     return plan
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        seconds = duration_seconds(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration from 1s to 168h, such as 30m")
-    return timedelta(seconds=seconds)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from medley_operator.cli.in_cluster import run_with_client
+from medley_operator.cli.arguments import length_of_time
+from medley_operator.cli.in_cluster import list_all, run_with_client
 from medley_planner.cli.arguments import BadOption
 from medley_planner.exit_status import ExitStatus
-from medley_planner.units import duration_seconds
 
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from medley_operator.kube.client import PersonClient
 
 FIELD_MANAGER = "medley-power-shed"
-MOST_SECONDS = 7 * 86400.0
 MOST_NAME = 253
 
 
@@ -46,7 +45,7 @@ def add_parsers(ways: Any) -> None:
     target.add_argument("--watts", type=_watts, metavar="WATTS", help="target in watts")
     target.add_argument("--fraction", type=_fraction, metavar="FRACTION", help="target as a part of the budget, as 0.8")
     shed.add_argument(
-        "--for", dest="length", type=_length, required=True, metavar="DURATION", help="how long, at most 168h"
+        "--for", dest="length", type=length_of_time, required=True, metavar="DURATION", help="how long, at most 168h"
     )
     shed.add_argument("--start", type=_time, metavar="TIME", help="as 2027-01-15T16:00:00Z; default: now")
     shed.add_argument("--source", default="medley power shed", metavar="TEXT", help="who asks for it")
@@ -105,7 +104,7 @@ async def status_lines(client: PersonClient, name: str | None) -> list[str]:
     if name is not None:
         domains = [domain for domain in domains if domain.metadata.name == name]
         if not domains:
-            raise BadOption.whole(f"PowerDomain {name}", 'there is none of this name; "kubectl get pdom" lists all')
+            raise _no_domain(name)
     events: list[PowerEvent] = await _listed(client, POWER_EVENTS, _event)
     names = {domain.metadata.name for domain in domains}
     lines = _table(
@@ -135,7 +134,7 @@ async def shed(
 
     found = await client.get(ObjectKey("PowerDomain", "", name))
     if found is None:
-        raise BadOption.whole(f"PowerDomain {name}", 'there is none of this name; "kubectl get pdom" lists all')
+        raise _no_domain(name)
     budget = _domain(found).spec.budget_watts
     if watts is not None and watts >= budget:
         raise BadOption(f"PowerDomain {name}", "--watts", watts, f"its budget is {budget} W; give less")
@@ -164,8 +163,12 @@ async def release(client: PersonClient, name: str) -> str:
     return f"PowerEvent {name} is deleted: domain {found['spec']['domain']} has its own budget again"
 
 
+def _no_domain(name: str) -> BadOption:
+    return BadOption.whole(f"PowerDomain {name}", 'there is none of this name; "kubectl get pdom" lists all')
+
+
 async def _listed(client: PersonClient, resource: Any, parse: Any) -> list[Any]:
-    found = [parse(item) async for page in client.pages(resource) for item in page.items]
+    found = [parse(item) for item in await list_all(client, resource)]
     return sorted(found, key=lambda each: each.metadata.name)
 
 
@@ -230,16 +233,6 @@ def _fraction(text: str) -> str:
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a part of the budget above 0 and below 1, such as 0.8")
     return f"{value:.3f}"
-
-
-def _length(text: str) -> timedelta:
-    try:
-        seconds = duration_seconds(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration from 1s to 168h, such as 30m")
-    return timedelta(seconds=seconds)
 
 
 def _time(text: str) -> datetime:

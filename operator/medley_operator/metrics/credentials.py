@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from medley_operator.metrics.errors import PrometheusUnavailableError
+from medley_operator.setting_values import PrometheusSettings
 
 MOST_SECRET_BYTES = 64 * 1024
 TENANT_HEADER = "X-Scope-OrgID"
@@ -135,3 +136,13 @@ class Credentials(httpx.Auth):
             raise PrometheusUnavailableError(
                 f"{file.flag} {file.path} holds no certificate in PEM form: check the ConfigMap or Secret behind it"
             ) from None
+
+
+def credentials_of(settings: PrometheusSettings) -> Credentials:
+    return Credentials(
+        bearer_token_file=settings.prometheus_bearer_token_file,
+        username=settings.prometheus_username,
+        password_file=settings.prometheus_password_file,
+        ca_file=settings.prometheus_ca_file,
+        tenant=settings.prometheus_tenant,
+    )

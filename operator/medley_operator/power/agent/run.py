@@ -8,16 +8,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from medley_operator.kube.connect import connect_agent
-from medley_operator.kube.credentials import load_configuration
-from medley_operator.kube.errors import KubeError
-from medley_operator.metrics.server import MetricsServer
 from medley_operator.power.agent.agent import NodeAgent
 from medley_operator.power.agent.exporter import AgentExporter
 from medley_operator.power.agent.orders import Moment
@@ -25,16 +22,15 @@ from medley_operator.power.agent.turns import GpuTurns
 from medley_operator.power.gpu.amd import AmdPower
 from medley_operator.power.gpu.drivers import Drivers
 from medley_operator.power.gpu.nvml import NvmlPower
-from medley_operator.setting_values import LOG_LEVELS, as_address, as_level, as_name, as_port, check, variable
+from medley_operator.process import Until, listen, run_process
+from medley_operator.setting_values import LISTENING, Flag, add_flags, as_name, check, values_of
 from medley_planner.exit_status import ExitStatus
 
 log = logging.getLogger(__name__)
 
-FLAGS = {
-    "--node": (as_name, "name of this node, whose NodePowerCap is followed; the chart sets it"),
-    "--bind-address": (as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": (as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": (as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+_FLAGS = {
+    "--node": Flag(as_name, "name of this node, whose NodePowerCap is followed; the chart sets it"),
+    **LISTENING,
 }
 
 
@@ -51,67 +47,40 @@ class AgentSettings:
         check(bool(self.node), "--node", self.node, "must be the name of the node that the agent runs on")
 
 
-def settings_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> AgentSettings:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, _FLAGS)
+
+
+def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> AgentSettings:
     """Raises `BadSetting`."""
-    values: dict[str, object] = {}
-    for flag, (parse, _) in FLAGS.items():
-        name = flag.removeprefix("--").replace("-", "_")
-        text = getattr(arguments, name, None)
-        if text is None:
-            text = environment.get(variable(flag))
-        if text is not None:
-            values[name] = parse(flag, text)
-    return AgentSettings(**values)  # type: ignore[arg-type]
+    return AgentSettings(**values_of(_FLAGS, arguments, environment))  # type: ignore[arg-type]
 
 
 def main(settings: AgentSettings) -> int:
     """Run the agent until SIGTERM or SIGINT; returns the exit status."""
-    return asyncio.run(_run(settings))
+    return asyncio.run(run_process(partial(_assemble, settings)))
 
 
-async def _run(settings: AgentSettings) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        await load_configuration()
-    except KubeError as error:
-        log.error("cannot start", extra={"reason": error.reason, "error": error.message})
-        return ExitStatus.BAD_INPUT
-    async with AsyncExitStack() as stack:
-        agent, server = await _assemble(settings, stack)
-        try:
-            server.start()
-        except OSError as error:
-            place = f"{settings.bind_address}:{settings.port}"
-            log.error("cannot start", extra={"error": f"cannot listen on {place}: {error}; set --port"})
-            return ExitStatus.BAD_INPUT
-        stack.callback(server.stop)
-        running, stopping = asyncio.create_task(agent.run()), asyncio.create_task(stop.wait())
-        log.info("started", extra={"node": settings.node})
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        running.cancel()
-        ended = (await asyncio.gather(running, return_exceptions=True))[0]
-        if isinstance(ended, Exception):
-            log.error("the agent failed", exc_info=ended)
-            return ExitStatus.FAILED
-    return ExitStatus.OK
-
-
-async def _assemble(settings: AgentSettings, stack: AsyncExitStack) -> tuple[NodeAgent, MetricsServer]:
+async def _assemble(settings: AgentSettings, stack: AsyncExitStack) -> Until:
     exporter = AgentExporter()
     turns = GpuTurns(Drivers((NvmlPower(), AmdPower())), clock=time.monotonic, stack=stack)
     reader, client = await connect_agent(stack, instance=settings.node)
     agent = NodeAgent(settings.node, turns=turns, reader=reader, client=client, exporter=exporter, clock=_moment)
-    server = MetricsServer(
-        address=settings.bind_address,
-        port=settings.port,
-        registry=exporter.registry,
-        healthy=agent.healthy,
-        ready=agent.ready,
-    )
-    return agent, server
+    listen(settings, stack, exporter.registry, agent)
+    return partial(_follow, agent, settings.node)
+
+
+async def _follow(agent: NodeAgent, node: str, stop: asyncio.Event) -> int:
+    running, stopping = asyncio.create_task(agent.run()), asyncio.create_task(stop.wait())
+    log.info("started", extra={"node": node})
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    running.cancel()
+    ended = (await asyncio.gather(running, return_exceptions=True))[0]
+    if isinstance(ended, Exception):
+        log.error("the agent failed", exc_info=ended)
+        return ExitStatus.FAILED
+    return ExitStatus.OK
 
 
 def _moment() -> Moment:

@@ -11,39 +11,29 @@ from urllib.parse import urlsplit
 
 from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.setting_values import (
-    LOG_LEVELS,
+    LISTENING,
+    LOGIN,
     Flag,
+    PrometheusSettings,
     add_flags,
-    as_address,
-    as_level,
     as_matchers,
-    as_name,
     as_namespace,
     as_number,
     as_path,
-    as_port,
     as_seconds,
-    as_switch,
     as_url,
     as_whole,
     as_word,
     check,
+    election_flags,
     values_of,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class PowerSettings:
-    """See docs/power.md for each."""
+class PowerSettings(PrometheusSettings):
+    """See docs/power.md for each. Matchers are for the query of GPUs: meters' queries are taken as they are."""
 
-    prometheus_url: str | None = None
-    prometheus_bearer_token_file: Path | None = None
-    prometheus_username: str = ""
-    prometheus_password_file: Path | None = None
-    prometheus_ca_file: Path | None = None
-    prometheus_tenant: str = ""
-    prometheus_matchers: str = ""
-    """Matchers of the query of GPUs, such as cluster="eu-1". Meters' queries are taken as they are."""
     period_seconds: float = 1.0
     cap_lease_seconds: int = 30
     """After this time without a renewal of its caps, a node's agent goes to its safe limits."""
@@ -116,13 +106,7 @@ def _as_hosts(flag: str, text: str) -> tuple[str, ...]:
 
 _FLAGS: dict[str, Flag] = {
     "--prometheus-url": Flag(as_url, "base URL of the Prometheus that scrapes the meters; needed"),
-    "--prometheus-bearer-token-file": Flag(
-        as_path("/var/run/medley/token"), "file with the bearer token for Prometheus; read anew when it changes"
-    ),
-    "--prometheus-username": Flag(as_word, "user for Prometheus (basic authentication)"),
-    "--prometheus-password-file": Flag(
-        as_path("/var/run/medley/password"), "file with the password of that user; read anew when it changes"
-    ),
+    **LOGIN,
     "--prometheus-ca-file": Flag(
         as_path("/var/run/medley/ca.crt"), "PEM file of the authorities of Prometheus's certificate"
     ),
@@ -147,22 +131,8 @@ _FLAGS: dict[str, Flag] = {
     "--kube-burst": Flag(
         as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 400)"
     ),
-    "--leader-election": Flag(
-        as_switch, "on: act only while holding a Lease in --namespace, so that replicas can stand by (default off)"
-    ),
-    "--lease-name": Flag(as_name, "name of that Lease (default medley-power)"),
-    "--lease-duration-seconds": Flag(
-        as_whole("seconds", least=2, most=120), "seconds after which another replica takes over (default 6)"
-    ),
-    "--lease-renew-deadline-seconds": Flag(
-        as_seconds(least=1, most=120), "seconds without renewal after which the leader ends (default 4)"
-    ),
-    "--lease-retry-seconds": Flag(
-        as_seconds(least=0.1, most=60), "seconds between two renewals, or looks of a follower (default 1)"
-    ),
-    "--bind-address": Flag(as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": Flag(as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": Flag(as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
+    **election_flags("medley-power", duration=6, renew_deadline=4, retry=1),
+    **LISTENING,
 }
 
 

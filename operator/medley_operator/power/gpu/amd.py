@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from medley_operator.power.gpu.protocol import GpuError, GpuFacts, GpuFault, GpuReading
-
-Answer = TypeVar("Answer")
+from medley_operator.power.gpu.protocol import Answer, GpuError, GpuFacts, GpuFault, GpuReading, known
 
 MICRO = 1e6
 SENSOR = 0
@@ -113,13 +112,7 @@ class AmdPower:
             raise GpuError(fault, f"{function.__name__} answered {code} ({error})") from error
 
     def _maybe(self, function: Callable[..., Answer], *arguments: object) -> Answer | None:
-        """None where the board or the driver has no such figure."""
-        try:
-            return self._call(function, *arguments)
-        except GpuError as error:
-            if error.fault in (GpuFault.NOT_SUPPORTED, GpuFault.NOT_PERMITTED):
-                return None
-            raise
+        return known(partial(self._call, function, *arguments))
 
 
 _USAGE_KEYS = ("current_socket_power", "average_socket_power", "socket_power")

@@ -10,12 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from medley_operator.power.gpu.protocol import GpuError, GpuFacts, GpuFault, GpuReading, Throttle
-
-Answer = TypeVar("Answer")
+from medley_operator.power.gpu.protocol import Answer, GpuError, GpuFacts, GpuFault, GpuReading, Throttle, known
 
 PACKAGE = "nvidia-ml-py"
 MILLI = 1000.0
@@ -162,13 +161,7 @@ class NvmlPower:
             raise GpuError(fault, f"{name} answered {error.value} ({error})") from error
 
     def _maybe(self, function: Callable[..., Answer], *arguments: object) -> Answer | None:
-        """None where the board or the driver has no such figure."""
-        try:
-            return self._call(function, *arguments)
-        except GpuError as error:
-            if error.fault in (GpuFault.NOT_SUPPORTED, GpuFault.NOT_PERMITTED):
-                return None
-            raise
+        return known(partial(self._call, function, *arguments))
 
 
 def _from_milli(value: int | None) -> float | None:

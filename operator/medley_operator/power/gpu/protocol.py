@@ -6,9 +6,12 @@ agent calls them in threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Flag, StrEnum, auto
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+Answer = TypeVar("Answer")
 
 
 class GpuFault(StrEnum):
@@ -37,6 +40,16 @@ class GpuError(Exception):
         super().__init__(message)
         self.fault = fault
         self.message = message
+
+
+def known(call: Callable[[], Answer]) -> Answer | None:
+    """None where the board or the driver has no such figure. Raises `GpuError` for all other faults of the call."""
+    try:
+        return call()
+    except GpuError as error:
+        if error.fault in (GpuFault.NOT_SUPPORTED, GpuFault.NOT_PERMITTED):
+            return None
+        raise
 
 
 class Throttle(Flag):

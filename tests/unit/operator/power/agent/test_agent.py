@@ -42,22 +42,12 @@ class Server:
         self.selector = ""
         self._version = 1
 
-    async def pages(
-        self, resource: Resource, *, label_selector: str = "", field_selector: str = "", namespace: str = ""
-    ) -> AsyncGenerator[Page, None]:
+    async def pages(self, resource: Resource, **selectors: str) -> AsyncGenerator[Page, None]:
         assert resource is NODE_POWER_CAPS
-        self.selector = field_selector
+        self.selector = selectors["field_selector"]
         yield Page([], "1")
 
-    async def watch(
-        self,
-        resource: Resource,
-        *,
-        resource_version: str,
-        label_selector: str = "",
-        field_selector: str = "",
-        namespace: str = "",
-    ) -> AsyncGenerator[WatchEvent, None]:
+    async def watch(self, resource: Resource, **_from: str) -> AsyncGenerator[WatchEvent, None]:
         while True:
             yield await self.events.get()
 
