@@ -39,7 +39,7 @@ class Act:
 
 ACTS = (
     Act("Live traffic instead of the static workload", Load(rate_rps=20, prompt_tokens=500, generation_tokens=150)),
-    Act("More than three times the traffic", Load(rate_rps=67, prompt_tokens=500, generation_tokens=150)),
+    Act("More than twice the traffic", Load(rate_rps=50, prompt_tokens=500, generation_tokens=150)),
     Act("Fewer requests, with five times longer prompts", Load(rate_rps=27, prompt_tokens=2500, generation_tokens=150)),
 )
 """Loads for which the cheapest plan of the example's pools is a mix of GPU types, as it is for many. It saves 5.2, 3.8
