@@ -44,7 +44,8 @@ class Window:
     `prefill_tokens` are prompt tokens that were computed, without those that the prefix cache had, of `prompts`
     requests. `decode_tokens` came `inter_token_seconds` after the one before them, in the mean. `kv_tokens` are in use
     and `running` and `waiting` requests in batch and queue, per engine in the mean. `youngest_seconds`: age of the
-    youngest pod that is counted. `token_budget`: the engine's max-num-batched-tokens.
+    youngest pod that is counted. `token_budget`: the engine's max-num-batched-tokens. `prompt_spread`: mean of the
+    squares of prompt lengths, divided by the square of their mean; 1 where all are alike.
     """
 
     steps: float
@@ -60,6 +61,7 @@ class Window:
     preemptions: float = 0.0
     youngest_seconds: float = math.inf
     token_budget: int = 2048
+    prompt_spread: float = 1.0
 
     def problem(self) -> SkipReason | None:
         """Why it cannot be used, None where it can."""
@@ -84,7 +86,9 @@ class Window:
         decoding = max(self.decode_tokens / self.steps, 1.0)
         # A decoding sequence meets the prompts that arrive during its own steps, whatever arrives while all is idle.
         seen_tokens = self.prefill_tokens / (self.engines * self.seconds) * self.inter_token_seconds
-        prompt = max(self.prefill_tokens / self.prompts, 1.0) if self.prompts > 0 else 1.0
+        # Attention grows with the square of a prompt: fewer prompts, each as long as its token's in the mean, have the
+        # tokens and the attention of those that came.
+        prompt = max(self.prefill_tokens / self.prompts, 1.0) * self.prompt_spread if self.prompts > 0 else 1.0
         return OperatingPoint(
             prompt_tokens=prompt,
             context_tokens=self.kv_tokens / self.running,
@@ -96,7 +100,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
-    """`starts` prompts of `prompt_tokens` per step, and `decoding` sequences of `context_tokens` each, in the mean."""
+    """`starts` prompts of `prompt_tokens` per step, and `decoding` sequences of `context_tokens` each, in the mean.
+
+    `prompt_tokens` is the mean over prompt tokens, not over prompts, so that long ones count for their attention.
+    """
 
     prompt_tokens: float
     context_tokens: float

@@ -14,7 +14,8 @@ from medley_operator.domain.values import labels
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.quantities import whole_count
-from medley_operator.domain.values.snapshot import Manifest, Snapshot
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import Manifest, Observation, Snapshot
 from medley_planner.capacity import StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.catalog import Gpu
@@ -56,6 +57,8 @@ class EnginePods:
     namespace: str
     arguments: str
     """A digest of those that the layout does not hold."""
+    prompt_spread: float = 1.0
+    """`Window.prompt_spread` of what the service is asked for now."""
 
     @property
     def key(self) -> LearnedKey:
@@ -92,7 +95,8 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         # One that this program fails on is not known either; preparing the round reports its service.
         pods = guarded(labels.key_of(manifest), partial(_engine_pods, manifest, service, profile, gpu))
         if isinstance(pods, EnginePods):
-            found[key] = replace(pods, settled=pods.settled and key not in found)
+            spread = _prompt_spread(snapshot.observations.get(ServiceKey.of(service)))
+            found[key] = replace(pods, settled=pods.settled and key not in found, prompt_spread=spread)
     return found
 
 
@@ -113,6 +117,16 @@ def _engine_pods(manifest: Manifest, service: LLMService, profile: RuntimeProfil
         namespace=service.metadata.namespace,
         arguments=speed_digest(flags, profile.spec.engine),
     )
+
+
+def _prompt_spread(observation: Observation | None) -> float:
+    """1 while sizes are not known."""
+    if observation is None or observation.demand is None:
+        return 1.0
+    demand = observation.demand
+    prompts = [(share, bucket.prompt_tokens) for share, bucket in zip(demand.shares, demand.buckets, strict=True)]
+    mean = sum(share * tokens for share, tokens in prompts)
+    return max(1.0, sum(share * tokens**2 for share, tokens in prompts) / mean**2) if mean > 0 else 1.0
 
 
 def _container(deployment: Manifest) -> Manifest | None:

@@ -103,7 +103,7 @@ def fold(
             skips.append(Skip(told.window, run.key))
             continue
         known = after.get(run.key) or _of_this_estimate(KnownEngine(), run)
-        learned = learn(known.calibration, _with_budget(told.window, run), run.prior)
+        learned = learn(known.calibration, _with_run(told.window, run), run.prior)
         if learned.skipped is not None:
             skips.append(Skip(learned.skipped, run.key))
         learned_from += learned.skipped is None
@@ -181,8 +181,9 @@ def _of_this_estimate(known: KnownEngine, run: EnginePods) -> KnownEngine:
     )
 
 
-def _with_budget(window: Window, run: EnginePods) -> Window:
+def _with_run(window: Window, run: EnginePods) -> Window:
     budget = run.run_as.token_budget
+    window = replace(window, prompt_spread=run.prompt_spread)
     return window if budget is None else replace(window, token_budget=budget)
 
 

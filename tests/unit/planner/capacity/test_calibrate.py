@@ -223,6 +223,26 @@ def test_the_point_counts_prompts_that_decodes_meet_not_those_of_idle_times() ->
     assert (point.decoding, point.prompt_tokens) == (2.0, 1000.0)
 
 
+def test_prompts_of_unlike_lengths_have_the_tokens_and_the_attention_of_those_that_came() -> None:
+    """Nine of ten prompts are short: taken for alike, they had a sixth of the attention, and `compute` came out 2."""
+    prompts = np.array([200.0] * 9 + [20_000.0])
+    spread = float((prompts**2).mean() / prompts.mean() ** 2)
+    point = Window(
+        steps=1000,
+        prefill_tokens=float(prompts.sum()),
+        prompts=10,
+        decode_tokens=2000,
+        inter_token_seconds=0.02,
+        running=2,
+        kv_tokens=4000,
+        seconds=60,
+        prompt_spread=spread,
+    ).point()
+    arrived = 10 / 60 * 0.02
+    assert point.starts * point.prompt_tokens == pytest.approx(arrived * prompts.mean())
+    assert point.starts * point.prompt_tokens**2 == pytest.approx(arrived * (prompts**2).mean())
+
+
 @settings(deadline=None)
 @given(
     st.lists(

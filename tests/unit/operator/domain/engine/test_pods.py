@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from medley_operator.domain.engine.pods import engine_pods
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_planner.capacity import EngineKey
 from medley_planner.catalog import gpu
 from medley_planner.layout import Layout
+from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.shapes import Precision
 from tests.unit.operator import factories
 from tests.unit.operator.domain.speed.test_calibration import RUN, deployment, pods_of, snapshot_of
@@ -21,6 +26,17 @@ def test_the_engine_of_a_deployment_is_read_from_its_arguments() -> None:
         RUN.shape.name, Layout(gpu("L4"), tensor_parallel=2, precision=Precision.FP8, engine_version=version)
     )
     assert (run.run_as.token_budget, run.settled) == (1024, True)
+
+
+def test_the_spread_of_prompts_is_that_of_what_the_service_is_asked_for() -> None:
+    snapshot = snapshot_of(deployment())
+    buckets = (Bucket(200, 100), Bucket(20_000, 100))
+    demand = Demand(1.0, buckets, (0.9, 0.1), SizeSource.INDEPENDENT)
+    seen = {ServiceKey.of(service): Observation(MetricsReason.FOUND, demand) for service in snapshot.services}
+    (run,) = engine_pods(replace(snapshot, observations=seen)).values()
+    assert run.prompt_spread == pytest.approx((0.9 * 200**2 + 0.1 * 20_000**2) / 2180**2)
+    (unknown,) = engine_pods(snapshot).values()
+    assert unknown.prompt_spread == 1.0
 
 
 def test_an_engine_whose_cache_format_is_not_known_is_left_out() -> None:
