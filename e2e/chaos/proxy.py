@@ -22,6 +22,7 @@ from yarl import URL
 
 from e2e.chaos.calls import WATCH, Call, Write, digest_of
 from e2e.chaos.faults import IN_STREAM, Effect, Fault
+from medley_operator.kube.official import CLOSE_SECONDS
 
 # Per hop, or made anew by the client and server of this proxy.
 _NOT_PASSED_ON = {"host", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding"}
@@ -76,6 +77,8 @@ class Proxy:
                 yield self
             finally:
                 await runner.cleanup()
+        # Transports end in later turns of the loop, which ends with this block.
+        await asyncio.sleep(CLOSE_SECONDS)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         watch = request.query.get("watch") in ("true", "1")
