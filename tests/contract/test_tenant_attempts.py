@@ -152,7 +152,7 @@ class TestAnotherNamespace:
     def test_children_that_name_an_owner_of_another_namespace(self) -> None:
         """A Deployment with another tenant's uid and "Ready" in its status counts for nobody."""
         alone = settle(make.snapshot(make.service()))
-        key, forged = alone.child("Deployment", "l4-tp2")
+        key, forged = alone.child("Deployment", "l4")
         forged["metadata"] |= {"namespace": "evil", "uid": "uid-of-the-forged"}
         forged["spec"]["replicas"] = 0
         children = {**alone.snapshot.children, ObjectKey("Deployment", "evil", key.name): forged}
@@ -241,7 +241,7 @@ class TestImage:
 
     def test_by_an_edit_of_the_deployment(self) -> None:
         steady = settle(make.snapshot(make.service()))
-        key, child = steady.child("Deployment", "l4-tp2")
+        key, child = steady.child("Deployment", "l4")
         child["spec"]["template"]["spec"]["containers"][0]["image"] = "evil/miner:1"
         (mended,) = run(steady.with_child(key, child), steady.memory).applied("Deployment").values()
         assert mended["spec"]["template"]["spec"]["containers"][0]["image"] == make.profile().spec.image

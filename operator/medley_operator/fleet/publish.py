@@ -35,7 +35,8 @@ from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Co
 
 CONCURRENCY = 8
 FEWEST_STATUSES = 10
-"""Statuses that each pass writes whatever happens meanwhile, so that in the end all are written."""
+"""Statuses that each pass writes whatever happens meanwhile, so that in the end all are written. A pass that writes as
+many children writes all of them: those children make events themselves, without end while some cannot be written."""
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
@@ -91,7 +92,9 @@ class Publisher:
         `hurries` no more statuses are begun but for the first few, and no Event of what was not written is posted."""
         decision = _outside(decision, view.ending)
         owners = {ServiceKey.of(each): Owner.of(each) for each in view.services}
-        this = Round(view=view, owners=owners, hurries=hurries)
+        this = Round(view=view, owners=owners)
+        if len(decision.applies) < FEWEST_STATUSES:
+            this.hurries = hurries
         self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
         applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
