@@ -1,7 +1,6 @@
 """Carries a decision out: writes children, their pods' annotations, statuses and Events to the cluster.
 
-Of the fleet operator, two other modules write: `fleet.calibration` its own ConfigMap, `fleet.lease` the Lease. Others
-write in commands that a person runs, or in the controller of power (`tests/unit/repo/test_claims.py`).
+Of the fleet operator, `fleet.calibration` and `fleet.lease` write too, one object each (`tests/unit/repo/test_claims.py`).
 
 Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
 statuses and Events, which a pass gives up the rest of where something happened meanwhile that children may have to
@@ -92,9 +91,8 @@ class Publisher:
         `hurries` no more statuses are begun but for the first few, and no Event of what was not written is posted."""
         decision = _outside(decision, view.ending)
         owners = {ServiceKey.of(each): Owner.of(each) for each in view.services}
-        this = Round(view=view, owners=owners)
-        if len(decision.applies) < FEWEST_STATUSES:
-            this.hurries = hurries
+        few = len(decision.applies) < FEWEST_STATUSES
+        this = Round(view=view, owners=owners, hurries=hurries if few else lambda: False)
         self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
         applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
