@@ -1,6 +1,6 @@
 """Carries a decision out: writes children, their pods' annotations, statuses and Events to the cluster.
 
-Of the fleet operator, `fleet.calibration` and `fleet.lease` write too, one object each (`tests/unit/repo/test_claims.py`).
+Beside it `fleet.calibration` and `fleet.lease` write, one object each (`tests/unit/repo/test_claims.py`).
 
 Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
 statuses and Events, which a pass gives up the rest of where something happened meanwhile that children may have to
