@@ -116,12 +116,11 @@ def _targets(args: argparse.Namespace) -> Targets:
 
     for option, text in (("--ttft", args.ttft), ("--tpot", args.tpot), ("--window", args.window)):
         try:
-            if duration_seconds(text) <= 0:
-                raise BadOption("", option, text, "give a time above 0")
+            seconds = duration_seconds(text)
         except ValueError as error:
-            if isinstance(error, BadInput):
-                raise
             raise BadOption("", option, text, str(error)) from error
+        if seconds <= 0:
+            raise BadOption("", option, text, "give a time above 0")
     if not 50 <= args.percentile <= 99:
         raise BadOption("", "--percentile", args.percentile, "give a whole number from 50 to 99")
     gateway = None

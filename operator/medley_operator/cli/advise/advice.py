@@ -13,7 +13,7 @@ from typing import Any
 
 from medley_operator.cli.advise.engines import FoundEngine, FoundService, WorkloadRef
 from medley_operator.cli.advise.load import SeenLoad
-from medley_operator.cli.advise.pools import Discovery
+from medley_operator.cli.advise.pools import Discovery, FoundPool
 from medley_operator.cli.advise.proposal import (
     Json,
     Targets,
@@ -107,7 +107,7 @@ def build_advice(survey: Survey, proposal: Proposal, more: Proposal | None) -> J
     then = sum(each["plan"]["cost_per_hour"] for each in compared)
     return {
         "services": services,
-        "pools": [_pool(survey, name) for name in (pool.name for pool in survey.discovery.pools)],
+        "pools": [_pool(pool, survey.prices.get(pool.name)) for pool in survey.discovery.pools],
         "total": {
             "services_compared": len(compared),
             "cost_per_hour": round(now, 6),
@@ -189,11 +189,9 @@ def _plan(row: Json | None, cost: float | None) -> Json | None:
     }
 
 
-def _pool(survey: Survey, name: str) -> Json:
-    pool = next(each for each in survey.discovery.pools if each.name == name)
-    price = survey.prices.get(name)
+def _pool(pool: FoundPool, price: GpuPrice | None) -> Json:
     return {
-        "name": name,
+        "name": pool.name,
         "gpu": pool.title,
         "known": bool(pool.gpu),
         "nodes": len(pool.nodes),
@@ -208,7 +206,7 @@ def _gpus(engines: Sequence[FoundEngine], survey: Survey) -> Counter[str]:
     """GPUs by type; of pods that stand nowhere yet: "waiting"."""
     counted: Counter[str] = Counter()
     for engine in engines:
-        pool = survey.discovery.pool_of(engine.node)
+        pool = survey.discovery.by_node.get(engine.node)
         counted[pool.title if pool is not None else ("unknown" if engine.node else "waiting")] += engine.gpu_count
     return counted
 
@@ -219,7 +217,7 @@ def _cost(engines: Sequence[FoundEngine], survey: Survey) -> float | None:
     for engine in engines:
         if not engine.node:
             continue
-        pool = survey.discovery.pool_of(engine.node)
+        pool = survey.discovery.by_node.get(engine.node)
         price = survey.prices.get(pool.name) if pool is not None else None
         if price is None and engine.gpu_count:
             return None

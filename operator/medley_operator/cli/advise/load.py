@@ -19,9 +19,6 @@ from medley_operator.metrics.prometheus import Prometheus, VectorSample
 from medley_operator.metrics.queries import MODEL, NAMESPACE, ROLE, first_of, union
 from medley_planner.units import duration_seconds
 
-TTFT = ("vllm:time_to_first_token_seconds",)
-TPOT = ("vllm:request_time_per_output_token_seconds", *VLLM.inter_token_seconds)
-"""Histograms of one request's time per output token, else of one token's."""
 PEAK_SECONDS = 300
 """The largest rate is that of so many seconds, or of a quarter of a shorter window."""
 MOST_WORKLOADS = 40
@@ -94,8 +91,8 @@ def load_query(services: Iterable[FoundService], *, window: str, percentile: int
             _Role.PROMPT: once(grown(VLLM.prompt, "_sum", window)),
             _Role.GENERATION: once(grown(VLLM.generation, "_sum", window)),
             _Role.COUNTED: once(grown(VLLM.prompt, "_count", window)),
-            _Role.TTFT: quantile(TTFT),
-            _Role.TPOT: quantile(TPOT),
+            _Role.TTFT: quantile(VLLM.ttft_seconds),
+            _Role.TPOT: quantile(VLLM.tpot_seconds),
         }
     )
 

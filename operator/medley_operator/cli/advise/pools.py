@@ -10,10 +10,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from medley_operator.domain.cluster.prices import INSTANCE_TYPE
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, NodeView, Taint
+from medley_operator.domain.values.printable import first_few
+from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, NodeView, Taint, selects
 from medley_planner.catalog import CATALOGUE
 
 PRODUCT_LABELS = (
@@ -82,15 +84,16 @@ class FoundPool:
         return self.gpu or self.product
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Discovery:
     """The pools of a cluster, and what stands in none, in words."""
 
     pools: tuple[FoundPool, ...]
     left_out: tuple[str, ...]
 
-    def pool_of(self, node: str) -> FoundPool | None:
-        return next((pool for pool in self.pools if any(each.name == node for each in pool.nodes)), None)
+    @cached_property
+    def by_node(self) -> Mapping[str, FoundPool]:
+        return {node.name: pool for pool in self.pools for node in pool.nodes}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -122,8 +125,8 @@ def discover(nodes: Iterable[NodeView]) -> Discovery:
     left_out = []
     if nameless:
         left_out.append(
-            f"{_some(nameless)}: no label names the GPU type; install GPU feature discovery, or label the nodes with "
-            f"{PRODUCT_LABELS[0]}"
+            f"Node {first_few(sorted(nameless))}: no label names the GPU type; install GPU feature discovery, or "
+            f"label the nodes with {PRODUCT_LABELS[0]}"
         )
     pools: list[FoundPool] = []
     names: set[str] = set()
@@ -131,8 +134,8 @@ def discover(nodes: Iterable[NodeView]) -> Discovery:
         selector = _selector(kind, found, every)
         if selector is None:
             left_out.append(
-                f"{_some([node.name for node in found])}: other nodes have the same {kind.label} {kind.product} and "
-                f"their labels do not differ ({kind.gpus} GPUs each here); label them"
+                f"Node {first_few(sorted(node.name for node in found))}: other nodes have the same {kind.label} "
+                f"{kind.product} and their labels do not differ ({kind.gpus} GPUs each here); label them"
             )
             continue
         name = _name(kind, found, groups, names)
@@ -169,7 +172,7 @@ def _selector(kind: _NodeKind, found: Sequence[NodeView], every: Sequence[NodeVi
     """The fewest labels, of those that people go by, that all found nodes have and no other node has."""
     inside = {node.name for node in found}
     selector = {kind.label: kind.product}
-    others = [node for node in every if node.name not in inside and _takes(selector, node)]
+    others = [node for node in every if node.name not in inside and selects(selector, node.labels)]
     for label in TELLING:
         if not others:
             return selector
@@ -180,10 +183,6 @@ def _selector(kind: _NodeKind, found: Sequence[NodeView], every: Sequence[NodeVi
             if len(kept) < len(others):
                 selector[label], others = value, kept
     return selector if not others else None
-
-
-def _takes(selector: Mapping[str, str], node: NodeView) -> bool:
-    return all(node.labels.get(label) == value for label, value in selector.items())
 
 
 def _taints(found: Sequence[NodeView]) -> tuple[Taint, ...]:
@@ -214,9 +213,3 @@ def _name(kind: _NodeKind, found: Sequence[NodeView], groups: Iterable[_NodeKind
     while numbered in taken:
         numbered, count = f"{name}-{count}", count + 1
     return numbered
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(sorted(names)[:3])
-    more = len(names) - 3
-    return f"Node {shown}" + (f" and {more} more" if more > 0 else "")

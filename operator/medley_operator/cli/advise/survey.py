@@ -43,12 +43,9 @@ async def survey_cluster(
     unread: list[str] = []
     manifests = await list_all(client, PODS, namespace=namespace)
     nodes = tuple(node_view(node) for node in await list_all(client, NODES))
-    views = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod_view(pod) for pod in manifests}
-    engines = [
-        engine
-        for pod in manifests
-        if (engine := engine_of(pod, views[(pod["metadata"]["namespace"], pod["metadata"]["name"])])) is not None
-    ]
+    views = [pod_view(pod) for pod in manifests]
+    seen = (engine_of(pod, view) for pod, view in zip(manifests, views, strict=True))
+    engines = [engine for engine in seen if engine is not None]
     services = services_of(engines)
     try:
         autoscalers = autoscalers_of(await list_all(client, AUTOSCALERS, namespace=namespace))
@@ -69,7 +66,7 @@ async def survey_cluster(
             unread.append(str(error))
     prices = prices_of_found(discovery, given_prices, metrics)
     unread += missing_of_pools(discovery, prices)
-    pods: tuple[PodView, ...] = tuple(view for view in views.values() if view is not None)
+    pods: tuple[PodView, ...] = tuple(view for view in views if view is not None)
     return Survey(services, discovery, prices, loads, nodes, pods, autoscalers, tuple(unread))
 
 

@@ -17,12 +17,11 @@ from medley_operator.cli.doctor.objects import (
     is_operator,
     said_of,
     selector_of,
-    selects,
     some_nodes,
 )
 from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.leadtime import unix_seconds
-from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES
+from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, selects
 from medley_operator.kube.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from medley_operator.cli.doctor.findings import Json
 from medley_operator.domain.values.labels import managed
+from medley_operator.domain.values.printable import first_few
 
 MOST_NAMED = 5
 
 
 def selector_of(pool: Json) -> Mapping[str, str]:
     return (pool.get("spec") or {}).get("nodeSelector") or {}
-
-
-def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in selector.items())
 
 
 def is_operator(pod: Json) -> bool:
@@ -63,6 +60,4 @@ def describe_command(manifest: Json) -> str:
 
 
 def some_nodes(names: Sequence[str]) -> str:
-    shown = ", ".join(sorted(names)[:MOST_NAMED])
-    more = len(names) - MOST_NAMED
-    return f"node {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"node {first_few(sorted(names), most=MOST_NAMED)}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from medley_operator.api.v1alpha1 import GPUPool, Toleration, TolerationOperator
 from medley_operator.domain.cluster.held import HeldByNode
 from medley_operator.domain.cluster.pool_checks import pool_refusal
-from medley_operator.domain.values.views import NodeView, Taint
+from medley_operator.domain.values.views import NodeView, Taint, selects
 from medley_planner.catalog import Catalogue
 
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
@@ -48,7 +48,7 @@ def node_shares(
     for node in nodes:
         by_resource: dict[str, list[GPUPool]] = {}
         for pool in ranked:
-            if _matches(pool.spec.node_selector, node.labels):
+            if selects(pool.spec.node_selector, node.labels):
                 matching[pool.metadata.name].append(node)
                 by_resource.setdefault(pool.spec.resource_name, []).append(pool)
         for resource, sharing in by_resource.items():
@@ -62,10 +62,6 @@ def node_shares(
         shares_with=_others(names, [*groups, *same]),
         second=frozenset(name for group in same for name in group[1:]),
     )
-
-
-def _matches(selector: Mapping[str, str], node_labels: Mapping[str, str]) -> bool:
-    return all(node_labels.get(key) == value for key, value in selector.items())
 
 
 def _first(

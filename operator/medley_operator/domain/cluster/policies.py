@@ -18,6 +18,7 @@ from medley_operator.domain.values.conditions import ConditionStatus, Draft, Pla
 from medley_operator.domain.values.decision import StatusWrite
 from medley_operator.domain.values.labels import POLICY
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectFault, ObjectKey
+from medley_operator.domain.values.views import selects
 from medley_planner.refusal import Refusal
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -79,7 +80,7 @@ def _is_for(policy: MedleyPolicy, namespace: str, known: Labels) -> bool | None:
     labels = {**known.get(namespace, {}), NAME_LABEL: namespace}
     if namespace not in known and wanted.keys() - {NAME_LABEL}:
         return None if wanted.get(NAME_LABEL, namespace) == namespace else False
-    return all(labels.get(key) == value for key, value in wanted.items())
+    return selects(wanted, labels)
 
 
 def _labels_unknown(policy: MedleyPolicy, namespace: str) -> Refusal:

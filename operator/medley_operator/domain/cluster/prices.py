@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1 import GPUPool, PoolCost, PriceStatus, Provisioning
 from medley_operator.domain.values.leadtime import unix_seconds, utc_text
-from medley_operator.domain.values.views import NodeView
+from medley_operator.domain.values.views import NodeView, selects
 
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 ZONE = "topology.kubernetes.io/zone"
@@ -97,7 +97,7 @@ def price_status(
     before = pool.status.price
     selector = pool.spec.node_selector
     found = market_price(
-        [node for node in nodes if selector.items() <= node.labels.items()],
+        [node for node in nodes if selects(selector, node.labels)],
         selector,
         resource=pool.spec.resource_name,
         gpus_per_node=pool.spec.capacity.gpus_per_node,

@@ -14,6 +14,7 @@ from functools import cached_property
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerMode
 from medley_operator.domain.power.ladders import capped_domain
 from medley_operator.domain.power.members import Member
+from medley_operator.domain.values.views import selects
 from medley_planner.power import CappedDomain, CappedNode, DomainTree, build_tree
 from medley_planner.refusal import Refusal
 
@@ -53,8 +54,7 @@ def fed_by(domain: PowerDomain, members: Mapping[str, Member]) -> tuple[Member, 
     selector = domain.spec.node_selector
     if not selector:
         return ()
-    wanted = selector.items()
-    return tuple(member for member in members.values() if wanted <= member.labels.items())
+    return tuple(member for member in members.values() if selects(selector, member.labels))
 
 
 def _at_least(domains: Iterable[PowerDomain], mode: PowerMode) -> list[PowerDomain]:

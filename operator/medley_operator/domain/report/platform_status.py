@@ -26,6 +26,7 @@ from medley_operator.domain.values.conditions import (
 from medley_operator.domain.values.decision import EventNote, EventType, StatusWrite
 from medley_operator.domain.values.labels import OWNER_KIND, POLICY
 from medley_operator.domain.values.leadtime import unix_seconds
+from medley_operator.domain.values.printable import first_few
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.stock import PoolStock
 from medley_operator.domain.variants.requested import image_refusal
@@ -39,7 +40,6 @@ PRICE_KNOWN = "PriceKnown"
 PODS_SEEN = "PodsSeen"
 """The condition of a pool on whose nodes pods of others may stand unseen; present only then."""
 MOST_TAINTS = 3
-MOST_NODES = 3
 _REFUSED_BY = {"LLMService": PLAN_READY, "ModelProfile": ACCEPTED, POLICY: ACCEPTED, "GPUType": ACCEPTED}
 """The condition that says why an object does not parse, by kind; Ready for the others."""
 
@@ -133,8 +133,8 @@ def _pool_ready(state: PoolState, profiles: Sequence[RuntimeProfile]) -> Draft:
 def _no_image(state: PoolState, without: Sequence[str]) -> str:
     vendor = state.gpu.vendor if state.gpu is not None else "other"
     return (
-        f"RuntimeProfile {_some(without)} has no image for {vendor} GPUs, so its services are not planned here; add "
-        "one to its spec.images"
+        f"RuntimeProfile {first_few(without)} has no image for {vendor} GPUs, so its services are not planned here; "
+        "add one to its spec.images"
     )
 
 
@@ -151,8 +151,9 @@ def _no_nodes(state: PoolState) -> str:
     seen = [node.name for node in state.stock.nodes if node.name]
     if seen:
         return (
-            f"no node that matches spec.nodeSelector ({_selector(state)}) takes new pods: {_some(seen)} are cordoned, "
-            "not Ready or being deleted; uncordon them (kubectl uncordon), or bring them back (kubectl describe node)"
+            f"no node that matches spec.nodeSelector ({_selector(state)}) takes new pods: {first_few(seen)} are "
+            "cordoned, not Ready or being deleted; uncordon them (kubectl uncordon), or bring them back "
+            "(kubectl describe node)"
         )
     return (
         f"no node matches spec.nodeSelector ({_selector(state)}); label the nodes, correct the selector, or set "
@@ -164,14 +165,9 @@ def _no_gpus(state: PoolState) -> str:
     """The end of a sentence about nodes."""
     lacking = [node.name for node in state.stock.nodes if node.name and not node.gpus]
     return (
-        f"has {state.pool.spec.resource_name} in status.allocatable; check the device plugin on {_some(lacking)}, or "
-        "correct spec.resourceName"
+        f"has {state.pool.spec.resource_name} in status.allocatable; check the device plugin on {first_few(lacking)}, "
+        "or correct spec.resourceName"
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NODES} more" if len(names) > MOST_NODES else ""
-    return ", ".join(names[:MOST_NODES]) + more
 
 
 def _blocked(stock: PoolStock) -> str:

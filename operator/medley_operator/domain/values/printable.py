@@ -4,9 +4,16 @@ characters, no escape sequences, no direction marks. Pure."""
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 _UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's categories of controls, formats (direction marks among them), surrogates and separators of lines."""
+
+
+def first_few(names: Sequence[str], *, most: int = 3) -> str:
+    """ "a, b, c and 2 more": no message grows with a cluster."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,11 @@ GPU_PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
 """Labels of nodes with their GPU type, by NVIDIA's GPU feature discovery and by AMD's node labeller."""
 
 
+def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Whether an object with these labels is selected, as by matchLabels or a nodeSelector."""
+    return selector.items() <= labels.items()
+
+
 @dataclass(frozen=True, slots=True)
 class NamespaceView:
     """A namespace. `ending`: it is being deleted, so that nothing can be created there any more."""
