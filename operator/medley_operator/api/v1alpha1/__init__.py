@@ -114,7 +114,13 @@ from medley_operator.api.v1alpha1.service_routing import (
     ServiceRoutingMode,
 )
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
-from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
+from medley_operator.api.v1alpha1.service_workload import (
+    Repeat,
+    ScheduledEvent,
+    StaticWorkload,
+    WorkloadSource,
+    WorkloadSpec,
+)
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
     Condition,
@@ -127,6 +133,7 @@ from medley_operator.api.v1alpha1.status import (
     ModelProfileStatus,
     PriceStatus,
     RuntimeProfileStatus,
+    ScheduleStatus,
     VariantStatus,
 )
 from medley_operator.api.v1alpha1.status_target import HistoryStatus, PlannedReplicasStatus, TargetStatus
@@ -222,6 +229,7 @@ __all__ = [
     "ProfileSource",
     "Provisioning",
     "Rate",
+    "Repeat",
     "ResourceName",
     "RoutingSavingsStatus",
     "RoutingSpec",
@@ -231,6 +239,8 @@ __all__ = [
     "RuntimeProfileStatus",
     "RuntimeRef",
     "ScalingSpec",
+    "ScheduleStatus",
+    "ScheduledEvent",
     "SecretKeyRef",
     "ServicePriority",
     "ServiceRoutingMode",
