@@ -111,7 +111,7 @@ def made_up(*, bursts: bool) -> Floats:
     drawn = np.random.default_rng(0).standard_normal(len(bins))
     noise = np.zeros(len(bins))
     for place in range(1, len(bins)):
-        noise[place] = 0.8 * noise[place - 1] + 0.6 * drawn[place]
+        noise[place] = 0.8 * noise[place - 1] + 0.6 * drawn[place - 1]
     curve = 6.0 * np.exp(0.9 * np.cos(2 * np.pi * (bins / DAY_BINS - 0.6)) + 0.08 * noise)
     inside = (bins % DAY_BINS >= 54) & (bins % DAY_BINS < 60)
     return np.asarray(np.where(inside & bursts, 3.0 * curve, curve))

@@ -9,7 +9,7 @@ hour.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from array import array
 from collections.abc import Callable, Sequence
 
 from medley_operator.domain.values.service_key import ServiceKey
@@ -26,6 +26,9 @@ PARTS = 15
 """Two weeks and a day, which is what Prometheus keeps by default."""
 REFRESH_SECONDS, RETRY_SECONDS = 6 * 3600.0, 1800.0
 
+TOLD_AT_ONCE = 25
+"""Services in one round."""
+
 log = logging.getLogger(__name__)
 
 
@@ -38,15 +41,18 @@ class SeasonHistory:
         self._prometheus = prometheus
         self._clock = clock
         self._names = names
-        self._rates: dict[ServiceKey, dict[float, float]] = defaultdict(dict)
-        """Rates at Unix times, on whole steps."""
+        self._rates: dict[ServiceKey, array[float]] = {}
+        """Unix time and rate in turns: two weeks of many services are many figures."""
+        self._untold: list[ServiceKey] = []
         self._known_until = 0.0
         self._parts: list[tuple[float, float]] = []
         """Ends of the days that are still to be read, the next one last."""
         self._due_at = clock()
 
     async def read(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
-        """(Unix seconds, requests per second) of each service, the oldest first, when a reading is done; else {}."""
+        """(Unix seconds, requests per second) of some services, the oldest first, after a reading is done; else {}."""
+        if self._untold:
+            return self._told()
         if self._clock() < self._due_at:
             return {}
         try:
@@ -56,17 +62,17 @@ class SeasonHistory:
         except MetricsError as error:
             log.warning("history of days and weeks ends early", extra={"error": str(error)})
             self._due_at = self._clock() + RETRY_SECONDS
-            self._parts.clear()
-            return self._told(services)
+            return self._done(services)
         if self._parts and more:
             return {}
-        self._known_until = max((at for rates in self._rates.values() for at in rates), default=0.0)
+        self._known_until = self._newest()
         self._due_at = self._clock() + REFRESH_SECONDS
-        self._parts.clear()
-        return self._told(services)
+        return self._done(services)
 
     def _begin(self, now: float) -> None:
         end = now // SEASON_STEP_SECONDS * SEASON_STEP_SECONDS
+        if self._known_until == 0.0:
+            self._rates.clear()
         first = max(self._known_until, end - PARTS * PART_SECONDS)
         while end > first:
             start = max(end - PART_SECONDS, first) + SEASON_STEP_SECONDS
@@ -82,18 +88,28 @@ class SeasonHistory:
         series = await self._prometheus.matrix(query, start=start, end=end, step_seconds=SEASON_STEP_SECONDS)
         for each in series:
             key = ServiceKey(each.labels.get(NAMESPACE, ""), each.labels.get(SERVICE, ""))
-            self._rates[key].update(each.points)
+            self._rates.setdefault(key, array("d")).extend(figure for point in each.points for figure in point)
         return bool(series)
 
-    def _told(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
-        """All that is known of these services; the rest, and what is too old, is forgotten."""
-        newest = max((at for rates in self._rates.values() for at in rates), default=0.0)
-        oldest = newest - PARTS * PART_SECONDS
+    def _done(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
+        """Forgets what is too old, and other services than these, of which all are to be told."""
+        self._parts.clear()
+        oldest = self._newest() - PARTS * PART_SECONDS
         wanted = {service.key for service in services}
-        kept = {
-            key: {at: rate for at, rate in rates.items() if at > oldest}
-            for key, rates in self._rates.items()
-            if key in wanted
+        self._rates = {key: _since(rates, oldest) for key, rates in self._rates.items() if key in wanted}
+        self._untold = list(self._rates)
+        return self._told()
+
+    def _told(self) -> dict[ServiceKey, Rates]:
+        now, self._untold = self._untold[:TOLD_AT_ONCE], self._untold[TOLD_AT_ONCE:]
+        return {
+            key: tuple(sorted(zip(rates[::2], rates[1::2], strict=True))) for key in now if (rates := self._rates[key])
         }
-        self._rates = defaultdict(dict, kept)
-        return {key: tuple(sorted(rates.items())) for key, rates in kept.items() if rates}
+
+    def _newest(self) -> float:
+        return max((max(rates[::2]) for rates in self._rates.values() if rates), default=0.0)
+
+
+def _since(rates: array[float], oldest: float) -> array[float]:
+    pairs = zip(rates[::2], rates[1::2], strict=True)
+    return array("d", (figure for at, rate in pairs if at > oldest for figure in (at, rate)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import httpx
+import pytest
 
+from medley_operator.metrics import season_history
 from medley_operator.metrics.observe import ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus
 from medley_operator.metrics.season_history import (
@@ -79,6 +81,13 @@ async def test_what_is_new_is_read_after_hours_and_what_is_old_is_left() -> None
     assert end - start == REFRESH_SECONDS - STEP_SECONDS
     assert len(told[CHAT.key]) == PARTS * PER_DAY
     assert told[CHAT.key][-1][0] == end
+
+
+async def test_many_services_are_told_a_few_in_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(season_history, "TOLD_AT_ONCE", 1)
+    history = Server(since=NOW - 0.5 * PART_SECONDS).history()
+    told = [set(await history.read([CHAT, CODE])) for _ in range(4)]
+    assert told == [set(), {CHAT.key}, {CODE.key}, set()]
 
 
 async def test_a_short_history_ends_the_reading() -> None:
