@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt
@@ -17,7 +17,7 @@ IMAGE ?= localhost/medley-operator:dev
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-test: lint controlplane ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
+test: lint controlplane browser ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
 	@# The end-to-end story mostly waits for traffic, so the unit tests run beside it; types come when it is over, beside
 	@# the contract tests.
 	@$(MAKE) --no-print-directory --jobs=2 e2e unit contract types
@@ -35,7 +35,7 @@ lint: $(STAMP) ## ruff, dead code, import contracts, generated files up to date
 types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy planner/medley_planner operator/medley_operator e2e tests
 
-unit: $(STAMP) ## Unit, property and golden tests: no control plane
+unit: $(STAMP) browser ## Unit, property and golden tests: no control plane
 	$(BIN)/pytest --quiet tests/unit tests/property tests/golden
 
 contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus and helm
@@ -112,6 +112,9 @@ bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain
 
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build
+
+browser: $(STAMP) ## Find Chromium, in which tests look at pages and reports, or install Debian's (as root)
+	@$(BIN)/python -m tests.browser.install
 
 crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
 	$(BIN)/python -m medley_operator.api.crdgen --output crds
