@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt
@@ -22,6 +22,9 @@ test: lint controlplane browser ## All checks: lint, types, unit and property te
 	@# the contract tests.
 	@$(MAKE) --no-print-directory --jobs=2 e2e unit contract types
 
+plan: $(STAMP) ## A plan of examples/quickstart, without a cluster
+	$(BIN)/medley plan -f examples/quickstart
+
 demo: $(STAMP) controlplane ## The whole product on a real control plane with live traffic (KEEP=1 leaves it up)
 	$(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
 
@@ -31,6 +34,10 @@ lint: $(STAMP) ## ruff, dead code, import contracts, generated files up to date
 	$(BIN)/vulture
 	$(BIN)/lint-imports
 	$(BIN)/python -m medley_operator.api.crdgen --check
+	@$(MAKE) --no-print-directory docs
+
+docs: $(STAMP) ## The docs site in build/site; a warning, such as a link that leads nowhere, is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file .ci/mkdocs.yml
 
 types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy planner/medley_planner operator/medley_operator e2e tests
