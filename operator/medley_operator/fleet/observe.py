@@ -172,6 +172,7 @@ class Observer:
             gpu_types=view.gpu_types,
             catalogue=gpu_types(view.gpu_types).catalogue,
             nodes=view.nodes,
+            supply=view.supply,
             unreadable={kind.kind: error.message for kind, error in _unreadable(view).items()},
             lacking=_lacking(view),
             ending=_ending(view),

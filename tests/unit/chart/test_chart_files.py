@@ -144,7 +144,7 @@ def test_cluster_role_grants_exactly_what_the_operator_does(rules: str, namespac
     follow = ["list", "watch"]
     followed = (*resources.OWN, resources.NODES, resources.NAMESPACES, resources.PODS, resources.GATEWAYS)
     wanted: dict[resources.Resource, list[str]] = {
-        **{each: follow for each in (*followed, resources.AUTOSCALERS, resources.RESIZERS)},
+        **{each: follow for each in (*followed, *resources.SUPPLY, resources.AUTOSCALERS, resources.RESIZERS)},
         resources.LLM_SERVICES: ["get", *follow],
         resources.PODS: [*follow, "patch"],
         **{

@@ -71,6 +71,7 @@ from medley_operator.api.v1alpha1.pool import (
     PoolCapacity,
     PoolCost,
     PoolPower,
+    PoolQueue,
     Provisioning,
     TaintEffect,
     Toleration,
@@ -127,6 +128,7 @@ from medley_operator.api.v1alpha1.status import (
     ModelProfileStatus,
     PriceStatus,
     RuntimeProfileStatus,
+    StockLimitStatus,
     VariantStatus,
 )
 from medley_operator.api.v1alpha1.status_target import HistoryStatus, PlannedReplicasStatus, TargetStatus
@@ -217,6 +219,7 @@ __all__ = [
     "PoolCost",
     "PoolName",
     "PoolPower",
+    "PoolQueue",
     "PriceStatus",
     "ProfileResources",
     "ProfileSource",
@@ -239,6 +242,7 @@ __all__ = [
     "StartFailureStatus",
     "StaticWorkload",
     "StepFactorsSpec",
+    "StockLimitStatus",
     "TaintEffect",
     "TargetStatus",
     "TokenBudget",

@@ -28,6 +28,7 @@ from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.margins import LatencyCounts, Margin
 from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.catalog import Catalogue
@@ -154,6 +155,8 @@ class ActuatorView:
     """The built-in GPU types, and those of `gpu_types` that count."""
     nodes: tuple[NodeView, ...] = ()
     """All nodes of the cluster, usable or not; none where they cannot be read."""
+    supply: Supply = field(default_factory=Supply)
+    """Devices, quotas and limits of other systems."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
     lacking: frozenset[str] = frozenset()
