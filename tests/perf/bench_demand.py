@@ -181,7 +181,7 @@ def windows_of(sizes: Sequence[Size], *, seed: int) -> Iterator[Window]:
                 tokens_held=usage * spec.kv_tokens,
                 samples=float(len(usages)),
                 usage=usage,
-                block_tokens=0.0,
+                block_tokens=float(spec.block_tokens),
                 inter_token_seconds=after.token_seconds - before.token_seconds,
                 inter_tokens=after.tokens - before.tokens,
                 prefill_seconds=after.prefill_seconds - before.prefill_seconds,
