@@ -12,7 +12,7 @@ IMAGE ?= localhost/medley-operator:dev
 .PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
-.PHONY: bench-tilt
+.PHONY: bench-tilt bench-constants
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ bench-day: $(STAMP) ## Six days replayed under Medley and five baselines: cost a
 
 bench-steps: $(STAMP) ## Plans that follow random steps of load, beside the cheapest fleets known beforehand (SEEDS=100, JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_steps $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-constants: $(STAMP) ## What each constant of the decisions costs when halved and when doubled, replayed (ONLY=NAME, JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_constants $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json $(filter-out 1,$(JSON)))
