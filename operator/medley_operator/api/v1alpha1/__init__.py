@@ -115,7 +115,13 @@ from medley_operator.api.v1alpha1.service_routing import (
     ServiceRoutingMode,
 )
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
-from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
+from medley_operator.api.v1alpha1.service_workload import (
+    Repeat,
+    ScheduledEvent,
+    StaticWorkload,
+    WorkloadSource,
+    WorkloadSpec,
+)
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
     Condition,
@@ -128,6 +134,7 @@ from medley_operator.api.v1alpha1.status import (
     ModelProfileStatus,
     PriceStatus,
     RuntimeProfileStatus,
+    ScheduleStatus,
     StockLimitStatus,
     VariantStatus,
 )
@@ -225,6 +232,7 @@ __all__ = [
     "ProfileSource",
     "Provisioning",
     "Rate",
+    "Repeat",
     "ResourceName",
     "RoutingSavingsStatus",
     "RoutingSpec",
@@ -234,6 +242,8 @@ __all__ = [
     "RuntimeProfileStatus",
     "RuntimeRef",
     "ScalingSpec",
+    "ScheduleStatus",
+    "ScheduledEvent",
     "SecretKeyRef",
     "ServicePriority",
     "ServiceRoutingMode",

@@ -59,4 +59,5 @@ def load_status(choice: DemandChoice) -> LoadStatus:
         size_source=demand.size_source.value if known else "",
         size_headroom_percent=(SIZE_HEADROOM_PERCENT[demand.size_source] or None) if known else None,
         prefix_hit_percent=round(100 * demand.prefix_hit_rate) if known and demand.prefix_hit_rate > 0 else None,
+        schedule=choice.schedule,
     )
