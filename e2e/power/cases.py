@@ -13,11 +13,23 @@ from functools import partial
 
 from e2e.controlplane.processes import Child
 from e2e.power.watch import Held
-from e2e.power.world import DEFAULT, GPUS, LEASE_SECONDS, NON_GPU_WATTS, RACK_WATTS, RACKS, STALE_SECONDS, PowerWorld
+from e2e.power.world import (
+    DEFAULT,
+    GPUS,
+    LEASE_SECONDS,
+    NON_GPU_WATTS,
+    OWN_API,
+    RACK_WATTS,
+    RACKS,
+    STALE_SECONDS,
+    TEAM,
+    PowerWorld,
+)
 
 CAP_SECONDS = 5.0
 """From a crossing to the registers. The goal of 3 s is held where a hundred nodes cross, and machines are quiet."""
 STANDBY_SECONDS = 10.0
+"""From the end of the leader to the standby's caps in the registers."""
 AFTER_LEASE_SECONDS = 5.0
 EVENT_SECONDS = 60.0
 SETTLED_SECONDS = 3.0
@@ -102,15 +114,15 @@ def lose_the_leader(world: PowerWorld) -> Figures:
     """The standby acts, and nothing is let go."""
     world.load("a", FIRST_LOAD)
     _held_to(world, LOW, LEVEL_1)
-    leader = world.leader()
+    leader = next(name for name in world.controllers if world.leads(name))
     _stop(world.controllers[leader])
     killed = time.time()
     world.load("a", SECOND_LOAD)
-    took = world.wait("the standby caps", lambda: set(world.held(LOW).values()) == {LEVEL_2}, within=30)
-    assert took <= STANDBY_SECONDS + CAP_SECONDS, f"{took:.1f} s"
-    assert world.leader() != leader
+    led = world.wait("another leads", lambda: any(map(world.leads, world.controllers)), within=30)
+    took = led + world.wait("the standby caps", lambda: set(world.held(LOW).values()) == {LEVEL_2}, within=30)
+    assert took <= STANDBY_SECONDS, f"another leads after {led:.1f} s and caps after {took:.1f} s"
     assert world.watch.raised(killed) == [], world.watch.raised(killed)
-    return [f"the standby's caps are in the registers {took:.1f} s after"]
+    return [f"another leads after {led:.1f} s", f"its caps are in the registers after {took:.1f} s"]
 
 
 def lose_all_controllers(world: PowerWorld) -> Figures:
@@ -139,7 +151,7 @@ def lose_the_operator(world: PowerWorld) -> Figures:
     for child in world.controllers.values():
         _stop(child)
     operator = world.start_operator()
-    path = f"/apis/medley.dev/v1alpha1/namespaces/team/llmservices/high"
+    path = f"{OWN_API}/namespaces/{TEAM}/llmservices/high"
     world.wait(
         "the operator judges services",
         lambda: bool(world.plane.request("GET", path).get("status", {}).get("conditions")),
@@ -191,7 +203,9 @@ def fault_one_meter(world: PowerWorld, fault: str) -> Figures:
     assert set(world.held("b-0", "b-1").values()) == {DEFAULT}, world.report()
     assert _readable(world, "b") == ("True", "MeterRead")
     world.load("b", FIRST_LOAD)
-    world.wait("rack b is capped all the same", lambda: set(world.held("b-1").values()) == {LEVEL_1}, within=CAP_SECONDS)
+    world.wait(
+        "rack b is capped all the same", lambda: set(world.held("b-1").values()) == {LEVEL_1}, within=CAP_SECONDS
+    )
     return [f"told after {told:.1f} s", f"safe {took:.1f} s later"]
 
 

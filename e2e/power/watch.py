@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 SAMPLE_SECONDS = 0.1
 ONE_CHANGE_SECONDS = 1.0
@@ -58,7 +59,7 @@ class RegisterWatch:
         return [
             f"{uuid}: {before} to {after} at {at:.1f}"
             for uuid, changes in self.changes.items()
-            for (_, before), (at, after) in zip(changes, changes[1:], strict=False)
+            for (_, before), (at, after) in pairwise(changes)
             if at >= since and not after.within(before)
         ]
 
@@ -70,7 +71,7 @@ class RegisterWatch:
             begun = [at for i, at in enumerate(times) if i == 0 or at - times[i - 1] > ONE_CHANGE_SECONDS]
             found += [
                 f"{uuid}: changed at {one:.1f} and {two:.1f}"
-                for one, two in zip(begun, begun[1:], strict=False)
+                for one, two in pairwise(begun)
                 if two - one < apart_seconds - ONE_CHANGE_SECONDS
             ]
         return found

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from e2e.controlplane import ControlPlane, free_port, kwok_node, processes
@@ -38,7 +39,7 @@ RACK_WATTS = 3600
 ROW_WATTS = 7200
 RACKS = ("a", "b")
 CALM_LOAD = 0.3
-LEASE_SECONDS = 10
+LEASE_SECONDS = 18
 STALE_SECONDS = 10
 DWELL_SECONDS = 4
 SCRAPE = "500ms"
@@ -87,8 +88,11 @@ class PowerWorld:
         self._library = build(folder)
         self.servers: dict[str, Server] = {}
         self.feeds = Feeds({name: partial(self._feed_watts, name) for name in (*RACKS, "row")})
-        self.watch = RegisterWatch(lambda: {u: held for each in self.servers.values() for u, held in each.held().items()})
+        self.watch = RegisterWatch(
+            lambda: {u: held for each in self.servers.values() for u, held in each.held().items()}
+        )
         self.controllers: dict[str, Child] = {}
+        self._urls: dict[str, str] = {}
         self._prometheus = f"http://127.0.0.1:{free_port()}"
         self._exporter = ""
 
@@ -118,7 +122,9 @@ class PowerWorld:
         plane.kubectl("create", "namespace", NAMESPACE)
         plane.kubectl("create", "namespace", TEAM)
         shown = [f"--show-only=templates/{name}.yaml" for name in ("power", "agent", "rbac", "serviceaccount")]
-        values = "image.repository=example/medley,power.enabled=true,powerAgent.enabled=true,prometheus.url=http://p:9090"
+        values = (
+            "image.repository=example/medley,power.enabled=true,powerAgent.enabled=true,prometheus.url=http://p:9090"
+        )
         chart = ("template", "medley", str(ROOT / "helm" / "medley"), "-n", NAMESPACE)
         plane.kubectl("apply", "-f", "-", stdin=plane.helm(*chart, *shown, "--set", values))
         plane.kubectl("create", "serviceaccount", "default", "-n", TEAM)
@@ -142,7 +148,9 @@ class PowerWorld:
         self.plane.request("POST", "/api/v1/nodes", kwok_node(name, gpus=GPUS, labels=labels))
         agent, service = f"agent-on-{name}", PRIORITIES[name.rpartition("-")[2]].lower()
         self._add_pod(NAMESPACE, agent, name, account="medley-agent")
-        self._add_pod(TEAM, f"{service}-on-{name}", name, gpus=GPUS, labels={MANAGED_BY: MANAGED_BY_VALUE, SERVICE: service})
+        self._add_pod(
+            TEAM, f"{service}-on-{name}", name, gpus=GPUS, labels={MANAGED_BY: MANAGED_BY_VALUE, SERVICE: service}
+        )
         boards = [BoardModel(uuid_of(name, index)) for index in range(GPUS)]
         registers = stack.enter_context(FakeRegisters(self._folder / f"registers-{name}", boards))
         kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, "medley-agent", pod=agent)
@@ -150,7 +158,14 @@ class PowerWorld:
         self.load(rack, CALM_LOAD)
 
     def _add_pod(
-        self, namespace: str, name: str, node: str, *, gpus: int = 0, account: str = "default", labels: Json | None = None
+        self,
+        namespace: str,
+        name: str,
+        node: str,
+        *,
+        gpus: int = 0,
+        account: str = "default",
+        labels: Json | None = None,
     ) -> None:
         container: Json = {"name": "main", "image": "example/image"}
         if gpus:
@@ -201,6 +216,7 @@ class PowerWorld:
         words = ["power", "controller", f"--prometheus-url={self._prometheus}", "--leader-election=on"]
         words += [f"--namespace={NAMESPACE}", f"--cap-lease-seconds={LEASE_SECONDS}"]
         self.controllers[name], url = self._spawn(name, words, account, HOSTNAME=name)
+        self._urls[name] = url
         processes.wait_ready(self.controllers[name], lambda: answers(f"{url}/readyz"), timeout_seconds=90)
 
     def start_agent(self, node: str) -> None:
@@ -240,11 +256,15 @@ class PowerWorld:
         for rack in RACKS:
             self.load(rack, CALM_LOAD)
         self.start_all()
+        self.wait("a controller leads", lambda: any(map(self.leads, self.controllers)), within=90)
         self.wait("every agent follows", lambda: all(self._follows(name) for name in self.servers), within=90)
         self.wait("nothing is held", lambda: set(self.held().values()) == {DEFAULT}, within=90)
         self.wait(
             "all domains are at rest",
-            lambda: all((self.domain(name).get("level"), self.domain(name).get("safe")) == (0, False) for name in ("row", *RACKS)),
+            lambda: all(
+                (self.domain(name).get("level"), self.domain(name).get("safe")) == (0, False)
+                for name in ("row", *RACKS)
+            ),
             within=30,
         )
 
@@ -277,11 +297,15 @@ class PowerWorld:
         status = cap.get("status", {})
         return named and (status["state"], status["observedRevision"]) == ("Enforcing", cap["spec"]["revision"])
 
-    def leader(self) -> str:
-        """The controller that holds the Lease; its pod's name."""
-        path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/medley-power"
-        holder: str = self.plane.request("GET", path)["spec"]["holderIdentity"]
-        return holder.partition("_")[0]
+    def leads(self, name: str) -> bool:
+        """Whether this controller runs, and says that it leads."""
+        if not self.controllers[name].alive():
+            return False
+        try:
+            metrics = httpx.get(f"{self._urls[name]}/metrics", trust_env=False, timeout=5.0).text
+        except httpx.TransportError:
+            return False
+        return "medley_power_leader 1.0" in metrics
 
     def wait(self, what: str, holds: Callable[[], bool], *, within: float) -> float:
         """Seconds until that holds; AssertionError with all that is known of power when the time is up."""
@@ -296,7 +320,9 @@ class PowerWorld:
             time.sleep(0.05)
 
     def report(self) -> str:
-        lines = [f"feed {name}: {self.feeds.watts(name):.0f} W; {json.dumps(self.domain(name))}" for name in ("row", *RACKS)]
+        lines = [
+            f"feed {name}: {self.feeds.watts(name):.0f} W; {json.dumps(self.domain(name))}" for name in ("row", *RACKS)
+        ]
         for server in self.servers.values():
-            lines.append(f"{server.name}: {sorted(set(server.held().values()), key=str)}")
+            lines += [f"{server.name}: {sorted(set(server.held().values()), key=str)}"]
         return "\n".join(lines)
