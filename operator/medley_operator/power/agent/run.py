@@ -23,7 +23,8 @@ from medley_operator.power.gpu.amd import AmdPower
 from medley_operator.power.gpu.drivers import Drivers
 from medley_operator.power.gpu.nvml import NvmlPower
 from medley_operator.process import Until, listen, run_process
-from medley_operator.setting_values import LISTENING, Flag, add_flags, as_name, check, values_of
+from medley_operator.setting_values import Flag, add_flags, as_name, check, values_of
+from medley_operator.shared_settings import LISTENING
 from medley_planner.exit_status import ExitStatus
 
 log = logging.getLogger(__name__)
