@@ -73,6 +73,7 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
     from medley_operator.cli.manifests import BadManifest
     from medley_operator.domain.cluster.gpu_types import gpu_types
     from medley_operator.domain.values.labels import POD
+    from medley_operator.domain.values.power import PowerFacts
     from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
@@ -102,6 +103,7 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
         unreadable={POD: "there is no cluster"},
         policies=tuple(objects.policies),
         namespaces=objects.namespaces,
+        power=PowerFacts(tuple(sorted(objects.power_domains, key=lambda domain: domain.metadata.name))),
     )
     return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 
