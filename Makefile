@@ -12,7 +12,7 @@ IMAGE ?= localhost/medley-operator:dev
 .PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
-.PHONY: bench-tilt bench-constants
+.PHONY: bench-tilt bench-constants bench-domains
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -104,6 +104,9 @@ bench-capacity: $(STAMP) ## Simulated capacity tables: time of a cell and of 60 
 
 bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services beside the targets (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-domains: $(STAMP) ## CPU time of fleets with three levels of power domains beside the same without (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_domains $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-plan-truth: $(STAMP) ## Plans from half of a trace, the other half replayed on them: attainment and cost (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_plan_truth $(if $(JSON),--json $(filter-out 1,$(JSON)))

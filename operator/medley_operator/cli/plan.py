@@ -82,6 +82,7 @@ def offline_snapshot(objects: Objects, *, unix_seconds: float = 0.0) -> tuple[Sn
     from medley_operator.cli.manifests import BadManifest
     from medley_operator.domain.cluster.gpu_types import gpu_types
     from medley_operator.domain.values.labels import POD
+    from medley_operator.domain.values.power import PowerFacts
     from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
@@ -112,6 +113,7 @@ def offline_snapshot(objects: Objects, *, unix_seconds: float = 0.0) -> tuple[Sn
         policies=tuple(objects.policies),
         namespaces=objects.namespaces,
         unix_seconds=unix_seconds,
+        power=PowerFacts(tuple(sorted(objects.power_domains, key=lambda domain: domain.metadata.name))),
     )
     return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 

@@ -24,6 +24,7 @@ from medley_operator.domain.report.platform_status import (
     rejected_event,
     rejected_status,
 )
+from medley_operator.domain.report.power_gauges import power_samples
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.modes import in_mode, kept_in_force
 from medley_operator.domain.rollout.service_round import (
@@ -107,7 +108,7 @@ def conclude(
     ]
     intent = FleetIntent(
         services=tuple(intents),
-        gauges=fleet_gauges(pools, prepared),
+        gauges=(*fleet_gauges(pools, prepared), *power_samples(outcome)),
         pod_requests={key: seen.pod_requests for key, seen in snapshot.observations.items()},
     )
     remembered = {
@@ -118,7 +119,7 @@ def conclude(
         intent,
         tuple(statuses),
         tuple(events),
-        FleetMemory(services=remembered, leads=prepared.leads),
+        FleetMemory(services=remembered, leads=prepared.leads, power_levels=prepared.power_levels),
         wall.faults,
     )
 

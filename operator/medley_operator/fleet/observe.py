@@ -138,6 +138,7 @@ class Observer:
             model_profiles=view.model_profiles,
             policies=view.policies,
             namespaces=_labels(view),
+            power=view.power,
             at_seconds=self.clock(),
             unix_seconds=at,
             histories={

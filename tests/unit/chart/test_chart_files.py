@@ -142,7 +142,14 @@ def granted(rules: str) -> dict[tuple[str, str], list[str]]:
 @pytest.mark.parametrize(("rules", "namespaced"), [("clusterRules", False), ("namespacedRules", True)])
 def test_cluster_role_grants_exactly_what_the_operator_does(rules: str, namespaced: bool) -> None:
     follow = ["list", "watch"]
-    followed = (*resources.OWN, resources.NODES, resources.NAMESPACES, resources.PODS, resources.GATEWAYS)
+    followed = (
+        *resources.OWN,
+        *resources.POWER,
+        resources.NODES,
+        resources.NAMESPACES,
+        resources.PODS,
+        resources.GATEWAYS,
+    )
     wanted: dict[resources.Resource, list[str]] = {
         **{each: follow for each in (*followed, *resources.SUPPLY, resources.AUTOSCALERS, resources.RESIZERS)},
         resources.LLM_SERVICES: ["get", *follow],

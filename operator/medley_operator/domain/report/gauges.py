@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from medley_operator.api.v1alpha1 import LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
+from medley_operator.domain.report.power_gauges import POWER_GAUGES, energy_per_million_tokens
 from medley_operator.domain.report.target import recommended
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
@@ -117,6 +118,12 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         _predicted,
     ),
     GaugeRow(
+        "medley_service_planned_energy_kwh_per_million_tokens",
+        "Energy that the GPUs of the planned replicas are expected to draw for a million tokens of the planned load, "
+        "prompts included, in kWh; absent where no PowerDomain feeds them.",
+        lambda shown: energy_per_million_tokens(shown.outcome, shown.figures),
+    ),
+    GaugeRow(
         "medley_service_plan_held",
         "1 while the last plan is held because data is missing.",
         lambda shown: float(shown.outcome.goal.reason == PlanReason.HELD),
@@ -199,6 +206,7 @@ GAUGES: tuple[GaugeFamily, ...] = (
     _IDLE,
     _STARTS,
     _LEAD,
+    *POWER_GAUGES,
 )
 """All of them, for the exporter."""
 

@@ -27,6 +27,7 @@ from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.margins import LatencyCounts, Margin
+from medley_operator.domain.values.power import NO_POWER, CountedLevel, PowerFacts
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
@@ -194,6 +195,7 @@ class Snapshot(ActuatorView):
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
     prices: Mapping[str, PriceStatus] = field(default_factory=dict)
     """The price of each pool that has one, by its name; `pools` have it as their cost."""
+    power: PowerFacts = NO_POWER
 
     @classmethod
     def of(cls, view: ActuatorView, **more: Any) -> Snapshot:
@@ -292,8 +294,9 @@ class ServiceMemory:
 class FleetMemory:
     """The memory between rounds; services by key. Losing it costs nothing but one fresh plan.
 
-    `leads`: how long replicas took to start.
+    `leads`: how long replicas took to start. `power_levels`: those of power domains that plans count with, by name.
     """
 
     services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)
+    power_levels: Mapping[str, CountedLevel] = field(default_factory=dict)
