@@ -249,7 +249,7 @@ def _state(world: PowerWorld, node: str) -> str:
 
 def _readable(world: PowerWorld, name: str) -> tuple[str, str]:
     conditions = world.domain(name).get("conditions", [])
-    found = next((each for each in conditions if each["type"] == "MeterReadable"), {})
+    found: dict[str, str] = next((each for each in conditions if each["type"] == "MeterReadable"), {})
     return found.get("status", ""), found.get("reason", "")
 
 
