@@ -75,6 +75,10 @@ def test_gpus_by_pod_where_the_agent_knows_them_else_the_highest_counts() -> Non
     power.report("a-0", pods={0: "team/vip-0", 1: "team/batch-0", 2: "other/x"})
     power.step()
     assert [gpu.priority for gpu in power.caps["a-0"].spec.gpus] == ["High", "Low", "Normal"] + ["Low"] * 5
+    power.pods.append(pod("vip", "a-0", 1, name="vip-1"))
+    power.step()
+    named = [gpu.priority for gpu in power.caps["a-0"].spec.gpus]
+    assert named == ["High", "Low", "Normal"] + ["High"] * 5, "the new pod may be on any that is free"
 
 
 def test_before_an_agent_reports_all_gpus_of_a_node_have_one_limit() -> None:
