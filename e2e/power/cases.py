@@ -68,7 +68,8 @@ def cross(world: PowerWorld) -> Figures:
     _only_low_is_held(world)
     world.load("a", 0.2)
     world.wait("all is released", lambda: set(world.held(LOW).values()) == {DEFAULT}, within=60)
-    steps = [held for _, held in world.watch.changes[next(iter(world.held(LOW)))] if _ >= watched]
+    time.sleep(SETTLED_SECONDS)
+    steps = [held for at, held in world.watch.changes[next(iter(world.held(LOW)))] if at >= watched]
     assert steps == [LEVEL_1, LEVEL_2, LEVEL_1, DEFAULT], steps
     return [f"first threshold to registers {first:.1f} s", f"second {second:.1f} s"]
 
