@@ -178,7 +178,6 @@ def lose_the_operator(world: PowerWorld) -> Figures:
     _stop(operator)
     world.load("a", FIRST_LOAD)
     took = _held_to(world, LOW, LEVEL_1)
-    world.wait("the event of the level", lambda: world.domain("a").get("level") == 1, within=5)
     return [f"capped {took:.1f} s after a crossing without the operator"]
 
 

@@ -41,8 +41,8 @@ def running_agents(kubeconfig: Path, nodes: Sequence[str], *, gpus: int) -> Iter
 
 
 def _h100(node: str, index: int) -> FakeBoard:
-    watts = {"min_watts": 200.0, "max_watts": 700.0, "default_watts": 700.0}
-    return FakeBoard(uuid(node, index), "NVIDIA H100 80GB HBM3", **watts)
+    name = "NVIDIA H100 80GB HBM3"
+    return FakeBoard(uuid(node, index), name, min_watts=200.0, max_watts=700.0, default_watts=700.0)
 
 
 async def _run(kubeconfig: Path, boards: Mapping[str, list[FakeBoard]], started: threading.Event) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from medley_operator.api.v1alpha1.power import CapMode, PowerDomain
 from medley_operator.domain.power import tell
-from medley_operator.domain.power.report import NoticeKind
+from medley_operator.domain.power.report import NoticeKind, domain_status
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey
 from medley_planner.refusal import Refusal
@@ -185,12 +185,11 @@ def test_a_new_leader_takes_no_level_of_a_row_for_that_of_its_racks() -> None:
 
 def test_what_cannot_be_told_of_a_domain_stops_no_other(power: Power, monkeypatch: pytest.MonkeyPatch) -> None:
     power.rack("b")
-    told = tell.domain_status
 
     def failing(domain: PowerDomain, *given: Any, **more: Any) -> Any:
         if domain.metadata.name == "a":
             raise ZeroDivisionError("by 0x7f3a2b1c")
-        return told(domain, *given, **more)
+        return domain_status(domain, *given, **more)
 
     monkeypatch.setattr(tell, "domain_status", failing)
     power.watts = {"a": 11500.0, "b": 11500.0}
