@@ -29,6 +29,14 @@ MIG_RESOURCE = "nvidia.com/mig-"
 _REPLICA = "::"
 """Ends the UUID in a device's id where GPUs are shared in time."""
 
+OPTIONS = (
+    # By default it would be the path of the socket, which some servers refuse as no name of a host.
+    ("grpc.default_authority", "localhost"),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # A kubelet that starts anew is found soon.
+    ("grpc.max_reconnect_backoff_ms", 5000),
+)
+
 _STRING, _MESSAGE = descriptor_pb2.FieldDescriptorProto.TYPE_STRING, descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
 _ONE, _MANY = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL, descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
 _MESSAGES: dict[str, tuple[tuple[str, int, int, str], ...]] = {
@@ -90,7 +98,7 @@ class Kubelet:
     """The kubelet behind a socket. Made within a running event loop; closed by `close`."""
 
     def __init__(self, socket: Path) -> None:
-        self._channel = grpc.aio.insecure_channel(f"unix:{socket}")
+        self._channel = grpc.aio.insecure_channel(f"unix:{socket}", options=OPTIONS)
         request, response = message_class("ListPodResourcesRequest"), message_class("ListPodResourcesResponse")
         self._request = request()
         self._list = self._channel.unary_unary(
