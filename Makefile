@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs e2e-power
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt bench-constants bench-domains
@@ -56,6 +56,9 @@ e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged
 
 e2e-gateway: $(STAMP) controlplane ## Real requests through a real Envoy Gateway and Envoy while everything changes (LOGS=FOLDER)
 	$(BIN)/python -m e2e.gateway $(if $(LOGS),--logs "$(LOGS)")
+
+e2e-power: $(STAMP) controlplane ## Two racks under real controllers and agents of power, with every loss (ONLY=TEXT, LOGS=FOLDER)
+	$(BIN)/python -m e2e.power $(if $(ONLY),--only "$(ONLY)") $(if $(LOGS),--logs "$(LOGS)")
 
 e2e-vllm: $(STAMP) ## A real vLLM on this CPU: profile it, predict loads that it was not profiled with (5 GB; JSON=FILE)
 	$(BIN)/python -m e2e.vllm $(if $(JSON),--json $(JSON))

@@ -10,73 +10,25 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import yaml
 
-from e2e.controlplane import ControlPlane, free_port, kwok_node, processes
+from e2e.controlplane import ControlPlane, free_port, processes
 from e2e.controlplane.errors import CommandFailed
 from e2e.controlplane.loopback import answers
 from e2e.controlplane.processes import Child
-from e2e.power.feeds import Feeds, board_watts, query
+from e2e.power.feeds import Feeds
+from e2e.power.racks import CALM_LOAD, DEFAULT, LEASE_SECONDS, NAMESPACE, OWN_API, RACKS, SERVICES, Json, Racks, Server
 from e2e.power.watch import Held, RegisterWatch
-from medley_operator.api.v1alpha1 import API_VERSION, GROUP, KINDS, VERSION
-from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, SERVICE
+from medley_planner.power import CHANGE_SECONDS
 from tests.nvml.agent import ENTRY
-from tests.nvml.registers import BoardModel, FakeRegisters, build
+from tests.nvml.registers import build
 
-ROOT = Path(__file__).parents[2]
-NAMESPACE = "medley-system"
-TEAM = "team"
-OWN_API = f"/apis/{GROUP}/{VERSION}"
-GPUS = 4
-NON_GPU_WATTS = 500
-RACK_WATTS = 3600
-ROW_WATTS = 7200
-RACKS = ("a", "b")
-CALM_LOAD = 0.3
-LEASE_SECONDS = 18
-STALE_SECONDS = 10
-DWELL_SECONDS = 4
 SCRAPE = "500ms"
-HIGHEST_MHZ = 1410
-DEFAULT = Held(400, HIGHEST_MHZ)
-PRIORITIES = {"0": "High", "1": "Low"}
-"""Of the service whose pods are on a node, by the number of the node in its rack."""
-
-Json = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Server:
-    """A node with its boards and its agent."""
-
-    name: str
-    rack: str
-    registers: FakeRegisters
-    kubeconfig: Path
-    agent: Child | None = None
-
-    @property
-    def uuids(self) -> list[str]:
-        return [uuid_of(self.name, index) for index in range(GPUS)]
-
-    def held(self) -> dict[str, Held]:
-        boards = {uuid: self.registers[index] for index, uuid in enumerate(self.uuids)}
-        return {
-            uuid: Held(board.limit_mw // 1000, board.locked_mhz or board.high_mhz) for uuid, board in boards.items()
-        }
-
-    def watts(self) -> float:
-        return NON_GPU_WATTS + sum(board_watts(self.registers[index]) for index in range(GPUS))
-
-
-def uuid_of(node: str, index: int) -> str:
-    return f"GPU-{node}-{index}"
+REST_SECONDS = 1.0
 
 
 class PowerWorld:
@@ -105,93 +57,12 @@ class PowerWorld:
             # Without a compiler nothing else has to start.
             build(folder)
             world = cls(stack.enter_context(ControlPlane.start(controllers=False)), folder)
-            world._set_up(stack)
+            world.servers = Racks(world.plane, folder, stack).build()
             world._exporter = stack.enter_context(world.feeds.served())
             world.start_prometheus()
             stack.enter_context(world.watch.running())
             world.start_all()
             yield world
-
-    # --- set up ---
-
-    def _set_up(self, stack: ExitStack) -> None:
-        plane = self.plane
-        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        names = [f"crd/{kind.plural}.{GROUP}" for kind in KINDS]
-        plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
-        plane.kubectl("create", "namespace", NAMESPACE)
-        plane.kubectl("create", "namespace", TEAM)
-        shown = [f"--show-only=templates/{name}.yaml" for name in ("power", "agent", "rbac", "serviceaccount")]
-        values = (
-            "image.repository=example/medley,power.enabled=true,powerAgent.enabled=true,prometheus.url=http://p:9090"
-        )
-        chart = ("template", "medley", str(ROOT / "helm" / "medley"), "-n", NAMESPACE)
-        plane.kubectl("apply", "-f", "-", stdin=plane.helm(*chart, *shown, "--set", values))
-        plane.kubectl("create", "serviceaccount", "default", "-n", TEAM)
-        self._add_services()
-        for rack in RACKS:
-            for number in PRIORITIES:
-                self._add_server(f"{rack}-{number}", rack, stack)
-        self._add_domain("row", ROW_WATTS)
-        for rack in RACKS:
-            self._add_domain(rack, RACK_WATTS, parent="row", nodeSelector={"rack": rack}, nonGpuWatts=NON_GPU_WATTS)
-
-    def _add_services(self) -> None:
-        spec: Json = {"limits": {"maxPriority": "High"}}
-        self.create("medleypolicies", "MedleyPolicy", "all", spec)
-        for priority in PRIORITIES.values():
-            spec = {"model": {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"}, "priority": priority}
-            self.create("llmservices", "LLMService", priority.lower(), spec, namespace=TEAM)
-
-    def _add_server(self, name: str, rack: str, stack: ExitStack) -> None:
-        labels = {"rack": rack, "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"}
-        self.plane.request("POST", "/api/v1/nodes", kwok_node(name, gpus=GPUS, labels=labels))
-        agent, service = f"agent-on-{name}", PRIORITIES[name.rpartition("-")[2]].lower()
-        self._add_pod(NAMESPACE, agent, name, account="medley-agent")
-        self._add_pod(
-            TEAM, f"{service}-on-{name}", name, gpus=GPUS, labels={MANAGED_BY: MANAGED_BY_VALUE, SERVICE: service}
-        )
-        boards = [BoardModel(uuid_of(name, index)) for index in range(GPUS)]
-        registers = stack.enter_context(FakeRegisters(self._folder / f"registers-{name}", boards))
-        kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, "medley-agent", pod=agent)
-        self.servers[name] = Server(name, rack, registers, kubeconfig)
-        self.load(rack, CALM_LOAD)
-
-    def _add_pod(
-        self,
-        namespace: str,
-        name: str,
-        node: str,
-        *,
-        gpus: int = 0,
-        account: str = "default",
-        labels: Json | None = None,
-    ) -> None:
-        container: Json = {"name": "main", "image": "example/image"}
-        if gpus:
-            container["resources"] = {"limits": {"nvidia.com/gpu": gpus}}
-        spec = {"nodeName": node, "serviceAccountName": account, "containers": [container]}
-        pod = {"metadata": {"name": name, "labels": labels or {}}, "spec": spec}
-        self.plane.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
-
-    def _add_domain(self, name: str, watts: int, **spec: Any) -> None:
-        fixed = {
-            "budgetWatts": watts,
-            "mode": "Enforce",
-            "meter": {"query": query(name)},
-            "preset": "lp-deep",
-            "dwellSeconds": DWELL_SECONDS,
-            "rampSeconds": 2,
-            "staleAfterSeconds": STALE_SECONDS,
-            "telemetrySeconds": 3,
-            "actuationSeconds": 2,
-        }
-        self.create("powerdomains", "PowerDomain", name, {**fixed, **spec})
-
-    def create(self, plural: str, kind: str, name: str, spec: Json, *, namespace: str = "") -> None:
-        scope = f"/namespaces/{namespace}" if namespace else ""
-        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
-        self.plane.request("POST", f"{OWN_API}{scope}/{plural}", body)
 
     # --- processes ---
 
@@ -222,7 +93,8 @@ class PowerWorld:
     def start_agent(self, node: str) -> None:
         server = self.servers[node]
         more = {**self._library, "FAKE_NVML_REGISTERS": str(server.registers.path)}
-        server.agent, _ = self._spawn(f"agent-{node}", ["agent", f"--node={node}"], server.kubeconfig, **more)
+        words = ["agent", f"--node={node}", f"--pod-resources-socket={server.socket}"]
+        server.agent, _ = self._spawn(f"agent-{node}", words, server.kubeconfig, **more)
 
     def start_operator(self) -> Child:
         """The fleet operator, which knows nothing of the meters."""
@@ -246,8 +118,7 @@ class PowerWorld:
         """All boards of a rack work at this part of their most; returns the time."""
         for server in self.servers.values():
             if server.rack == rack:
-                for index in range(GPUS):
-                    server.registers[index].load_permille = round(1000 * part)
+                server.load(part)
         return time.time()
 
     def calm(self) -> None:
@@ -267,6 +138,12 @@ class PowerWorld:
             ),
             within=30,
         )
+        self.rest()
+
+    def rest(self) -> None:
+        """Waits until every board may be changed again."""
+        latest = max((changes[-1][0] for changes in self.watch.changes.values()), default=0.0)
+        time.sleep(max(latest + CHANGE_SECONDS + REST_SECONDS - time.time(), 0.0))
 
     # --- see ---
 
@@ -277,6 +154,16 @@ class PowerWorld:
         """What the boards of these nodes, or of all, are held to."""
         chosen = nodes or tuple(self.servers)
         return {uuid: held for node in chosen for uuid, held in self.servers[node].held().items()}
+
+    def held_of(self, rack: str, service: str) -> dict[str, Held]:
+        """What the boards of a rack are held to on which this service is."""
+        chosen = [each for each in self.servers.values() if each.rack == rack]
+        return {
+            uuid: held
+            for server in chosen
+            for (uuid, held), own in zip(server.held().items(), SERVICES[server.name], strict=True)
+            if own == service
+        }
 
     def domain(self, name: str) -> Json:
         found: Json = self.plane.request("GET", f"{OWN_API}/powerdomains/{name}").get("status", {})
@@ -291,9 +178,10 @@ class PowerWorld:
         return found
 
     def _follows(self, node: str) -> bool:
-        """Whether the agent of a node acts on orders that name its own boards."""
+        """Whether the agent of a node acts on orders that name its own boards, with the priority of each."""
         cap = self.cap(node)
-        named = len(cap["spec"].get("gpus", [])) == GPUS
+        priorities = {gpu["uuid"]: gpu["priority"].lower() for gpu in cap["spec"].get("gpus", [])}
+        named = priorities == dict(zip(self.servers[node].uuids, SERVICES[node], strict=True))
         status = cap.get("status", {})
         return named and (status["state"], status["observedRevision"]) == ("Enforcing", cap["spec"]["revision"])
 

@@ -87,7 +87,7 @@ class Teller:
         return [self._domain(domain, shown[domain.metadata.name], now) for domain in view.domains]
 
     def _domain(self, domain: PowerDomain, reading: DomainReading, now: float) -> _Told:
-        """What cannot be told of a domain is that domain's alone: caps do not wait for its status."""
+        """A status that cannot be made is that domain's alone: neither caps nor other domains wait for it."""
         name, uid = domain.metadata.name, domain.metadata.uid
         key = ObjectKey(DOMAIN, "", name)
         before = self._statuses.get(uid, domain.status)

@@ -75,6 +75,10 @@ def test_gpus_by_pod_where_the_agent_knows_them_else_the_highest_counts() -> Non
     power.report("a-0", pods={0: "team/vip-0", 1: "team/batch-0", 2: "other/x"})
     power.step()
     assert [gpu.priority for gpu in power.caps["a-0"].spec.gpus] == ["High", "Low", "Normal"] + ["Low"] * 5
+    power.pods.append(pod("vip", "a-0", 1, name="vip-1"))
+    power.step()
+    named = [gpu.priority for gpu in power.caps["a-0"].spec.gpus]
+    assert named == ["High", "Low", "Normal"] + ["High"] * 5, "the new pod may be on any that is free"
 
 
 def test_before_an_agent_reports_all_gpus_of_a_node_have_one_limit() -> None:
@@ -181,12 +185,11 @@ def test_a_new_leader_takes_no_level_of_a_row_for_that_of_its_racks() -> None:
 
 def test_what_cannot_be_told_of_a_domain_stops_no_other(power: Power, monkeypatch: pytest.MonkeyPatch) -> None:
     power.rack("b")
-    told = domain_status
 
     def failing(domain: PowerDomain, *given: Any, **more: Any) -> Any:
         if domain.metadata.name == "a":
             raise ZeroDivisionError("by 0x7f3a2b1c")
-        return told(domain, *given, **more)
+        return domain_status(domain, *given, **more)
 
     monkeypatch.setattr(tell, "domain_status", failing)
     power.watts = {"a": 11500.0, "b": 11500.0}
