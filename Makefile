@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test plan demo lint docs types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test plan demo lint docs types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds version release-check lock image clean
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt
@@ -123,6 +123,13 @@ controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
 	$(BIN)/python -m medley_operator.api.crdgen --output crds
 	$(BIN)/python -m medley_operator.api.crdgen --output helm/medley/files/crds
+
+version: $(STAMP) ## Write the version of pyproject.toml into the chart
+	@version=$$($(BIN)/python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])'); \
+	  sed -i -E "s/^(version|appVersion): .*/\1: $$version/" helm/medley/Chart.yaml
+
+release-check: $(STAMP) ## Wheel, chart and CRDs as users get them: built, installed outside of the tree, run, compared (OUT=FOLDER, TAG=v1.2.3)
+	$(BIN)/python -m e2e.release $(if $(OUT),--out $(OUT)) $(if $(TAG),--tag $(TAG))
 
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml: all, what runs, and what builds the image
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
