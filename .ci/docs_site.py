@@ -23,7 +23,13 @@ ROOT = Path(__file__).parents[1]
 OUTSIDE = re.compile(r"\]\((?P<up>(?:\.\./)+)(?P<path>(?:examples|helm)/[^)#]+\.(?:yaml|json))\)")
 LONG_PATTERN = 40
 """Patterns of so many characters are left to the CRD, where nobody needs to read them."""
-BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+BOUNDS = {
+    ("minimum", "maximum"): "",
+    ("minLength", "maxLength"): " characters",
+    ("minItems", "maxItems"): " items",
+    ("minProperties", "maxProperties"): " entries",
+}
+"""The keywords of a least and a largest value, and what they count."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -70,7 +76,7 @@ def fields_page(crd: dict[str, Any]) -> tuple[str, str]:
     lines = [f"# {kind}: all fields", "", schema["description"], "", facts]
     for part in ("spec", "status"):
         lines += ["", f"## {part}", "", "| field | type | default | meaning |", "|---|---|---|---|"]
-        lines += _rows(schema["properties"][part], part)
+        lines += _rows(schema["properties"][part], "")
         at_root = schema.get("x-kubernetes-validations", []) if part == "spec" else []
         rules = [*at_root, *_rules(schema["properties"][part])]
         if rules:
@@ -83,9 +89,9 @@ def _rows(schema: dict[str, Any], path: str) -> Iterator[str]:
     for name, child in schema.get("properties", {}).items():
         needed = name in schema.get("required", [])
         default = "required" if needed else f"`{json.dumps(child['default'])}`" if "default" in child else ""
-        cells = (f"`{path}.{name}`", _type(child), default, child.get("description", "").replace("|", "\\|"))
+        cells = (f"`{path}{name}`", _type(child), default, child.get("description", "").replace("|", "\\|"))
         yield f"| {' | '.join(' '.join(cell.split()) for cell in cells)} |"
-        yield from _rows(_nested(child) or {}, f"{path}.{name}" + ("[]" if child["type"] == "array" else ""))
+        yield from _rows(_nested(child) or {}, f"{path}{name}" + ("[]." if child["type"] == "array" else "."))
 
 
 def _nested(schema: dict[str, Any]) -> dict[str, Any] | None:
@@ -97,7 +103,7 @@ def _nested(schema: dict[str, Any]) -> dict[str, Any] | None:
 def _type(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
-    limits = [f"{bound} {schema[bound]}" for bound in BOUNDS if bound in schema]
+    limits = [limit for (low, high), unit in BOUNDS.items() for limit in _range(schema, low, high, unit)]
     if len(schema.get("pattern", "")) in range(1, LONG_PATTERN):
         limits.append(f"`{schema['pattern']}`")
     shown = schema["type"]
@@ -106,6 +112,15 @@ def _type(schema: dict[str, Any]) -> str:
     elif isinstance(schema.get("additionalProperties"), dict):
         shown = f"map of {_type(schema['additionalProperties'])}"
     return " ".join([shown, *([f"({', '.join(limits)})"] if limits else [])])
+
+
+def _range(schema: dict[str, Any], low: str, high: str, unit: str) -> Iterator[str]:
+    least = f"{schema[low]}{' (not itself)' if schema.get('exclusiveMinimum') else ''}" if low in schema else ""
+    most = f"{schema[high]}{' (not itself)' if schema.get('exclusiveMaximum') else ''}" if high in schema else ""
+    if least and most:
+        yield f"{least} to {most}{unit}"
+    elif least or most:
+        yield f"at {'least' if least else 'most'} {least or most}{unit}"
 
 
 def _rules(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -53,9 +54,10 @@ def test_crd_copies_are_the_crds() -> None:
     assert copies == documents(), "run make crds"
 
 
-def test_app_version_is_the_distribution() -> None:
+def test_versions_are_the_distributions() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert f'version = "{chart["appVersion"]}"' in (ROOT / "pyproject.toml").read_text()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (chart["version"], chart["appVersion"]) == (version, version), "run make version"
 
 
 def uncovered(value: dict[str, Any], node: dict[str, Any], path: str) -> Iterator[str]:
