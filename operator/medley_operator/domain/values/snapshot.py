@@ -157,9 +157,8 @@ class ActuatorView:
     nodes: tuple[NodeView, ...] = ()
     """All nodes of the cluster, usable or not; none where they cannot be read."""
     supply: Supply = field(default_factory=Supply)
-    """Devices, quotas and limits of other systems."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
+    """Kinds that cannot be listed, and why; of them there is what was last seen."""
     lacking: frozenset[str] = frozenset()
     """Kinds that the cluster does not have and that Medley can do without."""
     watched: tuple[str, ...] = ()
