@@ -80,6 +80,8 @@ class Settings(PrometheusSettings):
     lease_renew_deadline_seconds: float = 10.0
     lease_retry_seconds: float = 2.0
     """See `fleet.election.LeaseTimes`."""
+    ui: bool = False
+    """Whether /ui shows the fleet as it is, beside /metrics."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"
@@ -210,6 +212,7 @@ _FLAGS: dict[str, Flag] = {
     "--kube-burst": Flag(
         as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 50)"
     ),
+    "--ui": Flag(as_switch, "on: serve a read-only page of the fleet at /ui, beside /metrics (default off)"),
     **election_flags("medley-operator", duration=15, renew_deadline=10, retry=2),
     **LISTENING,
 }

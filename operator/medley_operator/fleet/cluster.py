@@ -27,6 +27,8 @@ from medley_operator.kube.resources import (
     CHILDREN,
     CONFIG_MAPS,
     GATEWAYS,
+    GPU_POOLS,
+    LLM_SERVICES,
     NAMESPACES,
     NODES,
     OWN,
@@ -151,6 +153,14 @@ class ClusterCache:
             missing=missing,
             available=frozenset(self._reflectors.keys() - missing.keys()),
             watched=self._namespaces,
+        )
+
+    def shown(self) -> tuple[tuple[LLMService, ...], tuple[GPUPool, ...]]:
+        """What a page shows of the cluster now: the services and the pools that parse."""
+        services, pools = self._ordered(LLM_SERVICES), self._ordered(GPU_POOLS)
+        return (
+            tuple(value for value in services if isinstance(value, LLMService)),
+            tuple(value for value in pools if isinstance(value, GPUPool)),
         )
 
     def ages(self) -> Mapping[Resource, float]:
