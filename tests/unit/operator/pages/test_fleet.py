@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 import pytest
 
 from medley_operator.api.v1alpha1 import PriceStatus
+from medley_operator.domain.prepare import prepare
 from medley_operator.domain.questions import Question, QuestionAnswer, QuestionKind
+from medley_operator.domain.values.snapshot import FleetMemory
 from medley_operator.fleet.live_page import LivePage, Seen
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.server import MetricsServer, Probe
 from medley_operator.pages.fleet import MOST_SERVICES, WhatIfAnswers
+from medley_planner.planning import plan_fleet
 from tests.browser.chromium import Chromium, Visit
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import run
+from tests.unit.operator.rounds.play import concluded
 
 PRICES = {"l4": "0.805", "h100": "6.88"}
 POOLS = [make.pool(name, gpu=name.upper(), price=price, nodes=2) for name, price in PRICES.items()]
@@ -26,7 +29,10 @@ def fleet(*services: str, heavy: bool = False) -> Seen:
     """Services and pools with the statuses that one round of the operator writes."""
     objects = [make.service(name, spec=HEAVY if heavy else {}) for name in services]
     priced = {name: PriceStatus(per_hour=price, source="Spec") for name, price in PRICES.items()}
-    played = run(replace(make.snapshot(*objects, pools=POOLS), prices=priced))
+    snapshot = replace(make.snapshot(*objects, pools=POOLS), prices=priced)
+    prepared = prepare(snapshot, FleetMemory())
+    assert prepared.problem is not None
+    played = concluded(snapshot, prepared, plan_fleet(prepared.problem), FleetMemory())
     after = make.carried_out(played.snapshot, played.decision)
     return after.services, after.pools
 
@@ -64,7 +70,7 @@ def served() -> Iterator[Served]:
 
 def refreshed(visit: Visit, times: int) -> None:
     visit.page.evaluate("dispatchEvent(new Event('medley-refresh'))")
-    visit.page.wait_for_function(f"document.documentElement.dataset.refreshed === '{times}'")
+    visit.page.locator(f"html[data-refreshed='{times}']").wait_for(state="attached")
 
 
 def test_it_shows_the_figures_of_the_statuses(served: Served, chromium: Chromium) -> None:
