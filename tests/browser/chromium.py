@@ -33,7 +33,8 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
 WIDTH, HEIGHT = 1200, 900
-_WAIT_MILLISECONDS = 20_000
+_WAIT_MILLISECONDS = 120_000
+"""A shared machine may stop for long at any time: how long a page took says nothing."""
 _AXE = "axe.run({resultTypes: ['violations']}).then(found => JSON.parse(JSON.stringify(found)))"
 
 
@@ -46,8 +47,8 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
     def texts(self, selector: str) -> list[str]:
-        """The visible texts of the elements that the CSS selector finds."""
-        return [text.strip() for text in self.page.locator(selector).all_inner_texts()]
+        """The visible texts of the elements that the CSS selector finds, with tabs between the cells of a row."""
+        return [text.strip(" \n") for text in self.page.locator(selector).all_inner_texts()]
 
     def drawn(self, selector: str) -> list[FloatRect]:
         """Where each element that the CSS selector finds is drawn: x, y, width and height in pixels."""
@@ -145,6 +146,7 @@ def running() -> Iterator[Chromium]:
             args=FLAGS,
             env={**os.environ, "HOME": profile, "XDG_CONFIG_HOME": profile},
             viewport={"width": WIDTH, "height": HEIGHT},
+            timeout=_WAIT_MILLISECONDS,
         )
         try:
             yield Chromium(context)

@@ -33,6 +33,8 @@ from medley_operator.kube.resources import (
     CONFIG_MAPS,
     DEVICE_CLASSES,
     GATEWAYS,
+    GPU_POOLS,
+    LLM_SERVICES,
     NAMESPACES,
     NODE_POOLS,
     NODE_POWER_CAPS,
@@ -183,6 +185,14 @@ class ClusterCache:
             domains=tuple(each for each in self._ordered(POWER_DOMAINS) if isinstance(each, PowerDomain)),
             events=tuple(each for each in self._ordered(POWER_EVENTS) if isinstance(each, PowerEvent)),
             caps={key.name: seen for key, seen in self._values(NODE_POWER_CAPS).items()},
+        )
+
+    def shown(self) -> tuple[tuple[LLMService, ...], tuple[GPUPool, ...]]:
+        """What a page shows of the cluster now: the services and the pools that parse."""
+        services, pools = self._ordered(LLM_SERVICES), self._ordered(GPU_POOLS)
+        return (
+            tuple(value for value in services if isinstance(value, LLMService)),
+            tuple(value for value in pools if isinstance(value, GPUPool)),
         )
 
     def ages(self) -> Mapping[Resource, float]:

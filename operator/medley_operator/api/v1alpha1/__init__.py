@@ -41,7 +41,7 @@ from medley_operator.api.v1alpha1.fields import (
     ZoneName,
 )
 from medley_operator.api.v1alpha1.gpu_type import GPUType
-from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
+from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, MODE_BEFORE_PAUSE, Column, Kind, ObjectMeta
 from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
@@ -153,6 +153,7 @@ __all__ = [
     "MAX_SERVICE_NAME_LENGTH",
     "MAX_VARIANTS",
     "MAX_VARIANT_NAME_LENGTH",
+    "MODE_BEFORE_PAUSE",
     "RULES_KEY",
     "SERVICE_NAME_PATTERN",
     "VERSION",

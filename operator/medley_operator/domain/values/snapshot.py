@@ -162,7 +162,7 @@ class ActuatorView:
     lacking: frozenset[str] = frozenset()
     """Kinds that the cluster does not have and that Medley can do without."""
     watched: tuple[str, ...] = ()
-    """The namespaces that are looked at; none: all."""
+    """Namespaces that are looked at; none: all."""
     ending: frozenset[str] = frozenset()
     """Namespaces that are being deleted."""
 
