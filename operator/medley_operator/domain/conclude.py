@@ -107,7 +107,7 @@ def conclude(
     ]
     intent = FleetIntent(
         services=tuple(intents),
-        gauges=fleet_gauges(pools, prepared),
+        gauges=fleet_gauges(pools, prepared, snapshot.observations),
         pod_requests={key: seen.pod_requests for key, seen in snapshot.observations.items()},
     )
     remembered = {

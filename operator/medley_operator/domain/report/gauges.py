@@ -6,23 +6,25 @@ decision. Counters and timings of the loop itself are in `metrics.exporter`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from medley_operator.api.v1alpha1 import LLMServiceStatus
+from medley_operator.api.v1alpha1 import Condition, LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
+from medley_operator.domain.report.load_gauges import SEEN_GAUGES, SERVICE_LABELS, SeenService, seen_gauges
 from medley_operator.domain.report.target import recommended
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
-from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
-from medley_operator.domain.values.conditions import PlanReason
+from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared
+from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.values.gauges import GaugeFamily, GaugeSample
-from medley_operator.domain.values.leadtime import Component, LeadTimes
+from medley_operator.domain.values.leadtime import Component, LeadTimes, unix_seconds
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import Observation
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan
 
 Subject = TypeVar("Subject")
-SERVICE_LABELS = ("namespace", "service")
 VARIANT_LABELS = (*SERVICE_LABELS, "variant", "pool", "gpu")
 POOL_LABELS = ("pool",)
 
@@ -52,16 +54,6 @@ class GaugeRow(Generic[Subject]):
     value: Callable[[Subject], float | None]
 
 
-def _measured(candidate: ServiceCandidate) -> float | None:
-    choice = candidate.choice
-    return choice.now.measured_rps if choice is not None and choice.now is not None else None
-
-
-def _margin(candidate: ServiceCandidate) -> float | None:
-    choice = candidate.choice
-    return choice.now.forecast_margin if choice is not None and choice.now is not None else None
-
-
 def _best_single(shown: ShownService) -> float | None:
     single = shown.status.plan.best_single if shown.status.plan is not None else None
     return single.cost_per_hour_usd if single is not None else None
@@ -71,6 +63,11 @@ def _unserved(shown: ShownService) -> float:
     if shown.outcome.goal.plan is not None:
         return sum(part.rate_rps for part in shown.outcome.goal.plan.unserved)
     return shown.status.plan.unserved_rps if shown.status.plan is not None else 0.0
+
+
+def _last_change(shown: ShownService) -> float | None:
+    history = shown.status.history
+    return unix_seconds(history[-1].at) if history else None
 
 
 def _predicted(shown: ShownService) -> float | None:
@@ -121,22 +118,13 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         "1 while the last plan is held because data is missing.",
         lambda shown: float(shown.outcome.goal.reason == PlanReason.HELD),
     ),
+    GaugeRow(
+        "medley_service_last_change_timestamp_seconds",
+        "Unix time of the last change of the replicas in force; absent where nothing was changed yet.",
+        _last_change,
+    ),
 )
 """Gauges with `SERVICE_LABELS`."""
-
-MEASURED_GAUGES: tuple[GaugeRow[ServiceCandidate], ...] = (
-    GaugeRow(
-        "medley_service_measured_request_rate",
-        "Requests per second measured now; absent without metrics.",
-        _measured,
-    ),
-    GaugeRow(
-        "medley_service_forecast_margin_ratio",
-        "Safety margin added to the forecast rate, as a share of it; absent without a forecast.",
-        _margin,
-    ),
-)
-"""Gauges with `SERVICE_LABELS` of what a round of the planner measured, whether or not a plan follows from it."""
 
 VARIANT_GAUGES: tuple[GaugeRow[VariantRow], ...] = (
     GaugeRow("medley_variant_desired_replicas", "Planned replicas.", lambda row: row.desired),
@@ -168,6 +156,16 @@ POOL_GAUGES: tuple[GaugeRow[PoolState], ...] = (
 )
 """Gauges with `POOL_LABELS`."""
 
+_PROBLEM = GaugeFamily(
+    "medley_service_problem",
+    (*SERVICE_LABELS, "condition", "reason"),
+    "1 for each condition of the service that is False.",
+)
+_POOL_PROBLEM = GaugeFamily(
+    "medley_pool_problem",
+    (*POOL_LABELS, "condition", "reason"),
+    "1 for each condition of the pool that was False when the round began.",
+)
 _RECOMMENDED = GaugeFamily(
     "medley_recommended_replicas",
     (*SERVICE_LABELS, "variant", "pool"),
@@ -191,9 +189,11 @@ _LEAD = GaugeFamily(
 
 GAUGES: tuple[GaugeFamily, ...] = (
     *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in SERVICE_GAUGES),
-    *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in MEASURED_GAUGES),
+    *SEEN_GAUGES,
     *(GaugeFamily(row.name, VARIANT_LABELS, row.help) for row in VARIANT_GAUGES),
     *(GaugeFamily(row.name, POOL_LABELS, row.help) for row in POOL_GAUGES),
+    _PROBLEM,
+    _POOL_PROBLEM,
     _RECOMMENDED,
     _NODES,
     _IDLE,
@@ -221,6 +221,7 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[
     samples = [*_samples(SERVICE_GAUGES, ShownService(outcome, status), key)]
     for row in outcome.rows:
         samples += _samples(VARIANT_GAUGES, row, (*key, row.name, row.pool, row.gpu))
+    samples += _problems(_PROBLEM, key, status.conditions)
     if outcome.goal.reason != PlanReason.PAUSED:
         samples += [
             GaugeSample(_RECOMMENDED.name, (*key, *where), count) for where, count in recommended(status).items()
@@ -228,14 +229,19 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[
     return tuple(samples)
 
 
-def fleet_gauges(pools: Iterable[PoolNodes], prepared: Prepared) -> tuple[GaugeSample, ...]:
+def fleet_gauges(
+    pools: Iterable[PoolNodes], prepared: Prepared, observations: Mapping[ServiceKey, Observation]
+) -> tuple[GaugeSample, ...]:
     """The series that only change with a round of the planner."""
     samples: list[GaugeSample] = []
     for candidate in prepared.services:
         if candidate.disposition is not Disposition.LEAVING:
-            samples += _samples(MEASURED_GAUGES, candidate, tuple(candidate.key))
+            observation = observations.get(candidate.key)
+            samples += seen_gauges(SeenService(candidate, observation.latencies if observation is not None else {}))
     for state in prepared.pools:
-        samples += _samples(POOL_GAUGES, state, (state.pool.metadata.name,))
+        labels = (state.pool.metadata.name,)
+        samples += _samples(POOL_GAUGES, state, labels)
+        samples += _problems(_POOL_PROBLEM, labels, state.pool.status.conditions)
     for each in pools:
         samples.append(GaugeSample(_NODES.name, (each.pool,), each.planned_nodes))
         # A round without a plan knows no other figure: the last one stays.
@@ -248,6 +254,12 @@ def _samples(rows: Sequence[GaugeRow[Subject]], subject: Subject, labels: tuple[
         value = row.value(subject)
         if value is not None:
             yield GaugeSample(row.name, labels, value)
+
+
+def _problems(family: GaugeFamily, labels: tuple[str, ...], conditions: Iterable[Condition]) -> Iterator[GaugeSample]:
+    for condition in conditions:
+        if condition.status == ConditionStatus.FALSE:
+            yield GaugeSample(family.name, (*labels, condition.type, condition.reason), 1.0)
 
 
 def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
