@@ -17,13 +17,14 @@ from medley_operator.domain.cluster.policies import policy_status
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
 from medley_operator.domain.load.remembered import memory_status
-from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
+from medley_operator.domain.report.gauges import fleet_gauges
 from medley_operator.domain.report.platform_status import (
     pool_status,
     profile_status,
     rejected_event,
     rejected_status,
 )
+from medley_operator.domain.report.pool_nodes import PoolNodes, pool_nodes
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.modes import in_mode, kept_in_force
 from medley_operator.domain.rollout.service_round import (

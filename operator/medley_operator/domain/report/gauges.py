@@ -6,6 +6,7 @@ decision. Counters and timings of the loop itself are in `metrics.exporter`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,6 +14,7 @@ from typing import Generic, TypeVar
 from medley_operator.api.v1alpha1 import Condition, LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
 from medley_operator.domain.report.load_gauges import SEEN_GAUGES, SERVICE_LABELS, SeenService, seen_gauges
+from medley_operator.domain.report.pool_nodes import PoolNodes
 from medley_operator.domain.report.target import recommended
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared
@@ -21,8 +23,7 @@ from medley_operator.domain.values.gauges import GaugeFamily, GaugeSample
 from medley_operator.domain.values.leadtime import Component, LeadTimes, unix_seconds
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Observation
-from medley_planner.fleet_plan import PlanOrFailure
-from medley_planner.model import Plan
+from medley_planner.check import Attained
 
 Subject = TypeVar("Subject")
 VARIANT_LABELS = (*SERVICE_LABELS, "variant", "pool", "gpu")
@@ -76,6 +77,13 @@ def _predicted(shown: ShownService) -> float | None:
     return min(percent / 100.0, 1.0) if percent is not None else None
 
 
+def _simulated(shown: ShownService, seconds: Callable[[Attained], float]) -> float | None:
+    """The highest of its variants."""
+    checked = shown.outcome.goal.checked
+    found = [seconds(each) for each in checked.variants.values()] if checked is not None else []
+    return max((each for each in found if not math.isnan(each)), default=None)
+
+
 SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
     GaugeRow(
         "medley_service_request_rate",
@@ -112,6 +120,16 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         "medley_predicted_slo_attainment_ratio",
         "Share of requests within both targets, by simulation of the plan; absent where the plan was not simulated.",
         _predicted,
+    ),
+    GaugeRow(
+        "medley_predicted_ttft_seconds",
+        "Time to first token at the target's percentile, by simulation of the plan, of its slowest variant.",
+        lambda shown: _simulated(shown, lambda variant: variant.ttft_seconds),
+    ),
+    GaugeRow(
+        "medley_predicted_tpot_seconds",
+        "Time per output token at the target's percentile, by simulation of the plan, of its slowest variant.",
+        lambda shown: _simulated(shown, lambda variant: variant.tpot_seconds),
     ),
     GaugeRow(
         "medley_service_plan_held",
@@ -203,18 +221,6 @@ GAUGES: tuple[GaugeFamily, ...] = (
 """All of them, for the exporter."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolNodes:
-    """A pool that is paid by the node: nodes that the plan pays for, and what no replica on them accounts for.
-
-    `idle_cost_per_hour`: US dollars; None where this round made no plan.
-    """
-
-    pool: str
-    planned_nodes: int
-    idle_cost_per_hour: float | None
-
-
 def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[GaugeSample, ...]:
     """The series of one service and of its variants."""
     key = tuple(outcome.candidate.key)
@@ -270,25 +276,3 @@ def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
         yield GaugeSample(_STARTS.name, labels, len(starts))
         for part in Component:
             yield GaugeSample(_LEAD.name, (*labels, part.value), leads.p90(key, part) or 0.0)
-
-
-def pool_nodes(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[PoolNodes, ...]:
-    """One for each pool that is paid by the node.
-
-    A round without a plan shows the nodes of the last one, because running replicas stay; without any service there are
-    none.
-    """
-    plan = outcome if isinstance(outcome, Plan) else None
-    counts = {count.pool: count for count in plan.nodes} if plan is not None else {}
-    found: list[PoolNodes] = []
-    for state in prepared.pools:
-        if state.pool.spec.cost.per_node_hour is None:
-            continue
-        name = state.pool.metadata.name
-        count = counts.get(name)
-        if plan is None and prepared.services:
-            nodes, idle = state.pool.status.planned_nodes or 0, None
-        else:
-            nodes, idle = (count.nodes, count.idle_cost_per_hour) if count is not None else (0, 0.0)
-        found.append(PoolNodes(pool=name, planned_nodes=nodes, idle_cost_per_hour=idle))
-    return tuple(found)
