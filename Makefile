@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image clean
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds dashboards lock image clean
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt
@@ -31,6 +31,7 @@ lint: $(STAMP) ## ruff, dead code, import contracts, generated files up to date
 	$(BIN)/vulture
 	$(BIN)/lint-imports
 	$(BIN)/python -m medley_operator.api.crdgen --check
+	$(BIN)/python -m medley_operator.dashboards --check
 
 types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy planner/medley_planner operator/medley_operator e2e tests
@@ -116,6 +117,9 @@ controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
 	$(BIN)/python -m medley_operator.api.crdgen --output crds
 	$(BIN)/python -m medley_operator.api.crdgen --output helm/medley/files/crds
+
+dashboards: $(STAMP) ## Write the chart's Grafana dashboards anew from their panels
+	$(BIN)/python -m medley_operator.dashboards
 
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml: all, what runs, and what builds the image
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
