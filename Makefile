@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 IMAGE ?= localhost/medley-operator:dev
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs e2e-power version release-check
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs e2e-power version release-check dashboards
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt bench-constants bench-domains
@@ -36,6 +36,7 @@ lint: $(STAMP) ## ruff, dead code, import contracts, generated files up to date
 	$(BIN)/vulture
 	$(BIN)/lint-imports
 	$(BIN)/python -m medley_operator.api.crdgen --check
+	$(BIN)/python -m medley_operator.dashboards --check
 	@$(MAKE) --no-print-directory docs
 
 docs: $(STAMP) ## The docs site in build/site; a warning, such as a link that leads nowhere, is an error
@@ -144,6 +145,9 @@ version: $(STAMP) ## Write the version of pyproject.toml into the chart
 
 release-check: $(STAMP) ## Wheel, chart and CRDs as users get them: built, installed outside of the tree, run, compared (OUT=FOLDER, TAG=v1.2.3)
 	$(BIN)/python -m e2e.release $(if $(OUT),--out $(OUT)) $(if $(TAG),--tag $(TAG))
+
+dashboards: $(STAMP) ## Write the chart's Grafana dashboards anew from their panels
+	$(BIN)/python -m medley_operator.dashboards
 
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml: all, what runs, and what builds the image
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
