@@ -98,7 +98,7 @@ def _as_member(value: object, members: str) -> str:
 
 
 def _yaml_bool(word: str) -> bool | None:
-    """What YAML, as kubectl and Helm read it, takes a bare word for; None where it stays a word."""
+    """The value that YAML, as kubectl and Helm read it, takes a bare word for; None where it stays a word."""
     return {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}.get(word.lower())
 
 

@@ -207,7 +207,7 @@ def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, Re
 
 
 def _events_planned_for(prepared: Prepared) -> list[str]:
-    """Of services whose load is not their static workload: the event that makes the difference."""
+    """The event that makes the difference, where a load is not the static workload."""
     notes: list[str] = []
     for each in prepared.services:
         static, choice = each.service.spec.workload.static, each.choice

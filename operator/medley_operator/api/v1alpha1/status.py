@@ -159,6 +159,11 @@ class LoadStatus(ObservedModel):
         None,
         description="Safety margin added to the forecast rate, in percent. Absent: the measured rate is planned.",
     )
+    season: str | None = Field(
+        None,
+        description="Daily or Weekly: the forecast follows how the rate grew at this time of earlier days or weeks. "
+        "Absent: history is too short or has gaps, or that erred no less.",
+    )
     prompt_tokens: int = Field(0, description="Mean prompt length, in tokens.")
     generation_tokens: int = Field(0, description="Mean generation length, in tokens.")
     size_source: str = Field(

@@ -79,6 +79,7 @@ class ServiceInput:
             at_seconds=self.snapshot.at_seconds,
             lead_seconds=self.lead_seconds,
             history=self.snapshot.histories.get(key, ()),
+            season=self.snapshot.seasons.get(key, ()),
             ready_replicas=self.ready_replicas,
             schedule=self.schedule,
         )

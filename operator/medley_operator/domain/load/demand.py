@@ -28,7 +28,7 @@ from medley_operator.domain.load.schedule import LoadSchedule
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
-from medley_planner.workload import adopt, demand_from_means, drifts, samples_in_window
+from medley_planner.workload import SEASON_STEP_SECONDS, Season, adopt, demand_from_means, drifts, samples_in_window
 
 NOMINAL_PROMPT_TOKENS, NOMINAL_GENERATION_TOKENS = 128.0, 32.0
 """Size to compare pools by while no request was ever seen and none is described."""
@@ -44,19 +44,27 @@ def choose_demand(
     at_seconds: float,
     lead_seconds: float = 0.0,
     history: Sequence[tuple[float, float]] = (),
+    season: Sequence[tuple[float, float]] = (),
     ready_replicas: int = 0,
     schedule: LoadSchedule = NO_EVENTS,
 ) -> DemandChoice:
     """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made.
 
     `lead_seconds`: the longest that a replica of the service takes to start. `history`: (time, rate) of before the
-    operator started, on the clock of `at_seconds`; used where no rates are remembered. `ready_replicas`: those of the
+    operator started, on the clock of `at_seconds`; used where no rates are remembered. `season`: the same of more days,
+    which takes the place of the one before. `ready_replicas`: those of the
     service's own Deployments. `schedule`: known events, on the clock of `at_seconds`.
     """
     window_seconds = service.spec.workload.window_seconds
     if history and len(memory.forecaster) == 0:
         usual = schedule.usual_history(history, window_seconds=window_seconds)
         memory = replace(memory, forecaster=memory.forecaster.with_samples(usual))
+    if season:
+        # Means over a step and over the window are of the same moment where their middles are.
+        later = (window_seconds - SEASON_STEP_SECONDS) / 2
+        usual = schedule.usual_history(season, window_seconds=SEASON_STEP_SECONDS)
+        usual = [(at + later, rate_rps) for at, rate_rps in usual]
+        memory = replace(memory, forecaster=replace(memory.forecaster, season=Season.of(usual)))
     ready = ready_lately(memory.ready_lately, ready_replicas, at_seconds=at_seconds, window_seconds=window_seconds)
     choice = _choose(
         service,

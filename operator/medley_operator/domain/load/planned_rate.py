@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from medley_operator.api.v1alpha1 import ForecastMode, LLMService
 from medley_operator.domain.load.schedule import LoadSchedule
 from medley_operator.domain.values.snapshot import LoadBasis
-from medley_planner.workload import BAND, Forecast, Forecaster
+from medley_planner.workload import BAND, SEASONS, Forecast, Forecaster
 
 RECONCILE_SECONDS = 30.0
 """From a change of the rate to the round that sees it, at the default resync; added to each lead time."""
@@ -80,8 +80,13 @@ class RateForecasts:
 
     @property
     def basis(self) -> LoadBasis:
+        made = self.at_lead
+        if made is None:
+            return LoadBasis(measured_rps=self.measured_rps)
         return LoadBasis(
-            measured_rps=self.measured_rps, forecast_margin=self.at_lead.margin if self.at_lead is not None else None
+            measured_rps=self.measured_rps,
+            forecast_margin=made.margin,
+            season=made.method.value if made.method in SEASONS else None,
         )
 
     @property

@@ -128,7 +128,7 @@ class LoadSchedule:
         return [(at, rate) for at, rate in usual if not math.isnan(rate)]
 
     def status(self, at_seconds: float) -> ScheduleStatus | None:
-        """What is in force and what comes next; None where nothing is left."""
+        """The event in force and the next one; None where nothing is left."""
         now = self._in_force(at_seconds)
         coming = [(start, each) for each in self.events if (start := each.next_start(at_seconds)) is not None]
         starts, after = min(coming, key=lambda each: each[0], default=(0.0, None))

@@ -62,7 +62,7 @@ class DemandChoice:
     ready_lately: tuple[tuple[float, int], ...] = ()
     forecaster: Forecaster = field(default_factory=Forecaster)
     schedule: ScheduleStatus | None = None
-    """What the status says of known events."""
+    """Known events, as the status shows them."""
 
 
 @dataclass(frozen=True, slots=True)

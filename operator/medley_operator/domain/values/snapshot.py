@@ -192,6 +192,8 @@ class Snapshot(ActuatorView):
     """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
+    seasons: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """Rates of days and weeks, given now and then; else as `histories`."""
     prices: Mapping[str, PriceStatus] = field(default_factory=dict)
     """The price of each pool that has one, by its name; `pools` have it as their cost."""
     power: PowerFacts = NO_POWER
@@ -206,11 +208,12 @@ class Snapshot(ActuatorView):
 class LoadBasis:
     """The origin of a demand's rate: requests per second as measured, and the margin of the forecast.
 
-    `forecast_margin` is a part of the rate forecast; None where what was measured is planned.
+    `forecast_margin` is a part of the rate forecast; None where what was measured is planned. `season`: Daily, Weekly.
     """
 
     measured_rps: float
     forecast_margin: float | None = None
+    season: str | None = None
 
 
 FieldKey = tuple[ObjectKey, str]
