@@ -121,13 +121,13 @@ def main() -> int:
     base = outcomes(scenarios)
     console = Console(width=190)
     console.print(f"as it is: {time.process_time() - started:.0f} s of CPU")
-    rows = [{"constant": "as it is", "outcomes": [_figures(each) for each in base]}]
+    rows: list[dict[str, Any]] = [{"constant": "as it is", "outcomes": [_figures(each) for each in base]}]
     asked = args.only.split(",") if args.only else [constant.name for constant in CONSTANTS]
     for constant in (each for each in CONSTANTS if each.name in asked):
         for factor in (0.5, 2.0):
             with changed(constant, factor) as value:
                 found = outcomes(scenarios)
-            row = {"constant": constant.name, "what": constant.what, "value": value, "factor": factor}
+            row: dict[str, Any] = {"constant": constant.name, "what": constant.what, "value": value, "factor": factor}
             rows.append({**row, "outcomes": [_figures(each) for each in found]})
             console.print(f"{constant.name} = {value:g}: {_told(found, base)}", highlight=False)
     console.print(_table(rows))
