@@ -125,7 +125,7 @@ class Fleet:
                 pod.usages.append(pod.engine.usage)
 
     def _run(self, now: float) -> None:
-        for key, service in self._services.items():
+        for service in self._services.values():
             arrived = [] if service.arrivals is None else list(service.arrivals.until(now))
             first = len(service.traffic.trace)
             if arrived:
@@ -133,12 +133,12 @@ class Fleet:
                 service.traffic.extend(_trace(arrived))
             service.traffic.advance(now)
             for index, request in enumerate(arrived, first):
-                self._hand_over(index, request, key.namespace, service)
+                self._hand_over(index, request, service)
         for pod in self._pods.values():
             pod.engine.look(now)
         self._now = now
 
-    def _hand_over(self, index: int, request: Request, namespace: str, service: _Service) -> None:
+    def _hand_over(self, index: int, request: Request, service: _Service) -> None:
         """What became of a request on its way."""
         number = int(service.traffic.engine_of[index])
         if number == NOBODY:
@@ -193,7 +193,9 @@ class Fleet:
         present, known = self._state.pods.get(key), self._pods.get(key)
         if present is None or not present.ready:
             return False
-        return known is None or (known.engine.number == number and known.gone_at is None)
+        if known is None:
+            return number <= BROKEN
+        return known.engine.number == number and known.gone_at is None
 
     def _start(self, pod: EnginePod, model_config: str | None, now: float) -> None:
         if pod.key in self._pods or pod.key in self.problems:

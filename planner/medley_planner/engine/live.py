@@ -17,6 +17,9 @@ from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes, Trace
 
+_MOST_PARTS = 1000
+"""As many parts of a trace are joined at once."""
+
 
 class LiveFleet:
     """Replicas by number, in the order in which they started; numbers are not used again.
@@ -38,6 +41,8 @@ class LiveFleet:
     def extend(self, more: Trace) -> None:
         """Adds requests to the trace, which arrive no earlier than those in it."""
         self._traces.append(more)
+        if len(self._traces) > _MOST_PARTS:
+            self._traces = [Trace.joined(self._traces)]
         self._log.extend(more.arrival_seconds.tolist())
         for spec, sizes in self._sizes.values():
             sizes.extend(more, spec)
