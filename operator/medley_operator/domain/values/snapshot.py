@@ -40,6 +40,8 @@ from medley_planner.workload import Forecaster
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
+RatesSeen = tuple[tuple[float, float], ...]
+"""(Seconds on the operator's monotonic clock, requests per second), oldest first."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -179,21 +181,19 @@ class Snapshot(ActuatorView):
     profiles: tuple[RuntimeProfile, ...]
     observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[LearnedKey, Speed] = field(default_factory=dict)
-    """Speed of running engines, from their counters."""
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
     """Simulated capacities; what is not in it is planned by the closed form."""
     simulates: bool = False
-    """Whether missing ones are being made."""
     unix_seconds: float = 0.0
     """When it was taken, in Unix seconds: times that outlive the operator are kept in these."""
     policies: tuple[MedleyPolicy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels of each namespace, by its name; one that is not in it is not known."""
-    histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
-    seasons: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    """Rates of days and weeks, given now and then; else as `histories`."""
+    histories: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
+    """Rates from before the operator started, given once."""
+    seasons: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
+    """Rates of days and weeks, given now and then."""
     prices: Mapping[str, PriceStatus] = field(default_factory=dict)
     """The price of each pool that has one, by its name; `pools` have it as their cost."""
     power: PowerFacts = NO_POWER
