@@ -176,26 +176,23 @@ class ActuatorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(ActuatorView):
-    """Complete input of one round of the planner."""
+    """Complete input of one round of the planner. `histories`: rates from before the operator started, given once.
+    `seasons`: rates of days and weeks, given now and then. `prices`: of each pool that has one, by its name. `namespaces`: the
+    labels of each, by its name."""
 
     profiles: tuple[RuntimeProfile, ...]
     observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[LearnedKey, Speed] = field(default_factory=dict)
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
-    """Simulated capacities; what is not in it is planned by the closed form."""
     simulates: bool = False
     unix_seconds: float = 0.0
     """When it was taken, in Unix seconds: times that outlive the operator are kept in these."""
     policies: tuple[MedleyPolicy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
-    """Rates from before the operator started, given once."""
     seasons: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
-    """Rates of days and weeks, given now and then."""
     prices: Mapping[str, PriceStatus] = field(default_factory=dict)
-    """The price of each pool that has one, by its name; `pools` have it as their cost."""
     power: PowerFacts = NO_POWER
 
     @classmethod
