@@ -176,9 +176,8 @@ class ActuatorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(ActuatorView):
-    """Complete input of one round of the planner. `histories`: rates from before the operator started, given once.
-    `seasons`: rates of days and weeks, given now and then. `prices`: of each pool that has one, by its name. `namespaces`: the
-    labels of each, by its name."""
+    """Complete input of one round of the planner. Rates in `histories` are from before the operator started, given once,
+    and in `seasons` those of days and weeks, given now and then; prices and labels of namespaces are by name."""
 
     profiles: tuple[RuntimeProfile, ...]
     observations: Mapping[ServiceKey, Observation]
