@@ -523,6 +523,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("PowerDomain", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
     ("PowerDomain", "spec.meter.error"): _FRACTION,
     ("PowerDomain", "spec.relaxGap"): _FRACTION,
+    ("PowerDomain", "spec.planOversubscription"): (["0.9", "1", "1.25", "2.999"], ["3", "-1", "1.2345", "1,2", ""]),
     **{
         ("PowerDomain", f"spec.{level}.{field}"): _FRACTION
         for level in ("levels[]", "brake")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from medley_operator.cli.arguments import add_manifest_files
+from medley_operator.cli.arguments import add_html_option, add_manifest_files
 from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.arguments import add_plan_options, time_argument
@@ -55,6 +55,7 @@ def add_parser(subparsers: Any) -> None:
         help='when to plan for, which spec.workload.schedule is read at, such as "2026-12-24T18:00:00Z"; default: now',
     )
     add_table_options(parser)
+    add_html_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -82,6 +83,7 @@ def offline_snapshot(objects: Objects, *, unix_seconds: float = 0.0) -> tuple[Sn
     from medley_operator.cli.manifests import BadManifest
     from medley_operator.domain.cluster.gpu_types import gpu_types
     from medley_operator.domain.values.labels import POD
+    from medley_operator.domain.values.power import PowerFacts
     from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
@@ -112,6 +114,7 @@ def offline_snapshot(objects: Objects, *, unix_seconds: float = 0.0) -> tuple[Sn
         policies=tuple(objects.policies),
         namespaces=objects.namespaces,
         unix_seconds=unix_seconds,
+        power=PowerFacts(tuple(sorted(objects.power_domains, key=lambda domain: domain.metadata.name))),
     )
     return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 
@@ -231,5 +234,9 @@ def _plan_and_print(snapshot: Snapshot, notes: list[str], args: argparse.Namespa
         report |= planner.figures | {"lower_bound": None, "lower_bound_with_switching": None}
     for note in [*notes, *_events_planned_for(prepared)]:
         print(f"note: {note}", file=sys.stderr)
+    if args.html is not None:
+        from medley_operator.cli.plan_html import write_plan_page
+
+        write_plan_page(args, snapshot, prepared, planned, report, notes)
     write_report(report, output=args.output, why=args.why)
     return exit_status(report)

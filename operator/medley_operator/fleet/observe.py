@@ -146,6 +146,7 @@ class Observer:
             model_profiles=view.model_profiles,
             policies=view.policies,
             namespaces=_labels(view),
+            power=view.power,
             at_seconds=now,
             unix_seconds=at,
             seasons={
@@ -184,6 +185,7 @@ class Observer:
             gpu_types=view.gpu_types,
             catalogue=gpu_types(view.gpu_types).catalogue,
             nodes=view.nodes,
+            supply=view.supply,
             unreadable={kind.kind: error.message for kind, error in _unreadable(view).items()},
             lacking=_lacking(view),
             ending=_ending(view),

@@ -55,6 +55,14 @@ class PriceStatus(ObservedModel):
         return float(self.per_hour)
 
 
+class StockLimitStatus(ObservedModel):
+    """A limit of another system on the pool's stock."""
+
+    kind: str = Field(description="ClusterQueue (Kueue) or NodePool (Karpenter).")
+    name: str
+    gpus: int = Field(description="GPUs that replicas may hold together under it, those included that they hold now.")
+
+
 class GPUPoolStatus(ObservedModel):
     """Price, stock and planned GPUs of a pool."""
 
@@ -73,6 +81,9 @@ class GPUPoolStatus(ObservedModel):
     foreign_gpus: int | None = Field(
         None,
         description="GPUs of the pool's nodes that pods of others hold. Absent: the operator cannot read pods.",
+    )
+    stock_limits: list[StockLimitStatus] = Field(
+        default_factory=list, description="Limits of Kueue and Karpenter that bound stockGpus."
     )
     planned_gpus: int = Field(0, description="GPUs that the current plan uses.")
     planned_nodes: int | None = Field(
