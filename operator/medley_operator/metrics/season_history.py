@@ -92,7 +92,7 @@ class SeasonHistory:
         return bool(series)
 
     def _done(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
-        """Forgets what is too old, and other services than these, of which all are to be told."""
+        """Forgets what is too old, and other services than these, which all get theirs from now on."""
         self._parts.clear()
         oldest = self._newest() - PARTS * PART_SECONDS
         wanted = {service.key for service in services}
