@@ -46,6 +46,7 @@ from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prices import PriceReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
+from medley_operator.metrics.season_history import SeasonHistory
 from medley_operator.process import listen, place
 from medley_operator.settings import Settings
 from medley_planner.capacity.cache import TableCache
@@ -180,6 +181,7 @@ def _observer(
         observer,
         metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric),
         history=RateHistory(prometheus=prometheus),
+        seasons=SeasonHistory(prometheus=prometheus, clock=time.monotonic),
         prices=PriceReader(prometheus, clock=time.monotonic),
     )
     if not settings.calibration:

@@ -71,6 +71,7 @@ from medley_operator.api.v1alpha1.pool import (
     PoolCapacity,
     PoolCost,
     PoolPower,
+    PoolQueue,
     Provisioning,
     TaintEffect,
     Toleration,
@@ -114,7 +115,13 @@ from medley_operator.api.v1alpha1.service_routing import (
     ServiceRoutingMode,
 )
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
-from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
+from medley_operator.api.v1alpha1.service_workload import (
+    Repeat,
+    ScheduledEvent,
+    StaticWorkload,
+    WorkloadSource,
+    WorkloadSpec,
+)
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
     Condition,
@@ -127,6 +134,8 @@ from medley_operator.api.v1alpha1.status import (
     ModelProfileStatus,
     PriceStatus,
     RuntimeProfileStatus,
+    ScheduleStatus,
+    StockLimitStatus,
     VariantStatus,
 )
 from medley_operator.api.v1alpha1.status_target import HistoryStatus, PlannedReplicasStatus, TargetStatus
@@ -218,11 +227,13 @@ __all__ = [
     "PoolCost",
     "PoolName",
     "PoolPower",
+    "PoolQueue",
     "PriceStatus",
     "ProfileResources",
     "ProfileSource",
     "Provisioning",
     "Rate",
+    "Repeat",
     "ResourceName",
     "RoutingSavingsStatus",
     "RoutingSpec",
@@ -232,6 +243,8 @@ __all__ = [
     "RuntimeProfileStatus",
     "RuntimeRef",
     "ScalingSpec",
+    "ScheduleStatus",
+    "ScheduledEvent",
     "SecretKeyRef",
     "ServicePriority",
     "ServiceRoutingMode",
@@ -240,6 +253,7 @@ __all__ = [
     "StartFailureStatus",
     "StaticWorkload",
     "StepFactorsSpec",
+    "StockLimitStatus",
     "TaintEffect",
     "TargetStatus",
     "TokenBudget",
