@@ -91,8 +91,8 @@ class Chromium:
     context: BrowserContext
 
     @contextmanager
-    def visit(self, address: str, *, headers: dict[str, str] | None = None) -> Iterator[Visit]:
-        """The page at a file: or http: address, loaded. `headers` are sent with each request."""
+    def visit(self, address: str) -> Iterator[Visit]:
+        """The page at a file: or http: address, loaded."""
         page = self.context.new_page()
         page.set_default_timeout(_WAIT_MILLISECONDS)
         visit = Visit(page)
@@ -105,8 +105,6 @@ class Chromium:
         page.on("request", asked)
         page.on("console", lambda said: _heard(visit, said.type, said.text))
         page.on("pageerror", lambda error: visit.complaints.append(f"exception: {error}"))
-        if headers:
-            page.set_extra_http_headers(headers)
         try:
             page.goto(address, wait_until="load")
             yield visit

@@ -59,7 +59,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "operator": ("medley operator --prometheus-url http://prometheus:9090 --mode Advisory",),
     "agent": ("medley agent --node gpu-node-1",),
 }
-"""By the words of the command."""
+"""Command lines by the words of their command."""
 
 
 class ExamplesLast(argparse.HelpFormatter):
@@ -82,6 +82,6 @@ def add_examples(parser: argparse.ArgumentParser, words: str) -> None:
 
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """By name; none where the parser takes no subcommand."""
+    """The parsers of its subcommands by name; none where it takes no subcommand."""
     found = (each.choices for each in parser._actions if isinstance(each, argparse._SubParsersAction))
     return dict(next(found, {}))

@@ -188,7 +188,7 @@ class ClusterCache:
         )
 
     def shown(self) -> tuple[tuple[LLMService, ...], tuple[GPUPool, ...]]:
-        """What a page shows of the cluster now: the services and the pools that parse."""
+        """The services and the pools that parse, as they are known now."""
         services, pools = self._ordered(LLM_SERVICES), self._ordered(GPU_POOLS)
         return (
             tuple(value for value in services if isinstance(value, LLMService)),

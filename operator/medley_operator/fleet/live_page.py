@@ -43,7 +43,7 @@ class LivePage:
         self._body: bytes | None = None
 
     def offer(self, seen: Seen) -> None:
-        """The fleet as it is now. What is the same objects as before is no news."""
+        """The fleet as it is now; the same objects as before change nothing."""
         if not all(_same(new, old) for new, old in zip(seen, self._seen, strict=True)):
             self._take(seen, self._answers)
 

@@ -41,7 +41,7 @@ class Prepares(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlannedRound:
-    """What a round was made from, and its plan."""
+    """A round's input and its plan."""
 
     snapshot: Snapshot
     prepared: Prepared

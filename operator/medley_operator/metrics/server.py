@@ -32,7 +32,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ServedPage:
-    """What an address answers."""
+    """The answer of an address."""
 
     content_type: str
     body: bytes

@@ -69,7 +69,7 @@ def _service(service: Advice) -> str:
 
 
 def _fleets(service: Advice) -> str:
-    """What runs, and the plans beside it."""
+    """The fleet that runs, and the plans beside it."""
     plans = [("cheapest mix on the cluster's GPUs", service["plan"])]
     plans.append(("with GPUs that could be added", service["plan_with_added_gpus"]))
     made = [(name, plan) for name, plan in plans if plan is not None]
