@@ -27,6 +27,8 @@ _HEADINGS = (
     "mean replicas",
     "changes",
     "not served",
+    "energy",
+    "kWh per million tokens",
     "note",
 )
 

@@ -13,6 +13,8 @@ prompt under way, then waiting ones in order as long as sequences and KV blocks 
 at its admission); a sequence that finds no block has the youngest preempted, to be computed anew, and nothing is
 admitted in that step. `tests/reference_engine.py` does the same step by step.
 
+Where the log has other step times for it, it takes them before its next step, or run of decode steps.
+
 An engine plans a step while the one before runs. A request that comes while others decode thus waits one step more: all
 its tokens come later by this and by what is in front of the engine, as if it had arrived later.
 """
@@ -24,6 +26,7 @@ from collections import deque
 from collections.abc import Generator
 from heapq import heapify, heappop, heappush
 
+from medley_planner.engine.decode_runs import blocks_taken, longest_run, steps_ended, steps_until
 from medley_planner.engine.log import EngineState, Log
 from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.step_table import StepTable
@@ -39,14 +42,14 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     arrivals = log.arrivals
     prompts, generations, hits = sizes.prompt, sizes.generation, sizes.hit
     first_token, last_token, lag, unfinished = log.first_token, log.last_token, log.lag, log.unfinished
-    by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
-    kv_token, per_attended, window_cost = table.kv_token, table.attended, table.window
-    window, kv_window, per_window = window_cost.window, window_cost.kv_token, window_cost.attended
+    tables = log.tables
+    tables[number] = table
+    window = table.window.window
     ask, states, batched, blocks = len(arrivals), log.states, log.batched, log.blocks
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
     own, front = spec.sequence_blocks, sizes.front_seconds
 
-    now = busy = 0.0
+    now = busy = prompting = 0.0
     steps = preemptions = 0
     decoding = context = used = 0  # sequences, their tokens in the KV cache, blocks taken
     waiting: deque[int] = deque()
@@ -61,6 +64,11 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     resumed: dict[int, int] = {}  # tokens that preempted requests had generated
 
     while True:
+        if tables and number in tables:
+            table = tables.pop(number)
+            by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
+            kv_token, per_attended, window_cost = table.kv_token, table.attended, table.window
+            kv_window, per_window = window_cost.kv_token, window_cost.attended
         admit = True
         growth = phases[steps % block]
         while used + growth > total:
@@ -149,12 +157,15 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             request = yield end
             while request >= 0:
                 if request == ask:
-                    states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                    states[number] = EngineState.of(
+                        now, steps, preemptions, used, running, waiting, generations, busy, prompting
+                    )
                 else:
                     waiting.append(request)
                 request = yield end
             now = end
             busy += seconds
+            prompting += seconds - by_decode[decoding] - kv_token * context if decoding else seconds
             steps += 1
             context += decoding
             inside += growing
@@ -163,7 +174,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             count = ending[0][0] - steps
             # Blocks that the run takes: one per sequence and whole cycle of a block's tokens, then the cycle's rest.
             if used + (count // block + 1) * decoding > total:
-                count = _longest(count, phases, steps % block, decoding, total - used)
+                count = longest_run(count, phases, steps % block, decoding, total - used)
             if not admit:
                 count = 1
             step, slope = by_decode[decoding] + kv_token * context, kv_token * decoding
@@ -176,25 +187,25 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             request = yield end
             while request >= 0:
                 if request == ask:
-                    ended = _ended(log.asked_at - now, step, slope, count)
+                    ended = steps_ended(log.asked_at - now, step, slope, count)
                     at = now + ended * (step + slope * (0.5 * (ended - 1)))
-                    grown = used + _growth(ended, phases, steps % block, decoding)
+                    grown = used + blocks_taken(ended, phases, steps % block, decoding)
                     states[number] = EngineState.of(
-                        at, steps + ended, preemptions, grown, running, waiting, generations
+                        at, steps + ended, preemptions, grown, running, waiting, generations, busy + at - now, prompting
                     )
                     request = yield end
                     continue
                 waiting.append(request)
                 if open_to_arrivals:
                     open_to_arrivals = False
-                    count = _steps_until(arrivals[request] - now, step, slope, count)
+                    count = steps_until(arrivals[request] - now, step, slope, count)
                     seconds = count * (step + slope * (0.5 * (count - 1)))
                     end = now + seconds
                 request = yield end
             now = end
             busy += seconds
             offset = steps % block
-            used += _growth(count, phases, offset, decoding)
+            used += blocks_taken(count, phases, offset, decoding)
             steps += count
             context += count * decoding
             inside += count * growing
@@ -202,13 +213,17 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             log.busy_seconds[number], log.steps[number], log.preemptions[number] = busy, steps, preemptions
             request = yield math.inf
             while request == ask:
-                states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                states[number] = EngineState.of(
+                    now, steps, preemptions, used, running, waiting, generations, busy, prompting
+                )
                 request = yield math.inf
             # All that arrive at this very moment are there before the step starts.
             now = arrivals[request]
             while request >= 0:
                 if request == ask:
-                    states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                    states[number] = EngineState.of(
+                        now, steps, preemptions, used, running, waiting, generations, busy, prompting
+                    )
                 else:
                     waiting.append(request)
                 request = yield now
@@ -253,47 +268,3 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 used -= -(-length // block) + own
                 last_token[request] = now + lag[request]
                 unfinished[number] -= 1
-
-
-def _growth(count: int, phases: list[int], offset: int, decoding: int) -> int:
-    """Blocks that `count` decode steps take, the first of them at `offset` within a block's cycle."""
-    cycles, rest = divmod(count, len(phases))
-    taken = cycles * decoding
-    if rest:
-        last = offset + rest
-        taken += sum(phases[offset:last])
-        if last > len(phases):
-            taken += sum(phases[: last - len(phases)])
-    return taken
-
-
-def _longest(count: int, phases: list[int], offset: int, decoding: int, room: int) -> int:
-    """The most decode steps, up to `count`, that take at most `room` blocks. At least 1: that one has been checked."""
-    cycles, room = divmod(room, decoding)
-    longest = cycles * len(phases)
-    while longest < count:
-        room -= phases[(offset + longest) % len(phases)]
-        if room < 0:
-            break
-        longest += 1
-    return min(longest, count)
-
-
-def _ended(delay: float, step: float, slope: float, count: int) -> int:
-    """How many of `count` steps, as in `_steps_until`, have ended after `delay` seconds."""
-    if delay <= 0.0:
-        return 0
-    steps = _steps_until(delay, step, slope, count)
-    return steps - (steps * (step + slope * (0.5 * (steps - 1))) > delay)
-
-
-def _steps_until(delay: float, step: float, slope: float, count: int) -> int:
-    """The fewest steps, 1 to `count`, that last at least `delay` seconds if the n-th takes step + (n - 1) * slope."""
-    base = step - 0.5 * slope
-    steps = math.ceil(2.0 * delay / (base + math.sqrt(base * base + 2.0 * slope * delay)))
-    # The root may be off by rounding; the sums decide.
-    while steps < count and steps * (step + slope * (0.5 * (steps - 1))) < delay:
-        steps += 1
-    while steps > 1 and (steps - 1) * (step + slope * (0.5 * (steps - 2))) >= delay:
-        steps -= 1
-    return max(1, min(steps, count))
