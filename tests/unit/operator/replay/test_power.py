@@ -39,7 +39,7 @@ def rack(watts: int, **spec: Any) -> PowerDomain:
 
 def test_energy_is_between_idle_and_busy_and_rises_with_the_load() -> None:
     one = {"minReplicas": 1, "maxReplicas": 1}
-    light, heavy = (played(load, scaling=one)[1] for load in ("constant:0.2x20m", "constant:2x20m"))
+    light, heavy = (played(load, scaling=one)[1] for load in ("constant:0.2x20m", "constant:1x20m"))
     for outcome in (light, heavy):
         hours = outcome.mean_replicas * outcome.seconds / 3600.0
         assert idle_watts(L4_WATTS) * hours / 1000 < outcome.energy_kwh < L4_WATTS * hours / 1000
