@@ -38,13 +38,12 @@ def rack(watts: int, **spec: Any) -> PowerDomain:
 
 
 def test_energy_is_between_idle_and_busy_and_rises_with_the_load() -> None:
-    one = {"minReplicas": 1, "maxReplicas": 1}
-    light, heavy = (played(load, scaling=one)[1] for load in ("constant:0.2x20m", "constant:1x20m"))
+    light, heavy = (played(load)[1] for load in ("constant:0.02x20m", "constant:1x20m"))
+    drawn = []
     for outcome in (light, heavy):
         hours = outcome.mean_replicas * outcome.seconds / 3600.0
-        assert idle_watts(L4_WATTS) * hours / 1000 < outcome.energy_kwh < L4_WATTS * hours / 1000
-    assert light.mean_replicas == heavy.mean_replicas == 1.0
-    assert heavy.energy_kwh > 1.2 * light.energy_kwh
+        drawn.append(1000 * outcome.energy_kwh / hours)
+    assert idle_watts(L4_WATTS) < drawn[0] < 0.8 * drawn[1] < 0.8 * L4_WATTS
     assert (light.kwh_per_million_tokens or 0.0) > (heavy.kwh_per_million_tokens or 9.0)
     assert light.capped_gpu_hours == heavy.capped_gpu_hours == 0.0
     assert light.most_pressure == {}
