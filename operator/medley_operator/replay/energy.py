@@ -1,4 +1,4 @@
-"""What replicas of the replayed world draw: each engine by its steps, at the clock that its node is held to."""
+"""The energy that replicas of the replayed world draw: each engine by its steps, at the clock of its node."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EnergyMeter:
 
     limit_watts: dict[str, float]
     clocks: dict[str, int]
-    """What the GPUs of nodes are held to, in percent; those that are missing are not capped."""
+    """The clocks that the GPUs of nodes are held to, in percent; those that are missing are not capped."""
     joules: float = 0.0
     capped_gpu_seconds: float = 0.0
     by_node: dict[str, float] = field(default_factory=lambda: defaultdict(float))

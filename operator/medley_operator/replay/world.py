@@ -189,7 +189,7 @@ def _target(pod: EnginePod) -> ScrapeTarget:
 
 
 def _limit_watts(pool: GPUPool, scenario: Scenario) -> float:
-    """Of one GPU; 0 where its type is not known, so that nothing runs there."""
+    """The limit of one GPU; 0 where its type is not known, so that nothing runs there."""
     own, known = pool.spec.own_watts_per_gpu(), find_gpu(pool.spec.gpu, gpu_types(scenario.own.gpu_types).catalogue)
     if own is not None:
         return own
