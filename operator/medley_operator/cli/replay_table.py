@@ -20,8 +20,8 @@ HEADINGS: tuple[str, ...] = (
     "replicas",
     "changes",
     "not served",
-    "energy",
-    "kWh/Mtok",
+    "kWh",
+    "/Mtok",
     "note",
 )
 

@@ -27,7 +27,7 @@ _HEADINGS = (
     "mean replicas",
     "changes",
     "not served",
-    "energy",
+    "energy, kWh",
     "kWh per million tokens",
     "note",
 )

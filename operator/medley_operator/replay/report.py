@@ -73,7 +73,7 @@ def cells(policy: Mapping[str, Any]) -> tuple[str, ...]:
         f"{policy['mean_replicas']:.2f}",
         str(policy["changes"]),
         str(policy["unfinished"]),
-        f"{policy['energy_kwh']:.2f} kWh",
+        f"{policy['energy_kwh']:.2f}",
         "" if by_tokens is None else f"{by_tokens:.3f}",
         policy["note"],
     )
