@@ -126,7 +126,7 @@ def main() -> int:
         runs = [row for row in rows if row["services"] == size]
 
         def middle(key: str, runs: list[dict[str, Any]] = runs) -> float:
-            return statistics.median(run[key] for run in runs)
+            return float(statistics.median(run[key] for run in runs))
 
         table.add_row(
             str(size),

@@ -14,6 +14,16 @@
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
+# GPUs that DRA drivers offer, quotas of Kueue, limits of Karpenter. A cluster may lack each of these kinds.
+- apiGroups: [resource.k8s.io]
+  resources: [resourceslices, deviceclasses]
+  verbs: [list, watch]
+- apiGroups: [kueue.x-k8s.io]
+  resources: [clusterqueues]
+  verbs: [list, watch]
+- apiGroups: [karpenter.sh]
+  resources: [nodepools]
+  verbs: [list, watch]
 {{- end }}
 
 {{/* What is in namespaces: everywhere, or in those of watchNamespaces alone. */}}
@@ -62,6 +72,10 @@
 # One that sets the resources of its pods, which the status says too. A cluster may lack the kind.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
+  verbs: [list, watch]
+# Devices of DRA drivers that pods hold.
+- apiGroups: [resource.k8s.io]
+  resources: [resourceclaims]
   verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -2,8 +2,8 @@
 
 The engine is a generator, so that its state lives in local variables. It yields the time at which what it is doing
 ends (infinity: idle) and is sent either the index of a request that arrives no later than that, or COMMIT once no
-such request is left; then it goes on. Sent the number of all requests, which is the index of none, it notes its state
-in the log. What it does is one step with prefill, or a run of decode steps that nothing interrupts: no admission, no
+such request is left; then it goes on. Sent NOTE, which is the index of no request, it notes its state in the log. What
+it does is one step with prefill, or a run of decode steps that nothing interrupts: no admission, no
 end of a sequence, no preemption. The batch is constant within such a run and its KV cache grows by one token per
 sequence and step, so the run's length is a sum in closed form, and the step in which an arrival falls is the root of a
 quadratic.
@@ -22,17 +22,19 @@ its tokens come later by this and by what is in front of the engine, as if it ha
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Generator
 from heapq import heapify, heappop, heappush
 
-from medley_planner.engine.decode_runs import blocks_taken, longest_run, steps_ended, steps_until
+from medley_planner.engine.decode_run import blocks_taken, longest_run, steps_ended, steps_until
 from medley_planner.engine.log import EngineState, Log
 from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes
 
 COMMIT = -1
+NOTE = sys.maxsize
 
 Replica = Generator[float, int, None]
 
@@ -45,7 +47,8 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     tables = log.tables
     tables[number] = table
     window = table.window.window
-    ask, states, batched, blocks = len(arrivals), log.states, log.batched, log.blocks
+    ask, states, batched, blocks = NOTE, log.states, log.batched, log.blocks
+    scheduled, preempted = log.scheduled, log.preempted
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
     own, front = spec.sequence_blocks, sizes.front_seconds
 
@@ -95,6 +98,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             used -= -(-length // block) + own
             waiting.appendleft(request)
             preemptions += 1
+            preempted[request] += 1
             admit = False
 
         free = budget - decoding
@@ -134,6 +138,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                     lag[request] = front[request]
                     if decoding:
                         lag[request] += by_decode[decoding] + kv_token * context + kv_window * inside
+                    scheduled[request] = now + lag[request]
                 position = hits[request]
                 chunk = length - position
                 if chunk > free:

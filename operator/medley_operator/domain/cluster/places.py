@@ -79,7 +79,7 @@ def _free_soon(nodes: Sequence[NodeStock], waiting_gpus: int) -> list[int]:
     free = [node.free_gpus for node in nodes]
     for index in sorted(range(len(nodes)), key=lambda index: (-nodes[index].ending_gpus, index)):
         node = nodes[index]
-        room = node.gpus - node.running_gpus - node.foreign_gpus - node.other_gpus - free[index]
+        room = node.soon_free_gpus - free[index]
         soon = min(node.ending_gpus, max(room, 0), waiting_gpus) if node.open else 0
         free[index] += soon
         waiting_gpus -= soon

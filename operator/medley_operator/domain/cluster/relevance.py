@@ -9,10 +9,11 @@ from __future__ import annotations
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.values.labels import managed
+from medley_operator.domain.values.supply import DeviceClaim
 from medley_operator.domain.values.views import PodView
 
 OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy, GPUType, PowerDomain, PowerEvent)
-PLANNED_WITH = frozenset({"Node", "Gateway", "Namespace"})
+PLANNED_WITH = frozenset({"Node", "Gateway", "Namespace", "ResourceSlice", "DeviceClass", "ClusterQueue", "NodePool"})
 """Kinds that no one of the operator's loops writes, each change of which may change a plan."""
 
 
@@ -23,6 +24,9 @@ def bears_on_plans(kind: str, old: object, new: object) -> bool:
         return True
     if kind == "Pod":
         return _pod_bears(old, new)
+    if isinstance(old, DeviceClaim) or isinstance(new, DeviceClaim):
+        # One that the scheduler made holds what the request of its pod says.
+        return any(isinstance(each, DeviceClaim) and not each.of_request for each in (old, new))
     if isinstance(old, PowerDomain) and isinstance(new, PowerDomain):
         return _stand(old) != _stand(new)
     if isinstance(old, PowerEvent) and isinstance(new, PowerEvent):

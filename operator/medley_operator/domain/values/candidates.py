@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, PriceStatus, RuntimeProfile
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, PriceStatus, RuntimeProfile, ScheduleStatus
 from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.bounds import NamespaceBounds
@@ -61,6 +61,8 @@ class DemandChoice:
     """One that is not believed yet."""
     ready_lately: tuple[tuple[float, int], ...] = ()
     forecaster: Forecaster = field(default_factory=Forecaster)
+    schedule: ScheduleStatus | None = None
+    """Known events, as the status shows them."""
 
 
 @dataclass(frozen=True, slots=True)

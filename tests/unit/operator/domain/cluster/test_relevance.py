@@ -72,8 +72,7 @@ def test_a_power_domain_wakes_it_by_its_level_and_not_by_its_watts() -> None:
     assert bears_on_plans("PowerDomain", calm, make.power_domain("rack", 9000, status={"level": 2, "watts": 6000}))
     assert bears_on_plans("PowerDomain", calm, make.power_domain("rack", 9000, generation=2))
     assert bears_on_plans("PowerDomain", None, calm)
-    hours = {"start": "2027-01-15T16:00:00Z", "end": "2027-01-15T19:00:00Z", "targetWatts": 4000}
-    event = make.power_event("rack", **hours)
+    event = make.power_event("rack", start="2027-01-15T16:00:00Z", end="2027-01-15T19:00:00Z", targetWatts=4000)
     assert bears_on_plans("PowerEvent", None, event)
     begun = event.model_copy(update={"status": event.status.model_copy(update={"phase": "Active"})})
     assert bears_on_plans("PowerEvent", event, begun)

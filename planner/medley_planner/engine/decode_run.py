@@ -1,6 +1,6 @@
-"""How long runs of decode steps with one batch are, in steps, seconds and blocks of the KV cache. Pure.
+"""A run of decode steps in closed form: how long it lasts, what it takes of the KV cache, which step a moment falls in.
 
-Apart: arithmetic that knows nothing of the scheduler, and that its inner loop calls.
+Apart: the loop of `replica` is one function, and these are the only sums in it that are not additions. Pure.
 """
 
 from __future__ import annotations
