@@ -97,6 +97,9 @@ def offline_snapshot(objects: Objects, *, unix_seconds: float = 0.0) -> tuple[Sn
             )
             raise BadManifest(where, "spec.workload.static", MISSING, way_out)
     notes = [f"skipped objects of other kinds: {', '.join(objects.skipped)}"] if objects.skipped else []
+    if objects.power_events:
+        names = ", ".join(event.metadata.name for event in objects.power_events)
+        notes.append(f"PowerEvent {names} has no time here; budgets are planned as their PowerDomains have them")
     pools, pool_notes = _pools_without_cluster(objects.pools)
     profiles, profile_notes = _profiles(objects)
     snapshot = Snapshot(

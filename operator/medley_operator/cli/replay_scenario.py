@@ -37,6 +37,8 @@ def scenario_of(objects: Objects, args: argparse.Namespace) -> Scenario:
         model_profiles=tuple(objects.model_profiles),
         policies=tuple(objects.policies),
         gpu_types=tuple(objects.gpu_types),
+        power_domains=tuple(objects.power_domains),
+        power_events=tuple(objects.power_events),
     )
     keys = [ServiceKey.of(service) for service in own.services]
     settings = WorldSettings(

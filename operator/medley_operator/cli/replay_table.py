@@ -12,7 +12,18 @@ from rich.console import Console
 from medley_operator.replay.report import cells, over_clairvoyant, targets_text, with_ratio
 from medley_planner.cli.console import report_console, titled_table
 
-HEADINGS: tuple[str, ...] = ("policy", "cost", "attained", "worst hour", "replicas", "changes", "not served", "note")
+HEADINGS: tuple[str, ...] = (
+    "policy",
+    "cost",
+    "attained",
+    "worst hour",
+    "replicas",
+    "changes",
+    "not served",
+    "kWh",
+    "/Mtok",
+    "note",
+)
 
 
 def print_replay(report: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ def _feed(
 def _domain(
     node: NodeStock, tree: FeedTree, selected: str | None, labels: Mapping[str, Mapping[str, str]]
 ) -> str | None:
-    """Of a node that is declared and not seen, the one of all nodes of its pool."""
+    """The domain of a node; of one that is declared and not seen, that of all nodes of its pool."""
     own = tree.of_node(labels[node.name]) if node.name in labels else None
     return own or selected
 

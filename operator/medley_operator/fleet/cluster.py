@@ -180,7 +180,7 @@ class ClusterCache:
         )
 
     def _power(self) -> PowerFacts:
-        """What does not parse is left out: its own controller tells its owner."""
+        """All that parses; its own controller shows the owner what does not."""
         return PowerFacts(
             domains=tuple(each for each in self._ordered(POWER_DOMAINS) if isinstance(each, PowerDomain)),
             events=tuple(each for each in self._ordered(POWER_EVENTS) if isinstance(each, PowerEvent)),

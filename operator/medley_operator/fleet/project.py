@@ -107,7 +107,7 @@ def node_view(node: Manifest) -> NodeView:
 
 
 def node_caps(cap: Manifest) -> tuple[GpuHeld, ...]:
-    """What holds the GPUs of a node: as its agent reports it; nothing of a node whose caps are only shown."""
+    """The GPUs of a node as its agent reports them; none of a node whose caps are only shown."""
     spec, status = cap.get("spec") or {}, cap.get("status") or {}
     if spec.get("mode", CapMode.ENFORCE) != CapMode.ENFORCE:
         return ()

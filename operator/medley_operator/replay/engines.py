@@ -11,6 +11,7 @@ from dataclasses import replace
 from medley_planner.capacity import ESTIMATE
 from medley_planner.check import spec_of
 from medley_planner.engine import EngineSpec, StepTable
+from medley_planner.layout import UNCAPPED_PERCENT
 from medley_planner.variants import Replica
 
 
@@ -21,8 +22,10 @@ class TrueEngines:
         self._factors = dict(step_factors)
         self._known: dict[Replica, tuple[EngineSpec, StepTable]] = {}
 
-    def of(self, replica: Replica) -> tuple[EngineSpec, StepTable]:
-        true = replace(replica, speed=ESTIMATE)
+    def of(self, replica: Replica, *, clock_percent: int = UNCAPPED_PERCENT) -> tuple[EngineSpec, StepTable]:
+        """On GPUs that are held to that clock, whatever the replica was planned for."""
+        layout = replace(replica.layout, clock_percent=clock_percent)
+        true = replace(replica, speed=ESTIMATE, layout=layout)
         if true not in self._known:
             spec = spec_of(true)
             table = StepTable.of(spec.step, token_budget=spec.token_budget, max_sequences=spec.max_sequences)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.routing.gateway import gateway_of
@@ -38,6 +39,8 @@ class OwnObjects:
     model_profiles: tuple[ModelProfile, ...] = ()
     policies: tuple[MedleyPolicy, ...] = ()
     gpu_types: tuple[GPUType, ...] = ()
+    power_domains: tuple[PowerDomain, ...] = ()
+    power_events: tuple[PowerEvent, ...] = ()
 
 
 class ApiObjects:
@@ -82,7 +85,8 @@ class ApiObjects:
         if writes:
             statuses = {write.key: write.status for write in writes}
             own = self.own
-            self.own = OwnObjects(
+            self.own = replace(
+                own,
                 services=tuple(_with_status(each, statuses) for each in own.services),
                 pools=tuple(_with_status(each, statuses) for each in own.pools),
                 profiles=tuple(_with_status(each, statuses) for each in own.profiles),

@@ -131,6 +131,7 @@ class OperatorLoop:
             observations={key: world.observe(key) for key in world.services},
             model_profiles=self.objects.own.model_profiles,
             policies=self.objects.own.policies,
+            power=world.power.facts(),
             capacity_tables=self._tables,
             unix_seconds=world.agenda.unix_seconds,
         )

@@ -17,6 +17,7 @@ from medley_operator.replay.traffic import Traffic
 from medley_operator.replay.world import World
 
 HOUR_SECONDS = 3600.0
+JOULES_PER_KWH = 3.6e6
 FEWEST_REQUESTS = 100
 """An hour with fewer requests is not judged."""
 Floats = NDArray[np.float64]
@@ -65,7 +66,10 @@ class PolicyOutcome:
     the hours with at least 100 requests, or of all where there is none. `changes`: replicas that were started or
     stopped after the first. `unfinished`: requests that were lost, or not served when the replay ended. `timeline`: a
     point for each `step_seconds`; `minutes`: the attainment of what arrived from each point to the next, None without
-    requests; `short_seconds`: the time in which that was below what a service asks for."""
+    requests; `short_seconds`: the time in which that was below what a service asks for. `energy_kwh`: of the GPUs that
+    replicas held; by tokens, those of prompts and answers that were served to their end. `capped_gpu_hours`: in which
+    GPUs of replicas were held to lower clocks. `most_pressure`: by power domain, the largest part of its budget that it
+    drew for two seconds."""
 
     name: str
     cost: float
@@ -84,6 +88,10 @@ class PolicyOutcome:
     step_seconds: float
     minutes: tuple[float | None, ...]
     short_seconds: float
+    energy_kwh: float
+    kwh_per_million_tokens: float | None
+    capped_gpu_hours: float
+    most_pressure: Mapping[str, float]
     note: str = ""
 
     @property
@@ -96,7 +104,8 @@ def outcome_of(name: str, world: World, *, end: float, plans: int, note: str = "
     pods = [*world.cluster.gone, *world.cluster.pods.values()]
     costs = bill(pods, world.cluster.nodes.all, world.scenario.own.pools, world.prices, end=end)
     hours: list[HourOutcome] = []
-    within, requests, unfinished = 0, 0, 0
+    within, requests, unfinished, tokens = 0, 0, 0, 0
+    energy_kwh = world.energy.joules / JOULES_PER_KWH
     edges = [*(point.seconds for point in world.timeline.points), math.inf]
     arrived, served = np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
     short = np.zeros(len(edges) - 1, dtype=np.bool_)
@@ -109,6 +118,8 @@ def outcome_of(name: str, world: World, *, end: float, plans: int, note: str = "
         unfinished += int((~seen.finished).sum())
         counts, goods = np.histogram(seen.arrival, edges)[0], np.histogram(seen.arrival[good], edges)[0]
         arrived, served = arrived + counts, served + goods
+        trace = world.traffic[key].trace
+        tokens += int((trace.prompt_tokens + trace.generation_tokens)[seen.finished].sum())
         short |= goods < counts * float(service.spec.slo.percentile) / 100.0
     judged = [hour for hour in hours if hour.requests >= FEWEST_REQUESTS] or hours
     return PolicyOutcome(
@@ -129,6 +140,10 @@ def outcome_of(name: str, world: World, *, end: float, plans: int, note: str = "
         step_seconds=world.timeline.step_seconds,
         minutes=tuple(float(good / count) if count else None for good, count in zip(served, arrived, strict=True)),
         short_seconds=float(short.sum()) * world.timeline.step_seconds,
+        energy_kwh=energy_kwh,
+        kwh_per_million_tokens=energy_kwh / tokens * 1e6 if tokens else None,
+        capped_gpu_hours=world.energy.capped_gpu_seconds / HOUR_SECONDS,
+        most_pressure=dict(world.power.most_pressure),
         note=note,
     )
 

@@ -18,6 +18,8 @@ _HEADINGS = (
     "mean replicas",
     "changes",
     "not served",
+    "energy, kWh",
+    "kWh per million tokens",
     "note",
 )
 

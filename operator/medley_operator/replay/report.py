@@ -62,7 +62,9 @@ def targets_text(service: Mapping[str, Any]) -> str:
 
 
 def cells(policy: Mapping[str, Any]) -> tuple[str, ...]:
-    """The row of a policy, for people: name, cost, attained, worst hour, mean replicas, changes, not served, note."""
+    """The row of a policy, for people: name, cost, attained, worst hour, mean replicas, changes, not served, energy,
+    energy per million tokens, note."""
+    by_tokens = policy["kwh_per_million_tokens"]
     return (
         policy["name"],
         f"${money(policy['cost'])}",
@@ -71,6 +73,8 @@ def cells(policy: Mapping[str, Any]) -> tuple[str, ...]:
         f"{policy['mean_replicas']:.2f}",
         str(policy["changes"]),
         str(policy["unfinished"]),
+        f"{policy['energy_kwh']:.2f}",
+        "" if by_tokens is None else f"{by_tokens:.3f}",
         policy["note"],
     )
 
@@ -106,6 +110,12 @@ def _policy(outcome: PolicyOutcome) -> dict[str, Any]:
         "requests": outcome.requests,
         "unfinished": outcome.unfinished,
         "short_seconds": outcome.short_seconds,
+        "energy_kwh": round(outcome.energy_kwh, 4),
+        "kwh_per_million_tokens": None
+        if outcome.kwh_per_million_tokens is None
+        else round(outcome.kwh_per_million_tokens, 5),
+        "capped_gpu_hours": round(outcome.capped_gpu_hours, 4),
+        "most_pressure": {name: round(part, 4) for name, part in sorted(outcome.most_pressure.items())},
         "note": outcome.note,
         "hours": [
             {

@@ -15,7 +15,7 @@ PREFILL_POWER, DECODE_POWER = 0.95, 0.60
 IDLE_POWER = 0.12
 """Idle board power over the limit; a guess (70 to 90 W of 700 W were seen on H100)."""
 CLOCK_EXPONENT = 1.2
-"""Of the clock in what a GPU draws beyond idle, as the capping policy has it (`power.tree`)."""
+"""The exponent of the clock in what a GPU draws beyond idle, as the capping policy has it (`power.tree`)."""
 
 
 def mean_watts(layout: Layout, *, prefill_share: float, busy_share: float, limit_watts: float | None = None) -> float:
@@ -32,7 +32,7 @@ def _draw_at_clock(layout: Layout) -> float:
 
 
 def idle_watts(limit_watts: float) -> float:
-    """What one GPU draws that does nothing."""
+    """The draw of one GPU that does nothing."""
     return IDLE_POWER * limit_watts
 
 

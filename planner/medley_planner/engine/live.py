@@ -83,6 +83,11 @@ class LiveFleet:
         self._engines[number].send(NOTE)
         return self._log.states[number]
 
+    def go_on_with(self, number: int, table: StepTable) -> None:
+        """The replica's steps take as long as the table says, once what is under way has ended as it began. The table
+        is of an engine that differs in its speed alone."""
+        self._log.tables[number] = table
+
     def start(self, spec: EngineSpec, table: StepTable) -> int:
         """Starts a replica, idle and ready; its number."""
         number = len(self._engines)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from medley_planner.engine.step_table import StepTable
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
     """An engine at the end of a step. `steps` and `preemptions`: so far; `blocks`: of the KV cache
     that are taken; `running`: requests in the batch, with the tokens that each has generated; `waiting`: in the
-    queue."""
+    queue. `busy_seconds`: in steps so far; `prompt_seconds`: the part of it by which prompts made steps longer."""
 
     seconds: float = 0.0
     steps: int = 0
@@ -19,6 +21,8 @@ class EngineState:
     blocks: int = 0
     running: tuple[tuple[int, int], ...] = ()
     waiting: int = 0
+    busy_seconds: float = 0.0
+    prompt_seconds: float = 0.0
 
     @classmethod
     def of(
@@ -30,12 +34,14 @@ class EngineState:
         running: dict[int, int],
         waiting: deque[int],
         generations: list[int],
+        busy: float,
+        prompting: float,
     ) -> EngineState:
         """The locals of `replica`: they are fast to use because they are in no object."""
         generated = tuple(
             (request, generations[request] - ends_at + steps if ends_at else 0) for request, ends_at in running.items()
         )
-        return cls(now, steps, preemptions, used, generated, len(waiting))
+        return cls(now, steps, preemptions, used, generated, len(waiting), busy, prompting)
 
 
 @dataclass(slots=True)
@@ -62,6 +68,8 @@ class Log:
     """Per replica: as it was noted last."""
     asked_at: float = 0.0
     """The time that states are noted for."""
+    tables: dict[int, StepTable] = field(default_factory=dict)
+    """Step times that replicas are to go on with, until they have taken them."""
 
     @classmethod
     def empty(cls, arrivals: list[float], *, replicas: int) -> Log:

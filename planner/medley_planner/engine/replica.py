@@ -13,6 +13,8 @@ prompt under way, then waiting ones in order as long as sequences and KV blocks 
 at its admission); a sequence that finds no block has the youngest preempted, to be computed anew, and nothing is
 admitted in that step. `tests/reference_engine.py` does the same step by step.
 
+Where the log has other step times for it, it takes them before its next step, or run of decode steps.
+
 An engine plans a step while the one before runs. A request that comes while others decode thus waits one step more: all
 its tokens come later by this and by what is in front of the engine, as if it had arrived later.
 """
@@ -42,15 +44,15 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     arrivals = log.arrivals
     prompts, generations, hits = sizes.prompt, sizes.generation, sizes.hit
     first_token, last_token, lag, unfinished = log.first_token, log.last_token, log.lag, log.unfinished
-    by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
-    kv_token, per_attended, window_cost = table.kv_token, table.attended, table.window
-    window, kv_window, per_window = window_cost.window, window_cost.kv_token, window_cost.attended
+    tables = log.tables
+    tables[number] = table
+    window = table.window.window
     ask, states, batched, blocks = NOTE, log.states, log.batched, log.blocks
     scheduled, preempted = log.scheduled, log.preempted
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
     own, front = spec.sequence_blocks, sizes.front_seconds
 
-    now = busy = 0.0
+    now = busy = prompting = 0.0
     steps = preemptions = 0
     decoding = context = used = 0  # sequences, their tokens in the KV cache, blocks taken
     waiting: deque[int] = deque()
@@ -65,6 +67,11 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     resumed: dict[int, int] = {}  # tokens that preempted requests had generated
 
     while True:
+        if tables and number in tables:
+            table = tables.pop(number)
+            by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
+            kv_token, per_attended, window_cost = table.kv_token, table.attended, table.window
+            kv_window, per_window = window_cost.kv_token, window_cost.attended
         admit = True
         growth = phases[steps % block]
         while used + growth > total:
@@ -155,12 +162,15 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             request = yield end
             while request >= 0:
                 if request == ask:
-                    states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                    states[number] = EngineState.of(
+                        now, steps, preemptions, used, running, waiting, generations, busy, prompting
+                    )
                 else:
                     waiting.append(request)
                 request = yield end
             now = end
             busy += seconds
+            prompting += seconds - by_decode[decoding] - kv_token * context if decoding else seconds
             steps += 1
             context += decoding
             inside += growing
@@ -186,7 +196,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                     at = now + ended * (step + slope * (0.5 * (ended - 1)))
                     grown = used + blocks_taken(ended, phases, steps % block, decoding)
                     states[number] = EngineState.of(
-                        at, steps + ended, preemptions, grown, running, waiting, generations
+                        at, steps + ended, preemptions, grown, running, waiting, generations, busy + at - now, prompting
                     )
                     request = yield end
                     continue
@@ -208,13 +218,17 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             log.busy_seconds[number], log.steps[number], log.preemptions[number] = busy, steps, preemptions
             request = yield math.inf
             while request == ask:
-                states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                states[number] = EngineState.of(
+                    now, steps, preemptions, used, running, waiting, generations, busy, prompting
+                )
                 request = yield math.inf
             # All that arrive at this very moment are there before the step starts.
             now = arrivals[request]
             while request >= 0:
                 if request == ask:
-                    states[number] = EngineState.of(now, steps, preemptions, used, running, waiting, generations)
+                    states[number] = EngineState.of(
+                        now, steps, preemptions, used, running, waiting, generations, busy, prompting
+                    )
                 else:
                     waiting.append(request)
                 request = yield now

@@ -46,11 +46,6 @@ class Source:
     name: str | None = None
     clock_percent: int = UNCAPPED_PERCENT
 
-    @property
-    def limit_watts(self) -> float:
-        """What one GPU draws at its limit."""
-        return self.gpu.watts if self.watts_per_gpu is None else self.watts_per_gpu
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -160,7 +155,7 @@ def generate(
             replica=candidate.replica,
             engine_flags=candidate.engine_flags,
             cost_per_hour=candidate.replica.layout.gpus * sources[index].cost_per_gpu_hour,
-            watts=candidate.replica.layout.gpus * sources[index].limit_watts,
+            watts=candidate.replica.layout.gpus * _watts_per_gpu(sources[index], candidate.replica.layout),
             capacity=capacity[candidate.replica],
             missing=key if (key := keys[candidate.replica]) not in known else None,
         )
@@ -222,6 +217,10 @@ def _candidate(
         replica=replica,
         engine_flags=tuple(flag for choice in picked for flag in choice.engine_flags),
     )
+
+
+def _watts_per_gpu(source: Source, layout: Layout) -> float:
+    return layout.gpu.watts if source.watts_per_gpu is None else source.watts_per_gpu
 
 
 def _first_fast_enough(fitting: list[_Candidate], tpot_seconds: float) -> _Candidate:

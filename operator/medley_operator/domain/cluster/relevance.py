@@ -39,7 +39,7 @@ def bears_on_plans(kind: str, old: object, new: object) -> bool:
 
 
 def _stand(domain: PowerDomain) -> tuple[object, ...]:
-    """What plans read of a domain: its watts move all the time."""
+    """The part of a domain that plans read: its watts move all the time."""
     status = domain.status
     return domain.metadata, status.level, status.safe, status.budget_watts
 

@@ -106,8 +106,8 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
 
 
 def _clocks(snapshot: Snapshot) -> dict[VariantKey, frozenset[int | None]]:
-    """What the GPUs of each variant's pods are held to, in percent of their highest clock; None beside it where that
-    has changed lately. Where the agent of a node does not know pods, all GPUs of the node count."""
+    """The clocks that the GPUs of each variant's pods are held to, in percent of their highest; with None among them
+    where one was changed lately. Where the agent of a node does not know pods, all GPUs of the node count."""
     if not snapshot.power.caps:
         return {}
     found: dict[VariantKey, set[int | None]] = {}

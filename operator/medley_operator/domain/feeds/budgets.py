@@ -1,4 +1,4 @@
-"""What power domains leave for the replicas of a problem: rows of watts, and GPUs that no row can hold back. Pure.
+"""The watts that power domains leave for the replicas of a problem: rows, and GPUs that no row can hold back. Pure.
 
 From a domain's budget go, before any replica: what its nodes draw beside their GPUs, what its GPUs draw idle, GPUs that
 pods of others hold (at their limit), and replicas that are not planned now. A replica counts with what it adds to that.
@@ -25,7 +25,7 @@ from medley_planner.model import PowerBudget
 
 @dataclass(frozen=True, slots=True)
 class FedNode:
-    """A pool's part of a node, or a node that is no pool's (`pool` None), with the domain that feeds it."""
+    """A pool's part of a node, or a node outside of all pools (`pool` None), with the domain that feeds it."""
 
     domain: str
     stock: NodeStock
@@ -59,7 +59,7 @@ def with_budgets(
     planned: Collection[ServiceKey],
     reserved: Mapping[str, ReplicaSizes],
 ) -> Feeding:
-    """What is left for the services in `planned`. `reserved`: replicas of others that have no place yet."""
+    """The rest for the services in `planned`. `reserved`: replicas of others that have no place yet."""
     if not feeding.tree.domains:
         return feeding
     known = _known_watts(candidates)
@@ -87,7 +87,7 @@ def _take(tree: FeedTree, left: dict[str, float], domain: str, watts: float) -> 
 
 
 def _known_watts(candidates: Iterable[ServiceCandidate]) -> dict[Holder, float]:
-    """What a replica of each variant adds."""
+    """The watts that a replica of each variant adds."""
     return {
         Holder(candidate.key, each.variant.name): each.variant.watts
         for candidate in candidates
@@ -117,7 +117,7 @@ def _replica(known: Mapping[Holder, float], node: FedNode, pod: PlacedPod) -> fl
 
 
 def _running(feeding: Feeding, planned: Collection[ServiceKey], known: Mapping[Holder, float]) -> dict[str, float]:
-    """What replicas of the planned services add to each domain now."""
+    """The watts that replicas of the planned services add to each domain now."""
     found: dict[str, float] = defaultdict(float)
     for node in feeding.nodes:
         watts = sum(_replica(known, node, pod) for pod in node.stock.running if pod.holder.service in planned)

@@ -28,7 +28,7 @@ _COARSE_PERCENT = 5
 def counted_levels(
     domains: Iterable[PowerDomain], before: Mapping[str, CountedLevel], *, now: float
 ) -> dict[str, CountedLevel]:
-    """By domain, from what was counted before. `now` in Unix seconds."""
+    """The levels by domain, from what was counted before. `now` in Unix seconds."""
     return {domain.metadata.name: _counted(domain, before.get(domain.metadata.name), now) for domain in domains}
 
 

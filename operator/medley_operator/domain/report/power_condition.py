@@ -1,6 +1,6 @@
 """Whether the power domains that feed a service's replicas are within their budgets, as a condition. Pure.
 
-Apart: judged from what the controller of power tells of domains, and from nothing that the round decided.
+Apart: judged from what the controller of power says of domains, and from nothing that the round decided.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _METER_READABLE = "MeterReadable"
 
 
 def power_within_budget(outcome: ServiceDecision) -> Draft | None:
-    """Informational. None where no domain feeds a replica. Watts are not told: they move all the time."""
+    """Informational. None where no domain feeds a replica. The message has no watts: they move all the time."""
     domains = outcome.candidate.domains
     if not domains:
         return None

@@ -45,7 +45,7 @@ def energy_per_million_tokens(outcome: ServiceDecision, load: LoadFigures) -> fl
 
 
 def power_samples(outcome: PlanOrFailure | None) -> Iterator[GaugeSample]:
-    """Of all domains, those of pools with a budget of their own included."""
+    """The series of all domains, those of pools with a budget of their own included."""
     for limit in outcome.limits if isinstance(outcome, Plan) else ():
         if limit.kind is LimitKind.POWER:
             yield GaugeSample(_PLANNED.name, (limit.name,), limit.used)

@@ -132,7 +132,7 @@ class VariantCandidate:
     replica: Replica | None = None
     """How one replica is run, for the check of the plan."""
     draws_watts: float | None = None
-    """What one replica is expected to draw as planned; None where no power domain asks for it."""
+    """The watts that one replica is expected to draw as planned; None where no power domain asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

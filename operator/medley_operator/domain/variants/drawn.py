@@ -1,4 +1,4 @@
-"""What a replica of a variant adds to the power domains that feed its pool. Pure.
+"""The watts that a replica of a variant adds to the power domains that feed its pool. Pure.
 
 Apart: a plan's watts are decided here alone, for pools that a domain feeds.
 """
@@ -25,14 +25,14 @@ def with_added_watts(variant: Variant, row: Row, ask: Ask, demand: Demand) -> Va
         demand,
         row.capacity.capacity_rps,
         speed=replica.speed,
-        limit_watts=ask.source.limit_watts,
+        limit_watts=row.watts / replica.layout.gpus,
     )
     added = expected + replica.layout.gpus * (feed.node_watts - feed.base_watts)
     return replace(variant, watts=added)
 
 
 def drawn_watts(variant: Variant, ask: Ask) -> float | None:
-    """What a replica of such a variant draws in all; None where no domain feeds it."""
+    """The watts that a replica of such a variant draws in all; None where no domain feeds it."""
     feed = ask.state.feed
     if feed is None:
         return None

@@ -44,13 +44,14 @@ def test_the_limit_that_binds_is_named(reason: UnservedReason, status: PlanStatu
     done = short(Unserved(0, 1.5, reason, ("l4", "h100")), status=status)
     ready = done.condition("PlanReady")
     assert (ready.status, ready.reason) == ("False", status.value)
-    assert f"1.5 req/s ({reason.value}: GPUPool h100, l4): {WAY_OUT[reason]}" in ready.message
+    kind = "power domain" if reason is UnservedReason.POWER else "GPUPool"
+    assert f"1.5 req/s ({reason.value}: {kind} h100, l4): {WAY_OUT[reason]}" in ready.message
     assert (status.value, ready.message) in [(event.reason, event.message) for event in done.decision.events]
     capacity = done.condition("CapacityAvailable")
     if reason in LACKING:
         assert (capacity.status, capacity.reason) == ("False", LACKING[reason])
         assert "1.5 req/s" in capacity.message
-        assert "GPUPool h100, l4" in capacity.message
+        assert f"{kind} h100, l4" in capacity.message
     else:
         assert capacity.status != "False"
     if status is PlanStatus.PARTIAL:

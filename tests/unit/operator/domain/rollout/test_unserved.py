@@ -26,7 +26,7 @@ def test_several_limits_are_all_told_and_the_largest_part_gives_the_reason() -> 
     assert lacking is not None
     assert lacking.reason == "PowerLimit"
     assert "1 req/s have no free GPU" in lacking.message
-    assert "spec.budget" not in lacking.message
+    assert "spec.budget." not in lacking.message
     message = unserved_message(replace(good, unserved=unserved), kept=False)
     assert "9 req/s (Budget): " in message
     assert "(Stock: GPUPool l4)" in message
