@@ -61,6 +61,8 @@ class Settings(ReplicaSettings):
     """Nothing is written; the log says what would be."""
     watch_namespaces: tuple[str, ...] = ()
     """Where LLMServices are looked at; none: everywhere."""
+    ui: bool = False
+    """Whether /ui shows the fleet as it is, beside /metrics."""
 
     @property
     def derates(self) -> Derates:
@@ -145,6 +147,7 @@ _FLAGS: dict[str, Flag] = {
         namespace="the operator's own namespace, where it stores its calibration; without it, nothing survives a "
         "restart",
     ),
+    "--ui": Flag(as_switch, "on: serve a read-only page of the fleet at /ui, beside /metrics (default off)"),
 }
 
 
