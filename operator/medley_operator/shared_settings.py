@@ -58,7 +58,7 @@ class PrometheusSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDefaults:
-    """What a process with replicas has where nothing else is given."""
+    """The values of a process with replicas where nothing else is given."""
 
     lease_name: str
     lease_duration_seconds: int

@@ -22,7 +22,7 @@ LIST = "/v1.PodResourcesLister/List"
 PATIENCE_SECONDS = 3.0
 LOOK_SECONDS = 5.0
 KEPT_SECONDS = 60.0
-"""What the kubelet said counts for so long when it does not answer, as while it starts anew."""
+"""An answer counts for so long while the kubelet does not give another, as while it starts anew."""
 GPU_DRIVERS = ("gpu.nvidia.com", "gpu.amd.com")
 """Drivers of claims (DRA) that give GPUs. Their devices have names and no UUIDs."""
 MIG_RESOURCE = "nvidia.com/mig-"
@@ -130,7 +130,7 @@ def _devices_of(pod: Any) -> PodDevices:
 
 
 class PodsOfGpus:
-    """What the kubelet said last. `clock` is monotonic, in seconds."""
+    """The last answer of the kubelet. `clock` is monotonic, in seconds."""
 
     def __init__(self, lister: Lister | None, *, clock: Callable[[], float]) -> None:
         self._lister = lister

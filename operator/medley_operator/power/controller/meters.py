@@ -94,7 +94,7 @@ class MeterReader:
 
 
 def _answer(domain: str, task: asyncio.Task[Any]) -> Any:
-    """What a query gave. Whatever else went wrong with it is that meter's fault alone, and not the round's."""
+    """The answer to a query. Whatever else went wrong with it is that meter's fault alone, and not the round's."""
     error = task.exception()
     if not isinstance(error, Exception):
         return task.result()
