@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from e2e.dashboard import filled_in
 from e2e.fleet.exposition import Exposition
 from medley_operator.dashboards import BOARDS
-from medley_operator.dashboards.panels import Board, Proof
+from medley_operator.dashboards.panels import Dashboard, ProvedBy
 from medley_operator.domain.values.gauges import GaugeSample
 from medley_operator.domain.values.margins import LatencyCounts
 from medley_operator.metrics.calibration_exporter import CalibrationExporter
@@ -79,8 +79,8 @@ def exported() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("board", [board for board in BOARDS if board.name != "power"], ids=lambda board: board.name)
-def test_queries_answer(tmp_path: Path, exported: dict[str, str], board: Board) -> None:
-    queries = [filled_in(query.expr) for query in board.queries if query.proof is Proof.RUN]
+def test_queries_answer(tmp_path: Path, exported: dict[str, str], board: Dashboard) -> None:
+    queries = [filled_in(query.expr) for query in board.queries if query.proof is ProvedBy.RUN]
     rules = tmp_path / "answers.yaml"
     asked = [{"alert": f"Answer{at}", "expr": f"count({query}) > 0"} for at, query in enumerate(queries)]
     rules.write_text(yaml.safe_dump({"groups": [{"name": "answers", "rules": asked}]}))
