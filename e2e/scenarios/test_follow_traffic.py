@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from e2e.dashboard import board_queries, dashboards, filled_in
-from e2e.harness import EXAMPLES, OPERATOR_NAMESPACE, Harness, Load
+from e2e.harness import EXAMPLES, OPERATOR_NAMESPACE, RESYNC_SECONDS, Harness, Load
+from e2e.recording import Recording, recorded
+from e2e.twin import both_stories, differences
 from medley_operator.cli.main import main
 from medley_operator.dashboards import BOARDS
 from medley_operator.dashboards.panels import ProvedBy
@@ -33,9 +36,17 @@ CLOSE = 0.15
 NEAR = 0.06
 # Two windows of the example's 30 s, after which a lasting difference is believed, and some rounds.
 UNMOVED_SECONDS = 68
+LOADS_SENT = 4
 FIRST_LOAD = Load(rate_rps=24, prompt_tokens=500, generation_tokens=150)
 STEADY_SECONDS = 60
 WRITING_VERBS = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def recording(harness: Harness) -> Iterator[Recording]:
+    """What the service was planned and given while the story is told."""
+    with recorded(harness, NAMESPACE, NAME) as found:
+        yield found
 
 
 def _service(harness: Harness) -> dict[str, Any]:
@@ -211,6 +222,20 @@ def test_less_traffic_costs_less(harness: Harness) -> None:
     after = _follow(harness, Load(rate_rps=18, prompt_tokens=500, generation_tokens=150))
     assert float(after["costPerHour"]) < float(before["costPerHour"])
     _judge(harness)
+
+
+def test_a_replay_of_the_same_traffic_tells_the_same_story(harness: Harness, recording: Recording) -> None:
+    sent = harness.fetch(f"{harness.fleet_url}/requests/{NAMESPACE}/{NAME}")
+    so_far = Recording(
+        sights=list(recording.sights),
+        requests=[tuple(request) for request in sent],
+        stages=list(harness.load_changes),
+    )
+    so_far.write(harness.plane.logs_dir / "recording.json")
+    real, replay = both_stories(so_far)
+    assert len(real) == LOADS_SENT
+    assert all(stage.changes for stage in real)
+    assert differences(real, replay, within_seconds=2 * RESYNC_SECONDS) == []
 
 
 def test_every_panel_of_the_dashboards_shows_something(harness: Harness) -> None:

@@ -25,6 +25,7 @@ from medley_operator.domain.report.platform_status import (
     rejected_status,
 )
 from medley_operator.domain.report.pool_nodes import PoolNodes, pool_nodes
+from medley_operator.domain.report.power_gauges import power_samples
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.modes import in_mode, kept_in_force
 from medley_operator.domain.rollout.service_round import (
@@ -108,7 +109,7 @@ def conclude(
     ]
     intent = FleetIntent(
         services=tuple(intents),
-        gauges=fleet_gauges(pools, prepared, snapshot.observations),
+        gauges=(*fleet_gauges(pools, prepared, snapshot.observations), *power_samples(outcome)),
         pod_requests={key: seen.pod_requests for key, seen in snapshot.observations.items()},
     )
     remembered = {
@@ -119,7 +120,7 @@ def conclude(
         intent,
         tuple(statuses),
         tuple(events),
-        FleetMemory(services=remembered, leads=prepared.leads),
+        FleetMemory(services=remembered, leads=prepared.leads, power_levels=prepared.power_levels),
         wall.faults,
     )
 

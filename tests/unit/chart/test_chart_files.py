@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -40,9 +41,10 @@ def test_crd_copies_are_the_crds() -> None:
     assert copies == documents(), "run make crds"
 
 
-def test_app_version_is_the_distribution() -> None:
+def test_versions_are_the_distributions() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert f'version = "{chart["appVersion"]}"' in (ROOT / "pyproject.toml").read_text()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (chart["version"], chart["appVersion"]) == (version, version), "run make version"
 
 
 def uncovered(value: dict[str, Any], node: dict[str, Any], path: str) -> Iterator[str]:
@@ -129,9 +131,16 @@ def granted(rules: str) -> dict[tuple[str, str], list[str]]:
 @pytest.mark.parametrize(("rules", "namespaced"), [("clusterRules", False), ("namespacedRules", True)])
 def test_cluster_role_grants_exactly_what_the_operator_does(rules: str, namespaced: bool) -> None:
     follow = ["list", "watch"]
-    followed = (*resources.OWN, resources.NODES, resources.NAMESPACES, resources.PODS, resources.GATEWAYS)
+    followed = (
+        *resources.OWN,
+        *resources.POWER,
+        resources.NODES,
+        resources.NAMESPACES,
+        resources.PODS,
+        resources.GATEWAYS,
+    )
     wanted: dict[resources.Resource, list[str]] = {
-        **{each: follow for each in (*followed, resources.AUTOSCALERS, resources.RESIZERS)},
+        **{each: follow for each in (*followed, *resources.SUPPLY, resources.AUTOSCALERS, resources.RESIZERS)},
         resources.LLM_SERVICES: ["get", *follow],
         resources.PODS: [*follow, "patch"],
         **{

@@ -15,6 +15,7 @@ from medley_operator.api.v1alpha1 import Condition, LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
 from medley_operator.domain.report.load_gauges import SEEN_GAUGES, SERVICE_LABELS, SeenService, seen_gauges
 from medley_operator.domain.report.pool_nodes import PoolNodes
+from medley_operator.domain.report.power_gauges import POWER_GAUGES, energy_per_million_tokens
 from medley_operator.domain.report.target import recommended
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared
@@ -122,6 +123,12 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         _predicted,
     ),
     GaugeRow(
+        "medley_service_planned_energy_kwh_per_million_tokens",
+        "Energy that the GPUs of the planned replicas are expected to draw for a million tokens of the planned load, "
+        "prompts included, in kWh; absent where no PowerDomain feeds them.",
+        lambda shown: energy_per_million_tokens(shown.outcome, shown.figures),
+    ),
+    GaugeRow(
         "medley_predicted_ttft_seconds",
         "Time to first token at the target's percentile, by simulation of the plan, of its slowest variant.",
         lambda shown: _simulated(shown, lambda variant: variant.ttft_seconds),
@@ -217,6 +224,7 @@ GAUGES: tuple[GaugeFamily, ...] = (
     _IDLE,
     _STARTS,
     _LEAD,
+    *POWER_GAUGES,
 )
 """All of them, for the exporter."""
 
