@@ -19,7 +19,7 @@ from e2e.recording import Recording, recorded
 from e2e.twin import both_stories, differences
 from medley_operator.cli.main import main
 from medley_operator.dashboards import BOARDS
-from medley_operator.dashboards.panels import Proof
+from medley_operator.dashboards.panels import ProvedBy
 
 pytestmark = pytest.mark.e2e
 
@@ -243,7 +243,7 @@ def test_every_panel_of_the_dashboards_shows_something(harness: Harness) -> None
     boards = [board for config_map in config_maps for board in dashboards(config_map)]
     queries = [query for board in boards for query in board_queries(board)]
     # Those that only trouble, a power domain or GPUs fill: tests/contract/test_dashboard_queries.py.
-    elsewhere = {query.expr for board in BOARDS for query in board.queries if query.proof is Proof.SERIES}
+    elsewhere = {query.expr for board in BOARDS for query in board.queries if query.proof is ProvedBy.SERIES}
     here = {(title, filled_in(expression)) for title, expression in queries if expression not in elsewhere}
     assert len(here) > 40
     empty = [f"{title}: {expression}" for title, expression in sorted(here) if not harness.query(expression)]

@@ -9,7 +9,7 @@ import pytest
 
 from e2e.dashboard import filled_in
 from medley_operator.dashboards import BOARDS
-from medley_operator.dashboards.panels import Board, Panel, Proof
+from medley_operator.dashboards.panels import Dashboard, Panel, ProvedBy
 from tests.contract.promtool import RULE_FILES, check
 
 pytestmark = pytest.mark.contract
@@ -122,10 +122,10 @@ EXPECTED: dict[tuple[str, str], list[dict[str, float]]] = {
 
 
 def given(panel: Panel) -> list[str]:
-    return [filled_in(query.expr) for query in panel.queries if query.proof is Proof.SERIES]
+    return [filled_in(query.expr) for query in panel.queries if query.proof is ProvedBy.SERIES]
 
 
-def proved(board: Board) -> list[Panel]:
+def proved(board: Dashboard) -> list[Panel]:
     return [panel for panel in board.panels if given(panel)]
 
 
@@ -135,7 +135,7 @@ def test_every_query_that_the_run_does_not_fill_is_expected() -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
-def test_queries_answer(tmp_path: Path, board: Board) -> None:
+def test_queries_answer(tmp_path: Path, board: Dashboard) -> None:
     queries = [
         {
             "expr": query,

@@ -1,7 +1,7 @@
 """Grafana dashboards as code: `python -m medley_operator.dashboards --output FOLDER` writes a file for each board.
 
 The chart holds the output (`make dashboards`), which `make lint` compares. Every query is proved to answer: most in the
-end-to-end run, the others on given series (`panels.Proof`).
+end-to-end run, the others on given series (`panels.ProvedBy`).
 """
 
 from medley_operator.dashboards.fleet import FLEET

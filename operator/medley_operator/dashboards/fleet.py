@@ -8,13 +8,13 @@ from medley_operator.dashboards.panels import (
     OF_CLUSTER,
     OF_SERVICE,
     SERVICE,
-    Board,
+    Dashboard,
     Lines,
-    Proof,
+    ProvedBy,
     Query,
     Section,
+    SeriesTable,
     Stat,
-    Table,
     Unit,
 )
 
@@ -49,7 +49,7 @@ _COSTS = Section(
                 Query(
                     "count(max by (cluster, namespace, service) "
                     f'(medley_service_problem{{{OF_SERVICE},condition="CapacityAvailable"}})) or vector(0)',
-                    proof=Proof.SERIES,
+                    proof=ProvedBy.SERIES,
                 )
             ],
             bad=1,
@@ -64,7 +64,7 @@ _COSTS = Section(
             title="GPU power",
             unit=Unit.WATTS,
             description="Watts of all GPUs whose node agent reports them.",
-            queries=[Query(f"sum(medley_agent_gpu_usage_watts{{{OF_CLUSTER}}})", proof=Proof.SERIES)],
+            queries=[Query(f"sum(medley_agent_gpu_usage_watts{{{OF_CLUSTER}}})", proof=ProvedBy.SERIES)],
         ),
         Lines(
             title="Cost per hour by service",
@@ -146,29 +146,29 @@ _POOLS = Section(
                 Query(
                     f"{_BY_POOL} (medley_pool_idle_cost_per_hour_dollars{{{OF_CLUSTER}}})",
                     _POOL,
-                    proof=Proof.SERIES,
+                    proof=ProvedBy.SERIES,
                 )
             ],
         ),
-        Table(
+        SeriesTable(
             title="Problems of services",
             unit=Unit.COUNT,
             labels=("namespace", "service", "condition", "reason"),
             queries=[
                 Query(
                     f"max by (namespace, service, condition, reason) (medley_service_problem{{{OF_SERVICE}}})",
-                    proof=Proof.SERIES,
+                    proof=ProvedBy.SERIES,
                 )
             ],
         ),
-        Table(
+        SeriesTable(
             title="Problems of pools",
             unit=Unit.COUNT,
             labels=("pool", "condition", "reason"),
             queries=[
                 Query(
                     f"max by (pool, condition, reason) (medley_pool_problem{{{OF_CLUSTER}}})",
-                    proof=Proof.SERIES,
+                    proof=ProvedBy.SERIES,
                 )
             ],
         ),
@@ -199,7 +199,7 @@ _STARTS = Section(
         ),
     ),
 )
-FLEET = Board(
+FLEET = Dashboard(
     name="fleet",
     title="Medley fleet",
     description="Cost, mix, savings and pools of all LLMServices that Medley runs.",

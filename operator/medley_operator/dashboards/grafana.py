@@ -8,15 +8,15 @@ from typing import Any
 from medley_operator.dashboards.panels import (
     WIDTH,
     Annotation,
-    Board,
+    Dashboard,
     HeatMap,
     Lines,
     Matrix,
     Panel,
     Query,
     Section,
+    SeriesTable,
     Stat,
-    Table,
     Variable,
 )
 
@@ -25,12 +25,12 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _GREEN, _ORANGE, _RED = "green", "orange", "red"
 
 
-def document(board: Board) -> str:
+def document(board: Dashboard) -> str:
     """The text of the board's file; the same for the same board."""
     return json.dumps(dashboard(board), indent=2) + "\n"
 
 
-def dashboard(board: Board) -> dict[str, Any]:
+def dashboard(board: Dashboard) -> dict[str, Any]:
     return {
         "uid": f"medley-{board.name}",
         "title": board.title,
@@ -59,7 +59,7 @@ def dashboard(board: Board) -> dict[str, Any]:
     }
 
 
-def _placed(board: Board) -> list[dict[str, Any]]:
+def _placed(board: Dashboard) -> list[dict[str, Any]]:
     """Panels from left to right, section by section; each section begins with its title."""
     found: list[dict[str, Any]] = []
     top = 0
@@ -100,13 +100,13 @@ def _panel(panel: Panel) -> dict[str, Any]:
             return shown | _heat_map(panel)
         case Matrix():
             return shown | _matrix(panel)
-        case Table():
+        case SeriesTable():
             return shown | _table(panel)
     raise TypeError(panel)
 
 
 def _target(panel: Panel, query: Query, at: int) -> dict[str, Any]:
-    now = isinstance(panel, Matrix | Table)
+    now = isinstance(panel, Matrix | SeriesTable)
     kind = "table" if now else "heatmap" if isinstance(panel, HeatMap) else "time_series"
     legend = "{{le}}" if isinstance(panel, HeatMap) else query.legend
     return {
@@ -204,7 +204,7 @@ def _matrix(panel: Matrix) -> dict[str, Any]:
     }
 
 
-def _table(panel: Table) -> dict[str, Any]:
+def _table(panel: SeriesTable) -> dict[str, Any]:
     return {
         "fieldConfig": {"defaults": {"unit": panel.unit, "custom": {"align": "auto"}}, "overrides": []},
         "options": {"showHeader": True, "cellHeight": "sm"},

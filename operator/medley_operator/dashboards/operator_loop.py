@@ -5,9 +5,9 @@ from __future__ import annotations
 from medley_operator.dashboards.panels import (
     CLUSTER,
     OF_CLUSTER,
-    Board,
+    Dashboard,
     Lines,
-    Proof,
+    ProvedBy,
     Query,
     Section,
     Stat,
@@ -58,7 +58,7 @@ _NOW = Section(
                 Query(
                     f"count(sum by (namespace, service) (increase(medley_service_errors_total{_IN}[10m])) > 0)"
                     " or vector(0)",
-                    proof=Proof.SERIES,
+                    proof=ProvedBy.SERIES,
                 )
             ],
             bad=1,
@@ -126,7 +126,7 @@ _ERRORS = Section(
                 Query(
                     f"max by (namespace, model, gpu, part) (medley_calibration_factor{_IN})",
                     "{{namespace}} {{model}} {{gpu}} {{part}}",
-                    proof=Proof.SERIES,
+                    proof=ProvedBy.SERIES,
                 )
             ],
         ),
@@ -145,7 +145,7 @@ _WRITES = Section(
             title="Writes that the mode kept back",
             unit=Unit.PER_SECOND,
             width=8,
-            queries=[Query(_rate("medley_withheld_writes_total", "kind"), "{{kind}}", proof=Proof.SERIES)],
+            queries=[Query(_rate("medley_withheld_writes_total", "kind"), "{{kind}}", proof=ProvedBy.SERIES)],
         ),
         Lines(
             title="Leader",
@@ -156,7 +156,7 @@ _WRITES = Section(
         ),
     ),
 )
-OPERATOR = Board(
+OPERATOR = Dashboard(
     name="operator",
     title="Medley operator",
     description="Rounds, solver, errors, writes and leader of Medley's operator.",

@@ -27,7 +27,7 @@ class Unit(StrEnum):
     TOKENS = "none"
 
 
-class Proof(StrEnum):
+class ProvedBy(StrEnum):
     """Where a query is proved to answer. RUN: in the end-to-end run. SERIES: on given series in
     tests/contract/test_dashboard_queries.py, because only trouble, time, a power domain or GPUs fill it."""
 
@@ -41,7 +41,7 @@ class Query:
 
     expr: str
     legend: str = ""
-    proof: Proof = Proof.RUN
+    proof: ProvedBy = ProvedBy.RUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Matrix(Panel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Panel):
+class SeriesTable(Panel):
     """The last series, a row each, with these labels as columns."""
 
     kind: ClassVar[str] = "table"
@@ -130,7 +130,7 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class Dashboard:
     """`name`: of its file, and of its address after `medley-`."""
 
     name: str

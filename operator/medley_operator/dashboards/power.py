@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from medley_operator.dashboards.panels import (
     OF_CLUSTER,
-    Board,
+    Dashboard,
     Lines,
-    Proof,
+    ProvedBy,
     Query,
     Section,
     Stat,
@@ -27,7 +27,7 @@ def _node(metric: str) -> str:
 
 
 def _asked(expr: str, legend: str = "") -> Query:
-    return Query(expr, legend, proof=Proof.SERIES)
+    return Query(expr, legend, proof=ProvedBy.SERIES)
 
 
 _NOW = Section(
@@ -191,7 +191,7 @@ _ENERGY = Section(
         ),
     ),
 )
-POWER = Board(
+POWER = Dashboard(
     name="power",
     title="Medley power",
     description="Power domains against their budgets, caps by node, meters, leases, and energy per token.",

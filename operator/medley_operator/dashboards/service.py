@@ -10,15 +10,15 @@ from medley_operator.dashboards.panels import (
     OF_SERVICE,
     SERVICE,
     Annotation,
-    Board,
+    Dashboard,
     HeatMap,
     Lines,
     Matrix,
-    Proof,
+    ProvedBy,
     Query,
     Section,
+    SeriesTable,
     Stat,
-    Table,
     Unit,
 )
 
@@ -93,7 +93,7 @@ _LOAD = Section(
                 Query(
                     f"{_of('medley_service_request_rate')} / (1 + {_of('medley_service_forecast_margin_ratio')})",
                     _LOWER,
-                    proof=Proof.SERIES,
+                    proof=ProvedBy.SERIES,
                 ),
                 Query(f"sum(medley:requests:rate5m{{{OF_SERVICE}}})", "finished"),
             ],
@@ -198,16 +198,18 @@ _COSTS = Section(
                 Query(f"1e6 * {_COST} / 3600 / ({_of('medley:tokens:rate5m')} > 0)", "served"),
             ],
         ),
-        Table(
+        SeriesTable(
             title="Problems",
             unit=Unit.COUNT,
             width=8,
             labels=("condition", "reason"),
-            queries=[Query(f"max by (condition, reason) (medley_service_problem{{{OF_SERVICE}}})", proof=Proof.SERIES)],
+            queries=[
+                Query(f"max by (condition, reason) (medley_service_problem{{{OF_SERVICE}}})", proof=ProvedBy.SERIES)
+            ],
         ),
     ),
 )
-SERVICE_BOARD = Board(
+SERVICE_BOARD = Dashboard(
     name="service",
     title="Medley service",
     description="Load, targets, replicas and cost of one LLMService.",

@@ -13,7 +13,7 @@ from e2e.pictures.draw import picture
 from e2e.pictures.units import written
 from medley_operator.dashboards import BOARDS
 from medley_operator.dashboards.grafana import dashboard
-from medley_operator.dashboards.panels import Board, Unit
+from medley_operator.dashboards.panels import Dashboard, Unit
 
 START, END = 1_000_000.0, 1_000_600.0
 EDGES = {"100": 2.0, "500": 5.0, "+Inf": 5.0}
@@ -37,7 +37,7 @@ def made_up(panel: dict[str, Any], value: float) -> Answered:
     return Answered(panel, series)
 
 
-def drawn(board: Board, value: float) -> list[str]:
+def drawn(board: Dashboard, value: float) -> list[str]:
     """All texts of the picture."""
     panels = [made_up(panel, value) for panel in dashboard(board)["panels"]]
     svg, height = picture(Answers(board.name, board.title, START, END, panels, marks=[START + 300]))
@@ -48,7 +48,7 @@ def drawn(board: Board, value: float) -> list[str]:
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 @pytest.mark.parametrize("value", [0.0, 0.123, 1234.5])
-def test_every_panel_is_drawn(board: Board, value: float) -> None:
+def test_every_panel_is_drawn(board: Dashboard, value: float) -> None:
     texts = drawn(board, value)
     assert {panel.title for panel in board.panels} <= set(texts)
     assert {section.title for section in board.sections} <= set(texts)

@@ -11,14 +11,14 @@ import pytest
 from medley_operator.dashboards import BOARDS
 from medley_operator.dashboards.__main__ import FOLDER
 from medley_operator.dashboards.grafana import dashboard
-from medley_operator.dashboards.panels import WIDTH, Board, HeatMap, Unit
+from medley_operator.dashboards.panels import WIDTH, Dashboard, HeatMap, Unit
 from tests.exported_metrics import asked, exported
 
 CHART = Path(__file__).parents[4] / "helm" / "medley" / "files" / "dashboards"
 each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 
 
-def panels(board: Board) -> list[dict[str, Any]]:
+def panels(board: Dashboard) -> list[dict[str, Any]]:
     return [panel for panel in dashboard(board)["panels"] if panel["type"] != "row"]
 
 
@@ -46,7 +46,7 @@ def test_addresses_and_titles_are_one_board_s() -> None:
 
 
 @each_board
-def test_panels_do_not_overlap(board: Board) -> None:
+def test_panels_do_not_overlap(board: Dashboard) -> None:
     taken: set[tuple[int, int]] = set()
     shown = dashboard(board)["panels"]
     assert [panel["id"] for panel in shown] == list(range(1, len(shown) + 1))
@@ -59,14 +59,14 @@ def test_panels_do_not_overlap(board: Board) -> None:
 
 
 @each_board
-def test_rows_have_no_gap(board: Board) -> None:
+def test_rows_have_no_gap(board: Dashboard) -> None:
     """Widths of a section's panels fill the board's, so that nothing looks lost."""
     for section in board.sections:
         assert sum(panel.width for panel in section.panels) % WIDTH == 0, section.title
 
 
 @each_board
-def test_every_panel_has_a_unit_and_a_title_of_its_own(board: Board) -> None:
+def test_every_panel_has_a_unit_and_a_title_of_its_own(board: Dashboard) -> None:
     titles = [(section.title, panel.title) for section in board.sections for panel in section.panels]
     assert len(set(titles)) == len(titles)
     for panel in panels(board):
@@ -75,7 +75,7 @@ def test_every_panel_has_a_unit_and_a_title_of_its_own(board: Board) -> None:
 
 
 @each_board
-def test_several_lines_have_legends_that_tell_them_apart(board: Board) -> None:
+def test_several_lines_have_legends_that_tell_them_apart(board: Dashboard) -> None:
     for panel in board.panels:
         legends = [query.legend for query in panel.queries]
         if len(legends) > 1:
@@ -89,7 +89,7 @@ def test_several_lines_have_legends_that_tell_them_apart(board: Board) -> None:
 
 
 @each_board
-def test_queries_ask_only_for_metrics_that_are_exported(board: Board) -> None:
+def test_queries_ask_only_for_metrics_that_are_exported(board: Dashboard) -> None:
     known = exported()
     for query in board.queries:
         assert asked(query.expr), query.expr
@@ -99,7 +99,7 @@ def test_queries_ask_only_for_metrics_that_are_exported(board: Board) -> None:
 
 
 @each_board
-def test_every_series_is_chosen_by_the_board_s_variables(board: Board) -> None:
+def test_every_series_is_chosen_by_the_board_s_variables(board: Dashboard) -> None:
     """Each selector has the variables whose label its metric has, so that a choice never shows half of a panel."""
     names = {variable.name for variable in board.variables}
     used = {name for query in board.queries for name in re.findall(r"\$(\w+)", query.expr)} - {"__rate_interval"}
@@ -116,14 +116,14 @@ def test_every_series_is_chosen_by_the_board_s_variables(board: Board) -> None:
 
 
 @each_board
-def test_rates_follow_the_step_of_the_graph(board: Board) -> None:
+def test_rates_follow_the_step_of_the_graph(board: Dashboard) -> None:
     for query in board.queries:
         for window in re.findall(r"\brate\([^\[]*\[([^\]]*)\]", query.expr):
             assert window == "$__rate_interval", query.expr
 
 
 @each_board
-def test_every_source_is_the_variable(board: Board) -> None:
+def test_every_source_is_the_variable(board: Dashboard) -> None:
     shown = dashboard(board)
     source = {"type": "prometheus", "uid": "${datasource}"}
     assert shown["templating"]["list"][0]["name"] == "datasource"
