@@ -18,10 +18,10 @@ from rich.status import Status
 from e2e.controlplane import ControlPlaneError
 from e2e.controlplane.processes import die_with_parent, kill_group
 
-DAY = "--load diurnal:1-6x24h --sizes 500x150 --policy medley,static --startup 100s"
+DAY = "--load diurnal:2-20x6h --sizes 500x150 --policy medley,static --startup 100s"
 SHOWN = (
     ("A plan, from the YAML that kubectl applies", "plan -f examples/quickstart"),
-    ("A day of a service, replayed in the operator's own loop", f"replay -f examples/replay/day.yaml {DAY}"),
+    ("A day's curve in six hours, replayed in the operator's own loop", f"replay -f examples/replay/day.yaml {DAY}"),
 )
 """Titles, and what `medley` is asked."""
 
