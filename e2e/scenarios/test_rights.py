@@ -21,8 +21,12 @@ NAMESPACE, NAME = "demo", "rights"
 SELECTOR = f"medley.dev/service={NAME}"
 WAIT_SECONDS = 60.0
 CALIBRATION_SECONDS = 240.0
-LACKING = ("watch verticalpodautoscalers.autoscaling.k8s.io",)
-"""Rights on a kind that this control plane lacks: it is asked for, and never followed."""
+LACKING = (
+    "watch verticalpodautoscalers.autoscaling.k8s.io",
+    "watch clusterqueues.kueue.x-k8s.io",
+    "watch nodepools.karpenter.sh",
+)
+"""Rights on kinds that this control plane lacks: they are asked for, and never followed."""
 
 
 def service(pool: str, mode: str) -> dict[str, Any]:

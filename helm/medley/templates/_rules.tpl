@@ -1,7 +1,7 @@
 {{/* What has no namespace. */}}
 {{- define "medley.clusterRules" -}}
 - apiGroups: [medley.dev]
-  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies, gputypes]
+  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies, gputypes, powerdomains, powerevents, nodepowercaps]
   verbs: [list, watch]
 # Server-side apply on the subresource is a patch.
 - apiGroups: [medley.dev]
@@ -13,6 +13,16 @@
 # Labels, by which a MedleyPolicy selects namespaces.
 - apiGroups: [""]
   resources: [namespaces]
+  verbs: [list, watch]
+# GPUs that DRA drivers offer, quotas of Kueue, limits of Karpenter. A cluster may lack each of these kinds.
+- apiGroups: [resource.k8s.io]
+  resources: [resourceslices, deviceclasses]
+  verbs: [list, watch]
+- apiGroups: [kueue.x-k8s.io]
+  resources: [clusterqueues]
+  verbs: [list, watch]
+- apiGroups: [karpenter.sh]
+  resources: [nodepools]
   verbs: [list, watch]
 {{- end }}
 
@@ -62,6 +72,10 @@
 # One that sets the resources of its pods, which the status says too. A cluster may lack the kind.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
+  verbs: [list, watch]
+# Devices of DRA drivers that pods hold.
+- apiGroups: [resource.k8s.io]
+  resources: [resourceclaims]
   verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]

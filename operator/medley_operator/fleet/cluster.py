@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, PICKER_CONFIG
+from medley_operator.domain.values.power import NO_POWER, PowerFacts
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NamespaceView, NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object, resized
-from medley_operator.fleet.project import namespace_view, node_view, picker_configuration, plain, pod_view
+from medley_operator.fleet.project import namespace_view, node_caps, node_view, picker_configuration, plain, pod_view
+from medley_operator.fleet.project_supply import device_claim, device_class, device_slice, node_pool, queue_view
 from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
 from medley_operator.kube.errors import KubeError
@@ -25,13 +29,23 @@ from medley_operator.kube.resources import (
     AUTOSCALERS,
     BY_KIND,
     CHILDREN,
+    CLUSTER_QUEUES,
     CONFIG_MAPS,
+    DEVICE_CLASSES,
     GATEWAYS,
+    GPU_POOLS,
+    LLM_SERVICES,
     NAMESPACES,
+    NODE_POOLS,
+    NODE_POWER_CAPS,
     NODES,
     OWN,
     PODS,
+    POWER_DOMAINS,
+    POWER_EVENTS,
     RESIZERS,
+    RESOURCE_CLAIMS,
+    RESOURCE_SLICES,
     Resource,
 )
 
@@ -42,6 +56,9 @@ NOT_SUCCEEDED = "status.phase!=Succeeded"
 
 KINDS: tuple[FollowedKind[Any], ...] = (
     *(FollowedKind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
+    FollowedKind(POWER_DOMAINS, parse_object(PowerDomain)),
+    FollowedKind(POWER_EVENTS, parse_object(PowerEvent)),
+    FollowedKind(NODE_POWER_CAPS, node_caps),
     FollowedKind(NODES, node_view),
     FollowedKind(NAMESPACES, namespace_view),
     FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
@@ -50,6 +67,11 @@ KINDS: tuple[FollowedKind[Any], ...] = (
     FollowedKind(GATEWAYS, plain),
     FollowedKind(AUTOSCALERS, autoscaled),
     FollowedKind(RESIZERS, resized),
+    FollowedKind(RESOURCE_SLICES, device_slice),
+    FollowedKind(DEVICE_CLASSES, device_class),
+    FollowedKind(RESOURCE_CLAIMS, device_claim),
+    FollowedKind(CLUSTER_QUEUES, queue_view),
+    FollowedKind(NODE_POOLS, node_pool),
 )
 
 
@@ -77,11 +99,13 @@ class ClusterView:
     gateways: Mapping[ObjectKey, Manifest]
     autoscalers: Mapping[ObjectKey, Autoscaler]
     """HorizontalPodAutoscalers and VerticalPodAutoscalers, by the Deployment that they are on."""
+    supply: Supply = field(default_factory=Supply)
     missing: Mapping[Resource, KubeError]
     available: frozenset[Resource]
     """All others."""
     watched: tuple[str, ...] = ()
     """The namespaces that are followed; none: all."""
+    power: PowerFacts = NO_POWER
 
 
 class ClusterCache:
@@ -148,9 +172,27 @@ class ClusterCache:
             children={key: value for child in (*CHILDREN, CONFIG_MAPS) for key, value in self._values(child).items()},
             gateways=self._values(GATEWAYS),
             autoscalers=self._autoscalers(),
+            supply=self._supply(known=CLUSTER_QUEUES not in missing),
             missing=missing,
             available=frozenset(self._reflectors.keys() - missing.keys()),
             watched=self._namespaces,
+            power=self._power(),
+        )
+
+    def _power(self) -> PowerFacts:
+        """What does not parse is left out: its own controller tells its owner."""
+        return PowerFacts(
+            domains=tuple(each for each in self._ordered(POWER_DOMAINS) if isinstance(each, PowerDomain)),
+            events=tuple(each for each in self._ordered(POWER_EVENTS) if isinstance(each, PowerEvent)),
+            caps={key.name: seen for key, seen in self._values(NODE_POWER_CAPS).items()},
+        )
+
+    def shown(self) -> tuple[tuple[LLMService, ...], tuple[GPUPool, ...]]:
+        """What a page shows of the cluster now: the services and the pools that parse."""
+        services, pools = self._ordered(LLM_SERVICES), self._ordered(GPU_POOLS)
+        return (
+            tuple(value for value in services if isinstance(value, LLMService)),
+            tuple(value for value in pools if isinstance(value, GPUPool)),
         )
 
     def ages(self) -> Mapping[Resource, float]:
@@ -175,6 +217,16 @@ class ClusterCache:
         for key, each in (*self._ordered(AUTOSCALERS), *self._ordered(RESIZERS)):
             found[key] = found.get(key, Autoscaler()).beside(each)
         return found
+
+    def _supply(self, *, known: bool) -> Supply:
+        """`known`: whether ClusterQueues can be listed."""
+        return Supply(
+            slices=self._ordered(RESOURCE_SLICES),
+            classes=self._ordered(DEVICE_CLASSES),
+            claims=self._ordered(RESOURCE_CLAIMS),
+            queues={each.name: each for each in self._ordered(CLUSTER_QUEUES)} if known else None,
+            node_pools=self._ordered(NODE_POOLS),
+        )
 
     def _ordered(self, resource: Resource) -> tuple[Any, ...]:
         parts = [reflector.store.ordered for reflector in self._reflectors[resource].values()]

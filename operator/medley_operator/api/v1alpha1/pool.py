@@ -8,7 +8,15 @@ from typing import ClassVar
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule
-from medley_operator.api.v1alpha1.fields import LabelKey, LabelValue, Money, ResourceName, ZoneName
+from medley_operator.api.v1alpha1.fields import (
+    Dns1123Label,
+    Dns1123Subdomain,
+    LabelKey,
+    LabelValue,
+    Money,
+    ResourceName,
+    ZoneName,
+)
 
 
 class TolerationOperator(StrEnum):
@@ -119,6 +127,27 @@ class PoolPower(ApiModel):
     )
 
 
+class PoolQueue(ApiModel):
+    """The queue of Kueue that admits the pool's pods, and the quota that bounds its stock."""
+
+    name: Dns1123Label = Field(
+        description="LocalQueue in each namespace (label kueue.x-k8s.io/queue-name of Deployments and pods); replaces "
+        "the queueName of the RuntimeProfile."
+    )
+    cluster_queue: Dns1123Subdomain | None = Field(
+        None, description="ClusterQueue that these LocalQueues are of. Default: the one of the same name."
+    )
+    flavor: Dns1123Subdomain | None = Field(
+        None,
+        description="ResourceFlavor of the pool's nodes, whose quota counts. Default: all flavors of the ClusterQueue "
+        "that have resourceName.",
+    )
+
+    @property
+    def cluster_queue_name(self) -> str:
+        return self.cluster_queue or self.name
+
+
 class GPUPoolSpec(ApiModel):
     """GPUs, price and limits of the pool."""
 
@@ -151,6 +180,7 @@ class GPUPoolSpec(ApiModel):
         "of the Ready nodes.",
     )
     power: PoolPower | None = None
+    queue: PoolQueue | None = Field(None, description="Default: pods wait for no queue, or for the RuntimeProfile's.")
 
     def own_watts_per_gpu(self) -> float | None:
         """Watts of one GPU at its power limit; None where the pool does not set them."""

@@ -1,4 +1,5 @@
-"""The ledger of stock: which GPUs of which node each pool may plan with, from nodes and from pods of anybody. Pure.
+"""The ledger of stock: which GPUs of which node each pool may plan with, from nodes, from pods of anybody, and from
+what DRA drivers, Kueue and Karpenter say (`devices`, `growth`). Pure.
 
 A GPU is taken by each pod that is bound to a node, or for which the scheduler keeps a place there, whoever made it,
 until the pod is gone: pods that end hold theirs. What Deployments ask for takes nothing by itself; the planner's input
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from medley_operator.api.v1alpha1 import CapacityType, GPUPool
+from medley_operator.domain.cluster.devices import idle_devices, with_devices
+from medley_operator.domain.cluster.growth import limited
 from medley_operator.domain.cluster.held import (
     HeldByNode,
     HeldGpus,
@@ -49,6 +52,8 @@ def stock_ledger(view: ActuatorView) -> Ledger:
     the very same ones.
     """
     pools = sorted(view.pools, key=lambda pool: pool.metadata.name)
+    idle = {pool.metadata.name: idle_devices(pool, view) for pool in pools}
+    view = with_devices(view)
     owned = owned_deployments(view)
     pods_known = labels.POD not in view.unreadable
     held = held_by_node(view.pods if pods_known else (), owned)
@@ -61,7 +66,10 @@ def stock_ledger(view: ActuatorView) -> Ledger:
         stock = {pool.metadata.name: _as_last_seen(pool, stock[pool.metadata.name]) for pool in pools}
     workloads = _workloads(owned, held)
     if pods_known:
-        stock = {name: replace(each, pods_known=True, watched=view.watched) for name, each in stock.items()}
+        stock = {
+            name: replace(each, pods_known=True, watched=view.watched, idle_devices=idle[name])
+            for name, each in limited(stock, view, workloads).items()
+        }
     else:
         stock = _as_asked(stock, workloads)
     bound = Counter(pod.holder for each in stock.values() for node in each.nodes for pod in node.running)

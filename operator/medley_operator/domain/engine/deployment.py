@@ -89,7 +89,7 @@ def render_deployment(given: DeploymentInput) -> Manifest:
     startup_seconds = math.ceil(given.profile.spec.startup_timeout_seconds)
     template = {
         "metadata": {
-            "labels": {**pod_labels(given.service, overlay), **_labels(given)},
+            "labels": {**pod_labels(given.service, overlay, given.pool), **_labels(given)},
             "annotations": pod_annotations(overlay),
         },
         "spec": _pod_spec(given),
@@ -100,7 +100,7 @@ def render_deployment(given: DeploymentInput) -> Manifest:
         "metadata": {
             "name": labels.variant_object_name(service=service.name, variant=given.variant, layout=given.layout),
             "namespace": service.namespace,
-            "labels": {**_labels(given), **queue_labels(overlay)},
+            "labels": {**_labels(given), **queue_labels(overlay, given.pool)},
             "annotations": stamp(template, inputs=_inputs(given), profile=profile_inputs(given.profile)),
             "ownerReferences": [labels.owner_reference(service=service.name, uid=service.uid)],
         },

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from medley_operator.api.v1alpha1 import LLMService, NodePreference, PodOverlay, PodVolume, SpreadPreference
+from medley_operator.api.v1alpha1 import GPUPool, LLMService, NodePreference, PodOverlay, PodVolume, SpreadPreference
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.engine.pod_parts import PodParts
 from medley_operator.domain.engine.startup_protection import PROTECTION
@@ -22,20 +22,22 @@ ROLE_WHOLE = "prefill-decode"
 _LABEL_LENGTH = 63
 
 
-def pod_labels(service: LLMService, overlay: PodOverlay) -> dict[str, str]:
+def pod_labels(service: LLMService, overlay: PodOverlay, pool: GPUPool) -> dict[str, str]:
     """Labels of a pod beside those that every child has."""
     return {
         **overlay.labels,
         SERVING: "true",
         MODEL: _label_value(served_model_name(service)),
         ROLE: ROLE_WHOLE,
-        **queue_labels(overlay),
+        **queue_labels(overlay, pool),
     }
 
 
-def queue_labels(overlay: PodOverlay) -> dict[str, str]:
-    """The queue, on Deployment and pod alike: Kueue admits pods one by one, and finds their queue by either."""
-    return {} if overlay.queue_name is None else {QUEUE_NAME: overlay.queue_name}
+def queue_labels(overlay: PodOverlay, pool: GPUPool) -> dict[str, str]:
+    """The queue, on Deployment and pod alike: Kueue admits pods one by one, and finds their queue by either. The pool's
+    goes before the profile's, since its quota is of the pool's GPUs."""
+    name = overlay.queue_name if pool.spec.queue is None else pool.spec.queue.name
+    return {} if name is None else {QUEUE_NAME: name}
 
 
 def pod_annotations(overlay: PodOverlay) -> dict[str, str]:

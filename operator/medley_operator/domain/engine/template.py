@@ -36,6 +36,7 @@ _POD_RIGHTS = (
 )
 _CONTAINER_RIGHTS = ("name", "image", "command", "securityContext", "envFrom")
 _TEMPLATE_FIELDS_OF_MODEL = ("uri", "max_model_len", "token_secret_ref", "credentials_secret_ref")
+_TEMPLATE_FIELDS_OF_POOL = {"node_selector": True, "tolerations": True, "resource_name": True, "queue": {"name"}}
 _OTHER_FIELDS_OF_PROFILE = {"allowed_args", "token_budget", "token_budgets"}
 
 
@@ -57,7 +58,7 @@ def template_inputs(
         "args": list(spec.runtime.args),
         "drain": _said(spec.drain),
         "profile": _said(profile.spec, exclude=_OTHER_FIELDS_OF_PROFILE),
-        "pool": [pool.metadata.name, _said(pool.spec, include={"node_selector", "tolerations", "resource_name"})],
+        "pool": [pool.metadata.name, _said(pool.spec, include=_TEMPLATE_FIELDS_OF_POOL)],
         "runs": [list(flag) for flag in engine_flags] if replica is None else _layout(replica),
     }
     return hashlib.sha256(_json(said).encode()).hexdigest()[:16]

@@ -11,6 +11,7 @@ from medley_operator.api.v1alpha1 import Condition, GPUPoolStatus, RuntimeProfil
 from medley_operator.domain.checks.runtime_profile import profile_refusal
 from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.cluster.prices import stale_seconds
+from medley_operator.domain.report.pool_supply import stock_limits, supply_drafts
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
@@ -62,6 +63,7 @@ def pool_status(
         stock_gpus=state.stock_gpus,
         free_gpus=state.stock.free_gpus,
         foreign_gpus=state.stock.foreign_gpus,
+        stock_limits=stock_limits(state.stock),
         planned_gpus=planned_gpus,
         planned_nodes=planned_nodes,
         conditions=merge(
@@ -75,7 +77,7 @@ def pool_status(
 
 
 def _pool_drafts(state: PoolState, profiles: Sequence[RuntimeProfile], *, now: str) -> dict[str, Draft]:
-    drafts = {READY: _pool_ready(state, profiles)}
+    drafts = {READY: _pool_ready(state, profiles), **supply_drafts(state)}
     stale = stale_seconds(state.price, unix_seconds=unix_seconds(now) or 0.0) if state.price is not None else None
     if state.price is not None and stale is not None:
         message = (

@@ -42,7 +42,7 @@ class NodeStock:
 
     `gpus`: allocatable. `open`: whether a new pod of the pool may start there. `running`: the pool's own pods.
     `ending_gpus`: held by those of the pool's pods that end. `foreign_gpus`: held by pods of others, `other_gpus` by
-    pods of ours of another pool.
+    pods of ours of another pool. `withheld_gpus`: free ones that a quota keeps from new pods.
     """
 
     name: str
@@ -52,6 +52,7 @@ class NodeStock:
     ending_gpus: int = 0
     foreign_gpus: int = 0
     other_gpus: int = 0
+    withheld_gpus: int = 0
 
     @property
     def running_gpus(self) -> int:
@@ -60,13 +61,14 @@ class NodeStock:
     @property
     def free_gpus(self) -> int:
         """GPUs that a new pod of the pool may take now."""
-        held = self.running_gpus + self.ending_gpus + self.foreign_gpus + self.other_gpus
+        held = self.running_gpus + self.ending_gpus + self.foreign_gpus + self.other_gpus + self.withheld_gpus
         return max(self.gpus - held, 0) if self.open else 0
 
     @property
     def soon_free_gpus(self) -> int:
         """GPUs that a new pod of the pool may take once the pods that end are gone."""
-        return max(self.gpus - self.running_gpus - self.foreign_gpus - self.other_gpus, 0) if self.open else 0
+        held = self.running_gpus + self.foreign_gpus + self.other_gpus + self.withheld_gpus
+        return max(self.gpus - held, 0) if self.open else 0
 
     @property
     def stock_gpus(self) -> int:
@@ -88,6 +90,17 @@ class PoolRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class StockLimit:
+    """A limit of another system: `gpus` that replicas of the pool may hold together, those included that they hold now.
+    `problem`: why nothing more starts under it, whatever it leaves; "" for nothing."""
+
+    kind: str
+    name: str
+    gpus: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStock:
     """The stock of one pool. `unlimited`: nodes are made as asked, so that no figure bounds it.
 
@@ -95,7 +108,8 @@ class PoolStock:
     when the replicas that Deployments of ours ask for are packed. `shares_with`: pools that match some of the same
     nodes, by name. `untolerated`: taints that keep new pods off `tainted_nodes` Ready nodes. `zones`
     and `ready_nodes` are of the nodes that match and that are Ready and not cordoned. `watched`: the namespaces whose
-    pods are seen, where these are not all.
+    pods are seen, where these are not all. `limits`: of other systems, counted in all figures. `idle_devices`: GPUs of
+    DRA drivers that the pool's pods cannot ask for.
     """
 
     nodes: tuple[NodeStock, ...] = ()
@@ -108,6 +122,8 @@ class PoolStock:
     zones: tuple[str, ...] = ()
     ready_nodes: int = 0
     watched: tuple[str, ...] = ()
+    limits: tuple[StockLimit, ...] = ()
+    idle_devices: int = 0
 
     @property
     def node_gpus(self) -> tuple[int, ...] | None:
