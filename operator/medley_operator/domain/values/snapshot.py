@@ -176,7 +176,7 @@ class ActuatorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(ActuatorView):
-    """Complete input of one round of the planner. Rates in `histories` are from before the operator started, given once,
+    """Input of one round of the planner. Rates in `histories` are from before the operator started, given once,
     and in `seasons` those of days and weeks, given now and then; prices and labels of namespaces are by name."""
 
     profiles: tuple[RuntimeProfile, ...]
