@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 
 from rich.console import Console
@@ -17,10 +18,10 @@ from rich.status import Status
 from e2e.controlplane import ControlPlaneError
 from e2e.controlplane.processes import die_with_parent, kill_group
 
-DAY = "--load diurnal:1-6x24h --sizes 500x150 --policy medley,static --startup 100s"
+DAY = "--load diurnal:2-20x6h --sizes 500x150 --policy medley,static --startup 100s"
 SHOWN = (
     ("A plan, from the YAML that kubectl applies", "plan -f examples/quickstart"),
-    ("A day of a service, replayed in the operator's own loop", f"replay -f examples/replay/day.yaml {DAY}"),
+    ("A day's curve in six hours, replayed in the operator's own loop", f"replay -f examples/replay/day.yaml {DAY}"),
 )
 """Titles, and what `medley` is asked."""
 
@@ -31,9 +32,10 @@ def show(console: Console) -> None:
         for title, asked in SHOWN:
             console.rule(title)
             console.print(f"$ medley {asked}", style="bold", highlight=False)
-            command = [sys.executable, "-m", "medley_operator", *asked.split()]
+            command = [str(Path(sys.executable).with_name("medley")), *asked.split()]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            console.print(done.stdout or done.stderr, highlight=False, markup=False)
+            assert done.returncode == 0, f"medley {asked}: {done.stderr}"
+            console.print(done.stdout, highlight=False, markup=False)
         if build.wait() != 0:
             raise ControlPlaneError("its build failed: python -m e2e.controlplane build says why")
 

@@ -20,6 +20,7 @@ from e2e.controlplane import ControlPlane
 from e2e.controlplane.build import ensure_assets
 from medley_operator.api.v1alpha1 import API_VERSION, KINDS, LLMServiceSpec
 from tests.contract.apiserver import Api, Json
+from tests.contract.crd_cases import MINIMAL
 from tests.contract.foreign_kinds import apply_foreign_kinds
 
 pytestmark = pytest.mark.contract
@@ -50,12 +51,8 @@ class Block:
         if "apiVersion" in keys:
             return self.document
         if keys <= {"kind", "spec"} and kind:
-            return {
-                "apiVersion": API_VERSION,
-                "kind": kind,
-                "metadata": {"name": "part"},
-                "spec": self.document["spec"],
-            }
+            spec = {**MINIMAL[kind], **self.document["spec"]}
+            return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "part"}, "spec": spec}
         if keys <= SERVICE_FIELDS:
             spec = {**SERVICE, **self.document}
             return {"apiVersion": API_VERSION, "kind": "LLMService", "metadata": {"name": "part"}, "spec": spec}
