@@ -113,9 +113,10 @@ bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build
 
-crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
+crds: $(STAMP) ## Write crds/, the chart's copy and the schema of its values anew from the models and settings
 	$(BIN)/python -m medley_operator.api.crdgen --output crds
 	$(BIN)/python -m medley_operator.api.crdgen --output helm/medley/files/crds
+	$(BIN)/python -m medley_operator.chart_schema helm/medley
 
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml: all, what runs, and what builds the image
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
