@@ -15,6 +15,11 @@ UNUSED = (
     # ortools names it as a dependency; MathOpt and pywraplp do not import it.
     "pandas",
     "pandas-*.dist-info",
+    "tzdata",
+    "tzdata-*.dist-info",
+    # Its synchronous half, of which the operator uses nothing.
+    *(f"kubernetes/{part}" for part in ("client", "config", "dynamic", "informer", "leaderelection")),
+    *(f"kubernetes/{part}" for part in ("stream", "utils", "watch")),
     "ortools/algorithms",
     "ortools/constraint_solver",
     "ortools/graph",
@@ -40,6 +45,7 @@ def slim(packages: Path) -> None:
             raise SystemExit(f"{packages} has no {pattern}: correct UNUSED of {__file__}")
         for path in found:
             shutil.rmtree(path)
+    _without_imports(packages / "kubernetes" / "__init__.py")
     for path in list(packages.rglob("*")):
         if path.is_dir() and path.name in (*TESTS, "__pycache__"):
             shutil.rmtree(path, ignore_errors=True)
@@ -51,6 +57,12 @@ def slim(packages: Path) -> None:
         for path in (packages / name).rglob("*.py"):
             path.unlink()
     compileall.compile_dir(packages, quiet=1)
+
+
+def _without_imports(module: Path) -> None:
+    """The module without what it imports of its own package, which is gone."""
+    lines = module.read_text().splitlines(keepends=True)
+    module.write_text("".join(line for line in lines if not line.startswith("from . import")))
 
 
 if __name__ == "__main__":

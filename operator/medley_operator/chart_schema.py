@@ -18,7 +18,7 @@ import yaml
 
 from medley_operator import settings
 from medley_operator.power.controller import settings as power_settings
-from medley_operator.setting_values import LOG_LEVELS, Flag, Parser
+from medley_operator.setting_values import LOG_LEVELS, Flag, Parser, as_metric
 
 Schema = dict[str, Any]
 
@@ -55,7 +55,7 @@ RULES: Mapping[str, Schema] = {
     "power.replicas": _REPLICAS,
     "prometheus.url": {"type": "string", "pattern": f"^({_URL})?$"},
     "prometheus.bearerToken.file": {"type": "string", "pattern": "^(/.*)?$"},
-    "prometheus.gatewaySizeMetric": dict(settings.as_metric.schema),
+    "prometheus.gatewaySizeMetric": dict(as_metric.schema),
     "power.hooks.urls": {"type": "array", "items": {"type": "string", "pattern": f"^{_URL}$"}},
     "power.hooks.hosts": {"type": "array", "items": {"type": "string", "minLength": 1}},
     "powerAgent.logLevel": {"type": "string", "enum": list(LOG_LEVELS)},

@@ -186,7 +186,7 @@ def test_stock_is_read_from_where_it_is_kept(plane: ControlPlane, admin: Api, tm
         kwok_node("a100-1", gpus=4, labels={"gpu": "a100"}),
     ):
         assert admin.request("POST", "/api/v1/nodes", node)[0] == 201
-    queued = {"queue": {"name": "serving", "clusterQueue": "gpus", "flavor": "a100"}}
+    queued: dict[str, Any] = {"queue": {"name": "serving", "clusterQueue": "gpus", "flavor": "a100"}}
     for path, body in (
         (f"{DRA}/resourceslices", resource_slice("l4-0", 4)),
         # One that has a device plugin and a driver is counted once.
