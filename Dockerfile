@@ -28,7 +28,7 @@ LABEL org.opencontainers.image.title="Medley" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/medley /opt/medley
 # Nothing is written outside of /tmp and the mounted cache: the root file system may be read-only.
-ENV PATH=/opt/medley/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/opt/medley/bin:${PATH} HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 ENTRYPOINT ["medley"]
 CMD ["operator"]

@@ -6,6 +6,7 @@ root, and nothing else that a machine for tests may lack.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -78,7 +79,10 @@ def test_the_operator_becomes_ready(root: Path, plane: ControlPlane, admin: Api,
     shutil.copy(kubeconfig, given / "kubeconfig")
     port = free_port()
     arguments = ["--bind-address", "127.0.0.1", "--port", str(port), "--capacity-cache-dir", f"{GIVEN}/tables"]
-    environment = {"KUBECONFIG": f"{GIVEN}/kubeconfig", "PATH": os.environ["PATH"]}
+    inspected = json.loads(subprocess.check_output([*STORE, "inspect", "--type", "image", IMAGE]))
+    own = dict(each.split("=", 1) for each in inspected["OCIv1"]["config"]["Env"])
+    # PATH is for what enters the image; its command is named by its whole path.
+    environment = {**own, "KUBECONFIG": f"{GIVEN}/kubeconfig", "PATH": os.environ["PATH"]}
     process = subprocess.Popen(inside(root, given, "operator", *arguments), env=environment)
     try:
         wait_for("the operator is Ready", lambda: is_ready(port), timeout_seconds=60)
