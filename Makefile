@@ -7,24 +7,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 IMAGE ?= localhost/medley-operator:dev
 CYCLONEDX := 7.5.0
 PIP_AUDIT := 2.10.1
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane crds lock image image-base image-test wheelhouse sbom audit clean
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check dashboards
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
-.PHONY: bench-tilt
+.PHONY: bench-tilt bench-constants bench-domains
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-test: lint controlplane ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
+test: lint controlplane browser ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
 	@# The end-to-end story mostly waits for traffic, so the unit tests run beside it; types come when it is over, beside
 	@# the contract tests.
 	@$(MAKE) --no-print-directory --jobs=2 e2e unit contract types
 
-demo: $(STAMP) controlplane ## The whole product on a real control plane with live traffic (KEEP=1 leaves it up)
+plan: $(STAMP) ## A plan of examples/quickstart, without a cluster
+	$(BIN)/medley plan -f examples/quickstart
+
+demo: $(STAMP) ## A plan and a replayed day at once, then the whole product on a real control plane (KEEP=1 leaves it up)
 	$(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
 
 lint: $(STAMP) ## ruff, dead code, import contracts, generated files up to date
@@ -33,11 +38,16 @@ lint: $(STAMP) ## ruff, dead code, import contracts, generated files up to date
 	$(BIN)/vulture
 	$(BIN)/lint-imports
 	$(BIN)/python -m medley_operator.api.crdgen --check
+	$(BIN)/python -m medley_operator.dashboards --check
+	@$(MAKE) --no-print-directory docs
+
+docs: $(STAMP) ## The docs site in build/site; a warning, such as a link that leads nowhere, is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file .ci/mkdocs.yml
 
 types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy planner/medley_planner operator/medley_operator e2e tests
 
-unit: $(STAMP) ## Unit, property and golden tests: no control plane
+unit: $(STAMP) browser ## Unit, property and golden tests: no control plane
 	$(BIN)/pytest --quiet tests/unit tests/property tests/golden
 
 contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus and helm
@@ -51,6 +61,9 @@ e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged
 
 e2e-gateway: $(STAMP) controlplane ## Real requests through a real Envoy Gateway and Envoy while everything changes (LOGS=FOLDER)
 	$(BIN)/python -m e2e.gateway $(if $(LOGS),--logs "$(LOGS)")
+
+e2e-power: $(STAMP) controlplane ## Two racks under real controllers and agents of power, with every loss (ONLY=TEXT, LOGS=FOLDER)
+	$(BIN)/python -m e2e.power $(if $(ONLY),--only "$(ONLY)") $(if $(LOGS),--logs "$(LOGS)")
 
 e2e-vllm: $(STAMP) ## A real vLLM on this CPU: profile it, predict loads that it was not profiled with (5 GB; JSON=FILE)
 	$(BIN)/python -m e2e.vllm $(if $(JSON),--json $(JSON))
@@ -79,6 +92,9 @@ bench-day: $(STAMP) ## Six days replayed under Medley and five baselines: cost a
 bench-steps: $(STAMP) ## Plans that follow random steps of load, beside the cheapest fleets known beforehand (SEEDS=100, JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_steps $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
+bench-constants: $(STAMP) ## What each constant of the decisions costs when halved and when doubled, replayed (ONLY=NAME, JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_constants $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
 bench-step-time: $(STAMP) ## Estimated TTFT and TPOT, and TPOT from three points, against measured vLLM, by group (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_step_time $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
@@ -96,6 +112,9 @@ bench-capacity: $(STAMP) ## Simulated capacity tables: time of a cell and of 60 
 
 bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services beside the targets (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-domains: $(STAMP) ## CPU time of fleets with three levels of power domains beside the same without (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_domains $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-plan-truth: $(STAMP) ## Plans from half of a trace, the other half replayed on them: attainment and cost (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_plan_truth $(if $(JSON),--json $(filter-out 1,$(JSON)))
@@ -115,10 +134,23 @@ bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build
 
+browser: $(STAMP) ## Find Chromium, in which tests look at pages and reports, or install Debian's (as root)
+	@$(BIN)/python -m tests.browser.install
+
 crds: $(STAMP) ## Write crds/, the chart's copy and the schema of its values anew from the models and settings
 	$(BIN)/python -m medley_operator.api.crdgen --output crds
 	$(BIN)/python -m medley_operator.api.crdgen --output helm/medley/files/crds
 	$(BIN)/python -m medley_operator.chart_schema helm/medley
+
+version: $(STAMP) ## Write the version of pyproject.toml into the chart
+	@version=$$($(BIN)/python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])'); \
+	  sed -i -E "s/^(version|appVersion): .*/\1: $$version/" helm/medley/Chart.yaml
+
+release-check: $(STAMP) ## Wheel, chart and CRDs as users get them: built, installed outside of the tree, run, compared (OUT=FOLDER, TAG=v1.2.3)
+	$(BIN)/python -m e2e.release $(if $(OUT),--out $(OUT)) $(if $(TAG),--tag $(TAG))
+
+dashboards: $(STAMP) ## Write the chart's Grafana dashboards anew from their panels
+	$(BIN)/python -m medley_operator.dashboards
 
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml: all, what runs, and what builds the image
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
@@ -162,8 +194,11 @@ $(STAMP): pyproject.toml requirements.lock
 	  { echo "Medley needs Python 3.11 or newer; $(PYTHON) is older. Way out: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Setting up $(VENV)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# uv, itself by the lock, takes a tenth of pip's CPU time. Where it does not reach what pip is set up for, pip installs.
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.lock
+	$(PIP) --require-hashes -r $(VENV)/uv.lock
+	$(UV) --require-hashes -r requirements.lock || $(PIP) --require-hashes -r requirements.lock
+	$(UV) --no-deps --no-build-isolation -e . || $(PIP) --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 clean: ## Remove the virtual environment and tool caches (the control plane's cache stays)

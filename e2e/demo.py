@@ -1,4 +1,4 @@
-"""`make demo`: the whole product on this machine, step by step, with what each step changed.
+"""`make demo`: a plan and a replayed day at once, then the whole product on this machine, step by step.
 
 Everything shown is read back from the API server, from Prometheus or from what requests saw; nothing is staged but the
 GPUs, whose pods are run by kwok and whose engines are played by the fake vLLM fleet.
@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from e2e import first_minute
 from e2e.controlplane import ControlPlaneError, ensure_assets
 from e2e.harness import EXAMPLES, Harness, Load
 from medley_planner.units import duration_seconds
@@ -192,6 +193,8 @@ def main() -> int:
         console.print(f"[{time.monotonic() - started:5.0f} s] {message}", markup=False, highlight=False)
 
     try:
+        first_minute.show(console)
+        say("the control plane is built")
         assets = ensure_assets()
         with Harness.start(say=say, assets=assets, logs_to=Path("demo-logs")) as harness:
             harness.apply(EXAMPLES / "quickstart" / "namespace.yaml", EXAMPLES / "quickstart")

@@ -71,6 +71,8 @@ class Harness:
         self.prometheus_url = f"http://127.0.0.1:{free_port()}"
         self.operator_url = f"http://127.0.0.1:{free_port()}"
         self.fleet_url = f"http://127.0.0.1:{free_port()}"
+        self.load_changes: list[float] = []
+        """Unix seconds at which loads were set."""
 
     @classmethod
     @contextmanager
@@ -183,7 +185,8 @@ class Harness:
             "prompt_tokens_mean": load.prompt_tokens,
             "generation_tokens_mean": load.generation_tokens,
         }
-        self.fetch(f"{self.fleet_url}/load/{namespace}/{name}", method="PUT", body=body)
+        answer = self.fetch(f"{self.fleet_url}/load/{namespace}/{name}", method="PUT", body=body)
+        self.load_changes.append(float(answer["since"]))
 
     # --- see ---
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+RULES = Path(__file__).parents[1] / "helm" / "medley" / "files"
+RULES_SECONDS = 5
 ENGINE_JOB = "engines"
 OPERATOR_JOB = "medley"
 
@@ -32,7 +34,12 @@ def scrape_config(
     if operator_address is not None:
         jobs.append({"job_name": OPERATOR_JOB, "static_configs": [{"targets": [_host_port(operator_address)]}]})
     config = {
-        "global": {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval},
+        "global": {
+            "scrape_interval": scrape_interval,
+            "scrape_timeout": scrape_interval,
+            "evaluation_interval": f"{RULES_SECONDS}s",
+        },
+        "rule_files": [str(RULES / "rules" / "*.yaml"), str(RULES / "alerts" / "*.yaml")],
         "scrape_configs": jobs,
     }
     return yaml.safe_dump(config, sort_keys=False)

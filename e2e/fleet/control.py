@@ -4,6 +4,7 @@
 - `GET /load`: the load of all services. `PUT /load/<namespace>/<service>`: JSON with the fields of `Workload`; fields
   that are left out keep their value once there is one.
 - `GET /report?service=<namespace>/<name>[&since=][&until=][&ttft_s=][&tpot_s=]`: see `judge`; times in Unix seconds.
+- `GET /requests/<namespace>/<name>`: arrival (Unix seconds), prompt and generation tokens of each request so far.
 - `GET /healthz`: 503 while the cluster cannot be read or an engine could not be stood in for.
 """
 
@@ -50,9 +51,14 @@ class Control:
                 return self._set_load(Key(namespace, service), request.body)
             case ("GET", "report"):
                 return self._report(request)
+            case ("GET", "requests", namespace, name):
+                return self._requests(Key(namespace, name))
             case ("GET", "healthz"):
                 return self._health()
-        known = "GET /metrics/<namespace>/<pod>, /load, /report, /healthz or PUT /load/<namespace>/<service>"
+        known = (
+            "GET /metrics/<namespace>/<pod>, /load, /report, /requests/<namespace>/<name>, /healthz "
+            "or PUT /load/<namespace>/<service>"
+        )
         return HttpResponse.text(f"try {known}\n", HTTPStatus.NOT_FOUND)
 
     def _metrics(self, pod: Key) -> HttpResponse:
@@ -83,6 +89,12 @@ class Control:
         now = self._clock()
         self._fleet.set_load(service, workload, now=now)
         return HttpResponse.json({"since": now, **asdict(workload)})
+
+    def _requests(self, service: Key) -> HttpResponse:
+        now = self._clock()
+        self._fleet.advance(now)
+        found = self._fleet.requests(service, since=0.0, until=now)
+        return HttpResponse.json([[each.arrival, each.prompt_tokens, each.generation_tokens] for each in found])
 
     def _report(self, request: HttpRequest) -> HttpResponse:
         namespace, _, name = request.query.get("service", "").partition("/")

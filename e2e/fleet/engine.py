@@ -1,48 +1,27 @@
-"""The queue of one engine: continuous batching with chunked prefill, step by step in virtual time.
+"""One pod's engine as its /metrics and its users see it: a replica of the planner's simulator, followed in real time.
 
-Follows vLLM's scheduler: every running sequence decodes one token a step; what is left of the token budget prefills
-prompts in chunks, those under way first, then the waiting ones first come first served, as long as sequences and
-KV cache last; where the cache runs full the youngest sequence is preempted and computed anew later. A step costs
-O(log batch), since sequences that decode differ only in the step at which they end. Steps that end in the future are
-not applied before, so that results do not depend on how often time is advanced.
+How an engine runs is written once, in `medley_planner.engine`, for plans, replays and this fleet alike. What is done
+here is to read it: requests get the times of their tokens, and counters rise by what happened since the last look. A
+step ends for the outside when its time has come, so that results do not depend on how often time is advanced.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from dataclasses import dataclass
-from random import Random
-from typing import Protocol
 
 from e2e.fleet.meter import EngineMeter
 from e2e.fleet.requests import Failure, Request
-
-JITTER = 0.03
-"""Standard deviation of a step's duration, relative: steps of real engines scatter by some percent."""
-MIN_JITTER_FACTOR = 0.85
-
-
-class StepSeconds(Protocol):
-    """Duration of one engine step in seconds."""
-
-    def seconds(
-        self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float
-    ) -> float: ...
+from medley_planner.engine import EngineSpec, EngineState, LiveFleet, StepTable, Trace
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """How one pod's engine runs. `truth_factor` is hidden from the planner: real duration over estimated duration."""
+class ServedEngine:
+    """How one pod's engine runs, and what it says of itself beside its figures."""
 
     model_name: str
-    max_model_len: int
-    max_batched_tokens: int
-    max_sequences: int
-    kv_tokens: int
     gpu_memory_utilization: float
-    step: StepSeconds
-    truth_factor: float = 1.0
+    spec: EngineSpec
+    table: StepTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,237 +34,127 @@ class Usage:
     kv_usage: float
 
 
-@dataclass(slots=True, eq=False)
-class _Slot:
-    """A request in the batch: `prefill` tokens to compute at once, then one token a step until step `ends_at`."""
-
-    number: int
-    request: Request
-    prefill: int
-    prefilled: int = 0
-    decoding: bool = False
-    ends_at: int = 0
-
-
-@dataclass(slots=True)
-class _Step:
-    end: float
-    seconds: float
-    decoded: int
-    chunks: list[tuple[_Slot, int]]
-
-
 class Engine:
-    """One pod's engine from `start` (Unix seconds). Arrivals must be given in order of time."""
+    """One pod's engine from `start` (Unix seconds), a replica of `live`; without one it is its only replica.
 
-    def __init__(self, spec: EngineSpec, *, random: Random, start: float) -> None:
-        self.spec = spec
-        self.meter = EngineMeter(max_model_len=spec.max_model_len, created=start)
-        self._random = random
-        self._now = start
-        self._accounted = start
-        self._busy = self._running_integral = self._kv_integral = 0.0
-        self._waiting: deque[Request] = deque()
-        self._slots: dict[int, _Slot] = {}
-        self._prefilling: list[_Slot] = []
-        self._ending: list[tuple[int, int, _Slot]] = []
-        self._admissions = 0
-        self._steps = 0
-        self._decoding = 0
-        self._decode_context = 0
-        self._kv_used = 0
-        self._step: _Step | None = None
+    Figures are those of the last `look`.
+    """
+
+    def __init__(self, served: ServedEngine, live: LiveFleet | None = None, *, start: float) -> None:
+        self.served = served
+        self.meter = EngineMeter(max_model_len=served.spec.max_model_len, created=start)
+        self._live = LiveFleet(Trace.of([], [], [])) if live is None else live
+        self.number = self._live.start(served.spec, served.table)
+        self._requests: dict[int, Request] = {}
+        self._told: dict[int, tuple[int, float]] = {}
+        """Tokens of a request that the counters have, and the time of the last of them."""
+        self._step_tokens = 0
+        """Tokens of steps that the counters do not have yet."""
+        self._state = EngineState()
+        self._usage = Usage(start, 0.0, 0.0, 0.0)
+        self._ended = False
 
     @property
     def running(self) -> int:
-        return len(self._slots)
+        return len(self._requests) - self._state.waiting
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return self._state.waiting
 
     @property
     def idle(self) -> bool:
-        return not self._slots and not self._waiting
+        return not self._requests
 
     @property
     def kv_usage(self) -> float:
-        return self._kv_used / self.spec.kv_tokens
+        return self._state.blocks / self.served.spec.kv_blocks
 
     @property
     def usage(self) -> Usage:
-        return Usage(at=self._accounted, busy=self._busy, running=self._running_integral, kv_usage=self._kv_integral)
+        return self._usage
 
     def submit(self, request: Request) -> None:
-        """Queues a request at its arrival. Prompt and generation are cut to the model's length, as clients must."""
-        self.advance(request.arrival)
-        request.prompt_tokens = max(1, min(request.prompt_tokens, self.spec.max_model_len - 1))
-        room = self.spec.max_model_len - request.prompt_tokens
+        """Hands a request to this engine at its arrival, where no route does. Arrivals come in order of time."""
+        index = len(self._live.first_token)
+        trace = Trace.of([request.arrival], [request.prompt_tokens], [request.generation_tokens])
+        self._live.extend(trace)
+        self._live.serve(self.number, [index])
+        self.take(index, request)
+
+    def take(self, index: int, request: Request) -> None:
+        """A request of the trace that was handed to this replica. Prompt and generation are cut to the model's length,
+        as clients must."""
+        longest = self.served.spec.max_model_len
+        request.prompt_tokens = min(request.prompt_tokens, longest - 1)
+        room = longest - request.prompt_tokens
         if request.generation_tokens > room:
             request.generation_tokens, request.truncated = room, True
-        self._waiting.append(request)
+        self._requests[index] = request
 
     def advance(self, until: float) -> None:
-        """Lets the engine run to `until`."""
-        while True:
-            if self._step is None and not self._start_step():
-                self._now = max(self._now, until)
-                break
-            if self._step is None or self._step.end > until:
-                break
-            self._finish_step(self._step)
-        self._account(max(until, self._accounted))
+        """Lets the engine, and those beside it, run to `until`."""
+        self._live.advance(until)
+        self.look(until)
+
+    def look(self, now: float) -> None:
+        """Brings requests and counters up to `now`, which the replicas have reached."""
+        if self._ended:
+            return
+        self._add_usage(now)
+        before, self._state = self._state, self._live.state(self.number, at_seconds=now)
+        for index, request in list(self._requests.items()):
+            self._follow(index, request, now)
+        for index, generated in self._state.running:
+            self._tell(index, generated, self._state.seconds)
+        steps = self._state.steps - before.steps
+        if steps:
+            self.meter.step_tokens.observe(self._step_tokens / steps, steps)
+            self._step_tokens = 0
+        self.meter.preemptions = self._state.preemptions
 
     def abort_all(self, now: float) -> None:
         """The pod is gone: everything unfinished fails."""
-        for request in [*self._waiting, *(slot.request for slot in self._slots.values())]:
+        self.look(now)
+        for request in self._requests.values():
             request.fail(Failure.ABORTED, now)
             self.meter.finished["abort"] += 1
-        self._account(now)
-        self._waiting.clear()
-        self._slots.clear()
-        self._prefilling.clear()
-        self._ending.clear()
-        self._decoding = self._decode_context = self._kv_used = 0
-        self._step = None
+        self._requests.clear()
+        self._state = EngineState()
+        if not self._ended:
+            self._live.stop(self.number)
+            self._ended = True
 
-    def _account(self, until: float) -> None:
-        span = until - self._accounted
-        if span <= 0:
-            return
-        self._running_integral += span * len(self._slots)
-        self._kv_integral += span * self.kv_usage
-        if self._slots:
-            self._busy += span
-        self._accounted = until
-
-    def _start_step(self) -> bool:
-        self._account(self._now)
-        preempted = self._make_room()
-        budget = self.spec.max_batched_tokens - self._decoding
-        chunks: list[tuple[_Slot, int]] = []
-        for slot in self._prefilling:
-            if budget <= 0:
-                break
-            chunk = min(budget, slot.prefill - slot.prefilled)
-            chunks.append((slot, chunk))
-            budget -= chunk
-        while self._waiting and not preempted and budget > 0 and len(self._slots) < self.spec.max_sequences:
-            request = self._waiting[0]
-            prefill = request.prompt_tokens + request.generated
-            if self._kv_used + self._decoding + prefill > self.spec.kv_tokens:
-                break
-            slot = self._admit(self._waiting.popleft(), prefill)
-            chunk = min(budget, prefill)
-            chunks.append((slot, chunk))
-            budget -= chunk
-        if not chunks and not self._decoding:
-            return False
-        seconds = self._duration(chunks)
-        self._step = _Step(end=self._now + seconds, seconds=seconds, decoded=self._decoding, chunks=chunks)
-        return True
-
-    def _admit(self, request: Request, prefill: int) -> _Slot:
-        self._admissions += 1
-        slot = _Slot(number=self._admissions, request=request, prefill=prefill)
-        self._slots[slot.number] = slot
-        self._prefilling.append(slot)
-        self._kv_used += prefill
-        if request.scheduled_at is None:
-            request.scheduled_at = self._now
-        return slot
-
-    def _make_room(self) -> bool:
-        """Preempts the youngest until each decoding sequence has room for its next token."""
-        preempted = False
-        while self._decoding and self._kv_used + self._decoding > self.spec.kv_tokens:
-            slot = next(reversed(self._slots.values()))
-            del self._slots[slot.number]
-            request = slot.request
-            if slot.decoding:
-                left = slot.ends_at - self._steps
-                request.generated = request.generation_tokens - left
-                request.last_token_at = self._now
-                context = request.prompt_tokens + request.generated - 1
-                self._decoding -= 1
-                self._decode_context -= context
-                self._kv_used -= context
-                self._ending = [entry for entry in self._ending if entry[2] is not slot]
-                heapq.heapify(self._ending)
-            else:
-                self._prefilling.remove(slot)
-                self._kv_used -= slot.prefill
-            request.preemptions += 1
-            self.meter.preemptions += 1
-            self._waiting.appendleft(request)
-            preempted = True
-        return preempted
-
-    def _duration(self, chunks: list[tuple[_Slot, int]]) -> float:
-        tokens = attended = 0.0
-        for slot, chunk in chunks:
-            tokens += chunk
-            attended += chunk * slot.prefilled + chunk * (chunk + 1) / 2
-        estimate = self.spec.step.seconds(
-            prefill_tokens=tokens,
-            prefill_attended=attended,
-            decode_sequences=self._decoding,
-            kv_tokens=self._decode_context,
+    def _add_usage(self, now: float) -> None:
+        last, running = self._usage, len(self._state.running)
+        span = now - last.at
+        self._usage = Usage(
+            at=now,
+            busy=last.busy + (span if running else 0.0),
+            running=last.running + span * running,
+            kv_usage=last.kv_usage + span * self.kv_usage,
         )
-        jitter = max(MIN_JITTER_FACTOR, self._random.gauss(1.0, JITTER))
-        return estimate * self.spec.truth_factor * jitter
 
-    def _finish_step(self, step: _Step) -> None:
-        self._account(step.end)
-        self._now = step.end
-        self._step = None
-        self._steps += 1
-        self._kv_used += step.decoded
-        self._decode_context += step.decoded
-        self.meter.step(
-            tokens=step.decoded + sum(chunk for _, chunk in step.chunks), decoded=step.decoded, seconds=step.seconds
-        )
-        while self._ending and self._ending[0][0] <= self._steps:
-            _, _, slot = heapq.heappop(self._ending)
-            self._decoding -= 1
-            self._decode_context -= _full_context(slot.request)
-            self._leave(slot)
-        for slot, chunk in step.chunks:
-            slot.prefilled += chunk
-        done = [slot for slot, _ in step.chunks if slot.prefilled == slot.prefill]
-        if done:
-            self._prefilling = [slot for slot in self._prefilling if slot.prefilled < slot.prefill]
-        for slot in done:
-            self._begin_decoding(slot)
-
-    def _begin_decoding(self, slot: _Slot) -> None:
-        """The step that ends a prefill gives one token."""
-        request = slot.request
-        self.meter.generation_tokens += 1
-        if request.first_token_at is None:
-            request.first_token_at = self._now
+    def _follow(self, index: int, request: Request, now: float) -> None:
+        """Notes the first token and the end of a request where they have come."""
+        live = self._live
+        first, last = live.first_token[index], live.last_token[index]
+        if request.first_token_at is None and first <= now:
+            request.scheduled_at, request.first_token_at = live.scheduled[index], first
             self.meter.first_token(request)
-        elif request.last_token_at is not None:
-            self.meter.inter_token_seconds.observe(self._now - request.last_token_at)
-        left = request.generation_tokens - request.generated - 1
-        if left == 0:
-            self._leave(slot)
-            return
-        slot.decoding = True
-        slot.ends_at = self._steps + left
-        self._decoding += 1
-        self._decode_context += slot.prefill
-        heapq.heappush(self._ending, (slot.ends_at, slot.number, slot))
+            self._step_tokens += request.prompt_tokens
+            self._told[index] = 1, first
+        if last <= now:
+            self._tell(index, request.generation_tokens, last)
+            request.finished_at, request.preemptions = last, live.preempted[index]
+            self.meter.finish(request)
+            del self._requests[index], self._told[index]
 
-    def _leave(self, slot: _Slot) -> None:
-        request = slot.request
-        del self._slots[slot.number]
-        self._kv_used -= _full_context(request)
-        request.generated = request.generation_tokens
-        request.finished_at = self._now
-        self.meter.finish(request)
-
-
-def _full_context(request: Request) -> int:
-    """Tokens in the KV cache at the end: the last token is never read again."""
-    return request.prompt_tokens + request.generation_tokens - 1
+    def _tell(self, index: int, generated: int, at: float) -> None:
+        """Adds the tokens after the first that a request has got since it was last looked at."""
+        told, since = self._told.get(index, (generated, at))
+        tokens = generated - told
+        if tokens > 0 and at >= since:
+            self.meter.tokens(tokens, seconds=at - since)
+            self._step_tokens += tokens
+            self._told[index] = generated, at

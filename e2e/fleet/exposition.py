@@ -13,7 +13,6 @@ from e2e.fleet.engine import Engine
 from e2e.fleet.histogram import Histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BLOCK_TOKENS = 16
 
 _CACHED_SOURCES = ("device", "host", "p2p", "disk", "external_unspecified")
 _IDLE_COUNTERS = (
@@ -35,7 +34,7 @@ class Exposition:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._base = {"engine": "0", "model_name": engine.spec.model_name}
+        self._base = {"engine": "0", "model_name": engine.served.model_name}
         self._prefixes: dict[str, tuple[str, ...]] = {}
         self._created = repr(engine.meter.created)
         self._cache_config = _header("cache_config_info", "gauge", "Settings of the KV cache")
@@ -146,16 +145,16 @@ def _escaped(value: str) -> str:
 
 def _cache_config(engine: Engine) -> dict[str, str]:
     """Labels of cache_config_info: what the model knows, and vLLM's defaults for the rest."""
-    spec = engine.spec
+    spec = engine.served.spec
     return {
         "_block_size_resolved": "True",
-        "block_size": str(BLOCK_TOKENS),
+        "block_size": str(spec.block_tokens),
         "cache_dtype": "auto",
         "cache_hit_alignment_tokens": "None",
-        "effective_attention_block_size": str(BLOCK_TOKENS),
+        "effective_attention_block_size": str(spec.block_tokens),
         "enable_mamba_shared_prefix_checkpoint": "False",
         "enable_prefix_caching": "True",
-        "gpu_memory_utilization": str(spec.gpu_memory_utilization),
+        "gpu_memory_utilization": str(engine.served.gpu_memory_utilization),
         "hash_block_size": "None",
         "is_attention_free": "False",
         "kv_cache_dtype_skip_layers": "[]",
@@ -172,7 +171,7 @@ def _cache_config(engine: Engine) -> dict[str, str]:
         "mamba_page_size_padded": "None",
         "mamba_ssm_cache_dtype": "float32",
         "num_cpu_blocks": "None",
-        "num_gpu_blocks": str(spec.kv_tokens // BLOCK_TOKENS),
+        "num_gpu_blocks": str(spec.kv_blocks),
         "num_gpu_blocks_override": "None",
         "prefix_cache_retention_interval": "0",
         "prefix_caching_hash_algo": "sha256",

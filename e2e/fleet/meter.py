@@ -33,14 +33,13 @@ class EngineMeter:
         self.decode_seconds = Histogram(histogram.REQUEST_SECONDS)
         self.request_preemptions = Histogram(histogram.PREEMPTIONS)
 
-    def step(self, *, tokens: int, decoded: int, seconds: float) -> None:
-        """One engine step over `tokens` tokens, of which `decoded` sequences got their next one."""
-        self.step_tokens.observe(tokens)
-        if decoded:
-            self.generation_tokens += decoded
-            self.inter_token_seconds.observe(seconds, decoded)
+    def tokens(self, count: int, *, seconds: float) -> None:
+        """Further tokens of one request, which took so long together."""
+        self.generation_tokens += count
+        self.inter_token_seconds.observe(seconds / count, count)
 
     def first_token(self, request: Request) -> None:
+        self.generation_tokens += 1
         self.prompt_tokens += request.prompt_tokens
         if request.ttft_seconds is not None:
             self.ttft_seconds.observe(request.ttft_seconds)

@@ -1,8 +1,8 @@
-"""How the engine of a pod runs, from its arguments and its node's GPU: the planner's data sheets, not its rates.
+"""How the engine of a pod runs, from its arguments and its node's GPU: as the engines of a replay do.
 
-Step time and memory come from the planner's roofline, so that GPU types differ as they should; what the planner makes
-of them (the rate within a target, derating) has no part here. `truth` bends the step time per GPU type, because a
-real engine is never exactly its estimate.
+The pod is read into the replica that it is. `TrueEngines` gives its step time and its memory by the data sheet, so that
+GPU types differ as they should; what the planner makes of them (the rate within a target, derating) has no part here.
+`truth` bends the step time per GPU type, because a real engine is never exactly its estimate.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from e2e.fleet.arguments import EngineSettings, UnknownEngine, parse_arguments
 from e2e.fleet.cluster import EnginePod
-from e2e.fleet.engine import EngineSpec
+from e2e.fleet.engine import ServedEngine
 from e2e.fleet.kubeview import GPU_LABEL
 from e2e.fleet.simulation import SpecOf
+from medley_operator.replay.engines import TrueEngines
 from medley_planner.bad_input import BadInput
-from medley_planner.capacity import StepTime, memory_fit
 from medley_planner.catalog import Gpu, UnknownGpu, gpu
 from medley_planner.layout import KvFormat, Layout
 from medley_planner.shapes import (
@@ -24,6 +24,7 @@ from medley_planner.shapes import (
     bundled_shape,
     shape_from_config,
 )
+from medley_planner.variants import Replica
 
 
 def spec_factory(truth: Mapping[str, float]) -> SpecOf:
@@ -31,36 +32,30 @@ def spec_factory(truth: Mapping[str, float]) -> SpecOf:
 
     Raises `UnknownGpu` where it names a GPU that the catalogue lacks.
     """
-    factors = {gpu(name).name: factor for name, factor in truth.items()}
+    engines = TrueEngines({gpu(name).name: factor for name, factor in truth.items()})
 
-    def spec_of(pod: EnginePod, model_config: str | None) -> EngineSpec:
+    def spec_of(pod: EnginePod, model_config: str | None) -> ServedEngine:
         settings = parse_arguments(pod.args)
         card = _gpu(pod)
         shape = _shape(settings.model, model_config)
-        layout = Layout(
-            card,
-            tensor_parallel=settings.tensor_parallel,
-            precision=_precision(settings, shape),
-            kv_format=_kv_format(settings),
-        )
-        fit = memory_fit(
+        replica = Replica(
             shape,
-            layout,
+            Layout(
+                card,
+                tensor_parallel=settings.tensor_parallel,
+                precision=_precision(settings, shape),
+                kv_format=_kv_format(settings),
+            ),
+            token_budget=settings.max_batched_tokens,
+            max_sequences=settings.max_sequences,
             max_model_len=settings.max_model_len,
             utilisation=settings.gpu_memory_utilization,
         )
+        fit = replica.fit()
         if not fit.fits:
             raise UnknownEngine(f"the engine would not start: {fit.reason}")
-        return EngineSpec(
-            model_name=settings.served_model_name,
-            max_model_len=settings.max_model_len,
-            max_batched_tokens=settings.max_batched_tokens,
-            max_sequences=settings.max_sequences,
-            kv_tokens=fit.kv_tokens,
-            gpu_memory_utilization=settings.gpu_memory_utilization,
-            step=StepTime(shape, layout),
-            truth_factor=factors.get(card.name, 1.0),
-        )
+        spec, table = engines.of(replica)
+        return ServedEngine(settings.served_model_name, settings.gpu_memory_utilization, spec, table)
 
     return spec_of
 

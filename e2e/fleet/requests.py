@@ -32,11 +32,7 @@ class Request:
     first_token_at: float | None = None
     finished_at: float | None = None
     failure: Failure | None = None
-    generated: int = 0
-    """Tokens that count as done where the request was preempted or has finished; a running one is ahead of it."""
     preemptions: int = 0
-    last_token_at: float | None = None
-    """When it was preempted last after its first token."""
 
     def fail(self, reason: Failure, now: float) -> None:
         self.failure = reason

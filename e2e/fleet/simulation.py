@@ -1,31 +1,34 @@
 """The fleet itself: services with their arrivals, pods with their engines, and time that is pushed from outside.
 
-No I/O and no clock: `apply` gives it the cluster, `advance` gives it the time. A deleted pod takes no new request and
-drains what it has for its grace period, as a kubelet would let it, even where the pod object is gone at once.
+No I/O and no clock: `apply` gives it the cluster, `advance` gives it the time. Requests go to their pods, and are
+served there, by the code that a replay uses (`Traffic`). A deleted pod takes no new request and drains what it has for
+its grace period, as a kubelet would let it, even where the pod object is gone at once.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from e2e.fleet.arguments import UnknownEngine
 from e2e.fleet.cluster import ClusterState, EnginePod, Key
-from e2e.fleet.engine import Engine, EngineSpec, Usage
+from e2e.fleet.engine import Engine, ServedEngine, Usage
 from e2e.fleet.exposition import Exposition
 from e2e.fleet.judge import Targets, report
 from e2e.fleet.load import Arrivals, Workload
 from e2e.fleet.requests import Failure, Request
-from e2e.fleet.split import Split, split_of
+from e2e.fleet.split import split_of
+from medley_operator.replay.traffic import BROKEN, NOBODY, Traffic
+from medley_planner.engine import Trace
 
 KEPT_REQUESTS = 200_000
 KEPT_USAGES = 3600
 USAGE_PERIOD_SECONDS = 1.0
 
-SpecOf = Callable[[EnginePod, str | None], EngineSpec]
+SpecOf = Callable[[EnginePod, str | None], ServedEngine]
 """How the engine of a pod runs, given config.json of its model where the LLMService carries one.
 
 Raises `UnknownEngine`."""
@@ -40,11 +43,22 @@ class _Pod:
     gone_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """A Ready pod on the data path."""
+
+    labels: Mapping[str, str]
+    engine: int
+    ready: bool = True
+
+
 @dataclass(slots=True)
 class _Service:
-    arrivals: Arrivals
-    random: Random
-    split: Split
+    traffic: Traffic
+    arrivals: Arrivals | None = None
+    path: str = ""
+    pods: dict[int, EnginePod] = field(default_factory=dict)
+    """By the numbers of their engines, also of such as have gone, or never started."""
     requests: deque[Request] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
 
 
@@ -75,44 +89,67 @@ class Fleet:
                 known.gone_at = now + known.pod.grace_seconds
         self.problems = {key: why for key, why in self.problems.items() if key in state.pods}
         for key, service in self._services.items():
-            service.split = split_of(key, state)
+            self._route(key, service)
 
     def set_load(self, service: Key, workload: Workload, *, now: float) -> None:
         """Sets the load of this service from `now` on; it need not exist yet."""
         self.advance(now)
-        known = self._services.get(service)
-        if known is None:
-            arrivals = Arrivals(workload, random=self._random("load", service), start=now)
-            split = split_of(service, self._state)
-            self._services[service] = _Service(arrivals, self._random("split", service), split)
+        known = self._service(service)
+        if known.arrivals is None:
+            known.arrivals = Arrivals(workload, random=self._random("load", service), start=now)
         else:
             known.arrivals.change(workload, now=now)
 
     def loads(self) -> dict[Key, Workload]:
-        return {key: service.arrivals.workload for key, service in self._services.items()}
+        return {
+            key: service.arrivals.workload for key, service in self._services.items() if service.arrivals is not None
+        }
 
     def advance(self, now: float) -> None:
         """Lets arrivals and engines run to `now`."""
         if now <= self._now:
             return
-        for key, service in self._services.items():
-            for request in service.arrivals.until(now):
-                service.requests.append(request)
-                self._send(request, key.namespace, service)
+        due = [(pod.gone_at, pod) for pod in self._pods.values() if pod.gone_at is not None and pod.gone_at < now]
+        for gone_at, pod in sorted(due, key=lambda each: each[0]):
+            self._run(max(gone_at, self._now))
+            pod.engine.abort_all(gone_at)
+        self._run(now)
         for key, pod in list(self._pods.items()):
-            if pod.gone_at is None or now < pod.gone_at:
-                pod.engine.advance(now)
-            else:
-                pod.engine.advance(pod.gone_at)
-                pod.engine.abort_all(pod.gone_at)
             # A pod that is being deleted is scraped as long as its object is there.
             if pod.gone_at is not None and key not in self._state.pods and pod.engine.idle:
+                pod.engine.abort_all(now)
                 del self._pods[key]
-        self._now = now
         if now >= self._next_usage:
             self._next_usage = now + USAGE_PERIOD_SECONDS
             for pod in self._pods.values():
                 pod.usages.append(pod.engine.usage)
+
+    def _run(self, now: float) -> None:
+        for service in self._services.values():
+            arrived = [] if service.arrivals is None else list(service.arrivals.until(now))
+            first = len(service.traffic.trace)
+            if arrived:
+                service.requests.extend(arrived)
+                service.traffic.extend(_trace(arrived))
+            service.traffic.advance(now)
+            for index, request in enumerate(arrived, first):
+                self._hand_over(index, request, service)
+        for pod in self._pods.values():
+            pod.engine.look(now)
+        self._now = now
+
+    def _hand_over(self, index: int, request: Request, service: _Service) -> None:
+        """What became of a request on its way."""
+        number = int(service.traffic.engine_of[index])
+        if number == NOBODY:
+            request.fail(Failure.NO_BACKEND, request.arrival)
+            return
+        pod = service.pods[number]
+        request.variant, request.pod = pod.variant, pod.key.name
+        if number <= BROKEN:
+            request.fail(Failure.UNKNOWN_ENGINE, request.arrival)
+        else:
+            self._pods[pod.key].engine.take(index, request)
 
     def metrics_text(self, pod: Key) -> str | None:
         """The pod's /metrics; None where there is no such engine."""
@@ -131,34 +168,49 @@ class Fleet:
             "service": str(service),
             "since": since,
             "until": min(until, self._now),
-            "path": None if known is None else known.split.path,
+            "path": None if known is None else known.path,
             **report(self.requests(service, since=since, until=until), targets=targets, now=self._now),
             "pods": {pod.pod.key.name: _pod_report(pod, since=since) for pod in self._pods_of(service)},
         }
 
+    def _service(self, key: Key) -> _Service:
+        if key not in self._services:
+            seed = self._random("routes", key).getrandbits(32)
+            self._services[key] = _Service(Traffic(Trace.of([], [], []), seed=seed))
+            self._route(key, self._services[key])
+        return self._services[key]
+
+    def _route(self, key: Key, service: _Service) -> None:
+        pods = [
+            _Endpoint(self._state.pods[pod.key].labels, number)
+            for number, pod in sorted(service.pods.items())
+            if self._takes_requests(number, pod.key)
+        ]
+        split = split_of(key, self._state, pods)
+        service.path, service.traffic.route = split.path, split.route
+
+    def _takes_requests(self, number: int, key: Key) -> bool:
+        present, known = self._state.pods.get(key), self._pods.get(key)
+        if present is None or not present.ready:
+            return False
+        if known is None:
+            return number <= BROKEN
+        return known.engine.number == number and known.gone_at is None
+
     def _start(self, pod: EnginePod, model_config: str | None, now: float) -> None:
         if pod.key in self._pods or pod.key in self.problems:
             return
+        service = self._service(Key(pod.key.namespace, pod.service))
         try:
-            spec = self._spec_of(pod, model_config)
+            served = self._spec_of(pod, model_config)
         except UnknownEngine as error:
             self.problems[pod.key] = f"pod {pod.key}: {error}"
+            service.pods[min((BROKEN + 1, *service.pods)) - 1] = pod
             return
-        engine = Engine(spec, random=self._random("engine", pod.key), start=now)
+        engine = Engine(served, service.traffic.live, start=now)
+        service.pods[engine.number] = pod
         usages = deque([engine.usage], maxlen=KEPT_USAGES)
         self._pods[pod.key] = _Pod(pod, engine, Exposition(engine), usages)
-
-    def _send(self, request: Request, namespace: str, service: _Service) -> None:
-        pod = service.split.choose(service.random)
-        if pod is None:
-            request.fail(Failure.NO_BACKEND, request.arrival)
-            return
-        request.variant, request.pod = pod.variant, pod.key.name
-        known = self._pods.get(pod.key)
-        if known is None:
-            request.fail(Failure.UNKNOWN_ENGINE, request.arrival)
-        else:
-            known.engine.submit(request)
 
     def _pods_of(self, service: Key) -> Iterator[_Pod]:
         for key in sorted(self._pods):
@@ -167,6 +219,14 @@ class Fleet:
 
     def _random(self, purpose: str, key: Key) -> Random:
         return Random(f"{self._seed}/{purpose}/{key}")  # noqa: S311 - a reproducible simulation
+
+
+def _trace(requests: list[Request]) -> Trace:
+    return Trace.of(
+        [request.arrival for request in requests],
+        [request.prompt_tokens for request in requests],
+        [request.generation_tokens for request in requests],
+    )
 
 
 def _pod_report(pod: _Pod, *, since: float) -> dict[str, Any]:

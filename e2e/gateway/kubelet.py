@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 import httpx
@@ -122,11 +121,11 @@ class Kubelet:
         address = address_of(pod.manifest)
         if address and await _unless(pod.deleted, START_SECONDS):
             try:
-                spec = self._spec_of(pod_of(pod.manifest, self._gpus), None)
+                served = self._spec_of(pod_of(pod.manifest, self._gpus), None)
             except UnknownEngine as error:
                 print(f"engines: pod {name}: {error}", file=sys.stderr, flush=True)
                 return
-            engine = Engine(spec, random=Random(str(name)), start=time.time())  # noqa: S311 - a reproducible engine
+            engine = Engine(served, start=time.time())
             pod.engine = PodEngine(pod.identity, engine, self._record, keep_alive_seconds_of(pod.manifest))
             await pod.engine.listen(address, labels.HTTP_PORT)
             # From before the API server knows: nobody can know earlier, and others may know before its answer is here.

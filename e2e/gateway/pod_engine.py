@@ -1,7 +1,7 @@
 """One engine at the address of its pod: a listener of its own, vLLM's metrics, and answers as slow as its GPU is.
 
 It listens only while a real engine would: after its start-up, and until SIGTERM. So a request to a pod that is not up
-is refused by the kernel, as in a cluster. How long an answer takes comes from the queue of `e2e.fleet.engine`.
+is refused by the kernel, as in a cluster. How long an answer takes comes from `e2e.fleet.engine`.
 """
 
 from __future__ import annotations

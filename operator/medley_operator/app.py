@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from medley_operator import handlers
 from medley_operator.domain.cluster.relevance import bears_on_plans
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.actuate import Actuator
 from medley_operator.fleet.allocator import keep_no_freed_memory
@@ -24,12 +25,14 @@ from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.lease import Elector
+from medley_operator.fleet.live_page import LivePage
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.memory import container_limit_bytes, worker_memory_bytes
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.tables import CapacityTables
-from medley_operator.fleet.worker import KILL_FACTOR, START_TIMEOUT_SECONDS, PlanWorker
+from medley_operator.fleet.what_if import QUESTIONS, Prepares, WhatIfAsker
+from medley_operator.fleet.worker import KILL_FACTOR, PLANS, START_TIMEOUT_SECONDS, PlanWorker
 from medley_operator.kube.client import KubeClient
 from medley_operator.kube.connect import ClientRules, connect
 from medley_operator.kube.guards import Unopposed
@@ -43,6 +46,7 @@ from medley_operator.metrics.history import RateHistory
 from medley_operator.metrics.observe import MetricsReader
 from medley_operator.metrics.prices import PriceReader
 from medley_operator.metrics.prometheus import Prometheus, http_client
+from medley_operator.metrics.season_history import SeasonHistory
 from medley_operator.process import listen, place
 from medley_operator.settings import Settings
 from medley_planner.capacity.cache import TableCache
@@ -78,14 +82,14 @@ async def _assemble(
 ) -> Work:
     """The work of a leader, with the ends of its parts on the stack. Raises `OSError` where the port is taken."""
     loop = asyncio.get_running_loop()
-    listen(settings, stack, exporter.registry, heartbeat)
+    page = LivePage(timestamp=lambda: utc_text(time.time())) if settings.ui else None
+    listen(settings, stack, exporter.registry, heartbeat, page.served() if page is not None else {})
     rules = ClientRules(leadership=elector or Unopposed(), counter=exporter, ended=heartbeat.progress)
     reader, guarded = await connect(settings, stack, rules, instance=instance_name())
     cluster = ClusterCache(reader, namespaces=settings.watch_namespaces)
     client = Noted(guarded, put=cluster.put)
     prometheus = await _prometheus(settings, stack)
-    worker = PlanWorker(memory_bytes=worker_memory_bytes(settings.worker_memory_mib, container_limit_bytes()))
-    stack.push_async_callback(worker.close)
+    worker = _worker(settings, stack, target=PLANS)
     await worker.start()
 
     def from_watcher(kind: str, at: float) -> None:
@@ -99,10 +103,12 @@ async def _assemble(
 
     observer = _observer(settings, cluster=cluster, client=client, prometheus=prometheus, exporter=exporter)
     actuator = Actuator(viewer=observer, publisher=publisher(), exporter=exporter, heartbeat=heartbeat)
+    prepares = partial(prepare, derates=settings.derates, fleet_mode=settings.mode)
+    asker = _asker(settings, stack, prepares, page) if page is not None else None
     fleet = FleetLoop(
         Parts(
             observer=observer,
-            prepare=partial(prepare, derates=settings.derates, fleet_mode=settings.mode),
+            prepare=prepares,
             solver=worker,
             conclude=conclude,
             publisher=publisher(),
@@ -111,6 +117,7 @@ async def _assemble(
             heartbeat=heartbeat,
             on_available=watcher.ensure,
             tables=_tables(settings, stack, changed=lambda: fleet.mark_dirty(CAPACITY_TABLES)),
+            on_planned=asker.planned if asker is not None else None,
         ),
         debounce=Debounce(
             idle_seconds=settings.debounce_idle_seconds,
@@ -123,7 +130,12 @@ async def _assemble(
     cluster.subscribe(partial(_mark, fleet=fleet, actuator=actuator))
     stack.push_async_callback(cluster.close)
     cluster.start()
-    return partial(_both, fleet, actuator)
+    if page is not None:
+        # Also where this replica does not lead.
+        following = asyncio.create_task(page.follow(cluster), name="page")
+        stack.callback(following.cancel)
+    asking = {"questions": asker.run} if asker is not None else {}
+    return partial(_together, {"planner": fleet.run, "actuator": actuator.run, **asking})
 
 
 def _mark(kind: str, _key: ObjectKey, old: object, new: object, *, fleet: FleetLoop, actuator: Actuator) -> None:
@@ -133,10 +145,25 @@ def _mark(kind: str, _key: ObjectKey, old: object, new: object, *, fleet: FleetL
         fleet.mark_dirty(kind)
 
 
-async def _both(fleet: FleetLoop, actuator: Actuator) -> None:
+async def _together(parts: Mapping[str, Work]) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(fleet.run(), name="planner")
-        group.create_task(actuator.run(), name="actuator")
+        for name, work in parts.items():
+            group.create_task(work(), name=name)
+
+
+def _asker(settings: Settings, stack: AsyncExitStack, prepares: Prepares, page: LivePage) -> WhatIfAsker:
+    """With a process of its own, which is there only while it is asked."""
+    worker = _worker(settings, stack, target=QUESTIONS)
+    return WhatIfAsker(
+        prepare=prepares, worker=worker, told=page.answered, deadline_seconds=settings.solve_deadline_seconds
+    )
+
+
+def _worker(settings: Settings, stack: AsyncExitStack, *, target: str) -> PlanWorker:
+    memory = worker_memory_bytes(settings.worker_memory_mib, container_limit_bytes())
+    worker = PlanWorker(memory_bytes=memory, target=target)
+    stack.push_async_callback(worker.close)
+    return worker
 
 
 def _observer(
@@ -154,6 +181,7 @@ def _observer(
         observer,
         metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric),
         history=RateHistory(prometheus=prometheus),
+        seasons=SeasonHistory(prometheus=prometheus, clock=time.monotonic),
         prices=PriceReader(prometheus, clock=time.monotonic),
     )
     if not settings.calibration:

@@ -1,6 +1,7 @@
 """Logs as JSON, one event one line on standard error, with the facts of an event as separate fields.
 
-Facts are given as `extra={...}`. Nothing here sees a secret: tokens live in `kube/` and are never logged.
+Facts are given as `extra={...}`; none replaces a field that each line has. Nothing here sees a secret: tokens live in
+`kube/` and are never logged.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class JsonFormatter(logging.Formatter):
         }
         # What libraries attach to their records is theirs, not a fact of our event.
         if record.name.partition(".")[0] not in _NOISY:
-            entry |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+            own = _STANDARD | entry.keys()
+            entry |= {name: value for name, value in vars(record).items() if name not in own}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)

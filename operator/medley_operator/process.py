@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from types import MappingProxyType
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
 from medley_operator.kube.credentials import load_configuration
 from medley_operator.kube.errors import KubeError
-from medley_operator.metrics.server import MetricsServer, Probe
+from medley_operator.metrics.server import MetricsServer, Probe, ServedPage
 from medley_planner.exit_status import ExitStatus
 
 Until = Callable[[asyncio.Event], Awaitable[int]]
@@ -59,8 +60,14 @@ async def run_process(assemble: Callable[[AsyncExitStack], Awaitable[Until]]) ->
         return await work(stop)
 
 
-def listen(settings: ListenSettings, stack: AsyncExitStack, registry: CollectorRegistry, probed: Probed) -> None:
-    """Serves /metrics, /healthz and /readyz until the stack ends. Raises `OSError` where the port is taken."""
+def listen(
+    settings: ListenSettings,
+    stack: AsyncExitStack,
+    registry: CollectorRegistry,
+    probed: Probed,
+    pages: Mapping[str, Callable[[], ServedPage]] = MappingProxyType({}),
+) -> None:
+    """Serves /metrics, /healthz, /readyz and `pages` until the stack ends. Raises `OSError` where the port is taken."""
     try:
         server = MetricsServer(
             address=settings.bind_address,
@@ -68,6 +75,7 @@ def listen(settings: ListenSettings, stack: AsyncExitStack, registry: CollectorR
             registry=registry,
             healthy=probed.healthy,
             ready=probed.ready,
+            pages=pages,
         )
     except OSError as error:
         raise OSError(f"cannot listen on {place(settings)}: {error}; set --port") from error

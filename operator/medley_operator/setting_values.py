@@ -79,23 +79,6 @@ def values_of(
     return values
 
 
-@dataclass(frozen=True, slots=True)
-class PrometheusSettings:
-    """The settings of a process that say which Prometheus it reads, and how."""
-
-    prometheus_url: str | None = None
-    prometheus_bearer_token_file: Path | None = None
-    prometheus_username: str = ""
-    prometheus_password_file: Path | None = None
-    """Login at Prometheus: a token, or a user with a password. Files are read anew when they change."""
-    prometheus_ca_file: Path | None = None
-    """Certificates (PEM) of the authorities that may vouch for Prometheus; None: public ones."""
-    prometheus_tenant: str = ""
-    """Tenant of Mimir, Cortex or Thanos, sent as X-Scope-OrgID."""
-    prometheus_matchers: str = ""
-    """Matchers of queries, such as cluster="eu-1", where Prometheus has series of other clusters too."""
-
-
 def as_number(what: str, *, least: float, most: float) -> Parser[float]:
     def parse(flag: str, text: str) -> float:
         try:
@@ -224,43 +207,3 @@ def _level(flag: str, text: str) -> str:
 
 
 as_level = Parser(_level, {"type": "string", "enum": list(LOG_LEVELS)})
-
-
-LISTENING = {
-    "--bind-address": Flag(as_address, "address of /metrics, /healthz and /readyz (default 0.0.0.0)"),
-    "--port": Flag(as_port, "port of /metrics, /healthz and /readyz (default 8080)"),
-    "--log-level": Flag(as_level, f"one of {', '.join(LOG_LEVELS)} (default info)"),
-}
-"""Flags of every process."""
-
-LOGIN = {
-    "--prometheus-bearer-token-file": Flag(
-        as_path("/var/run/medley/token"), "file with the bearer token for Prometheus; read anew when it changes"
-    ),
-    "--prometheus-username": Flag(as_word, "user for Prometheus (basic authentication)"),
-    "--prometheus-password-file": Flag(
-        as_path("/var/run/medley/password"), "file with the password of that user; read anew when it changes"
-    ),
-}
-"""Flags of a process that reads Prometheus."""
-
-
-def election_flags(lease: str, *, duration: int, renew_deadline: int, retry: int) -> dict[str, Flag]:
-    """Flags of a process that may have replicas, with its own defaults; times in seconds."""
-    return {
-        "--leader-election": Flag(
-            as_switch, "on: act only while holding a Lease in --namespace, so that replicas can stand by (default off)"
-        ),
-        "--lease-name": Flag(as_name, f"name of that Lease (default {lease})"),
-        "--lease-duration-seconds": Flag(
-            as_whole("seconds", least=2, most=120),
-            f"seconds after which another replica takes over (default {duration})",
-        ),
-        "--lease-renew-deadline-seconds": Flag(
-            as_seconds(least=1, most=120),
-            f"seconds without renewal after which the leader ends (default {renew_deadline})",
-        ),
-        "--lease-retry-seconds": Flag(
-            as_seconds(least=0.1, most=60), f"seconds between two renewals, or looks of a follower (default {retry})"
-        ),
-    }

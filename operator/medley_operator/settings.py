@@ -12,34 +12,26 @@ from pathlib import Path
 
 from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.setting_values import (
-    LISTENING,
-    LOGIN,
     Flag,
-    PrometheusSettings,
     add_flags,
-    as_matchers,
     as_metric,
     as_mode,
-    as_namespace,
     as_namespaces,
-    as_number,
     as_path,
     as_seconds,
     as_share,
     as_switch,
-    as_url,
     as_whole,
-    as_word,
     check,
-    election_flags,
     values_of,
 )
+from medley_operator.shared_settings import OPERATOR, ReplicaSettings, prometheus_flags, replica_flags
 from medley_planner.capacity import DERATES, Derates
 from medley_planner.capacity.cache import default_directory
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(PrometheusSettings):
+class Settings(ReplicaSettings):
     """See docs/reference.md for each. Without `prometheus_url`, services are planned from their static workloads."""
 
     gateway_size_metric: str = ""
@@ -59,8 +51,6 @@ class Settings(PrometheusSettings):
     """Whether step times are learned from the counters of running engines."""
     calibration_window_seconds: float = 60.0
     """Length of one learning window, and the time between windows."""
-    namespace: str = ""
-    """The operator's own namespace, where it stores its calibration; empty: nothing survives a restart."""
     capacity_cache_dir: Path | None = None
     """Directory for simulated capacity tables; None: nothing is simulated, and capacities come from the closed form."""
     worker_memory_mib: int = 0
@@ -71,18 +61,8 @@ class Settings(PrometheusSettings):
     """Nothing is written; the log says what would be."""
     watch_namespaces: tuple[str, ...] = ()
     """Where LLMServices are looked at; none: everywhere."""
-    kube_qps: float = 20.0
-    kube_burst: int = 50
-    """Requests a second to the API server, and how many may come at once; for reads and for writes each."""
-    leader_election: bool = False
-    lease_name: str = "medley-operator"
-    lease_duration_seconds: int = 15
-    lease_renew_deadline_seconds: float = 10.0
-    lease_retry_seconds: float = 2.0
-    """See `fleet.election.LeaseTimes`."""
-    bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
-    port: int = 8080
-    log_level: str = "info"
+    ui: bool = False
+    """Whether /ui shows the fleet as it is, beside /metrics."""
 
     @property
     def derates(self) -> Derates:
@@ -91,6 +71,7 @@ class Settings(PrometheusSettings):
         )
 
     def __post_init__(self) -> None:
+        ReplicaSettings.__post_init__(self)
         check(
             self.debounce_idle_seconds <= self.debounce_max_seconds,
             "--debounce-idle-seconds",
@@ -98,56 +79,17 @@ class Settings(PrometheusSettings):
             f"must not exceed --debounce-max-seconds ({self.debounce_max_seconds:g})",
         )
         check(
-            bool(self.namespace) or not self.leader_election,
-            "--leader-election",
-            "on",
-            "needs --namespace, where the Lease is",
-        )
-        check(
             not (self.dry_run and self.leader_election),
             "--dry-run",
             "on",
             "must not be set together with --leader-election, since a dry run would take the Lease of one that acts",
         )
-        check(
-            self.lease_renew_deadline_seconds < self.lease_duration_seconds,
-            "--lease-renew-deadline-seconds",
-            self.lease_renew_deadline_seconds,
-            f"must be shorter than --lease-duration-seconds ({self.lease_duration_seconds})",
-        )
-        check(
-            self.lease_retry_seconds < self.lease_renew_deadline_seconds,
-            "--lease-retry-seconds",
-            self.lease_retry_seconds,
-            f"must be shorter than --lease-renew-deadline-seconds ({self.lease_renew_deadline_seconds:g})",
-        )
-        check(
-            bool(self.prometheus_username) == (self.prometheus_password_file is not None),
-            "--prometheus-username",
-            self.prometheus_username,
-            "must be set together with --prometheus-password-file",
-        )
-        check(
-            self.prometheus_bearer_token_file is None or not self.prometheus_username,
-            "--prometheus-username",
-            self.prometheus_username,
-            "must not be set together with --prometheus-bearer-token-file",
-        )
 
 
 FLAGS: dict[str, Flag] = {
-    "--prometheus-url": Flag(
-        as_url, "base URL of Prometheus; without it, services are planned from their static workloads"
-    ),
-    **LOGIN,
-    "--prometheus-ca-file": Flag(
-        as_path("/var/run/medley/ca.crt"),
-        "PEM file of the authorities of Prometheus's certificate; without it, public ones",
-    ),
-    "--prometheus-tenant": Flag(as_word, "tenant to ask for, sent as X-Scope-OrgID"),
-    "--prometheus-matchers": Flag(
-        as_matchers,
-        'matchers of every query, such as cluster="eu-1", where Prometheus has series of other clusters too',
+    **prometheus_flags(
+        url="without it, services are planned from their static workloads",
+        matchers="every query, where Prometheus has series of other clusters too",
     ),
     "--gateway-size-metric": Flag(
         as_metric,
@@ -182,10 +124,6 @@ FLAGS: dict[str, Flag] = {
     "--calibration-window-seconds": Flag(
         as_seconds(least=15, most=600), "seconds of one learning window; must span at least four scrapes (default 60)"
     ),
-    "--namespace": Flag(
-        as_namespace,
-        "the operator's own namespace, where it stores its calibration; without it, nothing survives a restart",
-    ),
     "--capacity-cache-dir": Flag(
         as_path("/var/cache/medley"),
         "directory for simulated capacity tables (default: the user's cache directory); empty: nothing is simulated, "
@@ -204,14 +142,12 @@ FLAGS: dict[str, Flag] = {
     "--watch-namespaces": Flag(
         as_namespaces, "namespaces, with commas, in which alone anything is looked at and written (default: all)"
     ),
-    "--kube-qps": Flag(
-        as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 20)"
+    **replica_flags(
+        OPERATOR,
+        namespace="the operator's own namespace, where it stores its calibration; without it, nothing survives a "
+        "restart",
     ),
-    "--kube-burst": Flag(
-        as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 50)"
-    ),
-    **election_flags("medley-operator", duration=15, renew_deadline=10, retry=2),
-    **LISTENING,
+    "--ui": Flag(as_switch, "on: serve a read-only page of the fleet at /ui, beside /metrics (default off)"),
 }
 
 

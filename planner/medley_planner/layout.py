@@ -17,6 +17,7 @@ from medley_planner.catalog import Gpu
 from medley_planner.catalog import gpu as gpu_of
 from medley_planner.shapes import Precision
 
+UNCAPPED_PERCENT = 100
 MOST_DEGREE = 10_000
 """More GPUs or groups than any replica has."""
 
@@ -44,7 +45,8 @@ class Layout:
 
     `attention_data_parallel`: groups of the replica's GPUs that each hold the whole attention and serve their own
     sequences, with the experts spread over all GPUs. `engine_version` is as the engine's image has it; "" where it does
-    not matter.
+    not matter. `clock_percent`: the highest clock that the GPUs are held to, of the highest one that they have; 100: no
+    cap. A cap comes and goes while the engine runs, so that no flag and no name of an object has it.
     """
 
     gpu: Gpu
@@ -54,6 +56,7 @@ class Layout:
     attention_data_parallel: int = 1
     engine: EngineKind = EngineKind.VLLM
     engine_version: str = ""
+    clock_percent: int = UNCAPPED_PERCENT
 
     @property
     def gpus(self) -> int:
@@ -70,7 +73,8 @@ class Layout:
     def words(self) -> str:
         """For people: GPUs and number formats."""
         cache = f", {self.kv_format} KV cache" if self.kv_format is not KvFormat.BF16 else ""
-        return f"{self.hardware}, {self.precision}{cache}"
+        capped = f", clock at {self.clock_percent} %" if self.clock_percent < UNCAPPED_PERCENT else ""
+        return f"{self.hardware}, {self.precision}{cache}{capped}"
 
     @property
     def facts(self) -> dict[str, str]:
@@ -101,7 +105,8 @@ class Layout:
     def __hash__(self) -> int:
         """Hash of the fields that tell most layouts apart: a whole data sheet takes ten times as long, and rounds hash
         thousands."""
-        return hash((self.gpu.name, self.tensor_parallel, self.precision, self.kv_format, self.engine_version))
+        told = (self.tensor_parallel, self.precision, self.kv_format, self.engine_version, self.clock_percent)
+        return hash((self.gpu.name, *told))
 
     def __lt__(self, other: Layout) -> bool:
         """A stable order, by the facts."""

@@ -77,7 +77,7 @@ def _way_out(kind: str, value: object, context: Mapping[str, Any], said: str) ->
     if kind in _WAYS_OUT:
         return _WAYS_OUT[kind]
     if kind == "enum" or kind == "literal_error":
-        return f"give one of {context['expected'].replace(' or ', ', ')}".replace("'", "")
+        return _as_member(value, context["expected"].replace(" or ", ", ").replace("'", ""))
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
         return words.format(context[name])
@@ -87,6 +87,19 @@ def _way_out(kind: str, value: object, context: Mapping[str, Any], said: str) ->
     if kind == "string_pattern_mismatch":
         return f"it must match {context['pattern']}"
     return f"{said[:1].lower()}{said[1:]}"
+
+
+def _as_member(value: object, members: str) -> str:
+    """One of them in quotes where it was written without: YAML takes a bare Off for false."""
+    word = next((member for member in members.split(", ") if _yaml_bool(member) is value), None)
+    if not isinstance(value, bool) or word is None:
+        return f"give one of {members}"
+    return f'{_READ_AS.format(_kind(value))}; write "{word}" in quotes, or another of {members}'
+
+
+def _yaml_bool(word: str) -> bool | None:
+    """The value that YAML, as kubectl and Helm read it, takes a bare word for; None where it stays a word."""
+    return {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}.get(word.lower())
 
 
 def _as_text(value: object) -> str:

@@ -96,6 +96,15 @@ FULL: Mapping[str, Object] = {
             "source": "Static",
             "window": "5m",
             "static": {"requestsPerSecond": "2.5", "promptTokens": 100, "generationTokens": 50},
+            "schedule": [
+                {
+                    "name": "sale",
+                    "start": "2026-11-27T13:00:00Z",
+                    "end": "2026-11-27T15:00:00Z",
+                    "factor": "3",
+                    "repeat": "Weekly",
+                }
+            ],
         },
         "scaling": {
             "mode": "Approve",
@@ -417,6 +426,10 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("LLMService", "spec.variants[].poolRef"): _LABEL,
     ("LLMService", "spec.workload.window"): (["300s", "1h", "0.25h"], ["5", "1d"]),
     ("LLMService", "spec.workload.static.requestsPerSecond"): (["0", "0.805", "100000"], _DECIMAL[1]),
+    ("LLMService", "spec.workload.schedule[].name"): _LABEL,
+    ("LLMService", "spec.workload.schedule[].start"): (["2026-11-27T14:59:59Z", "2026-11-20T16:00:00Z"], _TIME[1]),
+    ("LLMService", "spec.workload.schedule[].end"): (["2026-11-27T13:00:01Z", "2026-12-01T00:00:00Z"], _TIME[1]),
+    ("LLMService", "spec.workload.schedule[].factor"): (["0.5", "100"], _DECIMAL[1]),
     ("LLMService", "spec.scaling.burstHeadroom"): (["0", "1.25", "99.999"], ["-1", "100", "1e1", ".5", "1.", "0.1234"]),
     ("LLMService", "spec.budget.maxCostPerHour"): (["0.805", "1000000"], ["-1", "1e3", ".5", "1.", "$1", "1,5"]),
     ("LLMService", "spec.routing.gatewayRef.name"): _SUBDOMAIN,
@@ -510,6 +523,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
     ("PowerDomain", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
     ("PowerDomain", "spec.meter.error"): _FRACTION,
     ("PowerDomain", "spec.relaxGap"): _FRACTION,
+    ("PowerDomain", "spec.planOversubscription"): (["0.9", "1", "1.25", "2.999"], ["3", "-1", "1.2345", "1,2", ""]),
     **{
         ("PowerDomain", f"spec.{level}.{field}"): _FRACTION
         for level in ("levels[]", "brake")
@@ -801,6 +815,25 @@ RULES: Mapping[tuple[str, str, str], tuple[list[Change], list[Change]]] = {
     ("PowerDomain", "spec", "rampSeconds must not exceed dwellSeconds"): (
         [{"spec.dwellSeconds": 30, "spec.rampSeconds": 30}, {"spec.dwellSeconds": REMOVED, "spec.rampSeconds": 30}],
         [{"spec.dwellSeconds": 29, "spec.rampSeconds": 30}],
+    ),
+    ("LLMService", "spec.workload.schedule[]", "end must be after start"): (
+        [{"spec.workload.schedule[].end": "2026-11-27T13:00:01Z"}],
+        [{"spec.workload.schedule[].end": end} for end in ("2026-11-27T13:00:00Z", "2026-11-26T13:00:00Z")],
+    ),
+    ("LLMService", "spec.workload.schedule[]", "factor must be above 0 and at most 100"): (
+        [{"spec.workload.schedule[].factor": factor} for factor in ("0.000001", "100")],
+        [{"spec.workload.schedule[].factor": factor} for factor in ("0", "0.0", "100.000001", "9999999")],
+    ),
+    ("LLMService", "spec.workload.schedule[]", "an event with repeat Daily must last less than a day"): (
+        [{"spec.workload.schedule[].repeat": "Daily", "spec.workload.schedule[].end": "2026-11-28T12:59:59Z"}],
+        [{"spec.workload.schedule[].repeat": "Daily", "spec.workload.schedule[].end": "2026-11-28T13:00:00Z"}],
+    ),
+    ("LLMService", "spec.workload.schedule[]", "an event with repeat Weekly must last less than a week"): (
+        [
+            {"spec.workload.schedule[].end": "2026-12-04T12:59:59Z"},
+            {"spec.workload.schedule[].repeat": "Never", "spec.workload.schedule[].end": "2026-12-06T13:00:00Z"},
+        ],
+        [{"spec.workload.schedule[].end": "2026-12-04T13:00:00Z"}],
     ),
     ("PowerEvent", "spec", "give either targetWatts or targetFraction"): (
         [{"spec.targetWatts": REMOVED, "spec.targetFraction": "0.75"}],

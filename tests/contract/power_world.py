@@ -104,11 +104,11 @@ def running_controller(
             process.wait()
 
 
-def add_node(api: Api, name: str, rack: str) -> None:
+def add_node(api: Api, name: str, rack: str, *, gpus: int = GPUS) -> None:
     metadata = {"name": name, "labels": {"rack": rack, "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}}
     status, answer = api.request("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata})
     assert status == 201, answer
-    capacity = {"nvidia.com/gpu": str(GPUS), "cpu": "64", "memory": "512Gi", "pods": "110"}
+    capacity = {"nvidia.com/gpu": str(gpus), "cpu": "64", "memory": "512Gi", "pods": "110"}
     ready = [{"type": "Ready", "status": "True", "reason": "Test", "message": ""}]
     change = {"status": {"allocatable": capacity, "capacity": capacity, "conditions": ready}}
     status, answer = api.merge(f"/api/v1/nodes/{name}/status", change)
@@ -127,11 +127,11 @@ def add_domain(api: Api, name: str, *, budget: int, query: str | None = None, **
     assert status == 201, answer
 
 
-def add_rack(api: Api, name: str, *, nodes: int, budget: int, **spec: Any) -> list[str]:
+def add_rack(api: Api, name: str, *, nodes: int, budget: int, gpus: int = GPUS, **spec: Any) -> list[str]:
     """A domain with so many nodes of its own, metered by the query of its name; returns the nodes' names."""
     names = [f"{name}-{index}" for index in range(nodes)]
     for each in names:
-        add_node(api, each, name)
+        add_node(api, each, name, gpus=gpus)
     add_domain(
         api,
         name,

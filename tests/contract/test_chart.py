@@ -74,6 +74,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "monitoring": {
             "serviceMonitor": {"enabled": True, "labels": {"release": "prom"}},
             "podMonitor": {"enabled": True, "interval": "5s"},
+            "prometheusRule": {"enabled": True, "runbookUrl": "https://docs.example/runbooks/"},
         },
         "dashboard": {"annotations": {"grafana_folder": "Medley"}},
         "powerAgent": {"enabled": True, "affinity": {"nodeAffinity": {}}, "podAnnotations": {"a": "b"}},
@@ -220,10 +221,21 @@ def test_template_of_everything(api: Api, tmp_path: Path) -> None:
     assert pod["metadata"]["labels"]["team"] == "x"
     assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
-    (pod_monitor,) = objects["PodMonitor"]
+    agents, pod_monitor = objects["PodMonitor"]
+    assert agents["spec"]["podMetricsEndpoints"][0]["relabelings"][0]["targetLabel"] == "node"
     labels = ["medley.dev/service", "medley.dev/variant", "medley.dev/pool", "pod-template-hash"]
     assert pod_monitor["spec"]["podTargetLabels"] == labels
     assert objects["ServiceMonitor"][0]["metadata"]["labels"]["release"] == "prom"
+
+
+def test_alerts_link_to_the_runbooks_of_the_platform(api: Api, tmp_path: Path) -> None:
+    rules = {each["metadata"]["name"]: each["spec"] for each in rendered(api, tmp_path, "everything")["PrometheusRule"]}
+    # Without power none of its alerts: nothing would ever lead.
+    alerts, recorded = f"{RELEASE}-fleet", f"{RELEASE}-services"
+    assert set(rules) == {alerts, recorded}
+    for rule in rules[alerts]["groups"][0]["rules"]:
+        assert rule["annotations"]["runbook_url"] == f"https://docs.example/runbooks/{rule['alert']}.md"
+    assert all("record" in rule for rule in rules[recorded]["groups"][0]["rules"])
 
 
 def test_a_login_at_prometheus_is_mounted_and_never_an_argument(api: Api, tmp_path: Path) -> None:
@@ -621,6 +633,7 @@ def test_power_is_a_process_of_its_own(api: Api, tmp_path: Path) -> None:
     mounts = {each["mountPath"] for each in run["volumeMounts"]}
     assert {str(given.hook_secret_file.parent), str(given.prometheus_bearer_token_file.parent)} <= mounts
     assert {each["name"] for each in run["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
-    (rule,) = objects["PrometheusRule"]
-    assert len(rule["spec"]["groups"][0]["rules"]) == 7
+    assert [rule["metadata"]["name"] for rule in objects["PrometheusRule"]] == [
+        f"{RELEASE}-{name}" for name in ("fleet", "power", "services")
+    ]
     assert len(objects["ServiceMonitor"]) == len(objects["PodDisruptionBudget"]) == 2

@@ -11,9 +11,11 @@ import pytest
 
 from e2e.controlplane import ControlPlane
 from e2e.controlplane.audit import unix_seconds
+from medley_planner.power import CHANGE_SECONDS
 from tests.contract.apiserver import Api
 from tests.contract.conftest import CRDS
 from tests.contract.operator_process import denied, wait_for
+from tests.contract.power_fleet import running_agents
 from tests.contract.power_world import (
     Meters,
     add_domain,
@@ -171,6 +173,38 @@ def test_a_hundred_nodes_are_capped_in_time(
         p50, p99 = took[len(took) // 2], took[int(0.99 * len(took)) - 1]
         print(f"crossing to spec of {len(nodes)} nodes, twice: p50 {p50:.2f} s, p99 {p99:.2f} s, most {took[-1]:.2f} s")
         assert p99 < CAP_SECONDS
+
+
+def test_the_boards_of_a_hundred_nodes_are_held_in_time(
+    racks: Api, plane: ControlPlane, account: Path, tmp_path: Path, prometheus: Meters
+) -> None:
+    names = [f"k{rack}" for rack in range(4)]
+    nodes = [node for name in names for node in add_rack(racks, name, nodes=25, budget=57000, gpus=2)]
+    prometheus.watts = {query(name): 40000.0 for name in names}
+    with (
+        running_controller(account, tmp_path, prometheus.url, "--cap-lease-seconds=600") as controller,
+        running_agents(plane.kubeconfig, nodes, gpus=2) as boards,
+    ):
+        wait_for("the controller is ready", lambda: controller.get("/readyz")[0] == 200, timeout_seconds=START_SECONDS)
+        wait_for("limits by board", lambda: _all_named(racks, nodes), timeout_seconds=START_SECONDS)
+        took: list[float] = []
+        for watts, mhz in ((49000.0, 1275), (53000.0, 1110)):
+            time.sleep(CHANGE_SECONDS + 2.0)
+            crossed = time.time()
+            prometheus.watts = {query(name): watts for name in names}
+            time.sleep(WATCHED_SECONDS)
+            every = [board for own in boards.values() for board in own]
+            assert {board.lock_mhz for board in every} == {mhz}
+            took += [board.writes[-1][0] - crossed for board in every]
+    took.sort()
+    p50, p99 = took[len(took) // 2], took[int(0.99 * len(took)) - 1]
+    print(f"crossing to the registers of {len(took) // 2} boards, twice: p50 {p50:.2f} s, p99 {p99:.2f} s")
+    assert p99 < CAP_SECONDS
+
+
+def _all_named(api: Api, nodes: list[str]) -> bool:
+    specs = list_caps(api, nodes)
+    return len(specs) == len(nodes) and all(spec.get("gpus") for spec in specs.values())
 
 
 def test_the_rights_of_the_chart_are_enough(plane: ControlPlane) -> None:

@@ -3,7 +3,7 @@
 Requests of each trace are served, in Poisson order, by one simulated engine at 60 % of what it can; its counters are
 read as Prometheus would read them, window by window: size histograms with vLLM's edges, times between tokens, and the
 KV usage sampled every 15 s. From these alone each method makes a demand. Its load, the sum of rate / capacity, is set
-beside the load of the very requests that finished in the window, each at its own size. Steps scatter by 3 %.
+beside the load of the very requests that finished in the window, each at its own size.
 
 `upper edges` takes each histogram bucket at its edge, `mean` one bucket of the mean sizes: both are what others do.
 `per variant` splits the trace at two thirds of its prompts and keeps a histogram per part. `gateway` counts both sizes
@@ -25,13 +25,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Printed
 
-from e2e.fleet.engine import Engine, EngineSpec
+from e2e.fleet.engine import Engine, ServedEngine
 from e2e.fleet.histogram import Histogram as Counts
 from e2e.fleet.histogram import token_edges
 from e2e.fleet.requests import Request
 from medley_planner.capacity import Table
 from medley_planner.capacity.batch import max_rates_rps
-from medley_planner.engine import poisson_arrivals
+from medley_planner.engine import EngineSpec, StepTable, poisson_arrivals
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.workload.held_tokens import HeldTokens, Moments, Untold, joint_ratio
 from medley_planner.workload.histogram import Histogram, demand_from_histograms, mean_square
@@ -142,9 +142,12 @@ def _counted(values: Sequence[int]) -> Histogram:
 def windows_of(sizes: Sequence[Size], *, seed: int) -> Iterator[Window]:
     served = table_of(SERVED_BY)
     rate = UTILISATION / float(gpus_per_rate([served], exactly(sizes[:2000]))[0])
-    spec = EngineSpec("llama", LONGEST, 2048, 256, served.fit.kv_tokens, 0.9, served.step)
+    spec = EngineSpec(
+        served.step, token_budget=2048, max_sequences=256, kv_tokens=served.fit.kv_tokens, max_model_len=LONGEST
+    )
+    steps = StepTable.of(served.step, token_budget=spec.token_budget, max_sequences=spec.max_sequences)
     draw = random.Random(seed)  # noqa: S311 - a benchmark's order of requests
-    engine = Engine(spec, random=draw, start=0.0)
+    engine = Engine(ServedEngine("llama", 0.9, spec, steps), start=0.0)
     # A window has the requests that several slow replicas would serve in it.
     span = max(WINDOW_SECONDS, WINDOW_REQUESTS / rate)
     picked = draw.choices(sizes, k=math.ceil(rate * span * (WINDOWS + 1.5)))
@@ -178,7 +181,7 @@ def windows_of(sizes: Sequence[Size], *, seed: int) -> Iterator[Window]:
                 tokens_held=usage * spec.kv_tokens,
                 samples=float(len(usages)),
                 usage=usage,
-                block_tokens=0.0,
+                block_tokens=float(spec.block_tokens),
                 inter_token_seconds=after.token_seconds - before.token_seconds,
                 inter_tokens=after.tokens - before.tokens,
                 prefill_seconds=after.prefill_seconds - before.prefill_seconds,

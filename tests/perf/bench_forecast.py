@@ -1,10 +1,11 @@
 """`make bench-forecast`: how well a rate is forecast at the lead times of starting engines, and what the margin costs.
 
 Beside each other on two weeks of two production services (ServeGen, 10-minute means): the last value, damped Holt,
-Medley's choice between them, as the operator makes it, and the value of 24 hours before. All get the same conformal
-margin over the same two days; the last value with a fixed headroom of 10 % stands beside them. The first two days are
-history and are not judged; nor are gaps without traffic. A second table shows what the operator makes of it: the rates
-that it plans for, which do not follow each forecast down, and how often it plans anew. Reads
+Medley's choice between them, as the operator makes it, without and with seasons, and the value of 24 hours before. Two
+made-up services follow, whose days are alike: a diurnal curve with noise of 8 %, and the same with a burst at 9:00. All
+get the same conformal margin over the same two days; the last value with a fixed headroom of 10 % stands beside them.
+The first two days are history and are not judged; nor are gaps without traffic. A second table shows what the operator
+makes of it: the rates that it plans for, which do not follow each forecast down, and how often it plans anew. Reads
 ../shared/data/servegen_language_m_*_rate10min.csv (or $MEDLEY_SHARED_DATA).
 """
 
@@ -14,7 +15,7 @@ import csv
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,13 +31,16 @@ from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.workload.conformal import Floats, margin_at, scores, with_margin
 from medley_planner.workload.forecast import Forecaster
 from medley_planner.workload.past_errors import HALF_LIFE_SECONDS, Method
+from medley_planner.workload.season import Season
 from tests.perf.inputs import SHARED
 from tests.perf.report import parser_of, write_json
 
 SERVICES = ("large", "mid")
+MADE_UP = ("diurnal", "bursts")
 BIN_SECONDS = 600
 HISTORY_BINS = 288
 DAY_BINS = 144
+SEASON_BINS = 36
 LEADS_MINUTES = (10, 20, 30)
 QUANTILE = 0.95
 FIXED_HEADROOM = 1.1
@@ -78,7 +82,7 @@ def main() -> int:
         return 1
     rows = [
         row
-        for name in SERVICES
+        for name in (*SERVICES, *MADE_UP)
         for minutes in LEADS_MINUTES
         for row in rows_of(name, read(name), minutes, quantile=args.quantile)
     ]
@@ -95,8 +99,22 @@ def _path(name: str) -> Path:
 
 
 def read(name: str) -> Floats:
+    if name in MADE_UP:
+        return made_up(bursts=name == "bursts")
     with _path(name).open(encoding="utf-8") as file:
         return np.array([float(row["requests_per_second"]) for row in csv.DictReader(file)])
+
+
+def made_up(*, bursts: bool) -> Floats:
+    """Ten days of a curve from 2.4 to 15 req/s with noise that stays alike from one bin to the next."""
+    bins = np.arange(10 * DAY_BINS)
+    drawn = np.random.default_rng(0).standard_normal(len(bins))
+    noise = np.zeros(len(bins))
+    for place in range(1, len(bins)):
+        noise[place] = 0.8 * noise[place - 1] + 0.6 * drawn[place]
+    curve = 6.0 * np.exp(0.9 * np.cos(2 * np.pi * (bins / DAY_BINS - 0.6)) + 0.08 * noise)
+    inside = (bins % DAY_BINS >= 54) & (bins % DAY_BINS < 60)
+    return np.asarray(np.where(inside & bursts, 3.0 * curve, curve))
 
 
 def rows_of(name: str, rates: Floats, minutes: int, *, quantile: float) -> list[Row]:
@@ -105,6 +123,7 @@ def rows_of(name: str, rates: Floats, minutes: int, *, quantile: float) -> list[
         "last value": lambda: forecasts(rates, lead, quantile, Method.LAST),
         "damped Holt": lambda: forecasts(rates, lead, quantile, Method.TREND),
         "Medley: the better so far": lambda: forecasts(rates, lead, quantile, Method.BETTER),
+        "Medley with seasons": lambda: forecasts(rates, lead, quantile, Method.BETTER, seasons=True),
         "24 h before": lambda: seasonal(rates, lead, quantile),
         "last value + 10 %": lambda: [(float(rate), FIXED_HEADROOM * float(rate)) for rate in rates],
     }
@@ -117,12 +136,17 @@ def rows_of(name: str, rates: Floats, minutes: int, *, quantile: float) -> list[
     return rows
 
 
-def forecasts(rates: Floats, lead: int, quantile: float, method: Method) -> list[Upper | None]:
-    """Forecasts by the bin that each is made in."""
+def forecasts(
+    rates: Floats, lead: int, quantile: float, method: Method, *, seasons: bool = False
+) -> list[Upper | None]:
+    """Forecasts by the bin that each is made in. `seasons`: with all days before, read anew every six hours."""
     forecaster = Forecaster(spacing_seconds=BIN_SECONDS, max_samples=HISTORY_BINS)
     made: list[Upper | None] = []
     for place, rate in enumerate(rates):
         forecaster = forecaster.update(place * BIN_SECONDS, float(rate))
+        if seasons and place % SEASON_BINS == 0:
+            past = [(at * BIN_SECONDS, float(each)) for at, each in enumerate(rates[: place + 1])]
+            forecaster = replace(forecaster, season=Season.of(past))
         found = forecaster.forecast(lead * BIN_SECONDS, quantile=quantile, method=method)
         made.append((found.mean_rps, found.upper_rps) if found is not None else None)
     return made
@@ -247,7 +271,7 @@ def judged(
 
 
 def table_of(rows: Sequence[Row], quantile: float) -> Table:
-    table = Table(title=f"two production services, 12 days judged, margin at {quantile:.0%}")
+    table = Table(title=f"two production services (12 days judged) and two made up (8), margin at {quantile:.0%}")
     for heading in (
         "service",
         "lead",

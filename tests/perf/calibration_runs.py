@@ -1,7 +1,7 @@
 """Runs of a simulated engine with hidden factors, seen as a scraper sees it: counters and sampled gauges by window.
 
 What `bench_calibration` and the tests of the filter share. The engine is that of the end-to-end fleet, which keeps
-vLLM's counters step by step; everything is seeded.
+vLLM's counters; everything is seeded.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from e2e.fleet.engine import Engine, EngineSpec
+from e2e.fleet.engine import Engine, ServedEngine
 from e2e.fleet.requests import Request
 from medley_planner.capacity import StepFactors
 from medley_planner.capacity.calibrate import Prior
 from medley_planner.capacity.window import Window
+from medley_planner.engine import EngineSpec, StepTable
 from tests.perf.inputs import AZURE, MODEL, azure_sizes, fit_of, step_of
 
 MAX_MODEL_LEN = 16_384
@@ -73,24 +74,21 @@ class Run:
     def __init__(self, gpu_name: str, truth: StepFactors, sizes: Sizes, *, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311 - arrivals, no secrets
         self._sizes = sizes
-        self._engine = Engine(
-            EngineSpec(
-                model_name=MODEL,
-                max_model_len=MAX_MODEL_LEN,
-                max_batched_tokens=TOKEN_BUDGET,
-                max_sequences=256,
-                kv_tokens=fit_of(gpu_name, max_model_len=MAX_MODEL_LEN).kv_tokens,
-                gpu_memory_utilization=0.9,
-                step=prior_of(gpu_name)(truth),
-            ),
-            random=Random(seed + 1),  # noqa: S311
-            start=0.0,
+        step = prior_of(gpu_name)(truth)
+        spec = EngineSpec(
+            step,
+            token_budget=TOKEN_BUDGET,
+            max_sequences=256,
+            kv_tokens=fit_of(gpu_name, max_model_len=MAX_MODEL_LEN).kv_tokens,
+            max_model_len=MAX_MODEL_LEN,
         )
+        table = StepTable.of(step, token_budget=TOKEN_BUDGET, max_sequences=spec.max_sequences)
+        self._engine = Engine(ServedEngine(MODEL, 0.9, spec, table), start=0.0)
         self._now = 0.0
 
     @property
     def kv_tokens(self) -> int:
-        return self._engine.spec.kv_tokens
+        return self._engine.served.spec.kv_tokens
 
     def windows(self, rates: Sequence[float], *, noise: float = NOISE) -> Iterator[Window]:
         """A window at each rate (requests per second), after some time at the first one."""
@@ -115,7 +113,7 @@ class Run:
             inter_token_seconds=latency * max(self._random.gauss(1.0, noise), 0.5),
             running=running,
             waiting=waiting,
-            kv_tokens=usage * self._engine.spec.kv_tokens,
+            kv_tokens=usage * self.kv_tokens,
             preemptions=after.preemptions - before.preemptions,
             seconds=WINDOW_SECONDS,
             token_budget=TOKEN_BUDGET,

@@ -87,6 +87,11 @@ def day_scenario(name: str, *, seed: int, hours: float) -> Scenario:
     trace = day.trace(seed)
     kept = int(np.searchsorted(trace.arrival_seconds, hours * HOUR_SECONDS))
     trace = Trace(trace.arrival_seconds[:kept], trace.prompt_tokens[:kept], trace.generation_tokens[:kept])
+    return scenario_of(ReplayDay(lambda _: trace, day.ttft, day.tpot, day.max_model_len), seed=seed)
+
+
+def scenario_of(day: ReplayDay, *, seed: int) -> Scenario:
+    """The requests of the day to one service on the four pools."""
     service = LLMService.model_validate(
         {
             "metadata": {"name": "llama", "namespace": "demo", "uid": "llama", "generation": 1},
@@ -100,7 +105,7 @@ def day_scenario(name: str, *, seed: int, hours: float) -> Scenario:
     )
     own = OwnObjects((service,), tuple(_pool(gpu, price) for gpu, price in PRICES.items()), (default_profile(),))
     settings = WorldSettings(startup_seconds=STARTUP_SECONDS, seed=seed)
-    return with_first_load(Scenario(own, {ServiceKey.of(service): trace}, settings))
+    return with_first_load(Scenario(own, {ServiceKey.of(service): day.trace(seed)}, settings))
 
 
 def _pool(gpu: str, price: float) -> GPUPool:

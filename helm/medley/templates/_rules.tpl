@@ -1,7 +1,7 @@
 {{/* What has no namespace. */}}
 {{- define "medley.clusterRules" -}}
 - apiGroups: [medley.dev]
-  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies, gputypes]
+  resources: [gpupools, runtimeprofiles, modelprofiles, medleypolicies, gputypes, powerdomains, powerevents, nodepowercaps]
   verbs: [list, watch]
 # Server-side apply on the subresource is a patch.
 - apiGroups: [medley.dev]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+from medley_planner.cli.arguments import BadOption
 from medley_planner.units import duration_seconds
 
 MOST_SECONDS = 7 * 86400.0
@@ -33,3 +38,29 @@ def length_of_time(text: str) -> timedelta:
     if not 1 <= seconds <= MOST_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration from 1s to 168h, such as 30m")
     return timedelta(seconds=seconds)
+
+
+def add_html_option(parser: argparse.ArgumentParser) -> None:
+    """The parsed arguments carry `html`, for `write_html`."""
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="also write a page with charts, which needs nothing from elsewhere"
+    )
+
+
+def write_html(file: Path, text: str) -> None:
+    """Raises `BadOption` where the file cannot be written."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        way_out = f"cannot be written ({error.strerror}); give a file in a folder that is there"
+        raise BadOption("", "--html", str(file), way_out) from None
+
+
+def print_document(document: Mapping[str, Any], *, form: str) -> None:
+    """To standard output, as "json" or "yaml"."""
+    if form == "json":
+        print(json.dumps(document, indent=2))
+    else:
+        import yaml
+
+        print(yaml.safe_dump(dict(document), sort_keys=False), end="")

@@ -1,8 +1,6 @@
 """`medley history [SERVICE]`: what was in force of an LLMService and why it changed, from its status.
 
 Reads the cluster with the user's own rights and writes nothing. Exit status: 0, or 2 where the cluster cannot be used.
-
-Apart: each command is a module that `main` loads only when it is called.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from medley_operator.cli.arguments import print_document
 from medley_operator.cli.in_cluster import add_service, list_services, read_service, run_with_client
 from medley_planner.exit_status import ExitStatus
 from medley_planner.units import per_hour
@@ -29,6 +28,7 @@ def add_parser(subparsers: Any) -> None:
         "right to get, and without SERVICE to list, LLMServices.",
     )
     add_service(parser, optional=True)
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,9 +39,11 @@ def run(args: argparse.Namespace) -> int:
             services = [await read_service(client, args.service, namespace=namespace)]
         else:
             services = await list_services(client, namespace=namespace)
-        lines = list(history_lines(services))
-        for line in lines or ["no plan has been in force yet"]:
-            print(line)
+        if args.output == "table":
+            lines = list(history_lines(services))
+            print("\n".join(lines or ["no plan has been in force yet"]))
+        else:
+            print_document({"services": history_rows(services)}, form=args.output)
         return ExitStatus.OK
 
     return run_with_client("history", args, action)
@@ -54,3 +56,23 @@ def history_lines(services: Iterable[LLMService]) -> Iterator[str]:
             yield f"{service.metadata.namespace}/{service.metadata.name}"
         for row in service.status.history:
             yield f"  {row.at}  {row.plan_id}  {per_hour(row.cost_per_hour_usd)}  {row.mix}: {row.reason}"
+
+
+def history_rows(services: Iterable[LLMService]) -> list[dict[str, Any]]:
+    """The same as values; money in US dollars per hour."""
+    return [
+        {
+            "service": f"{service.metadata.namespace}/{service.metadata.name}",
+            "changes": [
+                {
+                    "at": row.at,
+                    "plan": row.plan_id,
+                    "mix": row.mix,
+                    "cost_per_hour": row.cost_per_hour_usd,
+                    "reason": row.reason,
+                }
+                for row in service.status.history
+            ],
+        }
+        for service in services
+    ]

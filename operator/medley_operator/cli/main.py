@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
 from typing import cast
 
+from medley_operator.cli.examples import add_examples
 from medley_planner.exit_status import ExitStatus, escape_what_the_terminal_lacks
 
 DISTRIBUTION = "medley-operator"
@@ -44,6 +45,8 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
   medley power shed row-1 --fraction 0.8 --for 2h
                                            hold a power domain to less for some time
   medley power controller                  run the controller of power, in a cluster or against $KUBECONFIG
+  medley status                            show the fleet of a cluster on one screen
+  medley pause llama                       make no plan for a service until medley resume llama
   medley diff llama                        show what the plan that waits would change, in the kubeconfig's cluster
   medley approve llama 1a2b3c4d            approve that plan
   medley history                           show which plans were in force, and why they changed
@@ -73,9 +76,13 @@ COMMANDS = {
     "doctor": _Command("medley_operator.cli.doctor", "find what keeps Medley from working in a cluster"),
     "pools": _Command("medley_operator.cli.pools", "find the GPU pools of a cluster"),
     "power": _Command("medley_operator.cli.power", "power budgets and capping: simulate, run, see, shed"),
+    "status": _Command("medley_operator.cli.status", "show the fleet on one screen"),
+    "pause": _Command("medley_operator.cli.pause", "make no plan for a service, and change nothing of it"),
+    "resume": _Command("medley_operator.cli.resume", "go on with a service that is paused"),
     "approve": _Command("medley_operator.cli.approve", "approve the plan that waits, in a cluster"),
     "diff": _Command("medley_operator.cli.diff", "show what the plan that waits would change"),
     "history": _Command("medley_operator.cli.history", "show which plans were in force, and why they changed"),
+    "completion": _Command("medley_operator.cli.completion", "print what makes a shell complete medley"),
     "operator": _Command("medley_operator.cli.operator", "run the operator"),
     "agent": _Command("medley_operator.cli.agent", "run the node agent, which holds GPUs to their power limits"),
 }
@@ -107,8 +114,13 @@ def _run(parser: argparse.ArgumentParser, asked: str, words: list[str]) -> int:
     return cast(int, importlib.import_module(COMMANDS[asked].module).run(parsed))
 
 
-def _parser(asked: str) -> argparse.ArgumentParser:
-    """All subcommands by name; only the one that is asked for with its arguments."""
+def whole_parser() -> argparse.ArgumentParser:
+    """All subcommands with their arguments, which loads all of their modules."""
+    return _parser(*COMMANDS)
+
+
+def _parser(*asked: str) -> argparse.ArgumentParser:
+    """All subcommands by name; only those that are asked for with their arguments."""
     parser = argparse.ArgumentParser(
         prog="medley",
         description=DESCRIPTION,
@@ -118,8 +130,9 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     subparsers = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
-        if name == asked:
+        if name in asked:
             importlib.import_module(command.module).add_parser(subparsers)
+            add_examples(subparsers.choices[name], name)
         else:
             subparsers.add_parser(name, help=command.help)
     subparsers.add_parser("version", help="print the version and exit")

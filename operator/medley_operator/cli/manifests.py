@@ -25,6 +25,7 @@ from medley_operator.api.v1alpha1 import (
     ModelProfile,
     RuntimeProfile,
 )
+from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_planner.bad_input import MISSING, BadInput, shown
 from medley_planner.documents import BadText, can_be_printed, yaml_values
 from medley_planner.schema_faults import faults_of
@@ -50,6 +51,7 @@ class Objects:
     model_profiles: list[ModelProfile] = field(default_factory=list)
     policies: list[MedleyPolicy] = field(default_factory=list)
     gpu_types: list[GPUType] = field(default_factory=list)
+    power_domains: list[PowerDomain] = field(default_factory=list)
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     """Labels by the name of a Namespace."""
     skipped: list[str] = field(default_factory=list)
@@ -86,6 +88,7 @@ _KINDS: Mapping[str, tuple[type[BaseModel], bool]] = {
     "ModelProfile": (ModelProfile, False),
     "MedleyPolicy": (MedleyPolicy, False),
     "GPUType": (GPUType, False),
+    "PowerDomain": (PowerDomain, False),
 }
 
 
@@ -100,6 +103,8 @@ def _add(objects: Objects, source: str, name: str, document: dict[str, Any]) -> 
         objects.policies.append(_parse(MedleyPolicy, source, name, document, namespaced=False))
     elif document["kind"] == "GPUType":
         objects.gpu_types.append(_parse(GPUType, source, name, document, namespaced=False))
+    elif document["kind"] == "PowerDomain":
+        objects.power_domains.append(_parse(PowerDomain, source, name, document, namespaced=False))
     elif document["kind"] == "ModelProfile":
         objects.model_profiles.append(_parse(ModelProfile, source, name, document, namespaced=False))
     else:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from medley_operator.cli.arguments import add_manifest_files
+from medley_operator.cli.arguments import add_html_option, add_manifest_files
 from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import MISSING, BadInput
-from medley_planner.cli.arguments import add_plan_options
+from medley_planner.cli.arguments import add_plan_options, time_argument
 from medley_planner.cli.objective import ObjectivePlanner, add_objective_options
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.refusal import Refusal
+from medley_planner.units import req_per_second
 
 if TYPE_CHECKING:
     from medley_operator.api.v1alpha1 import GPUPool, RuntimeProfile
@@ -45,7 +47,15 @@ def add_parser(subparsers: Any) -> None:
     add_manifest_files(parser, required=True)
     add_plan_options(parser, why=True)
     add_objective_options(parser)
+    parser.add_argument(
+        "--at",
+        metavar="TIME",
+        type=time_argument,
+        default=None,
+        help='when to plan for, which spec.workload.schedule is read at, such as "2026-12-24T18:00:00Z"; default: now',
+    )
     add_table_options(parser)
+    add_html_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -56,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         objects = read_objects(args.filenames)
-        snapshot, notes = offline_snapshot(objects)
+        snapshot, notes = offline_snapshot(objects, unix_seconds=time.time() if args.at is None else args.at)
         snapshot = with_tables(snapshot, directory=args.cache_dir, simulate=args.simulate)
         return _plan_and_print(snapshot, notes, args)
     except BadInput as error:
@@ -65,14 +75,15 @@ def run(args: argparse.Namespace) -> int:
         return report_error("plan", error, status=ExitStatus.NO_PLAN)
 
 
-def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
-    """The objects as one round of the operator would see them, and what the user should know of it.
+def offline_snapshot(objects: Objects, *, unix_seconds: float = 0.0) -> tuple[Snapshot, list[str]]:
+    """The objects as one round of the operator would see them then, and what the user should know of it.
 
     Raises `BadManifest` where there is nothing to plan or a service has no static workload.
     """
     from medley_operator.cli.manifests import BadManifest
     from medley_operator.domain.cluster.gpu_types import gpu_types
     from medley_operator.domain.values.labels import POD
+    from medley_operator.domain.values.power import PowerFacts
     from medley_operator.domain.values.snapshot import Snapshot
 
     if not objects.services:
@@ -102,6 +113,8 @@ def offline_snapshot(objects: Objects) -> tuple[Snapshot, list[str]]:
         unreadable={POD: "there is no cluster"},
         policies=tuple(objects.policies),
         namespaces=objects.namespaces,
+        unix_seconds=unix_seconds,
+        power=PowerFacts(tuple(sorted(objects.power_domains, key=lambda domain: domain.metadata.name))),
     )
     return snapshot, [*notes, *pool_notes, *profile_notes, *_unused_profiles(snapshot)]
 
@@ -193,6 +206,24 @@ def _with_refused(services: Sequence[ServiceCandidate], refused: Mapping[str, Re
     return tuple(map(judged, services))
 
 
+def _events_planned_for(prepared: Prepared) -> list[str]:
+    """The event that makes the difference, where a load is not the static workload."""
+    notes: list[str] = []
+    for each in prepared.services:
+        static, choice = each.service.spec.workload.static, each.choice
+        told = choice.schedule if choice is not None else None
+        if choice is None or told is None or static is None or choice.demand.rate_rps == static.rate_rps:
+            continue
+        event = f"event {told.event} (factor {told.factor}) lasts until {told.until}"
+        if told.event is None or choice.demand.rate_rps != float(told.factor or 1) * static.rate_rps:
+            event = f"event {told.next_event} (factor {told.next_factor}) begins at {told.next_at}"
+        notes.append(
+            f"LLMService {each.key.problem_name} is planned for {req_per_second(choice.demand.rate_rps)}, where "
+            f"spec.workload.static says {req_per_second(static.rate_rps)}: {event}"
+        )
+    return notes
+
+
 def _plan_and_print(snapshot: Snapshot, notes: list[str], args: argparse.Namespace) -> int:
     from medley_operator.cli.plan_report import build_report, exit_status, write_report
 
@@ -201,7 +232,11 @@ def _plan_and_print(snapshot: Snapshot, notes: list[str], args: argparse.Namespa
     report = build_report(prepared, planned)
     if planner.figures:
         report |= planner.figures | {"lower_bound": None, "lower_bound_with_switching": None}
-    for note in notes:
+    for note in [*notes, *_events_planned_for(prepared)]:
         print(f"note: {note}", file=sys.stderr)
+    if args.html is not None:
+        from medley_operator.cli.plan_html import write_plan_page
+
+        write_plan_page(args, snapshot, prepared, planned, report, notes)
     write_report(report, output=args.output, why=args.why)
     return exit_status(report)

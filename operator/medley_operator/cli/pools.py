@@ -32,7 +32,6 @@ def add_parser(subparsers: Any) -> None:
         description="Print a GPUPool for each GPU type, number of GPUs per node and kind of purchase of the "
         "kubeconfig's cluster. Their node selectors take exactly their nodes. Prices are those of --price, Karpenter "
         "or OpenCost. Exit status: 0, 2 the cluster cannot be read, 3 something was left out.",
-        epilog="example: medley pools discover --price L4=0.805 | kubectl apply --server-side -f -",
     )
     add_prometheus_option(discover)
     add_price_option(discover)

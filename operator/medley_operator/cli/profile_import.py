@@ -22,6 +22,7 @@ from medley_operator.profile.manifest import model_profile_manifest
 from medley_operator.profile.report import BadReport, Imported, joined
 from medley_planner.bad_input import BadInput
 from medley_planner.capacity import memory_fit
+from medley_planner.capacity.engine_rules import version_of
 from medley_planner.capacity.fit import Fit, NoFit, fit_points
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.cli.arguments import BadOption, whole_argument
@@ -113,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
 def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) -> None:
     """Fits and prints the manifest. Raises BadInput."""
     shape = _shape(arguments)
+    _check_version(arguments, found)
     for reason in found.skipped:
         print(f"left out: {reason}", file=sys.stderr)
     fit = fit_points(
@@ -138,6 +140,14 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
         file=sys.stderr,
     )
     _print(manifest, arguments.format)
+
+
+def _check_version(arguments: argparse.Namespace, found: Imported) -> None:
+    """Raises BadReport where the reports say that another version was measured."""
+    measured = found.engine_version
+    if measured is not None and version_of(measured) != version_of(arguments.engine_version):
+        way_out = f"the reports were measured with {measured}; give that, or the reports of {arguments.engine_version}"
+        raise BadOption("", "--engine-version", arguments.engine_version, way_out)
 
 
 def check_engine(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medley_operator.cli.arguments import add_manifest_files
+from medley_operator.cli.arguments import add_html_option, add_manifest_files, write_html
 from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption, duration_argument, positive_argument, whole_argument
@@ -91,7 +91,7 @@ def add_parser(subparsers: Any) -> None:
         "all combinations",
     )  # fmt: skip
     add("--workers", type=whole_argument, default=2, help="processes of --sweep; default: 2")
-    add("--html", type=Path, metavar="FILE", help="also write a page with charts over time, without outside assets")
+    add_html_option(parser)
     add_table_options(parser)
     parser.set_defaults(run=run)
 
@@ -159,11 +159,7 @@ def _write_page(report: dict[str, Any], file: Path | None) -> None:
         return
     if "candidates" in report:
         raise BadOption("", "--html", str(file), "it does not go with --sweep; leave one of them out")
-    try:
-        file.write_text(page(report), encoding="utf-8")
-    except OSError as error:
-        way_out = f"cannot be written ({error.strerror}); give a file in a folder that is there"
-        raise BadOption("", "--html", str(file), way_out) from None
+    write_html(file, page(report))
 
 
 @contextmanager

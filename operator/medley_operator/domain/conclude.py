@@ -17,13 +17,15 @@ from medley_operator.domain.cluster.policies import policy_status
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.firewall import Firewall, guarded, unreadable
 from medley_operator.domain.load.remembered import memory_status
-from medley_operator.domain.report.gauges import PoolNodes, fleet_gauges, pool_nodes
+from medley_operator.domain.report.gauges import fleet_gauges
 from medley_operator.domain.report.platform_status import (
     pool_status,
     profile_status,
     rejected_event,
     rejected_status,
 )
+from medley_operator.domain.report.pool_nodes import PoolNodes, pool_nodes
+from medley_operator.domain.report.power_gauges import power_samples
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.modes import in_mode, kept_in_force
 from medley_operator.domain.rollout.service_round import (
@@ -107,7 +109,7 @@ def conclude(
     ]
     intent = FleetIntent(
         services=tuple(intents),
-        gauges=fleet_gauges(pools, prepared),
+        gauges=(*fleet_gauges(pools, prepared, snapshot.observations), *power_samples(outcome)),
         pod_requests={key: seen.pod_requests for key, seen in snapshot.observations.items()},
     )
     remembered = {
@@ -118,7 +120,7 @@ def conclude(
         intent,
         tuple(statuses),
         tuple(events),
-        FleetMemory(services=remembered, leads=prepared.leads),
+        FleetMemory(services=remembered, leads=prepared.leads, power_levels=prepared.power_levels),
         wall.faults,
     )
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.domain.cluster.places import planner_places
 from medley_operator.domain.cluster.pools import planner_pool
+from medley_operator.domain.feeds.budgets import NO_FEEDING, Feeding, with_budgets
 from medley_operator.domain.in_place import InPlace, held_rps
 from medley_operator.domain.load.headroom import utilisation_limit
 from medley_operator.domain.quotas import drawing, held_by_namespace, quota_of
@@ -31,7 +32,12 @@ from medley_planner.variants import Replica
 
 
 def planner_problem(
-    candidates: Sequence[ServiceCandidate], pools: Sequence[PoolState], ledger: Ledger, *, advice: bool = False
+    candidates: Sequence[ServiceCandidate],
+    pools: Sequence[PoolState],
+    ledger: Ledger,
+    *,
+    feeding: Feeding = NO_FEEDING,
+    advice: bool = False,
 ) -> Problem | None:
     """The problem of all services whose plan is acted on at once or, with `advice`, of those whose plan waits or is
     only shown; None without any. What the others have in force is taken."""
@@ -44,6 +50,7 @@ def planner_problem(
         return None
     keys = frozenset(candidate.key for candidate in planned)
     reserved = reserved_replicas(candidates, ledger, planned=keys)
+    fed = with_budgets(feeding, candidates, planned=keys, reserved=reserved)
     waiting: Counter[str] = Counter()
     for workload in ledger.workloads:
         if workload.holder.service in keys:
@@ -57,13 +64,19 @@ def planner_problem(
     # A pool that is refused shows so in its own status, and no service has a variant there.
     pools = [state for state in pools if state.refusal is None]
     for state in pools:
-        name = state.pool.metadata.name
+        name = state.name
         offers = offered.get(name, {})
-        kept = reserved.get(name, {})
-        places = planner_places(state, offers, planned=keys, reserved=kept, waiting_gpus=waiting[name])
+        places = planner_places(
+            state,
+            offers,
+            planned=keys,
+            reserved=reserved.get(name, {}),
+            waiting_gpus=waiting[name],
+            most_gpus=fed.most_gpus.get(name, {}),
+        )
         found.append(planner_pool(state, places, degrees=offers.values()))
     unpacked = {
-        state.pool.metadata.name: state
+        state.name: state
         for state, pool in zip(pools, found, strict=True)
         if pool.node_gpus is None and pool.node_price is None
     }
@@ -74,7 +87,7 @@ def planner_problem(
             drawing(_bounded(in_place(planner_service(each), each), unpacked), each.bounds) for each in planned
         ),
         pools=tuple(found),
-        power_domains=power_domains(pools, ledger=ledger, planned=keys, reserved=reserved),
+        power_domains=(*fed.budgets, *pool_budgets(pools, ledger=ledger, planned=keys, reserved=reserved)),
         quotas=quotas,
     )
 
@@ -180,31 +193,25 @@ def last_factors(candidate: ServiceCandidate) -> dict[str, float]:
     return {row.variant: factor for row in rows if 0.0 < (factor := row.factor_figure) <= 1.0}
 
 
-def watts_per_gpu(state: PoolState) -> float:
-    """Watts of one GPU at its power limit: the pool's figure, else the board power of its type (0 where unknown)."""
-    own = state.pool.spec.own_watts_per_gpu()
-    if own is not None:
-        return own
-    return state.gpu.watts if state.gpu is not None else 0.0
-
-
-def power_domains(
+def pool_budgets(
     pools: Sequence[PoolState],
     *,
     ledger: Ledger,
     planned: Collection[ServiceKey],
     reserved: Mapping[str, ReplicaSizes],
 ) -> tuple[PowerBudget, ...]:
-    """Each pool with a budget is a domain of its own name; what is not planned this round draws from it first."""
+    """Each pool with a budget is a domain of its own name, below the one that feeds it; what is not planned this round
+    draws from it first."""
     domains: list[PowerBudget] = []
     for state in pools:
-        pool, name = state.pool, state.pool.metadata.name
-        if pool.spec.power is None or pool.spec.power.budget_watts is None:
+        power = state.pool.spec.power
+        if power is None or power.budget_watts is None:
             continue
-        gpus = ledger.pools[name].running_gpus(except_services=planned)
-        gpus += sum(size * count for size, count in reserved.get(name, {}).items())
-        left = pool.spec.power.budget_watts - gpus * watts_per_gpu(state)
-        domains.append(PowerBudget(name=name, budget_watts=max(left, 0.0)))
+        gpus = ledger.pools[state.name].running_gpus(except_services=planned)
+        gpus += sum(size * count for size, count in reserved.get(state.name, {}).items())
+        left = power.budget_watts - gpus * state.limit_watts
+        above = state.feed.domain if state.feed is not None else None
+        domains.append(PowerBudget(state.budget_name or state.name, max(left, 0.0), above))
     return tuple(domains)
 
 

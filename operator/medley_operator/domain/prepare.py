@@ -11,16 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, effective_mode
+from medley_operator.api.v1alpha1 import ActingMode, LLMService, effective_mode
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.checks.service import CHECKS, SPEC_CHECKS
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.children import by_owner, ready_replicas
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
-from medley_operator.domain.cluster.pools import planner_pool, pool_state
 from medley_operator.domain.cluster.start_failures import pods_of_services, start_failures
 from medley_operator.domain.cluster.startup import lead_times
+from medley_operator.domain.feeds.budgets import Feeding
+from medley_operator.domain.feeds.levels import counted_levels
+from medley_operator.domain.feeds.tree import FeedTree, domains_of, feed_tree
 from medley_operator.domain.firewall import Firewall, guarded
 from medley_operator.domain.load.remembered import remembered
 from medley_operator.domain.margins.of_service import margins_of
@@ -29,15 +31,14 @@ from medley_operator.domain.planner_input import (
     check_subjects,
     planner_problem,
     planner_service,
-    power_domains,
     reserved_replicas,
 )
+from medley_operator.domain.pool_states import feeding_of, pool_states, seen_by
 from medley_operator.domain.rollout.modes import desired_of, paused
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
-from medley_operator.domain.values.labels import NODE
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import FleetMemory, ObjectFault, ObjectKey, ServiceMemory, Snapshot
@@ -67,8 +68,10 @@ def prepare(
     """
     wall = Firewall()
     ledger = stock_ledger(snapshot)
-    in_order = sorted(snapshot.pools, key=lambda pool: pool.metadata.name)
-    pools = tuple(_pool(pool, snapshot, ledger, wall) for pool in in_order)
+    tree = feed_tree(snapshot.power, now=snapshot.unix_seconds)
+    levels = counted_levels(snapshot.power.domains, memory.power_levels, now=snapshot.unix_seconds)
+    pools = pool_states(snapshot, ledger, tree, levels, wall)
+    feeding = feeding_of(snapshot, pools, tree)
     for profile in snapshot.profiles:
         # The refusal of a profile is asked for where it is used; here it is only looked for a fault.
         wall.guard(
@@ -97,6 +100,7 @@ def prepare(
             pods=pods_by_service.get(ServiceKey.of(service), ()),
             mode=effective_mode(fleet_mode, service.spec.scaling.mode) if fleet_mode else ActingMode.AUTO,
             bounds=bounds[service.metadata.namespace],
+            tree=tree,
         )
 
     candidates = tuple(
@@ -108,7 +112,7 @@ def prepare(
         )
         for service in sorted(snapshot.services, key=ServiceKey.of)
     )
-    candidates, problems = _problems(candidates, pools, ledger, wall)
+    candidates, problems = _problems(candidates, pools, ledger, feeding, wall)
     return Prepared(
         problem=problems.now,
         advice=problems.advice,
@@ -117,6 +121,7 @@ def prepare(
         ledger=ledger,
         model_profiles=profiles,
         leads=leads,
+        power_levels=levels,
         subjects=problems.subjects,
         faults=wall.faults,
     )
@@ -134,24 +139,6 @@ def _or_refused(
     )
 
 
-def _pool(pool: GPUPool, snapshot: Snapshot, ledger: Ledger, wall: Firewall) -> PoolState:
-    """The state of a pool, refused where it raises here or as a part of the problem."""
-    stock = ledger.pools[pool.metadata.name]
-
-    def state() -> PoolState:
-        unreadable, price = snapshot.unreadable.get(NODE, ""), snapshot.prices.get(pool.metadata.name)
-        found = pool_state(pool, stock, unreadable, snapshot.catalogue, price)
-        if found.refusal is None:
-            planner_pool(found, None, degrees=())
-            power_domains((found,), ledger=ledger, planned=(), reserved={})
-        return found
-
-    found = wall.guard(ObjectKey.of("GPUPool", pool.metadata), state)
-    return (
-        PoolState(pool=pool, gpu=None, stock=stock, refusal=found.refusal) if isinstance(found, ObjectFault) else found
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Problems:
     """The problem of the services whose plan is acted on at once, that of the others, and the subjects of both."""
@@ -165,6 +152,7 @@ def _problems(
     candidates: tuple[ServiceCandidate, ...],
     pools: Sequence[PoolState],
     ledger: Ledger,
+    feeding: Feeding,
     wall: Firewall,
 ) -> tuple[tuple[ServiceCandidate, ...], _Problems]:
     """The problems, and the candidates without those that they cannot be made with: most often all are in them, and
@@ -172,8 +160,8 @@ def _problems(
 
     def made(these: tuple[ServiceCandidate, ...]) -> _Problems:
         return _Problems(
-            planner_problem(these, pools, ledger),
-            planner_problem(these, pools, ledger, advice=True),
+            planner_problem(these, pools, ledger, feeding=feeding),
+            planner_problem(these, pools, ledger, feeding=feeding, advice=True),
             check_subjects(these),
         )
 
@@ -221,6 +209,7 @@ def _candidate(
     pods: Sequence[PodView],
     mode: ActingMode,
     bounds: NamespaceBounds,
+    tree: FeedTree,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
     by_name = {pool.metadata.name: pool for pool in snapshot.pools}
@@ -234,6 +223,7 @@ def _candidate(
         bounds=bounds,
         at_seconds=snapshot.at_seconds,
         margins=memory.margins,
+        domains=domains_of(tree, pods, snapshot.nodes),
     )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)
@@ -242,7 +232,7 @@ def _candidate(
     given = ServiceInput(
         service=service,
         snapshot=snapshot,
-        pools=pools,
+        pools=seen_by(pools, bounds.priority(service.spec.priority)),
         memory=memory,
         last_replicas=last_replicas,
         speeds=speeds,

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, PICKER_CONFIG
+from medley_operator.domain.values.power import NO_POWER, PowerFacts
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NamespaceView, NodeView, PodView
 from medley_operator.fleet.parse import autoscaled, parse_object, resized
-from medley_operator.fleet.project import namespace_view, node_view, picker_configuration, plain, pod_view
+from medley_operator.fleet.project import namespace_view, node_caps, node_view, picker_configuration, plain, pod_view
 from medley_operator.fleet.project_supply import device_claim, device_class, device_slice, node_pool, queue_view
 from medley_operator.fleet.reflector import Changed, FollowedKind, Reflector
 from medley_operator.kube.client import KubeReader
@@ -31,11 +33,16 @@ from medley_operator.kube.resources import (
     CONFIG_MAPS,
     DEVICE_CLASSES,
     GATEWAYS,
+    GPU_POOLS,
+    LLM_SERVICES,
     NAMESPACES,
     NODE_POOLS,
+    NODE_POWER_CAPS,
     NODES,
     OWN,
     PODS,
+    POWER_DOMAINS,
+    POWER_EVENTS,
     RESIZERS,
     RESOURCE_CLAIMS,
     RESOURCE_SLICES,
@@ -49,6 +56,9 @@ NOT_SUCCEEDED = "status.phase!=Succeeded"
 
 KINDS: tuple[FollowedKind[Any], ...] = (
     *(FollowedKind(resource, parse_object(model)) for resource, model in zip(OWN, OWN_MODELS, strict=True)),
+    FollowedKind(POWER_DOMAINS, parse_object(PowerDomain)),
+    FollowedKind(POWER_EVENTS, parse_object(PowerEvent)),
+    FollowedKind(NODE_POWER_CAPS, node_caps),
     FollowedKind(NODES, node_view),
     FollowedKind(NAMESPACES, namespace_view),
     FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
@@ -95,6 +105,7 @@ class ClusterView:
     """All others."""
     watched: tuple[str, ...] = ()
     """The namespaces that are followed; none: all."""
+    power: PowerFacts = NO_POWER
 
 
 class ClusterCache:
@@ -165,6 +176,23 @@ class ClusterCache:
             missing=missing,
             available=frozenset(self._reflectors.keys() - missing.keys()),
             watched=self._namespaces,
+            power=self._power(),
+        )
+
+    def _power(self) -> PowerFacts:
+        """What does not parse is left out: its own controller tells its owner."""
+        return PowerFacts(
+            domains=tuple(each for each in self._ordered(POWER_DOMAINS) if isinstance(each, PowerDomain)),
+            events=tuple(each for each in self._ordered(POWER_EVENTS) if isinstance(each, PowerEvent)),
+            caps={key.name: seen for key, seen in self._values(NODE_POWER_CAPS).items()},
+        )
+
+    def shown(self) -> tuple[tuple[LLMService, ...], tuple[GPUPool, ...]]:
+        """What a page shows of the cluster now: the services and the pools that parse."""
+        services, pools = self._ordered(LLM_SERVICES), self._ordered(GPU_POOLS)
+        return (
+            tuple(value for value in services if isinstance(value, LLMService)),
+            tuple(value for value in pools if isinstance(value, GPUPool)),
         )
 
     def ages(self) -> Mapping[Resource, float]:

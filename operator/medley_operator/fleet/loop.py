@@ -71,7 +71,7 @@ class Actor(Protocol):
 class Parts:
     """The parts of a round. `on_available` gets the kinds that the API server has, so that they can be watched.
 
-    `tables` None: capacities are the closed form's.
+    `tables` None: capacities are the closed form's. `on_planned` gets what each plan was made from, and must not wait.
     """
 
     observer: Looker
@@ -84,6 +84,7 @@ class Parts:
     heartbeat: Heartbeat
     on_available: Callable[[frozenset[Resource]], None]
     tables: Tables | None = None
+    on_planned: Callable[[Snapshot, Prepared, FleetMemory, PlanOrFailure | None], None] | None = None
 
 
 class FleetLoop:
@@ -152,6 +153,8 @@ class FleetLoop:
         if batch.first_event_at is not None:
             parts.exporter.plan_started(seconds_since_event=self._clock() - batch.first_event_at)
         outcome = await self._step("plan", self._plan(prepared))
+        if parts.on_planned is not None:
+            parts.on_planned(snapshot, prepared, self.memory, outcome)
         now = utc_text(time.time())
         concluding = asyncio.to_thread(parts.conclude, snapshot, prepared, outcome, self.memory, now=now)
         conclusion = await self._step("plan", concluding)

@@ -74,6 +74,11 @@ class HistorySource(Protocol):
         """(seconds ago, requests per second), the oldest first; empty after the first call."""
 
 
+class SeasonSource(Protocol):
+    async def read(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Rates]:
+        """(Unix seconds, requests per second) of days and weeks, now and then; mostly empty."""
+
+
 class MetricsSource(Protocol):
     async def observe(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, Observation]: ...
 
@@ -111,6 +116,8 @@ class Observer:
     """Absent: engines are not calibrated."""
     history: HistorySource | None = None
     """Absent: rates of before the operator started are not asked for."""
+    seasons: SeasonSource | None = None
+    """Absent: forecasts have no daily and weekly part."""
     prices: PriceFeed | None = None
     """Absent: pools have the prices of their specs and of their statuses."""
 
@@ -126,9 +133,10 @@ class Observer:
         async with asyncio.TaskGroup() as group:
             observing = group.create_task(self._observations(queries))
             remembering = group.create_task(self._history(queries))
+            looking_back = group.create_task(self._seasons(queries))
             pricing = group.create_task(self._price_metrics(view.pools))
         observations, history = observing.result(), remembering.result()
-        at = self.wall_clock()
+        at, now = self.wall_clock(), self.clock()
         prices = prices_of(view.pools, view.nodes, pricing.result(), unix_seconds=at)
         snapshot = Snapshot.of(
             replace(seen, pools=tuple(priced(pool, prices.get(pool.metadata.name)) for pool in view.pools)),
@@ -138,8 +146,13 @@ class Observer:
             model_profiles=view.model_profiles,
             policies=view.policies,
             namespaces=_labels(view),
-            at_seconds=self.clock(),
+            power=view.power,
+            at_seconds=now,
             unix_seconds=at,
+            seasons={
+                key: tuple((seen_at - at + now, rate_rps) for seen_at, rate_rps in rates)
+                for key, rates in looking_back.result().items()
+            },
             histories={
                 key: tuple((asked_at - ago, rate_rps) for ago, rate_rps in rates) for key, rates in history.items()
             },
@@ -192,6 +205,9 @@ class Observer:
 
     async def _history(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Rates]:
         return await self.history.once(queries) if self.history is not None and queries else {}
+
+    async def _seasons(self, queries: Sequence[ServiceQuery]) -> Mapping[ServiceKey, Rates]:
+        return await self.seasons.read(queries) if self.seasons is not None and queries else {}
 
 
 def _unreadable(view: ClusterView) -> dict[Resource, KubeError]:

@@ -11,13 +11,16 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
+from medley_operator.api.v1alpha1.power import CapMode
 from medley_operator.domain.engine.startup_protection import is_protected
 from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.values.labels import PICKER_CONFIG, managed
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
+from medley_operator.domain.values.power import GpuHeld
 from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import NamespaceView, NodeView, PodTrouble, PodView, Taint
+from medley_planner.capacity.watts import clock_under_cap
 
 STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Reasons for which a container waits without anything being wrong."""
@@ -101,6 +104,27 @@ def node_view(node: Manifest) -> NodeView:
             for each in spec.get("taints") or []
         ),
     )
+
+
+def node_caps(cap: Manifest) -> tuple[GpuHeld, ...]:
+    """What holds the GPUs of a node: as its agent reports it; nothing of a node whose caps are only shown."""
+    spec, status = cap.get("spec") or {}, cap.get("status") or {}
+    if spec.get("mode", CapMode.ENFORCE) != CapMode.ENFORCE:
+        return ()
+    return tuple(
+        GpuHeld(
+            _clock_percent(gpu), tuple(str(pod) for pod in gpu.get("pods") or ()), unix_seconds(gpu.get("appliedAt"))
+        )
+        for gpu in status.get("gpus") or ()
+    )
+
+
+def _clock_percent(gpu: Mapping[str, Any]) -> int:
+    clock, highest = gpu.get("enforcedClockMhz"), gpu.get("maxClockMhz")
+    watts, most = gpu.get("enforcedWatts"), gpu.get("defaultCapWatts") or gpu.get("maxCapWatts")
+    locked = clock / highest if clock and highest else 1.0
+    capped = clock_under_cap(watts / most) if watts and most else 1.0
+    return max(min(round(100.0 * min(locked, capped)), 100), 1)
 
 
 def pod_view(pod: Manifest) -> PodView | None:

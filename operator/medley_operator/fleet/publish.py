@@ -34,8 +34,7 @@ from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Co
 
 CONCURRENCY = 8
 FEWEST_STATUSES = 10
-"""Statuses that each pass writes whatever happens meanwhile, so that in the end all are written. A pass that writes as
-many children writes all of them: those children make events themselves, without end while some cannot be written."""
+"""Statuses that each pass writes whatever happens meanwhile, so that in the end all are written."""
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
@@ -88,11 +87,11 @@ class Publisher:
         self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
     ) -> Published:
         """Carries the decision out; no write that fails raises. `now` is the time of changed conditions. From when it
-        `hurries` no more statuses are begun but for the first few, and no Event of what was not written is posted."""
+        `hurries` no more statuses are begun once the first few are and they had their part of the time, and no Event
+        of what was not written is posted."""
         decision = _outside(decision, view.ending)
         owners = {ServiceKey.of(each): Owner.of(each) for each in view.services}
-        few = len(decision.applies) < FEWEST_STATUSES
-        this = Round(view=view, owners=owners, hurries=hurries if few else lambda: False)
+        this = Round(view=view, owners=owners, hurries=hurries)
         self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
         applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
@@ -195,7 +194,7 @@ class Publisher:
             log.info("pod patched", extra=facts)
 
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
-        if this.statuses >= FEWEST_STATUSES and this.hurries():
+        if this.statuses >= FEWEST_STATUSES and not self.backoff.owed and this.hurries():
             this.unreported.add(write.uid)
             return
         this.statuses += 1

@@ -22,7 +22,7 @@ from medley_planner.check import Subject
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure
 from medley_planner.model import Problem
 
-TARGET = "medley_operator.fleet.planning:plan_and_verify"
+PLANS = "medley_operator.fleet.planning:plan_and_verify"
 START_TIMEOUT_SECONDS = 60.0
 KILL_FACTOR = 2.0
 """The solver gets a deadline; the process is killed at this multiple of it."""
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class PlanWorker:
     """Use `start`, then `solve` (one at a time), then `close`. `memory_bytes` caps the process's address space."""
 
-    def __init__(self, *, memory_bytes: int, target: str = TARGET) -> None:
+    def __init__(self, *, memory_bytes: int, target: str = PLANS) -> None:
         self._target = target
         self._memory_bytes = memory_bytes
         self._process: Process | None = None

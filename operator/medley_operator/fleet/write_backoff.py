@@ -20,6 +20,9 @@ PHASE_SECONDS = 60.0
 MOST_UNANSWERED = 3
 """So many writes of one kind in one namespace without an answer, and the others of it wait for the next round."""
 
+OWED_SHARE = 0.5
+"""Statuses have this part of the time that children took, whatever happens meanwhile."""
+
 
 @dataclass(slots=True)
 class _Trouble:
@@ -35,6 +38,8 @@ class WriteBackoff:
     clock: Callable[[], float]
     _troubles: dict[ObjectKey, _Trouble] = field(default_factory=dict, init=False)
     _unanswered: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
+    _began_at: float = field(default=0.0, init=False)
+    _owed_until: float = field(default=0.0, init=False)
     _ends_at: float = field(default=0.0, init=False)
 
     def begin_round(self, wanted: Iterable[ObjectKey]) -> None:
@@ -42,11 +47,20 @@ class WriteBackoff:
         keys = set(wanted)
         self._troubles = {key: trouble for key, trouble in self._troubles.items() if key in keys}
         self._unanswered.clear()
+        self._began_at = self.clock()
         self.begin_phase()
 
     def begin_phase(self) -> None:
         """Children, or statuses and Events, have their time from now on."""
-        self._ends_at = self.clock() + PHASE_SECONDS
+        now = self.clock()
+        self._owed_until = now + OWED_SHARE * (now - self._began_at)
+        self._began_at, self._ends_at = now, now + PHASE_SECONDS
+
+    @property
+    def owed(self) -> bool:
+        """Whether the phase has not had its part of the time yet: writes that hang make events themselves, and no pass
+        would have time for statuses."""
+        return self.clock() < self._owed_until
 
     @property
     def over(self) -> bool:

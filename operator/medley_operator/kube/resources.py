@@ -78,13 +78,13 @@ NODE_POOLS = Resource("karpenter.sh", "v1", "NodePool", "nodepools", False)
 OWN = (LLM_SERVICES, GPU_POOLS, RUNTIME_PROFILES, MODEL_PROFILES, MEDLEY_POLICIES, GPU_TYPES)
 """Kinds that come with Medley's CRDs; without them there is nothing to do."""
 POWER = (POWER_DOMAINS, POWER_EVENTS, NODE_POWER_CAPS)
-"""Kinds of the controller of power and of the node agents; the fleet operator does not look at them."""
+"""Kinds of the controller of power and of the node agents; the fleet operator looks at them, and writes none."""
 CHILDREN = (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, HTTP_ROUTES, INFERENCE_POOLS)
 """Kinds that Medley makes; only those with its managed-by label are ever listed."""
 SUPPLY = (RESOURCE_SLICES, DEVICE_CLASSES, RESOURCE_CLAIMS, CLUSTER_QUEUES, NODE_POOLS)
 """Kinds that say of GPUs what nodes and pods do not: DRA's (Kubernetes 1.34), Kueue's and Karpenter's."""
 GATEWAY_API = (HTTP_ROUTES, GATEWAYS)
-MAY_LACK = (*GATEWAY_API, INFERENCE_POOLS, *SUPPLY)
+MAY_LACK = (*GATEWAY_API, INFERENCE_POOLS, *SUPPLY, *POWER)
 """Kinds that a cluster may lack."""
 
 _OTHERS = (NODES, NAMESPACES, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, PODS, LEASES, EVENTS, *SUPPLY)

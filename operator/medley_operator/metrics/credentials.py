@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from medley_operator.metrics.errors import PrometheusUnavailableError
-from medley_operator.setting_values import PrometheusSettings
+from medley_operator.shared_settings import PrometheusSettings
 
 MOST_SECRET_BYTES = 64 * 1024
 TENANT_HEADER = "X-Scope-OrgID"

@@ -27,6 +27,8 @@ from medley_planner.units import req_per_second
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})")
 _OTHER_SERVERS = ("sglang", "tgi", "tensorrt-llm", "trt", "lmdeploy", "llama.cpp", "scalellm", "deepspeed-mii")
 """Beginnings of --backend that name a server, rather than a protocol that vLLM speaks too."""
+_VERSIONS = ("engine_version", "vllm_version")
+"""Keys of `--metadata KEY=VALUE` that a run may carry the engine's version in; the tool itself does not write it."""
 _HOLDS_BACK = 0.8
 """Above this share of max_concurrency requests under way on average, that limit and not the rate makes the load."""
 
@@ -67,8 +69,9 @@ def vllm_run(run: Any, *, where: str) -> Imported:
     load = _load(run, under_way=under_way, throughput=throughput, where=where)
     measured_at = _measured_at(run.get("date"))
     model = run.get("model_id") if isinstance(run.get("model_id"), str) else None
+    version = next((run[key] for key in _VERSIONS if isinstance(run.get(key), str)), None)
     if isinstance(load, str):
-        return Imported((), (f"{where}: {load}",), measured_at, model)
+        return Imported((), (f"{where}: {load}",), measured_at, model, version)
     concurrency, rate = load
     if concurrency is not None:
         told = "max_concurrency and the requests under way that throughput, mean_ttft_ms and mean_tpot_ms make"
@@ -88,7 +91,7 @@ def vllm_run(run: Any, *, where: str) -> Imported:
         tpot_seconds=tpot,
         requests=round(completed),
     )
-    return Imported((point,), (), measured_at, model)
+    return Imported((point,), (), measured_at, model, version)
 
 
 def _other_tool(run: Any) -> str:

@@ -29,29 +29,38 @@ class BadReport(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`skipped`: loads that are not points, and why. `measured_at`: RFC 3339 in UTC, `model`: None where no report has
-    it."""
+    """`skipped`: loads that are not points, and why. `measured_at`: RFC 3339 in UTC. None where no report has it."""
 
     points: tuple[LoadPoint, ...]
     skipped: tuple[str, ...]
     measured_at: str | None
     model: str | None = None
+    engine_version: str | None = None
 
 
 def joined(parts: Sequence[Imported]) -> Imported:
-    """Several reports as one; the newest time counts. Raises BadReport where they are of different models."""
-    models = sorted({part.model for part in parts if part.model is not None})
-    if len(models) > 1:
-        way_out = (
-            "the reports are of different models, but a profile is of one; import the reports of each model separately"
-        )
-        raise BadReport("", "model_id", models[:2], way_out)
+    """Several reports as one; the newest time counts. Raises BadReport where they are of different models or
+    versions of the engine."""
+    model = _only("model_id", "models", "model", [part.model for part in parts])
+    version = _only("engine_version", "versions of the engine", "version", [part.engine_version for part in parts])
     return Imported(
         points=tuple(point for part in parts for point in part.points),
         skipped=tuple(reason for part in parts for reason in part.skipped),
         measured_at=max((part.measured_at for part in parts if part.measured_at is not None), default=None),
-        model=models[0] if models else None,
+        model=model,
+        engine_version=version,
     )
+
+
+def _only(field: str, kinds: str, kind: str, values: Sequence[str | None]) -> str | None:
+    """The value that all reports agree on, as far as they have it. Raises BadReport where they do not."""
+    known = sorted({value for value in values if value is not None})
+    if len(known) > 1:
+        way_out = (
+            f"the reports are of different {kinds}, but a profile is of one; import those of each {kind} separately"
+        )
+        raise BadReport("", field, known[:2], way_out)
+    return known[0] if known else None
 
 
 def figure(values: Mapping[str, Any], path: str, *, where: str) -> float:

@@ -1,4 +1,4 @@
-"""The engines of the replayed world as they truly run, whatever the planner believes of them.
+"""The engines of the replayed world, and of the fake fleet of `e2e`, as they truly run, whatever the planner believes.
 
 Apart: the one place that knows the hidden speed.
 """

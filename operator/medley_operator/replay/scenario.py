@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from medley_operator.api.v1alpha1 import LLMService, StaticWorkload
+from medley_operator.domain.load.schedule import LoadSchedule
 from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.replay.agenda import EPOCH_UNIX_SECONDS
 from medley_operator.replay.faults import WorldFault
 from medley_operator.replay.objects import OwnObjects
 from medley_operator.replay.settings import WorldSettings
@@ -78,6 +80,7 @@ def with_first_load(scenario: Scenario) -> Scenario:
 
 
 def _described(service: LLMService, scenario: Scenario) -> LLMService:
+    """Without the events that are in force in these minutes, since plans count with them."""
     demand = scenario.first_demands().get(ServiceKey.of(service))
     workload = service.spec.workload
     if workload.static is not None or demand is None:
@@ -91,8 +94,8 @@ def _described(service: LLMService, scenario: Scenario) -> LLMService:
         )
         for name in ("prompt_tokens", "generation_tokens")
     )
-    static = StaticWorkload(
-        requests_per_second=rate(demand.rate_rps), prompt_tokens=prompt, generation_tokens=generation
-    )
+    events = LoadSchedule.of(service, at_seconds=0.0, unix_seconds=EPOCH_UNIX_SECONDS)
+    usual_rps = events.usual_rps(demand.rate_rps, FIRST_SECONDS, window_seconds=FIRST_SECONDS, kept_at=None)
+    static = StaticWorkload(requests_per_second=rate(usual_rps), prompt_tokens=prompt, generation_tokens=generation)
     spec = service.spec.model_copy(update={"workload": workload.model_copy(update={"static": static})})
     return service.model_copy(update={"spec": spec})

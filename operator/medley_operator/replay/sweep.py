@@ -41,7 +41,14 @@ def swept_field(text: str) -> SweptField:
     steps = path.strip().split(".")
     if not equals or not all(step.isidentifier() for step in steps):
         raise ValueError(f'"{text}" is not a field with its values; write scaling.headroomPercent=0,5,10')
-    return SweptField(".".join(steps), tuple(yaml.safe_load(value) for value in rest.split(",")))
+    return SweptField(".".join(steps), tuple(map(_value, rest.split(","))))
+
+
+def _value(text: str) -> Any:
+    """As YAML reads it, but for on, off, yes and no: what YAML takes for booleans are names of an enum's members too,
+    and a boolean field takes the words as well."""
+    value = yaml.safe_load(text)
+    return text.strip() if isinstance(value, bool) and text.strip().lower() not in ("true", "false") else value
 
 
 def candidates(scenario: Scenario, fields: Sequence[SweptField]) -> list[tuple[Settings, Scenario]]:

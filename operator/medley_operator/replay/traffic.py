@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from medley_planner.engine import EngineSpec, LiveFleet, StepTable, Trace
 
 NOBODY = -1
+BROKEN = -2
+"""From this number down: engines that never started though their pods are Ready; what comes to them is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Route:
 
 
 class Traffic:
-    """`engine_of`: the engine of each request; NOBODY while it has not arrived, and where it was lost on arrival."""
+    """`engine_of`: the engine of each request; NOBODY while it has not arrived, and NOBODY or a BROKEN one where it was
+    lost on arrival."""
 
     def __init__(self, trace: Trace, *, seed: int) -> None:
         self.trace = trace
@@ -56,13 +59,23 @@ class Traffic:
         self.arrived = 0
         self.specs: list[EngineSpec] = []
         """Those of all engines by number, also of such as have gone."""
-        draws = np.random.default_rng([seed, 2])
-        self._which_backend, self._which_engine = draws.random(len(trace)), draws.random(len(trace))
+        self._draws = np.random.default_rng([seed, 2])
+        self._which_backend, self._which_engine = self._draws.random(len(trace)), self._draws.random(len(trace))
 
     @property
     def ends_at(self) -> float:
         """The last arrival, in seconds; 0 without any."""
         return float(self.trace.arrival_seconds[-1]) if len(self.trace) else 0.0
+
+    def extend(self, more: Trace) -> None:
+        """Adds requests that arrive no earlier than those that are there, and than the time that was reached."""
+        self.trace = Trace.joined((self.trace, more))
+        self.live.extend(more)
+        self.engine_of = np.concatenate((self.engine_of, np.full(len(more), NOBODY, dtype=np.int32)))
+        # By rows, so that it does not matter in how many pieces a trace comes.
+        drawn = self._draws.random((len(more), 2))
+        self._which_backend = np.concatenate((self._which_backend, drawn[:, 0]))
+        self._which_engine = np.concatenate((self._which_engine, drawn[:, 1]))
 
     def begin(self, spec: EngineSpec, table: StepTable) -> int:
         self.specs.append(spec)
@@ -97,7 +110,7 @@ class Traffic:
         starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
         for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), ordered.size], strict=True):
             engine = int(ordered[start])
-            if engine != NOBODY:
+            if engine >= 0:
                 self.live.serve(engine, (first + order[start:stop]).tolist())
 
     def _to_picked(self, first: int, last: int) -> None:

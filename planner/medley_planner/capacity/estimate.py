@@ -11,15 +11,12 @@ from medley_planner.capacity.latency import Latency, Load, at_concurrency, at_ra
 from medley_planner.capacity.memory import MemoryFit, memory_fit, reserve_gb
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.capacity.step_time import StepTime
+from medley_planner.capacity.watts import mean_watts
 from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
 
 UTILISATION = 0.9
 """vLLM's default gpu-memory-utilization."""
-# Splitwise's measured power fractions (A100, H100): prompts 0.9 to 1 of the limit, decoding 0.5 to 0.7.
-_PREFILL_POWER, _DECODE_POWER = 0.95, 0.60
-_IDLE_POWER = 0.12
-"""Idle board power over the limit; a guess (70 to 90 W of 700 W were seen on H100)."""
 
 
 class NoEstimate(BadInput):
@@ -122,7 +119,7 @@ def estimate(question: EstimateRequest) -> Estimate:
         free_gb=layout.gpus * (budget_gb - reserve_gb(layout.gpu)) - fit.weights_gb,
         latency=latency,
         max_rate_rps=largest,
-        watts=_watts(layout, prefill_share=latency.prefill_share, busy_share=min(latency.running, 1.0)),
+        watts=mean_watts(layout, prefill_share=latency.prefill_share, busy_share=min(latency.running, 1.0)),
         band=band,
         band_reason=reason,
     )
@@ -141,9 +138,3 @@ def _latency(asked: EstimateRequest, step: StepTime, load: Load) -> Latency:
         )
         raise NoEstimate("", "rate", asked.rate_rps, way_out)
     return latency
-
-
-def _watts(layout: Layout, *, prefill_share: float, busy_share: float) -> float:
-    """Mean watts of one replica; `busy_share` of the time steps run, `prefill_share` of it on prompts."""
-    active = busy_share * (prefill_share * _PREFILL_POWER + (1.0 - prefill_share) * _DECODE_POWER)
-    return layout.gpus * layout.gpu.watts * (_IDLE_POWER + (1.0 - _IDLE_POWER) * active)

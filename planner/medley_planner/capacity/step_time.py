@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from medley_planner.capacity.engine_rules import version_of
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
 from medley_planner.catalog import Gpu
-from medley_planner.layout import Layout
+from medley_planner.layout import UNCAPPED_PERCENT, Layout
 from medley_planner.shapes import ModelShape, Precision
 
 _BYTES = 2.0
@@ -59,6 +59,9 @@ _PCIE_GB_PER_SECOND = 64.0
 _MOST_LINK_BYTES_PER_SECOND = 340e9
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
 _ATTENTION_EFFICIENCY = 0.45
+# Parts of the time of prompts and of decoding that grow as the clock falls, c in 1 - c + c / f: POLCA's servers, with
+# which the capping policy is simulated too. Reads and launches hardly need the clock, products do.
+_COMPUTE_BY_CLOCK, _MEMORY_BY_CLOCK = 0.9, 0.18
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ class StepTime:
         # Each sequence's state is read and written in each step.
         self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
         self._multiply(factors)
+        if layout.clock_percent < UNCAPPED_PERCENT:
+            self._multiply(_at_clock(layout.clock_percent / UNCAPPED_PERCENT))
 
     def _multiply(self, factors: StepFactors) -> None:
         parts = (
@@ -203,6 +208,13 @@ class StepTime:
             seconds += self._kv_window_token * min(kv_tokens, self._window * decode_sequences)
             seconds += self._attended_window * min(prefill_attended, self._window * prefill_tokens)
         return seconds
+
+
+def _at_clock(fraction: float) -> StepFactors:
+    """Factors on the parts of a step for GPUs that are held to that fraction of their highest clock."""
+    slower = 1.0 / fraction - 1.0
+    memory = 1.0 + _MEMORY_BY_CLOCK * slower
+    return StepFactors(fixed=memory, compute=1.0 + _COMPUTE_BY_CLOCK * slower, sequence=memory, kv=memory)
 
 
 def _layer_seconds(shape: ModelShape, layout: Layout) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from datetime import datetime
 from pathlib import Path
 
 from medley_planner.bad_input import BadInput
@@ -45,6 +46,19 @@ def add_plan_options(parser: argparse.ArgumentParser, *, why: bool = False) -> N
         default=10.0,
         help="most seconds to solve; default: 10",
     )
+
+
+def time_argument(text: str) -> float:
+    """A time with its zone, as Unix seconds. Raises ArgumentTypeError."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a time with its zone; write one such as "2026-12-24T18:00:00Z"'
+        )
+    return at.timestamp()
 
 
 def model_argument(model: str) -> ModelShape:

@@ -2,6 +2,7 @@
 
 Columns that are read: model_path, system, precision, isl, osl, batch_size, tp_size, pp_size, attention_dp_size,
 backend and backend_version.
+An empty precision is the checkpoint's own; an empty number, or 0, of another way to share the GPUs is none.
 batch_size is the concurrency of one attention-data-parallel group, tp_size the number of GPUs. Where attention_dp_size
 is empty, moe_tp_size x moe_ep_size GPUs in groups of tp_size serve batch_size requests in all. isl and osl are the
 longest lengths of the load test, taken as drawn evenly from a share of them upwards. Measured columns are never read.
@@ -9,7 +10,7 @@ longest lengths of the load test, taken as drawn evenly from a share of them upw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.capacity.estimate import EstimateRequest, estimate
@@ -27,6 +28,10 @@ _PRECISIONS = {
 # on two GPUs is seen to queue as it would with a BF16 cache only.
 _FP8_CACHE = frozenset({"H200", "B200", "B300", "GB200", "GB300"})
 _SYSTEM_SUFFIXES = ("_sxm", "_server", "_pcie")
+_NODE_GPUS = 8
+"""GPUs of a node, as all boards have it whose link does not join several nodes."""
+_RACK_LINKS = ("GB200", "GB300")
+"""GPUs whose link joins the nodes of a rack."""
 
 
 class BadRow(BadInput):
@@ -46,6 +51,7 @@ def predict_row(
     note = f"estimated, TPOT +-{answer.band:.0%} ({answer.band_reason})"
     if question.concurrency is not None and latency.running < question.concurrency:
         note += f"; KV cache or engine limits hold the batch at {latency.running:.0f}"
+    note += "".join(f"; {doubt}" for doubt in _doubts(row, question))
     values = (f"{latency.ttft_seconds * 1e3:.3f}", f"{latency.tpot_seconds * 1e3:.4f}", note)
     return dict(zip(ADDED, values, strict=True))
 
@@ -57,12 +63,12 @@ def row_question(
     mean = (1.0 + range_ratio) / 2.0
     shape = bundled_shape(_text(row, "model_path"), config="give a row of a bundled model")
     card = catalogue.gpu(_gpu_name(_text(row, "system")))
-    precision = _precision(_text(row, "precision"))
+    precision = _precision((row.get("precision") or "").strip(), shape)
     gpus = _count(row, "tp_size")
     groups = _count(row, "attention_dp_size", default=1)
     concurrency = _count(row, "batch_size") * groups
     spread = _count(row, "moe_tp_size", default=1) * _count(row, "moe_ep_size", default=1)
-    if not (row.get("attention_dp_size") or "").strip() and spread > gpus:
+    if not _given(row, "attention_dp_size") and spread > gpus:
         gpus, groups = spread, spread // gpus
     if _count(row, "pp_size", default=1) > 1:
         raise BadRow("", "pp_size", row["pp_size"], "pipeline parallelism is not modelled; give a row with 1")
@@ -87,6 +93,15 @@ def row_question(
     )
 
 
+def _doubts(row: Mapping[str, str | None], question: EstimateRequest) -> Iterator[str]:
+    """Notes on the ways of sharing GPUs that the prediction does not model."""
+    layout = question.layout
+    if layout.gpus > _NODE_GPUS and layout.gpu.name not in _RACK_LINKS:
+        yield f"{layout.gpus} GPUs are several nodes, and the network between them is not modelled: too fast"
+    if layout.attention_data_parallel > 1 and _count(row, "moe_ep_size", default=1) > 1:
+        yield "experts are spread over groups of attention, and an even exchange of tokens is taken: too fast"
+
+
 def _is_vllm(row: Mapping[str, str | None]) -> bool:
     return (row.get("backend") or "").strip().lower() == "vllm"
 
@@ -105,9 +120,11 @@ def _gpu_name(system: str) -> str:
     return {"a100": "a100-80"}.get(name, name.replace("_", "-"))
 
 
-def _precision(text: str) -> Precision:
+def _precision(text: str, shape: ModelShape) -> Precision:
+    if not text:
+        return shape.precision
     try:
-        return _PRECISIONS[text.strip().lower()]
+        return _PRECISIONS[text.lower()]
     except KeyError:
         raise BadRow("", "precision", text, f"it is not modelled; known are {', '.join(_PRECISIONS)}") from None
 
@@ -119,9 +136,13 @@ def _text(row: Mapping[str, str | None], column: str) -> str:
     return value
 
 
+def _given(row: Mapping[str, str | None], column: str) -> bool:
+    return (row.get(column) or "").strip() not in ("", "0", "0.0")
+
+
 def _count(row: Mapping[str, str | None], column: str, *, default: int | None = None) -> int:
     text = (row.get(column) or "").strip()
-    if not text and default is not None:
+    if default is not None and not _given(row, column):
         return default
     try:
         number = float(text)

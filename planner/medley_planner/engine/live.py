@@ -12,28 +12,51 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 
 from medley_planner.engine.log import EngineState, Log
-from medley_planner.engine.replica import COMMIT, Replica, replica
+from medley_planner.engine.replica import COMMIT, NOTE, Replica, replica
 from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes, Trace
+
+_MOST_PARTS = 1000
+"""As many parts of a trace are joined at once."""
 
 
 class LiveFleet:
     """Replicas by number, in the order in which they started; numbers are not used again.
 
-    Requests are indices into the trace. Each call hands over requests that arrive no earlier than those before it and
-    than the time that `advance` reached.
+    Requests are indices into the trace, which may grow. Each call hands over requests that arrive no earlier than those
+    before it and than the time that `advance` reached.
     """
 
     def __init__(self, trace: Trace) -> None:
-        self._trace = trace
+        self._traces = [trace]
         self._log = Log.empty(trace.arrival_seconds.tolist(), replicas=0)
-        self._sizes: dict[tuple[float, ...], FittedSizes] = {}
+        self._sizes: dict[tuple[float, ...], tuple[EngineSpec, FittedSizes]] = {}
         self._engines: list[Replica] = []
         self._ends: list[float] = []
         self._kv_blocks: list[int] = []
         self._live: dict[int, None] = {}
         self._turn = 0
+
+    def extend(self, more: Trace) -> None:
+        """Adds requests to the trace, which arrive no earlier than those in it."""
+        self._traces.append(more)
+        if len(self._traces) > _MOST_PARTS:
+            self._traces = [Trace.joined(self._traces)]
+        self._log.extend(more.arrival_seconds.tolist())
+        for spec, sizes in self._sizes.values():
+            sizes.extend(more, spec)
+
+    @property
+    def scheduled(self) -> list[float]:
+        """Seconds at which each request was taken into the batch, with what was in front of the engine; NaN where it
+        waits. Not to be changed."""
+        return self._log.scheduled
+
+    @property
+    def preempted(self) -> list[int]:
+        """How often each request was preempted. Not to be changed."""
+        return self._log.preempted
 
     @property
     def first_token(self) -> list[float]:
@@ -57,7 +80,7 @@ class LiveFleet:
     def state(self, number: int, *, at_seconds: float) -> EngineState:
         """The engine of a replica at the end of its last step before that time, which `advance` must have reached."""
         self._log.asked_at = at_seconds
-        self._engines[number].send(len(self._log.arrivals))
+        self._engines[number].send(NOTE)
         return self._log.states[number]
 
     def start(self, spec: EngineSpec, table: StepTable) -> int:
@@ -65,7 +88,8 @@ class LiveFleet:
         number = len(self._engines)
         key = spec.max_model_len, spec.prefix_hit_rate, spec.api_seconds, spec.prompt_token_seconds
         if key not in self._sizes:
-            self._sizes[key] = FittedSizes.of(self._trace, spec)
+            self._traces = [Trace.joined(self._traces)]
+            self._sizes[key] = spec, FittedSizes.of(self._traces[0], spec)
         log = self._log
         log.unfinished.append(0)
         log.batched.append(0)
@@ -74,7 +98,7 @@ class LiveFleet:
         log.steps.append(0)
         log.preemptions.append(0)
         log.states.append(EngineState())
-        engine = replica(number, spec, table, self._sizes[key], log)
+        engine = replica(number, spec, table, self._sizes[key][1], log)
         self._engines.append(engine)
         self._ends.append(next(engine))
         self._kv_blocks.append(spec.kv_blocks)

@@ -40,13 +40,15 @@ class EngineState:
 
 @dataclass(slots=True)
 class Log:
-    """Shared by the replicas while they run. Per request: seconds of arrival, and, written by them, of its first and
-    last token, and how much later than their steps its tokens come."""
+    """Shared by the replicas while they run. Per request: seconds of arrival, and, written by them, of its schedule, of
+    its first and last token, how much later than their steps its tokens come, and how often it was preempted."""
 
     arrivals: list[float]
     first_token: list[float]
     last_token: list[float]
     lag: list[float]
+    scheduled: list[float]
+    preempted: list[int]
     unfinished: list[int]
     """Per replica: requests waiting or running, which a least-loaded router looks at (it adds, replicas take off)."""
     batched: list[int]
@@ -63,12 +65,13 @@ class Log:
 
     @classmethod
     def empty(cls, arrivals: list[float], *, replicas: int) -> Log:
-        requests = len(arrivals)
-        return cls(
-            arrivals=arrivals,
-            first_token=[math.nan] * requests,
-            last_token=[math.nan] * requests,
-            lag=[0.0] * requests,
+        log = cls(
+            arrivals=[],
+            first_token=[],
+            last_token=[],
+            lag=[],
+            scheduled=[],
+            preempted=[],
             unfinished=[0] * replicas,
             batched=[0] * replicas,
             blocks=[0] * replicas,
@@ -77,3 +80,15 @@ class Log:
             preemptions=[0] * replicas,
             states=[EngineState()] * replicas,
         )
+        log.extend(arrivals)
+        return log
+
+    def extend(self, arrivals: list[float]) -> None:
+        """Adds requests that arrive no earlier than those that are there."""
+        unknown = [math.nan] * len(arrivals)
+        self.arrivals.extend(arrivals)
+        self.first_token.extend(unknown)
+        self.last_token.extend(unknown)
+        self.scheduled.extend(unknown)
+        self.lag.extend([0.0] * len(arrivals))
+        self.preempted.extend([0] * len(arrivals))

@@ -2,8 +2,8 @@
 
 The engine is a generator, so that its state lives in local variables. It yields the time at which what it is doing
 ends (infinity: idle) and is sent either the index of a request that arrives no later than that, or COMMIT once no
-such request is left; then it goes on. Sent the number of all requests, which is the index of none, it notes its state
-in the log. What it does is one step with prefill, or a run of decode steps that nothing interrupts: no admission, no
+such request is left; then it goes on. Sent NOTE, which is the index of no request, it notes its state in the log. What
+it does is one step with prefill, or a run of decode steps that nothing interrupts: no admission, no
 end of a sequence, no preemption. The batch is constant within such a run and its KV cache grows by one token per
 sequence and step, so the run's length is a sum in closed form, and the step in which an arrival falls is the root of a
 quadratic.
@@ -20,16 +20,19 @@ its tokens come later by this and by what is in front of the engine, as if it ha
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Generator
 from heapq import heapify, heappop, heappush
 
+from medley_planner.engine.decode_run import blocks_taken, longest_run, steps_ended, steps_until
 from medley_planner.engine.log import EngineState, Log
 from medley_planner.engine.spec import EngineSpec
 from medley_planner.engine.step_table import StepTable
 from medley_planner.engine.trace import FittedSizes
 
 COMMIT = -1
+NOTE = sys.maxsize
 
 Replica = Generator[float, int, None]
 
@@ -42,7 +45,8 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
     by_tokens, by_sequences, by_decode = table.tokens, table.sequences, table.decode
     kv_token, per_attended, window_cost = table.kv_token, table.attended, table.window
     window, kv_window, per_window = window_cost.window, window_cost.kv_token, window_cost.attended
-    ask, states, batched, blocks = len(arrivals), log.states, log.batched, log.blocks
+    ask, states, batched, blocks = NOTE, log.states, log.batched, log.blocks
+    scheduled, preempted = log.scheduled, log.preempted
     budget, max_sequences, total, block = spec.token_budget, spec.max_sequences, spec.kv_blocks, spec.block_tokens
     own, front = spec.sequence_blocks, sizes.front_seconds
 
@@ -87,6 +91,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             used -= -(-length // block) + own
             waiting.appendleft(request)
             preemptions += 1
+            preempted[request] += 1
             admit = False
 
         free = budget - decoding
@@ -126,6 +131,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                     lag[request] = front[request]
                     if decoding:
                         lag[request] += by_decode[decoding] + kv_token * context + kv_window * inside
+                    scheduled[request] = now + lag[request]
                 position = hits[request]
                 chunk = length - position
                 if chunk > free:
@@ -163,7 +169,7 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             count = ending[0][0] - steps
             # Blocks that the run takes: one per sequence and whole cycle of a block's tokens, then the cycle's rest.
             if used + (count // block + 1) * decoding > total:
-                count = _longest(count, phases, steps % block, decoding, total - used)
+                count = longest_run(count, phases, steps % block, decoding, total - used)
             if not admit:
                 count = 1
             step, slope = by_decode[decoding] + kv_token * context, kv_token * decoding
@@ -176,9 +182,9 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
             request = yield end
             while request >= 0:
                 if request == ask:
-                    ended = _ended(log.asked_at - now, step, slope, count)
+                    ended = steps_ended(log.asked_at - now, step, slope, count)
                     at = now + ended * (step + slope * (0.5 * (ended - 1)))
-                    grown = used + _growth(ended, phases, steps % block, decoding)
+                    grown = used + blocks_taken(ended, phases, steps % block, decoding)
                     states[number] = EngineState.of(
                         at, steps + ended, preemptions, grown, running, waiting, generations
                     )
@@ -187,14 +193,14 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 waiting.append(request)
                 if open_to_arrivals:
                     open_to_arrivals = False
-                    count = _steps_until(arrivals[request] - now, step, slope, count)
+                    count = steps_until(arrivals[request] - now, step, slope, count)
                     seconds = count * (step + slope * (0.5 * (count - 1)))
                     end = now + seconds
                 request = yield end
             now = end
             busy += seconds
             offset = steps % block
-            used += _growth(count, phases, offset, decoding)
+            used += blocks_taken(count, phases, offset, decoding)
             steps += count
             context += count * decoding
             inside += count * growing
@@ -253,47 +259,3 @@ def replica(number: int, spec: EngineSpec, table: StepTable, sizes: FittedSizes,
                 used -= -(-length // block) + own
                 last_token[request] = now + lag[request]
                 unfinished[number] -= 1
-
-
-def _growth(count: int, phases: list[int], offset: int, decoding: int) -> int:
-    """Blocks that `count` decode steps take, the first of them at `offset` within a block's cycle."""
-    cycles, rest = divmod(count, len(phases))
-    taken = cycles * decoding
-    if rest:
-        last = offset + rest
-        taken += sum(phases[offset:last])
-        if last > len(phases):
-            taken += sum(phases[: last - len(phases)])
-    return taken
-
-
-def _longest(count: int, phases: list[int], offset: int, decoding: int, room: int) -> int:
-    """The most decode steps, up to `count`, that take at most `room` blocks. At least 1: that one has been checked."""
-    cycles, room = divmod(room, decoding)
-    longest = cycles * len(phases)
-    while longest < count:
-        room -= phases[(offset + longest) % len(phases)]
-        if room < 0:
-            break
-        longest += 1
-    return min(longest, count)
-
-
-def _ended(delay: float, step: float, slope: float, count: int) -> int:
-    """How many of `count` steps, as in `_steps_until`, have ended after `delay` seconds."""
-    if delay <= 0.0:
-        return 0
-    steps = _steps_until(delay, step, slope, count)
-    return steps - (steps * (step + slope * (0.5 * (steps - 1))) > delay)
-
-
-def _steps_until(delay: float, step: float, slope: float, count: int) -> int:
-    """The fewest steps, 1 to `count`, that last at least `delay` seconds if the n-th takes step + (n - 1) * slope."""
-    base = step - 0.5 * slope
-    steps = math.ceil(2.0 * delay / (base + math.sqrt(base * base + 2.0 * slope * delay)))
-    # The root may be off by rounding; the sums decide.
-    while steps < count and steps * (step + slope * (0.5 * (steps - 1))) < delay:
-        steps += 1
-    while steps > 1 and (steps - 1) * (step + slope * (0.5 * (steps - 2))) >= delay:
-        steps -= 1
-    return max(1, min(steps, count))

@@ -60,6 +60,15 @@ class Trace:
     def __len__(self) -> int:
         return int(self.arrival_seconds.size)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Trace]) -> Trace:
+        """All requests of parts that follow each other in time."""
+        return cls(
+            np.concatenate([part.arrival_seconds for part in parts]),
+            np.concatenate([part.prompt_tokens for part in parts]),
+            np.concatenate([part.generation_tokens for part in parts]),
+        )
+
     def cut_to(self, max_model_len: int) -> Trace:
         """The same requests, cut to the longest sequence that engines take, as clients must."""
         prompt = np.minimum(self.prompt_tokens, max_model_len - 1)
@@ -79,16 +88,27 @@ class FittedSizes:
 
     @classmethod
     def of(cls, trace: Trace, spec: EngineSpec) -> FittedSizes:
-        cut = trace.cut_to(spec.max_model_len)
+        sizes = cls([], [], [], [])
+        sizes.extend(trace, spec)
+        return sizes
+
+    def extend(self, more: Trace, spec: EngineSpec) -> None:
+        """Adds requests, of the same engine, that come after those that are there."""
+        cut = more.cut_to(spec.max_model_len)
         hit = np.minimum((cut.prompt_tokens * spec.prefix_hit_rate).astype(np.int64), cut.prompt_tokens - 1)
-        front = spec.api_seconds * _scattered(len(trace)) + spec.prompt_token_seconds * cut.prompt_tokens
-        return cls(cut.prompt_tokens.tolist(), cut.generation_tokens.tolist(), hit.tolist(), front.tolist())
+        scattered = _scattered(len(self.prompt), len(self.prompt) + len(more))
+        front = spec.api_seconds * scattered + spec.prompt_token_seconds * cut.prompt_tokens
+        self.prompt.extend(cut.prompt_tokens.tolist())
+        self.generation.extend(cut.generation_tokens.tolist())
+        self.hit.extend(hit.tolist())
+        self.front_seconds.extend(front.tolist())
 
 
-def _scattered(count: int) -> Floats:
-    """Factors of mean 1, `_SCATTER` of it exponentially distributed. The first is 1; the quantiles go in steps of the
-    golden section, so that any stretch of requests has its share of each."""
-    shares = (1.0 - math.exp(-1.0) + np.arange(count) * _GOLDEN_SECTION) % 1.0
+def _scattered(first: int, end: int) -> Floats:
+    """Factors of mean 1, `_SCATTER` of it exponentially distributed, of the requests from `first` up to `end`. That of
+    request 0 is 1; the quantiles go in steps of the golden section, so that any stretch of requests has its share of
+    each."""
+    shares = (1.0 - math.exp(-1.0) + np.arange(first, end) * _GOLDEN_SECTION) % 1.0
     return np.asarray(1.0 - _SCATTER - _SCATTER * np.log1p(-shares))
 
 

@@ -14,7 +14,7 @@ from itertools import product
 from medley_planner.capacity import CapacityRow, TableKey, capacity_rows
 from medley_planner.capacity.grid_ratios import table_of
 from medley_planner.catalog import Gpu
-from medley_planner.layout import Layout
+from medley_planner.layout import UNCAPPED_PERCENT, Layout
 from medley_planner.model import Bucket, Variant
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.variants.axes import AXES
@@ -33,7 +33,7 @@ class Source:
     `watts_per_gpu`: what one GPU draws at its limit where the pool says so; None: the board power of its type. `asked`
     are values by axis name, in pairs; an axis without one is free. `single`: exactly one row is wanted, free axes take
     the default, or the first value that fits and whose lone step keeps the TPOT target. `name` replaces the name that
-    is made from the pool's.
+    is made from the pool's. `clock_percent`: what the GPUs are held to; it is in neither names nor flags.
     """
 
     pool: str
@@ -44,6 +44,12 @@ class Source:
     asked: tuple[tuple[str, Hashable], ...] = ()
     single: bool = False
     name: str | None = None
+    clock_percent: int = UNCAPPED_PERCENT
+
+    @property
+    def limit_watts(self) -> float:
+        """What one GPU draws at its limit."""
+        return self.gpu.watts if self.watts_per_gpu is None else self.watts_per_gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,7 @@ def generate(
             replica=candidate.replica,
             engine_flags=candidate.engine_flags,
             cost_per_hour=candidate.replica.layout.gpus * sources[index].cost_per_gpu_hour,
-            watts=candidate.replica.layout.gpus * _watts_per_gpu(sources[index], candidate.replica.layout),
+            watts=candidate.replica.layout.gpus * sources[index].limit_watts,
             capacity=capacity[candidate.replica],
             missing=key if (key := keys[candidate.replica]) not in known else None,
         )
@@ -182,7 +188,13 @@ def _candidates(
         choices.append(found)
     base = Replica(
         shape=engine.shape,
-        layout=Layout(source.gpu, precision=engine.precisions[0], engine=engine.kind, engine_version=engine.version),
+        layout=Layout(
+            source.gpu,
+            precision=engine.precisions[0],
+            engine=engine.kind,
+            engine_version=engine.version,
+            clock_percent=source.clock_percent,
+        ),
         token_budget=engine.token_budgets[0],
         max_sequences=engine.max_sequences,
         max_model_len=engine.max_model_len,
@@ -210,10 +222,6 @@ def _candidate(
         replica=replica,
         engine_flags=tuple(flag for choice in picked for flag in choice.engine_flags),
     )
-
-
-def _watts_per_gpu(source: Source, layout: Layout) -> float:
-    return layout.gpu.watts if source.watts_per_gpu is None else source.watts_per_gpu
 
 
 def _first_fast_enough(fitting: list[_Candidate], tpot_seconds: float) -> _Candidate:

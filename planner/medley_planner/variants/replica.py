@@ -23,7 +23,7 @@ from medley_planner.capacity import (
     memory_fit,
 )
 from medley_planner.catalog import Gpu
-from medley_planner.layout import EngineKind, Layout
+from medley_planner.layout import UNCAPPED_PERCENT, EngineKind, Layout
 from medley_planner.omitted import Omitted, OmittedReason
 from medley_planner.shapes import ModelShape, Precision
 
@@ -70,9 +70,18 @@ class Engine:
         return TableGroup(self.shape, targets, self.max_model_len, self.max_sequences)
 
     def speed(self, layout: Layout) -> Speed:
-        """The known speed of the model in this layout; the data sheet where nothing is known."""
+        """The known speed of the model in this layout; the data sheet where nothing is known.
+
+        GPUs at a lower clock that nobody measured have the factors of uncapped ones: what a cap does is in the step.
+        """
+        found = self._known(layout)
+        if found is None and layout.clock_percent < UNCAPPED_PERCENT:
+            found = self._known(replace(layout, clock_percent=UNCAPPED_PERCENT))
+        return found or self.estimate
+
+    def _known(self, layout: Layout) -> Speed | None:
         key = EngineKey(self.shape.name, layout)
-        return next((speed for known, speed in self.speeds if known == key), self.estimate)
+        return next((speed for known, speed in self.speeds if known == key), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,16 @@ from medley_planner.workload.histogram import (
 )
 from medley_planner.workload.joint import Sizes, demand_from_cells, demand_from_tilt, demand_from_variants
 from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
-from medley_planner.workload.past_errors import Method
+from medley_planner.workload.past_errors import SEASONS, Method
 from medley_planner.workload.prefix import sure_hit_rate
+from medley_planner.workload.season import STEP_SECONDS as SEASON_STEP_SECONDS
+from medley_planner.workload.season import Season
 from medley_planner.workload.static import demand_from_means
 
 __all__ = [
     "BAND",
+    "SEASONS",
+    "SEASON_STEP_SECONDS",
     "BadHistogram",
     "Forecast",
     "Forecaster",
@@ -28,6 +32,7 @@ __all__ = [
     "Method",
     "Moments",
     "SampleFault",
+    "Season",
     "Sizes",
     "Untold",
     "adopt",

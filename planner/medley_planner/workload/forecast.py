@@ -17,7 +17,8 @@ from enum import StrEnum
 import numpy as np
 
 from medley_planner.workload.holt import Trend
-from medley_planner.workload.past_errors import Method, PastErrors
+from medley_planner.workload.past_errors import SEASONS, Method, PastErrors
+from medley_planner.workload.season import Season
 from medley_planner.workload.settled import Settled
 
 SPACING_SECONDS = 120.0
@@ -63,12 +64,13 @@ class Forecast:
 @dataclass(frozen=True, slots=True)
 class Forecaster:
     """`rows`: time, rate, level, slope, settled rate and changes of it until then of each sample, oldest first, as
-    little-endian doubles."""
+    little-endian doubles. `season`: rates of more days, where they are known."""
 
     rows: bytes = b""
     settled: Settled | None = None
     spacing_seconds: float = SPACING_SECONDS
     max_samples: int = MAX_SAMPLES
+    season: Season | None = None
 
     def __len__(self) -> int:
         return len(self.rows) // _ROW.size
@@ -159,12 +161,18 @@ class Forecaster:
         if past is None:
             return None
         method = past.better() if method is Method.BETTER else method
+        growth = self._growth(last_at, ahead, method) if method in SEASONS else 0.0
+        if math.isnan(growth):
+            method, growth = past.better(seasons=False), 0.0
         _, rate_rps, level, slope, settled_rps, _ = self._last()
-        mean_rps = {
-            Method.LAST: rate_rps,
-            Method.TREND: Trend(level, slope).rate_in(ahead),
-            Method.SETTLED: settled_rps,
-        }[method]
+        mean_rps = (
+            math.exp(growth)
+            * {
+                Method.LAST: rate_rps,
+                Method.TREND: Trend(level, slope).rate_in(ahead),
+                Method.SETTLED: settled_rps,
+            }[past.season_base if method in SEASONS else method]
+        )
         upper_rps = past.upper_rps(mean_rps, method, quantile=quantile)
         margin = upper_rps / mean_rps - 1.0 if mean_rps > 0 else 0.0
         return Forecast(mean_rps, margin, upper_rps, method, len(past.at))
@@ -184,7 +192,16 @@ class Forecaster:
 
     def _past(self, ahead_seconds: float, *, early: bool = False) -> PastErrors | None:
         table = np.frombuffer(self.rows, dtype="<f8").reshape(-1, _COLUMNS)
-        return PastErrors.of(table, ahead_seconds=ahead_seconds, spacing_seconds=self.spacing_seconds, early=early)
+        return PastErrors.of(
+            table, ahead_seconds=ahead_seconds, spacing_seconds=self.spacing_seconds, early=early, season=self.season
+        )
+
+    def _growth(self, at_seconds: float, ahead_seconds: float, method: Method) -> float:
+        """NaN where the season does not know it."""
+        if self.season is None:
+            return math.nan
+        at, ahead = np.array([at_seconds]), np.array([ahead_seconds])
+        return float(self.season.growth(at, ahead, period_seconds=SEASONS[method])[0])
 
     def _last(self) -> tuple[float, float, float, float, float, float]:
         at, rate, level, slope, settled, changes = _ROW.unpack(self.rows[-_ROW.size :])

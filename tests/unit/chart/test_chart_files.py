@@ -1,9 +1,9 @@
-"""What the chart's files promise, checked without helm: CRD copies, values and their schema, flags, dashboard."""
+"""What the chart's files promise, checked without helm: CRD copies, values and their schema, flags, rights."""
 
 from __future__ import annotations
 
-import json
 import re
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,16 +18,12 @@ from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from medley_operator.domain.values.labels import PICKER_CONFIG
 from medley_operator.kube import resources
 from medley_operator.power.controller.cluster import FOLLOWED
-from medley_operator.power.controller.exporter import PowerExporter
 from medley_operator.power.controller.settings import PowerSettings
 from medley_operator.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "helm" / "medley"
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
-DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))
-EXPORTED = set(re.findall(r"`(medley_\w+)`", "\n".join(re.findall(r"^\| `medley_.*$", REFERENCE, re.MULTILINE))))
-LABELS_OF_SELECTORS = {"namespace", "service"}
 
 
 def values() -> dict[str, Any]:
@@ -35,23 +31,15 @@ def values() -> dict[str, Any]:
     return loaded
 
 
-def dashboard(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(path.read_text())
-    return loaded
-
-
-def queries(path: Path) -> list[str]:
-    return [target["expr"] for panel in dashboard(path)["panels"] for target in panel["targets"]]
-
-
 def test_crd_copies_are_the_crds() -> None:
     copies = {path.name: path.read_text() for path in (CHART / "files" / "crds").glob("*")}
     assert copies == documents(), "run make crds"
 
 
-def test_app_version_is_the_distribution() -> None:
+def test_versions_are_the_distributions() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert f'version = "{chart["appVersion"]}"' in (ROOT / "pyproject.toml").read_text()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (chart["version"], chart["appVersion"]) == (version, version), "run make version"
 
 
 def test_the_schema_is_generated() -> None:
@@ -136,7 +124,14 @@ def granted(rules: str) -> dict[tuple[str, str], list[str]]:
 @pytest.mark.parametrize(("rules", "namespaced"), [("clusterRules", False), ("namespacedRules", True)])
 def test_cluster_role_grants_exactly_what_the_operator_does(rules: str, namespaced: bool) -> None:
     follow = ["list", "watch"]
-    followed = (*resources.OWN, resources.NODES, resources.NAMESPACES, resources.PODS, resources.GATEWAYS)
+    followed = (
+        *resources.OWN,
+        *resources.POWER,
+        resources.NODES,
+        resources.NAMESPACES,
+        resources.PODS,
+        resources.GATEWAYS,
+    )
     wanted: dict[resources.Resource, list[str]] = {
         **{each: follow for each in (*followed, *resources.SUPPLY, resources.AUTOSCALERS, resources.RESIZERS)},
         resources.LLM_SERVICES: ["get", *follow],
@@ -171,15 +166,6 @@ def test_power_values_are_the_defaults_of_its_settings() -> None:
     assert values()["power"]["enabled"] is False
 
 
-def test_alerts_ask_only_for_metrics_of_the_controller() -> None:
-    rules = yaml.safe_load((CHART / "files" / "alerts" / "power.yaml").read_text())["groups"][0]["rules"]
-    exported = {family.name for family in PowerExporter().registry.collect()}
-    for rule in rules:
-        names = set(re.findall(r"medley_power_\w+", rule["expr"]))
-        assert names, rule["alert"]
-        assert names <= exported, rule["alert"]
-
-
 def test_of_config_maps_the_operator_may_touch_one_by_name() -> None:
     """A right on all of them would be one on those that decide who is an admin of the cluster."""
     rules = [*rules_of("clusterRules"), *rules_of("namespacedRules")]
@@ -210,45 +196,6 @@ def test_the_operator_may_touch_one_lease_and_one_config_map_in_its_own_namespac
         "resourceNames": [CONFIG_MAP],
         "verbs": ["get", "create", "patch"],
     }
-
-
-def test_reference_table_is_read() -> None:
-    assert {"medley_service_request_rate", "medley_errors_total", "medley_plan_gap_ratio"} <= EXPORTED
-    assert len(EXPORTED) >= 15
-
-
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda p: p.name)
-def test_dashboard_asks_only_for_metrics_that_are_exported(path: Path) -> None:
-    assert queries(path)
-    for query in queries(path):
-        names = {re.sub(r"_(bucket|sum|count)$", "", n) for n in re.findall(r"\bmedley_\w+", query)}
-        assert names
-        assert names <= EXPORTED, query
-
-
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda p: p.name)
-def test_dashboard_follows_its_variables(path: Path) -> None:
-    board = dashboard(path)
-    assert {v["name"] for v in board["templating"]["list"]} == {"datasource", *LABELS_OF_SELECTORS}
-    for panel in board["panels"]:
-        assert panel["datasource"]["uid"] == "${datasource}"
-        for query in [target["expr"] for target in panel["targets"]]:
-            assert ("rate(" not in query) or "[$__rate_interval]" in query
-            for selector in re.findall(r"medley_(?:service|variant)_\w+(\{[^}]*\})?", query):
-                assert selector == '{namespace=~"$namespace",service=~"$service"}', query
-
-
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda p: p.name)
-def test_dashboard_panels_do_not_overlap(path: Path) -> None:
-    taken: set[tuple[int, int]] = set()
-    panels = dashboard(path)["panels"]
-    assert len({p["id"] for p in panels}) == len(panels)
-    for panel in panels:
-        g = panel["gridPos"]
-        cells = {(x, y) for x in range(g["x"], g["x"] + g["w"]) for y in range(g["y"], g["y"] + g["h"])}
-        assert not cells & taken, panel["title"]
-        assert g["x"] + g["w"] <= 24
-        taken |= cells
 
 
 def test_the_notes_name_every_kind_that_stays() -> None:

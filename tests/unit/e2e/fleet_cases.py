@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 
 from e2e.fleet.arguments import parse_arguments
 from e2e.fleet.cluster import Backend, ClusterState, EnginePod, Key, Route
-from e2e.fleet.engine import Engine, EngineSpec
+from e2e.fleet.engine import Engine, ServedEngine
 from e2e.fleet.requests import Request
+from medley_planner.capacity.step_time import NO_WINDOW, WindowCost
+from medley_planner.engine import EngineSpec, StepTable
 
 SERVICE = Key("demo", "llama")
 START = 1_000_000.0
@@ -21,6 +22,7 @@ class LinearStep:
     base: float = 0.010
     per_prefill_token: float = 0.0001
     per_sequence: float = 0.0001
+    window_cost: WindowCost = NO_WINDOW
 
     def seconds(
         self, *, prefill_tokens: float, prefill_attended: float, decode_sequences: float, kv_tokens: float
@@ -28,27 +30,30 @@ class LinearStep:
         return self.base + self.per_prefill_token * prefill_tokens + self.per_sequence * decode_sequences
 
 
-def engine_spec(
+def served_engine(
     *, max_model_len: int = 4096, kv_tokens: int = 100_000, max_sequences: int = 64, max_batched_tokens: int = 2048
-) -> EngineSpec:
-    return EngineSpec(
-        model_name="llama",
-        max_model_len=max_model_len,
-        max_batched_tokens=max_batched_tokens,
+) -> ServedEngine:
+    step = LinearStep()
+    spec = EngineSpec(
+        step,
+        token_budget=max_batched_tokens,
         max_sequences=max_sequences,
         kv_tokens=kv_tokens,
-        gpu_memory_utilization=0.9,
-        step=LinearStep(),
+        max_model_len=max_model_len,
+        api_seconds=0.0,
+        prompt_token_seconds=0.0,
     )
+    table = StepTable.of(step, token_budget=max_batched_tokens, max_sequences=max_sequences)
+    return ServedEngine("llama", 0.9, spec, table)
 
 
-def engine(spec: EngineSpec | None = None, *, seed: int = 1) -> Engine:
-    return Engine(spec or engine_spec(), random=Random(seed), start=START)  # noqa: S311
+def engine(served: ServedEngine | None = None) -> Engine:
+    return Engine(served or served_engine(), start=START)
 
 
-def spec_of(pod: EnginePod, model_config: str | None) -> EngineSpec:
+def spec_of(pod: EnginePod, model_config: str | None) -> ServedEngine:
     settings = parse_arguments(pod.args)
-    return engine_spec(max_model_len=settings.max_model_len)
+    return served_engine(max_model_len=settings.max_model_len)
 
 
 def request(at: float, *, prompt: int = 500, generation: int = 50) -> Request:

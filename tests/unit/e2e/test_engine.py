@@ -1,4 +1,4 @@
-"""The queue of one engine against figures that follow by hand, against queueing laws, and against itself."""
+"""What is read of one engine, against figures that follow by hand, against queueing laws, and against the simulator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from e2e.fleet.engine import Engine
 from e2e.fleet.load import Arrivals, Workload
 from e2e.fleet.requests import Failure, Request
-from tests.unit.e2e.fleet_cases import START, engine, engine_spec, request
+from medley_planner.engine import Balance, ReplicaGroup, Routing, SimulatedFleet, Trace, simulate
+from tests.unit.e2e.fleet_cases import START, engine, request, served_engine
 
 
 def drive(queue: Engine, requests: list[Request], *, tick: float = 0.05, until: float) -> None:
@@ -36,7 +37,7 @@ def test_alone_a_request_takes_one_prefill_step_and_one_decode_step_per_further_
 
 
 def test_a_prompt_above_the_token_budget_is_prefilled_in_chunks() -> None:
-    queue, long = engine(engine_spec(max_batched_tokens=1000)), request(0.0, prompt=3500, generation=1)
+    queue, long = engine(served_engine(max_batched_tokens=1000)), request(0.0, prompt=3500, generation=1)
     drive(queue, [long], until=2)
     assert queue.meter.step_tokens.count == 4
     assert queue.meter.step_tokens.total == 3500
@@ -45,7 +46,7 @@ def test_a_prompt_above_the_token_budget_is_prefilled_in_chunks() -> None:
 
 
 def test_sequences_are_limited_and_wait_first_come_first_served() -> None:
-    queue = engine(engine_spec(max_sequences=2))
+    queue = engine(served_engine(max_sequences=2))
     three = [request(0.001 * n) for n in range(3)]
     drive(queue, three, until=0.3)
     assert (queue.running, queue.waiting) == (2, 1)
@@ -75,7 +76,7 @@ def test_beyond_capacity_the_queue_grows_and_below_it_does_not() -> None:
 
 @pytest.mark.parametrize("kv_tokens", [4_200, 100_000])
 def test_what_arrived_is_finished_running_or_waiting_and_tokens_add_up(kv_tokens: int) -> None:
-    queue, load = engine(engine_spec(kv_tokens=kv_tokens)), poisson(12, seconds=30)
+    queue, load = engine(served_engine(kv_tokens=kv_tokens)), poisson(12, seconds=30)
     drive(queue, load, until=30)
     finished = [entry for entry in load if entry.finished_at is not None]
     assert len(load) == len(finished) + queue.running + queue.waiting
@@ -88,14 +89,12 @@ def test_what_arrived_is_finished_running_or_waiting_and_tokens_add_up(kv_tokens
 
 
 def test_a_full_cache_preempts_and_still_finishes_everything() -> None:
-    queue = engine(engine_spec(kv_tokens=4_200))
+    queue = engine(served_engine(kv_tokens=4_200))
     load = [request(0.001 * n, prompt=500, generation=400) for n in range(8)]
     drive(queue, load, until=120)
     assert queue.meter.preemptions > 0
     assert sum(entry.preemptions for entry in load) == queue.meter.preemptions
     assert all(entry.finished_at is not None and entry.failure is None for entry in load)
-    # What is preempted is computed anew.
-    assert queue.meter.step_tokens.total > sum(entry.prompt_tokens + entry.generation_tokens - 1 for entry in load)
 
 
 def test_littles_law() -> None:
@@ -116,18 +115,61 @@ def test_littles_law() -> None:
     assert in_system > 3
 
 
-def test_results_depend_on_the_seed_and_not_on_how_often_time_is_pushed() -> None:
-    def run(seed: int, tick: float) -> list[tuple[float | None, float | None]]:
-        queue, load = engine(seed=seed), poisson(20, seconds=20)
+def test_results_do_not_depend_on_how_often_time_is_pushed() -> None:
+    def run(tick: float) -> tuple[list[tuple[float | None, float | None]], list[int]]:
+        queue, load = engine(), poisson(20, seconds=20)
         drive(queue, load, tick=tick, until=60)
-        return [(entry.first_token_at, entry.finished_at) for entry in load]
+        return [(entry.first_token_at, entry.finished_at) for entry in load], queue.meter.ttft_seconds.buckets
 
-    assert run(1, 0.05) == run(1, 0.05) == run(1, 0.37)
-    assert run(1, 0.05) != run(2, 0.05)
+    assert run(0.05) == run(0.37)
+
+
+def test_it_serves_as_the_simulator_of_the_planner_does() -> None:
+    queue, load = engine(), poisson(20, seconds=20)
+    drive(queue, load, until=60)
+    trace = Trace.of(
+        [entry.arrival for entry in load],
+        [entry.prompt_tokens for entry in load],
+        [entry.generation_tokens for entry in load],
+    )
+    fleet = SimulatedFleet((ReplicaGroup("a", served_engine().spec, 1),))
+    found = simulate(trace, fleet, Routing(Balance.ROUND_ROBIN), seed=0)
+    assert [entry.ttft_seconds for entry in load] == pytest.approx(found.ttft_seconds.tolist(), abs=1e-6)
+    assert [(entry.finished_at or 0) - entry.arrival for entry in load] == pytest.approx(
+        found.e2e_seconds.tolist(), abs=1e-6
+    )
+
+
+def test_counters_rise_with_each_look_and_end_at_what_happened() -> None:
+    queue, load = engine(served_engine(kv_tokens=4_200)), poisson(12, seconds=30)
+    pending, now, before = list(load), START, (0.0,) * 5
+    for _ in range(3000):
+        now += 0.05
+        while pending and pending[0].arrival <= now:
+            queue.submit(pending.pop(0))
+        queue.advance(now)
+        meter = queue.meter
+        counted = (
+            float(meter.generation_tokens),
+            float(meter.inter_token_seconds.count),
+            meter.inter_token_seconds.total,
+            meter.step_tokens.total,
+            float(meter.step_tokens.count),
+        )
+        assert all(after >= one for one, after in zip(before, counted, strict=True))
+        before = counted
+    assert queue.idle
+    assert meter.preemptions > 0
+    decoding = sum((entry.finished_at or 0) - (entry.first_token_at or 0) for entry in load)
+    assert meter.inter_token_seconds.total == pytest.approx(decoding)
+    # Tokens that come after the last step has ended are counted with the next one.
+    assert meter.step_tokens.total == pytest.approx(
+        sum(entry.prompt_tokens + entry.generation_tokens - 1 for entry in load), abs=10
+    )
 
 
 def test_clients_are_held_to_the_model_length() -> None:
-    queue = engine(engine_spec(max_model_len=1000))
+    queue = engine(served_engine(max_model_len=1000))
     long = [request(0, prompt=5000, generation=10), request(0, prompt=900, generation=500)]
     drive(queue, long, until=20)
     assert [(entry.prompt_tokens, entry.generation_tokens) for entry in long] == [(999, 1), (900, 100)]

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.fleet.exposition import Exposition
 from e2e.fleet.histogram import Histogram, token_edges
-from tests.unit.e2e.fleet_cases import START, engine, engine_spec, request
+from tests.unit.e2e.fleet_cases import START, engine, request, served_engine
 
 SHARED = Path(os.environ.get("MEDLEY_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 SCRAPE = SHARED / "vllm_0.32_metrics.txt"
@@ -60,7 +60,7 @@ def shape(text: str) -> Shape:
 
 
 def served() -> str:
-    queue = engine(engine_spec(max_model_len=SCRAPED_MODEL_LENGTH))
+    queue = engine(served_engine(max_model_len=SCRAPED_MODEL_LENGTH))
     for n in range(20):
         queue.submit(request(0.3 * n, prompt=20 + 100 * n, generation=1 + 5 * n))
     queue.advance(START + 60)
@@ -93,7 +93,7 @@ def test_what_is_read_is_there_and_holds_the_engines_figures() -> None:
 
 
 def test_a_model_name_is_escaped() -> None:
-    queue = engine(replace(engine_spec(), model_name='a"b\\c'))
+    queue = engine(replace(served_engine(), model_name='a"b\\c'))
     (family,) = [f for f in text_string_to_metric_families(Exposition(queue).text()) if f.name == "vllm:prompt_tokens"]
     assert family.samples[0].labels["model_name"] == 'a"b\\c'
 

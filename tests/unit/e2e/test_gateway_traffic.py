@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from random import Random
 
-from e2e.fleet.engine import Engine, EngineSpec
+from e2e.fleet.engine import Engine, ServedEngine
 from e2e.fleet.load import Workload
 from e2e.gateway.client import Users
 from e2e.gateway.lifecycle import PodState
 from e2e.gateway.pod_engine import Identity, PodEngine
 from e2e.gateway.records import Arrival, Sent
+from medley_planner.capacity.step_time import NO_WINDOW
+from medley_planner.engine import EngineSpec, StepTable
 
 LOAD = Workload(rate_rps=100, prompt_tokens_mean=10, generation_tokens_mean=3)
 
 
 class Step:
     """An engine step of constant length."""
+
+    window_cost = NO_WINDOW
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -30,18 +33,13 @@ class Step:
 
 
 def engine(arrivals: list[Arrival], *, step_seconds: float = 0.002, keep_alive_seconds: float = 5.0) -> PodEngine:
+    step = Step(step_seconds)
     spec = EngineSpec(
-        model_name="m",
-        max_model_len=1000,
-        max_batched_tokens=1000,
-        max_sequences=100,
-        kv_tokens=100_000,
-        gpu_memory_utilization=0.9,
-        step=Step(step_seconds),
+        step, token_budget=1000, max_sequences=100, kv_tokens=100_000, max_model_len=1000, api_seconds=0.0
     )
+    served = ServedEngine("m", 0.9, spec, StepTable.of(step, token_budget=1000, max_sequences=100))
     identity = Identity("p", "l4", "image", PodState.READY, time.time())
-    queue = Engine(spec, random=Random(1), start=time.time())  # noqa: S311 - a reproducible engine
-    return PodEngine(identity, queue, arrivals.append, keep_alive_seconds)
+    return PodEngine(identity, Engine(served, start=time.time()), arrivals.append, keep_alive_seconds)
 
 
 async def _ticked(pod: PodEngine) -> None:

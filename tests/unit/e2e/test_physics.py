@@ -25,13 +25,13 @@ def test_a_faster_gpu_is_faster_and_holds_more() -> None:
         times[gpu] = (alone.ttft_seconds or 0, alone.tpot_seconds or 0)
     assert times["L4"] > times["A100-80"] > times["H100"] > (0, 0)
     assert 0.05 < times["L4"][1] < 0.12  # 16 GB of weights at some 230 GB/s
-    assert specs["L4"].kv_tokens < specs["A100-80"].kv_tokens
+    assert specs["L4"].spec.kv_tokens < specs["A100-80"].spec.kv_tokens
 
 
 def test_a_cache_of_half_the_bytes_holds_twice_the_tokens() -> None:
     spec_of = spec_factory({})
     tokens = [
-        spec_of(replace(pod("a"), gpu="H100", args=(*LLAMA, *flags)), None).kv_tokens
+        spec_of(replace(pod("a"), gpu="H100", args=(*LLAMA, *flags)), None).spec.kv_tokens
         for flags in ((), ("--kv-cache-dtype=auto",), ("--kv-cache-dtype=fp8",))
     ]
     assert tokens[0] == tokens[1]
@@ -40,8 +40,10 @@ def test_a_cache_of_half_the_bytes_holds_twice_the_tokens() -> None:
 
 def test_truth_bends_one_gpu_type_only() -> None:
     spec_of = spec_factory({"L4": 1.2})
-    assert spec_of(replace(pod("a"), gpu="NVIDIA-L4", args=LLAMA), None).truth_factor == 1.2
-    assert spec_of(replace(pod("a"), gpu="H100", args=LLAMA), None).truth_factor == 1.0
+    for gpu, factor in (("NVIDIA-L4", 1.2), ("H100", 1.0)):
+        served = spec_of(replace(pod("a"), gpu=gpu, args=LLAMA), None)
+        step = served.spec.step.seconds(prefill_tokens=0, prefill_attended=0, decode_sequences=8, kv_tokens=0)
+        assert served.table.decode[8] == pytest.approx(factor * step)
     with pytest.raises(UnknownGpu, match="L5"):
         spec_factory({"L5": 1.0})
 

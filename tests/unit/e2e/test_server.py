@@ -71,11 +71,15 @@ async def test_two_scrapes_are_consistent_and_the_report_matches_the_counters() 
         await eventually(lambda: drained(http))
         second = [sums((await http.get(f"/metrics/demo/{name}")).text) for name in names]
         report = (await http.get("/report?service=demo/llama&ttft_s=1.0&tpot_s=0.05")).json()
+        sent = (await http.get("/requests/demo/llama")).json()
     for before, after in zip(first, second, strict=True):
         assert all(after[name] >= before[name] for name in after if name.endswith(("_total", "_count", "_sum")))
         assert after["vllm:num_requests_running"] == after["vllm:num_requests_waiting"] == 0
     finished = sum(scrape["vllm:request_success_total"] for scrape in second)
     prompts = sum(scrape["vllm:request_prompt_tokens_sum"] for scrape in second)
+    assert len(sent) == finished
+    assert sum(prompt for _, prompt, _ in sent) == prompts
+    assert all(began <= arrival <= ended for arrival, _, _ in sent)
     assert finished == report["requests"] == report["finished"] == report["met"]
     expected = LOAD["rate_rps"] * (ended - began)
     assert finished == pytest.approx(expected, abs=5 * expected**0.5)

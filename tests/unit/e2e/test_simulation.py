@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.fleet.arguments import UnknownEngine
 from e2e.fleet.cluster import ClusterState, EnginePod, Key
-from e2e.fleet.engine import EngineSpec
+from e2e.fleet.engine import ServedEngine
 from e2e.fleet.judge import Targets
 from e2e.fleet.load import Workload
 from e2e.fleet.simulation import Fleet
@@ -110,8 +110,20 @@ def test_a_pod_that_is_not_ready_gets_nothing_but_keeps_its_engine() -> None:
     assert sample(made, "a", "vllm:request_success_total") == len(finished)
 
 
+def test_a_pod_that_comes_back_gets_requests_with_an_engine_of_its_own() -> None:
+    made = fleet(cluster(pod("a")))
+    made.set_load(SERVICE, LOAD, now=START)
+    made.apply(ClusterState(), now=START + 10)
+    made.advance(START + 20)
+    assert made.metrics_text(Key("demo", "a")) is None
+    made.apply(cluster(pod("a")), now=START + 20)
+    made.advance(START + 40)
+    assert set(seen(made, 20, 30)) == {("a", "")}
+    assert sample(made, "a", "vllm:request_success_total") < 220
+
+
 def test_an_engine_that_would_not_start_is_named_and_its_requests_fail() -> None:
-    def refuse(which: EnginePod, model_config: str | None) -> EngineSpec:
+    def refuse(which: EnginePod, model_config: str | None) -> ServedEngine:
         raise UnknownEngine("the model does not fit")
 
     made = Fleet(spec_of=refuse, seed=1, start=START)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from random import Random
 
 import pytest
 
 from e2e.fleet.cluster import ClusterState, Key
-from e2e.fleet.split import split_of
-from tests.unit.e2e.fleet_cases import SERVICE, cluster, pod
+from e2e.fleet.load import Workload
+from e2e.fleet.simulation import Fleet
+from tests.unit.e2e.fleet_cases import SERVICE, START, cluster, pod, spec_of
 
-DRAWS = 20_000
+LOAD = Workload(rate_rps=2000, prompt_tokens_mean=1, generation_tokens_mean=1, prompt_cv=0, generation_cv=0)
 
 
 def shares(state: ClusterState) -> dict[str, float]:
-    split, random = split_of(SERVICE, state), Random(5)  # noqa: S311
-    counts = Counter(chosen.key.name if (chosen := split.choose(random)) else "" for _ in range(DRAWS))
-    return {name: count / DRAWS for name, count in counts.items()}
+    """The part of the requests that each pod gets, "" for none, in ten seconds of the fleet."""
+    fleet = Fleet(spec_of=spec_of, seed=5, start=START)
+    fleet.apply(state, now=START)
+    fleet.set_load(SERVICE, LOAD, now=START)
+    fleet.advance(START + 10)
+    counts = Counter(request.pod for request in fleet.requests(SERVICE, since=START, until=START + 10))
+    return {name: count / counts.total() for name, count in counts.items()}
 
 
 def test_behind_a_service_each_ready_pod_gets_the_same() -> None:
@@ -46,7 +50,6 @@ def test_a_backend_of_weight_0_gets_nothing() -> None:
 
 def test_a_route_that_no_gateway_accepted_counts_for_nothing() -> None:
     state = cluster(pod("a"), pod("b", variant="h100"), weights={"l4": 1, "h100": 0}, accepted=False)
-    assert split_of(SERVICE, state).path == "Service"
     assert shares(state).keys() == {"a", "b"}
 
 

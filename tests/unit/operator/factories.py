@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.cluster.ledger import stock_ledger
@@ -16,6 +17,7 @@ from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import POD, key_of
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.power import NO_POWER, PowerFacts
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
     InvalidObject,
@@ -161,6 +163,8 @@ def snapshot(
     own_types: Iterable[GPUType] = (),
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
     ending: Iterable[str] = (),
+    power: PowerFacts = NO_POWER,
+    unix_seconds: float = 0.0,
 ) -> Snapshot:
     """`pods` None: they cannot be listed."""
     return Snapshot(
@@ -180,7 +184,27 @@ def snapshot(
         catalogue=gpu_types(tuple(own_types)).catalogue,
         namespaces=dict(namespaces or {}),
         ending=frozenset(ending),
+        power=power,
+        unix_seconds=unix_seconds,
     )
+
+
+def power_domain(
+    name: str, watts: int, *, status: Mapping[str, Any] | None = None, generation: int = 1, **spec: Any
+) -> PowerDomain:
+    body = {"budgetWatts": watts, "mode": "Enforce", **spec}
+    if spec.get("nodeSelector"):
+        body.setdefault("nonGpuWatts", 0)
+    metadata = {"name": name, "uid": f"uid-power-{name}", "generation": generation}
+    return PowerDomain.model_validate({"metadata": metadata, "spec": body, "status": dict(status or {})})
+
+
+def power_event(
+    domain: str, *, start: str, end: str, status: Mapping[str, Any] | None = None, **spec: Any
+) -> PowerEvent:
+    metadata = {"name": f"less-{domain}", "uid": f"uid-event-{domain}", "generation": 1}
+    body = {"domain": domain, "start": start, "end": end, **spec}
+    return PowerEvent.model_validate({"metadata": metadata, "spec": body, "status": dict(status or {})})
 
 
 def unreadable(

@@ -39,6 +39,12 @@ def test_hostile_text_stays_within_one_line_of_plain_characters(told: logging.Lo
     assert json.loads(text)["level"] == "error"
 
 
+def test_no_fact_replaces_a_field_that_each_line_has() -> None:
+    told = json.loads(line(record("raised", level=2, time="never", domain="row")))
+    assert (told["level"], told["message"], told["domain"]) == ("error", "raised", "row")
+    assert told["time"] != "never"
+
+
 def test_a_trace_is_one_line_too() -> None:
     try:
         raise ValueError(HOSTILE)

@@ -136,3 +136,14 @@ def test_solve_has_the_same_family(
 ) -> None:
     said = by_solve({"pools": [{"name": "l", field: value}], "services": [{}]}, tmp_path, capsys)
     assert (words in said) if words is not None else ("pools[0]" not in said)
+
+
+def test_a_bare_off_that_yaml_takes_for_false_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        f"apiVersion: {API_VERSION}\nkind: LLMService\nmetadata: {{name: chat, namespace: demo}}\n"
+        "spec: {model: {uri: hf://Qwen/Qwen3-8B}, scaling: {forecast: {mode: Off}}}\n"
+    )
+    words = f'spec.scaling.forecast.mode is false: {AS_BOOLEAN}; write "Off" in quotes, or another of Auto, Off'
+    assert words in by_plan(text, tmp_path, capsys)
+    assert words in by_operator(yaml.safe_load(text))
+    assert "mode is true: give one of Auto, Off" in by_plan(text.replace("Off", "On"), tmp_path, capsys)

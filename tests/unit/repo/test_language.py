@@ -142,7 +142,8 @@ def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def _lines() -> Iterator[tuple[str, str]]:
     chart = ROOT / "helm" / "medley"
     files = [ROOT / "README.md", chart / "values.yaml", chart / "templates" / "NOTES.txt"]
-    for file in [*files, *sorted((ROOT / "docs").glob("*.md"))]:
+    docs = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "adr")
+    for file in [*files, *docs]:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             yield f"{file.relative_to(ROOT).as_posix()}:{number}", line
     for file in sorted((chart / "files" / "dashboards").glob("*.json")):

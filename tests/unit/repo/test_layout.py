@@ -24,8 +24,8 @@ def test_top_level_is_fixed() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     top = {line.split("/")[0] for line in tracked.splitlines()}
     assert top <= {
-        ".ci", ".gitignore", "LICENSE", "Makefile", "README.md", "crds", "docs", "e2e", "examples", "helm", "operator",
-        "planner", "pyproject.toml", "requirements.lock", "tests",
+        ".ci", ".github", ".gitignore", "LICENSE", "Makefile", "README.md", "crds", "docs", "e2e", "examples", "helm",
+        "operator", "planner", "pyproject.toml", "requirements.lock", "tests",
         # The image: docker looks for these at the root.
         ".dockerignore", "Dockerfile", "requirements-build.lock", "requirements-runtime.lock",
     }  # fmt: skip

@@ -41,7 +41,7 @@ from medley_operator.api.v1alpha1.fields import (
     ZoneName,
 )
 from medley_operator.api.v1alpha1.gpu_type import GPUType
-from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, Column, Kind, ObjectMeta
+from medley_operator.api.v1alpha1.kind import APPROVED_PLAN, APPROVED_UNTIL, MODE_BEFORE_PAUSE, Column, Kind, ObjectMeta
 from medley_operator.api.v1alpha1.kinds import KINDS, GPUPool, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.margin_status import MarginStatus, VariantMarginStatus
 from medley_operator.api.v1alpha1.memory_status import MemoryStatus
@@ -115,7 +115,13 @@ from medley_operator.api.v1alpha1.service_routing import (
     ServiceRoutingMode,
 )
 from medley_operator.api.v1alpha1.service_variant import VariantPrecision, VariantSpec
-from medley_operator.api.v1alpha1.service_workload import StaticWorkload, WorkloadSource, WorkloadSpec
+from medley_operator.api.v1alpha1.service_workload import (
+    Repeat,
+    ScheduledEvent,
+    StaticWorkload,
+    WorkloadSource,
+    WorkloadSpec,
+)
 from medley_operator.api.v1alpha1.start_failure_status import StartFailureStatus
 from medley_operator.api.v1alpha1.status import (
     Condition,
@@ -128,6 +134,7 @@ from medley_operator.api.v1alpha1.status import (
     ModelProfileStatus,
     PriceStatus,
     RuntimeProfileStatus,
+    ScheduleStatus,
     StockLimitStatus,
     VariantStatus,
 )
@@ -146,6 +153,7 @@ __all__ = [
     "MAX_SERVICE_NAME_LENGTH",
     "MAX_VARIANTS",
     "MAX_VARIANT_NAME_LENGTH",
+    "MODE_BEFORE_PAUSE",
     "RULES_KEY",
     "SERVICE_NAME_PATTERN",
     "VERSION",
@@ -225,6 +233,7 @@ __all__ = [
     "ProfileSource",
     "Provisioning",
     "Rate",
+    "Repeat",
     "ResourceName",
     "RoutingSavingsStatus",
     "RoutingSpec",
@@ -234,6 +243,8 @@ __all__ = [
     "RuntimeProfileStatus",
     "RuntimeRef",
     "ScalingSpec",
+    "ScheduleStatus",
+    "ScheduledEvent",
     "SecretKeyRef",
     "ServicePriority",
     "ServiceRoutingMode",

@@ -6,6 +6,7 @@ refuses CEL rules whose cost it cannot bound.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -144,6 +145,13 @@ Timestamp = Annotated[
     ),
     written_as('a time in UTC, such as "2026-11-27T13:00:00Z"'),
 ]
+
+
+def seconds_between(start: str, end: str) -> float:
+    """Between two `Timestamp`s. Raises `ValueError` for a day that does not exist, as the API server refuses it."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
 EngineFlag = Annotated[
     str, Field(pattern=r"^--[a-z0-9][a-z0-9-]*$", max_length=80), written_as("--flag, without a value")
 ]

@@ -14,13 +14,15 @@ APPROVED_PLAN = f"{GROUP}/approved-plan"
 """Annotation of an LLMService: the id of the plan that a person approves."""
 APPROVED_UNTIL = f"{GROUP}/approved-until"
 """Annotation beside it: when the approval ends, in RFC 3339."""
+MODE_BEFORE_PAUSE = f"{GROUP}/mode-before-pause"
+"""Annotation of an LLMService that `medley pause` paused: its mode before."""
 
 
-def _approval_only(annotations: Any) -> Any:
+def _of_commands(annotations: Any) -> Any:
     """Annotations of others come and go; none of them may count as a change of the object."""
     if not isinstance(annotations, dict):
         return {}
-    return {key: annotations[key] for key in (APPROVED_PLAN, APPROVED_UNTIL) if key in annotations}
+    return {key: annotations[key] for key in (APPROVED_PLAN, APPROVED_UNTIL, MODE_BEFORE_PAUSE) if key in annotations}
 
 
 class ObjectMeta(ObservedModel):
@@ -32,8 +34,8 @@ class ObjectMeta(ObservedModel):
     generation: int = 0
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None
-    annotations: Annotated[dict[str, str], BeforeValidator(_approval_only)] = Field(default_factory=dict)
-    """Those by which a person approves a plan; all others are left out."""
+    annotations: Annotated[dict[str, str], BeforeValidator(_of_commands)] = Field(default_factory=dict)
+    """Those that commands of people write; all others are left out."""
 
 
 def named(matches: str, at_most: int, message: str) -> CelRule:

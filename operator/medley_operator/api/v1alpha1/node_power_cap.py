@@ -19,6 +19,7 @@ from medley_operator.api.v1alpha1.status import Conditions
 
 MAX_NODE_GPUS = 64
 LEAST_CLOCK_FRACTION = 0.05
+LEVEL_TEXT = "Deepest level of the domains above the GPU when its limit last changed. 0: uncapped."
 
 Fraction = Annotated[
     str,
@@ -78,7 +79,7 @@ class GpuCap(ApiModel):
 
     uuid: GpuUuid = Field(description="UUID of the GPU, as NVML gives it.")
     priority: ServicePriority = Field(ServicePriority.NORMAL, description="Priority of the services on the GPU.")
-    level: int = Field(0, ge=0, le=16, description="Deepest level of the domains above the GPU. 0: uncapped.")
+    level: int = Field(0, ge=0, le=16, description=LEVEL_TEXT)
     limit: GpuLimit = Field(default_factory=GpuLimit, description="Limit while the lease is held.")
     safe: GpuLimit = Field(default_factory=GpuLimit, description="Limit when the lease is over.")
 
@@ -86,7 +87,7 @@ class GpuCap(ApiModel):
 class OtherGpuCap(ApiModel):
     """The limit of each GPU of the node that gpus does not list, such as before the first status of the agent."""
 
-    level: int = Field(0, ge=0, le=16, description="Deepest level of the domains above the GPU. 0: uncapped.")
+    level: int = Field(0, ge=0, le=16, description=LEVEL_TEXT)
     limit: GpuLimit = Field(default_factory=GpuLimit, description="Limit while the lease is held.")
     safe: GpuLimit = Field(default_factory=GpuLimit, description="Limit when the lease is over.")
 

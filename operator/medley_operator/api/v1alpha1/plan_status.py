@@ -61,7 +61,8 @@ class LimitStatus(ObservedModel):
         "QuotaGpus, QuotaCost: GPUs and whole US dollars per hour that a MedleyPolicy allows the namespace."
     )
     name: str = Field(
-        description="The pool; a power domain is named like the pool whose budget it is. Of a quota: namespace NAME."
+        description="The pool; a power domain is a PowerDomain, or named like the pool whose budget it is. Of a quota: "
+        "namespace NAME."
     )
     size: int | None = Field(None, description="GPUs of one place, where kind is Slots.")
     used: int = Field(description="Used by the plans of all services, in GPUs, places or watts.")

@@ -6,14 +6,20 @@ Field names are those that the checks of `medley_planner.power` name in what the
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule, ObservedModel
-from medley_operator.api.v1alpha1.fields import Dns1123Subdomain, LabelKey, LabelValue
+from medley_operator.api.v1alpha1.fields import Dns1123Subdomain, LabelKey, LabelValue, written_as
 from medley_operator.api.v1alpha1.node_power_cap import Fraction, GpuLimit
 from medley_operator.api.v1alpha1.status import Conditions
+
+Oversubscription = Annotated[
+    str,
+    Field(pattern=r"^(0\.[0-9]{1,3}|[12](\.[0-9]{1,3})?)$", max_length=5),
+    written_as('a number below 3 in quotes, such as "1.25"'),
+]
 
 
 class PowerMode(StrEnum):
@@ -115,6 +121,11 @@ class PowerDomainSpec(ApiModel):
     )
     telemetry_seconds: int = Field(2, ge=0, le=300, description="Age of a reading when it arrives.")
     actuation_seconds: int = Field(1, ge=0, le=300, description="Time from a decision until GPUs draw less.")
+    plan_oversubscription: Oversubscription = Field(
+        "1",
+        description="Plans put replicas on the domain until the watts that these are expected to draw reach "
+        "budgetWatts times this. More than 1 relies on capping when all are busy at once.",
+    )
     mode: PowerMode = Field(
         PowerMode.LOG,
         description="Log: levels are worked out and shown. Shadow: NodePowerCaps are written too, and nothing applies "

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
 from pydantic import Field
 
 from medley_operator.api.v1alpha1.base import ApiModel, CelRule, ObservedModel
-from medley_operator.api.v1alpha1.fields import Dns1123Subdomain, Timestamp
+from medley_operator.api.v1alpha1.fields import Dns1123Subdomain, Timestamp, seconds_between
 from medley_operator.api.v1alpha1.node_power_cap import Fraction
 from medley_operator.api.v1alpha1.status import Conditions
 
 LONGEST_HOURS = 168
-
-
-def _seconds_between(start: str, end: str) -> float:
-    """Between two times in UTC. Raises `ValueError` for a day that does not exist, as the API server refuses it."""
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 class PowerEventSpec(ApiModel):
@@ -44,12 +38,12 @@ class PowerEventSpec(ApiModel):
         CelRule(
             cel="timestamp(self.end) > timestamp(self.start)",
             message="end must be after start",
-            holds=lambda self: _seconds_between(self.start, self.end) > 0.0,
+            holds=lambda self: seconds_between(self.start, self.end) > 0.0,
         ),
         CelRule(
             cel=f"timestamp(self.end) - timestamp(self.start) <= duration('{LONGEST_HOURS}h')",
             message="end must be at most 7 days after start",
-            holds=lambda self: _seconds_between(self.start, self.end) <= LONGEST_HOURS * 3600.0,
+            holds=lambda self: seconds_between(self.start, self.end) <= LONGEST_HOURS * 3600.0,
         ),
     )
 

@@ -130,6 +130,21 @@ class MedleyPolicyStatus(ObservedModel):
     conditions: Conditions
 
 
+class ScheduleStatus(ObservedModel):
+    """The event of `spec.workload.schedule` that is in force, and the one that comes next."""
+
+    event: str | None = Field(None, description="Name of the event in force, or its place. Absent: none is.")
+    factor: str | None = Field(None, description="Load in it, as a multiple of the load without it.")
+    until: str | None = Field(None, json_schema_extra={"format": "date-time"}, description="When it ends.")
+    next_event: str | None = Field(None, description="Name of the next event, or its place. Absent: there is none.")
+    next_factor: str | None = Field(None, description="Load in the next one.")
+    next_at: str | None = Field(
+        None,
+        json_schema_extra={"format": "date-time"},
+        description="When the next one begins. Plans count with it a start-up time before.",
+    )
+
+
 class LoadStatus(ObservedModel):
     """The load that the current plan was made for."""
 
@@ -143,6 +158,11 @@ class LoadStatus(ObservedModel):
     forecast_margin_percent: int | None = Field(
         None,
         description="Safety margin added to the forecast rate, in percent. Absent: the measured rate is planned.",
+    )
+    season: str | None = Field(
+        None,
+        description="Daily or Weekly: the forecast follows how the rate grew at this time of earlier days or weeks. "
+        "Absent: history is too short or has gaps, or that erred no less.",
     )
     prompt_tokens: int = Field(0, description="Mean prompt length, in tokens.")
     generation_tokens: int = Field(0, description="Mean generation length, in tokens.")
@@ -159,6 +179,10 @@ class LoadStatus(ObservedModel):
         None,
         description="Share of prompt tokens that prefix caches surely save, in percent; plans leave their computation "
         "out.",
+    )
+
+    schedule: ScheduleStatus | None = Field(
+        None, description="What spec.workload.schedule says now. Absent: nothing, or nothing any more."
     )
 
     @property

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.advise.options import add_price_option, add_prometheus_option, prices_given
+from medley_operator.cli.arguments import add_html_option, write_html
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption, seconds_argument
 from medley_planner.exit_status import ExitStatus, report_error
@@ -21,15 +22,6 @@ from medley_planner.exit_status import ExitStatus, report_error
 if TYPE_CHECKING:
     from medley_operator.cli.advise.advice import Proposal, Survey
     from medley_operator.cli.advise.proposal import Targets
-
-_EXAMPLES = """\
-examples:
-  medley advise                                      all namespaces of the kubeconfig's cluster
-  medley advise -n chat --ttft 2s --tpot 60ms        one namespace, with its latency targets
-  medley advise --price L4=0.70 --price H100=4.10    prices that no metric says; types that the cluster lacks are
-                                                     planned with apart
-  medley advise --write medley/                      also write the YAML: kubectl apply -f medley/
-"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,8 +33,6 @@ def add_parser(subparsers: Any) -> None:
         "them, what they cost, their load and latency; and plan the cheapest mix of GPUs that keeps the targets. "
         "Needs the rights to list pods, nodes, services and horizontalpodautoscalers, and to get services/proxy where "
         "Prometheus is not given. Exit status: 0, 2 nothing could be read, 3 something was not planned.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", default="", help="default: all namespaces")
     add_prometheus_option(parser)
@@ -55,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     add_price_option(parser, "; of a type that the cluster lacks: plan with it too, apart")
     parser.add_argument("--gateway", metavar="NAMESPACE/NAME", help="Gateway that would weight the variants")
     parser.add_argument("--write", metavar="DIR", type=Path, help="write GPUPool, RuntimeProfile and LLMService YAML")
+    add_html_option(parser)
     parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
     parser.add_argument(
         "--deadline", metavar="SECONDS", type=seconds_argument, default=10.0, help="most seconds to solve; default: 10"
@@ -78,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
         more = propose(survey, targets, added=added, deadline_seconds=args.deadline) if added else None
         advice = build_advice(survey, proposal, more)
         write_advice(advice, output=args.output)
+        if args.html is not None:
+            from medley_operator.pages.advice import advice_page
+
+            write_html(args.html, advice_page(advice))
         if args.write is not None:
             _write(proposal, args.write)
     except BadInput as error:

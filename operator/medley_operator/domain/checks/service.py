@@ -21,6 +21,7 @@ SPEC_CHECKS: tuple[Check, ...] = (
     spec.namespace_stays,
     *POLICY_CHECKS,
     spec.static_sizes_fit_the_model_length,
+    spec.events_do_not_contradict_each_other,
     spec.variant_minima_fit_the_maximum,
     spec.profile_can_be_read,
     spec.profile_exists,

@@ -13,6 +13,7 @@ from functools import cached_property
 from medley_operator.api.v1alpha1 import LLMService, RuntimeProfile
 from medley_operator.domain.cluster.startup import longest_startup_seconds
 from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.load.schedule import LoadSchedule
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import DemandChoice, PoolState
 from medley_operator.domain.values.catalogue import find_shape
@@ -61,6 +62,12 @@ class ServiceInput:
         return longest_startup_seconds(self.service, self.profile, self.pools, self.leads)
 
     @cached_property
+    def schedule(self) -> LoadSchedule:
+        """Known events, on the operator's clock."""
+        seen = self.snapshot
+        return LoadSchedule.of(self.service, at_seconds=seen.at_seconds, unix_seconds=seen.unix_seconds)
+
+    @cached_property
     def choice(self) -> DemandChoice:
         """The load to plan for, once the checks of the spec have passed."""
         key = ServiceKey.of(self.service)
@@ -72,7 +79,9 @@ class ServiceInput:
             at_seconds=self.snapshot.at_seconds,
             lead_seconds=self.lead_seconds,
             history=self.snapshot.histories.get(key, ()),
+            season=self.snapshot.seasons.get(key, ()),
             ready_replicas=self.ready_replicas,
+            schedule=self.schedule,
         )
 
     @cached_property

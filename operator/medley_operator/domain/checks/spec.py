@@ -7,7 +7,7 @@ object that is gone. Pure.
 
 from __future__ import annotations
 
-from medley_operator.api.v1alpha1 import ModelSource
+from medley_operator.api.v1alpha1 import ModelSource, Repeat, ScheduledEvent
 from medley_operator.domain.checks.runtime_profile import profile_refusal
 from medley_operator.domain.checks.service_input import ServiceInput
 from medley_operator.domain.engine.arguments import flag_of, flags_of, reserved_flags, user_flags, version_of
@@ -52,6 +52,24 @@ def variant_minima_fit_the_maximum(given: ServiceInput) -> Refusal | None:
         f"spec.variants: minReplicas add up to {asked}, above spec.scaling.maxReplicas {spec.scaling.max_replicas}; "
         "lower them or raise maxReplicas"
     )
+
+
+def events_do_not_contradict_each_other(given: ServiceInput) -> Refusal | None:
+    """At each time one factor counts."""
+    places = given.schedule.contradiction()
+    if places is None:
+        return None
+    events = given.service.spec.workload.schedule
+    (one, first), (other, second) = ((place, _event_text(events[place])) for place in places)
+    return _invalid(
+        f"spec.workload.schedule[{one}] ({first}) and schedule[{other}] ({second}) are in force at the same time; let "
+        "one end before the other begins, or make one event of both"
+    )
+
+
+def _event_text(event: ScheduledEvent) -> str:
+    often = "" if event.repeat is Repeat.NEVER else f" {event.repeat}"
+    return f"{event.start} to {event.end}{often}, factor {event.factor}"
 
 
 def profile_can_be_read(given: ServiceInput) -> Refusal | None:

@@ -8,8 +8,10 @@ of variants that it may no longer have goes for certain, and counts as free.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.service_key import ServiceKey
@@ -33,12 +35,14 @@ def planner_places(
     planned: Collection[ServiceKey],
     reserved: ReplicaSizes,
     waiting_gpus: int = 0,
+    most_gpus: Mapping[str, int] = MappingProxyType({}),
 ) -> Places | None:
     """The places in a pool; None where nothing limits them.
 
     `offered`: GPUs of one replica, by variant that a planned service may have in the pool. `reserved`: replicas of
     services that are not planned and that are not placed yet. `waiting_gpus`: what replicas of planned services take
-    that are asked for and not placed yet.
+    that are asked for and not placed yet. `most_gpus`: the most that power leaves of a node, by its name; what is over
+    goes first of its room and then of its replicas, which the plan is to place elsewhere.
     """
     if state.stock.unlimited:
         return None
@@ -53,10 +57,20 @@ def planner_places(
         in_use += left > 0 or bool(own)
         # Where no new pod may start, each of those that run stays for itself or goes.
         fixed = [pod.gpus for pod in own if not node.open or stays(pod)]
-        if node.open:
-            places.append(left + sum(pod.gpus for pod in own) - sum(fixed))
-        places += fixed
+        there = [left + sum(pod.gpus for pod in own) - sum(fixed)] if node.open else []
+        places += _at_most([*there, *fixed], most_gpus.get(node.name, math.inf))
     return Places(tuple(places), in_use)
+
+
+def _at_most(places: list[int], most: float) -> list[int]:
+    """The places of a node, with no more GPUs than that; those that stand first lose theirs first."""
+    over = sum(places) - most
+    kept: list[int] = []
+    for gpus in places:
+        gone = int(min(gpus, max(over, 0.0)))
+        over -= gone
+        kept.append(gpus - gone)
+    return kept
 
 
 def _free_soon(nodes: Sequence[NodeStock], waiting_gpus: int) -> list[int]:

@@ -46,6 +46,7 @@ def planner_pool(state: PoolState, places: Places | None, *, degrees: Collection
     nodes hold.
     """
     spec = state.pool.spec
+    fed_by = state.feed.domain if state.feed is not None else None
     node_price = None
     if spec.cost.per_node_hour_usd is not None:
         node_price = NodePrice(
@@ -62,9 +63,7 @@ def planner_pool(state: PoolState, places: Places | None, *, degrees: Collection
         node_price=node_price,
         spot=spec.provisioning is Provisioning.SPOT,
         zones=state.zones,
-        power_domain=state.pool.metadata.name
-        if spec.power is not None and spec.power.budget_watts is not None
-        else None,
+        power_domain=(state.budget_name or state.name) if state.has_budget else fed_by,
     )
 
 

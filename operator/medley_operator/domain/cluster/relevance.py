@@ -7,11 +7,12 @@ Apart: what wakes the planner is a decision on its own, made for each event of t
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
+from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.supply import DeviceClaim
 from medley_operator.domain.values.views import PodView
 
-OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy, GPUType)
+OWN = (LLMService, GPUPool, RuntimeProfile, ModelProfile, MedleyPolicy, GPUType, PowerDomain, PowerEvent)
 PLANNED_WITH = frozenset({"Node", "Gateway", "Namespace", "ResourceSlice", "DeviceClass", "ClusterQueue", "NodePool"})
 """Kinds that no one of the operator's loops writes, each change of which may change a plan."""
 
@@ -26,11 +27,21 @@ def bears_on_plans(kind: str, old: object, new: object) -> bool:
     if isinstance(old, DeviceClaim) or isinstance(new, DeviceClaim):
         # One that the scheduler made holds what the request of its pod says.
         return any(isinstance(each, DeviceClaim) and not each.of_request for each in (old, new))
+    if isinstance(old, PowerDomain) and isinstance(new, PowerDomain):
+        return _stand(old) != _stand(new)
+    if isinstance(old, PowerEvent) and isinstance(new, PowerEvent):
+        return (old.metadata, old.status.phase) != (new.metadata, new.status.phase)
     if isinstance(old, OWN) and isinstance(new, OWN):
         # All but the status, which the operator writes itself.
         return old.metadata != new.metadata
     # An object of ours that came, went, or ceased to parse; no child has one of these types.
     return isinstance(old, OWN) or isinstance(new, OWN)
+
+
+def _stand(domain: PowerDomain) -> tuple[object, ...]:
+    """What plans read of a domain: its watts move all the time."""
+    status = domain.status
+    return domain.metadata, status.level, status.safe, status.budget_watts
 
 
 def _pod_bears(old: object, new: object) -> bool:

@@ -19,10 +19,13 @@ from medley_operator.domain.values.snapshot import Manifest, Observation, Snapsh
 from medley_planner.capacity import StepFactors, StepTime
 from medley_planner.capacity.window import SkipReason, Window
 from medley_planner.catalog import Gpu
-from medley_planner.layout import Layout
+from medley_planner.layout import UNCAPPED_PERCENT, Layout
 from medley_planner.refusal import Refusal
 from medley_planner.shapes import ModelShape
 from medley_planner.variants import RunAs, run_as
+
+CAP_SETTLES_SECONDS = 300.0
+"""After this time a window of measurements has no part of before a cap changed: windows take a minute or a few."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,6 +80,7 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
     services = {each.metadata.uid: each for each in snapshot.services}
     pools = {pool.metadata.name: find_gpu(pool.spec.gpu, snapshot.catalogue) for pool in snapshot.pools}
     profiles = {profile.metadata.name: profile for profile in snapshot.profiles}
+    clocks = _clocks(snapshot)
     found: dict[VariantKey, EnginePods] = {}
     deployments = (
         (services.get(uid), manifest)
@@ -96,8 +100,41 @@ def engine_pods(snapshot: Snapshot) -> dict[VariantKey, EnginePods]:
         pods = guarded(labels.key_of(manifest), partial(_engine_pods, manifest, service, profile, gpu))
         if isinstance(pods, EnginePods):
             spread = _prompt_spread(snapshot.observations.get(ServiceKey.of(service)))
-            found[key] = replace(pods, settled=pods.settled and key not in found, prompt_spread=spread)
+            pods = replace(pods, settled=pods.settled and key not in found, prompt_spread=spread)
+            found[key] = _at_clock(pods, clocks.get(key, frozenset({UNCAPPED_PERCENT})))
     return found
+
+
+def _clocks(snapshot: Snapshot) -> dict[VariantKey, frozenset[int | None]]:
+    """What the GPUs of each variant's pods are held to, in percent of their highest clock; None beside it where that
+    has changed lately. Where the agent of a node does not know pods, all GPUs of the node count."""
+    if not snapshot.power.caps:
+        return {}
+    found: dict[VariantKey, set[int | None]] = {}
+    for pod in snapshot.pods:
+        service, variant = pod.labels.get(labels.SERVICE), pod.labels.get(labels.VARIANT)
+        if service is None or variant is None or pod.ended:
+            continue
+        on_node = snapshot.power.caps.get(pod.place, ())
+        named = [gpu for gpu in on_node if f"{pod.namespace}/{pod.name}" in gpu.pods]
+        seen = found.setdefault((pod.namespace, service, variant), set())
+        for gpu in named or on_node:
+            seen.add(gpu.clock_percent)
+            if gpu.changed_at is not None and snapshot.unix_seconds - gpu.changed_at < CAP_SETTLES_SECONDS:
+                seen.add(None)
+        if not on_node:
+            seen.add(UNCAPPED_PERCENT)
+    return {key: frozenset(each) for key, each in found.items()}
+
+
+def _at_clock(pods: EnginePods, clocks: frozenset[int | None]) -> EnginePods:
+    """The pods as engines at that clock. Figures of pods that are capped differently, or were capped anew, are of no
+    one engine, as those of two templates are."""
+    clock = next(iter(clocks))
+    if len(clocks) != 1 or clock is None:
+        return replace(pods, settled=False)
+    layout = replace(pods.run_as.layout, clock_percent=clock)
+    return replace(pods, run_as=replace(pods.run_as, layout=layout))
 
 
 def _engine_pods(manifest: Manifest, service: LLMService, profile: RuntimeProfile, gpu: Gpu) -> EnginePods | None:

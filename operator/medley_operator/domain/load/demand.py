@@ -22,12 +22,13 @@ from medley_operator.domain.load.doubt import (
     settled_ready,
 )
 from medley_operator.domain.load.figures import figures_of_status
-from medley_operator.domain.load.planned_rate import forecast_rate
+from medley_operator.domain.load.planned_rate import NO_EVENTS, RECONCILE_SECONDS, forecast_rate
 from medley_operator.domain.load.plausible import plausible
+from medley_operator.domain.load.schedule import LoadSchedule
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
 from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
 from medley_planner.model import Bucket, Demand, SizeSource
-from medley_planner.workload import adopt, demand_from_means, drifts, samples_in_window
+from medley_planner.workload import SEASON_STEP_SECONDS, Season, adopt, demand_from_means, drifts, samples_in_window
 
 NOMINAL_PROMPT_TOKENS, NOMINAL_GENERATION_TOKENS = 128.0, 32.0
 """Size to compare pools by while no request was ever seen and none is described."""
@@ -43,17 +44,27 @@ def choose_demand(
     at_seconds: float,
     lead_seconds: float = 0.0,
     history: Sequence[tuple[float, float]] = (),
+    season: Sequence[tuple[float, float]] = (),
     ready_replicas: int = 0,
+    schedule: LoadSchedule = NO_EVENTS,
 ) -> DemandChoice:
     """`has_plan`: there is a last plan that could be held. `at_seconds`: when the observation was made.
 
     `lead_seconds`: the longest that a replica of the service takes to start. `history`: (time, rate) of before the
-    operator started, on the clock of `at_seconds`; used where no rates are remembered. `ready_replicas`: those of the
-    service's own Deployments.
+    operator started, on the clock of `at_seconds`; used where no rates are remembered. `season`: the same of more days,
+    which takes the place of the one before. `ready_replicas`: those of the
+    service's own Deployments. `schedule`: known events, on the clock of `at_seconds`.
     """
-    if history and len(memory.forecaster) == 0:
-        memory = replace(memory, forecaster=memory.forecaster.with_samples(history))
     window_seconds = service.spec.workload.window_seconds
+    if history and len(memory.forecaster) == 0:
+        usual = schedule.usual_history(history, window_seconds=window_seconds)
+        memory = replace(memory, forecaster=memory.forecaster.with_samples(usual))
+    if season:
+        # Means over a step and over the window are of the same moment where their middles are.
+        later = (window_seconds - SEASON_STEP_SECONDS) / 2
+        usual = schedule.usual_history(season, window_seconds=SEASON_STEP_SECONDS)
+        usual = [(at + later, rate_rps) for at, rate_rps in usual]
+        memory = replace(memory, forecaster=replace(memory.forecaster, season=Season.of(usual)))
     ready = ready_lately(memory.ready_lately, ready_replicas, at_seconds=at_seconds, window_seconds=window_seconds)
     choice = _choose(
         service,
@@ -62,10 +73,14 @@ def choose_demand(
         has_plan=has_plan,
         at_seconds=at_seconds,
         lead_seconds=lead_seconds,
+        schedule=schedule,
     )
+    if choice.source is LoadSource.STATIC:
+        most = schedule.most_factor(at_seconds, at_seconds + lead_seconds + RECONCILE_SECONDS)
+        choice = replace(choice, demand=replace(choice.demand, rate_rps=most * choice.demand.rate_rps))
     # Whatever is planned this time, the rates that were seen are kept.
     forecaster = choice.forecaster if len(choice.forecaster) else memory.forecaster
-    return replace(choice, forecaster=forecaster, ready_lately=ready)
+    return replace(choice, forecaster=forecaster, ready_lately=ready, schedule=schedule.status(at_seconds))
 
 
 def _choose(
@@ -76,6 +91,7 @@ def _choose(
     has_plan: bool,
     at_seconds: float,
     lead_seconds: float,
+    schedule: LoadSchedule,
 ) -> DemandChoice:
     had_metrics = memory.had_metrics or _planned_from_metrics(service.status.load)
     if service.spec.workload.source is WorkloadSource.STATIC:
@@ -85,7 +101,7 @@ def _choose(
     seen = plausible(observation) if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
         memory = replace(memory, had_metrics=had_metrics, demand=memory.demand if memory.had_metrics else None)
-        return _live(service, seen, memory=memory, at_seconds=at_seconds, lead_seconds=lead_seconds)
+        return _live(service, seen, memory=memory, at_seconds=at_seconds, lead_seconds=lead_seconds, schedule=schedule)
     if had_metrics and has_plan:
         return DemandChoice(
             demand=memory.demand or _last_demand(service),
@@ -105,7 +121,13 @@ def _planned_from_metrics(load: LoadStatus | None) -> bool:
 
 
 def _live(
-    service: LLMService, seen: Observation, *, memory: ServiceMemory, at_seconds: float, lead_seconds: float
+    service: LLMService,
+    seen: Observation,
+    *,
+    memory: ServiceMemory,
+    at_seconds: float,
+    lead_seconds: float,
+    schedule: LoadSchedule,
 ) -> DemandChoice:
     """`memory.demand` is one that was measured, or None: any measurement replaces the user's guess."""
     current = memory.demand
@@ -128,6 +150,7 @@ def _live(
         lead_seconds=lead_seconds,
         at_seconds=at_seconds,
         believed=jump is None and not pods.partial,
+        schedule=schedule,
     )
     if asked is None and not memory.had_metrics:
         message = "Prometheus scrapes this service, but it has not received a request yet"

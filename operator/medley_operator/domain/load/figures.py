@@ -54,9 +54,11 @@ def load_status(choice: DemandChoice) -> LoadStatus:
         requests_per_second=rate(figures.rate_rps),
         measured_requests_per_second=rate(basis.measured_rps) if basis is not None else None,
         forecast_margin_percent=round(100 * margin) if margin is not None else None,
+        season=basis.season if basis is not None else None,
         prompt_tokens=round(figures.prompt_tokens_mean),
         generation_tokens=round(figures.generation_tokens_mean),
         size_source=demand.size_source.value if known else "",
         size_headroom_percent=(SIZE_HEADROOM_PERCENT[demand.size_source] or None) if known else None,
         prefix_hit_percent=round(100 * demand.prefix_hit_rate) if known and demand.prefix_hit_rate > 0 else None,
+        schedule=choice.schedule,
     )

@@ -7,11 +7,13 @@ replica that goes takes one lead time to come back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import ForecastMode, LLMService
+from medley_operator.domain.load.schedule import LoadSchedule
 from medley_operator.domain.values.snapshot import LoadBasis
-from medley_planner.workload import BAND, Forecast, Forecaster
+from medley_planner.workload import BAND, SEASONS, Forecast, Forecaster
 
 RECONCILE_SECONDS = 30.0
 """From a change of the rate to the round that sees it, at the default resync; added to each lead time."""
@@ -19,6 +21,7 @@ LEADS_KEPT = 2
 """Capacity is kept while it is needed within this many lead times, or was; so is the plan through a short silence."""
 FALL_FACTOR = 10.0
 """A rate this many times below the plan's is not believed sooner, with a forecast or without."""
+NO_EVENTS = LoadSchedule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class RateForecasts:
 
     measured_rps: float
     usual_rps: float
-    """The measured rate without its noise."""
+    """The measured rate without its noise; with events, the most that it comes to within a lead time."""
     lead_seconds: float
     at_seconds: float
     forecaster: Forecaster
@@ -77,8 +80,13 @@ class RateForecasts:
 
     @property
     def basis(self) -> LoadBasis:
+        made = self.at_lead
+        if made is None:
+            return LoadBasis(measured_rps=self.measured_rps)
         return LoadBasis(
-            measured_rps=self.measured_rps, forecast_margin=self.at_lead.margin if self.at_lead is not None else None
+            measured_rps=self.measured_rps,
+            forecast_margin=made.margin,
+            season=made.method.value if made.method in SEASONS else None,
         )
 
     @property
@@ -98,26 +106,40 @@ def forecast_rate(
     lead_seconds: float,
     at_seconds: float,
     believed: bool = True,
+    schedule: LoadSchedule = NO_EVENTS,
 ) -> RateForecasts:
     """`forecaster`: with the rates before; `lead_seconds`: the longest that a replica of the service takes to start.
 
-    A rate that is not `believed` is not kept.
+    A rate that is not `believed` is not kept. Rates are kept without the events of `schedule`, which is on the clock of
+    `at_seconds`; plans count with them as far ahead as replicas take to start.
     """
     seen, usual_rps = forecaster, measured_rps
     lead_seconds += RECONCILE_SECONDS
+    window_seconds = service.spec.workload.window_seconds
     # Two readings that share requests agree, whatever comes.
-    ahead, twice = (max(leads * lead_seconds, service.spec.workload.window_seconds) for leads in (1, LEADS_KEPT))
+    ahead, twice = (max(leads * lead_seconds, window_seconds) for leads in (1, LEADS_KEPT))
+    rate_rps = schedule.usual_rps(measured_rps, at_seconds, window_seconds=window_seconds, kept_at=forecaster.last_at)
+    believed = believed and not math.isnan(rate_rps)
     if believed:
-        forecaster = seen = forecaster.update(at_seconds, measured_rps)
+        forecaster = seen = forecaster.update(at_seconds, rate_rps)
     if believed and measured_rps > 0:
-        seen = forecaster.seeing(at_seconds, measured_rps)
-        usual_rps = seen.usual_rps(at_seconds, measured_rps, lead_seconds=ahead)
+        seen = forecaster.seeing(at_seconds, rate_rps)
+        usual_rps = seen.usual_rps(at_seconds, rate_rps, lead_seconds=ahead)
     wanted = service.spec.scaling.forecast
     at_lead = at_twice = None
     if wanted.mode is ForecastMode.AUTO:
         quantile = wanted.quantile_percent / 100.0
         at_lead = seen.forecast(ahead, quantile=quantile, at_seconds=at_seconds)
         at_twice = seen.forecast(twice, quantile=quantile, at_seconds=at_seconds)
+    if schedule.events:
+        most, most_of_two = (
+            schedule.most_factor(at_seconds, at_seconds + leads * lead_seconds) for leads in (1, LEADS_KEPT)
+        )
+        if believed:
+            usual_rps *= most
+        elif forecaster.settled is not None:
+            usual_rps = max(measured_rps, forecaster.settled.mean_rps * most)
+        at_lead, at_twice = _times(at_lead, most), _times(at_twice, most_of_two)
     return RateForecasts(
         measured_rps=measured_rps,
         usual_rps=usual_rps,
@@ -127,3 +149,9 @@ def forecast_rate(
         at_lead=at_lead,
         at_twice=at_twice,
     )
+
+
+def _times(forecast: Forecast | None, factor: float) -> Forecast | None:
+    if forecast is None:
+        return None
+    return replace(forecast, mean_rps=factor * forecast.mean_rps, upper_rps=factor * forecast.upper_rps)

@@ -3,9 +3,9 @@
 UUIDs and the limits of boards come from the agent of the node. Until it has reported, the number of GPUs comes from the
 node's allocatable resources and the board from its GPU product label and the catalogue.
 
-The priority of a GPU is that of the LLMService whose pod is on it, where the agent reports pods by GPU. Where it does
-not, each GPU of a node has the highest priority of the pods on the node, so that no service is capped for another. Pods
-of others count as Normal, and the GPUs of a node without any such pod as Low.
+The priority of a GPU is that of the LLMService whose pod is on it, as the agent reports it. A GPU on which it reports
+none has the highest priority of the pods of the node that it reports on no GPU, so that no service is capped for
+another; where it knows of no pods, that is the same for all. Pods of others count as Normal; without any pod it is Low.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def is_synthetic(uuid: str, node: str) -> bool:
 def _member(node: NodeView, reported: Iterable[GpuPowerStatus], held: Mapping[str, Priority]) -> Member:
     highest = max(held.values(), key=_ORDER.index, default=Priority.LOW)
     reported = tuple(reported)
-    by_gpu = any(gpu.pods for gpu in reported)
+    placed = {name for gpu in reported for name in gpu.pods}
+    # Those that no GPU has yet may come to any that is free.
+    on_free = max((held[name] for name in held.keys() - placed), key=_ORDER.index, default=Priority.LOW)
     product = next((node.labels[label] for label in GPU_PRODUCT_LABELS if node.labels.get(label)), "")
     if not reported:
         count = max((node.allocatable.get(name, 0) for name in GPU_RESOURCES), default=0)
@@ -131,7 +133,7 @@ def _member(node: NodeView, reported: Iterable[GpuPowerStatus], held: Mapping[st
             unknown = f"GPU {gpu.uuid} of node {node.name} does not report its power limits"
             return Member(node.name, node.labels, unknown=unknown)
         on_it = [held.get(name, Priority.NORMAL) for name in gpu.pods]
-        priority = max(on_it, key=_ORDER.index, default=Priority.LOW) if by_gpu else highest
+        priority = max(on_it, key=_ORDER.index, default=on_free)
         found.append(CappedGpu(gpu.uuid, own, priority))
     return Member(node.name, node.labels, tuple(found))
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from medley_operator.api.v1alpha1.power import EventPhase, PowerDomainStatus, PowerEventStatus
+from medley_operator.api.v1alpha1.power import EventPhase, PowerDomain, PowerDomainStatus, PowerEventStatus
+from medley_operator.domain.firewall import guarded
 from medley_operator.domain.power.events import JudgedEvent, event_status
 from medley_operator.domain.power.report import (
     DomainReading,
@@ -21,7 +23,7 @@ from medley_operator.domain.power.report import (
 )
 from medley_operator.domain.power.view import PowerView
 from medley_operator.domain.values.decision import StatusWrite
-from medley_operator.domain.values.snapshot import Manifest, ObjectKey
+from medley_operator.domain.values.snapshot import Manifest, ObjectFault, ObjectKey
 from medley_planner.power import DomainTree
 
 DOMAIN, EVENT = "PowerDomain", "PowerEvent"
@@ -82,21 +84,25 @@ class Teller:
         )
 
     def _domains(self, view: PowerView, shown: Mapping[str, DomainReading], now: float) -> list[_Told]:
-        found: list[_Told] = []
-        for domain in view.domains:
-            name = domain.metadata.name
-            key, reading = ObjectKey(DOMAIN, "", name), shown[name]
-            before = self._statuses.get(domain.metadata.uid, domain.status)
-            current = domain.model_copy(update={"status": before})
-            after = domain_status(current, reading, now=now)
-            ladder = reading.capped.ladder
-            brake = None if ladder.brake is None else ladder.deepest + 1
-            notices = [
-                Notice(kind, key, domain.metadata.uid, _sentence(kind, name, after), _facts(name, after))
-                for kind in notices_of(before, after, brake)
-            ]
-            found.append((self._write(key, domain.metadata.uid, domain.status, after), notices))
-        return found
+        return [self._domain(domain, shown[domain.metadata.name], now) for domain in view.domains]
+
+    def _domain(self, domain: PowerDomain, reading: DomainReading, now: float) -> _Told:
+        """A status that cannot be made is that domain's alone: neither caps nor other domains wait for it."""
+        name, uid = domain.metadata.name, domain.metadata.uid
+        key = ObjectKey(DOMAIN, "", name)
+        before = self._statuses.get(uid, domain.status)
+        current = domain.model_copy(update={"status": before})
+        after = guarded(key, partial(domain_status, current, reading, now=now))
+        if isinstance(after, ObjectFault):
+            told = rejected_status(before, after.refusal, generation=domain.metadata.generation, now=now)
+            return self._write(key, uid, domain.status, told), []
+        ladder = reading.capped.ladder
+        brake = None if ladder.brake is None else ladder.deepest + 1
+        notices = [
+            Notice(kind, key, uid, _sentence(kind, name, after), _facts(name, after))
+            for kind in notices_of(before, after, brake)
+        ]
+        return self._write(key, uid, domain.status, after), notices
 
     def _rejected(self, view: PowerView, now: float) -> list[_Told]:
         found: list[_Told] = []

@@ -6,23 +6,27 @@ decision. Counters and timings of the loop itself are in `metrics.exporter`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from medley_operator.api.v1alpha1 import LLMServiceStatus
+from medley_operator.api.v1alpha1 import Condition, LLMServiceStatus
 from medley_operator.domain.load.figures import LoadFigures, figures_of, figures_of_status
+from medley_operator.domain.report.load_gauges import SEEN_GAUGES, SERVICE_LABELS, SeenService, seen_gauges
+from medley_operator.domain.report.pool_nodes import PoolNodes
+from medley_operator.domain.report.power_gauges import POWER_GAUGES, energy_per_million_tokens
 from medley_operator.domain.report.target import recommended
 from medley_operator.domain.rollout.decision import ServiceDecision, VariantRow
-from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
-from medley_operator.domain.values.conditions import PlanReason
+from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared
+from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.values.gauges import GaugeFamily, GaugeSample
-from medley_operator.domain.values.leadtime import Component, LeadTimes
-from medley_planner.fleet_plan import PlanOrFailure
-from medley_planner.model import Plan
+from medley_operator.domain.values.leadtime import Component, LeadTimes, unix_seconds
+from medley_operator.domain.values.service_key import ServiceKey
+from medley_operator.domain.values.snapshot import Observation
+from medley_planner.check import Attained
 
 Subject = TypeVar("Subject")
-SERVICE_LABELS = ("namespace", "service")
 VARIANT_LABELS = (*SERVICE_LABELS, "variant", "pool", "gpu")
 POOL_LABELS = ("pool",)
 
@@ -52,16 +56,6 @@ class GaugeRow(Generic[Subject]):
     value: Callable[[Subject], float | None]
 
 
-def _measured(candidate: ServiceCandidate) -> float | None:
-    choice = candidate.choice
-    return choice.now.measured_rps if choice is not None and choice.now is not None else None
-
-
-def _margin(candidate: ServiceCandidate) -> float | None:
-    choice = candidate.choice
-    return choice.now.forecast_margin if choice is not None and choice.now is not None else None
-
-
 def _best_single(shown: ShownService) -> float | None:
     single = shown.status.plan.best_single if shown.status.plan is not None else None
     return single.cost_per_hour_usd if single is not None else None
@@ -73,10 +67,22 @@ def _unserved(shown: ShownService) -> float:
     return shown.status.plan.unserved_rps if shown.status.plan is not None else 0.0
 
 
+def _last_change(shown: ShownService) -> float | None:
+    history = shown.status.history
+    return unix_seconds(history[-1].at) if history else None
+
+
 def _predicted(shown: ShownService) -> float | None:
     """As the status says, so that a round that did not reach the service shows what the plan was found to be."""
     percent = shown.status.plan.predicted_percent if shown.status.plan is not None else None
     return min(percent / 100.0, 1.0) if percent is not None else None
+
+
+def _simulated(shown: ShownService, seconds: Callable[[Attained], float]) -> float | None:
+    """The highest of its variants."""
+    checked = shown.outcome.goal.checked
+    found = [seconds(each) for each in checked.variants.values()] if checked is not None else []
+    return max((each for each in found if not math.isnan(each)), default=None)
 
 
 SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
@@ -117,26 +123,33 @@ SERVICE_GAUGES: tuple[GaugeRow[ShownService], ...] = (
         _predicted,
     ),
     GaugeRow(
+        "medley_service_planned_energy_kwh_per_million_tokens",
+        "Energy that the GPUs of the planned replicas are expected to draw for a million tokens of the planned load, "
+        "prompts included, in kWh; absent where no PowerDomain feeds them.",
+        lambda shown: energy_per_million_tokens(shown.outcome, shown.figures),
+    ),
+    GaugeRow(
+        "medley_predicted_ttft_seconds",
+        "Time to first token at the target's percentile, by simulation of the plan, of its slowest variant.",
+        lambda shown: _simulated(shown, lambda variant: variant.ttft_seconds),
+    ),
+    GaugeRow(
+        "medley_predicted_tpot_seconds",
+        "Time per output token at the target's percentile, by simulation of the plan, of its slowest variant.",
+        lambda shown: _simulated(shown, lambda variant: variant.tpot_seconds),
+    ),
+    GaugeRow(
         "medley_service_plan_held",
         "1 while the last plan is held because data is missing.",
         lambda shown: float(shown.outcome.goal.reason == PlanReason.HELD),
     ),
+    GaugeRow(
+        "medley_service_last_change_timestamp_seconds",
+        "Unix time of the last change of the replicas in force; absent where nothing was changed yet.",
+        _last_change,
+    ),
 )
 """Gauges with `SERVICE_LABELS`."""
-
-MEASURED_GAUGES: tuple[GaugeRow[ServiceCandidate], ...] = (
-    GaugeRow(
-        "medley_service_measured_request_rate",
-        "Requests per second measured now; absent without metrics.",
-        _measured,
-    ),
-    GaugeRow(
-        "medley_service_forecast_margin_ratio",
-        "Safety margin added to the forecast rate, as a share of it; absent without a forecast.",
-        _margin,
-    ),
-)
-"""Gauges with `SERVICE_LABELS` of what a round of the planner measured, whether or not a plan follows from it."""
 
 VARIANT_GAUGES: tuple[GaugeRow[VariantRow], ...] = (
     GaugeRow("medley_variant_desired_replicas", "Planned replicas.", lambda row: row.desired),
@@ -168,6 +181,16 @@ POOL_GAUGES: tuple[GaugeRow[PoolState], ...] = (
 )
 """Gauges with `POOL_LABELS`."""
 
+_PROBLEM = GaugeFamily(
+    "medley_service_problem",
+    (*SERVICE_LABELS, "condition", "reason"),
+    "1 for each condition of the service that is False.",
+)
+_POOL_PROBLEM = GaugeFamily(
+    "medley_pool_problem",
+    (*POOL_LABELS, "condition", "reason"),
+    "1 for each condition of the pool that was False when the round began.",
+)
 _RECOMMENDED = GaugeFamily(
     "medley_recommended_replicas",
     (*SERVICE_LABELS, "variant", "pool"),
@@ -191,28 +214,19 @@ _LEAD = GaugeFamily(
 
 GAUGES: tuple[GaugeFamily, ...] = (
     *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in SERVICE_GAUGES),
-    *(GaugeFamily(row.name, SERVICE_LABELS, row.help) for row in MEASURED_GAUGES),
+    *SEEN_GAUGES,
     *(GaugeFamily(row.name, VARIANT_LABELS, row.help) for row in VARIANT_GAUGES),
     *(GaugeFamily(row.name, POOL_LABELS, row.help) for row in POOL_GAUGES),
+    _PROBLEM,
+    _POOL_PROBLEM,
     _RECOMMENDED,
     _NODES,
     _IDLE,
     _STARTS,
     _LEAD,
+    *POWER_GAUGES,
 )
 """All of them, for the exporter."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolNodes:
-    """A pool that is paid by the node: nodes that the plan pays for, and what no replica on them accounts for.
-
-    `idle_cost_per_hour`: US dollars; None where this round made no plan.
-    """
-
-    pool: str
-    planned_nodes: int
-    idle_cost_per_hour: float | None
 
 
 def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[GaugeSample, ...]:
@@ -221,6 +235,7 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[
     samples = [*_samples(SERVICE_GAUGES, ShownService(outcome, status), key)]
     for row in outcome.rows:
         samples += _samples(VARIANT_GAUGES, row, (*key, row.name, row.pool, row.gpu))
+    samples += _problems(_PROBLEM, key, status.conditions)
     if outcome.goal.reason != PlanReason.PAUSED:
         samples += [
             GaugeSample(_RECOMMENDED.name, (*key, *where), count) for where, count in recommended(status).items()
@@ -228,14 +243,19 @@ def service_gauges(outcome: ServiceDecision, status: LLMServiceStatus) -> tuple[
     return tuple(samples)
 
 
-def fleet_gauges(pools: Iterable[PoolNodes], prepared: Prepared) -> tuple[GaugeSample, ...]:
+def fleet_gauges(
+    pools: Iterable[PoolNodes], prepared: Prepared, observations: Mapping[ServiceKey, Observation]
+) -> tuple[GaugeSample, ...]:
     """The series that only change with a round of the planner."""
     samples: list[GaugeSample] = []
     for candidate in prepared.services:
         if candidate.disposition is not Disposition.LEAVING:
-            samples += _samples(MEASURED_GAUGES, candidate, tuple(candidate.key))
+            observation = observations.get(candidate.key)
+            samples += seen_gauges(SeenService(candidate, observation.latencies if observation is not None else {}))
     for state in prepared.pools:
-        samples += _samples(POOL_GAUGES, state, (state.pool.metadata.name,))
+        labels = (state.pool.metadata.name,)
+        samples += _samples(POOL_GAUGES, state, labels)
+        samples += _problems(_POOL_PROBLEM, labels, state.pool.status.conditions)
     for each in pools:
         samples.append(GaugeSample(_NODES.name, (each.pool,), each.planned_nodes))
         # A round without a plan knows no other figure: the last one stays.
@@ -250,6 +270,12 @@ def _samples(rows: Sequence[GaugeRow[Subject]], subject: Subject, labels: tuple[
             yield GaugeSample(row.name, labels, value)
 
 
+def _problems(family: GaugeFamily, labels: tuple[str, ...], conditions: Iterable[Condition]) -> Iterator[GaugeSample]:
+    for condition in conditions:
+        if condition.status == ConditionStatus.FALSE:
+            yield GaugeSample(family.name, (*labels, condition.type, condition.reason), 1.0)
+
+
 def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
     """How long replicas of a model take to start on a type of GPU, by component, on nodes that are warm or cold."""
     leads = leads.everywhere()
@@ -258,25 +284,3 @@ def _lead_samples(leads: LeadTimes) -> Iterator[GaugeSample]:
         yield GaugeSample(_STARTS.name, labels, len(starts))
         for part in Component:
             yield GaugeSample(_LEAD.name, (*labels, part.value), leads.p90(key, part) or 0.0)
-
-
-def pool_nodes(prepared: Prepared, outcome: PlanOrFailure | None) -> tuple[PoolNodes, ...]:
-    """One for each pool that is paid by the node.
-
-    A round without a plan shows the nodes of the last one, because running replicas stay; without any service there are
-    none.
-    """
-    plan = outcome if isinstance(outcome, Plan) else None
-    counts = {count.pool: count for count in plan.nodes} if plan is not None else {}
-    found: list[PoolNodes] = []
-    for state in prepared.pools:
-        if state.pool.spec.cost.per_node_hour is None:
-            continue
-        name = state.pool.metadata.name
-        count = counts.get(name)
-        if plan is None and prepared.services:
-            nodes, idle = state.pool.status.planned_nodes or 0, None
-        else:
-            nodes, idle = (count.nodes, count.idle_cost_per_hour) if count is not None else (0, 0.0)
-        found.append(PoolNodes(pool=name, planned_nodes=nodes, idle_cost_per_hour=idle))
-    return tuple(found)

@@ -21,6 +21,7 @@ from medley_operator.domain.report.pod_troubles import (
     replica_failure,
     stranded_message,
 )
+from medley_operator.domain.report.power_condition import POWER_WITHIN_BUDGET, power_within_budget
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.routing.routers import router_of
@@ -259,8 +260,12 @@ SERVICE_CONDITIONS = (
     ServiceCondition(MODEL_NAME_UNIQUE, _same_model),
     ServiceCondition(WITHIN_POLICY, _policy),
     ServiceCondition(SLO_ATTAINABLE, _missed_targets),
+    ServiceCondition(POWER_WITHIN_BUDGET, power_within_budget),
 )
 """In the order in which `kubectl describe` shows them."""
+
+
+_INFORMATIONAL = (CHILDREN_UNCHANGED, MODEL_NAME_UNIQUE, WITHIN_POLICY, SLO_ATTAINABLE, POWER_WITHIN_BUDGET)
 
 
 def service_drafts(outcome: ServiceDecision) -> dict[str, Draft]:
@@ -276,7 +281,7 @@ def unreadable_drafts(ready: int, refusal: Refusal) -> dict[str, Draft]:
     drafts = {
         condition.type: Draft(_UNKNOWN, NOT_PLANNED, f"unknown, because {why}")
         for condition in SERVICE_CONDITIONS
-        if condition.type not in (CHILDREN_UNCHANGED, MODEL_NAME_UNIQUE, WITHIN_POLICY, SLO_ATTAINABLE)
+        if condition.type not in _INFORMATIONAL
     }
     drafts[READY] = (
         Draft(_TRUE, "Serving", f"{ready} replicas are Ready and stay as they are")

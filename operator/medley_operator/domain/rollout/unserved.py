@@ -15,7 +15,8 @@ WAY_OUT: dict[UnservedReason, str] = {
     UnservedReason.STOCK: "the pools hold too few GPUs; add nodes (GPUPool spec.capacity) or relax spec.slo",
     UnservedReason.NODES: "no node has room for a whole replica, or the pool cannot add enough nodes; raise GPUPool "
     "spec.capacity.nodes, or lower spec.variants[].tensorParallel",
-    UnservedReason.POWER: "the power budget is reached; raise GPUPool spec.power.budgetWatts, or add a pool",
+    UnservedReason.POWER: "the power budget is reached; raise PowerDomain spec.budgetWatts or GPUPool "
+    "spec.power.budgetWatts, or add a pool on another feed",
     UnservedReason.BUDGET: "the budget is reached; raise spec.budget.maxCostPerHour or relax spec.slo",
     UnservedReason.SPOT_SHARE: "the limits on spot GPUs are reached; raise spec.budget.spotMaxPercent, lower "
     "spec.budget.onDemandMinReplicas, or add a GPUPool with provisioning OnDemand",
@@ -41,7 +42,8 @@ _SHORTAGES: dict[UnservedReason, tuple[str, str]] = {
     ),
     UnservedReason.POWER: (
         "PowerLimit",
-        "exceed the power budget; raise GPUPool spec.power.budgetWatts, or add a pool",
+        "exceed the power budget; raise PowerDomain spec.budgetWatts or GPUPool spec.power.budgetWatts, or add a pool "
+        "on another feed",
     ),
     UnservedReason.QUOTA: (
         "QuotaReached",
@@ -125,10 +127,12 @@ def _total(rows: list[Unserved]) -> float:
 
 
 def _named(rows: list[Unserved], *, before: str, after: str = "") -> str:
-    """The pools that bind; a power domain is named after its pool. A quota's name has a space, and says what it is."""
+    """The pools that bind, or the power domains, of which each is a PowerDomain or named after its pool. A quota's name
+    has a space, and says what it is."""
     found = sorted({name for part in rows for name in part.limits})
+    kind = "power domain" if all(part.reason is UnservedReason.POWER for part in rows) else "GPUPool"
     pools = ", ".join(name for name in found if " " not in name)
-    names = [f"GPUPool {pools}" if pools else "", *(name for name in found if " " in name)]
+    names = [f"{kind} {pools}" if pools else "", *(name for name in found if " " in name)]
     told = ", ".join(name for name in names if name)
     return f"{before}{told}{after}" if told else ""
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, PriceStatus, RuntimeProfile
+from medley_operator.api.v1alpha1 import ActingMode, GPUPool, LLMService, PriceStatus, RuntimeProfile, ScheduleStatus
+from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_operator.domain.cluster.start_failures import StartFailure
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.margins import Margin
+from medley_operator.domain.values.power import CountedLevel, PoolFeed
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, MetricsReason, ObjectFault, ServiceMemory
@@ -22,6 +24,7 @@ from medley_operator.domain.values.stock import Ledger, PoolStock
 from medley_planner.capacity import CapacityBasis, TableGroup, TableKey
 from medley_planner.catalog import Gpu
 from medley_planner.check import Subject
+from medley_planner.layout import UNCAPPED_PERCENT
 from medley_planner.model import Demand, Problem, Variant
 from medley_planner.omitted import Omitted
 from medley_planner.refusal import Refusal
@@ -58,6 +61,8 @@ class DemandChoice:
     """One that is not believed yet."""
     ready_lately: tuple[tuple[float, int], ...] = ()
     forecaster: Forecaster = field(default_factory=Forecaster)
+    schedule: ScheduleStatus | None = None
+    """Known events, as the status shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,9 @@ class PoolState:
 
     `gpu` is its type, None where the catalogue lacks it. `zones`: none where they are not known.
     `refusal`: why it cannot be planned with; None where it can. `unreadable`: why nodes cannot be listed, "" where they
-    can. `price`: as its status shows it; None where nobody says it.
+    can. `price`: as its status shows it; None where nobody says it. `feed`: the power domains that feed its nodes, None
+    where none does. `budget_name`: of the domain that is the pool's own budget. `clock_percent`: what its GPUs are held
+    to for the service that looks at it.
     """
 
     pool: GPUPool
@@ -76,6 +83,28 @@ class PoolState:
     refusal: Refusal | None = None
     unreadable: str = ""
     price: PriceStatus | None = None
+    feed: PoolFeed | None = None
+    budget_name: str = ""
+    clock_percent: int = UNCAPPED_PERCENT
+
+    @property
+    def name(self) -> str:
+        return self.pool.metadata.name
+
+    @property
+    def limit_watts(self) -> float:
+        """Watts of one GPU at its power limit: the pool's figure, else the board power of its type (0 where
+        unknown)."""
+        own = self.pool.spec.own_watts_per_gpu()
+        if own is not None:
+            return own
+        return self.gpu.watts if self.gpu is not None else 0.0
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the pool itself has a budget of watts, in which nothing caps GPUs, so that they count at their
+        limit."""
+        return self.pool.spec.power is not None and self.pool.spec.power.budget_watts is not None
 
     @property
     def stock_gpus(self) -> int | None:
@@ -102,6 +131,8 @@ class VariantCandidate:
     basis: CapacityBasis = CapacityBasis.CLOSED_FORM
     replica: Replica | None = None
     """How one replica is run, for the check of the plan."""
+    draws_watts: float | None = None
+    """What one replica is expected to draw as planned; None where no power domain asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +187,8 @@ class ServiceCandidate:
     """When the round's snapshot was taken, on the operator's clock."""
     margins: Mapping[str, Margin] = field(default_factory=dict)
     """Learned margins by variant, after this round's requests."""
+    domains: tuple[PowerDomain, ...] = ()
+    """The power domains that feed its replicas, by name."""
 
     @property
     def key(self) -> ServiceKey:
@@ -192,6 +225,7 @@ class Prepared:
     faults: tuple[ObjectFault, ...] = ()
     """Objects that were left out because this program failed on them."""
     advice: Problem | None = None
+    power_levels: Mapping[str, CountedLevel] = field(default_factory=dict)
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:

@@ -27,6 +27,7 @@ from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.margins import LatencyCounts, Margin
+from medley_operator.domain.values.power import NO_POWER, CountedLevel, PowerFacts
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
@@ -39,6 +40,8 @@ from medley_planner.workload import Forecaster
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
+RatesSeen = tuple[tuple[float, float], ...]
+"""(Seconds on the operator's monotonic clock, requests per second), oldest first."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -156,13 +159,12 @@ class ActuatorView:
     nodes: tuple[NodeView, ...] = ()
     """All nodes of the cluster, usable or not; none where they cannot be read."""
     supply: Supply = field(default_factory=Supply)
-    """Devices, quotas and limits of other systems."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Kinds that cannot be listed, and why; of them there is what was last seen, if anything."""
+    """Kinds that cannot be listed, and why; of them there is what was last seen."""
     lacking: frozenset[str] = frozenset()
     """Kinds that the cluster does not have and that Medley can do without."""
     watched: tuple[str, ...] = ()
-    """The namespaces that are looked at; none: all."""
+    """Namespaces that are looked at; none: all."""
     ending: frozenset[str] = frozenset()
     """Namespaces that are being deleted."""
 
@@ -174,26 +176,23 @@ class ActuatorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(ActuatorView):
-    """Complete input of one round of the planner."""
+    """Input of one round of the planner. Rates in `histories` are from before the operator started, given once,
+    and in `seasons` those of days and weeks, given now and then; prices and labels of namespaces are by name."""
 
     profiles: tuple[RuntimeProfile, ...]
     observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[LearnedKey, Speed] = field(default_factory=dict)
-    """Speed of running engines, from their counters."""
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
-    """Simulated capacities; what is not in it is planned by the closed form."""
     simulates: bool = False
-    """Whether missing ones are being made."""
     unix_seconds: float = 0.0
     """When it was taken, in Unix seconds: times that outlive the operator are kept in these."""
     policies: tuple[MedleyPolicy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Labels of each namespace, by its name; one that is not in it is not known."""
-    histories: Mapping[ServiceKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    """Rates from before the operator started, given once: (time on that clock, requests per second), oldest first."""
+    histories: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
+    seasons: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
     prices: Mapping[str, PriceStatus] = field(default_factory=dict)
-    """The price of each pool that has one, by its name; `pools` have it as their cost."""
+    power: PowerFacts = NO_POWER
 
     @classmethod
     def of(cls, view: ActuatorView, **more: Any) -> Snapshot:
@@ -205,11 +204,12 @@ class Snapshot(ActuatorView):
 class LoadBasis:
     """The origin of a demand's rate: requests per second as measured, and the margin of the forecast.
 
-    `forecast_margin` is a part of the rate forecast; None where what was measured is planned.
+    `forecast_margin` is a part of the rate forecast; None where what was measured is planned. `season`: Daily, Weekly.
     """
 
     measured_rps: float
     forecast_margin: float | None = None
+    season: str | None = None
 
 
 FieldKey = tuple[ObjectKey, str]
@@ -292,8 +292,9 @@ class ServiceMemory:
 class FleetMemory:
     """The memory between rounds; services by key. Losing it costs nothing but one fresh plan.
 
-    `leads`: how long replicas took to start.
+    `leads`: how long replicas took to start. `power_levels`: those of power domains that plans count with, by name.
     """
 
     services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
     leads: LeadTimes = field(default_factory=LeadTimes)
+    power_levels: Mapping[str, CountedLevel] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from medley_operator.domain.values.labels import layout_hash
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.recall import Recall
 from medley_operator.domain.values.views import PodView
+from medley_operator.domain.variants.drawn import drawn_watts, with_added_watts
 from medley_operator.domain.variants.requested import (
     Ask,
     asks_of,
@@ -116,7 +117,7 @@ def choose_variants(
     left out only where another does better pod for pod, which holds whatever is asked. `leads`: how long starts take.
     `factors`: on the capacity of each variant, for its learned margin.
     """
-    maker = _VariantMaker(model_name(service), profile, leads, running, drain_seconds(service, demand), factors)
+    maker = _VariantMaker(model_name(service), profile, leads, running, demand, drain_seconds(service, demand), factors)
     rows, asks = offered.rows, offered.asks
     whole = planned_as or Service(name="", demand=demand, variants=(), routing=RoutingMode.SERVICE)
     whole = replace(whole, variants=tuple(maker.variant(row, asks[row.source]) for row in rows))
@@ -164,6 +165,7 @@ class _VariantMaker:
     profile: RuntimeProfile
     leads: LeadTimes
     last_replicas: Mapping[str, int]
+    demand: Demand
     drain_seconds: float
     factors: Mapping[str, float]
 
@@ -176,6 +178,7 @@ class _VariantMaker:
             startup_seconds=startup_seconds(self.model, gpu, ask.state.pool, self.profile, self.leads),
             drain_seconds=self.drain_seconds,
         )
+        variant = with_added_watts(variant, row, ask, self.demand)
         return with_capacity_factor(variant, self.factors.get(row.name, 1.0))
 
 
@@ -261,6 +264,7 @@ def _candidate(variant: Variant, row: Row, asks: Sequence[Ask], service: LLMServ
         ),
         replica=row.replica,
         basis=row.capacity.basis,
+        draws_watts=drawn_watts(variant, asks[row.source]),
     )
 
 

@@ -171,6 +171,7 @@ def _ask(state: PoolState, field: str, wish: VariantSpec | None = None) -> Ask:
         asked=tuple(asked),
         single=wish is not None and _is_single(wish),
         name=wish.name if wish is not None else None,
+        clock_percent=state.clock_percent,
     )
     return Ask(state=state, wish=wish, field=field, source=source)
 

@@ -23,6 +23,7 @@ from medley_operator.kube.resources import NODE_POWER_CAPS
 from medley_operator.metrics.server import Probe
 from medley_operator.power.agent.exporter import AgentExporter
 from medley_operator.power.agent.keeper import GpuReport
+from medley_operator.power.agent.kubelet import LOOK_SECONDS, PodsOfGpus
 from medley_operator.power.agent.orders import NO_ORDERS, Moment, orders_of, remembered
 from medley_operator.power.agent.report import status_of, worth_writing
 from medley_operator.power.agent.turns import GpuTurns
@@ -54,9 +55,11 @@ class NodeAgent:
         reader: KubeReader,
         client: StatusClient,
         exporter: AgentExporter,
+        pods: PodsOfGpus,
         clock: Callable[[], Moment],
     ) -> None:
         self._node = node
+        self._pods = pods
         self._turns = turns
         self._client = client
         self._exporter = exporter
@@ -77,9 +80,15 @@ class NodeAgent:
         """For ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reflector.run(), name="follow")
+            tasks.create_task(self._look_for_pods(), name="pods")
             await self._reflector.tried()
             while True:
                 await self._turn()
+
+    async def _look_for_pods(self) -> None:
+        while True:
+            await self._pods.look()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _turn(self) -> None:
         self._wake.clear()
@@ -112,7 +121,8 @@ class NodeAgent:
 
     async def _tell(self, cap: NodePowerCap, reports: list[GpuReport], now: Moment) -> None:
         fault = self._turns.fault
-        status = status_of(cap, reports, "" if fault is None else fault.message, now)
+        pods = self._pods.by_uuid(report.uuid for report in reports)
+        status = status_of(cap, reports, "" if fault is None else fault.message, now, pods)
         self._exporter.show(status, reports, lease_seconds=self._orders.lease_ends_seconds - now.monotonic_seconds)
         before = self._written
         since = now.monotonic_seconds - before.at_seconds if before is not None else float("inf")

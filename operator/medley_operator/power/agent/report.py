@@ -59,9 +59,11 @@ _THROTTLES = (
 )
 
 
-def status_of(cap: NodePowerCap, reports: Sequence[GpuReport], fault: str, now: Moment) -> NodePowerCapStatus:
-    """`fault`: why the driver of the node does not answer at all; "": it does."""
-    gpus = sorted((gpu_status(report, now) for report in reports), key=lambda gpu: gpu.uuid)
+def status_of(
+    cap: NodePowerCap, reports: Sequence[GpuReport], fault: str, now: Moment, pods: Mapping[str, Sequence[str]]
+) -> NodePowerCapStatus:
+    """`fault`: why the driver of the node does not answer at all; "": it does. `pods`: those on each GPU, by UUID."""
+    gpus = sorted((gpu_status(report, now, pods.get(report.uuid, ())) for report in reports), key=lambda gpu: gpu.uuid)
     state = _state(cap, reports)
     troubled = [gpu for gpu in gpus if gpu.state != GpuState.OK]
     message = fault or _message(cap, state, gpus, troubled)
@@ -125,7 +127,7 @@ def _enforced(
     return Draft(ConditionStatus.TRUE, "AsOrdered", f"{len(gpus)} GPUs are held as ordered")
 
 
-def gpu_status(report: GpuReport, now: Moment) -> GpuPowerStatus:
+def gpu_status(report: GpuReport, now: Moment, pods: Sequence[str] = ()) -> GpuPowerStatus:
     facts, reading, verdict, memory = report.facts, report.reading, report.verdict, report.memory
     wrong = (*report.faults, *(verdict.remarks if verdict is not None else ()))
     # What waits for its 5 s is not wrong, and is shown only where nothing else is.
@@ -149,6 +151,7 @@ def gpu_status(report: GpuReport, now: Moment) -> GpuPowerStatus:
         watts=_whole(reading.usage_watts) if reading is not None else None,
         reasons=[name for throttle, name in _THROTTLES if reading is not None and throttle in reading.throttle],
         mig=facts is not None and facts.mig,
+        pods=list(pods),
         applied_at=utc_text(changed_at) if memory.changed_seconds > float("-inf") else None,
     )
 

@@ -13,23 +13,30 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from medley_operator.kube.connect import connect_agent
 from medley_operator.power.agent.agent import NodeAgent
 from medley_operator.power.agent.exporter import AgentExporter
+from medley_operator.power.agent.kubelet import Kubelet, PodsOfGpus
 from medley_operator.power.agent.orders import Moment
 from medley_operator.power.agent.turns import GpuTurns
 from medley_operator.power.gpu.amd import AmdPower
 from medley_operator.power.gpu.drivers import Drivers
 from medley_operator.power.gpu.nvml import NvmlPower
 from medley_operator.process import Until, listen, run_process
-from medley_operator.setting_values import LISTENING, Flag, add_flags, as_name, check, values_of
+from medley_operator.setting_values import Flag, add_flags, as_name, as_path, check, values_of
+from medley_operator.shared_settings import LISTENING
 from medley_planner.exit_status import ExitStatus
 
 log = logging.getLogger(__name__)
 
 _FLAGS = {
     "--node": Flag(as_name, "name of this node, whose NodePowerCap is followed; the chart sets it"),
+    "--pod-resources-socket": Flag(
+        as_path("/var/lib/kubelet/pod-resources/kubelet.sock"),
+        "socket of the kubelet that says which pods have which GPUs (default: none is asked)",
+    ),
     **LISTENING,
 }
 
@@ -39,6 +46,7 @@ class AgentSettings:
     """See docs/power.md for each."""
 
     node: str = ""
+    pod_resources_socket: Path | None = None
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
     port: int = 8080
     log_level: str = "info"
@@ -65,9 +73,20 @@ async def _assemble(settings: AgentSettings, stack: AsyncExitStack) -> Until:
     exporter = AgentExporter()
     turns = GpuTurns(Drivers((NvmlPower(), AmdPower())), clock=time.monotonic, stack=stack)
     reader, client = await connect_agent(stack, instance=settings.node)
-    agent = NodeAgent(settings.node, turns=turns, reader=reader, client=client, exporter=exporter, clock=_moment)
+    pods = PodsOfGpus(_kubelet(settings, stack), clock=time.monotonic)
+    agent = NodeAgent(
+        settings.node, turns=turns, reader=reader, client=client, exporter=exporter, pods=pods, clock=_moment
+    )
     listen(settings, stack, exporter.registry, agent)
     return partial(_follow, agent, settings.node)
+
+
+def _kubelet(settings: AgentSettings, stack: AsyncExitStack) -> Kubelet | None:
+    if settings.pod_resources_socket is None:
+        return None
+    kubelet = Kubelet(settings.pod_resources_socket)
+    stack.push_async_callback(kubelet.close)
+    return kubelet
 
 
 async def _follow(agent: NodeAgent, node: str, stop: asyncio.Event) -> int:

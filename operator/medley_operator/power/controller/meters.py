@@ -7,13 +7,17 @@ once. Whatever goes wrong with one meter is that domain's alone.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from medley_operator.api.v1alpha1.power import PowerDomain
+from medley_operator.domain.firewall import fault_of
 from medley_operator.domain.power.gpu_sum import GpuReadings, NodeReading
 from medley_operator.domain.power.view import MeterFault
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.metrics.errors import PrometheusUnavailableError
 from medley_operator.metrics.prometheus import Prometheus, TimedSample
 from medley_planner.power import MeterAnswer
@@ -27,6 +31,8 @@ WAIT_SHARE = 0.5
 """A round waits for this part of its period; what is not there by then counts in the next one."""
 MOST_SERIES = 8
 """More are not kept of an answer that should have one."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -62,7 +68,7 @@ class MeterReader:
         if self._asked:
             await asyncio.wait(self._asked.values(), timeout=WAIT_SHARE * self.period_seconds)
         done = [name for name, task in self._asked.items() if task.done()]
-        answers = {name: self._asked.pop(name).result() for name in done}
+        answers = {name: _answer(name, self._asked.pop(name)) for name in done}
         gpus = answers.pop(GPUS, None)
         return answers, gpus
 
@@ -87,6 +93,16 @@ class MeterReader:
         return GpuReadings(nodes_of(found), max((each.at for each in found), default=self.clock()))
 
 
+def _answer(domain: str, task: asyncio.Task[Any]) -> Any:
+    """What a query gave. Whatever else went wrong with it is that meter's fault alone, and not the round's."""
+    error = task.exception()
+    if not isinstance(error, Exception):
+        return task.result()
+    fault = fault_of(ObjectKey("PowerDomain", "", domain), error)
+    log.error("a meter cannot be read", extra={"object": str(fault.about), "error": fault.error, "trace": fault.trace})
+    return MeterFault(f"the meter's answer cannot be used ({fault.error}); the log of the controller says where")
+
+
 def gpu_query(matchers: str) -> str:
     """Watts and number of GPUs by node, as `kind`. Exporters write the host with a capital or without."""
     chosen = f"{GPU_WATTS}{{{matchers}}} < {MOST_BOARD_WATTS}"
@@ -105,7 +121,7 @@ def nodes_of(found: Iterable[TimedSample]) -> dict[str, NodeReading]:
     return {
         node: NodeReading(watts, round(values[node, "gpus"]))
         for (node, kind), watts in values.items()
-        if kind == "watts" and (node, "gpus") in values
+        if kind == "watts" and math.isfinite(values.get((node, "gpus"), math.nan))
     }
 
 

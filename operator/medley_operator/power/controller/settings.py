@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,28 +11,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from medley_operator.api.v1alpha1 import ActingMode
+from medley_operator.domain.power.limits import RENEW_SHARES
 from medley_operator.setting_values import (
-    LISTENING,
-    LOGIN,
     Flag,
-    PrometheusSettings,
     add_flags,
-    as_matchers,
-    as_namespace,
-    as_number,
     as_path,
     as_seconds,
     as_url,
     as_whole,
-    as_word,
     check,
-    election_flags,
     values_of,
 )
+from medley_operator.shared_settings import POWER_CONTROLLER, ReplicaSettings, prometheus_flags, replica_flags
 
 
 @dataclass(frozen=True, slots=True)
-class PowerSettings(PrometheusSettings):
+class PowerSettings(ReplicaSettings):
     """See docs/power.md for each. Matchers are for the query of GPUs: meters' queries are taken as they are."""
 
     period_seconds: float = 1.0
@@ -41,18 +36,12 @@ class PowerSettings(PrometheusSettings):
     hook_hosts: tuple[str, ...] = ()
     """Hosts that hooks may go to; every host of `hook_urls` must be among them."""
     hook_secret_file: Path | None = None
-    namespace: str = ""
-    kube_qps: float = 200.0
-    kube_burst: int = 400
-    leader_election: bool = False
-    lease_name: str = "medley-power"
-    lease_duration_seconds: int = 6
-    lease_renew_deadline_seconds: float = 4.0
-    lease_retry_seconds: float = 1.0
-    """Shorter than the fleet operator's: the caps of a controller that is gone run out meanwhile."""
-    bind_address: str = "0.0.0.0"  # noqa: S104 - a pod is reached by its address; the chart's NetworkPolicy narrows it
-    port: int = 8080
-    log_level: str = "info"
+    lease_name: str = POWER_CONTROLLER.lease_name
+    lease_duration_seconds: int = POWER_CONTROLLER.lease_duration_seconds
+    lease_renew_deadline_seconds: float = POWER_CONTROLLER.lease_renew_deadline_seconds
+    lease_retry_seconds: float = POWER_CONTROLLER.lease_retry_seconds
+    kube_qps: float = POWER_CONTROLLER.kube_qps
+    kube_burst: int = POWER_CONTROLLER.kube_burst
 
     @property
     def mode(self) -> ActingMode:
@@ -65,19 +54,16 @@ class PowerSettings(PrometheusSettings):
         return False
 
     def __post_init__(self) -> None:
+        ReplicaSettings.__post_init__(self)
         check(self.prometheus_url is not None, "--prometheus-url", "", "is needed: meters are read there")
+        takeover = self.lease_duration_seconds + 2 * self.lease_retry_seconds + self.period_seconds
+        least = math.ceil(takeover / (1.0 - max(RENEW_SHARES)))
         check(
-            bool(self.namespace) or not self.leader_election,
-            "--leader-election",
-            "on",
-            "needs --namespace, where the Lease is",
-        )
-        check(
-            self.lease_retry_seconds < self.lease_renew_deadline_seconds < self.lease_duration_seconds,
-            "--lease-renew-deadline-seconds",
-            self.lease_renew_deadline_seconds,
-            f"must lie between --lease-retry-seconds ({self.lease_retry_seconds:g}) and --lease-duration-seconds "
-            f"({self.lease_duration_seconds})",
+            not self.leader_election or self.cap_lease_seconds >= least,
+            "--cap-lease-seconds",
+            self.cap_lease_seconds,
+            f"must be at least {least} with leader election: a lease is renewed when half of it is over, and a standby "
+            f"may take {takeover:g} s to act, so that agents would go to their safe limits at each change of leader",
         )
         check(
             not self.hook_urls or self.hook_secret_file is not None,
@@ -105,14 +91,9 @@ def _as_hosts(flag: str, text: str) -> tuple[str, ...]:
 
 
 FLAGS: dict[str, Flag] = {
-    "--prometheus-url": Flag(as_url, "base URL of the Prometheus that scrapes the meters; needed"),
-    **LOGIN,
-    "--prometheus-ca-file": Flag(
-        as_path("/var/run/medley/ca.crt"), "PEM file of the authorities of Prometheus's certificate"
-    ),
-    "--prometheus-tenant": Flag(as_word, "tenant to ask for, sent as X-Scope-OrgID"),
-    "--prometheus-matchers": Flag(
-        as_matchers, 'matchers of the query of GPUs, such as cluster="eu-1"; meters have queries of their own'
+    **prometheus_flags(
+        url="needed, since it scrapes the meters",
+        matchers="the query of GPUs; meters have queries of their own",
     ),
     "--period-seconds": Flag(as_seconds(least=0.5, most=10), "seconds from one round to the next (default 1)"),
     "--cap-lease-seconds": Flag(
@@ -124,15 +105,7 @@ FLAGS: dict[str, Flag] = {
     "--hook-secret-file": Flag(
         as_path("/var/run/medley/hook-key"), "file with the key of the signature of hooks; read anew for each"
     ),
-    "--namespace": Flag(as_namespace, "the controller's own namespace, where its Lease is"),
-    "--kube-qps": Flag(
-        as_number("rate", least=1, most=1000), "reads, and writes, a second to the API server (default 200)"
-    ),
-    "--kube-burst": Flag(
-        as_whole("requests", least=1, most=10000), "reads, and writes, to the API server at once (default 400)"
-    ),
-    **election_flags("medley-power", duration=6, renew_deadline=4, retry=1),
-    **LISTENING,
+    **replica_flags(POWER_CONTROLLER, namespace="the controller's own namespace, where its Lease is"),
 }
 
 

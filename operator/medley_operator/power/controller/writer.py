@@ -128,7 +128,11 @@ class PowerWriter:
         warns = notice.kind in WARNINGS
         kind = EventType.WARNING if warns else EventType.NORMAL
         note = EventNote(notice.about, notice.uid, kind, notice.kind.value, notice.message)
-        log.log(logging.WARNING if warns else logging.INFO, notice.message, extra=dict(notice.facts))
+        log.log(
+            logging.WARNING if warns else logging.INFO,
+            notice.message,
+            extra={"reason": notice.kind.value, "facts": dict(notice.facts)},
+        )
         try:
             await self.client.create_event(event_manifest(note, timestamp=self.timestamp(), instance=self.instance))
         except KubeError as error:

@@ -319,3 +319,71 @@ def test_a_plan_by_watts_says_what_it_draws_and_costs(capsys: pytest.CaptureFixt
     assert "Budget" in capsys.readouterr().out
     assert main(["plan", "-f", quickstart, "--max-cost-per-hour", "1"]) == 2
     assert "give it with --objective watts" in capsys.readouterr().err
+
+
+def test_a_known_event_is_planned_for_at_its_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    static = {"requestsPerSecond": "4", "promptTokens": 500, "generationTokens": 150}
+    event = {"name": "sale", "start": "2026-12-24T18:00:00Z", "end": "2026-12-24T20:00:00Z", "factor": "3"}
+    file = edited(tmp_path, "LLMService", workload={"static": static, "schedule": [event]})
+
+    def planned(at: str) -> tuple[set[float], str]:
+        assert main(["plan", "-f", file, "-o", "json", "--at", at]) == 0
+        captured = capsys.readouterr()
+        return {each["load"]["rate"] for each in json.loads(captured.out)["services"]}, captured.err
+
+    rates, told = planned("2026-12-24T17:00:00Z")
+    assert rates == {4.0}
+    assert "event" not in told
+    rates, told = planned("2026-12-24T17:59:00Z")
+    assert rates == {12.0}
+    assert "says 4 req/s: event sale (factor 3) begins at 2026-12-24T18:00:00Z" in told
+    rates, told = planned("2026-12-24T21:00:00+02:00")
+    assert rates == {12.0}
+    assert "is planned for 12 req/s" in told
+    assert "event sale (factor 3) lasts until 2026-12-24T20:00:00Z" in told
+    assert planned("2026-12-24T20:00:00Z")[0] == {4.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"end": "2026-12-24T17:00:00Z"}, "spec.workload.schedule[0]: end must be after start"),
+        ({"end": "2026-02-30T17:00:00Z"}, "spec.workload.schedule[0]: day is out of range for month"),
+        ({"start": "24 December"}, 'schedule[0].start is "24 December": write a time in UTC, such as'),
+        ({"factor": "0"}, "spec.workload.schedule[0]: factor must be above 0 and at most 100"),
+        ({"factor": 3}, "schedule[0].factor is 3: YAML and JSON read it as a number; write it in quotes"),
+        ({"repeat": "Monthly"}, 'schedule[0].repeat is "Monthly": give one of Never, Daily, Weekly'),
+        (
+            {"repeat": "Daily", "end": "2026-12-26T18:00:00Z"},
+            "spec.workload.schedule[0]: an event with repeat Daily must last less than a day",
+        ),
+    ],
+)
+def test_an_event_that_cannot_be_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], words: str
+) -> None:
+    static = {"requestsPerSecond": "4", "promptTokens": 500, "generationTokens": 150}
+    event = {"start": "2026-12-24T18:00:00Z", "end": "2026-12-24T20:00:00Z", "factor": "3"} | change
+    file = edited(tmp_path, "LLMService", workload={"static": static, "schedule": [event]})
+    assert main(["plan", "-f", file]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_events_at_the_same_time_are_both_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    static = {"requestsPerSecond": "4", "promptTokens": 500, "generationTokens": 150}
+    event = {"start": "2026-12-24T18:00:00Z", "end": "2026-12-24T20:00:00Z", "factor": "3"}
+    again = event | {"factor": "2", "repeat": "Weekly"}
+    file = edited(tmp_path, "LLMService", workload={"static": static, "schedule": [event, again]})
+    assert main(["plan", "-f", file]) == 2
+    said = capsys.readouterr()
+    assert (
+        "spec.workload.schedule[0] (2026-12-24T18:00:00Z to 2026-12-24T20:00:00Z, factor 3) and schedule[1] "
+        "(2026-12-24T18:00:00Z to 2026-12-24T20:00:00Z Weekly, factor 2) are in force at the same time; let one end "
+        "before the other begins, or make one event of both"
+    ) in " ".join((said.out + said.err).split())
+
+
+def test_a_time_without_its_zone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["plan", "-f", str(FLEET), "--at", "2026-12-24T18:00"])
+    assert "'2026-12-24T18:00' is not a time with its zone" in capsys.readouterr().err

@@ -89,3 +89,18 @@ def test_a_count_that_is_none_is_refused(option: str, capsys: pytest.CaptureFixt
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "import", "/no/such.json", "--from", "guidellm", *ENGINE]) == 2
     assert "/no/such.json: cannot be read" in capsys.readouterr().err
+
+
+def test_the_version_that_a_report_says_must_be_the_one_that_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(vllm(vllm_version="v0.32.0+cu130")))
+    assert main(["profile", "import", str(file), "--from", "vllm-bench", *ENGINE]) == 0
+    capsys.readouterr()
+    file.write_text(json.dumps(vllm(engine_version="0.31.1")))
+    assert main(["profile", "import", str(file), "--from", "vllm-bench", *ENGINE]) == 2
+    assert '--engine-version is "0.32.0": the reports were measured with 0.31.1' in capsys.readouterr().err
+    file.write_text(json.dumps(vllm(vllm_version="0.32.0")) + json.dumps(vllm(vllm_version="0.31.1")))
+    assert main(["profile", "import", str(file), "--from", "vllm-bench", *ENGINE]) == 2
+    assert 'engine_version is ["0.31.1", "0.32.0"]: the reports are of different versions' in capsys.readouterr().err

@@ -24,6 +24,7 @@ from medley_operator.kube.resources import (
     NODES,
     OWN,
     PODS,
+    POWER,
     RESIZERS,
     RUNTIME_PROFILES,
     SUPPLY,
@@ -37,7 +38,7 @@ from tests.unit.operator.fleet.test_project import node, pod
 
 def test_children_are_chosen_by_label_and_pods_that_succeeded_are_not_sent() -> None:
     others = {NODES, NAMESPACES, PODS, GATEWAYS, AUTOSCALERS, RESIZERS, CONFIG_MAPS, *SUPPLY}
-    assert {kind.resource for kind in KINDS} == {*OWN, *CHILDREN, *others}
+    assert {kind.resource for kind in KINDS} == {*OWN, *POWER, *CHILDREN, *others}
     chosen = {kind.resource: (kind.label_selector, kind.field_selector) for kind in KINDS}
     for resource in CHILDREN:
         assert chosen[resource] == (f"{MANAGED_BY}={MANAGED_BY_VALUE}", "")

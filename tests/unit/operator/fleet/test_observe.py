@@ -318,3 +318,18 @@ async def test_history_is_told_on_the_clock_of_the_snapshot() -> None:
         first, second = [(await observer.observe()).snapshot.histories for _ in range(2)]
     assert first == {("demo", "live"): ((760.0, 3.0), (880.0, 4.0))}
     assert second == {}
+
+
+async def test_seasons_are_told_on_the_clock_of_the_snapshot() -> None:
+    class Seasons:
+        async def read(self, services: Sequence[ServiceQuery]) -> dict[ServiceKey, tuple[tuple[float, float], ...]]:
+            return {query.key: ((4000.0, 3.0), (4600.0, 4.0)) for query in services}
+
+    client = FakeKubeClient()
+    client.put(service_manifest("live"))
+    async with following(client) as cache:
+        observer = Observer(
+            cluster=cache, metrics=Metrics(), clock=lambda: 1000.0, wall_clock=lambda: 5000.0, seasons=Seasons()
+        )
+        seasons = (await observer.observe()).snapshot.seasons
+    assert seasons == {("demo", "live"): ((0.0, 3.0), (600.0, 4.0))}

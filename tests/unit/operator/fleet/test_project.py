@@ -12,10 +12,11 @@ from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.rollout.diff import differences, is_set_by_others
 from medley_operator.domain.values.labels import child_labels
+from medley_operator.domain.values.power import GpuHeld
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodTrouble, PodView, Taint
 from medley_operator.fleet import project
-from medley_operator.fleet.project import node_view, plain, pod_view
+from medley_operator.fleet.project import node_caps, node_view, plain, pod_view
 from medley_operator.fleet.store import Store
 
 AT = "2026-11-24T12:00:00Z"
@@ -371,3 +372,23 @@ def test_a_pod_takes_little_more_than_a_kilobyte() -> None:
         tracemalloc.stop()
     assert len(store.values) == count
     assert used / count <= 1400
+
+
+def test_the_caps_of_a_node_are_what_its_agent_reports() -> None:
+    """A renewal of the lease changes nothing, and what is only shown holds no GPU."""
+    gpus = [
+        {"uuid": "a", "maxClockMhz": 1980, "enforcedClockMhz": 1564, "appliedAt": "1970-01-01T00:10:00Z"},
+        {"uuid": "b", "defaultCapWatts": 700, "enforcedWatts": 700, "pods": ["team/chat-0"]},
+        {"uuid": "c", "defaultCapWatts": 700, "enforcedWatts": 392, "maxClockMhz": 1980},
+        {"uuid": "d", "state": "Lost"},
+    ]
+    cap = {
+        "metadata": {"name": "n"},
+        "spec": {"mode": "Enforce", "lease": {"renewTime": "1"}},
+        "status": {"gpus": gpus},
+    }
+    held = node_caps(cap)
+    assert held == (GpuHeld(79, changed_at=600.0), GpuHeld(100, ("team/chat-0",)), GpuHeld(56), GpuHeld(100))
+    assert node_caps({**cap, "spec": {"mode": "Enforce", "lease": {"renewTime": "2"}}}) == held
+    assert node_caps({**cap, "spec": {"mode": "Shadow"}}) == ()
+    assert node_caps({"metadata": {"name": "n"}, "spec": {}}) == ()

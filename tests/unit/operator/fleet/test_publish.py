@@ -390,6 +390,28 @@ async def test_children_that_hang_do_not_keep_statuses_from_being_written() -> N
     assert "ScaledUp" not in {event["reason"] for event in client.events}
 
 
+async def test_statuses_have_their_time_behind_children_that_hang_whatever_happens_meanwhile() -> None:
+    """Events without end: each pass left all statuses but ten to the next one."""
+    client = Hanging()
+    seen, what = hundreds(client)
+    backoff = WriteBackoff(clock=lambda: client.now)
+    publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
+    await publisher.publish(seen, what, now=NOW, hurries=lambda: True)
+    assert len([1 for verb, _ in client.writes() if verb == "status"]) == 65
+
+
+async def test_an_event_is_answered_before_the_rest_of_the_statuses_of_a_quick_pass() -> None:
+    """A pass that wrote ten children wrote all statuses, for 24 s at the rate that the API server is spared."""
+    client = Hanging()
+    client.hangs = False
+    seen, what = hundreds(client)
+    backoff = WriteBackoff(clock=lambda: client.now)
+    publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
+    await publisher.publish(seen, what, now=NOW, hurries=lambda: True)
+    assert len([1 for verb, _ in client.writes() if verb == "apply"]) == 260
+    assert len([1 for verb, _ in client.writes() if verb == "status"]) == FEWEST_STATUSES
+
+
 async def test_a_webhook_that_answers_again_gets_what_was_put_off() -> None:
     client = Hanging()
     seen, what = hundreds(client, namespaces=2)

@@ -55,6 +55,19 @@ def test_a_phase_begins_nothing_after_its_time() -> None:
     assert backoff.may_write(key("a"))
 
 
+def test_a_phase_is_owed_half_as_long_as_the_one_before_took() -> None:
+    time = Time(5.0)
+    backoff = WriteBackoff(clock=time)
+    backoff.begin_round([])
+    assert not backoff.owed
+    time.now += 20.0
+    backoff.begin_phase()
+    time.now += 9.0
+    assert backoff.owed
+    time.now += 1.0
+    assert not backoff.owed
+
+
 def test_a_kind_that_does_not_answer_in_one_namespace_rests_there_until_the_next_round() -> None:
     backoff = WriteBackoff(clock=Time())
     backoff.begin_round([])

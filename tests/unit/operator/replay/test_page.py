@@ -11,6 +11,7 @@ import pytest
 from medley_operator.replay.page import page
 from medley_operator.replay.policies import POLICIES, Replay
 from medley_operator.replay.report import summarise
+from tests.browser.chromium import Chromium
 from tests.unit.operator.replay.worlds import scenario
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -60,10 +61,33 @@ def test_lines_show_the_figures(report: dict[str, Any], root: ElementTree.Elemen
     line = next(load.iter(f"{SVG}polyline"))
     points = [tuple(map(float, point.split(","))) for point in (line.get("points") or "").split()]
     minutes = [point for point in report["timeline"] if point["policy"] == "medley"]
-    assert len(points) == len(minutes)
+    assert len(points) == sum(point["seconds"] < report["seconds"] for point in minutes)
     # Three times the load is higher up, and later is further right.
     assert points[15][1] < points[5][1]
     assert points[15][0] > points[5][0]
+
+
+def test_a_load_ends_where_it_ends_and_does_not_fall_to_nothing(root: ElementTree.Element) -> None:
+    line = next(next(root.iter(f"{SVG}svg")).iter(f"{SVG}polyline"))
+    heights = [float(point.split(",")[1]) for point in (line.get("points") or "").split()]
+    assert max(heights[11:]) < min(heights[:10])
+
+
+def test_marks_of_replicas_are_whole(root: ElementTree.Element) -> None:
+    mix = list(root.iter(f"{SVG}svg"))[1]
+    marks = [text.text or "" for text in mix.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+    assert len(marks) > 2
+    assert all(mark.isdecimal() for mark in marks)
+
+
+def test_a_browser_shows_it_without_a_complaint(report: dict[str, Any], chromium: Chromium) -> None:
+    with chromium.visit_html(page(report)) as visit:
+        visit.assert_sound()
+        assert "unsafe-inline" not in visit.policy()
+        assert "default-src 'none'" in visit.policy()
+        assert len(visit.texts("h2")) == len(visit.drawn("main svg")) == 6
+        assert all(box["width"] > 600 and box["height"] > 60 for box in visit.drawn("main svg"))
+        assert all(box["width"] > 300 for box in visit.drawn("main svg polyline, main svg polygon"))
 
 
 def test_names_are_text(report: dict[str, Any]) -> None:

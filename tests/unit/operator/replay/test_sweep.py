@@ -46,3 +46,14 @@ def test_the_cheapest_candidate_that_keeps_the_percentile_comes_first(workers: i
     assert first["settings"] == {"scaling.headroomPercent": 0}
     assert first["attainment_percent"] >= 95
     assert first["cost"] < second["cost"]
+
+
+def test_words_that_yaml_takes_for_booleans_stay_words_and_booleans_take_them() -> None:
+    fields = [swept_field("scaling.forecast.mode=Auto,Off"), swept_field("scaling.zoneSpread=no,true")]
+    found = [scenario.own.services[0].spec.scaling for _, scenario in candidates(scenario("constant:2x5m"), fields)]
+    assert [(spec.forecast.mode, spec.zone_spread) for spec in found] == [
+        ("Auto", False),
+        ("Auto", True),
+        ("Off", False),
+        ("Off", True),
+    ]

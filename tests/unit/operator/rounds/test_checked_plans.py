@@ -53,6 +53,7 @@ def test_the_prediction_is_in_status_and_gauges_and_does_not_flicker() -> None:
     first = told(steady.snapshot, FleetPlan.of(good, checked=checked(0.98765)))
     assert first.status()["plan"]["predictedAttainmentPercent"] == "98.7"
     assert first.gauge("predicted_slo_attainment_ratio") == pytest.approx(0.987)
+    assert (first.gauge("predicted_ttft_seconds"), first.gauge("predicted_tpot_seconds")) == (1.5, 0.08)
     snapshot = make.carried_out(first.snapshot, first.decision)
     assert is_quiet(told(snapshot, FleetPlan.of(good, checked=checked(0.98765))).decision)
     # Noise of measured step times, a round that did not reach the service, and one without a plan write nothing.

@@ -162,6 +162,47 @@ def test_rows_come_back_with_predictions_or_the_reason(tmp_path: Path, capsys: p
         assert said in row["note"]
 
 
+WIDE = "model_path,system,precision,isl,osl,batch_size,tp_size,pp_size,attention_dp_size,moe_tp_size,moe_ep_size"
+
+
+def _predicted(tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str, *lines: str) -> list[dict[str, str]]:
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    assert main(["estimate", "--csv", str(path)]) == 0
+    return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+
+def test_an_empty_precision_is_the_checkpoints_and_0_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank, named, none = _predicted(
+        tmp_path,
+        capsys,
+        WIDE,
+        "openai/gpt-oss-120b,h200_sxm,,1024,1024,32,1,1,1,1,1",
+        "openai/gpt-oss-120b,h200_sxm,fp4,1024,1024,32,1,1,1,1,1",
+        "openai/gpt-oss-120b,h200_sxm,,1024,1024,32,1,0,0,0,0",
+    )
+    assert blank["predicted_tpot_ms"] == named["predicted_tpot_ms"] == none["predicted_tpot_ms"] != ""
+    (other,) = _predicted(tmp_path, capsys, WIDE, "openai/gpt-oss-120b,h200_sxm,,1024,1024,0,1,1,1,1,1")
+    assert 'batch_size is "0"' in other["note"], "a number that must be there is not none"
+
+
+def test_several_nodes_and_experts_over_groups_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, groups, nodes = _predicted(
+        tmp_path,
+        capsys,
+        WIDE,
+        "deepseek-ai/DeepSeek-R1,b200_sxm,,1024,1024,8,8,1,1,8,1",
+        "deepseek-ai/DeepSeek-R1,b200_sxm,,1024,1024,8,8,1,8,1,8",
+        "deepseek-ai/DeepSeek-R1,b200_sxm,,1024,1024,8,16,1,16,1,16",
+    )
+    assert "too fast" not in one["note"]
+    assert "spread over groups" in groups["note"]
+    assert "several nodes" not in groups["note"]
+    assert "several nodes" in nodes["note"]
+
+
 def test_an_empty_table_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("")

@@ -68,6 +68,35 @@ def test_picked_replicas_serve_in_pieces_as_at_once(piece: int) -> None:
     assert [live.unfinished(number) for number in numbers] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("piece", [1, 7, 250])
+def test_a_trace_that_grows_is_served_as_one_that_is_known(piece: int) -> None:
+    load = trace()
+    spec = replace(SPEC, api_seconds=0.02, kv_tokens=9_000)
+    known, grown = LiveFleet(load), LiveFleet(Trace.of([], [], []))
+    numbers = [[live.start(spec, TABLE) for _ in range(2)] for live in (known, grown)]
+    known.serve_picked(numbers[0], range(len(load)))
+    for start in range(0, len(load), piece):
+        end = min(start + piece, len(load))
+        part = slice(start, end)
+        grown.extend(Trace(load.arrival_seconds[part], load.prompt_tokens[part], load.generation_tokens[part]))
+        grown.serve_picked(numbers[1], range(start, end))
+    for live in (known, grown):
+        live.advance(math.inf)
+    assert grown.first_token == known.first_token
+    assert grown.last_token == known.last_token
+    assert grown.scheduled == known.scheduled
+    assert grown.preempted == known.preempted
+    assert sum(known.preempted) > 0
+    # A replica that starts when part of the trace is known has the sizes of all of it.
+    late = grown.start(SPEC, TABLE)
+    grown.extend(Trace.of([float(load.arrival_seconds[-1]) + 1.0], [100], [10]))
+    grown.serve(late, [len(load)])
+    grown.advance(math.inf)
+    waited = grown.scheduled[len(load)] - float(load.arrival_seconds[-1]) - 1.0
+    assert waited == 0.0
+    assert grown.scheduled[len(load)] < grown.first_token[len(load)] < grown.last_token[len(load)]
+
+
 def test_a_picker_fills_replicas_by_their_room_and_not_by_their_number_of_requests() -> None:
     load = trace(rate_rps=3.0)
     live = LiveFleet(load)

@@ -32,6 +32,19 @@ CASES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "gateway_is_allowed": ({"routing": {"gatewayRef": {"name": "edge", "namespace": "platform"}}}, {}),
     "minima_are_within_the_ceiling": ({"scaling": {"minReplicas": 3}}, {"policies": [make.policy(maxReplicas=2)]}),
     "static_sizes_fit_the_model_length": ({"model": {"uri": make.LLAMA, "maxModelLen": 512}}, {}),
+    "events_do_not_contradict_each_other": (
+        {
+            "workload": {
+                "source": "Static",
+                "static": make.STATIC,
+                "schedule": [
+                    {"start": "2026-12-01T08:00:00Z", "end": "2026-12-01T10:00:00Z", "factor": "2", "repeat": "Daily"},
+                    {"start": "2026-12-24T09:59:59Z", "end": "2026-12-24T12:00:00Z", "factor": "3"},
+                ],
+            }
+        },
+        {},
+    ),
     "variant_minima_fit_the_maximum": (
         {"variants": [{"poolRef": "l4", "minReplicas": 9}], "scaling": {"maxReplicas": 8}},
         {},

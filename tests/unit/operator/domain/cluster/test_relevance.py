@@ -8,6 +8,7 @@ import pytest
 
 from medley_operator.domain.cluster.relevance import bears_on_plans
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
+from medley_operator.domain.values.power import GpuHeld
 from medley_operator.domain.values.views import PodTrouble, PodView
 from tests.unit.operator import factories as make
 
@@ -63,3 +64,21 @@ def test_pods_do_where_gpus_of_others_change_hands_or_ours_are_stuck(
 def test_a_kind_that_comes_starts_a_round_though_it_has_no_object(kind: str) -> None:
     """CRDs that were applied after the start were noticed at the next resync."""
     assert bears_on_plans(kind, None, None)
+
+
+def test_a_power_domain_wakes_it_by_its_level_and_not_by_its_watts() -> None:
+    calm = make.power_domain("rack", 9000, status={"level": 0, "watts": 5000})
+    assert not bears_on_plans("PowerDomain", calm, make.power_domain("rack", 9000, status={"level": 0, "watts": 6000}))
+    assert bears_on_plans("PowerDomain", calm, make.power_domain("rack", 9000, status={"level": 2, "watts": 6000}))
+    assert bears_on_plans("PowerDomain", calm, make.power_domain("rack", 9000, generation=2))
+    assert bears_on_plans("PowerDomain", None, calm)
+    event = make.power_event("rack", start="2027-01-15T16:00:00Z", end="2027-01-15T19:00:00Z", targetWatts=4000)
+    assert bears_on_plans("PowerEvent", None, event)
+    begun = event.model_copy(update={"status": event.status.model_copy(update={"phase": "Active"})})
+    assert bears_on_plans("PowerEvent", event, begun)
+    met = begun.model_copy(update={"status": begun.status.model_copy(update={"met_at": make.NOW})})
+    assert not bears_on_plans("PowerEvent", begun, met)
+
+
+def test_the_caps_of_nodes_do_not() -> None:
+    assert not bears_on_plans("NodePowerCap", (), (GpuHeld(79),))

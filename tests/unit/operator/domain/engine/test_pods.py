@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from medley_operator.domain.engine.pods import engine_pods
+from medley_operator.domain.engine.pods import EnginePods, engine_pods
+from medley_operator.domain.values import labels
+from medley_operator.domain.values.power import GpuHeld, PowerFacts
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
-from medley_planner.capacity import EngineKey
+from medley_operator.domain.values.views import PodView
+from medley_planner.capacity import EngineKey, StepFactors
 from medley_planner.catalog import gpu
 from medley_planner.layout import Layout
 from medley_planner.model import Bucket, Demand, SizeSource
@@ -57,3 +60,33 @@ def test_an_image_that_is_not_the_profiles_is_another_engine() -> None:
 @pytest.mark.parametrize("flags", [(("--quantization", "awq"),), (("--tensor-parallel-size", "two"),)])
 def test_arguments_that_no_variant_sets_are_left_out(flags: tuple[tuple[str, str], ...]) -> None:
     assert engine_pods(snapshot_of(deployment(flags=flags))) == {}
+
+
+def test_capped_engines_are_of_another_layout_than_uncapped_ones() -> None:
+    """What is learned of both is not pooled, and of pods that are capped differently, or since a moment ago, nothing is
+    learned."""
+    before = snapshot_of(deployment())
+    (free,) = engine_pods(before).values()
+    (key,) = engine_pods(before)
+    placed = tuple(
+        PodView(key[0], f"p{i}", f"p{i}", {}, node=f"n{i}", labels={labels.SERVICE: key[1], labels.VARIANT: key[2]})
+        for i in range(2)
+    )
+
+    def seen(**caps: tuple[GpuHeld, ...]) -> EnginePods:
+        snapshot = replace(before, pods=placed, power=PowerFacts(caps=caps), unix_seconds=10_000.0)
+        (found,) = engine_pods(snapshot).values()
+        return found
+
+    low, whole = GpuHeld(79), GpuHeld(100)
+    capped = seen(n0=(low,), n1=(low, low))
+    assert (free.run_as.layout.clock_percent, capped.run_as.layout.clock_percent) == (100, 79)
+    assert capped.settled
+    assert capped.key != free.key
+    assert capped.prior(StepFactors()).constants["_compute_base"] > free.prior(StepFactors()).constants["_compute_base"]
+    assert not seen(n0=(low,), n1=(whole,)).settled
+    assert not seen(n0=(low,)).settled, "a node without caps"
+    assert not seen(n0=(low,), n1=(replace(low, changed_at=9_900.0),)).settled
+    assert seen(n0=(low,), n1=(replace(low, changed_at=9_000.0),)).settled
+    mine = (replace(low, pods=(f"{key[0]}/p0",)), replace(whole, pods=("other/p",)))
+    assert seen(n0=mine, n1=(low,)).settled, "the GPU of its own pod counts where it is known"

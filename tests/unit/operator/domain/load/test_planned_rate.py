@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.load.figures import load_status
 from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS, RateForecasts, forecast_rate
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ServiceMemory
@@ -168,3 +169,25 @@ def test_rounds_tell_what_was_measured_and_a_steady_load_writes_nothing() -> Non
         )
         assert is_quiet(steady.decision), rate
         assert steady.gauge("service_measured_request_rate") == rate
+
+
+def test_a_burst_of_each_day_is_planned_for_and_the_status_says_so() -> None:
+    def rate(at: float, window: float) -> float:
+        """The mean of the time before, with a burst from 9 to 10 h."""
+        since, hour = (at - window) % 86400.0, 3600.0
+        inside = max(min(since + window, 10 * hour) - max(since, 9 * hour), 0.0)
+        return 6.0 + 12.0 * inside / window
+
+    now = 4 * 86400.0 + 8.95 * 3600.0
+    choice = choose_demand(
+        make.service(spec=LIVE),
+        make.found(6.0),
+        memory=ServiceMemory(uid=""),
+        has_plan=True,
+        at_seconds=now,
+        lead_seconds=600.0,
+        history=[(at, rate(at, 300.0)) for at in np.arange(now - 2 * 86400.0, now, STEP_SECONDS).tolist()],
+        season=[(at, rate(at, 600.0)) for at in np.arange(0.0, now, 600.0).tolist()],
+    )
+    assert choice.demand.rate_rps >= 15.0
+    assert load_status(choice).season == "Daily"

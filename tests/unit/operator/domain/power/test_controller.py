@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from medley_operator.api.v1alpha1.power import CapMode, PowerDomain
-from medley_operator.domain.power.report import NoticeKind
+from medley_operator.domain.power import tell
+from medley_operator.domain.power.report import NoticeKind, domain_status
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey
 from medley_planner.refusal import Refusal
@@ -72,6 +75,10 @@ def test_gpus_by_pod_where_the_agent_knows_them_else_the_highest_counts() -> Non
     power.report("a-0", pods={0: "team/vip-0", 1: "team/batch-0", 2: "other/x"})
     power.step()
     assert [gpu.priority for gpu in power.caps["a-0"].spec.gpus] == ["High", "Low", "Normal"] + ["Low"] * 5
+    power.pods.append(pod("vip", "a-0", 1, name="vip-1"))
+    power.step()
+    named = [gpu.priority for gpu in power.caps["a-0"].spec.gpus]
+    assert named == ["High", "Low", "Normal"] + ["High"] * 5, "the new pod may be on any that is free"
 
 
 def test_before_an_agent_reports_all_gpus_of_a_node_have_one_limit() -> None:
@@ -148,6 +155,23 @@ def test_a_new_leader_goes_by_the_caps_where_the_status_is_late(power: Power) ->
     assert power.limits("a-0") == capped
 
 
+def test_a_new_leader_takes_no_level_of_gpus_whose_limit_is_from_before() -> None:
+    power = Power(services=[service("chat", "High"), service("batch", "Low")])
+    power.rack("a", dwellSeconds=5, rampSeconds=1)
+    power.pods = [pod("chat", "a-0"), pod("batch", "a-1")]
+    power.watts["a"] = 11500.0
+    power.step(10)
+    assert power.domains["a"].status.level == 3
+    power.watts["a"] = 6000.0
+    power.step(120)
+    assert power.limits("a-0") == power.limits("a-1") == UNCAPPED
+    assert power.caps["a-0"].spec.gpus[0].level > 0, "its limit is the same at the levels below, so nothing was written"
+    power.new_leader()
+    power.step(3)
+    assert power.domains["a"].status.level == 0
+    assert power.limits("a-1") == UNCAPPED
+
+
 def test_a_new_leader_takes_no_level_of_a_row_for_that_of_its_racks() -> None:
     power = Power(watts={"a": 8000.0, "row": 11700.0})
     power.domain("row", budget=12500)
@@ -157,6 +181,23 @@ def test_a_new_leader_takes_no_level_of_a_row_for_that_of_its_racks() -> None:
     power.new_leader()
     power.step(3)
     assert power.domains["a"].status.level == 0
+
+
+def test_what_cannot_be_told_of_a_domain_stops_no_other(power: Power, monkeypatch: pytest.MonkeyPatch) -> None:
+    power.rack("b")
+
+    def failing(domain: PowerDomain, *given: Any, **more: Any) -> Any:
+        if domain.metadata.name == "a":
+            raise ZeroDivisionError("by 0x7f3a2b1c")
+        return domain_status(domain, *given, **more)
+
+    monkeypatch.setattr(tell, "domain_status", failing)
+    power.watts = {"a": 11500.0, "b": 11500.0}
+    power.step(8)
+    assert power.limits("a-0") != UNCAPPED
+    assert power.limits("b-0") != UNCAPPED
+    assert power.reason("a") == "InternalError"
+    assert power.reason("b") == "Accepted"
 
 
 BAD_SPECS = {

@@ -18,6 +18,7 @@ from medley_operator.kube.errors import Forbidden
 from medley_operator.kube.resources import NODE_POWER_CAPS, Resource
 from medley_operator.power.agent.agent import NodeAgent
 from medley_operator.power.agent.exporter import AgentExporter
+from medley_operator.power.agent.kubelet import PodDevices, PodsOfGpus
 from medley_operator.power.agent.orders import Moment
 from medley_operator.power.agent.turns import GpuTurns
 from tests.fake_gpus import FakeBoard, FakeGpus
@@ -71,11 +72,22 @@ class Server:
         return manifest
 
 
+class Pods:
+    """Says which pods are on the board."""
+
+    def __init__(self) -> None:
+        self.names = ["team/chat-0"]
+
+    async def pods(self) -> tuple[PodDevices, ...]:
+        return tuple(PodDevices(name, frozenset({"GPU-1"})) for name in self.names)
+
+
 class World:
     """An agent on one board that runs."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self.server = Server()
+        self.kubelet = Pods()
         self.board = FakeBoard("GPU-1")
         gpus = FakeGpus([self.board], clock=time.monotonic)
         turns = GpuTurns(gpus, clock=time.monotonic, stack=stack)
@@ -86,6 +98,7 @@ class World:
             reader=self.server,
             client=self.server,
             exporter=self.exporter,
+            pods=PodsOfGpus(self.kubelet, clock=time.monotonic),
             clock=moment,
         )
 
@@ -114,6 +127,7 @@ async def test_orders_are_followed_and_the_status_is_written_once(world: World) 
     assert world.server.selector == "metadata.name=node-1"
     assert (status["observedRevision"], status["state"], status["cappedGpus"]) == (3, "Enforcing", 1)
     assert (world.board.limit_watts, world.board.lock_mhz) == (300.0, 1110)
+    assert status["gpus"][0]["pods"] == ["team/chat-0"]
     assert world.shown("gpu_enforced_watts", gpu="GPU-1") == 300.0
     assert world.shown("gpu_state", gpu="GPU-1", state="Ok") == 1.0
     assert (world.agent.ready().ok, world.agent.healthy().ok) == (True, True)

@@ -15,6 +15,7 @@ from medley_operator.power.gpu.protocol import GpuFault, GpuReading, Throttle
 from tests.fake_gpus import FakeBoard, FakeGpus
 from tests.unit.operator.power.agent.caps import at, node_power_cap
 
+PODS = {"GPU-1": ["team/chat"]}
 CAP = node_power_cap(revision=7, generation=9)
 
 
@@ -27,7 +28,7 @@ def reported(board: FakeBoard, *, seconds: float = 1.0) -> GpuReport:
 
 
 def status(*reports: GpuReport, fault: str = "") -> NodePowerCapStatus:
-    return status_of(CAP, reports, fault, at(1.0))
+    return status_of(CAP, reports, fault, at(1.0), PODS)
 
 
 def test_all_is_as_ordered() -> None:
@@ -82,7 +83,7 @@ def test_the_end_of_the_lease_is_told_with_who_held_it() -> None:
 
 @pytest.mark.parametrize(("mode", "state"), [("Shadow", "Shadow"), ("Release", "Released")])
 def test_modes_are_states(mode: str, state: str) -> None:
-    found = status_of(node_power_cap(mode=mode), [reported(FakeBoard("GPU-1"))], "", at(1.0))
+    found = status_of(node_power_cap(mode=mode), [reported(FakeBoard("GPU-1"))], "", at(1.0), {})
     assert found.state == state
 
 
@@ -109,12 +110,19 @@ def test_what_moves_by_itself_is_written_within_a_minute_and_what_is_held_at_onc
     assert worth_writing(None, before, since_seconds=0.0)
 
 
+def test_another_pod_is_news_at_once() -> None:
+    report = reported(FakeBoard("GPU-1"))
+    before, after = (status_of(CAP, [report], "", at(1.0), pods) for pods in (PODS, {"GPU-1": ["team/other"]}))
+    assert after.gpus[0].pods == ["team/other"]
+    assert worth_writing(before, after, since_seconds=1.0)
+
+
 def test_a_renewal_is_no_news() -> None:
     report = reported(FakeBoard("GPU-1"))
     before = status(report)
     renewed = node_power_cap(revision=7, generation=12, renewed=10.0, status=before.model_dump(by_alias=True))
-    after = status_of(renewed, [report], "", at(11.0))
+    after = status_of(renewed, [report], "", at(11.0), PODS)
     assert after.observed_generation == 12
     assert not worth_writing(before, after, since_seconds=10.0)
     unseen = node_power_cap(revision=7, generation=12, renewed=10.0)
-    assert not worth_writing(before, status_of(unseen, [report], "", at(11.0)), since_seconds=10.0)
+    assert not worth_writing(before, status_of(unseen, [report], "", at(11.0), PODS), since_seconds=10.0)

@@ -12,8 +12,8 @@ import httpx
 from medley_operator.api.v1alpha1.power import PowerDomain
 from medley_operator.domain.power.gpu_sum import GpuReadings, NodeReading
 from medley_operator.domain.power.view import MeterFault
-from medley_operator.metrics.prometheus import Prometheus
-from medley_operator.power.controller.meters import MeterReader, gpu_query
+from medley_operator.metrics.prometheus import Prometheus, TimedSample
+from medley_operator.power.controller.meters import MeterReader, gpu_query, nodes_of
 from medley_planner.power import MeterAnswer
 
 NOW = 1_800_000_000.0
@@ -95,3 +95,29 @@ def test_gpus_of_all_nodes_are_one_query() -> None:
     assert gpus == GpuReadings({"a": NodeReading(1600.0, 8)}, NOW)
     assert asked == [gpu_query('cluster="eu"')]
     assert json.dumps(asked).count("DCGM_FI_DEV_POWER_USAGE") == 2
+
+
+def test_a_fault_that_nobody_foresaw_is_of_one_meter() -> None:
+    class Odd(Prometheus):
+        async def newest(self, expression: str, *, lookback_seconds: float) -> tuple[TimedSample, ...]:
+            if expression == "odd":
+                raise KeyError("a fault of ours")
+            if "DCGM" in expression:
+                raise RuntimeError("another one")
+            return (TimedSample({}, NOW, 5.0),)
+
+    async def play() -> Any:
+        async with httpx.AsyncClient() as client:
+            reader = MeterReader(Odd(base_url="http://p", client=client), 1.0, lambda: NOW)
+            return await reader.read([domain("odd", "odd"), domain("good", "good"), domain("summed")])
+
+    answers, gpus = asyncio.run(play())
+    assert answers["good"] == MeterAnswer((5.0,), NOW)
+    assert isinstance(answers["odd"], MeterFault)
+    assert "KeyError" in answers["odd"].message
+    assert isinstance(gpus, MeterFault)
+
+
+def test_a_number_of_gpus_that_is_none_is_left_out() -> None:
+    kinds = [("watts", 100.0), ("gpus", float("nan"))]
+    assert nodes_of(TimedSample({"node": "a", "kind": kind}, NOW, value) for kind, value in kinds) == {}

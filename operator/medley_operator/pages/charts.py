@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 1000, 150
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 22
 MOST_POINTS = 600
 COLOURS = ("#2458a6", "#c4442f", "#2f8a4c", "#8a5ab5", "#b07c16", "#1c8c99", "#7a5c4f", "#666666")
-_TICKS = 4
+_MOST_MARKS = 5
 _STEPS_SECONDS = (60, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 
 
@@ -40,8 +40,8 @@ def svg(chart: Chart, *, end_seconds: float) -> str:
     """The chart from 0 to `end_seconds`, which all charts of a page have alike."""
     drawn = _stacked(chart.lines) if chart.stacked else chart.lines
     shown = [value for line in drawn for value in line.values if value is not None]
-    high = chart.highest if chart.highest is not None else _round_up(max(shown, default=1.0))
-    frame = _Frame(max(end_seconds, 1.0), chart.lowest, max(high, chart.lowest + 1e-9))
+    step, high = _scale(chart.lowest, chart.highest if chart.highest is not None else max(shown, default=1.0))
+    frame = _Frame(max(end_seconds, 1.0), chart.lowest, high, step)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(chart.title)}">',
@@ -57,8 +57,7 @@ def svg(chart: Chart, *, end_seconds: float) -> str:
 
 def legend(chart: Chart) -> str:
     marks = (
-        f'<span><i style="background:{COLOURS[at % len(COLOURS)]}"></i>{escape(line.name)}</span>'
-        for at, line in enumerate(chart.lines)
+        f'<span><i class="c{at % len(COLOURS)}"></i>{escape(line.name)}</span>' for at, line in enumerate(chart.lines)
     )
     return f'<p class="legend">{"".join(marks)}</p>'
 
@@ -68,6 +67,7 @@ class _Frame:
     end: float
     low: float
     high: float
+    step: float
 
     def x(self, seconds: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * min(seconds / self.end, 1.0)
@@ -78,8 +78,8 @@ class _Frame:
 
     def grid(self) -> list[str]:
         parts = []
-        for tick in range(_TICKS + 1):
-            value = self.low + (self.high - self.low) * tick / _TICKS
+        for tick in range(round((self.high - self.low) / self.step) + 1):
+            value = self.low + self.step * tick
             y = self.y(value)
             parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
             parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
@@ -123,12 +123,12 @@ def _stacked(lines: Sequence[ChartLine]) -> tuple[ChartLine, ...]:
     return tuple(found)
 
 
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 5, 6, 8, 10 times a power of ten."""
-    if value <= 0.0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 4, 5, 6, 8, 10) if value <= step * power * (1 + 1e-9))
+def _scale(low: float, most: float) -> tuple[float, float]:
+    """The distance of the axis' marks, 1, 2 or 5 times a power of ten, and its end: the first mark from `most` on."""
+    rise = max(most - low, 1e-9)
+    power = 10.0 ** math.floor(math.log10(rise / _MOST_MARKS))
+    step = next(power * factor for factor in (1, 2, 5, 10) if rise <= power * factor * _MOST_MARKS * (1 + 1e-9))
+    return step, low + step * math.ceil(rise / step - 1e-9)
 
 
 def _time_text(seconds: int) -> str:

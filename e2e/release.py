@@ -1,0 +1,139 @@
+"""`make release-check`: wheel, chart and CRDs as a user gets them, away from this tree.
+
+The wheel is made from the source distribution and installed, with the locked dependencies and nothing else, into an
+environment of its own outside of the tree. What runs there must know its version, plan the quickstart, and write the
+very CRDs that stand in the tree and in the chart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.controlplane.build import ensure_component
+from e2e.controlplane.errors import ControlPlaneError
+from e2e.controlplane.recipes import COMPONENTS
+
+ROOT = Path(__file__).parents[1]
+CHART = ROOT / "helm" / "medley"
+HELM = next(component for component in COMPONENTS if component.name == "helm")
+
+
+class ReleaseError(Exception):
+    """What is not as a release needs it, with the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What is released, in `folder`."""
+
+    version: str
+    folder: Path
+
+    def run(self, *command: str | Path) -> str:
+        """Standard output of a command that runs outside of the tree and finds nothing of it. Raises `ReleaseError`."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        argv = [str(each) for each in command]
+        done = subprocess.run(argv, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ReleaseError(f"{' '.join(argv)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def build(self) -> Path:
+        """Makes the source distribution, and from it the wheel. Returns the wheel."""
+        uv = Path(sys.executable).parent / "uv"
+        self.run(
+            uv, "build", "--quiet", "--no-build-isolation", "--python", sys.executable, "--out-dir", self.folder, ROOT
+        )
+        wheel = self.folder / f"medley_operator-{self.version}-py3-none-any.whl"
+        if not wheel.is_file():
+            made = ", ".join(path.name for path in self.folder.iterdir())
+            raise ReleaseError(f"the build made {made}, and not {wheel.name}")
+        return wheel
+
+    def check_wheel(self, wheel: Path, *, environment: Path) -> None:
+        """Installs the wheel in an empty environment and runs it."""
+        venv.create(environment, with_pip=True)
+        pip = (environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check")
+        self.run(*pip, "--require-hashes", "--only-binary=:all:", "-r", ROOT / "requirements-runtime.lock")
+        self.run(*pip, "--no-deps", "--no-index", wheel)
+        for command in ("medley", "kubectl-medley"):
+            said = self.run(environment / "bin" / command, "version").strip()
+            if said != f"medley {self.version}":
+                raise ReleaseError(f"{command} of the wheel says {said!r}; pyproject.toml has version {self.version}")
+        medley = environment / "bin" / "medley"
+        plan = json.loads(self.run(medley, "plan", "-f", ROOT / "examples" / "quickstart", "-o", "json"))
+        if not _replicas(plan):
+            raise ReleaseError("medley plan of the wheel plans no replica for examples/quickstart")
+        written = self.folder / "crds"
+        self.run(environment / "bin" / "python", "-m", "medley_operator.api.crdgen", "--output", written)
+        for folder in (ROOT / "crds", CHART / "files" / "crds"):
+            if _texts(folder) != _texts(written):
+                raise ReleaseError(
+                    f"{folder.relative_to(ROOT)} differs from the CRDs that the wheel writes: run make crds"
+                )
+
+    def check_chart(self) -> None:
+        """Compares versions, lints and packs the chart."""
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+        if {chart["version"], chart["appVersion"]} != {self.version}:
+            raise ReleaseError(
+                f"helm/medley/Chart.yaml has version {chart['version']} and appVersion {chart['appVersion']}, "
+                f"pyproject.toml {self.version}: run make version"
+            )
+        helm = shutil.which("helm") or ensure_component(HELM) / "helm"
+        self.run(helm, "lint", "--strict", "--set", "image.repository=registry.example.com/medley-operator", CHART)
+        self.run(helm, "package", CHART, "--destination", self.folder)
+
+
+def _replicas(plan: dict[str, Any]) -> int:
+    return sum(each["replicas"] for service in plan["services"] for each in service["mix"])
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
+
+
+def _changelog_names(version: str) -> bool:
+    return f"\n## {version}" in (ROOT / "docs" / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m e2e.release", description="Check what a release would be.")
+    parser.add_argument("--out", type=Path, help="empty folder that keeps wheel, source, chart and CRDs")
+    parser.add_argument("--tag", default="", help="tag of the release, v<version>")
+    options = parser.parse_args()
+    version = str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    try:
+        if options.tag and options.tag != f"v{version}":
+            raise ReleaseError(f"tag {options.tag} is not v{version}, the version of pyproject.toml")
+        if not _changelog_names(version):
+            raise ReleaseError(f"docs/CHANGELOG.md has no section {version}")
+        with tempfile.TemporaryDirectory(prefix="medley-release-") as temporary:
+            folder = options.out.resolve() if options.out else Path(temporary) / "out"
+            folder.mkdir(parents=True, exist_ok=True)
+            release = Release(version=version, folder=folder)
+            release.check_chart()
+            release.check_wheel(release.build(), environment=Path(temporary) / "environment")
+            names = ", ".join(sorted(path.name for path in folder.iterdir()))
+    except (ReleaseError, ControlPlaneError) as error:
+        print(f"release: {error}", file=sys.stderr)
+        return 1
+    print(f"release: {version} is whole: {names}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pages that a browser shows: one look, one set of charts, nothing from elsewhere."""
