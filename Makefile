@@ -10,8 +10,10 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 IMAGE ?= localhost/medley-operator:dev
+CYCLONEDX := 7.5.0
+PIP_AUDIT := 2.10.1
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image clean plan docs e2e-power version release-check dashboards
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check dashboards
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt bench-constants bench-domains
@@ -135,9 +137,10 @@ controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 browser: $(STAMP) ## Find Chromium, in which tests look at pages and reports, or install Debian's (as root)
 	@$(BIN)/python -m tests.browser.install
 
-crds: $(STAMP) ## Write crds/ and the chart's copy anew from the API models
+crds: $(STAMP) ## Write crds/, the chart's copy and the schema of its values anew from the models and settings
 	$(BIN)/python -m medley_operator.api.crdgen --output crds
 	$(BIN)/python -m medley_operator.api.crdgen --output helm/medley/files/crds
+	$(BIN)/python -m medley_operator.chart_schema helm/medley
 
 version: $(STAMP) ## Write the version of pyproject.toml into the chart
 	@version=$$($(BIN)/python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])'); \
@@ -155,10 +158,36 @@ lock: $(STAMP) ## Write the lock files anew from pyproject.toml: all, what runs,
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	  $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --constraints requirements.lock - -o requirements-build.lock
 
-image: ## Build the operator's image with docker or buildah (IMAGE=name:tag, BASE=another image with Python 3.11)
-	@builder=$$(command -v buildah || command -v docker) || { echo "make image needs docker or buildah on the PATH" >&2; exit 1; }; \
-	case $$builder in *buildah) build="$$builder bud" ;; *) build="$$builder build" ;; esac; \
-	$$build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+image: $(STAMP) wheelhouse ## Build the operator's image with buildah, podman or docker (IMAGE=name:tag, BASE=, RUN_BASE=)
+	@builder=$$(command -v buildah || command -v podman || command -v docker) || \
+	  { echo "make image needs buildah, podman or docker on the PATH" >&2; exit 1; }; \
+	case $$builder in *buildah) build="$$builder $(BUILDAH_FLAGS) bud" ;; *) build="$$builder build" ;; esac; \
+	$$build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(RUN_BASE),--build-arg RUN_BASE=$(RUN_BASE)) --tag $(IMAGE) .
+
+image-test: controlplane ## Build the image from base images of Debian packages, and run it as a cluster would (needs root)
+	@$(MAKE) --no-print-directory image-base
+	BUILDAH_ISOLATION=chroot $(MAKE) --no-print-directory image BUILDAH_FLAGS=--storage-driver=vfs \
+	  BASE=localhost/medley-base:build RUN_BASE=localhost/medley-base:run
+	MEDLEY_TEST_IMAGE=$(IMAGE) $(BIN)/pytest --quiet tests/contract/test_image.py
+
+image-base: ## Make base images from Debian packages where no registry can be reached: localhost/medley-base:build and :run
+	image/base.sh localhost/medley-base
+
+wheelhouse: $(STAMP) # The wheels of what runs in the image and of what builds it, each by its hash
+	@mkdir -p build/wheelhouse
+	$(BIN)/pip download --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --dest build/wheelhouse \
+	  --python-version 3.11 --no-deps -r requirements-runtime.lock
+	$(BIN)/pip download --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --dest build/wheelhouse \
+	  --python-version 3.11 --no-deps -r requirements-build.lock
+
+sbom: $(STAMP) ## Write build/sbom.json (CycloneDX) of what runs in the image
+	@mkdir -p build
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==$(CYCLONEDX) cyclonedx-py requirements requirements-runtime.lock \
+	  --pyproject pyproject.toml --mc-type application --output-reproducible --output-file build/sbom.json
+
+audit: $(STAMP) ## Ask the vulnerability database about all versions that run in the image
+	@$(BIN)/uv tool run --quiet --from pip-audit==$(PIP_AUDIT) pip-audit --strict --disable-pip --require-hashes -r requirements-runtime.lock || \
+	  { echo "make audit: see above. It asks pypi.org about each version: where that cannot be reached, nothing was checked" >&2; exit 1; }
 
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from medley_operator.api.v1alpha1 import ActingMode
@@ -32,6 +33,21 @@ def check(holds: bool, flag: str, value: object, way_out: str) -> None:
 
 def variable(flag: str) -> str:
     return ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
+
+
+Value = TypeVar("Value", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Parser(Generic[Value]):
+    """How text becomes a value, called with the flag and the text, and what a value of the chart may be for it, as JSON
+    Schema."""
+
+    read: Callable[[str, str], Value]
+    schema: Mapping[str, object]
+
+    def __call__(self, flag: str, text: str) -> Value:
+        return self.read(flag, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ def values_of(
     return values
 
 
-def as_number(what: str, *, least: float, most: float) -> Callable[[str, str], float]:
+def as_number(what: str, *, least: float, most: float) -> Parser[float]:
     def parse(flag: str, text: str) -> float:
         try:
             value = float(text)
@@ -72,20 +88,20 @@ def as_number(what: str, *, least: float, most: float) -> Callable[[str, str], f
         check(least <= value <= most, flag, text, f"must be a {what} from {least:g} to {most:g}")
         return value
 
-    return parse
+    return Parser(parse, {"type": "number", "minimum": least, "maximum": most})
 
 
-def as_seconds(*, least: float, most: float = MAX_SECONDS) -> Callable[[str, str], float]:
+def as_seconds(*, least: float, most: float = MAX_SECONDS) -> Parser[float]:
     return as_number("number of seconds", least=least, most=most)
 
 
-def as_whole(what: str, *, least: int, most: int) -> Callable[[str, str], int]:
+def as_whole(what: str, *, least: int, most: int) -> Parser[int]:
     def parse(flag: str, text: str) -> int:
         holds = text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most
         check(holds, flag, text, f"must be a whole number of {what} from {least} to {most}")
         return int(text)
 
-    return parse
+    return Parser(parse, {"type": "integer", "minimum": least, "maximum": most})
 
 
 as_share = as_number("share", least=LEAST_DERATE, most=1.0)
@@ -105,10 +121,16 @@ def as_url(flag: str, text: str) -> str | None:
     return text.rstrip("/")
 
 
-def as_metric(flag: str, text: str) -> str:
+_METRIC = r"([a-zA-Z_:][a-zA-Z0-9_:]{0,199})?"
+
+
+def _metric(flag: str, text: str) -> str:
     way_out = "must be the name of a counter, such as gateway_requests_by_size_total"
-    check(re.fullmatch(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]{0,199})?", text) is not None, flag, text, way_out)
+    check(re.fullmatch(_METRIC, text) is not None, flag, text, way_out)
     return text
+
+
+as_metric = Parser(_metric, {"type": "string", "pattern": f"^{_METRIC}$"})
 
 
 def as_path(example: str) -> Callable[[str, str], Path | None]:
@@ -143,9 +165,12 @@ def as_address(flag: str, text: str) -> str:
     return text.strip()
 
 
-def as_switch(flag: str, text: str) -> bool:
+def _switch(flag: str, text: str) -> bool:
     check(text.lower() in ("on", "off"), flag, text, "must be on or off")
     return text.lower() == "on"
+
+
+as_switch = Parser(_switch, {"type": "string", "enum": ["on", "off"]})
 
 
 def as_namespace(flag: str, text: str) -> str:
@@ -167,12 +192,18 @@ def as_name(flag: str, text: str) -> str:
     return text
 
 
-def as_mode(flag: str, text: str) -> ActingMode:
+def _mode(flag: str, text: str) -> ActingMode:
     modes = {each.value.lower(): each for each in ActingMode}
     check(text.lower() in modes, flag, text, f"must be one of {', '.join(ActingMode)}")
     return modes[text.lower()]
 
 
-def as_level(flag: str, text: str) -> str:
+as_mode = Parser(_mode, {"type": "string", "enum": [each.value for each in ActingMode]})
+
+
+def _level(flag: str, text: str) -> str:
     check(text.lower() in LOG_LEVELS, flag, text, f"must be one of {', '.join(LOG_LEVELS)}")
     return text.lower()
+
+
+as_level = Parser(_level, {"type": "string", "enum": list(LOG_LEVELS)})

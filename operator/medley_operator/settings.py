@@ -86,7 +86,7 @@ class Settings(ReplicaSettings):
         )
 
 
-_FLAGS: dict[str, Flag] = {
+FLAGS: dict[str, Flag] = {
     **prometheus_flags(
         url="without it, services are planned from their static workloads",
         matchers="every query, where Prometheus has series of other clusters too",
@@ -152,11 +152,11 @@ _FLAGS: dict[str, Flag] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, _FLAGS)
+    add_flags(parser, FLAGS)
 
 
 def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """Raises `BadSetting`."""
-    given = values_of(_FLAGS, arguments, environment)
+    given = values_of(FLAGS, arguments, environment)
     values = {"capacity_cache_dir": default_directory(environment)} | given
     return Settings(**values)  # type: ignore[arg-type]

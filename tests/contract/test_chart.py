@@ -48,6 +48,10 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             **{"mode": "Advisory", "kubeQps": 5.5, "kubeBurst": 7},
         },
         "replicas": 3,
+        "commonLabels": {"team": "platform"},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+        ],
         "capacitySimulation": {"existingClaim": "tables"},
         "serviceAccount": {"annotations": {"a/b": "c"}},
         "podAnnotations": {"a": "b"},
@@ -59,6 +63,12 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "networkPolicy": {
             "enabled": True,
             "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+            "egress": {
+                "enabled": True,
+                "apiServerCidrs": ["10.0.0.1/32"],
+                "apiServerPorts": [6443],
+                "prometheus": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+            },
         },
         "service": {"port": 9090, "annotations": {"a": "b"}},
         "monitoring": {
@@ -90,6 +100,14 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             "hooks": {"urls": ["https://facility.example/x"], "hosts": ["facility.example"], "secretName": "hooks"},
         },
         "monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
+        "networkPolicy": {
+            "enabled": True,
+            "egress": {
+                "enabled": True,
+                "prometheusPort": 9091,
+                "extra": [{"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 443}]}],
+            },
+        },
     },
     "uncalibrated": {
         "operator": {"calibration": "off", "dryRun": "on"},
@@ -135,7 +153,7 @@ def test_template_of_the_defaults(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "defaults")
     assert sorted(objects) == [
         *("ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition"),
-        *("Deployment", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"),
+        *("Deployment", "Job", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"),
     ]
     crds = {o["metadata"]["name"]: o for o in objects["CustomResourceDefinition"]}
     for text in documents().values():
@@ -235,7 +253,7 @@ def test_a_login_at_prometheus_is_mounted_and_never_an_argument(api: Api, tmp_pa
 
 def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:
     objects = rendered(api, tmp_path, "bare")
-    assert sorted(objects) == ["Deployment", "Service"]
+    assert sorted(objects) == ["Deployment", "Job", "Service"]
     assert objects["Deployment"][0]["metadata"]["name"] == "planner"
     assert container(objects)["env"] == [POD_NAME, {"name": "MEDLEY_CAPACITY_CACHE_DIR", "value": ""}]
     assert [mount["name"] for mount in container(objects)["volumeMounts"]] == ["tmp"]
@@ -268,7 +286,7 @@ def test_with_watched_namespaces_rights_in_namespaces_are_roles(api: Api, tmp_pa
     assert {resource.partition(".")[0] for resource, _ in rules(cluster)} == {
         *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies", "gputypes"),
         *("gpupools/status", "runtimeprofiles/status", "modelprofiles/status", "medleypolicies/status"),
-        "gputypes/status",
+        *("gputypes/status", "resourceslices", "deviceclasses", "clusterqueues", "nodepools"),
     }
     roles = {each["metadata"]["namespace"]: each for each in objects["Role"] if "-watched" in each["metadata"]["name"]}
     assert sorted(roles) == ["team-a", "team-b"]
@@ -284,6 +302,51 @@ def test_with_watched_namespaces_rights_in_namespaces_are_roles(api: Api, tmp_pa
 def test_a_network_policy_without_peers_lets_nobody_in(api: Api, tmp_path: Path) -> None:
     (policy,) = rendered(api, tmp_path, "uncalibrated")["NetworkPolicy"]
     assert (policy["spec"]["policyTypes"], policy["spec"]["ingress"]) == (["Ingress"], [])
+    assert "egress" not in policy["spec"]
+
+
+def test_further_labels_are_on_every_object_and_select_nothing(api: Api, tmp_path: Path) -> None:
+    objects = [each for found in rendered(api, tmp_path, "everything").values() for each in found]
+    assert all(each["metadata"]["labels"]["team"] == "platform" for each in objects)
+    for each in objects:
+        if each["kind"] in ("Deployment", "DaemonSet", "Job"):
+            # The pod's own labels go before.
+            assert each["spec"]["template"]["metadata"]["labels"]["team"] in ("platform", "x")
+            assert "team" not in str(each["spec"].get("selector", ""))
+
+
+def test_replicas_prefer_different_zones(api: Api, tmp_path: Path) -> None:
+    deployment = rendered(api, tmp_path, "defaults")["Deployment"][0]["spec"]
+    (spread,) = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("topology.kubernetes.io/zone", "ScheduleAnyway")
+    assert spread["labelSelector"] == deployment["selector"]
+    given = rendered(api, tmp_path, "everything")["Deployment"][0]["spec"]["template"]["spec"]
+    assert given["topologySpreadConstraints"] == VALUE_SETS["everything"]["topologySpreadConstraints"]
+
+
+DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+
+
+def test_a_network_policy_lets_out_to_the_api_server_and_to_prometheus(api: Api, tmp_path: Path) -> None:
+    (policy,) = rendered(api, tmp_path, "everything")["NetworkPolicy"]
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    peers = VALUE_SETS["everything"]["networkPolicy"]["egress"]["prometheus"]
+    assert policy["spec"]["egress"] == [
+        DNS,
+        {"ports": [{"port": 6443}], "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]},
+        {"ports": [{"port": 9090}], "to": peers},
+    ]
+    objects = rendered(api, tmp_path, "powered")
+    policies = {each["metadata"]["name"]: each["spec"] for each in objects["NetworkPolicy"]}
+    deployments = {each["metadata"]["name"]: each["spec"]["selector"] for each in objects["Deployment"]}
+    assert {name: each["podSelector"] for name, each in policies.items()} == deployments
+    for each in policies.values():
+        assert each["egress"] == [
+            DNS,
+            {"ports": [{"port": 443}, {"port": 6443}]},
+            {"ports": [{"port": 9091}]},
+            *VALUE_SETS["powered"]["networkPolicy"]["egress"]["extra"],
+        ]
 
 
 @pytest.mark.parametrize("name", VALUE_SETS)
@@ -317,7 +380,9 @@ def test_operator_understands_its_arguments(api: Api, tmp_path: Path, name: str)
         ({"prometheus": {"insecureSkipVerify": True}}, "insecureSkipVerify"),
         ({"podTemplate": {}}, "podTemplate"),
         ({"image": {"digest": "latest"}}, "digest"),
-        ({"image": {"repository": ""}}, "image.repository is needed"),
+        ({"image": {"repository": ""}}, r"image.repository is needed.*build one.*install with --set image.repository="),
+        ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels must not hold app.kubernetes.io/name"),
+        ({"networkPolicy": {"egress": {"apiServerCidrs": ["10.0.0.1"]}}}, "apiServerCidrs"),
         ({"operator": {"mode": "Off"}}, "mode"),
         ({"replicas": 0}, "replicas"),
         ({"watchNamespaces": ["*"]}, "watchNamespaces"),
@@ -393,6 +458,10 @@ MAY: dict[str, list[str]] = {
     "pods": [*READ, "patch"],
     "horizontalpodautoscalers.autoscaling": READ,
     "verticalpodautoscalers.autoscaling.k8s.io": READ,
+    **{f"{name}.resource.k8s.io": READ for name in ("resourceslices", "deviceclasses", "resourceclaims")},
+    "clusterqueues.kueue.x-k8s.io": READ,
+    "nodepools.karpenter.sh": READ,
+    "resourceclaims.resource.k8s.io/status": [],
     "events.events.k8s.io": ["create"],
     **{
         name: []
@@ -529,6 +598,10 @@ def test_upgrade_then_uninstall_keeps_the_crds_and_their_objects(release: Api) -
         release.helm("upgrade", RELEASE, CHART, "-n", NAMESPACE, *change)
         pod = wait_for_pod(release, annotation="upgraded")
         assert f"--{url.replace('.url', '-url')}" in pod["spec"]["containers"][0]["args"]
+        # The play-acted job of the test ends, as it would where the operator answers.
+        release.helm("test", RELEASE, "-n", NAMESPACE, "--timeout", "60s")
+        release.helm("rollback", RELEASE, "1", "-n", NAMESPACE)
+        assert "--prometheus-url" not in release.kubectl("get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "yaml")
         release.helm("uninstall", RELEASE, "-n", NAMESPACE)
         assert release.kubectl("get", "crd", *CRD_NAMES, "-o", "name").count("customresourcedefinition") == len(KINDS)
         assert "kept" in release.kubectl("get", "gpool", "kept", "-o", "name")

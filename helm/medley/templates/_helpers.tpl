@@ -21,9 +21,22 @@ app.kubernetes.io/component: operator
 {{/* managed-by is never "medley" here: that value marks the objects which the operator makes and may delete. */}}
 {{- define "medley.labels" -}}
 {{ include "medley.selectorLabels" . }}
+{{ include "medley.chartLabels" . }}
+{{- end }}
+
+{{/* Labels beside those that select. The chart's own go before commonLabels: what is selected by must not change. */}}
+{{- define "medley.chartLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{- $own = concat $own (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}
+{{- range $name, $value := .Values.commonLabels }}
+{{- if has $name $own }}
+{{- fail (printf "commonLabels must not hold %s, which the chart sets itself" $name) }}
+{{- end }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "medley.agentSelectorLabels" -}}
@@ -34,9 +47,7 @@ app.kubernetes.io/component: agent
 
 {{- define "medley.agentLabels" -}}
 {{ include "medley.agentSelectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "medley.chartLabels" . }}
 {{- end }}
 
 {{- define "medley.serviceAccountName" -}}
@@ -48,7 +59,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "medley.image" -}}
-{{- $repository := required "image.repository is needed: no image is published; build one and give its repository" .Values.image.repository }}
+{{- $way := "build one (make image IMAGE=registry.example.com/medley-operator:TAG), push it, and install with" }}
+{{- $why := printf "image.repository is needed: the project publishes no image; %s --set image.repository=registry.example.com/medley-operator" $way }}
+{{- $repository := required $why .Values.image.repository }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $repository .Values.image.digest }}
 {{- else }}
@@ -87,9 +100,7 @@ app.kubernetes.io/component: power-controller
 
 {{- define "medley.powerLabels" -}}
 {{ include "medley.powerSelectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "medley.chartLabels" . }}
 {{- end }}
 
 {{/* Arguments, mounts and volumes of the login at Prometheus, for each program that reads there. */}}
@@ -154,6 +165,55 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: prometheus-ca
   secret:
     secretName: {{ .ca.secretName }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A NetworkPolicy's rules, for each program of the chart that serves /metrics. */}}
+{{- define "medley.networkRules" -}}
+policyTypes: [Ingress{{ if .Values.networkPolicy.egress.enabled }}, Egress{{ end }}]
+{{- with .Values.networkPolicy.from }}
+ingress:
+  - from:
+      {{- toYaml . | nindent 6 }}
+    ports:
+      - port: http
+{{- else }}
+ingress: []
+{{- end }}
+{{- with .Values.networkPolicy.egress }}
+{{- if .enabled }}
+egress:
+  - ports:
+      - {port: 53, protocol: UDP}
+      - {port: 53, protocol: TCP}
+  - ports:
+      {{- range .apiServerPorts }}
+      - port: {{ . }}
+      {{- end }}
+    {{- with .apiServerCidrs }}
+    to:
+      {{- range . }}
+      - ipBlock:
+          cidr: {{ . }}
+      {{- end }}
+    {{- end }}
+  {{- if $.Values.prometheus.url }}
+  {{- $url := urlParse $.Values.prometheus.url }}
+  {{- $port := ternary 443 80 (eq $url.scheme "https") }}
+  {{- with regexFind ":[0-9]+$" $url.host }}
+  {{- $port = trimPrefix ":" . }}
+  {{- end }}
+  - ports:
+      - port: {{ default $port .prometheusPort }}
+    {{- with .prometheus }}
+    to:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+  {{- end }}
+  {{- with .extra }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

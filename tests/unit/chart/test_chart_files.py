@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 import yaml
 
 from medley_operator.api.crdgen import documents
+from medley_operator.chart_schema import RULES, RULES_BY_NAME, text_of, values_schema
 from medley_operator.domain.speed.calibration_record import CONFIG_MAP
 from medley_operator.domain.values.labels import PICKER_CONFIG
 from medley_operator.kube import resources
@@ -31,11 +31,6 @@ def values() -> dict[str, Any]:
     return loaded
 
 
-def schema() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
-    return loaded
-
-
 def test_crd_copies_are_the_crds() -> None:
     copies = {path.name: path.read_text() for path in (CHART / "files" / "crds").glob("*")}
     assert copies == documents(), "run make crds"
@@ -47,31 +42,25 @@ def test_versions_are_the_distributions() -> None:
     assert (chart["version"], chart["appVersion"]) == (version, version), "run make version"
 
 
-def uncovered(value: dict[str, Any], node: dict[str, Any], path: str) -> Iterator[str]:
-    """Paths of values that the schema does not name, and of closed objects that are left open."""
-    if "properties" in node and node.get("additionalProperties") is not False:
-        yield f"{path}: additionalProperties is not false"
-    for name, item in value.items():
-        sub = node.get("properties", {}).get(name)
-        if sub is None:
-            yield f"{path}.{name}"
-        elif isinstance(item, dict) and "properties" in sub:
-            yield from uncovered(item, sub, f"{path}.{name}")
+def test_the_schema_is_generated() -> None:
+    assert (CHART / "values.schema.json").read_text() == text_of(CHART), "run make crds"
 
 
-def test_schema_covers_every_value() -> None:
-    assert list(uncovered(values(), schema(), "values")) == []
+def test_every_rule_of_the_schema_is_of_a_value() -> None:
+    def paths(value: dict[str, Any], path: str = "") -> Iterator[str]:
+        for name, item in value.items():
+            yield f"{path}{name}"
+            if isinstance(item, dict):
+                yield from paths(item, f"{path}{name}.")
+
+    known = set(paths(values()))
+    assert RULES.keys() <= known
+    assert RULES_BY_NAME.keys() <= {path.rpartition(".")[2] for path in known}
 
 
-def test_schema_has_no_value_that_is_not_in_values() -> None:
-    def unknown(node: dict[str, Any], value: dict[str, Any], path: str) -> Iterator[str]:
-        for name, sub in node.get("properties", {}).items():
-            if name not in value and path + name not in ("global", "resources.claims", "power.resources.claims"):
-                yield path + name
-            if isinstance(value.get(name), dict):
-                yield from unknown(sub, value[name], f"{path}{name}.")
-
-    assert list(unknown(schema(), values(), "")) == []
+def test_a_value_of_which_no_bounds_are_known_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no bounds are known of service.weight \(3\)"):
+        values_schema({"service": {"weight": 3}})
 
 
 def test_every_value_is_described() -> None:
@@ -93,6 +82,10 @@ def test_operator_values_are_the_defaults_of_the_settings() -> None:
         for flag, default in zip(re.findall(r"`--([\w-]+)`", flags), settings.split(", "), strict=True)
     }
     template = (CHART / "templates" / "deployment.yaml").read_text()
+    login = (CHART / "templates" / "_helpers.tpl").read_text().partition('define "medley.prometheusArguments"')[2]
+    template = template.replace(
+        '{{- include "medley.prometheusArguments" . | nindent 12 }}', login[: login.index("{{- end }}\n\n")]
+    )
     written = re.findall(r"- --([\w-]+)=\{\{ \.(\w*) ?\}\}", template)
     used = dict(written)
     assert len(used) == len(written), "a flag is given twice"

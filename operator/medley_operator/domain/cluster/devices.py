@@ -112,8 +112,8 @@ def _is_whole(device: Device, known: DeviceClassView) -> bool:
 
 
 def _is_one_of(device: Device, types: Iterable[Gpu], catalogue: Catalogue) -> bool:
-    """By the product's name, as feature discovery writes it into labels; else by its memory. Where it says neither, the
-    selector of the pool has to know."""
+    """Whether the product's name says so, as feature discovery writes it into labels; else its memory. Where it says
+    neither, the selector of the pool has to know."""
     product = find_gpu(device.product.replace(" ", "-"), catalogue) if device.product else None
     if product is not None:
         return any(product.name == gpu.name for gpu in types)

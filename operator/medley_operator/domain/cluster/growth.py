@@ -53,7 +53,8 @@ class _Asked:
 
 
 def _asked(view: ActuatorView, workloads: Iterable[Workload]) -> dict[str, _Asked]:
-    """By pool. Labels alone make no pod ours: no more are admitted than our Deployments ask for."""
+    """Replicas without a place, by pool. Labels alone make no pod ours: no more are admitted than our Deployments ask
+    for."""
     resources = {pool.metadata.name: pool.spec.resource_name for pool in view.pools}
     lacking: Counter[str] = Counter()
     for each in workloads:

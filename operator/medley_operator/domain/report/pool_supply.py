@@ -1,4 +1,4 @@
-"""What GPUPools say of devices, quotas and limits of other systems: fields and conditions of their statuses. Pure.
+"""Statuses of GPUPools, as far as they are of devices, quotas and limits of other systems. Pure.
 
 Apart: the other conditions of pools rest on nodes and pods, these on what a cluster may lack.
 """

@@ -1,4 +1,4 @@
-"""What other systems say of the stock of GPUs: devices of DRA drivers and claims on them, quotas of Kueue, limits of
+"""Words of other systems on the stock of GPUs: devices of DRA drivers and claims on them, quotas of Kueue, limits of
 Karpenter.
 
 `fleet.project_supply` makes these values; `cluster.devices` and `cluster.growth` read them. They are other people's
@@ -79,7 +79,7 @@ class FlavorQuota:
 
     @property
     def lent(self) -> int:
-        """What others of the cohort may use of it at most."""
+        """The most that others of the cohort may use of it."""
         return self.nominal if self.lending is None else min(self.nominal, self.lending)
 
 

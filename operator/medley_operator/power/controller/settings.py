@@ -90,7 +90,7 @@ def _as_hosts(flag: str, text: str) -> tuple[str, ...]:
     return hosts
 
 
-_FLAGS: dict[str, Flag] = {
+FLAGS: dict[str, Flag] = {
     **prometheus_flags(
         url="needed, since it scrapes the meters",
         matchers="the query of GPUs; meters have queries of their own",
@@ -110,9 +110,9 @@ _FLAGS: dict[str, Flag] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, _FLAGS)
+    add_flags(parser, FLAGS)
 
 
 def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> PowerSettings:
     """Raises `BadSetting`."""
-    return PowerSettings(**values_of(_FLAGS, arguments, environment))  # type: ignore[arg-type]
+    return PowerSettings(**values_of(FLAGS, arguments, environment))  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from medley_operator.domain.speed import profiles
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import problem
 from medley_operator.domain.values.snapshot import Manifest, MetricsReason, Observation, Snapshot
+from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import PodTrouble, Taint
 from medley_operator.fleet.observe import NO_PROMETHEUS
 from medley_operator.kube.errors import Invalid, KubeError, Withheld
@@ -29,6 +30,7 @@ from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure
 from medley_planner.refusal import Refusal
 from tests.unit.operator import factories as make
 from tests.unit.operator.documented import documented
+from tests.unit.operator.domain.cluster.test_devices import offered
 from tests.unit.operator.metrics.fake_prometheus import URL, FakePrometheus, load_elements
 from tests.unit.operator.placing import foreign, on, with_nodes, with_pods
 from tests.unit.operator.placing import service as placed
@@ -617,6 +619,13 @@ FAULTS: dict[str, Fault] = {
         lambda earlier: with_nodes(moved(earlier), ["l4-2"], allocatable={}),
         *("Accepted", "L4: 8 GPUs", "not every node has nvidia.com/gpu", "check the device plugin on l4-2"),
         status="True",
+    ),
+    "a driver's GPUs that pods cannot ask for": pool(
+        lambda earlier: replace(
+            with_nodes(moved(earlier), ["l4-2"], allocatable={}), supply=Supply(slices=(offered("l4-2"),))
+        ),
+        *("NoDeviceClass", "offer 4 GPUs", "spec.extendedResourceName nvidia.com/gpu", "run the device plugin"),
+        type_="DevicesOffered",
     ),
     # nodes under pods that run
     "a node is not Ready": Fault(

@@ -10,6 +10,7 @@ import pytest
 
 from medley_operator.api.v1alpha1 import Condition
 from medley_operator.domain.report.platform_status import NODES_SHARED, PODS_SEEN, PRICE_KNOWN
+from medley_operator.domain.report.pool_supply import DEVICES_OFFERED, STOCK_LIMITED
 from medley_operator.domain.report.service_conditions import SERVICE_CONDITIONS
 from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE
 from medley_operator.domain.values.snapshot import InvalidObject
@@ -38,6 +39,8 @@ def test_each_condition_has_its_row_in_the_reference() -> None:
         ("GPUPool", NODES_SHARED),
         ("GPUPool", PRICE_KNOWN),
         ("GPUPool", PODS_SEEN),
+        ("GPUPool", STOCK_LIMITED),
+        ("GPUPool", DEVICES_OFFERED),
         ("RuntimeProfile", "Ready"),
         ("ModelProfile", ACCEPTED),
         ("ModelProfile", IN_USE),
