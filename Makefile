@@ -21,7 +21,7 @@ PIP_AUDIT := 2.10.1
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-test: lint controlplane browser ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
+test: lint controlplane ## All checks: lint, types, unit and property tests, contract tests, one end-to-end scenario
 	@# The end-to-end story mostly waits for traffic, so the unit tests run beside it; types come when it is over, beside
 	@# the contract tests.
 	@$(MAKE) --no-print-directory --jobs=2 e2e unit contract types
@@ -47,7 +47,8 @@ docs: $(STAMP) ## The docs site in build/site; a warning, such as a link that le
 types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy planner/medley_planner operator/medley_operator e2e tests
 
-unit: $(STAMP) browser ## Unit, property and golden tests: no control plane
+unit: $(STAMP) ## Unit, property and golden tests: no control plane
+	@$(BIN)/python -m tests.browser.install --or-skip
 	$(BIN)/pytest --quiet tests/unit tests/property tests/golden
 
 contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus and helm

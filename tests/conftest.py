@@ -20,6 +20,13 @@ settings.load_profile("medley")
 def chromium() -> Iterator[Chromium]:
     """A headless browser for the tests of one module, none of which may be asynchronous."""
     from tests.browser.chromium import running
+    from tests.browser.install import NoChromium, find
 
+    try:
+        missing = None if find() else "no Chromium"
+    except NoChromium as error:
+        missing = str(error)
+    if missing:
+        pytest.skip(f"{missing}: make browser installs it, or says what to do")
     with running() as browser:
         yield browser

@@ -1,4 +1,7 @@
-"""`python -m tests.browser.install`, called by `make browser`: finds Chromium, or installs Debian's package as root."""
+"""`python -m tests.browser.install`, called by `make browser`: finds Chromium, or installs Debian's package as root.
+
+With `--or-skip`, as `make test` calls it, a machine that has none and may not install it is told so and goes on.
+"""
 
 from __future__ import annotations
 
@@ -60,4 +63,6 @@ if __name__ == "__main__":
     try:
         ensure()
     except NoChromium as error:
-        sys.exit(f"browser: {error}")
+        if sys.argv[1:] != ["--or-skip"]:
+            sys.exit(f"browser: {error}")
+        print(f"browser: {error}; until then those tests are skipped", file=sys.stderr)
