@@ -59,6 +59,8 @@ RULES: Mapping[str, Schema] = {
     "power.hooks.urls": {"type": "array", "items": {"type": "string", "pattern": f"^{_URL}$"}},
     "power.hooks.hosts": {"type": "array", "items": {"type": "string", "minLength": 1}},
     "powerAgent.logLevel": {"type": "string", "enum": list(LOG_LEVELS)},
+    "powerAgent.podResourcesDirectory": {"type": "string", "pattern": "^(/.*)?$"},
+    "monitoring.prometheusRule.runbookUrl": {"type": "string", "pattern": "^(https?://[^\\s\"']+)?$"},
     "watchNamespaces": {
         "type": "array",
         "uniqueItems": True,

@@ -287,6 +287,7 @@ def test_with_watched_namespaces_rights_in_namespaces_are_roles(api: Api, tmp_pa
         *("nodes", "namespaces", "gpupools", "runtimeprofiles", "modelprofiles", "medleypolicies", "gputypes"),
         *("gpupools/status", "runtimeprofiles/status", "modelprofiles/status", "medleypolicies/status"),
         *("gputypes/status", "resourceslices", "deviceclasses", "clusterqueues", "nodepools"),
+        *("powerdomains", "powerevents", "nodepowercaps"),
     }
     roles = {each["metadata"]["namespace"]: each for each in objects["Role"] if "-watched" in each["metadata"]["name"]}
     assert sorted(roles) == ["team-a", "team-b"]
