@@ -68,13 +68,12 @@ def cold_start(world: World, *more: str, calm_seconds: float) -> list[Figure]:
 
 
 def settle(world: World, calm_seconds: float) -> None:
-    """Until all replicas are Ready, nothing was written for so long and no plan is about to be left for a cheaper one.
-    Raises `TimeoutError`."""
+    """Until all replicas are Ready and nothing was written for so long. Raises `TimeoutError`."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         writes = world.writes()
         quiet = time.time() - (writes[-1].done if writes else 0.0)
-        if quiet >= calm_seconds and _all_ready(world.metrics()) and not world.staying():
+        if quiet >= calm_seconds and _all_ready(world.metrics()):
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"the fleet is not settled after {SETTLE_SECONDS:.0f} s; last written: {writes[-1:]}")

@@ -132,12 +132,6 @@ class World:
         answer = httpx.get(f"{self.harness.operator_url}/metrics", timeout=30, trust_env=False)
         return answer.raise_for_status().text
 
-    def staying(self) -> list[str]:
-        """Services whose plan is kept until what that has cost has paid for the change, as "namespace/name"."""
-        found = self.plane.request("GET", f"{OWN_API}/llmservices")["items"]
-        plans = ((each["metadata"], each.get("status", {}).get("plan", {})) for each in found)
-        return [f"{at['namespace']}/{at['name']}" for at, plan in plans if plan.get("staying")]
-
     # --- what was written ---
 
     def writes(self, user: str = OPERATOR_USER) -> list[Write]:
