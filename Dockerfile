@@ -14,13 +14,13 @@ RUN python3 -m venv /build \
     && python3 -m venv --without-pip /opt/medley \
     && /build/bin/pip install --no-index --find-links /wheelhouse --require-hashes -r requirements-build.lock \
     && /build/bin/pip --python /opt/medley/bin/python3 install --no-compile --no-index --find-links /wheelhouse --require-hashes -r requirements-runtime.lock
-COPY image/slim.py image/slim.py
+COPY .ci/image/slim.py .ci/image/slim.py
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY planner planner
 RUN /build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /build/bin/pip --python /opt/medley/bin/python3 install --no-compile --no-index --no-deps /wheel/*.whl \
-    && /opt/medley/bin/python3 image/slim.py /opt/medley/lib/python3.11/site-packages
+    && /opt/medley/bin/python3 .ci/image/slim.py /opt/medley/lib/python3.11/site-packages
 
 FROM ${RUN_BASE}
 LABEL org.opencontainers.image.title="Medley" \

@@ -172,7 +172,7 @@ image-test: controlplane ## Build the image from base images of Debian packages,
 	MEDLEY_TEST_IMAGE=$(IMAGE) $(BIN)/pytest --quiet tests/contract/test_image.py
 
 image-base: ## Make base images from Debian packages where no registry can be reached: localhost/medley-base:build and :run
-	image/base.sh localhost/medley-base
+	.ci/image/base.sh localhost/medley-base
 
 wheelhouse: $(STAMP) # The wheels of what runs in the image and of what builds it, each by its hash
 	@mkdir -p build/wheelhouse

@@ -187,7 +187,11 @@ def test_template_of_the_node_agent(api: Api, tmp_path: Path) -> None:
     (agent,) = pod["containers"]
     assert agent["command"] == ["medley", "agent"]
     assert agent["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SYS_ADMIN"]}
-    assert not {"hostPID", "hostNetwork", "volumes"} & pod.keys()
+    assert not {"hostPID", "hostNetwork"} & pod.keys()
+    (socket,) = pod["volumes"]
+    assert socket["hostPath"] == {"path": "/var/lib/kubelet/pod-resources", "type": "Directory"}
+    (mount,) = agent["volumeMounts"]
+    assert (mount["name"], mount["readOnly"]) == (socket["name"], True)
     assert agent["resources"].keys() == {"requests", "limits"}
     assert "nvidia.com/gpu" not in agent["resources"]["limits"]
     assert pod["serviceAccountName"] == "medley-agent"
@@ -446,7 +450,7 @@ NEVER = ["update", "deletecollection"]
 POWER_NAMES = {f"{kind.plural}.{GROUP}" for kind in POWER_KINDS}
 """Kinds of the controller of power, which has an account of its own."""
 MAY: dict[str, list[str]] = {
-    **{name: [] if name in POWER_NAMES else READ for name in CRD_NAMES},
+    **dict.fromkeys(CRD_NAMES, READ),
     "llmservices.medley.dev": ["get", *READ],
     **{f"{name}/status": [] if name in POWER_NAMES else ["patch"] for name in CRD_NAMES},
     "deployments.apps": ALL,

@@ -15,6 +15,7 @@ import pytest
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain import act as acting
 from medley_operator.domain import conclude as concluding
+from medley_operator.domain import pool_states
 from medley_operator.domain import prepare as preparing
 from medley_operator.domain.checks.runtime_profile import RUNTIME_PROFILE_CHECKS
 from medley_operator.domain.cluster.pools import pool_state
@@ -216,7 +217,7 @@ def test_a_service_that_cannot_be_a_part_of_the_problem_is_left_out_of_it(monkey
 
 
 def test_a_pool_that_raises_is_refused_and_the_others_are_planned_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "pool_state", raising(pool_state, about="h100"))
+    monkeypatch.setattr(pool_states, "pool_state", raising(pool_state, about="h100"))
     done = run(make.snapshot(make.service(GOOD)), faulty=True)
     (ready,) = done.status("h100")["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "InternalError")

@@ -14,9 +14,10 @@ import pytest
 
 from medley_operator.api.v1alpha1 import KINDS, Condition, PriceStatus
 from medley_operator.domain import act as acting
-from medley_operator.domain import prepare as preparing
+from medley_operator.domain import pool_states
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.report import platform_status
+from medley_operator.domain.report.power_condition import POWER_WITHIN_BUDGET
 from medley_operator.domain.speed import profiles
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import problem
@@ -405,7 +406,7 @@ FAULTS: dict[str, Fault] = {
     "the power budget is used up": Fault(
         nothing,
         lambda earlier: replace(asked(**ON_L4)(earlier), pools=(make.pool(nodes=None, power={"budgetWatts": 80}),)),
-        (told("CapacityAvailable", "PowerLimit", "power budget", "raise GPUPool spec.power.budgetWatts"),),
+        (told("CapacityAvailable", "PowerLimit", "power budget", "GPUPool spec.power.budgetWatts"),),
         shown="Partial,PowerLimit,Progressing",
     ),
     "the money of the policy is spent": Fault(
@@ -525,7 +526,7 @@ FAULTS: dict[str, Fault] = {
         fails(SERVICE, "llama", acting, "child_writes", "PlanReady", stands=green("Serving")), shown="InternalError"
     ),
     "Medley fails on the pool": replace(
-        fails(POOL, "l4", preparing, "pool_state", "Ready", stands=KEPT), shown="InvalidSpec"
+        fails(POOL, "l4", pool_states, "pool_state", "Ready", stands=KEPT), shown="InvalidSpec"
     ),
     "Medley fails on the profile": replace(
         fails(PROFILE, "vllm", platform_status, "profile_refusal", "Ready", stands=GREEN), shown=""
@@ -1021,17 +1022,18 @@ def shown(done: Round) -> str:
 
 
 def test_each_reason_that_is_not_good_has_a_row() -> None:
-    """ModelProfiles and GPUTypes have tables of their own (`test_profiles.py`, `test_gpu_types.py`)."""
+    """ModelProfiles, GPUTypes and power have tables of their own (`test_profiles.py`, `test_gpu_types.py`,
+    `test_power_condition.py`)."""
     rows = {(each.kind, each.type, each.reason) for fault in FAULTS.values() for each in fault.told}
     bad = {
         (kind, type_, reason)
         for (kind, type_), reasons in documented().items()
         for reason in reasons["False"] - {POLICY}
-        if kind not in (MEASURED, "GPUType")
+        if kind not in (MEASURED, "GPUType") and type_ != POWER_WITHIN_BUDGET
     }
     assert bad - rows == set()
     unknown = documented()[SERVICE, "PlanReady"]["Unknown"]
-    assert unknown - {reason for _, _, reason in rows} == {"NotPlanned"}
+    assert unknown - {reason for _, _, reason in rows} == {"NotPlanned", "MeterNotRead"}
 
 
 def test_a_service_without_a_fault_shows_no_problem() -> None:
