@@ -136,6 +136,7 @@ FULL: Mapping[str, Object] = {
         "provisioning": "Spot",
         "zones": ["eu-1a"],
         "power": {"wattsPerGpu": 650, "budgetWatts": 20000},
+        "queue": {"name": "serving", "clusterQueue": "gpus", "flavor": "h100"},
     },
     "RuntimeProfile": {
         "images": [{"vendor": "AMD", "image": "vllm/vllm-openai-rocm:v0.32.0"}],
@@ -258,6 +259,7 @@ FULL: Mapping[str, Object] = {
         "staleAfterSeconds": 600,
         "telemetrySeconds": 1,
         "actuationSeconds": 1,
+        "planOversubscription": "1.2",
         "mode": "Shadow",
     },
     "NodePowerCap": {
@@ -519,11 +521,14 @@ PATTERNS: Mapping[tuple[str, str], tuple[list[str], list[str]]] = {
         ["hf://meta-llama", "hf://meta-llama/", "pvc://", "s3://bucket/a_b.c-d"],
         ["meta-llama", "hf:/a", "HF://a", "hf://a b", "hf://a*", "://a"],
     ),
+    ("GPUPool", "spec.queue.name"): _LABEL,
+    ("GPUPool", "spec.queue.clusterQueue"): _SUBDOMAIN,
+    ("GPUPool", "spec.queue.flavor"): _SUBDOMAIN,
     ("PowerDomain", "spec.parent"): _SUBDOMAIN,
     ("PowerDomain", "spec.nodeSelector{}"): (["", "a", "a_B.c"], ["-a", "a-", "a/b", "a b"]),
     ("PowerDomain", "spec.meter.error"): _FRACTION,
     ("PowerDomain", "spec.relaxGap"): _FRACTION,
-    ("PowerDomain", "spec.planOversubscription"): (["0.9", "1", "1.25", "2.999"], ["3", "-1", "1.2345", "1,2", ""]),
+    ("PowerDomain", "spec.planOversubscription"): (["0.9", "1", "1.25", "2.999"], ["3", "-1", "1,2", ""]),
     **{
         ("PowerDomain", f"spec.{level}.{field}"): _FRACTION
         for level in ("levels[]", "brake")

@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "medley"
 BLOCK = re.compile(r"^```ya?ml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+EITHER = {"targetWatts": {"targetFraction"}, "stepFactors": {"points"}}
+"""Fields of minimal objects that go where a block has another in their place."""
 VALUES = set(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
 SERVICE_FIELDS = {field.alias or name for name, field in LLMServiceSpec.model_fields.items()}
 SERVICE = {"model": {"uri": "hf://meta-llama/Llama-3.1-8B-Instruct"}, "slo": {"ttft": "1s", "tpot": "50ms"}}
@@ -51,7 +53,11 @@ class Block:
         if "apiVersion" in keys:
             return self.document
         if keys <= {"kind", "spec"} and kind:
-            spec = {**MINIMAL[kind], **self.document["spec"]}
+            shown = self.document["spec"]
+            spec = {
+                **{key: value for key, value in MINIMAL[kind].items() if not EITHER.get(key, set()) & set(shown)},
+                **shown,
+            }
             return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "part"}, "spec": spec}
         if keys <= SERVICE_FIELDS:
             spec = {**SERVICE, **self.document}
