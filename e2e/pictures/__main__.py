@@ -13,9 +13,9 @@ from e2e.controlplane import ensure_assets
 from e2e.dashboard import dashboards
 from e2e.demo import Demo
 from e2e.harness import EXAMPLES, OPERATOR_NAMESPACE, ROOT, Harness
-from e2e.pictures.browser import screenshot
 from e2e.pictures.collect import Answers, answers
 from e2e.pictures.draw import WIDTH, picture
+from tests.browser.chromium import running
 
 OUTPUT = ROOT / "docs" / "dashboards"
 LAST_SECONDS = 60
@@ -29,7 +29,9 @@ def draw(board: Answers, folder: Path, pixels: Path | None) -> str:
     path = folder / f"{board.name}.svg"
     path.write_text(svg, encoding="utf-8")
     if pixels is not None:
-        screenshot(svg, pixels / f"{board.name}.png", width=WIDTH, height=height)
+        with running() as browser, browser.visit_html(svg) as visit:
+            visit.page.set_viewport_size({"width": WIDTH, "height": height})
+            visit.page.screenshot(path=pixels / f"{board.name}.png")
     return f"{path}: {len(svg) / 1000:.0f} kB"
 
 
