@@ -67,7 +67,7 @@ def _pool(
 def _feed(
     state: PoolState, tree: FeedTree, levels: Mapping[str, CountedLevel], labels: Mapping[str, Mapping[str, str]]
 ) -> PoolFeed | None:
-    """None where no domain feeds any of its nodes."""
+    """None where no domain that plans are held to feeds any of its nodes."""
     if not tree.domains:
         return None
     selected = tree.of_node(state.pool.spec.node_selector)
@@ -76,11 +76,11 @@ def _feed(
         gpus[_domain(node, tree, selected, labels)] += max(node.gpus, node.running_gpus)
     domain = tree.lowest_common(gpus) if selected is None and gpus else selected
     names = sorted({name for each in (*gpus, domain) for name in tree.chain(each)})
-    if not names:
+    if tree.held.isdisjoint(names):
         return None
     unlimited, limit = state.stock.unlimited, state.limit_watts
     return PoolFeed(
-        domain=domain,
+        domain=tree.row(domain),
         domains=tuple(names),
         base_watts=0.0 if unlimited else idle_watts(limit),
         node_watts=tree.non_gpu_watts(domain) / state.pool.spec.capacity.gpus_per_node if unlimited else 0.0,

@@ -76,7 +76,7 @@ def with_budgets(
         left[name] = min(max(left[name], 0.0), running[name])
     most_gpus = _without_row(feeding, left, _per_gpu(candidates, planned))
     budgets = tuple(
-        PowerBudget(name, max(watts, 0.0), feeding.tree.parent(name)) for name, watts in sorted(left.items())
+        PowerBudget(name, max(left[name], 0.0), feeding.tree.parent(name)) for name in sorted(feeding.tree.held)
     )
     return replace(feeding, budgets=budgets, most_gpus=most_gpus)
 

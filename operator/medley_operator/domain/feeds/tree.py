@@ -1,7 +1,7 @@
 """The tree of power domains as plans see it: what feeds a node, what feeds a pool, and what each domain may draw now.
 
-Pure. A plan counts with a domain in whatever mode it is: the mode says how far GPUs are capped. One that its controller
-refuses may have a typing error for a budget: it takes no more replicas, and keeps what it has.
+Pure. A plan is held to domains in mode Enforce alone: one that is only shown or logged takes no replica away. One that
+its controller refuses may have a typing error for a budget: it takes no more replicas, and keeps what it has.
 """
 
 from __future__ import annotations
@@ -9,21 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from medley_operator.api.v1alpha1.power import EventPhase, PowerDomain, PowerEvent
+from medley_operator.api.v1alpha1.power import EventPhase, PowerDomain, PowerEvent, PowerMode
 from medley_operator.domain.cluster.gpu_types import ACCEPTED
 from medley_operator.domain.values.conditions import ConditionStatus, find
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.power import PowerFacts
 from medley_operator.domain.values.views import NodeView, PodView, selects
 
+UNBOUND_WATTS = 1e12
+"""The budget of a domain that no plan is held to."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedTree:
     """Domains by name. `budgets`: watts that the plan may put on each now, with what it may be oversubscribed by;
-    `refused`: those whose spec their controller does not accept."""
+    `held`: those that plans are held to; `refused`: those of them whose spec their controller does not accept."""
 
     domains: Mapping[str, PowerDomain]
     budgets: Mapping[str, float]
+    held: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
 
     def chain(self, name: str | None) -> tuple[str, ...]:
@@ -52,10 +56,15 @@ class FeedTree:
         shared = set(chains[0]).intersection(*chains[1:]) if chains else set()
         return next((name for name in chains[0] if name in shared), None) if chains else None
 
+    def row(self, name: str | None) -> str | None:
+        """The domain, or else the nearest above it, that plans are held to."""
+        return next((each for each in self.chain(name) if each in self.held), None)
+
     def parent(self, name: str) -> str | None:
-        """The nearest one above it that is there and does not lead back."""
+        """The nearest one above it that plans are held to and that does not lead back."""
         chain = self.chain(name)
-        return chain[1] if len(chain) > 1 and self.chain(chain[1])[-1] == chain[-1] else None
+        above = (each for each in chain[1:] if each in self.held and self.chain(each)[-1] == chain[-1])
+        return next(above, None)
 
     def non_gpu_watts(self, name: str | None) -> float:
         """Most watts of a node that the domain itself feeds, beside its GPUs."""
@@ -78,8 +87,12 @@ def feed_tree(facts: PowerFacts, *, now: float) -> FeedTree:
         name = event.spec.domain
         if name in targets and _counts(event, now):
             targets[name] = min(targets[name], _target(event, domains[name]))
-    budgets = {name: watts * float(domains[name].spec.plan_oversubscription) for name, watts in targets.items()}
-    return FeedTree(domains, budgets, frozenset(name for name, domain in domains.items() if _refused(domain)))
+    held = frozenset(name for name, domain in domains.items() if domain.spec.mode is PowerMode.ENFORCE)
+    budgets = {
+        name: watts * float(domains[name].spec.plan_oversubscription) if name in held else UNBOUND_WATTS
+        for name, watts in targets.items()
+    }
+    return FeedTree(domains, budgets, held, frozenset(name for name in held if _refused(domains[name])))
 
 
 def _counts(event: PowerEvent, now: float) -> bool:

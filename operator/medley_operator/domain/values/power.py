@@ -37,7 +37,7 @@ NO_POWER = PowerFacts()
 
 @dataclass(frozen=True, slots=True)
 class PoolFeed:
-    """The power domains that feed a pool. `domain`: the lowest that feeds all of its nodes, None where none does;
+    """The power domains that feed a pool. `domain`: the lowest that feeds all of its nodes and that plans are held to;
     `domains`: all that feed some. `base_watts`: what one of its GPUs draws while no replica is on it, which is counted
     once for all GPUs that there are; `node_watts`: what a GPU brings with it where nodes are made as asked. `clocks`:
     what GPUs are held to by the priority of services, in percent; none: nothing is capped for long.

@@ -83,6 +83,21 @@ def test_each_domain_of_the_tree_is_a_row_of_what_is_left() -> None:
     assert 0.3 * L4_WATTS < variant.watts < L4_WATTS - idle_watts(L4_WATTS), "expected, beyond idle"
 
 
+@pytest.mark.parametrize("mode", ["Log", "Shadow"])
+def test_no_plan_is_held_to_a_domain_that_is_only_logged(mode: str) -> None:
+    """A budget that was typed to be looked at first would have drained what runs."""
+    tight = make.power_domain("rack-a", 10, nodeSelector={"rack": "a"}, mode=mode)
+    assert problem_of(snapshot_of(tight)) == problem_of(snapshot_of())
+    assert run(snapshot_of(tight, spec=BUSY)).replicas() == run(snapshot_of(spec=BUSY)).replicas()
+
+
+def test_a_domain_that_is_only_logged_is_passed_over_between_others() -> None:
+    row = make.power_domain("row", 10, parent="site", mode="Log")
+    problem = problem_of(snapshot_of(SITE, row, RACK))
+    assert {each.name: each.parent for each in problem.power_domains} == {"site": None, "rack-a": "site"}
+    assert problem.pools[0].power_domain == "rack-a"
+
+
 def test_no_plan_raises_a_domain_above_its_budget_times_its_oversubscription() -> None:
     free = run(snapshot_of(spec=BUSY)).replicas()
     wanted = sum(free.values())
