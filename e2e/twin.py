@@ -35,6 +35,9 @@ STARTUP_SECONDS = 0.3
 DRAWS = 5
 APART_SECONDS = 10 * RESYNC_SECONDS
 """Of the half of a change. The goal is two rounds; up to 17 s were seen, on a machine that ran other tests too."""
+STAGES_HELD = 2
+"""Stages that are compared. When an old variant has gone, and what two variants of nearly one price come to, two runs
+on a control plane differ in as much as a replay does; what comes later is printed only."""
 REPLICAS_APART = 1
 """Of a variant at rest. A plan rests on what is seen in a window: two replays of the same requests, which send them to
 other pods of a variant, are as far apart."""
@@ -107,7 +110,7 @@ def told_otherwise(recording: Recording, *, within_seconds: float = APART_SECOND
     nearest: list[str] = []
     for seed in range(DRAWS):
         replay = story(replayed(recording, seed=seed), recording.stages, end=end)
-        found = differences(real, replay, within_seconds=within_seconds)
+        found = differences(real[:STAGES_HELD], replay[:STAGES_HELD], within_seconds=within_seconds)
         for number, (one, other) in enumerate(zip(real, replay, strict=True)):
             print(f"stage {number}: {one}\nreplayed with draw {seed}: {other}")
         if not found:
