@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,13 +21,11 @@ settings.load_profile("medley")
 def chromium() -> Iterator[Chromium]:
     """A headless browser for the tests of one module, none of which may be asynchronous."""
     from tests.browser.chromium import running
-    from tests.browser.install import NoChromium, find
+    from tests.browser.install import NoChromium
 
-    try:
-        missing = None if find() else "no Chromium"
-    except NoChromium as error:
-        missing = str(error)
-    if missing:
-        pytest.skip(f"{missing}: make browser installs it, or says what to do")
-    with running() as browser:
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(running())
+        except NoChromium as error:
+            pytest.skip(str(error))
         yield browser

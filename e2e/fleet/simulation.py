@@ -58,7 +58,7 @@ class _Service:
     arrivals: Arrivals | None = None
     path: str = ""
     pods: dict[int, EnginePod] = field(default_factory=dict)
-    """By the numbers of their engines, also of such as have gone, or never started."""
+    """By the number of the engine. Engines that have gone or never started count too."""
     requests: deque[Request] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
 
 

@@ -16,7 +16,7 @@ import pytest
 from e2e.dashboard import board_queries, dashboards, filled_in
 from e2e.harness import EXAMPLES, OPERATOR_NAMESPACE, Harness, Load
 from e2e.recording import Recording, recorded
-from e2e.twin import grown_otherwise, story, told_otherwise
+from e2e.twin import grown_otherwise, story
 from medley_operator.cli.main import main
 from medley_operator.dashboards import BOARDS
 from medley_operator.dashboards.panels import ProvedBy
@@ -239,7 +239,6 @@ def test_a_replay_of_the_same_traffic_tells_the_same_story(harness: Harness, rec
     told = story(so_far.sights, so_far.stages, end=so_far.sights[-1].at_seconds)
     assert len(told) == LOADS_SENT
     assert all(stage.changes for stage in told)
-    print(*told_otherwise(so_far), sep="\n")
     assert grown_otherwise(so_far) == []
 
 

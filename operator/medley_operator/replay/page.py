@@ -7,7 +7,7 @@ from typing import Any
 
 from medley_operator.pages.charts import MOST_POINTS, Chart, ChartLine, legend, svg
 from medley_operator.pages.document import document, paragraph, section, table
-from medley_operator.replay.report import cells, over_clairvoyant, targets_text, with_ratio
+from medley_operator.replay.report import cells, energy_cells, over_clairvoyant, targets_text, with_ratio
 
 _HEADINGS = (
     "policy",
@@ -29,7 +29,7 @@ def page(report: dict[str, Any]) -> str:
     end = max((point["seconds"] for point in report["timeline"]), default=0.0)
     head = f"{report['requests']:,} requests in {report['seconds'] / 3600:.2f} h, seed {report['seed']}"
     targets = "; ".join(map(targets_text, report["services"]))
-    rows = [with_ratio(cells(policy), over_clairvoyant(policy)) for policy in report["policies"]]
+    rows = [_row(policy) for policy in report["policies"]]
     drawn = [
         section(f"{chart.title}, {chart.unit}", legend(chart), svg(chart, end_seconds=end)) for chart in _charts(report)
     ]
@@ -38,6 +38,11 @@ def page(report: dict[str, Any]) -> str:
         "Medley replay",
         [paragraph(f"{head}. {targets}."), table(_HEADINGS, rows, texts=("note",)), *left_out, *drawn],
     )
+
+
+def _row(policy: dict[str, Any]) -> tuple[str, ...]:
+    *figures, note = with_ratio(cells(policy), over_clairvoyant(policy))
+    return (*figures, *energy_cells(policy), note)
 
 
 def _charts(report: dict[str, Any]) -> list[Chart]:

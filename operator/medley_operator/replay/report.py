@@ -62,9 +62,7 @@ def targets_text(service: Mapping[str, Any]) -> str:
 
 
 def cells(policy: Mapping[str, Any]) -> tuple[str, ...]:
-    """The row of a policy, for people: name, cost, attained, worst hour, mean replicas, changes, not served, energy,
-    energy per million tokens, note."""
-    by_tokens = policy["kwh_per_million_tokens"]
+    """The row of a policy, for people: name, cost, attained, worst hour, mean replicas, changes, not served, note."""
     return (
         policy["name"],
         f"${money(policy['cost'])}",
@@ -73,10 +71,14 @@ def cells(policy: Mapping[str, Any]) -> tuple[str, ...]:
         f"{policy['mean_replicas']:.2f}",
         str(policy["changes"]),
         str(policy["unfinished"]),
-        f"{policy['energy_kwh']:.2f}",
-        "" if by_tokens is None else f"{by_tokens:.3f}",
         policy["note"],
     )
+
+
+def energy_cells(policy: Mapping[str, Any]) -> tuple[str, str]:
+    """Energy and energy per million tokens of a policy in kWh, for people; the second empty where none were served."""
+    by_tokens = policy["kwh_per_million_tokens"]
+    return f"{policy['energy_kwh']:.2f}", "" if by_tokens is None else f"{by_tokens:.3f}"
 
 
 def over_clairvoyant(policy: Mapping[str, Any]) -> str:
