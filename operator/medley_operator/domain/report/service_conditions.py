@@ -245,9 +245,8 @@ class ServiceCondition:
 
     def warns(self, found: Condition) -> bool:
         """Whether an Event says it."""
-        if found.status == ConditionStatus.UNKNOWN:
-            return found.reason in self.doubts
-        return self.warned and found.status == ConditionStatus.FALSE and found.reason not in self.ordinary
+        told = self.warned and found.status == _FALSE and found.reason not in self.ordinary
+        return told or found.reason in self.doubts
 
 
 _TOLD_BY_THE_PLAN = (

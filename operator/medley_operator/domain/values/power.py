@@ -27,7 +27,7 @@ class GpuHeld:
 @dataclass(frozen=True, slots=True)
 class NodeCaps:
     """The caps of a node: its GPUs, none where caps are only shown, and the domains above it. `leased_until`: when the
-    controller's lease on them ends, in Unix seconds; a renewal is no change of the caps."""
+    controller's lease on them ends, in Unix seconds; caps that differ in it alone are equal."""
 
     gpus: tuple[GpuHeld, ...] = ()
     domains: tuple[str, ...] = ()
