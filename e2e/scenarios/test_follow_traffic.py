@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,9 @@ pytestmark = pytest.mark.e2e
 
 NAMESPACE, NAME = "demo", "llama"
 TTFT_SECONDS, TPOT_SECONDS, PERCENTILE = 2.0, 0.06, 95
-FOLLOW_SECONDS = 150
+# Less is believed after the window of 30 s and two more without a sign of more; then the old leave step by step, each
+# after its drain. 165 s were seen where the first estimates of a change overshot.
+FOLLOW_SECONDS = 300
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
 ATTEMPTS = 3
@@ -48,6 +51,21 @@ def recording(harness: Harness) -> Iterator[Recording]:
     """What the service was planned and given while the story is told."""
     with recorded(harness, NAMESPACE, NAME) as found:
         yield found
+        if not _recording_file(harness).exists():  # the story ended early
+            _told_so_far(harness, found)
+
+
+def _recording_file(harness: Harness) -> Path:
+    return harness.plane.logs_dir / "recording.json"
+
+
+def _told_so_far(harness: Harness, recording: Recording) -> Recording:
+    """With the requests that were sent; also written among the logs."""
+    sent = harness.fetch(f"{harness.fleet_url}/requests/{NAMESPACE}/{NAME}")
+    requests = [tuple(request) for request in sent]
+    so_far = Recording(sights=list(recording.sights), requests=requests, stages=list(harness.load_changes))
+    so_far.write(_recording_file(harness))
+    return so_far
 
 
 def _service(harness: Harness) -> dict[str, Any]:
@@ -160,7 +178,7 @@ def test_a_steady_state_keeps_the_target_and_writes_nothing(harness: Harness) ->
     _wait_until_calm(harness, FIRST_LOAD)
     # Traffic is random, so once in a while a minute has a new plan, and is not in a steady state.
     for _ in range(ATTEMPTS):
-        since = time.time()
+        since, before = time.time(), _service(harness)["status"]
         _judge(harness, seconds=STEADY_SECONDS)
         requests = harness.operator_requests(since=since)
         changes = [event for event in requests if event["verb"] in WRITING_VERBS]
@@ -168,6 +186,7 @@ def test_a_steady_state_keeps_the_target_and_writes_nothing(harness: Harness) ->
         writes = [event for event in changes if event["objectRef"].get("resource") != "leases"]
         if not writes:
             break
+        print(f"written in a steady state: {before}\nafter it: {_service(harness)['status']}")
     assert len(changes) > len(writes), "the operator does not even renew its Lease"
     assert [(w["verb"], w["objectRef"].get("resource"), w["objectRef"].get("name")) for w in writes] == []
 
@@ -229,13 +248,7 @@ def test_less_traffic_costs_less(harness: Harness) -> None:
 
 
 def test_a_replay_of_the_same_traffic_tells_the_same_story(harness: Harness, recording: Recording) -> None:
-    sent = harness.fetch(f"{harness.fleet_url}/requests/{NAMESPACE}/{NAME}")
-    so_far = Recording(
-        sights=list(recording.sights),
-        requests=[tuple(request) for request in sent],
-        stages=list(harness.load_changes),
-    )
-    so_far.write(harness.plane.logs_dir / "recording.json")
+    so_far = _told_so_far(harness, recording)
     told = story(so_far.sights, so_far.stages, end=so_far.sights[-1].at_seconds)
     assert len(told) == LOADS_SENT
     assert all(stage.changes for stage in told)
