@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from e2e.dashboard import board_queries, dashboards, filled_in
-from e2e.harness import EXAMPLES, OPERATOR_NAMESPACE, Harness, Load
+from e2e.harness import DRAIN_SECONDS, EXAMPLES, FOLLOW_SECONDS, OPERATOR_NAMESPACE, Harness, Load
 from e2e.recording import Recording, recorded
 from e2e.twin import grown_otherwise, story
 from medley_operator.cli.main import main
@@ -26,15 +26,10 @@ pytestmark = pytest.mark.e2e
 
 NAMESPACE, NAME = "demo", "llama"
 TTFT_SECONDS, TPOT_SECONDS, PERCENTILE = 2.0, 0.06, 95
-# Less is believed after the window of 30 s and two more without a sign of more; then the old leave step by step, each
-# after its drain. 165 s were seen where the first estimates of a change overshot.
-FOLLOW_SECONDS = 300
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
 ATTEMPTS = 3
-DRAIN_SECONDS = 90
 CALM_SECONDS = 5
-CROWD_SECONDS = 15
 # What the plan is made for may lie this far off the load that is sent: the operator's band and the noise of a window.
 CLOSE = 0.15
 NEAR = 0.06
@@ -109,9 +104,7 @@ def _follow(harness: Harness, load: Load) -> dict[str, Any]:
     """Sends `load`, waits until it is planned for and Ready, and returns the status."""
     harness.set_load(NAMESPACE, NAME, load)
     harness.wait_for(f"the plan follows {load}", lambda: _settled(harness, load), timeout_seconds=FOLLOW_SECONDS)
-    # What crowded the engines before the capacity came has been answered by then, and slows nobody.
-    harness.wait_for_empty_queues(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
-    time.sleep(CROWD_SECONDS)
+    harness.wait_for_uncrowded_engines(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
     status: dict[str, Any] = _service(harness)["status"]
     print(f"{load}: {status['mix']} at ${status['costPerHour']}/h")
     return status
@@ -205,6 +198,7 @@ def test_more_traffic_brings_more_capacity_before_any_goes(harness: Harness) -> 
     print(f"{load}: {after['mix']} at ${after['costPerHour']}/h, was {before['mix']} at ${before['costPerHour']}/h")
     assert float(after["costPerHour"]) > float(before["costPerHour"])
     assert least_ready >= 1
+    harness.wait_for_uncrowded_engines(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
     _judge(harness)
 
 
