@@ -28,7 +28,7 @@ NAMESPACE, NAME = "demo", "llama"
 TTFT_SECONDS, TPOT_SECONDS, PERCENTILE = 2.0, 0.06, 95
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
-ATTEMPTS = 3
+ATTEMPTS = 5
 CALM_SECONDS = 5
 # What the plan is made for may lie this far off the load that is sent: the operator's band and the noise of a window.
 CLOSE = 0.15
