@@ -1,6 +1,6 @@
 """`medley pools discover`: GPUPools for the GPU nodes of a cluster, no node in two of them.
 
-Reads with the user's own rights and writes nothing to the cluster: the YAML goes to standard output. Exit status: 0, 2
+Reads with the user's own rights and writes nothing to the cluster: they go to standard output. Exit status: 0, 2
 the cluster cannot be read, 3 nodes or prices are missing in it (named on standard error).
 """
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from medley_planner.bad_input import BadInput
+from medley_planner.cli.output import JSON, TABLE, YAML, add_output_option, print_document
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
-    from medley_operator.cli.advise.pools import Discovery
-    from medley_operator.domain.cluster.prices import PriceMetrics
+    from medley_operator.cli.advise.pools import Discovery, FoundPool
+    from medley_operator.domain.cluster.prices import GpuPrice, PriceMetrics
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_prometheus_option(discover)
     add_price_option(discover)
+    add_output_option(discover, (YAML, JSON, TABLE))
     discover.set_defaults(run=run)
 
 
@@ -59,8 +62,33 @@ def run(args: argparse.Namespace) -> int:
     missing = [*discovery.left_out, *missing_of_pools(discovery, prices)]
     for line in (*missing, *([unread] if unread and missing else [])):
         print(f"left out: {line}", file=sys.stderr)
-    print(yaml.safe_dump_all([pool_manifest(pool, prices[pool.name]) for pool in found], sort_keys=False), end="")
+    manifests = [pool_manifest(pool, prices[pool.name]) for pool in found]
+    if args.output == YAML:
+        print(yaml.safe_dump_all(manifests, sort_keys=False), end="")
+    elif args.output == JSON:
+        print_document({"apiVersion": "v1", "kind": "List", "items": manifests}, form=JSON)
+    else:
+        _print_table(found, prices)
     return ExitStatus.NOT_ALL if missing else ExitStatus.OK
+
+
+def _print_table(pools: Sequence[FoundPool], prices: Mapping[str, GpuPrice]) -> None:
+    from medley_planner.cli.console import report_console, titled_table
+
+    rows = [
+        (
+            pool.name,
+            pool.title,
+            str(len(pool.nodes)),
+            str(pool.gpus_per_node),
+            f"{prices[pool.name].per_gpu_hour_usd:.4g}",
+            prices[pool.name].source,
+            "spot" if pool.spot else "on demand",
+        )
+        for pool in pools
+    ]
+    headings = ("pool", "gpu", "nodes", "GPUs each", "$/h", "price from", "bought")
+    report_console().print(titled_table(None, headings, rows))
 
 
 async def _look(prometheus_url: str | None) -> tuple[Discovery, PriceMetrics, str]:

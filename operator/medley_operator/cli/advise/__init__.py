@@ -17,6 +17,7 @@ from medley_operator.cli.advise.options import add_price_option, add_prometheus_
 from medley_operator.cli.arguments import add_html_option, write_html
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption, seconds_argument
+from medley_planner.cli.output import add_output_option
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--gateway", metavar="NAMESPACE/NAME", help="Gateway that would weight the variants")
     parser.add_argument("--write", metavar="DIR", type=Path, help="write GPUPool, RuntimeProfile and LLMService YAML")
     add_html_option(parser)
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    add_output_option(parser)
     parser.add_argument(
         "--deadline", metavar="SECONDS", type=seconds_argument, default=10.0, help="most seconds to solve; default: 10"
     )
