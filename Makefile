@@ -147,8 +147,8 @@ version: $(STAMP) ## Write the version of pyproject.toml into the chart
 	@version=$$($(BIN)/python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])'); \
 	  sed -i -E "s/^(version|appVersion): .*/\1: $$version/" helm/medley/Chart.yaml
 
-release-check: $(STAMP) ## Wheel, chart and CRDs as users get them: built, installed outside of the tree, run, compared (OUT=FOLDER, TAG=v1.2.3)
-	$(BIN)/python -m e2e.release $(if $(OUT),--out $(OUT)) $(if $(TAG),--tag $(TAG))
+release-check: $(STAMP) ## Wheel, chart and CRDs as users get them: built, installed outside of the tree, run, compared (OUT=FOLDER, TAG=v1.2.3, KREW_URL=https://...)
+	$(BIN)/python -m e2e.release $(if $(OUT),--out $(OUT)) $(if $(TAG),--tag $(TAG)) $(if $(KREW_URL),--krew-url $(KREW_URL))
 
 dashboards: $(STAMP) ## Write the chart's Grafana dashboards anew from their panels
 	$(BIN)/python -m medley_operator.dashboards
