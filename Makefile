@@ -13,7 +13,7 @@ IMAGE ?= localhost/medley-operator:dev
 CYCLONEDX := 7.5.0
 PIP_AUDIT := 2.10.1
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check dashboards
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check oldest dashboards
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt bench-constants bench-domains
@@ -149,6 +149,9 @@ version: $(STAMP) ## Write the version of pyproject.toml into the chart
 
 release-check: $(STAMP) ## Wheel, chart and CRDs as users get them: built, installed outside of the tree, run, compared (OUT=FOLDER, TAG=v1.2.3, KREW_URL=https://...)
 	$(BIN)/python -m e2e.release $(if $(OUT),--out $(OUT)) $(if $(TAG),--tag $(TAG)) $(if $(KREW_URL),--krew-url $(KREW_URL))
+
+oldest: $(STAMP) ## The chart and engines' Deployments against the schemas of the oldest and newest Kubernetes
+	$(BIN)/python -m e2e.oldest
 
 dashboards: $(STAMP) ## Write the chart's Grafana dashboards anew from their panels
 	$(BIN)/python -m medley_operator.dashboards
