@@ -16,7 +16,7 @@ PIP_AUDIT := 2.10.1
 .PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check oldest dashboards
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
-.PHONY: bench-tilt bench-constants bench-domains
+.PHONY: bench-tilt bench-constants bench-domains bench-advise
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -131,6 +131,9 @@ bench-power-controller: $(STAMP) controlplane ## The controller of power beside 
 
 bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain bisection, and equality (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_tilt $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-advise: $(STAMP) ## `medley advise` on a cluster of 1,000 engine pods, beside one of 100 (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_advise $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 controlplane: $(STAMP) ## Build, or find, the control plane's binaries
 	$(BIN)/python -m e2e.controlplane build

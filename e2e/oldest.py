@@ -50,7 +50,7 @@ def charts(helm: Path, folder: Path) -> Iterator[Manifest]:
     for values in VALUE_SETS.values():
         file = folder / "values.yaml"
         file.write_text(yaml.safe_dump(values | {"image": IMAGE | values.get("image", {})}), encoding="utf-8")
-        command = [helm, "template", "medley", CHART, "--namespace", "medley", "--values", file]
+        command = [str(each) for each in (helm, "template", "medley", CHART, "--namespace", "medley", "--values", file)]
         made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         yield from (each for each in yaml.safe_load_all(made) if each)
 
@@ -74,9 +74,9 @@ def _valid(objects: list[Manifest], version: str, folder: Path, *, every: bool =
     tried = [each for each in objects if every or needed_version(each) == version]
     file = folder / f"{version}.yaml"
     file.write_text(yaml.safe_dump_all(tried), encoding="utf-8")
-    uv = Path(sys.executable).parent / "uv"
+    uv = str(Path(sys.executable).parent / "uv")
     command = [uv, "tool", "run", "--quiet", "--from", VALIDATOR, "kubernetes-validate", "-k", version, "--strict"]
-    done = subprocess.run([*command, "--quiet", file], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--quiet", str(file)], capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     # A kind without a schema is only warned of, and would pass unseen.
     well = done.returncode == 0 and "find schema" not in said

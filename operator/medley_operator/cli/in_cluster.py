@@ -91,9 +91,10 @@ async def list_all(client: PersonClient, resource: Resource, *, namespace: str =
 
 def parsed(model: type[Model], manifest: Manifest) -> Model:
     """The object. Raises `BadInput` where it does not parse."""
+    from medley_operator.domain.values.snapshot import InvalidObject
     from medley_operator.fleet.parse import parse_object
 
     found = parse_object(model)(manifest)
-    if isinstance(found, model):
-        return found
-    raise BadOption.whole(str(found.key), found.refusal.message)
+    if isinstance(found, InvalidObject):
+        raise BadOption.whole(str(found.key), found.refusal.message)
+    return found

@@ -40,7 +40,7 @@ def test_the_launcher_runs_through_krews_link(packages: Path, tmp_path: Path) ->
     (on_path / LAUNCHER).symlink_to(store / LAUNCHER)
     (on_path / f"python{PYTHON}").symlink_to(sys.executable)
     environment = {"PATH": f"{on_path}{os.pathsep}/usr/bin{os.pathsep}/bin"}
-    command = [on_path / LAUNCHER, "status", "-o", "a b"]
+    command = [str(on_path / LAUNCHER), "status", "-o", "a b"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("status|-o|a b\n", "", 3)
 
@@ -52,7 +52,7 @@ def test_without_its_python_it_says_so(packages: Path, tmp_path: Path) -> None:
     tools.mkdir()
     for tool in ("dirname", "readlink"):
         (tools / tool).symlink_to(f"/usr/bin/{tool}")
-    command = ["/bin/sh", tmp_path / "store" / LAUNCHER]
+    command = ["/bin/sh", str(tmp_path / "store" / LAUNCHER)]
     done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"python{PYTHON} is not on the PATH" in done.stderr
