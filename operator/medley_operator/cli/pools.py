@@ -11,6 +11,7 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from medley_planner.bad_input import BadInput
@@ -32,8 +33,8 @@ def add_parser(subparsers: Any) -> None:
         "discover",
         help="print GPUPools for the nodes that the cluster has",
         description="Print a GPUPool for each GPU type, number of GPUs per node and kind of purchase of the "
-        "kubeconfig's cluster. Their node selectors take exactly their nodes. Prices are those of --price, Karpenter "
-        "or OpenCost. Exit status: 0, 2 the cluster cannot be read, 3 something was left out.",
+        "kubeconfig's cluster. Their node selectors take exactly their nodes. Prices are those of --price, Karpenter, "
+        "OpenCost or --price-list. Exit status: 0, 2 the cluster cannot be read, 3 something was left out.",
     )
     add_prometheus_option(discover)
     add_price_option(discover)
@@ -45,19 +46,19 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     import yaml
 
-    from medley_operator.cli.advise.options import prices_given
+    from medley_operator.cli.advise.options import price_list_given, prices_given
     from medley_operator.cli.advise.prices import missing_of_pools, prices_of_found
     from medley_operator.cli.advise.proposal import pool_manifest
     from medley_operator.kube.errors import KubeError
 
     try:
-        given = prices_given(args.price)
+        given, listed = prices_given(args.price), price_list_given(args.price_list)
         discovery, metrics, unread = asyncio.run(_look(args.prometheus))
     except BadInput as error:
         return report_error("pools discover", error)
     except KubeError as error:
         return report_error("pools discover", error.message)
-    prices = prices_of_found(discovery, given, metrics)
+    prices = prices_of_found(discovery, given, replace(metrics, listed=listed))
     found = [pool for pool in discovery.pools if pool.gpu and pool.name in prices]
     missing = [*discovery.left_out, *missing_of_pools(discovery, prices)]
     for line in (*missing, *([unread] if unread and missing else [])):
