@@ -79,7 +79,7 @@ def offers_of(file: Path, locations: Iterable[str]) -> tuple[Listed, Sequence[st
             continue
         price = positive(row["price"])
         if price is None:
-            raise BadPriceList(str(file), f"line {line}", row["price"], "it is no price in US dollars per hour")
+            raise BadPriceList(str(file), f"line {line}", row["price"], "it is not a price in US dollars per hour")
         gpus.setdefault(name, set()).add((row["gpu_name"], count))
         key = (name, "spot" if row["spot"].casefold() == "true" else "on-demand", place)
         found[key] = min(price, found.get(key, price))

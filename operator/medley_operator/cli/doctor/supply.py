@@ -41,7 +41,7 @@ def pools(seen: SeenCluster) -> Iterator[Finding]:
 
 
 def prices(seen: SeenCluster) -> Iterator[Finding]:
-    """Whether somebody still says what the GPUs cost; one that nobody ever priced is not Ready."""
+    """Whether the sources of prices still say them; a pool that never had a price is not Ready."""
     found = seen.of(GPU_POOLS)
     if not found:
         return
