@@ -100,10 +100,7 @@ def _kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """Equal environments make equal archives: without owners, times and compiled modules."""
     if "__pycache__" in member.name:
         return None
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    member.mtime = 0
-    return member
+    return member.replace(mtime=0, uid=0, gid=0, uname="", gname="", deep=False)
 
 
 def _add(packed: tarfile.TarFile, name: str, content: bytes, *, mode: int) -> None:
