@@ -13,7 +13,7 @@ IMAGE ?= localhost/medley-operator:dev
 CYCLONEDX := 7.5.0
 PIP_AUDIT := 2.10.1
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check oldest dashboards
+.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check oldest dashboards pictures
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt bench-constants bench-domains bench-advise
@@ -155,6 +155,9 @@ release-check: $(STAMP) ## Wheel, chart and CRDs as users get them: built, insta
 
 oldest: $(STAMP) ## The chart and engines' Deployments against the schemas of the oldest and newest Kubernetes
 	$(BIN)/python -m e2e.oldest
+
+pictures: $(STAMP) controlplane browser ## Draw the dashboards and the live page for docs, from a run of the product (PIXELS=FOLDER)
+	$(BIN)/python -m e2e.pictures $(if $(PIXELS),--pixels "$(PIXELS)")
 
 dashboards: $(STAMP) ## Write the chart's Grafana dashboards anew from their panels
 	$(BIN)/python -m medley_operator.dashboards

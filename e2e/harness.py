@@ -121,6 +121,7 @@ class Harness:
             # Never pulled: kwok plays the pods, and the operator runs as a process here.
             "--set", "image.repository=example/medley",
             "--set", f"prometheus.url={self.prometheus_url}", "--set", f"operator.resyncSeconds={resync_seconds}",
+            "--set-string", "operator.ui=on",
             "--wait",
         )  # fmt: skip
         self.say(f"helm install medley: {time.monotonic() - started:.1f} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from importlib.metadata import version as distribution_version
 from typing import Any
 
 from e2e.pictures.collect import Answered, Answers, Series
@@ -28,10 +29,15 @@ def picture(board: Answers) -> tuple[str, int]:
     parts += [_panel(panel, board) for panel in board.panels]
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}"><style>{_STYLE}</style>'
+        f'viewBox="0 0 {WIDTH} {height}"><desc>{described()}</desc><style>{_STYLE}</style>'
         f'<rect width="{WIDTH}" height="{height}" fill="#f4f5f5"/>{"".join(parts)}</svg>\n'
     )
     return svg, height
+
+
+def described() -> str:
+    """The version that a picture is of."""
+    return f"Medley {distribution_version('medley-operator')}"
 
 
 def _span(board: Answers) -> str:
