@@ -33,7 +33,7 @@ LAST_SECONDS = 60
 
 def played_demo(live_page: Path) -> Iterator[Answers]:
     """All boards but that of power, and the live page at the end of the demo."""
-    with Harness.start(say=print, assets=ensure_assets()) as harness:
+    with Harness.start(say=print, assets=ensure_assets(), operator_arguments=("--ui=on",)) as harness:
         started = time.time()
         harness.apply(EXAMPLES / "quickstart" / "namespace.yaml", EXAMPLES / "quickstart")
         Demo(harness, Console(width=160, soft_wrap=True)).run()
