@@ -1,4 +1,4 @@
-"""What the operator asks of the C library and of the interpreter that it runs on, once, before threads start.
+"""Settings of the C library and of the interpreter that the operator runs on; once, before threads start.
 
 Apart: nothing else of the operator depends on what runs it.
 """
