@@ -7,6 +7,7 @@ Reads vllm_measured_ttft_tpot.csv and truth/closed_loop_*.csv under MEDLEY_SHARE
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ SERVED = {"dstackai/benchmarks@06c957a comparison/h100sxm5_vs_mi300x": ("meta-ll
 """What the row's own source says was run, where the row says less: the checkpoint, whose attention is BF16, and the
 tokens of the KV cache, to which the longest sequence was cut so that the engine started."""
 _ALL_AT_ONCE = "offline batch"
+_CLIENTS = re.compile(r"silicon_concurrency=(\d+)")
 _COLUMNS = ("backend", "backend_version", "precision", "tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
 
 
@@ -120,6 +122,9 @@ def _row(line: Mapping[str, str]) -> LoadTest | str:
     ttft, tpot = _seconds(line["silicon_ttft_ms"]), _seconds(line["silicon_tpot_ms"])
     if tpot is None:
         return "no time per token"
+    clients = _CLIENTS.search(line.get("silicon_data_source", ""))
+    if clients and line["attention_dp_size"].strip() and float(clients[1]) != asked.concurrency:
+        return "other clients than its source has"
     beaten = beats_the_limit(
         asked.shape,
         asked.layout,
