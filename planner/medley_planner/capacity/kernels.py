@@ -1,4 +1,4 @@
-"""What a GPU's kernels reach in the steps of an engine: matrix products, reads of weights, all-reduces. Pure.
+"""The speed that a GPU's kernels reach in the steps of an engine: matrix products, reads of weights, all-reduces. Pure.
 
 One set of figures for all GPUs and models, found together with those of `step_time`.
 """
@@ -34,7 +34,7 @@ _MOST_LINK_BYTES_PER_SECOND = 340e9
 
 
 def in_whole_tiles(shape: ModelShape, layout: Layout) -> float:
-    """What the products of experts take, as a multiple of what they would if tiles fitted the share that a GPU has."""
+    """The time that products of experts take, as a multiple of that of tiles that fit the share that a GPU has."""
     if shape.mixture is None or not shape.mixture.expert_split:
         return 1.0
     share = shape.mixture.expert_split / (1 if layout.attention_data_parallel > 1 else layout.tensor_parallel)

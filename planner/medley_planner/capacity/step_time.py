@@ -43,8 +43,8 @@ _UNFUSED_LAYER_SECONDS = 26e-6
 _FEW_EXPERTS, _MANY_EXPERTS = 8, 128
 _SEQUENCE_SECONDS = 8e-6
 _SERIAL_SECONDS, _SINCE_STEPS_OVERLAP = 6.5e-3, (0, 8, 0)
-"""What engines before that version did between steps while the GPUs waited: plan, send to each GPU, sample. 13B on one
-A100 (DistServe's profile, 2024) and 405B on eight H100 (0.6) show the same; vLLM's next engine does it meanwhile."""
+"""Engines before that version plan, send to each GPU and sample between steps, while the GPUs wait. 13B on one A100
+(DistServe's profile, 2024) and 405B on eight H100 (0.6) show the same time; vLLM's next engine does it meanwhile."""
 _SINCE_EXPERTS_ARE_PICKED = (0, 14, 0)
 """Engine version. Before it the products of experts in FP8 took blocks of rows of every expert, whatever was routed:
 with vLLM 0.12 the step of a mixture of 128 took as long for 4 sequences as for 20."""

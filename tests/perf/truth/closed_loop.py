@@ -35,8 +35,8 @@ CACHED_PROMPTS = 0.8
 """The prefix hit rate of rows that the data say may be cached: with it all 21 of them (8B in FP8 on H200) are met
 within 9 % on average; with none they would be 91 % too slow, and some would need more than the GPU's peaks."""
 SERVED = {"dstackai/benchmarks@06c957a comparison/h100sxm5_vs_mi300x": ("meta-llama/Llama-3.1-405B-FP8", 91_680)}
-"""What the row's own source says was run, where the row says less: the checkpoint, whose attention is BF16, and the
-tokens of the KV cache, to which the longest sequence was cut so that the engine started."""
+"""Where a row says less than its source: the checkpoint that was run, whose attention is BF16, and the tokens of the KV
+cache, to which the longest sequence was cut so that the engine started."""
 _ALL_AT_ONCE = "offline batch"
 _CLIENTS = re.compile(r"silicon_concurrency=(\d+)")
 _COLUMNS = ("backend", "backend_version", "precision", "tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
@@ -163,7 +163,7 @@ def _batch_tpot(asked: EstimateRequest, kv_tokens: int | None) -> float:
 
 
 def _measured(line: Mapping[str, str]) -> tuple[str, ...]:
-    """What tells measurements apart. Dumps that hold the same ones name the model in several ways, and round."""
+    """The figures by which measurements differ. Dumps with the same ones name the model in several ways, and round."""
     times = (line[name] for name in ("silicon_ttft_ms", "silicon_tpot_ms"))
     return (line["isl"], line["osl"], *(f"{float(time):.5g}" if time.strip() else "" for time in times))
 

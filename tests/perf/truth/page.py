@@ -75,7 +75,7 @@ def _closed_loop(scores: Sequence[Score]) -> str:
         "- Rows of 8B in FP8 on H200 may have had cached prompts: they are predicted with a prefix hit rate of 0.8, "
         "without which they would be 91 % too slow.\n"
         "- Those of 405B are batches sent at once, replayed in the simulator with the checkpoint and the cache of "
-        "91,680 tokens that their source tells of.\n"
+        "91,680 tokens that their source names.\n"
         "- Qwen3-235B on H200: requests to groups of data parallel attention that generate long waited up to 4 s for "
         "a place, which is not predicted. Without groups the error of TTFT is 9 %.\n\n"
         f"![TPOT errors by group](accuracy.svg)\n\n{table}"
