@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -155,8 +156,14 @@ class PowerWorld:
         self.rest()
 
     def rest(self) -> None:
-        """Waits until every board may be changed again."""
-        latest = max((changes[-1][0] for changes in self.watch.changes.values()), default=0.0)
+        """Waits until every board may be changed again. An agent that starts sets locks anew; no register shows it."""
+        applied = [
+            datetime.fromisoformat(gpu["appliedAt"]).timestamp()
+            for name in self.servers
+            for gpu in self.cap(name).get("status", {}).get("gpus", ())
+            if gpu.get("appliedAt")
+        ]
+        latest = max((*applied, *(changes[-1][0] for changes in self.watch.changes.values())), default=0.0)
         time.sleep(max(latest + CHANGE_SECONDS + REST_SECONDS - time.time(), 0.0))
 
     # --- see ---

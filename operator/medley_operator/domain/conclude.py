@@ -102,7 +102,7 @@ def conclude(
     ]
     intent = FleetIntent(
         services=tuple(intents),
-        gauges=(*fleet_gauges(pools, prepared, snapshot.observations), *power_samples(outcome)),
+        gauges=(*fleet_gauges(pools, prepared, snapshot.observations), *power_samples(outcome, prepared.unconfirmed)),
         pod_requests={key: seen.pod_requests for key, seen in snapshot.observations.items()},
     )
     remembered = {

@@ -70,7 +70,7 @@ def prepare(
     wall = Firewall()
     ledger = stock_ledger(snapshot)
     tree = feed_tree(snapshot.power, now=snapshot.unix_seconds)
-    levels = counted_levels(snapshot.power.domains, memory.power_levels, now=snapshot.unix_seconds)
+    levels = counted_levels(tree, memory.power_levels, now=snapshot.unix_seconds)
     pools = pool_states(snapshot, ledger, tree, levels, wall)
     feeding = feeding_of(snapshot, pools, tree)
     for profile in snapshot.profiles:
@@ -123,6 +123,7 @@ def prepare(
         model_profiles=profiles,
         leads=leads,
         power_levels=levels,
+        unconfirmed={name: snapshot.unix_seconds - until for name, until in tree.unconfirmed.items()},
         subjects=problems.subjects,
         faults=wall.faults,
     )
@@ -213,6 +214,7 @@ def _candidate(
     tree: FeedTree,
 ) -> ServiceCandidate:
     last_replicas = _last_replicas(service, memory)
+    domains = domains_of(tree, pods, snapshot.nodes)
     by_name = {pool.metadata.name: pool for pool in snapshot.pools}
     base = ServiceCandidate(
         service=service,
@@ -224,7 +226,10 @@ def _candidate(
         bounds=bounds,
         at_seconds=snapshot.at_seconds,
         margins=memory.margins,
-        domains=domains_of(tree, pods, snapshot.nodes),
+        domains=domains,
+        unconfirmed={
+            name: tree.unconfirmed[name] for each in domains if (name := each.metadata.name) in tree.unconfirmed
+        },
     )
     if service.metadata.deletion_timestamp is not None:
         return replace(base, disposition=Disposition.LEAVING)

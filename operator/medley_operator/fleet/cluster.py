@@ -15,7 +15,7 @@ from typing import Any
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, PICKER_CONFIG
-from medley_operator.domain.values.power import NO_POWER, PowerFacts
+from medley_operator.domain.values.power import NO_POWER, NodeCaps, PowerFacts, leases_by_domain
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NamespaceView, NodeView, PodView
@@ -181,10 +181,12 @@ class ClusterCache:
 
     def _power(self) -> PowerFacts:
         """All that parses; its own controller shows the owner what does not."""
+        caps: dict[str, NodeCaps] = {key.name: seen for key, seen in self._values(NODE_POWER_CAPS).items()}
         return PowerFacts(
             domains=tuple(each for each in self._ordered(POWER_DOMAINS) if isinstance(each, PowerDomain)),
             events=tuple(each for each in self._ordered(POWER_EVENTS) if isinstance(each, PowerEvent)),
-            caps={key.name: seen for key, seen in self._values(NODE_POWER_CAPS).items()},
+            caps={name: seen.gpus for name, seen in caps.items()},
+            leased_until=leases_by_domain(caps.values()),
         )
 
     def shown(self) -> tuple[tuple[LLMService, ...], tuple[GPUPool, ...]]:

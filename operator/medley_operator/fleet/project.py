@@ -16,7 +16,7 @@ from medley_operator.domain.engine.startup_protection import is_protected
 from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.values.labels import PICKER_CONFIG, managed
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
-from medley_operator.domain.values.power import GpuHeld
+from medley_operator.domain.values.power import GpuHeld, NodeCaps
 from medley_operator.domain.values.quantities import whole_count
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import NamespaceView, NodeView, PodTrouble, PodView, Taint
@@ -106,17 +106,21 @@ def node_view(node: Manifest) -> NodeView:
     )
 
 
-def node_caps(cap: Manifest) -> tuple[GpuHeld, ...]:
-    """The GPUs of a node as its agent reports them; none of a node whose caps are only shown."""
+def node_caps(cap: Manifest) -> NodeCaps:
+    """The GPUs of a node as its agent reports them, and until when the controller answers for them."""
     spec, status = cap.get("spec") or {}, cap.get("status") or {}
     if spec.get("mode", CapMode.ENFORCE) != CapMode.ENFORCE:
-        return ()
-    return tuple(
+        return NodeCaps()
+    lease = spec.get("lease") or {}
+    renewed = unix_seconds(lease.get("renewTime"))
+    gpus = tuple(
         GpuHeld(
             _clock_percent(gpu), tuple(str(pod) for pod in gpu.get("pods") or ()), unix_seconds(gpu.get("appliedAt"))
         )
         for gpu in status.get("gpus") or ()
     )
+    until = None if renewed is None else renewed + float(lease.get("durationSeconds") or 0)
+    return NodeCaps(gpus, tuple(str(name) for name in spec.get("domains") or ()), until)
 
 
 def _clock_percent(gpu: Mapping[str, Any]) -> int:

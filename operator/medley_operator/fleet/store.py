@@ -54,7 +54,7 @@ class Store(Generic[Value]):
 
     @property
     def ordered(self) -> tuple[Value, ...]:
-        """The values in the order of their keys."""
+        """The values in the order of their keys, as they were when one of them changed last."""
         if self._ordered is None:
             keys = sorted(self._values, key=lambda key: (key.namespace, key.name))
             self._ordered = tuple(self._values[key] for key in keys)
@@ -116,10 +116,11 @@ class Store(Generic[Value]):
             self._versions.pop(key, None)
         else:
             self._versions[key] = version
+        if new is not None:
+            # What it is not compared by, such as when a lease ends, moves on without a change.
+            self._values[key] = new
         if old == new:
             return None
-        if new is not None:
-            self._values[key] = new
         self._ordered = None
         return StoreChange(key, old, new)
 

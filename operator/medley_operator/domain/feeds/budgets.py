@@ -72,7 +72,7 @@ def with_budgets(
             gpus = sum(size * count for size, count in reserved.get(state.name, {}).items())
             _take(feeding.tree, left, domain, gpus * (state.limit_watts - idle_watts(state.limit_watts)))
     running = _running(feeding, planned, known)
-    for name in feeding.tree.refused:
+    for name in feeding.tree.refused | feeding.tree.unconfirmed.keys():
         left[name] = min(max(left[name], 0.0), running[name])
     most_gpus = _without_row(feeding, left, _per_gpu(candidates, planned))
     budgets = tuple(

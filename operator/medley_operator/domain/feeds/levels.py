@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerMode
 from medley_operator.domain.feeds.tree import FeedTree
@@ -25,15 +25,15 @@ _COARSE_PERCENT = 5
 """Means over GPUs that are capped differently are rounded to it, since each clock has capacities of its own."""
 
 
-def counted_levels(
-    domains: Iterable[PowerDomain], before: Mapping[str, CountedLevel], *, now: float
-) -> dict[str, CountedLevel]:
+def counted_levels(tree: FeedTree, before: Mapping[str, CountedLevel], *, now: float) -> dict[str, CountedLevel]:
     """The levels by domain, from what was counted before. `now` in Unix seconds."""
-    return {domain.metadata.name: _counted(domain, before.get(domain.metadata.name), now) for domain in domains}
+    return {
+        name: _counted(domain, before.get(name), _in_force(domain, safe=name in tree.unconfirmed), now)
+        for name, domain in tree.domains.items()
+    }
 
 
-def _counted(domain: PowerDomain, before: CountedLevel | None, now: float) -> CountedLevel:
-    level = _in_force(domain)
+def _counted(domain: PowerDomain, before: CountedLevel | None, level: int, now: float) -> CountedLevel:
     if before is None:
         # After a restart: as long as the domain itself says.
         before = CountedLevel(0, unix_seconds(domain.status.since) if domain.status.since else None)
@@ -43,9 +43,12 @@ def _counted(domain: PowerDomain, before: CountedLevel | None, now: float) -> Co
     return CountedLevel(level) if now - since >= LASTED_SECONDS else CountedLevel(before.level, since)
 
 
-def _in_force(domain: PowerDomain) -> int:
-    """The level, 0 below the first that counts, and where nothing is capped."""
-    level = min(domain.status.level or 0, len(ladder_of(domain.spec).rungs))
+def _in_force(domain: PowerDomain, *, safe: bool) -> int:
+    """The level, 0 below the first that counts, and where nothing is capped. `safe`: agents went to the safe limits by
+    themselves, whatever the status says."""
+    ladder = ladder_of(domain.spec)
+    at_least = (domain.spec.safe_level or ladder.deepest) if safe else 0
+    level = min(max(domain.status.level or 0, at_least), len(ladder.rungs))
     return level if domain.spec.mode is PowerMode.ENFORCE and level >= FIRST_COUNTED else 0
 
 

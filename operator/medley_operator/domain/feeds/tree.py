@@ -1,13 +1,14 @@
 """The tree of power domains as plans see it: what feeds a node, what feeds a pool, and what each domain may draw now.
 
 Pure. A plan is held to domains in mode Enforce alone: one that is only shown or logged takes no replica away. One that
-its controller refuses may have a typing error for a budget: it takes no more replicas, and keeps what it has.
+its controller refuses may have a typing error for a budget: it takes no more replicas, and keeps what it has. So does
+one whose controller is gone: what its status says is old, and its GPUs are at their safe limits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1.power import EventPhase, PowerDomain, PowerEvent, PowerMode
 from medley_operator.domain.cluster.gpu_types import ACCEPTED
@@ -16,6 +17,8 @@ from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.power import PowerFacts
 from medley_operator.domain.values.views import NodeView, PodView, selects
 
+CONFIRMED_SECONDS = 30.0
+"""How long after the end of its leases a controller of power may be late, or the clocks of two machines apart."""
 UNBOUND_WATTS = 1e12
 """The budget of a domain that no plan is held to."""
 
@@ -23,12 +26,14 @@ UNBOUND_WATTS = 1e12
 @dataclass(frozen=True, slots=True)
 class FeedTree:
     """Domains by name. `budgets`: watts that the plan may put on each now, with what it may be oversubscribed by;
-    `held`: those that plans are held to; `refused`: those of them whose spec their controller does not accept."""
+    `held`: those that plans are held to; `refused`: those of them whose spec their controller does not accept.
+    `unconfirmed`: those of them whose controller answers for them no more, with the Unix time until which it did."""
 
     domains: Mapping[str, PowerDomain]
     budgets: Mapping[str, float]
     held: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    unconfirmed: Mapping[str, float] = field(default_factory=dict)
 
     def chain(self, name: str | None) -> tuple[str, ...]:
         """The domain and those above it, the nearest first. A parent that is missing, or met again, ends it."""
@@ -92,7 +97,10 @@ def feed_tree(facts: PowerFacts, *, now: float) -> FeedTree:
         name: watts * float(domains[name].spec.plan_oversubscription) if name in held else UNBOUND_WATTS
         for name, watts in targets.items()
     }
-    return FeedTree(domains, budgets, held, frozenset(name for name in held if _refused(domains[name])))
+    refused = frozenset(name for name in held if _refused(domains[name]))
+    late = {name: until for name, until in facts.leased_until.items() if name in held}
+    unconfirmed = {name: until for name, until in late.items() if now > until + CONFIRMED_SECONDS}
+    return FeedTree(domains, budgets, held, refused, unconfirmed)
 
 
 def _counts(event: PowerEvent, now: float) -> bool:

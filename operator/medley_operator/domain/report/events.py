@@ -178,8 +178,6 @@ def _condition_warnings(outcome: ServiceDecision, status: LLMServiceStatus) -> l
     for condition in SERVICE_CONDITIONS:
         before = find(outcome.candidate.service.status.conditions, condition.type)
         after = find(status.conditions, condition.type)
-        if not condition.warned or after is None or after.status != ConditionStatus.FALSE:
-            continue
-        if after.reason not in condition.ordinary and (before is None or before.reason != after.reason):
+        if after is not None and condition.warns(after) and (before is None or before.reason != after.reason):
             notes.append((EventType.WARNING, after.reason, after.message))
     return notes

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerMode
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.values.conditions import ConditionStatus, Draft, find
+from medley_operator.domain.values.leadtime import utc_text
 
 POWER_WITHIN_BUDGET = "PowerWithinBudget"
+NOT_CONFIRMED = "NotConfirmed"
 _METER_READABLE = "MeterReadable"
 
 
@@ -20,6 +22,15 @@ def power_within_budget(outcome: ServiceDecision) -> Draft | None:
     domains = outcome.candidate.domains
     if not domains:
         return None
+    unconfirmed = outcome.candidate.unconfirmed
+    if unconfirmed:
+        alone = [domain for domain in domains if domain.metadata.name in unconfirmed]
+        message = (
+            f"{_named(alone)} of its replicas has no controller: the last lease on its caps ended at "
+            f"{utc_text(max(unconfirmed.values()))}, and its status is as old. Agents hold GPUs to their safe limits, "
+            "and plans put no more replicas there; look at the pods of medley power controller"
+        )
+        return Draft(ConditionStatus.UNKNOWN, NOT_CONFIRMED, message)
     over = [domain for domain in domains if (domain.status.headroom_watts or 0) < 0]
     if over:
         message = (

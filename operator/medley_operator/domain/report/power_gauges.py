@@ -5,7 +5,7 @@ Apart: watts are a matter of clusters with power domains alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from medley_operator.domain.load.figures import LoadFigures
 from medley_operator.domain.rollout.decision import ServiceDecision
@@ -31,7 +31,14 @@ _PRICE = GaugeFamily(
     "What one more watt of the power domain would save, in US dollars per hour; absent where it is not known.",
 )
 
-POWER_GAUGES = (_PLANNED, _AVAILABLE, _PRICE)
+_UNCONFIRMED = GaugeFamily(
+    "medley_power_unconfirmed_seconds",
+    _LABELS,
+    "Seconds since the controller of power answered for the power domain; absent while it does. Plans put no more "
+    "replicas there meanwhile.",
+)
+
+POWER_GAUGES = (_PLANNED, _AVAILABLE, _PRICE, _UNCONFIRMED)
 
 
 def energy_per_million_tokens(outcome: ServiceDecision, load: LoadFigures) -> float | None:
@@ -44,8 +51,10 @@ def energy_per_million_tokens(outcome: ServiceDecision, load: LoadFigures) -> fl
     return sum(count * (each or 0.0) for count, each in watts) / (tokens * _JOULES_PER_KWH) * 1e6
 
 
-def power_samples(outcome: PlanOrFailure | None) -> Iterator[GaugeSample]:
-    """The series of all domains, those of pools with a budget of their own included."""
+def power_samples(outcome: PlanOrFailure | None, unconfirmed: Mapping[str, float]) -> Iterator[GaugeSample]:
+    """The series of all domains, those of pools with a budget of their own included. `unconfirmed`: seconds by name."""
+    for name, seconds in unconfirmed.items():
+        yield GaugeSample(_UNCONFIRMED.name, (name,), seconds)
     for limit in outcome.limits if isinstance(outcome, Plan) else ():
         if limit.kind is LimitKind.POWER:
             yield GaugeSample(_PLANNED.name, (limit.name,), limit.used)

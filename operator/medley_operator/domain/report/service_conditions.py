@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from medley_operator.api.v1alpha1 import Condition
 from medley_operator.domain.cluster.start_failures import runnable
 from medley_operator.domain.engine.arguments import served_model_name
 from medley_operator.domain.engine.workloads import WORKLOADS
@@ -21,7 +22,7 @@ from medley_operator.domain.report.pod_troubles import (
     replica_failure,
     stranded_message,
 )
-from medley_operator.domain.report.power_condition import POWER_WITHIN_BUDGET, power_within_budget
+from medley_operator.domain.report.power_condition import NOT_CONFIRMED, POWER_WITHIN_BUDGET, power_within_budget
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
 from medley_operator.domain.routing.routers import router_of
@@ -234,12 +235,18 @@ def _missed_targets(outcome: ServiceDecision) -> Draft | None:
 @dataclass(frozen=True, slots=True)
 class ServiceCondition:
     """`judge` answers None where the condition is not shown. `warned`: an Event says when it becomes False, except for
-    reasons in `ordinary`, steps of a rollout that other Events already report."""
+    reasons in `ordinary`, steps of a rollout that others report. `doubts`: reasons of Unknown that an Event says."""
 
     type: str
     judge: Callable[[ServiceDecision], Draft | None]
     warned: bool = False
     ordinary: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+
+    def warns(self, found: Condition) -> bool:
+        """Whether an Event says it."""
+        told = self.warned and found.status == _FALSE and found.reason not in self.ordinary
+        return told or found.reason in self.doubts
 
 
 _TOLD_BY_THE_PLAN = (
@@ -261,7 +268,7 @@ SERVICE_CONDITIONS = (
     ServiceCondition(MODEL_NAME_UNIQUE, _same_model),
     ServiceCondition(WITHIN_POLICY, _policy),
     ServiceCondition(SLO_ATTAINABLE, _missed_targets),
-    ServiceCondition(POWER_WITHIN_BUDGET, power_within_budget),
+    ServiceCondition(POWER_WITHIN_BUDGET, power_within_budget, doubts=(NOT_CONFIRMED,)),
 )
 """In the order in which `kubectl describe` shows them."""
 

@@ -190,6 +190,8 @@ class ServiceCandidate:
     """Learned margins by variant, after this round's requests."""
     domains: tuple[PowerDomain, ...] = ()
     """The power domains that feed its replicas, by name."""
+    unconfirmed: Mapping[str, float] = field(default_factory=dict)
+    """Those of them for which their controller answers no more, with the Unix time until which it did."""
 
     @property
     def key(self) -> ServiceKey:
@@ -227,6 +229,8 @@ class Prepared:
     """Objects that were left out because this program failed on them."""
     advice: Problem | None = None
     power_levels: Mapping[str, CountedLevel] = field(default_factory=dict)
+    unconfirmed: Mapping[str, float] = field(default_factory=dict)
+    """Power domains for which their controller answers no more, with the seconds since it did."""
 
     @property
     def missing_tables(self) -> tuple[TableKey, ...]:

@@ -5,7 +5,8 @@ The controller of power and the agents of the nodes write all of it; the fleet o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
@@ -24,15 +25,39 @@ class GpuHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeCaps:
+    """The caps of a node: its GPUs, none where caps are only shown, and the domains above it. `leased_until`: when the
+    controller's lease on them ends, in Unix seconds; caps that differ in it alone are equal."""
+
+    gpus: tuple[GpuHeld, ...] = ()
+    domains: tuple[str, ...] = ()
+    leased_until: float | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PowerFacts:
-    """Objects in the order of their names. `caps`: the GPUs of each node whose caps are enforced, by its name."""
+    """Objects in the order of their names. `caps`: the GPUs of each node whose caps are enforced, by its name.
+    `leased_until`: the last time, in Unix seconds, until which the controller of power answers for a domain, by its
+    name; none of domains on whose nodes it never wrote caps."""
 
     domains: tuple[PowerDomain, ...] = ()
     events: tuple[PowerEvent, ...] = ()
     caps: Mapping[str, tuple[GpuHeld, ...]] = field(default_factory=dict)
+    leased_until: Mapping[str, float] = field(default_factory=dict)
 
 
 NO_POWER = PowerFacts()
+
+
+def leases_by_domain(caps: Iterable[NodeCaps]) -> dict[str, float]:
+    """`PowerFacts.leased_until` of these caps: the newest lease of a domain's nodes counts, since one controller renews
+    them all."""
+    found: dict[str, float] = {}
+    for each in caps:
+        until = -math.inf if each.leased_until is None else each.leased_until
+        for name in each.domains if until > -math.inf else ():
+            found[name] = max(found.get(name, -math.inf), until)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

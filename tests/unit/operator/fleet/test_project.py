@@ -12,12 +12,14 @@ from medley_operator.domain.engine.startup_protection import PROTECTION
 from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.rollout.diff import differences, is_set_by_others
 from medley_operator.domain.values.labels import child_labels
-from medley_operator.domain.values.power import GpuHeld
+from medley_operator.domain.values.leadtime import utc_text
+from medley_operator.domain.values.power import GpuHeld, NodeCaps, leases_by_domain
 from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodTrouble, PodView, Taint
 from medley_operator.fleet import project
 from medley_operator.fleet.project import node_caps, node_view, plain, pod_view
 from medley_operator.fleet.store import Store
+from medley_operator.kube.client import WatchEvent, WatchType
 
 AT = "2026-11-24T12:00:00Z"
 UNIX = 1795521600.0
@@ -375,20 +377,47 @@ def test_a_pod_takes_little_more_than_a_kilobyte() -> None:
 
 
 def test_the_caps_of_a_node_are_what_its_agent_reports() -> None:
-    """A renewal of the lease changes nothing, and what is only shown holds no GPU."""
+    """A renewal of the lease is no change, and what is only shown holds no GPU and confirms no domain."""
     gpus = [
         {"uuid": "a", "maxClockMhz": 1980, "enforcedClockMhz": 1564, "appliedAt": "1970-01-01T00:10:00Z"},
         {"uuid": "b", "defaultCapWatts": 700, "enforcedWatts": 700, "pods": ["team/chat-0"]},
         {"uuid": "c", "defaultCapWatts": 700, "enforcedWatts": 392, "maxClockMhz": 1980},
         {"uuid": "d", "state": "Lost"},
     ]
-    cap = {
+    cap: dict[str, Any] = {
         "metadata": {"name": "n"},
-        "spec": {"mode": "Enforce", "lease": {"renewTime": "1"}},
+        "spec": {"mode": "Enforce", "domains": ["rack", "row"], "lease": lease(1000)},
         "status": {"gpus": gpus},
     }
     held = node_caps(cap)
-    assert held == (GpuHeld(79, changed_at=600.0), GpuHeld(100, ("team/chat-0",)), GpuHeld(56), GpuHeld(100))
-    assert node_caps({**cap, "spec": {"mode": "Enforce", "lease": {"renewTime": "2"}}}) == held
-    assert node_caps({**cap, "spec": {"mode": "Shadow"}}) == ()
-    assert node_caps({"metadata": {"name": "n"}, "spec": {}}) == ()
+    assert held.gpus == (GpuHeld(79, changed_at=600.0), GpuHeld(100, ("team/chat-0",)), GpuHeld(56), GpuHeld(100))
+    assert (held.domains, held.leased_until) == (("rack", "row"), 1030.0)
+    renewed = node_caps({**cap, "spec": {**cap["spec"], "lease": lease(1012)}})
+    assert renewed == held
+    assert renewed.leased_until == 1042.0
+    assert node_caps({**cap, "spec": {**cap["spec"], "mode": "Shadow"}}) == NodeCaps()
+    for broken in ({}, {"lease": None}, {"lease": {"renewTime": "1"}}):
+        assert node_caps({"metadata": {"name": "n"}, "spec": broken}) == NodeCaps()
+
+
+def test_a_renewal_moves_on_what_confirms_a_domain_and_is_no_change() -> None:
+    def cap(node: str, *domains: str, renewed: int, version: int) -> dict[str, Any]:
+        about = {"name": node, "resourceVersion": str(version)}
+        return {
+            "apiVersion": "medley.dev/v1alpha1",
+            "kind": "NodePowerCap",
+            "metadata": about,
+            "spec": {"domains": list(domains), "lease": lease(renewed)},
+        }
+
+    store = Store(node_caps)
+    caps = [cap("a", "rack-a", "row", renewed=1000, version=1), cap("b", "rack-b", "row", renewed=1005, version=2)]
+    store.replace(store.read(caps), version=2)
+    assert leases_by_domain(store.values.values()) == {"rack-a": 1030.0, "rack-b": 1035.0, "row": 1035.0}
+    renewal = WatchEvent(WatchType.MODIFIED, cap("a", "rack-a", "row", renewed=1012, version=3))
+    assert store.see(renewal) is None
+    assert leases_by_domain(store.values.values()) == {"rack-a": 1042.0, "rack-b": 1035.0, "row": 1042.0}
+
+
+def lease(renewed: int) -> dict[str, Any]:
+    return {"holder": "power-0", "renewTime": utc_text(renewed), "durationSeconds": 30}

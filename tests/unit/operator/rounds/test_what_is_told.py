@@ -1033,7 +1033,7 @@ def test_each_reason_that_is_not_good_has_a_row() -> None:
     }
     assert bad - rows == set()
     unknown = documented()[SERVICE, "PlanReady"]["Unknown"]
-    assert unknown - {reason for _, _, reason in rows} == {"NotPlanned", "MeterNotRead"}
+    assert unknown - {reason for _, _, reason in rows} == {"NotPlanned", "MeterNotRead", "NotConfirmed"}
 
 
 def test_a_service_without_a_fault_shows_no_problem() -> None:

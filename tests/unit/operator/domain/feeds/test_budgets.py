@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent, PowerEventStatus
+from medley_operator.domain.feeds.tree import CONFIRMED_SECONDS
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.power import PowerFacts
@@ -16,7 +17,8 @@ from medley_operator.domain.values.views import NodeView, PodView
 from medley_planner.capacity.watts import idle_watts
 from medley_planner.model import Problem
 from tests.unit.operator import factories as make
-from tests.unit.operator.rounds.play import Round, run, settle
+from tests.unit.operator.placing import settled_placed
+from tests.unit.operator.rounds.play import Round, changed, run, settle
 
 L4_WATTS = 72.0
 MINE = {"variants": [{"poolRef": "l4", "tensorParallel": 1}]}
@@ -167,6 +169,24 @@ def test_a_domain_that_its_controller_refuses_takes_nothing_from_what_runs() -> 
     }
     broken = make.power_domain("rack-a", 1, status=status, nodeSelector={"rack": "a"}, nonGpuWatts=150)
     assert watts_left(snapshot_of(broken)) == {"rack-a": 0.0}
+
+
+def test_a_domain_that_nobody_confirms_takes_no_more_replicas_and_keeps_what_runs() -> None:
+    """The lease on its caps is over: what its status says is old, and its GPUs are at their safe limits."""
+    light = {**MINE, "workload": {"source": "Static", "static": {**make.STATIC, "requestsPerSecond": "10"}}}
+    before = settled_placed(snapshot_of(RACK, spec=light))
+    runs = planned_of(before)
+    asked = changed(before.snapshot, make.service(spec=BUSY))
+
+    def planned(until: float | None) -> tuple[int, str]:
+        leases = {} if until is None else {"rack-a": until}
+        after = run(replace(asked, power=replace(facts(RACK), leased_until=leases)), before.memory)
+        return sum(row["desired"] for row in after.status()["variants"]), after.condition("CapacityAvailable").reason
+
+    more = planned(NOON - CONFIRMED_SECONDS)
+    assert more[0] > runs
+    assert planned(None) == more, "no cap was ever written there"
+    assert planned(NOON - CONFIRMED_SECONDS - 1) == (runs, "PowerLimit")
 
 
 def test_nodes_of_a_pool_in_two_racks_are_cut_to_what_each_feeds() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from medley_operator.domain.feeds.levels import LASTED_SECONDS, counted_levels, pool_clocks
-from medley_operator.domain.feeds.tree import feed_tree
+from medley_operator.domain.feeds.tree import CONFIRMED_SECONDS, feed_tree
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.memories import FleetMemory
@@ -29,8 +30,15 @@ def counted(*levels: tuple[float, int], before: CountedLevel | None = None) -> i
     """The level that counts after the domain was at these, each as (seconds from noon, level)."""
     known = {} if before is None else {"rack-a": before}
     for at, level in levels:
-        known = counted_levels([domain(level, since=NOON + at)], known, now=NOON + at)
+        known = levels_of(domain(level, since=NOON + at), known, now=NOON + at)
     return known["rack-a"].level
+
+
+def levels_of(
+    one: Any, before: Mapping[str, CountedLevel], *, now: float, leased_until: float = NOON * 2
+) -> dict[str, CountedLevel]:
+    facts = PowerFacts((one,), leased_until={one.metadata.name: leased_until})
+    return counted_levels(feed_tree(facts, now=now), before, now=now)
 
 
 UNCAPPED = CountedLevel()
@@ -51,14 +59,25 @@ def test_it_counts_until_it_has_been_gone_for_as_long() -> None:
 
 def test_after_a_restart_a_level_has_lasted_as_long_as_its_domain_says() -> None:
     old = domain(2, since=NOON - LASTED_SECONDS)
-    assert counted_levels([old], {}, now=NOON)["rack-a"].level == 2
-    assert counted_levels([domain(2, since=NOON - 1)], {}, now=NOON)["rack-a"].level == 0
+    assert levels_of(old, {}, now=NOON)["rack-a"].level == 2
+    assert levels_of(domain(2, since=NOON - 1), {}, now=NOON)["rack-a"].level == 0
+
+
+@pytest.mark.parametrize(("spec", "level"), [({}, 3), ({"safeLevel": 2}, 2), ({"mode": "Shadow"}, 0)])
+def test_without_a_controller_the_safe_level_counts_once_it_has_lasted(spec: Any, level: int) -> None:
+    """Agents go to it by themselves, and no status says so any more."""
+    gone = domain(0, **spec)
+    known = levels_of(gone, {"rack-a": UNCAPPED}, now=NOON, leased_until=NOON - CONFIRMED_SECONDS - 1)
+    assert known["rack-a"].level == 0
+    later = NOON + LASTED_SECONDS
+    assert levels_of(gone, known, now=later, leased_until=NOON)["rack-a"].level == level
+    assert levels_of(gone, known, now=later, leased_until=later)["rack-a"].level == 0, "it is back"
 
 
 @pytest.mark.parametrize("mode", ["Log", "Shadow"])
 def test_a_domain_that_caps_nothing_slows_nothing(mode: str) -> None:
     old = domain(3, since=NOON - 9 * LASTED_SECONDS, mode=mode)
-    assert counted_levels([old], {}, now=NOON)["rack-a"].level == 0
+    assert levels_of(old, {}, now=NOON)["rack-a"].level == 0
 
 
 def test_clocks_are_those_of_the_deepest_domain_by_priority() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from medley_operator.api.v1alpha1.power import CapMode, PowerDomain
+from medley_operator.api.v1alpha1.power import CapMode, PowerDomain, PowerEvent
 from medley_operator.domain.power import tell
 from medley_operator.domain.power.report import NoticeKind, domain_status
 from medley_operator.domain.power.view import MeterFault
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey
+from medley_operator.fleet.parse import parse_object
 from medley_planner.refusal import Refusal
 from tests.unit.operator.domain.power.play import FULL_WATTS, NON_GPU_WATTS, Power, node, pod, service
 
@@ -200,7 +202,7 @@ def test_what_cannot_be_told_of_a_domain_stops_no_other(power: Power, monkeypatc
     assert power.reason("b") == "Accepted"
 
 
-BAD_SPECS = {
+BAD_SPECS: dict[str, dict[str, Any]] = {
     "BudgetBelowIdle": {"budget": 3000},
     "NotEnforceable": {"budget": 5000},
     "UnknownParent": {"budget": 12000, "parent": "nobody"},
@@ -238,6 +240,62 @@ def test_a_domain_that_is_refused_from_the_start_caps_nothing(reason: str, spec:
     assert power.domains["a"].status.reason == "Refused"
     assert power.caps == {}
     assert power.kinds() == [NoticeKind.REFUSED]
+
+
+def changed_to(**spec: Any) -> Callable[[Power], None]:
+    own = {"budget": 12000, "nodeSelector": {"rack": "a"}, "nonGpuWatts": NON_GPU_WATTS}
+    return lambda power: power.domain("a", **{**own, **spec})
+
+
+def reads(*watts: float) -> Callable[[Power], None]:
+    return lambda power: power.watts.update(a=watts)
+
+
+def asked_for(start: float, end: float, target: int) -> Callable[[Power], None]:
+    return lambda power: power.event("odd", "a", start=power.now + start, end=power.now + end, targetWatts=target)
+
+
+def taken_by_another(power: Power) -> None:
+    power.domain("thief", budget=12000, nodeSelector={"rack": "a"}, nonGpuWatts=NON_GPU_WATTS)
+    power.watts["thief"] = 8000.0
+
+
+BAD_INPUT: dict[str, tuple[Callable[[Power], None], str, str]] = {
+    "a budget below what nodes draw idle": (changed_to(budget=3000), "Accepted", "BudgetBelowIdle"),
+    "a node in two domains": (taken_by_another, "Accepted", "NodeInTwoDomains"),
+    "a circle in the tree": (changed_to(parent="a"), "Accepted", "DomainCycle"),
+    "a cap outside of the board's range": (changed_to(**BAD_SPECS["CapOutOfRange"]), "Accepted", "CapOutOfRange"),
+    "a meter in kilowatts": (reads(11.5), "MeterReadable", "MeterImplausible"),
+    "a meter that jumps tenfold": (reads(115000.0), "MeterReadable", "MeterImplausible"),
+    "a meter with two series": (reads(4000.0, 4000.0), "MeterReadable", "MeterAmbiguous"),
+    "a meter without a series": (reads(), "MeterReadable", "MeterEmpty"),
+    "an event in the past": (asked_for(-100.0, -1.0, 11000), "", "EventInThePast"),
+    "an event below what nodes draw idle": (asked_for(0.0, 3600.0, 3000), "", "BudgetBelowIdle"),
+}
+"""What is wrong, the condition that says so (none: that of the event), and its reason."""
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_no_bad_input_uncaps_anything(power: Power, name: str) -> None:
+    """It is told, by the leader that saw it come and by the next one, and no GPU gets more than it had."""
+    power.watts["a"] = 11500.0
+    power.step(3)
+    given, type_, reason = BAD_INPUT[name]
+    given(power)
+    for _ in range(2):
+        power.step(100)
+        for limits in map(power.limits, ("a-0", "a-1")):
+            assert max(float(fraction) for fraction, _ in limits) <= 0.787
+        told = power.reason("a", type_) if type_ else power.events["odd"].status.conditions[0].reason
+        assert told == reason
+        power.new_leader()
+
+
+def test_an_event_without_an_end_does_not_parse() -> None:
+    spec = {"domain": "a", "targetWatts": 9000, "start": "2026-11-27T13:00:00Z"}
+    read = parse_object(PowerEvent)({"metadata": {"name": "odd", "uid": "u"}, "kind": "PowerEvent", "spec": spec})
+    assert isinstance(read, InvalidObject)
+    assert (read.refusal.reason, "spec.end" in read.refusal.message) == ("InvalidSpec", True)
 
 
 def test_a_node_in_two_domains_keeps_what_it_had(power: Power) -> None:

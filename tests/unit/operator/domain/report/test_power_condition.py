@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from medley_operator.api.v1alpha1.power import PowerDomain
+from medley_operator.domain.feeds.tree import CONFIRMED_SECONDS
+from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.power import PowerFacts
 from tests.unit.operator import factories as make
 from tests.unit.operator.documented import SERVICE, is_documented
 from tests.unit.operator.domain.report.test_service_conditions import conditions
 from tests.unit.operator.placing import nodes, settled_placed
-from tests.unit.operator.rounds.play import settle
+from tests.unit.operator.rounds.play import follow, run, settle
 
 READ = {"type": "MeterReadable", "status": "True", "reason": "MeterRead", "message": "", "lastTransitionTime": make.NOW}
 WITHIN = {"level": 0, "watts": 700, "budgetWatts": 1000, "headroomWatts": 300, "conditions": [READ]}
@@ -53,6 +55,24 @@ def test_it_follows_the_domain(status: Any, mode: str, expected: tuple[str, str]
     assert found[:2] == expected
     assert "rack" in found[2]
     assert is_documented(SERVICE, "PowerWithinBudget", *expected)
+
+
+def test_a_status_that_nobody_confirms_is_not_believed_and_an_event_says_so_once() -> None:
+    steady = settled_placed(make.snapshot(make.service(), pools=[make.pool(nodes=None)], nodes=nodes("l4", 4)))
+    now = steady.snapshot.unix_seconds
+    facts = PowerFacts((domain(mode="Enforce"),), leased_until={"rack": now - CONFIRMED_SECONDS - 1})
+    gone = run(replace(steady.snapshot, power=facts), steady.memory)
+    found = conditions(gone)["PowerWithinBudget"]
+    assert (found.status, found.reason) == ("Unknown", "NotConfirmed")
+    assert is_documented(SERVICE, "PowerWithinBudget", found.status, found.reason)
+    assert utc_text(now - CONFIRMED_SECONDS - 1) in found.message
+    assert "NotConfirmed" in gone.reasons()
+    assert gone.gauge("power_unconfirmed_seconds", "rack") == CONFIRMED_SECONDS + 1
+    again = follow(gone)
+    assert "NotConfirmed" not in again.reasons()
+    back = run(replace(again.snapshot, power=replace(facts, leased_until={"rack": now})), again.memory)
+    assert conditions(back)["PowerWithinBudget"].reason == "WithinBudget"
+    assert back.gauge("power_unconfirmed_seconds", "rack") is None
 
 
 def test_the_domains_above_count_too() -> None:
