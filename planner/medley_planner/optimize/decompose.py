@@ -26,11 +26,14 @@ from medley_planner.optimize.task.coverage import Coverage
 from medley_planner.optimize.task.limits import Room, shared_room
 from medley_planner.optimize.task.nodes import node_counts
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
 from medley_planner.optimize.validate.problem import validate
 
 _WRITE_SECONDS, _SHARE_SECONDS = 0.0015, 0.003
 """Measured seconds to make the plan of one service from its replicas, and to find its shares anew where the router sees
 sizes; kept back from the deadline."""
+_OTHERS_SECONDS = 0.02
+"""Seconds for each service of the groups that are yet to be planned, kept back while one group is."""
 _GIVING_ROUNDS = 5
 """How often low priority may give way and what that leaves be used; mostly once."""
 _REASON_SECONDS = 0.2
@@ -70,11 +73,11 @@ def plan(
     prices: dict[int, float] = {}
     cheaper: dict[int, CheaperFleet | None] = {}
     bound = 0.0
-    for position, group in enumerate(groups):
-
-        def seconds_left(done: int = position) -> float:
-            return max(0.0, ends - clock()) / (len(groups) - done)
-
+    waiting = len(problem.services)
+    # Small groups first: a large one may take all of the time.
+    for group in sorted(groups, key=len):
+        waiting -= len(group)
+        seconds_left = keeping(lambda: max(0.0, ends - clock()), _OTHERS_SECONDS * waiting)
         coverages, tasks, answers = solve_group(case, group, seconds_left=seconds_left)
         best = answers.answers
         calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
