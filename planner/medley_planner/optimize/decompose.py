@@ -10,13 +10,25 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from medley_planner.clock import Clock, monotonic
-from medley_planner.model import CheaperFleet, LimitUse, Plan, PlanStatus, Problem, Service, ServicePlan, UnservedReason
+from medley_planner.model import (
+    CheaperFleet,
+    LimitUse,
+    Plan,
+    PlanStatus,
+    Priority,
+    Problem,
+    Service,
+    ServicePlan,
+    Shortage,
+    UnservedReason,
+)
 from medley_planner.optimize.answer.assemble import service_plan
 from medley_planner.optimize.answer.reasons import shed_reason
+from medley_planner.optimize.answer.shortages import least_unserved
 from medley_planner.optimize.cheaper import cheaper_fleets
 from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.improve.fewest_changes import steady
-from medley_planner.optimize.improve.local_search import polish
+from medley_planner.optimize.improve.local_search import polish, unserved_by_priority
 from medley_planner.optimize.improve.priority_exchange import give_way
 from medley_planner.optimize.one_more import savings_of_one_more
 from medley_planner.optimize.program.fallback import floor_of
@@ -72,6 +84,7 @@ def plan(
     planned: dict[int, tuple[Task, Answer]] = {}
     prices: dict[int, float] = {}
     cheaper: dict[int, CheaperFleet | None] = {}
+    least = dict.fromkeys(Priority, 0.0)
     bound = 0.0
     waiting = len(problem.services)
     # Small groups first: a large one may take all of the time.
@@ -94,6 +107,8 @@ def plan(
         )
         cheaper |= dict(zip(group, found, strict=True))
         bound += answers.bound
+        for priority, rate in least_unserved(coverages, tasks, kept, room).items():
+            least[priority] += rate
     fleet = [planned[index] for index in range(len(problem.services))]
     others = [cheaper[index] for index in range(len(problem.services))]
     services, limits = _assemble(fleet, others, room, prices, ends=ends, clock=clock)
@@ -113,6 +128,14 @@ def plan(
         switching_cost_per_hour=switching,
         nodes=nodes,
         limits=limits,
+        shortages=_shortages(fleet, least),
+    )
+
+
+def _shortages(fleet: Sequence[tuple[Task, Answer]], least: Mapping[Priority, float]) -> tuple[Shortage, ...]:
+    unserved = unserved_by_priority(*zip(*fleet, strict=True)) if fleet else {}
+    return tuple(
+        Shortage(priority, rate, min(rate, least[priority])) for priority, rate in unserved.items() if rate > 0
     )
 
 

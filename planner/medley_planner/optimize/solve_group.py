@@ -18,6 +18,7 @@ from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.enumerate_one import solve_small
 from medley_planner.optimize.improve.choose_cuts import choose_cuts
 from medley_planner.optimize.improve.local_search import objective_of, polish, rank, ranks
+from medley_planner.optimize.improve.serve_most import serve_most
 from medley_planner.optimize.program.fallback import floor_of, greedy
 from medley_planner.optimize.program.solve import Answers, fleet_of, solve_choosing, solve_tasks
 from medley_planner.optimize.task.coverage import Coverage, prepare
@@ -127,10 +128,13 @@ def _solve_many(
         seconds_left=keeping(seconds_left, _CHOOSING_SECONDS) if open_rows else seconds_left,
         relative_gap=case.relative_gap,
     )
-    if open_rows and not all(answer.split.complete for answer in answers.answers):
-        tasks, answers = choose_cuts(
-            coverages, tasks, answers, room, seconds_left=seconds_left, relative_gap=case.relative_gap
-        )
+    if not _serves_all(answers):
+        if open_rows:
+            tasks, answers = choose_cuts(
+                coverages, tasks, answers, room, seconds_left=seconds_left, relative_gap=case.relative_gap
+            )
+        if not answers.proven and seconds_left() > 0:
+            tasks, answers = serve_most(coverages, tasks, answers, room, seconds_left=seconds_left)
     return tasks, _bounded(tasks, answers, room)
 
 

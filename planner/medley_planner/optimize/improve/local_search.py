@@ -35,6 +35,14 @@ def rank(task: Task, answer: Answer) -> Rank:
     return (shortfall(task, answer.replicas), *by_priority, objective_per_hour(task, answer.replicas))
 
 
+def unserved_by_priority(tasks: Sequence[Task], answers: Sequence[Answer]) -> dict[Priority, float]:
+    """Requests per second that all of them leave out."""
+    found = dict.fromkeys(Priority, 0.0)
+    for task, answer in zip(tasks, answers, strict=True):
+        found[task.service.priority] += missed_rps(task, answer.split)
+    return found
+
+
 def ranks(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> Rank:
     """The answers' ranks added up level by level, with what stands idle on whole nodes."""
     levels = zip(*(rank(task, answer) for task, answer in zip(tasks, answers, strict=True)), strict=True)
