@@ -10,7 +10,7 @@ import argparse
 import sys
 from dataclasses import replace
 
-from medley_planner.model import LimitKind, LimitUse, Plan, Problem
+from medley_planner.model import LimitKind, LimitUse, Plan, PlanStatus, Problem
 from medley_planner.optimize import plan
 from tests.adversary.draw import drawn
 
@@ -20,16 +20,20 @@ _SAVES = 1e-4
 
 
 def wrong_prices(problem: Problem) -> tuple[int, list[str]]:
-    """How many limits are worth something by planning anew, and the prices that say otherwise; none where demand is
-    left out, as limits then have no price."""
+    """How many limits are worth something by planning anew, and the prices that say otherwise; none where demand or a
+    minimum is left out, as limits then have no price. Of pools that are paid by the node there is not one GPU more."""
     found = _planned(problem)
-    if any(service.unserved for service in found.services):
+    if any(service.status in (PlanStatus.PARTIAL, PlanStatus.INFEASIBLE) for service in found.services):
         return 0, []
     counted, wrong = 0, []
-    for use in found.limits:
+    by_node = {pool.name for pool in problem.pools if pool.node_price is not None}
+    for use in (use for use in found.limits if use.name not in by_node):
         saved = _objective(found) - _objective(_planned(with_one_more(problem, use)))
         counted += saved > _SAVES
         price = use.shadow_price_per_hour
+        if price is None and abs(saved) <= _SAVES:
+            # No service that is planned with could use it.
+            continue
         if price is None or abs(price - saved) > max(_CENT, _PART * saved) or (saved > _SAVES and price == 0):
             wrong.append(
                 f"{use.kind} of {use.name} (size {use.size}): the price is {price}, one more saves {saved:.6f}"

@@ -174,8 +174,8 @@ class Shortage:
     """The demand of one priority that a plan leaves out, and how little any plan could, in requests per second.
 
     No plan that leaves out no more of higher priorities leaves out less than `least_rps` of this one. The two are equal
-    where that was proven; else it is a bound in fractions of replicas, and their difference says how far off this plan
-    may be at the most.
+    where that was proven, as it is of up to three services that are planned together; else it is a bound in fractions
+    of replicas, and their difference says how far off this plan may be at the most.
     """
 
     priority: Priority

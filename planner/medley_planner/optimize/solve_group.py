@@ -14,7 +14,7 @@ from functools import partial
 from medley_planner.model import Problem
 from medley_planner.optimize.columns import servable
 from medley_planner.optimize.coupled import solve_many
-from medley_planner.optimize.effort import FEW
+from medley_planner.optimize.effort import FEW, SOME
 from medley_planner.optimize.enumerate_one import solve_small
 from medley_planner.optimize.improve.choose_cuts import choose_cuts
 from medley_planner.optimize.improve.local_search import objective_of, polish, rank, ranks
@@ -133,7 +133,7 @@ def _solve_many(
             tasks, answers = choose_cuts(
                 coverages, tasks, answers, room, seconds_left=seconds_left, relative_gap=case.relative_gap
             )
-        if not answers.proven and seconds_left() > 0:
+        if len(tasks) > SOME.most_services and seconds_left() > 0:
             tasks, answers = serve_most(coverages, tasks, answers, room, seconds_left=seconds_left)
     return tasks, _bounded(tasks, answers, room)
 

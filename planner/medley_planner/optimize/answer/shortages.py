@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medley_planner.model import Priority
+from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.improve.local_search import unserved_by_priority
 from medley_planner.optimize.program.relaxed_fleet import options_of, relaxed_fleet, unmet_of_rank
 from medley_planner.optimize.program.solve import Answer
@@ -22,7 +23,9 @@ def least_unserved(
     """Requests per second by priority, of those of which something is left out: no plan that leaves out no more of
     higher ones leaves out less."""
     unserved = unserved_by_priority(tasks, answers)
-    if not any(unserved.values()) or all(answer.proven for answer in answers):
+    # The proof of a larger group is one of its cost.
+    proven = len(tasks) <= FEW.most_services and all(answer.proven for answer in answers)
+    if not any(unserved.values()) or proven:
         return {priority: rate for priority, rate in unserved.items() if rate > 0}
     options = options_of(coverages, room)
     most = np.array(list(unserved.values()))

@@ -17,7 +17,8 @@ def test_a_few_services_are_proven_to_leave_out_the_least() -> None:
     )
     found = plan(Problem(services, (Pool("gpu", stock_gpus=4),)))
     (one,) = found.shortages
-    assert (one.priority, one.unserved_rps, one.least_rps) == (Priority.LOW, pytest.approx(2.0), one.unserved_rps)
+    assert one.priority is Priority.LOW
+    assert one.unserved_rps == one.least_rps == pytest.approx(2.0)
 
 
 def test_many_services_say_how_little_any_plan_could_leave_out() -> None:
@@ -26,7 +27,8 @@ def test_many_services_say_how_little_any_plan_could_leave_out() -> None:
     services = tuple(service(1.5, gpu, name=f"s{index}") for index in range(10))
     found = plan(Problem(services, (Pool("gpu", stock_gpus=12),)))
     (one,) = found.shortages
-    assert (one.unserved_rps, one.least_rps) == (pytest.approx(4.0, rel=1e-6), pytest.approx(3.0, abs=1e-2))
+    assert one.unserved_rps == pytest.approx(4.0, rel=1e-6)
+    assert one.least_rps == pytest.approx(3.0, abs=1e-2)
 
 
 def test_nothing_is_said_where_all_is_served() -> None:
