@@ -19,7 +19,7 @@ from medley_planner.explain import (
     ServiceExplanation,
 )
 from medley_planner.fleet_plan import RoutingSaving
-from medley_planner.model import LimitKind, Plan, ServicePlan, Shortage
+from medley_planner.model import LimitKind, Plan, PriorityShortage, ServicePlan
 from medley_planner.omitted import Omitted
 from medley_planner.units import money, per_hour, req_per_second
 
@@ -81,7 +81,7 @@ def answer_lines(
     return lines
 
 
-def _shortages(shortages: Sequence[Shortage]) -> Iterator[str]:
+def _shortages(shortages: Sequence[PriorityShortage]) -> Iterator[str]:
     """Those of which less might have been left out."""
     for one in shortages:
         if one.unserved_rps - one.least_rps > _PROVEN * one.unserved_rps:

@@ -170,7 +170,7 @@ class LimitUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
+class PriorityShortage:
     """The demand of one priority that a plan leaves out, and how little any plan could, in requests per second.
 
     No plan that leaves out no more of higher priorities leaves out less than `least_rps` of this one. The two are equal
@@ -202,4 +202,4 @@ class Plan:
     switching_cost_per_hour: float = 0.0
     nodes: tuple[NodeCount, ...] = ()
     limits: tuple[LimitUse, ...] = ()
-    shortages: tuple[Shortage, ...] = ()
+    shortages: tuple[PriorityShortage, ...] = ()

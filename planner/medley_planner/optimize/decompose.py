@@ -16,10 +16,10 @@ from medley_planner.model import (
     Plan,
     PlanStatus,
     Priority,
+    PriorityShortage,
     Problem,
     Service,
     ServicePlan,
-    Shortage,
     UnservedReason,
 )
 from medley_planner.optimize.answer.assemble import service_plan
@@ -132,10 +132,10 @@ def plan(
     )
 
 
-def _shortages(fleet: Sequence[tuple[Task, Answer]], least: Mapping[Priority, float]) -> tuple[Shortage, ...]:
+def _shortages(fleet: Sequence[tuple[Task, Answer]], least: Mapping[Priority, float]) -> tuple[PriorityShortage, ...]:
     unserved = unserved_by_priority(*zip(*fleet, strict=True)) if fleet else {}
     return tuple(
-        Shortage(priority, rate, min(rate, least[priority])) for priority, rate in unserved.items() if rate > 0
+        PriorityShortage(priority, rate, min(rate, least[priority])) for priority, rate in unserved.items() if rate > 0
     )
 
 

@@ -1,4 +1,4 @@
-"""What a step may take of the one deadline: all that is left but what the steps after it need.
+"""The time that a step may take of the one deadline: all that is left, less what the steps after it need.
 
 No step has a part of the time. How far each goes is limited by its work (nodes of a program, passes, judged fleets), so
 that equal input is planned alike on a busy machine. What is kept back for the steps after it is in seconds, and binds

@@ -18,7 +18,13 @@ from medley_planner.optimize.program.distribute import distribute
 from medley_planner.optimize.program.fallback import floor_of
 from medley_planner.optimize.program.linear_program import ProgramBuilder
 from medley_planner.optimize.program.mip import solve_integer
-from medley_planner.optimize.program.relaxed_fleet import Floats, Options, options_of, relaxed_fleet, unmet_of_rank
+from medley_planner.optimize.program.relaxed_fleet import (
+    Floats,
+    ServingOptions,
+    options_of,
+    relaxed_fleet,
+    unmet_of_rank,
+)
 from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.task.coverage import Coverage
 from medley_planner.optimize.task.limits import Room
@@ -65,7 +71,7 @@ def serve_most(
     return found, Answers(kept, floor_of(found, kept))
 
 
-def _lexicographic(options: Options) -> Floats | None:
+def _lexicographic(options: ServingOptions) -> Floats | None:
     """Weights of the options with least unmet demand, of high priority first, then least cost."""
     reached, weights = np.empty(0), None
     for rank in range(len(Priority)):
@@ -79,7 +85,7 @@ def _lexicographic(options: Options) -> Floats | None:
     return weights if cheapest is None else cheapest.weights
 
 
-def _cuts(options: Options, weights: Floats, coverages: Sequence[Coverage]) -> Iterator[list[Cut]]:
+def _cuts(options: ServingOptions, weights: Floats, coverages: Sequence[Coverage]) -> Iterator[list[Cut]]:
     """The cut of each class of each service of which the relaxation serves most; the first where it serves none."""
     found: list[list[int]] = [[] for _ in coverages]
     ends = [*options.first[1:].tolist(), len(options)]
@@ -93,7 +99,7 @@ def _cuts(options: Options, weights: Floats, coverages: Sequence[Coverage]) -> I
 
 
 def _whole(
-    options: Options, weights: Floats, tasks: Sequence[Task], *, seconds_left: SecondsLeft
+    options: ServingOptions, weights: Floats, tasks: Sequence[Task], *, seconds_left: SecondsLeft
 ) -> list[list[int]] | None:
     """Replicas by task and variant; None where none were found."""
     builder = ProgramBuilder()

@@ -26,13 +26,13 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _MOST_OPTIONS = 200_000
-"""Options that a linear program may have: it takes some seconds with as many."""
+"""ServingOptions that a linear program may have: it takes some seconds with as many."""
 _HELD = 1e-4
 """Relative, and in requests per second: how far a level may give up what another reached; GLOP can do no less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Options:
+class ServingOptions:
     """The ways to serve each class, sorted by class.
 
     Option o of class `of[o]` leaves out `unmet[o]` requests per second and takes `work[o]` replicas of row `place[o]`
@@ -62,16 +62,16 @@ class Options:
         return len(self.of)
 
     def ranks(self) -> Ints:
-        """By option."""
+        """The priority of each option (its rank)."""
         found: Ints = self.rank[self.of]
         return found
 
     def services(self) -> Ints:
-        """By option."""
+        """The service of each option."""
         found: Ints = self.service[self.of]
         return found
 
-    def bound(self, rank: int, most: Floats, relaxed: Relaxed) -> float:
+    def bound(self, rank: int, most: Floats, relaxed: RelaxedFleet) -> float:
         """No plan that leaves out at most `most[r]` requests per second of each rank r before this one leaves out less
         of this one (Lagrange): true at any prices."""
         weights = np.zeros(len(Priority))
@@ -84,7 +84,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Relaxed:
+class RelaxedFleet:
     """`weights` of the options; prices of all that a limit holds, of a request per second that a rank leaves out, and
     what a replica of its minimum costs each service."""
 
@@ -94,8 +94,8 @@ class Relaxed:
     replica: Floats
 
 
-def options_of(coverages: Sequence[Coverage], room: Room) -> Options:
-    """Of services that share the room."""
+def options_of(coverages: Sequence[Coverage], room: Room) -> ServingOptions:
+    """The options of services that share the room."""
     left = np.array(room.left, float)
     pieces: list[tuple[Ints, Floats, Floats, Ints, Ints]] = []
     service: list[int] = []
@@ -134,7 +134,7 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> Options:
             rank.append(own)
     columns = [np.concatenate(each) for each in zip(*pieces, strict=True)] if pieces else [np.zeros(0)] * 5
     whose = columns[0].astype(np.int64)
-    return Options(
+    return ServingOptions(
         of=whose,
         unmet=columns[1],
         work=columns[2],
@@ -152,7 +152,7 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> Options:
     )
 
 
-def relaxed_fleet(options: Options, objective: Floats, most: Floats) -> Relaxed | None:
+def relaxed_fleet(options: ServingOptions, objective: Floats, most: Floats) -> RelaxedFleet | None:
     """Least `objective` (by option) at most `most[r]` requests per second left out of rank r, of the ranks before
     `len(most)`. None where there is no such fleet, or too many options."""
     if not 0 < len(options) <= _MOST_OPTIONS:
@@ -186,10 +186,12 @@ def relaxed_fleet(options: Options, objective: Floats, most: Floats) -> Relaxed 
     if not outcome.solved:
         return None
     prices, worth, own = np.split(np.array(duals[classes:]), [limits, limits + held])
-    return Relaxed(np.array(outcome.values), np.maximum(-prices, 0.0), np.maximum(-worth, 0.0), np.maximum(own, 0.0))
+    return RelaxedFleet(
+        np.array(outcome.values), np.maximum(-prices, 0.0), np.maximum(-worth, 0.0), np.maximum(own, 0.0)
+    )
 
 
-def unmet_of_rank(options: Options, rank: int) -> Floats:
+def unmet_of_rank(options: ServingOptions, rank: int) -> Floats:
     """The objective by option that is the unmet demand of a rank."""
     found: Floats = np.where(options.ranks() == rank, options.unmet, 0.0)
     return found
