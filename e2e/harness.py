@@ -29,6 +29,12 @@ EXAMPLES = ROOT / "examples"
 OPERATOR_NAMESPACE = "medley"
 OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:medley"
 RESYNC_SECONDS = 3
+FOLLOW_SECONDS = 300
+"""For a service to follow a new load. Less is believed after the window of 30 s and two more without a sign of more;
+then the old replicas leave step by step, each after its drain: 165 s were seen where the first estimates overshot."""
+DRAIN_SECONDS = 90
+CROWD_SECONDS = 15
+"""In which running requests of the scenarios are answered; those that waited make their neighbours slow until then."""
 
 # Real engines are never what a data sheet says: the fleet's step times are off by these, unknown to the planner.
 TRUTH = {"L4": 1.12, "L40S": 1.08, "A100-80": 0.95, "H100": 1.05}
@@ -244,6 +250,11 @@ class Harness:
             return bool(found) and float(found[0]["value"][1]) == 0
 
         self.wait_for(f"{waiting} is 0", empty, timeout_seconds=timeout_seconds)
+
+    def wait_for_uncrowded_engines(self, namespace: str, name: str, *, timeout_seconds: float) -> None:
+        """Until what crowded the engines before the capacity came has been answered, and slows nobody."""
+        self.wait_for_empty_queues(namespace, name, timeout_seconds=timeout_seconds)
+        time.sleep(CROWD_SECONDS)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Result of an instant query of the real Prometheus."""

@@ -19,7 +19,6 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.actuate import Actuator
-from medley_operator.fleet.allocator import keep_no_freed_memory
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.debounce import Debounce
@@ -30,6 +29,7 @@ from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.memory import container_limit_bytes, worker_memory_bytes
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
+from medley_operator.fleet.runtime import answer_while_computing, keep_no_freed_memory
 from medley_operator.fleet.tables import CapacityTables
 from medley_operator.fleet.what_if import QUESTIONS, Prepares, WhatIfAsker
 from medley_operator.fleet.worker import KILL_FACTOR, PLANS, START_TIMEOUT_SECONDS, PlanWorker
@@ -59,6 +59,7 @@ CAPACITY_TABLES = "capacityTables"
 def main(settings: Settings) -> int:
     """Run the operator; returns the exit status."""
     keep_no_freed_memory()
+    answer_while_computing()
     return asyncio.run(_run(settings))
 
 
