@@ -107,7 +107,7 @@ def plan(
         )
         cheaper |= dict(zip(group, found, strict=True))
         bound += answers.bound
-        for priority, rate in least_unserved(coverages, tasks, kept, room).items():
+        for priority, rate in least_unserved(coverages, tasks, kept, room, seconds_left=seconds_left).items():
             least[priority] += rate
     fleet = [planned[index] for index in range(len(problem.services))]
     others = [cheaper[index] for index in range(len(problem.services))]

@@ -53,7 +53,7 @@ def serve_most(
 ) -> tuple[list[Task], Answers]:
     """Tasks and answers that leave out no more, of high priority first; as they are where rounding finds none."""
     options = options_of(coverages, room)
-    weights = _lexicographic(options)
+    weights = _lexicographic(options, seconds_left=seconds_left)
     if weights is None:
         return list(tasks), answers
     found = [coverage.task(cuts) for coverage, cuts in zip(coverages, _cuts(options, weights, coverages), strict=True)]
@@ -71,17 +71,18 @@ def serve_most(
     return found, Answers(kept, floor_of(found, kept))
 
 
-def _lexicographic(options: ServingOptions) -> Floats | None:
+def _lexicographic(options: ServingOptions, *, seconds_left: SecondsLeft) -> Floats | None:
     """Weights of the options with least unmet demand, of high priority first, then least cost."""
     reached, weights = np.empty(0), None
     for rank in range(len(Priority)):
-        relaxed = relaxed_fleet(options, unmet_of_rank(options, rank), reached)
+        relaxed = relaxed_fleet(options, unmet_of_rank(options, rank), reached, seconds=seconds_left())
         if relaxed is None:
             return None
         least = float((relaxed.weights * options.unmet)[options.ranks() == rank].sum()) + options.certain[rank]
         reached = np.append(reached, least)
         weights = relaxed.weights
-    cheapest = relaxed_fleet(options, options.work * options.cost[options.place], reached)
+    cost = options.work * options.cost[options.place]
+    cheapest = relaxed_fleet(options, cost, reached, seconds=seconds_left())
     return weights if cheapest is None else cheapest.weights
 
 

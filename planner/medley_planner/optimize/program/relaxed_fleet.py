@@ -25,8 +25,8 @@ from medley_planner.optimize.task.task import Cut, Task
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_MOST_OPTIONS = 200_000
-"""ServingOptions that a linear program may have: it takes some seconds with as many."""
+_MOST_OPTIONS = 60_000
+"""Options that a linear program may have: it takes about a second with as many."""
 _HELD = 1e-4
 """Relative, and in requests per second: how far a level may give up what another reached; GLOP can do no less."""
 
@@ -152,10 +152,11 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> ServingOptions:
     )
 
 
-def relaxed_fleet(options: ServingOptions, objective: Floats, most: Floats) -> RelaxedFleet | None:
+def relaxed_fleet(options: ServingOptions, objective: Floats, most: Floats, *, seconds: float) -> RelaxedFleet | None:
     """Least `objective` (by option) at most `most[r]` requests per second left out of rank r, of the ranks before
-    `len(most)`. None where there is no such fleet, or too many options."""
-    if not 0 < len(options) <= _MOST_OPTIONS:
+    `len(most)`. None where there is no such fleet, or there are too many options or too little
+    time."""
+    if not 0 < len(options) <= _MOST_OPTIONS or seconds <= 0:
         return None
     ranks, unmet, classes = options.ranks(), options.unmet, len(options.first)
     use = options.use[options.place] * options.work[:, None]
@@ -181,7 +182,8 @@ def relaxed_fleet(options: ServingOptions, objective: Floats, most: Floats) -> R
             rows=tuple(rows[order].tolist()),
             columns=tuple(columns[order].tolist()),
             values=tuple(values[order].tolist()),
-        )
+        ),
+        seconds=seconds,
     )
     if not outcome.solved:
         return None

@@ -20,7 +20,7 @@ def _bounds(problem: Problem, most: tuple[float, ...]) -> list[float]:
     options = options_of([prepare(each, room) for each in problem.services], room)
     found = []
     for rank in range(len(Priority)):
-        relaxed = relaxed_fleet(options, unmet_of_rank(options, rank), np.array(most[:rank]))
+        relaxed = relaxed_fleet(options, unmet_of_rank(options, rank), np.array(most[:rank]), seconds=60.0)
         found.append(options.certain[rank] if relaxed is None else options.bound(rank, np.array(most), relaxed))
     return found
 
