@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +71,12 @@ class Load:
 class Harness:
     """Made by `Harness.start`."""
 
-    def __init__(self, plane: ControlPlane, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, plane: ControlPlane, say: Callable[[str], None], *, operator_arguments: Sequence[str] = ()
+    ) -> None:
         self.plane = plane
         self.say = say
+        self._operator_arguments = operator_arguments
         self.prometheus_url = f"http://127.0.0.1:{free_port()}"
         self.operator_url = f"http://127.0.0.1:{free_port()}"
         self.fleet_url = f"http://127.0.0.1:{free_port()}"
@@ -83,13 +86,19 @@ class Harness:
     @classmethod
     @contextmanager
     def start(
-        cls, *, say: Callable[[str], None], assets: Assets | None = None, logs_to: Path | None = None
+        cls,
+        *,
+        say: Callable[[str], None],
+        assets: Assets | None = None,
+        logs_to: Path | None = None,
+        operator_arguments: Sequence[str] = (),
     ) -> Iterator[Harness]:
-        """Everything up: nodes, Gateway API, chart, Prometheus, fleet, operator. On an error logs go to `logs_to`."""
+        """Everything up: nodes, Gateway API, chart, Prometheus, fleet, operator. On an error logs go to `logs_to`.
+        `operator_arguments`: those of the operator beside the chart's."""
         started = time.monotonic()
         with ControlPlane.start(assets=assets) as plane:
             say(f"control plane up after {time.monotonic() - started:.1f} s ({plane.api_url})")
-            harness = cls(plane, say)
+            harness = cls(plane, say, operator_arguments=operator_arguments)
             try:
                 harness._set_up()
                 yield harness
@@ -159,7 +168,8 @@ class Harness:
         kept = [argument for argument in arguments if not argument.startswith("--port=")]
         port = self.operator_url.rsplit(":", 1)[1]
         kubeconfig = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "medley")
-        argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1", *more]
+        argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1"]
+        argv += [*self._operator_arguments, *more]
         # Nothing is simulated in the background: it would move plans at a moment that no scenario can know.
         environment = {"KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
         child = self.spawn("operator", argv, environment)

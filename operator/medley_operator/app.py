@@ -176,6 +176,9 @@ def _observer(
     exporter: Exporter,
 ) -> Observer:
     observer = Observer(cluster=cluster, metrics=None, clock=time.monotonic)
+    if prometheus is not None or settings.price_list is not None:
+        prices = PriceReader(prometheus, clock=time.monotonic, price_list=settings.price_list)
+        observer = replace(observer, prices=prices)
     if prometheus is None:
         return observer
     observer = replace(
@@ -183,7 +186,6 @@ def _observer(
         metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric),
         history=RateHistory(prometheus=prometheus),
         seasons=SeasonHistory(prometheus=prometheus, clock=time.monotonic),
-        prices=PriceReader(prometheus, clock=time.monotonic),
     )
     if not settings.calibration:
         return observer
