@@ -13,8 +13,8 @@ IMAGE ?= localhost/medley-operator:dev
 CYCLONEDX := 7.5.0
 PIP_AUDIT := 2.10.1
 
-.PHONY: help test demo lint types unit contract fuzz e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check oldest dashboards pictures
-.PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-step-time bench-forecast bench-demand
+.PHONY: help test demo lint types unit contract fuzz fuzz-prices e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check oldest dashboards pictures
+.PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-fleet-modes bench-step-time bench-forecast bench-demand
 .PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
 .PHONY: bench-tilt bench-constants bench-domains bench-advise
 
@@ -56,6 +56,9 @@ contract: $(STAMP) controlplane ## Tests against the real API server, Prometheus
 
 fuzz: $(STAMP) ## Plans of drawn problems against an integer program written from the docs alone (N=10000, SEED=0)
 	$(BIN)/python -m tests.adversary.fuzz --number $(or $(N),10000) --seed $(or $(SEED),0)
+
+fuzz-prices: $(STAMP) ## Prices of shared limits of drawn fleets against planning anew with one more (N=200, SEED=0)
+	$(BIN)/python -m tests.adversary.prices --number $(or $(N),200) --seed $(or $(SEED),0)
 
 e2e: $(STAMP) controlplane ## One scenario: apply, plan, traffic changes, judged from the outside
 	$(BIN)/pytest --capture=no --durations=8 e2e
@@ -113,6 +116,9 @@ bench-capacity: $(STAMP) ## Simulated capacity tables: time of a cell and of 60 
 
 bench-fleet: $(STAMP) ## Time, gap and memory of fleets of 10 to 1000 services beside the targets (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_fleet $(if $(JSON),--json $(filter-out 1,$(JSON)))
+
+bench-fleet-modes: $(STAMP) ## Fleets of each routing mode and of all, and of too little stock, beside HiGHS and CP-SAT (JSON=1 or JSON=FILE)
+	$(BIN)/python -m tests.perf.bench_fleet_modes $(if $(JSON),--json $(filter-out 1,$(JSON)))
 
 bench-domains: $(STAMP) ## CPU time of fleets with three levels of power domains beside the same without (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_domains $(if $(JSON),--json $(filter-out 1,$(JSON)))

@@ -17,8 +17,9 @@ from ortools.math_opt.python import mathopt
 from medley_planner.model import Pool, Priority, Problem, RoutingMode, Service
 from tests.brute_force import alike, work
 
-_HELD = 1e-7
-"""How far a later level may give up what an earlier one reached."""
+HELD = (1e-7, 3e-6, 1e-5)
+"""How far a later level may give up what an earlier one reached. HiGHS proves wrong optima with each now and then,
+so another one is tried before a plan is said to be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class _Made:
     cost: list[Any] = field(default_factory=list)
 
 
-def least(problem: Problem) -> Least | None:
+def least(problem: Problem, *, held: float = HELD[0]) -> Least | None:
     """None where HiGHS does not say."""
     made = _Made(mathopt.Model(), problem, {pool.name: pool for pool in problem.pools})
     for service in problem.services:
@@ -56,7 +57,7 @@ def least(problem: Problem) -> Least | None:
         if result.termination.reason is not mathopt.TerminationReason.OPTIMAL:
             return None
         found.append(result.objective_value())
-        made.model.add_linear_constraint(total <= found[-1] + _HELD)
+        made.model.add_linear_constraint(total <= found[-1] + held)
     return Least(found[0], tuple(found[1:4]), found[4])
 
 

@@ -7,6 +7,7 @@ Capacities are those of the data sheets, but in `small_service`, which draws the
 from tests.generator.catalogue import MODELS, POOLS, SPOT_POOLS, Shape, shapes
 from tests.generator.days import STEPS_A_DAY, day
 from tests.generator.fleets import Extras, changed, fleet, running
+from tests.generator.limits import scarce
 from tests.generator.singles import eight_pools, few_sizes, small_service, thirty_variants
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "few_sizes",
     "fleet",
     "running",
+    "scarce",
     "shapes",
     "small_service",
     "thirty_variants",

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medley_planner.model import Pool, PowerBudget, Service, Variant
+from medley_planner.model import Pool, PowerBudget, Priority, Problem, Service, Variant
 
 _CUT_POOLS = 4
 _RACKS = ("rack-0", "rack-1", "rack-2")
@@ -43,6 +43,19 @@ def limited(
     if power_fraction is None:
         return pools, ()
     return _powered(pools, _watts_per_gpu(services), wanted, power_fraction)
+
+
+def scarce(problem: Problem, *, demand_factor: float) -> Problem:
+    """The same services on pools that hold what each would take on its cheapest type alone, divided by this factor: so
+    many times what the pools hold is asked for. Priorities go round."""
+    wanted, _ = _asked_gpus(problem.services)
+    pools = (
+        replace(pool, stock_gpus=math.floor(wanted[pool.name] / demand_factor), node_gpus=None)
+        for pool in problem.pools
+    )
+    ranks = list(Priority)
+    services = (replace(service, priority=ranks[index % len(ranks)]) for index, service in enumerate(problem.services))
+    return replace(problem, pools=tuple(pools), services=tuple(services))
 
 
 def replicas_alone(service: Service, variant: Variant) -> float:

@@ -7,9 +7,9 @@ import pytest
 from tests.adversary.draw import drawn
 from tests.adversary.fuzz import mismatches
 
-_FAULTS = (857, 1188)
-"""Problems that once failed: a service of which no fleet is known, and a minimum above the stock of all that a service
-may use."""
+_FAULTS = (857, 1188, 701778, 702106, 702572)
+"""Problems that once failed: a service of which no fleet is known, a minimum above the stock of all that a service may
+use, and minima beside cuts and spot shares."""
 
 
 @pytest.mark.parametrize("seed", [*range(40), *_FAULTS])

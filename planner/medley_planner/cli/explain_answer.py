@@ -19,10 +19,12 @@ from medley_planner.explain import (
     ServiceExplanation,
 )
 from medley_planner.fleet_plan import RoutingSaving
-from medley_planner.model import LimitKind, Plan, ServicePlan
+from medley_planner.model import LimitKind, Plan, PriorityShortage, ServicePlan
 from medley_planner.omitted import Omitted
 from medley_planner.units import money, per_hour, req_per_second
 
+_PROVEN = 1e-4
+"""Relative distance to the least below which a plan leaves out the least."""
 _MOST_LIMITS = 4
 _MOST_RELAXATIONS = 3
 _MOST_CHANGES = 8
@@ -70,12 +72,23 @@ def answer_lines(
         for node in explanation.nodes
         if node.nodes > 0
     )
+    lines.extend(_shortages(explanation.shortages))
     lines.extend(_binding(explanation.limits))
     if not why:
         lines.extend(_relaxations(explanation.relaxations))
     if explanation.change is not None:
         lines.extend(_changes(explanation.change, most=None if why else _MOST_CHANGES))
     return lines
+
+
+def _shortages(shortages: Sequence[PriorityShortage]) -> Iterator[str]:
+    """Those of which less might have been left out."""
+    for one in shortages:
+        if one.unserved_rps - one.least_rps > _PROVEN * one.unserved_rps:
+            yield (
+                f"not served of priority {one.priority.value}: {req_per_second(one.unserved_rps)}; no plan that serves "
+                f"as much of higher ones leaves out less than {req_per_second(one.least_rps)}"
+            )
 
 
 def _answer(

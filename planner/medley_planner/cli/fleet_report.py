@@ -33,6 +33,7 @@ def summarise_fleet(fleet: FleetInput, planned: Plan) -> dict[str, Any]:
         "lower_bound_per_hour": rounded(planned.lower_bound_per_hour),
         "gap": rounded(planned.gap),
         "solve_seconds": rounded(planned.solve_seconds),
+        "shortages": [_rounded_fields(asdict(one) | {"priority": one.priority.value}) for one in planned.shortages],
         "nodes": [_rounded_fields(asdict(count)) for count in planned.nodes],
         "limits": [_rounded_fields(asdict(limit) | {"kind": limit.kind.value}) for limit in planned.limits],
         "services": [services[place] for place in sorted(services)],

@@ -27,6 +27,7 @@ def print_fleet(report: dict[str, Any], console: Console) -> None:
         _nodes(report["nodes"]),
         _limits(report["limits"]),
         _unserved(planned),
+        _shortages(report["shortages"]),
     ):
         if table.row_count:
             console.print(table)
@@ -131,6 +132,13 @@ def _unserved(services: Sequence[dict[str, Any]]) -> Table:
                 entry["reason"],
                 ", ".join(entry["limits"]) or _NONE,
             )
+    return table
+
+
+def _shortages(shortages: Sequence[dict[str, Any]]) -> Table:
+    table = _table("Not served, by priority", ("priority",), ("req/s", "no plan leaves out less than"))
+    for one in shortages:
+        table.add_row(one["priority"], f"{one['unserved_rps']:.4g}", f"{one['least_rps']:.4g}")
     return table
 
 

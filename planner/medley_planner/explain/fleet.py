@@ -75,6 +75,7 @@ def explain(
         limits=limits,
         services=services,
         relaxations=relaxed,
+        shortages=planned.shortages,
         change=change,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from medley_planner.model import LimitKind, NodeCount, PlanStatus, RoutingMode, UnservedReason
+from medley_planner.model import LimitKind, NodeCount, PlanStatus, PriorityShortage, RoutingMode, UnservedReason
 from medley_planner.omitted import Omitted
 
 
@@ -257,4 +257,5 @@ class Explanation:
     limits: tuple[LimitExplanation, ...]
     services: tuple[ServiceExplanation, ...]
     relaxations: tuple[Relaxation, ...]
+    shortages: tuple[PriorityShortage, ...]
     change: PlanChange | None

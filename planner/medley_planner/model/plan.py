@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from medley_planner.model.problem import Priority
 from medley_planner.model.routing import RoutingMode
 from medley_planner.omitted import Omitted
 
@@ -169,12 +170,27 @@ class LimitUse:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorityShortage:
+    """The demand of one priority that a plan leaves out, and how little any plan could, in requests per second.
+
+    No plan that leaves out no more of higher priorities leaves out less than `least_rps` of this one. The two are equal
+    where that was proven, as it is of up to three services that are planned together; else it is a bound in fractions
+    of replicas, and their difference says how far off this plan may be at the most.
+    """
+
+    priority: Priority
+    unserved_rps: float
+    least_rps: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The plan of the fleet.
 
     `cost_per_hour` is the services' plus what idle parts of whole nodes cost. `lower_bound_per_hour` is a proven bound
     on cost and switching cost together, for the replicas as they are packed onto nodes; `gap` = (cost + switching -
-    bound) / (cost + switching), 0 where nothing costs.
+    bound) / (cost + switching), 0 where nothing costs. `shortages` are of the priorities of which demand is left out,
+    the highest first.
     """
 
     status: PlanStatus
@@ -186,3 +202,4 @@ class Plan:
     switching_cost_per_hour: float = 0.0
     nodes: tuple[NodeCount, ...] = ()
     limits: tuple[LimitUse, ...] = ()
+    shortages: tuple[PriorityShortage, ...] = ()

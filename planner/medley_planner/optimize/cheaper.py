@@ -20,9 +20,9 @@ from medley_planner.optimize.task.nodes import idle_per_hour, paid_by_node
 from medley_planner.optimize.task.rules import shortfall
 from medley_planner.optimize.task.task import Task
 
-_PART = 0.5
-"""The part of the time that is left which it may take; what is not reached then has no cheaper fleet named."""
 _GAP = 1e-4
+_NODES = 300
+"""Nodes that the program of one service may search."""
 
 
 def cheaper_fleets(
@@ -49,18 +49,13 @@ def cheaper_fleets(
     if not asked:
         return found
     left = room.after_all(fleet_of(tasks, answers))
-    ends = (1 - _PART) * seconds_left()
-
-    def own_seconds() -> float:
-        return max(0.0, seconds_left() - ends)
-
     free = [replace(tasks[index], starting=(0.0,) * len(tasks[index].variants)) for index in asked]
     planned = [answers[index].replicas for index in asked]
     rooms = [left.after(task, [-count for count in own]) for task, own in zip(free, planned, strict=True)]
     if len(tasks) <= FEW.most_services:
-        fleets = [_alone(task, own, seconds_left=own_seconds) for task, own in zip(free, rooms, strict=True)]
+        fleets = [_alone(task, own, seconds_left=seconds_left) for task, own in zip(free, rooms, strict=True)]
     else:
-        fleets = fleets_at_prices(free, planned, room, prices, seconds_left=own_seconds)
+        fleets = fleets_at_prices(free, planned, room, prices, seconds_left=seconds_left)
     for index, task, own, fleet in zip(asked, free, rooms, fleets, strict=True):
         if not own.after(task, fleet).fits():
             continue
@@ -75,7 +70,7 @@ def cheaper_fleets(
 
 
 def _alone(task: Task, room: Room, *, seconds_left: Callable[[], float]) -> tuple[int, ...]:
-    return solve_task(task, room, seconds_left=seconds_left, relative_gap=_GAP).answers[0].replicas
+    return solve_task(task, room, seconds_left=seconds_left, relative_gap=_GAP, node_limit=_NODES).answers[0].replicas
 
 
 def _idle_saving(

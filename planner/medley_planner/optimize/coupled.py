@@ -21,13 +21,14 @@ from medley_planner.optimize.task.limits import NOTHING_SHARED, Room
 from medley_planner.optimize.task.nodes import paid_by_node
 from medley_planner.optimize.task.rules import special
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
 
-_FEASIBLE_SECONDS, _FEASIBLE_NODES = 5.0, 100
-"""Most seconds and nodes to find out whether a service's minima keep its own rules; it takes some milliseconds, and a
-busy machine must not decide."""
-_APART, _APART_NODES = 0.5, 1000
-"""The part of the time that is left which all services whose minima contradict their maxima may take, which binds near
-the deadline only, and the nodes that each one's program may search."""
+_FEASIBLE_NODES = 100
+"""Most nodes to find out whether a service's minima keep its own rules; it takes some milliseconds."""
+_APART_NODES = 1000
+"""Nodes that the program of each service may search whose minima contradict its maxima."""
+_REST_SECONDS, _JOINT_SECONDS, _SETTLE_SECONDS = 1.0, 1.0, 0.3
+"""Kept back for all others while such services are planned, for the joint program, and for what follows it."""
 
 
 def solve_many(
@@ -57,17 +58,17 @@ def _solve_apart(
 ) -> Answers:
     # A few are planned together by the joint program, which knows what minima contradict.
     jointly = effort_for(tasks).joint_sheds
-    apart = [not jointly and not _minima_hold(task, room) for task in tasks]
+    apart = [not jointly and not _minima_hold(task, room, seconds_left=seconds_left) for task in tasks]
     if not any(apart):
         return _solve(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
     left = room
     alone: list[Answer] = []
-    ends = (1 - _APART) * seconds_left()
+    apart_left = keeping(seconds_left, _REST_SECONDS)
     for task in (task for task, first in zip(tasks, apart, strict=True) if first):
         solved = solve_tasks(
             [task],
             left,
-            seconds_left=lambda: seconds_left() - ends,
+            seconds_left=apart_left,
             relative_gap=relative_gap,
             node_limit=_APART_NODES,
         )
@@ -81,14 +82,14 @@ def _solve_apart(
     return _floored(tasks, answers)
 
 
-def _minima_hold(task: Task, room: Room) -> bool:
+def _minima_hold(task: Task, room: Room, *, seconds_left: Callable[[], float]) -> bool:
     if not minima_fit([task], room):
         return False
     if not special(task) or least_fleet(task, NOTHING_SHARED) is not None:
         return True
     made = formulate([task], NOTHING_SHARED, soft_demand=True, soft_minima=False)
     outcome = solve_integer(
-        made.builder.minimise({}), seconds=_FEASIBLE_SECONDS, relative_gap=1.0, node_limit=_FEASIBLE_NODES
+        made.builder.minimise({}), seconds=seconds_left(), relative_gap=1.0, node_limit=_FEASIBLE_NODES
     )
     return outcome.proof is not Proof.INFEASIBLE
 
@@ -115,12 +116,11 @@ def _solve(
             by_columns = _floored(tasks, _settled(tasks, simple, room))
     if paid_by_node(room.pools) and effort.joint:
         # Columns know nothing of whole nodes.
-        ends = 0.7 * seconds_left()
         better = polish(
             tasks,
             by_columns.answers,
             room,
-            seconds_left=lambda: seconds_left() - ends,
+            seconds_left=keeping(seconds_left, _JOINT_SECONDS),
             relative_gap=relative_gap,
         )
         by_columns = replace(by_columns, answers=better)
@@ -133,9 +133,9 @@ def _solve(
             return by_columns
         return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))
     begin = [answer.replicas for answer in by_columns.answers]
-    ends = 0.05 * seconds_left()
     enough = max(relative_gap, effort.joint_enough)
-    jointly = solve_tasks(tasks, room, seconds_left=lambda: seconds_left() - ends, relative_gap=enough, start=begin)
+    joint_left = keeping(seconds_left, _SETTLE_SECONDS)
+    jointly = solve_tasks(tasks, room, seconds_left=joint_left, relative_gap=enough, start=begin)
     if jointly is None:
         return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))
     better_of = _better(tasks, by_columns, jointly, room)
@@ -147,12 +147,11 @@ def _short_of_minima(
 ) -> Answers:
     """Where minima contradict each other or what is shared: by the joint program if there are few services, else simple
     fleets bettered one by one."""
-    ends = 0.8 * seconds_left() if effort.joint_sheds else 0.0
     better = polish(
         tasks,
         greedy(tasks, room).answers,
         room,
-        seconds_left=lambda: seconds_left() - ends,
+        seconds_left=keeping(seconds_left, _JOINT_SECONDS) if effort.joint_sheds else seconds_left,
         relative_gap=relative_gap,
     )
     simple = _floored(tasks, better)

@@ -10,13 +10,25 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from medley_planner.clock import Clock, monotonic
-from medley_planner.model import CheaperFleet, LimitUse, Plan, PlanStatus, Problem, Service, ServicePlan, UnservedReason
+from medley_planner.model import (
+    CheaperFleet,
+    LimitUse,
+    Plan,
+    PlanStatus,
+    Priority,
+    PriorityShortage,
+    Problem,
+    Service,
+    ServicePlan,
+    UnservedReason,
+)
 from medley_planner.optimize.answer.assemble import service_plan
 from medley_planner.optimize.answer.reasons import shed_reason
+from medley_planner.optimize.answer.shortages import least_unserved
 from medley_planner.optimize.cheaper import cheaper_fleets
 from medley_planner.optimize.effort import FEW
 from medley_planner.optimize.improve.fewest_changes import steady
-from medley_planner.optimize.improve.local_search import polish
+from medley_planner.optimize.improve.local_search import polish, unserved_by_priority
 from medley_planner.optimize.improve.priority_exchange import give_way
 from medley_planner.optimize.one_more import savings_of_one_more
 from medley_planner.optimize.program.fallback import floor_of
@@ -26,11 +38,14 @@ from medley_planner.optimize.task.coverage import Coverage
 from medley_planner.optimize.task.limits import Room, shared_room
 from medley_planner.optimize.task.nodes import node_counts
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
 from medley_planner.optimize.validate.problem import validate
 
 _WRITE_SECONDS, _SHARE_SECONDS = 0.0015, 0.003
 """Measured seconds to make the plan of one service from its replicas, and to find its shares anew where the router sees
 sizes; kept back from the deadline."""
+_OTHERS_SECONDS = 0.02
+"""Seconds for each service of the groups that are yet to be planned, kept back while one group is."""
 _GIVING_ROUNDS = 5
 """How often low priority may give way and what that leaves be used; mostly once."""
 _REASON_SECONDS = 0.2
@@ -69,12 +84,13 @@ def plan(
     planned: dict[int, tuple[Task, Answer]] = {}
     prices: dict[int, float] = {}
     cheaper: dict[int, CheaperFleet | None] = {}
+    least = dict.fromkeys(Priority, 0.0)
     bound = 0.0
-    for position, group in enumerate(groups):
-
-        def seconds_left(done: int = position) -> float:
-            return max(0.0, ends - clock()) / (len(groups) - done)
-
+    waiting = len(problem.services)
+    # Small groups first: a large one may take all of the time.
+    for group in sorted(groups, key=len):
+        waiting -= len(group)
+        seconds_left = keeping(lambda: max(0.0, ends - clock()), _OTHERS_SECONDS * waiting)
         coverages, tasks, answers = solve_group(case, group, seconds_left=seconds_left)
         best = answers.answers
         calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
@@ -91,6 +107,8 @@ def plan(
         )
         cheaper |= dict(zip(group, found, strict=True))
         bound += answers.bound
+        for priority, rate in least_unserved(coverages, tasks, kept, room, seconds_left=seconds_left).items():
+            least[priority] += rate
     fleet = [planned[index] for index in range(len(problem.services))]
     others = [cheaper[index] for index in range(len(problem.services))]
     services, limits = _assemble(fleet, others, room, prices, ends=ends, clock=clock)
@@ -110,6 +128,14 @@ def plan(
         switching_cost_per_hour=switching,
         nodes=nodes,
         limits=limits,
+        shortages=_shortages(fleet, least),
+    )
+
+
+def _shortages(fleet: Sequence[tuple[Task, Answer]], least: Mapping[Priority, float]) -> tuple[PriorityShortage, ...]:
+    unserved = unserved_by_priority(*zip(*fleet, strict=True)) if fleet else {}
+    return tuple(
+        PriorityShortage(priority, rate, min(rate, least[priority])) for priority, rate in unserved.items() if rate > 0
     )
 
 

@@ -18,6 +18,7 @@ from medley_planner.optimize.program.solve import Answer, solve_tasks
 from medley_planner.optimize.solve_group import solve_task
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task, replica_cap
+from medley_planner.optimize.time_left import keeping
 
 _MOST_SERVICES = 8
 _MOST_CELLS = 20_000
@@ -25,8 +26,8 @@ _MOST_CELLS = 20_000
 _NODES = 300
 """Nodes that one such program may search."""
 _GAP = 1e-6
-_PART = 0.5
-"""The part of the time that is left which prices may take; it binds near the deadline only."""
+_REST_SECONDS = 0.3
+"""Kept back for what follows."""
 
 
 def savings_of_one_more(
@@ -40,14 +41,14 @@ def savings_of_one_more(
     """US dollars per hour by row of the room that the tasks use; of a large group, or where time ends, as in `relaxed`.
     `answers` serve all demand."""
     rows = sorted({row for task in tasks for variant in task.variants for row, _ in room.uses(variant)})
+    asking_left = keeping(seconds_left, _REST_SECONDS)
     cells = sum(task.work.size for task in tasks) * len(rows)
     if not rows or len(tasks) > _MOST_SERVICES or cells > _MOST_CELLS:
-        return dict(relaxed) or relaxed_prices(tasks, room, seconds=_PART * seconds_left())
+        return dict(relaxed) or relaxed_prices(tasks, room, seconds_left=asking_left)
     before = objective_of(tasks, answers, room)
-    ends = (1 - _PART) * seconds_left()
 
     def saving(more: Sequence[int]) -> float | None:
-        return _saving(tasks, answers, room, before, more, seconds_left=lambda: seconds_left() - ends)
+        return _saving(tasks, answers, room, before, more, seconds_left=asking_left)
 
     # Mostly nothing binds, which one plan shows.
     if saving(rows) == 0.0:
@@ -75,7 +76,7 @@ def _saving(
     raised = _raised(room, more)
     wider = [_with_caps(task, raised) for task in tasks]
     if len(wider) == 1:
-        solved = solve_task(wider[0], raised, seconds_left=seconds_left, relative_gap=_GAP)
+        solved = solve_task(wider[0], raised, seconds_left=seconds_left, relative_gap=_GAP, node_limit=_NODES)
     else:
         begin = [answer.replicas for answer in answers]
         found = solve_tasks(

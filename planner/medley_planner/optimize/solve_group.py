@@ -14,25 +14,28 @@ from functools import partial
 from medley_planner.model import Problem
 from medley_planner.optimize.columns import servable
 from medley_planner.optimize.coupled import solve_many
-from medley_planner.optimize.effort import FEW
+from medley_planner.optimize.effort import FEW, SOME
 from medley_planner.optimize.enumerate_one import solve_small
 from medley_planner.optimize.improve.choose_cuts import choose_cuts
 from medley_planner.optimize.improve.local_search import objective_of, polish, rank, ranks
+from medley_planner.optimize.improve.serve_most import serve_most
 from medley_planner.optimize.program.fallback import floor_of, greedy
 from medley_planner.optimize.program.solve import Answers, fleet_of, solve_choosing, solve_tasks
 from medley_planner.optimize.task.coverage import Coverage, prepare
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import paid_by_node
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
 
-_CHOOSING = 0.15
-"""The part of the time that is kept back, where services leave out what they cannot tell apart, to choose what."""
-_ALONE = 0.25
-"""The part of the time that is left which all services of a large group that are first planned alone may take; it binds
-near the deadline only."""
+_CHOOSING_SECONDS = 1.0
+"""Kept back, where services leave out what they cannot tell apart, to choose what."""
+_COLUMNS_SECONDS = 0.02
+"""Kept back by service of a large group for its columns, while some are planned alone."""
+_JOINT_SECONDS, _POLISH_SECONDS = 1.0, 0.5
+"""Kept back for the joint program of a few services, and to better what it leaves unproven."""
 _NODES, _LEAST_NODES = 5000, 50
-"""Nodes that their programs may search, divided among them. A limit of work and not of time, so that equal input is
-planned alike on a busy machine."""
+"""Nodes that the programs of services may search that are planned alone before they are together, divided among them.
+A limit of work and not of time, so that equal input is planned alike on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,14 +64,14 @@ def _solve_few(
     room = case.room
     tasks: list[Task] = []
     alone: list[Answers] = []
-    for done, coverage in enumerate(coverages):
-        # Half of the time stays for the joint program, which is the harder one.
-        parts = 1 if len(coverages) == 1 else 2 * (len(coverages) - done)
+    several = len(coverages) > 1
+    for coverage in coverages:
         task, answers = _solve_alone(
             coverage,
             room,
-            seconds_left=lambda parts=parts: seconds_left() / parts,  # type: ignore[misc]
+            seconds_left=keeping(seconds_left, _JOINT_SECONDS) if several else seconds_left,
             relative_gap=case.relative_gap,
+            node_limit=_NODES // len(coverages) if several else None,
         )
         tasks.append(task)
         alone.append(answers)
@@ -108,24 +111,30 @@ def _solve_many(
         # Which part of the demand to serve depends on what fits; mostly all that any one variant covers does.
         whole = servable([tasks[row] for row in open_rows], room)
         first = [row for row, fits in zip(open_rows, whole, strict=True) if coverages[row].tied or not fits]
-        others = (1 - _ALONE) * seconds_left()
+        alone_left = keeping(seconds_left, _COLUMNS_SECONDS * len(tasks))
         for row in first:
             tasks[row], _ = _solve_alone(
                 coverages[row],
                 room,
-                seconds_left=lambda: seconds_left() - others,
+                seconds_left=alone_left,
                 relative_gap=case.relative_gap,
                 node_limit=max(_NODES // len(first), _LEAST_NODES),
             )
     # Where the first try leaves out demand, what to leave out is chosen again, and that takes time as well.
-    ends = _CHOOSING * seconds_left() if open_rows else 0.0
     answers = solve_many(
-        tasks, room, start=case.prices, seconds_left=lambda: seconds_left() - ends, relative_gap=case.relative_gap
+        tasks,
+        room,
+        start=case.prices,
+        seconds_left=keeping(seconds_left, _CHOOSING_SECONDS) if open_rows else seconds_left,
+        relative_gap=case.relative_gap,
     )
-    if open_rows and not all(answer.split.complete for answer in answers.answers):
-        tasks, answers = choose_cuts(
-            coverages, tasks, answers, room, seconds_left=seconds_left, relative_gap=case.relative_gap
-        )
+    if not _serves_all(answers):
+        if open_rows:
+            tasks, answers = choose_cuts(
+                coverages, tasks, answers, room, seconds_left=seconds_left, relative_gap=case.relative_gap
+            )
+        if len(tasks) > SOME.most_services and seconds_left() > 0:
+            tasks, answers = serve_most(coverages, tasks, answers, room, seconds_left=seconds_left)
     return tasks, _bounded(tasks, answers, room)
 
 
@@ -138,20 +147,18 @@ def _solve_jointly(
     relative_gap: float,
 ) -> tuple[Sequence[Task], Answers]:
     """A simple plan first, bettered service by service: it is there if time runs out, and a start for the solver."""
-    first_ends = 0.8 * seconds_left()
     simple = polish(
         tasks,
         greedy(tasks, room).answers,
         room,
-        seconds_left=lambda: seconds_left() - first_ends,
+        seconds_left=keeping(seconds_left, _JOINT_SECONDS),
         relative_gap=relative_gap,
     )
-    last_ends = 0.2 * seconds_left()
     chosen = _solve_program(
         coverages,
         tasks,
         room,
-        seconds_left=lambda: seconds_left() - last_ends,
+        seconds_left=keeping(seconds_left, _POLISH_SECONDS),
         relative_gap=relative_gap,
         start=[answer.replicas for answer in simple],
     )
@@ -206,11 +213,13 @@ def _serves_all(answers: Answers) -> bool:
     return all(answer.split.complete for answer in answers.answers)
 
 
-def solve_task(task: Task, room: Room, *, seconds_left: Callable[[], float], relative_gap: float) -> Answers:
+def solve_task(
+    task: Task, room: Room, *, seconds_left: Callable[[], float], relative_gap: float, node_limit: int
+) -> Answers:
     """Alone, with the cuts that it has."""
     solved = solve_small(task, room)
     if solved is None:
-        solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
+        solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap, node_limit=node_limit)
     return _never_worse_than_greedy([task], solved, room)
 
 

@@ -19,6 +19,9 @@ from medley_planner.optimize.task.limits import NOTHING_SHARED, Limit, Room
 from medley_planner.optimize.task.rules import limiting, spare, special
 from medley_planner.optimize.task.task import ROUNDING_SLACK, Task
 
+_NODES = 300
+"""Nodes that a program may search for any fleet that serves all."""
+
 
 def shed_reason(task: Task, left: Room, *, seconds: float) -> tuple[UnservedReason, tuple[str, ...]]:
     """The reason and the names of the shared limits that bind; `left` is what the whole plan leaves."""
@@ -59,14 +62,14 @@ def _relaxed(free: Task) -> Iterator[tuple[UnservedReason, Task]]:
 
 def _fits(free: Task, *, seconds: float) -> bool:
     """Whether all demand fits. Only rules and routing by size need a solver, and `seconds` for it; without an answer in
-    that time it is taken to fit."""
+    that time or its nodes it is taken to fit."""
     plain = not special(free)
     if plain and free.service.routing.equal_pods:
         return any(_enough_pods(free, work) for work in _usable(free))
     if plain and free.blind:
         return _most_by_weight(free) >= 1 - ROUNDING_SLACK
     made = formulate([free], NOTHING_SHARED, soft_demand=False, soft_minima=False)
-    outcome = solve_integer(made.builder.minimise({}), seconds=seconds, relative_gap=1.0)
+    outcome = solve_integer(made.builder.minimise({}), seconds=seconds, relative_gap=1.0, node_limit=_NODES)
     return outcome.proof is not Proof.INFEASIBLE
 
 

@@ -20,6 +20,10 @@ from medley_planner.optimize.columns.service_arrays import Floats, Ints, Service
 from medley_planner.optimize.effort import Effort
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
+
+_IMPROVE_SECONDS = 0.2
+"""Kept back, while the integer master chooses, to better its choice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +109,7 @@ class ColumnCase:
             most_unmet_weight=most_unmet_weight,
             relative_gap=self.relative_gap,
             node_limit=nodes,
-            seconds_left=lambda: 0.8 * self.seconds_left(),
+            seconds_left=keeping(self.seconds_left, _IMPROVE_SECONDS),
         )
         if found is not None and most_unmet_weight is None:
             found = improve(given, found, self.stock, seconds_left=self.seconds_left)

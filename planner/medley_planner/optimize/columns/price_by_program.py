@@ -28,7 +28,9 @@ class Priced:
     bound: float
 
 
-def price_exactly(task: Task, shared: Floats, shed: float, *, seconds: float, relative_gap: float) -> Priced:
+def price_exactly(
+    task: Task, shared: Floats, shed: float, *, seconds: float, relative_gap: float, node_limit: int | None = None
+) -> Priced:
     """`shared[j]` is the price of what a replica takes of shared limits, on top of its own; `shed` that of leaving out
     all demand (infinite: not allowed)."""
     floor = relaxed_price(task, np.array(task.cost) + shared, shed)
@@ -40,7 +42,9 @@ def price_exactly(task: Task, shared: Floats, shed: float, *, seconds: float, re
     for column, price in zip(made.replicas[0], shared, strict=True):
         costs[column] += float(price)
     costs |= {column: shed * part for level in made.unmet.values() for column, part in level.items()}
-    outcome = solve_integer(made.builder.minimise(costs), seconds=seconds, relative_gap=relative_gap)
+    outcome = solve_integer(
+        made.builder.minimise(costs), seconds=seconds, relative_gap=relative_gap, node_limit=node_limit
+    )
     bound = max(floor, outcome.bound)
     if not outcome.solved:
         return Priced((), 0.0, bound)

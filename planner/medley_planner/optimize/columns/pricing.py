@@ -26,16 +26,17 @@ from medley_planner.optimize.program.fallback import least_fleet
 from medley_planner.optimize.task.limits import NOTHING_SHARED
 from medley_planner.optimize.task.rules import obeys, shortfall, special, takes_a_program
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
 
 _EXACT_GAP = 1e-4
 """Gap up to which a service routed by class is solved while prices are sought; its bound stays true."""
 _JUDGEMENTS, _FEWER_JUDGEMENTS = 60, 12
 """Fleets of a service routed by class that are judged in a round, and where prices are still far off, or those near the
 cheapest are looked for as well."""
-
-
-_PASS = 0.4
-"""The part of the time that is left which one pass over all services may take."""
+_NODES, _LEAST_NODES = 2000, 20
+"""Nodes that the programs of one pass may search, divided among them."""
+_PASS_SECONDS = 0.001
+"""Kept back by service, in each pass over all of them, for the master and for rounding."""
 
 
 class Care(Enum):
@@ -49,13 +50,12 @@ class Care(Enum):
 
 
 class Pricer:
-    """Knows which service is priced how. `seconds_left` limits only what is priced service by service: a part of it in
-    each pass over all of them."""
+    """Knows which service is priced how. `seconds_left` limits only what is priced service by service."""
 
     def __init__(self, tasks: Sequence[Task], fleet: ServiceArrays, *, seconds_left: Callable[[], float]) -> None:
         self._tasks = tasks
         self._fleet = fleet
-        self._until_deadline, self._reserved = seconds_left, 0.0
+        self._seconds_left = keeping(seconds_left, _PASS_SECONDS * len(tasks))
         self._care, self._relative_gap = Care.FULL, _EXACT_GAP
         equal_pods = np.array([task.service.routing.equal_pods for task in tasks], bool)
         by_size = np.array([not task.blind for task in tasks], bool)
@@ -75,9 +75,6 @@ class Pricer:
             allow=allowed_by_rules(sized),
             seconds_left=self._seconds_left,
         )
-
-    def _seconds_left(self) -> float:
-        return self._until_deadline() - self._reserved
 
     @property
     def cares(self) -> tuple[Care, ...]:
@@ -105,7 +102,6 @@ class Pricer:
         need not be proven closer than `relative_gap` where that takes a search of its own.
         """
         self._care, self._relative_gap = care, max(relative_gap, _EXACT_GAP)
-        self._reserved = (1 - _PASS) * self._until_deadline()
         pieces = []
         bound, reach = np.zeros(len(self._fleet)), np.zeros(len(self._fleet))
         for rows, search in (
@@ -150,7 +146,10 @@ class Pricer:
         few = least_fleet(task, NOTHING_SHARED)
         if few is None:
             nothing = np.zeros(len(task.variants))
-            few = list(price_exactly(task, nothing, 0.0, seconds=5.0, relative_gap=_EXACT_GAP).replicas)
+            priced = price_exactly(
+                task, nothing, 0.0, seconds=self._seconds_left(), relative_gap=_EXACT_GAP, node_limit=_NODES
+            )
+            few = list(priced.replicas)
         return self._fleet.by_cell(row, few) if few else None
 
     def alone(self) -> Configurations:
@@ -248,8 +247,9 @@ class Pricer:
                 task,
                 self._of_limits(part, prices, row),
                 float(shed[row]),
-                seconds=self._seconds_left() / (len(part) - row),
+                seconds=self._seconds_left(),
                 relative_gap=self._relative_gap,
+                node_limit=max(_LEAST_NODES, _NODES // len(part)),
             )
             # The program counts the minima as well; everywhere here they are left out.
             bound[row] = priced.bound - part.base[row] - float((prices[row] - part.cost[row]) @ part.least[row])

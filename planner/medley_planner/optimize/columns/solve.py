@@ -21,10 +21,13 @@ from medley_planner.optimize.program.distribute import distribute
 from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
 
 _PENALTY = 1000.0
 """Price of an unmet request relative to the most expensive way to serve one, where demand must be left out."""
 _NO_UNMET = 1e-9
+_CHOOSING_SECONDS = 0.002
+"""Kept back by service, while prices are sought, for the choice among what they ask for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,13 +59,12 @@ def solve_columns(
     return _answers(case, choice) if choice is not None else None
 
 
-def relaxed_prices(tasks: Sequence[Task], room: Room, *, seconds: float) -> dict[int, float]:
+def relaxed_prices(tasks: Sequence[Task], room: Room, *, seconds_left: Callable[[], float]) -> dict[int, float]:
     """The saving per hour of one more of each row of the room, if configurations could be mixed in any parts; empty
     where there was no answer in the time."""
-    ends = seconds
     nothing = [0.0] * len(room.limits)
     effort = effort_for(tasks)
-    case = begin(tasks, room, effort=effort, start=nothing, seconds_left=lambda: ends, relative_gap=0.0)
+    case = begin(tasks, room, effort=effort, start=nothing, seconds_left=seconds_left, relative_gap=0.0)
     if case is None:
         return {}
     agreed = case.agree_on_all()
@@ -137,7 +139,7 @@ def _leaving_out(case: ColumnCase) -> _Choice | None:
         unmet_weight=None,
         start=case.start,
         enough=AGREED,
-        seconds_left=lambda: 0.5 * case.seconds_left(),
+        seconds_left=keeping(case.seconds_left, _CHOOSING_SECONDS * case.services),
     )
     if case.seconds_left() > 0:
         shed = price * case.fleet.weight

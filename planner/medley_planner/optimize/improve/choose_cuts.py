@@ -19,6 +19,8 @@ from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task
 
 _PASSES = 3
+_NODES, _LEAST_NODES = 5000, 50
+"""Nodes that the programs of one pass may search that choose the cuts of one service each, divided among them."""
 
 
 def choose_cuts(
@@ -52,6 +54,7 @@ def _in_turn(
     left = room.after_all(fleet_of(chosen, kept))
     order = sorted(range(len(chosen)), key=lambda index: (priority_rank(chosen[index]), index))
     changed = False
+    nodes = max(_LEAST_NODES, _NODES // len(chosen))
     for _ in range(_PASSES):
         gained = False
         for index in order:
@@ -61,7 +64,9 @@ def _in_turn(
             own = left.after(task, [-count for count in answer.replicas])
             if not _another_fits(coverage, task, own):
                 continue
-            found = solve_choosing([coverage], own, seconds_left=seconds_left, relative_gap=relative_gap)
+            found = solve_choosing(
+                [coverage], own, seconds_left=seconds_left, relative_gap=relative_gap, node_limit=nodes
+            )
             if found is None or rank(found[0][0], found[1].answers[0]) >= rank(task, answer):
                 continue
             chosen[index], kept[index] = found[0][0], replace(found[1].answers[0], proven=False)

@@ -20,6 +20,7 @@ from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import NodeLoad, paid_by_node
 from medley_planner.optimize.task.rules import obeys, shortfall
 from medley_planner.optimize.task.task import Task
+from medley_planner.optimize.time_left import keeping
 
 _TOGETHER = 3
 """Up to so many services are asked together."""
@@ -28,8 +29,8 @@ _EACH_ASKED = 30
 _NODES = 200
 """Nodes that the program of some services may search, divided among them where each is asked alone. A limit of work and
 not of time, so that equal input is planned alike on a busy machine."""
-_PART = 0.25
-"""The part of the time that is left which all of these programs may take; it binds near the deadline only."""
+_REST_SECONDS = 0.3
+"""Kept back for what follows."""
 
 
 def steady(
@@ -43,11 +44,12 @@ def steady(
         return found
     if any(shortfall(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)):
         return found
+    asking_left = keeping(seconds_left, _REST_SECONDS)
     if len(tasks) <= _TOGETHER:
         spare = within * objective_of(tasks, found, room)
-        calmer = _calmest(tasks, found, room, spare=spare, seconds=_PART * seconds_left(), nodes=_NODES)
+        calmer = _calmest(tasks, found, room, spare=spare, seconds=asking_left(), nodes=_NODES)
         return found if calmer is None else _cheapest_of_new(tasks, calmer, found, room)
-    return _one_by_one(tasks, found, room, within=within, seconds_left=seconds_left)
+    return _one_by_one(tasks, found, room, within=within, seconds_left=asking_left)
 
 
 def _moved(tasks: Sequence[Task], answers: Sequence[Answer]) -> int:
@@ -94,8 +96,8 @@ def _one_by_one(
         if calm is not None:
             nodes = then
         elif nodes is None and len(tasks) <= _EACH_ASKED and seconds_left() > 0:
-            seconds, least = _PART * seconds_left(), max(1, _NODES // len(tasks))
-            found_one = _calmest([task], [answer], own, spare=spare, seconds=seconds, nodes=least)
+            nodes_each = max(1, _NODES // len(tasks))
+            found_one = _calmest([task], [answer], own, spare=spare, seconds=seconds_left(), nodes=nodes_each)
             calm = found_one[0] if found_one is not None else None
         if calm is not None:
             kept[index] = calm

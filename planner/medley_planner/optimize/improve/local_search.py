@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from medley_planner.model import Priority
 from medley_planner.optimize.program.distribute import distribute, missed_rps
-from medley_planner.optimize.program.solve import Answer, fleet_of, solve_tasks
+from medley_planner.optimize.program.solve import Answer, Answers, fleet_of, solve_tasks
 from medley_planner.optimize.task.cost import objective_per_hour
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.nodes import idle_per_hour, paid_by_node
@@ -23,6 +24,8 @@ from medley_planner.optimize.task.task import Task
 Rank = tuple[float, ...]
 _PASSES = 3
 _LEAST_GAIN = 1e-9
+_NODES, _LEAST_NODES = 2000, 50
+"""Nodes that the programs of one pass may search, divided among the services."""
 
 
 def rank(task: Task, answer: Answer) -> Rank:
@@ -30,6 +33,14 @@ def rank(task: Task, answer: Answer) -> Rank:
     unmet = round(missed_rps(task, answer.split), 9)
     by_priority = (unmet if task.service.priority is priority else 0.0 for priority in Priority)
     return (shortfall(task, answer.replicas), *by_priority, objective_per_hour(task, answer.replicas))
+
+
+def unserved_by_priority(tasks: Sequence[Task], answers: Sequence[Answer]) -> dict[Priority, float]:
+    """Requests per second that all of them leave out."""
+    found = dict.fromkeys(Priority, 0.0)
+    for task, answer in zip(tasks, answers, strict=True):
+        found[task.service.priority] += missed_rps(task, answer.split)
+    return found
 
 
 def ranks(tasks: Sequence[Task], answers: Sequence[Answer], room: Room) -> Rank:
@@ -63,12 +74,18 @@ def polish(
     movable = range(len(tasks)) if among is None else among
     by_node = bool(paid_by_node(room.pools))
     left = room.after_all(fleet_of(tasks, answers))
+    solve = partial(
+        solve_tasks,
+        seconds_left=seconds_left,
+        relative_gap=relative_gap,
+        node_limit=max(_LEAST_NODES, _NODES // max(1, len(movable))),
+    )
     for _ in range(_PASSES):
         gained = False
         for index in movable:
             task = tasks[index]
             own = left.after(task, [-count for count in better[index].replicas])
-            for found in _candidates(task, better[index], own, seconds_left=seconds_left, relative_gap=relative_gap):
+            for found in _candidates(task, better[index], own, solve if seconds_left() > 0 else None):
                 new, old = rank(task, found), rank(task, better[index])
                 if by_node:
                     others = [found if other == index else answer for other, answer in enumerate(better)]
@@ -84,17 +101,16 @@ def polish(
 
 
 def _candidates(
-    task: Task, answer: Answer, room: Room, *, seconds_left: Callable[[], float], relative_gap: float
+    task: Task, answer: Answer, room: Room, solve: Callable[[Sequence[Task], Room], Answers | None] | None
 ) -> list[Answer]:
+    """One type alone, and what `solve` finds."""
     found = []
     single = best_single(task, single_fleets(task, answer.split.unmet), room)
     if single is not None:
         replicas = tuple(single.replicas if variant.name == single.variant else 0 for variant in task.variants)
         found.append(Answer(replicas, distribute(task, replicas), proven=False))
-    if seconds_left() > 0:
-        solved = solve_tasks([task], room, seconds_left=seconds_left, relative_gap=relative_gap)
-        found += solved.answers if solved is not None else ()
-    return found
+    solved = solve([task], room) if solve is not None else None
+    return found if solved is None else [*found, *solved.answers]
 
 
 def _gains(new: Rank, old: Rank) -> bool:

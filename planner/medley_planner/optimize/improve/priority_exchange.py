@@ -29,6 +29,8 @@ _NOTHING = 1e-6
 """A class of which less than this part is served counts as not served at all."""
 _STEPS = (16, 4, 1)
 """Replicas that change hands at once; the last one makes sure that none is overlooked."""
+_FOR_ONE = (1, 2, 4, 8)
+"""As many replicas may make room for one."""
 
 
 def give_way(
@@ -134,8 +136,10 @@ class _State:
         for other in sorted(lower, key=lambda other: (-priority_rank(self.tasks[other]), other)):
             rival, replicas = self.tasks[other], self.answers[other].replicas
             for place, (held, count) in enumerate(zip(rival.variants, replicas, strict=True)):
-                if count >= step and exceeded <= {row for row, _ in self._left.uses(held)}:
-                    rest = _without(rival, replicas, place, step)
+                if not exceeded <= {row for row, _ in self._left.uses(held)}:
+                    continue
+                for many in (step * times for times in _FOR_ONE if step * times <= count):
+                    rest = _without(rival, replicas, place, many)
                     if rest is not None:
                         yield other, rest
 
@@ -155,8 +159,8 @@ class _State:
             for place, (variant, count) in enumerate(zip(rival.variants, replicas, strict=True)):
                 if not exceeded <= {row for row, _ in self._left.uses(variant)}:
                     continue
-                for many in (step, 2 * step, 4 * step, 8 * step):
-                    rest = _without(rival, replicas, place, many) if many <= count else None
+                for many in (step * times for times in _FOR_ONE if step * times <= count):
+                    rest = _without(rival, replicas, place, many)
                     if rest is not None and self._beyond_held(rival, rest) >= -_LEAST_GAIN * rival.rate_rps:
                         yield other, rest
 

@@ -2,7 +2,7 @@
 
 Where demand may be left out, of each class one cut k is taken (z_k = 1), and of it the part u_k is left out: with W of
 the cut, sum_j x_jk = z_k - u_k by size and sum_j y_j / W_jk >= z_k - u_k by weight. Behind a Service the slowest in use
-is chosen together with the cut, or nothing is served; only then may there be replicas that the load has no use for.
+is chosen together with the cut, or nothing is served; then there are the variants' own minima only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medley_planner.optimize.task.rules import spare
+from medley_planner.optimize.task.rules import allowing_spot, spare
 from medley_planner.optimize.task.task import Cut, Task
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _add_equal_pods(
         for index, terms in enumerate(parts):
             part = builder.column()
             terms[part] = 1.0
-            builder.row({part: 1.0, nothing: -made.most(task, index)}, upper=0.0)
+            # What gets no requests is there for its own minimum only.
+            builder.row({part: 1.0, nothing: -float(task.variants[index].min_replicas)}, upper=0.0)
     for number, cut in enumerate(cuts):
         work = {
             index: max(1.0, float(total))
@@ -154,7 +155,7 @@ def _add_equal_pods(
                     part = builder.column()
                     pods[part] = 1.0
                     parts[index][part] = 1.0
-                    most = min(made.most(task, index), float(_pods_at(made, task, math.ceil(needed) + lost)))
+                    most = min(made.most(task, index), float(_pods_at(made, task, index, math.ceil(needed) + lost)))
                     builder.row({part: 1.0, level: -most}, upper=0.0)
             if demand_rps is None:
                 builder.row(pods | {level: -float(math.ceil(needed) + lost)}, lower=0.0)
@@ -172,11 +173,13 @@ def _add_equal_pods(
             builder.row(terms, lower=0.0, upper=0.0)
 
 
-def _pods_at(made: Formulation, task: Task, needed: int) -> int:
-    """No cheapest plan has more of one variant at this level: enough for the level or for the largest minimum."""
+def _pods_at(made: Formulation, task: Task, index: int, needed: int) -> int:
+    """No cheapest plan has more of the variant at this level: enough for the level, for the largest minimum, or to
+    allow for spot replicas."""
     minima = (variant.min_replicas for variant in task.variants)
     running = max(task.current, default=0) if made.keep_running else 0
-    return max(needed, task.service.min_replicas, task.service.on_demand_min_replicas, running, *minima)
+    allowing = 0 if task.spot[index] else allowing_spot(task, [needed] * len(task.variants))
+    return max(needed, allowing, task.service.min_replicas, task.service.on_demand_min_replicas, running, *minima)
 
 
 def _add_by_class(

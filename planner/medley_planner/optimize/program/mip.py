@@ -26,6 +26,9 @@ _SEED = 20260101
 _NOTHING = SolveResult(Proof.NOTHING)
 _NO_DUALS: tuple[SolveResult, tuple[float, ...]] = (_NOTHING, ())
 _LINEAR_SECONDS = 10.0
+"""For SCIP, where GLOP gives up on a small program."""
+_LINEAR_WORK, _MOST_PIVOTS = "max_deterministic_time: 10", 100_000
+"""GLOP's limits of work where no time is given: small programs need a thousandth of it."""
 _FEW_VALUES = 3_000
 """Values other than 0 up to which the older interface to GLOP is the quicker one."""
 _FEASIBILITY_TOLERANCE = 1e-9
@@ -67,17 +70,18 @@ def solve_integer(
 
 def solve_linear(program: Program) -> SolveResult:
     """Solves a program without integer columns; small ones only, so in effect without a time limit."""
-    outcome, _ = _unless_it_fails(lambda: _solve_by_glop(program, seconds=_LINEAR_SECONDS), _NO_DUALS)
+    outcome, _ = _unless_it_fails(lambda: _solve_by_glop(program, seconds=None), _NO_DUALS)
     if outcome.proof is Proof.NOTHING:
         # GLOP gives up as "imprecise" on some badly scaled programs that SCIP solves, if more slowly.
         outcome = solve_integer(program, seconds=_LINEAR_SECONDS, relative_gap=0.0)
     return outcome
 
 
-def solve_relaxed(program: Program, *, seconds: float) -> tuple[SolveResult, tuple[float, ...]]:
+def solve_relaxed(program: Program, *, seconds: float | None = None) -> tuple[SolveResult, tuple[float, ...]]:
     """The program without its whole numbers, and the dual value of each row (empty where it was not solved).
 
-    With minimising, a row's value is what the objective gains for one more of its limit: not above 0 for an upper one.
+    Without `seconds` work has a limit and not time: for small programs. With minimising, a row's value is what the
+    objective gains for one more of its limit: not above 0 for an upper one.
     """
     solve = _solve_by_glop if len(program.values) <= _FEW_VALUES else _solve_relaxed
     outcome, duals = _unless_it_fails(lambda: solve(program, seconds=seconds), _NO_DUALS)
@@ -92,12 +96,13 @@ def _unless_it_fails(solve: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _solve_relaxed(program: Program, *, seconds: float) -> tuple[SolveResult, tuple[float, ...]]:
+def _solve_relaxed(program: Program, *, seconds: float | None) -> tuple[SolveResult, tuple[float, ...]]:
     """GLOP through the interface that takes a whole program at once."""
     from ortools.math_opt.python import mathopt
 
+    limit = None if seconds is None else datetime.timedelta(seconds=max(seconds, 0.001))
     parameters = mathopt.SolveParameters(
-        time_limit=datetime.timedelta(seconds=max(seconds, 0.001)), threads=1, random_seed=_SEED
+        time_limit=limit, iteration_limit=_MOST_PIVOTS if limit is None else None, threads=1, random_seed=_SEED
     )
     model = mathopt.Model.from_model_proto(_to_proto(program, whole=False))
     result = mathopt.solve(model, mathopt.SolverType.GLOP, params=parameters)
@@ -108,12 +113,15 @@ def _solve_relaxed(program: Program, *, seconds: float) -> tuple[SolveResult, tu
     return SolveResult(Proof.OPTIMAL, tuple(values), float(result.objective_value())), tuple(duals)
 
 
-def _solve_by_glop(program: Program, *, seconds: float) -> tuple[SolveResult, tuple[float, ...]]:
+def _solve_by_glop(program: Program, *, seconds: float | None) -> tuple[SolveResult, tuple[float, ...]]:
     """GLOP through the older interface, which begins in a tenth of the time: most linear programs here are tiny."""
     from ortools.linear_solver import pywraplp
 
     solver = pywraplp.Solver("", pywraplp.Solver.GLOP_LINEAR_PROGRAMMING)
-    solver.SetTimeLimit(max(1, round(1000 * seconds)))
+    if seconds is None:
+        solver.SetSolverSpecificParametersAsString(_LINEAR_WORK)
+    else:
+        solver.SetTimeLimit(max(1, round(1000 * seconds)))
     columns = [solver.NumVar(low, high, "") for low, high in zip(program.lower, program.upper, strict=True)]
     rows = [solver.Constraint(low, high) for low, high in zip(program.row_lower, program.row_upper, strict=True)]
     for row, column, value in zip(program.rows, program.columns, program.values, strict=True):

@@ -93,13 +93,20 @@ class Coverage:
     def widest(self) -> Task:
         """The first task with the most work that any cut makes, each variant able that is so with any: no plan with
         any cuts has more of a variant than this one could use."""
-        works = [np.stack([cut.work for cut in cuts]) for cuts in self.cuts()]
+        given = self.cuts()
+        works = [np.stack([cut.work for cut in cuts]) for cuts in given]
         if not works:
             return self.first
         most = [np.where(np.isfinite(work), work, -np.inf).max(axis=0) for work in works]
         work = np.stack([np.where(np.isfinite(each), each, np.inf) for each in most], axis=1)
         able = np.isfinite(work.min(axis=1, initial=np.inf))
-        return replace(self.first, work=work, able=tuple(able.tolist()))
+        return replace(
+            self.first,
+            classes=tuple(tuple(sorted({bucket for cut in cuts for bucket in cut.buckets})) for cuts in given),
+            rates=tuple(max(cut.rate_rps for cut in cuts) for cuts in given),
+            work=work,
+            able=tuple(able.tolist()),
+        )
 
 
 class _Maker:

@@ -218,7 +218,7 @@ def most_replicas(task: Task) -> list[float]:
     of what cannot serve."""
     service = task.service
     carrying = _carrying(task)
-    allowing = SPOT_SHARE.of_use(task, carrying)
+    allowing = allowing_spot(task, carrying)
     found = []
     for index, variant in enumerate(task.variants):
         if task.able[index]:
@@ -228,6 +228,12 @@ def most_replicas(task: Task) -> list[float]:
             most = variant.min_replicas
         found.append(min(task.caps[index], float(most)))
     return found
+
+
+def allowing_spot(task: Task, carrying: Sequence[int]) -> int:
+    """Replicas outside of spot pools that allow for so many of each variant inside, or for its minimum."""
+    minima = (variant.min_replicas for variant in task.variants)
+    return SPOT_SHARE.of_use(task, [max(pair) for pair in zip(carrying, minima, strict=True)])
 
 
 def _carrying(task: Task) -> list[int]:

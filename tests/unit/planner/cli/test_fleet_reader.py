@@ -94,6 +94,7 @@ def test_json_is_the_whole_answer(tmp_path: Path, capsys: pytest.CaptureFixture[
         "lower_bound_per_hour",
         "gap",
         "solve_seconds",
+        "shortages",
         "nodes",
         "limits",
         "services",

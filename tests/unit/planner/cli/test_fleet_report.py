@@ -25,6 +25,8 @@ from medley_planner.model import (
     Plan,
     PlanStatus,
     Pool,
+    Priority,
+    PriorityShortage,
     Problem,
     Provenance,
     RoutingMode,
@@ -138,6 +140,7 @@ def _report(planned: ServicePlan) -> dict[str, Any]:
         lower_bound_per_hour=0.25,
         gap=0.1,
         solve_seconds=0.5,
+        shortages=(PriorityShortage(Priority.LOW, 1.0, 0.1 + 0.2),),
         switching_cost_per_hour=0.5,
         nodes=(NodeCount("l", 1, 32.0, 16.0),),
         limits=(
@@ -159,6 +162,7 @@ def test_the_report_holds_nodes_limits_unserved_and_the_router() -> None:
         "lower_bound_per_hour": 0.25,
         "gap": 0.1,
         "solve_seconds": 0.5,
+        "shortages": [{"priority": "Low", "unserved_rps": 1.0, "least_rps": 0.3}],
         "nodes": [{"pool": "l", "nodes": 1, "cost_per_hour": 32.0, "idle_cost_per_hour": 16.0}],
         "limits": [
             {"kind": "Stock", "name": "s", "size": 1, "used": 8, "limit": 8, "shadow_price_per_hour": 0.25},

@@ -15,8 +15,6 @@ from medley_planner.optimize.columns.service_arrays import Floats
 from medley_planner.optimize.program.linear_program import ProgramBuilder
 from medley_planner.optimize.program.mip import solve_relaxed
 
-_SECONDS = 10.0
-
 
 def relaxed_replicas(given: Classes, prices: Floats, shed: Floats, *, seconds_left: Callable[[], float]) -> Floats:
     """Beyond the minima, in fractions, by service and variant; all 0 where there is no relaxation, or no time."""
@@ -95,7 +93,7 @@ def _solved(given: Classes, row: int, prices: Floats, shed: float) -> _Solved:
         builder.row(carry[cell], upper=float(given.least[row, cell]))
     builder.row(dict.fromkeys(counts.values(), 1.0), lower=float(given.fewest[row]), upper=float(given.most[row]))
     replicas, worth = np.zeros(given.room.shape[1]), np.zeros(given.work.shape[2])
-    outcome, duals = solve_relaxed(builder.minimise(costs), seconds=_SECONDS)
+    outcome, duals = solve_relaxed(builder.minimise(costs))
     if not outcome.solved:
         return _Solved(replicas, worth, 0.0)
     replicas[cells] = [max(0.0, outcome.values[counts[cell]]) for cell in cells]

@@ -18,7 +18,6 @@ from medley_planner.optimize.program.mip import solve_relaxed
 
 FITS = 1e-8
 """Relative excess of load that counts as none; `distribute` allows ten times as much."""
-_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +83,7 @@ def _two(first: Floats, second: Floats, firsts: float, seconds: float) -> Verdic
 def _top_load(work: Floats, replicas: Floats) -> Verdict:
     """At the least top load; if that is above 1, the prices of classes that prove it."""
     program = _program(work / replicas[:, None], weight=None)
-    outcome, duals = solve_relaxed(program, seconds=_SECONDS)
+    outcome, duals = solve_relaxed(program)
     if not outcome.solved:
         return _OPEN
     if outcome.bound <= 1 + FITS:
@@ -95,7 +94,7 @@ def _top_load(work: Floats, replicas: Floats) -> Verdict:
 
 def _least_unmet(work: Floats, replicas: Floats, weight: Floats) -> Verdict:
     program = _program(work / replicas[:, None], weight=weight)
-    outcome, duals = solve_relaxed(program, seconds=_SECONDS)
+    outcome, duals = solve_relaxed(program)
     if not outcome.solved:
         return _OPEN
     if outcome.bound <= FITS:
