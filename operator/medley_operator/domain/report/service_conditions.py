@@ -234,8 +234,7 @@ def _missed_targets(outcome: ServiceDecision) -> Draft | None:
 @dataclass(frozen=True, slots=True)
 class ServiceCondition:
     """`judge` answers None where the condition is not shown. `warned`: an Event says when it becomes False, except for
-    reasons in `ordinary`, steps of a rollout that other Events already report. `doubts`: reasons of Unknown that an
-    Event says too."""
+    reasons in `ordinary`, steps of a rollout that others report. `doubts`: reasons of Unknown that an Event says."""
 
     type: str
     judge: Callable[[ServiceDecision], Draft | None]
