@@ -56,7 +56,8 @@ def _solve_apart(
     relative_gap: float,
 ) -> Answers:
     # A few are planned together by the joint program, which knows what minima contradict.
-    apart = [not effort_for(tasks).joint_sheds and not _minima_hold(task, room) for task in tasks]
+    jointly = effort_for(tasks).joint_sheds
+    apart = [not jointly and not _minima_hold(task, room) for task in tasks]
     if not any(apart):
         return _solve(tasks, room, start=start, seconds_left=seconds_left, relative_gap=relative_gap)
     left = room
